@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is held to the same bar: Swift 6 language mode, and a warning is an error.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let byteBuffer = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+
+let package = Package(
+    name: "culvert",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "culvert", targets: ["culvert"]),
+        .library(name: "WebSocket", targets: ["WebSocket"]),
+        .library(name: "Mux", targets: ["Mux"]),
+        .library(name: "ProxyConnect", targets: ["ProxyConnect"]),
+        .library(name: "Tunnel", targets: ["Tunnel"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
+        .target(name: "WebSocket", dependencies: ["HTTP1", byteBuffer, crypto], swiftSettings: strict),
+        .target(name: "Mux", dependencies: [byteBuffer, crypto], swiftSettings: strict),
+        .target(name: "ProxyConnect", dependencies: ["HTTP1", byteBuffer, crypto], swiftSettings: strict),
+        .target(
+            name: "Tunnel",
+            dependencies: [
+                "HTTP1", "WebSocket", "Mux", "ProxyConnect", byteBuffer, crypto,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "culvert",
+            dependencies: [
+                "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(name: "TestSupport", swiftSettings: strict),
+        .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
+        .testTarget(
+            name: "WebSocketTests",
+            dependencies: ["WebSocket", "TestSupport", byteBuffer],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ProxyConnectTests",
+            dependencies: ["ProxyConnect", "TestSupport", byteBuffer],
+            swiftSettings: strict
+        ),
+    ]
+)

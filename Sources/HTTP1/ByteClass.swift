@@ -1,0 +1,76 @@
+/// The character classes of RFC 9110 section 5.6 and RFC 9112, for single bytes.
+extension UInt8 {
+    static let tab = UInt8(ascii: "\t")
+    static let lineFeed = UInt8(ascii: "\n")
+    static let carriageReturn = UInt8(ascii: "\r")
+    static let space = UInt8(ascii: " ")
+    static let colon = UInt8(ascii: ":")
+
+    /// `tchar`: what methods and field names are made of.
+    var isToken: Bool {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "^")...UInt8(ascii: "z"), UInt8(ascii: "#")...UInt8(ascii: "'"),
+            UInt8(ascii: "!"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "|"), UInt8(ascii: "~"):
+            true
+        default:
+            false
+        }
+    }
+
+    var isDigit: Bool { UInt8(ascii: "0") <= self && self <= UInt8(ascii: "9") }
+
+    var isLetter: Bool {
+        let lowered = self | 0x20
+        return UInt8(ascii: "a") <= lowered && lowered <= UInt8(ascii: "z")
+    }
+
+    /// The value of a hexadecimal digit, or nil.
+    var hexValue: Int? {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(self) - 0x30
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(self) - 0x61 + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(self) - 0x41 + 10
+        default: nil
+        }
+    }
+
+    /// What may stand in a field value or reason phrase: tab, space, visible ASCII and obs-text; no other control.
+    var isFieldContent: Bool { self == .tab || (self >= .space && self != 0x7F) }
+
+    /// What may stand in a request target: visible ASCII but `#`, since a fragment is never sent.
+    var isTarget: Bool { self > .space && self < 0x7F && self != UInt8(ascii: "#") }
+
+    var isBlank: Bool { self == .space || self == .tab }
+
+    var lowercased: UInt8 { self >= 0x41 && self <= 0x5A ? self | 0x20 : self }
+}
+
+extension String {
+    /// Equal but for the case of ASCII letters, which is how field names and tokens are compared.
+    func equalsIgnoringCase(_ other: String) -> Bool {
+        utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }
+    }
+
+    /// Text from the wire: UTF-8 where it is that, Latin-1 (what obs-text meant) otherwise. Never fails.
+    init(wire bytes: some Collection<UInt8>) {
+        if let text = String(validating: bytes, as: UTF8.self) {
+            self = text
+        } else {
+            var scalars = String.UnicodeScalarView()
+            scalars.append(contentsOf: bytes.lazy.map { Unicode.Scalar($0) })
+            self = String(scalars)
+        }
+    }
+}
+
+extension BidirectionalCollection<UInt8> {
+    /// Without the optional white space (OWS) at both ends.
+    var trimmed: SubSequence {
+        guard let first = firstIndex(where: { !$0.isBlank }), let last = lastIndex(where: { !$0.isBlank }) else {
+            return self[endIndex..<endIndex]
+        }
+        return self[first...last]
+    }
+}

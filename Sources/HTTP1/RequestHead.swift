@@ -1,0 +1,51 @@
+import NIOCore
+
+/// The request line and the fields of a request (RFC 9112 section 3).
+public struct RequestHead: Sendable, Equatable {
+    /// The method as sent; methods are case-sensitive.
+    public var method: String
+    /// The request target as sent, not decoded and not normalised. `route()` takes it apart.
+    public var target: String
+    /// The version of the request line.
+    public var version: HTTPVersion
+    /// The fields.
+    public var fields: HeaderFields
+
+    /// A head of these parts. Nothing is checked before `serialize`.
+    public init(
+        method: String,
+        target: String,
+        version: HTTPVersion = .http1_1,
+        fields: HeaderFields = HeaderFields()
+    ) {
+        self.method = method
+        self.target = target
+        self.version = version
+        self.fields = fields
+    }
+
+    /// Appends the head with the empty line that ends it. Writes nothing when it throws.
+    ///
+    /// - Throws: `malformedMethod`, `malformedTarget` or `unsupportedVersion` when a part could not be read back as
+    ///   what it is; a CR, LF, NUL or space can so never leave. Fields are checked when they are made.
+    public func serialize(into buffer: inout ByteBuffer) throws(HTTP1Error) {
+        guard !method.isEmpty, method.utf8.allSatisfy(\.isToken) else { throw HTTP1Error(.malformedMethod) }
+        guard !target.isEmpty, target.utf8.allSatisfy(\.isTarget) else { throw HTTP1Error(.malformedTarget) }
+        guard version.isSerializable else { throw HTTP1Error(.unsupportedVersion) }
+        buffer.writeString("\(method) \(target) \(version)\r\n")
+        fields.serialize(into: &buffer)
+    }
+}
+
+extension HeaderFields {
+    /// Appends the field lines and the empty line.
+    func serialize(into buffer: inout ByteBuffer) {
+        for (name, value) in self {
+            buffer.writeString(name)
+            buffer.writeString(": ")
+            buffer.writeString(value)
+            buffer.writeString("\r\n")
+        }
+        buffer.writeString("\r\n")
+    }
+}

@@ -1,0 +1,143 @@
+import NIOCore
+
+/// What a client asks for with BIND: one public port for one of its tunnels.
+public struct BindRequest: Sendable, Hashable {
+    /// The entry in the client's own list that this port leads to.
+    public var tunnel: UInt16
+    /// The address to which the client narrows the port, empty for the server's own choice.
+    public var address: String
+    /// The port; 0 for one that the server chooses.
+    public var port: UInt16
+
+    /// Creates a request.
+    public init(tunnel: UInt16, address: String, port: UInt16) {
+        self.tunnel = tunnel
+        self.address = address
+        self.port = port
+    }
+
+    /// The frame on the wire.
+    var frame: OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: tunnel)
+        fields.append(2, address)
+        fields.append(3, number: port)
+        return OutboundFrame(.bind, .session, fields.bytes)
+    }
+
+    init(_ payload: ByteBuffer) throws(MuxError) {
+        let fields = try FieldReader(payload, of: .bind)
+        self.init(tunnel: try fields.number(1), address: try fields.text(2, atMost: 64), port: try fields.number(3))
+    }
+}
+
+/// What a server answers with BOUND.
+public struct Binding: Sendable, Hashable {
+    /// The client's tunnel.
+    public var tunnel: UInt16
+    /// The address that is bound, `0.0.0.0` or `::` for all.
+    public var address: String
+    /// The port that is bound.
+    public var port: UInt16
+
+    /// Creates an answer.
+    public init(tunnel: UInt16, address: String, port: UInt16) {
+        self.tunnel = tunnel
+        self.address = address
+        self.port = port
+    }
+
+    var frame: OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: tunnel)
+        fields.append(2, address)
+        fields.append(3, number: port)
+        return OutboundFrame(.bound, .session, fields.bytes)
+    }
+
+    init(_ payload: ByteBuffer) throws(MuxError) {
+        let fields = try FieldReader(payload, of: .bound)
+        self.init(tunnel: try fields.number(1), address: try fields.text(2, atMost: 64), port: try fields.number(3))
+    }
+}
+
+/// Why something was refused or ends: the body of REFUSED, UNBOUND and GOAWAY.
+public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The stable code.
+    public var code: RefusalCode
+    /// One line for a person, printable, at most 512 bytes.
+    public var text: String
+    /// Seconds after which another try makes sense, where the sender knows.
+    public var retryAfter: UInt32?
+
+    /// Creates a refusal.
+    public init(_ code: RefusalCode, _ text: String, retryAfter: UInt32? = nil) {
+        self.code = code
+        self.text = text
+        self.retryAfter = retryAfter
+    }
+
+    /// Code and text in one line.
+    public var description: String { text.isEmpty ? code.description : "\(code): \(text)" }
+
+    func frame(_ type: FrameType, tunnel: UInt16? = nil) -> OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: code.rawValue)
+        fields.append(2, String(decoding: text.utf8.prefix(512), as: UTF8.self).filter { $0 != "\u{FFFD}" })
+        if let retryAfter { fields.append(3, number: retryAfter) }
+        if let tunnel { fields.append(4, number: tunnel) }
+        return OutboundFrame(type, .session, fields.bytes)
+    }
+
+    init(_ payload: ByteBuffer, of type: FrameType) throws(MuxError) {
+        let fields = try FieldReader(payload, of: type)
+        self.init(
+            RefusalCode(rawValue: try fields.number(1)),
+            try fields.text(2, atMost: 512),
+            retryAfter: try fields.optionalNumber(3)
+        )
+    }
+
+    /// The tunnel that an UNBOUND names.
+    static func tunnel(_ payload: ByteBuffer) throws(MuxError) -> UInt16 {
+        try FieldReader(payload, of: .unbound).number(4)
+    }
+}
+
+/// What OPEN tells the client about a visitor.
+public struct Visit: Sendable, Hashable {
+    /// The client's tunnel at whose port the visitor came. The wire cannot name a host.
+    public var tunnel: UInt16
+    /// The visitor's address for the log, `203.0.113.9:40001`.
+    public var visitor: String
+
+    /// Creates a visit.
+    public init(tunnel: UInt16, visitor: String) {
+        self.tunnel = tunnel
+        self.visitor = visitor
+    }
+
+    func frame(_ stream: StreamID) -> OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: tunnel)
+        fields.append(2, visitor)
+        return OutboundFrame(.open, stream, fields.bytes)
+    }
+
+    init(_ payload: ByteBuffer) throws(MuxError) {
+        let fields = try FieldReader(payload, of: .open)
+        self.init(tunnel: try fields.number(1), visitor: try fields.text(2, atMost: 64))
+    }
+}
+
+extension ResetCode {
+    func frame(_ stream: StreamID) -> OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: rawValue)
+        return OutboundFrame(.reset, stream, fields.bytes)
+    }
+
+    init(_ payload: ByteBuffer) throws(MuxError) {
+        self.init(rawValue: try FieldReader(payload, of: .reset).number(1))
+    }
+}

@@ -1,0 +1,89 @@
+/// The sender's view of a stream's credit: how far it may go, as an absolute offset (protocol page, section 4).
+struct SendCredit: Sendable {
+    /// Bytes handed to the carrier so far.
+    private(set) var sent: UInt64 = 0
+    /// The offset up to which the peer takes bytes.
+    private(set) var limit: UInt64
+    /// How far ahead of `sent` a grant can reasonably lie: more is no window but a mistake or an attack.
+    static let furthest: UInt64 = 1 << 32
+
+    init(initialWindow: UInt32) {
+        limit = UInt64(initialWindow)
+    }
+
+    /// Bytes that may be sent now.
+    var available: Int { Int(clamping: limit - sent) }
+
+    /// Records that `count` bytes, at most ``available``, were handed to the carrier.
+    mutating func use(_ count: Int) {
+        sent += UInt64(min(count, available))
+    }
+
+    /// Takes the peer's CREDIT. A repetition is harmless.
+    ///
+    /// - Returns: whether more may be sent than before.
+    /// - Throws: ``MuxError`` for an offset that runs backwards or lies beyond any window.
+    mutating func grant(_ offset: UInt64) throws(MuxError) -> Bool {
+        guard offset >= limit else {
+            throw MuxError(.creditRange, "credit runs backwards, from \(limit) to \(offset)")
+        }
+        guard offset - sent <= Self.furthest else {
+            throw MuxError(.creditRange, "credit reaches \(offset - sent) bytes ahead")
+        }
+        defer { limit = offset }
+        return offset > limit
+    }
+}
+
+/// The receiver's view: what has come, what has been written to the far socket, and what was granted
+/// (protocol page, section 4).
+struct ReceiveCredit: Sendable {
+    /// Bytes that have come.
+    private(set) var received: UInt64 = 0
+    /// Bytes that the far socket has taken.
+    private(set) var consumed: UInt64 = 0
+    /// The offset that the peer was told.
+    private(set) var granted: UInt64
+    /// How much may be under way; grows while the path proves to be longer than it.
+    private(set) var window: UInt64
+    private var grantedAt: Moment
+
+    init(window: Int, now: Moment) {
+        self.window = UInt64(window)
+        self.granted = UInt64(window)
+        self.grantedAt = now
+    }
+
+    /// Bytes that have come and that no socket has taken yet.
+    var buffered: Int { Int(clamping: received - consumed) }
+
+    /// Charges incoming bytes.
+    ///
+    /// - Throws: ``MuxError`` for a single byte more than was granted.
+    mutating func receive(_ count: Int) throws(MuxError) {
+        let (sum, overflow) = received.addingReportingOverflow(UInt64(count))
+        guard !overflow, sum <= granted else {
+            throw MuxError(.creditOverrun, "\(count) bytes where \(granted - received) were granted")
+        }
+        received = sum
+    }
+
+    /// Records that the far socket has taken `count` bytes.
+    mutating func consume(_ count: Int) {
+        consumed = min(received, consumed + UInt64(count))
+    }
+
+    /// The offset for the next CREDIT, nil while less than half a window is to be given back.
+    ///
+    /// A window that was used up within two round trips is what limits the stream, so it doubles, up to `most`.
+    mutating func nextGrant(now: Moment, roundTrip: Duration?, most: Int) -> UInt64? {
+        let next = consumed + window
+        guard next >= granted + window / 2 else { return nil }
+        if let roundTrip, now.since(grantedAt) < roundTrip * 2, window < UInt64(most) {
+            window = min(window * 2, UInt64(most))
+        }
+        granted = consumed + window
+        grantedAt = now
+        return granted
+    }
+}

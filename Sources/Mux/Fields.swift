@@ -1,0 +1,110 @@
+import NIOCore
+
+/// The form of control payloads, which can grow (protocol page, section 1): a sequence of fields, each a tag (1 byte),
+/// a length (2 bytes) and that many bytes. A reader skips tags that it does not know.
+struct FieldWriter {
+    private(set) var bytes = ByteBuffer()
+
+    /// Appends raw bytes; what would not fit into a length is cut off.
+    mutating func append(_ tag: UInt8, _ value: some Collection<UInt8>) {
+        let value = value.prefix(Int(UInt16.max))
+        bytes.writeInteger(tag)
+        bytes.writeInteger(UInt16(truncatingIfNeeded: value.count))
+        bytes.writeBytes(value)
+    }
+
+    /// Appends text in UTF-8.
+    mutating func append(_ tag: UInt8, _ text: String) {
+        append(tag, text.utf8)
+    }
+
+    /// Appends a number, big-endian, in its full width.
+    mutating func append<Number: FixedWidthInteger>(_ tag: UInt8, number: Number) {
+        append(tag, (0..<Number.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) })
+    }
+}
+
+/// Reads what ``FieldWriter`` writes, with every length checked.
+struct FieldReader {
+    /// The tag of the proof, which stands last and covers all that stands before it, known to this version or not.
+    static let proofTag: UInt8 = 0xFF
+
+    private var fields: [UInt8: [UInt8]] = [:]
+    private let type: FrameType
+    /// What a proof covers: the payload up to the proof's field.
+    let unproved: ByteBuffer
+
+    /// Splits `payload` into its fields.
+    ///
+    /// - Throws: ``MuxError`` where a field is cut short, a tag occurs twice, or something follows the proof.
+    init(_ payload: ByteBuffer, of type: FrameType) throws(MuxError) {
+        self.type = type
+        let whole = payload
+        var payload = payload
+        var unproved = payload.readableBytes
+        while let tag = payload.readInteger(as: UInt8.self) {
+            guard fields[Self.proofTag] == nil else {
+                throw MuxError(.malformedPayload, "\(type): field \(tag) follows the proof")
+            }
+            if tag == Self.proofTag { unproved -= payload.readableBytes + 1 }
+            guard
+                let length = payload.readInteger(as: UInt16.self),
+                let value = payload.readBytes(length: Int(length))
+            else { throw MuxError(.malformedPayload, "\(type): field \(tag) is cut short") }
+            guard fields.updateValue(value, forKey: tag) == nil else {
+                throw MuxError(.malformedPayload, "\(type): field \(tag) occurs twice")
+            }
+        }
+        let hasProof = fields[Self.proofTag] != nil
+        self.unproved = hasProof ? whole.getSlice(at: whole.readerIndex, length: unproved) ?? whole : whole
+    }
+
+    /// Bytes of a field, nil where it is absent.
+    func bytes(_ tag: UInt8) -> [UInt8]? { fields[tag] }
+
+    /// Bytes of a field that must be there with exactly `count` of them.
+    func bytes(_ tag: UInt8, count: Int) throws(MuxError) -> [UInt8] {
+        guard let value = fields[tag], value.count == count else {
+            throw MuxError(.malformedPayload, "\(type): field \(tag) must have \(count) bytes")
+        }
+        return value
+    }
+
+    /// A number in its full width.
+    func number<Number: FixedWidthInteger & UnsignedInteger>(
+        _ tag: UInt8,
+        as: Number.Type = Number.self
+    ) throws(MuxError) -> Number {
+        try bytes(tag, count: Number.bitWidth / 8).reduce(0) { ($0 << 8) | Number($1) }
+    }
+
+    /// A number that may be absent.
+    func optionalNumber<Number: FixedWidthInteger & UnsignedInteger>(
+        _ tag: UInt8,
+        as: Number.Type = Number.self
+    ) throws(MuxError) -> Number? {
+        fields[tag] == nil ? nil : try number(tag)
+    }
+
+    /// Printable text of at most `most` bytes; control characters are refused, because names and reasons reach logs
+    /// and terminals.
+    func text(_ tag: UInt8, atMost most: Int) throws(MuxError) -> String {
+        let value = fields[tag] ?? []
+        guard
+            value.count <= most,
+            let text = String(validating: value, as: UTF8.self),
+            text.unicodeScalars.allSatisfy(\.isPrintable)
+        else { throw MuxError(.malformedPayload, "\(type): field \(tag) is no printable text of \(most) bytes") }
+        return text
+    }
+}
+
+extension Unicode.Scalar {
+    /// Neither a control character nor a format character that could rearrange a terminal's line.
+    var isPrintable: Bool {
+        switch properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: false
+        default: true
+        }
+    }
+}

@@ -1,0 +1,93 @@
+/// When to ask the peer for a sign of life, and when to give it up (protocol page, section 7). A pure function of the
+/// times that it is told.
+struct KeepAlive: Sendable {
+    private enum State {
+        case quiet(nextPing: Moment)
+        case asked(payload: UInt64, at: Moment, deadline: Moment)
+    }
+
+    /// What is to be done at a moment.
+    enum Action: Equatable {
+        case none
+        /// Send a PING with this payload.
+        case ping(UInt64)
+        /// The peer has been silent for too long.
+        case dead
+    }
+
+    private var state: State
+    private var counter: UInt64
+    private let limits: MuxLimits
+    private var generator: SplitMix
+    /// The last measured time from PING to PONG.
+    private(set) var roundTrip: Duration?
+
+    /// - Parameter seed: random bits, for the jitter and for payloads that cannot be guessed.
+    init(limits: MuxLimits, seed: UInt64, now: Moment) {
+        self.limits = limits
+        self.generator = SplitMix(state: seed)
+        self.counter = generator.next()
+        self.state = .quiet(nextPing: now)
+    }
+
+    /// When ``tick(now:)`` is due next.
+    var deadline: Moment {
+        switch state {
+        case .quiet(let nextPing): nextPing
+        case .asked(_, _, let deadline): deadline
+        }
+    }
+
+    /// Does what the time asks for.
+    mutating func tick(now: Moment) -> Action {
+        switch state {
+        case .quiet(let nextPing):
+            return now >= nextPing ? ask(now: now) : .none
+        case .asked(_, _, let deadline):
+            return now >= deadline ? .dead : .none
+        }
+    }
+
+    /// Asks at once, unless a question is under way.
+    mutating func probe(now: Moment) -> Action {
+        guard case .quiet = state else { return .none }
+        return ask(now: now)
+    }
+
+    private mutating func ask(now: Moment) -> Action {
+        counter = generator.next()
+        state = .asked(payload: counter, at: now, deadline: now + limits.pingTimeout)
+        return .ping(counter)
+    }
+
+    /// Takes a PONG; one that answers nothing is ignored.
+    ///
+    /// - Returns: whether it was the answer that was waited for.
+    mutating func pong(_ payload: UInt64, now: Moment) -> Bool {
+        guard case .asked(payload, let at, _) = state else { return false }
+        roundTrip = now.since(at)
+        let unit = Double(generator.next() >> 11) / Double(1 << 53)
+        let factor = 1 + limits.pingJitter * (2 * unit - 1)
+        state = .quiet(nextPing: now + limits.pingInterval * factor)
+        return true
+    }
+
+    /// The peer has acknowledged something new: a path that carries is alive, so the deadline moves on.
+    mutating func progressed(now: Moment) {
+        guard case .asked(let payload, let at, _) = state else { return }
+        state = .asked(payload: payload, at: at, deadline: now + limits.pingTimeout)
+    }
+}
+
+/// A small generator for jitter and payloads, seeded by the caller.
+struct SplitMix: RandomNumberGenerator, Sendable {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,53 @@
+/// The bounds of a session: each with its default and its reason. Zero never means "without".
+public struct MuxLimits: Sendable, Hashable {
+    /// Payload of one DATA frame, bytes. 64 KiB: large enough that headers vanish, small enough to wait for.
+    public static let maximumData = 65_536
+    /// Payload of any other frame, bytes. 4 KiB: a control frame carries names and numbers, never content.
+    public static let maximumControl = 4_096
+    /// The frame's own header, bytes.
+    public static let headerLength = 8
+    /// Payload of one DATA frame while more than one stream is ready, bytes: one keystroke waits behind at most this
+    /// much of each other stream.
+    public static let sharedData = 16_384
+
+    /// Streams that live at a time. 10,000: what one address's ephemeral ports and a process's descriptors carry.
+    public var streams = 10_000
+    /// Streams that were opened and not yet accepted. 256: the bound that other multiplexers added after years.
+    public var opening = 256
+    /// What may be sent on a new stream before the first CREDIT, bytes. 256 KiB: covers 20 Mbit/s at 100 ms.
+    public var initialWindow = 262_144
+    /// The widest that a stream's window grows, bytes. 4 MiB: 320 Mbit/s at 100 ms.
+    public var maximumWindow = 4_194_304
+    /// Received bytes of all streams that no socket has taken yet. 64 MiB: past half of it windows stop growing and
+    /// credit is held back; past it the stream whose bytes come is reset.
+    public var bufferedBytes = 67_108_864
+    /// Bytes sent and not yet acknowledged, kept for a new carrier. 4 MiB; a full buffer stops sending.
+    public var replayBytes = 4_194_304
+    /// Bytes that one stream may have waiting for the carrier before its socket is no longer read.
+    public var queuedPerStream = 65_536
+    /// Bytes of all streams together that wait for the carrier. 64 MiB: a socket that ends is read to its end, however
+    /// much its kernel buffer holds; past the bound the stream that brings more is reset.
+    public var queuedBytes = 67_108_864
+    /// Control frames that wait for the carrier. 25,000: two for each stream that may live, and some; a peer that
+    /// makes us answer and does not read is cut off there.
+    public var waitingControl = 25_000
+    /// Bytes received before an ACK is due at once.
+    public var ackBytes = 65_536
+    /// How long an ACK may wait for more to acknowledge.
+    public var ackDelay: Duration = .milliseconds(20)
+    /// Time between two PINGs. 20 s, because middleboxes cut after 60 and some after 30.
+    public var pingInterval: Duration = .seconds(20)
+    /// Share of `pingInterval` by which each wait is moved at random, so that clients do not fall into step.
+    public var pingJitter = 0.2
+    /// How long the answer to a PING may take while the peer acknowledges nothing else.
+    public var pingTimeout: Duration = .seconds(10)
+    /// The peer's PINGs within ten seconds. 20: ours sends one in twenty seconds, and some more when it probes.
+    public var pingsInTenSeconds = 20
+    /// Odd but legal events (empty DATA, useless CREDIT, frames on closed streams) within ten seconds.
+    public var glitchesInTenSeconds = 200
+    /// Public ports that a client may ask for in one session.
+    public var tunnels = 16
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,90 @@
+import Crypto
+
+/// What a client derives from its token: SCRAM's keys (RFC 5802 section 3, with SHA-256 as in RFC 7677).
+public struct Credentials: Sendable {
+    /// The client's public name: follows from the token and tells nothing about it.
+    public let id: [UInt8]
+    let clientKey: SymmetricKey
+    let serverKey: SymmetricKey
+
+    init(saltedToken: SymmetricKey) {
+        func derive(_ label: String) -> SymmetricKey {
+            SymmetricKey(data: Array(HMAC<SHA256>.authenticationCode(for: Array(label.utf8), using: saltedToken)))
+        }
+        self.clientKey = derive("Client Key")
+        self.serverKey = derive("Server Key")
+        self.id = Array(HMAC<SHA256>.authenticationCode(for: Array("Client Id".utf8), using: saltedToken).prefix(16))
+    }
+
+    /// What a server keeps in order to recognise this token.
+    public var verifier: Verifier {
+        Verifier(id: id, storedKey: Array(SHA256.hash(data: clientKey.bytes)), serverKey: serverKey.bytes)
+    }
+}
+
+/// What a server keeps of a token: enough to verify a client and to prove itself to it, not enough to be the client.
+public struct Verifier: Sendable, Hashable, CustomStringConvertible {
+    /// The client's public name, 16 bytes.
+    public let id: [UInt8]
+    let storedKey: [UInt8]
+    let serverKey: [UInt8]
+
+    init(id: [UInt8], storedKey: [UInt8], serverKey: [UInt8]) {
+        self.id = id
+        self.storedKey = storedKey
+        self.serverKey = serverKey
+    }
+
+    /// The line for the configuration: `culvert1:ID:STORED:SERVER`, each in lower-case hexadecimal.
+    public var line: String { "culvert1:\(id.hex):\(storedKey.hex):\(serverKey.hex)" }
+
+    /// Reads a configuration line; nil where it is none.
+    public init?(line: String) {
+        let parts = line.split(separator: ":", omittingEmptySubsequences: false)
+        guard
+            parts.count == 4, parts[0] == "culvert1",
+            let id = [UInt8](hex: parts[1]), id.count == 16,
+            let storedKey = [UInt8](hex: parts[2]), storedKey.count == 32,
+            let serverKey = [UInt8](hex: parts[3]), serverKey.count == 32
+        else { return nil }
+        self.init(id: id, storedKey: storedKey, serverKey: serverKey)
+    }
+
+    /// A verifier that nobody's token has, so that an unknown client costs the same work as a wrong proof.
+    static func decoy(for id: [UInt8], secret: SymmetricKey) -> Verifier {
+        Verifier(
+            id: id,
+            storedKey: Array(HMAC<SHA256>.authenticationCode(for: id + [1], using: secret)),
+            serverKey: Array(HMAC<SHA256>.authenticationCode(for: id + [2], using: secret))
+        )
+    }
+
+    /// The public part alone.
+    public var description: String { "verifier \(id.hex)" }
+}
+
+extension SymmetricKey {
+    var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+}
+
+extension Sequence<UInt8> {
+    /// Two lower-case digits a byte.
+    var hex: String {
+        let digits = Array("0123456789abcdef")
+        return String(flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+}
+
+extension [UInt8] {
+    /// Bytes from hexadecimal digits of either case; nil for anything else.
+    init?(hex: some StringProtocol) {
+        let digits = hex.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
+        guard digits.count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = digits[index], let low = digits[index + 1] else { return nil }
+            bytes.append(UInt8(high << 4 | low))
+        }
+        self = bytes
+    }
+}

@@ -1,0 +1,68 @@
+import Crypto
+import NIOCore
+
+/// The proofs that both ends give, over everything that both have said (protocol page, section 5).
+///
+/// The shape is SCRAM's (RFC 5802 section 3): the client shows `ClientKey XOR HMAC(StoredKey, transcript)`, the server
+/// `HMAC(ServerKey, transcript)`. The transcript holds role, version, the client's public name, the authority that it
+/// dialled and both nonces, so that a proof is good once, in one direction, at one place.
+struct Transcript {
+    private var bytes: [UInt8] = Array("culvert proof 1".utf8)
+
+    /// Appends one party's frame, with its length, so that no two transcripts share their bytes.
+    mutating func append(_ label: String, _ payload: ByteBuffer) {
+        let length = UInt32(truncatingIfNeeded: payload.readableBytes)
+        bytes += Array(label.utf8) + [0]
+        bytes += (0..<4).reversed().map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) }
+        bytes += payload.readableBytesView
+    }
+
+    func authenticate(_ key: SymmetricKey) -> Data32 {
+        Data32(HMAC<SHA256>.authenticationCode(for: bytes, using: key))
+    }
+}
+
+extension Credentials {
+    func proof(over transcript: Transcript) -> Data32 {
+        let storedKey = SymmetricKey(data: verifier.storedKey)
+        return Data32(clientKey.bytes) ^ transcript.authenticate(storedKey)
+    }
+
+    /// The key under which later carriers of the session prove themselves.
+    func resumeKey(_ transcript: Transcript) -> SymmetricKey {
+        Self.resumeKey(clientKey: clientKey.bytes, storedKey: verifier.storedKey, transcript)
+    }
+
+    static func resumeKey(clientKey: [UInt8], storedKey: [UInt8], _ transcript: Transcript) -> SymmetricKey {
+        let session = transcript.authenticate(SymmetricKey(data: storedKey))
+        let code = HMAC<SHA256>.authenticationCode(
+            for: Array("culvert resume key".utf8) + session.bytes,
+            using: SymmetricKey(data: clientKey)
+        )
+        return SymmetricKey(data: Array(code))
+    }
+
+    /// Whether `proof` is the server's over `transcript`. Takes the same time for every wrong one.
+    func isServerProof(_ proof: [UInt8], over transcript: Transcript) -> Bool {
+        isEqual(proof, transcript.authenticate(serverKey).bytes)
+    }
+}
+
+extension Verifier {
+    /// Checks a client's proof in constant time, and returns the session's resume key where it holds.
+    func resumeKey(proof: [UInt8], over transcript: Transcript) -> SymmetricKey? {
+        let clientKey = Data32(proof) ^ transcript.authenticate(SymmetricKey(data: storedKey))
+        guard isEqual(Array(SHA256.hash(data: clientKey.bytes)), storedKey) else { return nil }
+        return Credentials.resumeKey(clientKey: clientKey.bytes, storedKey: storedKey, transcript)
+    }
+
+    func proof(over transcript: Transcript) -> Data32 {
+        transcript.authenticate(SymmetricKey(data: serverKey))
+    }
+}
+
+/// Compares without telling by time where two byte strings differ.
+func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    guard left.count == right.count else { return false }
+    return zip(left, right).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+}

@@ -1,0 +1,84 @@
+import NIOCore
+
+/// Counted frames that were handed to the carrier and that the peer has not acknowledged yet
+/// (protocol page, section 6). What it holds is what a new carrier would have to carry again; its bound is also
+/// back-pressure.
+struct ReplayBuffer: Sendable {
+    private var frames = CircularBuffer<OutboundFrame>()
+    /// Bytes held, headers included.
+    private(set) var bytes = 0
+    /// Frames that were ever appended.
+    private(set) var sent: UInt64 = 0
+    /// Frames that the peer has acknowledged.
+    private(set) var acknowledged: UInt64 = 0
+    let capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = capacity
+    }
+
+    /// Whether no further frame may be sent before the peer acknowledges some.
+    var isFull: Bool { bytes >= capacity }
+
+    mutating func append(_ frame: OutboundFrame) {
+        frames.append(frame)
+        bytes += frame.length
+        sent += 1
+    }
+
+    /// Drops what the peer has received.
+    ///
+    /// - Returns: whether the count advanced.
+    /// - Throws: ``MuxError`` for a count of frames that were never sent, or one that runs backwards.
+    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> Bool {
+        guard count >= acknowledged, count <= sent else {
+            throw MuxError(.acknowledgement, "\(count) acknowledged of \(sent), after \(acknowledged)")
+        }
+        guard count > acknowledged else { return false }
+        while acknowledged < count, let frame = frames.popFirst() {
+            bytes -= frame.length
+            acknowledged += 1
+        }
+        return true
+    }
+
+    /// What has to be sent again to a peer that has received `count` frames, in the old order.
+    mutating func replay(after count: UInt64) throws(MuxError) -> [OutboundFrame] {
+        _ = try acknowledge(count)
+        return Array(frames)
+    }
+}
+
+/// When the frames that have come are to be acknowledged (protocol page, section 6).
+struct Acknowledger: Sendable {
+    /// Counted frames that have come.
+    private(set) var received: UInt64 = 0
+    private var bytesSince = 0
+    private var due: Moment?
+    private let limits: MuxLimits
+
+    init(limits: MuxLimits) {
+        self.limits = limits
+    }
+
+    /// When an ACK is due, nil where there is nothing to say.
+    var deadline: Moment? { due }
+
+    mutating func receive(_ length: Int, now: Moment) {
+        received += 1
+        bytesSince += length
+        if bytesSince >= limits.ackBytes {
+            due = now
+        } else if due == nil {
+            due = now + limits.ackDelay
+        }
+    }
+
+    /// The count for the ACK that is due now, nil where none is.
+    mutating func take(now: Moment) -> UInt64? {
+        guard let due, now >= due else { return nil }
+        self.due = nil
+        bytesSince = 0
+        return received
+    }
+}

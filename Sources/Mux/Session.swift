@@ -1,0 +1,415 @@
+import NIOCore
+
+/// One authenticated session: streams, credit, scheduling, acknowledgement and liveness (the protocol page of this
+/// module is its specification).
+///
+/// Pure: frames and times go in, actions and frames come out. The caller
+/// 1. gives an input (a frame, a write, a timer) together with the time,
+/// 2. performs every ``nextAction()``,
+/// 3. takes every ``nextFrame(now:)`` while the carrier has room,
+/// 4. calls ``tick(now:)`` at ``deadline``.
+///
+/// Every operation is O(1) in the number of streams.
+public struct Session {
+    private enum State {
+        case active
+        /// We have sent GOAWAY: nothing new, what runs may end.
+        case draining
+        /// Over; every input is ignored.
+        case ended
+    }
+
+    /// Which end this is.
+    public let role: Role
+    let limits: MuxLimits
+    private var state = State.active
+    private var peerIsGoingAway = false
+    private var streams: [StreamID: Stream] = [:]
+    private var nextStream: StreamID?
+    private var highestOfPeer = StreamID.session
+    private var opening = 0
+    /// Received, and not yet taken by a socket.
+    private var bufferedBytes = 0
+    /// Read from sockets, and not yet taken by the carrier.
+    private var queuedBytes = 0
+    private let peerWindow: UInt32
+    private var actions = CircularBuffer<SessionAction>()
+    private var scheduler = SendScheduler()
+    private var replay: ReplayBuffer
+    private var acknowledger: Acknowledger
+    private var keepAlive: KeepAlive
+    private var pings: SlidingWindow
+    private var glitches: SlidingWindow
+    private var binds = 0
+
+    /// Starts a session whose opening is done.
+    ///
+    /// - Parameters:
+    ///   - peerWindow: what the peer lets us send on a new stream, from its AUTHENTICATE or WELCOME.
+    ///   - seed: random bits for the jitter and the payloads of PING.
+    public init(role: Role, limits: MuxLimits = MuxLimits(), peerWindow: UInt32, seed: UInt64, now: Moment) {
+        self.role = role
+        self.limits = limits
+        self.peerWindow = peerWindow
+        self.nextStream = role.firstStream
+        self.replay = ReplayBuffer(capacity: limits.replayBytes)
+        self.acknowledger = Acknowledger(limits: limits)
+        self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
+        self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
+        self.glitches = SlidingWindow(limit: limits.glitchesInTenSeconds)
+    }
+
+    // MARK: What the caller looks at
+
+    /// Streams that live.
+    public var streamCount: Int { streams.count }
+
+    /// The last measured round trip through the carrier.
+    public var roundTrip: Duration? { keepAlive.roundTrip }
+
+    /// Whether a further stream may be opened by this end: visitors wait in the listen queue meanwhile.
+    public var canOpen: Bool {
+        guard case .active = state, !peerIsGoingAway, nextStream != nil else { return false }
+        return streams.count < limits.streams && opening < limits.opening
+    }
+
+    /// Whether the session has ended.
+    public var isEnded: Bool {
+        if case .ended = state { true } else { false }
+    }
+
+    /// When ``tick(now:)`` is due at the latest.
+    public var deadline: Moment {
+        guard let due = acknowledger.deadline else { return keepAlive.deadline }
+        return min(due, keepAlive.deadline)
+    }
+
+    /// The next thing to do; nil once all is done.
+    public mutating func nextAction() -> SessionAction? { actions.popFirst() }
+
+    /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as
+    /// sent.
+    public mutating func nextFrame(now: Moment) -> OutboundFrame? {
+        if let count = acknowledger.take(now: now) {
+            scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
+        }
+        guard let (frame, stream) = scheduler.next(mayCount: !replay.isFull) else { return nil }
+        if frame.header.type.isCounted { replay.append(frame) }
+        if let stream {
+            queuedBytes -= frame.payload.readableBytes
+            if frame.header.type == .end {
+                removeIfFinished(stream)
+            } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
+                stream.isBlocked = false
+                actions.append(.sendable(stream.id))
+            }
+        }
+        return frame
+    }
+
+    // MARK: Local inputs
+
+    /// Client: asks for a public port.
+    public mutating func bind(_ request: BindRequest) {
+        scheduler.enqueue(request.frame)
+    }
+
+    /// Server: the port is bound.
+    public mutating func bound(_ binding: Binding) {
+        scheduler.enqueue(binding.frame)
+    }
+
+    /// Server: the port could not be bound.
+    public mutating func unbound(_ tunnel: UInt16, _ refusal: Refusal) {
+        binds = max(0, binds - 1)
+        scheduler.enqueue(refusal.frame(.unbound, tunnel: tunnel))
+    }
+
+    /// Opens a stream for a visitor. Bytes may follow at once.
+    ///
+    /// - Returns: nil where ``canOpen`` is false.
+    public mutating func open(_ visit: Visit, now: Moment) -> StreamID? {
+        guard canOpen, let id = nextStream else { return nil }
+        nextStream = id.next
+        streams[id] = Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
+        opening += 1
+        scheduler.enqueue(visit.frame(id))
+        return id
+    }
+
+    /// The service has been reached.
+    public mutating func accept(_ id: StreamID, now: Moment) {
+        guard let stream = streams[id], stream.isOpening else { return }
+        stream.isOpening = false
+        opening -= 1
+        scheduler.enqueue(OutboundFrame(.accept, id))
+    }
+
+    /// Queues bytes from the stream's socket.
+    ///
+    /// - Returns: whether the socket may be read on; if not, `.sendable` says when.
+    public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
+        guard let stream = streams[id] else { return false }
+        guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else {
+            abort(stream, .busy)
+            return false
+        }
+        queuedBytes -= stream.queued
+        stream.append(bytes)
+        queuedBytes += stream.queued
+        scheduler.schedule(stream)
+        guard stream.queued >= limits.queuedPerStream || stream.credit.available < stream.queued else { return true }
+        stream.isBlocked = true
+        return false
+    }
+
+    /// The stream's socket has no more bytes (FIN): END follows what is queued.
+    public mutating func finish(_ id: StreamID) {
+        guard let stream = streams[id] else { return }
+        stream.finish()
+        scheduler.schedule(stream)
+    }
+
+    /// The stream's socket was reset or cannot be reached: what is queued is thrown away, so that the truncation is
+    /// seen at the other end as well.
+    public mutating func reset(_ id: StreamID, _ code: ResetCode) {
+        guard let stream = streams[id] else { return }
+        remove(stream)
+        scheduler.enqueue(code.frame(id))
+    }
+
+    /// The stream's socket has taken `count` of the delivered bytes: only now may credit go back.
+    public mutating func consumed(_ id: StreamID, _ count: Int, now: Moment) {
+        guard let stream = streams[id] else { return }
+        let before = stream.receiving.buffered
+        stream.receiving.consume(count)
+        bufferedBytes -= before - stream.receiving.buffered
+        guard !stream.inputEnded else { return }
+        let most = bufferedBytes > limits.bufferedBytes / 2 ? limits.initialWindow : limits.maximumWindow
+        if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, most: most) {
+            scheduler.enqueue(OutboundFrame(.credit, id, number: offset))
+        }
+    }
+
+    /// Tells the peer that nothing new is accepted; what runs may end.
+    public mutating func drain(_ reason: Refusal) {
+        guard case .active = state else { return }
+        state = .draining
+        scheduler.enqueue(reason.frame(.goAway))
+    }
+
+    /// Asks the peer for a sign of life now.
+    public mutating func probe(now: Moment) {
+        perform(keepAlive.probe(now: now))
+    }
+
+    /// The session is over: every stream is reset, exactly once.
+    ///
+    /// - Returns: the GOAWAY to be sent as the last frame, where the carrier still takes one.
+    public mutating func end(_ reason: Refusal, streamsReset code: ResetCode = .goingAway) -> OutboundFrame {
+        if !isEnded {
+            state = .ended
+            for stream in streams.values {
+                stream.abandon()
+                actions.append(.reset(stream.id, code))
+            }
+            streams = [:]
+            bufferedBytes = 0
+            queuedBytes = 0
+            opening = 0
+            scheduler = SendScheduler()
+        }
+        return reason.frame(.goAway)
+    }
+
+    // MARK: Time
+
+    /// Does what is due.
+    ///
+    /// - Throws: ``MuxError`` of kind `silence` when the peer has not answered a PING in time.
+    public mutating func tick(now: Moment) throws(MuxError) {
+        guard !isEnded else { return }
+        let action = keepAlive.tick(now: now)
+        if action == .dead {
+            throw MuxError(.silence, "no answer to a ping within \(limits.pingTimeout)")
+        }
+        perform(action)
+    }
+
+    private mutating func perform(_ action: KeepAlive.Action) {
+        if case .ping(let payload) = action {
+            scheduler.enqueueUrgent(OutboundFrame(.ping, number: payload))
+        }
+    }
+
+    // MARK: Frames from the peer
+
+    /// Takes the peer's next frame.
+    ///
+    /// - Throws: ``MuxError`` where the peer broke the protocol: send ``end(_:streamsReset:)``'s frame and close.
+    public mutating func receive(_ frame: InboundFrame, now: Moment) throws(MuxError) {
+        guard !isEnded else { return }
+        guard scheduler.waitingControl <= limits.waitingControl else {
+            throw MuxError(.flood, "\(scheduler.waitingControl) answers wait for a peer that does not read")
+        }
+        if frame.header.type.isCounted {
+            acknowledger.receive(MuxLimits.headerLength + frame.payloadLength, now: now)
+        }
+        let id = frame.header.stream
+        switch frame.header.type {
+        case .data: try receiveData(id, frame, now: now)
+        case .end: try receiveEnd(id, now: now)
+        case .credit: try receiveCredit(id, frame.number, now: now)
+        case .open: try receiveOpen(id, Visit(frame.payload), now: now)
+        case .accept: try receiveAccept(id, now: now)
+        case .reset: try receiveReset(id, ResetCode(frame.payload), now: now)
+        case .bind: try receiveBind(BindRequest(frame.payload))
+        case .bound:
+            try expect(from: .server, frame)
+            actions.append(.bound(try Binding(frame.payload)))
+        case .unbound:
+            try expect(from: .server, frame)
+            actions.append(.unbound(tunnel: try Refusal.tunnel(frame.payload), try Refusal(frame.payload, of: .unbound)))
+        case .ping:
+            guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
+            scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
+        case .pong:
+            if !keepAlive.pong(frame.number, now: now) { try glitch("a pong that answers nothing", now: now) }
+        case .ack:
+            if try replay.acknowledge(frame.number) {
+                keepAlive.progressed(now: now)
+            } else {
+                try glitch("an acknowledgement of nothing new", now: now)
+            }
+        case .goAway:
+            let reason = try Refusal(frame.payload, of: .goAway)
+            if !peerIsGoingAway { actions.append(.goingAway(reason)) }
+            peerIsGoingAway = true
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused:
+            throw MuxError(.unexpectedFrame, "\(frame.header.type) frame after the opening")
+        }
+    }
+
+    private func expect(from sender: Role, _ frame: InboundFrame) throws(MuxError) {
+        guard role != sender else { throw MuxError(.unexpectedFrame, "\(frame.header.type) frame from a \(role.peer)") }
+    }
+
+    /// Counts what is legal once and an attack a thousand times.
+    private mutating func glitch(_ what: String, now: Moment) throws(MuxError) {
+        guard glitches.record(now: now) else { throw MuxError(.flood, "too often: \(what)") }
+    }
+
+    /// The stream of a frame; nil where it has been closed a while ago, because frames cross on the wire.
+    private mutating func stream(_ id: StreamID, _ type: FrameType, now: Moment) throws(MuxError) -> Stream? {
+        if let stream = streams[id] { return stream }
+        let wasOpened = id.opener == role ? nextStream.map { id < $0 } ?? true : id <= highestOfPeer
+        guard wasOpened else { throw MuxError(.streamNumber, "\(type) frame on stream \(id), which was never opened") }
+        return nil
+    }
+
+    private mutating func receiveData(_ id: StreamID, _ frame: InboundFrame, now: Moment) throws(MuxError) {
+        guard let stream = try stream(id, .data, now: now) else { return }
+        guard !stream.inputEnded else {
+            abort(stream, .protocolViolation)
+            return
+        }
+        guard frame.payloadLength > 0 else { return try glitch("empty data", now: now) }
+        try stream.receiving.receive(frame.payloadLength)
+        guard bufferedBytes + frame.payloadLength <= limits.bufferedBytes else {
+            abort(stream, .busy)
+            return
+        }
+        bufferedBytes += frame.payloadLength
+        for piece in frame.pieces {
+            actions.append(.deliver(id, piece))
+        }
+    }
+
+    private mutating func receiveEnd(_ id: StreamID, now: Moment) throws(MuxError) {
+        guard let stream = try stream(id, .end, now: now) else { return }
+        guard !stream.inputEnded else { return try glitch("a second end", now: now) }
+        stream.endInput()
+        actions.append(.end(id))
+        removeIfFinished(stream)
+    }
+
+    private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Moment) throws(MuxError) {
+        guard let stream = try stream(id, .credit, now: now) else { return }
+        guard try stream.grant(offset) else { return try glitch("credit that grants nothing", now: now) }
+        scheduler.schedule(stream)
+    }
+
+    private mutating func receiveOpen(_ id: StreamID, _ visit: Visit, now: Moment) throws(MuxError) {
+        guard id.opener == role.peer, role == .client else {
+            throw MuxError(.streamNumber, "open of stream \(id) from a \(role.peer)")
+        }
+        guard id > highestOfPeer else {
+            throw MuxError(.streamNumber, "open of stream \(id) after \(highestOfPeer)")
+        }
+        highestOfPeer = id
+        guard case .active = state else {
+            scheduler.enqueue(ResetCode.goingAway.frame(id))
+            return
+        }
+        guard streams.count < limits.streams, opening < limits.opening else {
+            scheduler.enqueue(ResetCode.busy.frame(id))
+            return try glitch("more streams than there is room for", now: now)
+        }
+        streams[id] = Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
+        opening += 1
+        actions.append(.open(id, visit))
+    }
+
+    private mutating func receiveAccept(_ id: StreamID, now: Moment) throws(MuxError) {
+        guard id.opener == role else { throw MuxError(.unexpectedFrame, "accept of the peer's own stream \(id)") }
+        guard let stream = try stream(id, .accept, now: now) else { return }
+        guard stream.isOpening else { throw MuxError(.unexpectedFrame, "second accept of stream \(id)") }
+        stream.isOpening = false
+        opening -= 1
+        actions.append(.accepted(id))
+    }
+
+    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode, now: Moment) throws(MuxError) {
+        guard let stream = try stream(id, .reset, now: now) else {
+            return try glitch("reset of a closed stream", now: now)
+        }
+        remove(stream)
+        actions.append(.reset(id, code))
+    }
+
+    private mutating func receiveBind(_ request: BindRequest) throws(MuxError) {
+        guard role == .server else { throw MuxError(.unexpectedFrame, "bind frame from a server") }
+        guard binds < limits.tunnels else {
+            scheduler.enqueue(
+                Refusal(.limit, "at most \(limits.tunnels) tunnels in one session").frame(.unbound, tunnel: request.tunnel)
+            )
+            return
+        }
+        binds += 1
+        actions.append(.bind(request))
+    }
+
+    // MARK: The table
+
+    /// Resets a stream whose peer broke its rules, at both ends.
+    private mutating func abort(_ stream: Stream, _ code: ResetCode) {
+        remove(stream)
+        scheduler.enqueue(code.frame(stream.id))
+        actions.append(.reset(stream.id, code))
+    }
+
+    private mutating func removeIfFinished(_ stream: Stream) {
+        guard stream.isFinished, streams[stream.id] != nil else { return }
+        remove(stream)
+        actions.append(.closed(stream.id))
+    }
+
+    private mutating func remove(_ stream: Stream) {
+        if stream.isOpening { opening -= 1 }
+        stream.isOpening = false
+        bufferedBytes -= stream.receiving.buffered
+        queuedBytes -= stream.queued
+        stream.abandon()
+        streams[stream.id] = nil
+    }
+}

@@ -1,0 +1,100 @@
+import NIOCore
+
+/// One stream of a session: two halves that end on their own (protocol page, section 3).
+///
+/// A class, because the session's table, the ring of the scheduler and the frame at hand speak of the same one; it is
+/// never seen outside the session.
+final class Stream {
+    /// What this end still sends.
+    private enum Outgoing {
+        case open
+        /// The socket has no more bytes; END follows the queue.
+        case finishing
+        case ended
+    }
+
+    let id: StreamID
+    private(set) var credit: SendCredit
+    var receiving: ReceiveCredit
+    private var outgoing = Outgoing.open
+    private var queue = CircularBuffer<ByteBuffer>()
+    /// Bytes in the queue.
+    private(set) var queued = 0
+    /// Whether the stream stands in the scheduler's ring.
+    var isScheduled = false
+    /// Whether the socket was told to stop, and waits for `.sendable`.
+    var isBlocked = false
+    /// Whether the peer has sent END.
+    private(set) var inputEnded = false
+    /// Whether the opener still waits for ACCEPT.
+    var isOpening = true
+
+    init(id: StreamID, sendWindow: UInt32, receiveWindow: Int, now: Moment) {
+        self.id = id
+        self.credit = SendCredit(initialWindow: sendWindow)
+        self.receiving = ReceiveCredit(window: receiveWindow, now: now)
+    }
+
+    /// Both ENDs have gone their way.
+    var isFinished: Bool {
+        if case .ended = outgoing { inputEnded } else { false }
+    }
+
+    /// Whether the scheduler has something to take.
+    var isReady: Bool {
+        switch outgoing {
+        case .open: queued > 0 && credit.available > 0
+        case .finishing: queued == 0 || credit.available > 0
+        case .ended: false
+        }
+    }
+
+    /// Queues bytes from the socket; ignored after the end.
+    func append(_ bytes: ByteBuffer) {
+        guard case .open = outgoing, bytes.readableBytes > 0 else { return }
+        queue.append(bytes)
+        queued += bytes.readableBytes
+    }
+
+    /// The socket has no more bytes.
+    func finish() {
+        guard case .open = outgoing else { return }
+        outgoing = .finishing
+    }
+
+    /// Takes the next frame's worth: bytes, at most `most` of them, or the END after the last ones.
+    func take(atMost most: Int) -> OutboundFrame? {
+        guard isReady else { return nil }
+        guard queued > 0 else {
+            outgoing = .ended
+            return OutboundFrame(.end, id)
+        }
+        let length = min(most, credit.available)
+        guard let first = queue.first, let piece = first.getSlice(
+            at: first.readerIndex,
+            length: min(length, first.readableBytes)
+        ) else { return nil }
+        queue[queue.startIndex].moveReaderIndex(forwardBy: piece.readableBytes)
+        if queue[queue.startIndex].readableBytes == 0 { _ = queue.popFirst() }
+        queued -= piece.readableBytes
+        credit.use(piece.readableBytes)
+        return OutboundFrame(.data, id, piece)
+    }
+
+    /// Takes a CREDIT; true when the stream may go on.
+    func grant(_ offset: UInt64) throws(MuxError) -> Bool {
+        try credit.grant(offset)
+    }
+
+    /// The stream is dead: what waited is thrown away, and the scheduler passes it over.
+    func abandon() {
+        outgoing = .ended
+        queue.removeAll()
+        queued = 0
+    }
+
+    /// The peer has sent END.
+    func endInput() {
+        inputEnded = true
+    }
+}

@@ -1,0 +1,40 @@
+/// A block of addresses, `10.0.0.0/8` or `fd00::/8` (RFC 4632, RFC 4291 section 2.3).
+public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
+    /// The first address of the block.
+    public let network: IPAddress
+    /// How many leading bits count: 0 to 32, or 0 to 128.
+    public let prefixLength: Int
+
+    /// The block that the text spells, or nil. Bits behind the prefix are taken for zero. Not enforced: that they are.
+    public init?(_ text: String) {
+        let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        guard parts.count == 2, let address = IPAddress(String(Substring(parts[0]))) else { return nil }
+        let bits = if case .v4 = address { 32 } else { 128 }
+        guard let length = DecimalText.value(parts[1], through: bits) else { return nil }
+        prefixLength = length
+        network = Self.masked(address, length)
+    }
+
+    /// True when the address lies in the block. An IPv4-mapped IPv6 address lies where its IPv4 address does.
+    public func contains(_ address: IPAddress) -> Bool {
+        switch (network, address) {
+        case (.v4, .v4), (.v6, .v6):
+            if Self.masked(address, prefixLength) == network { return true }
+        case (.v4, .v6), (.v6, .v4):
+            break
+        }
+        guard case (.v4, .v6) = (network, address), case .v4 = address.unmapped else { return false }
+        return Self.masked(address.unmapped, prefixLength) == network
+    }
+
+    /// The block in canonical text.
+    public var description: String { "\(network)/\(prefixLength)" }
+
+    /// Swift's smart shift gives zero when all bits are shifted out, so the length 0 needs no case of its own.
+    private static func masked(_ address: IPAddress, _ length: Int) -> IPAddress {
+        switch address {
+        case .v4(let value): .v4(value & (UInt32.max << UInt32(32 - length)))
+        case .v6(let value): .v6(value & (UInt128.max << UInt128(128 - length)))
+        }
+    }
+}

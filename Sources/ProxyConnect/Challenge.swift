@@ -1,0 +1,159 @@
+/// One challenge out of `Proxy-Authenticate` or `WWW-Authenticate` (RFC 9110 section 11.3).
+public struct Challenge: Sendable, Equatable {
+    /// One `name=value`.
+    public struct Parameter: Sendable, Equatable {
+        /// The name as sent; compared without case.
+        public let name: String
+        /// The value, without quotes and escapes.
+        public let value: String
+    }
+
+    /// The scheme's name as sent; compared without case.
+    public let scheme: String
+    /// The one value of schemes that have no parameters: NTLM, Negotiate.
+    public let token68: String?
+    /// The parameters in order, doubles included.
+    public let parameters: [Parameter]
+
+    /// The value of the first parameter of that name.
+    public func parameter(_ name: String) -> String? {
+        parameters.first { $0.name.lowercased() == name.lowercased() }?.value
+    }
+
+    /// How many challenges of one answer are read, and how many parameters of one challenge. No proxy offers more than
+    /// four schemes, or sends more than ten parameters.
+    public static let limit = 32
+
+    /// All challenges in the values of the field, in order.
+    ///
+    /// Never fails: what is malformed ends the reading of that field's value, and what came before it counts. Unknown
+    /// schemes are kept. Reads each byte at most twice.
+    public static func parse(_ values: [String]) -> [Challenge] {
+        var challenges: [Challenge] = []
+        for value in values {
+            var reader = ChallengeReader(value)
+            while challenges.count < limit, let challenge = reader.next() {
+                challenges.append(challenge)
+            }
+        }
+        return challenges
+    }
+}
+
+/// Walks along one field's value. A comma separates both parameters and challenges; which one follows shows only
+/// behind the next token.
+private struct ChallengeReader {
+    private let bytes: [UInt8]
+    private var position = 0
+    private var isMalformed = false
+
+    init(_ value: String) {
+        bytes = Array(value.utf8)
+    }
+
+    mutating func next() -> Challenge? {
+        guard !isMalformed else { return nil }
+        skip { $0 == UInt8(ascii: ",") || $0.isBlank }
+        guard let scheme = token() else { return nil }
+        guard peek == UInt8(ascii: " ") else {
+            // Only a comma or the end may follow a scheme that has nothing.
+            skip(\.isBlank)
+            if peek != nil, peek != UInt8(ascii: ",") { isMalformed = true }
+            return Challenge(scheme: scheme, token68: nil, parameters: [])
+        }
+        skip(\.isBlank)
+        if let token = token68() {
+            return Challenge(scheme: scheme, token68: token, parameters: [])
+        }
+        return Challenge(scheme: scheme, token68: nil, parameters: readParameters())
+    }
+
+    private mutating func readParameters() -> [Challenge.Parameter] {
+        var parameters: [Challenge.Parameter] = []
+        while parameters.count < Challenge.limit {
+            let start = position
+            skip { $0 == UInt8(ascii: ",") || $0.isBlank }
+            guard peek != nil else { return parameters }
+            guard let name = token() else { break }
+            skip(\.isBlank)
+            guard peek == UInt8(ascii: "=") else {
+                // A token without "=" is the next challenge's scheme.
+                position = start
+                return parameters
+            }
+            position += 1
+            skip(\.isBlank)
+            guard let value = peek == UInt8(ascii: "\"") ? quotedString() : bareValue() else { break }
+            parameters.append(Challenge.Parameter(name: name, value: value))
+            skip(\.isBlank)
+            guard peek == nil || peek == UInt8(ascii: ",") else { break }
+        }
+        isMalformed = true
+        return parameters
+    }
+
+    private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    private mutating func skip(_ isSkipped: (UInt8) -> Bool) {
+        while let byte = peek, isSkipped(byte) { position += 1 }
+    }
+
+    private mutating func take(_ isTaken: (UInt8) -> Bool) -> String? {
+        let start = position
+        skip(isTaken)
+        return position > start ? String(decoding: bytes[start..<position], as: UTF8.self) : nil
+    }
+
+    private mutating func token() -> String? { take(\.isTokenCharacter) }
+
+    /// An unquoted value. More than a token is taken, since some proxies forget the quotes.
+    private mutating func bareValue() -> String? {
+        take { $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "\"") && !$0.isBlank }
+    }
+
+    /// `token68`, if it is all that stands before the next comma or the end.
+    private mutating func token68() -> String? {
+        let start = position
+        let text = take(\.isToken68Character)
+        let padding = take { $0 == UInt8(ascii: "=") } ?? ""
+        skip(\.isBlank)
+        guard let text, peek == nil || peek == UInt8(ascii: ",") else {
+            position = start
+            return nil
+        }
+        return text + padding
+    }
+
+    private mutating func quotedString() -> String? {
+        var value: [UInt8] = []
+        position += 1
+        while let byte = peek {
+            position += 1
+            switch byte {
+            case UInt8(ascii: "\""):
+                return String(decoding: value, as: UTF8.self)
+            case UInt8(ascii: "\\"):
+                guard let escaped = peek else { return nil }
+                value.append(escaped)
+                position += 1
+            default:
+                value.append(byte)
+            }
+        }
+        return nil
+    }
+}
+
+extension UInt8 {
+    fileprivate var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+
+    private var isAlphanumeric: Bool {
+        let lowered = self | 0x20
+        return (lowered >= UInt8(ascii: "a") && lowered <= UInt8(ascii: "z"))
+            || (self >= UInt8(ascii: "0") && self <= UInt8(ascii: "9"))
+    }
+
+    fileprivate var isTokenCharacter: Bool { isAlphanumeric || "!#$%&'*+-.^_`|~".utf8.contains(self) }
+
+    fileprivate var isToken68Character: Bool { isAlphanumeric || "-._~+/".utf8.contains(self) }
+}

@@ -1,0 +1,350 @@
+import HTTP1
+import NIOCore
+
+/// The exchange with an HTTP proxy that opens a tunnel (RFC 9110 section 9.3.6), from the first CONNECT to the 2xx.
+///
+/// ```
+///            start            407, connection kept          2xx
+///   idle ───────────▶ awaiting ◀──────────────▶ draining      ───▶ finished (established)
+///                        │  ▲  407, not kept: reconnect
+///                        │  └──────────────┘
+///                        └── any other status ─▶ readingPage ───▶ finished (failed)
+/// ```
+///
+/// - A 2xx ends the exchange right behind its head, whatever its fields say about a body (R8); what the server sent
+///   with it stays in the caller's buffer (R6).
+/// - Interim answers are skipped, at most 8. Only the status line gives the status (R13).
+/// - A 407 is answered by the strongest scheme that is offered and permitted. Its body is read past, up to 64 KiB, so
+///   that the connection can be used again; else the caller is asked to dial anew.
+/// - A 407 to a fresh answer is a refusal, and final. One to credentials that were sent ahead is a challenge.
+/// - Any other status fails once the beginning of its page is there, for the message.
+///
+/// Pure: bytes go in, actions come out. Not enforced: time. The caller has one deadline for the whole exchange, dialling
+/// anew included, and calls `deadline` when it passes.
+public struct ConnectExchange: Sendable {
+    /// What the caller does next.
+    public enum Action: Sendable, Equatable {
+        /// Write these bytes to the proxy.
+        case send(ByteBuffer)
+        /// The tunnel is open. What is left in the buffer comes from the server.
+        case established
+        /// Close this connection and drop what is left in the buffer, dial the proxy again, write these bytes.
+        case reconnectThenSend(ByteBuffer)
+        /// Close the connection: there is no tunnel.
+        case fail(ConnectError)
+    }
+
+    /// Bytes of a 407's body that are read past to keep the connection.
+    static let drainLimit = 65536
+    /// Interim answers before the final one.
+    static let interimLimit = 8
+    /// Bytes of a malformed answer that are shown.
+    static let startLimit = 64
+
+    private enum State: Sendable {
+        case idle
+        case awaiting(Awaiting)
+        case draining(BodyDrain, ProxyAnswer, next: ByteBuffer)
+        case readingPage(BodyDrain, ConnectError)
+        case finished
+    }
+
+    private struct Awaiting: Sendable {
+        var parser = ResponseHeadParser()
+        var start: [UInt8] = []
+        var interimAnswers = 0
+        var request: ByteBuffer
+        /// True when an earlier answer came over this connection: the proxy may have closed it since, without fault.
+        var isReused: Bool
+    }
+
+    let target: String
+    private let request: RequestHead
+    private let plainRequest: ByteBuffer
+    private let sendsAhead: Bool
+    private var authentication: ProxyAuthentication
+    private var state = State.idle
+
+    /// An exchange that asks for `host:port`.
+    ///
+    /// - Parameters:
+    ///   - host: a name, which the proxy resolves (R19), or an address; IPv6 with or without brackets.
+    ///   - port: 1 to 65535.
+    ///   - credentials: what a challenge is answered with.
+    ///   - permitted: the schemes that may be used.
+    ///   - fields: further fields of ours; one named Host, User-Agent, Proxy-Connection or Proxy-Authorization takes the
+    ///     place of the usual one.
+    ///   - sendAhead: sends credentials without waiting for a challenge; only for a proxy where that worked before.
+    /// - Throws: `unusableCredentials` or `unusableRequest` when what was asked for cannot be sent (R16).
+    public init(
+        host: String,
+        port: Int,
+        credentials: ProxyCredentials? = nil,
+        permitted: Set<ProxyScheme> = ProxyScheme.all,
+        fields: HeaderFields = HeaderFields(),
+        userAgent: String? = nil,
+        sendAhead: Bool = false
+    ) throws(ConnectError) {
+        var authenticators: [any ProxyAuthenticator] = []
+        do throws(CredentialsError) {
+            authenticators = try ProxyScheme.authenticators(for: credentials, permitted: permitted)
+        } catch {
+            throw ConnectError(.unusableCredentials(error), target: "\(host):\(port)".escapedForDisplay())
+        }
+        try self.init(
+            host: host,
+            port: port,
+            authenticators: authenticators,
+            hasCredentials: credentials != nil,
+            fields: fields,
+            userAgent: userAgent,
+            sendAhead: sendAhead
+        )
+    }
+
+    /// An exchange with authenticators of the caller's own, each for one exchange, in any order.
+    ///
+    /// - Throws: `unusableRequest`.
+    public init(
+        host: String,
+        port: Int,
+        authenticators: [any ProxyAuthenticator],
+        fields: HeaderFields = HeaderFields(),
+        userAgent: String? = nil,
+        sendAhead: Bool = false
+    ) throws(ConnectError) {
+        try self.init(
+            host: host,
+            port: port,
+            authenticators: authenticators,
+            hasCredentials: !authenticators.isEmpty,
+            fields: fields,
+            userAgent: userAgent,
+            sendAhead: sendAhead
+        )
+    }
+
+    private init(
+        host: String,
+        port: Int,
+        authenticators: [any ProxyAuthenticator],
+        hasCredentials: Bool,
+        fields: HeaderFields,
+        userAgent: String?,
+        sendAhead: Bool
+    ) throws(ConnectError) {
+        let shown = "\(host):\(port)".escapedForDisplay()
+        guard let name = HostName.normalized(host) ?? HostName.normalized("[\(host)]"), (1...65535).contains(port)
+        else {
+            throw ConnectError(.unusableRequest(HTTP1Error(.malformedTarget)), target: shown)
+        }
+        target = "\(ProxyURL.bracketed(name)):\(port)"
+        do throws(HTTP1Error) {
+            let head = try Self.request(target, fields, userAgent)
+            var buffer = ByteBuffer()
+            try head.serialize(into: &buffer)
+            (request, plainRequest) = (head, buffer)
+        } catch {
+            throw ConnectError(.unusableRequest(error), target: shown)
+        }
+        sendsAhead = sendAhead
+        authentication = ProxyAuthentication(
+            authenticators,
+            ProxyAuthenticationRequest(method: "CONNECT", target: target),
+            hasCredentials: hasCredentials
+        )
+    }
+
+    /// The scheme that was used, once one was: for sending ahead next time, and for a warning about Basic in the clear.
+    public var scheme: ProxyScheme? { authentication.scheme }
+
+    /// The first action, once the proxy has been dialled.
+    public mutating func start() -> Action {
+        guard case .idle = state else { preconditionFailure("an exchange starts once") }
+        let ahead = sendsAhead ? authentication.answerAhead().flatMap { request(with: $0) } : nil
+        return send(ahead ?? plainRequest, reusing: false)
+    }
+
+    /// Takes bytes from the proxy off the buffer.
+    ///
+    /// - Returns: what to do, or nil when more bytes are needed or the exchange is over. Call again only when new bytes
+    ///   have come.
+    public mutating func receive(_ buffer: inout ByteBuffer) -> Action? {
+        while true {
+            switch state {
+            case .idle, .finished:
+                return nil
+            case .awaiting(var awaiting):
+                awaiting.start += buffer.readableBytesView.prefix(Self.startLimit - awaiting.start.count)
+                state = .finished
+                do throws(HTTP1Error) {
+                    guard let head = try awaiting.parser.receive(&buffer) else {
+                        state = .awaiting(awaiting)
+                        return nil
+                    }
+                    if let action = handle(head, awaiting, &buffer) { return action }
+                } catch {
+                    let start = String(decoding: awaiting.start, as: UTF8.self).hiding(authentication.secrets)
+                    return fail(.malformedAnswer(error, start: start.escapedForDisplay(limit: Self.startLimit)))
+                }
+            case .draining(var drain, let answer, let next):
+                state = .finished
+                do throws(HTTP1Error) {
+                    guard try drain.receive(&buffer) else {
+                        state = .draining(drain, answer, next: next)
+                        return nil
+                    }
+                } catch {
+                    return reconnect(next, answer)
+                }
+                // Bytes behind the body are no answer to what has not been sent yet.
+                return buffer.readableBytes == 0 ? send(next, reusing: true) : reconnect(next, answer)
+            case .readingPage(var drain, let error):
+                let isComplete = (try? drain.receive(&buffer)) ?? true
+                guard isComplete || drain.collected.readableBytes >= BodyDrain.collectedLimit else {
+                    state = .readingPage(drain, error)
+                    return nil
+                }
+                return fail(error, page: drain)
+            }
+        }
+    }
+
+    /// Says that the proxy has closed its side, or reset the connection. Bytes that came before were handed over before.
+    ///
+    /// - Returns: what to do, or nil when the exchange is over: the connection is then the caller's own matter.
+    public mutating func connectionClosed() -> Action? {
+        switch state {
+        case .finished:
+            return nil
+        case .idle:
+            return fail(.closedWithoutAnswer)
+        case .awaiting(let awaiting):
+            guard awaiting.start.isEmpty else { return fail(.closedWithinAnswer) }
+            return awaiting.isReused ? reconnect(awaiting.request, nil) : fail(.closedWithoutAnswer)
+        case .draining(_, let answer, let next):
+            return reconnect(next, answer)
+        case .readingPage(let drain, let error):
+            return fail(error, page: drain)
+        }
+    }
+
+    /// Ends the exchange because its time is over. The error tells what is known by then: a status that was seen is
+    /// worth more than the lateness of its page.
+    public mutating func deadline() -> ConnectError {
+        defer { state = .finished }
+        switch state {
+        case .idle, .finished:
+            return error(.silence)
+        case .awaiting(let awaiting):
+            return error(awaiting.start.isEmpty ? .silence : .unfinishedAnswer)
+        case .draining(_, let answer, _):
+            return error(.unfinishedAnswer, answer)
+        case .readingPage(let drain, let error):
+            return withPage(error, drain)
+        }
+    }
+
+    /// Nil when more must be read first.
+    private mutating func handle(
+        _ head: ResponseHead,
+        _ awaiting: Awaiting,
+        _ buffer: inout ByteBuffer
+    ) -> Action? {
+        switch head.status {
+        case 100, 102...199:
+            var awaiting = awaiting
+            guard awaiting.interimAnswers < Self.interimLimit else { return fail(.tooManyInterimAnswers) }
+            awaiting.interimAnswers += 1
+            awaiting.start = []
+            state = .awaiting(awaiting)
+            return nil
+        case 200...299:
+            state = .finished
+            return .established
+        case 407:
+            switch authentication.respond(to: head) {
+            case .answer(let scheme, let value):
+                guard let next = request(with: value) else { return failAfterPage(.malformedChallenge(scheme), head) }
+                return answer(head, next)
+            case .fail(let kind):
+                return failAfterPage(kind, head)
+            }
+        case 401 where authentication.scheme != nil:
+            // tinyproxy asks with 407 and refuses with 401.
+            return failAfterPage(authentication.scheme.map { .credentialsRefused($0) } ?? .unexpectedStatus, head)
+        case 403:
+            return failAfterPage(.refusedByPolicy, head)
+        default:
+            return failAfterPage(.unexpectedStatus, head)
+        }
+    }
+
+    /// Sends the next leg over this connection once the 407's body is past, or over another one.
+    private mutating func answer(_ head: ResponseHead, _ next: ByteBuffer) -> Action? {
+        let answer = ProxyAnswer(head, hiding: authentication.secrets)
+        guard head.keepsConnection, let drain = try? BodyDrain(response: head, limit: Self.drainLimit),
+            !drain.endsWithConnection, drain.declaredLength ?? 0 <= Self.drainLimit
+        else { return reconnect(next, answer) }
+        state = .draining(drain, answer, next: next)
+        return nil
+    }
+
+    private mutating func send(_ request: ByteBuffer, reusing: Bool) -> Action {
+        state = .awaiting(Awaiting(request: request, isReused: reusing))
+        return .send(request)
+    }
+
+    private mutating func reconnect(_ request: ByteBuffer, _ answer: ProxyAnswer?) -> Action {
+        if authentication.isBoundToConnection, let scheme = authentication.scheme {
+            return fail(.connectionNotKept(scheme), answer)
+        }
+        state = .awaiting(Awaiting(request: request, isReused: false))
+        return .reconnectThenSend(request)
+    }
+
+    /// Fails at once where no page can be had, else once its beginning is there.
+    private mutating func failAfterPage(_ kind: ConnectError.Kind, _ head: ResponseHead) -> Action? {
+        let answer = ProxyAnswer(head, hiding: authentication.secrets)
+        guard PageExcerpt.isReadable(head.fields),
+            let drain = try? BodyDrain(response: head, limit: 2 * BodyDrain.collectedLimit)
+        else { return fail(kind, answer) }
+        state = .readingPage(drain, error(kind, answer))
+        return nil
+    }
+
+    private mutating func fail(_ kind: ConnectError.Kind, _ answer: ProxyAnswer? = nil) -> Action {
+        state = .finished
+        return .fail(error(kind, answer))
+    }
+
+    private mutating func fail(_ error: ConnectError, page: BodyDrain) -> Action {
+        state = .finished
+        return .fail(withPage(error, page))
+    }
+
+    /// The request with the authenticator's value; nil when that is no field value, which a scheme that repeats parts of
+    /// the challenge must not turn into a trap. Credentials that the caller gave among the fields stay as they are.
+    private func request(with authorization: String) -> ByteBuffer? {
+        guard request.fields.first("Proxy-Authorization") == nil else { return plainRequest }
+        var head = request
+        var buffer = ByteBuffer()
+        do throws(HTTP1Error) {
+            try head.fields.append("Proxy-Authorization", authorization)
+            try head.serialize(into: &buffer)
+            return buffer
+        } catch {
+            return nil
+        }
+    }
+
+    private func withPage(_ error: ConnectError, _ page: BodyDrain) -> ConnectError {
+        var error = error
+        error.answer?.page = PageExcerpt.line(of: page.collected.readableBytesView, hiding: authentication.secrets)
+        return error
+    }
+
+    private func error(_ kind: ConnectError.Kind, _ answer: ProxyAnswer? = nil) -> ConnectError {
+        ConnectError(kind, target: target, answer: answer)
+    }
+}

@@ -1,0 +1,22 @@
+extension ConnectExchange: CustomStringConvertible, CustomReflectable {
+    /// What is asked for, and nothing of the credentials.
+    public var description: String { "CONNECT \(target)" }
+
+    /// Shows nothing but the description: what was sent would show the password.
+    public var customMirror: Mirror { Mirror(self, children: ["target": target]) }
+}
+
+extension ConnectExchange.Action: CustomStringConvertible, CustomReflectable {
+    /// The action, with the number of bytes in place of the bytes, which may hold a password.
+    public var description: String {
+        switch self {
+        case .send(let bytes): "send \(bytes.readableBytes) bytes"
+        case .established: "established"
+        case .reconnectThenSend(let bytes): "reconnect, then send \(bytes.readableBytes) bytes"
+        case .fail(let error): "fail: \(error)"
+        }
+    }
+
+    /// Shows nothing but the description.
+    public var customMirror: Mirror { Mirror(self, children: ["action": description]) }
+}

@@ -1,0 +1,141 @@
+/// An IPv4 or IPv6 address, parsed strictly: four decimal octets without leading zeros, or RFC 4291 section 2.2 text
+/// without a zone. The forms of `inet_aton` (`127.1`, `0x7f.1`, `017700000001`) are no addresses here, so that two
+/// readers never take the same text for different hosts.
+public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
+    /// An IPv4 address, the first octet in the highest bits.
+    case v4(UInt32)
+    /// An IPv6 address, the first group in the highest bits.
+    case v6(UInt128)
+
+    /// The address that the text spells, or nil. An IPv6 address may stand in brackets.
+    public init?(_ text: String) {
+        if text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]") {
+            guard let value = Self.parseV6(text.dropFirst().dropLast()) else { return nil }
+            self = .v6(value)
+        } else if let value = Self.parseV4(Substring(text)) {
+            self = .v4(value)
+        } else if let value = Self.parseV6(Substring(text)) {
+            self = .v6(value)
+        } else {
+            return nil
+        }
+    }
+
+    /// The IPv4 address within an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), any other address as it is.
+    public var unmapped: IPAddress {
+        guard case .v6(let value) = self, value >> 32 == 0xFFFF else { return self }
+        return .v4(UInt32(truncatingIfNeeded: value))
+    }
+
+    /// True for 127.0.0.0/8 and ::1, mapped ones too.
+    public var isLoopback: Bool {
+        switch unmapped {
+        case .v4(let value): value >> 24 == 127
+        case .v6(let value): value == 1
+        }
+    }
+
+    /// The canonical text (RFC 5952), without brackets.
+    public var description: String {
+        switch self {
+        case .v4(let value):
+            return stride(from: 24, through: 0, by: -8).map { String(value >> UInt32($0) & 0xFF) }.joined(
+                separator: "."
+            )
+        case .v6(let value):
+            if case .v4 = unmapped { return "::ffff:\(unmapped)" }
+            let groups = stride(from: 112, through: 0, by: -16).map { UInt16(truncatingIfNeeded: value >> UInt128($0)) }
+            return Self.text(of: groups)
+        }
+    }
+
+    /// Writes the longest run of two or more zero groups as `::`, the first of equals.
+    private static func text(of groups: [UInt16]) -> String {
+        var best = 0..<0
+        var start = 0
+        for (index, group) in groups.enumerated() {
+            if group != 0 {
+                start = index + 1
+            } else if index + 1 - start > max(best.count, 1) {
+                best = start..<index + 1
+            }
+        }
+        let hex = groups.map { String($0, radix: 16) }
+        guard !best.isEmpty else { return hex.joined(separator: ":") }
+        return hex[..<best.lowerBound].joined(separator: ":") + "::" + hex[best.upperBound...].joined(separator: ":")
+    }
+
+    private static func parseV4(_ text: Substring) -> UInt32? {
+        let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count == 4 else { return nil }
+        var value: UInt32 = 0
+        for part in parts {
+            guard let octet = DecimalText.value(part, through: 255) else { return nil }
+            value = value << 8 | UInt32(octet)
+        }
+        return value
+    }
+
+    private static func parseV6(_ text: Substring) -> UInt128? {
+        let colon = UInt8(ascii: ":")
+        var parts = text.utf8.split(separator: colon, omittingEmptySubsequences: false)
+        // "::" at an end gives two empty parts there; one stands for the gap.
+        guard (3...10).contains(parts.count) else { return nil }
+        if parts[0].isEmpty {
+            guard parts[1].isEmpty else { return nil }
+            parts.removeFirst()
+        }
+        if parts.count > 1, parts[parts.count - 1].isEmpty {
+            guard parts[parts.count - 2].isEmpty else { return nil }
+            parts.removeLast()
+        }
+        var groups: [UInt128] = []
+        var gap: Int?
+        for (index, part) in parts.enumerated() {
+            if part.isEmpty {
+                guard gap == nil else { return nil }
+                gap = groups.count
+            } else if index == parts.count - 1, let tail = parseV4(Substring(part)) {
+                groups += [UInt128(tail >> 16), UInt128(tail & 0xFFFF)]
+            } else {
+                guard part.count <= 4, part.allSatisfy({ $0.isHexDigit }),
+                    let group = UInt16(Substring(part), radix: 16)
+                else { return nil }
+                groups.append(UInt128(group))
+            }
+        }
+        if let gap {
+            guard groups.count < 8 else { return nil }
+            groups.insert(contentsOf: repeatElement(0, count: 8 - groups.count), at: gap)
+        }
+        guard groups.count == 8 else { return nil }
+        return groups.reduce(0) { $0 << 16 | $1 }
+    }
+}
+
+/// Decimal numbers without sign, blanks or leading zeros.
+enum DecimalText {
+    static func value(_ digits: some Collection<UInt8>, through maximum: Int) -> Int? {
+        guard !digits.isEmpty, digits.count <= 9, digits.count == 1 || digits.first != UInt8(ascii: "0") else {
+            return nil
+        }
+        var value = 0
+        for digit in digits {
+            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+            value = value * 10 + Int(digit - UInt8(ascii: "0"))
+        }
+        return value <= maximum ? value : nil
+    }
+}
+
+extension UInt8 {
+    var isHexDigit: Bool {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"):
+            true
+        default:
+            false
+        }
+    }
+}

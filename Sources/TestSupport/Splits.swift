@@ -1,0 +1,15 @@
+/// All the ways in which the tables cut their input: whole, one byte at a time, and at every single place.
+///
+/// A parser that is fed from a socket must give the same events whatever the network did to the segments, so every
+/// row of every table runs through this.
+public func everySplit<Failure: Error>(
+    of bytes: [UInt8],
+    _ body: (_ pieces: [[UInt8]], _ how: String) throws(Failure) -> Void
+) throws(Failure) {
+    try body([bytes], "whole")
+    guard bytes.count > 1 else { return }
+    try body(bytes.map { [$0] }, "byte by byte")
+    for index in 1..<bytes.count {
+        try body([Array(bytes[..<index]), Array(bytes[index...])], "split at \(index)")
+    }
+}

@@ -1,0 +1,55 @@
+import Mux
+
+/// When to dial next. Pure: it is told what happened and when, and how the dice fell.
+///
+/// - A carrier lost after the server had proved itself is dialled again at once, at most twice a second.
+/// - After a failed try the wait is random between zero and a ceiling that doubles from 0.5 s to 30 s (full jitter:
+///   clients of one server spread out instead of coming in waves).
+/// - The ceiling falls back once a session has held for ten seconds, not before: a path that comes and goes is not
+///   hammered.
+struct Backoff: Sendable {
+    static let first = Duration.milliseconds(500)
+    static let ceiling = Duration.seconds(30)
+    /// A session that held so long counts as one that works.
+    static let steady = Duration.seconds(10)
+    /// Between two dials at least.
+    static let spacing = Duration.milliseconds(500)
+    /// The longest that a server's or proxy's wish to be left alone is obeyed.
+    static let longestWish = Duration.seconds(300)
+
+    private var failures = 0
+    private var lastDial: Moment?
+    /// Failed tries since the last session, for `--max-retries`.
+    private(set) var triesSinceSession = 0
+
+    /// A dial begins.
+    mutating func dialled(now: Moment) {
+        lastDial = now
+    }
+
+    /// The dial failed.
+    ///
+    /// - Parameters:
+    ///   - unit: a random number, 0 to 1.
+    ///   - wish: what the other side asked for.
+    /// - Returns: how long to wait before the next.
+    mutating func failed(unit: Double, wish: Duration?, now: Moment) -> Duration {
+        triesSinceSession += 1
+        let ceiling = min(Self.first * (1 << min(failures, 6)), Self.ceiling)
+        failures += 1
+        let jitter = ceiling * unit
+        return spaced(wish.map { min($0, Self.longestWish) + jitter } ?? jitter, now: now)
+    }
+
+    /// A session was lost after it had stood for `held`.
+    mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Moment) -> Duration {
+        triesSinceSession = 0
+        if held >= Self.steady { failures = 0 }
+        return spaced(wish.map { min($0, Self.longestWish) + Self.first * unit } ?? .zero, now: now)
+    }
+
+    private func spaced(_ wait: Duration, now: Moment) -> Duration {
+        guard let lastDial else { return wait }
+        return max(wait, Self.spacing - now.since(lastDial))
+    }
+}

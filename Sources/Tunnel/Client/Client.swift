@@ -1,0 +1,243 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+import ProxyConnect
+import ServiceLifecycle
+import Synchronization
+
+/// The end beside the services: keeps a session with the server, and comes back whenever it is lost.
+///
+/// A `Service`: it runs until its task is cancelled or a graceful shutdown begins, then drains and returns; or until
+/// somebody refuses it for good.
+public struct Client: Service {
+    /// What happens that a script may want to know.
+    public enum Event: Sendable {
+        /// A tunnel is public, at this URL; again after every new session.
+        case tunnel(url: String, service: String)
+    }
+
+    private let configuration: ClientConfiguration
+    private let logger: Logger
+    private let onEvent: @Sendable (Event) -> Void
+
+    /// Prepares a client; nothing is dialled before ``run()``.
+    public init(
+        _ configuration: ClientConfiguration,
+        logger: Logger,
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
+    ) {
+        self.configuration = configuration
+        self.logger = logger
+        self.onEvent = onEvent
+    }
+
+    /// Dials, serves, and dials again.
+    ///
+    /// - Throws: ``ClientError`` when the client was refused for good, or gives up.
+    public func run() async throws {
+        let tls: TLSForClients
+        do {
+            tls = try TLSForClients(configuration.tls)
+        } catch {
+            throw ClientError.configuration("the trust store cannot be read: \(error)")
+        }
+        for endpoint in configuration.endpoints where !endpoint.isSecure && !isLoopback(endpoint.host) {
+            logger.warning(
+                "ws:// without TLS: everybody on the way can read and alter what the tunnel carries; use wss://",
+                metadata: ["url": "\(endpoint)"]
+            )
+        }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let dialler = Dialler(
+            configuration: configuration,
+            credentials: configuration.token.credentials(),
+            loop: group.any(),
+            tls: tls,
+            memory: ProxyMemory(),
+            logger: logger
+        )
+        let current = CurrentSession()
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                var reconnecting = Reconnecting(dialler: dialler, logger: logger, onEvent: onEvent)
+                try await reconnecting.run(current)
+            }
+            tasks.addTask {
+                await withGracefulShutdownOrCancellation()
+                if let session = current.session { await stop(session) }
+            }
+            let first = await tasks.nextResult()
+            tasks.cancelAll()
+            // Whatever is still being dialled ends with its event loop.
+            try? await group.shutdownGracefully()
+            try first?.get()
+            while let rest = await tasks.nextResult() { _ = rest }
+        }
+    }
+
+    /// Lets the streams end, and ends those that do not in time.
+    private func stop(_ session: LiveSession) async {
+        logger.notice("stopping")
+        session.drain()
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { _ = try? await session.ended.get() }
+            tasks.addTask {
+                do {
+                    try await Task.sleep(for: configuration.drainTimeout)
+                    session.end()
+                } catch {
+                    // Cancelled: the session has ended by itself.
+                }
+            }
+            await tasks.next()
+            tasks.cancelAll()
+        }
+    }
+}
+
+/// The session that stands now, shared between the loop that dials and the one that waits for the end.
+private final class CurrentSession: Sendable {
+    private let stored = Mutex<LiveSession?>(nil)
+
+    var session: LiveSession? {
+        get { stored.withLock { $0 } }
+        set { stored.withLock { $0 = newValue } }
+    }
+}
+
+/// The loop of dialling, holding and dialling again.
+private struct Reconnecting {
+    let dialler: Dialler
+    let logger: Logger
+    let onEvent: @Sendable (Client.Event) -> Void
+    private var backoff = Backoff()
+    private var hasWorked = false
+
+    init(dialler: Dialler, logger: Logger, onEvent: @escaping @Sendable (Client.Event) -> Void) {
+        self.dialler = dialler
+        self.logger = logger
+        self.onEvent = onEvent
+    }
+
+    /// Returns when its task is cancelled.
+    ///
+    /// - Throws: ``ClientError``.
+    mutating func run(_ current: CurrentSession) async throws {
+        while !Task.isCancelled {
+            backoff.dialled(now: .now)
+            let wait: Duration
+            do {
+                let session = try await dial()
+                current.session = session
+                hasWorked = true
+                let end = try await session.ended.get()
+                current.session = nil
+                guard !Task.isCancelled else { return }
+                wait = try afterSession(end)
+            } catch let error as DialError {
+                guard !Task.isCancelled else { return }
+                wait = try afterFailure(error)
+            }
+            do {
+                try await Task.sleep(for: wait)
+            } catch {
+                return
+            }
+        }
+    }
+
+    /// Tries every endpoint by every way, in order.
+    private func dial() async throws(DialError) -> LiveSession {
+        var last: DialError?
+        for endpoint in dialler.configuration.endpoints {
+            for choice in dialler.configuration.proxies(endpoint) {
+                if let last { logger.warning("\(last)") }
+                do throws(DialError) {
+                    return try await dialler.dial(endpoint, choice) { [onEvent] forward, binding in
+                        let url = binding.url(endpoint)
+                        onEvent(.tunnel(url: url, service: forward.service))
+                    }
+                } catch {
+                    guard error.disposition != .refused else { throw error }
+                    last = error
+                }
+            }
+        }
+        throw last
+            ?? DialError(
+                hop: .connect,
+                endpoint: "",
+                proxy: nil,
+                answer: "no server to dial",
+                remedy: "give the server's URL",
+                disposition: .configuration
+            )
+    }
+
+    private mutating func afterSession(_ end: LiveSession.End) throws(ClientError) -> Duration {
+        if let refused = end.refused { throw .refused(refused) }
+        guard dialler.configuration.maximumRetries != 0 else { throw .unreachable("session lost: \(end.description)") }
+        let unit = Double.random(in: 0...1)
+        let wait =
+            end.isViolation
+            ? backoff.failed(unit: unit, wish: nil, now: .now)
+            : backoff.lost(
+                held: end.held,
+                unit: unit,
+                wish: end.retryAfter.map { .seconds(Int64($0)) },
+                now: .now
+            )
+        logger.warning("session lost; dialling again", metadata: ["reason": "\(end.description)", "in": "\(wait)"])
+        return wait
+    }
+
+    private mutating func afterFailure(_ error: DialError) throws(ClientError) -> Duration {
+        switch error.disposition {
+        case .refused: throw .refused(error.description)
+        case .refusedAtFirst where !hasWorked: throw .refused(error.description)
+        case .notOurs: throw .notOurs(error.description)
+        case .notOursAtFirst where !hasWorked: throw .notOurs(error.description)
+        case .configuration: throw .configuration(error.description)
+        case .retry, .refusedAtFirst, .notOursAtFirst: break
+        }
+        let wait = backoff.failed(
+            unit: .random(in: 0...1),
+            wish: error.retryAfter.map { .seconds($0) },
+            now: .now
+        )
+        if let most = dialler.configuration.maximumRetries, backoff.triesSinceSession > most {
+            throw .unreachable(error.description)
+        }
+        logger.warning("\(error)", metadata: ["again_in": "\(wait)"])
+        return wait
+    }
+}
+
+extension Binding {
+    /// Where the public finds the tunnel; a port on all addresses is found at the server's own name.
+    fileprivate func url(_ endpoint: EndpointURL) -> String {
+        let isForAll = address == "0.0.0.0" || address == "::"
+        let host = isForAll ? endpoint.host : address
+        return "tcp://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+}
+
+/// Why a client ended for good.
+public enum ClientError: Error, Sendable, CustomStringConvertible {
+    /// Somebody said no: token, port, proxy credentials.
+    case refused(String)
+    /// The other side does not speak our protocol.
+    case notOurs(String)
+    /// Nobody was reached within the tries that were allowed.
+    case unreachable(String)
+    /// What the client was told cannot work.
+    case configuration(String)
+
+    /// One line for a person.
+    public var description: String {
+        switch self {
+        case .refused(let text), .notOurs(let text), .unreachable(let text), .configuration(let text): text
+        }
+    }
+}

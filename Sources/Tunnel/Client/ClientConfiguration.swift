@@ -1,0 +1,50 @@
+import HTTP1
+import Mux
+import NIOSSL
+import ProxyConnect
+
+/// Everything that a client has to be told.
+public struct ClientConfiguration: Sendable {
+    /// Servers, tried in order.
+    public var endpoints: [EndpointURL]
+    /// The tunnels to publish.
+    public var forwards: [RemoteForward]
+    /// The shared secret.
+    public var token: Token
+    /// Which of this user's clients on this machine it is, for the operator's logs; may be empty.
+    public var name = ""
+    /// A hash of machine, user and name, 32 bytes: the same after a restart, so that a port comes back.
+    public var instance: [UInt8]
+    /// Which way each endpoint is dialled; asked anew for each dial.
+    public var proxies: @Sendable (EndpointURL) -> [ProxyChoice] = { _ in [.direct] }
+    /// Credentials for a proxy whose URL has none.
+    public var proxyCredentials: ProxyCredentials?
+    /// The schemes with which a proxy may be answered.
+    public var proxySchemes = ProxyScheme.all
+    /// Further fields of the CONNECT request.
+    public var proxyFields = HeaderFields()
+    /// Further fields of the upgrade request.
+    public var fields = HeaderFields()
+    /// What CONNECT and the upgrade say in User-Agent.
+    public var userAgent = "culvert/\(culvertVersion)"
+    /// How a server's certificate is verified, where the endpoint is wss.
+    public var tls: TLSConfiguration = {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        return tls
+    }()
+    /// Tries after a failed one before the client gives up; nil for ever.
+    public var maximumRetries: Int?
+    /// The session's bounds.
+    public var limits = MuxLimits()
+    /// How long what runs may take to end once the client stops.
+    public var drainTimeout: Duration = .seconds(30)
+
+    /// The defaults.
+    public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token, instance: [UInt8]) {
+        self.endpoints = endpoints
+        self.forwards = forwards
+        self.token = token
+        self.instance = instance
+    }
+}

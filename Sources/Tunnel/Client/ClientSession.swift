@@ -1,0 +1,137 @@
+import Logging
+import Mux
+import NIOCore
+
+/// A session at the client: asks for the public ports, and joins each visitor's stream to its service.
+final class ClientSession: SessionDelegate {
+    /// What happens that the client's owner has to know.
+    enum Event {
+        case bound(RemoteForward, Binding)
+        /// The session is over; `refused` where the server refused a port for good.
+        case ended(SessionEnd, refused: String?)
+    }
+
+    private static let firstBindRetry = TimeAmount.seconds(1)
+    private static let longestBindRetry = TimeAmount.seconds(30)
+
+    private let driver: SessionDriver
+    private let forwards: [RemoteForward]
+    private let connector: ServiceConnector
+    private let logger: Logger
+    private let onEvent: (Event) -> Void
+    private var isDraining = false
+    /// Services that did not answer the last time, so that the log tells changes and not each visitor.
+    private var unreachable: Set<Int> = []
+    private var bindRetries: [Int: TimeAmount] = [:]
+    private var refused: String?
+
+    init(
+        driver: SessionDriver,
+        forwards: [RemoteForward],
+        logger: Logger,
+        onEvent: @escaping (Event) -> Void
+    ) {
+        self.driver = driver
+        self.forwards = forwards
+        self.connector = ServiceConnector(loop: driver.loop)
+        self.logger = logger
+        self.onEvent = onEvent
+    }
+
+    func start() {
+        driver.start(self)
+        for index in forwards.indices { bind(index) }
+    }
+
+    /// Accepts no further visitor, and ends the session once the last has gone.
+    func drain() {
+        guard !isDraining else { return }
+        isDraining = true
+        driver.drain(Refusal(.goingAway, "the client is stopping"))
+        sessionHasRoom(driver)
+    }
+
+    /// Ends the session now.
+    func end() {
+        driver.end(Refusal(.goingAway, "the client is stopping"))
+    }
+
+    private func bind(_ index: Int) {
+        guard !driver.isEnded, !isDraining else { return }
+        let forward = forwards[index]
+        driver.bind(BindRequest(tunnel: UInt16(truncatingIfNeeded: index), address: forward.bind, port: forward.port))
+    }
+
+    // MARK: Ports
+
+    func session(_ driver: SessionDriver, bound binding: Binding) {
+        guard forwards.indices.contains(Int(binding.tunnel)) else { return }
+        bindRetries[Int(binding.tunnel)] = nil
+        onEvent(.bound(forwards[Int(binding.tunnel)], binding))
+    }
+
+    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {
+        let index = Int(tunnel)
+        guard forwards.indices.contains(index) else { return }
+        let forward = forwards[index]
+        guard refusal.code != .portNotAllowed, refusal.code != .limit else {
+            // Outside the client's rights: no other session would get it either.
+            refused = "-R \(forward): the server refused: \(refusal)"
+            return end()
+        }
+        let wait = bindRetries[index] ?? Self.firstBindRetry
+        bindRetries[index] = min(wait * 2, Self.longestBindRetry)
+        logger.warning(
+            "the server could not bind a port; trying again",
+            metadata: ["tunnel": "\(forward)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
+        )
+        driver.loop.assumeIsolated().scheduleTask(in: wait) { self.bind(index) }
+    }
+
+    // MARK: Visitors
+
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {
+        let index = Int(visit.tunnel)
+        guard forwards.indices.contains(index) else { return driver.reset(stream, .noSuchTunnel) }
+        let forward = forwards[index]
+        var logger = logger
+        logger[metadataKey: "visitor"] = "\(visit.visitor)"
+        logger[metadataKey: "service"] = "\(forward.service)"
+        let pipe = StreamPipe(driver: driver, stream: stream, logger: logger) { pipe in
+            pipe.open(stream)
+            driver.accept(stream)
+        }
+        driver.attach(pipe, to: stream)
+        connector.connect(forward, pipe).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success:
+                if self.unreachable.remove(index) != nil {
+                    logger.notice("service answers again")
+                }
+            case .failure(let error):
+                let code = ServiceConnector.code(error)
+                if self.unreachable.insert(index).inserted {
+                    logger.warning("service cannot be reached", metadata: ["reason": "\(code)"])
+                }
+                pipe.fail(code)
+            }
+        }
+    }
+
+    func sessionHasRoom(_ driver: SessionDriver) {
+        if isDraining, driver.streamCount == 0, !driver.isEnded { end() }
+    }
+
+    // MARK: The rest
+
+    func session(_ driver: SessionDriver, goingAway reason: Refusal) {
+        logger.notice("server is going away", metadata: ["reason": "\(reason)"])
+    }
+
+    func session(_ driver: SessionDriver, ended end: SessionEnd) {
+        onEvent(.ended(end, refused: refused))
+    }
+
+    // A server never gets this from its own frames: the session refuses it from a server.
+    func session(_ driver: SessionDriver, bind request: BindRequest) {}
+}

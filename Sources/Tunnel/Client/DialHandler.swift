@@ -1,0 +1,279 @@
+import HTTP1
+import Logging
+import Mux
+import NIOCore
+import NIOSSL
+import NIOTLS
+import ProxyConnect
+import WebSocket
+
+/// One connection on its way from TCP to a WebSocket: CONNECT through the proxy, TLS, upgrade, each with its own time.
+///
+/// It stays at the end of the pipeline and takes bytes stage by stage; what comes together with the end of one stage
+/// belongs to the next and is given to it, never dropped.
+final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// How long each hop may take.
+    static let hopTimeout = TimeAmount.seconds(10)
+    /// Interim answers before the one to the upgrade.
+    private static let maximumInterim = 8
+
+    /// The proxy has closed the connection between two legs of the exchange: dial it again and go on.
+    struct Redial: Error {
+        let exchange: ConnectExchange
+        let request: ByteBuffer
+    }
+
+    private enum Stage {
+        case idle
+        case proxy(ConnectExchange)
+        case tls
+        case upgrade(ClientUpgrade, ResponseHeadParser, interim: Int)
+        /// The answer was no 101; the beginning of its page is read for the message.
+        case page(BodyDrain, DialError)
+        case finished
+    }
+
+    private let route: DialRoute
+    private let leg: DialLeg
+    private let promise: EventLoopPromise<Void>
+    private let onUpgraded: (any Channel) throws -> Void
+    private var stage = Stage.idle
+    private var pending = ByteBuffer()
+    private var timer: Scheduled<Void>?
+
+    /// - Parameters:
+    ///   - promise: done when the carrier stands; fails with a ``DialError`` or a ``Redial``.
+    ///   - onUpgraded: puts the carrier into the pipeline.
+    init(
+        route: DialRoute,
+        leg: DialLeg,
+        promise: EventLoopPromise<Void>,
+        onUpgraded: @escaping (any Channel) throws -> Void
+    ) {
+        self.route = route
+        self.leg = leg
+        self.promise = promise
+        self.onUpgraded = onUpgraded
+    }
+
+    // MARK: Stages
+
+    func channelActive(context: ChannelHandlerContext) {
+        arm(context)
+        switch leg {
+        case .direct:
+            startTLS(context)
+        case .proxy(var exchange):
+            let action = exchange.start()
+            stage = .proxy(exchange)
+            perform(context, action, exchange)
+        case .proxyAgain(let exchange, let request):
+            stage = .proxy(exchange)
+            perform(context, .send(request), exchange)
+        }
+    }
+
+    private func perform(
+        _ context: ChannelHandlerContext,
+        _ action: ConnectExchange.Action,
+        _ exchange: ConnectExchange
+    ) {
+        switch action {
+        case .send(let bytes):
+            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        case .established:
+            route.established(with: exchange.scheme)
+            startTLS(context)
+        case .reconnectThenSend(let request):
+            finish(context, .failure(Redial(exchange: exchange, request: request)))
+        case .fail(let error):
+            fail(context, route.error(error))
+        }
+    }
+
+    private func startTLS(_ context: ChannelHandlerContext) {
+        guard let tls = route.tls else { return startUpgrade(context) }
+        stage = .tls
+        arm(context)
+        do {
+            let handler = try tls.handler(for: route.endpoint.host)
+            let early = pending
+            pending = ByteBuffer()
+            try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
+            // Bytes that came with the proxy's answer are the server's, and belong to TLS.
+            if early.readableBytes > 0 { context.pipeline.fireChannelRead(early) }
+        } catch {
+            fail(context, route.error(.tls, "\(error)", "", .configuration))
+        }
+    }
+
+    private func startUpgrade(_ context: ChannelHandlerContext) {
+        arm(context)
+        do {
+            let upgrade = try route.upgrade()
+            stage = .upgrade(upgrade, ResponseHeadParser(), interim: 0)
+            var bytes = ByteBuffer()
+            try upgrade.request().serialize(into: &bytes)
+            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+            advance(context)
+        } catch {
+            fail(context, route.error(.upgrade, "\(error)", "correct --header or the URL", .configuration))
+        }
+    }
+
+    private func advance(_ context: ChannelHandlerContext) {
+        switch stage {
+        case .idle, .tls, .finished:
+            break
+        case .proxy(var exchange):
+            stage = .finished
+            let action = exchange.receive(&pending)
+            stage = .proxy(exchange)
+            if let action { perform(context, action, exchange) }
+        case .upgrade(let upgrade, var parser, var interim):
+            do throws(HTTP1Error) {
+                while let head = try parser.receive(&pending) {
+                    guard ClientUpgrade.isInterim(head) else { return judge(context, head, upgrade) }
+                    interim += 1
+                    guard interim <= Self.maximumInterim else {
+                        return fail(context, route.error(.upgrade, "endless interim answers", "", .notOursAtFirst))
+                    }
+                }
+                stage = .upgrade(upgrade, parser, interim: interim)
+            } catch {
+                fail(context, route.notHTTP(error))
+            }
+        case .page(var drain, let error):
+            let isComplete = (try? drain.receive(&pending)) ?? true
+            stage = .page(drain, error)
+            if isComplete || drain.collected.readableBytes >= BodyDrain.collectedLimit { failWithPage(context) }
+        }
+    }
+
+    private func judge(_ context: ChannelHandlerContext, _ head: ResponseHead, _ upgrade: ClientUpgrade) {
+        do throws(UpgradeError) {
+            let agreement = try upgrade.verify(head)
+            guard agreement.subprotocol == subprotocolName else {
+                let answer = "a WebSocket server answered that does not speak \(subprotocolName)"
+                return fail(context, route.error(.upgrade, answer, "check the URL", .notOursAtFirst))
+            }
+            establish(context)
+        } catch {
+            let failure = route.refusedUpgrade(error, head)
+            guard case .status = error, let drain = try? BodyDrain(response: head, limit: 2 * BodyDrain.collectedLimit)
+            else { return fail(context, failure) }
+            stage = .page(drain, failure)
+            advance(context)
+        }
+    }
+
+    private func establish(_ context: ChannelHandlerContext) {
+        stage = .finished
+        timer?.cancel()
+        do {
+            try onUpgraded(context.channel)
+            if pending.readableBytes > 0 {
+                context.fireChannelRead(wrapInboundOut(pending))
+                context.fireChannelReadComplete()
+            }
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+            promise.succeed(())
+        } catch {
+            fail(context, route.error(.upgrade, "\(error)", "", .retry))
+        }
+    }
+
+    // MARK: Failing
+
+    private func fail(_ context: ChannelHandlerContext, _ error: DialError) {
+        finish(context, .failure(error))
+    }
+
+    private func failWithPage(_ context: ChannelHandlerContext) {
+        guard case .page(let drain, var error) = stage else { return }
+        if let line = PageExcerpt.line(of: drain.collected.readableBytesView) { error.answer += ", page: \(line)" }
+        fail(context, error)
+    }
+
+    private func finish(_ context: ChannelHandlerContext, _ result: Result<Void, any Error>) {
+        stage = .finished
+        timer?.cancel()
+        promise.completeWith(result)
+        context.close(promise: nil)
+    }
+
+    /// Gives the next hop its time.
+    private func arm(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.hopTimeout) { self.timeOut(context) }
+    }
+
+    private func timeOut(_ context: ChannelHandlerContext) {
+        let seconds = Self.hopTimeout.nanoseconds / 1_000_000_000
+        switch stage {
+        case .proxy(var exchange):
+            fail(context, route.error(exchange.deadline()))
+        case .tls:
+            fail(context, route.error(.tls, "no answer within \(seconds) s", "check that the port speaks TLS", .retry))
+        case .upgrade:
+            fail(context, route.error(.upgrade, "no answer within \(seconds) s", "check the URL", .retry))
+        case .page:
+            failWithPage(context)
+        case .idle, .finished:
+            break
+        }
+    }
+
+    // MARK: The channel
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        pending.writeImmutableBuffer(unwrapInboundIn(data))
+        advance(context)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .tls = stage, case .handshakeCompleted? = event as? TLSUserEvent { startUpgrade(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch stage {
+        case .tls where !(error is IOError):
+            fail(context, route.tlsError(error))
+        case .idle, .proxy, .tls, .upgrade, .page:
+            context.close(promise: nil)
+        case .finished:
+            context.fireErrorCaught(error)
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        switch stage {
+        case .proxy(var exchange):
+            switch exchange.connectionClosed() {
+            case .fail(let error)?: fail(context, route.error(error))
+            case .reconnectThenSend(let request)?:
+                finish(context, .failure(Redial(exchange: exchange, request: request)))
+            case .send?, .established?, nil:
+                fail(context, route.error(.proxy, "closed the connection without an answer", "", .retry))
+            }
+        case .tls:
+            fail(
+                context,
+                route.error(.tls, "the connection was closed during the handshake", route.afterConnect, .retry)
+            )
+        case .upgrade:
+            let answer = "the connection was closed without an answer"
+            fail(context, route.error(.upgrade, answer, route.afterConnect, .retry))
+        case .page:
+            failWithPage(context)
+        case .idle, .finished:
+            break
+        }
+        context.fireChannelInactive()
+    }
+}

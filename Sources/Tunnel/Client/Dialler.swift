@@ -1,0 +1,211 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+import NIOSSL
+import ProxyConnect
+import WebSocket
+
+/// Makes one session: dials, by way of the proxy where there is one, and authenticates.
+struct Dialler: Sendable {
+    /// Connections that one proxy exchange may take: each scheme needs few legs.
+    private static let maximumLegs = 8
+
+    let configuration: ClientConfiguration
+    let credentials: Credentials
+    let loop: any EventLoop
+    let tls: TLSForClients
+    let memory: ProxyMemory
+    let logger: Logger
+
+    /// Dials `endpoint` by one way and opens a session.
+    ///
+    /// - Throws: ``DialError``.
+    func dial(
+        _ endpoint: EndpointURL,
+        _ choice: ProxyChoice,
+        onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
+    ) async throws(DialError) -> LiveSession {
+        var proxy: ProxyURL?
+        if case .proxy(let url) = choice { proxy = url }
+        let route = DialRoute(
+            endpoint: endpoint,
+            proxy: proxy,
+            tls: endpoint.isSecure ? tls : nil,
+            configuration: configuration,
+            memory: memory
+        )
+        if let proxy, proxy.scheme != .http {
+            let answer = "a proxy of the kind \(proxy.scheme.rawValue):// cannot be used by this version"
+            throw route.error(.proxy, answer, "give an http:// proxy", .configuration)
+        }
+        let opening = ClientOpening(
+            credentials: credentials,
+            authentication: Authentication(
+                id: credentials.id,
+                nonce: SecureRandom.bytes(32),
+                instance: configuration.instance,
+                name: configuration.name,
+                authority: endpoint.authority,
+                initialWindow: UInt32(clamping: configuration.limits.initialWindow),
+                software: softwareName
+            )
+        )
+        var leg = try firstLeg(route)
+        let established: Established
+        do {
+            established = try await loop.submit { [loop] in Established(loop: loop, opening: opening) }.get()
+        } catch {
+            throw route.error(.connect, "\(error)", "", .retry)
+        }
+        for _ in 0..<Self.maximumLegs {
+            do {
+                try await connect(route, leg, established)
+                return try await authenticate(route, established, onBound)
+            } catch let redial as DialHandler.Redial {
+                leg = .proxyAgain(redial.exchange, redial.request)
+            } catch let error as DialError {
+                throw error
+            } catch {
+                throw route.error(.connect, "\(error)", "", .retry)
+            }
+        }
+        throw route.error(.proxy, "closes the connection after each of its answers", "ask who runs the proxy", .retry)
+    }
+
+    private func firstLeg(_ route: DialRoute) throws(DialError) -> DialLeg {
+        guard let proxy = route.proxy else { return .direct }
+        do throws(ConnectError) {
+            return .proxy(try route.exchange(proxy))
+        } catch {
+            throw route.error(error)
+        }
+    }
+
+    /// TCP, and all stages up to the carrier.
+    private func connect(_ route: DialRoute, _ leg: DialLeg, _ established: Established) async throws {
+        let promise = loop.makePromise(of: Void.self)
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(DialHandler.hopTimeout)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try SocketOptions.carrier(channel)
+                    let handler = DialHandler(route: route, leg: leg, promise: promise) { channel in
+                        let carrier = Carrier(role: .client, receiver: established.greeting.value)
+                        established.greeting.value.start(carrier)
+                        try channel.pipeline.syncOperations.addHandler(carrier)
+                        established.carrier.value = carrier
+                    }
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+        let host = route.proxy?.host ?? route.endpoint.host
+        let port = route.proxy?.port ?? route.endpoint.port
+        do {
+            _ = try await bootstrap.connect(host: host, port: port).get()
+        } catch {
+            promise.fail(error)
+            _ = try? await promise.futureResult.get()
+            throw route.connectError(error, host: host, port: port)
+        }
+        try await promise.futureResult.get()
+    }
+
+    /// The opening exchange, and the session that comes out of it.
+    private func authenticate(
+        _ route: DialRoute,
+        _ established: Established,
+        _ onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
+    ) async throws(DialError) -> LiveSession {
+        let timeout = loop.scheduleTask(in: DialHandler.hopTimeout) {
+            established.carrier.value?.abort("no answer within 10 s")
+        }
+        defer { timeout.cancel() }
+        do {
+            return try await established.promise.futureResult.flatMapThrowing { grant in
+                LiveSession(grant, established, route, self, onBound: onBound)
+            }.get()
+        } catch {
+            throw route.sessionError(error)
+        }
+    }
+}
+
+/// The greeting of one dial, and the carrier once there is one.
+final class Established: Sendable {
+    let promise: EventLoopPromise<ClientOpening.Grant>
+    let greeting: NIOLoopBound<ClientGreeting>
+    let carrier: NIOLoopBoundBox<Carrier?>
+
+    /// Must be called on `loop`.
+    init(loop: any EventLoop, opening: ClientOpening) {
+        let promise = loop.makePromise(of: ClientOpening.Grant.self)
+        self.promise = promise
+        self.carrier = .makeEmptyBox(valueType: Carrier.self, eventLoop: loop)
+        self.greeting = NIOLoopBound(ClientGreeting(opening: opening, promise: promise), eventLoop: loop)
+    }
+}
+
+extension DialRoute {
+    /// Tells a failed lookup from a failed connection.
+    func connectError(_ error: any Error, host: String, port: Int) -> DialError {
+        let what = proxy == nil ? "server" : "proxy"
+        if case .connectTimeout? = error as? ChannelError {
+            let remedy =
+                proxy == nil && !isLoopback(host)
+                ? "if this network wants a proxy, give it with --proxy" : "check the address and the network"
+            return self.error(.connect, "\(host):\(port) did not answer within 10 s", remedy, .retry)
+        }
+        guard let failure = error as? NIOConnectionError else {
+            return self.error(.connect, "\(host):\(port): \(error)", "check the address of the \(what)", .retry)
+        }
+        guard let first = failure.connectionErrors.first else {
+            let remedy =
+                proxy == nil
+                ? "check the name; if only the proxy can resolve it, give the proxy with --proxy"
+                : "check the proxy's name"
+            return self.error(.lookup, "no address found for \(host)", remedy, .retry)
+        }
+        if case .connectTimeout? = first.error as? ChannelError {
+            return self.error(.connect, "\(host):\(port) did not answer within 10 s", "check the network", .retry)
+        }
+        guard let io = first.error as? IOError else {
+            return self.error(.connect, "\(host):\(port): \(first.error)", "", .retry)
+        }
+        switch SocketFailure(io) {
+        case .refused:
+            return self.error(.connect, "\(host):\(port) refused the connection", "check that the \(what) runs", .retry)
+        case .unreachable:
+            return self.error(.connect, "no way to \(host):\(port)", "check the network", .retry)
+        default:
+            return self.error(.connect, "\(host):\(port): \(io)", "", .retry)
+        }
+    }
+
+    func sessionError(_ error: any Error) -> DialError {
+        switch error {
+        case let error as DialError:
+            return error
+        case let refusal as Refusal:
+            let isSecret = refusal.code == .credentials
+            let disposition: DialError.Disposition =
+                isSecret ? .refused : refusal.code == .version || refusal.code == .protocolViolation ? .notOurs : .retry
+            let remedy = isSecret ? "compare --token-file with the server's" : ""
+            var result = self.error(.session, "the server refused: \(refusal)", remedy, disposition)
+            result.retryAfter = refusal.retryAfter.map { Int(clamping: $0) }
+            return result
+        case let error as MuxError where error.kind == .proof:
+            let remedy = "compare --token-file with the server's; nothing was sent that could be used elsewhere"
+            return self.error(.session, error.detail, remedy, .refused)
+        case let error as MuxError where error.kind == .version:
+            return self.error(.session, error.detail, "", .notOurs)
+        case let error as MuxError:
+            return self.error(.session, "the server does not speak our protocol (\(error))", "check the URL", .notOurs)
+        case let loss as CarrierLoss:
+            let disposition: DialError.Disposition = loss.isProtocolViolation ? .notOursAtFirst : .retry
+            return self.error(.session, loss.description, "", disposition)
+        default:
+            return self.error(.session, "\(error)", "", .retry)
+        }
+    }
+}

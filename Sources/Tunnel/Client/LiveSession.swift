@@ -1,0 +1,92 @@
+import Logging
+import Mux
+import NIOCore
+
+/// A session as the client's reconnecting sees it: from outside its event loop.
+final class LiveSession: Sendable {
+    /// How it ended.
+    struct End: Sendable {
+        let description: String
+        /// Seconds after which the server wants to be asked again.
+        let retryAfter: UInt32?
+        /// How long it had stood.
+        let held: Duration
+        /// The peer broke the protocol: dialling again at once would not help.
+        let isViolation: Bool
+        /// What the server refused for good, so that no other session would get it either.
+        let refused: String?
+    }
+
+    /// Done when the session is over.
+    let ended: EventLoopFuture<End>
+    private let loop: any EventLoop
+    private let session: NIOLoopBound<ClientSession>
+
+    /// Starts the session; on its event loop.
+    init(
+        _ grant: ClientOpening.Grant,
+        _ established: Established,
+        _ route: DialRoute,
+        _ dialler: Dialler,
+        onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
+    ) {
+        let loop = dialler.loop
+        let began = Moment.now
+        var logger = dialler.logger
+        logger[metadataKey: "server"] = "\(route.endpoint)"
+        if let proxy = route.proxy { logger[metadataKey: "proxy"] = "\(proxy.redacted)" }
+        logger.notice("session opened", metadata: ["software": "\(grant.software)"])
+        let promise = loop.makePromise(of: End.self)
+        guard let carrier = established.carrier.value else {
+            preconditionFailure("a grant comes over a carrier")
+        }
+        let driver = SessionDriver(
+            session: Session(
+                role: .client,
+                limits: dialler.configuration.limits,
+                peerWindow: grant.welcome.initialWindow,
+                seed: SecureRandom.seed(),
+                now: began
+            ),
+            carrier: carrier,
+            loop: loop,
+            logger: logger
+        )
+        let session = ClientSession(driver: driver, forwards: dialler.configuration.forwards, logger: logger) { event in
+            switch event {
+            case .bound(let forward, let binding):
+                onBound(forward, binding)
+            case .ended(let end, let refused):
+                promise.succeed(End(end, held: Moment.now.since(began), refused: refused))
+            }
+        }
+        self.loop = loop
+        self.ended = promise.futureResult
+        self.session = NIOLoopBound(session, eventLoop: loop)
+        session.start()
+    }
+
+    /// Lets the streams finish.
+    func drain() {
+        loop.execute { self.session.value.drain() }
+    }
+
+    /// Ends it now.
+    func end() {
+        loop.execute { self.session.value.end() }
+    }
+}
+
+extension LiveSession.End {
+    fileprivate init(_ end: SessionEnd, held: Duration, refused: String?) {
+        var retryAfter: UInt32?
+        if case .peer(let reason) = end { retryAfter = reason.retryAfter }
+        var isViolation = false
+        switch end {
+        case .violation(let error): isViolation = error.kind != .silence
+        case .carrierLost(let loss): isViolation = loss.isProtocolViolation
+        case .local, .peer: break
+        }
+        self.init(description: "\(end)", retryAfter: retryAfter, held: held, isViolation: isViolation, refused: refused)
+    }
+}

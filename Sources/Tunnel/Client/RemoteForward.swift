@@ -1,0 +1,76 @@
+/// One `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
+public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
+    /// The address to which the public port is narrowed, empty for the server's own choice.
+    public let bind: String
+    /// The public port, 0 for one that the server chooses.
+    public let port: UInt16
+    /// The service's host; IPv6 without brackets.
+    public let host: String
+    /// The service's port.
+    public let hostPort: UInt16
+
+    /// Why a text is no forward.
+    public struct Malformed: Error, Sendable, CustomStringConvertible {
+        /// One line for a person.
+        public let description: String
+    }
+
+    /// Reads a forward.
+    ///
+    /// - Throws: ``Malformed``, which says which part cannot be.
+    public init(_ text: String) throws(Malformed) {
+        let form = "[BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22"
+        func malformed(_ why: String) -> Malformed { Malformed(description: "-R \(text): \(why); the form is \(form)") }
+        guard let parts = Self.parts(text) else { throw malformed("a bracket is not closed") }
+        let bind: Substring
+        let port: Substring
+        let host: Substring
+        let hostPort: Substring
+        switch parts.count {
+        case 2: (bind, port, host, hostPort) = ("", parts[0], "localhost", parts[1])
+        case 3: (bind, port, host, hostPort) = ("", parts[0], parts[1], parts[2])
+        case 4: (bind, port, host, hostPort) = (parts[0], parts[1], parts[2], parts[3])
+        default: throw malformed("it has \(parts.count) parts")
+        }
+        guard let number = portNumber(port) else { throw malformed("\(port) is no port") }
+        guard let hostNumber = portNumber(hostPort), hostNumber > 0 else {
+            throw malformed("\(hostPort) is no port of a service")
+        }
+        guard !host.isEmpty, (host + bind).utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw malformed("the service's host is missing or malformed")
+        }
+        self.bind = String(bind)
+        self.port = number
+        self.host = String(host)
+        self.hostPort = hostNumber
+    }
+
+    /// Splits at colons outside brackets, and takes the brackets off.
+    private static func parts(_ text: String) -> [Substring]? {
+        var parts: [Substring] = []
+        var rest = Substring(text)
+        while true {
+            if rest.hasPrefix("[") {
+                guard let end = rest.firstIndex(of: "]") else { return nil }
+                parts.append(rest[rest.index(after: rest.startIndex)..<end])
+                rest = rest[rest.index(after: end)...]
+                guard rest.isEmpty || rest.hasPrefix(":") else { return nil }
+            } else {
+                let end = rest.firstIndex(of: ":") ?? rest.endIndex
+                parts.append(rest[..<end])
+                rest = rest[end...]
+            }
+            if rest.isEmpty { return parts }
+            rest = rest.dropFirst()
+        }
+    }
+
+    /// `localhost:22`.
+    public var service: String { "\(host.contains(":") ? "[\(host)]" : host):\(hostPort)" }
+
+    /// The forward as it is written.
+    public var description: String {
+        let bind = self.bind.isEmpty ? "" : (self.bind.contains(":") ? "[\(self.bind)]:" : "\(self.bind):")
+        return "\(bind)\(port):\(service)"
+    }
+}

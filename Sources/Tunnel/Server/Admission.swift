@@ -1,0 +1,61 @@
+import Mux
+import Synchronization
+
+/// What strangers may cost before they have proved who they are. Shared by all event loops; asked once a connection.
+final class Admission: Sendable {
+    /// Connections at most that have not authenticated. 256: each costs a socket and some KiB for ten seconds.
+    static let maximumWaiting = 256
+    /// The same from one address. Loopback is exempt: there stands the front, with everybody behind it.
+    static let maximumWaitingPerAddress = 16
+    /// Wrong proofs a minute that are answered at once; each further one waits longer.
+    static let freeFailures = 5
+    /// The longest that a refusal is held back, below the handshake's 10 s.
+    static let longestDelay = 5
+    /// How many addresses are remembered.
+    private static let maximumAddresses = 4_096
+
+    private struct State {
+        var waiting = 0
+        var waitingByAddress: [String: Int] = [:]
+        var failures: [String: (count: Int, since: Moment)] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// Takes a place for a new connection; false where there is none.
+    func enter(_ address: String) -> Bool {
+        state.withLock { state in
+            guard state.waiting < Self.maximumWaiting else { return false }
+            let ofAddress = state.waitingByAddress[address, default: 0]
+            guard ofAddress < Self.maximumWaitingPerAddress || isLoopback(address) else { return false }
+            state.waiting += 1
+            state.waitingByAddress[address] = ofAddress + 1
+            return true
+        }
+    }
+
+    /// Gives the place back: authenticated, or gone.
+    func leave(_ address: String) {
+        state.withLock { state in
+            state.waiting -= 1
+            let ofAddress = state.waitingByAddress[address, default: 1] - 1
+            state.waitingByAddress[address] = ofAddress > 0 ? ofAddress : nil
+        }
+    }
+
+    /// Counts a wrong proof, and says for how many seconds its refusal is to be held back.
+    ///
+    /// Holding back slows who guesses without locking out who shares the address.
+    func failed(_ address: String, now: Moment) -> Int {
+        state.withLock { state in
+            var entry = state.failures[address] ?? (0, now)
+            if now.since(entry.since) > .seconds(60) { entry = (0, now) }
+            entry.count += 1
+            if state.failures[address] == nil, state.failures.count >= Self.maximumAddresses {
+                state.failures.removeAll()
+            }
+            state.failures[address] = entry
+            return min(max(0, entry.count - Self.freeFailures), Self.longestDelay)
+        }
+    }
+}

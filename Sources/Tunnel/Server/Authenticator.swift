@@ -1,0 +1,27 @@
+import Crypto
+import Mux
+
+/// Who a client is, and the only place where that is decided.
+struct Authenticator: Sendable {
+    private let clients: [[UInt8]: ServerConfiguration.Client]
+    private let decoySecret = SymmetricKey(size: .bits256)
+
+    init(_ configuration: ServerConfiguration) {
+        var clients = configuration.clients
+        if configuration.isOpen {
+            clients = [.init(name: "anybody", verifier: Token.none.credentials().verifier)]
+        }
+        self.clients = Dictionary(clients.map { ($0.verifier.id, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Verifies what the client has shown to `opening`; nil where it is unknown or its proof is wrong, after the same
+    /// work in both cases.
+    func verify(
+        _ authentication: Authentication,
+        _ opening: inout ServerOpening
+    ) -> (ServerConfiguration.Client, ServerOpening.Verified)? {
+        let client = clients[authentication.id]
+        guard let verified = opening.verify(client?.verifier, decoySecret: decoySecret), let client else { return nil }
+        return (client, verified)
+    }
+}

@@ -1,0 +1,87 @@
+import Mux
+import NIOCore
+import Synchronization
+
+/// Whom a public port belongs to. Shared by all event loops; asked when ports are claimed and given up.
+final class PortRegistry: Sendable {
+    /// One process of one client: the same after a restart.
+    struct Owner: Sendable, Hashable {
+        let client: [UInt8]
+        let instance: [UInt8]
+    }
+
+    /// What a claim leads to.
+    enum Outcome {
+        /// The port is yours; give it back with ``release(_:_:)``.
+        case granted
+        /// Another session of the same process holds it: it may be dead without knowing.
+        case heldBySame(SessionHandle)
+        /// Somebody else holds it.
+        case heldByOther(name: String, seconds: Int)
+    }
+
+    private struct Claim {
+        let session: SessionHandle
+        let since: Moment
+        var count: Int
+    }
+
+    private let claims = Mutex<[UInt16: Claim]>([:])
+
+    /// Claims `port` for a session. A session may claim a port once for each of its addresses.
+    func claim(_ port: UInt16, for session: SessionHandle, now: Moment) -> Outcome {
+        claims.withLock { claims in
+            guard let held = claims[port] else {
+                claims[port] = Claim(session: session, since: now, count: 1)
+                return .granted
+            }
+            if held.session === session {
+                claims[port]?.count += 1
+                return .granted
+            }
+            if held.session.owner == session.owner { return .heldBySame(held.session) }
+            let (seconds, _) = now.since(held.since).components
+            return .heldByOther(name: held.session.name, seconds: Int(clamping: seconds))
+        }
+    }
+
+    /// Gives a claim back. A session that has lost the port meanwhile changes nothing.
+    func release(_ port: UInt16, _ session: SessionHandle) {
+        claims.withLock { claims in
+            guard let held = claims[port], held.session === session else { return }
+            claims[port]?.count -= 1
+            if held.count <= 1 { claims[port] = nil }
+        }
+    }
+}
+
+/// A session as other event loops see it: they may ask whether it lives, and end it.
+final class SessionHandle: Sendable {
+    let owner: PortRegistry.Owner
+    /// The operator's name for the client, and the client's for itself.
+    let name: String
+    private let session: NIOLoopBound<ServerSession>
+    let loop: any EventLoop
+
+    init(_ session: ServerSession, owner: PortRegistry.Owner, name: String, loop: any EventLoop) {
+        self.session = NIOLoopBound(session, eventLoop: loop)
+        self.owner = owner
+        self.name = name
+        self.loop = loop
+    }
+
+    /// Whether the client at the other end answers within `timeout`.
+    func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {
+        loop.flatSubmit { self.session.value.probe(timeout: timeout) }
+    }
+
+    /// Ends the session; its ports are free when the future is done.
+    func end(_ reason: Refusal) -> EventLoopFuture<Void> {
+        loop.flatSubmit { self.session.value.end(reason) }
+    }
+
+    /// Lets the session's streams finish; the future is done when the last has.
+    func drain(_ reason: Refusal) -> EventLoopFuture<Void> {
+        loop.flatSubmit { self.session.value.drain(reason) }
+    }
+}

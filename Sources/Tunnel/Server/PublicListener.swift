@@ -1,0 +1,128 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+
+/// The public sockets of one tunnel: bound on the session's own event loop, so that a visitor's bytes never change
+/// threads.
+final class PublicListener {
+    /// Visitors that the kernel holds for us: enough for a burst while the session has no room.
+    private static let backlog: Int32 = 4_096
+    /// How long accepting pauses when the process has no descriptor left.
+    static let pauseWithoutDescriptors = TimeAmount.milliseconds(500)
+
+    let tunnel: UInt16
+    /// The port, the same on all addresses.
+    let port: UInt16
+    private let channels: [any Channel]
+
+    private init(tunnel: UInt16, port: UInt16, channels: [any Channel]) {
+        self.tunnel = tunnel
+        self.port = port
+        self.channels = channels
+    }
+
+    /// Binds `port` on every one of `addresses`.
+    ///
+    /// The bind is the check. All IPv6 addresses may be missing on a machine without IPv6; everything else fails, and
+    /// leaves nothing bound.
+    static func bind(
+        tunnel: UInt16,
+        addresses: [String],
+        port: UInt16,
+        loop: any EventLoop,
+        onVisitor: @escaping (any Channel) throws -> Void
+    ) -> EventLoopFuture<PublicListener> {
+        let visitor = NIOLoopBound(onVisitor, eventLoop: loop)
+        var bound = loop.makeSucceededFuture([any Channel]())
+        for address in addresses {
+            bound = bound.flatMap { channels in
+                bind(address, port, loop, visitor).map { channels + [$0] }.flatMapError { error in
+                    if addresses.count > 1, address.contains(":"), isMissing(error) {
+                        return loop.makeSucceededFuture(channels)
+                    }
+                    for channel in channels { channel.close(promise: nil) }
+                    return loop.makeFailedFuture(error)
+                }
+            }
+        }
+        let listener = bound.map {
+            NIOLoopBound(PublicListener(tunnel: tunnel, port: port, channels: $0), eventLoop: loop)
+        }
+        return listener.map(\.value)
+    }
+
+    /// Binds one address; an IPv6 one takes no IPv4 visitors, so that both can be bound side by side.
+    private static func bind(
+        _ address: String,
+        _ port: UInt16,
+        _ loop: any EventLoop,
+        _ visitor: NIOLoopBound<(any Channel) throws -> Void>
+    ) -> EventLoopFuture<any Channel> {
+        var bootstrap = ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
+            }
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try visitor.value(channel) }
+            }
+        if address.contains(":") {
+            bootstrap = bootstrap.serverChannelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
+                value: 1
+            )
+        }
+        return bootstrap.bind(host: address, port: Int(port))
+    }
+
+    /// The machine has no IPv6, or not that address of it.
+    private static func isMissing(_ error: any Error) -> Bool {
+        switch SocketFailure(error) {
+        case .addressMissing?, .familyMissing?: true
+        default: false
+        }
+    }
+
+    /// Whether visitors are taken, or wait in the kernel's queue.
+    var isAccepting = true {
+        didSet {
+            guard isAccepting != oldValue else { return }
+            for channel in channels {
+                channel.setOption(.autoRead, value: isAccepting).whenFailure { _ in
+                    // Closed meanwhile: it accepts nobody either way.
+                }
+            }
+        }
+    }
+
+    /// The address to report: the first one bound.
+    var address: SocketAddress? { channels.first?.localAddress }
+
+    /// Gives the port up; done when the kernel has.
+    func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        EventLoopFuture.andAllComplete(
+            channels.map { channel in
+                channel.close(promise: nil)
+                return channel.closeFuture
+            },
+            on: loop
+        )
+    }
+}
+
+/// Stops accepting for a moment when there is no descriptor left. NIO backs off as well, but leaves the socket
+/// readable and spins.
+final class AcceptPause: ChannelInboundHandler {
+    typealias InboundIn = any Channel
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard case .outOfDescriptors? = SocketFailure(error) else { return context.fireErrorCaught(error) }
+        let channel = context.channel
+        _ = channel.setOption(.autoRead, value: false)
+        context.eventLoop.assumeIsolated().scheduleTask(in: PublicListener.pauseWithoutDescriptors) {
+            _ = channel.setOption(.autoRead, value: true)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+
+/// The public end: takes WebSockets, opens public ports, and gives each visitor a stream to the client.
+///
+/// A `Service`: it runs until its task is cancelled or a graceful shutdown begins, then drains and returns.
+public struct Server: Service {
+    /// What happens that a script may want to know.
+    public enum Event: Sendable {
+        /// The endpoint accepts; the URL is what clients on this machine would dial.
+        case listening(url: String, port: Int?)
+    }
+
+    private let configuration: ServerConfiguration
+    private let logger: Logger
+    private let onEvent: @Sendable (Event) -> Void
+
+    /// Prepares a server; nothing is bound before ``run()``.
+    public init(
+        _ configuration: ServerConfiguration,
+        logger: Logger,
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
+    ) {
+        self.configuration = configuration
+        self.logger = logger
+        self.onEvent = onEvent
+    }
+
+    /// Listens and serves.
+    ///
+    /// - Throws: ``ServerError`` when the configuration is unsound or an address cannot be bound.
+    public func run() async throws {
+        if let problem = configuration.problem { throw ServerError.configuration(problem) }
+        let core: ServerCore
+        do {
+            core = try ServerCore(configuration, logger: logger)
+        } catch {
+            throw ServerError.configuration("the certificate or its key cannot be used: \(error)")
+        }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: min(4, System.coreCount))
+        do {
+            let channels = try await listen(core, group)
+            if configuration.isOpen {
+                logger.warning("running without a token: every program on this machine may open public ports")
+            }
+            await withGracefulShutdownOrCancellation()
+            await stop(core, channels)
+            try await group.shutdownGracefully()
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private func listen(_ core: ServerCore, _ group: any EventLoopGroup) async throws -> [any Channel] {
+        var channels: [any Channel] = []
+        for address in configuration.listen {
+            do {
+                let bound = try await bind(address, core, group)
+                channels += bound
+                let scheme = configuration.tls == nil ? "ws" : "wss"
+                for channel in bound {
+                    let place = channel.localAddress?.inShort ?? "\(address)"
+                    let url = address.isUnix ? "\(address)" : "\(scheme)://\(place)"
+                    logger.notice("listening", metadata: ["address": "\(place)", "version": "\(culvertVersion)"])
+                    onEvent(.listening(url: url + configuration.path, port: channel.localAddress?.port))
+                }
+            } catch {
+                for channel in channels { try? await channel.close() }
+                throw ServerError.bind(address, reason: Self.reason(error))
+            }
+        }
+        return channels
+    }
+
+    private func bind(
+        _ address: ListenAddress,
+        _ core: ServerCore,
+        _ group: any EventLoopGroup
+    ) async throws -> [any Channel] {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try core.prepare(channel) }
+            }
+        switch address {
+        case .tcp(let host, let port):
+            let tcp = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            return [try await tcp.bind(host: host == "localhost" ? "127.0.0.1" : host, port: Int(port)).get()]
+        case .unix(let path):
+            return [try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()]
+        }
+    }
+
+    /// Accepts nothing new, lets what runs end, and ends what does not.
+    private func stop(_ core: ServerCore, _ channels: [any Channel]) async {
+        for channel in channels { try? await channel.close() }
+        let sessions = core.liveSessions
+        logger.notice("stopping", metadata: ["sessions": "\(sessions.count)"])
+        let reason = Refusal(.goingAway, "the server is stopping", retryAfter: 1)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await withTaskGroup(of: Void.self) { drains in
+                    for session in sessions { drains.addTask { try? await session.drain(reason).get() } }
+                }
+            }
+            group.addTask { try? await Task.sleep(for: configuration.drainTimeout) }
+            await group.next()
+            for session in core.liveSessions { try? await session.end(reason).get() }
+            group.cancelAll()
+        }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        switch SocketFailure(error) {
+        case .addressInUse?: "the address is in use by another program"
+        case .notPermitted?: "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        case .addressMissing?: "this machine does not have that address"
+        default: "\(error)"
+        }
+    }
+}
+
+extension ListenAddress {
+    fileprivate var isUnix: Bool {
+        if case .unix = self { true } else { false }
+    }
+}
+
+/// Why a server did not start.
+public enum ServerError: Error, Sendable, CustomStringConvertible {
+    /// The configuration is unsound.
+    case configuration(String)
+    /// An address cannot be bound.
+    case bind(ListenAddress, reason: String)
+
+    /// One line for a person.
+    public var description: String {
+        switch self {
+        case .configuration(let text): text
+        case .bind(let address, let reason): "cannot listen on \(address): \(reason)"
+        }
+    }
+}
+
+/// Waits until the service is to stop, whichever way it is told.
+func withGracefulShutdownOrCancellation() async {
+    let (stream, continuation) = AsyncStream<Void>.makeStream()
+    await withTaskCancellationOrGracefulShutdownHandler {
+        for await _ in stream {}
+    } onCancelOrGracefulShutdown: {
+        continuation.finish()
+    }
+}

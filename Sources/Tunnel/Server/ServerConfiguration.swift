@@ -1,0 +1,68 @@
+import Mux
+import NIOSSL
+
+/// Everything that a server has to be told.
+public struct ServerConfiguration: Sendable {
+    /// One client that may connect, and its rights.
+    public struct Client: Sendable {
+        /// The operator's name for it, for logs and refusals.
+        public var name: String
+        /// What recognises its token.
+        public var verifier: Verifier
+        /// The public ports that it may ask for; the server's own bounds hold besides.
+        public var allowedPorts: PortRanges
+
+        /// Creates an entry.
+        public init(name: String, verifier: Verifier, allowedPorts: PortRanges = .unprivileged) {
+            self.name = name
+            self.verifier = verifier
+            self.allowedPorts = allowedPorts
+        }
+    }
+
+    /// Where WebSockets are taken.
+    public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
+    /// The endpoint's path; anything else is answered with 404.
+    public var path = "/tunnel"
+    /// The address on which public ports are bound; nil for all of them.
+    public var publicAddress: String?
+    /// Ports that clients may ask for at all.
+    public var allowedPorts = PortRanges.unprivileged
+    /// Who may connect. Empty: anybody, which is only accepted where every listen address is local.
+    public var clients: [Client] = []
+    /// Origins of browsers' pages that may connect; none unless given, because the client is no browser.
+    public var allowedOrigins: [String] = []
+    /// Certificate and key, where the server speaks TLS itself.
+    public var tls: TLSConfiguration?
+    /// The session's bounds.
+    public var limits = MuxLimits()
+    /// How long what runs may take to end once the server stops.
+    public var drainTimeout: Duration = .seconds(30)
+
+    /// The defaults.
+    public init() {}
+
+    /// Whether the server runs without any token.
+    public var isOpen: Bool { clients.isEmpty }
+
+    /// The addresses for a public port that a client did not narrow.
+    var publicAddresses: [String] {
+        if let publicAddress { return publicAddress == "localhost" ? ["127.0.0.1", "::1"] : [publicAddress] }
+        return isOpen ? ["127.0.0.1", "::1"] : ["0.0.0.0", "::"]
+    }
+
+    /// What makes a configuration one that the server would not start with; nil where it would.
+    ///
+    /// A server without a token that strangers can reach would hand its ports to anybody.
+    public var problem: String? {
+        if listen.isEmpty { return "no address to listen on" }
+        if isOpen, let reachable = listen.first(where: { !$0.isLocal }) {
+            return "refusing to listen on \(reachable) without a token, because anybody could open ports on this "
+                + "machine; give --token-file, or listen on 127.0.0.1"
+        }
+        if !path.hasPrefix("/") || path.contains(where: { "?# ".contains($0) }) {
+            return "the path \(path) is none: it must begin with / and have no ?, # or space"
+        }
+        return nil
+    }
+}

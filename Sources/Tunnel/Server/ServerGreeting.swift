@@ -1,0 +1,118 @@
+import Logging
+import Mux
+import NIOCore
+
+/// A carrier between its upgrade and its session: the server speaks first, the client proves itself, and only then
+/// does anything exist for it.
+final class ServerGreeting: CarrierReceiver {
+    private let server: ServerCore
+    private let channel: any Channel
+    private let address: String
+    private let place: AdmissionPlace
+    private let logger: Logger
+    private var opening: ServerOpening
+    private var carrier: Carrier?
+
+    init(server: ServerCore, channel: any Channel, address: String, place: AdmissionPlace, logger: Logger) {
+        self.server = server
+        self.channel = channel
+        self.address = address
+        self.place = place
+        self.logger = logger
+        self.opening = ServerOpening(nonce: SecureRandom.bytes(32), software: softwareName)
+    }
+
+    func start(_ carrier: Carrier) {
+        self.carrier = carrier
+        carrier.send(opening.challenge)
+        carrier.flush()
+    }
+
+    func carrier(received frame: InboundFrame) {
+        guard let carrier else { return }
+        do throws(MuxError) {
+            switch try opening.receive(frame) {
+            case .verify(let authentication):
+                verify(authentication, carrier)
+            case .resume:
+                carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
+            }
+        } catch {
+            refuse(carrier, Refusal(error.code, error.detail))
+        }
+    }
+
+    private func verify(_ authentication: Authentication, _ carrier: Carrier) {
+        guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
+            let delay = server.admission.failed(place.address, now: .now)
+            logger.warning(
+                "client refused: unknown, or the proof is wrong",
+                metadata: [
+                    "id": "\(authentication.id.hexadecimal)", "name": "\(authentication.name)",
+                    "answered_after_s": "\(delay)",
+                ]
+            )
+            channel.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(delay))) {
+                self.refuse(carrier, Refusal(.credentials, "the server does not accept this token"))
+            }
+            return
+        }
+        place.giveBack()
+        server.open(verified, client, carrier, channel, logger)
+        self.carrier = nil
+    }
+
+    private func refuse(_ carrier: Carrier, _ refusal: Refusal) {
+        carrier.send(opening.refuse(refusal))
+        carrier.close(.policyViolation, reason: refusal.code.description)
+    }
+
+    func carrierReadCompleted() {
+        carrier?.flush()
+    }
+
+    func carrierBecameWritable() {}
+
+    func carrierLost(_ loss: CarrierLoss) {
+        carrier = nil
+        logger.debug("gone before authentication", metadata: ["reason": "\(loss)"])
+    }
+}
+
+/// A place among the connections that have not authenticated, given back once.
+final class AdmissionPlace {
+    let address: String
+    private let admission: Admission
+    private var isTaken = true
+    /// Ends the connection unless the place was given back in time.
+    private let deadline: Scheduled<Void>
+
+    init(_ admission: Admission, address: String, deadline: Scheduled<Void>) {
+        self.admission = admission
+        self.address = address
+        self.deadline = deadline
+    }
+
+    func giveBack() {
+        guard isTaken else { return }
+        isTaken = false
+        deadline.cancel()
+        admission.leave(address)
+    }
+}
+
+/// Gives the place back when the connection goes, however it goes.
+final class AdmissionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let place: AdmissionPlace
+
+    init(_ place: AdmissionPlace) {
+        self.place = place
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        place.giveBack()
+        context.fireChannelInactive()
+    }
+}

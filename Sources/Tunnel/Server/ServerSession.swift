@@ -1,0 +1,257 @@
+import Logging
+import Mux
+import NIOCore
+
+/// A client's session at the server: its public ports, and a stream for each visitor.
+final class ServerSession: SessionDelegate {
+    private let driver: SessionDriver
+    private let client: ServerConfiguration.Client
+    private let policy: BindPolicy
+    private let registry: PortRegistry
+    private let logger: Logger
+    private let loop: any EventLoop
+    private var onEnd: ((SessionHandle) -> Void)?
+    private var listeners: [PublicListener] = []
+    /// Visitors that were accepted while the session had no room; the listeners pause meanwhile.
+    private var waiting: CircularBuffer<(pipe: StreamPipe, tunnel: UInt16, visitor: String)> = []
+    private var isDraining = false
+    private let drained: EventLoopPromise<Void>
+    private var handle: SessionHandle?
+
+    init(
+        driver: SessionDriver,
+        client: ServerConfiguration.Client,
+        policy: BindPolicy,
+        registry: PortRegistry,
+        logger: Logger,
+        loop: any EventLoop
+    ) {
+        self.driver = driver
+        self.client = client
+        self.policy = policy
+        self.registry = registry
+        self.logger = logger
+        self.loop = loop
+        self.drained = loop.makePromise()
+    }
+
+    /// Starts the session; `onEnd` is called once it is over.
+    func start(_ handle: SessionHandle, onEnd: @escaping (SessionHandle) -> Void) {
+        self.handle = handle
+        self.onEnd = onEnd
+        driver.start(self)
+    }
+
+    // MARK: For the handle
+
+    func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> { driver.probe(timeout: timeout) }
+
+    func end(_ reason: Refusal) -> EventLoopFuture<Void> {
+        driver.end(reason)
+        return drained.futureResult
+    }
+
+    func drain(_ reason: Refusal) -> EventLoopFuture<Void> {
+        isDraining = true
+        driver.drain(reason)
+        for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
+        for visitor in waiting { visitor.pipe.reset(.goingAway) }
+        waiting.removeAll()
+        if driver.streamCount == 0 { driver.end(reason) }
+        return drained.futureResult
+    }
+
+    // MARK: Ports
+
+    func session(_ driver: SessionDriver, bind request: BindRequest) {
+        guard !isDraining else { return driver.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")) }
+        do throws(Refusal) {
+            let addresses = try policy.addresses(for: request, of: client)
+            if request.port == 0 {
+                bindAnyPort(request, addresses, triesLeft: 50)
+            } else {
+                claim(request, addresses, mayTakeOver: true)
+            }
+        } catch {
+            refuse(request, error)
+        }
+    }
+
+    private func refuse(_ request: BindRequest, _ refusal: Refusal) {
+        logger.warning("port refused", metadata: ["port": "\(request.port)", "reason": "\(refusal)"])
+        driver.unbound(request.tunnel, refusal)
+    }
+
+    private func claim(_ request: BindRequest, _ addresses: [String], mayTakeOver: Bool) {
+        guard let handle, !driver.isEnded else { return }
+        switch registry.claim(request.port, for: handle, now: .now) {
+        case .granted:
+            listen(request, addresses)
+        case .heldBySame(let other) where mayTakeOver:
+            takeOver(request, addresses, from: other)
+        case .heldBySame(let other):
+            refuse(request, Refusal(.portInUse, "port \(request.port) is held by another session of \(other.name)"))
+        case .heldByOther(let name, let seconds):
+            let since = "since \(seconds) s"
+            refuse(request, Refusal(.portInUse, "port \(request.port) is held by \(name) \(since)"))
+        }
+    }
+
+    /// The same process comes back before its old connection was missed: if that one still answers, two processes run
+    /// and the newcomer has to wait; otherwise it takes the port.
+    private func takeOver(_ request: BindRequest, _ addresses: [String], from other: SessionHandle) {
+        let self_ = NIOLoopBound(self, eventLoop: loop)
+        other.isAlive(within: .seconds(2)).hop(to: loop).whenComplete { answer in
+            guard case .success(false) = answer else {
+                let text =
+                    "port \(request.port) is held by another running process of \(other.name); "
+                    + "stop it, or tell the two apart with --name"
+                self_.value.refuse(request, Refusal(.portInUse, text))
+                return
+            }
+            other.end(Refusal(.replaced, "the client has connected anew")).hop(to: self_.value.loop).whenComplete { _ in
+                self_.value.claim(request, addresses, mayTakeOver: false)
+            }
+        }
+    }
+
+    private func listen(_ request: BindRequest, _ addresses: [String]) {
+        bind(request.tunnel, addresses, request.port).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let listener):
+                self.publish(listener)
+            case .failure(let error):
+                self.release(request.port)
+                self.refuse(request, Self.refusal(request.port, error))
+            }
+        }
+    }
+
+    /// Tries ports of the allowed range at random: the bind is the check.
+    private func bindAnyPort(_ request: BindRequest, _ addresses: [String], triesLeft: Int) {
+        var generator = SystemRandomNumberGenerator()
+        guard let handle, !driver.isEnded else { return }
+        guard triesLeft > 0, let port = client.allowedPorts.random(using: &generator) else {
+            return refuse(request, Refusal(.bindFailed, "no free port found"))
+        }
+        guard policy.allowedPorts.contains(port), case .granted = registry.claim(port, for: handle, now: .now) else {
+            return bindAnyPort(request, addresses, triesLeft: triesLeft - 1)
+        }
+        bind(request.tunnel, addresses, port).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let listener):
+                self.publish(listener)
+            case .failure:
+                self.release(port)
+                self.bindAnyPort(request, addresses, triesLeft: triesLeft - 1)
+            }
+        }
+    }
+
+    private func bind(_ tunnel: UInt16, _ addresses: [String], _ port: UInt16) -> EventLoopFuture<PublicListener> {
+        PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, loop: loop) { channel in
+            try self.accept(channel, tunnel: tunnel)
+        }
+    }
+
+    private func publish(_ listener: PublicListener) {
+        guard !driver.isEnded, !isDraining else {
+            listener.close(on: loop).assumeIsolated().whenComplete { _ in self.release(listener.port) }
+            return
+        }
+        listeners.append(listener)
+        let address = listener.address?.ipAddress ?? "0.0.0.0"
+        logger.notice(
+            "port is public",
+            metadata: ["address": "\(address)", "port": "\(listener.port)", "tunnel": "\(listener.tunnel)"]
+        )
+        driver.bound(Binding(tunnel: listener.tunnel, address: address, port: listener.port))
+    }
+
+    private func release(_ port: UInt16) {
+        if let handle { registry.release(port, handle) }
+    }
+
+    private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
+        switch SocketFailure(error) {
+        case .addressInUse?: Refusal(.portInUse, "port \(port) is in use by another program on the server")
+        case .notPermitted?: Refusal(.bindFailed, "the server may not bind port \(port)")
+        case .addressMissing?: Refusal(.bindFailed, "the server does not have that address")
+        default: Refusal(.bindFailed, "the server cannot bind port \(port)")
+        }
+    }
+
+    // MARK: Visitors
+
+    private func accept(_ channel: any Channel, tunnel: UInt16) throws {
+        try SocketOptions.stream(channel)
+        let visitor = channel.remoteAddress?.inShort ?? "unknown"
+        var logger = logger
+        logger[metadataKey: "visitor"] = "\(visitor)"
+        let pipe = StreamPipe(driver: driver, logger: logger) { [weak self] pipe in
+            self?.admit(pipe, tunnel, visitor)
+        }
+        try channel.pipeline.syncOperations.addHandler(pipe)
+    }
+
+    private func admit(_ pipe: StreamPipe, _ tunnel: UInt16, _ visitor: String) {
+        guard !driver.isEnded, !isDraining else { return pipe.reset(.goingAway) }
+        if waiting.isEmpty, let id = driver.open(Visit(tunnel: tunnel, visitor: visitor), pipe) {
+            pipe.open(id)
+        } else {
+            waiting.append((pipe, tunnel, visitor))
+            for listener in listeners { listener.isAccepting = false }
+        }
+    }
+
+    func sessionHasRoom(_ driver: SessionDriver) {
+        while let next = waiting.first, driver.canOpen {
+            waiting.removeFirst()
+            guard next.pipe.isPending else { continue }
+            guard let id = driver.open(Visit(tunnel: next.tunnel, visitor: next.visitor), next.pipe) else { break }
+            next.pipe.open(id)
+        }
+        if waiting.isEmpty { for listener in listeners { listener.isAccepting = true } }
+        if isDraining, driver.streamCount == 0, !driver.isEnded {
+            driver.end(Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+        }
+    }
+
+    // MARK: The rest
+
+    func session(_ driver: SessionDriver, goingAway reason: Refusal) {
+        logger.info("client is going away", metadata: ["reason": "\(reason)"])
+        isDraining = true
+        for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
+        if driver.streamCount == 0 { driver.end(Refusal(.goingAway, "as asked")) }
+    }
+
+    func session(_ driver: SessionDriver, ended end: SessionEnd) {
+        logger.notice("session ended", metadata: ["reason": "\(end)"])
+        for visitor in waiting { visitor.pipe.reset(.goingAway) }
+        waiting.removeAll()
+        let closing = listeners.map { $0.close(on: loop) }
+        let ports = listeners.map(\.port)
+        listeners = []
+        EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
+            for port in ports { self.release(port) }
+            self.drained.succeed(())
+            if let handle = self.handle { self.onEnd?(handle) }
+            self.onEnd = nil
+            self.handle = nil
+        }
+    }
+
+    // A client never gets these from its own frames: the session refuses them from a client.
+    func session(_ driver: SessionDriver, bound binding: Binding) {}
+    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {}
+}
+
+extension SocketAddress {
+    /// `203.0.113.9:40001`, `[2001:db8::1]:40001`, or the path of a unix socket.
+    var inShort: String {
+        guard let ipAddress, let port else { return pathname ?? "unix" }
+        return ipAddress.contains(":") ? "[\(ipAddress)]:\(port)" : "\(ipAddress):\(port)"
+    }
+}

@@ -1,0 +1,100 @@
+import HTTP1
+import Logging
+import NIOCore
+import WebSocket
+
+/// A stranger's connection until it is a WebSocket or gone: reads one request head, answers it, and hands the rest to
+/// the carrier.
+final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let upgrade: ServerUpgrade
+    private let logger: Logger
+    private let onUpgraded: (any Channel) throws -> Void
+    private var parser = RequestHeadParser()
+    private var pending = ByteBuffer()
+    private var isAnswered = false
+
+    init(upgrade: ServerUpgrade, logger: Logger, onUpgraded: @escaping (any Channel) throws -> Void) {
+        self.upgrade = upgrade
+        self.logger = logger
+        self.onUpgraded = onUpgraded
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isAnswered else { return }
+        pending.writeImmutableBuffer(unwrapInboundIn(data))
+        do throws(HTTP1Error) {
+            guard let head = try parser.receive(&pending) else { return }
+            answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
+        } catch {
+            logger.debug("not an HTTP request", metadata: ["error": "\(error)"])
+            refuse(context, status: error.status, reason: "Bad Request")
+        }
+    }
+
+    private func answer(_ context: ChannelHandlerContext, _ answer: ServerUpgrade.Answer) {
+        isAnswered = true
+        switch answer {
+        case .accept(let head, _):
+            write(context, head, body: "")
+            context.flush()
+            do {
+                try onUpgraded(context.channel)
+                context.pipeline.syncOperations.removeHandler(self, promise: nil)
+            } catch {
+                context.close(promise: nil)
+            }
+        case .refuse(let head, let body, let reason):
+            logger.info("request refused", metadata: ["status": "\(head.status)", "reason": "\(reason)"])
+            write(context, head, body: body)
+            finish(context)
+        }
+    }
+
+    /// The handshake has taken too long.
+    func timeOut(_ context: ChannelHandlerContext) {
+        guard !isAnswered else { return }
+        refuse(context, status: 408, reason: "Request Timeout")
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, status: Int, reason: String) {
+        isAnswered = true
+        do throws(HTTP1Error) {
+            let fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
+            write(context, ResponseHead(version: .http1_1, status: status, reason: reason, fields: fields), body: "")
+        } catch {
+            // The fields are constants.
+        }
+        finish(context)
+    }
+
+    private func write(_ context: ChannelHandlerContext, _ head: ResponseHead, body: String) {
+        var bytes = ByteBuffer()
+        do throws(HTTP1Error) {
+            try head.serialize(into: &bytes)
+            bytes.writeString(body)
+            context.write(wrapOutboundOut(bytes), promise: nil)
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    /// Sends FIN after the answer and waits for the other side's, so that the answer is not lost to a reset that
+    /// unread bytes would cause; the handshake's deadline bounds the wait.
+    private func finish(_ context: ChannelHandlerContext) {
+        context.flush()
+        context.close(mode: .output, promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        logger.debug("connection failed before the upgrade", metadata: ["error": "\(error)"])
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,224 @@
+import Mux
+import NIOCore
+import WebSocket
+
+/// Who takes what a carrier brings: the opening at first, then the session.
+protocol CarrierReceiver: AnyObject {
+    /// The peer's next frame.
+    func carrier(received frame: InboundFrame)
+    /// Nothing more is at hand for now: the moment to flush.
+    func carrierReadCompleted()
+    /// The carrier takes frames again.
+    func carrierBecameWritable()
+    /// The WebSocket is gone. Called exactly once, and nothing follows.
+    func carrierLost(_ loss: CarrierLoss)
+}
+
+/// How a carrier ended.
+struct CarrierLoss: Error, CustomStringConvertible {
+    /// One line for the log.
+    let description: String
+    /// The peer broke RFC 6455 or the session's framing: trying again at once would not help.
+    var isProtocolViolation = false
+}
+
+/// One WebSocket connection in its channel: bytes to frames, frames to bytes. What frames mean is its receiver's
+/// business.
+///
+/// One session frame travels in one binary message. Small frames are gathered in one buffer, so that many share a
+/// system call; a server's large payloads are handed to the socket as they are, and a client's are masked while they
+/// are copied into that buffer.
+final class Carrier: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Payloads from this size on are not copied by a server.
+    private static let gatherLimit = 4_096
+    /// The gathered bytes are handed to the channel from this size on.
+    private static let gatheredLimit = 131_072
+    /// How long the closing handshake may take.
+    private static let closeTimeout = TimeAmount.seconds(5)
+
+    private var connection: WebSocket.Connection
+    private var assembler = FrameAssembler()
+    private var gathered = ByteBuffer()
+    private var header = ByteBuffer()
+    private var context: ChannelHandlerContext?
+    private var receiver: CarrierReceiver?
+    private var loss: CarrierLoss?
+
+    init(role: WebSocket.Role, receiver: CarrierReceiver) {
+        let longest = MuxLimits.headerLength + MuxLimits.maximumData
+        self.connection = Connection(
+            role: role,
+            limits: Limits(
+                maximumFrameBytes: longest,
+                maximumMessageBytes: longest,
+                maximumFragments: 32,
+                maximumQueuedControlBytes: 4_096
+            )
+        )
+        self.receiver = receiver
+    }
+
+    // MARK: For the receiver
+
+    /// Whether frames may be sent without piling up.
+    var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    /// The other end's address, for the log.
+    var remoteAddress: SocketAddress? { context?.channel.remoteAddress }
+
+    /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
+    func admit(_ receiver: CarrierReceiver) {
+        assembler.isAdmitted = true
+        self.receiver = receiver
+    }
+
+    /// Puts a frame on the WebSocket; it leaves with the next ``flush()``.
+    func send(_ frame: OutboundFrame) {
+        guard let context, loss == nil else { return }
+        header.clear()
+        frame.header.write(into: &header)
+        do {
+            if connection.role == .server, frame.payload.readableBytes >= Self.gatherLimit {
+                try connection.encodeMessageHead(
+                    .binary,
+                    prefix: header,
+                    payloadLength: frame.payload.readableBytes,
+                    into: &gathered
+                )
+                writeGathered(context)
+                context.write(wrapOutboundOut(frame.payload), promise: nil)
+            } else {
+                gathered.reserveCapacity(minimumWritableBytes: frame.length + 14)
+                try connection.encodeMessage(.binary, prefix: header, payload: frame.payload, into: &gathered)
+                if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
+            }
+        } catch {
+            // The closing handshake has begun; what comes after it is not sent (RFC 6455 section 5.5.1).
+        }
+    }
+
+    /// Hands everything to the socket.
+    func flush() {
+        guard let context else { return }
+        writeGathered(context)
+        context.flush()
+    }
+
+    /// Ends the WebSocket in order: Close, the peer's answer, then the connection.
+    func close(_ code: CloseCode, reason: String) {
+        guard let context, loss == nil else { return }
+        connection.close(code, reason: reason)
+        sendControl(context)
+        flush()
+        loss = CarrierLoss(description: "closed by this end: \(reason)")
+        let channel = context.channel
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
+    }
+
+    /// Ends the connection at once.
+    func abort(_ reason: String) {
+        if loss == nil { loss = CarrierLoss(description: reason) }
+        context?.close(promise: nil)
+    }
+
+    private func writeGathered(_ context: ChannelHandlerContext) {
+        guard gathered.readableBytes > 0 else { return }
+        context.write(wrapOutboundOut(gathered), promise: nil)
+        gathered = ByteBuffer()
+    }
+
+    private func sendControl(_ context: ChannelHandlerContext) {
+        if let output = connection.takeOutput() { gathered.writeImmutableBuffer(output) }
+    }
+
+    // MARK: The channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        lost(CarrierLoss(description: "the connection was closed"))
+        self.context = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        connection.receive(unwrapInboundIn(data))
+        do {
+            while let event = try connection.nextEvent() {
+                try handle(event)
+            }
+            sendControl(context)
+        } catch {
+            fail(context, error)
+        }
+    }
+
+    private func handle(_ event: WebSocket.Event) throws {
+        switch event {
+        case .message(.binary, let piece, isFirst: _, let isLast):
+            if let frame = try assembler.receive(piece, isLast: isLast) { receiver?.carrier(received: frame) }
+        case .message(.text, _, isFirst: _, isLast: _):
+            connection.close(.unsupportedData, reason: "binary only")
+            throw CarrierLoss(description: "the peer sent a text message", isProtocolViolation: true)
+        case .ping, .pong:
+            break
+        case .close(let code, let reason):
+            let words =
+                reason.isEmpty
+                ? ""
+                : " (\(String(reason.unicodeScalars.filter { $0.isASCII && $0.value >= 32 && $0.value < 127 }.map(Character.init))))"
+            throw CarrierLoss(
+                description: "the peer closed the WebSocket with \(code?.description ?? "no code")\(words)"
+            )
+        }
+    }
+
+    /// Sends what is left to say, as a best effort, and ends the connection.
+    private func fail(_ context: ChannelHandlerContext, _ error: any Error) {
+        if loss == nil {
+            switch error {
+            case let error as CarrierLoss: loss = error
+            case let error as MuxError:
+                connection.close(.protocolError, reason: error.kind.rawValue)
+                loss = CarrierLoss(
+                    description: "the peer broke the session protocol: \(error)",
+                    isProtocolViolation: true
+                )
+            default:
+                loss = CarrierLoss(description: "the peer broke RFC 6455: \(error)", isProtocolViolation: true)
+            }
+        }
+        sendControl(context)
+        flush()
+        context.close(promise: nil)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        receiver?.carrierReadCompleted()
+        flush()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { receiver?.carrierBecameWritable() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        lost(CarrierLoss(description: "the connection was closed without a closing handshake"))
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if loss == nil { loss = CarrierLoss(description: "the connection failed: \(error)") }
+        context.close(promise: nil)
+    }
+
+    private func lost(_ loss: CarrierLoss) {
+        guard let receiver else { return }
+        self.receiver = nil
+        receiver.carrierLost(self.loss ?? loss)
+    }
+}

@@ -1,0 +1,320 @@
+import Logging
+import Mux
+import NIOCore
+import WebSocket
+
+/// What a session needs from its role: the server binds ports, the client connects to services.
+protocol SessionDelegate: AnyObject {
+    /// Server: a client asks for a port.
+    func session(_ driver: SessionDriver, bind request: BindRequest)
+    /// Client: a port is public.
+    func session(_ driver: SessionDriver, bound binding: Binding)
+    /// Client: a port was refused or given up.
+    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal)
+    /// Client: a visitor has come.
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit)
+    /// The peer will accept nothing new.
+    func session(_ driver: SessionDriver, goingAway reason: Refusal)
+    /// There may be room for another stream.
+    func sessionHasRoom(_ driver: SessionDriver)
+    /// The session is over; all its streams have been reset. Called exactly once.
+    func session(_ driver: SessionDriver, ended end: SessionEnd)
+}
+
+/// Why a session ended.
+enum SessionEnd: CustomStringConvertible {
+    /// This end ended it.
+    case local(Refusal)
+    /// The peer said so.
+    case peer(Refusal)
+    /// The peer broke the protocol or fell silent.
+    case violation(MuxError)
+    /// The carrier died.
+    case carrierLost(CarrierLoss)
+
+    var description: String {
+        switch self {
+        case .local(let reason): "ended by this end: \(reason)"
+        case .peer(let reason): "ended by the peer: \(reason)"
+        case .violation(let error): "the peer broke the session protocol: \(error)"
+        case .carrierLost(let loss): "carrier lost: \(loss)"
+        }
+    }
+}
+
+/// Joins a session to its carrier and to the sockets of its streams, all on one event loop: performs the session's
+/// actions, and moves frames while the carrier has room.
+///
+/// Inputs from many sockets within one turn of the loop lead to one flush of the carrier.
+final class SessionDriver: CarrierReceiver {
+    let loop: any EventLoop
+    let logger: Logger
+    private var session: Session
+    private var carrier: Carrier?
+    private var delegate: SessionDelegate?
+    private var pipes: [StreamID: StreamPipe] = [:]
+    private var unflushed: [StreamPipe] = []
+    private var isPumpScheduled = false
+    private var isPerforming = false
+    private var timer: (due: Moment, task: Scheduled<Void>)?
+    private var probes: [EventLoopPromise<Bool>] = []
+    private var peerReason: Refusal?
+
+    init(session: Session, carrier: Carrier, loop: any EventLoop, logger: Logger) {
+        self.session = session
+        self.carrier = carrier
+        self.loop = loop
+        self.logger = logger
+    }
+
+    /// Starts the session on its carrier.
+    func start(_ delegate: SessionDelegate) {
+        self.delegate = delegate
+        carrier?.admit(self)
+        armTimer()
+        setNeedsPump()
+    }
+
+    /// Streams that live.
+    var streamCount: Int { session.streamCount }
+    /// Whether a visitor may come in.
+    var canOpen: Bool { session.canOpen }
+    /// Whether the session is over.
+    var isEnded: Bool { session.isEnded }
+
+    // MARK: For the role
+
+    func bind(_ request: BindRequest) {
+        session.bind(request)
+        setNeedsPump()
+    }
+
+    func bound(_ binding: Binding) {
+        session.bound(binding)
+        setNeedsPump()
+    }
+
+    func unbound(_ tunnel: UInt16, _ refusal: Refusal) {
+        session.unbound(tunnel, refusal)
+        setNeedsPump()
+    }
+
+    func drain(_ reason: Refusal) {
+        session.drain(reason)
+        setNeedsPump()
+    }
+
+    /// Asks the peer for a sign of life; the answer is false when `timeout` passes without one.
+    func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> {
+        let promise = loop.makePromise(of: Bool.self)
+        guard !session.isEnded else {
+            promise.succeed(false)
+            return promise.futureResult
+        }
+        probes.append(promise)
+        session.probe(now: .now)
+        setNeedsPump()
+        let task = loop.scheduleTask(in: timeout) { promise.succeed(false) }
+        promise.futureResult.whenComplete { _ in task.cancel() }
+        return promise.futureResult
+    }
+
+    /// Ends the session: streams reset, GOAWAY, Close.
+    func end(_ reason: Refusal) {
+        finish(.local(reason), tell: reason, close: reason.code == .protocolViolation ? .protocolError : .goingAway)
+    }
+
+    // MARK: For the streams' sockets
+
+    /// Opens a stream for a visitor; nil where there is no room.
+    func open(_ visit: Visit, _ pipe: StreamPipe) -> StreamID? {
+        guard let id = session.open(visit, now: .now) else { return nil }
+        pipes[id] = pipe
+        setNeedsPump()
+        return id
+    }
+
+    /// Client: the pipe that will be joined to the service of a stream.
+    func attach(_ pipe: StreamPipe, to id: StreamID) {
+        pipes[id] = pipe
+    }
+
+    func accept(_ id: StreamID) {
+        session.accept(id, now: .now)
+        setNeedsPump()
+    }
+
+    /// Takes bytes from a socket; false where it must not be read on until the pipe is told.
+    func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
+        let mayRead = session.write(id, bytes)
+        setNeedsPump()
+        return mayRead
+    }
+
+    func finish(_ id: StreamID) {
+        session.finish(id)
+        setNeedsPump()
+    }
+
+    func reset(_ id: StreamID, _ code: ResetCode) {
+        pipes[id] = nil
+        session.reset(id, code)
+        setNeedsPump()
+        delegate?.sessionHasRoom(self)
+    }
+
+    func consumed(_ id: StreamID, _ count: Int) {
+        session.consumed(id, count, now: .now)
+        setNeedsPump()
+    }
+
+    // MARK: The carrier
+
+    func carrier(received frame: InboundFrame) {
+        guard !session.isEnded else { return }
+        do throws(MuxError) {
+            try session.receive(frame, now: .now)
+        } catch {
+            violate(error)
+            return
+        }
+        if frame.header.type == .pong { answerProbes(true) }
+        performActions()
+    }
+
+    func carrierReadCompleted() {
+        flushPipes()
+        pump()
+    }
+
+    func carrierBecameWritable() {
+        pump()
+    }
+
+    func carrierLost(_ loss: CarrierLoss) {
+        carrier = nil
+        if let peerReason, session.streamCount == 0 {
+            finish(.peer(peerReason), tell: peerReason, close: .goingAway)
+        } else {
+            finish(.carrierLost(loss), tell: Refusal(.goingAway, ""), close: .goingAway)
+        }
+    }
+
+    // MARK: Turning the wheel
+
+    private func setNeedsPump() {
+        guard !isPumpScheduled else { return }
+        isPumpScheduled = true
+        loop.assumeIsolated().execute {
+            self.isPumpScheduled = false
+            self.pump()
+        }
+    }
+
+    private func pump() {
+        guard let carrier, !session.isEnded else { return performActions() }
+        let now = Moment.now
+        while carrier.isWritable, let frame = session.nextFrame(now: now) {
+            carrier.send(frame)
+        }
+        carrier.flush()
+        performActions()
+        armTimer()
+    }
+
+    private func performActions() {
+        // A socket that fails while it is written to comes back here; what it adds is done by the loop that runs.
+        guard !isPerforming else { return }
+        isPerforming = true
+        while let action = session.nextAction() { perform(action) }
+        isPerforming = false
+    }
+
+    private func perform(_ action: SessionAction) {
+        switch action {
+        case .deliver(let id, let bytes):
+            guard let pipe = pipes[id] else { return }
+            if pipe.deliver(bytes) { unflushed.append(pipe) }
+        case .end(let id):
+            guard let pipe = pipes[id] else { return }
+            if pipe.endOutput() { unflushed.append(pipe) }
+        case .sendable(let id):
+            pipes[id]?.resumeReading()
+        case .accepted:
+            // Bytes may have flowed before; what is new is room for another visitor.
+            delegate?.sessionHasRoom(self)
+        case .closed(let id):
+            pipes.removeValue(forKey: id)?.detach()
+            delegate?.sessionHasRoom(self)
+        case .reset(let id, let code):
+            pipes.removeValue(forKey: id)?.reset(code)
+            delegate?.sessionHasRoom(self)
+        case .open(let id, let visit):
+            delegate?.session(self, open: id, visit)
+        case .bind(let request):
+            delegate?.session(self, bind: request)
+        case .bound(let binding):
+            delegate?.session(self, bound: binding)
+        case .unbound(let tunnel, let refusal):
+            delegate?.session(self, unbound: tunnel, refusal)
+        case .goingAway(let reason):
+            peerReason = reason
+            delegate?.session(self, goingAway: reason)
+        }
+    }
+
+    private func flushPipes() {
+        while let pipe = unflushed.popLast() { pipe.flush() }
+    }
+
+    private func armTimer() {
+        guard !session.isEnded else { return }
+        let due = session.deadline
+        if let timer, timer.due <= due { return }
+        timer?.task.cancel()
+        let task = loop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(due.nanoseconds)) { self.tick() }
+        timer = (due, task)
+    }
+
+    private func tick() {
+        timer = nil
+        do throws(MuxError) {
+            try session.tick(now: .now)
+        } catch {
+            violate(error)
+            return
+        }
+        pump()
+        armTimer()
+    }
+
+    private func answerProbes(_ alive: Bool) {
+        let waiting = probes
+        probes = []
+        for probe in waiting { probe.succeed(alive) }
+    }
+
+    // MARK: The end
+
+    private func violate(_ error: MuxError) {
+        let code: CloseCode = error.code == .protocolViolation ? .protocolError : .policyViolation
+        finish(.violation(error), tell: Refusal(error.code, error.detail), close: code)
+    }
+
+    private func finish(_ end: SessionEnd, tell reason: Refusal, close code: CloseCode) {
+        guard let delegate else { return }
+        self.delegate = nil
+        timer?.task.cancel()
+        timer = nil
+        let farewell = session.end(reason)
+        if let carrier {
+            carrier.send(farewell)
+            carrier.close(code, reason: reason.code.description)
+        }
+        carrier = nil
+        performActions()
+        flushPipes()
+        answerProbes(false)
+        delegate.session(self, ended: end)
+    }
+}

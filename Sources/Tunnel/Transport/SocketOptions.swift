@@ -1,0 +1,57 @@
+import NIOCore
+import NIOPosix
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The options of every socket of ours, in one place.
+enum SocketOptions {
+    /// The largest read of a busy socket. 256 KiB: the size of the reads is what a relay's speed hangs on.
+    private static let largestRead = 262_144
+
+    /// A visitor's, a service's: half-close means something, reads wait for credit, and a peer that is gone is noticed.
+    static func stream(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try options.setOption(.autoRead, value: false)
+        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(
+            .recvAllocator,
+            value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 16_384, maximum: largestRead)
+        )
+        try network(options)
+    }
+
+    /// A carrier's, at either end, from its first byte on.
+    static func carrier(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try options.setOption(
+            .recvAllocator,
+            value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 4_096, maximum: largestRead)
+        )
+        try options.setOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
+        try network(options)
+    }
+
+    private static func network(_ options: any NIOSynchronousChannelOptions) throws {
+        do {
+            try options.setOption(.socketOption(.so_keepalive), value: 1)
+            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+        } catch {
+            // A unix socket has neither.
+            guard case .notSupported? = SocketFailure(error) else { throw error }
+        }
+    }
+
+    /// Makes the close that follows a reset (RST) rather than an end (FIN).
+    static func resetOnClose(_ channel: any Channel) {
+        (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in
+            // The socket is closed already: there is nothing left to reset.
+        }
+    }
+}

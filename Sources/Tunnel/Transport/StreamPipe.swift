@@ -1,0 +1,296 @@
+import Logging
+import Mux
+import NIOCore
+
+/// One socket, a visitor's or a service's, joined to one stream: the place where TCP's truth is kept.
+///
+/// | socket | stream |
+/// |---|---|
+/// | FIN read | END after the bytes |
+/// | END, and all bytes written | FIN |
+/// | RST, or a write that fails | RESET |
+/// | RESET | RST, by SO_LINGER 0 |
+///
+/// The socket is read only while the stream takes bytes, so back-pressure reaches whoever sends. What was written to
+/// the socket is reported only when the kernel has taken it, so credit means room.
+final class StreamPipe: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        /// The service is being connected to, or the visitor waits for a stream; what comes meanwhile waits here,
+        /// bounded by the stream's window.
+        case pending([ByteBuffer], outputEnded: Bool)
+        case open(StreamID)
+        /// Both directions have ended at the session's end; the socket still writes what it has.
+        case detached
+        case closed
+    }
+
+    /// Why a stream ended, for the log.
+    private enum Reason: String {
+        case finished = "finished"
+        case resetHere = "reset by this end's socket"
+        case resetThere = "reset by the other end"
+    }
+
+    private let driver: SessionDriver
+    private let onActive: (StreamPipe) -> Void
+    private let onEnd: (StreamPipe) -> Void
+    private let logger: Logger
+    private var state: State
+    private var id: StreamID?
+    private var context: ChannelHandlerContext?
+    private var reason = Reason.finished
+    private var resetCode: ResetCode?
+    private var mayRead = true
+    private var hasFailed = false
+    private var inputEnded = false
+    /// The peer has sent END: FIN follows the last byte.
+    private var outputEnding = false
+    private var outputEnded = false
+    private var isDirty = false
+    private var isWaitingForDrain = false
+    /// Bytes written towards the socket, and those of them that were reported as taken.
+    private var written = 0
+    private var reported = 0
+    private var read = 0
+
+    /// A pipe without a stream yet: of a visitor that has just come, or of a service that is being connected to.
+    ///
+    /// - Parameters:
+    ///   - onActive: the socket is connected; call ``open(_:)`` when there is a stream for it.
+    ///   - onEnd: the socket is closed.
+    init(
+        driver: SessionDriver,
+        stream: StreamID? = nil,
+        logger: Logger,
+        onActive: @escaping (StreamPipe) -> Void,
+        onEnd: @escaping (StreamPipe) -> Void = { _ in }
+    ) {
+        self.onActive = onActive
+        self.driver = driver
+        self.id = stream
+        self.state = .pending([], outputEnded: false)
+        self.logger = logger
+        self.onEnd = onEnd
+    }
+
+    // MARK: For the role
+
+    /// The socket is there and the stream too: bytes may flow.
+    func open(_ id: StreamID) {
+        guard case .pending(let waiting, let ended) = state else { return }
+        self.id = id
+        state = .open(id)
+        for bytes in waiting { _ = deliver(bytes) }
+        if ended { outputEnding = true }
+        flush()
+        resumeReading()
+    }
+
+    /// Whether the pipe still waits for its stream or its socket.
+    var isPending: Bool {
+        if case .pending = state { true } else { false }
+    }
+
+    /// The socket cannot be had: the stream is refused.
+    func fail(_ code: ResetCode) {
+        guard case .pending = state else { return }
+        state = .closed
+        if let id { driver.reset(id, code) }
+    }
+
+    // MARK: For the driver
+
+    /// Queues bytes for the socket; true when a flush is newly due.
+    func deliver(_ bytes: ByteBuffer) -> Bool {
+        switch state {
+        case .pending(var waiting, let ended):
+            waiting.append(bytes)
+            state = .pending(waiting, outputEnded: ended)
+            return false
+        case .open:
+            written += bytes.readableBytes
+            context?.write(wrapOutboundOut(bytes), promise: nil)
+            return markDirty()
+        case .detached, .closed:
+            return false
+        }
+    }
+
+    /// Nothing more will be delivered; true when a flush is newly due.
+    func endOutput() -> Bool {
+        switch state {
+        case .pending(let waiting, _):
+            state = .pending(waiting, outputEnded: true)
+            return false
+        case .open:
+            outputEnding = true
+            return markDirty()
+        case .detached, .closed:
+            return false
+        }
+    }
+
+    /// The stream takes bytes again.
+    func resumeReading() {
+        mayRead = true
+        guard case .open = state, !inputEnded else { return }
+        context?.read()
+    }
+
+    /// Both directions have ended in order; what is still to be written is written.
+    func detach() {
+        guard case .open = state else { return }
+        state = .detached
+        flush()
+    }
+
+    /// The stream was reset: so is the socket.
+    func reset(_ code: ResetCode) {
+        switch state {
+        case .pending, .open, .detached:
+            reason = .resetThere
+            resetCode = code
+            abortSocket()
+        case .closed:
+            break
+        }
+    }
+
+    private func markDirty() -> Bool {
+        defer { isDirty = true }
+        return !isDirty
+    }
+
+    /// Hands everything to the kernel and reports what it took.
+    func flush() {
+        isDirty = false
+        guard let context else { return }
+        context.flush()
+        reportProgress()
+    }
+
+    private func reportProgress() {
+        guard let context, context.channel.isActive else { return }
+        let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        let taken = written - buffered - reported
+        if taken > 0 {
+            reported += taken
+            if case .open(let id) = state { driver.consumed(id, taken) }
+        }
+        guard buffered == 0 else { return waitForDrain(context) }
+        guard outputEnding, !outputEnded else { return }
+        outputEnded = true
+        // Only now: NIO drops what is unwritten when both directions are closed.
+        context.close(mode: .output, promise: nil)
+    }
+
+    /// Comes back when the kernel has taken what is buffered now.
+    private func waitForDrain(_ context: ChannelHandlerContext) {
+        guard !isWaitingForDrain else { return }
+        isWaitingForDrain = true
+        let drained = context.eventLoop.makePromise(of: Void.self)
+        drained.futureResult.assumeIsolated().whenComplete { _ in
+            self.isWaitingForDrain = false
+            self.reportProgress()
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: drained)
+    }
+
+    private func abortSocket() {
+        state = .closed
+        guard let channel = context?.channel else { return }
+        SocketOptions.resetOnClose(channel)
+        channel.close(promise: nil)
+    }
+
+    // MARK: The socket
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if isPending {
+            onActive(self)
+        } else {
+            // The visitor went while the service was being connected to.
+            SocketOptions.resetOnClose(context.channel)
+            context.close(promise: nil)
+        }
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        read += bytes.readableBytes
+        guard case .open(let id) = state else { return }
+        mayRead = driver.write(id, bytes.compactIfSparse())
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        guard case .open = state, mayRead, !inputEnded else { return }
+        context.read()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent {
+            inputEnded = true
+            if case .open(let id) = state { driver.finish(id) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset, or a write that failed. What follows is channelInactive.
+        hasFailed = true
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        switch state {
+        case .open(let id):
+            state = .closed
+            if outputEnded, !hasFailed {
+                // NIO tells an end of input after the end of output as the end of the channel.
+                if !inputEnded { driver.finish(id) }
+            } else {
+                reason = .resetHere
+                driver.reset(id, .connectionReset)
+            }
+        case .pending:
+            fail(.connectionReset)
+        case .detached, .closed:
+            state = .closed
+        }
+        logEnd()
+        onEnd(self)
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    private func logEnd() {
+        guard let id else { return }
+        var words = reason.rawValue
+        if let resetCode { words += ": \(resetCode)" }
+        logger.info(
+            "stream ended",
+            metadata: [
+                "stream": "\(id)", "from_socket": "\(read)", "to_socket": "\(reported)", "reason": "\(words)",
+            ]
+        )
+    }
+}
+
+extension ByteBuffer {
+    /// A copy of its own size where a few bytes would keep a large read buffer alive until they are acknowledged.
+    fileprivate func compactIfSparse() -> ByteBuffer {
+        guard readableBytes < 4_096, storageCapacity > 4 * readableBytes else { return self }
+        return ByteBuffer(bytes: readableBytesView)
+    }
+}

@@ -1,0 +1,247 @@
+import NIOCore
+
+/// One end of a WebSocket connection after its opening handshake: bytes go in, events and bytes come out.
+///
+/// It does no input or output and knows no time. A caller hands over what it reads from the socket, asks for events
+/// until there are none, writes what `takeOutput` gives, and writes messages that it encodes itself:
+///
+/// ```swift
+/// connection.receive(bytes)
+/// while let event = try connection.nextEvent() { ... }
+/// if let control = connection.takeOutput() { write(control) }
+/// ```
+///
+/// Not enforced here, for want of a clock and a socket: how long the peer may take for its Close, which end closes the
+/// TCP connection first (the server, RFC 6455 section 7.1.1), how often pings may come, and whether text that is sent
+/// is UTF-8. Messages are sent in one frame each.
+public struct Connection: Sendable {
+    private enum State {
+        /// Both ends may send.
+        case open
+        /// Our Close is in the output or beyond, the peer's has not come.
+        case closing
+        /// Nothing is read or sent any more. `isClean` when both ends have sent Close.
+        case closed(isClean: Bool)
+    }
+
+    /// Which end this is.
+    public let role: Role
+    private let limits: Limits
+    private var state = State.open
+    private var masks: MaskSource
+    private var decoder: FrameDecoder
+    private var messages: MessageAssembler
+    /// The buffer being read, and those handed over before it was used up.
+    private var input = ByteBuffer()
+    private var laterInput = CircularBuffer<ByteBuffer>(initialCapacity: 1)
+    /// An error that comes after an event that was returned before it.
+    private var pendingError: WebSocketError?
+    private var output = ByteBuffer()
+
+    /// True once our Close is in the output or has been taken from there.
+    public private(set) var closeSent = false
+    /// True once the peer's Close has come.
+    public private(set) var closeReceived = false
+
+    /// A connection whose opening handshake is done, with no extension agreed.
+    ///
+    /// - Parameters:
+    ///   - role: which end this is.
+    ///   - limits: what is taken from the peer.
+    ///   - masks: where a client's masking keys come from; a server uses none.
+    ///   - acceptsText: false to refuse a text message at its first byte, with 1003.
+    public init(
+        role: Role,
+        limits: Limits = .default,
+        masks: MaskSource = MaskSource(),
+        acceptsText: Bool = true
+    ) {
+        self.role = role
+        self.limits = limits
+        self.masks = masks
+        decoder = FrameDecoder(role: role)
+        messages = MessageAssembler(limits: limits, acceptsText: acceptsText)
+    }
+
+    /// True while messages and pings may be sent.
+    public var isOpen: Bool {
+        if case .open = state { true } else { false }
+    }
+
+    /// True once the connection is over: both ends have sent Close, the peer has failed, or its bytes have ended. What
+    /// is in the output is still to be written; then the TCP connection can be closed.
+    public var isClosed: Bool {
+        if case .closed = state { true } else { false }
+    }
+
+    // MARK: Receiving
+
+    /// Hands over bytes from the socket. They are not copied. After the end of the connection they are dropped.
+    public mutating func receive(_ bytes: consuming ByteBuffer) {
+        guard !isClosed, bytes.readableBytes > 0 else { return }
+        if input.readableBytes == 0 && laterInput.isEmpty {
+            input = bytes
+        } else {
+            laterInput.append(bytes)
+        }
+    }
+
+    /// The next event in what was received, or nil when more is needed or the connection is over.
+    ///
+    /// - Throws: what the peer did wrong. The output then ends with a Close of that error's code, unless one was sent
+    ///   before; the connection is over, and what else was received is dropped.
+    public mutating func nextEvent() throws(WebSocketError) -> Event? {
+        do throws(WebSocketError) {
+            if let error = pendingError { throw error }
+            while !isClosed {
+                if let part = try decoder.next(from: &input, messages: &messages) {
+                    if let event = try receive(part) { return event }
+                } else if let next = laterInput.popFirst() {
+                    input = next
+                } else {
+                    // An idle connection must not hold on to the buffer that its last bytes came in.
+                    input = ByteBuffer()
+                    return nil
+                }
+            }
+            return nil
+        } catch {
+            queueClose(error.closeCode, reason: "")
+            end(isClean: false)
+            throw error
+        }
+    }
+
+    /// The peer's bytes have ended. Ask for the events before.
+    ///
+    /// - Returns: true when the closing handshake was complete; false when it was not, which is what RFC 6455 calls 1006.
+    public mutating func inputClosed() -> Bool {
+        if case .closed(let isClean) = state { return isClean }
+        end(isClean: false)
+        return false
+    }
+
+    private mutating func receive(_ part: FrameDecoder.Part) throws(WebSocketError) -> Event? {
+        switch part {
+        case .data(let bytes, let endsMessage):
+            let (event, error) = messages.receive(bytes, endsMessage: endsMessage)
+            guard let error else { return event }
+            guard let event else { throw error }
+            pendingError = error
+            return event
+        case .control(.ping, let payload):
+            if isOpen { try queue(.pong, payload) }
+            return .ping(payload)
+        case .control(.pong, let payload):
+            return .pong(payload)
+        case .control(_, let payload):
+            let (code, reason) = try ClosePayload.decode(payload)
+            closeReceived = true
+            queueClose(code, reason: "")
+            end(isClean: true)
+            return .close(code, reason: reason)
+        }
+    }
+
+    private mutating func end(isClean: Bool) {
+        state = .closed(isClean: isClean)
+        input = ByteBuffer()
+        laterInput.removeAll()
+        pendingError = nil
+    }
+
+    // MARK: Sending
+
+    /// Appends one complete message as a single frame; prefix and payload together are its payload. Both are copied,
+    /// and masked by a client, in one pass. What `takeOutput` gives must be written before or after, not within.
+    ///
+    /// - Throws: `notOpen` once our Close has gone, `impossibleLength` for payloads that no memory could hold. Nothing
+    ///   is appended then, and the connection goes on.
+    public mutating func encodeMessage(
+        _ kind: MessageKind,
+        prefix: ByteBuffer = ByteBuffer(),
+        payload: ByteBuffer,
+        into out: inout ByteBuffer
+    ) throws(WebSocketError) {
+        let header = try messageHeader(kind, prefix, payload.readableBytes)
+        header.encode(prefix, payload, into: &out)
+    }
+
+    /// Appends the header of a message in a single frame, and the first bytes of its payload, so that the rest can be
+    /// written behind it by reference, without a copy. Exactly `payloadLength` bytes must be written next. Only for a
+    /// server: a client's payload must be masked.
+    ///
+    /// - Throws: `payloadNeedsMask` for a client, and as `encodeMessage` does.
+    public mutating func encodeMessageHead(
+        _ kind: MessageKind,
+        prefix: ByteBuffer = ByteBuffer(),
+        payloadLength: Int,
+        into out: inout ByteBuffer
+    ) throws(WebSocketError) {
+        guard !role.masksOutput else { throw .payloadNeedsMask }
+        let header = try messageHeader(kind, prefix, payloadLength)
+        header.encode(into: &out)
+        out.writeImmutableBuffer(prefix)
+    }
+
+    /// Puts a Ping into the output, with a payload of up to 125 bytes.
+    ///
+    /// - Throws: `controlPayloadTooLong`, `controlQueueFull` when too much waits to be taken, `notOpen`. The connection
+    ///   goes on as before.
+    public mutating func ping(_ payload: ByteBuffer = ByteBuffer()) throws(WebSocketError) {
+        guard isOpen else { throw .notOpen }
+        guard payload.readableBytes <= FrameHeader.maximumControlPayload else { throw .controlPayloadTooLong }
+        try queue(.ping, payload)
+    }
+
+    /// Starts the closing handshake: puts a Close into the output. Events may still come until the peer's Close does.
+    /// Has no effect once a Close has been sent or the connection is over.
+    ///
+    /// - Parameters:
+    ///   - code: why; a code that may not be sent (1005, 1006, 1015 and unassigned ones) is left out, like nil.
+    ///   - reason: for people; cut between two scalars after 123 bytes of UTF-8, and left out without a code.
+    public mutating func close(_ code: CloseCode?, reason: String = "") {
+        guard isOpen else { return }
+        queueClose(code, reason: reason)
+        state = .closing
+    }
+
+    /// The control frames that wait to be written, in order, or nil when there are none. They go before further messages.
+    public mutating func takeOutput() -> ByteBuffer? {
+        guard output.readableBytes > 0 else { return nil }
+        defer { output = ByteBuffer() }
+        return output
+    }
+
+    private mutating func messageHeader(
+        _ kind: MessageKind,
+        _ prefix: ByteBuffer,
+        _ payloadLength: Int
+    ) throws(WebSocketError) -> FrameHeader {
+        guard isOpen else { throw .notOpen }
+        let (length, overflow) = prefix.readableBytes.addingReportingOverflow(payloadLength)
+        guard payloadLength >= 0, !overflow else { throw .impossibleLength }
+        return header(kind.opcode, length)
+    }
+
+    private mutating func header(_ opcode: Opcode, _ length: Int) -> FrameHeader {
+        FrameHeader(opcode: opcode, maskingKey: role.masksOutput ? masks.next() : nil, payloadLength: length)
+    }
+
+    /// Appends a control frame to the output, within the limit.
+    private mutating func queue(_ opcode: Opcode, _ payload: ByteBuffer) throws(WebSocketError) {
+        let header = header(opcode, payload.readableBytes)
+        let bytes = (role.masksOutput ? 6 : 2) + payload.readableBytes
+        guard output.readableBytes <= limits.maximumQueuedControlBytes - bytes else { throw .controlQueueFull }
+        header.encode(ByteBuffer(), payload, into: &output)
+    }
+
+    /// Appends a Close to the output if none was sent before, whatever else waits there.
+    private mutating func queueClose(_ code: CloseCode?, reason: String) {
+        guard !closeSent else { return }
+        closeSent = true
+        let payload = ClosePayload.encode(code, reason: reason)
+        let header = header(.close, payload.readableBytes)
+        header.encode(ByteBuffer(), payload, into: &output)
+    }
+}

@@ -1,0 +1,198 @@
+import HTTP1
+
+/// A server's side of the opening handshake (RFC 6455 section 4.2): which requests are answered with 101.
+///
+/// Whatever is refused gets a constant answer: nothing of the request is sent back, and the connection is to be closed
+/// behind it. The rules that a head's parser enforces (line ends, field names, sizes) are not repeated here.
+///
+/// Not enforced: authentication, and X-Forwarded-For and its like, which are not looked at. A browser's page that names
+/// our host by a DNS record of its own is kept out by `allowedOrigins`, and by `allowedHosts` if given.
+public struct ServerUpgrade: Sendable {
+    /// The one path that is served, from `/` on. Requests must have it byte by byte, before any `?`; nothing is decoded
+    /// or normalised.
+    public var path: String
+    /// The subprotocols spoken. When there are any, a request must offer one of them; of several, the one that the
+    /// request names first is chosen.
+    public var subprotocols: [String]
+    /// The origins whose pages may connect, such as `https://example.org`. A request without Origin comes from no
+    /// browser and is not held up. There is no wild card.
+    public var allowedOrigins: [String]
+    /// The values of Host that are served, with the port if there is one, or none to serve them all.
+    public var allowedHosts: [String]
+
+    /// A policy of these parts.
+    public init(
+        path: String,
+        subprotocols: [String] = [],
+        allowedOrigins: [String] = [],
+        allowedHosts: [String] = []
+    ) {
+        self.path = path
+        self.subprotocols = subprotocols
+        self.allowedOrigins = allowedOrigins
+        self.allowedHosts = allowedHosts
+    }
+
+    /// What to send back.
+    public enum Answer: Sendable, Equatable {
+        /// The 101, behind which the frames begin.
+        case accept(ResponseHead, Agreement)
+        /// A refusal: send the head and the body, and close. The reason is for the log and holds nothing of the
+        /// request; the body is the same for every request with that status.
+        case refuse(ResponseHead, body: String, reason: String)
+    }
+
+    /// Judges a request.
+    ///
+    /// - Parameters:
+    ///   - request: its head.
+    ///   - hasLeftovers: true when bytes came behind the head. A client must wait for the answer (section 4.1), and
+    ///     what it sent too soon might be a second request that somebody on the way took for something else.
+    public func answer(_ request: RequestHead, hasLeftovers: Bool) -> Answer {
+        do {
+            return try judge(request, hasLeftovers: hasLeftovers)
+        } catch {
+            switch error {
+            case .refused(let status, let reason, let fields):
+                return Self.refusal(status, reason, fields)
+            case .malformed(let error):
+                return Self.refusal(.badRequest, error.description, [])
+            }
+        }
+    }
+
+    private enum Status: Int {
+        case badRequest = 400
+        case forbidden = 403
+        case notFound = 404
+        case methodNotAllowed = 405
+        case expectationFailed = 417
+        case misdirectedRequest = 421
+        case upgradeRequired = 426
+        case internalServerError = 500
+        case versionNotSupported = 505
+
+        var text: String {
+            switch self {
+            case .badRequest: "Bad Request"
+            case .forbidden: "Forbidden"
+            case .notFound: "Not Found"
+            case .methodNotAllowed: "Method Not Allowed"
+            case .expectationFailed: "Expectation Failed"
+            case .misdirectedRequest: "Misdirected Request"
+            case .upgradeRequired: "Upgrade Required"
+            case .internalServerError: "Internal Server Error"
+            case .versionNotSupported: "HTTP Version Not Supported"
+            }
+        }
+    }
+
+    private enum Refusal: Error {
+        case refused(Status, String, fields: [(String, String)] = [])
+        case malformed(HTTP1Error)
+    }
+
+    private func judge(_ request: RequestHead, hasLeftovers: Bool) throws(Refusal) -> Answer {
+        let fields = request.fields
+        guard request.method == "GET" else {
+            throw .refused(.methodNotAllowed, "method is not GET", fields: [("Allow", "GET")])
+        }
+        guard request.version == .http1_1 else { throw .refused(.versionNotSupported, "not HTTP/1.1") }
+        let target = try Self.strictly { () throws(HTTP1Error) in try request.route() }
+        try checkNoBody(fields)
+        guard fields.values(of: "Expect").isEmpty else { throw .refused(.expectationFailed, "Expect is not served") }
+        let isServed = allowedHosts.isEmpty || allowedHosts.contains { $0.equalsIgnoringCase(target.authority) }
+        guard isServed else { throw .refused(.misdirectedRequest, "host is not served") }
+        guard target.path.utf8.elementsEqual(path.utf8) else { throw .refused(.notFound, "path is not served") }
+        let key = try checkUpgrade(fields)
+        try checkOrigin(fields)
+        let subprotocol = try choose(fields)
+        guard !hasLeftovers else { throw .refused(.badRequest, "bytes behind the request") }
+        return try accept(key, subprotocol)
+    }
+
+    /// H16: a request with a body, or one that could be read as having one, may hide a second request.
+    private func checkNoBody(_ fields: HeaderFields) throws(Refusal) {
+        guard fields.values(of: "Transfer-Encoding").isEmpty else {
+            throw .refused(.badRequest, "upgrade request with Transfer-Encoding")
+        }
+        let length = try Self.strictly { () throws(HTTP1Error) in try fields.single("Content-Length") }
+        guard length == nil || length == "0" else { throw .refused(.badRequest, "upgrade request with a body") }
+        _ = try Self.strictly { () throws(HTTP1Error) in try fields.single("Authorization") }
+    }
+
+    private func checkUpgrade(_ fields: HeaderFields) throws(Refusal) -> String {
+        guard fields.contains("Upgrade", token: "websocket"), fields.contains("Connection", token: "upgrade") else {
+            throw .refused(.upgradeRequired, "no upgrade to websocket asked for", fields: Self.upgradeFields)
+        }
+        let version = try Self.strictly { () throws(HTTP1Error) in try fields.single("Sec-WebSocket-Version") }
+        guard version == "13" else {
+            throw .refused(.upgradeRequired, "WebSocket version is not 13", fields: Self.upgradeFields)
+        }
+        guard let key = try Self.strictly({ () throws(HTTP1Error) in try fields.single("Sec-WebSocket-Key") }),
+            AcceptKey.decode(key) != nil
+        else { throw .refused(.badRequest, "missing or malformed Sec-WebSocket-Key") }
+        return key
+    }
+
+    private func checkOrigin(_ fields: HeaderFields) throws(Refusal) {
+        guard let origin = try Self.strictly({ () throws(HTTP1Error) in try fields.single("Origin") }) else { return }
+        guard allowedOrigins.contains(where: { $0.equalsIgnoringCase(origin) }) else {
+            throw .refused(.forbidden, "origin is not allowed")
+        }
+    }
+
+    private func choose(_ fields: HeaderFields) throws(Refusal) -> String? {
+        guard !subprotocols.isEmpty else { return nil }
+        for offered in fields.list("Sec-WebSocket-Protocol") {
+            // Our own string goes out, not the one that came in.
+            if let chosen = subprotocols.first(where: { $0 == offered }) { return chosen }
+        }
+        throw .refused(.badRequest, "no subprotocol in common")
+    }
+
+    private func accept(_ key: String, _ subprotocol: String?) throws(Refusal) -> Answer {
+        var pairs = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", AcceptKey.accept(for: key)),
+        ]
+        if let subprotocol {
+            pairs.append(("Sec-WebSocket-Protocol", subprotocol))
+        }
+        guard let fields = try? HeaderFields(pairs) else {
+            throw .refused(.internalServerError, "subprotocol of the policy is not a field value")
+        }
+        let head = ResponseHead(version: .http1_1, status: 101, reason: "Switching Protocols", fields: fields)
+        return .accept(head, Agreement(subprotocol: subprotocol))
+    }
+
+    private static func refusal(_ status: Status, _ reason: String, _ extra: [(String, String)]) -> Answer {
+        let body = status.text + "\n"
+        var pairs = extra
+        if !extra.contains(where: { $0.0 == "Connection" }) {
+            pairs.append(("Connection", "close"))
+        }
+        pairs.append(("Content-Type", "text/plain"))
+        pairs.append(("Content-Length", String(body.utf8.count)))
+        // All names and values are constants of this file, so that no field is ever refused.
+        let fields = (try? HeaderFields(pairs)) ?? HeaderFields()
+        let head = ResponseHead(version: .http1_1, status: status.rawValue, reason: status.text, fields: fields)
+        return .refuse(head, body: body, reason: reason)
+    }
+
+    /// A sender of Upgrade must list it in Connection too (RFC 9110 section 7.8).
+    private static let upgradeFields = [
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Connection", "close, Upgrade"),
+    ]
+
+    private static func strictly<Value>(_ body: () throws(HTTP1Error) -> Value) throws(Refusal) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw .malformed(error)
+        }
+    }
+}

@@ -1,0 +1,234 @@
+import ArgumentParser
+import Foundation
+import HTTP1
+import Logging
+import Mux
+import ProxyConnect
+import Tunnel
+
+/// `culvert client`: the end beside the services.
+struct ClientCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "client",
+        abstract: "Dials a server, through a proxy where there is one, and publishes local services there."
+    )
+
+    @Argument(help: "The server, for instance wss://tunnel.example; several are tried in order.")
+    var url: [String] = []
+
+    @Option(
+        name: [.customShort("R"), .customLong("remote")],
+        help: "Publish a service: [BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22; may be repeated."
+    )
+    var remote: [String] = []
+
+    @Option(help: "A file with the token that the server knows.")
+    var tokenFile: String?
+
+    @Option(help: "Which of this user's clients on this machine it is.")
+    var name: String?
+
+    @Option(help: "A configuration in TOML; flags win over it.")
+    var config: String?
+
+    @Option(help: "The proxy, http://HOST:PORT, or none; several are tried in order. (default: the environment's)")
+    var proxy: [String] = []
+
+    @Option(help: "How the proxy may be answered: auto or basic. (default: auto)")
+    var proxyAuth: String?
+
+    @Option(help: "USER or USER:PASSWORD for the proxy.")
+    var proxyUser: String?
+
+    @Option(help: "A file with the proxy's password.")
+    var proxyPasswordFile: String?
+
+    @Option(help: "A further field of the CONNECT request, 'Name: value'; may be repeated.")
+    var proxyHeader: [String] = []
+
+    @Option(help: "A CA to trust besides the system's, PEM; may be repeated.")
+    var ca: [String] = []
+
+    @Flag(help: "Trust only the CAs given with --ca.")
+    var caOnly = false
+
+    @Option(help: "A further field of the upgrade request, 'Name: value'; may be repeated.")
+    var header: [String] = []
+
+    @Option(help: "The User-Agent of CONNECT and upgrade.")
+    var userAgent: String?
+
+    @Option(help: "Tries after a failed one before giving up with 69. (default: for ever)")
+    var maxRetries: Int?
+
+    @OptionGroup var log: LogOptions
+
+    func validate() throws {
+        for text in remote {
+            do throws(RemoteForward.Malformed) { _ = try RemoteForward(text) } catch {
+                throw ValidationError("\(error)")
+            }
+        }
+        for text in url {
+            do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
+        }
+        for text in proxy {
+            do throws(ProxyURLError) { _ = try ProxyChoice(argument: text) } catch {
+                throw ValidationError("--proxy: \(error)")
+            }
+        }
+        if let maxRetries, maxRetries < 0 { throw ValidationError("--max-retries cannot be negative") }
+        if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
+        if config == nil {
+            if url.isEmpty { throw ValidationError("give the server's URL, for instance wss://tunnel.example") }
+            if remote.isEmpty { throw ValidationError("give at least one -R, for instance -R 8022:localhost:22") }
+        }
+    }
+
+    func run() async throws {
+        let logger = StandardErrorLog.logger(log)
+        let client = Client(try configuration(), logger: logger) { event in
+            switch event {
+            case .tunnel(let url, let service): Output.line("tunnel \(url) -> \(service)")
+            }
+        }
+        try await runUntilSignalled(client, logger: logger)
+    }
+
+    /// Flags over the environment over the file.
+    func configuration() throws(Failure) -> ClientConfiguration {
+        let file: ConfigurationFile?
+        if let config { file = try ConfigurationFile(path: config) } else { file = nil }
+        let settings = try file.map { file throws(Failure) in try ClientFile(file) }
+        let endpoints = try endpoints(settings)
+        let forwards = try forwards(settings)
+        let token = try SecretFile.token(file: tokenFile ?? settings?.tokenFile, configured: settings?.token)
+        let name = name ?? settings?.name ?? ""
+        guard name.utf8.count <= 64, name.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
+            throw Failure(.configuration, "--name must have at most 64 printable characters")
+        }
+        var result = ClientConfiguration(
+            endpoints: endpoints,
+            forwards: forwards,
+            token: token ?? .none,
+            instance: ClientInstance.identity(name: name)
+        )
+        result.name = name
+        result.maximumRetries = maxRetries ?? settings?.maxRetries
+        result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
+        result.fields = try fields(header.isEmpty ? settings?.header ?? [] : header, "--header")
+        result.proxyFields = try fields(
+            proxyHeader.isEmpty ? settings?.proxyHeader ?? [] : proxyHeader,
+            "--proxy-header"
+        )
+        result.tls = try TLSFiles.client(
+            authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
+            only: caOnly || settings?.caOnly ?? false
+        )
+        result.proxyCredentials = try SecretFile.proxyCredentials(
+            user: proxyUser ?? settings?.proxyUser,
+            passwordFile: proxyPasswordFile ?? settings?.proxyPasswordFile
+        )
+        if let auth = proxyAuth ?? settings?.proxyAuth {
+            result.proxySchemes = try Self.schemes(auth) { Failure(.configuration, "proxy_auth: \($0)") }
+        }
+        result.proxies = try proxies(settings, endpoints)
+        return result
+    }
+
+    private func endpoints(_ settings: ClientFile?) throws(Failure) -> [EndpointURL] {
+        var endpoints: [EndpointURL] = []
+        for text in url.isEmpty ? settings?.url ?? [] : url {
+            do throws(EndpointURL.Malformed) {
+                endpoints.append(try EndpointURL(text))
+            } catch {
+                throw Failure(.configuration, error.description)
+            }
+        }
+        guard !endpoints.isEmpty else {
+            throw Failure(.configuration, "no server's URL, in the configuration or as argument")
+        }
+        return endpoints
+    }
+
+    private func forwards(_ settings: ClientFile?) throws(Failure) -> [RemoteForward] {
+        var forwards = settings?.forwards ?? []
+        if !remote.isEmpty {
+            forwards = []
+            for text in remote {
+                do throws(RemoteForward.Malformed) {
+                    forwards.append(try RemoteForward(text))
+                } catch {
+                    throw Failure(.configuration, error.description)
+                }
+            }
+        }
+        guard !forwards.isEmpty else { throw Failure(.configuration, "no tunnel, by [[tunnel]] or -R") }
+        guard forwards.count <= MuxLimits().tunnels else {
+            throw Failure(
+                .configuration,
+                "\(forwards.count) tunnels, and at most \(MuxLimits().tunnels) fit into a session"
+            )
+        }
+        return forwards
+    }
+
+    /// The flag, else the file, else the environment as each endpoint's scheme and name want it.
+    private func proxies(
+        _ settings: ClientFile?,
+        _ endpoints: [EndpointURL]
+    ) throws(Failure) -> @Sendable (EndpointURL) -> [ProxyChoice] {
+        let named = proxy.isEmpty ? settings?.proxy ?? [] : proxy
+        if !named.isEmpty {
+            var choices: [ProxyChoice] = []
+            for text in named {
+                do throws(ProxyURLError) {
+                    choices.append(try ProxyChoice(argument: text))
+                } catch {
+                    throw Failure(.configuration, "proxy: \(error)")
+                }
+            }
+            let all = choices
+            return { _ in all }
+        }
+        let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
+        var choices: [EndpointURL: ProxyChoice] = [:]
+        for endpoint in endpoints {
+            let target = ProxyEnvironment.Target(isSecure: endpoint.isSecure, host: endpoint.host, port: endpoint.port)
+            do throws(ProxyEnvironment.Failure) {
+                choices[endpoint] = try environment.choice(for: target)
+            } catch {
+                throw Failure(.configuration, "the environment's \(error)")
+            }
+        }
+        let all = choices
+        return { endpoint in [all[endpoint] ?? .direct] }
+    }
+
+    private func fields(_ lines: [String], _ flag: String) throws(Failure) -> HeaderFields {
+        var fields = HeaderFields()
+        for line in lines {
+            guard let colon = line.firstIndex(of: ":") else {
+                throw Failure(.configuration, "\(flag) '\(line.escapedForDisplay())': the form is 'Name: value'")
+            }
+            let value = line[line.index(after: colon)...].drop { $0 == " " }
+            do throws(HTTP1Error) {
+                try fields.append(String(line[..<colon]), String(value))
+            } catch {
+                throw Failure(.configuration, "\(flag): \(error)")
+            }
+        }
+        return fields
+    }
+
+    private static func schemes<Problem: Error>(
+        _ text: String,
+        _ problem: (String) -> Problem
+    ) throws(Problem) -> Set<ProxyScheme> {
+        switch text {
+        case "auto": return ProxyScheme.all
+        case "basic": return [.basic]
+        default: throw problem("this version knows auto and basic")
+        }
+    }
+}

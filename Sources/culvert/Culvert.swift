@@ -1,0 +1,31 @@
+import ArgumentParser
+import Tunnel
+
+/// The one executable: each role is a subcommand.
+@main
+struct Culvert: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "culvert",
+        abstract: "Publishes TCP services from behind an HTTP proxy, through one WebSocket.",
+        version: "culvert \(culvertVersion)",
+        subcommands: [
+            ServerCommand.self, ClientCommand.self, DemoCommand.self, CheckCommand.self, TokenCommand.self,
+        ]
+    )
+
+    static func main() async {
+        ProcessSetup.prepare()
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            failure.exit()
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import ArgumentParser
+import Logging
+import Mux
+import NIOSSL
+import Tunnel
+
+/// `culvert server`: the public end.
+struct ServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "server",
+        abstract: "Takes clients' WebSockets and opens public ports for them."
+    )
+
+    @Option(help: "Where to take WebSockets: ADDR:PORT or unix:PATH; may be repeated. (default: 127.0.0.1:8080)")
+    var listen: [String] = []
+
+    @Option(help: "The endpoint's path. (default: /tunnel)")
+    var path: String?
+
+    @Option(help: "The address of public ports. (default: all; loopback without a token)")
+    var publicAddress: String?
+
+    @Option(help: "Ports that clients may ask for. (default: 1024-65535)")
+    var allowPorts: String?
+
+    @Option(help: "A certificate chain in PEM, to speak TLS without a front.")
+    var tlsCertificate: String?
+
+    @Option(help: "The certificate's key in PEM.")
+    var tlsKey: String?
+
+    @Option(help: "An Origin from which browsers' pages may connect; may be repeated. (default: none)")
+    var allowOrigin: [String] = []
+
+    @Option(help: "A file with the token that clients must know.")
+    var tokenFile: String?
+
+    @Option(help: "A configuration in TOML; flags win over it.")
+    var config: String?
+
+    @OptionGroup var log: LogOptions
+
+    func run() async throws {
+        let logger = StandardErrorLog.logger(log)
+        let server = Server(try configuration(), logger: logger) { event in
+            switch event {
+            case .listening(let url, _): Output.line("listening \(url)")
+            }
+        }
+        try await runUntilSignalled(server, logger: logger)
+    }
+
+    /// Flags over the environment over the file.
+    func configuration() throws(Failure) -> ServerConfiguration {
+        let file: ConfigurationFile?
+        if let config { file = try ConfigurationFile(path: config) } else { file = nil }
+        var result = ServerConfiguration()
+        if let file { try ServerFile.apply(file, to: &result) }
+        if !listen.isEmpty { result.listen = try Self.addresses(listen) { Failure(.configuration, "--listen \($0)") } }
+        if let path { result.path = path }
+        if let publicAddress { result.publicAddress = publicAddress }
+        if let allowPorts {
+            guard let ranges = PortRanges(allowPorts) else {
+                throw Failure(.configuration, "--allow-ports \(allowPorts): the form is 1024-65535 or 8000-8099,9000")
+            }
+            result.allowedPorts = ranges
+        }
+        if !allowOrigin.isEmpty { result.allowedOrigins = allowOrigin }
+        let configured = try (
+            certificate: file?.string("tls_certificate"), key: file?.string("tls_key"),
+            token: file?.string("token_file")
+        )
+        result.tls = try TLSFiles.server(
+            certificate: tlsCertificate ?? configured.certificate,
+            key: tlsKey ?? configured.key
+        )
+        if let token = try SecretFile.token(file: tokenFile ?? configured.token, configured: nil) {
+            let client = ServerConfiguration.Client(
+                name: "default",
+                verifier: token.credentials().verifier,
+                allowedPorts: result.allowedPorts
+            )
+            result.clients.append(client)
+        }
+        if let problem = result.problem { throw Failure(.configuration, problem) }
+        return result
+    }
+
+    static func addresses(
+        _ texts: [String],
+        _ failure: (String) -> Failure
+    ) throws(Failure) -> [ListenAddress] {
+        var addresses: [ListenAddress] = []
+        for text in texts {
+            guard let address = ListenAddress(text) else {
+                let form = "expected ADDR:PORT with an IP address, for instance 127.0.0.1:8080, or unix:/PATH"
+                throw Failure(.configuration, "\(failure(text).description): \(form)")
+            }
+            addresses.append(address)
+        }
+        return addresses
+    }
+}
+
+/// A server's configuration file.
+enum ServerFile {
+    private static let keys: Set<String> = [
+        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
+        "client",
+    ]
+    private static let clientKeys: Set<String> = ["name", "verifier", "allow_ports"]
+
+    static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) throws(Failure) {
+        try file.allow(keys)
+        if let listen = try file.strings("listen") {
+            result.listen = try ServerCommand.addresses(listen) { file.failure("listen", $0) }
+        }
+        if let path = try file.string("path") { result.path = path }
+        if let address = try file.string("public_address") { result.publicAddress = address }
+        if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
+        if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
+        for table in try file.tables("client") {
+            try table.allow(clientKeys)
+            guard let name = try table.string("name") else { throw table.failure("name", "missing") }
+            guard let line = try table.string("verifier") else { throw table.failure("verifier", "missing") }
+            guard let verifier = Verifier(line: line) else {
+                throw table.failure("verifier", "expected the verifier line that `culvert token` prints")
+            }
+            let ranges = try ports(table, "allow_ports") ?? result.allowedPorts
+            result.clients.append(.init(name: name, verifier: verifier, allowedPorts: ranges))
+        }
+    }
+
+    private static func ports(_ file: ConfigurationFile, _ key: String) throws(Failure) -> PortRanges? {
+        guard let text = try file.string(key) else { return nil }
+        guard let ranges = PortRanges(text) else {
+            throw file.failure(key, "expected ports such as 1024-65535 or 8000-8099,9000")
+        }
+        return ranges
+    }
+}

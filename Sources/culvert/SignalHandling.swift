@@ -1,0 +1,49 @@
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Runs a role until it ends or the first SIGTERM or SIGINT drains it; a second one ends the process at once.
+func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
+    var quiet = logger
+    quiet.logLevel = .critical
+    let group = ServiceGroup(
+        configuration: .init(
+            services: [
+                .init(
+                    service: service,
+                    successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .cancelGroup
+                )
+            ],
+            logger: quiet
+        )
+    )
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+    let watching = Task {
+        var isStopping = false
+        for await signal in signals {
+            if signal == .sighup {
+                logger.notice("SIGHUP: this version has nothing to reload")
+                continue
+            }
+            if isStopping { exit(0) }
+            isStopping = true
+            logger.notice("stopping; the same signal again ends it at once", metadata: ["signal": "\(signal)"])
+            await group.triggerGracefulShutdown()
+        }
+    }
+    defer { watching.cancel() }
+    do {
+        try await group.run()
+    } catch {
+        throw Failure(error)
+    }
+}

@@ -1,0 +1,104 @@
+import ArgumentParser
+import HTTP1
+import Logging
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The forms of the log.
+enum LogFormat: String, CaseIterable, ExpressibleByArgument {
+    case text
+    case json
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+/// The log on standard error: a line for each event, for people or for machines.
+///
+/// Names, addresses and reasons come from strangers: what cannot be printed is escaped, and nothing is longer than it
+/// needs to be.
+struct StandardErrorLog: LogHandler {
+    /// Characters of one value that are shown.
+    private static let longestValue = 600
+
+    let format: LogFormat
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+
+    /// Makes the process's logger.
+    static func logger(_ options: LogOptions) -> Logger {
+        Logger(label: "culvert") { _ in StandardErrorLog(format: options.logFormat, logLevel: options.logLevel) }
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var all = metadata
+        if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
+        if let own = event.metadata { all.merge(own) { _, new in new } }
+        let fields = all.sorted { $0.key < $1.key }.map { (key: $0.key, value: Self.shown("\($0.value)")) }
+        let message = Self.shown("\(event.message)")
+        switch format {
+        case .text:
+            let rest = fields.map { " \($0.key)=\(Self.quotedIfNeeded($0.value))" }.joined()
+            Output.error("\(Self.timestamp()) \(event.level.rawValue) \(message)\(rest)")
+        case .json:
+            let rest = fields.map { ",\(Self.json($0.key)):\(Self.json($0.value))" }.joined()
+            let time = Self.json(Self.timestamp())
+            Output.error(
+                "{\"time\":\(time),\"level\":\(Self.json(event.level.rawValue)),\"message\":\(Self.json(message))\(rest)}"
+            )
+        }
+    }
+
+    private static func shown(_ text: String) -> String {
+        text.escapedForDisplay(limit: longestValue)
+    }
+
+    private static func quotedIfNeeded(_ text: String) -> String {
+        text.isEmpty || text.contains(" ") || text.contains("=") ? json(text) : text
+    }
+
+    private static func json(_ text: String) -> String {
+        var quoted = "\""
+        for character in text {
+            switch character {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            default: quoted.append(character)
+            }
+        }
+        return quoted + "\""
+    }
+
+    /// The time in UTC with milliseconds, `2026-01-31T12:00:00.123Z`.
+    private static func timestamp() -> String {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var parts = tm()
+        gmtime_r(&now.tv_sec, &parts)
+        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let milliseconds = now.tv_nsec / 1_000_000
+        let padding = milliseconds < 10 ? "00" : milliseconds < 100 ? "0" : ""
+        return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
+            + "T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(padding)\(milliseconds)Z"
+    }
+}
+
+/// The flags of the log, the same for all roles.
+struct LogOptions: ParsableArguments {
+    @Option(help: "The least important events to log: trace, debug, info, notice, warning, error, critical.")
+    var logLevel: Logger.Level = .info
+
+    @Option(help: "The log's form: text or json.")
+    var logFormat: LogFormat = .text
+}

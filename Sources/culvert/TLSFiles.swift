@@ -1,0 +1,51 @@
+import NIOSSL
+
+/// TLS from the files that a user names; each failure names the file.
+enum TLSFiles {
+    /// The server's certificate and key; nil where neither was named.
+    static func server(certificate: String?, key: String?) throws(Failure) -> TLSConfiguration? {
+        guard certificate != nil || key != nil else { return nil }
+        guard let certificate, let key else {
+            throw Failure(.configuration, "a certificate and a key belong together: --tls-certificate and --tls-key")
+        }
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
+            guard !chain.isEmpty else { throw Failure(.badData, "no certificate in \(certificate)") }
+            let privateKey = try NIOSSLPrivateKey(file: key, format: .pem)
+            var tls = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain,
+                privateKey: .privateKey(privateKey)
+            )
+            tls.minimumTLSVersion = .tlsv12
+            return tls
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure(.badData, "\(certificate) or \(key) cannot be read as PEM: \(error)")
+        }
+    }
+
+    /// The client's trust: the system's store and the files, or the files alone.
+    static func client(authorities: [String], only: Bool) throws(Failure) -> TLSConfiguration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        guard !authorities.isEmpty else {
+            guard !only else { throw Failure(.configuration, "--ca-only needs --ca") }
+            return tls
+        }
+        var certificates: [NIOSSLCertificate] = []
+        for file in authorities {
+            do {
+                certificates += try NIOSSLCertificate.fromPEMFile(file)
+            } catch {
+                throw Failure(.badData, "the CA file \(file) cannot be read as PEM: \(error)")
+            }
+        }
+        if only {
+            tls.trustRoots = .certificates(certificates)
+        } else {
+            tls.additionalTrustRoots = [.certificates(certificates)]
+        }
+        return tls
+    }
+}

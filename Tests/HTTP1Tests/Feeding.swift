@@ -1,0 +1,61 @@
+import HTTP1
+import NIOCore
+import TestSupport
+import Testing
+
+/// What came out of a parser: the head (if any) and what was left behind it, or the error.
+struct Parsed<Head: Equatable & Sendable>: Equatable, Sendable {
+    var head: Head?
+    var leftover: [UInt8] = []
+    var error: HTTP1Error.Kind?
+}
+
+/// Hands the pieces over one by one, each in a buffer of its own, and collects what is left behind the first head.
+func feed<Head>(
+    _ pieces: [[UInt8]],
+    _ receive: (inout ByteBuffer) throws(HTTP1Error) -> Head?
+) -> Parsed<Head> {
+    var result = Parsed<Head>()
+    for piece in pieces {
+        guard result.head == nil else {
+            result.leftover += piece
+            continue
+        }
+        var buffer = ByteBuffer(bytes: piece)
+        do throws(HTTP1Error) {
+            result.head = try receive(&buffer)
+            result.leftover += Array(buffer.readableBytesView)
+        } catch {
+            result.error = error.kind
+            return result
+        }
+    }
+    return result
+}
+
+func parseRequest(_ pieces: [[UInt8]], limits: HeadLimits = .request) -> Parsed<RequestHead> {
+    var parser = RequestHeadParser(limits: limits)
+    return feed(pieces) { buffer throws(HTTP1Error) in try parser.receive(&buffer) }
+}
+
+func parseResponse(_ pieces: [[UInt8]], limits: HeadLimits = .response) -> Parsed<ResponseHead> {
+    var parser = ResponseHeadParser(limits: limits)
+    return feed(pieces) { buffer throws(HTTP1Error) in try parser.receive(&buffer) }
+}
+
+/// A request line, Host and one more line, as bytes.
+func request(line: String = "GET / HTTP/1.1", _ fields: String = "Host: a\r\n") -> [UInt8] {
+    Array("\(line)\r\n\(fields)\r\n".utf8)
+}
+
+func fields(_ pairs: (String, String)...) -> HeaderFields {
+    var fields = HeaderFields()
+    for (name, value) in pairs {
+        do throws(HTTP1Error) {
+            try fields.append(name, value)
+        } catch {
+            Issue.record("not a field: \(name): \(value)")
+        }
+    }
+    return fields
+}

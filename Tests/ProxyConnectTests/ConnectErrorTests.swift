@@ -1,0 +1,131 @@
+import HTTP1
+import ProxyConnect
+import Testing
+
+@Suite("What a person reads")
+struct ConnectErrorTests {
+    private func error(_ turns: [Turn], user: String? = "user", port: Int = 443) throws -> ConnectError {
+        var script = Script(try makeExchange(port: port, user: user))
+        script.play(turns)
+        return try #require(script.lastError)
+    }
+
+    @Test("A refusal by policy names status, squid's reason and the page's title")
+    func policy() throws {
+        let fields = [
+            "Server: squid/5.7", "Via: 1.1 gw (squid/5.7)", "X-Squid-Error: ERR_ACCESS_DENIED 0",
+            "Content-Type: text/html;charset=utf-8",
+        ]
+        let page = "<html><head><style>x</style><TITLE>\nERROR: Access\r\nDenied </TITLE>"
+        let error = try error([.says(answer("403 Forbidden", fields, body: page)), .closes], port: 2222)
+        #expect(error.isPolicyRefusal)
+        #expect(!error.isCredentialRefusal)
+        #expect(
+            error.description
+                == "the proxy forbids a tunnel to tunnel.example.com:2222: it answered HTTP/1.1 403 Forbidden "
+                + "(Via: 1.1 gw (squid/5.7); Server: squid/5.7; X-Squid-Error: ERR_ACCESS_DENIED 0): ERROR: Access  Denied"
+        )
+        #expect(error.remedy.contains("443"))
+    }
+
+    @Test("A 407 without a usable scheme names those that are offered")
+    func schemes() throws {
+        let error = try error([
+            .says(
+                answer(
+                    "407 Auth",
+                    ["Proxy-Authenticate: NTLM", "Proxy-Authenticate: Negotiate, NTLM", "Content-Length: 0"]
+                )
+            )
+        ])
+        #expect(error.isCredentialRefusal)
+        #expect(error.answer?.offeredSchemes == ["NTLM", "Negotiate"])
+        #expect(error.description.contains("offers NTLM, Negotiate"))
+        #expect(error.remedy.contains("--proxy-auth"))
+    }
+
+    @Test("Without credentials the remedy says how to give them")
+    func needed() throws {
+        let error = try error([.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))], user: nil)
+        #expect(error.isCredentialRefusal)
+        #expect(error.remedy.contains("--proxy-user"))
+    }
+
+    @Test("P15 nothing of the proxy's reaches the terminal unescaped, and what is long is cut")
+    func p15_escaped() throws {
+        let long = String(repeating: "x", count: 5000)
+        let error = try error([
+            .says(
+                answer(
+                    "503 \u{1F600}\t\u{202E}x",
+                    ["Server: \(long)", "Content-Length: 9"],
+                    body: "\u{1B}[31m\u{7}\r\nx"
+                )
+            )
+        ])
+        #expect(error.description.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control })
+        #expect(error.description.contains("\\u{202E}"))
+        #expect(error.answer?.page == "\\u{1B}[31m\\u{7}")
+        #expect(error.answer?.server?.unicodeScalars.count == 201)
+        #expect(error.description.utf8.count < 1000)
+    }
+
+    @Test("A secret that the proxy echoes is not printed")
+    func echo() throws {
+        var script = Script(try makeExchange(sendAhead: true))
+        let echo = "You sent: Proxy-Authorization: Basic dXNlcjpzZWNyZXQ="
+        script.play([.says(answer("400 \(echo)", ["Via: \(echo)", "Content-Length: \(echo.utf8.count)"], body: echo))])
+        let error = try #require(script.lastError)
+        #expect(error.answer?.page == "You sent: Proxy-Authorization: Basic ***")
+        var dumped = error.description + error.remedy
+        dump(error, to: &dumped)
+        dump(script.exchange, to: &dumped)
+        #expect(!dumped.contains("dXNlcjpzZWNyZXQ"))
+        #expect(!dumped.contains("secret"))
+        let start = try makeExchange(sendAhead: true)
+        #expect("\(start)" == "CONNECT tunnel.example.com:443")
+    }
+
+    @Test(
+        "R1 Retry-After in seconds is read, a date and nonsense are not",
+        arguments: [
+            ("120", 120), ("0", 0), ("-1", nil), ("Fri, 31 Dec 1999 23:59:59 GMT", nil), ("1.5", nil),
+            ("99999999999999999999", nil),
+            ("", nil),
+        ]
+    )
+    func r1_retryAfter(_ value: String, _ seconds: Int?) throws {
+        let error = try error([.says(answer("503 Busy", ["Retry-After: \(value)", "Content-Length: 0"]))])
+        #expect(error.retryAfter == seconds)
+    }
+
+    @Test(
+        "The page's line is its title, else its first line with text",
+        arguments: [
+            ("<title>A</title>", "A"), ("<TITLE lang=en> A </TITLE>", "A"), ("<title></title>\n<h1>B</h1>", "B"),
+            ("\n  \n<p><b>C</b> d\ne", "C d"), ("plain", "plain"), ("", nil), ("<>", nil), ("<title", nil),
+            ("\n\n", nil),
+        ]
+    )
+    func page(_ body: String, _ line: String?) throws {
+        let error = try error([.says(answer("502 x", ["Content-Length: \(body.utf8.count)"], body: body))])
+        #expect(error.answer?.page == line)
+    }
+
+    @Test(
+        "Each status has a remedy",
+        arguments: [302, 400, 401, 403, 404, 405, 408, 429, 451, 501, 502, 503, 504, 599, 999]
+    )
+    func remedies(_ status: Int) throws {
+        let error = try error([.says(answer("\(status) x", ["Content-Length: 0"]))])
+        #expect(!error.remedy.isEmpty)
+        #expect(error.description.contains("HTTP/1.1 \(status) x"))
+        #expect(!error.isCredentialRefusal)
+        #expect(!error.isConfigurationError)
+    }
+
+    @Test("R14 a TLS alert leads to https://")
+    func tls() throws {
+        #expect(try error([.says("\u{15}\u{3}\u{3}\0\u{2}\u{2}P")]).remedy.contains("https://"))
+    }
+}

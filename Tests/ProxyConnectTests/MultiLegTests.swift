@@ -1,0 +1,91 @@
+import NIOCore
+import ProxyConnect
+import Testing
+
+/// A scheme of three legs on one connection, as NTLM is.
+struct LegsAuthenticator: ProxyAuthenticator {
+    var scheme: ProxyScheme { .ntlm }
+    var needsSameConnection: Bool { true }
+    var maximumLegs = 3
+    var count = 0
+
+    mutating func answerAhead(_ request: ProxyAuthenticationRequest) -> String? { nil }
+
+    mutating func answer(
+        to challenge: Challenge,
+        _ request: ProxyAuthenticationRequest
+    ) -> ProxyAuthenticationStep {
+        if challenge.token68 == "bad" { return .malformedChallenge }
+        if challenge.token68 == "inject" { return .answer("NTLM x\r\nX: y") }
+        count += 1
+        return .answer("NTLM leg\(count)-\(challenge.token68 ?? "none")")
+    }
+}
+
+@Suite("Schemes of several legs")
+struct MultiLegTests {
+    private func play(_ turns: [Turn], _ more: [any ProxyAuthenticator] = []) throws -> [Event] {
+        var script = Script(
+            try ConnectExchange(
+                host: "tunnel.example.com",
+                port: 443,
+                authenticators: more + [LegsAuthenticator()],
+                userAgent: "culvert/1"
+            )
+        )
+        script.play(turns)
+        return Array(script.events.dropFirst())
+    }
+
+    private func challenge(_ value: String, _ fields: String...) -> Turn {
+        .says(answer("407 x", ["Proxy-Authenticate: \(value)", "Content-Length: 0"] + fields))
+    }
+
+    @Test("R9 the legs go over one connection")
+    func oneConnection() throws {
+        let events = try play([challenge("NTLM"), challenge("NTLM type2"), .says(answer("200 OK"))])
+        let expected: [Event] = [
+            .sent(authorized("NTLM leg1-none")), .sent(authorized("NTLM leg2-type2")), .established(leftover: ""),
+        ]
+        #expect(events == expected)
+    }
+
+    @Test("The first leg may go over another connection than the challenge")
+    func firstReconnects() throws {
+        let turns = [challenge("NTLM", "Connection: close"), challenge("NTLM type2"), .says(answer("200 OK"))]
+        #expect(try play(turns).first == .reconnected(authorized("NTLM leg1-none")))
+        #expect(try play(turns).last == .established(leftover: ""))
+        #expect(try play([challenge("NTLM"), .closes]).last == .reconnected(authorized("NTLM leg1-none")))
+    }
+
+    @Test("A connection that is not kept between two legs is the end")
+    func connectionNotKept() throws {
+        let closed = try play([challenge("NTLM"), challenge("NTLM type2", "Connection: close")])
+        #expect(closed.last == .failed(.connectionNotKept(.ntlm)))
+        #expect(
+            try play([challenge("NTLM"), challenge("NTLM type2"), .closes]).last == .failed(.connectionNotKept(.ntlm))
+        )
+    }
+
+    @Test("R10 no scheme gets more than three legs")
+    func r10_threeLegs() throws {
+        let events = try play(Array(repeating: challenge("NTLM again"), count: 10))
+        #expect(events.count == 4)
+        #expect(events.last == .failed(.credentialsRefused(.ntlm)))
+    }
+
+    @Test("R9 the strongest scheme offered is taken, R12 and no weaker one after it")
+    func strongest() throws {
+        let basic = try BasicAuthenticator(ProxyCredentials(user: "user", password: "secret"))
+        let both = challenge("Basic realm=x, NTLM")
+        #expect(try play([both], [basic]).last == .sent(authorized("NTLM leg1-none")))
+        #expect(try play([challenge("Basic realm=x")], [basic]).last == .sent(authorized()))
+        #expect(try play([both, challenge("Basic realm=x")], [basic]).last == .failed(.credentialsRefused(.ntlm)))
+    }
+
+    @Test("R20 a malformed challenge, or an answer that is no field value, is an error and no trap")
+    func r20_malformed() throws {
+        #expect(try play([challenge("NTLM bad")]).last == .failed(.malformedChallenge(.ntlm)))
+        #expect(try play([challenge("NTLM inject")]).last == .failed(.malformedChallenge(.ntlm)))
+    }
+}

@@ -1,0 +1,49 @@
+import Foundation
+import ProxyConnect
+import Testing
+
+/// A transcript begins with `expect: established|refused|policy|other`; then come the proxy's turns, each behind a line
+/// `--- says` (the bytes up to the next such line) or `--- closes`.
+@Suite("Kept transcripts of proxies")
+struct TranscriptTests {
+    static func files() -> [URL] {
+        var root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+        while root.path != "/" {
+            root.deleteLastPathComponent()
+            let found = root.appendingPathComponent("Fixtures/proxy")
+            if let files = try? FileManager.default.contentsOfDirectory(at: found, includingPropertiesForKeys: nil) {
+                return files.filter { $0.pathExtension == "transcript" }.sorted { $0.path < $1.path }
+            }
+        }
+        return []
+    }
+
+    private func outcome(_ script: Script) -> String {
+        if let error = script.lastError {
+            return error.isCredentialRefusal ? "refused" : error.isPolicyRefusal ? "policy" : "other"
+        }
+        guard case .established = script.events.last else { return "nothing" }
+        return "established"
+    }
+
+    @Test("Each transcript ends as it says, whole and byte by byte", arguments: files())
+    func replay(_ file: URL) throws {
+        let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
+        let parts = text.components(separatedBy: "--- ")
+        let expected = try #require(parts.first).replacingOccurrences(of: "expect: ", with: "").dropLast()
+        let turns: [Turn] = parts.dropFirst().map { part in
+            part.hasPrefix("says\n") ? .says(String(decoding: part.utf8.dropFirst(5), as: UTF8.self)) : .closes
+        }
+        var whole = Script(try makeExchange())
+        whole.play(turns)
+        #expect(outcome(whole) == expected, "\(file.lastPathComponent): \(whole.events)")
+        var bytes = Script(try makeExchange())
+        bytes.play(turns) { $0.map { [$0] } }
+        #expect(outcome(bytes) == expected, "\(file.lastPathComponent) byte by byte: \(bytes.events)")
+    }
+
+    @Test("The folder was found")
+    func found() {
+        #expect(!Self.files().isEmpty)
+    }
+}

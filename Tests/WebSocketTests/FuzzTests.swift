@@ -1,0 +1,121 @@
+import Testing
+
+@testable import WebSocket
+
+/// Seeded mutations of good traffic. The oracle: never a trap, always events or one typed error, and the same ones
+/// however the bytes are cut.
+@Suite struct FuzzTests {
+    private static func seeds(_ role: Role) -> [[UInt8]] {
+        let frames: [(UInt8, [UInt8])] = [
+            (0x81, Array("Hello, κόσμε 🌍".utf8)), (0x82, Array(0..<40)), (0x01, Array("frag".utf8)),
+            (0x00, [0xC3]), (0x80, [0xA9]), (0x89, [1, 2, 3]), (0x8A, []), (0x02, []), (0x80, Array(0...200)),
+            (0x88, [3, 232, 0x62, 0x79, 0x65]),
+        ]
+        let encoded = frames.map { first, payload in
+            let frame = masked(first, payload)
+            guard role == .client else { return frame }
+            let header = payload.count < 126 ? 2 : 4
+            return [frame[0], frame[1] & 0x7F] + frame[2..<header] + payload
+        }
+        return [encoded.flatMap { $0 }, encoded[2...4].flatMap { $0 }, encoded[0] + encoded[5] + encoded[9]]
+    }
+
+    private static func mutate(_ bytes: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
+        var bytes = bytes
+        for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
+            let index = Int.random(in: bytes.indices, using: &random)
+            switch Int.random(in: 0..<6, using: &random) {
+            case 0: bytes[index] = .random(in: .min ... .max, using: &random)
+            case 1: bytes[index] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            case 2: bytes.remove(at: index)
+            case 3: bytes.insert([0, 0x7F, 0x80, 0xFF, 0x7E, 0xFE].randomElement(using: &random) ?? 0, at: index)
+            case 4: bytes.removeLast(Int.random(in: 0...bytes.count, using: &random))
+            default: bytes.insert(contentsOf: bytes[..<index], at: Int.random(in: bytes.indices, using: &random))
+            }
+        }
+        return bytes
+    }
+
+    private static func cut(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
+        var pieces: [[UInt8]] = []
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let length = min(rest.count, Int.random(in: 1...24, using: &random))
+            pieces.append(Array(rest.prefix(length)))
+            rest = rest.dropFirst(length)
+        }
+        return pieces
+    }
+
+    @Test("W31 mutated traffic gives the same events or error however it is cut", arguments: [Role.client, .server])
+    func mutations(role: Role) {
+        var random = SplitMix64(state: role == .client ? 0xC1 : 0x5E)
+        let seeds = Self.seeds(role)
+        let limits = Limits(
+            maximumFrameBytes: 300,
+            maximumMessageBytes: 400,
+            maximumFragments: 6,
+            maximumQueuedControlBytes: 40
+        )
+        let end = ContinuousClock.now + .seconds(1)
+        var rounds = 0
+        while ContinuousClock.now < end {
+            rounds += 1
+            let bytes = Self.mutate(seeds[rounds % seeds.count], &random)
+            let whole = feed([bytes], role, limits: limits)
+            let some = feed(Self.cut(bytes, &random), role, limits: limits)
+            let each = feed(bytes.map { [$0] }, role, limits: limits)
+            guard whole == some, whole == each else {
+                Issue.record("round \(rounds): \(bytes) gives \(whole), \(some), \(each)")
+                return
+            }
+        }
+        #expect(rounds > 10)
+    }
+
+    @Test("what one end encodes, the other decodes")
+    func roundTrip() throws {
+        var random = SplitMix64(state: 77)
+        for role in [Role.client, .server] {
+            var sender = Connection(role: role, masks: MaskSource(generator: random))
+            var sent = buffer("")
+            var expected: [Event] = []
+            for _ in 0..<300 {
+                let length = Int.random(in: 0...300, using: &random)
+                let payload = (0..<length).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+                let split = Int.random(in: 0...length, using: &random)
+                let (prefix, rest) = (buffer(payload[..<split]), buffer(payload[split...]))
+                try sender.encodeMessage(.binary, prefix: prefix, payload: rest, into: &sent)
+                expected.append(binary(payload))
+            }
+            let outcome = feed(Self.cut(Array(sent.readableBytesView), &random), role == .client ? .server : .client)
+            #expect(outcome == Outcome(events: expected))
+        }
+    }
+
+    @Test("W31 many small frames in one read, and one large frame in small reads, take linear time")
+    func linearTime() {
+        func time(_ count: Int) -> Duration {
+            let frames = (0..<count).flatMap { masked(0x82, [UInt8(truncatingIfNeeded: $0)]) }
+            return ContinuousClock().measure {
+                #expect(feed([frames], .server).events.count == count)
+            }
+        }
+        func bytewise(_ count: Int) -> Duration {
+            let frame = masked(0x82, [UInt8](repeating: 1, count: count)).map { [$0] }
+            return ContinuousClock().measure {
+                var connection = Connection(role: .server)
+                for byte in frame { connection.receive(buffer(byte)) }
+                var received = 0
+                while case .message(_, let bytes, _, _) = try? connection.nextEvent() {
+                    received += bytes.readableBytes
+                }
+                #expect(received == count)
+            }
+        }
+        _ = (time(1000), bytewise(1000))
+        // Eight times the work; a quadratic one would take 64 times as long.
+        #expect(time(40_000) < time(5000) * 32 + .milliseconds(100))
+        #expect(bytewise(160_000) < bytewise(20_000) * 32 + .milliseconds(100))
+    }
+}

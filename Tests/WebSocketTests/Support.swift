@@ -1,0 +1,151 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import WebSocket
+
+/// Bytes from hexadecimal digits; white space is for the reader.
+func hex(_ text: String) -> [UInt8] {
+    let digits = text.filter { !$0.isWhitespace }.compactMap(\.hexDigitValue)
+    return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+}
+
+func buffer(_ bytes: some Sequence<UInt8>) -> ByteBuffer { ByteBuffer(bytes: bytes) }
+
+func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
+
+/// The model that the word-wise masking is compared with.
+func naiveMask(_ bytes: [UInt8], _ key: [UInt8], phase: Int = 0) -> [UInt8] {
+    bytes.enumerated().map { $1 ^ key[($0 + phase) % 4] }
+}
+
+/// A frame with the mask 37 fa 21 3d of RFC 6455 section 5.7; `first` is FIN, reserved bits and opcode.
+func masked(_ first: UInt8, _ payload: some Sequence<UInt8>) -> [UInt8] {
+    let payload = Array(payload)
+    let key = hex("37fa213d")
+    var length: [UInt8]
+    switch payload.count {
+    case 0...125: length = [0x80 | UInt8(payload.count)]
+    case 126...0xFFFF: length = [0xFE] + (0..<2).reversed().map { UInt8(truncatingIfNeeded: payload.count >> ($0 * 8)) }
+    default: length = [0xFF] + (0..<8).reversed().map { UInt8(truncatingIfNeeded: payload.count >> ($0 * 8)) }
+    }
+    length.insert(first, at: 0)
+    return length + key + naiveMask(payload, key)
+}
+
+func masked(_ first: UInt8, _ payload: String) -> [UInt8] { masked(first, payload.utf8) }
+
+/// A whole text message.
+func text(_ payload: String) -> Event { .message(.text, buffer(payload), isFirst: true, isLast: true) }
+
+/// A whole binary message.
+func binary(_ payload: [UInt8]) -> Event { .message(.binary, buffer(payload), isFirst: true, isLast: true) }
+
+/// All that came of an input.
+struct Outcome: Equatable {
+    var events: [Event] = []
+    var error: WebSocketError?
+    var output: [UInt8] = []
+
+    /// Adds an event, joining it to the piece before when both belong to one message.
+    mutating func append(_ event: Event) {
+        if case .message(let kind, let bytes, isFirst: false, let isLast) = event,
+            case .message(kind, var begun, let isFirst, isLast: false) = events.last
+        {
+            begun.writeImmutableBuffer(bytes)
+            events[events.count - 1] = .message(kind, begun, isFirst: isFirst, isLast: isLast)
+        } else {
+            events.append(event)
+        }
+    }
+}
+
+/// Always the mask 37 fa 21 3d.
+struct FixedGenerator: RandomNumberGenerator, Sendable {
+    mutating func next() -> UInt64 { 0x3d21_fa37_3d21_fa37 }
+}
+
+/// A small generator of reproducible numbers (Steele, Lea and Flood 2014).
+struct SplitMix64: RandomNumberGenerator, Sendable {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+extension Connection {
+    /// All events there are, until nil or an error.
+    mutating func drain(into outcome: inout Outcome) {
+        do {
+            while let event = try nextEvent() {
+                outcome.append(event)
+            }
+        } catch {
+            outcome.error = error
+        }
+    }
+}
+
+/// Feeds a connection piece by piece, asking for events after each one, or after all of them.
+func feed(
+    _ pieces: [[UInt8]],
+    _ role: Role,
+    limits: Limits = .default,
+    acceptsText: Bool = true,
+    drainsEach: Bool = true
+) -> Outcome {
+    var connection = Connection(
+        role: role,
+        limits: limits,
+        masks: MaskSource(generator: FixedGenerator()),
+        acceptsText: acceptsText
+    )
+    var outcome = Outcome()
+    for piece in pieces {
+        connection.receive(buffer(piece))
+        if drainsEach && outcome.error == nil { connection.drain(into: &outcome) }
+    }
+    if outcome.error == nil { connection.drain(into: &outcome) }
+    if let output = connection.takeOutput() { outcome.output = Array(output.readableBytesView) }
+    return outcome
+}
+
+/// One row of a table: bytes, who receives them, and what must come of it.
+struct Row: CustomTestStringConvertible, Sendable {
+    var name: String
+    var role: Role
+    var bytes: [UInt8]
+    var events: [Event] = []
+    var error: WebSocketError?
+    /// What must be sent back, or nil when the row does not say.
+    var output: [UInt8]?
+    var limits = Limits.default
+    var acceptsText = true
+
+    var testDescription: String { name }
+
+    func check() {
+        everySplit(of: bytes) { pieces, how in
+            for drainsEach in [true, false] {
+                let outcome = feed(pieces, role, limits: limits, acceptsText: acceptsText, drainsEach: drainsEach)
+                #expect(outcome.events == events, "\(name), \(how)")
+                #expect(outcome.error == error, "\(name), \(how)")
+                if let output { #expect(outcome.output == output, "\(name), \(how)") }
+                if let error {
+                    #expect(outcome.output.suffix(2) == close(error.closeCode).suffix(2), "\(name), \(how)")
+                }
+            }
+        }
+    }
+
+    /// The Close frame of that code which the role sends, with the fixed mask.
+    func close(_ code: CloseCode) -> [UInt8] {
+        let payload = withUnsafeBytes(of: code.rawValue.bigEndian) { Array($0) }
+        return role == .client ? masked(0x88, payload) : [0x88, 2] + payload
+    }
+}
