@@ -10,6 +10,11 @@ import Musl
 import Darwin
 #endif
 
+/// Waits for SIGTERM or SIGINT, once.
+func firstSignal() async {
+    for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return }
+}
+
 /// Runs a role until it ends or the first SIGTERM or SIGINT drains it; a second one ends the process at once.
 func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
     var quiet = logger
