@@ -28,6 +28,7 @@ let package = Package(
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
         .target(name: "WebSocket", dependencies: ["HTTP1", byteBuffer, crypto], swiftSettings: strict),
         .target(name: "Mux", dependencies: [byteBuffer, crypto], swiftSettings: strict),
@@ -60,6 +61,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "TestSupport", swiftSettings: strict),
+        .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(
             name: "WebSocketTests",
@@ -71,5 +73,7 @@ let package = Package(
             dependencies: ["ProxyConnect", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
+        .testTarget(name: "TunnelTests", dependencies: ["Tunnel", "Mux", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "CommandLineTests", dependencies: ["culvert", "Tunnel"], swiftSettings: strict),
     ]
 )

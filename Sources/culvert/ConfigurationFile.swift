@@ -6,6 +6,9 @@ import TOMLKit
 ///
 /// The TOML library knows lines only for syntax errors, so the line of a key is found by a small scan of the text.
 struct ConfigurationFile {
+    /// Longer than any configuration.
+    private static let maximumLength = 1_048_576
+
     let path: String
     private let text: String
     private let table: TOMLTable
@@ -15,11 +18,7 @@ struct ConfigurationFile {
     /// Reads and parses the file.
     init(path: String) throws(Failure) {
         self.path = path
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw Failure(.configuration, "the configuration \(path) cannot be read: \(SecretFile.reason(error))")
-        }
+        text = try TextFile.read(path, what: "configuration", limit: Self.maximumLength)
         do {
             table = try TOMLTable(string: text)
         } catch let error as TOMLParseError {

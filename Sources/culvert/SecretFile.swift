@@ -10,16 +10,7 @@ enum SecretFile {
 
     /// Reads a file with a secret in it.
     static func read(_ path: String, what: String) throws(Failure) -> String {
-        let bytes: Data
-        do {
-            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            bytes = try file.read(upToCount: maximumLength + 1) ?? Data()
-        } catch {
-            throw Failure(.configuration, "the \(what) file \(path) cannot be read: \(reason(error))")
-        }
-        guard bytes.count <= maximumLength, let text = String(validating: bytes, as: UTF8.self) else {
-            throw Failure(.badData, "the \(what) file \(path) holds no text of at most \(maximumLength) bytes")
-        }
+        let text = try TextFile.read(path, what: "\(what) file", limit: maximumLength)
         warnIfOthersCanRead(path, what: what)
         return text
     }
@@ -30,15 +21,6 @@ enum SecretFile {
             let permissions = attributes[.posixPermissions] as? Int, permissions & 0o077 != 0
         else { return }
         Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod 600 it")
-    }
-
-    /// The system's own words for a failed file operation.
-    static func reason(_ error: any Error) -> String {
-        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        if let underlying, underlying.domain == NSPOSIXErrorDomain {
-            return String(cString: strerror(Int32(underlying.code)))
-        }
-        return (error as NSError).localizedDescription
     }
 
     /// The token from the file, else from the environment, else from the configuration; nil where there is none.

@@ -188,7 +188,7 @@ private struct Reconnecting {
                 wish: end.retryAfter.map { .seconds(Int64($0)) },
                 now: .now
             )
-        logger.warning("session lost; dialling again", metadata: ["reason": "\(end.description)", "in": "\(wait)"])
+        logger.warning("session lost; dialling again", metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"])
         return wait
     }
 
@@ -209,7 +209,7 @@ private struct Reconnecting {
         if let most = dialler.configuration.maximumRetries, backoff.triesSinceSession > most {
             throw .unreachable(error.description)
         }
-        logger.warning("\(error)", metadata: ["again_in": "\(wait)"])
+        logger.warning("\(error)", metadata: ["again_in": "\(wait.inShort)"])
         return wait
     }
 }

@@ -58,6 +58,8 @@ struct Dialler: Sendable {
         } catch {
             throw route.error(.connect, "\(error)", "", .retry)
         }
+        // A dial that fails leaves nobody waiting for its grant.
+        defer { established.promise.fail(CarrierLoss(description: "the dial has failed")) }
         for _ in 0..<Self.maximumLegs {
             do {
                 try await connect(route, leg, established)

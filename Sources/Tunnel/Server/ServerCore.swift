@@ -158,7 +158,6 @@ private final class ServerConnection {
     }
 
     private func timeOut() {
-        logger.info("handshake took longer than \(ServerCore.handshakeTimeout.nanoseconds / 1_000_000_000) s")
         if let context = try? channel.pipeline.syncOperations.context(handlerType: UpgradeHandler.self),
             let handler = context.handler as? UpgradeHandler
         {

@@ -30,7 +30,13 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
         } catch {
             logger.debug("not an HTTP request", metadata: ["error": "\(error)"])
-            refuse(context, status: error.status, reason: "Bad Request")
+            if error.kind == .notHTTP {
+                // TLS, or noise: whoever it is would not understand an answer.
+                isAnswered = true
+                context.close(promise: nil)
+            } else {
+                refuse(context, status: error.status, reason: Self.reason(error.status))
+            }
         }
     }
 
@@ -56,6 +62,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// The handshake has taken too long.
     func timeOut(_ context: ChannelHandlerContext) {
         guard !isAnswered else { return }
+        logger.info("the request took too long")
         refuse(context, status: 408, reason: "Request Timeout")
     }
 
@@ -68,6 +75,15 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             // The fields are constants.
         }
         finish(context)
+    }
+
+    private static func reason(_ status: Int) -> String {
+        switch status {
+        case 414: "URI Too Long"
+        case 431: "Request Header Fields Too Large"
+        case 505: "HTTP Version Not Supported"
+        default: "Bad Request"
+        }
     }
 
     private func write(_ context: ChannelHandlerContext, _ head: ResponseHead, body: String) {

@@ -1,3 +1,4 @@
+import HTTP1
 import Mux
 import NIOCore
 import WebSocket
@@ -167,13 +168,9 @@ final class Carrier: ChannelInboundHandler {
         case .ping, .pong:
             break
         case .close(let code, let reason):
-            let words =
-                reason.isEmpty
-                ? ""
-                : " (\(String(reason.unicodeScalars.filter { $0.isASCII && $0.value >= 32 && $0.value < 127 }.map(Character.init))))"
-            throw CarrierLoss(
-                description: "the peer closed the WebSocket with \(code?.description ?? "no code")\(words)"
-            )
+            let words = reason.isEmpty ? "" : " (\(reason.escapedForDisplay()))"
+            let number = code?.description ?? "no code"
+            throw CarrierLoss(description: "the peer closed the WebSocket with \(number)\(words)")
         }
     }
 

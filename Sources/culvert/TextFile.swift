@@ -1,0 +1,30 @@
+import Foundation
+
+/// Small files that a user names.
+enum TextFile {
+    /// Reads a file of text.
+    ///
+    /// - Parameters:
+    ///   - what: what it is to the user, for the error.
+    ///   - limit: bytes at most; more is some other file.
+    static func read(_ path: String, what: String, limit: Int) throws(Failure) -> String {
+        let bytes: Data
+        do {
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            bytes = try file.read(upToCount: limit + 1) ?? Data()
+        } catch {
+            throw Failure(.configuration, "the \(what) \(path) cannot be read: \(reason(error))")
+        }
+        guard bytes.count <= limit, let text = String(validating: bytes, as: UTF8.self) else {
+            throw Failure(.badData, "the \(what) \(path) holds no text of at most \(limit) bytes")
+        }
+        return text
+    }
+
+    /// The system's own words for a failed file operation.
+    private static func reason(_ error: any Error) -> String {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return (error as NSError).localizedDescription }
+        return String(cString: strerror(Int32(underlying.code)))
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import Testing
+
+@testable import Tunnel
+@testable import culvert
+
+@Suite("Configuration files")
+struct ConfigurationTests {
+    private static let fixtures = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Fixtures/configuration")
+
+    /// Writes a configuration, gives its path to the body, and removes it.
+    private func with(_ text: String, _ body: (String) throws -> Void) throws {
+        let path = NSTemporaryDirectory() + "culvert-\(UUID().uuidString).toml"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
+    }
+
+    private func server(_ arguments: [String]) throws -> ServerConfiguration {
+        try ServerCommand.parse(arguments).configuration()
+    }
+
+    private func client(_ arguments: [String]) throws -> ClientConfiguration {
+        try ClientCommand.parse(arguments).configuration()
+    }
+
+    @Test("the sample of a server's configuration is in order")
+    func serverSample() throws {
+        let configuration = try server(["--config", Self.fixtures.appendingPathComponent("server.toml").path])
+        #expect(configuration.clients.map(\.name) == ["workshop"])
+        #expect(configuration.allowedPorts.description == "8000-8999")
+        #expect(configuration.clients[0].allowedPorts.description == "8022,8080")
+    }
+
+    @Test("the sample of a client's configuration is in order")
+    func clientSample() throws {
+        let configuration = try client(["--config", Self.fixtures.appendingPathComponent("client.toml").path])
+        #expect(configuration.endpoints.map(\.description) == ["wss://tunnel.example/tunnel"])
+        #expect(configuration.forwards.map(\.description) == ["8022:localhost:22", "127.0.0.1:8080:localhost:80"])
+        #expect(configuration.proxies(configuration.endpoints[0]).map(\.description) == ["http://proxy.example:3128"])
+    }
+
+    @Test("flags win over the file")
+    func flagsWin() throws {
+        try with("listen = \"127.0.0.1:1\"\npath = \"/file\"\nallow_ports = \"1-2\"\n") { path in
+            let configuration = try server(["--config", path, "--listen", "127.0.0.1:2", "--path", "/flag"])
+            #expect(configuration.listen == [.tcp(host: "127.0.0.1", port: 2)])
+            #expect(configuration.path == "/flag")
+            #expect(configuration.allowedPorts.description == "1-2")
+        }
+    }
+
+    @Test(
+        "what is wrong is named with its line",
+        arguments: [
+            ("listen = \"127.0.0.1:1\"\nlisten_on = 3\n", ":2: listen_on: unknown key"),
+            ("# first\n\nlisten = 8080\n", ":3: listen: expected a string"),
+            ("listen = \"nowhere\"\n", ":1: listen: nowhere: expected ADDR:PORT"),
+            ("listen = \"127.0.0.1:1\"\nallow_ports = \"9-1\"\n", ":2: allow_ports: expected ports"),
+            ("[[client]]\nname = \"a\"\nverifier = \"x\"\n", ":3: client.verifier: expected the verifier line"),
+            ("[[client]]\nverifier = \"x\"\n", ":1: client.name: missing"),
+            ("listen = \"127.0.0.1:1\n", ":1: Error while parsing"),
+            ("listen = \"127.0.0.1:1\"\n[[client", ":2: Error while parsing"),
+            ("path = \"tunnel\"\nlisten = \"127.0.0.1:1\"\n", "it must begin with /"),
+        ]
+    )
+    func wrongServerFiles(text: String, expected: String) throws {
+        try with(text) { path in
+            #expect { try server(["--config", path]) } throws: {
+                let failure = Failure($0)
+                return failure.status == .configuration && failure.description.contains(expected)
+            }
+        }
+    }
+
+    @Test(
+        "a client's file is read as strictly",
+        arguments: [
+            ("url = \"ws://127.0.0.1:1\"\n", "no tunnel"),
+            ("url = \"nowhere\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n", ":1: url: nowhere is no URL"),
+            (
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n[[tunnel]]\nlocl = \"x\"\n",
+                ":6: tunnel.locl"
+            ),
+            ("url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:0\"\n", ":3: tunnel.remote"),
+            ("url = \"ws://h\"\nmax_retries = -1\n", ":2: max_retries: cannot be negative"),
+            ("url = \"ws://h\"\nca_only = 1\n", ":2: ca_only: expected true or false"),
+        ]
+    )
+    func wrongClientFiles(text: String, expected: String) throws {
+        try with(text) { path in
+            #expect { try client(["--config", path]) } throws: {
+                let failure = Failure($0)
+                return failure.status == .configuration && failure.description.contains(expected)
+            }
+        }
+    }
+
+    @Test("a token is taken from the file, and a short one is bad data")
+    func tokenFiles() throws {
+        try with("a token of more than 22 characters\n") { path in
+            let token = try SecretFile.token(file: path, configured: nil)
+            #expect(token != nil)
+        }
+        try with("short\n") { path in
+            #expect { try SecretFile.token(file: path, configured: nil) } throws: { Failure($0).status == .badData }
+        }
+        #expect { try SecretFile.token(file: "/nonexistent/token", configured: nil) } throws: {
+            Failure($0).status == .configuration
+        }
+    }
+
+    @Test("the password may hold colons, because the first one splits")
+    func proxyUser() throws {
+        let credentials = try #require(try SecretFile.proxyCredentials(user: "me:a:b", passwordFile: nil))
+        #expect(credentials.user == "me")
+        #expect(credentials.password == "a:b")
+    }
+
+    @Test("the instance is the same after a restart and another for another name")
+    func instances() {
+        #expect(ClientInstance.identity(name: "a") == ClientInstance.identity(name: "a"))
+        #expect(ClientInstance.identity(name: "a") != ClientInstance.identity(name: "b"))
+        #expect(ClientInstance.identity(name: "a").count == 32)
+    }
+}

@@ -1,0 +1,107 @@
+import Testing
+
+@testable import Tunnel
+
+@Suite("Addresses as users write them")
+struct AddressTests {
+    @Test(
+        "a server's URL",
+        arguments: [
+            ("wss://tunnel.example", "wss://tunnel.example/tunnel"),
+            ("ws://127.0.0.1:9101", "ws://127.0.0.1:9101/tunnel"),
+            ("https://tunnel.example/", "wss://tunnel.example/tunnel"),
+            ("http://tunnel.example:80/x", "ws://tunnel.example/x"),
+            ("WSS://[::1]:8443/a/b?c=d", "wss://[::1]:8443/a/b?c=d"),
+            ("wss://tunnel.example:443", "wss://tunnel.example/tunnel"),
+            ("ws://h?q", "ws://h/?q"),
+        ]
+    )
+    func endpoint(text: String, expected: String) throws {
+        #expect(try EndpointURL(text).description == expected)
+    }
+
+    @Test(
+        "what is no server's URL",
+        arguments: [
+            "", "tunnel.example", "ftp://x", "ws://", "ws:///tunnel", "ws://x:", "ws://x:65536", "ws://x:0",
+            "ws://x:-1",
+            "ws://[::1", "ws://[g::1]", "ws://::1", "ws://a b", "ws://x#y", "wss://user:secret@x", "ws://x:80:80",
+            "ws://é",
+        ]
+    )
+    func notAnEndpoint(text: String) {
+        #expect(throws: EndpointURL.Malformed.self) { try EndpointURL(text) }
+    }
+
+    @Test("A7 a secret in a URL is not repeated by the error")
+    func secretsInURLsAreNotRepeated() {
+        #expect { try EndpointURL("wss://user:hunter2@x") } throws: { !"\($0)".contains("hunter2") }
+    }
+
+    @Test(
+        "-R as in ssh",
+        arguments: [
+            ("8022:localhost:22", "8022:localhost:22"), ("127.0.0.1:8022:localhost:22", "127.0.0.1:8022:localhost:22"),
+            ("[::1]:8022:[::1]:22", "[::1]:8022:[::1]:22"), ("0:localhost:22", "0:localhost:22"),
+            ("8022:22", "8022:localhost:22"), ("*:8022:db.internal:5432", "*:8022:db.internal:5432"),
+        ]
+    )
+    func remoteForward(text: String, expected: String) throws {
+        #expect(try RemoteForward(text).description == expected)
+    }
+
+    @Test(
+        "an impossible -R",
+        arguments: [
+            "", "8022", ":", "8022:", "x:22", "8022:x", "8022:localhost:0", "65536:localhost:22",
+            "8022:localhost:65536",
+            "1:2:3:4:5", "[::1:8022:x:22", "8022::22", "8022:local host:22", "-1:localhost:22", "+1:localhost:22",
+            "8022:[::1]x:22",
+        ]
+    )
+    func impossibleForward(text: String) {
+        #expect(throws: RemoteForward.Malformed.self) { try RemoteForward(text) }
+    }
+
+    @Test("ranges of ports hold their ends and nothing else")
+    func portRanges() throws {
+        let ranges = try #require(PortRanges("1024-2000, 8022,9000-9001"))
+        #expect([1024, 2000, 8022, 9000, 9001].allSatisfy { ranges.contains($0) })
+        #expect([0, 1023, 2001, 8021, 8023, 8999, 9002, 65535].allSatisfy { !ranges.contains($0) })
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<1_000 {
+            let port = try #require(ranges.random(using: &generator))
+            #expect(ranges.contains(port))
+        }
+    }
+
+    @Test("what is no range of ports", arguments: ["", "0", "0-5", "5-4", "65536", "1-", "-1", "a", "1,,2", "1-2-3"])
+    func notPortRanges(text: String) {
+        #expect(PortRanges(text) == nil)
+    }
+
+    @Test(
+        "listen addresses",
+        arguments: [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true), ("[::1]:80", "[::1]:80", true), (":80", "0.0.0.0:80", false),
+            ("*:80", "0.0.0.0:80", false), ("localhost:0", "localhost:0", true), ("0.0.0.0:1", "0.0.0.0:1", false),
+            ("unix:/run/c.sock", "unix:/run/c.sock", true), ("192.0.2.1:1", "192.0.2.1:1", false),
+        ]
+    )
+    func listenAddress(text: String, expected: String, isLocal: Bool) throws {
+        let address = try #require(ListenAddress(text))
+        #expect(address.description == expected)
+        #expect(address.isLocal == isLocal)
+    }
+
+    @Test(
+        "what is no listen address",
+        arguments: [
+            "", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "::1:80", "name.example:80", "unix:relative",
+            "[127.0.0.1]:1",
+        ]
+    )
+    func notAListenAddress(text: String) {
+        #expect(ListenAddress(text) == nil)
+    }
+}

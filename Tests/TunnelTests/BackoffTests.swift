@@ -1,0 +1,69 @@
+import Mux
+import Testing
+
+@testable import Tunnel
+
+@Suite("When to dial again")
+struct BackoffTests {
+    private let start = Moment(nanoseconds: 1_000_000_000_000)
+
+    @Test("the ceiling of the wait doubles from half a second to thirty, and the dice choose below it")
+    func ceilingDoubles() {
+        var backoff = Backoff()
+        var now = start
+        var ceilings: [Duration] = []
+        for _ in 0..<9 {
+            backoff.dialled(now: now)
+            now = now + .seconds(1)
+            ceilings.append(backoff.failed(unit: 1, wish: nil, now: now))
+        }
+        #expect(ceilings.map { $0 / .milliseconds(500) } == [1, 2, 4, 8, 16, 32, 60, 60, 60])
+        var low = Backoff()
+        low.dialled(now: start)
+        #expect(low.failed(unit: 0, wish: nil, now: start + .seconds(1)) == .zero)
+    }
+
+    @Test("a lost session is dialled again at once, but at most twice a second")
+    func lostSessionIsDialledAtOnce() {
+        var backoff = Backoff()
+        backoff.dialled(now: start)
+        #expect(backoff.lost(held: .seconds(60), unit: 1, wish: nil, now: start + .seconds(60)) == .zero)
+        backoff.dialled(now: start + .seconds(60))
+        let wait = backoff.lost(held: .milliseconds(10), unit: 1, wish: nil, now: start + .milliseconds(60_100))
+        #expect(wait == .milliseconds(400))
+    }
+
+    @Test("N20 sessions that die young do not bring the ceiling down; one that held ten seconds does")
+    func youngSessionsKeepTheCeiling() {
+        var backoff = Backoff()
+        var now = start
+        for _ in 0..<4 {
+            backoff.dialled(now: now)
+            now = now + .seconds(40)
+            _ = backoff.failed(unit: 1, wish: nil, now: now)
+        }
+        _ = backoff.lost(held: .seconds(9), unit: 1, wish: nil, now: now)
+        #expect(backoff.failed(unit: 1, wish: nil, now: now + .seconds(40)) == .seconds(8))
+        _ = backoff.lost(held: .seconds(10), unit: 1, wish: nil, now: now)
+        #expect(backoff.failed(unit: 1, wish: nil, now: now + .seconds(80)) == .milliseconds(500))
+    }
+
+    @Test("what the other side wishes is obeyed, up to five minutes")
+    func wishesAreObeyed() {
+        var backoff = Backoff()
+        backoff.dialled(now: start)
+        let later = start + .seconds(1)
+        #expect(backoff.failed(unit: 0, wish: .seconds(7), now: later) == .seconds(7))
+        #expect(backoff.failed(unit: 0, wish: .seconds(100_000), now: later) == .seconds(300))
+        #expect(backoff.lost(held: .zero, unit: 0, wish: .seconds(2), now: later) == .seconds(2))
+    }
+
+    @Test("--max-retries counts tries since the last session that worked")
+    func triesAreCounted() {
+        var backoff = Backoff()
+        for _ in 0..<3 { _ = backoff.failed(unit: 0, wish: nil, now: start) }
+        #expect(backoff.triesSinceSession == 3)
+        _ = backoff.lost(held: .zero, unit: 0, wish: nil, now: start)
+        #expect(backoff.triesSinceSession == 0)
+    }
+}
