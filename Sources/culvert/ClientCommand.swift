@@ -110,7 +110,7 @@ struct ClientCommand: AsyncParsableCommand {
         var result = ClientConfiguration(
             endpoints: endpoints,
             forwards: forwards,
-            token: token ?? .none,
+            token: token,
             instance: ClientInstance.identity(name: name)
         )
         result.name = name

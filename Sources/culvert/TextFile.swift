@@ -24,7 +24,9 @@ enum TextFile {
     /// The system's own words for a failed file operation.
     private static func reason(_ error: any Error) -> String {
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return (error as NSError).localizedDescription }
+        guard let underlying, underlying.domain == NSPOSIXErrorDomain else {
+            return (error as NSError).localizedDescription
+        }
         return String(cString: strerror(Int32(underlying.code)))
     }
 }

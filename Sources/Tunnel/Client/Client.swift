@@ -51,7 +51,7 @@ public struct Client: Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let dialler = Dialler(
             configuration: configuration,
-            credentials: configuration.token.credentials(),
+            credentials: (configuration.token ?? .none).credentials(),
             loop: group.any(),
             tls: tls,
             memory: ProxyMemory(),
@@ -188,11 +188,15 @@ private struct Reconnecting {
                 wish: end.retryAfter.map { .seconds(Int64($0)) },
                 now: .now
             )
-        logger.warning("session lost; dialling again", metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"])
+        logger.warning(
+            "session lost; dialling again",
+            metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"]
+        )
         return wait
     }
 
     private mutating func afterFailure(_ error: DialError) throws(ClientError) -> Duration {
+        TunnelMetrics.failedDials.increment()
         switch error.disposition {
         case .refused: throw .refused(error.description)
         case .refusedAtFirst where !hasWorked: throw .refused(error.description)

@@ -9,8 +9,8 @@ public struct ClientConfiguration: Sendable {
     public var endpoints: [EndpointURL]
     /// The tunnels to publish.
     public var forwards: [RemoteForward]
-    /// The shared secret.
-    public var token: Token
+    /// The shared secret; nil for a server that runs without one.
+    public var token: Token?
     /// Which of this user's clients on this machine it is, for the operator's logs; may be empty.
     public var name = ""
     /// A hash of machine, user and name, 32 bytes: the same after a restart, so that a port comes back.
@@ -41,7 +41,7 @@ public struct ClientConfiguration: Sendable {
     public var drainTimeout: Duration = .seconds(30)
 
     /// The defaults.
-    public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token, instance: [UInt8]) {
+    public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token?, instance: [UInt8]) {
         self.endpoints = endpoints
         self.forwards = forwards
         self.token = token

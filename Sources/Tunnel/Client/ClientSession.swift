@@ -102,12 +102,14 @@ final class ClientSession: SessionDelegate {
             driver.accept(stream)
         }
         driver.attach(pipe, to: stream)
-        connector.connect(forward, pipe).assumeIsolated().whenComplete { result in
+        connector.connect(forward, for: pipe).assumeIsolated().whenComplete { result in
             switch result {
-            case .success:
-                if self.unreachable.remove(index) != nil {
-                    logger.notice("service answers again")
-                }
+            case .success(let channel):
+                self.join(channel, pipe)
+                if self.unreachable.remove(index) != nil { logger.notice("service answers again") }
+            case .failure where !pipe.isPending:
+                // The visitor went first.
+                break
             case .failure(let error):
                 let code = ServiceConnector.code(error)
                 if self.unreachable.insert(index).inserted {
@@ -115,6 +117,20 @@ final class ClientSession: SessionDelegate {
                 }
                 pipe.fail(code)
             }
+        }
+    }
+
+    private func join(_ channel: any Channel, _ pipe: StreamPipe) {
+        guard pipe.isPending else {
+            SocketOptions.resetOnClose(channel)
+            return channel.close(promise: nil)
+        }
+        do {
+            try channel.pipeline.syncOperations.addHandler(pipe)
+            // A service that closed at once has done so before anybody listened.
+            if !channel.isActive { pipe.fail(.connectionReset) }
+        } catch {
+            pipe.fail(.connectionReset)
         }
     }
 

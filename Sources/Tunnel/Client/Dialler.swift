@@ -192,7 +192,12 @@ extension DialRoute {
             let isSecret = refusal.code == .credentials
             let disposition: DialError.Disposition =
                 isSecret ? .refused : refusal.code == .version || refusal.code == .protocolViolation ? .notOurs : .retry
-            let remedy = isSecret ? "compare --token-file with the server's" : ""
+            var remedy = ""
+            if isSecret {
+                remedy =
+                    configuration.token == nil
+                    ? "this server wants a token: give --token-file" : "compare --token-file with the server's"
+            }
             var result = self.error(.session, "the server refused: \(refusal)", remedy, disposition)
             result.retryAfter = refusal.retryAfter.map { Int(clamping: $0) }
             return result

@@ -35,6 +35,7 @@ final class LiveSession: Sendable {
         var logger = dialler.logger
         logger[metadataKey: "server"] = "\(route.endpoint)"
         if let proxy = route.proxy { logger[metadataKey: "proxy"] = "\(proxy.redacted)" }
+        TunnelMetrics.sessions.increment()
         logger.notice("session opened", metadata: ["software": "\(grant.software)"])
         let promise = loop.makePromise(of: End.self)
         guard let carrier = established.carrier.value else {

@@ -9,35 +9,36 @@ struct ServiceConnector {
 
     let loop: any EventLoop
 
-    /// Connects and joins the socket to `pipe`, which learns by itself when the connection stands.
-    func connect(_ forward: RemoteForward, _ pipe: StreamPipe) -> EventLoopFuture<Void> {
-        let bound = NIOLoopBound(pipe, eventLoop: loop)
+    /// Connects; the channel is not read before somebody asks for it. `pipe` may lose its interest meanwhile, and
+    /// then no further attempt is made.
+    func connect(_ forward: RemoteForward, for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+        let attempts = NIOLoopBound(ConnectAttempts(), eventLoop: loop)
+        pipe.connecting { attempts.value.cancel() }
         let port = Int(forward.hostPort)
         // localhost needs no resolver (RFC 6761 section 6.3): it is asked for at each visitor, and the resolver has one
         // thread.
-        if forward.host == "localhost" {
-            return connect("127.0.0.1", port, bound).flatMapError { error in
-                bound.value.isPending
-                    ? connect("::1", port, bound).flatMapErrorThrowing { _ in throw error }
-                    : loop.makeFailedFuture(error)
-            }
+        guard forward.host == "localhost" else { return connect(forward.host, port, attempts) }
+        return connect("127.0.0.1", port, attempts).flatMapError { error in
+            guard !attempts.value.isCancelled else { return loop.makeFailedFuture(error) }
+            return connect("::1", port, attempts).flatMapErrorThrowing { _ in throw error }
         }
-        return connect(forward.host, port, bound)
     }
 
-    private func connect(_ host: String, _ port: Int, _ pipe: NIOLoopBound<StreamPipe>) -> EventLoopFuture<Void> {
+    private func connect(
+        _ host: String,
+        _ port: Int,
+        _ attempts: NIOLoopBound<ConnectAttempts>
+    ) -> EventLoopFuture<any Channel> {
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(Self.timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.stream(channel)
-                    try channel.pipeline.syncOperations.addHandler(pipe.value)
+                    attempts.value.begun(channel)
                 }
             }
-        if let address = try? SocketAddress(ipAddress: host, port: port) {
-            return bootstrap.connect(to: address).map { _ in }
-        }
-        return bootstrap.connect(host: host, port: port).map { _ in }
+        if let address = try? SocketAddress(ipAddress: host, port: port) { return bootstrap.connect(to: address) }
+        return bootstrap.connect(host: host, port: port)
     }
 
     /// The code that tells the server, and through it the visitor's socket, what happened.
@@ -53,5 +54,21 @@ struct ServiceConnector {
         case .outOfDescriptors?, .outOfMemory?: return .busy
         default: return .unreachable
         }
+    }
+}
+
+/// The sockets with which one service is being tried: a name may have several addresses.
+private final class ConnectAttempts {
+    private var channels: [any Channel] = []
+    private(set) var isCancelled = false
+
+    func begun(_ channel: any Channel) {
+        channels.append(channel)
+        if isCancelled { channel.close(promise: nil) }
+    }
+
+    func cancel() {
+        isCancelled = true
+        for channel in channels { channel.close(promise: nil) }
     }
 }

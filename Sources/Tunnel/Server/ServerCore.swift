@@ -15,6 +15,7 @@ final class ServerCore: Sendable {
     let authenticator: Authenticator
     let admission = Admission()
     let registry = PortRegistry()
+    let throttle = LogThrottle()
     let logger: Logger
     private let tls: NIOSSLContext?
     private let sessions = Mutex<[ObjectIdentifier: SessionHandle]>([:])
@@ -68,6 +69,7 @@ final class ServerCore: Sendable {
         let name = authentication.name.isEmpty ? client.name : "\(client.name)/\(authentication.name)"
         var logger = logger
         logger[metadataKey: "client"] = "\(name)"
+        TunnelMetrics.sessions.increment()
         logger.notice(
             "session opened",
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
@@ -142,7 +144,7 @@ private final class ServerConnection {
         try pipeline.addHandler(AdmissionHandler(place))
         if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
         try pipeline.addHandler(
-            UpgradeHandler(upgrade: upgrade, logger: logger) { channel in
+            UpgradeHandler(upgrade: upgrade, logger: logger, throttle: server.throttle) { channel in
                 let greeting = ServerGreeting(
                     server: self.server,
                     channel: channel,

@@ -44,6 +44,7 @@ final class ServerGreeting: CarrierReceiver {
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {
         guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
+            TunnelMetrics.refusedClients.increment()
             let delay = server.admission.failed(place.address, now: .now)
             logger.warning(
                 "client refused: unknown, or the proof is wrong",

@@ -104,8 +104,7 @@ final class ServerSession: SessionDelegate {
         other.isAlive(within: .seconds(2)).hop(to: loop).whenComplete { answer in
             guard case .success(false) = answer else {
                 let text =
-                    "port \(request.port) is held by another running process of \(other.name); "
-                    + "stop it, or tell the two apart with --name"
+                    "port \(request.port) is held by another running process of \(other.name)"
                 self_.value.refuse(request, Refusal(.portInUse, text))
                 return
             }

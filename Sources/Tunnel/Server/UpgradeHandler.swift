@@ -11,14 +11,21 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private let upgrade: ServerUpgrade
     private let logger: Logger
+    private let throttle: LogThrottle
     private let onUpgraded: (any Channel) throws -> Void
     private var parser = RequestHeadParser()
     private var pending = ByteBuffer()
     private var isAnswered = false
 
-    init(upgrade: ServerUpgrade, logger: Logger, onUpgraded: @escaping (any Channel) throws -> Void) {
+    init(
+        upgrade: ServerUpgrade,
+        logger: Logger,
+        throttle: LogThrottle,
+        onUpgraded: @escaping (any Channel) throws -> Void
+    ) {
         self.upgrade = upgrade
         self.logger = logger
+        self.throttle = throttle
         self.onUpgraded = onUpgraded
     }
 
@@ -53,7 +60,12 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 context.close(promise: nil)
             }
         case .refuse(let head, let body, let reason):
-            logger.info("request refused", metadata: ["status": "\(head.status)", "reason": "\(reason)"])
+            let (isLogged, suppressed) = throttle.admit(now: .now)
+            if isLogged {
+                var metadata: Logger.Metadata = ["status": "\(head.status)", "reason": "\(reason)"]
+                if suppressed > 0 { metadata["not_logged_before"] = "\(suppressed)" }
+                logger.info("request refused", metadata: metadata)
+            }
             write(context, head, body: body)
             finish(context)
         }

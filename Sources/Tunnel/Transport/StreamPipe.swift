@@ -18,9 +18,8 @@ final class StreamPipe: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private enum State {
-        /// The service is being connected to, or the visitor waits for a stream; what comes meanwhile waits here,
-        /// bounded by the stream's window.
-        case pending([ByteBuffer], outputEnded: Bool)
+        /// The service is being connected to, or the visitor waits for a stream.
+        case pending
         case open(StreamID)
         /// Both directions have ended at the session's end; the socket still writes what it has.
         case detached
@@ -36,13 +35,18 @@ final class StreamPipe: ChannelInboundHandler {
 
     private let driver: SessionDriver
     private let onActive: (StreamPipe) -> Void
-    private let onEnd: (StreamPipe) -> Void
     private let logger: Logger
     private var state: State
     private var id: StreamID?
     private var context: ChannelHandlerContext?
     private var reason = Reason.finished
     private var resetCode: ResetCode?
+    /// For the socket, from before it was connected; bounded by the stream's window.
+    private var early: [ByteBuffer] = []
+    /// From the socket, from before there was a stream: it is not read then, but one that ends is read to its end.
+    private var unsent: [ByteBuffer] = []
+    /// Gives up connecting to the service.
+    private var cancelConnecting: (() -> Void)?
     private var mayRead = true
     private var hasFailed = false
     private var inputEnded = false
@@ -60,33 +64,40 @@ final class StreamPipe: ChannelInboundHandler {
     ///
     /// - Parameters:
     ///   - onActive: the socket is connected; call ``open(_:)`` when there is a stream for it.
-    ///   - onEnd: the socket is closed.
     init(
         driver: SessionDriver,
         stream: StreamID? = nil,
         logger: Logger,
-        onActive: @escaping (StreamPipe) -> Void,
-        onEnd: @escaping (StreamPipe) -> Void = { _ in }
+        onActive: @escaping (StreamPipe) -> Void
     ) {
         self.onActive = onActive
         self.driver = driver
         self.id = stream
-        self.state = .pending([], outputEnded: false)
+        self.state = .pending
         self.logger = logger
-        self.onEnd = onEnd
     }
 
     // MARK: For the role
 
     /// The socket is there and the stream too: bytes may flow.
     func open(_ id: StreamID) {
-        guard case .pending(let waiting, let ended) = state else { return }
+        guard case .pending = state else { return }
         self.id = id
         state = .open(id)
-        for bytes in waiting { _ = deliver(bytes) }
-        if ended { outputEnding = true }
+        cancelConnecting = nil
+        for bytes in early { _ = deliver(bytes) }
+        early = []
         flush()
-        resumeReading()
+        mayRead = true
+        for bytes in unsent { mayRead = driver.write(id, bytes) }
+        unsent = []
+        if inputEnded { driver.finish(id) }
+        if mayRead { resumeReading() }
+    }
+
+    /// The service is being connected to; `cancel` is called when nobody wants it any more.
+    func connecting(cancel: @escaping () -> Void) {
+        cancelConnecting = cancel
     }
 
     /// Whether the pipe still waits for its stream or its socket.
@@ -98,6 +109,7 @@ final class StreamPipe: ChannelInboundHandler {
     func fail(_ code: ResetCode) {
         guard case .pending = state else { return }
         state = .closed
+        cancelConnecting = nil
         if let id { driver.reset(id, code) }
     }
 
@@ -106,9 +118,8 @@ final class StreamPipe: ChannelInboundHandler {
     /// Queues bytes for the socket; true when a flush is newly due.
     func deliver(_ bytes: ByteBuffer) -> Bool {
         switch state {
-        case .pending(var waiting, let ended):
-            waiting.append(bytes)
-            state = .pending(waiting, outputEnded: ended)
+        case .pending:
+            early.append(bytes)
             return false
         case .open:
             written += bytes.readableBytes
@@ -122,8 +133,8 @@ final class StreamPipe: ChannelInboundHandler {
     /// Nothing more will be delivered; true when a flush is newly due.
     func endOutput() -> Bool {
         switch state {
-        case .pending(let waiting, _):
-            state = .pending(waiting, outputEnded: true)
+        case .pending:
+            outputEnding = true
             return false
         case .open:
             outputEnding = true
@@ -201,6 +212,8 @@ final class StreamPipe: ChannelInboundHandler {
 
     private func abortSocket() {
         state = .closed
+        cancelConnecting?()
+        cancelConnecting = nil
         guard let channel = context?.channel else { return }
         SocketOptions.resetOnClose(channel)
         channel.close(promise: nil)
@@ -210,24 +223,22 @@ final class StreamPipe: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        if context.channel.isActive { onActive(self) }
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        if isPending {
-            onActive(self)
-        } else {
-            // The visitor went while the service was being connected to.
-            SocketOptions.resetOnClose(context.channel)
-            context.close(promise: nil)
-        }
+        onActive(self)
         context.fireChannelActive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
         read += bytes.readableBytes
-        guard case .open(let id) = state else { return }
-        mayRead = driver.write(id, bytes.compactIfSparse())
+        switch state {
+        case .open(let id): mayRead = driver.write(id, bytes.compactIfSparse())
+        case .pending: unsent.append(bytes)
+        case .detached, .closed: break
+        }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -266,7 +277,6 @@ final class StreamPipe: ChannelInboundHandler {
             state = .closed
         }
         logEnd()
-        onEnd(self)
         context.fireChannelInactive()
     }
 
@@ -276,6 +286,10 @@ final class StreamPipe: ChannelInboundHandler {
 
     private func logEnd() {
         guard let id else { return }
+        TunnelMetrics.streams.increment()
+        TunnelMetrics.bytesFromSockets.increment(by: read)
+        TunnelMetrics.bytesToSockets.increment(by: reported)
+        if reason != .finished { TunnelMetrics.resetStreams.increment() }
         var words = reason.rawValue
         if let resetCode { words += ": \(resetCode)" }
         logger.info(

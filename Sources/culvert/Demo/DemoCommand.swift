@@ -132,7 +132,8 @@ private struct Demo {
                 -> culvert client -> web service, and back the same way
             """
         )
-        guard answer.status.hasPrefix("HTTP/1.1 200"), answer.body.contains(DemoService.greeting), proxy.hasCarried else {
+        guard answer.status.hasPrefix("HTTP/1.1 200"), answer.body.contains(DemoService.greeting), proxy.hasCarried
+        else {
             throw Failure(.bug, "the page did not come through the whole chain")
         }
     }
