@@ -68,6 +68,7 @@ let package = Package(
             dependencies: ["WebSocket", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
+        .testTarget(name: "MuxTests", dependencies: ["Mux", "TestSupport", byteBuffer, crypto], swiftSettings: strict),
         .testTarget(
             name: "ProxyConnectTests",
             dependencies: ["ProxyConnect", "TestSupport", byteBuffer],

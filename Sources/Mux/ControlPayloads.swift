@@ -20,7 +20,7 @@ public struct BindRequest: Sendable, Hashable {
     var frame: OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: tunnel)
-        fields.append(2, address)
+        fields.append(2, address, atMost: 64)
         fields.append(3, number: port)
         return OutboundFrame(.bind, .session, fields.bytes)
     }
@@ -50,7 +50,7 @@ public struct Binding: Sendable, Hashable {
     var frame: OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: tunnel)
-        fields.append(2, address)
+        fields.append(2, address, atMost: 64)
         fields.append(3, number: port)
         return OutboundFrame(.bound, .session, fields.bytes)
     }
@@ -65,7 +65,7 @@ public struct Binding: Sendable, Hashable {
 public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
     /// The stable code.
     public var code: RefusalCode
-    /// One line for a person, printable, at most 512 bytes.
+    /// One line for a person; printable and at most 512 bytes on the wire.
     public var text: String
     /// Seconds after which another try makes sense, where the sender knows.
     public var retryAfter: UInt32?
@@ -83,7 +83,7 @@ public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
     func frame(_ type: FrameType, tunnel: UInt16? = nil) -> OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: code.rawValue)
-        fields.append(2, String(decoding: text.utf8.prefix(512), as: UTF8.self).filter { $0 != "\u{FFFD}" })
+        fields.append(2, text, atMost: 512)
         if let retryAfter { fields.append(3, number: retryAfter) }
         if let tunnel { fields.append(4, number: tunnel) }
         return OutboundFrame(type, .session, fields.bytes)
@@ -120,7 +120,7 @@ public struct Visit: Sendable, Hashable {
     func frame(_ stream: StreamID) -> OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: tunnel)
-        fields.append(2, visitor)
+        fields.append(2, visitor, atMost: 64)
         return OutboundFrame(.open, stream, fields.bytes)
     }
 

@@ -44,7 +44,7 @@ struct ReceiveCredit: Sendable {
     private(set) var consumed: UInt64 = 0
     /// The offset that the peer was told.
     private(set) var granted: UInt64
-    /// How much may be under way; grows while the path proves to be longer than it.
+    /// How much may be under way; grows while the path proves to be longer than it, and shrinks when memory is short.
     private(set) var window: UInt64
     private var grantedAt: Moment
 
@@ -75,8 +75,10 @@ struct ReceiveCredit: Sendable {
 
     /// The offset for the next CREDIT, nil while less than half a window is to be given back.
     ///
-    /// A window that was used up within two round trips is what limits the stream, so it doubles, up to `most`.
+    /// A window that was used up within two round trips is what limits the stream, so it doubles, up to `most`. One
+    /// that is wider than `most` shrinks to it; what was granted stays granted.
     mutating func nextGrant(now: Moment, roundTrip: Duration?, most: Int) -> UInt64? {
+        window = min(window, UInt64(most))
         let next = consumed + window
         guard next >= granted + window / 2 else { return nil }
         if let roundTrip, now.since(grantedAt) < roundTrip * 2, window < UInt64(most) {

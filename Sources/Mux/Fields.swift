@@ -13,9 +13,17 @@ struct FieldWriter {
         bytes.writeBytes(value)
     }
 
-    /// Appends text in UTF-8.
-    mutating func append(_ tag: UInt8, _ text: String) {
-        append(tag, text.utf8)
+    /// Appends text in UTF-8, as ``FieldReader/text(_:atMost:)`` takes it: what cannot be printed is left out and what
+    /// is too long is cut, because a reason of ours that the peer refuses to read would end the session.
+    mutating func append(_ tag: UInt8, _ text: String, atMost most: Int) {
+        var kept = String.UnicodeScalarView()
+        var length = 0
+        for scalar in text.unicodeScalars where scalar.isPrintable {
+            length += UTF8.width(scalar)
+            guard length <= most else { break }
+            kept.append(scalar)
+        }
+        append(tag, String(kept).utf8)
     }
 
     /// Appends a number, big-endian, in its full width.

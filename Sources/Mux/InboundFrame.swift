@@ -35,6 +35,10 @@ public struct FrameAssembler: Sendable {
         case payload(FrameHeader, pieces: [ByteBuffer], length: Int)
     }
 
+    /// Pieces that a payload is kept in; what comes in smaller shreds is joined to the last one, so that a peer that
+    /// sends single bytes makes us keep bytes and not buffers.
+    static let mostPieces = 64
+
     private var state = State.header(ByteBuffer())
 
     /// Whether the peer has authenticated; before, no frame may be longer than a control frame.
@@ -66,26 +70,31 @@ public struct FrameAssembler: Sendable {
             }
             return try receivePayload(FrameHeader(reading: &bytes), [], 0, piece, isLast)
         case .payload(let header, let pieces, let length):
+            // Taken out of the state, so that appending to it copies nothing.
             state = .header(ByteBuffer())
-            return try receivePayload(header, pieces, length, piece, isLast)
+            return try receivePayload(header, consume pieces, length, piece, isLast)
         }
     }
 
     private mutating func receivePayload(
         _ header: FrameHeader,
-        _ pieces: [ByteBuffer],
+        _ earlier: consuming [ByteBuffer],
         _ length: Int,
         _ piece: ByteBuffer,
         _ isLast: Bool
     ) throws(MuxError) -> InboundFrame? {
-        var pieces = pieces
+        var pieces = consume earlier
         let length = length + piece.readableBytes
         let most = header.type == .data && isAdmitted ? MuxLimits.maximumData : MuxLimits.maximumControl
         guard length <= most else {
             throw MuxError(.frameLength, "\(header.type) frame with more than \(most) bytes")
         }
         if piece.readableBytes > 0 {
-            pieces.append(piece)
+            if pieces.count < Self.mostPieces {
+                pieces.append(piece)
+            } else {
+                pieces[pieces.count - 1].writeImmutableBuffer(piece)
+            }
         }
         guard isLast else {
             state = .payload(header, pieces: pieces, length: length)

@@ -14,22 +14,26 @@ public struct MuxLimits: Sendable, Hashable {
     public var streams = 10_000
     /// Streams that were opened and not yet accepted. 256: the bound that other multiplexers added after years.
     public var opening = 256
-    /// What may be sent on a new stream before the first CREDIT, bytes. 256 KiB: covers 20 Mbit/s at 100 ms.
-    public var initialWindow = 262_144
+    /// How long the peer may take to accept a stream. 15 s: a client gives its service 10 s, and says so itself.
+    public var openTimeout: Duration = .seconds(15)
+    /// What may be sent on a new stream before the first CREDIT, bytes. 64 KiB: a thousand streams whose readers stand
+    /// still fit into the session's budget, and a path that is longer makes the window grow within a few round trips.
+    public var initialWindow = 65_536
     /// The widest that a stream's window grows, bytes. 4 MiB: 320 Mbit/s at 100 ms.
     public var maximumWindow = 4_194_304
-    /// Received bytes of all streams that no socket has taken yet. 64 MiB: past half of it windows stop growing and
-    /// credit is held back; past it the stream whose bytes come is reset.
+    /// Received bytes of all streams that no socket has taken yet. 64 MiB: past half of it windows shrink to the
+    /// initial one; past it the stream that holds the most is reset.
     public var bufferedBytes = 67_108_864
     /// Bytes sent and not yet acknowledged, kept for a new carrier. 4 MiB; a full buffer stops sending.
     public var replayBytes = 4_194_304
-    /// Bytes that one stream may have waiting for the carrier before its socket is no longer read.
+    /// Bytes that one stream may have waiting for the carrier before its socket is no longer read; any at all once half
+    /// of `queuedBytes` is in use.
     public var queuedPerStream = 65_536
     /// Bytes of all streams together that wait for the carrier. 64 MiB: a socket that ends is read to its end, however
     /// much its kernel buffer holds; past the bound the stream that brings more is reset.
     public var queuedBytes = 67_108_864
     /// Control frames that wait for the carrier. 25,000: two for each stream that may live, and some; a peer that
-    /// makes us answer and does not read is cut off there.
+    /// makes us answer and does not read is cut off there. From half of it on we open no stream ourselves.
     public var waitingControl = 25_000
     /// Bytes received before an ACK is due at once.
     public var ackBytes = 65_536
@@ -43,10 +47,14 @@ public struct MuxLimits: Sendable, Hashable {
     public var pingTimeout: Duration = .seconds(10)
     /// The peer's PINGs within ten seconds. 20: ours sends one in twenty seconds, and some more when it probes.
     public var pingsInTenSeconds = 20
-    /// Odd but legal events (empty DATA, useless CREDIT, frames on closed streams) within ten seconds.
+    /// Odd but legal events (empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN or BIND beyond the limits)
+    /// within ten seconds. Frames on closed streams are none: they cross with our END or RESET, and cost nothing.
     public var glitchesInTenSeconds = 200
     /// Public ports that a client may ask for in one session.
     public var tunnels = 16
+    /// The client's BINDs within ten seconds. 160: each costs system calls, and sixteen tunnels whose ports are taken
+    /// ask again after 1, 2 and 4 seconds.
+    public var bindsInTenSeconds = 160
 
     /// The defaults.
     public init() {}

@@ -9,7 +9,7 @@ import NIOCore
 /// 3. takes every ``nextFrame(now:)`` while the carrier has room,
 /// 4. calls ``tick(now:)`` at ``deadline``.
 ///
-/// Every operation is O(1) in the number of streams.
+/// Every operation is O(1) in the number of streams, save shedding one of them when the memory budget is exceeded.
 public struct Session {
     private enum State {
         case active
@@ -25,9 +25,14 @@ public struct Session {
     private var state = State.active
     private var peerIsGoingAway = false
     private var streams: [StreamID: Stream] = [:]
-    private var nextStream: StreamID?
+    /// The number of the next stream that this end opens. Set by tests alone.
+    var nextStream: StreamID?
     private var highestOfPeer = StreamID.session
     private var opening = 0
+    /// Streams of ours in the order of their deadlines for ACCEPT; those that have it are dropped when they come first.
+    private var unaccepted = CircularBuffer<(id: StreamID, deadline: Moment)>()
+    /// Streams that have ended on the wire, and whose sockets still have bytes to take.
+    private var lingering = 0
     /// Received, and not yet taken by a socket.
     private var bufferedBytes = 0
     /// Read from sockets, and not yet taken by the carrier.
@@ -40,7 +45,9 @@ public struct Session {
     private var keepAlive: KeepAlive
     private var pings: SlidingWindow
     private var glitches: SlidingWindow
-    private var binds = 0
+    private var bindings: SlidingWindow
+    /// Tunnels that were asked for and not refused or given up since; true once the port is bound.
+    private var ports: [UInt16: Bool] = [:]
 
     /// Starts a session whose opening is done.
     ///
@@ -57,11 +64,12 @@ public struct Session {
         self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
         self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         self.glitches = SlidingWindow(limit: limits.glitchesInTenSeconds)
+        self.bindings = SlidingWindow(limit: limits.bindsInTenSeconds)
     }
 
     // MARK: What the caller looks at
 
-    /// Streams that live.
+    /// Streams that live, and those that have ended but whose sockets still have bytes to take.
     public var streamCount: Int { streams.count }
 
     /// The last measured round trip through the carrier.
@@ -71,6 +79,34 @@ public struct Session {
     public var canOpen: Bool {
         guard case .active = state, !peerIsGoingAway, nextStream != nil else { return false }
         return streams.count < limits.streams && opening < limits.opening
+            && scheduler.waitingControl <= limits.waitingControl / 2
+    }
+
+    /// Whether this end's stream numbers are about to run out: it is time to drain this session and begin another.
+    public var isNearExhaustion: Bool { nextStream?.isNearEnd ?? true }
+
+    /// What must be empty once all streams are gone and everything is acknowledged; for tests.
+    var holdings: Holdings {
+        Holdings(
+            streams: streams.count,
+            opening: opening,
+            lingering: lingering,
+            bufferedBytes: bufferedBytes,
+            queuedBytes: queuedBytes,
+            replayBytes: replay.bytes,
+            waitingControl: scheduler.waitingControl
+        )
+    }
+
+    /// What a session holds at a moment.
+    struct Holdings: Equatable {
+        var streams = 0
+        var opening = 0
+        var lingering = 0
+        var bufferedBytes = 0
+        var queuedBytes = 0
+        var replayBytes = 0
+        var waitingControl = 0
     }
 
     /// Whether the session has ended.
@@ -80,8 +116,10 @@ public struct Session {
 
     /// When ``tick(now:)`` is due at the latest.
     public var deadline: Moment {
-        guard let due = acknowledger.deadline else { return keepAlive.deadline }
-        return min(due, keepAlive.deadline)
+        var next = keepAlive.deadline
+        if let due = acknowledger.deadline { next = min(next, due) }
+        if let first = unaccepted.first { next = min(next, first.deadline) }
+        return next
     }
 
     /// The next thing to do; nil once all is done.
@@ -90,6 +128,7 @@ public struct Session {
     /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as
     /// sent.
     public mutating func nextFrame(now: Moment) -> OutboundFrame? {
+        guard !isEnded else { return nil }
         if let count = acknowledger.take(now: now) {
             scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
         }
@@ -98,6 +137,7 @@ public struct Session {
         if let stream {
             queuedBytes -= frame.payload.readableBytes
             if frame.header.type == .end {
+                if stream.isFinished { lingering += 1 }
                 removeIfFinished(stream)
             } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
                 stream.isBlocked = false
@@ -109,19 +149,23 @@ public struct Session {
 
     // MARK: Local inputs
 
-    /// Client: asks for a public port.
+    /// Client: asks for a public port. Ignored while the tunnel has one, or waits for the answer.
     public mutating func bind(_ request: BindRequest) {
+        guard !isEnded, ports[request.tunnel] == nil else { return }
+        ports[request.tunnel] = false
         scheduler.enqueue(request.frame)
     }
 
-    /// Server: the port is bound.
+    /// Server: the port is bound. Ignored where the client does not wait for it.
     public mutating func bound(_ binding: Binding) {
+        guard !isEnded, ports[binding.tunnel] == false else { return }
+        ports[binding.tunnel] = true
         scheduler.enqueue(binding.frame)
     }
 
-    /// Server: the port could not be bound.
+    /// Server: the port could not be bound, or is given up. Ignored where the client has not asked for it.
     public mutating func unbound(_ tunnel: UInt16, _ refusal: Refusal) {
-        binds = max(0, binds - 1)
+        guard !isEnded, ports.removeValue(forKey: tunnel) != nil else { return }
         scheduler.enqueue(refusal.frame(.unbound, tunnel: tunnel))
     }
 
@@ -133,13 +177,14 @@ public struct Session {
         nextStream = id.next
         streams[id] = Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
         opening += 1
+        unaccepted.append((id, now + limits.openTimeout))
         scheduler.enqueue(visit.frame(id))
         return id
     }
 
     /// The service has been reached.
     public mutating func accept(_ id: StreamID, now: Moment) {
-        guard let stream = streams[id], stream.isOpening else { return }
+        guard let stream = streams[id], stream.isOpening, id.opener == role.peer else { return }
         stream.isOpening = false
         opening -= 1
         scheduler.enqueue(OutboundFrame(.accept, id))
@@ -149,7 +194,7 @@ public struct Session {
     ///
     /// - Returns: whether the socket may be read on; if not, `.sendable` says when.
     public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
-        guard let stream = streams[id] else { return false }
+        guard let stream = streams[id], stream.isOpen else { return false }
         guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else {
             abort(stream, .busy)
             return false
@@ -158,7 +203,9 @@ public struct Session {
         stream.append(bytes)
         queuedBytes += stream.queued
         scheduler.schedule(stream)
-        guard stream.queued >= limits.queuedPerStream || stream.credit.available < stream.queued else { return true }
+        // While much waits in all, one read of each socket is enough.
+        let most = queuedBytes > limits.queuedBytes / 2 ? 1 : limits.queuedPerStream
+        guard stream.queued >= most || stream.credit.available < stream.queued else { return true }
         stream.isBlocked = true
         return false
     }
@@ -174,8 +221,10 @@ public struct Session {
     /// seen at the other end as well.
     public mutating func reset(_ id: StreamID, _ code: ResetCode) {
         guard let stream = streams[id] else { return }
+        let hadEnded = stream.isFinished
         remove(stream)
-        scheduler.enqueue(code.frame(id))
+        // Where both ENDs are on their way the peer has nothing left that a RESET could stop.
+        if !hadEnded { scheduler.enqueue(code.frame(id)) }
     }
 
     /// The stream's socket has taken `count` of the delivered bytes: only now may credit go back.
@@ -184,7 +233,7 @@ public struct Session {
         let before = stream.receiving.buffered
         stream.receiving.consume(count)
         bufferedBytes -= before - stream.receiving.buffered
-        guard !stream.inputEnded else { return }
+        guard !stream.inputEnded else { return removeIfFinished(stream) }
         let most = bufferedBytes > limits.bufferedBytes / 2 ? limits.initialWindow : limits.maximumWindow
         if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, most: most) {
             scheduler.enqueue(OutboundFrame(.credit, id, number: offset))
@@ -200,24 +249,29 @@ public struct Session {
 
     /// Asks the peer for a sign of life now.
     public mutating func probe(now: Moment) {
+        guard !isEnded else { return }
         perform(keepAlive.probe(now: now))
     }
 
-    /// The session is over: every stream is reset, exactly once.
+    /// The session is over: every stream is reset, exactly once. One that has ended in order is closed instead, since
+    /// its last bytes are already here.
     ///
     /// - Returns: the GOAWAY to be sent as the last frame, where the carrier still takes one.
     public mutating func end(_ reason: Refusal, streamsReset code: ResetCode = .goingAway) -> OutboundFrame {
         if !isEnded {
             state = .ended
             for stream in streams.values {
+                actions.append(stream.isFinished ? .closed(stream.id) : .reset(stream.id, code))
                 stream.abandon()
-                actions.append(.reset(stream.id, code))
             }
             streams = [:]
             bufferedBytes = 0
             queuedBytes = 0
             opening = 0
+            unaccepted.removeAll()
+            lingering = 0
             scheduler = SendScheduler()
+            replay = ReplayBuffer(capacity: limits.replayBytes)
         }
         return reason.frame(.goAway)
     }
@@ -234,6 +288,10 @@ public struct Session {
             throw MuxError(.silence, "no answer to a ping within \(limits.pingTimeout)")
         }
         perform(action)
+        while let first = unaccepted.first, first.deadline <= now {
+            unaccepted.removeFirst()
+            if let stream = streams[first.id], stream.isOpening { abort(stream, .timeout) }
+        }
     }
 
     private mutating func perform(_ action: KeepAlive.Action) {
@@ -261,15 +319,11 @@ public struct Session {
         case .end: try receiveEnd(id, now: now)
         case .credit: try receiveCredit(id, frame.number, now: now)
         case .open: try receiveOpen(id, Visit(frame.payload), now: now)
-        case .accept: try receiveAccept(id, now: now)
-        case .reset: try receiveReset(id, ResetCode(frame.payload), now: now)
-        case .bind: try receiveBind(BindRequest(frame.payload))
-        case .bound:
-            try expect(from: .server, frame)
-            actions.append(.bound(try Binding(frame.payload)))
-        case .unbound:
-            try expect(from: .server, frame)
-            actions.append(.unbound(tunnel: try Refusal.tunnel(frame.payload), try Refusal(frame.payload, of: .unbound)))
+        case .accept: try receiveAccept(id)
+        case .reset: try receiveReset(id, ResetCode(frame.payload))
+        case .bind: try receiveBind(BindRequest(frame.payload), now: now)
+        case .bound: try receiveBound(Binding(frame.payload))
+        case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
         case .ping:
             guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
             scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
@@ -290,51 +344,56 @@ public struct Session {
         }
     }
 
-    private func expect(from sender: Role, _ frame: InboundFrame) throws(MuxError) {
-        guard role != sender else { throw MuxError(.unexpectedFrame, "\(frame.header.type) frame from a \(role.peer)") }
-    }
-
     /// Counts what is legal once and an attack a thousand times.
     private mutating func glitch(_ what: String, now: Moment) throws(MuxError) {
         guard glitches.record(now: now) else { throw MuxError(.flood, "too often: \(what)") }
     }
 
-    /// The stream of a frame; nil where it has been closed a while ago, because frames cross on the wire.
-    private mutating func stream(_ id: StreamID, _ type: FrameType, now: Moment) throws(MuxError) -> Stream? {
-        if let stream = streams[id] { return stream }
+    /// The stream of a frame; nil where it has ended already, because frames cross on the wire. What comes then is
+    /// neither answered nor counted: it leaves no trace, and whole windows may be on their way when a stream is reset.
+    private func stream(_ id: StreamID, _ type: FrameType) throws(MuxError) -> Stream? {
+        if let stream = streams[id] { return stream.isFinished ? nil : stream }
         let wasOpened = id.opener == role ? nextStream.map { id < $0 } ?? true : id <= highestOfPeer
         guard wasOpened else { throw MuxError(.streamNumber, "\(type) frame on stream \(id), which was never opened") }
         return nil
     }
 
     private mutating func receiveData(_ id: StreamID, _ frame: InboundFrame, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .data, now: now) else { return }
+        guard let stream = try stream(id, .data) else { return }
+        try expectAccepted(stream, .data)
         guard !stream.inputEnded else {
             abort(stream, .protocolViolation)
             return
         }
         guard frame.payloadLength > 0 else { return try glitch("empty data", now: now) }
         try stream.receiving.receive(frame.payloadLength)
-        guard bufferedBytes + frame.payloadLength <= limits.bufferedBytes else {
-            abort(stream, .busy)
-            return
-        }
         bufferedBytes += frame.payloadLength
+        keepWithinBudget()
+        guard streams[id] != nil else { return }
         for piece in frame.pieces {
             actions.append(.deliver(id, piece))
         }
     }
 
     private mutating func receiveEnd(_ id: StreamID, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .end, now: now) else { return }
+        guard let stream = try stream(id, .end) else { return }
+        try expectAccepted(stream, .end)
         guard !stream.inputEnded else { return try glitch("a second end", now: now) }
         stream.endInput()
         actions.append(.end(id))
+        if stream.isFinished { lingering += 1 }
         removeIfFinished(stream)
     }
 
+    /// Who was asked to accept a stream says so before it sends anything on it.
+    private func expectAccepted(_ stream: Stream, _ type: FrameType) throws(MuxError) {
+        guard !stream.isOpening || stream.id.opener != role else {
+            throw MuxError(.unexpectedFrame, "\(type) frame on stream \(stream.id) before its accept")
+        }
+    }
+
     private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .credit, now: now) else { return }
+        guard let stream = try stream(id, .credit) else { return }
         guard try stream.grant(offset) else { return try glitch("credit that grants nothing", now: now) }
         scheduler.schedule(stream)
     }
@@ -351,7 +410,7 @@ public struct Session {
             scheduler.enqueue(ResetCode.goingAway.frame(id))
             return
         }
-        guard streams.count < limits.streams, opening < limits.opening else {
+        guard streams.count - lingering < limits.streams, opening < limits.opening else {
             scheduler.enqueue(ResetCode.busy.frame(id))
             return try glitch("more streams than there is room for", now: now)
         }
@@ -360,46 +419,73 @@ public struct Session {
         actions.append(.open(id, visit))
     }
 
-    private mutating func receiveAccept(_ id: StreamID, now: Moment) throws(MuxError) {
+    private mutating func receiveAccept(_ id: StreamID) throws(MuxError) {
         guard id.opener == role else { throw MuxError(.unexpectedFrame, "accept of the peer's own stream \(id)") }
-        guard let stream = try stream(id, .accept, now: now) else { return }
+        guard let stream = try stream(id, .accept) else { return }
         guard stream.isOpening else { throw MuxError(.unexpectedFrame, "second accept of stream \(id)") }
         stream.isOpening = false
         opening -= 1
+        while let first = unaccepted.first, !(streams[first.id]?.isOpening ?? false) { unaccepted.removeFirst() }
         actions.append(.accepted(id))
     }
 
-    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .reset, now: now) else {
-            return try glitch("reset of a closed stream", now: now)
-        }
+    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode) throws(MuxError) {
+        guard let stream = try stream(id, .reset) else { return }
         remove(stream)
         actions.append(.reset(id, code))
     }
 
-    private mutating func receiveBind(_ request: BindRequest) throws(MuxError) {
-        guard role == .server else { throw MuxError(.unexpectedFrame, "bind frame from a server") }
-        guard binds < limits.tunnels else {
-            scheduler.enqueue(
-                Refusal(.limit, "at most \(limits.tunnels) tunnels in one session").frame(.unbound, tunnel: request.tunnel)
-            )
-            return
+    private mutating func receiveBind(_ request: BindRequest, now: Moment) throws(MuxError) {
+        guard role == .server, ports[request.tunnel] == nil else {
+            throw MuxError(.unexpectedFrame, "bind of tunnel \(request.tunnel) from a \(role.peer)")
         }
-        binds += 1
+        guard bindings.record(now: now) else { throw MuxError(.flood, "binds") }
+        guard ports.count < limits.tunnels else {
+            let refusal = Refusal(.limit, "at most \(limits.tunnels) tunnels in one session")
+            scheduler.enqueue(refusal.frame(.unbound, tunnel: request.tunnel))
+            return try glitch("more tunnels than allowed", now: now)
+        }
+        ports[request.tunnel] = false
         actions.append(.bind(request))
+    }
+
+    private mutating func receiveBound(_ binding: Binding) throws(MuxError) {
+        guard role == .client, ports[binding.tunnel] == false else {
+            throw MuxError(.unexpectedFrame, "bound of tunnel \(binding.tunnel) from a \(role.peer)")
+        }
+        ports[binding.tunnel] = true
+        actions.append(.bound(binding))
+    }
+
+    private mutating func receiveUnbound(_ tunnel: UInt16, _ refusal: Refusal) throws(MuxError) {
+        guard role == .client, ports.removeValue(forKey: tunnel) != nil else {
+            throw MuxError(.unexpectedFrame, "unbound of tunnel \(tunnel) from a \(role.peer)")
+        }
+        actions.append(.unbound(tunnel: tunnel, refusal))
     }
 
     // MARK: The table
 
-    /// Resets a stream whose peer broke its rules, at both ends.
+    /// Resets a stream at both ends: its peer broke its rules, or there is no room for it.
     private mutating func abort(_ stream: Stream, _ code: ResetCode) {
-        remove(stream)
-        scheduler.enqueue(code.frame(stream.id))
+        reset(stream.id, code)
         actions.append(.reset(stream.id, code))
     }
 
+    /// Past the session's budget the stream that holds the most is reset: a reader that never reads pays for itself,
+    /// and not whoever happens to come next. Looks at all streams, which is why only this rare case does.
+    private mutating func keepWithinBudget() {
+        while bufferedBytes > limits.bufferedBytes,
+            let greediest = streams.values.max(by: { $0.receiving.buffered < $1.receiving.buffered })
+        {
+            abort(greediest, .busy)
+        }
+    }
+
+    /// Forgets a stream once both ENDs are on their way and its socket has taken everything: until then its bytes count
+    /// against the budget.
     private mutating func removeIfFinished(_ stream: Stream) {
-        guard stream.isFinished, streams[stream.id] != nil else { return }
+        guard stream.isFinished, stream.receiving.buffered == 0, streams[stream.id] != nil else { return }
         remove(stream)
         actions.append(.closed(stream.id))
     }
@@ -407,6 +493,7 @@ public struct Session {
     private mutating func remove(_ stream: Stream) {
         if stream.isOpening { opening -= 1 }
         stream.isOpening = false
+        if stream.isFinished { lingering -= 1 }
         bufferedBytes -= stream.receiving.buffered
         queuedBytes -= stream.queued
         stream.abandon()

@@ -35,9 +35,14 @@ final class Stream {
         self.receiving = ReceiveCredit(window: receiveWindow, now: now)
     }
 
-    /// Both ENDs have gone their way.
+    /// Both ENDs have gone their way. The socket may still have bytes to take.
     var isFinished: Bool {
         if case .ended = outgoing { inputEnded } else { false }
+    }
+
+    /// Whether the socket may still bring bytes.
+    var isOpen: Bool {
+        if case .open = outgoing { true } else { false }
     }
 
     /// Whether the scheduler has something to take.
@@ -70,10 +75,12 @@ final class Stream {
             return OutboundFrame(.end, id)
         }
         let length = min(most, credit.available)
-        guard let first = queue.first, let piece = first.getSlice(
-            at: first.readerIndex,
-            length: min(length, first.readableBytes)
-        ) else { return nil }
+        guard let first = queue.first,
+            let piece = first.getSlice(
+                at: first.readerIndex,
+                length: min(length, first.readableBytes)
+            )
+        else { return nil }
         queue[queue.startIndex].moveReaderIndex(forwardBy: piece.readableBytes)
         if queue[queue.startIndex].readableBytes == 0 { _ = queue.popFirst() }
         queued -= piece.readableBytes

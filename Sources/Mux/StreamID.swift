@@ -25,6 +25,12 @@ public struct StreamID: Sendable, Hashable, Comparable, CustomStringConvertible 
         return overflow ? nil : StreamID(sum)
     }
 
+    /// Numbers that are left when it is time for a new session: a day of twelve visitors a second.
+    static let reserve: UInt32 = 1 << 21
+
+    /// Whether the numbers are about to end.
+    var isNearEnd: Bool { rawValue > .max - Self.reserve }
+
     /// Orders identifiers by number, which is the order of opening.
     public static func < (left: StreamID, right: StreamID) -> Bool {
         left.rawValue < right.rawValue

@@ -1,7 +1,7 @@
 import Crypto
 
 /// What a client derives from its token: SCRAM's keys (RFC 5802 section 3, with SHA-256 as in RFC 7677).
-public struct Credentials: Sendable {
+public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable {
     /// The client's public name: follows from the token and tells nothing about it.
     public let id: [UInt8]
     let clientKey: SymmetricKey
@@ -16,6 +16,12 @@ public struct Credentials: Sendable {
         self.id = Array(HMAC<SHA256>.authenticationCode(for: Array("Client Id".utf8), using: saltedToken).prefix(16))
     }
 
+    /// The public part alone.
+    public var description: String { "credentials \(id.hex)" }
+
+    /// Shows no key to `dump` either.
+    public var customMirror: Mirror { Mirror(self, children: ["id": id.hex]) }
+
     /// What a server keeps in order to recognise this token.
     public var verifier: Verifier {
         Verifier(id: id, storedKey: Array(SHA256.hash(data: clientKey.bytes)), serverKey: serverKey.bytes)
@@ -23,7 +29,7 @@ public struct Credentials: Sendable {
 }
 
 /// What a server keeps of a token: enough to verify a client and to prove itself to it, not enough to be the client.
-public struct Verifier: Sendable, Hashable, CustomStringConvertible {
+public struct Verifier: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     /// The client's public name, 16 bytes.
     public let id: [UInt8]
     let storedKey: [UInt8]
@@ -61,6 +67,9 @@ public struct Verifier: Sendable, Hashable, CustomStringConvertible {
 
     /// The public part alone.
     public var description: String { "verifier \(id.hex)" }
+
+    /// Shows no key to `dump` either.
+    public var customMirror: Mirror { Mirror(self, children: ["id": id.hex]) }
 }
 
 extension SymmetricKey {

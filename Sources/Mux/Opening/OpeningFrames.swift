@@ -16,7 +16,7 @@ public struct Challenge: Sendable, Hashable {
         var fields = FieldWriter()
         fields.append(1, versions.flatMap { [UInt8(truncatingIfNeeded: $0 >> 8), UInt8(truncatingIfNeeded: $0)] })
         fields.append(2, nonce)
-        fields.append(3, software)
+        fields.append(3, software, atMost: 64)
         return fields.bytes
     }
 
@@ -88,10 +88,10 @@ public struct Authentication: Sendable, Hashable {
         fields.append(2, id)
         fields.append(3, nonce)
         fields.append(4, instance)
-        fields.append(5, name)
-        fields.append(6, authority)
+        fields.append(5, name, atMost: 64)
+        fields.append(6, authority, atMost: 300)
         fields.append(7, number: initialWindow)
-        fields.append(8, software)
+        fields.append(8, software, atMost: 64)
         return fields
     }
 

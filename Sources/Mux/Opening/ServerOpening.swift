@@ -6,7 +6,7 @@ import NIOCore
 /// Nothing is allocated for a client before its proof holds: no session, no listener, no table.
 public struct ServerOpening: Sendable {
     private enum State {
-        case waitingForClient
+        case waitingForClient(mayResume: Bool)
         case verifying(Transcript, Authentication, proof: [UInt8])
         case finished
     }
@@ -21,7 +21,7 @@ public struct ServerOpening: Sendable {
     }
 
     private let challengePayload: ByteBuffer
-    private var state = State.waitingForClient
+    private var state = State.waitingForClient(mayResume: true)
 
     /// Prepares an opening.
     ///
@@ -51,8 +51,12 @@ public struct ServerOpening: Sendable {
             transcript.append("authenticate", fields.unproved)
             state = .verifying(transcript, authentication, proof: try fields.bytes(FieldReader.proofTag, count: 32))
             return .verify(authentication)
-        case (.waitingForClient, .resume):
-            return .resume(try Resumption(FieldReader(frame.payload, of: .resume)))
+        case (.waitingForClient(mayResume: true), .resume):
+            // One try on each carrier: what is left after it is to authenticate.
+            state = .waitingForClient(mayResume: false)
+            let fields = try FieldReader(frame.payload, of: .resume)
+            _ = try fields.bytes(FieldReader.proofTag, count: 32)
+            return .resume(try Resumption(fields))
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the opening")
         }

@@ -55,7 +55,9 @@ public struct Token: Sendable, CustomStringConvertible, CustomReflectable {
     /// The keys that follow from the token; takes some milliseconds.
     public func credentials() -> Credentials {
         let password = SymmetricKey(data: bytes)
-        var block = Data32(HMAC<SHA256>.authenticationCode(for: Array("culvert token 1".utf8) + [0, 0, 0, 1], using: password))
+        var block = Data32(
+            HMAC<SHA256>.authenticationCode(for: Array("culvert token 1".utf8) + [0, 0, 0, 1], using: password)
+        )
         var sum = block
         for _ in 1..<Self.rounds {
             block = Data32(HMAC<SHA256>.authenticationCode(for: block.bytes, using: password))

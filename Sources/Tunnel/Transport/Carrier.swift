@@ -57,7 +57,8 @@ final class Carrier: ChannelInboundHandler {
                 maximumMessageBytes: longest,
                 maximumFragments: 32,
                 maximumQueuedControlBytes: 4_096
-            )
+            ),
+            acceptsText: false
         )
         self.receiver = receiver
     }
@@ -160,11 +161,8 @@ final class Carrier: ChannelInboundHandler {
 
     private func handle(_ event: WebSocket.Event) throws {
         switch event {
-        case .message(.binary, let piece, isFirst: _, let isLast):
+        case .message(_, let piece, isFirst: _, let isLast):
             if let frame = try assembler.receive(piece, isLast: isLast) { receiver?.carrier(received: frame) }
-        case .message(.text, _, isFirst: _, isLast: _):
-            connection.close(.unsupportedData, reason: "binary only")
-            throw CarrierLoss(description: "the peer sent a text message", isProtocolViolation: true)
         case .ping, .pong:
             break
         case .close(let code, let reason):

@@ -130,6 +130,9 @@ final class SessionDriver: CarrierReceiver {
     func open(_ visit: Visit, _ pipe: StreamPipe) -> StreamID? {
         guard let id = session.open(visit, now: .now) else { return nil }
         pipes[id] = pipe
+        if session.isNearExhaustion {
+            session.drain(Refusal(.goingAway, "this session has used up its stream numbers; begin another"))
+        }
         setNeedsPump()
         return id
     }
@@ -219,6 +222,8 @@ final class SessionDriver: CarrierReceiver {
         }
         carrier.flush()
         performActions()
+        // Frames that have left may have made room for a visitor.
+        delegate?.sessionHasRoom(self)
         armTimer()
     }
 

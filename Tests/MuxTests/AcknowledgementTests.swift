@@ -1,0 +1,111 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Numbering, acknowledgement and the replay buffer (section 6).
+@Suite struct AcknowledgementTests {
+    @Test("what has come is acknowledged after 20 ms, and not before")
+    func delay() throws {
+        var server = try serverWithStream()
+        _ = server.frames(.at(.seconds(1)))
+        let begun = Duration.seconds(2)
+        #expect(server.kind(of: frame(.data, 2, bytes(1)), now: .at(begun)) == nil)
+        #expect(server.kind(of: frame(.data, 2, bytes(1)), now: .at(begun + .milliseconds(19))) == nil)
+        #expect(server.deadline == .start, "the first ping is due")
+        #expect(server.sent(.at(begun + .nanoseconds(19_999_999))) == [])
+        let acks = server.frames(.at(begun + .milliseconds(20)))
+        #expect(acks.map(\.short) == ["ack"] && acks.map(\.number) == [3], "the accept counts too")
+        #expect(server.sent(.at(.seconds(9))) == [], "once")
+    }
+
+    @Test("what has come is acknowledged at once after 64 KiB, headers included", arguments: [65_528, 65_527])
+    func size(payload: Int) throws {
+        var acknowledger = Acknowledger(limits: MuxLimits())
+        acknowledger.receive(payload + 8, now: .start)
+        #expect(acknowledger.take(now: .start) == (payload == 65_528 ? 1 : nil))
+        #expect(acknowledger.deadline == (payload == 65_528 ? nil : .at(.milliseconds(20))))
+        #expect(acknowledger.take(now: .at(.milliseconds(20))) == (payload == 65_528 ? nil : 1))
+    }
+
+    @Test("the session's deadline is the acknowledgement's where that comes first")
+    func deadline() throws {
+        var server = try serverWithStream()
+        _ = server.frames(.at(.seconds(1)))
+        try server.tick(now: .at(.seconds(1)))
+        let ping = try #require(server.frames(.at(.seconds(1))).first)
+        try server.receive(frame(.pong, number: ping.number), now: .at(.seconds(1)))
+        #expect(server.deadline >= .at(.seconds(17)))
+        try server.receive(frame(.data, 2, bytes(1)), now: .at(.seconds(2)))
+        #expect(server.deadline == .at(.milliseconds(2_020)))
+    }
+
+    @Test("questions, answers and acknowledgements are not counted; all else is")
+    func counted() throws {
+        var server = session(.server)
+        try server.tick(now: .start)
+        _ = server.open(visit, now: .start)
+        try server.receive(frame(.ping, number: 4), now: .start)
+        #expect(server.sent(.at(.seconds(1))) == ["ping", "pong", "open 2"])
+        #expect(server.kind(of: frame(.ack, number: 2)) == .acknowledgement)
+        var same = server
+        #expect(same.kind(of: frame(.ack, number: 1)) == nil)
+        #expect(same.holdings.replayBytes == 0)
+    }
+
+    @Test("an acknowledgement of what was never sent, or one that runs backwards, ends the session")
+    func range() throws {
+        for (count, expected) in [(UInt64(4), MuxError.Kind?.none), (5, .acknowledgement), (.max, .acknowledgement)] {
+            var server = session(.server)
+            for _ in 0..<4 { _ = server.open(visit, now: .start) }
+            _ = server.frames()
+            #expect(server.kind(of: frame(.ack, number: 2)) == nil)
+            #expect(server.kind(of: frame(.ack, number: count)) == expected)
+            #expect(server.kind(of: frame(.ack, number: 1)) == .acknowledgement)
+        }
+        var queued = session(.server)
+        _ = queued.open(visit, now: .start)
+        #expect(queued.kind(of: frame(.ack, number: 1)) == .acknowledgement, "queued is not sent")
+    }
+
+    @Test("a full replay buffer stops what is counted, not the answers that empty the peer's")
+    func full() throws {
+        let limits = limits {
+            $0.replayBytes = 1_000; $0.initialWindow = 10_000
+        }
+        var server = try serverWithStream(limits)
+        try server.receive(frame(.ack, number: 1), now: .start)
+        for _ in 0..<10 { _ = server.write(two, bytes(492)) }
+        #expect(server.sent() == ["data 2", "data 2"], "at its bound it is full")
+        #expect(server.holdings.replayBytes == 1_000)
+        server.reset(two, .connectionReset)
+        try server.receive(frame(.ping, number: 1), now: .start)
+        try server.receive(frame(.data, 2, bytes(1)), now: .start)
+        #expect(server.sent(.at(.seconds(1))) == ["pong", "ack"])
+        try server.receive(frame(.ack, number: 2), now: .start)
+        #expect(server.sent(.at(.seconds(1))) == ["reset 2"])
+    }
+
+    @Test("one byte below its bound the replay buffer still takes a whole frame")
+    func nearlyFull() {
+        var replay = ReplayBuffer(capacity: 100)
+        replay.append(OutboundFrame(.data, two, bytes(91)))
+        #expect(!replay.isFull && replay.bytes == 99)
+        replay.append(OutboundFrame(.data, two, bytes(65_536)))
+        #expect(replay.isFull)
+    }
+
+    @Test("what is sent again is exactly what the peer has not received, in the old order", arguments: 0...5)
+    func replay(received: Int) throws {
+        var replay = ReplayBuffer(capacity: 1_000)
+        let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
+        for frame in frames { replay.append(frame) }
+        #expect(try replay.replay(after: UInt64(received)) == Array(frames[received...]))
+        #expect(replay.bytes == frames[received...].reduce(0) { $0 + $1.length })
+        #expect(try replay.replay(after: UInt64(received)) == Array(frames[received...]), "and again")
+        #expect(kind { () throws(MuxError) in _ = try replay.replay(after: 6) } == .acknowledgement)
+        if received > 0 {
+            #expect(kind { () throws(MuxError) in _ = try replay.replay(after: 0) } == .acknowledgement)
+        }
+    }
+}

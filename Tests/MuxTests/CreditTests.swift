@@ -1,0 +1,204 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Credit and memory (section 4).
+@Suite struct CreditTests {
+    @Test("M11 a window may be used to its last byte, and one more ends the session before it is delivered")
+    func overrun() throws {
+        let limits = limits { $0.initialWindow = 100 }
+        var exact = try serverWithStream(limits)
+        #expect(exact.kind(of: frame(.data, 2, bytes(60)), frame(.data, 2, bytes(40))) == nil)
+        #expect(exact.actions().count == 2)
+        #expect(exact.kind(of: frame(.data, 2, bytes(1))) == .creditOverrun)
+        #expect(exact.actions().isEmpty)
+        var early = session(.client, limits)
+        #expect(early.kind(of: openFrame(2), frame(.data, 2, bytes(101))) == .creditOverrun)
+        #expect(early.actions().count == 1)
+    }
+
+    @Test("M12 credit runs forward, by at most 2^32 beyond what was sent, and its arithmetic never traps")
+    func range() throws {
+        for (offset, expected) in [
+            (UInt64(99), MuxError.Kind.creditRange), (0, .creditRange), (100, nil), (101, nil), (1 << 32, nil),
+            ((1 << 32) + 1, .creditRange), (1 << 63, .creditRange), (.max, .creditRange),
+        ] {
+            var server = try serverWithStream(window: 100)
+            #expect(server.kind(of: frame(.credit, 2, number: offset)) == expected, "\(offset)")
+        }
+        var moved = try serverWithStream(window: 100)
+        #expect(moved.write(two, bytes(100)) == true)
+        _ = moved.frames()
+        #expect(moved.kind(of: frame(.credit, 2, number: (1 << 32) + 100)) == nil)
+        #expect(moved.kind(of: frame(.credit, 2, number: (1 << 32) + 101)) == .creditRange)
+    }
+
+    @Test("no byte leaves beyond the credit, and a credit of one byte lets one byte go")
+    func sending() throws {
+        var server = try serverWithStream(window: 10)
+        #expect(server.write(two, bytes(25)) == false)
+        #expect(server.frames().map(\.payload.readableBytes) == [10])
+        #expect(server.kind(of: frame(.credit, 2, number: 11)) == nil)
+        #expect(server.frames().map(\.payload.readableBytes) == [1])
+        server.finish(two)
+        #expect(server.frames().isEmpty, "the end comes after the bytes")
+        #expect(server.kind(of: frame(.credit, 2, number: 1_000)) == nil)
+        #expect(server.frames().map(\.short) == ["data 2", "end 2"])
+    }
+
+    @Test("a window of nothing stops data, not the end")
+    func zeroWindow() throws {
+        var server = try serverWithStream(window: 0)
+        server.finish(two)
+        #expect(server.sent() == ["end 2"])
+    }
+
+    @Test("credit is given when bytes are consumed, never when they come, and as an offset")
+    func granting() throws {
+        let limits = limits { $0.initialWindow = 100 }
+        var server = try serverWithStream(limits)
+        #expect(server.kind(of: frame(.data, 2, bytes(100))) == nil)
+        #expect(server.frames().isEmpty)
+        server.consumed(two, 49, now: .start)
+        #expect(server.frames().isEmpty)
+        server.consumed(two, 1, now: .start)
+        #expect(server.frames().map(\.number) == [150])
+        #expect(server.kind(of: frame(.data, 2, bytes(50))) == nil)
+        #expect(server.kind(of: frame(.data, 2, bytes(1))) == .creditOverrun)
+        server.consumed(two, 1_000, now: .start)
+        #expect(server.frames().map(\.number) == [250], "nobody consumes more than came")
+    }
+
+    @Test("after the peer's end no credit is given")
+    func noCreditAfterEnd() throws {
+        var server = try serverWithStream(limits { $0.initialWindow = 100 })
+        #expect(server.kind(of: frame(.data, 2, bytes(100)), frame(.end, 2)) == nil)
+        server.consumed(two, 100, now: .start)
+        #expect(server.frames().isEmpty)
+    }
+
+    @Test("a window that is used within two round trips doubles, up to its bound")
+    func growth() throws {
+        var credit = ReceiveCredit(window: 100, now: .start)
+        var now = Moment.start
+        func turn(_ wait: Duration, roundTrip: Duration?, most: Int = 350) throws -> UInt64 {
+            try credit.receive(Int(credit.granted - credit.received))
+            credit.consume(credit.buffered)
+            now = now + wait
+            _ = credit.nextGrant(now: now, roundTrip: roundTrip, most: most)
+            #expect(credit.granted == credit.consumed + credit.window)
+            return credit.window
+        }
+        #expect(try turn(.milliseconds(5), roundTrip: nil) == 100)
+        #expect(try turn(.milliseconds(20), roundTrip: .milliseconds(10)) == 100, "two round trips are too many")
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 200)
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 350)
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 350)
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), most: 100) == 100, "memory is short")
+    }
+
+    @Test("M15 what was granted stays granted while a window shrinks")
+    func shrinking() throws {
+        var credit = ReceiveCredit(window: 400, now: .start)
+        try credit.receive(300)
+        credit.consume(300)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, most: 100) == nil)
+        #expect(credit.granted == 400)
+        try credit.receive(100)
+        credit.consume(50)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, most: 100) == 450)
+    }
+
+    @Test("M15 the session's memory is used to its last byte; past it the stream that holds the most is reset")
+    func budget() throws {
+        var client = session(.client, limits { $0.bufferedBytes = 1_000 })
+        #expect(client.kind(of: openFrame(2), openFrame(4)) == nil)
+        #expect(client.kind(of: frame(.data, 2, bytes(400)), frame(.data, 4, bytes(600))) == nil)
+        _ = client.actions()
+        #expect(client.kind(of: frame(.data, 2, bytes(1))) == nil)
+        #expect(client.actions() == [.reset(StreamID(4), .busy), .deliver(two, bytes(1))])
+        #expect(client.sent() == ["reset 4"])
+        #expect(client.holdings.bufferedBytes == 401)
+        #expect(client.kind(of: openFrame(6), frame(.data, 6, bytes(599))) == nil)
+        #expect(client.actions().count == 2, "there is room again")
+        #expect(client.kind(of: frame(.data, 6, bytes(1))) == nil)
+        #expect(client.actions() == [.reset(StreamID(6), .busy)], "it may be the one whose bytes come")
+        #expect(client.holdings.bufferedBytes == 401)
+    }
+
+    @Test("M15 a stream that has ended counts until its socket has taken everything")
+    func lingering() throws {
+        var client = try clientWithStream(
+            limits {
+                $0.bufferedBytes = 1_000; $0.streams = 1
+            }
+        )
+        client.finish(two)
+        _ = client.frames()
+        #expect(client.kind(of: frame(.data, 2, bytes(900)), frame(.end, 2)) == nil)
+        #expect(client.kind(of: openFrame(4)) == nil, "the peer knows of one stream only")
+        #expect(client.holdings.streams == 2)
+        #expect(client.kind(of: frame(.data, 4, bytes(100))) == nil)
+        #expect(client.actions().last == .deliver(StreamID(4), bytes(100)))
+        client.consumed(two, 899, now: .start)
+        #expect(client.actions().isEmpty)
+        client.consumed(two, 1, now: .start)
+        #expect(client.actions() == [.closed(two)])
+        #expect(client.holdings.bufferedBytes == 100 && client.holdings.lingering == 0)
+    }
+
+    @Test("M15 an ended stream that is shed says nothing on the wire, where it is over already")
+    func sheddingAnEndedStream() throws {
+        var client = try clientWithStream(limits { $0.bufferedBytes = 1_000 })
+        client.finish(two)
+        _ = client.frames()
+        #expect(client.kind(of: frame(.data, 2, bytes(900)), frame(.end, 2), openFrame(4)) == nil)
+        _ = client.actions()
+        #expect(client.kind(of: frame(.data, 4, bytes(101))) == nil)
+        #expect(client.actions() == [.reset(two, .busy), .deliver(StreamID(4), bytes(101))])
+        #expect(client.frames().isEmpty)
+        #expect(client.holdings.bufferedBytes == 101 && client.holdings.lingering == 0)
+    }
+
+    @Test("what waits for the carrier has a bound; the stream that brings more is reset at both ends")
+    func queuedBudget() throws {
+        var server = session(.server, limits { $0.queuedBytes = 1_000 })
+        let ids = [server.open(visit, now: .start), server.open(visit, now: .start)].compactMap { $0 }
+        #expect(server.write(ids[0], bytes(400)) == true)
+        #expect(server.write(ids[1], bytes(600)) == false, "past half the bound one read of each socket is enough")
+        #expect(server.write(ids[0], bytes(1)) == false)
+        #expect(server.actions() == [.reset(ids[0], .busy)])
+        #expect(server.holdings.queuedBytes == 600)
+        #expect(server.sent() == ["open 2", "open 4", "reset 2", "data 4"])
+        #expect(server.holdings.queuedBytes == 0)
+    }
+
+    @Test("M14 a socket is told to stop when much waits, and to go on when it has gone")
+    func backPressure() throws {
+        var server = try serverWithStream(limits { $0.queuedPerStream = 100 }, window: 150)
+        #expect(server.write(two, bytes(99)) == true)
+        #expect(server.write(two, bytes(1)) == false)
+        #expect(server.actions().isEmpty)
+        _ = server.frames()
+        #expect(server.actions() == [.sendable(two)])
+        #expect(server.write(two, bytes(50)) == true)
+        #expect(server.write(two, bytes(1)) == false, "no credit is left for it")
+        _ = server.frames()
+        #expect(server.holdings.queuedBytes == 1)
+        #expect(server.kind(of: frame(.credit, 2, number: 151)) == nil)
+        _ = server.frames()
+        #expect(server.actions().last == .sendable(two))
+    }
+
+    @Test("bytes after the end are ignored and charged to nobody")
+    func writeAfterEnd() throws {
+        var server = try serverWithStream(limits { $0.queuedBytes = 100 })
+        server.finish(two)
+        #expect(server.write(two, bytes(1_000)) == false)
+        #expect(server.actions().isEmpty)
+        #expect(server.sent() == ["end 2"])
+        #expect(server.holdings.queuedBytes == 0)
+        #expect(server.write(StreamID(8), bytes(1)) == false)
+    }
+}

@@ -1,0 +1,76 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// The longest frames, and one byte more.
+@Suite struct FrameLengthTests {
+    /// Gives a frame in pieces of `size` bytes; the last is marked as such only where `isClosed`.
+    private func run(
+        _ type: FrameType,
+        _ length: Int,
+        admitted: Bool,
+        size: Int,
+        isClosed: Bool = true
+    ) throws(MuxError) -> InboundFrame? {
+        var assembler = FrameAssembler()
+        assembler.isAdmitted = admitted
+        var rest = buffer(OutboundFrame(type, StreamID(type.isOfStream ? 2 : 0), bytes(length)).wire)
+        while let piece = rest.readSlice(length: min(size, rest.readableBytes)) {
+            let isLast = rest.readableBytes == 0
+            if let frame = try assembler.receive(piece, isLast: isLast && isClosed) { return frame }
+            if isLast { break }
+        }
+        return nil
+    }
+
+    @Test(
+        "M19 a payload may have its limit and not one byte more",
+        arguments: [
+            (FrameType.data, true, 65_536), (.data, false, 4_096), (.bind, true, 4_096), (.authenticate, false, 4_096),
+            (.goAway, true, 4_096),
+        ]
+    )
+    func limit(type: FrameType, admitted: Bool, most: Int) throws {
+        for size in [most * 2, most + 8, most + 7, 4_095, 1_000, 9, 8, 7] {
+            let frame = try run(type, most, admitted: admitted, size: size)
+            #expect(frame?.payloadLength == most, "pieces of \(size)")
+            #expect(frame?.payload.readableBytes == most, "pieces of \(size)")
+            let error = kind { () throws(MuxError) in _ = try run(type, most + 1, admitted: admitted, size: size) }
+            #expect(error == .frameLength, "pieces of \(size)")
+        }
+    }
+
+    @Test("M19 a frame that is too long is refused before its end has come")
+    func early() {
+        let error = kind { () throws(MuxError) in
+            _ = try run(.data, 65_537, admitted: true, size: 1_000, isClosed: false)
+        }
+        #expect(error == .frameLength)
+    }
+
+    @Test("M27 a payload in single bytes is kept in few pieces, and costs linear time")
+    func shreds() throws {
+        var assembler = FrameAssembler()
+        assembler.isAdmitted = true
+        let wire = OutboundFrame(.data, two, buffer((0..<65_536).map { UInt8(truncatingIfNeeded: $0) })).wire
+        var result: InboundFrame?
+        for (index, byte) in wire.enumerated() {
+            result = try assembler.receive(buffer([byte]), isLast: index == wire.count - 1)
+        }
+        let frame = try #require(result)
+        #expect(frame.pieces.count == FrameAssembler.mostPieces)
+        #expect(Array(frame.payload.readableBytesView) == Array(wire.dropFirst(8)))
+    }
+
+    @Test("an assembler is ready for the next message once one is complete")
+    func nextMessage() throws {
+        var assembler = FrameAssembler()
+        let ping = buffer(OutboundFrame(.ping, number: 9).wire)
+        for _ in 0..<3 {
+            #expect(try assembler.receive(ping, isLast: true)?.number == 9)
+            #expect(try assembler.receive(buffer(hex("2300")), isLast: false) == nil)
+            #expect(try assembler.receive(buffer(hex("000000000002")), isLast: true)?.header.type == .end)
+        }
+    }
+}

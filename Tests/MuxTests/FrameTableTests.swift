@@ -1,0 +1,102 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import Mux
+
+/// Section 1 and 2 of the protocol page, as a table that runs whole, byte by byte and at every split.
+@Suite struct FrameTableTests {
+    enum Outcome: Equatable {
+        case frame(FrameType, UInt32, [UInt8])
+        case error(MuxError.Kind)
+        case nothing
+    }
+
+    static let rows: [(name: String, hex: String, expected: Outcome)] = [
+        ("data", "22 00 0000 00000002 6869", .frame(.data, 2, hex("6869"))),
+        ("empty data", "22 00 0000 00000002", .frame(.data, 2, [])),
+        ("the highest stream", "22 00 0000 ffffffff 00", .frame(.data, .max, [0])),
+        ("end", "23 00 0000 00000003", .frame(.end, 3, [])),
+        ("ping", "30 00 0000 00000000 0102030405060708", .frame(.ping, 0, hex("0102030405060708"))),
+        ("credit", "25 00 0000 00000002 ffffffffffffffff", .frame(.credit, 2, [UInt8](repeating: 255, count: 8))),
+        ("ack", "32 00 0000 00000000 0000000000000001", .frame(.ack, 0, hex("0000000000000001"))),
+        ("accept", "21 00 0000 00000002", .frame(.accept, 2, [])),
+        ("challenge without fields", "01 00 0000 00000000", .frame(.challenge, 0, [])),
+        ("M3 an empty message", "", .error(.frameLength)),
+        ("M3 one byte of header", "22", .error(.frameLength)),
+        ("M3 seven bytes of header", "22 00 0000 000000", .error(.frameLength)),
+        ("M3 end with a payload", "23 00 0000 00000002 00", .error(.frameLength)),
+        ("M3 credit of seven bytes", "25 00 0000 00000002 00000000000000", .error(.frameLength)),
+        ("M3 ack of nine bytes", "32 00 0000 00000000 000000000000000000", .error(.frameLength)),
+        ("M23 ping of nine bytes", "30 00 0000 00000000 000000000000000000", .error(.frameLength)),
+        ("M23 pong without payload", "31 00 0000 00000000", .error(.frameLength)),
+        ("M3 a flag", "22 01 0000 00000002 00", .error(.reservedBits)),
+        ("M3 a reserved bit", "22 00 8000 00000002 00", .error(.reservedBits)),
+        ("M3 the other reserved byte", "22 00 0001 00000002 00", .error(.reservedBits)),
+        ("M4 type 0", "00 00 0000 00000000", .error(.unknownType)),
+        ("M4 a type of the opening's row", "07 00 0000 00000000", .error(.unknownType)),
+        ("M4 the highest type", "ff 00 0000 00000000", .error(.unknownType)),
+        ("M4 an unknown type with flags is unknown first", "7f ff ffff ffffffff", .error(.unknownType)),
+        ("M5 data on stream 0", "22 00 0000 00000000 00", .error(.streamNumber)),
+        ("M5 open of stream 0", "20 00 0000 00000000", .error(.streamNumber)),
+        ("M5 ping on a stream", "30 00 0000 00000001 0000000000000000", .error(.streamNumber)),
+        ("M5 authenticate on a stream", "02 00 0000 00000001", .error(.streamNumber)),
+        ("M5 goaway on a stream", "33 00 0000 00000002", .error(.streamNumber)),
+    ]
+
+    /// Gives the pieces of one message to an assembler.
+    static func run(_ pieces: [[UInt8]], closing: Bool = true) -> Outcome {
+        var assembler = FrameAssembler()
+        assembler.isAdmitted = true
+        do throws(MuxError) {
+            for (index, piece) in pieces.enumerated() {
+                let isLast = closing && index == pieces.count - 1
+                guard let frame = try assembler.receive(buffer(piece), isLast: isLast) else { continue }
+                #expect(isLast && !frame.pieces.contains { $0.readableBytes == 0 })
+                #expect(frame.payloadLength == frame.payload.readableBytes)
+                return .frame(frame.header.type, frame.header.stream.rawValue, Array(frame.payload.readableBytesView))
+            }
+            return .nothing
+        } catch {
+            return .error(error.kind)
+        }
+    }
+
+    @Test("M3 M4 M5 M23 a frame means the same however its message is cut", arguments: rows.indices)
+    func table(row: Int) {
+        let (name, text, expected) = Self.rows[row]
+        everySplit(of: hex(text)) { pieces, how in
+            #expect(Self.run(pieces) == expected, "\(name), \(how)")
+            #expect(Self.run(pieces + [[]]) == expected, "\(name), \(how), closed by an empty piece")
+            #expect(Self.run([[]] + pieces) == expected, "\(name), \(how), begun by an empty piece")
+        }
+    }
+
+    @Test("M3 nothing comes out before the message's last piece")
+    func waitsForTheEnd() {
+        #expect(Self.run([hex("23 00 0000 00000002")], closing: false) == .nothing)
+        #expect(Self.run([hex("22 00 0000 00000002 61")], closing: false) == .nothing)
+    }
+
+    @Test("every frame that is written reads back the same", arguments: FrameType.allCases)
+    func roundTrip(type: FrameType) throws {
+        let stream = StreamID(type.isOfStream ? 0xFFFF_FFFE : 0)
+        let payload = bytes(type.fixedPayloadLength ?? 3)
+        let written = OutboundFrame(type, stream, payload)
+        #expect(written.length == written.wire.count)
+        everySplit(of: written.wire) { pieces, how in
+            #expect(Self.run(pieces) == .frame(type, stream.rawValue, Array(payload.readableBytesView)), "\(how)")
+        }
+    }
+
+    @Test("the types that count are those of the session, but not its questions and answers")
+    func counted() {
+        let uncounted: Set<FrameType> = [
+            .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack,
+        ]
+        for type in FrameType.allCases {
+            #expect(type.isCounted == !uncounted.contains(type))
+            #expect(type.isOpening == (type.rawValue < 0x10))
+        }
+    }
+}

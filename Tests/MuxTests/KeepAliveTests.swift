@@ -1,0 +1,133 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Signs of life (section 7).
+@Suite struct KeepAliveTests {
+    private func asked(_ seed: UInt64 = 1) -> (KeepAlive, UInt64) {
+        var keepAlive = KeepAlive(limits: MuxLimits(), seed: seed, now: .start)
+        guard case .ping(let payload) = keepAlive.tick(now: .start) else { return (keepAlive, 0) }
+        return (keepAlive, payload)
+    }
+
+    @Test("the first question comes at once, the next after 16 to 24 s, spread over all of it")
+    func jitter() {
+        var waits: [Duration] = []
+        for seed in 0..<UInt64(500) {
+            var (keepAlive, payload) = asked(seed)
+            #expect(keepAlive.pong(payload, now: .at(.seconds(1))) == true)
+            let due = keepAlive.deadline
+            waits.append(due.since(.at(.seconds(1))))
+            #expect(keepAlive.tick(now: .at(.milliseconds(16_999))) == .none)
+            #expect(keepAlive.tick(now: due) != .none)
+        }
+        #expect(waits.allSatisfy { $0 >= .seconds(16) && $0 <= .seconds(24) })
+        #expect(waits.contains { $0 < .seconds(17) } && waits.contains { $0 > .seconds(23) })
+    }
+
+    @Test("payloads cannot be foreseen from one another, nor are they alike at two sessions")
+    func payloads() {
+        #expect(Set((0..<1_000).map { asked($0).1 }).count == 1_000)
+    }
+
+    @Test("a peer that is silent for 10 s is dead, and not a nanosecond sooner")
+    func dead() {
+        var (keepAlive, _) = asked()
+        #expect(keepAlive.deadline == .at(.seconds(10)))
+        #expect(keepAlive.tick(now: .at(.nanoseconds(9_999_999_999))) == .none)
+        #expect(keepAlive.tick(now: .at(.seconds(10))) == .dead)
+    }
+
+    @Test("the deadline moves on while the peer acknowledges what is new")
+    func progress() throws {
+        var server = session(.server)
+        try server.tick(now: .start)
+        for _ in 0..<3 { _ = server.open(visit, now: .start) }
+        _ = server.frames()
+        try server.receive(frame(.ack, number: 1), now: .at(.seconds(9)))
+        try server.tick(now: .at(.seconds(18)))
+        try server.receive(frame(.ack, number: 2), now: .at(.seconds(18)))
+        try server.receive(frame(.ack, number: 2), now: .at(.seconds(27)))
+        #expect(server.deadline == .at(.seconds(28)), "a repetition is no progress")
+        #expect(kind { () throws(MuxError) in try server.tick(now: .at(.seconds(28))) } == .silence)
+    }
+
+    @Test("nothing but the answer and progress is a sign of life: a path may be dead in one direction")
+    func oneWay() throws {
+        var server = try serverWithStream()
+        try server.tick(now: .start)
+        for second in 1..<10 {
+            try server.receive(frame(.data, 2, bytes(1)), now: .at(.seconds(second)))
+            try server.receive(frame(.pong, number: 5), now: .at(.seconds(second)))
+        }
+        #expect(kind { () throws(MuxError) in try server.tick(now: .at(.seconds(10))) } == .silence)
+    }
+
+    @Test("M23 a pong that nobody asked for changes nothing")
+    func unasked() {
+        var (keepAlive, payload) = asked()
+        let before = keepAlive.deadline
+        #expect(keepAlive.pong(payload &+ 1, now: .at(.seconds(1))) == false)
+        #expect(keepAlive.deadline == before && keepAlive.roundTrip == nil)
+        #expect(keepAlive.pong(payload, now: .at(.seconds(2))) == true)
+        #expect(keepAlive.roundTrip == .seconds(2))
+        #expect(keepAlive.pong(payload, now: .at(.seconds(3))) == false, "an answer counts once")
+    }
+
+    @Test("a probe asks at once, but no second time while an answer is due")
+    func probe() throws {
+        var server = session(.server)
+        try server.tick(now: .start)
+        let first = try #require(server.frames().first)
+        server.probe(now: .at(.seconds(1)))
+        #expect(server.frames().isEmpty)
+        try server.receive(frame(.pong, number: first.number), now: .at(.seconds(1)))
+        #expect(server.roundTrip == .seconds(1))
+        server.probe(now: .at(.seconds(2)))
+        #expect(server.sent() == ["ping"])
+        #expect(server.deadline == .at(.seconds(12)))
+    }
+
+    @Test("an hour of questions and answers passes in no time, with 150 to 225 of them")
+    func hour() throws {
+        var server = session(.server)
+        var client = session(.client)
+        var now = Moment.start
+        var pings = 0
+        while now < .at(.seconds(3_600)) {
+            now = min(server.deadline, client.deadline)
+            try server.tick(now: now)
+            try client.tick(now: now)
+            for frame in server.frames(now) {
+                pings += frame.header.type == .ping ? 1 : 0
+                try client.receive(frame.arrived, now: now)
+            }
+            for frame in client.frames(now) { try server.receive(frame.arrived, now: now) }
+            for frame in server.frames(now) { try client.receive(frame.arrived, now: now) }
+        }
+        #expect((150...226).contains(pings))
+    }
+
+    @Test("the window of a rate forgets after ten seconds, over any gap")
+    func slidingWindow() {
+        var window = SlidingWindow(limit: 2)
+        #expect(window.record(now: .start) == true)
+        #expect(window.record(now: .at(.seconds(9))) == true)
+        #expect(window.record(now: .at(.milliseconds(9_900))) == false)
+        #expect(window.record(now: .at(.seconds(10))) == false, "two of the last ten seconds are left, and this one")
+        #expect(window.record(now: .at(.seconds(1_000_000))) == true)
+        #expect(window.record(now: .start) == true, "a clock that runs backwards traps nobody")
+        #expect(window.record(now: Moment(nanoseconds: 0)) == false)
+        #expect(window.record(now: Moment(nanoseconds: .max)) == true)
+    }
+
+    @Test("moments stay within their clock")
+    func moments() {
+        #expect(Moment(nanoseconds: .max) + .seconds(1) == Moment(nanoseconds: .max))
+        #expect(Moment.start + .seconds(-1) == .start)
+        #expect(Moment.start + .seconds(Int64.max) == Moment(nanoseconds: .max))
+        #expect(Moment.start.since(.at(.seconds(1))) == .zero)
+        #expect(Moment(nanoseconds: .max).since(Moment(nanoseconds: 0)) == .nanoseconds(Int64.max))
+    }
+}

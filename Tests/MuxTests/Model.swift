@@ -1,0 +1,258 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Two sessions that are joined by two links, driven by random operations and watched by a naive model.
+struct Model {
+    static let window = 5_000
+    static let widest = 80_000
+
+    let seed: UInt64
+    var random: SplitMix
+    var now = Moment.start
+    var sessions: [Role: Session]
+    var links = [Role.server: ModelLink(), .client: ModelLink()]
+    var streams: [StreamID: ModelStream] = [:]
+    var step = 0
+    /// What went wrong, with the step; the first is enough.
+    var failure: String?
+    /// Bytes that came out at the other end, for the test's own sake.
+    var carried = 0
+
+    init(seed: UInt64) {
+        self.seed = seed
+        random = SplitMix(state: seed)
+        let limits = limits {
+            $0.streams = 40
+            $0.opening = 10
+            $0.initialWindow = Self.window
+            $0.maximumWindow = Self.widest
+            $0.replayBytes = 60_000
+            $0.queuedPerStream = 3_000
+            $0.bufferedBytes = 400_000
+        }
+        sessions = [:]
+        for role in [Role.server, .client] {
+            sessions[role] = Session(role: role, limits: limits, peerWindow: UInt32(Self.window), seed: seed, now: now)
+        }
+    }
+
+    mutating func check(_ condition: Bool, _ what: @autoclosure () -> String) {
+        if !condition, failure == nil { failure = "seed \(seed), step \(step): \(what())" }
+    }
+
+    /// Gives an input to a session and looks at every action.
+    mutating func with(_ role: Role, _ body: (inout Session) throws(MuxError) -> Void) {
+        guard var session = sessions.removeValue(forKey: role) else { return }
+        do throws(MuxError) {
+            try body(&session)
+        } catch {
+            check(false, "\(role) throws \(error)")
+        }
+        while let action = session.nextAction() { observe(action, at: role) }
+        sessions[role] = session
+    }
+
+    private mutating func observe(_ action: SessionAction, at role: Role) {
+        switch action {
+        case .open(let id, _):
+            check(role == .client && streams[id] != nil && streams[id]?.client.isKnown == false, "\(action)")
+            streams[id]?.client.isKnown = true
+        case .accepted(let id):
+            change(id, role, action) { $1.isAccepted ? nil : "accepted without accept" }
+        case .sendable(let id):
+            change(id, role, action) { end, _ in
+                defer { end.mayWrite = true }
+                return end.mayWrite ? "sendable twice" : nil
+            }
+        case .deliver(let id, let bytes):
+            carried += bytes.readableBytes
+            change(id, role, action) { end, stream in
+                guard !end.sawEnd else { return "bytes after the end" }
+                let range = end.delivered..<end.delivered + bytes.readableBytes
+                end.delivered = range.upperBound
+                guard range.upperBound <= stream[role.peer].written else { return "bytes that nobody wrote" }
+                let expected = range.map { stream.byte($0, from: role.peer) }
+                return expected.elementsEqual(bytes.readableBytesView) ? nil : "other bytes than were written"
+            }
+        case .end(let id):
+            change(id, role, action) { end, stream in
+                let other = stream[role.peer]
+                guard !end.sawEnd, other.hasFinished else { return "end without finish, or twice" }
+                end.sawEnd = true
+                return end.delivered == other.written
+                    ? nil : "\(end.delivered) of \(other.written) bytes before the end"
+            }
+        case .reset(let id, _):
+            change(id, role, action) { end, stream in
+                defer { (end.isGone, end.sawReset) = (true, true) }
+                return stream[role.peer].hasReset ? nil : "reset that nobody sent"
+            }
+        case .closed(let id):
+            change(id, role, action) { end, _ in
+                defer { (end.isGone, end.wasClosed) = (true, true) }
+                guard end.mayWrite else { return "its socket was never told to go on" }
+                return end.sawEnd && end.hasFinished && end.consumed == end.delivered ? nil : "closed too early"
+            }
+        case .bind, .bound, .unbound, .goingAway:
+            check(false, "\(action) at \(role)")
+        }
+    }
+
+    private mutating func change(
+        _ id: StreamID,
+        _ role: Role,
+        _ action: SessionAction,
+        _ body: (inout ModelStream.End, ModelStream) -> String?
+    ) {
+        guard let stream = streams[id] else { return check(false, "\(action) of no stream") }
+        var end = stream[role]
+        check(!end.isGone, "\(action) at \(role) after reset or closed")
+        if let wrong = body(&end, stream) { check(false, "stream \(id) at \(role): \(wrong)") }
+        streams[id]?[role] = end
+    }
+
+    // MARK: Operations
+
+    private mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
+
+    /// One random operation; `isEnding` leads every stream to its end.
+    mutating func operate(isEnding: Bool) {
+        step += 1
+        now = now + .microseconds(below(3_000))
+        let role = below(2) == 0 ? Role.server : .client
+        let living = streams.values.filter { $0[role].isKnown && !$0[role].isGone }.map(\.id).sorted()
+        let id = living.isEmpty ? nil : living[below(living.count)]
+        switch below(20) {
+        case 0 where !isEnding: open()
+        case 1: if let id { accept(id) }
+        case 2..<7 where !isEnding: if let id { write(id, role) }
+        case 7: if let id, isEnding || below(4) == 0 { finish(id, role) }
+        case 8: if let id, below(isEnding ? 40 : 8) == 0 { reset(id, role) }
+        case 9..<12: if let id { consume(id, role) }
+        case 12, 13: pump(role, frames: below(20))
+        case 14: tick(role)
+        default: arrive(role)
+        }
+    }
+
+    private mutating func open() {
+        var opened: StreamID?
+        let now = now
+        with(.server) { session throws(MuxError) in opened = session.open(visit, now: now) }
+        guard let opened else { return }
+        check(streams[opened] == nil, "stream \(opened) twice")
+        streams[opened] = ModelStream(id: opened)
+        streams[opened]?.server.isKnown = true
+    }
+
+    private mutating func accept(_ id: StreamID) {
+        guard let stream = streams[id], stream.client.isKnown, !stream.client.isGone else { return }
+        streams[id]?.isAccepted = true
+        let now = now
+        with(.client) { session throws(MuxError) in session.accept(id, now: now) }
+    }
+
+    private mutating func write(_ id: StreamID, _ role: Role) {
+        guard let stream = streams[id], !stream[role].hasFinished, stream[role].mayWrite else { return }
+        guard role == .server || stream.isAccepted else { return }
+        let offset = stream[role].written
+        let length = [1, 100, 3_000, 40_000][below(4)]
+        let bytes = buffer((offset..<offset + below(length)).map { stream.byte($0, from: role) })
+        streams[id]?[role].written += bytes.readableBytes
+        var mayWrite = true
+        // What the model may hear at once: the session never resets here, since the queues are far from their bound.
+        with(role) { session throws(MuxError) in mayWrite = session.write(id, bytes) }
+        streams[id]?[role].mayWrite = mayWrite
+    }
+
+    private mutating func finish(_ id: StreamID, _ role: Role) {
+        guard let stream = streams[id], role == .server || stream.isAccepted else { return }
+        streams[id]?[role].hasFinished = true
+        with(role) { session throws(MuxError) in session.finish(id) }
+    }
+
+    private mutating func reset(_ id: StreamID, _ role: Role) {
+        streams[id]?[role].hasReset = true
+        streams[id]?[role].isGone = true
+        with(role) { session throws(MuxError) in session.reset(id, .connectionReset) }
+    }
+
+    private mutating func consume(_ id: StreamID, _ role: Role) {
+        guard let end = streams[id]?[role], end.delivered > end.consumed else { return }
+        let count = below(3) == 0 ? end.delivered - end.consumed : 1 + below(end.delivered - end.consumed)
+        streams[id]?[role].consumed += count
+        let now = now
+        with(role) { session throws(MuxError) in session.consumed(id, count, now: now) }
+    }
+
+    mutating func tick(_ role: Role) {
+        let now = now
+        with(role) { session throws(MuxError) in try session.tick(now: now) }
+    }
+
+    /// Moves frames from a session to its link.
+    mutating func pump(_ role: Role, frames: Int) {
+        let now = now
+        var sent: [OutboundFrame] = []
+        with(role) { session throws(MuxError) in
+            while sent.count < frames, let frame = session.nextFrame(now: now) { sent.append(frame) }
+        }
+        for frame in sent {
+            watch(frame, from: role)
+            links[role]?.send(frame)
+        }
+    }
+
+    /// Credit and order, seen from outside.
+    private mutating func watch(_ frame: OutboundFrame, from role: Role) {
+        guard var end = streams[frame.header.stream]?[role] else { return }
+        switch frame.header.type {
+        case .data:
+            end.sent += frame.payload.readableBytes
+            check(end.sent <= end.granted && end.sent <= end.written, "\(frame.short): beyond the credit")
+        case .end:
+            check(end.sent == end.written && end.hasFinished, "\(frame.short): before the last byte")
+        case .credit:
+            check(frame.number <= end.consumed + Self.widest, "\(frame.short): for bytes that nobody has consumed")
+        default: break
+        }
+        streams[frame.header.stream]?[role] = end
+    }
+
+    /// Gives a session the next frame of its peer's; the session itself checks that no credit is exceeded.
+    mutating func arrive(_ role: Role) {
+        var frame: InboundFrame?
+        do throws(MuxError) {
+            frame = try links[role.peer]?.receive(&random)
+        } catch { check(false, "\(error)") }
+        guard let frame else { return }
+        if frame.header.type == .credit { streams[frame.header.stream]?[role].granted = Int(clamping: frame.number) }
+        let now = now
+        with(role) { session throws(MuxError) in try session.receive(frame, now: now) }
+    }
+
+    /// Lets everything flow until nothing is left to do.
+    mutating func settle() {
+        for _ in 0..<5_000 {
+            guard failure == nil else { return }
+            now = now + .milliseconds(25)
+            for role in [Role.server, .client] {
+                tick(role)
+                pump(role, frames: .max)
+                while links[role.peer].map({ $0.count > 0 }) ?? false, failure == nil { arrive(role) }
+                for id in streams.keys.sorted() {
+                    guard let end = streams[id]?[role], end.isKnown, !end.isGone else { continue }
+                    if role == .client, streams[id]?.isAccepted == false { accept(id) }
+                    consume(id, role)
+                    if !end.hasFinished { finish(id, role) }
+                }
+            }
+            let isQuiet = sessions.values.allSatisfy { $0.holdings == Session.Holdings() }
+            if isQuiet { return }
+        }
+        let left = sessions.mapValues(\.holdings)
+        check(false, "not quiet: \(left)")
+    }
+}

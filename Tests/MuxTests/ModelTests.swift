@@ -1,0 +1,48 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Random sequences of operations against the model. `CULVERT_MODEL_SEED` runs one seed, `CULVERT_MODEL_ITERATIONS`
+/// sets the number of steps of each.
+@Suite struct ModelTests {
+    private static func environment(_ name: String) -> UInt64? {
+        getenv(name).flatMap { UInt64(String(cString: $0)) }
+    }
+
+    static var seeds: [UInt64] { environment("CULVERT_MODEL_SEED").map { [$0] } ?? Array(1...8) }
+    static var iterations: Int { Int(clamping: environment("CULVERT_MODEL_ITERATIONS") ?? 6_000) }
+
+    @Test(
+        "M22 M26 M28 whatever happens, bytes arrive whole and in order, ends and resets are told once, all is given back",
+        arguments: seeds
+    )
+    func model(seed: UInt64) {
+        var model = Model(seed: seed)
+        for step in 0..<Self.iterations where model.failure == nil {
+            model.operate(isEnding: step > Self.iterations * 3 / 4)
+        }
+        model.settle()
+        #expect(model.failure == nil)
+        for stream in model.streams.values where model.failure == nil {
+            for role in [Role.server, .client] {
+                let (end, other) = (stream[role], stream[role.peer])
+                let context = "seed \(seed), stream \(stream.id) at \(role)"
+                #expect(end.isGone || !end.isKnown, "\(context): it has an end")
+                #expect(!other.hasReset || end.hasReset || end.sawReset || end.wasClosed, "\(context): the reset came")
+                if end.wasClosed {
+                    #expect(end.delivered == other.written, "\(context): no byte is lost before an orderly end")
+                }
+            }
+        }
+        #expect(model.streams.count >= 5 && model.carried > 10_000, "seed \(seed): something happened at all")
+    }
+}

@@ -1,0 +1,40 @@
+import Testing
+
+@testable import Mux
+
+/// Streams that nobody accepts (section 3).
+@Suite struct OpenTimeoutTests {
+    @Test("M20 a stream that is not accepted within 15 s is reset at both ends, and its place is free again")
+    func silentPeer() throws {
+        var server = session(.server, limits { $0.opening = 1 })
+        #expect(server.open(visit, now: .start) == two)
+        #expect(!server.canOpen)
+        let ping = server.frames().compactMap { $0.header.type == .ping ? $0.number : nil }
+        try server.tick(now: .start)
+        for number in ping + server.frames().filter({ $0.header.type == .ping }).map(\.number) {
+            try server.receive(frame(.pong, number: number), now: .start)
+        }
+        #expect(server.deadline <= .at(.seconds(15)))
+        try server.tick(now: .at(.milliseconds(14_999)))
+        #expect(server.actions().isEmpty)
+        try server.tick(now: .at(.seconds(15)))
+        #expect(server.actions() == [.reset(two, .timeout)])
+        #expect(server.sent() == ["reset 2"])
+        #expect(server.canOpen)
+    }
+
+    @Test("an accepted stream has no deadline, in whatever order the answers come")
+    func acceptedInAnyOrder() throws {
+        var server = session(.server)
+        try server.tick(now: .start)
+        let ping = try #require(server.frames().first)
+        try server.receive(frame(.pong, number: ping.number), now: .start)
+        for _ in 0..<3 { _ = server.open(visit, now: .start) }
+        for id: UInt32 in [6, 2, 4] { try server.receive(frame(.accept, id), now: .at(.seconds(1))) }
+        _ = server.actions()
+        _ = server.frames(.at(.seconds(2)))
+        #expect(server.deadline > .at(.seconds(15)))
+        try server.tick(now: .at(.seconds(15)))
+        #expect(server.actions().isEmpty)
+    }
+}

@@ -1,0 +1,103 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Who may send next (section 4).
+@Suite struct SchedulerTests {
+    /// A server with streams that have credit without end, and nothing queued.
+    private func server(_ count: Int, limits: MuxLimits = MuxLimits()) -> Session {
+        var limits = limits
+        limits.streams = count
+        limits.opening = count
+        limits.replayBytes = .max
+        limits.queuedBytes = .max
+        var server = session(.server, limits, window: .max)
+        for _ in 0..<count { _ = server.open(visit, now: .start) }
+        _ = server.frames()
+        return server
+    }
+
+    private func id(_ index: Int) -> StreamID { StreamID(UInt32(index) * 2 + 2) }
+
+    @Test("a stream alone sends 64 KiB at a time, several send 16 KiB each in turn")
+    func pieces() {
+        var server = server(3)
+        _ = server.write(id(0), bytes(200_000))
+        _ = server.write(id(1), bytes(40_000))
+        _ = server.write(id(2), bytes(1))
+        let frames = server.frames()
+        let sent = frames.map { "\($0.header.stream):\($0.payload.readableBytes)" }
+        #expect(
+            sent == [
+                "2:16384", "4:16384", "6:1", "2:16384", "4:16384", "2:16384", "4:7232", "2:65536", "2:65536", "2:19776",
+            ]
+        )
+    }
+
+    @Test("control overtakes data, and questions and answers overtake control")
+    func controlFirst() throws {
+        var server = server(2)
+        _ = server.write(id(0), bytes(100_000))
+        _ = server.nextFrame(now: .start)
+        server.drain(Refusal(.goingAway, ""))
+        server.reset(id(1), .timeout)
+        try server.receive(frame(.ping, number: 1), now: .start)
+        #expect(server.sent() == ["pong", "goAway", "reset 4", "data 2"])
+    }
+
+    @Test("a keystroke waits behind at most one piece of each other stream")
+    func keystroke() throws {
+        var server = server(11)
+        for index in 0..<10 { _ = server.write(id(index), bytes(1_000_000)) }
+        for _ in 0..<25 { _ = server.nextFrame(now: .start) }
+        _ = server.write(id(10), bytes(1))
+        var ahead: [StreamID] = []
+        while let frame = server.nextFrame(now: .start), frame.header.stream != id(10) {
+            ahead.append(frame.header.stream)
+            #expect(frame.payload.readableBytes <= MuxLimits.sharedData)
+        }
+        #expect(ahead.count == 10 && Set(ahead).count == 10)
+    }
+
+    @Test("M15 a stream without credit is passed over, and stands in nobody's way")
+    func blocked() throws {
+        var server = session(.server, window: 100)
+        for _ in 0..<3 { _ = server.open(visit, now: .start) }
+        _ = server.frames()
+        for index in 0..<3 { _ = server.write(id(index), bytes(300)) }
+        _ = server.frames()
+        try server.receive(frame(.credit, 4, number: 1_000), now: .start)
+        #expect(server.sent() == ["data 4"])
+        try server.receive(frame(.credit, 2, number: 150), now: .start)
+        try server.receive(frame(.credit, 6, number: 1_000), now: .start)
+        #expect(server.frames().map(\.payload.readableBytes) == [50, 200])
+    }
+
+    @Test("a stream that is reset while it waits sends nothing more")
+    func resetWhileWaiting() {
+        var server = server(2)
+        _ = server.write(id(0), bytes(100))
+        _ = server.write(id(1), bytes(100))
+        server.reset(id(0), .connectionReset)
+        #expect(server.sent() == ["reset 2", "data 4"])
+        #expect(server.holdings.queuedBytes == 0)
+        #expect(server.actions().isEmpty, "nobody is told that a dead stream takes bytes")
+    }
+
+    @Test("ten thousand streams share the carrier in turn, and quickly")
+    func many() {
+        let count = 10_000
+        var server = server(count)
+        for index in 0..<count { _ = server.write(id(index), bytes(20_000)) }
+        let begun = ContinuousClock.now
+        let frames = server.frames()
+        #expect(frames.count == 2 * count)
+        #expect(frames.prefix(count).map(\.header.stream) == (0..<count).map(id))
+        #expect(frames.suffix(count).map(\.header.stream) == (0..<count).map(id))
+        for index in 0..<count { server.reset(id(index), .connectionReset) }
+        #expect(server.frames().count == count)
+        #expect(server.streamCount == 0)
+        #expect(ContinuousClock.now - begun < .seconds(10), "not in the square of the streams")
+    }
+}

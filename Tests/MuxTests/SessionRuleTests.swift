@@ -1,0 +1,214 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Ports, floods, going away and the end (sections 2, 8 and 9).
+@Suite struct SessionRuleTests {
+    @Test("M9 as many streams as the limit, and the next is reset without being made", arguments: [true, false])
+    func streams(byOpening: Bool) throws {
+        let limits = limits {
+            $0.streams = byOpening ? 100 : 3
+            $0.opening = byOpening ? 3 : 100
+        }
+        var client = session(.client, limits)
+        #expect(client.kind(of: openFrame(2), openFrame(4), openFrame(6)) == nil)
+        #expect(client.actions().count == 3)
+        #expect(client.kind(of: openFrame(8)) == nil)
+        #expect(client.actions().isEmpty && client.streamCount == 3)
+        #expect(client.sent() == ["reset 8"])
+        var server = session(.server, limits)
+        for _ in 0..<3 {
+            #expect(server.canOpen)
+            #expect(server.open(visit, now: .start) != nil)
+        }
+        #expect(!server.canOpen && server.open(visit, now: .start) == nil)
+        if byOpening { #expect(server.kind(of: frame(.accept, 2)) == nil) } else { server.reset(two, .busy) }
+        #expect(server.canOpen)
+    }
+
+    @Test("M9 a peer that opens past the limit again and again is cut off")
+    func openFlood() {
+        var client = session(.client, limits { $0.streams = 1 })
+        #expect(client.kind(of: openFrame(2)) == nil)
+        for number in 2...201 { #expect(client.kind(of: openFrame(UInt32(number) * 2)) == nil) }
+        #expect(client.kind(of: openFrame(500)) == .flood)
+    }
+
+    @Test("M9 a server waits with opening while the carrier does not take what waits")
+    func openWhileStalled() throws {
+        var server = session(.server, limits { $0.waitingControl = 100 })
+        var opened = 0
+        while let id = server.open(visit, now: .start) {
+            opened += 1
+            server.reset(id, .connectionReset)
+        }
+        #expect(opened == 26, "two frames each, until more than half the bound waits")
+        _ = server.frames()
+        #expect(server.canOpen)
+    }
+
+    @Test("M23 twenty pings in ten seconds are answered, the next ends the session")
+    func pingFlood() {
+        var server = session(.server)
+        for number in 0..<20 {
+            #expect(server.kind(of: frame(.ping, number: UInt64(number))) == nil)
+        }
+        #expect(server.frames().map(\.number) == Array(0..<20))
+        #expect(server.kind(of: frame(.ping, number: 0), now: .at(.seconds(8))) == .flood)
+        var patient = session(.server)
+        for number in 0..<1_000 {
+            #expect(patient.kind(of: frame(.ping, number: 1), now: .at(.milliseconds(527 * number))) == nil)
+        }
+    }
+
+    @Test("M13 M18 M27 what is odd but legal is counted: 200 in ten seconds, and one more", arguments: 0..<4)
+    func glitches(what: Int) throws {
+        var server = try serverWithStream()
+        func odd() -> InboundFrame {
+            switch what {
+            case 0: frame(.data, 2)
+            case 1: frame(.credit, 2, number: 262_144)
+            case 2: frame(.pong, number: 1)
+            default: frame(.ack, number: 0)
+            }
+        }
+        for _ in 0..<200 { #expect(server.kind(of: odd()) == nil) }
+        var later = server
+        #expect(server.kind(of: odd(), now: .at(.seconds(8))) == .flood)
+        for _ in 0..<200 { #expect(later.kind(of: odd(), now: .at(.seconds(10))) == nil) }
+        #expect(later.kind(of: odd(), now: .at(.seconds(10))) == .flood)
+    }
+
+    @Test("M13 a peer that makes us answer and does not read is cut off")
+    func waitingControl() {
+        var client = session(.client, limits { $0.waitingControl = 50 })
+        client.drain(Refusal(.goingAway, ""))
+        for number in 1...50 { #expect(client.kind(of: openFrame(UInt32(number) * 2)) == nil) }
+        #expect(client.kind(of: openFrame(1_000)) == .flood)
+    }
+
+    @Test("M30 sixteen tunnels are bound, the next is refused, and repeating it ends the session")
+    func tunnels() {
+        var server = session(.server)
+        for tunnel in 0..<UInt16(16) { #expect(server.kind(of: bindFrame(tunnel)) == nil) }
+        #expect(server.actions().count == 16)
+        #expect(server.kind(of: bindFrame(16)) == nil)
+        #expect(server.actions().isEmpty)
+        #expect(server.sent() == ["unbound"])
+        server.unbound(3, Refusal(.portInUse, "taken"))
+        server.unbound(3, Refusal(.portInUse, "taken"))
+        #expect(server.sent() == ["unbound"], "only what was asked for is answered")
+        #expect(server.kind(of: bindFrame(16)) == nil)
+        #expect(server.actions() == [.bind(BindRequest(tunnel: 16, address: "", port: 0))])
+        #expect(server.kind(of: bindFrame(17)) == nil)
+    }
+
+    @Test("M30 asking for ports for ever is a flood, whatever the answer", arguments: [true, false])
+    func bindFlood(isAnswered: Bool) {
+        var server = session(.server)
+        var asked = 0
+        while asked < 1_000 {
+            guard server.kind(of: bindFrame(UInt16(isAnswered ? 0 : asked))) == nil else { break }
+            asked += 1
+            if isAnswered { server.unbound(0, Refusal(.portInUse, "")) }
+        }
+        #expect(asked == 160)
+    }
+
+    @Test("M30 one tunnel has one port")
+    func oneTunnelOnePort() {
+        var server = session(.server)
+        #expect(server.kind(of: bindFrame(1), bindFrame(1)) == .unexpectedFrame)
+        let bound = Binding(tunnel: 1, address: "0.0.0.0", port: 9)
+        var client = session(.client)
+        #expect(client.kind(of: bound.frame.arrived) == .unexpectedFrame, "never asked for")
+        #expect(client.kind(of: Refusal(.busy, "").frame(.unbound, tunnel: 1).arrived) == .unexpectedFrame)
+        client.bind(BindRequest(tunnel: 1, address: "", port: 0))
+        client.bind(BindRequest(tunnel: 1, address: "", port: 0))
+        #expect(client.sent() == ["bind"])
+        #expect(client.kind(of: bound.frame.arrived) == nil)
+        #expect(client.actions() == [.bound(bound)])
+        #expect(client.kind(of: bound.frame.arrived) == .unexpectedFrame)
+        #expect(client.kind(of: Refusal(.goingAway, "").frame(.unbound, tunnel: 1).arrived) == nil)
+        #expect(client.actions() == [.unbound(tunnel: 1, Refusal(.goingAway, ""))])
+        client.bind(BindRequest(tunnel: 1, address: "", port: 0))
+        #expect(client.sent() == ["bind"])
+    }
+
+    @Test("M1 M6 frames of the opening or of the other role end the session", arguments: [Role.client, .server])
+    func wrongFrames(role: Role) {
+        for type in FrameType.allCases where type.isOpening {
+            var end = session(role)
+            #expect(end.kind(of: frame(type)) == .unexpectedFrame)
+        }
+        var end = session(role)
+        let binding = Binding(tunnel: 0, address: "", port: 1).frame.arrived
+        #expect(end.kind(of: role == .client ? bindFrame(0) : binding) == .unexpectedFrame)
+    }
+
+    @Test("M24 after the peer's goaway nothing is opened, what runs goes on, and a second one says nothing new")
+    func goAway() throws {
+        var server = try serverWithStream()
+        let reason = Refusal(.goingAway, "restart", retryAfter: 3)
+        let frame = reason.frame(.goAway).arrived
+        #expect(server.kind(of: frame, frame) == nil)
+        #expect(server.actions() == [.goingAway(reason)])
+        #expect(!server.canOpen && server.open(visit, now: .start) == nil)
+        #expect(server.write(two, bytes(1)) == true)
+        #expect(server.sent() == ["data 2"])
+    }
+
+    @Test("M24 M25 a drain refuses what is new and lets finish what runs")
+    func drain() throws {
+        var client = try clientWithStream()
+        client.drain(Refusal(.goingAway, "stopping"))
+        client.drain(Refusal(.goingAway, "stopping"))
+        #expect(client.sent() == ["goAway"])
+        #expect(client.kind(of: openFrame(4)) == nil)
+        #expect(client.sent() == ["reset 4"])
+        #expect(client.kind(of: frame(.data, 2, buffer("x")), frame(.end, 2)) == nil)
+        client.consumed(two, 1, now: .start)
+        client.finish(two)
+        #expect(client.sent().last == "end 2")
+        #expect(client.actions() == [.deliver(two, buffer("x")), .end(two), .closed(two)])
+        var server = session(.server)
+        server.drain(Refusal(.goingAway, ""))
+        #expect(!server.canOpen)
+    }
+
+    @Test("M29 the end resets each stream once, frees everything, and makes the session deaf and dumb")
+    func end() throws {
+        var server = session(.server)
+        let ids = (0..<128).compactMap { _ in server.open(visit, now: .start) }
+        for id in ids { _ = server.write(id, bytes(1_000)) }
+        _ = (0..<200).compactMap { _ in server.nextFrame(now: .start) }
+        _ = server.actions()
+        let goodbye = server.end(Refusal(.protocolViolation, "why"), streamsReset: .goingAway)
+        #expect(goodbye.header.type == .goAway)
+        _ = server.end(Refusal(.busy, ""))
+        let resets = server.actions()
+        #expect(resets.count == 128 && Set(resets) == Set(ids.map { .reset($0, .goingAway) }))
+        #expect(server.isEnded && !server.canOpen && server.holdings == Session.Holdings())
+        #expect(server.kind(of: frame(.data, 2, bytes(1)), openFrame(3), frame(.ping, number: 1)) == nil)
+        #expect(server.write(two, bytes(1)) == false)
+        server.probe(now: .start)
+        server.bind(BindRequest(tunnel: 0, address: "", port: 0))
+        server.drain(Refusal(.goingAway, ""))
+        try server.tick(now: .at(.seconds(60)))
+        #expect(server.frames(.at(.seconds(60))).isEmpty && server.actions().isEmpty)
+    }
+
+    @Test("M29 a stream that has ended in order is not reset by the session's end: its last bytes arrive")
+    func endWhileLingering() throws {
+        var server = try serverWithStream()
+        server.finish(two)
+        #expect(server.kind(of: frame(.data, 2, buffer("last")), frame(.end, 2)) == nil)
+        _ = server.frames()
+        #expect(server.actions() == [.deliver(two, buffer("last")), .end(two)])
+        #expect(server.kind(of: resetFrame(2)) == nil, "nothing is left that a reset could stop")
+        #expect(server.streamCount == 1)
+        _ = server.end(Refusal(.goingAway, ""))
+        #expect(server.actions() == [.closed(two)])
+    }
+}

@@ -1,0 +1,139 @@
+import Crypto
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// Bytes from hexadecimal digits; white space is for the reader.
+func hex(_ text: String) -> [UInt8] {
+    let digits = text.filter { !$0.isWhitespace }.compactMap(\.hexDigitValue)
+    return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+}
+
+func buffer(_ bytes: some Sequence<UInt8>) -> ByteBuffer { ByteBuffer(bytes: bytes) }
+
+func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
+
+/// That many bytes, which nobody looks at.
+func bytes(_ count: Int) -> ByteBuffer { ByteBuffer(repeating: 0x61, count: count) }
+
+/// The kind of the error that `body` throws, nil where it throws none.
+func kind(_ body: () throws(MuxError) -> Void) -> MuxError.Kind? {
+    do throws(MuxError) {
+        try body()
+        return nil
+    } catch {
+        return error.kind
+    }
+}
+
+extension Moment {
+    /// A time after the start of all tests, which is not the clock's.
+    static func at(_ span: Duration) -> Moment { Moment(nanoseconds: 5_000_000_000_000) + span }
+
+    static let start = Moment.at(.zero)
+}
+
+extension OutboundFrame {
+    /// The bytes of the binary message.
+    var wire: [UInt8] {
+        var out = ByteBuffer()
+        header.write(into: &out)
+        return Array(out.readableBytesView) + Array(payload.readableBytesView)
+    }
+
+    /// The frame as the other end gets it.
+    var arrived: InboundFrame {
+        InboundFrame(
+            header: header,
+            pieces: payload.readableBytes > 0 ? [payload] : [],
+            payloadLength: payload.readableBytes
+        )
+    }
+
+    /// Type and stream, for lists of what was sent.
+    var short: String { header.type.isOfStream ? "\(header.type) \(header.stream)" : "\(header.type)" }
+
+    var number: UInt64 { arrived.number }
+}
+
+/// A frame of the peer's, by hand.
+func frame(_ type: FrameType, _ stream: UInt32 = 0, _ payload: ByteBuffer = ByteBuffer()) -> InboundFrame {
+    OutboundFrame(type, StreamID(stream), payload).arrived
+}
+
+func frame(_ type: FrameType, _ stream: UInt32 = 0, number: UInt64) -> InboundFrame {
+    OutboundFrame(type, StreamID(stream), number: number).arrived
+}
+
+func openFrame(_ stream: UInt32) -> InboundFrame { visit.frame(StreamID(stream)).arrived }
+
+func resetFrame(_ stream: UInt32, _ code: ResetCode = .connectionReset) -> InboundFrame {
+    code.frame(StreamID(stream)).arrived
+}
+
+func bindFrame(_ tunnel: UInt16) -> InboundFrame {
+    BindRequest(tunnel: tunnel, address: "", port: 0).frame.arrived
+}
+
+let visit = Visit(tunnel: 0, visitor: "203.0.113.9:40001")
+let two = StreamID(2)
+
+/// A session whose first PING lies behind it, unless `fresh`.
+func session(_ role: Role, _ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) -> Session {
+    Session(role: role, limits: limits, peerWindow: window, seed: 7, now: .start)
+}
+
+/// Limits with some changed.
+func limits(_ change: (inout MuxLimits) -> Void) -> MuxLimits {
+    var limits = MuxLimits()
+    change(&limits)
+    return limits
+}
+
+extension Session {
+    mutating func actions() -> [SessionAction] {
+        var all: [SessionAction] = []
+        while let action = nextAction() { all.append(action) }
+        return all
+    }
+
+    mutating func frames(_ now: Moment = .start) -> [OutboundFrame] {
+        var all: [OutboundFrame] = []
+        while let frame = nextFrame(now: now) { all.append(frame) }
+        return all
+    }
+
+    /// What is sent, in short.
+    mutating func sent(_ now: Moment = .start) -> [String] { frames(now).map(\.short) }
+
+    /// The kind of error to which frames of the peer's lead.
+    mutating func kind(of frames: InboundFrame..., now: Moment = .start) -> MuxError.Kind? {
+        do throws(MuxError) {
+            for frame in frames { try receive(frame, now: now) }
+            return nil
+        } catch {
+            return error.kind
+        }
+    }
+}
+
+/// A server's session with stream 2 open and accepted, nothing else pending.
+func serverWithStream(_ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) throws -> Session {
+    var server = session(.server, limits, window: window)
+    #expect(server.open(visit, now: .start) == two)
+    try server.receive(frame(.accept, 2), now: .start)
+    _ = server.frames()
+    _ = server.actions()
+    return server
+}
+
+/// A client's session with stream 2 open and accepted, nothing else pending.
+func clientWithStream(_ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) throws -> Session {
+    var client = session(.client, limits, window: window)
+    try client.receive(openFrame(2), now: .start)
+    client.accept(two, now: .start)
+    _ = client.frames()
+    _ = client.actions()
+    return client
+}

@@ -1,0 +1,97 @@
+import Testing
+
+@testable import Mux
+
+/// The rules for tokens and verifier lines (section 5).
+@Suite struct TokenTests {
+    static let text = "correct-horse-battery-staple"
+
+    @Test(
+        "A2 a token has 22 to 1,024 printable characters",
+        arguments: [
+            (String(repeating: "x", count: 22), true), (String(repeating: "x", count: 21), false),
+            (String(repeating: "x", count: 21) + "\n", false), (String(repeating: "é", count: 22), true),
+            (String(repeating: "x", count: 1_024), true), (String(repeating: "x", count: 1_025), false),
+            (String(repeating: "x", count: 1_024) + "\n", true), ("", false), ("\n", false),
+            (String(repeating: "x", count: 22) + "\n\n", false), ("xxxxxxxxxxxx\txxxxxxxxxxxxxx", false),
+            ("xxxxxxxxxxxx\u{0}xxxxxxxxxxxxxx", false), ("xxxxxxxxxxxx\u{202e}xxxxxxxxxxxxxx", false),
+            ("a space is printable, too", true),
+        ]
+    )
+    func rules(text: String, isFine: Bool) {
+        do throws(Token.Unsuitable) {
+            _ = try Token(text)
+            #expect(isFine)
+        } catch {
+            #expect(!isFine)
+            #expect(text.count < 3 || !error.description.contains(text), "A9 the reason never holds the text")
+        }
+    }
+
+    @Test("one trailing line end is no part of the token", arguments: ["\n", "\r\n"])
+    func lineEnd(end: String) throws {
+        #expect(try Token(Self.text + end).credentials().id == Token(Self.text).credentials().id)
+    }
+
+    @Test("A9 tokens, credentials and verifiers never show their secrets")
+    func hidden() throws {
+        let token = try Token(Self.text)
+        let credentials = token.credentials()
+        let verifier = credentials.verifier
+        var shown =
+            "\(token) \(String(reflecting: token)) \(credentials) \(String(reflecting: credentials)) \(verifier)"
+        dump(token, to: &shown)
+        dump(credentials, to: &shown)
+        dump(verifier, to: &shown)
+        dump([token], to: &shown)
+        #expect("\(token)" == "***")
+        #expect(!shown.contains(Self.text))
+        for secret in [verifier.storedKey, verifier.serverKey, credentials.clientKey.bytes, Array(Self.text.utf8)] {
+            #expect(!shown.contains(secret.hex))
+            #expect(!shown.contains(secret.prefix(4).map(String.init).joined(separator: ", ")))
+        }
+    }
+
+    @Test("the derivation is the page's: these values must never change")
+    func derivation() throws {
+        // Computed with Python's hashlib.pbkdf2_hmac and hmac.
+        let line = try Token(Self.text).credentials().verifier.line
+        #expect(line == Self.knownLine)
+    }
+
+    static let knownLine =
+        "culvert1:5901a02b3bec9d7b26b0639d24cc63de:2ba835dd2f9434a23b027ee1448285fe"
+        + "b24fe1e47d06d0fc5d3dc88d14c87a83:8de6cb4a496f6060fcb2ac6dc4a2e7783fc3466666d038155763fbf59892c12a"
+
+    @Test("a verifier line reads back as the same verifier")
+    func roundTrip() throws {
+        let verifier = try Token(Self.text).credentials().verifier
+        #expect(Verifier(line: verifier.line) == verifier)
+        #expect(Verifier(line: verifier.line.uppercased().replacing("CULVERT", with: "culvert")) == verifier)
+    }
+
+    @Test("what is no verifier line is none")
+    func noVerifier() throws {
+        let line = try Token(Self.text).credentials().verifier.line
+        var wrong = [
+            "", "culvert1", "culvert1:::", ":::", line + ":", " " + line, line + "\n", String(line.dropLast()),
+        ]
+        wrong += [
+            line + "00", "culvert2" + line.dropFirst(8), String(line.dropLast()) + "g", line.replacing(":", with: ";"),
+        ]
+        for line in wrong {
+            #expect(Verifier(line: line) == nil, "\(line)")
+        }
+    }
+
+    @Test("A2 a random token suits, and no two are alike")
+    func random() throws {
+        var generator = SystemRandomNumberGenerator()
+        let tokens = (0..<100).map { _ in Token.random(using: &generator) }
+        #expect(Set(tokens).count == 100)
+        for token in tokens {
+            #expect(token.count == 32)
+            _ = try Token(token)
+        }
+    }
+}
