@@ -2,6 +2,9 @@ import NIOSSL
 
 /// TLS from the files that a user names; each failure names the file.
 enum TLSFiles {
+    /// Longer than any bundle of certificates.
+    private static let maximumLength = 16_777_216
+
     /// The server's certificate and key; nil where neither was named.
     static func server(certificate: String?, key: String?) throws(Failure) -> TLSConfiguration? {
         guard certificate != nil || key != nil else { return nil }
@@ -9,9 +12,11 @@ enum TLSFiles {
             throw Failure(.configuration, "a certificate and a key belong together: --tls-certificate and --tls-key")
         }
         do {
-            let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
+            let chain = try NIOSSLCertificate.fromPEMBytes(pem(certificate, "certificate")).map {
+                NIOSSLCertificateSource.certificate($0)
+            }
             guard !chain.isEmpty else { throw Failure(.badData, "no certificate in \(certificate)") }
-            let privateKey = try NIOSSLPrivateKey(file: key, format: .pem)
+            let privateKey = try NIOSSLPrivateKey(bytes: pem(key, "key"), format: .pem)
             var tls = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain,
                 privateKey: .privateKey(privateKey)
@@ -25,6 +30,10 @@ enum TLSFiles {
         }
     }
 
+    private static func pem(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
+        Array(try TextFile.read(path, what: what, limit: maximumLength).utf8)
+    }
+
     /// The client's trust: the system's store and the files, or the files alone.
     static func client(authorities: [String], only: Bool) throws(Failure) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
@@ -36,7 +45,9 @@ enum TLSFiles {
         var certificates: [NIOSSLCertificate] = []
         for file in authorities {
             do {
-                certificates += try NIOSSLCertificate.fromPEMFile(file)
+                certificates += try NIOSSLCertificate.fromPEMBytes(pem(file, "CA file"))
+            } catch let failure as Failure {
+                throw failure
             } catch {
                 throw Failure(.badData, "the CA file \(file) cannot be read as PEM: \(error)")
             }

@@ -48,11 +48,10 @@ public struct Client: Service {
                 metadata: ["url": "\(endpoint)"]
             )
         }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let dialler = Dialler(
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
-            loop: group.any(),
+            loop: MultiThreadedEventLoopGroup.singleton.next(),
             tls: tls,
             memory: ProxyMemory(),
             logger: logger
@@ -65,14 +64,10 @@ public struct Client: Service {
             }
             tasks.addTask {
                 await withGracefulShutdownOrCancellation()
-                if let session = current.session { await stop(session) }
+                if let session = current.stop() { await stop(session) }
             }
-            let first = await tasks.nextResult()
-            tasks.cancelAll()
-            // Whatever is still being dialled ends with its event loop.
-            try? await group.shutdownGracefully()
-            try first?.get()
-            while let rest = await tasks.nextResult() { _ = rest }
+            defer { tasks.cancelAll() }
+            try await tasks.next()
         }
     }
 
@@ -98,11 +93,22 @@ public struct Client: Service {
 
 /// The session that stands now, shared between the loop that dials and the one that waits for the end.
 private final class CurrentSession: Sendable {
-    private let stored = Mutex<LiveSession?>(nil)
+    private let stored = Mutex<(session: LiveSession?, isStopping: Bool)>((nil, false))
 
-    var session: LiveSession? {
-        get { stored.withLock { $0 } }
-        set { stored.withLock { $0 = newValue } }
+    /// A session stands, or none; false where the client is stopping and wants none.
+    func hold(_ session: LiveSession?) -> Bool {
+        stored.withLock { stored in
+            stored.session = session
+            return !stored.isStopping
+        }
+    }
+
+    /// No further session is wanted; the one that stands is to be ended.
+    func stop() -> LiveSession? {
+        stored.withLock { stored in
+            stored.isStopping = true
+            return stored.session
+        }
     }
 }
 
@@ -129,11 +135,10 @@ private struct Reconnecting {
             let wait: Duration
             do {
                 let session = try await dial()
-                current.session = session
                 hasWorked = true
+                if !current.hold(session) { session.end() }
                 let end = try await session.ended.get()
-                current.session = nil
-                guard !Task.isCancelled else { return }
+                guard current.hold(nil), !Task.isCancelled else { return }
                 wait = try afterSession(end)
             } catch let error as DialError {
                 guard !Task.isCancelled else { return }

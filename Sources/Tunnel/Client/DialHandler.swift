@@ -20,6 +20,8 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     static let hopTimeout = TimeAmount.seconds(10)
     /// Interim answers before the one to the upgrade.
     private static let maximumInterim = 8
+    /// Bytes of an answer that are shown where it is no HTTP.
+    private static let shownStart = 64
 
     /// The proxy has closed the connection between two legs of the exchange: dial it again and go on.
     struct Redial: Error {
@@ -43,6 +45,8 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let onUpgraded: (any Channel) throws -> Void
     private var stage = Stage.idle
     private var pending = ByteBuffer()
+    /// How the server's answer begins, to be shown where it is no HTTP.
+    private var answerStart: [UInt8] = []
     private var timer: Scheduled<Void>?
 
     /// - Parameters:
@@ -135,6 +139,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             stage = .proxy(exchange)
             if let action { perform(context, action, exchange) }
         case .upgrade(let upgrade, var parser, var interim):
+            answerStart += pending.readableBytesView.prefix(Self.shownStart - answerStart.count)
             do throws(HTTP1Error) {
                 while let head = try parser.receive(&pending) {
                     guard ClientUpgrade.isInterim(head) else { return judge(context, head, upgrade) }
@@ -145,7 +150,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
                 }
                 stage = .upgrade(upgrade, parser, interim: interim)
             } catch {
-                fail(context, route.notHTTP(error))
+                fail(context, route.notHTTP(error, start: answerStart))
             }
         case .page(var drain, let error):
             let isComplete = (try? drain.receive(&pending)) ?? true

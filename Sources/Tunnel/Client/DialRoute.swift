@@ -94,8 +94,10 @@ struct DialRoute: Sendable {
         return result
     }
 
-    func notHTTP(_ error: HTTP1Error) -> DialError {
-        self.error(.upgrade, "the answer is no HTTP: \(error)", "check the URL's scheme and port", .notOursAtFirst)
+    func notHTTP(_ error: HTTP1Error, start: [UInt8]) -> DialError {
+        let shown = String(decoding: start, as: UTF8.self).escapedForDisplay(limit: 64)
+        let answer = "the answer is no HTTP (\(error)); it begins with \(shown)"
+        return self.error(.upgrade, answer, "check the URL's scheme and port", .notOursAtFirst)
     }
 
     func refusedUpgrade(_ error: UpgradeError, _ head: ResponseHead) -> DialError {

@@ -51,19 +51,37 @@ struct Dialler: Sendable {
                 software: softwareName
             )
         )
-        var leg = try firstLeg(route)
-        let established: Established
+        let attempt: DialAttempt
         do {
-            established = try await loop.submit { [loop] in Established(loop: loop, opening: opening) }.get()
+            attempt = try await loop.submit {
+                DialAttempt(loop: loop, opening: opening) { grant, carrier in
+                    LiveSession(grant, carrier, route, self, onBound: onBound)
+                }
+            }.get()
         } catch {
             throw route.error(.connect, "\(error)", "", .retry)
         }
         // A dial that fails leaves nobody waiting for its grant.
-        defer { established.promise.fail(CarrierLoss(description: "the dial has failed")) }
+        defer { attempt.grant.fail(CarrierLoss(description: "the dial has failed")) }
+        let result: Result<LiveSession, DialError> = await withTaskCancellationHandler {
+            do throws(DialError) {
+                return .success(try await dial(route, attempt))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            attempt.cancel()
+        }
+        return try result.get()
+    }
+
+    /// Connects, anew for each leg of the proxy's exchange that wants it, and authenticates.
+    private func dial(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
+        var leg = try firstLeg(route)
         for _ in 0..<Self.maximumLegs {
             do {
-                try await connect(route, leg, established)
-                return try await authenticate(route, established, onBound)
+                try await connect(route, leg, attempt)
+                return try await authenticate(route, attempt)
             } catch let redial as DialHandler.Redial {
                 leg = .proxyAgain(redial.exchange, redial.request)
             } catch let error as DialError {
@@ -85,66 +103,43 @@ struct Dialler: Sendable {
     }
 
     /// TCP, and all stages up to the carrier.
-    private func connect(_ route: DialRoute, _ leg: DialLeg, _ established: Established) async throws {
-        let promise = loop.makePromise(of: Void.self)
+    private func connect(_ route: DialRoute, _ leg: DialLeg, _ attempt: DialAttempt) async throws {
+        let upgraded = loop.makePromise(of: Void.self)
+        guard attempt.begin(upgraded) else { throw CancellationError() }
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(DialHandler.hopTimeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.carrier(channel)
-                    let handler = DialHandler(route: route, leg: leg, promise: promise) { channel in
-                        let carrier = Carrier(role: .client, receiver: established.greeting.value)
-                        established.greeting.value.start(carrier)
+                    attempt.opened(channel)
+                    let handler = DialHandler(route: route, leg: leg, promise: upgraded) { channel in
+                        let carrier = Carrier(role: .client, receiver: attempt.greeting.value)
+                        attempt.greeting.value.start(carrier)
                         try channel.pipeline.syncOperations.addHandler(carrier)
-                        established.carrier.value = carrier
+                        attempt.carrier.value = carrier
                     }
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
         let host = route.proxy?.host ?? route.endpoint.host
         let port = route.proxy?.port ?? route.endpoint.port
-        do {
-            _ = try await bootstrap.connect(host: host, port: port).get()
-        } catch {
-            promise.fail(error)
-            _ = try? await promise.futureResult.get()
-            throw route.connectError(error, host: host, port: port)
+        bootstrap.connect(host: host, port: port).whenFailure { error in
+            upgraded.fail(route.connectError(error, host: host, port: port))
         }
-        try await promise.futureResult.get()
+        try await upgraded.futureResult.get()
     }
 
     /// The opening exchange, and the session that comes out of it.
-    private func authenticate(
-        _ route: DialRoute,
-        _ established: Established,
-        _ onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
-    ) async throws(DialError) -> LiveSession {
+    private func authenticate(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
         let timeout = loop.scheduleTask(in: DialHandler.hopTimeout) {
-            established.carrier.value?.abort("no answer within 10 s")
+            attempt.carrier.value?.abort("no answer within 10 s")
         }
         defer { timeout.cancel() }
         do {
-            return try await established.promise.futureResult.flatMapThrowing { grant in
-                LiveSession(grant, established, route, self, onBound: onBound)
-            }.get()
+            return try await attempt.session.get()
         } catch {
             throw route.sessionError(error)
         }
-    }
-}
-
-/// The greeting of one dial, and the carrier once there is one.
-final class Established: Sendable {
-    let promise: EventLoopPromise<ClientOpening.Grant>
-    let greeting: NIOLoopBound<ClientGreeting>
-    let carrier: NIOLoopBoundBox<Carrier?>
-
-    /// Must be called on `loop`.
-    init(loop: any EventLoop, opening: ClientOpening) {
-        let promise = loop.makePromise(of: ClientOpening.Grant.self)
-        self.promise = promise
-        self.carrier = .makeEmptyBox(valueType: Carrier.self, eventLoop: loop)
-        self.greeting = NIOLoopBound(ClientGreeting(opening: opening, promise: promise), eventLoop: loop)
     }
 }
 

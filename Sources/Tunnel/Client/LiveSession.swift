@@ -25,7 +25,7 @@ final class LiveSession: Sendable {
     /// Starts the session; on its event loop.
     init(
         _ grant: ClientOpening.Grant,
-        _ established: Established,
+        _ carrier: Carrier,
         _ route: DialRoute,
         _ dialler: Dialler,
         onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
@@ -38,9 +38,6 @@ final class LiveSession: Sendable {
         TunnelMetrics.sessions.increment()
         logger.notice("session opened", metadata: ["software": "\(grant.software)"])
         let promise = loop.makePromise(of: End.self)
-        guard let carrier = established.carrier.value else {
-            preconditionFailure("a grant comes over a carrier")
-        }
         let driver = SessionDriver(
             session: Session(
                 role: .client,

@@ -40,19 +40,12 @@ public struct Server: Service {
         } catch {
             throw ServerError.configuration("the certificate or its key cannot be used: \(error)")
         }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: min(4, System.coreCount))
-        do {
-            let channels = try await listen(core, group)
-            if configuration.isOpen {
-                logger.warning("running without a token: every program on this machine may open public ports")
-            }
-            await withGracefulShutdownOrCancellation()
-            await stop(core, channels)
-            try await group.shutdownGracefully()
-        } catch {
-            try? await group.shutdownGracefully()
-            throw error
+        let channels = try await listen(core, MultiThreadedEventLoopGroup.singleton)
+        if configuration.isOpen {
+            logger.warning("running without a token: every program on this machine may open public ports")
         }
+        await withGracefulShutdownOrCancellation()
+        await stop(core, channels)
     }
 
     private func listen(_ core: ServerCore, _ group: any EventLoopGroup) async throws -> [any Channel] {

@@ -1,0 +1,43 @@
+/// A certificate for `localhost` and 127.0.0.1 that the test has made for itself, and the CA that signed it.
+public struct Certificate: Sendable {
+    /// The CA's certificate, for `--ca`.
+    public let authority: String
+    /// The certificate.
+    public let certificate: String
+    /// Its private key.
+    public let key: String
+
+    /// Makes one, valid for two days.
+    public static func make(in scenario: Scenario) async throws -> Certificate {
+        let folder = try scenario.folder("tls")
+        let made = Certificate(
+            authority: "\(folder)/ca.pem",
+            certificate: "\(folder)/localhost.pem",
+            key: "\(folder)/localhost.key"
+        )
+        let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        try await scenario.run(
+            .openssl,
+            ["req", "-x509"] + newKey + [
+                "-keyout", "\(folder)/ca.key", "-out", made.authority, "-days", "2", "-subj", "/CN=Culvert test CA",
+                "-addext", "keyUsage=critical,keyCertSign",
+            ]
+        )
+        try await scenario.run(
+            .openssl,
+            ["req"] + newKey + ["-keyout", made.key, "-out", "\(folder)/localhost.csr", "-subj", "/CN=localhost"]
+        )
+        try scenario.write(
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
+            to: "\(folder)/extensions"
+        )
+        try await scenario.run(
+            .openssl,
+            [
+                "x509", "-req", "-in", "\(folder)/localhost.csr", "-CA", made.authority, "-CAkey", "\(folder)/ca.key",
+                "-CAcreateserial", "-out", made.certificate, "-days", "2", "-extfile", "\(folder)/extensions",
+            ]
+        )
+        return made
+    }
+}

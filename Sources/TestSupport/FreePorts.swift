@@ -1,0 +1,22 @@
+import Synchronization
+
+/// Loopback ports for programs that cannot choose one themselves.
+///
+/// They are below the range from which the kernel takes the ports of outgoing connections, so that no connection of a
+/// test can come in between; none is handed out twice.
+public enum FreePorts {
+    private static let used = Mutex<Set<UInt16>>([])
+
+    /// A port on which nobody listens.
+    public static func next() throws -> UInt16 {
+        for _ in 0..<1_000 {
+            let port = UInt16.random(in: 10_000..<32_000)
+            guard used.withLock({ $0.insert(port).inserted }) else { continue }
+            if let listener = try? TCPListener(port: port) {
+                listener.close()
+                return port
+            }
+        }
+        throw Disappointment(description: "no free port")
+    }
+}

@@ -1,0 +1,19 @@
+import Dispatch
+
+/// Holds threads until the test lets them go.
+public final class Gate: Sendable {
+    private let semaphore = DispatchSemaphore(value: 0)
+
+    /// A closed gate.
+    public init() {}
+
+    /// Waits until it opens, a minute at most.
+    public func wait() {
+        if semaphore.wait(timeout: .now() + 60) == .success { semaphore.signal() }
+    }
+
+    /// Lets everybody through.
+    public func open() {
+        semaphore.signal()
+    }
+}

@@ -1,0 +1,91 @@
+import Foundation
+
+/// A running nginx on loopback.
+public struct Nginx: Sendable {
+    /// The process.
+    public let process: ChildProcess
+    /// Where it listens.
+    public let port: UInt16
+    /// The CA for its certificate; empty where it speaks no TLS.
+    public let authority: String
+    private let log: String
+
+    /// The server's URL behind it.
+    public var url: String { "wss://localhost:\(port)" }
+
+    /// The access log's lines of WebSockets. nginx writes one when the connection has ended.
+    public var upgrades: [String] { logLines(log, containing: ["GET /tunnel ", " 101 "]) }
+
+    /// Starts the front of Fixtures/nginx/culvert.conf as a user would, on other ports: TLS, stock timeouts.
+    ///
+    /// - Parameter upstream: the server's port.
+    public static func front(of upstream: UInt16, in scenario: Scenario) async throws -> Nginx {
+        let certificate = try await Certificate.make(in: scenario)
+        let port = try FreePorts.next()
+        var site = try Fixture.text("nginx/culvert.conf")
+        for (placeholder, value) in [
+            ("listen 443 ssl;", "listen 127.0.0.1:\(port) ssl;"),
+            ("listen [::]:443 ssl;", ""),
+            ("server_name tunnel.example.com;", "server_name localhost;"),
+            ("/etc/letsencrypt/live/tunnel.example.com/fullchain.pem", certificate.certificate),
+            ("/etc/letsencrypt/live/tunnel.example.com/privkey.pem", certificate.key),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:\(upstream)"),
+        ] {
+            guard site.components(separatedBy: placeholder).count == 2 else {
+                throw Disappointment(description: "Fixtures/nginx/culvert.conf must have this once: \(placeholder)")
+            }
+            site = site.replacingOccurrences(of: placeholder, with: value)
+        }
+        return try await start(site, port: port, authority: certificate.authority, in: scenario)
+    }
+
+    /// Starts a service of files: GET reads what PUT has written.
+    ///
+    /// - Parameter root: the folder.
+    public static func files(in root: String, of scenario: Scenario) async throws -> Nginx {
+        let port = try FreePorts.next()
+        let site = """
+            server {
+                listen 127.0.0.1:\(port);
+                root \(root);
+                client_max_body_size 0;
+                location / { dav_methods PUT; }
+            }
+            """
+        return try await start(site, port: port, authority: "", in: scenario)
+    }
+
+    private static func start(
+        _ site: String,
+        port: UInt16,
+        authority: String,
+        in scenario: Scenario
+    ) async throws -> Nginx {
+        let folder = try scenario.folder("nginx-\(port)")
+        try scenario.write(site, to: "\(folder)/site.conf")
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \(folder)/\($0);" }
+        try scenario.write(
+            """
+            daemon off;
+            master_process off;
+            pid \(folder)/nginx.pid;
+            error_log \(folder)/error.log;
+            events { worker_connections 512; }
+            http {
+                \(temporary.joined(separator: "\n    "))
+                access_log \(folder)/access.log;
+                include \(folder)/site.conf;
+            }
+
+            """,
+            to: "\(folder)/nginx.conf"
+        )
+        let process = try scenario.start(
+            "nginx",
+            Program.nginx.required(),
+            ["-p", folder, "-e", "\(folder)/error.log", "-c", "\(folder)/nginx.conf"]
+        )
+        try await listens(port, process)
+        return Nginx(process: process, port: port, authority: authority, log: "\(folder)/access.log")
+    }
+}

@@ -1,0 +1,25 @@
+import Foundation
+
+/// Runs blocking work on a thread of its own, so that it never takes one of the few that tasks share.
+public func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread {
+            continuation.resume(with: Result { try work() })
+        }
+    }
+}
+
+/// Runs `work` for each number below `count`, at most `width` at a time, each lane on a thread of its own.
+public func onThreads(_ count: Int, width: Int, _ work: @escaping @Sendable (_ index: Int) throws -> Void) async throws
+{
+    try await withThrowingTaskGroup(of: Void.self) { lanes in
+        for lane in 0..<min(width, count) {
+            lanes.addTask {
+                try await onThread {
+                    for index in stride(from: lane, to: count, by: width) { try work(index) }
+                }
+            }
+        }
+        try await lanes.waitForAll()
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Synchronization
+
+/// A service on a loopback port: a thread for each connection runs what the test gave.
+///
+/// It lives as long as the scenario in which it is made, also where the test has no further use for its name.
+public final class TCPService: Sendable {
+    /// Where it listens.
+    public let port: UInt16
+    /// Errors that ended a connection's thread.
+    public let failures = Mailbox<String>()
+    private let listener: TCPListener
+    private let count = Mutex(0)
+
+    /// Starts to listen.
+    ///
+    /// - Parameters:
+    ///   - port: 0 for one that the system chooses.
+    ///   - patience: how long a connection may stand still.
+    ///   - serve: serves one connection, which is closed when it returns.
+    public init(
+        port: UInt16 = 0,
+        patience: Duration = .seconds(30),
+        _ serve: @escaping @Sendable (TCPSocket) throws -> Void
+    ) throws {
+        let listener = try TCPListener(port: port)
+        self.listener = listener
+        self.port = listener.port
+        Scenario.current?.keep(self)
+        Thread.detachNewThread { [weak self, failures] in
+            while let socket = try? listener.accept(patience: patience) {
+                self?.count.withLock { $0 += 1 }
+                Thread.detachNewThread {
+                    do {
+                        try serve(socket)
+                    } catch {
+                        failures.put("\(error)")
+                    }
+                    socket.close()
+                }
+            }
+        }
+    }
+
+    deinit {
+        stop()
+    }
+
+    /// How many connections it has taken.
+    public var accepted: Int { count.withLock { $0 } }
+
+    /// Takes no more connections.
+    public func stop() {
+        listener.close()
+    }
+
+    /// Sends back what comes, as it comes.
+    public static func echo(port: UInt16 = 0) throws -> TCPService {
+        try TCPService(port: port, patience: .seconds(180)) { socket in
+            while true {
+                let bytes = try socket.receive()
+                if bytes.isEmpty { return }
+                try socket.send(bytes)
+            }
+        }
+    }
+
+    /// Reads to the end of the stream, and only then answers: with the count, a line end, and all of the bytes.
+    public static func answerAfterEnd() throws -> TCPService {
+        try TCPService { socket in
+            let bytes = try socket.receiveToEnd()
+            try socket.send(Array("\(bytes.count)\n".utf8) + bytes)
+            try socket.finishSending()
+        }
+    }
+
+    /// Answers each HTTP request with the same page.
+    public static func web(page: String) throws -> TCPService {
+        try TCPService { socket in
+            var head = ""
+            while !head.contains("\r\n\r\n") {
+                let bytes = try socket.receive()
+                if bytes.isEmpty { return }
+                head += String(decoding: bytes, as: UTF8.self)
+            }
+            try socket.send("HTTP/1.1 200 OK\r\nContent-Length: \(page.utf8.count)\r\nConnection: close\r\n\r\n\(page)")
+            try socket.finishSending()
+            _ = try socket.receiveToEnd()
+        }
+    }
+
+    /// Reads nothing and says nothing, until the other end is gone.
+    public static func silent(until release: Gate) throws -> TCPService {
+        try TCPService { _ in release.wait() }
+    }
+}

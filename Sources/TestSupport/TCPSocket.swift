@@ -1,0 +1,276 @@
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+private let streamType = Int32(SOCK_STREAM.rawValue)
+private let noSignal = Int32(MSG_NOSIGNAL)
+#else
+private let streamType = SOCK_STREAM
+private let noSignal: Int32 = 0
+#endif
+
+/// A plain blocking TCP socket on IPv4, with the exact words that the tests need: half-close, reset, read to the end.
+///
+/// Nothing waits for ever: an operation during which nothing moves for `patience` throws ``SocketError/timedOut``.
+public final class TCPSocket: Sendable {
+    /// How a stream ended.
+    public enum Ending: Sendable, Equatable {
+        /// With FIN.
+        case end
+        /// With RST.
+        case reset
+    }
+
+    private let descriptor: Int32
+    private let isOpen = Mutex(true)
+
+    init(descriptor: Int32, patience: Duration) {
+        self.descriptor = descriptor
+        setPatience(patience)
+        set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
+    }
+
+    /// Connects to a loopback port.
+    ///
+    /// - Parameter receiveBuffer: SO_RCVBUF, set before the window is offered; nil for the system's own.
+    public convenience init(
+        port: UInt16,
+        address: String = "127.0.0.1",
+        receiveBuffer: Int32? = nil,
+        patience: Duration = .seconds(30)
+    ) throws {
+        let descriptor = try newSocket()
+        self.init(descriptor: descriptor, patience: patience)
+        if let receiveBuffer { set(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
+        var name = socketAddress(address, port)
+        let result = withSockAddr(&name) { pointer, length in retrying { connect(descriptor, pointer, length) } }
+        if result != 0 {
+            let error = failure("connect")
+            close()
+            throw error
+        }
+    }
+
+    deinit {
+        close()
+    }
+
+    /// The port of this end.
+    public var localPort: UInt16 { boundPort(descriptor) }
+
+    /// Sends all of it.
+    public func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            sent += try sendSome(bytes, from: sent)
+        }
+    }
+
+    /// Sends text.
+    public func send(_ text: String) throws {
+        try send(Array(text.utf8))
+    }
+
+    /// Sends `chunk` again and again until the peer takes no more for `patience`.
+    ///
+    /// - Returns: the bytes that were taken.
+    public func sendUntilStalled(_ chunk: [UInt8], patience: Duration, limit: Int) throws -> Int {
+        setPatience(patience)
+        var total = 0
+        while total < limit {
+            do {
+                total += try sendSome(chunk, from: 0)
+            } catch SocketError.timedOut {
+                break
+            }
+        }
+        return total
+    }
+
+    private func sendSome(_ bytes: [UInt8], from start: Int) throws -> Int {
+        let count = bytes.withUnsafeBytes { buffer in
+            let rest = UnsafeRawBufferPointer(rebasing: buffer[start...])
+            return retrying { Foundation.send(descriptor, rest.baseAddress, rest.count, noSignal) }
+        }
+        guard count >= 0 else { throw failure("send") }
+        return count
+    }
+
+    /// Half-closes: FIN, while reading goes on.
+    public func finishSending() throws {
+        guard shutdown(descriptor, Int32(SHUT_WR)) == 0 else { throw failure("shutdown") }
+    }
+
+    /// What has come, at least one byte; empty at the end of the stream.
+    public func receive(upTo limit: Int = 65_536) throws -> [UInt8] {
+        var error: SocketError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            let result = retrying { recv(descriptor, buffer.baseAddress, limit, 0) }
+            if result < 0 { error = failure("recv") }
+            count = max(0, result)
+        }
+        if let error { throw error }
+        return bytes
+    }
+
+    /// Exactly so many bytes.
+    public func receive(exactly count: Int) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < count {
+            let more = try receive(upTo: min(65_536, count - bytes.count))
+            if more.isEmpty { throw SocketError.ended(missing: count - bytes.count) }
+            bytes += more
+        }
+        return bytes
+    }
+
+    /// Everything up to the peer's FIN.
+    public func receiveToEnd() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while true {
+            let more = try receive()
+            if more.isEmpty { return bytes }
+            bytes += more
+        }
+    }
+
+    /// Everything up to the end, whichever way it ends.
+    public func drain() throws -> (bytes: [UInt8], ending: Ending) {
+        var bytes: [UInt8] = []
+        do {
+            while true {
+                let more = try receive()
+                if more.isEmpty { return (bytes, .end) }
+                bytes += more
+            }
+        } catch SocketError.reset {
+            return (bytes, .reset)
+        }
+    }
+
+    /// Ends the connection with RST.
+    public func abort() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+        close()
+    }
+
+    /// Closes both directions.
+    public func close() {
+        isOpen.withLock { isOpen in
+            if isOpen { _ = Foundation.close(descriptor) }
+            isOpen = false
+        }
+    }
+
+    private func set(_ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout.size(ofValue: value)))
+    }
+
+    private func setPatience(_ patience: Duration) {
+        let (seconds, attoseconds) = patience.components
+        var limit = timeval()
+        limit.tv_sec = .init(seconds)
+        limit.tv_usec = .init(attoseconds / 1_000_000_000_000)
+        for name in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, name, &limit, socklen_t(MemoryLayout.size(ofValue: limit)))
+        }
+    }
+}
+
+/// A socket that listens on a loopback port.
+final class TCPListener: Sendable {
+    let port: UInt16
+    private let descriptor: Int32
+    private let isOpen = Mutex(true)
+
+    init(port: UInt16 = 0, address: String = "127.0.0.1") throws {
+        let descriptor = try newSocket()
+        var reuse: Int32 = 1
+        if port != 0 {
+            setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout.size(ofValue: reuse)))
+        }
+        var name = socketAddress(address, port)
+        guard withSockAddr(&name, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 1_024) == 0 else {
+            let error = failure("bind")
+            _ = Foundation.close(descriptor)
+            throw error
+        }
+        self.descriptor = descriptor
+        self.port = boundPort(descriptor)
+    }
+
+    deinit {
+        close()
+    }
+
+    /// The next connection; throws once the listener is closed.
+    func accept(patience: Duration) throws -> TCPSocket {
+        let accepted = retrying { Foundation.accept(descriptor, nil, nil) }
+        guard accepted >= 0 else { throw failure("accept") }
+        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
+        return TCPSocket(descriptor: accepted, patience: patience)
+    }
+
+    /// Stops listening, and wakes who waits in `accept`.
+    func close() {
+        isOpen.withLock { isOpen in
+            guard isOpen else { return }
+            isOpen = false
+            shutdown(descriptor, Int32(SHUT_RDWR))
+            _ = Foundation.close(descriptor)
+        }
+    }
+}
+
+private func newSocket() throws -> Int32 {
+    let descriptor = socket(AF_INET, streamType, 0)
+    guard descriptor >= 0 else { throw failure("socket") }
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    return descriptor
+}
+
+private func socketAddress(_ address: String, _ port: UInt16) -> sockaddr_in {
+    var name = sockaddr_in()
+    name.sin_family = sa_family_t(AF_INET)
+    name.sin_port = port.bigEndian
+    name.sin_addr.s_addr = inet_addr(address)
+    return name
+}
+
+private func withSockAddr<Result>(
+    _ name: inout sockaddr_in,
+    _ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
+) -> Result {
+    withUnsafeMutablePointer(to: &name) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
+}
+
+private func boundPort(_ descriptor: Int32) -> UInt16 {
+    var name = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    _ = withSockAddr(&name) { pointer, _ in getsockname(descriptor, pointer, &length) }
+    return UInt16(bigEndian: name.sin_port)
+}
+
+private func retrying<Count: SignedInteger>(_ call: () -> Count) -> Count {
+    while true {
+        let result = call()
+        if result >= 0 || errno != EINTR { return result }
+    }
+}
+
+private func failure(_ call: String) -> SocketError {
+    switch errno {
+    case ECONNRESET: .reset
+    case EPIPE: .broken
+    case ECONNREFUSED: .refused
+    case EAGAIN, EWOULDBLOCK, EINPROGRESS: .timedOut
+    case let other: .system(call: call, errno: other)
+    }
+}

@@ -1,0 +1,11 @@
+import Foundation
+
+/// How the tests are run, from the environment.
+public enum TestRun {
+    /// In continuous integration a missing program is a failure, elsewhere a skipped test.
+    public static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
+    /// `CULVERT_HEAVY=1` asks for the full sizes and counts.
+    public static var isHeavy: Bool { ProcessInfo.processInfo.environment["CULVERT_HEAVY"] == "1" }
+    /// `CULVERT_TEST_LOGS=1` shows what all processes wrote, also where nothing failed.
+    public static var showsLogs: Bool { ProcessInfo.processInfo.environment["CULVERT_TEST_LOGS"] == "1" }
+}

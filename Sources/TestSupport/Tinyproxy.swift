@@ -1,0 +1,56 @@
+/// A running Tinyproxy on loopback.
+public struct Tinyproxy: Sendable {
+    /// The process.
+    public let process: ChildProcess
+    /// Where it listens.
+    public let port: UInt16
+    private let log: String
+
+    /// For `--proxy`.
+    public var url: String { "http://127.0.0.1:\(port)" }
+
+    /// The log's lines of CONNECTs to a port; it writes one when the request has come.
+    public func connects(to target: UInt16) -> [String] {
+        logLines(log, containing: ["Request", "CONNECT", ":\(target) "])
+    }
+
+    /// The log's lines of tunnels that it has established to loopback.
+    public var established: [String] { logLines(log, containing: ["Established connection to host", "127.0.0.1"]) }
+
+    /// Starts it.
+    ///
+    /// - Parameters:
+    ///   - user: whose Basic credentials it demands, with `password`; nil for an open proxy.
+    ///   - connectPorts: the only ports to which it connects; all where there are none.
+    public static func start(
+        in scenario: Scenario,
+        user: String? = nil,
+        password: String = "",
+        connectPorts: [UInt16] = []
+    ) async throws -> Tinyproxy {
+        let port = try FreePorts.next()
+        let folder = try scenario.folder("tinyproxy-\(port)")
+        let further = connectPorts.map { "ConnectPort \($0)" } + (user.map { ["BasicAuth \($0) \(password)"] } ?? [])
+        try scenario.write(
+            """
+            Port \(port)
+            Listen 127.0.0.1
+            Timeout 600
+            LogFile "\(folder)/log"
+            LogLevel Info
+            MaxClients 100
+            Allow 127.0.0.1
+            \(further.joined(separator: "\n"))
+
+            """,
+            to: "\(folder)/tinyproxy.conf"
+        )
+        let process = try scenario.start(
+            "tinyproxy",
+            Program.tinyproxy.required(),
+            ["-d", "-c", "\(folder)/tinyproxy.conf"]
+        )
+        try await listens(port, process)
+        return Tinyproxy(process: process, port: port, log: "\(folder)/log")
+    }
+}

@@ -1,0 +1,203 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// Who may have a session, and that the secret stays one.
+    @Suite(.serialized)
+    struct AuthenticationTests {
+        static let other = "another-token-of-thirty-chars-0"
+
+        @Test("A wrong token ends the client with 77 and a clear line, and the server logs it")
+        func wrongToken() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let wrong = "\(scenario.directory)/wrong"
+                try scenario.write(Self.other, to: wrong)
+                let process = try scenario.culvert(
+                    "client",
+                    ["client", server.url, "--token-file", wrong, "-R", "0:localhost:9"]
+                )
+                #expect(try await process.exitStatus() == .exited(77))
+                #expect(process.errors.text.contains("token"), "\(process)")
+                #expect(process.output.lines.isEmpty)
+                _ = try await server.process.logLine { $0.contains("127.0.0.1") && $0.lowercased().contains("refus") }
+                for log in [process.errors.text, server.process.errors.text, server.process.output.text] {
+                    #expect(!log.contains(Self.other))
+                    #expect(!log.contains(scenario.token))
+                }
+            }
+        }
+
+        @Test("A client without a token is refused by a server with one, in the same words as with a wrong one")
+        func noToken() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let process = try scenario.culvert("client", ["client", server.url, "-R", "0:localhost:9"])
+                let status = try await process.exitStatus()
+                #expect(status == .exited(77) || status == .exited(78), "\(process)")
+                #expect(process.errors.text.contains("token"), "\(process)")
+            }
+        }
+
+        @Test("The token is taken from CULVERT_TOKEN, and a wrong one there is refused")
+        func environment() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let arguments = ["client", server.url, "-R", "0:127.0.0.1:\(echo.port)"]
+                let right = CulvertClient(
+                    process: try scenario.culvert("right", arguments, environment: ["CULVERT_TOKEN": scenario.token])
+                )
+                try await expectEcho(through: right.tunnel(to: echo.port))
+                let wrong = try scenario.culvert("wrong", arguments, environment: ["CULVERT_TOKEN": Self.other])
+                #expect(try await wrong.exitStatus() == .exited(77))
+            }
+        }
+
+        @Test("The token is in no output and no process list, however much is logged")
+        func secrecy() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server(options: ["--log-level", "trace"])
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--log-level", "trace"]
+                )
+                try await expectEcho(through: client.tunnel(to: echo.port))
+                for process in [server.process, client.process] {
+                    #expect(try !process.visibleArguments.contains(scenario.token))
+                    await process.end()
+                    #expect(!process.output.text.contains(scenario.token))
+                    #expect(!process.errors.text.contains(scenario.token))
+                    #expect(!process.errors.text.isEmpty)
+                }
+            }
+        }
+
+        @Test("A server without a token does not start where strangers reach it: 78, and why")
+        func openServer() async throws {
+            try await Scenario.play { scenario in
+                let port = try FreePorts.next()
+                let process = try scenario.culvert("server", ["server", "--listen", "0.0.0.0:\(port)"])
+                #expect(try await process.exitStatus() == .exited(78))
+                #expect(process.errors.text.contains("token"), "\(process)")
+                #expect(process.output.lines.isEmpty)
+            }
+        }
+
+        @Test("Without any token a server on loopback serves clients without one, on loopback only")
+        func loopback() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try scenario.culvert("server", ["server", "--listen", "127.0.0.1:0"])
+                let line = try await server.line { $0.hasPrefix("listening ") }
+                let client = CulvertClient(
+                    process: try scenario.culvert(
+                        "client",
+                        ["client", String(line.dropFirst("listening ".count)), "-R", "0:127.0.0.1:\(echo.port)"]
+                    )
+                )
+                let port = try await client.tunnel(to: echo.port)
+                try await expectEcho(through: port)
+                let listeners = listeningAddresses(on: port)
+                #expect(!listeners.isEmpty && listeners.allSatisfy { $0 == "0100007F" || $0.hasSuffix("01000000") })
+            }
+        }
+
+        @Test("culvert token prints a token and its verifier, and --from prints the same verifier again")
+        func tokenCommand() async throws {
+            try await Scenario.play { scenario in
+                let fresh = try scenario.culvert("token", ["token"])
+                #expect(try await fresh.exitStatus() == .exited(0))
+                let text = fresh.output.text
+                let token = try #require(
+                    text.split(whereSeparator: { " \n\"".contains($0) }).first {
+                        $0.utf8.count >= 22 && !$0.contains("$")
+                    }
+                )
+                #expect(text.contains("verifier"), "\(text)")
+                let file = "\(scenario.directory)/new-token"
+                try scenario.write(token + "\n", to: file)
+                let again = try scenario.culvert("token", ["token", "--from", file])
+                #expect(try await again.exitStatus() == .exited(0))
+                let verifier = try #require(fresh.output.lines.last { $0.contains("verifier") })
+                #expect(again.output.lines.contains(verifier), "\(again.output.text) lacks \(verifier)")
+            }
+        }
+
+        @Test("A verifier in the server's configuration admits its token, to its own ports only")
+        func verifier() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let command = try scenario.culvert("token", ["token", "--from", scenario.tokenFile])
+                #expect(try await command.exitStatus() == .exited(0))
+                let line = try #require(command.output.lines.last { $0.contains("verifier") })
+                let verifier = line.replacingOccurrences(of: "verifier", with: "")
+                    .trimmingCharacters(in: CharacterSet(charactersIn: " =\""))
+                let (mine, notMine) = (try FreePorts.next(), try FreePorts.next())
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write(
+                    """
+                    listen = ["127.0.0.1:0"]
+                    public_address = "127.0.0.1"
+
+                    [[client]]
+                    name = "laptop"
+                    verifier = "\(verifier)"
+                    allow_ports = "\(mine)"
+
+                    """,
+                    to: file
+                )
+                let server = try scenario.culvert("server", ["server", "--config", file])
+                let url = try await server.line { $0.hasPrefix("listening ") }.dropFirst("listening ".count)
+                let client = try scenario.client(String(url), ["\(mine):127.0.0.1:\(echo.port)"])
+                try await expectEcho(through: client.tunnel(to: echo.port))
+                let greedy = try scenario.client(
+                    String(url),
+                    ["\(notMine):127.0.0.1:\(echo.port)"],
+                    options: ["--name", "greedy"]
+                )
+                #expect(try await greedy.process.exitStatus() == .exited(77))
+                #expect(greedy.process.errors.text.contains("\(notMine)"), "\(greedy.process)")
+            }
+        }
+
+        @Test("Ports outside --allow-ports and below 1024 end the client with 77", arguments: ["80", "29000"])
+        func portNotAllowed(_ port: String) async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server(options: ["--allow-ports", "30000-31000"])
+                let client = try scenario.client(server.url, ["\(port):localhost:9"])
+                #expect(try await client.process.exitStatus() == .exited(77))
+                let log = client.process.errors.text
+                #expect(log.contains(port) && log.contains("30000-31000"), "\(log)")
+            }
+        }
+
+        @Test("A client cannot widen the server's public address")
+        func bindCannotWiden() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let client = try scenario.client(server.url, ["0.0.0.0:0:localhost:9"])
+                #expect(try await client.process.exitStatus() == .exited(77))
+            }
+        }
+    }
+}
+
+/// The local addresses, as the kernel writes them, on which a port listens.
+private func listeningAddresses(on port: UInt16) -> [String] {
+    let digits = String(port, radix: 16, uppercase: true)
+    let wanted = String(repeating: "0", count: 4 - digits.count) + digits
+    return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { file in
+        let table = String(decoding: FileManager.default.contents(atPath: file) ?? Data(), as: UTF8.self)
+        return table.split(separator: "\n").compactMap { line -> String? in
+            let columns = line.split(separator: " ")
+            guard columns.count > 3, columns[3] == "0A" else { return nil }
+            let local = columns[1].split(separator: ":")
+            return local.last.map(String.init) == wanted ? local.first.map(String.init) : nil
+        }
+    }
+}

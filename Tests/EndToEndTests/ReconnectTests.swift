@@ -1,0 +1,270 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The client comes back by itself, its port belongs to it, and both roles end when they are told to.
+    @Suite(.serialized)
+    struct ReconnectTests {
+        @Test("A server that is killed and started again has its client back, which says so")
+        func serverKilled() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let wanted = try FreePorts.next()
+                let first = try await scenario.server()
+                let client = try scenario.client(first.url, ["\(wanted):127.0.0.1:\(echo.port)"])
+                #expect(try await client.tunnel(to: echo.port) == wanted)
+                try await expectEcho(through: wanted)
+                await first.process.kill()
+                let second = try await scenario.server(port: first.port)
+                #expect(try await client.tunnel(to: echo.port, skip: 1) == wanted)
+                try await expectEcho(through: wanted)
+                #expect(second.process.exitStatus == nil)
+            }
+        }
+
+        @Test("A server that is told to end and started again has its client back")
+        func serverRestarted() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let wanted = try FreePorts.next()
+                let first = try await scenario.server()
+                let client = try scenario.client(first.url, ["\(wanted):127.0.0.1:\(echo.port)"])
+                _ = try await client.tunnel(to: echo.port)
+                first.process.signal(SIGTERM)
+                #expect(try await first.process.exitStatus() == .exited(0))
+                _ = try await scenario.server(port: first.port)
+                #expect(try await client.tunnel(to: echo.port, skip: 1) == wanted)
+                try await expectEcho(through: wanted)
+            }
+        }
+
+        @Test("A client that is started before its server finds it")
+        func clientFirst() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
+                _ = try await client.process.logLine { $0.contains("refused") }
+                _ = try await scenario.server(port: port)
+                try await expectEcho(through: client.tunnel(to: echo.port))
+            }
+        }
+
+        @Test("A proxy that is killed and started again has the tunnel back", .needs(.squid))
+        func proxyRestarted() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let squid = try await Squid.start(in: scenario)
+                let wanted = try FreePorts.next()
+                let client = try scenario.client(
+                    server.url,
+                    ["\(wanted):127.0.0.1:\(echo.port)"],
+                    options: ["--proxy", squid.url]
+                )
+                _ = try await client.tunnel(to: echo.port)
+                try await expectEcho(through: wanted)
+                await squid.process.kill()
+                _ = try await client.process.logLine { $0.contains("proxy \(squid.url)") && $0.contains("refused") }
+                let again = try await squid.again(in: scenario)
+                try await eventuallyEchoes(through: wanted, within: .seconds(60))
+                await client.process.end()
+                try await eventually("the second Squid logs the tunnel") {
+                    again.connects(to: server.port).contains { $0.contains("TCP_TUNNEL/200") }
+                }
+            }
+        }
+
+        @Test("A client that is killed and started again gets its port back at once")
+        func clientKilled() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let wanted = try FreePorts.next()
+                let server = try await scenario.server()
+                let remotes = ["\(wanted):127.0.0.1:\(echo.port)"]
+                let first = try scenario.client(server.url, remotes)
+                _ = try await first.tunnel(to: echo.port)
+                await first.process.kill()
+                let second = try scenario.client(server.url, remotes)
+                #expect(try await second.tunnel(to: echo.port, within: .seconds(5)) == wanted)
+                try await expectEcho(through: wanted)
+            }
+        }
+
+        @Test("The same client takes its port from a connection that is silently dead")
+        func takeOver() async throws {
+            try await Scenario.play { scenario in
+                let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
+                let wanted = try FreePorts.next()
+                let server = try await scenario.server()
+                let first = try scenario.client(
+                    server.url,
+                    ["\(wanted):127.0.0.1:\(old.port)"],
+                    options: ["--name", "desk"]
+                )
+                _ = try await first.tunnel(to: old.port)
+                try await expectPage("old", through: wanted)
+                first.process.signal(SIGSTOP)
+                let second = try scenario.client(
+                    server.url,
+                    ["\(wanted):127.0.0.1:\(new.port)"],
+                    options: ["--name", "desk"]
+                )
+                #expect(try await second.tunnel(to: new.port, within: .seconds(8)) == wanted)
+                try await expectPage("new", through: wanted)
+            }
+        }
+
+        @Test("The same client does not take the port from itself while the first one lives")
+        func noTakeOverFromTheLiving() async throws {
+            try await Scenario.play { scenario in
+                let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
+                let wanted = try FreePorts.next()
+                let server = try await scenario.server()
+                let first = try scenario.client(server.url, ["\(wanted):127.0.0.1:\(old.port)"])
+                _ = try await first.tunnel(to: old.port)
+                let second = try scenario.client(server.url, ["\(wanted):127.0.0.1:\(new.port)"])
+                _ = try await second.process.logLine { $0.contains("\(wanted)") }
+                for _ in 0..<5 { try await expectPage("old", through: wanted) }
+                #expect(second.process.output.lines.isEmpty)
+            }
+        }
+
+        @Test("Another client that asks for a held port is refused and logged, and never shares it")
+        func strangersDoNotShare() async throws {
+            try await Scenario.play { scenario in
+                let (held, wish) = (try TCPService.web(page: "held"), try TCPService.web(page: "wish"))
+                let wanted = try FreePorts.next()
+                let server = try await scenario.server()
+                let first = try scenario.client(
+                    server.url,
+                    ["\(wanted):127.0.0.1:\(held.port)"],
+                    options: ["--name", "first"]
+                )
+                _ = try await first.tunnel(to: held.port)
+                let second = try scenario.client(
+                    server.url,
+                    ["\(wanted):127.0.0.1:\(wish.port)"],
+                    options: ["--name", "second"]
+                )
+                _ = try await second.process.logLine { $0.contains("\(wanted)") }
+                _ = try await server.process.logLine { $0.contains("\(wanted)") && $0.lowercased().contains("refus") }
+                for _ in 0..<10 { try await expectPage("held", through: wanted) }
+                #expect(second.process.output.lines.isEmpty)
+                #expect(second.process.exitStatus == nil, "it keeps trying")
+                #expect(wish.accepted == 0)
+                await first.process.end()
+                _ = try await second.tunnel(to: wish.port, within: .seconds(60))
+                try await expectPage("wish", through: wanted)
+            }
+        }
+
+        @Test("SIGTERM ends either role with 0, at once when nothing runs", arguments: [SIGTERM, SIGINT])
+        func signals(_ number: Int32) async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, client, port) = try await scenario.tunnel(to: echo)
+                try await expectEcho(through: port)
+                // A session of this age would be dialled again at once if it were lost.
+                try await Task.sleep(for: .milliseconds(700))
+                for process in [client.process, server.process] {
+                    process.signal(number)
+                    #expect(try await process.exitStatus(within: .seconds(5)) == .exited(0), "\(process.name)")
+                    #expect(!process.errors.text.contains("dialling again"), "\(process)")
+                }
+            }
+        }
+
+        @Test("SIGTERM ends a client that has no session yet: while it dials, and while it waits to dial again")
+        func signalWithoutSession() async throws {
+            try await Scenario.play { scenario in
+                let gate = Gate()
+                let silent = try TCPService.silent(until: gate)
+                let dialling = try scenario.client("ws://127.0.0.1:\(silent.port)", ["0:localhost:9"])
+                try await eventually("the client has connected") { silent.accepted == 1 }
+                let waiting = try scenario.client("ws://127.0.0.1:\(FreePorts.next())", ["0:localhost:9"])
+                _ = try await waiting.process.logLine(skip: 2) { $0.contains("refused") }
+                for client in [dialling, waiting] {
+                    client.process.signal(SIGTERM)
+                    let end = try await client.process.exitStatus(within: .seconds(5))
+                    #expect(end == .exited(0), "\(client.process)")
+                }
+                gate.open()
+            }
+        }
+
+        @Test("A drain finishes what runs and accepts nothing new", arguments: ["server", "client"])
+        func drain(_ role: String) async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, client, port) = try await scenario.tunnel(to: echo)
+                let process = role == "server" ? server.process : client.process
+                let visitor = try await onThread {
+                    let visitor = try TCPSocket(port: port)
+                    try visitor.send("before")
+                    _ = try visitor.receive(exactly: 6)
+                    return visitor
+                }
+                process.signal(SIGTERM)
+                try await eventually("nobody new gets through") { !Self.answers(port) }
+                #expect(process.exitStatus == nil)
+                let answer = try await onThread {
+                    try visitor.send("and after")
+                    try visitor.finishSending()
+                    return String(decoding: try visitor.receiveToEnd(), as: UTF8.self)
+                }
+                #expect(answer == "and after")
+                visitor.close()
+                #expect(try await process.exitStatus(within: .seconds(10)) == .exited(0))
+            }
+        }
+
+        @Test("A second SIGTERM ends a drain at once")
+        func impatience() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, client, port) = try await scenario.tunnel(to: echo)
+                let visitor = try await onThread {
+                    let visitor = try TCPSocket(port: port)
+                    try visitor.send("before")
+                    _ = try visitor.receive(exactly: 6)
+                    return visitor
+                }
+                for process in [client.process, server.process] {
+                    process.signal(SIGTERM)
+                    if process.exitStatus == nil {
+                        _ = try await process.logLine { $0.lowercased().contains("drain") || $0.contains("stop") }
+                        process.signal(SIGTERM)
+                    }
+                    _ = try await process.exitStatus(within: .seconds(5))
+                }
+                visitor.close()
+            }
+        }
+
+        /// Whether an echo comes back from a public port.
+        static func answers(_ port: UInt16) -> Bool {
+            guard let visitor = try? TCPSocket(port: port, patience: .seconds(2)) else { return false }
+            defer { visitor.close() }
+            do {
+                try visitor.send("x")
+                return try visitor.receive(exactly: 1) == [UInt8(ascii: "x")]
+            } catch {
+                return false
+            }
+        }
+    }
+}
+
+/// Waits until a public port works again.
+func eventuallyEchoes(through port: UInt16, within limit: Duration) async throws {
+    let deadline = ContinuousClock.now + limit
+    while true {
+        if try await onThread({ EndToEnd.ReconnectTests.answers(port) }) { return }
+        if ContinuousClock.now > deadline {
+            throw Disappointment(description: "no echo through \(port) within \(limit)")
+        }
+        try await Task.sleep(for: .milliseconds(50))
+    }
+}
