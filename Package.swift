@@ -30,7 +30,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
-        .target(name: "WebSocket", dependencies: ["HTTP1", byteBuffer, crypto], swiftSettings: strict),
+        .target(name: "WebSocket", dependencies: ["CZlib", "HTTP1", byteBuffer, crypto], swiftSettings: strict),
         .target(name: "Mux", dependencies: [byteBuffer, crypto], swiftSettings: strict),
         .target(name: "ProxyConnect", dependencies: ["HTTP1", byteBuffer, crypto], swiftSettings: strict),
         .target(
@@ -76,5 +76,6 @@ let package = Package(
         ),
         .testTarget(name: "TunnelTests", dependencies: ["Tunnel", "Mux", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CommandLineTests", dependencies: ["culvert", "Tunnel"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport"], swiftSettings: strict),
     ]
 )

@@ -1,13 +1,14 @@
 /// What both ends agreed on in the opening handshake.
-///
-/// Extensions will have their place here; none is implemented, so none is ever agreed.
 public struct Agreement: Sendable, Equatable {
     /// The subprotocol that the server chose among those the client offered, or nil when it chose none.
     public var subprotocol: String?
+    /// How messages may be compressed, or nil when they may not.
+    public var deflate: DeflateAgreement?
 
-    /// An agreement on that subprotocol.
-    public init(subprotocol: String? = nil) {
+    /// An agreement on that subprotocol and that compression.
+    public init(subprotocol: String? = nil, deflate: DeflateAgreement? = nil) {
         self.subprotocol = subprotocol
+        self.deflate = deflate
     }
 }
 

@@ -9,6 +9,7 @@ public struct ClientUpgrade: Sendable {
     private let path: String
     private let subprotocols: [String]
     private let fields: HeaderFields
+    private let deflate: DeflateOptions?
     private let key: String
 
     /// A handshake for one connection; make a new one, with a new key, for each.
@@ -18,6 +19,7 @@ public struct ClientUpgrade: Sendable {
     ///   - path: the path with its query, from `/` on, already encoded.
     ///   - subprotocols: those offered, the preferred one first.
     ///   - fields: additional ones, such as Authorization. None that the handshake sets itself.
+    ///   - deflate: offers permessage-deflate; nil offers nothing.
     ///   - key: 16 random bytes.
     /// - Throws: `invalidTarget`, `invalidSubprotocol`, `reservedField` or `invalidKey`.
     public init(
@@ -25,6 +27,7 @@ public struct ClientUpgrade: Sendable {
         path: String,
         subprotocols: [String] = [],
         fields: HeaderFields = HeaderFields(),
+        deflate: DeflateOptions? = nil,
         key: [UInt8] = ClientUpgrade.randomKey()
     ) throws(UpgradeError) {
         guard key.count == AcceptKey.keyBytes else { throw .invalidKey }
@@ -39,6 +42,7 @@ public struct ClientUpgrade: Sendable {
         self.path = path
         self.subprotocols = subprotocols
         self.fields = fields
+        self.deflate = deflate
         self.key = AcceptKey.encode(key)
         do {
             _ = try makeRequest().route()
@@ -88,11 +92,11 @@ public struct ClientUpgrade: Sendable {
         let accepts = response.fields.values(of: "Sec-WebSocket-Accept")
         guard let accept = accepts.first, accepts.count == 1 else { throw .missingAccept }
         guard accept == AcceptKey.accept(for: key) else { throw .wrongAccept }
-        guard response.fields.values(of: "Sec-WebSocket-Extensions").isEmpty else { throw .unrequestedExtension }
+        let agreed = try DeflateNegotiation.judge(response.fields.values(of: "Sec-WebSocket-Extensions"), deflate)
         let chosen = response.fields.values(of: "Sec-WebSocket-Protocol")
-        guard let subprotocol = chosen.first else { return Agreement() }
+        guard let subprotocol = chosen.first else { return Agreement(deflate: agreed) }
         guard chosen.count == 1, subprotocols.contains(subprotocol) else { throw .unrequestedSubprotocol }
-        return Agreement(subprotocol: subprotocol)
+        return Agreement(subprotocol: subprotocol, deflate: agreed)
     }
 
     private func makeRequest() throws(HTTP1Error) -> RequestHead {
@@ -105,6 +109,9 @@ public struct ClientUpgrade: Sendable {
         ])
         if !subprotocols.isEmpty {
             try all.append("Sec-WebSocket-Protocol", subprotocols.joined(separator: ", "))
+        }
+        if let deflate {
+            try all.append("Sec-WebSocket-Extensions", DeflateNegotiation.offer(deflate))
         }
         for (name, value) in fields {
             try all.append(name, value)

@@ -14,7 +14,13 @@ import NIOCore
 /// Not enforced here, for want of a clock and a socket: how long the peer may take for its Close, which end closes the
 /// TCP connection first (the server, RFC 6455 section 7.1.1), how often pings may come, and whether text that is sent
 /// is UTF-8. Messages are sent in one frame each.
-public struct Connection: Sendable {
+///
+/// With permessage-deflate agreed it owns zlib's state, made when it is first needed and reused from message to message;
+/// that is why a connection cannot be copied.
+public struct Connection: ~Copyable, Sendable {
+    /// Bytes of a compressed message that are inflated at a time.
+    private static let inflatedPiece = 65_536
+
     private enum State {
         /// Both ends may send.
         case open
@@ -34,6 +40,11 @@ public struct Connection: Sendable {
     /// The buffer being read, and those handed over before it was used up.
     private var input = ByteBuffer()
     private var laterInput = CircularBuffer<ByteBuffer>(initialCapacity: 1)
+    private let deflate: DeflateAgreement?
+    private var deflater: Deflater?
+    private var inflater: Inflater?
+    /// What came of a compressed message and is not inflated yet.
+    private var compressed: (bytes: ByteBuffer, endsMessage: Bool)?
     /// An error that comes after an event that was returned before it.
     private var pendingError: WebSocketError?
     private var output = ByteBuffer()
@@ -43,23 +54,26 @@ public struct Connection: Sendable {
     /// True once the peer's Close has come.
     public private(set) var closeReceived = false
 
-    /// A connection whose opening handshake is done, with no extension agreed.
+    /// A connection whose opening handshake is done.
     ///
     /// - Parameters:
     ///   - role: which end this is.
     ///   - limits: what is taken from the peer.
     ///   - masks: where a client's masking keys come from; a server uses none.
     ///   - acceptsText: false to refuse a text message at its first byte, with 1003.
+    ///   - deflate: what was agreed about compression; nil where nothing was.
     public init(
         role: Role,
         limits: Limits = .default,
         masks: MaskSource = MaskSource(),
-        acceptsText: Bool = true
+        acceptsText: Bool = true,
+        deflate: DeflateAgreement? = nil
     ) {
         self.role = role
         self.limits = limits
         self.masks = masks
-        decoder = FrameDecoder(role: role)
+        self.deflate = deflate
+        decoder = FrameDecoder(role: role, allowsCompression: deflate != nil)
         messages = MessageAssembler(limits: limits, acceptsText: acceptsText)
     }
 
@@ -94,7 +108,9 @@ public struct Connection: Sendable {
         do throws(WebSocketError) {
             if let error = pendingError { throw error }
             while !isClosed {
-                if let part = try decoder.next(from: &input, messages: &messages) {
+                if compressed != nil {
+                    if let event = try inflate() { return event }
+                } else if let part = try decoder.next(from: &input, messages: &messages) {
                     if let event = try receive(part) { return event }
                 } else if let next = laterInput.popFirst() {
                     input = next
@@ -124,11 +140,9 @@ public struct Connection: Sendable {
     private mutating func receive(_ part: FrameDecoder.Part) throws(WebSocketError) -> Event? {
         switch part {
         case .data(let bytes, let endsMessage):
-            let (event, error) = messages.receive(bytes, endsMessage: endsMessage)
-            guard let error else { return event }
-            guard let event else { throw error }
-            pendingError = error
-            return event
+            guard messages.isCompressed else { return try deliver(bytes, endsMessage) }
+            compressed = (bytes, endsMessage)
+            return nil
         case .control(.ping, let payload):
             if isOpen { try queue(.pong, payload) }
             return .ping(payload)
@@ -143,10 +157,46 @@ public struct Connection: Sendable {
         }
     }
 
+    private mutating func deliver(_ bytes: ByteBuffer, _ endsMessage: Bool) throws(WebSocketError) -> Event? {
+        let (event, error) = messages.receive(bytes, endsMessage: endsMessage)
+        guard let error else { return event }
+        guard let event else { throw error }
+        pendingError = error
+        return event
+    }
+
+    /// Inflates the next piece of what has come, one byte beyond the message's limit at most: a bomb is noticed there
+    /// and not behind it.
+    private mutating func inflate() throws(WebSocketError) -> Event? {
+        guard let (bytes, endsMessage) = compressed, let deflate else { return nil }
+        var input = bytes
+        if inflater == nil {
+            let (noContextTakeover, windowBits) = deflate.direction(from: role == .server ? .client : .server)
+            inflater = Inflater.make(windowBits: windowBits, noContextTakeover: noContextTakeover)
+        }
+        // Most messages fit into four times their compressed size; a piece is never longer than its bound.
+        let wanted = min(max(256, min(input.readableBytes, Self.inflatedPiece) * 4), Self.inflatedPiece)
+        let left = messages.inflatedRoom
+        let room = left < wanted ? left + 1 : wanted
+        var piece = ByteBuffer()
+        var step = inflater?.inflate(&input, into: &piece, atMost: room) ?? .invalid
+        var isComplete = false
+        if step == .drained, endsMessage, piece.readableBytes < room {
+            step = inflater?.finish(into: &piece, atMost: room - piece.readableBytes) ?? .invalid
+            isComplete = step == .drained
+        }
+        guard step != .invalid else { throw .invalidDeflate }
+        try messages.inflated(piece.readableBytes)
+        compressed = isComplete || (step == .drained && !endsMessage) ? nil : (input, endsMessage)
+        guard isComplete || piece.readableBytes > 0 else { return nil }
+        return try deliver(piece, isComplete)
+    }
+
     private mutating func end(isClean: Bool) {
         state = .closed(isClean: isClean)
         input = ByteBuffer()
         laterInput.removeAll()
+        compressed = nil
         pendingError = nil
     }
 
@@ -155,16 +205,47 @@ public struct Connection: Sendable {
     /// Appends one complete message as a single frame; prefix and payload together are its payload. Both are copied,
     /// and masked by a client, in one pass. What `takeOutput` gives must be written before or after, not within.
     ///
+    /// With permessage-deflate agreed the message is compressed, unless it is short, or would not become shorter and the
+    /// compressor begins anew with each message anyway.
+    ///
     /// - Throws: `notOpen` once our Close has gone, `impossibleLength` for payloads that no memory could hold. Nothing
-    ///   is appended then, and the connection goes on.
+    ///   is appended then, and the connection goes on. `compressorFailed` when zlib does: close the connection.
     public mutating func encodeMessage(
         _ kind: MessageKind,
         prefix: ByteBuffer = ByteBuffer(),
         payload: ByteBuffer,
         into out: inout ByteBuffer
     ) throws(WebSocketError) {
-        let header = try messageHeader(kind, prefix, payload.readableBytes)
-        header.encode(prefix, payload, into: &out)
+        var header = try messageHeader(kind, prefix, payload.readableBytes)
+        guard let small = try compress(prefix, payload, header.payloadLength) else {
+            return header.encode(prefix, payload, into: &out)
+        }
+        header.isCompressed = true
+        header.payloadLength = small.readableBytes
+        header.encode(ByteBuffer(), small, into: &out)
+    }
+
+    /// The compressed message, or nil where it is better sent as it is.
+    private mutating func compress(
+        _ prefix: ByteBuffer,
+        _ payload: ByteBuffer,
+        _ length: Int
+    ) throws(WebSocketError) -> ByteBuffer? {
+        // zlib makes nothing at all of a flush without input, and counts its input in 32 bits.
+        guard let deflate, length >= max(1, deflate.options.minimumBytes), length <= Int(Int32.max) else { return nil }
+        let (noContextTakeover, windowBits) = deflate.direction(from: role)
+        // The peer may have asked for a window that zlib does not compress with. Nobody has to compress.
+        guard windowBits >= DeflateOptions.narrowestForCompressing else { return nil }
+        if deflater == nil {
+            deflater = Deflater.make(
+                windowBits: windowBits,
+                noContextTakeover: noContextTakeover,
+                options: deflate.options
+            )
+        }
+        guard let small = deflater?.compress(prefix, payload) else { throw .compressorFailed }
+        // With a window that lives on the peer must see all that went into it.
+        return noContextTakeover && small.readableBytes >= length ? nil : small
     }
 
     /// Appends the header of a message in a single frame, and the first bytes of its payload, so that the rest can be

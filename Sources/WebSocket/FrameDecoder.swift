@@ -25,8 +25,8 @@ struct FrameDecoder: Sendable {
     private var controlPayload = ByteBuffer()
 
     /// A decoder for the frames that an end of that role receives.
-    init(role: Role) {
-        header = FrameHeaderDecoder(role: role)
+    init(role: Role, allowsCompression: Bool) {
+        header = FrameHeaderDecoder(role: role, allowsCompression: allowsCompression)
     }
 
     /// Takes bytes from `input` and returns the next part, or nil when the input is used up. After an error the decoder

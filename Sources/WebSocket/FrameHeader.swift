@@ -9,7 +9,7 @@ import NIOCore
 /// +-+-+-+-+--+-+--------------+-----------------+-------------+
 /// ```
 ///
-/// The reserved bits are not held here: no extension is implemented that sets one.
+/// RSV1 says that a message is compressed (RFC 7692 section 6); the other two reserved bits have no meaning yet.
 public struct FrameHeader: Sendable, Equatable {
     /// The longest header, in bytes.
     public static let maximumBytes = 14
@@ -18,6 +18,8 @@ public struct FrameHeader: Sendable, Equatable {
 
     /// FIN: the frame is the last or only one of its message.
     public var isFinal: Bool
+    /// RSV1, on the first frame of a message only: the message is compressed.
+    public var isCompressed: Bool
     /// What the frame is.
     public var opcode: Opcode
     /// The masking key, its first byte on the wire in the lowest eight bits, or nil for an unmasked frame.
@@ -26,8 +28,15 @@ public struct FrameHeader: Sendable, Equatable {
     public var payloadLength: Int
 
     /// A header of these parts. Nothing is checked: tests may make one that breaks the rules.
-    public init(isFinal: Bool = true, opcode: Opcode, maskingKey: UInt32? = nil, payloadLength: Int) {
+    public init(
+        isFinal: Bool = true,
+        isCompressed: Bool = false,
+        opcode: Opcode,
+        maskingKey: UInt32? = nil,
+        payloadLength: Int
+    ) {
         self.isFinal = isFinal
+        self.isCompressed = isCompressed
         self.opcode = opcode
         self.maskingKey = maskingKey
         self.payloadLength = payloadLength
@@ -36,7 +45,7 @@ public struct FrameHeader: Sendable, Equatable {
     /// Appends the header with the shortest form of the length. A negative length is written as none.
     public func encode(into out: inout ByteBuffer) {
         let length = UInt64(clamping: payloadLength)
-        let first = (isFinal ? 0x80 : 0) | opcode.rawValue
+        let first = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
         let masked: UInt8 = maskingKey == nil ? 0 : 0x80
         switch length {
         case 0...125:

@@ -5,6 +5,7 @@ struct FrameHeaderDecoder: Sendable {
     /// What the first byte said.
     private struct Start {
         var isFinal: Bool
+        var isCompressed: Bool
         var opcode: Opcode
     }
 
@@ -16,11 +17,13 @@ struct FrameHeaderDecoder: Sendable {
     }
 
     private let role: Role
+    private let allowsCompression: Bool
     private var state = State.firstByte
 
     /// A decoder for the frames that an end of that role receives.
-    init(role: Role) {
+    init(role: Role, allowsCompression: Bool) {
         self.role = role
+        self.allowsCompression = allowsCompression
     }
 
     /// Takes one byte and returns the header when it was the last one. `messages` is asked whether a data frame may
@@ -31,13 +34,17 @@ struct FrameHeaderDecoder: Sendable {
     ) throws(WebSocketError) -> FrameHeader? {
         switch state {
         case .firstByte:
-            let start = Start(isFinal: byte & 0x80 != 0, opcode: Opcode(firstByte: byte))
-            try Self.checkReservedBits(byte)
+            let start = Start(
+                isFinal: byte & 0x80 != 0,
+                isCompressed: byte & 0x40 != 0,
+                opcode: Opcode(firstByte: byte)
+            )
+            try checkReservedBits(byte, start)
             guard start.opcode.isAssigned else { throw .unknownOpcode(start.opcode) }
             if start.opcode.isControl {
                 guard start.isFinal else { throw .fragmentedControlFrame }
             } else {
-                try messages.beginFrame(start.opcode)
+                try messages.beginFrame(start.opcode, isCompressed: start.isCompressed)
             }
             state = .secondByte(start)
             return nil
@@ -73,10 +80,12 @@ struct FrameHeaderDecoder: Sendable {
         }
     }
 
-    /// The one place that decides about reserved bits. An extension that uses RSV1 (RFC 7692 section 6) would admit it
-    /// here, on the first frame of a message only.
-    private static func checkReservedBits(_ byte: UInt8) throws(WebSocketError) {
-        guard byte & 0x70 == 0 else { throw .reservedBits }
+    /// The one place that decides about reserved bits. RSV1 says that a message is compressed, where that was agreed,
+    /// on the first frame of a message only (RFC 7692 section 6).
+    private func checkReservedBits(_ byte: UInt8, _ start: Start) throws(WebSocketError) {
+        guard byte & 0x30 == 0 else { throw .reservedBits }
+        guard start.isCompressed else { return }
+        guard allowsCompression, start.opcode == .text || start.opcode == .binary else { throw .reservedBits }
     }
 
     private mutating func finishLength(
@@ -95,6 +104,11 @@ struct FrameHeaderDecoder: Sendable {
 
     private mutating func finish(_ start: Start, _ length: Int, _ key: UInt32?) -> FrameHeader {
         state = .firstByte
-        return FrameHeader(isFinal: start.isFinal, opcode: start.opcode, maskingKey: key, payloadLength: length)
+        return FrameHeader(
+            isFinal: start.isFinal,
+            isCompressed: start.isCompressed,
+            opcode: start.opcode, maskingKey: key,
+            payloadLength: length
+        )
     }
 }

@@ -7,8 +7,11 @@ struct MessageAssembler: Sendable {
     /// A message of which the first byte of the first header has come.
     private struct Message {
         let kind: MessageKind
+        let isCompressed: Bool
         /// What the headers so far declared.
         var bytes = 0
+        /// What inflating has made of it.
+        var inflatedBytes = 0
         var frames = 1
         /// True once a piece has been handed on.
         var isAnnounced = false
@@ -25,25 +28,47 @@ struct MessageAssembler: Sendable {
         self.acceptsText = acceptsText
     }
 
+    /// Whether the message that is being received is compressed.
+    var isCompressed: Bool { message?.isCompressed ?? false }
+
+    /// Bytes that inflating may still add to the message.
+    var inflatedRoom: Int { max(0, limits.maximumMessageBytes - (message?.inflatedBytes ?? 0)) }
+
+    /// Counts what inflating has made.
+    mutating func inflated(_ count: Int) throws(WebSocketError) {
+        guard count <= inflatedRoom else { throw .messageTooLarge }
+        message?.inflatedBytes += count
+    }
+
     /// The first byte of a data frame's header has come.
-    mutating func beginFrame(_ opcode: Opcode) throws(WebSocketError) {
+    mutating func beginFrame(_ opcode: Opcode, isCompressed: Bool) throws(WebSocketError) {
         if opcode == .continuation {
             guard message != nil else { throw .unexpectedContinuation }
             message?.frames += 1
         } else {
             guard message == nil else { throw .interleavedMessage }
             guard opcode == .binary || acceptsText else { throw .unexpectedText }
-            message = Message(kind: opcode == .text ? .text : .binary)
+            message = Message(kind: opcode == .text ? .text : .binary, isCompressed: isCompressed)
         }
         guard let message, message.frames <= limits.maximumFragments else { throw .tooManyFragments }
     }
 
     /// The length of that frame has come. The limit holds before anything of the payload is there.
     mutating func admitPayload(_ length: Int) throws(WebSocketError) {
-        guard length <= limits.maximumFrameBytes else { throw .frameTooLarge }
+        guard length <= Self.onTheWire(limits.maximumFrameBytes, isCompressed) else { throw .frameTooLarge }
         let (total, overflow) = (message?.bytes ?? 0).addingReportingOverflow(length)
-        guard !overflow, total <= limits.maximumMessageBytes else { throw .messageTooLarge }
+        guard !overflow, total <= Self.onTheWire(limits.maximumMessageBytes, isCompressed) else {
+            throw .messageTooLarge
+        }
         message?.bytes = total
+    }
+
+    /// What may come for so many bytes: deflate makes what does not compress a little longer, by five bytes in 16 KiB
+    /// and some.
+    private static func onTheWire(_ limit: Int, _ isCompressed: Bool) -> Int {
+        guard isCompressed else { return limit }
+        let (sum, overflow) = limit.addingReportingOverflow(limit / 1_024 + 64)
+        return overflow ? limit : sum
     }
 
     /// What comes of a piece of payload: an event, an error, or first the one and then the other.

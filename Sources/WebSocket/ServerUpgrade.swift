@@ -19,18 +19,22 @@ public struct ServerUpgrade: Sendable {
     public var allowedOrigins: [String]
     /// The values of Host that are served, with the port if there is one, or none to serve them all.
     public var allowedHosts: [String]
+    /// Accepts permessage-deflate where a client offers it; nil declines it.
+    public var deflate: DeflateOptions?
 
     /// A policy of these parts.
     public init(
         path: String,
         subprotocols: [String] = [],
         allowedOrigins: [String] = [],
-        allowedHosts: [String] = []
+        allowedHosts: [String] = [],
+        deflate: DeflateOptions? = nil
     ) {
         self.path = path
         self.subprotocols = subprotocols
         self.allowedOrigins = allowedOrigins
         self.allowedHosts = allowedHosts
+        self.deflate = deflate
     }
 
     /// What to send back.
@@ -108,7 +112,9 @@ public struct ServerUpgrade: Sendable {
         try checkOrigin(fields)
         let subprotocol = try choose(fields)
         guard !hasLeftovers else { throw .refused(.badRequest, "bytes behind the request") }
-        return try accept(key, subprotocol)
+        return try accept(key, subprotocol, deflate.flatMap { options in
+            DeflateNegotiation.accept(fields.values(of: "Sec-WebSocket-Extensions"), options)
+        })
     }
 
     /// H16: a request with a body, or one that could be read as having one, may hide a second request.
@@ -151,7 +157,11 @@ public struct ServerUpgrade: Sendable {
         throw .refused(.badRequest, "no subprotocol in common")
     }
 
-    private func accept(_ key: String, _ subprotocol: String?) throws(Refusal) -> Answer {
+    private func accept(
+        _ key: String,
+        _ subprotocol: String?,
+        _ deflate: (agreement: DeflateAgreement, answer: String)?
+    ) throws(Refusal) -> Answer {
         var pairs = [
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
@@ -160,11 +170,14 @@ public struct ServerUpgrade: Sendable {
         if let subprotocol {
             pairs.append(("Sec-WebSocket-Protocol", subprotocol))
         }
+        if let deflate {
+            pairs.append(("Sec-WebSocket-Extensions", deflate.answer))
+        }
         guard let fields = try? HeaderFields(pairs) else {
             throw .refused(.internalServerError, "subprotocol of the policy is not a field value")
         }
         let head = ResponseHead(version: .http1_1, status: 101, reason: "Switching Protocols", fields: fields)
-        return .accept(head, Agreement(subprotocol: subprotocol))
+        return .accept(head, Agreement(subprotocol: subprotocol, deflate: deflate?.agreement))
     }
 
     private static func refusal(_ status: Status, _ reason: String, _ extra: [(String, String)]) -> Answer {

@@ -18,6 +18,8 @@ public enum UpgradeError: Error, Equatable, Sendable {
     case wrongAccept
     /// A 101 that names an extension; none was offered.
     case unrequestedExtension
+    /// The server's answer about permessage-deflate does not fit our offer (RFC 7692 section 7.1).
+    case deflateParameters
     /// A 101 that names a subprotocol that was not offered, or several.
     case unrequestedSubprotocol
 
@@ -44,6 +46,7 @@ extension UpgradeError: CustomStringConvertible {
         case .missingAccept: "the server's 101 has no Sec-WebSocket-Accept, or several"
         case .wrongAccept: "the server's Sec-WebSocket-Accept does not answer our key"
         case .unrequestedExtension: "the server chose an extension that was not offered"
+        case .deflateParameters: "the server's answer about permessage-deflate does not fit our offer"
         case .unrequestedSubprotocol: "the server chose a subprotocol that was not offered"
         case .invalidKey: "a Sec-WebSocket-Key must be of 16 bytes"
         case .invalidTarget: "malformed host or path for the upgrade request"

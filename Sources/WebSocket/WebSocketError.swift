@@ -1,6 +1,6 @@
 /// What ends a WebSocket connection, or what a caller asked that cannot be done.
 ///
-/// All but the last four cases are the peer's doing; each stands for one rule, and for one close code.
+/// All but the last five cases are the peer's doing; each stands for one rule, and for one close code.
 public enum WebSocketError: Error, Equatable, Sendable {
     /// A reserved bit is set that no agreed extension has given a meaning (RFC 6455 section 5.2).
     case reservedBits
@@ -34,6 +34,8 @@ public enum WebSocketError: Error, Equatable, Sendable {
     case controlQueueFull
     /// A text message that is not UTF-8 (section 8.1).
     case invalidText
+    /// A compressed message that is no deflate stream, or reaches back beyond the agreed window (RFC 7692).
+    case invalidDeflate
     /// A Close frame with a payload of one byte (section 5.5.1).
     case truncatedCloseCode
     /// A Close frame with a code that may not be sent (section 7.4).
@@ -49,6 +51,8 @@ public enum WebSocketError: Error, Equatable, Sendable {
     case payloadNeedsMask
     /// Asked to send a payload of a negative length, or one that no length field can hold.
     case impossibleLength
+    /// zlib has failed, for want of memory: what was compressed before cannot be continued.
+    case compressorFailed
 
     /// The code that the Close frame carries. For the errors of a caller nothing is sent; 1011 is what would fit.
     public var closeCode: CloseCode {
@@ -59,13 +63,13 @@ public enum WebSocketError: Error, Equatable, Sendable {
             .protocolError
         case .unexpectedText:
             .unsupportedData
-        case .invalidText, .invalidCloseReason:
+        case .invalidText, .invalidCloseReason, .invalidDeflate:
             .invalidPayload
         case .tooManyFragments, .controlQueueFull:
             .policyViolation
         case .frameTooLarge, .messageTooLarge:
             .messageTooBig
-        case .notOpen, .controlPayloadTooLong, .payloadNeedsMask, .impossibleLength:
+        case .notOpen, .controlPayloadTooLong, .payloadNeedsMask, .impossibleLength, .compressorFailed:
             .internalError
         }
     }
@@ -91,6 +95,8 @@ extension WebSocketError: CustomStringConvertible {
         case .tooManyFragments: "message in too many fragments"
         case .controlQueueFull: "too many control frames waiting to be sent"
         case .invalidText: "text message is not UTF-8"
+        case .invalidDeflate: "compressed message cannot be inflated"
+        case .compressorFailed: "the compressor has failed"
         case .truncatedCloseCode: "close frame with half a code"
         case .invalidCloseCode(let code): "close code \(code) may not be sent"
         case .invalidCloseReason: "close reason is not UTF-8"
