@@ -116,7 +116,8 @@ enum DeflateNegotiation {
     ///   does not fit the offer.
     static func judge(_ values: [String], _ options: DeflateOptions?) throws(UpgradeError) -> DeflateAgreement? {
         guard !values.isEmpty else { return nil }
-        guard let options, let answers = ExtensionElement.parse(values), answers.count == 1, answers[0].name == name else {
+        guard let options, let answers = ExtensionElement.parse(values), answers.count == 1, answers[0].name == name
+        else {
             throw .unrequestedExtension
         }
         guard let given = Parameters(answers[0], clientBitsNeedValue: true) else { throw .deflateParameters }

@@ -43,7 +43,9 @@ struct ExtensionElement: Sendable, Equatable {
             var value: String?
             if scanner.take(UInt8(ascii: "=")) {
                 scanner.skipBlanks()
-                guard let text = scanner.peek == UInt8(ascii: "\"") ? scanner.quoted() : scanner.token() else { return nil }
+                guard let text = scanner.peek == UInt8(ascii: "\"") ? scanner.quoted() : scanner.token() else {
+                    return nil
+                }
                 value = text
                 scanner.skipBlanks()
             }

@@ -107,7 +107,8 @@ struct FrameHeaderDecoder: Sendable {
         return FrameHeader(
             isFinal: start.isFinal,
             isCompressed: start.isCompressed,
-            opcode: start.opcode, maskingKey: key,
+            opcode: start.opcode,
+            maskingKey: key,
             payloadLength: length
         )
     }

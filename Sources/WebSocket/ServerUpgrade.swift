@@ -112,9 +112,13 @@ public struct ServerUpgrade: Sendable {
         try checkOrigin(fields)
         let subprotocol = try choose(fields)
         guard !hasLeftovers else { throw .refused(.badRequest, "bytes behind the request") }
-        return try accept(key, subprotocol, deflate.flatMap { options in
-            DeflateNegotiation.accept(fields.values(of: "Sec-WebSocket-Extensions"), options)
-        })
+        return try accept(
+            key,
+            subprotocol,
+            deflate.flatMap { options in
+                DeflateNegotiation.accept(fields.values(of: "Sec-WebSocket-Extensions"), options)
+            }
+        )
     }
 
     /// H16: a request with a body, or one that could be read as having one, may hide a second request.
