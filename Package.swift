@@ -60,6 +60,17 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "CMallocCounter"),
+        .executableTarget(
+            name: "websocket-bench",
+            dependencies: [
+                "CMallocCounter", "CZlib", "WebSocket", byteBuffer,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ],
+            path: "Sources/WebSocketBench",
+            swiftSettings: strict
+        ),
         .target(name: "TestSupport", swiftSettings: strict),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),

@@ -4,7 +4,7 @@ import NIOCore
 ///
 /// A key is held with its first byte in the lowest eight bits. `phase` says how many bytes of the payload went before,
 /// so that a payload can be masked in pieces; only its two lowest bits matter. Loads and stores need no alignment.
-enum Masking {
+package enum Masking {
     /// The key as it applies from `phase` on, twice, in memory order.
     private static func word(_ key: UInt32, phase: Int) -> UInt64 {
         let shift = UInt32(truncatingIfNeeded: phase & 3) &* 8
@@ -33,7 +33,7 @@ enum Masking {
     }
 
     /// Masks or unmasks all of `source` into `destination`, which must have room for it and not overlap it.
-    static func copy(
+    package static func copy(
         _ source: UnsafeRawBufferPointer,
         to destination: UnsafeMutableRawBufferPointer,
         key: UInt32,

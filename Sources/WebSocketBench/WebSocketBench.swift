@@ -1,0 +1,69 @@
+/// Prints the module's figures as Markdown: run it as `swift run -c release websocket-bench`.
+///
+/// A plain executable and not the benchmark package: what counts here are ratios between two pieces of work measured in
+/// turn, and calls of the allocator, which that package reads as zero on Linux.
+@main
+struct WebSocketBench {
+    static func main() {
+        masking()
+        frames()
+        deflate()
+    }
+
+    private static func masking() {
+        print("| masking | offset | GB/s | memcpy GB/s | ratio |\n|---|--:|--:|--:|--:|")
+        for row in MaskingBench.run() {
+            let ours = Double(row.size) / row.masking.seconds / 1e9
+            let theirs = Double(row.size) / row.memcpy.seconds / 1e9
+            print("| \(row.size) B | \(row.offset) | \(ours.short) | \(theirs.short) | \((ours / theirs).short) |")
+        }
+        print("")
+    }
+
+    private static func frames() {
+        print(
+            "| frames | size | ours/s | allocations | NIOWebSocket/s | allocations | ratio |\n|---|--:|--:|--:|--:|--:|--:|"
+        )
+        for row in FrameBench.run() {
+            let ours = 1 / row.ours.seconds
+            let theirs = row.theirs.map { 1 / $0.seconds } ?? 0
+            print(
+                "| \(row.what) | \(row.size) B | \(ours.rounded().grouped) | \(row.ours.allocations.short) "
+                    + "| \(theirs.rounded().grouped) | \((row.theirs?.allocations ?? 0).short) | \((ours / theirs).short) |"
+            )
+        }
+        print("")
+    }
+
+    private static func deflate() {
+        print("| permessage-deflate | size | ours MB/s | allocations | zlib MB/s | ratio |\n|---|--:|--:|--:|--:|--:|")
+        for row in DeflateBench.run() {
+            let ours = Double(row.size) / row.ours.seconds / 1e6
+            let theirs = Double(row.size) / row.zlib.seconds / 1e6
+            print(
+                "| \(row.what) | \(row.size) B | \(ours.short) | \(row.ours.allocations.short) "
+                    + "| \(theirs.short) | \((ours / theirs).short) |"
+            )
+        }
+    }
+}
+
+extension Double {
+    /// Two decimals.
+    fileprivate var short: String {
+        let hundredths = Int((self * 100).rounded())
+        let rest = abs(hundredths % 100)
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+    }
+
+    /// A whole number with its thousands apart.
+    fileprivate var grouped: String {
+        let digits = String(Int(self))
+        var grouped = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index).isMultiple(of: 3) { grouped += "," }
+            grouped.append(digit)
+        }
+        return grouped
+    }
+}
