@@ -55,29 +55,41 @@ struct Acknowledger: Sendable {
     private(set) var received: UInt64 = 0
     private var bytesSince = 0
     private var due: Moment?
+    /// An ACK is due and waits for the carrier alone.
+    private var isPending = false
     private let limits: MuxLimits
 
     init(limits: MuxLimits) {
         self.limits = limits
     }
 
-    /// When an ACK is due, nil where there is nothing to say.
+    /// When an ACK will be due; nil where there is nothing to say, and where one is due already and only waits for the
+    /// carrier to have room.
     var deadline: Moment? { due }
+
+    /// The time has come, whether or not the carrier has room.
+    mutating func tick(now: Moment) {
+        guard let due, now >= due else { return }
+        self.due = nil
+        isPending = true
+    }
 
     mutating func receive(_ length: Int, now: Moment) {
         received += 1
         bytesSince += length
         if bytesSince >= limits.ackBytes {
-            due = now
-        } else if due == nil {
+            due = nil
+            isPending = true
+        } else if due == nil, !isPending {
             due = now + limits.ackDelay
         }
     }
 
     /// The count for the ACK that is due now, nil where none is.
     mutating func take(now: Moment) -> UInt64? {
-        guard let due, now >= due else { return nil }
-        self.due = nil
+        tick(now: now)
+        guard isPending else { return nil }
+        isPending = false
         bytesSince = 0
         return received
     }

@@ -283,6 +283,7 @@ public struct Session {
     /// - Throws: ``MuxError`` of kind `silence` when the peer has not answered a PING in time.
     public mutating func tick(now: Moment) throws(MuxError) {
         guard !isEnded else { return }
+        acknowledger.tick(now: now)
         let action = keepAlive.tick(now: now)
         if action == .dead {
             throw MuxError(.silence, "no answer to a ping within \(limits.pingTimeout)")
@@ -328,7 +329,10 @@ public struct Session {
             guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
             scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
         case .pong:
-            if !keepAlive.pong(frame.number, now: now) { try glitch("a pong that answers nothing", now: now) }
+            guard keepAlive.pong(frame.number, now: now) else {
+                return try glitch("a pong that answers nothing", now: now)
+            }
+            actions.append(.answered)
         case .ack:
             if try replay.acknowledge(frame.number) {
                 keepAlive.progressed(now: now)

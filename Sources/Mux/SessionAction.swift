@@ -24,6 +24,8 @@ public enum SessionAction: Sendable, Hashable {
     /// Both directions have ended in order, and the stream's number is forgotten. Everything that was delivered has been
     /// consumed, unless the session ended: then the socket still takes what it was given.
     case closed(StreamID)
+    /// The peer has answered a PING: it lives.
+    case answered
     /// The peer will accept nothing new, and ends the session once what runs has ended.
     case goingAway(Refusal)
 }

@@ -77,8 +77,7 @@ struct ServerCommand: AsyncParsableCommand {
         if let token = try SecretFile.token(file: tokenFile ?? configured.token, configured: nil) {
             let client = ServerConfiguration.Client(
                 name: "default",
-                verifier: token.credentials().verifier,
-                allowedPorts: result.allowedPorts
+                verifier: token.credentials().verifier
             )
             result.clients.append(client)
         }
@@ -126,7 +125,7 @@ enum ServerFile {
             guard let verifier = Verifier(line: line) else {
                 throw table.failure("verifier", "expected the verifier line that `culvert token` prints")
             }
-            let ranges = try ports(table, "allow_ports") ?? result.allowedPorts
+            let ranges = try ports(table, "allow_ports")
             result.clients.append(.init(name: name, verifier: verifier, allowedPorts: ranges))
         }
     }

@@ -31,7 +31,7 @@ struct ConfigurationTests {
         let configuration = try server(["--config", Self.fixtures.appendingPathComponent("server.toml").path])
         #expect(configuration.clients.map(\.name) == ["workshop"])
         #expect(configuration.allowedPorts.description == "8000-8999")
-        #expect(configuration.clients[0].allowedPorts.description == "8022,8080")
+        #expect(configuration.clients[0].allowedPorts?.description == "8022,8080")
     }
 
     @Test("the sample of a client's configuration is in order")
@@ -63,6 +63,7 @@ struct ConfigurationTests {
             ("[[client]]\nverifier = \"x\"\n", ":1: client.name: missing"),
             ("listen = \"127.0.0.1:1\n", ":1: Error while parsing"),
             ("listen = \"127.0.0.1:1\"\n[[client", ":2: Error while parsing"),
+            ("listen = \"127.0.0.1:1\"\npublic_address = \"a.invalid\"\n", "a.invalid is no IP address"),
             ("path = \"tunnel\"\nlisten = \"127.0.0.1:1\"\n", "it must begin with /"),
         ]
     )

@@ -41,6 +41,22 @@ extension EndToEnd {
             }
         }
 
+        @Test("Port 0 is one of the few that the server allows")
+        func serversChoice() async throws {
+            try await Scenario.play { scenario in
+                let web = try TCPService.web(page: Self.page)
+                let first = try FreePorts.next()
+                let allowed = first...first.addingReportingOverflow(8).partialValue
+                let server = try await scenario.server(
+                    options: ["--allow-ports", "\(allowed.lowerBound)-\(allowed.upperBound)"]
+                )
+                let client = try scenario.client(server.url, ["0:localhost:\(web.port)"])
+                let port = try await client.tunnel(to: web.port)
+                #expect(allowed.contains(port))
+                try await expectPage(through: port)
+            }
+        }
+
         @Test("Several tunnels of one client lead each to its own service")
         func severalTunnels() async throws {
             try await Scenario.play { scenario in

@@ -40,6 +40,23 @@ import Testing
         #expect(server.deadline == .at(.milliseconds(2_020)))
     }
 
+    @Test("an acknowledgement that is due and finds no room on the carrier wakes nobody again and again")
+    func dueWithoutRoom() throws {
+        var server = try serverWithStream()
+        try server.tick(now: .start)
+        let ping = try #require(server.frames(.at(.seconds(1))).first { $0.header.type == .ping })
+        try server.receive(frame(.pong, number: ping.number), now: .at(.seconds(1)))
+        try server.receive(frame(.data, 2, bytes(1)), now: .at(.seconds(2)))
+        try server.tick(now: server.deadline)
+        #expect(server.deadline > .at(.seconds(3)), "the timer waits for the next ping")
+        try server.receive(frame(.data, 2, bytes(1)), now: .at(.seconds(3)))
+        #expect(server.deadline > .at(.seconds(4)), "one acknowledgement waits already")
+        #expect(server.frames(.at(.seconds(4))).map(\.number) == [3])
+        try server.receive(frame(.data, 2, bytes(65_530)), now: .at(.seconds(5)))
+        #expect(server.deadline > .at(.seconds(6)))
+        #expect(server.sent(.at(.seconds(6))).contains("ack"))
+    }
+
     @Test("questions, answers and acknowledgements are not counted; all else is")
     func counted() throws {
         var server = session(.server)

@@ -95,6 +95,8 @@ struct Model {
                 guard end.mayWrite else { return "its socket was never told to go on" }
                 return end.sawEnd && end.hasFinished && end.consumed == end.delivered ? nil : "closed too early"
             }
+        case .answered:
+            break
         case .bind, .bound, .unbound, .goingAway:
             check(false, "\(action) at \(role)")
         }

@@ -14,6 +14,7 @@ import Testing
         for number in ping + server.frames().filter({ $0.header.type == .ping }).map(\.number) {
             try server.receive(frame(.pong, number: number), now: .start)
         }
+        _ = server.actions()
         #expect(server.deadline <= .at(.seconds(15)))
         try server.tick(now: .at(.milliseconds(14_999)))
         #expect(server.actions().isEmpty)

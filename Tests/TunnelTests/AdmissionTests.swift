@@ -1,4 +1,5 @@
 import Mux
+import NIOCore
 import Testing
 
 @testable import Tunnel
@@ -20,9 +21,22 @@ struct AdmissionTests {
     @Test("256 places in all, for loopback too, where the front stands")
     func placesInAll() {
         let admission = Admission()
-        for _ in 0..<Admission.maximumWaiting { #expect(admission.enter("127.0.0.1")) }
-        #expect(!admission.enter("127.0.0.1"))
+        for _ in 0..<Admission.maximumWaiting { #expect(admission.enter(nil)) }
+        #expect(!admission.enter(nil))
         #expect(!admission.enter("192.0.2.1"))
+    }
+
+    @Test(
+        "a front's address is charged to nobody",
+        arguments: [
+            ("127.0.0.1", nil), ("127.8.9.1", nil), ("::1", nil), ("::ffff:127.0.0.1", nil), ("192.0.2.1", "192.0.2.1"),
+        ]
+            as [(String, String?)]
+    )
+    func frontsAreExempt(text: String, expected: String?) throws {
+        #expect(Admission.address(of: try SocketAddress(ipAddress: text, port: 1)) == expected)
+        #expect(Admission.address(of: try SocketAddress(unixDomainSocketPath: "/x")) == nil)
+        #expect(Admission.address(of: nil) == nil)
     }
 
     @Test("A2 five wrong proofs a minute are answered at once, further ones ever later, up to five seconds")

@@ -12,8 +12,12 @@ struct BindPolicyTests {
     )
 
     private func addresses(_ address: String, _ port: UInt16, on publicAddresses: [String]) throws -> [String] {
-        try BindPolicy(publicAddresses: publicAddresses, allowedPorts: .unprivileged)
-            .addresses(for: BindRequest(tunnel: 0, address: address, port: port), of: client)
+        try BindPolicy(
+            publicAddresses: publicAddresses,
+            serverPorts: .unprivileged,
+            clientPorts: client.allowedPorts
+        )
+        .addresses(for: BindRequest(tunnel: 0, address: address, port: port))
     }
 
     @Test(
@@ -36,6 +40,26 @@ struct BindPolicyTests {
         #expect { try addresses(address, 8_100, on: ["127.0.0.1", "::1"]) } throws: {
             ($0 as? Refusal)?.code == .portNotAllowed
         }
+    }
+
+    @Test(
+        "X13 what is no address of one host is refused without asking a resolver",
+        arguments: [
+            "tunnel.example", "127.1", "0x7f000001", "224.0.0.1", "255.255.255.255", "ff02::1", " ::1",
+        ]
+    )
+    func noAddress(address: String) {
+        #expect { try addresses(address, 8_000, on: ["0.0.0.0", "::"]) } throws: {
+            ($0 as? Refusal)?.code == .portNotAllowed
+        }
+    }
+
+    @Test("a client's ports are its own within the server's")
+    func portsWithinPorts() throws {
+        let server = try #require(PortRanges("8000-8010,9000"))
+        let client = try #require(PortRanges("8005-8020,9000-9001"))
+        #expect(server.intersection(client).description == "8005-8010,9000")
+        #expect(server.intersection(PortRanges(ranges: [1...7_999])).ranges.isEmpty)
     }
 
     @Test("no address and a star mean the server's own choice", arguments: ["", "*"])

@@ -27,6 +27,11 @@ struct Backoff: Sendable {
         lastDial = now
     }
 
+    /// A session stood, however it ended.
+    mutating func sessionStood() {
+        triesSinceSession = 0
+    }
+
     /// The dial failed.
     ///
     /// - Parameters:
@@ -43,7 +48,7 @@ struct Backoff: Sendable {
 
     /// A session was lost after it had stood for `held`.
     mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Moment) -> Duration {
-        triesSinceSession = 0
+        sessionStood()
         if held >= Self.steady { failures = 0 }
         return spaced(wish.map { min($0, Self.longestWish) + Self.first * unit } ?? .zero, now: now)
     }

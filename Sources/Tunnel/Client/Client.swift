@@ -165,7 +165,8 @@ private struct Reconnecting {
                     }
                 } catch {
                     guard error.disposition != .refused else { throw error }
-                    last = error
+                    // One that may be reached later decides, whatever the others say.
+                    if last == nil || error.disposition == .retry || last?.disposition != .retry { last = error }
                 }
             }
         }
@@ -182,6 +183,7 @@ private struct Reconnecting {
 
     private mutating func afterSession(_ end: LiveSession.End) throws(ClientError) -> Duration {
         if let refused = end.refused { throw .refused(refused) }
+        backoff.sessionStood()
         guard dialler.configuration.maximumRetries != 0 else { throw .unreachable("session lost: \(end.description)") }
         let unit = Double.random(in: 0...1)
         let wait =

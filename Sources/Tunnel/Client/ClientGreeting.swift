@@ -34,6 +34,10 @@ final class ClientGreeting: CarrierReceiver {
         }
     }
 
+    func carrier(violatedBy error: MuxError) {
+        finish(.failure(error))
+    }
+
     func carrierReadCompleted() {}
     func carrierBecameWritable() {}
 

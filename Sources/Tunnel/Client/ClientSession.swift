@@ -148,6 +148,7 @@ final class ClientSession: SessionDelegate {
         onEvent(.ended(end, refused: refused))
     }
 
-    // A server never gets this from its own frames: the session refuses it from a server.
+    // Only the server opens streams, and only it is asked for ports.
+    func sessionIsUsedUp(_ driver: SessionDriver) {}
     func session(_ driver: SessionDriver, bind request: BindRequest) {}
 }

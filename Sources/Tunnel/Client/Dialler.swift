@@ -151,7 +151,10 @@ extension DialRoute {
             let remedy =
                 proxy == nil && !isLoopback(host)
                 ? "if this network wants a proxy, give it with --proxy" : "check the address and the network"
-            return self.error(.connect, "\(host):\(port) did not answer within 10 s", remedy, .retry)
+            // The resolver does not say how far it came.
+            let hop: DialError.Hop = IPAddress(host) == nil ? .lookup : .connect
+            let what = hop == .lookup ? "no address or no connection" : "no connection"
+            return self.error(hop, "\(what) for \(host):\(port) within 10 s", remedy, .retry)
         }
         guard let failure = error as? NIOConnectionError else {
             return self.error(.connect, "\(host):\(port): \(error)", "check the address of the \(what)", .retry)

@@ -1,3 +1,4 @@
+import HTTP1
 import ProxyConnect
 
 /// Where a server's WebSocket is: `wss://tunnel.example/tunnel`.
@@ -21,7 +22,12 @@ public struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Throws: ``Malformed`` for anything else. User information is refused: a secret in a URL ends up in logs.
     public init(_ text: String) throws(Malformed) {
-        func malformed(_ why: String) -> Malformed { Malformed(description: "\(text) is no URL of a server: \(why)") }
+        guard !text.contains("@") else {
+            throw Malformed(description: "a URL of a server has no user or password; the token comes from --token-file")
+        }
+        func malformed(_ why: String) -> Malformed {
+            Malformed(description: "\(text.escapedForDisplay()) is no URL of a server: \(why)")
+        }
         guard let colon = text.firstRange(of: "://") else {
             throw malformed("it must begin with wss:// or ws://")
         }
@@ -36,9 +42,6 @@ public struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
         }
         let slash = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
         let authority = rest[..<slash]
-        guard !authority.contains("@") else {
-            throw Malformed(description: "a URL of a server has no user or password; the token comes from --token-file")
-        }
         var path = String(rest[slash...])
         if path.hasPrefix("?") { path = "/" + path }
         self.path = path.isEmpty || path == "/" ? "/tunnel" : path

@@ -64,11 +64,17 @@ private final class ConnectAttempts {
 
     func begun(_ channel: any Channel) {
         channels.append(channel)
-        if isCancelled { channel.close(promise: nil) }
+        if isCancelled { reset(channel) }
     }
 
     func cancel() {
         isCancelled = true
-        for channel in channels { channel.close(promise: nil) }
+        for channel in channels { reset(channel) }
+    }
+
+    /// The visitor was reset: a service that had accepted already is to see the same.
+    private func reset(_ channel: any Channel) {
+        SocketOptions.resetOnClose(channel)
+        channel.close(promise: nil)
     }
 }

@@ -1,11 +1,13 @@
 import Mux
+import NIOCore
+import ProxyConnect
 import Synchronization
 
 /// What strangers may cost before they have proved who they are. Shared by all event loops; asked once a connection.
 final class Admission: Sendable {
     /// Connections at most that have not authenticated. 256: each costs a socket and some KiB for ten seconds.
     static let maximumWaiting = 256
-    /// The same from one address. Loopback is exempt: there stands the front, with everybody behind it.
+    /// The same from one address.
     static let maximumWaitingPerAddress = 16
     /// Wrong proofs a minute that are answered at once; each further one waits longer.
     static let freeFailures = 5
@@ -22,12 +24,25 @@ final class Admission: Sendable {
 
     private let state = Mutex(State())
 
+    /// Whom a connection's costs are charged to: its address, or nobody in particular for a unix socket and loopback,
+    /// where a front stands with everybody behind it.
+    static func address(of peer: SocketAddress?) -> String? {
+        guard let text = peer?.ipAddress, let address = IPAddress(text)?.unmapped, !address.isLoopback else {
+            return nil
+        }
+        return address.description
+    }
+
     /// Takes a place for a new connection; false where there is none.
-    func enter(_ address: String) -> Bool {
+    func enter(_ address: String?) -> Bool {
         state.withLock { state in
             guard state.waiting < Self.maximumWaiting else { return false }
+            guard let address else {
+                state.waiting += 1
+                return true
+            }
             let ofAddress = state.waitingByAddress[address, default: 0]
-            guard ofAddress < Self.maximumWaitingPerAddress || isLoopback(address) else { return false }
+            guard ofAddress < Self.maximumWaitingPerAddress else { return false }
             state.waiting += 1
             state.waitingByAddress[address] = ofAddress + 1
             return true
@@ -35,9 +50,10 @@ final class Admission: Sendable {
     }
 
     /// Gives the place back: authenticated, or gone.
-    func leave(_ address: String) {
+    func leave(_ address: String?) {
         state.withLock { state in
             state.waiting -= 1
+            guard let address else { return }
             let ofAddress = state.waitingByAddress[address, default: 1] - 1
             state.waitingByAddress[address] = ofAddress > 0 ? ofAddress : nil
         }
@@ -46,8 +62,9 @@ final class Admission: Sendable {
     /// Counts a wrong proof, and says for how many seconds its refusal is to be held back.
     ///
     /// Holding back slows who guesses without locking out who shares the address.
-    func failed(_ address: String, now: Moment) -> Int {
-        state.withLock { state in
+    func failed(_ address: String?, now: Moment) -> Int {
+        let address = address ?? "local"
+        return state.withLock { state in
             var entry = state.failures[address] ?? (0, now)
             if now.since(entry.since) > .seconds(60) { entry = (0, now) }
             entry.count += 1

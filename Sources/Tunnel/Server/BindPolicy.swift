@@ -1,36 +1,52 @@
 import Mux
+import ProxyConnect
 
-/// Which addresses and ports a client's BIND may have: decided before anything is bound.
+/// Which addresses and ports a client's BIND may have: decided before anything is bound, and without asking a resolver.
 struct BindPolicy: Sendable {
     /// Addresses for a port that the client did not narrow.
     let publicAddresses: [String]
-    /// The server's own bound on ports.
+    /// The ports that this client may have: its own within the server's.
     let allowedPorts: PortRanges
+
+    init(publicAddresses: [String], serverPorts: PortRanges, clientPorts: PortRanges?) {
+        self.publicAddresses = publicAddresses
+        self.allowedPorts = clientPorts.map { serverPorts.intersection($0) } ?? serverPorts
+    }
 
     /// The addresses on which the request is to be bound.
     ///
     /// A client may narrow the server's addresses and never widen them.
     ///
     /// - Throws: ``Mux/Refusal`` that the client is told.
-    func addresses(for request: BindRequest, of client: ServerConfiguration.Client) throws(Refusal) -> [String] {
-        guard request.port == 0 || (allowedPorts.contains(request.port) && client.allowedPorts.contains(request.port))
-        else {
-            let allowed =
-                Set(allowedPorts.ranges) == Set(client.allowedPorts.ranges)
-                ? "\(allowedPorts)" : "\(client.allowedPorts) within \(allowedPorts)"
-            throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowed)")
+    func addresses(for request: BindRequest) throws(Refusal) -> [String] {
+        guard request.port == 0 || allowedPorts.contains(request.port) else {
+            throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowedPorts)")
         }
         let isForAll = publicAddresses.contains("0.0.0.0")
         switch request.address {
-        case "", "*": return publicAddresses
-        case "localhost" where isForAll || publicAddresses.contains("127.0.0.1"): return ["127.0.0.1", "::1"]
-        case "0.0.0.0" where isForAll, "::" where isForAll: return [request.address]
-        case _ where isForAll || publicAddresses.contains(request.address): return [request.address]
+        case "", "*":
+            return publicAddresses
+        case "localhost" where isForAll || publicAddresses.contains("127.0.0.1"):
+            return ["127.0.0.1", "::1"]
         default:
-            throw Refusal(
-                .portNotAllowed,
-                "public ports are bound on \(publicAddresses.joined(separator: " and ")) here, not on \(request.address)"
-            )
+            guard let address = IPAddress(request.address), address.isOfOneHost else {
+                throw Refusal(.portNotAllowed, "\(request.address) is no address to bind; give an IP address")
+            }
+            guard isForAll || publicAddresses.contains(address.description) else {
+                let own = publicAddresses.joined(separator: " and ")
+                throw Refusal(.portNotAllowed, "public ports are bound on \(own) here, not on \(address)")
+            }
+            return [address.description]
+        }
+    }
+}
+
+extension IPAddress {
+    /// Neither multicast nor broadcast.
+    fileprivate var isOfOneHost: Bool {
+        switch self {
+        case .v4(let bits): bits >> 28 != 0xE && bits != .max
+        case .v6(let bits): bits >> 120 != 0xFF
         }
     }
 }

@@ -1,3 +1,4 @@
+import Logging
 import Mux
 import Synchronization
 
@@ -12,6 +13,20 @@ final class LogThrottle: Sendable {
     }
 
     private let state = Mutex(State())
+
+    /// Logs the event, unless too many of its kind came before it.
+    func log(
+        _ message: Logger.Message,
+        at level: Logger.Level,
+        to logger: Logger,
+        _ metadata: Logger.Metadata = [:]
+    ) {
+        let (isLogged, suppressed) = admit(now: .now)
+        guard isLogged else { return }
+        var metadata = metadata
+        if suppressed > 0 { metadata["not_logged_before"] = "\(suppressed)" }
+        logger.log(level: level, message, metadata: metadata)
+    }
 
     /// Whether the event may be logged, and how many before it were not.
     func admit(now: Moment) -> (isLogged: Bool, suppressed: Int) {

@@ -40,6 +40,15 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
     /// Whether `port` is one of them.
     public func contains(_ port: UInt16) -> Bool { ranges.contains { $0.contains(port) } }
 
+    /// The ports that are in both sets.
+    func intersection(_ other: PortRanges) -> PortRanges {
+        PortRanges(
+            ranges: ranges.flatMap { range in
+                other.ranges.compactMap { $0.overlaps(range) ? range.clamped(to: $0) : nil }
+            }
+        )
+    }
+
     /// One of them at random.
     func random(using generator: inout some RandomNumberGenerator) -> UInt16? {
         let count = ranges.reduce(0) { $0 + $1.count }

@@ -15,11 +15,13 @@ final class PublicListener {
     /// The port, the same on all addresses.
     let port: UInt16
     private let channels: [any Channel]
+    private let pauses: [AcceptPause]
 
     private init(tunnel: UInt16, port: UInt16, channels: [any Channel]) {
         self.tunnel = tunnel
         self.port = port
         self.channels = channels
+        self.pauses = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptPause.self) }
     }
 
     /// Binds `port` on every one of `addresses`.
@@ -74,7 +76,11 @@ final class PublicListener {
                 value: 1
             )
         }
-        return bootstrap.bind(host: address, port: Int(port))
+        do {
+            return bootstrap.bind(to: try SocketAddress(ipAddress: address, port: Int(port)))
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
     }
 
     /// The machine has no IPv6, or not that address of it.
@@ -88,12 +94,7 @@ final class PublicListener {
     /// Whether visitors are taken, or wait in the kernel's queue.
     var isAccepting = true {
         didSet {
-            guard isAccepting != oldValue else { return }
-            for channel in channels {
-                channel.setOption(.autoRead, value: isAccepting).whenFailure { _ in
-                    // Closed meanwhile: it accepts nobody either way.
-                }
-            }
+            for pause in pauses { pause.isWanted = isAccepting }
         }
     }
 
@@ -109,20 +110,5 @@ final class PublicListener {
             },
             on: loop
         )
-    }
-}
-
-/// Stops accepting for a moment when there is no descriptor left. NIO backs off as well, but leaves the socket
-/// readable and spins.
-final class AcceptPause: ChannelInboundHandler {
-    typealias InboundIn = any Channel
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard case .outOfDescriptors? = SocketFailure(error) else { return context.fireErrorCaught(error) }
-        let channel = context.channel
-        _ = channel.setOption(.autoRead, value: false)
-        context.eventLoop.assumeIsolated().scheduleTask(in: PublicListener.pauseWithoutDescriptors) {
-            _ = channel.setOption(.autoRead, value: true)
-        }
     }
 }

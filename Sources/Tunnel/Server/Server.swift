@@ -63,6 +63,7 @@ public struct Server: Service {
                 }
             } catch {
                 for channel in channels { try? await channel.close() }
+                if let error = error as? ServerError { throw error }
                 throw ServerError.bind(address, reason: Self.reason(error))
             }
         }
@@ -88,12 +89,18 @@ public struct Server: Service {
             let tcp = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             return [try await tcp.bind(host: host == "localhost" ? "127.0.0.1" : host, port: Int(port)).get()]
         case .unix(let path):
+            // A socket file may be left over, or another server's: who answers keeps it.
+            if let other = try? await ClientBootstrap(group: group).connect(unixDomainSocketPath: path).get() {
+                try? await other.close()
+                throw ServerError.bind(address, reason: "another program answers there")
+            }
             return [try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()]
         }
     }
 
     /// Accepts nothing new, lets what runs end, and ends what does not.
     private func stop(_ core: ServerCore, _ channels: [any Channel]) async {
+        core.stop()
         for channel in channels { try? await channel.close() }
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": "\(sessions.count)"])

@@ -1,5 +1,6 @@
 import Mux
 import NIOSSL
+import ProxyConnect
 
 /// Everything that a server has to be told.
 public struct ServerConfiguration: Sendable {
@@ -9,11 +10,11 @@ public struct ServerConfiguration: Sendable {
         public var name: String
         /// What recognises its token.
         public var verifier: Verifier
-        /// The public ports that it may ask for; the server's own bounds hold besides.
-        public var allowedPorts: PortRanges
+        /// The public ports that it may ask for, within the server's own; nil for all of these.
+        public var allowedPorts: PortRanges?
 
         /// Creates an entry.
-        public init(name: String, verifier: Verifier, allowedPorts: PortRanges = .unprivileged) {
+        public init(name: String, verifier: Verifier, allowedPorts: PortRanges? = nil) {
             self.name = name
             self.verifier = verifier
             self.allowedPorts = allowedPorts
@@ -59,6 +60,9 @@ public struct ServerConfiguration: Sendable {
         if isOpen, let reachable = listen.first(where: { !$0.isLocal }) {
             return "refusing to listen on \(reachable) without a token, because anybody could open ports on this "
                 + "machine; give --token-file, or listen on 127.0.0.1"
+        }
+        if let publicAddress, publicAddress != "localhost", IPAddress(publicAddress) == nil {
+            return "the public address \(publicAddress) is no IP address"
         }
         if !path.hasPrefix("/") || path.contains(where: { "?# ".contains($0) }) {
             return "the path \(path) is none: it must begin with / and have no ?, # or space"

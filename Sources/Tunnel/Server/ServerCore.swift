@@ -15,7 +15,10 @@ final class ServerCore: Sendable {
     let authenticator: Authenticator
     let admission = Admission()
     let registry = PortRegistry()
-    let throttle = LogThrottle()
+    /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.
+    let refusedRequests = LogThrottle()
+    let refusedClients = LogThrottle()
+    private let stopping = Atomic(false)
     let logger: Logger
     private let tls: NIOSSLContext?
     private let sessions = Mutex<[ObjectIdentifier: SessionHandle]>([:])
@@ -30,31 +33,34 @@ final class ServerCore: Sendable {
     /// The sessions that live now.
     var liveSessions: [SessionHandle] { sessions.withLock { Array($0.values) } }
 
+    /// Whether nothing new is accepted any more.
+    var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+    /// Accepts no further session.
+    func stop() { stopping.store(true, ordering: .relaxed) }
+
     // MARK: A stranger's connection
 
     /// Prepares a connection that was accepted on the endpoint.
     func prepare(_ channel: any Channel) throws {
-        let address = channel.remoteAddress?.ipAddress ?? "unix"
         var logger = logger
         logger[metadataKey: "peer"] = "\(channel.remoteAddress?.inShort ?? "unix")"
+        let address = Admission.address(of: channel.remoteAddress)
         guard admission.enter(address) else {
-            try channel.pipeline.syncOperations.addHandler(BusyHandler())
+            try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))
             return
         }
-        try SocketOptions.carrier(channel)
-        let upgrade = ServerUpgrade(
+        let connection = ServerConnection(server: self, channel: channel, address: address, logger: logger)
+        try connection.install(tls: tls)
+    }
+
+    /// What the endpoint answers to an upgrade.
+    var upgrade: ServerUpgrade {
+        ServerUpgrade(
             path: configuration.path,
             subprotocols: [subprotocolName],
             allowedOrigins: configuration.allowedOrigins
         )
-        let connection = ServerConnection(
-            server: self,
-            channel: channel,
-            upgrade: upgrade,
-            address: address,
-            logger: logger
-        )
-        try connection.install(tls: tls)
     }
 
     /// Starts the session of a client that has proved itself.
@@ -97,10 +103,10 @@ final class ServerCore: Sendable {
         )
         let session = ServerSession(
             driver: driver,
-            client: client,
             policy: BindPolicy(
                 publicAddresses: configuration.publicAddresses,
-                allowedPorts: configuration.allowedPorts
+                serverPorts: configuration.allowedPorts,
+                clientPorts: client.allowedPorts
             ),
             registry: registry,
             logger: logger,
@@ -115,71 +121,6 @@ final class ServerCore: Sendable {
         sessions.withLock { $0[ObjectIdentifier(handle)] = handle }
         session.start(handle) { [self] handle in
             _ = sessions.withLock { $0.removeValue(forKey: ObjectIdentifier(handle)) }
-        }
-    }
-}
-
-/// One accepted connection on its way to a carrier: who it is, its place, its deadline.
-private final class ServerConnection {
-    private let server: ServerCore
-    private let channel: any Channel
-    private let upgrade: ServerUpgrade
-    private let address: String
-    private let logger: Logger
-
-    init(server: ServerCore, channel: any Channel, upgrade: ServerUpgrade, address: String, logger: Logger) {
-        self.server = server
-        self.channel = channel
-        self.upgrade = upgrade
-        self.address = address
-        self.logger = logger
-    }
-
-    func install(tls: NIOSSLContext?) throws {
-        let pipeline = channel.pipeline.syncOperations
-        let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: ServerCore.handshakeTimeout) {
-            self.timeOut()
-        }
-        let place = AdmissionPlace(server.admission, address: address, deadline: timeout)
-        try pipeline.addHandler(AdmissionHandler(place))
-        if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
-        try pipeline.addHandler(
-            UpgradeHandler(upgrade: upgrade, logger: logger, throttle: server.throttle) { channel in
-                let greeting = ServerGreeting(
-                    server: self.server,
-                    channel: channel,
-                    address: self.address,
-                    place: place,
-                    logger: self.logger
-                )
-                let carrier = Carrier(role: .server, receiver: greeting)
-                try channel.pipeline.syncOperations.addHandler(carrier)
-                greeting.start(carrier)
-            }
-        )
-    }
-
-    private func timeOut() {
-        if let context = try? channel.pipeline.syncOperations.context(handlerType: UpgradeHandler.self),
-            let handler = context.handler as? UpgradeHandler
-        {
-            handler.timeOut(context)
-        }
-        channel.close(promise: nil)
-    }
-}
-
-/// Answers a connection for which there is no place, and closes it.
-private final class BusyHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    func channelActive(context: ChannelHandlerContext) {
-        let answer =
-            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-        let channel = context.channel
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer))).whenComplete { _ in
-            channel.close(promise: nil)
         }
     }
 }

@@ -7,16 +7,14 @@ import NIOCore
 final class ServerGreeting: CarrierReceiver {
     private let server: ServerCore
     private let channel: any Channel
-    private let address: String
     private let place: AdmissionPlace
     private let logger: Logger
     private var opening: ServerOpening
     private var carrier: Carrier?
 
-    init(server: ServerCore, channel: any Channel, address: String, place: AdmissionPlace, logger: Logger) {
+    init(server: ServerCore, channel: any Channel, place: AdmissionPlace, logger: Logger) {
         self.server = server
         self.channel = channel
-        self.address = address
         self.place = place
         self.logger = logger
         self.opening = ServerOpening(nonce: SecureRandom.bytes(32), software: softwareName)
@@ -46,17 +44,24 @@ final class ServerGreeting: CarrierReceiver {
         guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
             TunnelMetrics.refusedClients.increment()
             let delay = server.admission.failed(place.address, now: .now)
-            logger.warning(
+            server.refusedClients.log(
                 "client refused: unknown, or the proof is wrong",
-                metadata: [
+                at: .warning,
+                to: logger,
+                [
                     "id": "\(authentication.id.hexadecimal)", "name": "\(authentication.name)",
                     "answered_after_s": "\(delay)",
                 ]
             )
+            // Whatever else it sends meanwhile is not looked at, or it would hasten the answer.
+            self.carrier = nil
             channel.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(delay))) {
                 self.refuse(carrier, Refusal(.credentials, "the server does not accept this token"))
             }
             return
+        }
+        guard !server.isStopping else {
+            return refuse(carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
         place.giveBack()
         server.open(verified, client, carrier, channel, logger)
@@ -68,6 +73,11 @@ final class ServerGreeting: CarrierReceiver {
         carrier.close(.policyViolation, reason: refusal.code.description)
     }
 
+    func carrier(violatedBy error: MuxError) {
+        guard let carrier else { return }
+        refuse(carrier, Refusal(error.code, error.detail))
+    }
+
     func carrierReadCompleted() {
         carrier?.flush()
     }
@@ -77,43 +87,5 @@ final class ServerGreeting: CarrierReceiver {
     func carrierLost(_ loss: CarrierLoss) {
         carrier = nil
         logger.debug("gone before authentication", metadata: ["reason": "\(loss)"])
-    }
-}
-
-/// A place among the connections that have not authenticated, given back once.
-final class AdmissionPlace {
-    let address: String
-    private let admission: Admission
-    private var isTaken = true
-    /// Ends the connection unless the place was given back in time.
-    private let deadline: Scheduled<Void>
-
-    init(_ admission: Admission, address: String, deadline: Scheduled<Void>) {
-        self.admission = admission
-        self.address = address
-        self.deadline = deadline
-    }
-
-    func giveBack() {
-        guard isTaken else { return }
-        isTaken = false
-        deadline.cancel()
-        admission.leave(address)
-    }
-}
-
-/// Gives the place back when the connection goes, however it goes.
-final class AdmissionHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    private let place: AdmissionPlace
-
-    init(_ place: AdmissionPlace) {
-        self.place = place
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        place.giveBack()
-        context.fireChannelInactive()
     }
 }

@@ -5,7 +5,6 @@ import NIOCore
 /// A client's session at the server: its public ports, and a stream for each visitor.
 final class ServerSession: SessionDelegate {
     private let driver: SessionDriver
-    private let client: ServerConfiguration.Client
     private let policy: BindPolicy
     private let registry: PortRegistry
     private let logger: Logger
@@ -15,19 +14,23 @@ final class ServerSession: SessionDelegate {
     /// Visitors that were accepted while the session had no room; the listeners pause meanwhile.
     private var waiting: CircularBuffer<(pipe: StreamPipe, tunnel: UInt16, visitor: String)> = []
     private var isDraining = false
+    /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
+    private var bindsUnderWay = 0
+    private var isOver = false
     private let drained: EventLoopPromise<Void>
     private var handle: SessionHandle?
 
+    /// How long a session that begins to drain by itself may take.
+    private static let drainTimeout = TimeAmount.seconds(30)
+
     init(
         driver: SessionDriver,
-        client: ServerConfiguration.Client,
         policy: BindPolicy,
         registry: PortRegistry,
         logger: Logger,
         loop: any EventLoop
     ) {
         self.driver = driver
-        self.client = client
         self.policy = policy
         self.registry = registry
         self.logger = logger
@@ -52,13 +55,25 @@ final class ServerSession: SessionDelegate {
     }
 
     func drain(_ reason: Refusal) -> EventLoopFuture<Void> {
-        isDraining = true
         driver.drain(reason)
+        stopAccepting()
+        if driver.streamCount == 0 { driver.end(reason) }
+        return drained.futureResult
+    }
+
+    func sessionIsUsedUp(_ driver: SessionDriver) {
+        guard !isDraining else { return }
+        let reason = Refusal(.goingAway, "this session has used up its stream numbers; begin another")
+        _ = drain(reason)
+        loop.assumeIsolated().scheduleTask(in: Self.drainTimeout) { driver.end(reason) }
+    }
+
+    /// Visitors are not accepted any more, nor kept waiting.
+    private func stopAccepting() {
+        isDraining = true
         for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
         for visitor in waiting { visitor.pipe.reset(.goingAway) }
         waiting.removeAll()
-        if driver.streamCount == 0 { driver.end(reason) }
-        return drained.futureResult
     }
 
     // MARK: Ports
@@ -66,7 +81,7 @@ final class ServerSession: SessionDelegate {
     func session(_ driver: SessionDriver, bind request: BindRequest) {
         guard !isDraining else { return driver.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")) }
         do throws(Refusal) {
-            let addresses = try policy.addresses(for: request, of: client)
+            let addresses = try policy.addresses(for: request)
             if request.port == 0 {
                 bindAnyPort(request, addresses, triesLeft: 50)
             } else {
@@ -115,7 +130,7 @@ final class ServerSession: SessionDelegate {
     }
 
     private func listen(_ request: BindRequest, _ addresses: [String]) {
-        bind(request.tunnel, addresses, request.port).assumeIsolated().whenComplete { result in
+        bind(request.tunnel, addresses, request.port) { result in
             switch result {
             case .success(let listener):
                 self.publish(listener)
@@ -130,13 +145,13 @@ final class ServerSession: SessionDelegate {
     private func bindAnyPort(_ request: BindRequest, _ addresses: [String], triesLeft: Int) {
         var generator = SystemRandomNumberGenerator()
         guard let handle, !driver.isEnded else { return }
-        guard triesLeft > 0, let port = client.allowedPorts.random(using: &generator) else {
+        guard triesLeft > 0, let port = policy.allowedPorts.random(using: &generator) else {
             return refuse(request, Refusal(.bindFailed, "no free port found"))
         }
-        guard policy.allowedPorts.contains(port), case .granted = registry.claim(port, for: handle, now: .now) else {
+        guard case .granted = registry.claim(port, for: handle, now: .now) else {
             return bindAnyPort(request, addresses, triesLeft: triesLeft - 1)
         }
-        bind(request.tunnel, addresses, port).assumeIsolated().whenComplete { result in
+        bind(request.tunnel, addresses, port) { result in
             switch result {
             case .success(let listener):
                 self.publish(listener)
@@ -147,15 +162,30 @@ final class ServerSession: SessionDelegate {
         }
     }
 
-    private func bind(_ tunnel: UInt16, _ addresses: [String], _ port: UInt16) -> EventLoopFuture<PublicListener> {
+    private func bind(
+        _ tunnel: UInt16,
+        _ addresses: [String],
+        _ port: UInt16,
+        _ then: @escaping (Result<PublicListener, any Error>) -> Void
+    ) {
+        bindsUnderWay += 1
         PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, loop: loop) { channel in
             try self.accept(channel, tunnel: tunnel)
+        }.assumeIsolated().whenComplete { result in
+            then(result)
+            self.bindsUnderWay -= 1
+            self.finishIfOver()
         }
     }
 
     private func publish(_ listener: PublicListener) {
         guard !driver.isEnded, !isDraining else {
-            listener.close(on: loop).assumeIsolated().whenComplete { _ in self.release(listener.port) }
+            bindsUnderWay += 1
+            listener.close(on: loop).assumeIsolated().whenComplete { _ in
+                self.release(listener.port)
+                self.bindsUnderWay -= 1
+                self.finishIfOver()
+            }
             return
         }
         listeners.append(listener)
@@ -220,25 +250,30 @@ final class ServerSession: SessionDelegate {
 
     func session(_ driver: SessionDriver, goingAway reason: Refusal) {
         logger.info("client is going away", metadata: ["reason": "\(reason)"])
-        isDraining = true
-        for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
+        stopAccepting()
         if driver.streamCount == 0 { driver.end(Refusal(.goingAway, "as asked")) }
     }
 
     func session(_ driver: SessionDriver, ended end: SessionEnd) {
         logger.notice("session ended", metadata: ["reason": "\(end)"])
-        for visitor in waiting { visitor.pipe.reset(.goingAway) }
-        waiting.removeAll()
+        stopAccepting()
         let closing = listeners.map { $0.close(on: loop) }
         let ports = listeners.map(\.port)
         listeners = []
         EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
             for port in ports { self.release(port) }
-            self.drained.succeed(())
-            if let handle = self.handle { self.onEnd?(handle) }
-            self.onEnd = nil
-            self.handle = nil
+            self.isOver = true
+            self.finishIfOver()
         }
+    }
+
+    /// Lets the session go once every claim has been given back.
+    private func finishIfOver() {
+        guard isOver, bindsUnderWay == 0, let handle else { return }
+        self.handle = nil
+        onEnd?(handle)
+        onEnd = nil
+        drained.succeed(())
     }
 
     // A client never gets these from its own frames: the session refuses them from a client.

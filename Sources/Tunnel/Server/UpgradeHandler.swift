@@ -60,12 +60,12 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 context.close(promise: nil)
             }
         case .refuse(let head, let body, let reason):
-            let (isLogged, suppressed) = throttle.admit(now: .now)
-            if isLogged {
-                var metadata: Logger.Metadata = ["status": "\(head.status)", "reason": "\(reason)"]
-                if suppressed > 0 { metadata["not_logged_before"] = "\(suppressed)" }
-                logger.info("request refused", metadata: metadata)
-            }
+            throttle.log(
+                "request refused",
+                at: .info,
+                to: logger,
+                ["status": "\(head.status)", "reason": "\(reason)"]
+            )
             write(context, head, body: body)
             finish(context)
         }
@@ -74,7 +74,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// The handshake has taken too long.
     func timeOut(_ context: ChannelHandlerContext) {
         guard !isAnswered else { return }
-        logger.info("the request took too long")
+        throttle.log("the request took too long", at: .info, to: logger)
         refuse(context, status: 408, reason: "Request Timeout")
     }
 

@@ -11,6 +11,8 @@ protocol CarrierReceiver: AnyObject {
     func carrierReadCompleted()
     /// The carrier takes frames again.
     func carrierBecameWritable()
+    /// The peer broke the rules of frames: say so and close.
+    func carrier(violatedBy error: MuxError)
     /// The WebSocket is gone. Called exactly once, and nothing follows.
     func carrierLost(_ loss: CarrierLoss)
 }
@@ -47,6 +49,8 @@ final class Carrier: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var receiver: CarrierReceiver?
     private var loss: CarrierLoss?
+    /// The peer's WebSocket pings: a session has its own, so these come from middleboxes, and seldom.
+    private var pings = SlidingWindow(limit: 20)
 
     init(role: WebSocket.Role, receiver: CarrierReceiver) {
         let longest = MuxLimits.headerLength + MuxLimits.maximumData
@@ -128,8 +132,9 @@ final class Carrier: ChannelInboundHandler {
 
     private func writeGathered(_ context: ChannelHandlerContext) {
         guard gathered.readableBytes > 0 else { return }
-        context.write(wrapOutboundOut(gathered), promise: nil)
+        let bytes = gathered
         gathered = ByteBuffer()
+        context.write(wrapOutboundOut(bytes), promise: nil)
     }
 
     private func sendControl(_ context: ChannelHandlerContext) {
@@ -162,8 +167,21 @@ final class Carrier: ChannelInboundHandler {
     private func handle(_ event: WebSocket.Event) throws {
         switch event {
         case .message(_, let piece, isFirst: _, let isLast):
-            if let frame = try assembler.receive(piece, isLast: isLast) { receiver?.carrier(received: frame) }
-        case .ping, .pong:
+            do throws(MuxError) {
+                if let frame = try assembler.receive(piece, isLast: isLast) { receiver?.carrier(received: frame) }
+            } catch {
+                receiver?.carrier(violatedBy: error)
+                throw CarrierLoss(
+                    description: "the peer broke the session protocol: \(error)",
+                    isProtocolViolation: true
+                )
+            }
+        case .ping:
+            guard pings.record(now: .now) else {
+                connection.close(.policyViolation, reason: "too many pings")
+                throw CarrierLoss(description: "the peer floods us with pings", isProtocolViolation: true)
+            }
+        case .pong:
             break
         case .close(let code, let reason):
             let words = reason.isEmpty ? "" : " (\(reason.escapedForDisplay()))"
@@ -177,12 +195,6 @@ final class Carrier: ChannelInboundHandler {
         if loss == nil {
             switch error {
             case let error as CarrierLoss: loss = error
-            case let error as MuxError:
-                connection.close(.protocolError, reason: error.kind.rawValue)
-                loss = CarrierLoss(
-                    description: "the peer broke the session protocol: \(error)",
-                    isProtocolViolation: true
-                )
             default:
                 loss = CarrierLoss(description: "the peer broke RFC 6455: \(error)", isProtocolViolation: true)
             }
@@ -190,6 +202,15 @@ final class Carrier: ChannelInboundHandler {
         sendControl(context)
         flush()
         context.close(promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent {
+            // A WebSocket has no half-close: a peer that sends no more is gone.
+            lost(CarrierLoss(description: "the peer closed the connection without a closing handshake"))
+            context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -17,7 +17,9 @@ protocol SessionDelegate: AnyObject {
     func session(_ driver: SessionDriver, goingAway reason: Refusal)
     /// There may be room for another stream.
     func sessionHasRoom(_ driver: SessionDriver)
-    /// The session is over; all its streams have been reset. Called exactly once.
+    /// The session has few stream numbers left: another one should begin.
+    func sessionIsUsedUp(_ driver: SessionDriver)
+    /// The session is over; its streams have been reset, or are about to be. Called exactly once.
     func session(_ driver: SessionDriver, ended end: SessionEnd)
 }
 
@@ -130,9 +132,7 @@ final class SessionDriver: CarrierReceiver {
     func open(_ visit: Visit, _ pipe: StreamPipe) -> StreamID? {
         guard let id = session.open(visit, now: .now) else { return nil }
         pipes[id] = pipe
-        if session.isNearExhaustion {
-            session.drain(Refusal(.goingAway, "this session has used up its stream numbers; begin another"))
-        }
+        if session.isNearExhaustion { delegate?.sessionIsUsedUp(self) }
         setNeedsPump()
         return id
     }
@@ -181,8 +181,11 @@ final class SessionDriver: CarrierReceiver {
             violate(error)
             return
         }
-        if frame.header.type == .pong { answerProbes(true) }
         performActions()
+    }
+
+    func carrier(violatedBy error: MuxError) {
+        violate(error)
     }
 
     func carrierReadCompleted() {
@@ -196,7 +199,7 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierLost(_ loss: CarrierLoss) {
         carrier = nil
-        if let peerReason, session.streamCount == 0 {
+        if let peerReason {
             finish(.peer(peerReason), tell: peerReason, close: .goingAway)
         } else {
             finish(.carrierLost(loss), tell: Refusal(.goingAway, ""), close: .goingAway)
@@ -262,6 +265,8 @@ final class SessionDriver: CarrierReceiver {
             delegate?.session(self, bound: binding)
         case .unbound(let tunnel, let refusal):
             delegate?.session(self, unbound: tunnel, refusal)
+        case .answered:
+            answerProbes(true)
         case .goingAway(let reason):
             peerReason = reason
             delegate?.session(self, goingAway: reason)

@@ -1,0 +1,76 @@
+import Logging
+import NIOCore
+import NIOSSL
+import WebSocket
+
+/// One accepted connection on its way to a carrier: its place among the strangers, its deadline, its upgrade.
+final class ServerConnection {
+    private let server: ServerCore
+    private let channel: any Channel
+    private let address: String?
+    private let logger: Logger
+
+    /// Takes over a place that has been entered for `address`.
+    init(server: ServerCore, channel: any Channel, address: String?, logger: Logger) {
+        self.server = server
+        self.channel = channel
+        self.address = address
+        self.logger = logger
+    }
+
+    /// Prepares the pipeline.
+    func install(tls: NIOSSLContext?) throws {
+        let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: ServerCore.handshakeTimeout) {
+            self.timeOut()
+        }
+        let place = AdmissionPlace(server.admission, address: address, deadline: timeout)
+        // However the connection goes, and however early.
+        channel.closeFuture.assumeIsolated().whenComplete { _ in place.giveBack() }
+        try SocketOptions.carrier(channel)
+        let pipeline = channel.pipeline.syncOperations
+        if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+        try pipeline.addHandler(
+            UpgradeHandler(upgrade: server.upgrade, logger: logger, throttle: server.refusedRequests) { channel in
+                let greeting = ServerGreeting(server: self.server, channel: channel, place: place, logger: self.logger)
+                let carrier = Carrier(role: .server, receiver: greeting)
+                try channel.pipeline.syncOperations.addHandler(carrier)
+                greeting.start(carrier)
+            }
+        )
+    }
+
+    private func timeOut() {
+        if let context = try? channel.pipeline.syncOperations.context(handlerType: UpgradeHandler.self),
+            let handler = context.handler as? UpgradeHandler
+        {
+            handler.timeOut(context)
+        }
+        channel.close(promise: nil)
+    }
+}
+
+/// Answers a connection for which there is no place, and closes it.
+final class BusyHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// How long the other end may take to read the answer.
+    private static let patience = TimeAmount.seconds(1)
+    private let isPlain: Bool
+
+    /// - Parameter isPlain: whether the connection is HTTP; to a TLS one nothing can be said before its handshake.
+    init(isPlain: Bool) {
+        self.isPlain = isPlain
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let channel = context.channel
+        guard isPlain else { return channel.close(promise: nil) }
+        let answer =
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
+        // FIN first: a close over an unread request is a reset, which may destroy the answer.
+        context.close(mode: .output, promise: nil)
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+    }
+}
