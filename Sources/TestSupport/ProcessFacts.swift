@@ -17,6 +17,18 @@ extension ChildProcess {
         get throws { try kibibytes("VmHWM:") << 10 }
     }
 
+    /// How many bytes it has written so far, to sockets and files together.
+    public var writtenBytes: Int {
+        get throws {
+            let facts = try String(contentsOfFile: "/proc/\(pid)/io", encoding: .utf8)
+            let line = facts.split(separator: "\n").first { $0.hasPrefix("wchar:") }
+            guard let number = line?.split(separator: " ").last.flatMap({ Int($0) }) else {
+                throw Disappointment(description: "/proc/\(pid)/io has no wchar")
+            }
+            return number
+        }
+    }
+
     /// Its arguments as every user of the machine sees them.
     public var visibleArguments: String {
         get throws {

@@ -58,6 +58,9 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "The User-Agent of CONNECT and upgrade.")
     var userAgent: String?
 
+    @Flag(help: "Compress what goes through the tunnel; for data that is not compressed or encrypted already.")
+    var compress = false
+
     @Option(help: "Tries after a failed one before giving up with 69. (default: for ever)")
     var maxRetries: Int?
 
@@ -114,6 +117,7 @@ struct ClientCommand: AsyncParsableCommand {
             instance: ClientInstance.identity(name: name)
         )
         result.name = name
+        result.isCompressing = compress || settings?.compress ?? false
         result.maximumRetries = maxRetries ?? settings?.maxRetries
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = try fields(header.isEmpty ? settings?.header ?? [] : header, "--header")

@@ -4,7 +4,7 @@ import Tunnel
 struct ClientFile {
     private static let keys: Set<String> = [
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
-        "proxy_header", "ca", "ca_only", "header", "user_agent", "max_retries", "tunnel",
+        "proxy_header", "ca", "ca_only", "header", "user_agent", "max_retries", "compress", "tunnel",
     ]
 
     let url: [String]
@@ -21,6 +21,7 @@ struct ClientFile {
     let header: [String]
     let userAgent: String?
     let maxRetries: Int?
+    let compress: Bool?
     let forwards: [RemoteForward]
 
     init(_ file: ConfigurationFile) throws(Failure) {
@@ -45,6 +46,7 @@ struct ClientFile {
         caOnly = try file.boolean("ca_only") ?? false
         header = try file.strings("header") ?? []
         userAgent = try file.string("user_agent")
+        compress = try file.boolean("compress")
         maxRetries = try file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { throw file.failure("max_retries", "cannot be negative") }
         forwards = try Self.forwards(file)

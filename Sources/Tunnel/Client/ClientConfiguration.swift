@@ -25,6 +25,9 @@ public struct ClientConfiguration: Sendable {
     public var proxyFields = HeaderFields()
     /// Further fields of the upgrade request.
     public var fields = HeaderFields()
+    /// Offers the server to compress (RFC 7692), without a window that outlives its message: streams of several visitors
+    /// share the WebSocket, and lengths would tell one about another (CRIME).
+    public var isCompressing = false
     /// What CONNECT and the upgrade say in User-Agent.
     public var userAgent = "culvert/\(culvertVersion)"
     /// How a server's certificate is verified, where the endpoint is wss.

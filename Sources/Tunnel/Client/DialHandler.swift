@@ -42,7 +42,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let route: DialRoute
     private let leg: DialLeg
     private let promise: EventLoopPromise<Void>
-    private let onUpgraded: (any Channel) throws -> Void
+    private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var stage = Stage.idle
     private var pending = ByteBuffer()
     /// How the server's answer begins, to be shown where it is no HTTP.
@@ -56,7 +56,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
         route: DialRoute,
         leg: DialLeg,
         promise: EventLoopPromise<Void>,
-        onUpgraded: @escaping (any Channel) throws -> Void
+        onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.route = route
         self.leg = leg
@@ -166,7 +166,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
                 let answer = "a WebSocket server answered that does not speak \(subprotocolName)"
                 return fail(context, route.error(.upgrade, answer, "check the URL", .notOursAtFirst))
             }
-            establish(context)
+            establish(context, agreement)
         } catch {
             let failure = route.refusedUpgrade(error, head)
             guard case .status = error, let drain = try? BodyDrain(response: head, limit: 2 * BodyDrain.collectedLimit)
@@ -176,11 +176,11 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func establish(_ context: ChannelHandlerContext) {
+    private func establish(_ context: ChannelHandlerContext, _ agreement: Agreement) {
         stage = .finished
         timer?.cancel()
         do {
-            try onUpgraded(context.channel)
+            try onUpgraded(context.channel, agreement)
             if pending.readableBytes > 0 {
                 context.fireChannelRead(wrapInboundOut(pending))
                 context.fireChannelReadComplete()

@@ -29,7 +29,8 @@ struct DialRoute: Sendable {
             authority: endpoint.authority,
             path: endpoint.path,
             subprotocols: [subprotocolName],
-            fields: fields
+            fields: fields,
+            deflate: configuration.isCompressing ? .isolated : nil
         )
     }
 

@@ -112,9 +112,10 @@ struct Dialler: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.carrier(channel)
                     attempt.opened(channel)
-                    let handler = DialHandler(route: route, leg: leg, promise: upgraded) { channel in
-                        let carrier = Carrier(role: .client, receiver: attempt.greeting.value)
-                        attempt.greeting.value.start(carrier)
+                    let handler = DialHandler(route: route, leg: leg, promise: upgraded) { channel, agreement in
+                        let greeting = attempt.greeting.value
+                        let carrier = Carrier(role: .client, deflate: agreement.deflate, receiver: greeting)
+                        greeting.start(carrier)
                         try channel.pipeline.syncOperations.addHandler(carrier)
                         attempt.carrier.value = carrier
                     }

@@ -12,7 +12,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let upgrade: ServerUpgrade
     private let logger: Logger
     private let throttle: LogThrottle
-    private let onUpgraded: (any Channel) throws -> Void
+    private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var parser = RequestHeadParser()
     private var pending = ByteBuffer()
     private var isAnswered = false
@@ -21,7 +21,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         upgrade: ServerUpgrade,
         logger: Logger,
         throttle: LogThrottle,
-        onUpgraded: @escaping (any Channel) throws -> Void
+        onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.upgrade = upgrade
         self.logger = logger
@@ -50,11 +50,11 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func answer(_ context: ChannelHandlerContext, _ answer: ServerUpgrade.Answer) {
         isAnswered = true
         switch answer {
-        case .accept(let head, _):
+        case .accept(let head, let agreement):
             write(context, head, body: "")
             context.flush()
             do {
-                try onUpgraded(context.channel)
+                try onUpgraded(context.channel, agreement)
                 context.pipeline.syncOperations.removeHandler(self, promise: nil)
             } catch {
                 context.close(promise: nil)

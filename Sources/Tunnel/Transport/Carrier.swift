@@ -43,6 +43,7 @@ final class Carrier: ChannelInboundHandler {
     private static let closeTimeout = TimeAmount.seconds(5)
 
     private var connection: WebSocket.Connection
+    private let isCompressed: Bool
     private var assembler = FrameAssembler()
     private var gathered = ByteBuffer()
     private var header = ByteBuffer()
@@ -52,7 +53,8 @@ final class Carrier: ChannelInboundHandler {
     /// The peer's WebSocket pings: a session has its own, so these come from middleboxes, and seldom.
     private var pings = SlidingWindow(limit: 20)
 
-    init(role: WebSocket.Role, receiver: CarrierReceiver) {
+    /// - Parameter deflate: what the handshake agreed on about compression.
+    init(role: WebSocket.Role, deflate: DeflateAgreement?, receiver: CarrierReceiver) {
         let longest = MuxLimits.headerLength + MuxLimits.maximumData
         self.connection = Connection(
             role: role,
@@ -62,8 +64,10 @@ final class Carrier: ChannelInboundHandler {
                 maximumFragments: 32,
                 maximumQueuedControlBytes: 4_096
             ),
-            acceptsText: false
+            acceptsText: false,
+            deflate: deflate
         )
+        self.isCompressed = deflate != nil
         self.receiver = receiver
     }
 
@@ -87,7 +91,7 @@ final class Carrier: ChannelInboundHandler {
         header.clear()
         frame.header.write(into: &header)
         do {
-            if connection.role == .server, frame.payload.readableBytes >= Self.gatherLimit {
+            if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
                 try connection.encodeMessageHead(
                     .binary,
                     prefix: header,
