@@ -60,6 +60,16 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "websocket-echo",
+            dependencies: [
+                "HTTP1", "WebSocket", byteBuffer,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/WebSocketEcho",
+            swiftSettings: strict
+        ),
         .target(name: "CMallocCounter"),
         .executableTarget(
             name: "websocket-bench",
@@ -76,7 +86,7 @@ let package = Package(
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(
             name: "WebSocketTests",
-            dependencies: ["WebSocket", "TestSupport", byteBuffer],
+            dependencies: ["CZlib", "WebSocket", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
         .testTarget(name: "MuxTests", dependencies: ["Mux", "TestSupport", byteBuffer, crypto], swiftSettings: strict),

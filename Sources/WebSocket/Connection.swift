@@ -167,12 +167,15 @@ public struct Connection: ~Copyable, Sendable {
 
     /// Inflates the next piece of what has come, one byte beyond the message's limit at most: a bomb is noticed there
     /// and not behind it.
+    ///
+    /// What came out before an error is still delivered, as with text that is not UTF-8: what is delivered must not
+    /// depend on where the network cut the bytes.
     private mutating func inflate() throws(WebSocketError) -> Event? {
         guard let (bytes, endsMessage) = compressed, let deflate else { return nil }
         var input = bytes
         if inflater == nil {
-            let (noContextTakeover, windowBits) = deflate.direction(from: role == .server ? .client : .server)
-            inflater = Inflater.make(windowBits: windowBits, noContextTakeover: noContextTakeover)
+            let (noContextTakeover, _) = deflate.direction(from: role == .server ? .client : .server)
+            inflater = Inflater.make(noContextTakeover: noContextTakeover)
         }
         // Most messages fit into four times their compressed size; a piece is never longer than its bound.
         let wanted = min(max(256, min(input.readableBytes, Self.inflatedPiece) * 4), Self.inflatedPiece)
@@ -185,11 +188,28 @@ public struct Connection: ~Copyable, Sendable {
             step = inflater?.finish(into: &piece, atMost: room - piece.readableBytes) ?? .invalid
             isComplete = step == .drained
         }
-        guard step != .invalid else { throw .invalidDeflate }
-        try messages.inflated(piece.readableBytes)
         compressed = isComplete || (step == .drained && !endsMessage) ? nil : (input, endsMessage)
+        guard step != .invalid, piece.readableBytes <= left else {
+            let isTooLong = piece.readableBytes > left
+            return try deliver(
+                piece.readSlice(length: min(left, piece.readableBytes)) ?? piece,
+                before: isTooLong ? .messageTooLarge : .invalidDeflate
+            )
+        }
+        messages.inflated(piece.readableBytes)
         guard isComplete || piece.readableBytes > 0 else { return nil }
         return try deliver(piece, isComplete)
+    }
+
+    /// Delivers the last bytes that came before an error, if there are any.
+    private mutating func deliver(
+        _ bytes: ByteBuffer,
+        before error: WebSocketError
+    ) throws(WebSocketError) -> Event? {
+        guard bytes.readableBytes > 0, let event = try deliver(bytes, false) else { throw error }
+        // Text that is not UTF-8 comes first where both are wrong.
+        pendingError = pendingError ?? error
+        return event
     }
 
     private mutating func end(isClean: Bool) {

@@ -1,7 +1,10 @@
 /// What this end wants of permessage-deflate (RFC 7692), before anything is agreed.
 ///
 /// Memory for each connection, once it is used: compressing takes 2^(window bits + 2) + 2^(memory level + 9) bytes,
-/// 256 KiB with the defaults, and inflating 2^(window bits) bytes and about 7 KiB more.
+/// 256 KiB with the defaults, and inflating 32 KiB, whatever the window; each of the two about 7 KiB more. Nothing of
+/// it is there before the first message that needs it.
+///
+/// Not enforced: that the peer keeps to the window that was agreed. Whatever it is, we can inflate it.
 ///
 /// Compression tells an observer of lengths something about what is compressed (CRIME, BREACH): where the data of
 /// somebody who can choose it shares a window with a secret, ask for `noContextTakeover`, and put the two into messages

@@ -4,6 +4,11 @@ import NIOCore
 /// Inflates messages of RFC 7692 (section 7.2.2) piece by piece, never more at a time than it is asked for, so that a
 /// bomb costs what is taken of it and no more.
 ///
+/// The window is always the widest, 32 KiB, whatever was agreed. Into the output of one call zlib reaches back without
+/// regard to a narrower one, so that a peer's distances beyond it would be refused or not as the network cut the bytes.
+/// With 32 KiB the answer is always the same: no distance of deflate is longer, and one before the first byte is
+/// refused.
+///
 /// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
 struct Inflater: ~Copyable, @unchecked Sendable {
     /// What every message ends with, and what its sender left out.
@@ -15,7 +20,8 @@ struct Inflater: ~Copyable, @unchecked Sendable {
         case full
         /// All of the input was used up.
         case drained
-        /// The bytes are no deflate stream, or reach back further than the window.
+        /// The bytes are no deflate stream, reach back before its beginning, or end within a block. What came before
+        /// that is in the output.
         case invalid
     }
 
@@ -25,6 +31,8 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     private var tailLeft = Inflater.tail
     /// The input so far ends with a final block: where the message ends there, its sender has left nothing out.
     private var isAtFinalBlock = false
+    /// Nothing of the message has come yet. One that stays so is empty: the tail alone would be no stream.
+    private var isAtStart = true
 
     private init(stream: UnsafeMutablePointer<z_stream>, noContextTakeover: Bool) {
         self.stream = stream
@@ -32,11 +40,10 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     }
 
     /// Nil where there is no memory for it.
-    static func make(windowBits: Int, noContextTakeover: Bool) -> Inflater? {
-        guard (DeflateOptions.narrowestWindow...DeflateOptions.widestWindow).contains(windowBits) else { return nil }
+    static func make(noContextTakeover: Bool) -> Inflater? {
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
         stream.initialize(to: z_stream())
-        guard culvert_inflate_init(stream, Int32(windowBits)) == Z_OK else {
+        guard culvert_inflate_init(stream, Int32(DeflateOptions.widestWindow)) == Z_OK else {
             stream.deallocate()
             return nil
         }
@@ -50,6 +57,7 @@ struct Inflater: ~Copyable, @unchecked Sendable {
 
     /// Inflates from `input` into `out`, at most `room` bytes.
     mutating func inflate(_ input: inout ByteBuffer, into out: inout ByteBuffer, atMost room: Int) -> Step {
+        if input.readableBytes > 0 { isAtStart = false }
         let (step, used) = run(input, into: &out, atMost: room)
         input.moveReaderIndex(forwardBy: used)
         return step
@@ -58,14 +66,24 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     /// Inflates what the sender left out at the message's end. Once this has drained the message is complete, and the
     /// next one may begin.
     mutating func finish(into out: inout ByteBuffer, atMost room: Int) -> Step {
-        if isAtFinalBlock { tailLeft = ByteBuffer() }
-        let (step, used) = run(tailLeft, into: &out, atMost: room)
-        tailLeft.moveReaderIndex(forwardBy: used)
-        guard step == .drained else { return step }
+        if isAtFinalBlock || isAtStart { tailLeft = ByteBuffer() }
+        if !isAtStart {
+            let (step, used) = run(tailLeft, into: &out, atMost: room)
+            tailLeft.moveReaderIndex(forwardBy: used)
+            guard step == .drained else { return step }
+            guard isAtFinalBlock || isBetweenBlocks else { return .invalid }
+        }
         tailLeft = Self.tail
         isAtFinalBlock = false
+        isAtStart = true
         if noContextTakeover { inflateReset(stream) }
         return .drained
+    }
+
+    /// A block has just ended and no bit is left over. Elsewhere the message was cut short, and the next one would be
+    /// taken for its rest. zlib says so in `data_type`: 128 behind a block, and the number of unused bits.
+    private var isBetweenBlocks: Bool {
+        stream.pointee.data_type & 128 != 0 && stream.pointee.data_type & 63 == 0
     }
 
     private mutating func run(_ input: ByteBuffer, into out: inout ByteBuffer, atMost room: Int) -> (Step, used: Int) {

@@ -34,7 +34,8 @@ public enum WebSocketError: Error, Equatable, Sendable {
     case controlQueueFull
     /// A text message that is not UTF-8 (section 8.1).
     case invalidText
-    /// A compressed message that is no deflate stream, or reaches back beyond the agreed window (RFC 7692).
+    /// A compressed message that is no deflate stream, is cut short, or reaches back before the window's beginning
+    /// (RFC 7692 section 7.2.2).
     case invalidDeflate
     /// A Close frame with a payload of one byte (section 5.5.1).
     case truncatedCloseCode

@@ -20,6 +20,21 @@ import Testing
         return [encoded.flatMap { $0 }, encoded[2...4].flatMap { $0 }, encoded[0] + encoded[5] + encoded[9]]
     }
 
+    /// Compressed messages of several kinds: of RFC 7692, in fragments, of two blocks, by the window of those before.
+    private static func deflatedSeeds(_ role: Role) throws -> [[UInt8]] {
+        let long = try deflated(ConformanceDeflateTests.Corpus.json.bytes(900))
+        let zeros = try deflated([UInt8](repeating: 0, count: 5_000))
+        let text = try deflated(Array("Hello, κόσμε 🌍, κόσμε".utf8))
+        let (hello, again) = (hex("f248cdc9c90700"), hex("f200110000"))
+        let traffic: [[(UInt8, [UInt8])]] = [
+            [(0xC1, hello), (0xC1, again), (0x81, Array("plain".utf8)), (0xC1, again), (0xC2, [0]), (0xC2, [])],
+            [(0x41, Array(text.prefix(9))), (0x89, [1]), (0x00, []), (0x80, Array(text.dropFirst(9)))],
+            [(0xC2, long), (0xC1, hex("f348cdc9c9070000")), (0xC1, hex("f24805000000ffffcac9c90700"))],
+            [(0xC2, zeros), (0xC2, long), (0x88, [3, 232])],
+        ]
+        return traffic.map { $0.flatMap { frame($0.0, $0.1, to: role) } }
+    }
+
     private static func mutate(_ bytes: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
@@ -49,23 +64,45 @@ import Testing
 
     @Test("W31 mutated traffic gives the same events or error however it is cut", arguments: [Role.client, .server])
     func mutations(role: Role) {
-        var random = SplitMix64(state: role == .client ? 0xC1 : 0x5E)
-        let seeds = Self.seeds(role)
         let limits = Limits(
             maximumFrameBytes: 300,
             maximumMessageBytes: 400,
             maximumFragments: 6,
             maximumQueuedControlBytes: 40
         )
+        Self.fuzz(Self.seeds(role), role, limits, deflate: nil)
+    }
+
+    @Test(
+        "D10 so does mutated compressed traffic",
+        arguments: [Role.client, .server],
+        [agreement(), agreement(noContextTakeover: true, bits: 9)]
+    )
+    func deflatedMutations(role: Role, agreement: DeflateAgreement) throws {
+        let limits = Limits(
+            maximumFrameBytes: 1_000,
+            maximumMessageBytes: 4_000,
+            maximumFragments: 6,
+            maximumQueuedControlBytes: 40
+        )
+        Self.fuzz(try Self.deflatedSeeds(role), role, limits, deflate: agreement)
+    }
+
+    private static func fuzz(_ seeds: [[UInt8]], _ role: Role, _ limits: Limits, deflate: DeflateAgreement?) {
+        var random = SplitMix64(state: role == .client ? 0xC1 : 0x5E)
         let end = ContinuousClock.now + .seconds(1)
         var rounds = 0
         while ContinuousClock.now < end {
             rounds += 1
-            let bytes = Self.mutate(seeds[rounds % seeds.count], &random)
-            let whole = feed([bytes], role, limits: limits)
-            let some = feed(Self.cut(bytes, &random), role, limits: limits)
-            let each = feed(bytes.map { [$0] }, role, limits: limits)
-            guard whole == some, whole == each else {
+            let bytes = mutate(seeds[rounds % seeds.count], &random)
+            let whole = feed([bytes], role, limits: limits, deflate: deflate)
+            let some = feed(cut(bytes, &random), role, limits: limits, deflate: deflate)
+            let each = feed(bytes.map { [$0] }, role, limits: limits, deflate: deflate)
+            let isBounded = whole.events.allSatisfy { event in
+                guard case .message(_, let payload, _, _) = event else { return true }
+                return payload.readableBytes <= limits.maximumMessageBytes
+            }
+            guard whole == some, whole == each, isBounded else {
                 Issue.record("round \(rounds): \(bytes) gives \(whole), \(some), \(each)")
                 return
             }

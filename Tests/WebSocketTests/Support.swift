@@ -97,13 +97,15 @@ func feed(
     _ role: Role,
     limits: Limits = .default,
     acceptsText: Bool = true,
+    deflate: DeflateAgreement? = nil,
     drainsEach: Bool = true
 ) -> Outcome {
     var connection = Connection(
         role: role,
         limits: limits,
         masks: MaskSource(generator: FixedGenerator()),
-        acceptsText: acceptsText
+        acceptsText: acceptsText,
+        deflate: deflate
     )
     var outcome = Outcome()
     for piece in pieces {
@@ -126,13 +128,21 @@ struct Row: CustomTestStringConvertible, Sendable {
     var output: [UInt8]?
     var limits = Limits.default
     var acceptsText = true
+    var deflate: DeflateAgreement?
 
     var testDescription: String { name }
 
     func check() {
         everySplit(of: bytes) { pieces, how in
             for drainsEach in [true, false] {
-                let outcome = feed(pieces, role, limits: limits, acceptsText: acceptsText, drainsEach: drainsEach)
+                let outcome = feed(
+                    pieces,
+                    role,
+                    limits: limits,
+                    acceptsText: acceptsText,
+                    deflate: deflate,
+                    drainsEach: drainsEach
+                )
                 #expect(outcome.events == events, "\(name), \(how)")
                 #expect(outcome.error == error, "\(name), \(how)")
                 if let output { #expect(outcome.output == output, "\(name), \(how)") }

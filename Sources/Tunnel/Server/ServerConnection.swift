@@ -30,7 +30,9 @@ final class ServerConnection {
         let pipeline = channel.pipeline.syncOperations
         if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
         try pipeline.addHandler(
-            UpgradeHandler(upgrade: server.upgrade, logger: logger, throttle: server.refusedRequests) { channel, agreement in
+            UpgradeHandler(upgrade: server.upgrade, logger: logger, throttle: server.refusedRequests) {
+                channel,
+                agreement in
                 let greeting = ServerGreeting(server: self.server, channel: channel, place: place, logger: self.logger)
                 let carrier = Carrier(role: .server, deflate: agreement.deflate, receiver: greeting)
                 try channel.pipeline.syncOperations.addHandler(carrier)

@@ -1,0 +1,141 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import WebSocket
+
+/// A case of the Autobahn|Testsuite as a row of a table: what its fuzzer sends, and what an echo must answer.
+///
+/// The rows are named by the suite's numbers and hold for both roles. Each is run whole, byte by byte and cut at every
+/// single place, which covers the suite's pairs of cases that differ in how the bytes are chopped.
+struct ConformanceCase: CustomTestStringConvertible, Sendable {
+    /// What the peer sends: FIN, reserved bits and opcode, and the payload.
+    struct Frame: Sendable {
+        var first: UInt8
+        var payload: [UInt8]
+    }
+
+    /// How the connection ends.
+    enum Ending: Sendable, Equatable {
+        /// Both ends have sent Close, ours with that code.
+        case clean(UInt16?)
+        /// The peer's frames break a rule; our Close has that code.
+        case failed(UInt16)
+    }
+
+    var number: String
+    var frames: [Frame]
+    /// What is echoed or answered before the end, in order: opcode and payload.
+    var answers: [Frame]
+    var ending: Ending
+
+    var testDescription: String { number }
+
+    /// The peer closes with 1000 at the end, unless the frames end with a Close or break a rule.
+    init(
+        _ number: String,
+        _ frames: [Frame],
+        answers: [Frame] = [],
+        _ ending: Ending = .clean(1000)
+    ) {
+        self.number = number
+        self.frames = frames
+        self.answers = answers
+        self.ending = ending
+        if case .clean = ending, !frames.contains(where: { $0.first == 0x88 }) {
+            self.frames.append(Frame(first: 0x88, payload: [0x03, 0xE8]))
+        }
+    }
+
+    /// A case whose messages come back as they are.
+    static func echoed(_ number: String, _ first: UInt8, _ payload: [UInt8]) -> ConformanceCase {
+        ConformanceCase(
+            number,
+            [Frame(first: first, payload: payload)],
+            answers: [Frame(first: first, payload: payload)]
+        )
+    }
+
+    /// The bytes on the wire, as an end of that role receives them.
+    func bytes(to role: Role) -> [UInt8] {
+        frames.flatMap { Self.encode($0, masked: role == .server) }
+    }
+
+    static func encode(_ frame: Frame, masked isMasked: Bool) -> [UInt8] {
+        let cloaked = masked(frame.first, frame.payload)
+        guard !isMasked else { return cloaked }
+        let header = frame.payload.count < 126 ? 2 : frame.payload.count < 65_536 ? 4 : 10
+        return [cloaked[0], cloaked[1] & 0x7F] + cloaked[2..<header] + frame.payload
+    }
+
+    /// What an end of that role must send.
+    func expected(from role: Role) -> [UInt8] {
+        var all = answers
+        switch ending {
+        case .clean(let code), .failed(let code as UInt16?):
+            let payload = code.map { [UInt8(truncatingIfNeeded: $0 >> 8), UInt8(truncatingIfNeeded: $0)] } ?? []
+            all.append(Frame(first: 0x88, payload: payload))
+        }
+        return all.flatMap { Self.encode($0, masked: role == .client) }
+    }
+
+    /// Runs the case in both roles, cut in every way, or in the given sizes for long ones.
+    func check(chops: [Int] = []) {
+        for role in [Role.client, .server] {
+            let (bytes, expected) = (bytes(to: role), expected(from: role))
+            let isClean = if case .clean = ending { true } else { false }
+            func run(_ pieces: [[UInt8]], _ how: String) {
+                let echo = Echo.run(pieces, role)
+                #expect(echo.sent == expected, "\(number) as \(role), \(how)")
+                #expect(echo.isClean == isClean, "\(number) as \(role), \(how)")
+            }
+            if chops.isEmpty {
+                everySplit(of: bytes, run)
+            } else {
+                for size in chops + [bytes.count] { run(chop(bytes, size), "in pieces of \(size)") }
+            }
+        }
+    }
+}
+
+/// Pieces of that size.
+func chop(_ bytes: [UInt8], _ size: Int) -> [[UInt8]] {
+    stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
+}
+
+/// What `websocket-echo` does, without a socket: every message back, whole, in one frame.
+struct Echo {
+    var sent: [UInt8] = []
+    var isClean = false
+
+    static func run(_ pieces: [[UInt8]], _ role: Role, deflate: DeflateAgreement? = nil) -> Echo {
+        var echo = Echo()
+        var connection = Connection(
+            role: role,
+            limits: .unlimited,
+            masks: MaskSource(generator: FixedGenerator()),
+            deflate: deflate
+        )
+        var message = ByteBuffer()
+        for piece in pieces {
+            connection.receive(buffer(piece))
+            do {
+                while let event = try connection.nextEvent() {
+                    if let control = connection.takeOutput() { echo.sent += control.readableBytesView }
+                    guard case .message(let kind, let bytes, let isFirst, let isLast) = event else { continue }
+                    if isFirst { message.clear() }
+                    message.writeImmutableBuffer(bytes)
+                    guard isLast else { continue }
+                    var out = ByteBuffer()
+                    try connection.encodeMessage(kind, payload: message, into: &out)
+                    echo.sent += out.readableBytesView
+                }
+            } catch {
+                // The Close that says so is in the output.
+            }
+            if let control = connection.takeOutput() { echo.sent += control.readableBytesView }
+        }
+        echo.isClean = connection.inputClosed()
+        return echo
+    }
+}

@@ -1,0 +1,101 @@
+import NIOCore
+import Testing
+
+@testable import WebSocket
+
+/// What is compressed on its way out, THREATS D4 and D16 (RFC 7692 section 7.2.1).
+@Suite struct DeflateSendingTests {
+    private static func sent(_ messages: [[UInt8]], _ agreement: DeflateAgreement) throws -> [[UInt8]] {
+        var connection = Connection(role: .server, deflate: agreement)
+        return try messages.map { message in
+            var out = ByteBuffer()
+            try connection.encodeMessage(.text, payload: buffer(message), into: &out)
+            return Array(out.readableBytesView)
+        }
+    }
+
+    @Test("RFC 7692 section 7.2.3: we send the bytes of the examples")
+    func examples() throws {
+        let hello = Array("Hello".utf8)
+        #expect(try Self.sent([hello, hello], agreement()) == [hex("c107f248cdc9c90700"), hex("c105f200110000")])
+        // Without the window both messages come out longer than they are, and go as they are.
+        #expect(
+            try Self.sent([hello, hello], agreement(noContextTakeover: true)) == [
+                hex("810548656c6c6f"), hex("810548656c6c6f"),
+            ]
+        )
+    }
+
+    @Test("without context takeover equal messages are equal on the wire, with it the second is shorter")
+    func takeover() throws {
+        let message = ConformanceDeflateTests.Corpus.markup.bytes(400)
+        let alone = try Self.sent([message, message], agreement(noContextTakeover: true))
+        #expect(alone[0] == alone[1])
+        let kept = try Self.sent([message, message], agreement())
+        #expect(kept[0] == alone[0])
+        #expect(kept[1].count < 20)
+    }
+
+    @Test("D4 short messages, empty ones, and those for a window of 8 bits go as they are")
+    func uncompressed() throws {
+        let zeros = [UInt8](repeating: 0, count: 100)
+        #expect(try Self.sent([zeros], agreement(minimumBytes: 101))[0][0] == 0x81)
+        #expect(try Self.sent([zeros], agreement(minimumBytes: 100))[0][0] == 0xC1)
+        #expect(try Self.sent([[]], agreement()) == [hex("8100")])
+        #expect(try Self.sent([zeros], agreement(bits: 8))[0][0] == 0x81)
+        #expect(try Self.sent([zeros], agreement(bits: 9))[0][0] == 0xC1)
+    }
+
+    @Test("prefix and payload are one compressed message, masked by a client")
+    func prefix() throws {
+        for (prefix, payload) in [("", "abcabcabcabcabc"), ("abcabcabcabcabc", ""), ("abcabc", "abcabcabc")] {
+            for (role, other) in [(Role.client, Role.server), (.server, .client)] {
+                var connection = Connection(
+                    role: role,
+                    masks: MaskSource(generator: FixedGenerator()),
+                    deflate: agreement()
+                )
+                var out = ByteBuffer()
+                try connection.encodeMessage(.text, prefix: buffer(prefix), payload: buffer(payload), into: &out)
+                let bytes = Array(out.readableBytesView)
+                #expect(bytes[0] == 0xC1)
+                #expect(sameHowever(bytes, other, deflate: agreement()).events == [text(prefix + payload)])
+            }
+        }
+    }
+
+    @Test("D16 the flush's four bytes are taken off whatever room the output had")
+    func everyLength() throws {
+        var deflater = try unwrap(
+            Deflater.make(windowBits: 15, noContextTakeover: false, options: DeflateOptions())
+        )
+        var inflater = try unwrap(Inflater.make(noContextTakeover: false))
+        for corpus in [ConformanceDeflateTests.Corpus.noise, .prose] {
+            let all = corpus.bytes(3_000)
+            for length in (1...700).map({ $0 }) + Array(stride(from: 701, through: 3_000, by: 13)) {
+                var small = try unwrap(deflater.compress(ByteBuffer(), buffer(all[..<length])))
+                #expect(Array(small.readableBytesView.suffix(4)) != [0, 0, 0xFF, 0xFF])
+                var back = ByteBuffer()
+                #expect(inflater.inflate(&small, into: &back, atMost: 4_000) == .drained)
+                #expect(inflater.finish(into: &back, atMost: 100) == .drained)
+                #expect(Array(back.readableBytesView) == Array(all[..<length]))
+            }
+        }
+    }
+
+    @Test("options that zlib does not take make an error of ours, not a trap")
+    func impossibleOptions() throws {
+        var broken = agreement()
+        broken.options.level = 77
+        var connection = Connection(role: .server, deflate: broken)
+        var out = ByteBuffer()
+        var thrown: WebSocketError?
+        do {
+            try connection.encodeMessage(.text, payload: buffer("something"), into: &out)
+        } catch {
+            thrown = error
+        }
+        #expect(thrown == .compressorFailed)
+        #expect(out.readableBytes == 0)
+    }
+}

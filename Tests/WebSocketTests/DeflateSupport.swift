@@ -1,0 +1,75 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import WebSocket
+
+/// An agreement between ends that want the same.
+func agreement(
+    noContextTakeover: Bool = false,
+    bits: Int = 15,
+    minimumBytes: Int = 0
+) -> DeflateAgreement {
+    var options = DeflateOptions()
+    options.minimumBytes = minimumBytes
+    return DeflateAgreement(
+        serverNoContextTakeover: noContextTakeover,
+        clientNoContextTakeover: noContextTakeover,
+        serverMaxWindowBits: bits,
+        clientMaxWindowBits: bits,
+        options: options
+    )
+}
+
+/// zlib could not be set up.
+struct NoMemory: Error {}
+
+/// The value that there must be: `#require` takes none that cannot be copied.
+func unwrap<Value: ~Copyable>(_ value: consuming Value?) throws -> Value {
+    guard let value else { throw NoMemory() }
+    return value
+}
+
+/// What a peer's compressor makes of one message, as its first.
+func deflated(_ bytes: [UInt8], bits: Int = 15) throws -> [UInt8] {
+    var deflater = try unwrap(Deflater.make(windowBits: bits, noContextTakeover: true, options: DeflateOptions()))
+    return Array(try unwrap(deflater.compress(ByteBuffer(), buffer(bytes))).readableBytesView)
+}
+
+/// A frame as an end of that role receives it.
+func frame(_ first: UInt8, _ payload: [UInt8], to role: Role) -> [UInt8] {
+    ConformanceCase.encode(.init(first: first, payload: payload), masked: role == .server)
+}
+
+/// What comes of the bytes; that it is the same however they are cut is checked. Long input is cut into a few sizes.
+func sameHowever(
+    _ bytes: [UInt8],
+    _ role: Role,
+    limits: Limits = .default,
+    deflate: DeflateAgreement?,
+    acceptsText: Bool = true
+) -> Outcome {
+    func outcome(_ pieces: [[UInt8]], _ drainsEach: Bool) -> Outcome {
+        feed(pieces, role, limits: limits, acceptsText: acceptsText, deflate: deflate, drainsEach: drainsEach)
+    }
+    let whole = outcome([bytes], true)
+    func compare(_ pieces: [[UInt8]], _ how: String) {
+        for drainsEach in [true, false] {
+            #expect(outcome(pieces, drainsEach) == whole, "\(how) as \(role)")
+        }
+    }
+    if bytes.count <= 200 {
+        everySplit(of: bytes, compare)
+    } else {
+        for size in [1, 7, 512, 4_099, 65_536] { compare(chop(bytes, size), "in pieces of \(size)") }
+    }
+    return whole
+}
+
+/// The payload of all messages, complete or not.
+func received(_ outcome: Outcome) -> [UInt8] {
+    outcome.events.flatMap { event in
+        guard case .message(_, let bytes, _, _) = event else { return [UInt8]() }
+        return Array(bytes.readableBytesView)
+    }
+}
