@@ -95,7 +95,16 @@ let package = Package(
             dependencies: ["ProxyConnect", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
-        .testTarget(name: "TunnelTests", dependencies: ["Tunnel", "Mux", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TunnelTests",
+            dependencies: [
+                "Tunnel", "HTTP1", "Mux", "WebSocket", "TestSupport", byteBuffer,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "CommandLineTests", dependencies: ["culvert", "Tunnel"], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport"], swiftSettings: strict),
     ]

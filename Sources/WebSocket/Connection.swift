@@ -43,6 +43,9 @@ public struct Connection: ~Copyable, Sendable {
     private let deflate: DeflateAgreement?
     private var deflater: Deflater?
     private var inflater: Inflater?
+    /// What inflating has made of the message so far, and what it made of the one before: the best guess for the next.
+    private var inflatedBytes = 0
+    private var expectedBytes = 0
     /// What came of a compressed message and is not inflated yet.
     private var compressed: (bytes: ByteBuffer, endsMessage: Bool)?
     /// An error that comes after an event that was returned before it.
@@ -75,6 +78,13 @@ public struct Connection: ~Copyable, Sendable {
         self.deflate = deflate
         decoder = FrameDecoder(role: role, allowsCompression: deflate != nil)
         messages = MessageAssembler(limits: limits, acceptsText: acceptsText)
+    }
+
+    /// Whether compressed messages are taken, where they were agreed on. Off for a peer that has not proved itself yet,
+    /// so that no stranger makes us inflate; one that comes all the same is a protocol error.
+    public var acceptsCompressed: Bool {
+        get { decoder.allowsCompression }
+        set { decoder.allowsCompression = newValue && deflate != nil }
     }
 
     /// True while messages and pings may be sent.
@@ -177,8 +187,9 @@ public struct Connection: ~Copyable, Sendable {
             let (noContextTakeover, _) = deflate.direction(from: role == .server ? .client : .server)
             inflater = Inflater.make(noContextTakeover: noContextTakeover)
         }
-        // Most messages fit into four times their compressed size; a piece is never longer than its bound.
-        let wanted = min(max(256, min(input.readableBytes, Self.inflatedPiece) * 4), Self.inflatedPiece)
+        // One piece for a message like the one before, or for four times what came; never more than the bound.
+        let guess = max(256, min(input.readableBytes, Self.inflatedPiece) * 4, expectedBytes - inflatedBytes)
+        let wanted = min(guess, Self.inflatedPiece)
         let left = messages.inflatedRoom
         let room = left < wanted ? left + 1 : wanted
         var piece = ByteBuffer()
@@ -197,6 +208,12 @@ public struct Connection: ~Copyable, Sendable {
             )
         }
         messages.inflated(piece.readableBytes)
+        inflatedBytes += piece.readableBytes
+        if isComplete {
+            // One more than the message, so that its end is seen in the same step.
+            expectedBytes = min(inflatedBytes, Self.inflatedPiece) + 1
+            inflatedBytes = 0
+        }
         guard isComplete || piece.readableBytes > 0 else { return nil }
         return try deliver(piece, isComplete)
     }
@@ -230,14 +247,17 @@ public struct Connection: ~Copyable, Sendable {
     ///
     /// - Throws: `notOpen` once our Close has gone, `impossibleLength` for payloads that no memory could hold. Nothing
     ///   is appended then, and the connection goes on. `compressorFailed` when zlib does: close the connection.
+    ///
+    /// - Parameter compress: false to send the message as it is, whatever was agreed.
     public mutating func encodeMessage(
         _ kind: MessageKind,
         prefix: ByteBuffer = ByteBuffer(),
         payload: ByteBuffer,
+        compress isCompressing: Bool = true,
         into out: inout ByteBuffer
     ) throws(WebSocketError) {
         var header = try messageHeader(kind, prefix, payload.readableBytes)
-        guard let small = try compress(prefix, payload, header.payloadLength) else {
+        guard isCompressing, let small = try compress(prefix, payload, header.payloadLength) else {
             return header.encode(prefix, payload, into: &out)
         }
         header.isCompressed = true

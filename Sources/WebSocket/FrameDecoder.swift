@@ -21,6 +21,11 @@ struct FrameDecoder: Sendable {
 
     private var state = State.header
     private var header: FrameHeaderDecoder
+    /// Whether a message that begins from now on may be compressed.
+    var allowsCompression: Bool {
+        get { header.allowsCompression }
+        set { header.allowsCompression = newValue }
+    }
     /// What came of a control frame's payload, when it came in pieces.
     private var controlPayload = ByteBuffer()
 

@@ -17,7 +17,8 @@ struct FrameHeaderDecoder: Sendable {
     }
 
     private let role: Role
-    private let allowsCompression: Bool
+    /// Whether a message may be compressed.
+    var allowsCompression: Bool
     private var state = State.firstByte
 
     /// A decoder for the frames that an end of that role receives.

@@ -16,6 +16,7 @@ struct ProxyEnvironmentTests {
             (["https_proxy": "", "HTTPS_PROXY": "b"], "HTTPS_PROXY", nil),
             (["https_proxy": "", "all_proxy": "b"], "all_proxy", "all_proxy"),
             (["http_proxy": "a"], nil, "http_proxy"),
+            // R18 upper-case HTTP_PROXY may be a request's field under CGI: it is never read.
             (["HTTP_PROXY": "a"], nil, nil),
             (["HTTP_PROXY": "a", "REQUEST_METHOD": "GET", "ALL_PROXY": "b"], "ALL_PROXY", "ALL_PROXY"),
             (["all_proxy": "a", "ALL_PROXY": "b"], "all_proxy", "all_proxy"),

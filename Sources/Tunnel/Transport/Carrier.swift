@@ -68,6 +68,8 @@ final class Carrier: ChannelInboundHandler {
             deflate: deflate
         )
         self.isCompressed = deflate != nil
+        // No zlib for strangers: neither end compresses before the other has proved itself.
+        self.connection.acceptsCompressed = false
         self.receiver = receiver
     }
 
@@ -82,6 +84,7 @@ final class Carrier: ChannelInboundHandler {
     /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
     func admit(_ receiver: CarrierReceiver) {
         assembler.isAdmitted = true
+        connection.acceptsCompressed = true
         self.receiver = receiver
     }
 
@@ -102,7 +105,13 @@ final class Carrier: ChannelInboundHandler {
                 context.write(wrapOutboundOut(frame.payload), promise: nil)
             } else {
                 gathered.reserveCapacity(minimumWritableBytes: frame.length + 14)
-                try connection.encodeMessage(.binary, prefix: header, payload: frame.payload, into: &gathered)
+                try connection.encodeMessage(
+                    .binary,
+                    prefix: header,
+                    payload: frame.payload,
+                    compress: assembler.isAdmitted,
+                    into: &gathered
+                )
                 if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
             }
         } catch {
