@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import WebSocket

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import WebSocket
@@ -5,19 +6,10 @@ import Testing
 /// Seeded mutations of good traffic. The oracle: never a trap, always events or one typed error, and the same ones
 /// however the bytes are cut.
 @Suite struct FuzzTests {
-    private static func seeds(_ role: Role) -> [[UInt8]] {
-        let frames: [(UInt8, [UInt8])] = [
-            (0x81, Array("Hello, κόσμε 🌍".utf8)), (0x82, Array(0..<40)), (0x01, Array("frag".utf8)),
-            (0x00, [0xC3]), (0x80, [0xA9]), (0x89, [1, 2, 3]), (0x8A, []), (0x02, []), (0x80, Array(0...200)),
-            (0x88, [3, 232, 0x62, 0x79, 0x65]),
-        ]
-        let encoded = frames.map { first, payload in
-            let frame = masked(first, payload)
-            guard role == .client else { return frame }
-            let header = payload.count < 126 ? 2 : 4
-            return [frame[0], frame[1] & 0x7F] + frame[2..<header] + payload
-        }
-        return [encoded.flatMap { $0 }, encoded[2...4].flatMap { $0 }, encoded[0] + encoded[5] + encoded[9]]
+    /// Good and odd traffic from Fixtures, as it comes to this end: fragments, control frames in between, Close, and
+    /// whatever the fuzzer has found before.
+    private static func seeds(_ role: Role) throws -> [[UInt8]] {
+        try Fuzzing.corpus("websocket/to-\(role)").map(\.bytes)
     }
 
     /// Compressed messages of several kinds: of RFC 7692, in fragments, of two blocks, by the window of those before.
@@ -35,42 +27,15 @@ import Testing
         return traffic.map { $0.flatMap { frame($0.0, $0.1, to: role) } }
     }
 
-    private static func mutate(_ bytes: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
-        var bytes = bytes
-        for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
-            let index = Int.random(in: bytes.indices, using: &random)
-            switch Int.random(in: 0..<6, using: &random) {
-            case 0: bytes[index] = .random(in: .min ... .max, using: &random)
-            case 1: bytes[index] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-            case 2: bytes.remove(at: index)
-            case 3: bytes.insert([0, 0x7F, 0x80, 0xFF, 0x7E, 0xFE].randomElement(using: &random) ?? 0, at: index)
-            case 4: bytes.removeLast(Int.random(in: 0...bytes.count, using: &random))
-            default: bytes.insert(contentsOf: bytes[..<index], at: Int.random(in: bytes.indices, using: &random))
-            }
-        }
-        return bytes
-    }
-
-    private static func cut(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
-        var pieces: [[UInt8]] = []
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let length = min(rest.count, Int.random(in: 1...24, using: &random))
-            pieces.append(Array(rest.prefix(length)))
-            rest = rest.dropFirst(length)
-        }
-        return pieces
-    }
-
     @Test("W31 mutated traffic gives the same events or error however it is cut", arguments: [Role.client, .server])
-    func mutations(role: Role) {
+    func mutations(role: Role) throws {
         let limits = Limits(
             maximumFrameBytes: 300,
             maximumMessageBytes: 400,
             maximumFragments: 6,
             maximumQueuedControlBytes: 40
         )
-        Self.fuzz(Self.seeds(role), role, limits, deflate: nil)
+        Self.fuzz(try Self.seeds(role), role, limits, deflate: nil)
     }
 
     @Test(
@@ -89,14 +54,14 @@ import Testing
     }
 
     private static func fuzz(_ seeds: [[UInt8]], _ role: Role, _ limits: Limits, deflate: DeflateAgreement?) {
-        var random = SplitMix64(state: role == .client ? 0xC1 : 0x5E)
-        let end = ContinuousClock.now + .seconds(1)
+        var random = Fuzzing.generator(role == .client ? 0xC1 : 0x5E)
+        let end = ContinuousClock.now + Fuzzing.time
         var rounds = 0
         while ContinuousClock.now < end {
             rounds += 1
-            let bytes = mutate(seeds[rounds % seeds.count], &random)
+            let bytes = Fuzzing.mutate(seeds[rounds % seeds.count], &random)
             let whole = feed([bytes], role, limits: limits, deflate: deflate)
-            let some = feed(cut(bytes, &random), role, limits: limits, deflate: deflate)
+            let some = feed(Fuzzing.cut(bytes, &random), role, limits: limits, deflate: deflate)
             let each = feed(bytes.map { [$0] }, role, limits: limits, deflate: deflate)
             let isBounded = whole.events.allSatisfy { event in
                 guard case .message(_, let payload, _, _) = event else { return true }
@@ -125,7 +90,7 @@ import Testing
                 try sender.encodeMessage(.binary, prefix: prefix, payload: rest, into: &sent)
                 expected.append(binary(payload))
             }
-            let outcome = feed(Self.cut(Array(sent.readableBytesView), &random), role == .client ? .server : .client)
+            let outcome = feed(Fuzzing.cut(Array(sent.readableBytesView), &random), role == .client ? .server : .client)
             #expect(outcome == Outcome(events: expected))
         }
     }

@@ -65,19 +65,6 @@ struct FixedGenerator: RandomNumberGenerator, Sendable {
     mutating func next() -> UInt64 { 0x3d21_fa37_3d21_fa37 }
 }
 
-/// A small generator of reproducible numbers (Steele, Lea and Flood 2014).
-struct SplitMix64: RandomNumberGenerator, Sendable {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 extension Connection {
     /// All events there are, until nil or an error.
     mutating func drain(into outcome: inout Outcome) {

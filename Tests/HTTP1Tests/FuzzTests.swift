@@ -1,0 +1,37 @@
+import HTTP1
+import TestSupport
+import Testing
+
+/// Seeded mutations of the requests and answers in Fixtures. The oracle: never a trap, always a head or one typed error,
+/// and the same one however the bytes are cut.
+@Suite("Mutated heads")
+struct FuzzTests {
+    @Test("H20 a mutated request gives the same head or error however it is cut")
+    func requests() throws {
+        let seeds = try Fuzzing.corpus("http1/accept") + Fuzzing.corpus("http1/reject")
+        fuzz(seeds.map(\.bytes), 0x11) { parseRequest($0) }
+    }
+
+    @Test("R7 so does a mutated answer")
+    func responses() throws {
+        let seeds = try Fuzzing.corpus("proxy")
+        fuzz(seeds.map(\.bytes), 0x12) { parseResponse($0) }
+    }
+
+    private func fuzz<Head>(_ seeds: [[UInt8]], _ seed: UInt64, _ parse: ([[UInt8]]) -> Parsed<Head>) {
+        var random = Fuzzing.generator(seed)
+        let end = ContinuousClock.now + Fuzzing.time
+        var rounds = 0
+        while ContinuousClock.now < end {
+            rounds += 1
+            let bytes = Fuzzing.mutate(seeds[rounds % seeds.count], &random)
+            let whole = parse([bytes])
+            let isSame = whole == parse(Fuzzing.cut(bytes, &random)) && whole == parse(bytes.map { [$0] })
+            guard isSame else {
+                Issue.record("round \(rounds): \(bytes) gives \(whole) only when it comes whole")
+                return
+            }
+        }
+        #expect(rounds > 10)
+    }
+}

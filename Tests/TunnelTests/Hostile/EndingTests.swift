@@ -1,0 +1,76 @@
+import TestSupport
+import Testing
+
+extension HostileTests {
+    /// Ways in which a client's connection to the server ends, and what must be left then: nothing.
+    @Suite(.serialized)
+    struct EndingTests {
+        @Test("a BIND and a Close in one segment leave no claim behind: another client gets the port, twenty times")
+        func bindAndCloseInOneSegment() async throws {
+            try await RunningServer.with { server in
+                for _ in 0..<20 {
+                    let port = try FreePorts.next()
+                    try await onThread {
+                        let peer = try WirePeer.session(server.port, .alice)
+                        let bind = try peer.encode(WirePeer.bindRequest(port))
+                        try peer.socket.send(bind + peer.webSocketFrame(8, [3, 232]))
+                        _ = try peer.toTheEnd()
+                    }
+                    try await onThread { try Self.demandFree(port, server) }
+                }
+                try await eventually("no session is left") { server.sessions == 0 }
+            }
+        }
+
+        @Test("P4 W26 a client's FIN without a closing handshake ends the session at once and frees its port")
+        func finWithoutClose() async throws {
+            try await RunningServer.with { server in
+                let port = try FreePorts.next()
+                try await onThread {
+                    let peer = try WirePeer.session(server.port, .alice, patience: .seconds(12))
+                    let refusal = try peer.bind(port)
+                    try demand(refusal == nil, "the port was refused: \(String(describing: refusal))")
+                    try peer.socket.finishSending()
+                    // Well before a PING would have missed the client.
+                    _ = try peer.toTheEnd()
+                    try Self.demandFree(port, server)
+                }
+                try await eventually("no session is left") { server.sessions == 0 }
+            }
+        }
+
+        @Test("H23 a stranger's FIN behind the upgrade gives its admission place back at once")
+        func strangersFinGivesItsPlaceBack() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let began = ContinuousClock.now
+                    let stranger = try WirePeer.dial(server.port)
+                    _ = try stranger.frame(.challenge)
+                    // All other places are taken: the next one is told so.
+                    let others = try (0..<255).map { _ in try TCPSocket(port: server.port) }
+                    let refused = String(decoding: try TCPSocket(port: server.port).receiveToEnd(), as: UTF8.self)
+                    try demand(refused.hasPrefix("HTTP/1.1 503 "), "the 257th got \(refused)")
+                    try stranger.socket.finishSending()
+                    _ = try stranger.toTheEnd()
+                    _ = try WirePeer.dial(server.port).frame(.challenge)
+                    try demand(.now - began < .seconds(9), "so late that the deadline may have given the place back")
+                    withExtendedLifetime(others) {}
+                }
+            }
+        }
+
+        /// Claims `port` as another client, which gets it once nobody holds it any more.
+        ///
+        /// A claim is given back a moment after its session has ended; the server takes 160 BINDs in ten seconds.
+        private static func demandFree(_ port: UInt16, _ server: RunningServer) throws {
+            let peer = try WirePeer.session(server.port, .bob)
+            let deadline = ContinuousClock.now + .seconds(10)
+            while let refusal = try peer.bind(port) {
+                try demand(.now < deadline, "port \(port) is still refused: \(refusal)")
+                pause()
+            }
+            try peer.socket.send(peer.webSocketFrame(8, [3, 232]))
+            _ = try peer.toTheEnd()
+        }
+    }
+}

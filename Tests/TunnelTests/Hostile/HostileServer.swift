@@ -1,0 +1,69 @@
+import Crypto
+import NIOCore
+import TestSupport
+
+@testable import Mux
+
+/// The server's part of the session protocol, spoken by hand to clients that dial it.
+final class HostileServer: Sendable {
+    private let service: TCPService
+    /// Why a connection's script did not come to its end.
+    var failures: Mailbox<String> { service.failures }
+    var port: UInt16 { service.port }
+    /// How many connections have come.
+    var dials: Int { service.accepted }
+
+    /// - Parameter script: serves one connection after its upgrade; it is closed when the script returns.
+    init(_ script: @escaping @Sendable (WirePeer) throws -> Void) throws {
+        service = try TCPService { try script(WirePeer.answer($0)) }
+    }
+
+    /// Runs a client of this server for as long as `body` takes.
+    func withClient(
+        to service: UInt16 = 9,
+        limits: MuxLimits = MuxLimits(),
+        _ body: @Sendable (RunningClient) async throws -> Void
+    ) async throws {
+        try await RunningClient.with(.alice, port, "8022:127.0.0.1:\(service)", limits: limits) { client in
+            do {
+                try await body(client)
+            } catch {
+                throw Disappointment(description: "\(error)\nthe server's connections: \(failures.all)")
+            }
+        }
+    }
+}
+
+extension WirePeer {
+    /// The frame that grants a session to the client, who must authenticate first.
+    func grant() throws -> OutboundFrame {
+        var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+        try send(opening.challenge)
+        guard case .verify = try opening.receive(frame(.authenticate)) else {
+            throw Disappointment(description: "the client did not authenticate")
+        }
+        let verifier = Identity.alice.credentials.verifier
+        guard let verified = opening.verify(verifier, decoySecret: SymmetricKey(size: .bits256)) else {
+            throw Disappointment(description: "the client's proof is wrong")
+        }
+        return verified.welcome(Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 0))
+    }
+
+    static func open(_ stream: UInt32, tunnel: UInt16 = 0) -> OutboundFrame {
+        Visit(tunnel: tunnel, visitor: "192.0.2.1:1").frame(StreamID(stream))
+    }
+
+    static func bound(_ port: UInt16 = 8_022) -> OutboundFrame {
+        Binding(tunnel: 0, address: "127.0.0.1", port: port).frame
+    }
+
+    static func goAway(_ code: RefusalCode, retryAfter: UInt32? = nil) -> OutboundFrame {
+        Refusal(code, "as the test wants it", retryAfter: retryAfter).frame(.goAway)
+    }
+
+    static func refusalCode(_ frame: InboundFrame) throws -> RefusalCode {
+        try Refusal(frame.payload, of: frame.header.type).code
+    }
+
+    static func resetCode(_ frame: InboundFrame) throws -> ResetCode { try ResetCode(frame.payload) }
+}

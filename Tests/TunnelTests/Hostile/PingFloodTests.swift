@@ -1,0 +1,46 @@
+import TestSupport
+import Testing
+import WebSocket
+
+extension HostileTests {
+    /// WebSocket pings that nobody needs: the session has its own.
+    @Suite(.serialized)
+    struct PingFloodTests {
+        @Test("W27 the 21st WebSocket ping in ten seconds is cut off with 1008", arguments: [false, true])
+        func flood(isAuthenticated: Bool) async throws {
+            try await RunningServer.with { server in
+                let end = try await onThread {
+                    let peer =
+                        isAuthenticated ? try WirePeer.session(server.port, .alice) : try WirePeer.dial(server.port)
+                    try peer.socket.send((0..<500).flatMap { _ in peer.webSocketFrame(9, [1, 2, 3]) })
+                    let (code, _, pongs) = try peer.toTheEnd()
+                    return (code: code, pongs: pongs)
+                }
+                #expect(end.code == .policyViolation)
+                #expect(end.pongs <= 21)
+            }
+        }
+
+        @Test("W27 twenty WebSocket pings at once are all answered, and nobody minds", arguments: [false, true])
+        func asManyAsAreAllowed(isAuthenticated: Bool) async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let peer =
+                        isAuthenticated ? try WirePeer.session(server.port, .alice) : try WirePeer.dial(server.port)
+                    try peer.socket.send((0..<20).flatMap { _ in peer.webSocketFrame(9, [1, 2, 3]) })
+                    var pongs = 0
+                    while pongs < 20 {
+                        switch try peer.next() {
+                        case .pong: pongs += 1
+                        case .frame: continue
+                        case let other: throw Disappointment(description: "\(other) after \(pongs) pongs")
+                        }
+                    }
+                    guard isAuthenticated else { return }
+                    let refusal = try peer.bind(FreePorts.next())
+                    try demand(refusal == nil, "the session takes no port any more")
+                }
+            }
+        }
+    }
+}

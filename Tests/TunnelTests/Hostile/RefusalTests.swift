@@ -1,0 +1,62 @@
+import Mux
+import TestSupport
+import Testing
+import WebSocket
+
+extension HostileTests {
+    /// Who guesses learns nothing and gains no time.
+    @Suite(.serialized)
+    struct RefusalTests {
+        /// The bytes behind the challenge, for an AUTHENTICATE with a wrong proof and what is sent right behind it.
+        private static func answer(
+            to identity: Identity,
+            on port: UInt16,
+            behind: @Sendable (WirePeer, OutboundFrame) throws -> [UInt8] = { _, _ in [] }
+        ) throws -> (bytes: [UInt8], after: Duration) {
+            let peer = try WirePeer.dial(port)
+            let (_, authenticate) = try peer.authentication(identity)
+            let before = peer.raw.count
+            let wrong = WirePeer.spoiled(authenticate)
+            let began = ContinuousClock.now
+            try peer.socket.send(try peer.encode(wrong) + behind(peer, authenticate))
+            let (code, frames, _) = try peer.toTheEnd()
+            try demand(code == .policyViolation, "closed with \(String(describing: code))")
+            try demand(frames.map(\.header.type) == [.refused], "told \(frames.map(\.header.type))")
+            return (Array(peer.raw[before...]), .now - began)
+        }
+
+        @Test("A19 an unknown client and a wrong proof are refused with the same bytes")
+        func unknownClientEqualsWrongProof() async throws {
+            try await RunningServer.with { server in
+                let (wrong, unknown) = try await onThread {
+                    let wrong = try Self.answer(to: .alice, on: server.port)
+                    let unknown = try Self.answer(to: .mallory, on: server.port)
+                    return (wrong.bytes, unknown.bytes)
+                }
+                #expect(wrong == unknown)
+                #expect(!wrong.isEmpty)
+            }
+        }
+
+        @Test("A2 A19 frames behind a wrong proof neither hasten the refusal nor change it")
+        func framesBehindAWrongProof() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    // The first five are answered at once.
+                    let plain = try (0..<5).map { _ in try Self.answer(to: .mallory, on: server.port) }
+                    for identity in [Identity.alice, .mallory] {
+                        let held = try Self.answer(to: identity, on: server.port) { peer, authenticate in
+                            let more = [authenticate, WirePeer.bindRequest(1), OutboundFrame(.welcome)]
+                            return try more.flatMap { try peer.encode($0) }
+                        }
+                        // The sixth waits 1 s, the seventh 2 s.
+                        try demand(held.after > .milliseconds(950), "refused after \(held.after)")
+                        try demand(held.bytes == plain[0].bytes, "another answer: \(held.bytes)")
+                    }
+                    try demand(plain.allSatisfy { $0.bytes == plain[0].bytes }, "answers differ: \(plain)")
+                }
+                #expect(server.log.count("session opened") == 0)
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import Mux
+import TestSupport
+
+@testable import Tunnel
+
+/// A client of this process.
+struct RunningClient: Sendable {
+    let log = CollectedLog()
+    /// How it ended, once it has.
+    let ends = Mailbox<String>()
+    /// The URLs of its tunnels.
+    let tunnels = Mailbox<String>()
+
+    /// Runs a client of the server on `port` for as long as `body` takes.
+    static func with(
+        _ identity: Identity,
+        _ port: UInt16,
+        _ forward: String,
+        limits: MuxLimits = MuxLimits(),
+        _ body: @Sendable (RunningClient) async throws -> Void
+    ) async throws {
+        var configuration = ClientConfiguration(
+            endpoints: [try EndpointURL("ws://127.0.0.1:\(port)")],
+            forwards: [try RemoteForward(forward)],
+            token: identity.token,
+            instance: [UInt8](repeating: 200, count: 32)
+        )
+        configuration.limits = limits
+        configuration.drainTimeout = .seconds(1)
+        let running = RunningClient()
+        let client = Client(configuration, logger: running.log.logger) { event in
+            if case .tunnel(let url, _) = event { running.tunnels.put(url) }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                do {
+                    try await client.run()
+                    running.ends.put("cancelled")
+                } catch ClientError.refused(let why) {
+                    running.ends.put("refused: \(why)")
+                } catch ClientError.notOurs(let why) {
+                    running.ends.put("not ours: \(why)")
+                } catch {
+                    running.ends.put("\(error)")
+                }
+            }
+            defer { tasks.cancelAll() }
+            do {
+                try await body(running)
+            } catch {
+                throw Disappointment(description: "\(error)\nthe client's log:\n\(running.log.text)")
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Logging
+import Synchronization
+import TestSupport
+
+@testable import Tunnel
+
+/// A server of this process on a loopback port.
+struct RunningServer: Sendable {
+    let port: UInt16
+    let log: CollectedLog
+
+    /// Sessions that live, by the log.
+    var sessions: Int { log.count("session opened") - log.count("session ended") }
+
+    /// Runs a server that knows Alice and Bob, for as long as `body` takes.
+    static func with(
+        _ configure: (inout ServerConfiguration) -> Void = { _ in },
+        _ body: @Sendable (RunningServer) async throws -> Void
+    ) async throws {
+        var configuration = ServerConfiguration()
+        configuration.listen = [.tcp(host: "127.0.0.1", port: 0)]
+        configuration.publicAddress = "127.0.0.1"
+        configuration.clients = [Identity.alice, .bob].map { .init(name: $0.name, verifier: $0.credentials.verifier) }
+        configuration.drainTimeout = .seconds(1)
+        configure(&configuration)
+        let log = CollectedLog()
+        let ports = Mailbox<UInt16>()
+        let server = Server(configuration, logger: log.logger) { event in
+            if case .listening(_, let port?) = event { ports.put(UInt16(port)) }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await server.run() }
+            defer { tasks.cancelAll() }
+            do {
+                try await body(RunningServer(port: ports.next("the server listens"), log: log))
+            } catch {
+                throw Disappointment(description: "\(error)\n\(log.text)")
+            }
+        }
+    }
+}
+
+/// What the product wrote to its log.
+final class CollectedLog: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    private struct Handler: LogHandler {
+        let log: CollectedLog
+        var metadata = Logger.Metadata()
+        var logLevel = Logger.Level.debug
+
+        func log(event: LogEvent) {
+            let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+            let fields = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+            log.lines.withLock { $0.append("\(event.level) \(event.message)\(fields)") }
+        }
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+    }
+
+    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+
+    /// How many lines contain `words`.
+    func count(_ words: String) -> Int { lines.withLock { $0.count { $0.contains(words) } } }
+
+    /// Its end, in one text.
+    var text: String { lines.withLock { $0.suffix(100).joined(separator: "\n") } }
+}

@@ -1,0 +1,59 @@
+import Foundation
+import Mux
+import NIOCore
+import TestSupport
+import Testing
+
+extension HostileTests {
+    /// A client that has proved itself and reads no more.
+    @Suite(.serialized)
+    struct StandstillTests {
+        @Test("X8 a client that stops reading while frames want to be acknowledged makes no thread spin", .tags(.slow))
+        func noSpinningWhileTheCarrierIsFull() async throws {
+            // Nothing but the carrier itself may stop the server's sending.
+            try await RunningServer.with({ $0.limits.replayBytes = 1 << 28 }) { server in
+                try await onThread {
+                    let port = try FreePorts.next()
+                    let peer = try WirePeer.session(server.port, .alice, window: .max, receiveBuffer: 8_192)
+                    let refusal = try peer.bind(port)
+                    try demand(refusal == nil, "the port was refused: \(String(describing: refusal))")
+                    let visitor = try TCPSocket(port: port)
+                    let stream = try peer.frame(.open).header.stream
+                    try peer.send(OutboundFrame(.accept, stream))
+                    let chunk = [UInt8](repeating: 0x78, count: 65_536)
+                    let most = 1 << 26
+                    let sent = try visitor.sendUntilStalled(chunk, patience: .milliseconds(300), limit: most)
+                    try demand(sent < most, "nothing ever stopped the visitor")
+                    // An answer is due now, and cannot be sent.
+                    try peer.send(OutboundFrame(.data, stream, ByteBuffer(string: "counted")))
+                    let before = try processorTime()
+                    // The clock is the subject: how busy the event loops are while nothing can be done.
+                    Thread.sleep(forTimeInterval: 1.5)
+                    let spent = try processorTime() - before
+                    try demand(spent < 0.5, "\(spent) s of processor time in 1.5 s of standstill")
+                    // And the frame had come: the other direction works.
+                    let reply = try visitor.receive(exactly: 7)
+                    try demand(reply == Array("counted".utf8), "the visitor got \(reply)")
+                    visitor.abort()
+                    peer.socket.abort()
+                }
+            }
+        }
+    }
+}
+
+/// What this process's event loops have used of the processors, seconds: other suites run beside them.
+private func processorTime() throws -> Double {
+    let tasks = "/proc/self/task"
+    var ticks = 0
+    for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
+        // A thread may end meanwhile; an event loop does not.
+        guard let line = try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8),
+            let end = line.lastIndex(of: ")"), line[..<end].contains("(NIO-")
+        else { continue }
+        let fields = line[end...].split(separator: " ")
+        ticks += (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0)
+    }
+    try demand(ticks > 0, "no event loop was found")
+    return Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
+}
