@@ -98,7 +98,7 @@ let package = Package(
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "Tunnel", "HTTP1", "Mux", "WebSocket", "TestSupport", byteBuffer,
+                "Tunnel", "HTTP1", "Mux", "WebSocket", "TestSupport", byteBuffer, crypto,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -109,3 +109,17 @@ let package = Package(
         .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport"], swiftSettings: strict),
     ]
 )
+
+// libFuzzer's runtime is not part of every toolchain, so its target is there only when asked for:
+// CULVERT_FUZZ=1 swift build -c release --product websocket-fuzz
+if Context.environment["CULVERT_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "websocket-fuzz",
+            dependencies: ["WebSocket", byteBuffer],
+            path: "Sources/WebSocketFuzz",
+            swiftSettings: [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]
+        )
+    )
+}
