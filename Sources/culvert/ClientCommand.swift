@@ -118,6 +118,7 @@ struct ClientCommand: AsyncParsableCommand {
         )
         result.name = name
         result.isCompressing = compress || settings?.compress ?? false
+        result.sharesCompression = settings?.compressShared ?? false
         result.maximumRetries = maxRetries ?? settings?.maxRetries
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = try fields(header.isEmpty ? settings?.header ?? [] : header, "--header")

@@ -4,7 +4,8 @@ import Tunnel
 struct ClientFile {
     private static let keys: Set<String> = [
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
-        "proxy_header", "ca", "ca_only", "header", "user_agent", "max_retries", "compress", "tunnel",
+        "proxy_header", "ca", "ca_only", "header", "user_agent", "max_retries", "compress", "compress_shared",
+        "tunnel",
     ]
 
     let url: [String]
@@ -22,6 +23,7 @@ struct ClientFile {
     let userAgent: String?
     let maxRetries: Int?
     let compress: Bool?
+    let compressShared: Bool?
     let forwards: [RemoteForward]
 
     init(_ file: ConfigurationFile) throws(Failure) {
@@ -47,6 +49,7 @@ struct ClientFile {
         header = try file.strings("header") ?? []
         userAgent = try file.string("user_agent")
         compress = try file.boolean("compress")
+        compressShared = try file.boolean("compress_shared")
         maxRetries = try file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { throw file.failure("max_retries", "cannot be negative") }
         forwards = try Self.forwards(file)

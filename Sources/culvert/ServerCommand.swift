@@ -105,7 +105,7 @@ struct ServerCommand: AsyncParsableCommand {
 enum ServerFile {
     private static let keys: Set<String> = [
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
-        "client",
+        "compress_shared", "client",
     ]
     private static let clientKeys: Set<String> = ["name", "verifier", "allow_ports"]
 
@@ -117,6 +117,7 @@ enum ServerFile {
         if let path = try file.string("path") { result.path = path }
         if let address = try file.string("public_address") { result.publicAddress = address }
         if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
+        result.sharesCompression = try file.boolean("compress_shared") ?? false
         if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
         for table in try file.tables("client") {
             try table.allow(clientKeys)

@@ -42,6 +42,29 @@ struct ConfigurationTests {
         #expect(configuration.proxies(configuration.endpoints[0]).map(\.description) == ["http://proxy.example:3128"])
     }
 
+    @Test("compression is off unless asked for, and then each message by itself unless the operator says otherwise")
+    func compression() throws {
+        let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+        try with("url = \"ws://h\"\n" + tunnel) { path in
+            let silent = try client(["--config", path])
+            #expect(!silent.isCompressing)
+            let asked = try client(["--config", path, "--compress"])
+            #expect(asked.isCompressing && !asked.sharesCompression)
+        }
+        try with("url = \"ws://h\"\ncompress = true\ncompress_shared = true\n" + tunnel) { path in
+            let shared = try client(["--config", path])
+            #expect(shared.isCompressing && shared.sharesCompression)
+        }
+        try with("listen = \"127.0.0.1:1\"\ncompress_shared = true\n") { path in
+            let sharing = try server(["--config", path])
+            #expect(sharing.sharesCompression)
+        }
+        try with("listen = \"127.0.0.1:1\"\n") { path in
+            let silent = try server(["--config", path])
+            #expect(!silent.sharesCompression)
+        }
+    }
+
     @Test("flags win over the file")
     func flagsWin() throws {
         try with("listen = \"127.0.0.1:1\"\npath = \"/file\"\nallow_ports = \"1-2\"\n") { path in

@@ -28,6 +28,9 @@ public struct ClientConfiguration: Sendable {
     /// Offers the server to compress (RFC 7692), without a window that outlives its message: streams of several visitors
     /// share the WebSocket, and lengths would tell one about another (CRIME).
     public var isCompressing = false
+    /// Lets the windows of compression live from message to message, which packs better and gives that protection up; the
+    /// server has to agree.
+    public var sharesCompression = false
     /// What CONNECT and the upgrade say in User-Agent.
     public var userAgent = "culvert/\(culvertVersion)"
     /// How a server's certificate is verified, where the endpoint is wss.

@@ -30,7 +30,8 @@ struct DialRoute: Sendable {
             path: endpoint.path,
             subprotocols: [subprotocolName],
             fields: fields,
-            deflate: configuration.isCompressing ? .isolated : nil
+            deflate: configuration.isCompressing
+                ? (configuration.sharesCompression ? DeflateOptions() : .isolated) : nil
         )
     }
 

@@ -33,6 +33,10 @@ public struct ServerConfiguration: Sendable {
     public var clients: [Client] = []
     /// Origins of browsers' pages that may connect; none unless given, because the client is no browser.
     public var allowedOrigins: [String] = []
+    /// Lets a client that compresses keep its window from message to message. Then one visitor's bytes are compressed
+    /// with another's in sight, and lengths tell something about them (CRIME): for tunnels whose visitors trust each
+    /// other.
+    public var sharesCompression = false
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
     /// The session's bounds.

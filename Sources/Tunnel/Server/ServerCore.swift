@@ -54,14 +54,14 @@ final class ServerCore: Sendable {
         try connection.install(tls: tls)
     }
 
-    /// What the endpoint answers to an upgrade. Compression is the client's wish; no window outlives its message,
-    /// because each message may hold another visitor's bytes.
+    /// What the endpoint answers to an upgrade. Compression is the client's wish; no window outlives its message
+    /// unless the operator says so, because each message may hold another visitor's bytes.
     var upgrade: ServerUpgrade {
         ServerUpgrade(
             path: configuration.path,
             subprotocols: [subprotocolName],
             allowedOrigins: configuration.allowedOrigins,
-            deflate: .isolated
+            deflate: configuration.sharesCompression ? DeflateOptions() : .isolated
         )
     }
 
