@@ -78,9 +78,6 @@ final class Carrier: ChannelInboundHandler {
     /// Whether frames may be sent without piling up.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    /// The other end's address, for the log.
-    var remoteAddress: SocketAddress? { context?.channel.remoteAddress }
-
     /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
     func admit(_ receiver: CarrierReceiver) {
         assembler.isAdmitted = true
