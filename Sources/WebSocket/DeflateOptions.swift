@@ -4,6 +4,8 @@
 /// 256 KiB with the defaults, and inflating 32 KiB, whatever the window; each of the two about 7 KiB more. Nothing of
 /// it is there before the first message that needs it.
 ///
+/// A number out of its range is brought to the nearest end of it.
+///
 /// Not enforced: that the peer keeps to the window that was agreed. Whatever it is, we can inflate it.
 ///
 /// Compression tells an observer of lengths something about what is compressed (CRIME, BREACH): where the data of
@@ -16,19 +18,29 @@ public struct DeflateOptions: Sendable, Equatable {
     public static let narrowestWindow = 8
     /// The narrowest window that zlib compresses with.
     static let narrowestForCompressing = 9
+    /// The windows that zlib compresses with.
+    static let windows = narrowestForCompressing...widestWindow
 
     /// Whether the server's compressor begins anew with each message. A client's wish, a server's decision.
     public var serverNoContextTakeover = false
     /// Whether the client's compressor begins anew with each message. A server's decision, a client's hint.
     public var clientNoContextTakeover = false
     /// The widest window of the server's compressor, 9 to 15.
-    public var serverMaxWindowBits = widestWindow
+    public var serverMaxWindowBits = widestWindow {
+        didSet { serverMaxWindowBits = serverMaxWindowBits.clamped(to: Self.windows) }
+    }
     /// The widest window of the client's compressor, 9 to 15.
-    public var clientMaxWindowBits = widestWindow
+    public var clientMaxWindowBits = widestWindow {
+        didSet { clientMaxWindowBits = clientMaxWindowBits.clamped(to: Self.windows) }
+    }
     /// zlib's level, 1 (fast) to 9 (small).
-    public var level = 6
+    public var level = 6 {
+        didSet { level = level.clamped(to: 1...9) }
+    }
     /// zlib's memory level, 1 to 9.
-    public var memoryLevel = 8
+    public var memoryLevel = 8 {
+        didSet { memoryLevel = memoryLevel.clamped(to: 1...9) }
+    }
     /// Messages shorter than this are sent as they are, bytes.
     public var minimumBytes = 32
 
@@ -68,5 +80,11 @@ public struct DeflateAgreement: Sendable, Equatable {
         case .server: (serverNoContextTakeover, serverMaxWindowBits)
         case .client: (clientNoContextTakeover, clientMaxWindowBits)
         }
+    }
+}
+
+extension Int {
+    fileprivate func clamped(to range: ClosedRange<Int>) -> Int {
+        Swift.min(Swift.max(self, range.lowerBound), range.upperBound)
     }
 }

@@ -83,10 +83,19 @@ import Testing
         }
     }
 
-    @Test("options that zlib does not take make an error of ours, not a trap")
-    func impossibleOptions() throws {
+    @Test("options out of their range are brought to the nearest end of it")
+    func optionsOutOfRange() {
+        var options = DeflateOptions()
+        (options.level, options.memoryLevel) = (77, 0)
+        (options.serverMaxWindowBits, options.clientMaxWindowBits) = (8, 16)
+        #expect((options.level, options.memoryLevel) == (9, 1))
+        #expect((options.serverMaxWindowBits, options.clientMaxWindowBits) == (9, 15))
+    }
+
+    @Test("a window that zlib does not take makes an error of ours, not a trap")
+    func impossibleWindow() throws {
         var broken = agreement()
-        broken.options.level = 77
+        broken.serverMaxWindowBits = 77
         var connection = Connection(role: .server, deflate: broken)
         var out = ByteBuffer()
         var thrown: WebSocketError?
