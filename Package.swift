@@ -29,6 +29,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CGSSAPI"),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
         .target(name: "WebSocket", dependencies: ["CZlib", "HTTP1", byteBuffer, crypto], swiftSettings: strict),
         .target(name: "Mux", dependencies: [byteBuffer, crypto], swiftSettings: strict),
@@ -36,7 +37,7 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
-                "HTTP1", "WebSocket", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "CGSSAPI", "HTTP1", "WebSocket", "Mux", "ProxyConnect", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),

@@ -9,6 +9,11 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         case credentialsNeeded
         /// 407, and none of the schemes offered is one that we may answer with. Holds those.
         case noUsableScheme(usable: [ProxyScheme])
+        /// 407 that Negotiate could answer, and there is no ticket to answer with.
+        case noTicket(TicketFailure)
+        /// The proxy offers this scheme and does not go on with it: it has no challenge for NTLM's first message, or does
+        /// not take the ticket. No password was sent.
+        case schemeNotTaken(ProxyScheme)
         /// 407 to a fresh answer by this scheme.
         case credentialsRefused(ProxyScheme)
         /// A challenge that makes no sense for this scheme.
@@ -53,8 +58,9 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
     /// True when trying again with the same credentials is useless, and may lock the account (exit code 77).
     public var isCredentialRefusal: Bool {
         switch kind {
-        case .credentialsNeeded, .noUsableScheme, .credentialsRefused: true
-        case .malformedChallenge, .connectionNotKept, .refusedByPolicy, .unexpectedStatus, .tooManyInterimAnswers,
+        case .credentialsNeeded, .noUsableScheme, .credentialsRefused, .schemeNotTaken: true
+        case .noTicket, .malformedChallenge, .connectionNotKept, .refusedByPolicy, .unexpectedStatus,
+            .tooManyInterimAnswers,
             .malformedAnswer, .closedWithoutAnswer, .closedWithinAnswer, .silence, .unfinishedAnswer,
             .unusableCredentials, .unusableRequest:
             false
@@ -68,8 +74,9 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
     public var isConfigurationError: Bool {
         switch kind {
         case .unusableCredentials, .unusableRequest: true
-        case .credentialsNeeded, .noUsableScheme, .credentialsRefused, .malformedChallenge, .connectionNotKept,
-            .refusedByPolicy, .unexpectedStatus, .tooManyInterimAnswers, .malformedAnswer, .closedWithoutAnswer,
+        case .credentialsNeeded, .noUsableScheme, .noTicket, .schemeNotTaken, .credentialsRefused, .malformedChallenge,
+            .connectionNotKept, .refusedByPolicy, .unexpectedStatus, .tooManyInterimAnswers, .malformedAnswer,
+            .closedWithoutAnswer,
             .closedWithinAnswer, .silence, .unfinishedAnswer:
             false
         }
@@ -92,6 +99,10 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         switch kind {
         case .credentialsNeeded: "the proxy wants credentials"
         case .noUsableScheme: "the proxy offers no authentication scheme that may be used"
+        case .noTicket(let failure):
+            "the proxy wants a Kerberos ticket (Negotiate), and there is none (\(failure.reason))"
+        case .schemeNotTaken(.negotiate): "the proxy does not take the Kerberos ticket (Negotiate)"
+        case .schemeNotTaken(let scheme): "the proxy offers \(scheme.displayName), and does not go on with it"
         case .credentialsRefused(let scheme): "the proxy refused the credentials (\(scheme.displayName))"
         case .malformedChallenge(let scheme): "the proxy sent a malformed \(scheme.displayName) challenge"
         case .connectionNotKept(let scheme):

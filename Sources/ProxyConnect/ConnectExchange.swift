@@ -11,6 +11,8 @@ import NIOCore
 ///                        └── any other status ─▶ readingPage ───▶ finished (failed)
 /// ```
 ///
+/// Negotiate goes from `draining` by way of `awaitingTicket` to `awaiting`: its tokens come from outside.
+///
 /// - A 2xx ends the exchange right behind its head, whatever its fields say about a body (R8); what the server sent
 ///   with it stays in the caller's buffer (R6).
 /// - Interim answers are skipped, at most 8. Only the status line gives the status (R13).
@@ -30,6 +32,9 @@ public struct ConnectExchange: Sendable {
         case established
         /// Close this connection and drop what is left in the buffer, dial the proxy again, write these bytes.
         case reconnectThenSend(ByteBuffer)
+        /// Get a token of the system's GSSAPI for `HTTP@proxyhost`, made out of these bytes of the proxy's (nil for the
+        /// first), and hand it to `ticket`. Go on reading meanwhile.
+        case fetchTicket(input: [UInt8]?)
         /// Close the connection: there is no tunnel.
         case fail(ConnectError)
     }
@@ -44,9 +49,17 @@ public struct ConnectExchange: Sendable {
     private enum State: Sendable {
         case idle
         case awaiting(Awaiting)
-        case draining(BodyDrain, ProxyAnswer, next: ByteBuffer)
+        case draining(BodyDrain, ProxyAnswer, next: Next)
+        /// A token is being fetched. The connection is kept unless something comes over it meanwhile.
+        case awaitingTicket(ProxyAnswer, isKept: Bool)
         case readingPage(BodyDrain, ConnectError)
         case finished
+    }
+
+    /// What follows a 407.
+    private enum Next: Sendable {
+        case request(ByteBuffer)
+        case ticket(input: [UInt8]?)
     }
 
     private struct Awaiting: Sendable {
@@ -72,6 +85,7 @@ public struct ConnectExchange: Sendable {
     ///   - port: 1 to 65535.
     ///   - credentials: what a challenge is answered with.
     ///   - permitted: the schemes that may be used.
+    ///   - seed: what the schemes compute with; a fresh one for each exchange.
     ///   - fields: further fields of ours; one named Host, User-Agent, Proxy-Connection or Proxy-Authorization takes the
     ///     place of the usual one.
     ///   - sendAhead: sends credentials without waiting for a challenge; only for a proxy where that worked before.
@@ -81,13 +95,14 @@ public struct ConnectExchange: Sendable {
         port: Int,
         credentials: ProxyCredentials? = nil,
         permitted: Set<ProxyScheme> = ProxyScheme.all,
+        seed: AuthenticationSeed,
         fields: HeaderFields = HeaderFields(),
         userAgent: String? = nil,
         sendAhead: Bool = false
     ) throws(ConnectError) {
         var authenticators: [any ProxyAuthenticator] = []
         do throws(CredentialsError) {
-            authenticators = try ProxyScheme.authenticators(for: credentials, permitted: permitted)
+            authenticators = try ProxyScheme.authenticators(for: credentials, permitted: permitted, seed: seed)
         } catch {
             throw ConnectError(.unusableCredentials(error), target: "\(host):\(port)".escapedForDisplay())
         }
@@ -198,7 +213,15 @@ public struct ConnectExchange: Sendable {
                     return reconnect(next, answer)
                 }
                 // Bytes behind the body are no answer to what has not been sent yet.
-                return buffer.readableBytes == 0 ? send(next, reusing: true) : reconnect(next, answer)
+                let isKept = buffer.readableBytes == 0
+                switch next {
+                case .request(let request): return isKept ? send(request, reusing: true) : reconnect(request, answer)
+                case .ticket(let input): return fetch(input, answer, isKept: isKept)
+                }
+            case .awaitingTicket(let answer, _):
+                buffer.clear()
+                state = .awaitingTicket(answer, isKept: false)
+                return nil
             case .readingPage(var drain, let error):
                 let isComplete = (try? drain.receive(&buffer)) ?? true
                 guard isComplete || drain.collected.readableBytes >= BodyDrain.collectedLimit else {
@@ -224,8 +247,28 @@ public struct ConnectExchange: Sendable {
             return awaiting.isReused ? reconnect(awaiting.request, nil) : fail(.closedWithoutAnswer)
         case .draining(_, let answer, let next):
             return reconnect(next, answer)
+        case .awaitingTicket(let answer, _):
+            state = .awaitingTicket(answer, isKept: false)
+            return nil
         case .readingPage(let drain, let error):
             return fail(error, page: drain)
+        }
+    }
+
+    /// Hands over the token that was asked for, or says why there is none.
+    ///
+    /// - Returns: what to do, or nil when no token was asked for, as after the deadline.
+    public mutating func ticket(_ ticket: Result<[UInt8], TicketFailure>) -> Action? {
+        guard case .awaitingTicket(let answer, let isKept) = state else { return nil }
+        state = .finished
+        switch authentication.respond(with: ticket) {
+        case .answer(let scheme, let value):
+            guard let next = request(with: value) else { return fail(.malformedChallenge(scheme), answer) }
+            return isKept ? send(next, reusing: true) : reconnect(next, answer)
+        case .ticket(let input):
+            return fetch(input, answer, isKept: isKept)
+        case .fail(let kind):
+            return fail(kind, answer)
         }
     }
 
@@ -240,6 +283,8 @@ public struct ConnectExchange: Sendable {
             return error(awaiting.start.isEmpty ? .silence : .unfinishedAnswer)
         case .draining(_, let answer, _):
             return error(.unfinishedAnswer, answer)
+        case .awaitingTicket(let answer, _):
+            return error(.noTicket(.late), answer)
         case .readingPage(let drain, let error):
             return withPage(error, drain)
         }
@@ -266,7 +311,9 @@ public struct ConnectExchange: Sendable {
             switch authentication.respond(to: head) {
             case .answer(let scheme, let value):
                 guard let next = request(with: value) else { return failAfterPage(.malformedChallenge(scheme), head) }
-                return answer(head, next)
+                return answer(head, .request(next))
+            case .ticket(let input):
+                return answer(head, .ticket(input: input))
             case .fail(let kind):
                 return failAfterPage(kind, head)
             }
@@ -281,7 +328,7 @@ public struct ConnectExchange: Sendable {
     }
 
     /// Sends the next leg over this connection once the 407's body is past, or over another one.
-    private mutating func answer(_ head: ResponseHead, _ next: ByteBuffer) -> Action? {
+    private mutating func answer(_ head: ResponseHead, _ next: Next) -> Action? {
         let answer = ProxyAnswer(head, hiding: authentication.secrets)
         guard head.keepsConnection, let drain = try? BodyDrain(response: head, limit: Self.drainLimit),
             !drain.endsWithConnection, drain.declaredLength ?? 0 <= Self.drainLimit
@@ -293,6 +340,18 @@ public struct ConnectExchange: Sendable {
     private mutating func send(_ request: ByteBuffer, reusing: Bool) -> Action {
         state = .awaiting(Awaiting(request: request, isReused: reusing))
         return .send(request)
+    }
+
+    private mutating func fetch(_ input: [UInt8]?, _ answer: ProxyAnswer, isKept: Bool) -> Action {
+        state = .awaitingTicket(answer, isKept: isKept)
+        return .fetchTicket(input: input)
+    }
+
+    private mutating func reconnect(_ next: Next, _ answer: ProxyAnswer) -> Action {
+        switch next {
+        case .request(let request): reconnect(request, answer)
+        case .ticket(let input): fetch(input, answer, isKept: false)
+        }
     }
 
     private mutating func reconnect(_ request: ByteBuffer, _ answer: ProxyAnswer?) -> Action {

@@ -13,6 +13,7 @@ extension ConnectExchange.Action: CustomStringConvertible, CustomReflectable {
         case .send(let bytes): "send \(bytes.readableBytes) bytes"
         case .established: "established"
         case .reconnectThenSend(let bytes): "reconnect, then send \(bytes.readableBytes) bytes"
+        case .fetchTicket: "fetch a ticket"
         case .fail(let error): "fail: \(error)"
         }
     }

@@ -5,10 +5,17 @@ extension ConnectError {
         case .credentialsNeeded:
             "give the proxy's credentials: --proxy-user USER and --proxy-password-file FILE (or CULVERT_PROXY_PASSWORD)"
         case .noUsableScheme(let usable):
-            usable.isEmpty
-                ? "permit one of the schemes that the proxy offers with --proxy-auth"
-                : "only \(usable.map(\.displayName).joined(separator: ", ")) may be used here: permit one of the schemes "
-                    + "that the proxy offers with --proxy-auth, or name another proxy with --proxy"
+            usable.count == ProxyScheme.all.count
+                ? "name another proxy with --proxy, or ask its administrators for one of "
+                    + usable.map(\.displayName).joined(separator: ", ")
+                : "permit one of the schemes that the proxy offers with --proxy-auth, or name another proxy with --proxy"
+        case .noTicket(let failure):
+            failure.remedy
+        case .schemeNotTaken(.negotiate):
+            "check with klist that the ticket is valid and of the proxy's realm, that the proxy is named as its "
+                + "administrators name it, and that the clocks agree; or give --proxy-user and --proxy-password-file"
+        case .schemeNotTaken:
+            "choose another scheme with --proxy-auth, or name another proxy with --proxy"
         case .credentialsRefused:
             "check the proxy's user name (some want DOMAIN\\user) and password before trying again: "
                 + "wrong tries may lock the account"

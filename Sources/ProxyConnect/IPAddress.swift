@@ -21,6 +21,24 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The address of 4 or 16 bytes, the first of them highest; nil for another number of them.
+    public init?(bytes: some Collection<UInt8>) {
+        switch bytes.count {
+        case 4: self = .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) })
+        case 16: self = .v6(bytes.reduce(0) { $0 << 8 | UInt128($1) })
+        default: return nil
+        }
+    }
+
+    /// The address as 4 or 16 bytes, the highest first.
+    public var bytes: [UInt8] {
+        switch self {
+        case .v4(let value): stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt32($0)) }
+        case .v6(let value):
+            stride(from: 120, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt128($0)) }
+        }
+    }
+
     /// The IPv4 address within an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), any other address as it is.
     public var unmapped: IPAddress {
         guard case .v6(let value) = self, value >> 32 == 0xFFFF else { return self }

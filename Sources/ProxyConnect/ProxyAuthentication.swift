@@ -1,11 +1,17 @@
 import HTTP1
 
-/// Which scheme one exchange uses and how far it has come: picks the strongest one at the first challenge, stays with it
-/// (falling back to a weaker one would hand the password to whoever can forge a 407, R12), and counts its legs (R10).
+/// Which scheme one exchange uses and how far it has come: picks the strongest one at the first challenge, and counts
+/// its legs (R10).
+///
+/// It stays with the scheme once an answer made of the password was refused: falling back to a weaker one would hand
+/// the password to whoever can forge a 407 (R12), and try it twice. A scheme that turns out not to work before that, for
+/// want of a ticket for instance, gives way to the next.
 struct ProxyAuthentication: Sendable {
     enum Outcome: Sendable {
         /// Send the request again with this value.
         case answer(ProxyScheme, String)
+        /// Get a token of the system's GSSAPI, made out of these bytes of the proxy's.
+        case ticket(input: [UInt8]?)
         case fail(ConnectError.Kind)
     }
 
@@ -15,7 +21,15 @@ struct ProxyAuthentication: Sendable {
     private var authenticators: [any ProxyAuthenticator]
     private let request: ProxyAuthenticationRequest
     private let hasCredentials: Bool
+    /// The challenges of the last 407.
+    private var challenges: [Challenge] = []
+    /// The one in use.
     private var active: Int?
+    /// Those that turned out not to work with this proxy, in the order of the attempts.
+    private var unusable: [Int] = []
+    private var ticketFailure: TicketFailure?
+    /// The first scheme whose challenge made no sense.
+    private var malformed: ProxyScheme?
     private(set) var legs = 0
     /// What was sent, without the scheme's name: must not show up in an error.
     private(set) var secrets: [String] = []
@@ -27,7 +41,7 @@ struct ProxyAuthentication: Sendable {
         hasCredentials: Bool
     ) {
         self.hasCredentials = hasCredentials
-        self.authenticators = authenticators.sorted { $0.scheme > $1.scheme }
+        self.authenticators = authenticators.sorted { $0.strength > $1.strength }
         self.request = request
     }
 
@@ -51,35 +65,66 @@ struct ProxyAuthentication: Sendable {
         return nil
     }
 
+    /// What is said to a 407.
     mutating func respond(to head: ResponseHead) -> Outcome {
-        let challenges = Challenge.parse(head.fields.values(of: "Proxy-Authenticate"))
-        guard hasCredentials else { return .fail(.credentialsNeeded) }
-        if let active, authenticators.indices.contains(active) {
-            let scheme = authenticators[active].scheme
-            let limit = min(authenticators[active].maximumLegs, Self.maximumLegs)
-            guard legs < limit, let challenge = challenges.first(of: scheme) else {
-                return .fail(.credentialsRefused(scheme))
-            }
-            return answer(to: challenge, by: active)
+        challenges = Challenge.parse(head.fields.values(of: "Proxy-Authenticate"))
+        guard let active, authenticators.indices.contains(active) else { return takeStrongest() }
+        let authenticator = authenticators[active]
+        let offered = challenges.named(authenticator.challengeName)
+        if offered.isEmpty, authenticator.scheme == .negotiate { return take(.unusable, of: active) }
+        guard legs < min(authenticator.maximumLegs, Self.maximumLegs), !offered.isEmpty else {
+            return .fail(.credentialsRefused(authenticator.scheme))
         }
-        for index in authenticators.indices {
-            if let challenge = challenges.first(of: authenticators[index].scheme) {
-                active = index
-                return answer(to: challenge, by: index)
-            }
-        }
-        return .fail(.noUsableScheme(usable: authenticators.map(\.scheme)))
+        return take(authenticators[active].answer(to: offered, request), of: active)
     }
 
-    private mutating func answer(to challenge: Challenge, by index: Int) -> Outcome {
+    /// What is said once the token is there, or is not to be had.
+    mutating func respond(with ticket: Result<[UInt8], TicketFailure>) -> Outcome {
+        guard let active, authenticators.indices.contains(active) else { return takeStrongest() }
+        switch ticket {
+        case .success(let token):
+            return take(authenticators[active].answer(with: token), of: active)
+        case .failure(let failure):
+            ticketFailure = failure
+            return take(.unusable, of: active)
+        }
+    }
+
+    /// Begins with the strongest scheme that is offered and has not failed yet.
+    private mutating func takeStrongest() -> Outcome {
+        active = nil
+        legs = 0
+        for index in authenticators.indices where !unusable.contains(index) {
+            let offered = challenges.named(authenticators[index].challengeName)
+            guard !offered.isEmpty else { continue }
+            active = index
+            return take(authenticators[index].answer(to: offered, request), of: index)
+        }
+        if let malformed { return .fail(.malformedChallenge(malformed)) }
+        if let ticketFailure { return .fail(.noTicket(ticketFailure)) }
+        if let index = unusable.first { return .fail(.schemeNotTaken(authenticators[index].scheme)) }
+        guard hasCredentials else { return .fail(.credentialsNeeded) }
+        return .fail(.noUsableScheme(usable: Set(authenticators.map(\.scheme)).sorted(by: >)))
+    }
+
+    private mutating func take(_ step: ProxyAuthenticationStep, of index: Int) -> Outcome {
         let scheme = authenticators[index].scheme
-        switch authenticators[index].answer(to: challenge, request) {
+        switch step {
         case .answer(let value):
             self.scheme = scheme
             legs += 1
             return .answer(scheme, noted(value))
+        case .ticket(let input):
+            return .ticket(input: input)
         case .refused:
             return .fail(.credentialsRefused(scheme))
+        case .unusable:
+            unusable.append(index)
+            return takeStrongest()
+        case .malformedChallenge where legs == 0:
+            malformed = malformed ?? scheme
+            unusable.append(index)
+            return takeStrongest()
         case .malformedChallenge:
             return .fail(.malformedChallenge(scheme))
         }
@@ -93,7 +138,7 @@ struct ProxyAuthentication: Sendable {
 }
 
 extension [Challenge] {
-    fileprivate func first(of scheme: ProxyScheme) -> Challenge? {
-        first { $0.scheme.lowercased() == scheme.rawValue }
+    fileprivate func named(_ name: String) -> [Challenge] {
+        filter { $0.scheme.lowercased() == name }
     }
 }

@@ -31,10 +31,15 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "A configuration in TOML; flags win over it.")
     var config: String?
 
-    @Option(help: "The proxy, http://HOST:PORT, or none; several are tried in order. (default: the environment's)")
+    @Option(
+        help: """
+            The proxy, http://, https://, socks5:// or socks5h://HOST:PORT, or none; several are tried in order. \
+            (default: the environment's)
+            """
+    )
     var proxy: [String] = []
 
-    @Option(help: "How the proxy may be answered: auto or basic. (default: auto)")
+    @Option(help: "How the proxy may be answered: auto, basic, digest, ntlm or negotiate. (default: auto)")
     var proxyAuth: String?
 
     @Option(help: "USER or USER:PASSWORD for the proxy.")
@@ -42,6 +47,15 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(help: "A file with the proxy's password.")
     var proxyPasswordFile: String?
+
+    @Flag(help: "Look the proxy's credentials up in ~/.netrc, or the file that NETRC names.")
+    var netrc = false
+
+    @Option(help: "A certificate of yours for a proxy that asks for one, PEM.")
+    var proxyCertificate: String?
+
+    @Option(help: "The key of that certificate, PEM.")
+    var proxyKey: String?
 
     @Option(help: "A further field of the CONNECT request, 'Name: value'; may be repeated.")
     var proxyHeader: [String] = []
@@ -130,9 +144,15 @@ struct ClientCommand: AsyncParsableCommand {
             authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
             only: caOnly || settings?.caOnly ?? false
         )
+        result.proxyTLS = try TLSFiles.proxy(
+            result.tls,
+            certificate: proxyCertificate ?? settings?.proxyCertificate,
+            key: proxyKey ?? settings?.proxyKey
+        )
         result.proxyCredentials = try SecretFile.proxyCredentials(
             user: proxyUser ?? settings?.proxyUser,
-            passwordFile: proxyPasswordFile ?? settings?.proxyPasswordFile
+            passwordFile: proxyPasswordFile ?? settings?.proxyPasswordFile,
+            netrc: netrc || settings?.netrc ?? false
         )
         if let auth = proxyAuth ?? settings?.proxyAuth {
             result.proxySchemes = try Self.schemes(auth) { Failure(.configuration, "proxy_auth: \($0)") }
@@ -230,10 +250,10 @@ struct ClientCommand: AsyncParsableCommand {
         _ text: String,
         _ problem: (String) -> Problem
     ) throws(Problem) -> Set<ProxyScheme> {
-        switch text {
-        case "auto": return ProxyScheme.all
-        case "basic": return [.basic]
-        default: throw problem("this version knows auto and basic")
+        if text == "auto" { return ProxyScheme.all }
+        guard let scheme = ProxyScheme(rawValue: text) else {
+            throw problem("give auto, basic, digest, ntlm or negotiate")
         }
+        return [scheme]
     }
 }

@@ -4,7 +4,8 @@ import Tunnel
 struct ClientFile {
     private static let keys: Set<String> = [
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
-        "proxy_header", "ca", "ca_only", "header", "user_agent", "max_retries", "compress", "compress_shared",
+        "proxy_certificate", "proxy_key", "netrc", "proxy_header", "ca", "ca_only", "header", "user_agent",
+        "max_retries", "compress", "compress_shared",
         "tunnel",
     ]
 
@@ -16,6 +17,9 @@ struct ClientFile {
     let proxyAuth: String?
     let proxyUser: String?
     let proxyPasswordFile: String?
+    let proxyCertificate: String?
+    let proxyKey: String?
+    let netrc: Bool?
     let proxyHeader: [String]
     let ca: [String]
     let caOnly: Bool
@@ -43,6 +47,9 @@ struct ClientFile {
         proxyAuth = try file.string("proxy_auth")
         proxyUser = try file.string("proxy_user")
         proxyPasswordFile = try file.string("proxy_password_file")
+        proxyCertificate = try file.string("proxy_certificate")
+        proxyKey = try file.string("proxy_key")
+        netrc = try file.boolean("netrc")
         proxyHeader = try file.strings("proxy_header") ?? []
         ca = try file.strings("ca") ?? []
         caOnly = try file.boolean("ca_only") ?? false

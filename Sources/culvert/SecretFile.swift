@@ -7,6 +7,8 @@ import ProxyConnect
 enum SecretFile {
     /// Longer than any secret: more is some other file.
     private static let maximumLength = 8_192
+    /// More entries than anybody keeps.
+    private static let maximumNetrc = 1_048_576
 
     /// Reads a file with a secret in it.
     static func read(_ path: String, what: String) throws(Failure) -> String {
@@ -47,22 +49,47 @@ enum SecretFile {
         }
     }
 
-    /// The proxy's credentials: the user from the flag or the configuration, its password from there, the file or the
-    /// environment.
-    static func proxyCredentials(user: String?, passwordFile: String?) throws(Failure) -> ProxyCredentials? {
-        guard let user else { return nil }
-        let colon = user.firstIndex(of: ":")
-        let name = String(user[..<(colon ?? user.endIndex)])
-        var password = colon.map { String(user[user.index(after: $0)...]) }
-        if let passwordFile {
-            password = try read(passwordFile, what: "proxy password")
-            if password?.hasSuffix("\n") ?? false { password?.removeLast() }
+    /// Where the proxies' credentials come from: the user from the flag or the configuration, the password from there,
+    /// the file or the environment, and netrc.
+    static func proxyCredentials(
+        user: String?,
+        passwordFile: String?,
+        netrc isUsingNetrc: Bool
+    ) throws(Failure) -> ProxyCredentialSources {
+        var sources = ProxyCredentialSources()
+        if let user {
+            let colon = user.firstIndex(of: ":")
+            sources.user = String(user[..<(colon ?? user.endIndex)])
+            sources.password = colon.map { String(user[user.index(after: $0)...]) }
         }
-        if password == nil { password = ProcessInfo.processInfo.environment["CULVERT_PROXY_PASSWORD"] }
+        if let passwordFile {
+            var password = try read(passwordFile, what: "proxy password")
+            if password.hasSuffix("\n") { password.removeLast() }
+            sources.password = password
+        }
+        if sources.password == nil {
+            sources.password = ProcessInfo.processInfo.environment["CULVERT_PROXY_PASSWORD"]
+        }
         do throws(CredentialsError) {
-            return try ProxyCredentials(user: name, password: password ?? "")
+            _ = try ProxyCredentials(user: sources.user ?? "", password: sources.password ?? "")
         } catch {
             throw Failure(.configuration, "--proxy-user: \(error)")
+        }
+        if isUsingNetrc { sources.netrc = try netrc() }
+        return sources
+    }
+
+    /// The file that `NETRC` names, else `.netrc` in the user's home.
+    private static func netrc() throws(Failure) -> Netrc {
+        let named = ProcessInfo.processInfo.environment["NETRC"]
+        let home = FileManager.default.homeDirectoryForCurrentUser.path
+        let path = named.flatMap { $0.isEmpty ? nil : $0 } ?? "\(home)/.netrc"
+        let text = try TextFile.read(path, what: "netrc file", limit: maximumNetrc)
+        warnIfOthersCanRead(path, what: "netrc")
+        do throws(NetrcError) {
+            return try Netrc(text)
+        } catch {
+            throw Failure(.badData, "\(path): \(error)")
         }
     }
 }

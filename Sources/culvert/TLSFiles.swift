@@ -11,18 +11,23 @@ enum TLSFiles {
         guard let certificate, let key else {
             throw Failure(.configuration, "a certificate and a key belong together: --tls-certificate and --tls-key")
         }
+        let (chain, privateKey) = try identity(certificate, key)
+        var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: privateKey)
+        tls.minimumTLSVersion = .tlsv12
+        return tls
+    }
+
+    /// A certificate with those above it, and its key.
+    private static func identity(
+        _ certificate: String,
+        _ key: String
+    ) throws(Failure) -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
         do {
             let chain = try NIOSSLCertificate.fromPEMBytes(pem(certificate, "certificate")).map {
                 NIOSSLCertificateSource.certificate($0)
             }
             guard !chain.isEmpty else { throw Failure(.badData, "no certificate in \(certificate)") }
-            let privateKey = try NIOSSLPrivateKey(bytes: pem(key, "key"), format: .pem)
-            var tls = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain,
-                privateKey: .privateKey(privateKey)
-            )
-            tls.minimumTLSVersion = .tlsv12
-            return tls
+            return (chain, .privateKey(try NIOSSLPrivateKey(bytes: pem(key, "key"), format: .pem)))
         } catch let failure as Failure {
             throw failure
         } catch {
@@ -32,6 +37,26 @@ enum TLSFiles {
 
     private static func pem(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
         Array(try TextFile.read(path, what: what, limit: maximumLength).utf8)
+    }
+
+    /// The same with a certificate of the client's own, for proxies that ask for one.
+    static func proxy(
+        _ client: TLSConfiguration,
+        certificate: String?,
+        key: String?
+    ) throws(Failure) -> TLSConfiguration {
+        guard certificate != nil || key != nil else { return client }
+        guard let certificate, let key else {
+            throw Failure(
+                .configuration,
+                "a certificate and a key belong together: --proxy-certificate and --proxy-key"
+            )
+        }
+        var tls = client
+        let (chain, privateKey) = try identity(certificate, key)
+        tls.certificateChain = chain
+        tls.privateKey = privateKey
+        return tls
     }
 
     /// The client's trust: the system's store and the files, or the files alone.

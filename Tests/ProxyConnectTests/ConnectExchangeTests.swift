@@ -82,7 +82,7 @@ struct ConnectExchangeTests {
                     answer(
                         "407 Auth",
                         [
-                            "Proxy-Authenticate: Negotiate, NTLM",
+                            "Proxy-Authenticate: Kerberos, Bearer realm=x",
                             "proxy-authenticate: Odd a=\"b, Basic\", BASIC realm=x",
                             "Content-Length: 0",
                         ]
@@ -202,6 +202,7 @@ struct ConnectExchangeTests {
         ),
         Row(
             name: "R9 no usable scheme",
+            permitted: [.basic],
             turns: [.says(answer("407 Auth", ["Proxy-Authenticate: NTLM, Odd x=\"Basic\"", "Content-Length: 0"]))],
             expected: [.failed(.noUsableScheme(usable: [.basic]))]
         ),
@@ -209,12 +210,12 @@ struct ConnectExchangeTests {
             name: "R12 Basic is not used unless permitted",
             permitted: [.digest, .ntlm],
             turns: [.says(answer("407 Auth", wantsBasic, body: "page"))],
-            expected: [.failed(.noUsableScheme(usable: []))]
+            expected: [.failed(.noUsableScheme(usable: [.ntlm, .digest]))]
         ),
         Row(
             name: "a 407 without any challenge",
             turns: [.says(answer("407 Auth", ["Content-Length: 0"]))],
-            expected: [.failed(.noUsableScheme(usable: [.basic]))]
+            expected: [.failed(.noUsableScheme(usable: [.negotiate, .ntlm, .digest, .basic]))]
         ),
         Row(
             name: "403 is policy, once its page is there",

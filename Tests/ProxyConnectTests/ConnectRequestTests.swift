@@ -30,7 +30,7 @@ struct ConnectRequestTests {
     )
     func r16_host(_ host: String, _ port: Int) throws {
         do throws(ConnectError) {
-            _ = try ConnectExchange(host: host, port: port)
+            _ = try ConnectExchange(host: host, port: port, authenticators: [])
             Issue.record("no error")
         } catch {
             #expect(error.kind == .unusableRequest(HTTP1Error(.malformedTarget)))
@@ -47,6 +47,7 @@ struct ConnectRequestTests {
             host: "a",
             port: 1,
             credentials: credentials,
+            seed: AuthenticationSeed(random: [], unixTime: 0),
             fields: fields,
             userAgent: "c",
             sendAhead: true
@@ -66,19 +67,29 @@ struct ConnectRequestTests {
     )
     func badFields(_ pairs: [(String, String)]) throws {
         let fields = try HeaderFields(pairs)
-        #expect(throws: ConnectError.self) { try ConnectExchange(host: "a", port: 1, fields: fields) }
+        #expect(throws: ConnectError.self) {
+            try ConnectExchange(host: "a", port: 1, authenticators: [], fields: fields)
+        }
     }
 
     @Test("R16 a user agent with a line end is refused")
     func r16_userAgent() {
-        #expect(throws: ConnectError.self) { try ConnectExchange(host: "a", port: 1, userAgent: "x\r\nY: z") }
+        #expect(throws: ConnectError.self) {
+            try ConnectExchange(host: "a", port: 1, authenticators: [], userAgent: "x\r\nY: z")
+        }
     }
 
     @Test("R16 Basic cannot carry a colon in the user's name")
     func r16_colon() throws {
         let credentials = try ProxyCredentials(user: "a:b", password: "c")
         do throws(ConnectError) {
-            _ = try ConnectExchange(host: "a", port: 1, credentials: credentials, permitted: [.basic])
+            _ = try ConnectExchange(
+                host: "a",
+                port: 1,
+                credentials: credentials,
+                permitted: [.basic],
+                seed: AuthenticationSeed(random: [], unixTime: 0)
+            )
             Issue.record("no error")
         } catch {
             #expect(error.kind == .unusableCredentials(.colonInUser))
@@ -90,7 +101,7 @@ struct ConnectRequestTests {
         "RFC 7617 Basic is UTF-8 in padded base64",
         arguments: [
             ("Aladdin", "open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), ("test", "123\u{A3}", "dGVzdDoxMjPCow=="),
-            ("", "", "Og=="),
+            ("", "x", "Ong="),
             ("user", "secret", "dXNlcjpzZWNyZXQ="), ("u", "a:b", "dTphOmI="), ("\u{FF}?", "~>>\u{FF}", "w78/On4+PsO/"),
         ]
     )

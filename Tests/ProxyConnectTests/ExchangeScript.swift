@@ -8,6 +8,7 @@ enum Event: Equatable, Sendable {
     case sent(String)
     case reconnected(String)
     case established(leftover: String)
+    case wantsTicket([UInt8]?)
     case failed(ConnectError.Kind)
 
     init(_ action: ConnectExchange.Action, leftover: String) {
@@ -15,6 +16,7 @@ enum Event: Equatable, Sendable {
         case .send(let bytes): self = .sent(String(buffer: bytes))
         case .reconnectThenSend(let bytes): self = .reconnected(String(buffer: bytes))
         case .established: self = .established(leftover: leftover)
+        case .fetchTicket(let input): self = .wantsTicket(input)
         case .fail(let error): self = .failed(error.kind)
         }
     }
@@ -24,6 +26,8 @@ enum Event: Equatable, Sendable {
 enum Turn: Sendable {
     case says(String)
     case closes
+    /// Not the proxy's: what the system's GSSAPI gives.
+    case ticket(Result<[UInt8], TicketFailure>)
 }
 
 struct Script {
@@ -43,6 +47,8 @@ struct Script {
             switch turn {
             case .closes:
                 record(exchange.connectionClosed(), leftover: "")
+            case .ticket(let ticket):
+                record(exchange.ticket(ticket), leftover: "")
             case .says(let text):
                 var pieces = cut(Array(text.utf8))[...]
                 while let piece = pieces.popFirst() {
@@ -76,6 +82,7 @@ func makeExchange(
         port: port,
         credentials: user.map { user in try ProxyCredentials(user: user, password: password) },
         permitted: permitted,
+        seed: AuthenticationSeed(random: Array(repeating: 0xAA, count: 24), unixTime: 1_700_000_000),
         userAgent: "culvert/1",
         sendAhead: sendAhead
     )

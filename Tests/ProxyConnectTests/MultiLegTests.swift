@@ -12,13 +12,14 @@ struct LegsAuthenticator: ProxyAuthenticator {
     mutating func answerAhead(_ request: ProxyAuthenticationRequest) -> String? { nil }
 
     mutating func answer(
-        to challenge: Challenge,
+        to challenges: [Challenge],
         _ request: ProxyAuthenticationRequest
     ) -> ProxyAuthenticationStep {
-        if challenge.token68 == "bad" { return .malformedChallenge }
-        if challenge.token68 == "inject" { return .answer("NTLM x\r\nX: y") }
+        let token = challenges.first?.token68
+        if token == "bad" { return .malformedChallenge }
+        if token == "inject" { return .answer("NTLM x\r\nX: y") }
         count += 1
-        return .answer("NTLM leg\(count)-\(challenge.token68 ?? "none")")
+        return .answer("NTLM leg\(count)-\(token ?? "none")")
     }
 }
 

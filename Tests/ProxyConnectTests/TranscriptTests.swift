@@ -3,7 +3,8 @@ import ProxyConnect
 import Testing
 
 /// A transcript begins with `expect: established|refused|policy|other`; then come the proxy's turns, each behind a line
-/// `--- says` (the bytes up to the next such line) or `--- closes`.
+/// `--- says` (the bytes up to the next such line) or `--- closes`; `--- has no ticket` is the user's own
+/// machine.
 @Suite("Kept transcripts of proxies")
 struct TranscriptTests {
     static func files() -> [URL] {
@@ -32,7 +33,10 @@ struct TranscriptTests {
         let parts = text.components(separatedBy: "--- ")
         let expected = try #require(parts.first).replacingOccurrences(of: "expect: ", with: "").dropLast()
         let turns: [Turn] = parts.dropFirst().map { part in
-            part.hasPrefix("says\n") ? .says(String(decoding: part.utf8.dropFirst(5), as: UTF8.self)) : .closes
+            if part.hasPrefix("has no ticket") {
+                return .ticket(.failure(TicketFailure(reason: "no credentials cache found", remedy: "run kinit")))
+            }
+            return part.hasPrefix("says\n") ? .says(String(decoding: part.utf8.dropFirst(5), as: UTF8.self)) : .closes
         }
         var whole = Script(try makeExchange())
         whole.play(turns)

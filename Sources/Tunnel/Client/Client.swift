@@ -36,9 +36,13 @@ public struct Client: Service {
     ///
     /// - Throws: ``ClientError`` when the client was refused for good, or gives up.
     public func run() async throws {
-        let tls: TLSForClients
+        let context = DialContext(
+            tls: TLSForClients(configuration.tls),
+            proxyTLS: TLSForClients(configuration.proxyTLS),
+            logger: logger
+        )
         do {
-            tls = try TLSForClients(configuration.tls)
+            if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
         } catch {
             throw ClientError.configuration("the trust store cannot be read: \(error)")
         }
@@ -52,9 +56,7 @@ public struct Client: Service {
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
             loop: MultiThreadedEventLoopGroup.singleton.next(),
-            tls: tls,
-            memory: ProxyMemory(),
-            logger: logger
+            context: context
         )
         let current = CurrentSession()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -119,6 +121,7 @@ private struct Reconnecting {
     let onEvent: @Sendable (Client.Event) -> Void
     private var backoff = Backoff()
     private var hasWorked = false
+    private var ways = DialWays()
 
     init(dialler: Dialler, logger: Logger, onEvent: @escaping @Sendable (Client.Event) -> Void) {
         self.dialler = dialler
@@ -152,33 +155,27 @@ private struct Reconnecting {
         }
     }
 
-    /// Tries every endpoint by every way, in order.
-    private func dial() async throws(DialError) -> LiveSession {
+    /// Tries every endpoint by every way, in order, but the way that worked last first of all.
+    private mutating func dial() async throws(DialError) -> LiveSession {
         var last: DialError?
-        for endpoint in dialler.configuration.endpoints {
-            for choice in dialler.configuration.proxies(endpoint) {
-                if let last { logger.warning("\(last)") }
-                do throws(DialError) {
-                    return try await dialler.dial(endpoint, choice) { [onEvent] forward, binding in
-                        let url = binding.url(endpoint)
-                        onEvent(.tunnel(url: url, service: forward.service))
-                    }
-                } catch {
-                    guard error.disposition != .refused else { throw error }
-                    // One that may be reached later decides, whatever the others say.
-                    if last == nil || error.disposition == .retry || last?.disposition != .retry { last = error }
+        for way in try await ways.inOrder(dialler.configuration) {
+            if let last { logger.warning("\(last)") }
+            do throws(DialError) {
+                let session = try await dialler.dial(way.endpoint, way.choice) { [onEvent] forward, binding in
+                    onEvent(.tunnel(url: binding.url(way.endpoint), service: forward.service))
                 }
+                ways.worked(way)
+                return session
+            } catch {
+                // A proxy that has refused the credentials is not asked again: accounts get locked. Another may let us
+                // through.
+                guard error.disposition != .refused || error.hop == .proxy else { throw error }
+                if error.disposition == .refused { ways.refused(way, error) }
+                // One that may be reached later decides, whatever the others say.
+                if last == nil || error.disposition == .retry || last?.disposition != .retry { last = error }
             }
         }
-        throw last
-            ?? DialError(
-                hop: .connect,
-                endpoint: "",
-                proxy: nil,
-                answer: "no server to dial",
-                remedy: "give the server's URL",
-                disposition: .configuration
-            )
+        throw last ?? ways.nowhere
     }
 
     private mutating func afterSession(_ end: LiveSession.End) throws(ClientError) -> Duration {

@@ -15,10 +15,12 @@ public struct ClientConfiguration: Sendable {
     public var name = ""
     /// A hash of machine, user and name, 32 bytes: the same after a restart, so that a port comes back.
     public var instance: [UInt8]
-    /// Which way each endpoint is dialled; asked anew for each dial.
-    public var proxies: @Sendable (EndpointURL) -> [ProxyChoice] = { _ in [.direct] }
-    /// Credentials for a proxy whose URL has none.
-    public var proxyCredentials: ProxyCredentials?
+    /// The ways to each endpoint, in order; asked anew for each dial.
+    ///
+    /// - Throws: ``DialError`` or another error in words for a person; the dial is tried again later.
+    public var proxies: @Sendable (EndpointURL) async throws -> [ProxyChoice] = { _ in [.direct] }
+    /// Where the credentials for a proxy come from.
+    public var proxyCredentials = ProxyCredentialSources()
     /// The schemes with which a proxy may be answered.
     public var proxySchemes = ProxyScheme.all
     /// Further fields of the CONNECT request.
@@ -34,17 +36,21 @@ public struct ClientConfiguration: Sendable {
     /// What CONNECT and the upgrade say in User-Agent.
     public var userAgent = "culvert/\(culvertVersion)"
     /// How a server's certificate is verified, where the endpoint is wss.
-    public var tls: TLSConfiguration = {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        return tls
-    }()
+    public var tls = Self.defaultTLS
+    /// How a proxy's certificate is verified, where its URL is https, and with what we prove ourselves to it.
+    public var proxyTLS = Self.defaultTLS
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?
     /// The session's bounds.
     public var limits = MuxLimits()
     /// How long what runs may take to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
+
+    private static var defaultTLS: TLSConfiguration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        return tls
+    }
 
     /// The defaults.
     public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token?, instance: [UInt8]) {

@@ -6,7 +6,9 @@ public struct DialError: Error, Sendable, CustomStringConvertible {
         case lookup = "name lookup"
         /// The TCP connection to the proxy or the server.
         case connect = "connect"
-        /// CONNECT at the proxy.
+        /// TLS with the proxy.
+        case proxyTLS = "TLS to the proxy"
+        /// CONNECT at the proxy, or what SOCKS has for it.
         case proxy = "proxy"
         /// TLS with the server.
         case tls = "TLS"

@@ -7,7 +7,8 @@ import NIOTLS
 import ProxyConnect
 import WebSocket
 
-/// One connection on its way from TCP to a WebSocket: CONNECT through the proxy, TLS, upgrade, each with its own time.
+/// One connection on its way from TCP to a WebSocket: TLS with the proxy, CONNECT or SOCKS through it, TLS with the
+/// server, upgrade, each with its own time.
 ///
 /// It stays at the end of the pipeline and takes bytes stage by stage; what comes together with the end of one stage
 /// belongs to the next and is given to it, never dropped.
@@ -31,8 +32,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private enum Stage {
         case idle
-        case proxy(ConnectExchange)
-        case tls
+        case proxyTLS(NIOSSLClientHandler)
+        case connect(ConnectExchange)
+        case socks(SocksExchange)
+        case tls(NIOSSLClientHandler)
         case upgrade(ClientUpgrade, ResponseHeadParser, interim: Int)
         /// The answer was no 101; the beginning of its page is read for the message.
         case page(BodyDrain, DialError)
@@ -67,17 +70,26 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     // MARK: Stages
 
     func channelActive(context: ChannelHandlerContext) {
+        guard let proxy = route.proxy, proxy.scheme == .https else { return startLeg(context) }
+        startTLS(context, route.context.proxyTLS, proxy.host) { .proxyTLS($0) }
+    }
+
+    private func startLeg(_ context: ChannelHandlerContext) {
         arm(context)
         switch leg {
         case .direct:
-            startTLS(context)
-        case .proxy(var exchange):
+            startServerTLS(context)
+        case .connect(var exchange):
             let action = exchange.start()
-            stage = .proxy(exchange)
+            stage = .connect(exchange)
             perform(context, action, exchange)
-        case .proxyAgain(let exchange, let request):
-            stage = .proxy(exchange)
+        case .connectAgain(let exchange, let request):
+            stage = .connect(exchange)
             perform(context, .send(request), exchange)
+        case .socks(var exchange):
+            let action = exchange.start()
+            stage = .socks(exchange)
+            perform(context, action)
         }
     }
 
@@ -88,30 +100,88 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         switch action {
         case .send(let bytes):
+            if exchange.scheme == .basic { route.usesBasic() }
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         case .established:
             route.established(with: exchange.scheme)
-            startTLS(context)
+            startServerTLS(context)
         case .reconnectThenSend(let request):
+            if exchange.scheme == .basic { route.usesBasic() }
             finish(context, .failure(Redial(exchange: exchange, request: request)))
+        case .fetchTicket(let input):
+            let handler = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            route.tickets.token(after: input, on: context.eventLoop).whenSuccess { ticket in
+                let (handler, context) = handler.value
+                handler.receive(context, ticket)
+            }
         case .fail(let error):
             fail(context, route.error(error))
         }
     }
 
-    private func startTLS(_ context: ChannelHandlerContext) {
-        guard let tls = route.tls else { return startUpgrade(context) }
-        stage = .tls
+    /// The token that the exchange has asked for, or none.
+    private func receive(_ context: ChannelHandlerContext, _ ticket: Result<[UInt8], TicketFailure>) {
+        guard case .connect(var exchange) = stage else { return }
+        if case .failure(let failure) = ticket {
+            route.context.logger.debug("no ticket for the proxy", metadata: ["reason": "\(failure.reason)"])
+        }
+        stage = .finished
+        let action = exchange.ticket(ticket)
+        stage = .connect(exchange)
+        if let action { perform(context, action, exchange) }
+    }
+
+    private func perform(_ context: ChannelHandlerContext, _ action: SocksExchange.Action) {
+        switch action {
+        case .send(let bytes): context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        case .established: startServerTLS(context)
+        case .fail(let error): fail(context, route.error(error))
+        }
+    }
+
+    private func startServerTLS(_ context: ChannelHandlerContext) {
+        guard route.endpoint.isSecure else { return startUpgrade(context) }
+        startTLS(context, route.context.tls, route.endpoint.host) { .tls($0) }
+    }
+
+    private func startTLS(
+        _ context: ChannelHandlerContext,
+        _ tls: TLSForClients,
+        _ host: String,
+        _ next: (NIOSSLClientHandler) -> Stage
+    ) {
         arm(context)
         do {
-            let handler = try tls.handler(for: route.endpoint.host)
+            let handler = try tls.handler(for: host)
+            stage = next(handler)
             let early = pending
             pending = ByteBuffer()
             try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
             // Bytes that came with the proxy's answer are the server's, and belong to TLS.
-            if early.readableBytes > 0 { context.pipeline.fireChannelRead(early) }
+            guard early.readableBytes > 0 else { return }
+            let tlsContext = try context.pipeline.syncOperations.context(handler: handler)
+            handler.channelRead(context: tlsContext, data: NIOAny(early))
+            handler.channelReadComplete(context: tlsContext)
         } catch {
             fail(context, route.error(.tls, "\(error)", "", .configuration))
+        }
+    }
+
+    /// A handshake is done; what follows depends on whose it was.
+    private func handshakeCompleted(_ context: ChannelHandlerContext) {
+        switch stage {
+        case .proxyTLS(let handler):
+            guard TLSForClients.isMeant(handler.peerCertificate, for: route.proxy?.host ?? "") else {
+                return fail(context, route.tlsError(WrongCertificate(), .proxy, handler.peerCertificate))
+            }
+            startLeg(context)
+        case .tls(let handler):
+            guard TLSForClients.isMeant(handler.peerCertificate, for: route.endpoint.host) else {
+                return fail(context, route.tlsError(WrongCertificate(), .server, handler.peerCertificate))
+            }
+            startUpgrade(context)
+        case .idle, .connect, .socks, .upgrade, .page, .finished:
+            break
         }
     }
 
@@ -131,13 +201,18 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func advance(_ context: ChannelHandlerContext) {
         switch stage {
-        case .idle, .tls, .finished:
+        case .idle, .proxyTLS, .tls, .finished:
             break
-        case .proxy(var exchange):
+        case .connect(var exchange):
             stage = .finished
             let action = exchange.receive(&pending)
-            stage = .proxy(exchange)
+            stage = .connect(exchange)
             if let action { perform(context, action, exchange) }
+        case .socks(var exchange):
+            stage = .finished
+            let action = exchange.receive(&pending)
+            stage = .socks(exchange)
+            if let action { perform(context, action) }
         case .upgrade(let upgrade, var parser, var interim):
             answerStart += pending.readableBytesView.prefix(Self.shownStart - answerStart.count)
             do throws(HTTP1Error) {
@@ -220,8 +295,13 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func timeOut(_ context: ChannelHandlerContext) {
         let seconds = Self.hopTimeout.nanoseconds / 1_000_000_000
         switch stage {
-        case .proxy(var exchange):
+        case .connect(var exchange):
             fail(context, route.error(exchange.deadline()))
+        case .socks(var exchange):
+            fail(context, route.error(exchange.deadline()))
+        case .proxyTLS:
+            let remedy = "check the proxy's port: one that does not speak TLS is written with http://"
+            fail(context, route.error(.proxyTLS, "no answer within \(seconds) s", remedy, .retry))
         case .tls:
             fail(context, route.error(.tls, "no answer within \(seconds) s", "check that the port speaks TLS", .retry))
         case .upgrade:
@@ -241,15 +321,17 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .tls = stage, case .handshakeCompleted? = event as? TLSUserEvent { startUpgrade(context) }
+        if case .handshakeCompleted? = event as? TLSUserEvent { handshakeCompleted(context) }
         context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch stage {
-        case .tls where !(error is IOError):
-            fail(context, route.tlsError(error))
-        case .idle, .proxy, .tls, .upgrade, .page:
+        case .proxyTLS(let handler) where !(error is IOError):
+            fail(context, route.tlsError(error, .proxy, handler.peerCertificate))
+        case .tls(let handler) where !(error is IOError):
+            fail(context, route.tlsError(error, .server, handler.peerCertificate))
+        case .idle, .proxyTLS, .connect, .socks, .tls, .upgrade, .page:
             context.close(promise: nil)
         case .finished:
             context.fireErrorCaught(error)
@@ -258,14 +340,18 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         switch stage {
-        case .proxy(var exchange):
-            switch exchange.connectionClosed() {
-            case .fail(let error)?: fail(context, route.error(error))
-            case .reconnectThenSend(let request)?:
-                finish(context, .failure(Redial(exchange: exchange, request: request)))
-            case .send?, .established?, nil:
-                fail(context, route.error(.proxy, "closed the connection without an answer", "", .retry))
-            }
+        case .connect(var exchange):
+            let action = exchange.connectionClosed()
+            stage = .connect(exchange)
+            // Nothing is to be done yet where a ticket is on its way.
+            if let action { perform(context, action, exchange) }
+        case .socks(var exchange):
+            let action = exchange.connectionClosed()
+            if let action { perform(context, action) }
+        case .proxyTLS:
+            let remedy = "check the proxy's port: one that does not speak TLS is written with http://"
+            let answer = "the connection was closed during the handshake"
+            fail(context, route.error(.proxyTLS, answer, remedy, .retry))
         case .tls:
             fail(
                 context,

@@ -1,6 +1,6 @@
 import HTTP1
+import Logging
 import NIOCore
-import NIOSSL
 import ProxyConnect
 import Synchronization
 import WebSocket
@@ -8,18 +8,28 @@ import WebSocket
 /// How a connection begins: what is said first, once TCP stands.
 enum DialLeg: Sendable {
     case direct
-    case proxy(ConnectExchange)
+    case connect(ConnectExchange)
     /// The proxy wants the exchange's next leg over another connection.
-    case proxyAgain(ConnectExchange, ByteBuffer)
+    case connectAgain(ConnectExchange, ByteBuffer)
+    case socks(SocksExchange)
 }
 
 /// One way to one endpoint: what each hop needs, and how its failures are told.
 struct DialRoute: Sendable {
     let endpoint: EndpointURL
     let proxy: ProxyURL?
-    let tls: TLSForClients?
     let configuration: ClientConfiguration
-    let memory: ProxyMemory
+    let context: DialContext
+    /// Where Negotiate's tokens come from; one security context for each dial.
+    let tickets: TicketSession
+
+    init(_ endpoint: EndpointURL, _ choice: ProxyChoice, _ configuration: ClientConfiguration, _ context: DialContext) {
+        self.endpoint = endpoint
+        if case .proxy(let url) = choice { proxy = url } else { proxy = nil }
+        self.configuration = configuration
+        self.context = context
+        tickets = TicketSession(host: proxy?.host ?? "")
+    }
 
     /// The upgrade request, with a fresh key.
     func upgrade() throws -> ClientUpgrade {
@@ -35,22 +45,68 @@ struct DialRoute: Sendable {
         )
     }
 
-    /// The exchange with the proxy, credentials ahead where they worked before.
-    func exchange(_ proxy: ProxyURL) throws(ConnectError) -> ConnectExchange {
+    /// What is said first, once TCP stands, or TLS with the proxy.
+    ///
+    /// - Throws: ``DialError`` when what we were told to say cannot be said.
+    func firstLeg() throws(DialError) -> DialLeg {
+        guard let proxy else { return .direct }
+        let credentials = try credentials(proxy)
+        switch proxy.scheme {
+        case .http, .https:
+            do throws(ConnectError) {
+                return .connect(try exchange(proxy, credentials))
+            } catch {
+                throw self.error(error)
+            }
+        case .socks5, .socks5h:
+            do throws(SocksError) {
+                return .socks(try SocksExchange(host: endpoint.host, port: endpoint.port, credentials: credentials))
+            } catch {
+                throw self.error(error)
+            }
+        }
+    }
+
+    /// The exchange with an HTTP proxy, credentials ahead where they worked before.
+    private func exchange(
+        _ proxy: ProxyURL,
+        _ credentials: ProxyCredentials?
+    ) throws(ConnectError) -> ConnectExchange {
         try ConnectExchange(
             host: endpoint.host,
             port: endpoint.port,
-            credentials: proxy.credentials ?? configuration.proxyCredentials,
+            credentials: credentials,
             permitted: configuration.proxySchemes,
+            seed: AuthenticationSeed(
+                random: SecureRandom.bytes(24),
+                unixTime: UInt64(clamping: WallClock.unixSeconds)
+            ),
             fields: configuration.proxyFields,
             userAgent: configuration.userAgent,
-            sendAhead: memory.worked(proxy)
+            sendAhead: context.memory.worked(proxy)
+        )
+    }
+
+    private func credentials(_ proxy: ProxyURL) throws(DialError) -> ProxyCredentials? {
+        do throws(NetrcError) {
+            return try configuration.proxyCredentials.credentials(for: proxy)
+        } catch {
+            throw self.error(.proxy, "netrc: \(error)", "correct the netrc file", .configuration)
+        }
+    }
+
+    /// Basic is about to be sent, or has been taken: warns once where everybody on the way can read it.
+    func usesBasic() {
+        guard let proxy, proxy.scheme == .http, context.memory.warns(about: proxy) else { return }
+        context.logger.warning(
+            "the proxy takes the password by Basic over an unencrypted connection: everybody on the way to it can read it",
+            metadata: ["proxy": "\(proxy.redacted)"]
         )
     }
 
     /// Remembers that credentials were taken, so that the next dial saves a round trip.
     func established(with scheme: ProxyScheme?) {
-        if let proxy, scheme == .basic { memory.remember(proxy) }
+        if let proxy, scheme == .basic { context.memory.remember(proxy) }
     }
 
     // MARK: Errors
@@ -88,12 +144,31 @@ struct DialRoute: Sendable {
             disposition = .refusedAtFirst
         } else if case .malformedAnswer = error.kind {
             disposition = .notOursAtFirst
+        } else if case .noTicket = error.kind {
+            // Nothing was sent that could lock an account, and a ticket may come back.
+            disposition = .refusedAtFirst
         } else {
             disposition = .retry
         }
         var result = self.error(.proxy, error.description, error.remedy, disposition)
         result.retryAfter = error.retryAfter
         return result
+    }
+
+    func error(_ error: SocksError) -> DialError {
+        let disposition: DialError.Disposition
+        if error.isConfigurationError {
+            disposition = .configuration
+        } else if error.isCredentialRefusal {
+            disposition = .refused
+        } else if error.isPolicyRefusal {
+            disposition = .refusedAtFirst
+        } else if case .malformedAnswer = error.kind {
+            disposition = .notOursAtFirst
+        } else {
+            disposition = .retry
+        }
+        return self.error(.proxy, error.description, error.remedy, disposition)
     }
 
     func notHTTP(_ error: HTTP1Error, start: [UInt8]) -> DialError {
@@ -136,45 +211,38 @@ struct DialRoute: Sendable {
         default: ("check the URL", .notOursAtFirst)
         }
     }
-
-    func tlsError(_ error: any Error) -> DialError {
-        let text = "\(error)"
-        if text.contains("CERTIFICATE_VERIFY_FAILED") || text.contains("unable to") {
-            let answer =
-                "the certificate of \(endpoint.host) cannot be verified (\(text.escapedForDisplay(limit: 160)))"
-            let remedy = "if the server's or your company's own CA has signed it, give that CA with --ca"
-            return self.error(.tls, answer, remedy, .retry)
-        }
-        if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
-            return self.error(.tls, "the server does not speak TLS on this port", "use ws:// or another port", .retry)
-        }
-        return self.error(.tls, text.escapedForDisplay(limit: 200), "check the certificate and its host name", .retry)
-    }
 }
 
-/// The TLS of a client, made once: the trust store is read a single time.
-struct TLSForClients: Sendable {
-    private let context: NIOSSLContext
-
-    init(_ configuration: TLSConfiguration) throws {
-        context = try NIOSSLContext(configuration: configuration)
-    }
-
-    /// A handler that verifies `host`; an address is verified against the certificate's addresses and sends no SNI.
-    func handler(for host: String) throws -> NIOSSLClientHandler {
-        try NIOSSLClientHandler(context: context, serverHostname: IPAddress(host) == nil ? host : nil)
-    }
+/// What all dials of a client share.
+struct DialContext: Sendable {
+    /// TLS with servers.
+    let tls: TLSForClients
+    /// TLS with proxies.
+    let proxyTLS: TLSForClients
+    let memory = ProxyMemory()
+    let logger: Logger
 }
 
-/// Which proxies have taken our Basic credentials, so that they are sent ahead the next time.
+/// What the run has learnt about its proxies.
 final class ProxyMemory: Sendable {
-    private let proxies = Mutex<Set<ProxyURL>>([])
+    private struct Known {
+        var taken: Set<ProxyURL> = []
+        var warned: Set<ProxyURL> = []
+    }
 
+    private let known = Mutex(Known())
+
+    /// The proxy has taken our Basic credentials: they are sent ahead the next time.
     func remember(_ proxy: ProxyURL) {
-        _ = proxies.withLock { $0.insert(proxy) }
+        _ = known.withLock { $0.taken.insert(proxy) }
     }
 
     func worked(_ proxy: ProxyURL) -> Bool {
-        proxies.withLock { $0.contains(proxy) }
+        known.withLock { $0.taken.contains(proxy) }
+    }
+
+    /// True once for each proxy.
+    func warns(about proxy: ProxyURL) -> Bool {
+        known.withLock { $0.warned.insert(proxy).inserted }
     }
 }

@@ -14,9 +14,9 @@ struct Dialler: Sendable {
     let configuration: ClientConfiguration
     let credentials: Credentials
     let loop: any EventLoop
-    let tls: TLSForClients
-    let memory: ProxyMemory
-    let logger: Logger
+    let context: DialContext
+
+    var logger: Logger { context.logger }
 
     /// Dials `endpoint` by one way and opens a session.
     ///
@@ -26,19 +26,7 @@ struct Dialler: Sendable {
         _ choice: ProxyChoice,
         onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
     ) async throws(DialError) -> LiveSession {
-        var proxy: ProxyURL?
-        if case .proxy(let url) = choice { proxy = url }
-        let route = DialRoute(
-            endpoint: endpoint,
-            proxy: proxy,
-            tls: endpoint.isSecure ? tls : nil,
-            configuration: configuration,
-            memory: memory
-        )
-        if let proxy, proxy.scheme != .http {
-            let answer = "a proxy of the kind \(proxy.scheme.rawValue):// cannot be used by this version"
-            throw route.error(.proxy, answer, "give an http:// proxy", .configuration)
-        }
+        let route = DialRoute(endpoint, choice, configuration, context)
         let opening = ClientOpening(
             credentials: credentials,
             authentication: Authentication(
@@ -77,13 +65,13 @@ struct Dialler: Sendable {
 
     /// Connects, anew for each leg of the proxy's exchange that wants it, and authenticates.
     private func dial(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
-        var leg = try firstLeg(route)
+        var leg = try route.firstLeg()
         for _ in 0..<Self.maximumLegs {
             do {
                 try await connect(route, leg, attempt)
                 return try await authenticate(route, attempt)
             } catch let redial as DialHandler.Redial {
-                leg = .proxyAgain(redial.exchange, redial.request)
+                leg = .connectAgain(redial.exchange, redial.request)
             } catch let error as DialError {
                 throw error
             } catch {
@@ -91,15 +79,6 @@ struct Dialler: Sendable {
             }
         }
         throw route.error(.proxy, "closes the connection after each of its answers", "ask who runs the proxy", .retry)
-    }
-
-    private func firstLeg(_ route: DialRoute) throws(DialError) -> DialLeg {
-        guard let proxy = route.proxy else { return .direct }
-        do throws(ConnectError) {
-            return .proxy(try route.exchange(proxy))
-        } catch {
-            throw route.error(error)
-        }
     }
 
     /// TCP, and all stages up to the carrier.

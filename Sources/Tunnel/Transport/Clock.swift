@@ -1,9 +1,27 @@
 import Mux
 import NIOCore
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 extension Moment {
     /// The event loops' monotonic clock; the protocol modules are told the time, they never ask.
     static var now: Moment { Moment(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
+}
+
+/// The time that people and certificates know.
+enum WallClock {
+    /// Seconds since 1970.
+    static var unixSeconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec)
+    }
 }
 
 extension Duration {

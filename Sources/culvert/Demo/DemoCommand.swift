@@ -102,7 +102,8 @@ private struct Demo {
         )
         let choice = ProxyChoice.proxy(try ProxyURL("http://127.0.0.1:\(proxy.port)"))
         configuration.proxies = { _ in [choice] }
-        configuration.proxyCredentials = try ProxyCredentials(user: DemoProxy.user, password: DemoProxy.password)
+        configuration.proxyCredentials.user = DemoProxy.user
+        configuration.proxyCredentials.password = DemoProxy.password
         return configuration
     }
 

@@ -1,0 +1,40 @@
+import Crypto
+
+/// How a Digest answer is hashed (RFC 7616 sections 3.4.2 and 6.1). Not supported: SHA-512-256, which Crypto lacks.
+struct DigestAlgorithm: Sendable, Equatable {
+    /// The hash functions, weakest first.
+    enum Hash: Int, Sendable, Comparable {
+        case md5
+        case sha256
+
+        static func < (left: Hash, right: Hash) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    let hash: Hash
+    /// True for the `-sess` variants: the secret is hashed once more with both nonces.
+    let isSession: Bool
+
+    /// The algorithm of that name, compared without case, or nil. None named is MD5.
+    init?(name: String?) {
+        switch name?.lowercased() {
+        case nil, "md5": (hash, isSession) = (.md5, false)
+        case "md5-sess": (hash, isSession) = (.md5, true)
+        case "sha-256": (hash, isSession) = (.sha256, false)
+        case "sha-256-sess": (hash, isSession) = (.sha256, true)
+        default: return nil
+        }
+    }
+
+    /// The hash of the text's UTF-8 in lower-case hexadecimal: `H` of the RFC.
+    func digest(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        return switch hash {
+        case .md5: Self.hexadecimal(Insecure.MD5.hash(data: bytes))
+        case .sha256: Self.hexadecimal(SHA256.hash(data: bytes))
+        }
+    }
+
+    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.map { byte in (byte < 0x10 ? "0" : "") + String(byte, radix: 16) }.joined()
+    }
+}

@@ -1,0 +1,65 @@
+import NIOCore
+
+/// The methods of authentication that are spoken here (RFC 1928 section 3).
+enum SocksMethod {
+    static let none: UInt8 = 0x00
+    static let password: UInt8 = 0x02
+    /// The proxy's way to say no.
+    static let noneAcceptable: UInt8 = 0xFF
+}
+
+/// What we say, made before the proxy is dialled: whatever cannot be written is known by then.
+///
+/// ```
+///   greeting        5  number of methods  methods ...
+///   authentication  1  length  user ...  length  password ...              (RFC 1929 section 2)
+///   request         5  1 (CONNECT)  0  type of address  address ...  port  (RFC 1928 section 4)
+/// ```
+struct SocksMessages: Sendable {
+    let greeting: ByteBuffer
+    /// Nil without credentials.
+    let authentication: ByteBuffer?
+    let request: ByteBuffer
+
+    /// - Parameters:
+    ///   - host: normalized, without brackets.
+    ///   - shown: the target as an error names it.
+    init(host: String, port: Int, credentials: ProxyCredentials?, shown: String) throws(SocksError) {
+        guard let port = UInt16(exactly: port), port > 0 else { throw SocksError(.unusablePort, target: shown) }
+        var request = ByteBuffer(bytes: [5, 1, 0])
+        switch IPAddress(host) {
+        case .v4(let address):
+            request.writeInteger(SocksAddressType.ipv4)
+            request.writeInteger(address)
+        case .v6(let address):
+            request.writeInteger(SocksAddressType.ipv6)
+            request.writeInteger(address)
+        case nil:
+            request.writeInteger(SocksAddressType.name)
+            guard request.writeShort(host) else { throw SocksError(.unusableHost, target: shown) }
+        }
+        request.writeInteger(port)
+        self.request = request
+        guard let credentials else {
+            greeting = ByteBuffer(bytes: [5, 1, SocksMethod.none])
+            authentication = nil
+            return
+        }
+        greeting = ByteBuffer(bytes: [5, 2, SocksMethod.none, SocksMethod.password])
+        guard !credentials.user.isEmpty else { throw SocksError(.emptyUser, target: shown) }
+        var message = ByteBuffer(bytes: [1])
+        guard message.writeShort(credentials.user) else { throw SocksError(.longUser, target: shown) }
+        guard message.writeShort(credentials.password) else { throw SocksError(.longPassword, target: shown) }
+        authentication = message
+    }
+}
+
+extension ByteBuffer {
+    /// Writes a length byte and the text; false when the length does not fit in a byte.
+    fileprivate mutating func writeShort(_ text: String) -> Bool {
+        guard let length = UInt8(exactly: text.utf8.count) else { return false }
+        writeInteger(length)
+        writeString(text)
+        return true
+    }
+}

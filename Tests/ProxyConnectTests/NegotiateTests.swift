@@ -1,0 +1,135 @@
+import NIOCore
+import ProxyConnect
+import Testing
+
+@Suite("Negotiate, with tickets from outside")
+struct NegotiateTests {
+    private static let none = TicketFailure(reason: "no credentials cache", remedy: "run kinit")
+
+    private func play(
+        _ user: String?,
+        _ turns: [Turn],
+        permitted: Set<ProxyScheme> = ProxyScheme.all
+    ) throws -> [Event] {
+        var script = Script(try makeExchange(user: user, permitted: permitted))
+        script.play(turns)
+        var bytes = Script(try makeExchange(user: user, permitted: permitted))
+        bytes.play(turns) { $0.map { [$0] } }
+        #expect(bytes.events == script.events, "byte by byte")
+        return Array(script.events.dropFirst())
+    }
+
+    private func challenge(_ value: String, _ fields: String...) -> Turn {
+        .says(answer("407 x", ["Proxy-Authenticate: \(value)", "Content-Length: 4"] + fields, body: "page"))
+    }
+
+    @Test("A ticket opens the tunnel, without any credentials")
+    func ticket() throws {
+        let events = try play(nil, [challenge("Negotiate"), .ticket(.success([1, 2, 3])), .says(answer("200 OK"))])
+        let expected: [Event] = [
+            .wantsTicket(nil), .sent(authorized("Negotiate AQID")), .established(leftover: ""),
+        ]
+        #expect(events == expected)
+    }
+
+    @Test("The proxy's own token goes into the next ticket")
+    func secondLeg() throws {
+        let turns = [
+            challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate BAUG"), .ticket(.success([7])),
+            .says(answer("200 OK")),
+        ]
+        let expected: [Event] = [
+            .wantsTicket(nil), .sent(authorized("Negotiate AQ==")), .wantsTicket([4, 5, 6]),
+            .sent(authorized("Negotiate Bw==")), .established(leftover: ""),
+        ]
+        #expect(try play(nil, turns) == expected)
+    }
+
+    @Test("A connection that ends while the ticket is fetched is dialled again")
+    func closedMeanwhile() throws {
+        let reconnected = Event.reconnected(authorized("Negotiate AQ=="))
+        #expect(try play(nil, [challenge("Negotiate"), .closes, .ticket(.success([1]))]).last == reconnected)
+        let closing = [challenge("Negotiate", "Connection: close"), .ticket(.success([1]))]
+        #expect(try play(nil, closing).last == reconnected)
+        let chatty = [challenge("Negotiate"), .says("more"), .ticket(.success([1]))]
+        #expect(try play(nil, chatty).last == reconnected)
+    }
+
+    @Test("Without a ticket the next scheme that is offered is taken: Digest before Basic")
+    func fallsBack() throws {
+        let turns = [challenge("Negotiate, Basic realm=x, NTLM"), .ticket(.failure(Self.none))]
+        guard case .sent(let text) = try play("user", turns).last else {
+            Issue.record("nothing was sent")
+            return
+        }
+        #expect(text.contains("Proxy-Authorization: NTLM TlRMTVNTUAAB"))
+        let basic = [challenge("Negotiate, Basic realm=x"), .ticket(.failure(Self.none))]
+        let events = try play("user", basic, permitted: [.basic, .negotiate])
+        #expect(events == [.wantsTicket(nil), .sent(authorized())])
+    }
+
+    @Test("NTLM under the name Negotiate is tried before Basic, and gives way to it before a password is at stake")
+    func ntlmUnderNegotiate() throws {
+        let turns = [
+            challenge("Negotiate, Basic realm=x"), .ticket(.failure(Self.none)), challenge("Negotiate, Basic realm=x"),
+            .says(answer("200 OK")),
+        ]
+        let events = try play("user", turns)
+        #expect(events.count == 4)
+        guard events.count == 4, case .sent(let first) = events[1] else { return }
+        #expect(first.contains("Proxy-Authorization: Negotiate TlRMTVNTUAAB"))
+        #expect(events[2] == .sent(authorized()))
+        #expect(events[3] == .established(leftover: ""))
+    }
+
+    @Test("A ticket that the proxy does not take gives way to a password that was given")
+    func refusedTicket() throws {
+        let both = challenge("Negotiate, Basic realm=x")
+        let turns = [both, .ticket(.success([1])), both]
+        #expect(try play("user", turns, permitted: [.basic, .negotiate]).last == .sent(authorized()))
+        let only = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate")]
+        #expect(try play(nil, only).last == .failed(.schemeNotTaken(.negotiate)))
+        let gone = [challenge("Negotiate"), .ticket(.success([1])), challenge("Basic realm=x")]
+        #expect(try play(nil, gone).last == .failed(.schemeNotTaken(.negotiate)))
+    }
+
+    @Test("No ticket and nothing else is an error with the library's reason and its remedy")
+    func noTicket() throws {
+        var script = Script(try makeExchange(user: nil))
+        script.play([challenge("Negotiate"), .ticket(.failure(Self.none))])
+        let error = try #require(script.lastError)
+        #expect(error.kind == .noTicket(Self.none))
+        #expect(error.description.contains("no credentials cache"))
+        #expect(error.remedy == "run kinit")
+        #expect(!error.isCredentialRefusal)
+    }
+
+    @Test("R10 three tickets are the most")
+    func r10_threeTickets() throws {
+        let again = challenge("Negotiate AQID")
+        let ticket = Turn.ticket(.success([1]))
+        let events = try play(
+            nil,
+            [challenge("Negotiate"), ticket, again, ticket, again, ticket, again, ticket, again]
+        )
+        #expect(events.last == .failed(.credentialsRefused(.negotiate)))
+        #expect(events.count == 7)
+    }
+
+    @Test("R20 a token that is no base64 is malformed")
+    func r20_malformed() throws {
+        let turns = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate A")]
+        #expect(try play(nil, turns).last == .failed(.malformedChallenge(.negotiate)))
+    }
+
+    @Test("A ticket that comes after the deadline changes nothing")
+    func late() throws {
+        var script = Script(try makeExchange(user: nil))
+        script.play([challenge("Negotiate")])
+        guard case .noTicket = script.exchange.deadline().kind else {
+            Issue.record("another error")
+            return
+        }
+        #expect(script.exchange.ticket(.success([1])) == nil)
+    }
+}

@@ -1,0 +1,67 @@
+import NIOCore
+import ProxyConnect
+
+/// What a SOCKS exchange did: bytes that it sent, `established`, the error.
+enum SocksEvent: Equatable, Sendable {
+    case sent([UInt8])
+    case established(leftover: [UInt8])
+    case failed(SocksError.Kind)
+}
+
+/// Plays the proxy's part, with one buffer for all that has come, as a channel handler has it.
+struct SocksScript {
+    var exchange: SocksExchange
+    var events: [SocksEvent] = []
+    var lastError: SocksError?
+    private var pending = ByteBuffer()
+
+    init(_ exchange: SocksExchange) {
+        self.exchange = exchange
+        let action = self.exchange.start()
+        record(action)
+    }
+
+    mutating func say(_ pieces: [[UInt8]]) {
+        for piece in pieces {
+            pending.writeBytes(piece)
+            while let action = exchange.receive(&pending) { record(action) }
+        }
+        if case .established = events.last {
+            events[events.count - 1] = .established(leftover: Array(pending.readableBytesView))
+        }
+    }
+
+    mutating func close() {
+        if let action = exchange.connectionClosed() { record(action) }
+    }
+
+    private mutating func record(_ action: SocksExchange.Action) {
+        switch action {
+        case .send(let bytes):
+            events.append(.sent(Array(bytes.readableBytesView)))
+        case .established:
+            events.append(.established(leftover: []))
+        case .fail(let error):
+            lastError = error
+            events.append(.failed(error.kind))
+        }
+    }
+}
+
+func makeSocksExchange(
+    host: String = "tunnel.example.com",
+    port: Int = 443,
+    user: String? = "user",
+    password: String = "secret"
+) throws -> SocksExchange {
+    try SocksExchange(
+        host: host,
+        port: port,
+        credentials: user.map { user in try ProxyCredentials(user: user, password: password) }
+    )
+}
+
+/// The bytes that hexadecimal digits spell; blanks are for the reader.
+func octets(_ text: String) -> [UInt8] {
+    text.split(separator: " ").compactMap { UInt8($0, radix: 16) }
+}
