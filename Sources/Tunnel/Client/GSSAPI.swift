@@ -72,7 +72,8 @@ struct GSSAPI: @unchecked Sendable {
         var buffer = culvert_gss_buffer()
         guard displayStatus(&minor, status, kind, nil, &more, &buffer) == 0 else { return nil }
         defer { _ = releaseBuffer(&minor, &buffer) }
-        let text = String(decoding: buffer.bytes, as: UTF8.self)
+        // Some texts come with the zero at their end counted in.
+        let text = String(decoding: buffer.bytes.filter { $0 != 0 }, as: UTF8.self)
         return text.isEmpty ? nil : text
     }
 }

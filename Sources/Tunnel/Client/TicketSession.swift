@@ -54,14 +54,41 @@ final class TicketSession: Sendable {
     private func makeToken(after input: [UInt8]) throws(TicketFailure) -> [UInt8] {
         let library = try GSSAPI.shared()
         let result = context.withLock { context in
-            Result { () throws(TicketFailure) in try step(library, &context.pointer, input) }
+            Result { () throws(TicketFailure) in
+                do throws(TicketFailure) {
+                    return try step(library, Self.spnego, &context.pointer, input)
+                } catch {
+                    throw input.isEmpty ? explained(error, library) : error
+                }
+            }
         }
         return try result.get()
     }
 
+    /// SPNEGO says no more than that no mechanism works; Kerberos, asked by itself, says why.
+    private func explained(_ failure: TicketFailure, _ library: GSSAPI) -> TicketFailure {
+        var trial: UnsafeMutableRawPointer?
+        defer {
+            var minor: UInt32 = 0
+            if trial != nil { _ = library.deleteSecContext(&minor, &trial, nil) }
+        }
+        do throws(TicketFailure) {
+            _ = try step(library, Self.kerberos, &trial, [])
+            return failure
+        } catch {
+            return error
+        }
+    }
+
+    /// 1.3.6.1.5.5.2 (RFC 4178).
+    private static let spnego: [UInt8] = [0x2B, 0x06, 0x01, 0x05, 0x05, 0x02]
+    /// 1.2.840.113554.1.2.2 (RFC 4121).
+    private static let kerberos: [UInt8] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x12, 0x01, 0x02, 0x02]
+
     /// One call of `gss_init_sec_context`.
     private func step(
         _ library: GSSAPI,
+        _ mechanism: [UInt8],
         _ context: inout UnsafeMutableRawPointer?,
         _ input: [UInt8]
     ) throws(TicketFailure) -> [UInt8] {
@@ -70,18 +97,17 @@ final class TicketSession: Sendable {
         defer { _ = library.releaseName(&minor, &name) }
         var output = culvert_gss_buffer()
         var input = input
-        // SPNEGO is 1.3.6.1.5.5.2.
-        var spnego: [UInt8] = [0x2B, 0x06, 0x01, 0x05, 0x05, 0x02]
-        let major = spnego.withUnsafeMutableBytes { oid in
+        var mechanism = mechanism
+        let major = mechanism.withUnsafeMutableBytes { bytesOfOID in
             input.withUnsafeMutableBytes { bytes in
-                var mechanism = culvert_gss_oid(length: UInt32(oid.count), elements: oid.baseAddress)
+                var oid = culvert_gss_oid(length: UInt32(bytesOfOID.count), elements: bytesOfOID.baseAddress)
                 var token = culvert_gss_buffer(length: bytes.count, value: bytes.baseAddress)
                 return library.initSecContext(
                     &minor,
                     nil,
                     &context,
                     name,
-                    &mechanism,
+                    &oid,
                     0,
                     0,
                     nil,
