@@ -35,11 +35,12 @@ struct ConfigurationTests {
     }
 
     @Test("the sample of a client's configuration is in order")
-    func clientSample() throws {
+    func clientSample() async throws {
         let configuration = try client(["--config", Self.fixtures.appendingPathComponent("client.toml").path])
         #expect(configuration.endpoints.map(\.description) == ["wss://tunnel.example/tunnel"])
         #expect(configuration.forwards.map(\.description) == ["8022:localhost:22", "127.0.0.1:8080:localhost:80"])
-        #expect(configuration.proxies(configuration.endpoints[0]).map(\.description) == ["http://proxy.example:3128"])
+        let ways = try await configuration.proxies(configuration.endpoints[0])
+        #expect(ways.map(\.description) == ["http://proxy.example:3128"])
     }
 
     @Test("compression is off unless asked for, and then each message by itself unless the operator says otherwise")
@@ -138,9 +139,9 @@ struct ConfigurationTests {
 
     @Test("the password may hold colons, because the first one splits")
     func proxyUser() throws {
-        let credentials = try #require(try SecretFile.proxyCredentials(user: "me:a:b", passwordFile: nil))
-        #expect(credentials.user == "me")
-        #expect(credentials.password == "a:b")
+        let sources = try SecretFile.proxyCredentials(user: "me:a:b", passwordFile: nil, netrc: false)
+        #expect(sources.user == "me")
+        #expect(sources.password == "a:b")
     }
 
     @Test("the instance is the same after a restart and another for another name")
