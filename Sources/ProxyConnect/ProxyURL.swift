@@ -100,7 +100,7 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
     }
 
     /// The text behind the percent signs, or nil where one is not followed by two digits or the bytes are no UTF-8.
-    private static func percentDecoded(_ text: Substring.UTF8View) -> String? {
+    static func percentDecoded(_ text: Substring.UTF8View) -> String? {
         var bytes: [UInt8] = []
         var rest = text
         while let byte = rest.popFirst() {
