@@ -18,10 +18,10 @@ public struct BodyDrain: Sendable {
         case failed(HTTP1Error)
     }
 
-    /// How many bytes of the content are kept.
+    /// How many bytes of the content are kept, unless somebody wants more.
     public static let collectedLimit = 4096
 
-    /// The beginning of the content, at most `collectedLimit` bytes, without chunk framing.
+    /// The beginning of the content, at most the bytes that were asked for, without chunk framing.
     public private(set) var collected = ByteBuffer()
     /// The length that the answer declared by Content-Length, when that frames it.
     public let declaredLength: Int?
@@ -30,13 +30,21 @@ public struct BodyDrain: Sendable {
 
     private var state: State
     private var allowance: Int
+    private let kept: Int
 
     /// A drain for the body of this answer.
     ///
-    /// - Parameter limit: raw bytes that may be read; a body of exactly so many passes.
+    /// - Parameters:
+    ///   - limit: raw bytes that may be read; a body of exactly so many passes.
+    ///   - kept: bytes of the content that are collected.
     /// - Throws: `malformedLength` for a Content-Length that is no decimal number or for several that differ.
-    public init(response: ResponseHead, limit: Int = 65536) throws(HTTP1Error) {
+    public init(
+        response: ResponseHead,
+        limit: Int = 65536,
+        keeping kept: Int = Self.collectedLimit
+    ) throws(HTTP1Error) {
         allowance = max(limit, 0)
+        self.kept = max(kept, 0)
         let codings = response.fields.list("Transfer-Encoding")
         let length = try Self.contentLength(response.fields)
         switch (response.status, codings.last, length) {
@@ -132,7 +140,7 @@ public struct BodyDrain: Sendable {
         let allowed = min(count, allowance)
         guard var piece = buffer.readSlice(length: allowed) else { return }
         allowance -= allowed
-        let room = min(Self.collectedLimit - collected.readableBytes, piece.readableBytes)
+        let room = min(kept - collected.readableBytes, piece.readableBytes)
         if room > 0, var start = piece.readSlice(length: room) {
             collected.writeBuffer(&start)
         }

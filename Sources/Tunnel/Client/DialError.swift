@@ -2,6 +2,8 @@
 public struct DialError: Error, Sendable, CustomStringConvertible {
     /// The steps between here and a session.
     public enum Hop: String, Sendable {
+        /// Fetching or running the script that names the proxies.
+        case proxyScript = "proxy script"
         /// Resolving a name.
         case lookup = "name lookup"
         /// The TCP connection to the proxy or the server.
