@@ -32,7 +32,9 @@ extension ConnectError {
         case .malformedAnswer(_, let start):
             start.hasPrefix("\\u{15}")
                 ? "the proxy speaks TLS: write its URL with https://"
-                : "check the proxy's host and port: what answers there is no HTTP proxy"
+                : start.hasPrefix("\\u{5}")
+                    ? "the proxy speaks SOCKS: write its URL with socks5://"
+                    : "check the proxy's host and port: what answers there is no HTTP proxy"
         case .tooManyInterimAnswers, .closedWithinAnswer, .unfinishedAnswer:
             "try again; if it persists, check the proxy's host and port"
         case .closedWithoutAnswer, .silence:
@@ -58,6 +60,8 @@ extension ConnectError {
             "the proxy is busy: wait and try again"
         case 451:
             "ask the proxy's administrators to permit \(target)"
+        case 511:
+            "the network wants a login: open any http:// page in a browser and log in"
         case 502, 503, 504:
             "the proxy cannot reach \(target): check the server's name and port, and that the server runs"
         default:

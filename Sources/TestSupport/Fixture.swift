@@ -7,6 +7,14 @@ public enum Fixture {
         String(decoding: try Data(contentsOf: url(path)), as: UTF8.self)
     }
 
+    /// Those of a folder below Fixtures that end in this way, by name; none where there is no such folder.
+    public static func files(in folder: String, withExtension suffix: String) -> [URL] {
+        guard let folder = try? url(folder),
+            let files = try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        else { return [] }
+        return files.filter { $0.pathExtension == suffix }.sorted { $0.path < $1.path }
+    }
+
     /// Where one is, or a folder of them.
     public static func url(_ path: String) throws -> URL {
         var folder = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()

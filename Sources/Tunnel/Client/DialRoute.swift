@@ -115,7 +115,8 @@ struct DialRoute: Sendable {
     var afterConnect: String {
         proxy == nil
             ? "check that the server runs"
-            : "the proxy lets the connection through and something behind it does not: check that the server runs"
+            : "the proxy opened the tunnel, and then something cut it: check that the server runs, and ask the proxy's "
+                + "administrators whether they cut connections to \(endpoint.host)"
     }
 
     func error(
@@ -194,8 +195,16 @@ struct DialRoute: Sendable {
 
     private static func judge(_ status: Int) -> (remedy: String, DialError.Disposition) {
         switch status {
-        case 200..<300: ("this is an ordinary web page; check the URL's host and path", .notOursAtFirst)
-        case 300..<400: ("redirects are not followed; give the URL that the server really has", .retry)
+        case 200..<300:
+            (
+                "an ordinary web page answers there: if the network wants a login, open it in a browser and log in; else "
+                    + "check the URL's host and path", .notOursAtFirst
+            )
+        case 300..<400:
+            (
+                "redirects are not followed: if this one leads to a login of the network, open it in a browser and log "
+                    + "in; else give the URL that the server really has", .retry
+            )
         case 401: ("a front wants credentials; give them with --header 'Authorization: ...'", .refused)
         case 407: ("something behind the proxy wants credentials of its own; ask who runs the server's front", .refused)
         case 403: ("the server or its front refuses this client; ask who runs it", .refusedAtFirst)

@@ -1,0 +1,60 @@
+import ProxyConnect
+import Testing
+
+@Suite("Where a proxy's credentials come from")
+struct ProxyCredentialSourcesTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        let name: String
+        let url: String
+        var user: String?
+        var password: String?
+        var netrc: String?
+        let expected: String?
+        var testDescription: String { name }
+    }
+
+    private static let netrc = """
+        machine p login alice password of-alice
+        machine p login bob password of-bob
+        machine q login carol password of-carol
+        """
+
+    static let rows: [Row] = [
+        Row(name: "nothing is nothing", url: "http://p", expected: nil),
+        Row(name: "the URL wins", url: "http://a:b@p", user: "c", password: "d", netrc: netrc, expected: "a b"),
+        Row(name: "else what was given", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
+        Row(name: "else netrc's entry of the host", url: "http://q", netrc: netrc, expected: "carol of-carol"),
+        Row(name: "a host without an entry has none", url: "http://r", netrc: netrc, expected: nil),
+        Row(
+            name: "netrc has the password of the user that was given",
+            url: "http://p",
+            user: "bob",
+            netrc: netrc,
+            expected: "bob of-bob"
+        ),
+        Row(name: "and of the URL's", url: "http://bob@p", user: "alice", netrc: netrc, expected: "bob of-bob"),
+        Row(name: "a password given apart is the URL's user's", url: "http://bob@p", password: "x", expected: "bob x"),
+        Row(name: "a password without a user is nobody's", url: "http://p", password: "x", expected: nil),
+        Row(name: "a user may have an empty password", url: "http://p", user: "c", expected: "c "),
+        Row(name: "a colon alone stands for a ticket", url: "http://p", user: "", password: "", expected: nil),
+        Row(name: "backslash, at sign and colon", url: "http://CORP%5Cme%40x:a%3Ab@p", expected: "CORP\\me@x a:b"),
+    ]
+
+    @Test("Each place gives way to the one before it", arguments: rows)
+    func order(_ row: Row) throws {
+        var sources = ProxyCredentialSources()
+        (sources.user, sources.password) = (row.user, row.password)
+        sources.netrc = try row.netrc.map { text in try Netrc(text) }
+        let credentials = try sources.credentials(for: ProxyURL(row.url))
+        #expect(credentials.map { "\($0.user) \($0.password)" } == row.expected)
+    }
+
+    @Test("Nothing of them shows in a description")
+    func secrets() {
+        var sources = ProxyCredentialSources()
+        sources.password = "secret"
+        var dumped = ""
+        dump(sources, to: &dumped)
+        #expect(!(dumped + "\(sources)" + String(reflecting: sources)).contains("secret"))
+    }
+}

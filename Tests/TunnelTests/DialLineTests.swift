@@ -1,0 +1,145 @@
+import Foundation
+import HTTP1
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOPosix
+import ProxyConnect
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+/// What a person reads when a dial fails: one transcript for each way to fail, and the line expected.
+///
+/// A transcript begins with `url:`, `proxy:` (a URL or none), perhaps `user:` and `auth:`, and `expect:`, the whole
+/// line. Then come the turns of the other side, each behind a line of its own: `--- says` (bytes, up to the next such
+/// line; `\r\n` at the ends of lines as they stand), `--- closes`, `--- is silent`, `--- refuses the connection`,
+/// `--- has no address`, `--- does not answer the connection`.
+@Suite("The line that a person reads")
+struct DialLineTests {
+    /// Where the transcripts are.
+    static let files = Fixture.files(in: "dial", withExtension: "transcript")
+
+    @Test("Each way to fail has its transcript, and the line that it must give", arguments: files)
+    func line(_ file: URL) throws {
+        let transcript = try Transcript(file)
+        let line = try transcript.play { [$0] }.description
+        #expect(line == transcript.expected, "\(file.lastPathComponent)")
+        #expect(!line.contains("pass-word"))
+        guard transcript.isReplayed else { return }
+        // How an answer begins that is none is shown as far as it was there.
+        let bytes = try transcript.play { $0.map { [$0] } }.description
+        #expect(head(bytes) == head(line), "\(file.lastPathComponent) byte by byte")
+    }
+
+    private func head(_ line: String) -> Substring {
+        line[..<(line.firstRange(of: "begins with")?.lowerBound ?? line.endIndex)]
+    }
+
+    @Test("The folder was found")
+    func found() {
+        #expect(Self.files.count > 15)
+    }
+}
+
+private struct Transcript {
+    private var fields: [String: String] = [:]
+    private let turns: [String]
+    let expected: String
+
+    init(_ file: URL) throws {
+        // Byte by byte: what proxies say need not be UTF-8.
+        let text = try Data(contentsOf: file).reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar($1)) }
+        var parts = text.components(separatedBy: "--- ")
+        for line in parts.removeFirst().split(separator: "\n") {
+            guard let colon = line.firstRange(of: ": ") else { continue }
+            fields[String(line[..<colon.lowerBound])] = String(line[colon.upperBound...])
+        }
+        turns = parts
+        expected = fields["expect"] ?? ""
+    }
+
+    /// False where the failure comes before the first byte.
+    var isReplayed: Bool { turns.first?.hasPrefix("says") ?? false }
+
+    func play(_ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
+        let route = try route()
+        let (host, port) = (route.proxy?.host ?? route.endpoint.host, route.proxy?.port ?? route.endpoint.port)
+        switch turns.first?.split(separator: "\n").first {
+        case "refuses the connection":
+            return route.connectError(try connectFailure("127.0.0.1", FreePorts.next()), host: host, port: port)
+        case "has no address":
+            return route.connectError(try connectFailure("nowhere.invalid", 1), host: host, port: port)
+        case "does not answer the connection":
+            return route.connectError(ChannelError.connectTimeout(.seconds(10)), host: host, port: port)
+        default:
+            return try replay(route, cut)
+        }
+    }
+
+    private func route() throws -> DialRoute {
+        var configuration = ClientConfiguration(
+            endpoints: [],
+            forwards: [],
+            token: nil,
+            instance: Array(repeating: 0, count: 32)
+        )
+        configuration.proxyCredentials.user = fields["user"]
+        configuration.proxyCredentials.password = fields["user"].map { _ in "pass-word" }
+        configuration.proxySchemes = fields["auth"].flatMap { ProxyScheme(rawValue: $0) }.map { [$0] } ?? [.basic]
+        let context = DialContext(
+            tls: TLSForClients(configuration.tls),
+            proxyTLS: TLSForClients(configuration.proxyTLS),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        return DialRoute(
+            try EndpointURL(fields["url"] ?? ""),
+            try ProxyChoice(argument: fields["proxy"] ?? "none"),
+            configuration,
+            context
+        )
+    }
+
+    /// What the system says to a connection that cannot be.
+    private func connectFailure(_ host: String, _ port: UInt16) throws -> any Error {
+        do {
+            let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            try bootstrap.connect(host: host, port: Int(port)).wait().close().wait()
+            throw Disappointment(description: "\(host):\(port) answers")
+        } catch let error as NIOConnectionError {
+            return error
+        }
+    }
+
+    /// Plays the other side to a dial on a channel without a socket.
+    private func replay(_ route: DialRoute, _ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
+        let loop = EmbeddedEventLoop()
+        let promise = loop.makePromise(of: Void.self)
+        let failure = Failure()
+        promise.futureResult.whenFailure { failure.error = $0 }
+        let handler = DialHandler(route: route, leg: try route.firstLeg(), promise: promise) { _, _ in }
+        let channel = EmbeddedChannel(handler: handler, loop: loop)
+        channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+        for turn in turns {
+            if turn.hasPrefix("says\n") {
+                for piece in cut(turn.unicodeScalars.dropFirst(5).map { UInt8($0.value) }) where channel.isActive {
+                    try channel.writeInbound(ByteBuffer(bytes: piece))
+                }
+            } else if turn.hasPrefix("is silent") {
+                loop.advanceTime(by: DialHandler.hopTimeout)
+            } else if channel.isActive {
+                channel.close(promise: nil)
+            }
+            loop.run()
+        }
+        _ = try? channel.finish()
+        promise.fail(Disappointment(description: "the dial goes on"))
+        return try #require(failure.error as? DialError, "\(String(describing: failure.error))")
+    }
+}
+
+/// Set on an embedded loop, which runs on the test's own thread.
+private final class Failure: @unchecked Sendable {
+    var error: (any Error)?
+}
