@@ -33,7 +33,8 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         help: """
-            The proxy, http://, https://, socks5:// or socks5h://HOST:PORT, or none; several are tried in order. \
+            The proxy, http://, https://, socks5:// or socks5h://HOST:PORT; a script that names proxies, \
+            pac+http://HOST/PATH or pac+file:///PATH; or none. Several are tried in order. \
             (default: the environment's)
             """
     )
@@ -90,7 +91,7 @@ struct ClientCommand: AsyncParsableCommand {
             do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
         }
         for text in proxy {
-            do throws(ProxyURLError) { _ = try ProxyChoice(argument: text) } catch {
+            do throws(ProxyArgument.Malformed) { _ = try ProxyArgument(text) } catch {
                 throw ValidationError("--proxy: \(error)")
             }
         }
@@ -202,19 +203,19 @@ struct ClientCommand: AsyncParsableCommand {
     private func proxies(
         _ settings: ClientFile?,
         _ endpoints: [EndpointURL]
-    ) throws(Failure) -> @Sendable (EndpointURL) -> [ProxyChoice] {
+    ) throws(Failure) -> @Sendable (EndpointURL) async throws -> [ProxyChoice] {
         let named = proxy.isEmpty ? settings?.proxy ?? [] : proxy
         if !named.isEmpty {
-            var choices: [ProxyChoice] = []
+            var arguments: [ProxyArgument] = []
             for text in named {
-                do throws(ProxyURLError) {
-                    choices.append(try ProxyChoice(argument: text))
+                do throws(ProxyArgument.Malformed) {
+                    arguments.append(try ProxyArgument(text))
                 } catch {
                     throw Failure(.configuration, "proxy: \(error)")
                 }
             }
-            let all = choices
-            return { _ in all }
+            let ways = ProxyWays(arguments, logger: StandardErrorLog.logger(log))
+            return { try await ways.choices(for: $0) }
         }
         let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
         var choices: [EndpointURL: ProxyChoice] = [:]

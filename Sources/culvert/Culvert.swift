@@ -10,6 +10,7 @@ struct Culvert: AsyncParsableCommand {
         version: "culvert \(culvertVersion)",
         subcommands: [
             ServerCommand.self, ClientCommand.self, DemoCommand.self, CheckCommand.self, TokenCommand.self,
+            EvaluateCommand.self,
         ]
     )
 

@@ -18,23 +18,30 @@ enum Output {
         write(text + "\n", to: STDERR_FILENO)
     }
 
+    /// An answer for a program, to standard output, as it is.
+    static func bytes(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { write($0, to: STDOUT_FILENO) }
+    }
+
     /// Writes all of it; a stream that is closed or full loses it, because logging must never stop traffic.
     private static func write(_ text: String, to descriptor: Int32) {
         var text = text
-        text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while let start = rest.baseAddress, rest.count > 0 {
-                #if canImport(Glibc)
-                let count = Glibc.write(descriptor, start, rest.count)
-                #elseif canImport(Musl)
-                let count = Musl.write(descriptor, start, rest.count)
-                #else
-                let count = Darwin.write(descriptor, start, rest.count)
-                #endif
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return }
-                rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-            }
+        text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) {
+        var rest = bytes
+        while let start = rest.baseAddress, rest.count > 0 {
+            #if canImport(Glibc)
+            let count = Glibc.write(descriptor, start, rest.count)
+            #elseif canImport(Musl)
+            let count = Musl.write(descriptor, start, rest.count)
+            #else
+            let count = Darwin.write(descriptor, start, rest.count)
+            #endif
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
         }
     }
 }

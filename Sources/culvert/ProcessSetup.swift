@@ -10,12 +10,18 @@ import Darwin
 enum ProcessSetup {
     static func prepare() {
         ignoreBrokenPipes()
+        hearOfChildren()
         raiseDescriptorLimit()
     }
 
     /// A socket or a log that goes away is an error to be handled, not a signal that kills.
     private static func ignoreBrokenPipes() {
         signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// Where whoever started us ignores SIGCHLD, so would we, and never learn how a child of ours has ended.
+    private static func hearOfChildren() {
+        signal(SIGCHLD, SIG_DFL)
     }
 
     /// Each visitor costs a descriptor at both ends; the usual soft limit of 1,024 is for programs that use select.

@@ -112,6 +112,10 @@ struct ConfigurationTests {
             ("url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:0\"\n", ":3: tunnel.remote"),
             ("url = \"ws://h\"\nmax_retries = -1\n", ":2: max_retries: cannot be negative"),
             ("url = \"ws://h\"\nca_only = 1\n", ":2: ca_only: expected true or false"),
+            (
+                "url = \"ws://h\"\nproxy = [\"none\", \"pac+file://x\"]\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n",
+                "proxy: the path of a proxy script's file must be absolute"
+            ),
         ]
     )
     func wrongClientFiles(text: String, expected: String) throws {

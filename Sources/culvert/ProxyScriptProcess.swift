@@ -1,0 +1,92 @@
+import Foundation
+import HTTP1
+import Tunnel
+
+/// Runs each proxy script in a process of its own, this executable's `evaluate-pac`: whatever the script does to the
+/// engine or to memory, and however long it means to run, ends with that process.
+///
+/// That is no sandbox: the process is the same user's, and an engine that can be made to crash can perhaps be made to do
+/// worse. Whoever is trusted to choose the proxy is trusted with this.
+struct ProxyScriptProcess: ProxyScriptEngine {
+    static let longestScript = 1 << 20
+    private static let longestAnswer = 8_192
+    private static let longestComplaint = 4_096
+
+    /// This program, also where its file has been replaced since it began.
+    static let ownExecutable: String = {
+        #if os(Linux)
+        "/proc/self/exe"
+        #else
+        Bundle.main.executablePath ?? CommandLine.arguments[0]
+        #endif
+    }()
+
+    var executable = Self.ownExecutable
+    /// How long a script may run, looking names up included.
+    var timeout = Duration.seconds(10)
+
+    func answer(of script: [UInt8], url: String, host: String) async throws -> String {
+        let child = BoundedChild(
+            executable: executable,
+            arguments: ["evaluate-pac"],
+            // A crash is an answer like another one; a report about it would take longer than the script.
+            environment: ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 },
+            input: Array("\(url)\n\(host)\n".utf8) + script,
+            timeout: timeout,
+            longestOutput: Self.longestAnswer,
+            longestErrors: Self.longestComplaint
+        )
+        let result = try await child.result()
+        switch result.end {
+        case .exited(0):
+            return String(decoding: result.output, as: UTF8.self)
+        case .exited(ExitStatus.configuration.rawValue):
+            throw ProxyScriptFailure(
+                reason: "this machine has no engine for proxy scripts",
+                remedy:
+                    "install pacparser (Debian, Ubuntu: libpacparser1; Fedora: pacparser), or name the proxy itself "
+                    + "with --proxy",
+                isConfigurationError: true
+            )
+        case .exited(let code):
+            let complaint = Self.complaint(result.errors)
+            throw Self.failure(code == ExitStatus.badData.rawValue ? complaint : "exit code \(code): \(complaint)")
+        case .crashed(let signal) where [SIGXCPU, SIGALRM].contains(signal):
+            throw Self.failure("the script did not end")
+        case .crashed(let signal):
+            throw Self.failure("the script crashed the engine (signal \(signal))")
+        case .late:
+            throw Self.failure("the script did not end within \(timeout.components.seconds) s, and was stopped")
+        case .tooMuchOutput:
+            throw Self.failure("the script's answer is longer than \(Self.longestAnswer) bytes")
+        }
+    }
+
+    private static func failure(_ reason: String) -> ProxyScriptFailure {
+        ProxyScriptFailure(
+            reason: reason,
+            remedy: "tell who maintains the script, or name the proxy itself with --proxy"
+        )
+    }
+
+    /// What the engine wrote, on one line and without its own function's names, which say nothing to anybody.
+    ///
+    /// A script's error comes as `JSERROR: PAC script:3:` and the words on the next line.
+    private static func complaint(_ bytes: [UInt8]) -> String {
+        let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { line in
+            line.drop(while: \.isWhitespace)
+        }
+        let own = lines.filter { $0.hasPrefix("pacparser") }
+        let scripts = lines.filter { !$0.hasPrefix("pacparser") && !$0.hasPrefix("culvert: ") }
+        if !scripts.isEmpty {
+            return scripts.map { line in
+                let text = line.hasPrefix("JSERROR: ") ? line.dropFirst("JSERROR: ".count) : line
+                return String(text.hasPrefix("NULL:0:") ? text.dropFirst("NULL:0:".count) : text)
+            }
+            .filter { !$0.isEmpty }
+            .joined(separator: " ").escapedForDisplay()
+        }
+        let last = own.last?.split(separator: ": ").last ?? "the script has failed"
+        return String(last).escapedForDisplay()
+    }
+}

@@ -1,0 +1,255 @@
+import Foundation
+import TestSupport
+import Testing
+import Tunnel
+
+@testable import culvert
+
+extension Trait where Self == ConditionTrait {
+    /// Skips the test, visibly, where there is no pacparser; in CI it runs and fails.
+    static var needsPacparser: Self {
+        let isThere = dlopen("libpacparser.so.1", RTLD_LAZY) != nil || dlopen("libpacparser.dylib", RTLD_LAZY) != nil
+        return .enabled(if: isThere || TestRun.isCI, "not installed: pacparser (apt-get install libpacparser1)")
+    }
+}
+
+extension EndToEnd {
+    /// Proxy scripts in the process that is made for them, and a client that asks one for its way.
+    @Suite(.serialized)
+    struct ProxyScriptTests {
+        private static func run(_ script: String, timeout: Duration = .seconds(10)) async throws -> String {
+            let engine = ProxyScriptProcess(executable: try CulvertExecutable.path(), timeout: timeout)
+            return try await engine.answer(of: Array(script.utf8), url: "https://h.example/", host: "h.example")
+        }
+
+        /// Runs a script that must fail, and gives the reason.
+        private static func reason(_ script: String, timeout: Duration = .seconds(10)) async throws -> String {
+            do {
+                return "it answered \(try await run(script, timeout: timeout))"
+            } catch let failure as ProxyScriptFailure {
+                #expect(!failure.isConfigurationError)
+                return failure.reason
+            }
+        }
+
+        /// The processes that a process has started and not yet waited for.
+        private static func children(of pid: Int32) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { name in
+                let bytes = FileManager.default.contents(atPath: "/proc/\(name)/stat") ?? Data()
+                // Number, name in parentheses, state, parent.
+                let facts = String(decoding: bytes, as: UTF8.self).split(separator: ")").last ?? ""
+                return facts.split(separator: " ").dropFirst().first == "\(pid)"
+            }
+        }
+
+        private static func function(_ body: String) -> String { "function FindProxyForURL(url, host) { \(body) }" }
+
+        @Test(
+            "The engine runs scripts and has the functions that they expect",
+            .needsPacparser,
+            arguments: [
+                ("return 'PROXY a:8080; DIRECT'", "PROXY a:8080; DIRECT"),
+                ("return url + ' ' + host", "https://h.example/ h.example"),
+                ("return shExpMatch(host, '*.example') ? 'DIRECT' : 'PROXY a:1'", "DIRECT"),
+                (
+                    "return isInNet('10.1.2.3', '10.0.0.0', '255.0.0.0') && dnsDomainIs(host, '.example') ? 'yes' : 'no'",
+                    "yes"
+                ),
+                ("return dnsResolve('localhost')", "127.0.0.1"), ("return 42", "42"), ("return null", "null"),
+                ("", "undefined"),
+                ("return ''", ""), ("return 'a\\0b'", "a"),
+                ("return /^\\d+\\.\\d+\\.\\d+\\.\\d+$/.test(myIpAddress())", "true"),
+            ]
+        )
+        func answers(body: String, answer: String) async throws {
+            #expect(try await Self.run(Self.function(body)) == answer)
+        }
+
+        @Test(
+            "What is wrong with a script is said in the engine's words",
+            .needsPacparser,
+            arguments: [
+                ("", "Javascript function FindProxyForURL not defined."),
+                ("var FindProxyForURL = 3", "Javascript function FindProxyForURL not defined."),
+                ("<!DOCTYPE html>", "PAC script:1: SyntaxError: syntax error"),
+                ("\n\nfunction (", "PAC script:3: SyntaxError"),
+                ("FindProxyForURL(", "PAC script:1: SyntaxError"),
+                (Self.function("throw 'me\\nover'"), "uncaught exception: me over"),
+                (Self.function("return nobody()"), "PAC script:1: ReferenceError: nobody is not defined"),
+                (Self.function("return FindProxyForURL(url, host)"), "PAC script:1: InternalError: too much recursion"),
+                (Self.function("throw '\u{1B}[31m'"), "uncaught exception: \\u{1B}[31m"),
+            ]
+        )
+        func mistakes(script: String, expected: String) async throws {
+            let reason = try await Self.reason(script)
+            #expect(reason.hasPrefix(expected), "\(reason)")
+        }
+
+        @Test(
+            "A script that crashes the engine, fills memory or says too much costs an error and nothing else",
+            .needsPacparser,
+            arguments: [
+                (
+                    String(repeating: "(", count: 100_000) + "1" + String(repeating: ")", count: 100_000),
+                    "crashed the engine"
+                ),
+                (Self.function("return { toString: function() { throw 1 } }"), "crashed the engine"),
+                (
+                    Self.function("var o = {}; o.toString = function() { return '' + o }; return o"),
+                    "crashed the engine"
+                ),
+                ("var s = 'aaaaaaaaaaaaaaaa'; while (true) s += s", "out of memory"),
+                (Self.function("var a = []; for (;;) a.push({ x: [1, 2, 3] })"), "out of memory"),
+                (Self.function("var s = 'a'; for (var i = 0; i < 24; i++) s += s; return s"), "longer than 8192 bytes"),
+                (
+                    Self.function("var s = 'a'; for (var i = 0; i < 24; i++) s += s; throw s"),
+                    "uncaught exception: aaaa"
+                ),
+            ]
+        )
+        func attacks(script: String, expected: String) async throws {
+            let reason = try await Self.reason(script)
+            #expect(reason.contains(expected), "\(reason)")
+        }
+
+        @Test(
+            "A script that does not end is stopped",
+            .needsPacparser,
+            arguments: [
+                "while (true);", Self.function("while (true);"), Self.function("return new Array(1e9).join('x')"),
+                Self.function("return /(a+)+$/.test('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab')"),
+            ]
+        )
+        func endless(script: String) async throws {
+            let began = ContinuousClock.now
+            let reason = try await Self.reason(script, timeout: .seconds(1))
+            #expect(reason == "the script did not end within 1 s, and was stopped")
+            #expect(began.duration(to: .now) < .seconds(8))
+        }
+
+        @Test("A script is stopped at once when nobody waits for it any more", .needsPacparser)
+        func cancelled() async throws {
+            let began = ContinuousClock.now
+            let task = Task { try await Self.run("while (true);") }
+            try await Task.sleep(for: .milliseconds(100))
+            task.cancel()
+            await #expect(throws: (any Error).self) { try await task.value }
+            #expect(began.duration(to: .now) < .seconds(5))
+        }
+
+        @Test("A script as long as may be goes in", .needsPacparser)
+        func longest() async throws {
+            let script = Self.function("return 'DIRECT'") + "//"
+            let padding = String(repeating: "x", count: ProxyScriptProcess.longestScript - script.utf8.count)
+            #expect(try await Self.run(script + padding) == "DIRECT")
+        }
+
+        @Test("Without the engine the client ends, and names the package")
+        func noEngine() async throws {
+            try await Scenario.play { scenario in
+                // An engine that says what the process says when there is none.
+                let path = scenario.directory + "/none"
+                try scenario.write("#!/bin/sh\nexit 78\n", to: path)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+                let engine = ProxyScriptProcess(executable: path)
+                await #expect { try await engine.answer(of: [], url: "", host: "") } throws: { error in
+                    (error as? ProxyScriptFailure)?.isConfigurationError == true
+                        && "\(error)".contains("install pacparser (Debian, Ubuntu: libpacparser1;")
+                }
+                await #expect(throws: Unstartable.self) {
+                    try await ProxyScriptProcess(executable: path + "/x").answer(of: [], url: "", host: "")
+                }
+            }
+        }
+
+        @Test(
+            "A client goes through the proxy that a script names, from a file and from the web",
+            .needs(.tinyproxy),
+            .needsPacparser
+        )
+        func client() async throws {
+            try await Scenario.play { scenario in
+                let web = try TCPService.web(page: PathTests.page)
+                let server = try await scenario.server()
+                let proxy = try await Tinyproxy.start(in: scenario, connectPorts: [server.port])
+                let dead = try FreePorts.next()
+                let script = Self.function(
+                    "return host == '127.0.0.1' ? 'PROXY 127.0.0.1:\(dead); PROXY 127.0.0.1:\(proxy.port)' : 'DIRECT'"
+                )
+                let path = scenario.directory + "/proxy script.pac"
+                try scenario.write(script, to: path)
+                let page = try TCPService.web(page: script)
+                let file = path.replacing(" ", with: "%20")
+                let plain = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(web.port)"],
+                    options: ["--proxy", proxy.url]
+                )
+                try await expectPage(PathTests.page, through: plain.tunnel(to: web.port))
+                let usual = try plain.process.descriptorCount
+                await plain.process.end()
+                for (count, url) in ["pac+file://\(file)", "pac+http://127.0.0.1:\(page.port)/proxy.pac"].enumerated() {
+                    let client = try scenario.client(
+                        server.url,
+                        ["0:127.0.0.1:\(web.port)"],
+                        options: ["--proxy", url]
+                    )
+                    try await expectPage(PathTests.page, through: client.tunnel(to: web.port))
+                    #expect(proxy.connects(to: server.port).count == count + 2)
+                    try await eventually("no descriptor is left") { try client.process.descriptorCount <= usual }
+                    #expect(try Self.children(of: client.process.pid) == [])
+                    await client.process.end()
+                }
+                #expect(page.accepted == 1)
+            }
+        }
+
+        @Test("A script that crashes the engine is passed over like one that cannot be had", .needsPacparser)
+        func crash() async throws {
+            try await Scenario.play { scenario in
+                let web = try TCPService.web(page: PathTests.page)
+                let server = try await scenario.server()
+                let path = scenario.directory + "/crash.pac"
+                try scenario.write(Self.function("return { toString: function() { throw 1 } }"), to: path)
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(web.port)"],
+                    options: ["--proxy", "pac+file://\(path)", "--proxy", "none"]
+                )
+                try await expectPage(PathTests.page, through: client.tunnel(to: web.port))
+                #expect(client.process.errors.text.contains("the script crashed the engine"))
+            }
+        }
+
+        @Test("A script that cannot be had is tried again, or passed over where another way is named")
+        func passedOver() async throws {
+            try await Scenario.play { scenario in
+                let web = try TCPService.web(page: PathTests.page)
+                let server = try await scenario.server()
+                let missing = "pac+file://\(scenario.directory)/none.pac"
+                let remote = "0:127.0.0.1:\(web.port)"
+                let stubborn = try scenario.client(
+                    server.url,
+                    [remote],
+                    options: ["--proxy", missing, "--max-retries", "1"]
+                )
+                #expect(try await stubborn.process.exitStatus() == .exited(69))
+                #expect(
+                    stubborn.process.errors.text.contains(
+                        "proxy script: \(missing): the file cannot be read: No such file"
+                    )
+                )
+                let client = try scenario.client(
+                    server.url,
+                    [remote],
+                    options: ["--proxy", missing, "--proxy", "none"]
+                )
+                try await expectPage(PathTests.page, through: client.tunnel(to: web.port))
+                #expect(client.process.errors.text.contains("proxy script: \(missing)"))
+                let wrong = try scenario.client(server.url, [remote], options: ["--proxy", "pac+https://x/p.pac"])
+                #expect(try await wrong.process.exitStatus() == .exited(64))
+                #expect(wrong.process.errors.text.contains("pac+https:// is not supported"))
+            }
+        }
+    }
+}
