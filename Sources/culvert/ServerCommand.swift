@@ -42,12 +42,31 @@ struct ServerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = StandardErrorLog.logger(log)
-        let server = Server(try configuration(), logger: logger) { event in
+        let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
+        let configuration = try configuration()
+        let server = Server(configuration, reloads: reloads, logger: logger) { event in
             switch event {
             case .listening(let url, _): Output.line("listening \(url)")
             }
         }
-        try await runUntilSignalled(server, logger: logger)
+        let command = self
+        let reload: @Sendable () -> Void = {
+            do {
+                continuation.yield(try command.configuration())
+            } catch {
+                logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(error)"])
+            }
+        }
+        let watching = Task { await FileWatch(tlsFiles).run(onChange: reload) }
+        defer { watching.cancel() }
+        try await runUntilSignalled(server, logger: logger, reload: reload)
+    }
+
+    /// The certificate's files, which are read again when they change.
+    private var tlsFiles: [String] {
+        let file = config.flatMap { path in try? ConfigurationFile(path: path) }
+        let configured = try? (certificate: file?.string("tls_certificate"), key: file?.string("tls_key"))
+        return [tlsCertificate ?? configured?.certificate, tlsKey ?? configured?.key].compactMap { $0 }
     }
 
     /// Flags over the environment over the file.
@@ -75,7 +94,7 @@ struct ServerCommand: AsyncParsableCommand {
             key: tlsKey ?? configured.key
         )
         if let token = try SecretFile.token(file: tokenFile ?? configured.token, configured: nil) {
-            let client = ServerConfiguration.Client(
+            let client = ClientRights(
                 name: "default",
                 verifier: token.credentials().verifier
             )
@@ -98,44 +117,5 @@ struct ServerCommand: AsyncParsableCommand {
             addresses.append(address)
         }
         return addresses
-    }
-}
-
-/// A server's configuration file.
-enum ServerFile {
-    private static let keys: Set<String> = [
-        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
-        "compress_shared", "client",
-    ]
-    private static let clientKeys: Set<String> = ["name", "verifier", "allow_ports"]
-
-    static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) throws(Failure) {
-        try file.allow(keys)
-        if let listen = try file.strings("listen") {
-            result.listen = try ServerCommand.addresses(listen) { file.failure("listen", $0) }
-        }
-        if let path = try file.string("path") { result.path = path }
-        if let address = try file.string("public_address") { result.publicAddress = address }
-        if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
-        result.sharesCompression = try file.boolean("compress_shared") ?? false
-        if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
-        for table in try file.tables("client") {
-            try table.allow(clientKeys)
-            guard let name = try table.string("name") else { throw table.failure("name", "missing") }
-            guard let line = try table.string("verifier") else { throw table.failure("verifier", "missing") }
-            guard let verifier = Verifier(line: line) else {
-                throw table.failure("verifier", "expected the verifier line that `culvert token` prints")
-            }
-            let ranges = try ports(table, "allow_ports")
-            result.clients.append(.init(name: name, verifier: verifier, allowedPorts: ranges))
-        }
-    }
-
-    private static func ports(_ file: ConfigurationFile, _ key: String) throws(Failure) -> PortRanges? {
-        guard let text = try file.string(key) else { return nil }
-        guard let ranges = PortRanges(text) else {
-            throw file.failure(key, "expected ports such as 1024-65535 or 8000-8099,9000")
-        }
-        return ranges
     }
 }

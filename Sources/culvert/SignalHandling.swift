@@ -16,7 +16,13 @@ func firstSignal() async {
 }
 
 /// Runs a role until it ends or the first SIGTERM or SIGINT drains it; a second one ends the process at once.
-func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
+///
+/// - Parameter reload: what SIGHUP does.
+func runUntilSignalled(
+    _ service: some Service,
+    logger: Logger,
+    reload: (@Sendable () -> Void)? = nil
+) async throws {
     var quiet = logger
     quiet.logLevel = .critical
     let group = ServiceGroup(
@@ -36,7 +42,7 @@ func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
         var isStopping = false
         for await signal in signals {
             if signal == .sighup {
-                logger.notice("SIGHUP: this version has nothing to reload")
+                if let reload { reload() } else { logger.notice("SIGHUP: there is nothing to reload") }
                 continue
             }
             if isStopping { exit(0) }

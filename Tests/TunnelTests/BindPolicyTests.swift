@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Which ports and addresses a client may have")
 struct BindPolicyTests {
-    private let client = ServerConfiguration.Client(
+    private let client = ClientRights(
         name: "test",
         verifier: Token.none.credentials().verifier,
         allowedPorts: PortRanges(ranges: [8_000...8_100])

@@ -3,7 +3,7 @@ import Mux
 
 /// Who a client is, and the only place where that is decided.
 struct Authenticator: Sendable {
-    private let clients: [[UInt8]: ServerConfiguration.Client]
+    private let clients: [[UInt8]: ClientRights]
     private let decoySecret = SymmetricKey(size: .bits256)
 
     init(_ configuration: ServerConfiguration) {
@@ -14,12 +14,15 @@ struct Authenticator: Sendable {
         self.clients = Dictionary(clients.map { ($0.verifier.id, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The entry of a client by its public id, which proves nothing.
+    func rights(of id: [UInt8]) -> ClientRights? { clients[id] }
+
     /// Verifies what the client has shown to `opening`; nil where it is unknown or its proof is wrong, after the same
     /// work in both cases.
     func verify(
         _ authentication: Authentication,
         _ opening: inout ServerOpening
-    ) -> (ServerConfiguration.Client, ServerOpening.Verified)? {
+    ) -> (ClientRights, ServerOpening.Verified)? {
         let client = clients[authentication.id]
         guard let verified = opening.verify(client?.verifier, decoySecret: decoySecret), let client else { return nil }
         return (client, verified)

@@ -7,10 +7,18 @@ struct BindPolicy: Sendable {
     let publicAddresses: [String]
     /// The ports that this client may have: its own within the server's.
     let allowedPorts: PortRanges
+    /// Addresses that this client may have; nil for any of the server's.
+    let clientAddresses: [String]?
 
-    init(publicAddresses: [String], serverPorts: PortRanges, clientPorts: PortRanges?) {
+    init(
+        publicAddresses: [String],
+        serverPorts: PortRanges,
+        clientPorts: PortRanges?,
+        clientAddresses: [String]? = nil
+    ) {
         self.publicAddresses = publicAddresses
         self.allowedPorts = clientPorts.map { serverPorts.intersection($0) } ?? serverPorts
+        self.clientAddresses = clientAddresses
     }
 
     /// The addresses on which the request is to be bound.
@@ -22,6 +30,20 @@ struct BindPolicy: Sendable {
         guard request.port == 0 || allowedPorts.contains(request.port) else {
             throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowedPorts)")
         }
+        let addresses = try narrowed(request)
+        guard let clientAddresses else { return addresses }
+        // All addresses, for a client that may have some: those.
+        let isForAll = addresses.contains("0.0.0.0")
+        let permitted = isForAll ? clientAddresses : addresses.filter(clientAddresses.contains)
+        guard !permitted.isEmpty else {
+            let own = clientAddresses.joined(separator: " and ")
+            throw Refusal(.portNotAllowed, "this client may have ports on \(own) only")
+        }
+        return permitted
+    }
+
+    /// The server's addresses as the request narrows them.
+    private func narrowed(_ request: BindRequest) throws(Refusal) -> [String] {
         let isForAll = publicAddresses.contains("0.0.0.0")
         switch request.address {
         case "", "*":

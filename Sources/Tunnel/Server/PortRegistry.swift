@@ -80,6 +80,11 @@ final class SessionHandle: Sendable {
         loop.flatSubmit { self.session.value.end(reason) }
     }
 
+    /// The client's rights have changed.
+    func update(_ rights: ClientRights, _ configuration: ServerConfiguration) {
+        loop.execute { self.session.value.update(rights, configuration) }
+    }
+
     /// Lets the session's streams finish; the future is done when the last has.
     func drain(_ reason: Refusal) -> EventLoopFuture<Void> {
         loop.flatSubmit { self.session.value.drain(reason) }

@@ -15,16 +15,22 @@ public struct Server: Service {
     }
 
     private let configuration: ServerConfiguration
+    private let reloads: AsyncStream<ServerConfiguration>
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
 
     /// Prepares a server; nothing is bound before ``run()``.
+    ///
+    /// - Parameter reloads: configurations that take the first one's place while the server runs. Clients that are gone
+    ///   from it are disconnected, everybody else's streams go on, and the addresses to listen on stay as they are.
     public init(
         _ configuration: ServerConfiguration,
+        reloads: AsyncStream<ServerConfiguration> = AsyncStream { $0.finish() },
         logger: Logger,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        self.reloads = reloads
         self.logger = logger
         self.onEvent = onEvent
     }
@@ -44,8 +50,29 @@ public struct Server: Service {
         if configuration.isOpen {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
-        await withGracefulShutdownOrCancellation()
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { for await new in reloads { reload(core, new) } }
+            await withGracefulShutdownOrCancellation()
+            tasks.cancelAll()
+        }
         await stop(core, channels)
+    }
+
+    private func reload(_ core: ServerCore, _ new: ServerConfiguration) {
+        let old = core.configuration
+        if let problem = new.problem {
+            return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
+        }
+        do {
+            try core.reload(new)
+        } catch {
+            let problem = "the certificate or its key cannot be used: \(error)"
+            return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
+        }
+        if new.listen != old.listen || new.publicAddress != old.publicAddress {
+            logger.warning("listen and public_address change with a restart only")
+        }
+        logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
     }
 
     private func listen(_ core: ServerCore, _ group: any EventLoopGroup) async throws -> [any Channel] {

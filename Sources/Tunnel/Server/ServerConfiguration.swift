@@ -4,23 +4,6 @@ import ProxyConnect
 
 /// Everything that a server has to be told.
 public struct ServerConfiguration: Sendable {
-    /// One client that may connect, and its rights.
-    public struct Client: Sendable {
-        /// The operator's name for it, for logs and refusals.
-        public var name: String
-        /// What recognises its token.
-        public var verifier: Verifier
-        /// The public ports that it may ask for, within the server's own; nil for all of these.
-        public var allowedPorts: PortRanges?
-
-        /// Creates an entry.
-        public init(name: String, verifier: Verifier, allowedPorts: PortRanges? = nil) {
-            self.name = name
-            self.verifier = verifier
-            self.allowedPorts = allowedPorts
-        }
-    }
-
     /// Where WebSockets are taken.
     public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
     /// The endpoint's path; anything else is answered with 404.
@@ -30,7 +13,7 @@ public struct ServerConfiguration: Sendable {
     /// Ports that clients may ask for at all.
     public var allowedPorts = PortRanges.unprivileged
     /// Who may connect. Empty: anybody, which is only accepted where every listen address is local.
-    public var clients: [Client] = []
+    public var clients: [ClientRights] = []
     /// Origins of browsers' pages that may connect; none unless given, because the client is no browser.
     public var allowedOrigins: [String] = []
     /// Lets a client that compresses keep its window from message to message. Then one visitor's bytes are compressed

@@ -11,8 +11,20 @@ final class ServerCore: Sendable {
     /// The time from accept to proof. Absolute: a byte now and then buys no more of it.
     static let handshakeTimeout = TimeAmount.seconds(10)
 
-    let configuration: ServerConfiguration
-    let authenticator: Authenticator
+    /// What a reload replaces, all at once.
+    private struct Settings {
+        let configuration: ServerConfiguration
+        let authenticator: Authenticator
+        let tls: NIOSSLContext?
+
+        init(_ configuration: ServerConfiguration) throws {
+            self.configuration = configuration
+            authenticator = Authenticator(configuration)
+            tls = try configuration.tls.map(NIOSSLContext.init(configuration:))
+        }
+    }
+
+    private let settings: Mutex<Settings>
     let admission = Admission()
     let registry = PortRegistry()
     /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.
@@ -20,14 +32,41 @@ final class ServerCore: Sendable {
     let refusedClients = LogThrottle()
     private let stopping = Atomic(false)
     let logger: Logger
-    private let tls: NIOSSLContext?
     private let sessions = Mutex<[ObjectIdentifier: SessionHandle]>([:])
 
     init(_ configuration: ServerConfiguration, logger: Logger) throws {
-        self.configuration = configuration
-        self.authenticator = Authenticator(configuration)
+        self.settings = Mutex(try Settings(configuration))
         self.logger = logger
-        self.tls = try configuration.tls.map(NIOSSLContext.init(configuration:))
+    }
+
+    /// What the server was told last.
+    var configuration: ServerConfiguration { settings.withLock { $0.configuration } }
+
+    /// Who the clients are by that.
+    var authenticator: Authenticator { settings.withLock { $0.authenticator } }
+
+    private var tls: NIOSSLContext? { settings.withLock { $0.tls } }
+
+    /// Replaces what the server was told: who comes from now on is judged by it, and clients without rights any more
+    /// are disconnected. Everybody else's streams go on. Addresses to listen on stay as they are.
+    ///
+    /// - Throws: when the certificate or its key cannot be used. Nothing has changed then.
+    func reload(_ configuration: ServerConfiguration) throws {
+        let new = try Settings(configuration)
+        settings.withLock { $0 = new }
+        let now = WallClock.unixSeconds
+        for session in liveSessions {
+            guard let rights = new.authenticator.rights(of: session.owner.client) else {
+                let reason = Refusal(.goingAway, "the operator has removed this client")
+                _ = session.end(reason)
+                continue
+            }
+            if let refusal = rights.refusal(now: now) {
+                _ = session.end(Refusal(.goingAway, refusal.text))
+            } else {
+                session.update(rights, configuration)
+            }
+        }
     }
 
     /// The sessions that live now.
@@ -46,6 +85,7 @@ final class ServerCore: Sendable {
         var logger = logger
         logger[metadataKey: "peer"] = "\(channel.remoteAddress?.inShort ?? "unix")"
         let address = Admission.address(of: channel.remoteAddress)
+        let tls = tls
         guard admission.enter(address) else {
             try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))
             return
@@ -57,7 +97,8 @@ final class ServerCore: Sendable {
     /// What the endpoint answers to an upgrade. Compression is the client's wish; no window outlives its message
     /// unless the operator says so, because each message may hold another visitor's bytes.
     var upgrade: ServerUpgrade {
-        ServerUpgrade(
+        let configuration = configuration
+        return ServerUpgrade(
             path: configuration.path,
             subprotocols: [subprotocolName],
             allowedOrigins: configuration.allowedOrigins,
@@ -68,11 +109,12 @@ final class ServerCore: Sendable {
     /// Starts the session of a client that has proved itself.
     func open(
         _ verified: ServerOpening.Verified,
-        _ client: ServerConfiguration.Client,
+        _ client: ClientRights,
         _ carrier: Carrier,
         _ channel: any Channel,
         _ logger: Logger
     ) {
+        let configuration = configuration
         let authentication = verified.authentication
         let name = authentication.name.isEmpty ? client.name : "\(client.name)/\(authentication.name)"
         var logger = logger
@@ -94,7 +136,7 @@ final class ServerCore: Sendable {
         let driver = SessionDriver(
             session: Session(
                 role: .server,
-                limits: configuration.limits,
+                limits: client.limits(within: configuration.limits),
                 peerWindow: authentication.initialWindow,
                 seed: SecureRandom.seed(),
                 now: .now
@@ -105,11 +147,8 @@ final class ServerCore: Sendable {
         )
         let session = ServerSession(
             driver: driver,
-            policy: BindPolicy(
-                publicAddresses: configuration.publicAddresses,
-                serverPorts: configuration.allowedPorts,
-                clientPorts: client.allowedPorts
-            ),
+            rights: client,
+            configuration: configuration,
             registry: registry,
             logger: logger,
             loop: channel.eventLoop

@@ -60,6 +60,7 @@ final class ServerGreeting: CarrierReceiver {
             }
             return
         }
+        if let refusal = client.refusal(now: WallClock.unixSeconds) { return refuse(carrier, refusal) }
         guard !server.isStopping else {
             return refuse(carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }

@@ -5,7 +5,9 @@ import NIOCore
 /// A client's session at the server: its public ports, and a stream for each visitor.
 final class ServerSession: SessionDelegate {
     private let driver: SessionDriver
-    private let policy: BindPolicy
+    /// The session's own grant: what its requests are judged by.
+    private var rights: ClientRights
+    private var policy: BindPolicy
     private let registry: PortRegistry
     private let logger: Logger
     private let loop: any EventLoop
@@ -18,6 +20,7 @@ final class ServerSession: SessionDelegate {
     private var bindsUnderWay = 0
     private var isOver = false
     private let drained: EventLoopPromise<Void>
+    private var expiry: Scheduled<Void>?
     private var handle: SessionHandle?
 
     /// How long a session that begins to drain by itself may take.
@@ -25,13 +28,15 @@ final class ServerSession: SessionDelegate {
 
     init(
         driver: SessionDriver,
-        policy: BindPolicy,
+        rights: ClientRights,
+        configuration: ServerConfiguration,
         registry: PortRegistry,
         logger: Logger,
         loop: any EventLoop
     ) {
         self.driver = driver
-        self.policy = policy
+        self.rights = rights
+        self.policy = rights.policy(configuration)
         self.registry = registry
         self.logger = logger
         self.loop = loop
@@ -43,6 +48,28 @@ final class ServerSession: SessionDelegate {
         self.handle = handle
         self.onEnd = onEnd
         driver.start(self)
+        watchExpiry()
+    }
+
+    /// The operator has changed the client's rights: further requests are judged by the new ones. Ports that are public
+    /// stay, as do the bounds of the session.
+    func update(_ rights: ClientRights, _ configuration: ServerConfiguration) {
+        self.rights = rights
+        policy = rights.policy(configuration)
+        watchExpiry()
+    }
+
+    /// Ends the session when the client's time is over.
+    private func watchExpiry() {
+        expiry?.cancel()
+        guard let expires = rights.expires else { return }
+        // At most a day at a time: the wall clock may be set meanwhile.
+        let left = min(max(0, expires - WallClock.unixSeconds), 86_400)
+        expiry = loop.assumeIsolated().scheduleTask(in: .seconds(left)) {
+            guard !self.driver.isEnded else { return }
+            guard let refusal = self.rights.refusal(now: WallClock.unixSeconds) else { return self.watchExpiry() }
+            self.driver.end(Refusal(.goingAway, refusal.text))
+        }
     }
 
     // MARK: For the handle
@@ -80,6 +107,9 @@ final class ServerSession: SessionDelegate {
 
     func session(_ driver: SessionDriver, bind request: BindRequest) {
         guard !isDraining else { return driver.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")) }
+        if let most = rights.maximumTunnels, listeners.count + bindsUnderWay >= most {
+            return refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
+        }
         do throws(Refusal) {
             let addresses = try policy.addresses(for: request)
             if request.port == 0 {
@@ -255,6 +285,7 @@ final class ServerSession: SessionDelegate {
     }
 
     func session(_ driver: SessionDriver, ended end: SessionEnd) {
+        expiry?.cancel()
         logger.notice("session ended", metadata: ["reason": "\(end)"])
         stopAccepting()
         let closing = listeners.map { $0.close(on: loop) }

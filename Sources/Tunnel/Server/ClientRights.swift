@@ -1,0 +1,58 @@
+import Mux
+
+/// One client that may connect to a server, and its rights. Without an entry there are none.
+public struct ClientRights: Sendable {
+    /// The operator's name for it, for logs and refusals.
+    public var name: String
+    /// What recognises its token.
+    public var verifier: Verifier
+    /// The public ports that it may ask for, within the server's own; nil for all of these.
+    public var allowedPorts: PortRanges?
+    /// The addresses on which it may have them, within the server's own; nil for all of these.
+    public var allowedAddresses: [String]?
+    /// Tunnels that it may have at a time, over all its sessions' own bound; nil for that bound.
+    public var maximumTunnels: Int?
+    /// Visitors that it may have at a time in one session; nil for the session's bound.
+    public var maximumStreams: Int?
+    /// Bytes a second in each direction, over all visitors of a session; nil for no bound.
+    public var bandwidth: Int?
+    /// Seconds since 1970 after which it may not connect any more; nil for never.
+    public var expires: Int64?
+    /// False to shut it out without forgetting it.
+    public var isEnabled = true
+
+    /// An entry with every right that the server has to give.
+    public init(name: String, verifier: Verifier, allowedPorts: PortRanges? = nil) {
+        self.name = name
+        self.verifier = verifier
+        self.allowedPorts = allowedPorts
+    }
+
+    /// Why the client may not be here, in words for its user, who has proved to be it; nil where it may.
+    func refusal(now: Int64) -> Refusal? {
+        if !isEnabled { return Refusal(.credentials, "this client is disabled; ask who runs the server") }
+        if let expires, expires <= now {
+            return Refusal(.credentials, "this client's access has expired; ask who runs the server")
+        }
+        return nil
+    }
+}
+
+extension ClientRights {
+    /// The session's bounds as this client's rights narrow them.
+    func limits(within limits: MuxLimits) -> MuxLimits {
+        var limits = limits
+        if let maximumStreams { limits.streams = min(limits.streams, maximumStreams) }
+        return limits
+    }
+
+    /// What of the server's ports and addresses the client may have.
+    func policy(_ configuration: ServerConfiguration) -> BindPolicy {
+        BindPolicy(
+            publicAddresses: configuration.publicAddresses,
+            serverPorts: configuration.allowedPorts,
+            clientPorts: allowedPorts,
+            clientAddresses: allowedAddresses
+        )
+    }
+}
