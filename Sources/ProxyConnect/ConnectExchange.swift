@@ -264,7 +264,8 @@ public struct ConnectExchange: Sendable {
         switch authentication.respond(with: ticket) {
         case .answer(let scheme, let value):
             guard let next = request(with: value) else { return fail(.malformedChallenge(scheme), answer) }
-            return isKept ? send(next, reusing: true) : reconnect(next, answer)
+            let isUsable = isKept && !authentication.needsFreshConnection
+            return isUsable ? send(next, reusing: true) : reconnect(next, answer)
         case .ticket(let input):
             return fetch(input, answer, isKept: isKept)
         case .fail(let kind):
@@ -330,7 +331,8 @@ public struct ConnectExchange: Sendable {
     /// Sends the next leg over this connection once the 407's body is past, or over another one.
     private mutating func answer(_ head: ResponseHead, _ next: Next) -> Action? {
         let answer = ProxyAnswer(head, hiding: authentication.secrets)
-        guard head.keepsConnection, let drain = try? BodyDrain(response: head, limit: Self.drainLimit),
+        guard head.keepsConnection, !authentication.needsFreshConnection,
+            let drain = try? BodyDrain(response: head, limit: Self.drainLimit),
             !drain.endsWithConnection, drain.declaredLength ?? 0 <= Self.drainLimit
         else { return reconnect(next, answer) }
         state = .draining(drain, answer, next: next)

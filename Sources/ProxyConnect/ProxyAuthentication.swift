@@ -54,6 +54,10 @@ struct ProxyAuthentication: Sendable {
         return legs > 1 && authenticators[active].needsSameConnection
     }
 
+    /// True when the answer must not travel on the connection of the one before: a scheme was begun and given up on it
+    /// that binds the connection, and squid for one takes no other scheme there.
+    private(set) var needsFreshConnection = false
+
     /// What can be sent before any challenge, by the strongest scheme that can. A 407 to it is a first challenge.
     mutating func answerAhead() -> String? {
         for index in authenticators.indices {
@@ -68,6 +72,7 @@ struct ProxyAuthentication: Sendable {
     /// What is said to a 407.
     mutating func respond(to head: ResponseHead) -> Outcome {
         challenges = Challenge.parse(head.fields.values(of: "Proxy-Authenticate"))
+        needsFreshConnection = false
         guard let active, authenticators.indices.contains(active) else { return takeStrongest() }
         let authenticator = authenticators[active]
         let offered = challenges.named(authenticator.challengeName)
@@ -92,6 +97,7 @@ struct ProxyAuthentication: Sendable {
 
     /// Begins with the strongest scheme that is offered and has not failed yet.
     private mutating func takeStrongest() -> Outcome {
+        if let active, legs > 0, authenticators[active].needsSameConnection { needsFreshConnection = true }
         active = nil
         legs = 0
         for index in authenticators.indices where !unusable.contains(index) {
