@@ -331,6 +331,11 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             fail(context, route.tlsError(error, .proxy, handler.peerCertificate))
         case .tls(let handler) where !(error is IOError):
             fail(context, route.tlsError(error, .server, handler.peerCertificate))
+        case .connect where error is BoringSSLError, .socks where error is BoringSSLError:
+            // With TLS 1.3 a certificate of ours is judged, or missed, after the handshake is done for us.
+            fail(context, route.tlsError(error, .proxy, nil))
+        case .upgrade where error is BoringSSLError:
+            fail(context, route.tlsError(error, route.endpoint.isSecure ? .server : .proxy, nil))
         case .idle, .proxyTLS, .connect, .socks, .tls, .upgrade, .page:
             context.close(promise: nil)
         case .finished:

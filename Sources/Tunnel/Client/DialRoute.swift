@@ -152,6 +152,11 @@ struct DialRoute: Sendable {
             disposition = .retry
         }
         var result = self.error(.proxy, error.description, error.remedy, disposition)
+        if case .closedWithoutAnswer = error.kind, proxy?.scheme == .https {
+            // With TLS 1.3 the handshake is done for us before our certificate is judged, or missed.
+            result.remedy =
+                "the proxy may want a certificate of yours, or another one: give it with --proxy-certificate and --proxy-key"
+        }
         result.retryAfter = error.retryAfter
         return result
     }

@@ -30,7 +30,7 @@ extension DialRoute {
                 ? self.error(hop, "the server does not speak TLS on this port", "use ws:// or another port", .retry)
                 : self.error(hop, "the proxy does not speak TLS on this port", "write its URL with http://", .retry)
         }
-        if ["CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE"].contains(where: text.contains) {
+        if Self.refusals.contains(where: text.contains) {
             let remedy =
                 peer == .server
                 ? "ask who runs the server's front: it may want a certificate of the client"
@@ -101,10 +101,15 @@ extension DialRoute {
         return names.isEmpty ? "nobody by name" : names.joined(separator: ", ")
     }
 
+    /// BoringSSL's names for the alerts by which the other end turns down what we have shown, or not shown.
+    private static let refusals = [
+        "CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_CERTIFICATE_UNKNOWN",
+        "ALERT_CERTIFICATE_EXPIRED", "ALERT_CERTIFICATE_REVOKED", "ALERT_ACCESS_DENIED",
+    ]
+
     /// The alert's name out of BoringSSL's line.
     private static func alert(_ text: String) -> String {
-        let known = ["CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE"]
-        return known.first(where: text.contains)?.lowercased().replacing("_", with: " ") ?? "alert"
+        refusals.first(where: text.contains)?.lowercased().replacing("_", with: " ") ?? "alert"
     }
 }
 
