@@ -81,9 +81,10 @@ enum SecretFile {
 
     /// The file that `NETRC` names, else `.netrc` in the user's home.
     private static func netrc() throws(Failure) -> Netrc {
-        let named = ProcessInfo.processInfo.environment["NETRC"]
-        let home = FileManager.default.homeDirectoryForCurrentUser.path
-        let path = named.flatMap { $0.isEmpty ? nil : $0 } ?? "\(home)/.netrc"
+        let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
+        // Foundation would ask the user database alone.
+        let home = environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
+        let path = environment["NETRC"] ?? "\(home)/.netrc"
         let text = try TextFile.read(path, what: "netrc file", limit: maximumNetrc)
         warnIfOthersCanRead(path, what: "netrc")
         do throws(NetrcError) {
