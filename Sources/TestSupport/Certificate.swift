@@ -1,4 +1,5 @@
-/// A certificate for `localhost` and 127.0.0.1 that the test has made for itself, and the CA that signed it.
+/// A certificate, for `localhost` and 127.0.0.1 unless a test says otherwise, that the test has made for itself, and the
+/// CA that signed it.
 public struct Certificate: Sendable {
     /// The CA's certificate, for `--ca`.
     public let authority: String
@@ -8,8 +9,16 @@ public struct Certificate: Sendable {
     public let key: String
 
     /// Makes one, valid for two days.
-    public static func make(in scenario: Scenario) async throws -> Certificate {
-        let folder = try scenario.folder("tls")
+    ///
+    /// - Parameters:
+    ///   - names: whom it is for.
+    ///   - issuer: the CA's name, and that of the folder below the scenario's.
+    public static func make(
+        in scenario: Scenario,
+        for names: String = "DNS:localhost,IP:127.0.0.1",
+        issuer: String = "Culvert test CA"
+    ) async throws -> Certificate {
+        let folder = try scenario.folder(issuer.replacing(" ", with: "-"))
         let made = Certificate(
             authority: "\(folder)/ca.pem",
             certificate: "\(folder)/localhost.pem",
@@ -19,7 +28,7 @@ public struct Certificate: Sendable {
         try await scenario.run(
             .openssl,
             ["req", "-x509"] + newKey + [
-                "-keyout", "\(folder)/ca.key", "-out", made.authority, "-days", "2", "-subj", "/CN=Culvert test CA",
+                "-keyout", "\(folder)/ca.key", "-out", made.authority, "-days", "2", "-subj", "/CN=\(issuer)",
                 "-addext", "keyUsage=critical,keyCertSign",
             ]
         )
@@ -28,7 +37,7 @@ public struct Certificate: Sendable {
             ["req"] + newKey + ["-keyout", made.key, "-out", "\(folder)/localhost.csr", "-subj", "/CN=localhost"]
         )
         try scenario.write(
-            "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
+            "subjectAltName=\(names)\nbasicConstraints=CA:FALSE\n",
             to: "\(folder)/extensions"
         )
         try await scenario.run(

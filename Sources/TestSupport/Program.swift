@@ -11,6 +11,24 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let squid = Program(name: "squid", package: "squid-openssl")
     /// Squid's helper for Basic authentication.
     public static let squidBasic = Program(name: "basic_ncsa_auth", package: "squid-openssl")
+    /// Squid's helper for Digest.
+    public static let squidDigest = Program(name: "digest_file_auth", package: "squid-openssl")
+    /// Squid's helper that goes through the legs of NTLM and takes any password.
+    public static let squidFakeNTLM = Program(name: "ntlm_fake_auth", package: "squid-openssl")
+    /// Squid's helper for Negotiate with Kerberos.
+    public static let squidNegotiate = Program(name: "negotiate_kerberos_auth", package: "squid-openssl")
+    /// Samba's helper for NTLM, which verifies the answer.
+    public static let ntlmAuth = Program(name: "ntlm_auth", package: "winbind")
+    /// A Kerberos server.
+    public static let kdc = Program(name: "krb5kdc", package: "krb5-kdc")
+    /// Makes the database of a Kerberos server.
+    public static let kdb5Util = Program(name: "kdb5_util", package: "krb5-kdc")
+    /// Makes its principals and keytabs.
+    public static let kadmin = Program(name: "kadmin.local", package: "krb5-admin-server")
+    /// Gets a Kerberos ticket.
+    public static let kinit = Program(name: "kinit", package: "krb5-user")
+    /// A small SOCKS 5 proxy.
+    public static let microsocks = Program(name: "microsocks", package: "microsocks")
     /// A small proxy.
     public static let tinyproxy = Program(name: "tinyproxy", package: "tinyproxy")
     /// The usual front.

@@ -61,8 +61,8 @@ public final class Scenario: Sendable {
 
     /// Starts a program.
     ///
-    /// - Parameter environment: what it finds beside the test's own environment, from which proxies and everything of
-    ///   ours are taken out.
+    /// - Parameter environment: what it finds beside the test's own environment, from which proxies, tickets and
+    ///   everything of ours are taken out.
     public func start(
         _ name: String,
         _ executable: String,
@@ -70,7 +70,8 @@ public final class Scenario: Sendable {
         environment: [String: String] = [:]
     ) throws -> ChildProcess {
         var clean = ProcessInfo.processInfo.environment.filter { key, _ in
-            !key.lowercased().hasSuffix("_proxy") && !key.hasPrefix("CULVERT_")
+            !key.lowercased().hasSuffix("_proxy") && !key.hasPrefix("CULVERT_") && !key.hasPrefix("KRB5")
+                && key != "NETRC"
         }
         clean["HOME"] = directory
         clean.merge(environment) { _, new in new }
@@ -89,10 +90,13 @@ public final class Scenario: Sendable {
     ///
     /// - Returns: what it wrote to standard output.
     @discardableResult
-    public func run(_ program: Program, _ arguments: [String], within limit: Duration = .seconds(30)) async throws
-        -> String
-    {
-        let process = try start(program.name, program.required(), arguments)
+    public func run(
+        _ program: Program,
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        within limit: Duration = .seconds(30)
+    ) async throws -> String {
+        let process = try start(program.name, program.required(), arguments, environment: environment)
         guard try await process.exitStatus(within: limit) == .exited(0) else {
             throw Disappointment(description: "\(program) \(arguments) failed. \(process)")
         }
@@ -110,6 +114,11 @@ public final class Scenario: Sendable {
     /// Writes a file that any user may read.
     public func write(_ text: String, to path: String) throws {
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        try openForAll(path)
+    }
+
+    /// Lets any user read a file: a daemon that root has started, for instance.
+    public func openForAll(_ path: String) throws {
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
     }
 }

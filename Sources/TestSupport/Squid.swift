@@ -1,21 +1,56 @@
 /// A running Squid on loopback: nothing cached, nothing but CONNECT of interest, with its own access log.
 public struct Squid: Sendable {
+    /// A scheme that it offers, and whom it lets through by it.
+    public enum Scheme: Sendable {
+        /// Basic.
+        case basic(user: String, password: String)
+        /// Digest, with MD5.
+        case digest(user: String, password: String)
+        /// The legs of NTLM, without a look at the password.
+        case fakeNTLM
+        /// NTLM as Samba verifies it against one password, which is every user's.
+        case ntlm(domain: String, password: String)
+        /// Negotiate with tickets of a realm.
+        case negotiate(KerberosRealm)
+    }
+
+    /// TLS to the proxy.
+    public struct TLS: Sendable {
+        let certificate: Certificate
+        let clientAuthority: String?
+
+        /// - Parameter clientAuthority: who must have signed the client's certificate; nil where none is asked for.
+        public init(_ certificate: Certificate, clientAuthority: String? = nil) {
+            (self.certificate, self.clientAuthority) = (certificate, clientAuthority)
+        }
+    }
+
     /// The process.
     public let process: ChildProcess
     /// Where it listens.
     public let port: UInt16
-    private let configuration: String
-    private let log: String
+    private let isSecure: Bool
+    private let folder: String
+    private let environment: [String: String]
 
     /// For `--proxy`.
-    public var url: String { "http://127.0.0.1:\(port)" }
+    public var url: String { url(host: "127.0.0.1") }
 
-    /// The access log's lines of CONNECTs to a port. Squid writes one when the tunnel has ended.
+    /// The same by another name for loopback, as in the certificate or the ticket.
+    public func url(host: String) -> String { "\(isSecure ? "https" : "http")://\(host):\(port)" }
+
+    /// The access log's lines of CONNECTs to a port: result and status, method, target, user. Squid writes one when
+    /// the tunnel has ended, or was refused.
     public func connects(to target: UInt16) -> [String] {
-        logLines(log, containing: ["CONNECT", ":\(target) "])
+        logLines("\(folder)/access.log", containing: ["CONNECT", ":\(target) "])
     }
 
-    /// Starts it.
+    /// The lines of tunnels that it opened.
+    public func tunnels(to target: UInt16) -> [String] {
+        connects(to: target).filter { $0.contains("TCP_TUNNEL/200") }
+    }
+
+    /// Starts one that is open, or demands Basic credentials.
     ///
     /// - Parameters:
     ///   - user: whose Basic credentials it demands, with `password`; nil for an open proxy.
@@ -26,25 +61,35 @@ public struct Squid: Sendable {
         password: String = "",
         port: UInt16? = nil
     ) async throws -> Squid {
+        let schemes = user.map { [Scheme.basic(user: $0, password: password)] } ?? []
+        return try await start(in: scenario, offering: schemes, port: port)
+    }
+
+    /// Starts one that offers these schemes, the strongest first; none for an open proxy.
+    ///
+    /// - Parameter tls: nil where it speaks plain HTTP to its clients.
+    public static func start(
+        in scenario: Scenario,
+        offering schemes: [Scheme],
+        tls: TLS? = nil,
+        port: UInt16? = nil
+    ) async throws -> Squid {
         let port = try port ?? FreePorts.next()
         let folder = try scenario.folder("squid-\(port)")
-        var access = "http_access allow all"
-        if let user {
-            let hash = try await scenario.run(.openssl, ["passwd", "-apr1", password])
-            try scenario.write("\(user):\(hash)\n", to: "\(folder)/users")
-            access = """
-                auth_param basic program \(try Program.squidBasic.required()) \(folder)/users
-                auth_param basic children 2 startup=1 idle=1
-                auth_param basic realm culvert
-                acl known proxy_auth REQUIRED
-                http_access allow known
-                http_access deny all
-                """
+        var access: [String] = []
+        var environment: [String: String] = [:]
+        for scheme in schemes {
+            access += try await configure(scheme, folder, scenario)
+            if case .negotiate(let realm) = scheme { environment = realm.environment }
         }
+        access +=
+            schemes.isEmpty
+            ? ["http_access allow all"]
+            : ["acl known proxy_auth REQUIRED", "http_access allow known", "http_access deny all"]
         try scenario.write(
             """
-            http_port 127.0.0.1:\(port)
-            \(access)
+            \(try listener(port, tls, scenario))
+            \(access.joined(separator: "\n"))
             logformat short %Ss/%03>Hs %rm %ru %un
             access_log stdio:\(folder)/access.log short
             cache_log \(folder)/cache.log
@@ -62,23 +107,97 @@ public struct Squid: Sendable {
             """,
             to: "\(folder)/squid.conf"
         )
-        return try await start(in: scenario, port: port, folder: folder)
+        return try await start(
+            in: scenario,
+            port: port,
+            isSecure: tls != nil,
+            folder: folder,
+            environment: environment
+        )
     }
 
-    private static func start(in scenario: Scenario, port: UInt16, folder: String) async throws -> Squid {
-        let configuration = "\(folder)/squid.conf"
+    private static func listener(_ port: UInt16, _ tls: TLS?, _ scenario: Scenario) throws -> String {
+        guard let tls else { return "http_port 127.0.0.1:\(port)" }
+        try scenario.openForAll(tls.certificate.key)
+        let wanted = tls.clientAuthority.map { " clientca=\($0)" } ?? ""
+        return
+            "https_port 127.0.0.1:\(port) tls-cert=\(tls.certificate.certificate) tls-key=\(tls.certificate.key)\(wanted)"
+    }
+
+    /// The lines for one scheme, and the files that they name.
+    private static func configure(_ scheme: Scheme, _ folder: String, _ scenario: Scenario) async throws -> [String] {
+        switch scheme {
+        case .basic(let user, let password):
+            let hash = try await scenario.run(.openssl, ["passwd", "-apr1", password])
+            try scenario.write("\(user):\(hash)\n", to: "\(folder)/basic")
+            return [
+                "auth_param basic program \(try Program.squidBasic.required()) \(folder)/basic",
+                "auth_param basic children 2 startup=1 idle=1", "auth_param basic realm culvert",
+            ]
+        case .digest(let user, let password):
+            // In a file of hashes the password may hold colons.
+            try scenario.write("\(user):culvert:\(password)", to: "\(folder)/secret")
+            let hash = try await scenario.run(.openssl, ["dgst", "-md5", "-r", "\(folder)/secret"]).prefix(32)
+            try scenario.write("\(user):culvert:\(hash)\n", to: "\(folder)/digest")
+            return [
+                "auth_param digest program \(try Program.squidDigest.required()) -c \(folder)/digest",
+                "auth_param digest children 2 startup=1 idle=1", "auth_param digest realm culvert",
+            ]
+        case .fakeNTLM:
+            return ntlm(try Program.squidFakeNTLM.required())
+        case .ntlm(let domain, let password):
+            let home = try scenario.folder("\(folder.dropFirst(scenario.directory.count + 1))/samba")
+            let folders = ["private dir", "lock directory", "state directory", "cache directory", "pid directory"]
+            try scenario.write(
+                """
+                [global]
+                workgroup = \(domain)
+                netbios name = PROXY
+                \(folders.map { "\($0) = \(home)" }.joined(separator: "\n"))
+
+                """,
+                to: "\(home)/smb.conf"
+            )
+            return ntlm(
+                "\(try Program.ntlmAuth.required()) --configfile=\(home)/smb.conf --helper-protocol=squid-2.5-ntlmssp "
+                    + "--domain=\(domain) --username=anybody --password=\(password)"
+            )
+        case .negotiate(let realm):
+            return [
+                "auth_param negotiate program \(try Program.squidNegotiate.required()) -k \(realm.serviceKeytab) "
+                    + "-s HTTP/localhost@\(KerberosRealm.name)",
+                "auth_param negotiate children 2 startup=1 idle=1", "auth_param negotiate keep_alive on",
+            ]
+        }
+    }
+
+    private static func ntlm(_ helper: String) -> [String] {
+        [
+            "auth_param ntlm program \(helper)", "auth_param ntlm children 2 startup=1 idle=1",
+            "auth_param ntlm keep_alive on",
+        ]
+    }
+
+    private static func start(
+        in scenario: Scenario,
+        port: UInt16,
+        isSecure: Bool,
+        folder: String,
+        environment: [String: String]
+    ) async throws -> Squid {
         // -N: in the foreground, one process. The service name sets two at the same time apart.
         let process = try scenario.start(
             "squid",
             Program.squid.required(),
-            ["-N", "-n", "culvert\(port)", "-f", configuration]
+            ["-N", "-n", "culvert\(port)", "-f", "\(folder)/squid.conf"],
+            environment: environment
         )
         try await listens(port, process)
-        return Squid(process: process, port: port, configuration: configuration, log: "\(folder)/access.log")
+        return Squid(process: process, port: port, isSecure: isSecure, folder: folder, environment: environment)
     }
 
     /// Starts it again as it was, after its process has been ended.
     public func again(in scenario: Scenario) async throws -> Squid {
-        try await Self.start(in: scenario, port: port, folder: String(configuration.dropLast("/squid.conf".count)))
+        try await Self.start(in: scenario, port: port, isSecure: isSecure, folder: folder, environment: environment)
     }
 }

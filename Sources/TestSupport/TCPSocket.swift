@@ -102,6 +102,13 @@ public final class TCPSocket: Sendable {
         guard shutdown(descriptor, Int32(SHUT_WR)) == 0 else { throw failure("shutdown") }
     }
 
+    /// Ends both directions, and wakes whoever reads or writes here.
+    public func cut() {
+        isOpen.withLock { isOpen in
+            if isOpen { shutdown(descriptor, Int32(SHUT_RDWR)) }
+        }
+    }
+
     /// What has come, at least one byte; empty at the end of the stream.
     public func receive(upTo limit: Int = 65_536) throws -> [UInt8] {
         var error: SocketError?

@@ -1,0 +1,121 @@
+import Foundation
+
+/// An HTTP proxy that does what a test's script says, however odd.
+///
+/// Whatever name it is asked for, it connects to loopback: only it can resolve the names that end in `.test`.
+public final class ScriptedProxy: Sendable {
+    /// A request's head, as it came.
+    public struct Request: Sendable {
+        /// Its lines, without their ends.
+        public let lines: [String]
+
+        /// `host:port`.
+        public var target: String { lines[0].split(separator: " ").dropFirst().first.map(String.init) ?? "" }
+
+        /// The value of a field, by its name in any case.
+        public func field(_ name: String) -> String? {
+            lines.dropFirst().first { $0.lowercased().hasPrefix(name.lowercased() + ":") }
+                .map { $0.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces) }
+        }
+    }
+
+    /// What most proxies say.
+    public static let usual = "HTTP/1.1 200 Connection established\r\n\r\n"
+
+    /// All requests so far, whoever sent them.
+    public let requests = Mailbox<Request>()
+    private let service: TCPService
+
+    /// Starts one.
+    ///
+    /// - Parameters:
+    ///   - patience: how long a socket may stand still.
+    ///   - script: serves one connection, which is closed when it returns.
+    public init(patience: Duration = .seconds(180), _ script: @escaping @Sendable (Visit) throws -> Void) throws {
+        service = try TCPService(patience: patience) { [requests] socket in
+            try script(Visit(socket, patience, requests))
+        }
+    }
+
+    /// For `--proxy`.
+    public var url: String { "http://127.0.0.1:\(service.port)" }
+
+    /// How many connections it has taken.
+    public var accepted: Int { service.accepted }
+
+    /// One that lets everybody through.
+    public static func open() throws -> ScriptedProxy {
+        try ScriptedProxy { visit in
+            if let request = try visit.request() { try visit.tunnel(request) }
+        }
+    }
+
+    /// One connection of a client to the proxy, on a thread of its own.
+    public final class Visit {
+        /// The connection.
+        public let socket: TCPSocket
+        private let patience: Duration
+        private let requests: Mailbox<Request>
+
+        init(_ socket: TCPSocket, _ patience: Duration, _ requests: Mailbox<Request>) {
+            (self.socket, self.patience, self.requests) = (socket, patience, requests)
+        }
+
+        /// The next request; nil when the client sends no more. A client that says more before it has an answer is an
+        /// error of its own.
+        public func request() throws -> Request? {
+            var bytes: [UInt8] = []
+            while !bytes.ends(with: "\r\n\r\n") {
+                let more = try socket.receive()
+                if more.isEmpty {
+                    try demand(bytes.isEmpty, "the client ended in the middle of its request")
+                    return nil
+                }
+                bytes += more
+                try demand(bytes.count < 65_536, "a request without an end")
+            }
+            let lines = String(decoding: bytes, as: UTF8.self).components(separatedBy: "\r\n").filter { !$0.isEmpty }
+            try demand(lines.filter { $0.hasPrefix("CONNECT ") }.count == 1, "not one CONNECT: \(lines)")
+            let request = Request(lines: lines)
+            requests.put(request)
+            return request
+        }
+
+        /// Sends an answer, or a piece of one.
+        public func answer(_ text: String) throws {
+            try socket.send(text)
+        }
+
+        /// 407 with a body of known length, after which the connection is kept.
+        public func challenge(_ challenges: String...) throws {
+            let fields = challenges.map { "Proxy-Authenticate: \($0)\r\n" }.joined()
+            try answer("HTTP/1.1 407 Proxy Authentication Required\r\n\(fields)Content-Length: 9\r\n\r\nforbidden")
+        }
+
+        /// Connects to the request's target, answers, and passes bytes on until the end.
+        ///
+        /// - Parameter idle: cuts the tunnel when nothing has moved for the proxy's patience.
+        public func tunnel(
+            _ request: Request,
+            idle: Bool = false,
+            answering: (_ server: TCPSocket) throws -> Void
+        ) throws {
+            guard let port = request.target.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+                throw Disappointment(description: "no port in \(request.lines[0])")
+            }
+            let server = try TCPSocket(port: port, patience: patience)
+            try answering(server)
+            Relay(idle: idle ? patience : nil).run(socket, server)
+            server.close()
+        }
+
+        /// The same with an answer that comes in one piece.
+        public func tunnel(_ request: Request, answer text: String = usual, idle: Bool = false) throws {
+            try tunnel(request, idle: idle) { _ in try answer(text) }
+        }
+    }
+}
+
+extension [UInt8] {
+    fileprivate func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
+}

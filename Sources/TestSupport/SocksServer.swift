@@ -1,0 +1,89 @@
+import Foundation
+
+/// A SOCKS 5 proxy that remembers what it was asked for, byte by byte as RFC 1928 and RFC 1929 have it.
+///
+/// Whatever name it is asked for, it connects to loopback.
+public final class SocksServer: Sendable {
+    /// What one client sent.
+    public struct Request: Sendable, Equatable {
+        /// The authentication methods that it offered.
+        public var methods: [UInt8] = []
+        /// User and password, where they were asked for.
+        public var credentials: [String] = []
+        /// 1 for IPv4, 3 for a name, 4 for IPv6.
+        public var addressType: UInt8 = 0
+        /// The name, as it came; empty for an address.
+        public var name = ""
+        /// The port.
+        public var port: UInt16 = 0
+    }
+
+    /// All requests that were complete.
+    public let requests = Mailbox<Request>()
+    /// Where it listens.
+    public var port: UInt16 { service.port }
+    private let service: TCPService
+
+    /// Starts one.
+    ///
+    /// - Parameter credentials: user and password; nil where it asks for none.
+    public init(credentials: [String]? = nil) throws {
+        service = try TCPService(patience: .seconds(180)) { [requests] socket in
+            var request = Request()
+            let greeting = try socket.receive(exactly: 2)
+            try demand(greeting[0] == 5, "version \(greeting[0])")
+            request.methods = try socket.receive(exactly: Int(greeting[1]))
+            try socket.send([5, credentials == nil ? 0 : 2])
+            if let credentials {
+                try demand(socket.receive(exactly: 1) == [1], "another version of the credentials")
+                request.credentials = [try Self.text(socket), try Self.text(socket)]
+                try socket.send([1, request.credentials == credentials ? 0 : 1])
+            }
+            let head = try socket.receive(exactly: 4)
+            try demand(head[0..<3] == [5, 1, 0], "no CONNECT: \(head)")
+            request.addressType = head[3]
+            switch head[3] {
+            case 1: _ = try socket.receive(exactly: 4)
+            case 4: _ = try socket.receive(exactly: 16)
+            default: request.name = try Self.text(socket)
+            }
+            let port = try socket.receive(exactly: 2)
+            request.port = UInt16(port[0]) << 8 | UInt16(port[1])
+            requests.put(request)
+            let server = try TCPSocket(port: request.port, patience: .seconds(180))
+            try socket.send([5, 0, 0, 1, 127, 0, 0, 1] + port)
+            Relay().run(socket, server)
+            server.close()
+        }
+    }
+
+    private static func text(_ socket: TCPSocket) throws -> String {
+        let length = try socket.receive(exactly: 1)[0]
+        return String(decoding: try socket.receive(exactly: Int(length)), as: UTF8.self)
+    }
+}
+
+/// A running microsocks on loopback.
+public struct Microsocks: Sendable {
+    /// The process.
+    public let process: ChildProcess
+    /// Where it listens.
+    public let port: UInt16
+
+    /// Its lines of tunnels to a host and port, as it was asked for them.
+    public func tunnels(to target: String) -> [String] {
+        process.errors.lines.filter { $0.hasSuffix("connected to \(target)") }
+    }
+
+    /// Starts one that demands a password.
+    public static func start(in scenario: Scenario, user: String, password: String) async throws -> Microsocks {
+        let port = try FreePorts.next()
+        let process = try scenario.start(
+            "microsocks",
+            Program.microsocks.required(),
+            ["-i", "127.0.0.1", "-p", "\(port)", "-u", user, "-P", password]
+        )
+        try await listens(port, process)
+        return Microsocks(process: process, port: port)
+    }
+}
