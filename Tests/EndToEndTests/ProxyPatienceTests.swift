@@ -1,0 +1,95 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Proxies that keep their clients waiting. Mostly waiting, so beside everything else.
+@Suite("Proxies that are slow by nature", .timeLimit(.minutes(3)))
+struct ProxyPatienceTests {
+    /// A client that must give a proxy up, and how long that took.
+    static func wait(_ script: @escaping @Sendable (ScriptedProxy.Visit) throws -> Void) async throws -> (
+        line: String, time: Duration
+    ) {
+        try await Scenario.play { scenario in
+            let proxy = try ScriptedProxy(script)
+            let begin = ContinuousClock.now
+            let line = try await scenario.expectEnd(
+                69,
+                from: "ws://127.0.0.1:1",
+                ["--proxy", proxy.url, "--max-retries", "0"],
+                within: .seconds(40)
+            )
+            #expect(line.contains("proxy \(proxy.url): proxy: "), "\(line)")
+            return (line, ContinuousClock.now - begin)
+        }
+    }
+
+    @Test("A proxy that takes the request and says nothing costs 10 s, and the line says so")
+    func silence() async throws {
+        let (line, time) = try await Self.wait { _ = try $0.socket.drain() }
+        expect(line, says: "did not answer in time", "socks5://")
+        #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
+    }
+
+    @Test("A head that trickles in without end does not hold the client longer than 10 s either (R7)")
+    func trickle() async throws {
+        let (line, time) = try await Self.wait { visit in
+            _ = try visit.request()
+            try visit.answer("HTTP/1.1 200 OK\r\n")
+            while true {
+                try visit.answer("X: y\r\n")
+                Thread.sleep(forTimeInterval: 0.25)
+            }
+        }
+        expect(line, says: "did not finish its answer in time")
+        #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
+    }
+
+    @Test("Interim answers for ever are no way to hold the client longer either (R7)")
+    func interim() async throws {
+        let (_, time) = try await Self.wait { visit in
+            _ = try visit.request()
+            while true {
+                try visit.answer("HTTP/1.1 100 Continue\r\n\r\n")
+                Thread.sleep(forTimeInterval: 3)
+            }
+        }
+        #expect(time < .seconds(20), "it took \(time)")
+    }
+
+    @Test("A proxy that speaks no TLS where TLS is awaited, and says nothing, costs 10 s")
+    func silentTLS() async throws {
+        try await Scenario.play { scenario in
+            let proxy = try ScriptedProxy { _ = try $0.socket.drain() }
+            let line = try await scenario.expectEnd(
+                69,
+                from: "ws://127.0.0.1:1",
+                ["--proxy", proxy.url.replacing("http:", with: "https:"), "--max-retries", "0"],
+                within: .seconds(40)
+            )
+            expect(line, says: "TLS to the proxy: no answer within 10 s", "http://")
+        }
+    }
+
+    @Test("A tunnel that the proxy cuts after 5 s without a byte comes back by itself, each time")
+    func idleCut() async throws {
+        try await Scenario.play { scenario in
+            let server = try await scenario.server()
+            let proxy = try ScriptedProxy(patience: .seconds(5)) { visit in
+                if let request = try visit.request() { try visit.tunnel(request, idle: true) }
+            }
+            let echo = try TCPService.echo()
+            let wanted = try FreePorts.next()
+            let client = try scenario.client(
+                server.url,
+                ["\(wanted):127.0.0.1:\(echo.port)"],
+                options: ["--proxy", proxy.url]
+            )
+            for cuts in 0..<3 {
+                #expect(try await client.tunnel(to: echo.port, skip: cuts, within: .seconds(60)) == wanted)
+                try await expectEcho(through: wanted)
+            }
+            #expect(proxy.requests.all.count >= 3)
+            #expect(client.process.errors.lines.filter { $0.contains("session lost") }.count >= 2)
+        }
+    }
+}

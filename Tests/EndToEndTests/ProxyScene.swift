@@ -1,0 +1,51 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Scenario {
+    /// Starts a client, and fetches a page from a service through it.
+    ///
+    /// - Parameters:
+    ///   - url: the server's.
+    ///   - options: how the client gets there.
+    /// - Returns: the client, whose tunnel still stands.
+    @discardableResult
+    func expectPage(
+        from url: String,
+        _ options: [String],
+        environment: [String: String] = [:]
+    ) async throws -> CulvertClient {
+        let web = try TCPService.web(page: EndToEnd.PathTests.page)
+        let client = try client(url, ["0:127.0.0.1:\(web.port)"], options: options, environment: environment)
+        try await EndToEndTests.expectPage(through: client.tunnel(to: web.port))
+        return client
+    }
+
+    /// Starts a client that cannot get there, and waits for its end.
+    ///
+    /// - Returns: the line with which it ends.
+    func expectEnd(
+        _ code: Int32,
+        from url: String,
+        _ options: [String],
+        environment: [String: String] = [:],
+        within limit: Duration = .seconds(20)
+    ) async throws -> String {
+        let client = try client(url, ["0:127.0.0.1:9"], options: options, environment: environment)
+        #expect(try await client.process.exitStatus(within: limit) == .exited(code), "\(client.process)")
+        #expect(client.process.output.lines.isEmpty)
+        let lines = client.process.errors.lines.filter { $0.hasPrefix("culvert: ") }
+        #expect(lines.count == 1, "it says why once: \(client.process)")
+        return lines.last ?? ""
+    }
+}
+
+/// Expects all of these words in a line.
+func expect(_ line: String, says words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
+    for word in words { #expect(line.contains(word), "\(line)", sourceLocation: sourceLocation) }
+}
+
+/// A user and a password as Basic carries them.
+func basic(_ user: String, _ password: String) -> String {
+    "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
+}
