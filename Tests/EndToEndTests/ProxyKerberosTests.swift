@@ -4,7 +4,7 @@ import Testing
 
 extension Trait where Self == ConditionTrait {
     /// Skips where a Kerberos realm, or a Squid in it, cannot be had.
-    fileprivate static var needsRealm: Self {
+    static var needsRealm: Self {
         .needs(.squid, .squidNegotiate, .squidBasic, .openssl, .kdc, .kdb5Util, .kadmin, .kinit)
     }
 }

@@ -15,7 +15,7 @@ struct ProxyPatienceTests {
             let line = try await scenario.expectEnd(
                 69,
                 from: "ws://127.0.0.1:1",
-                ["--proxy", proxy.url, "--max-retries", "0"],
+                ["--proxy", proxy.url, "--proxy-user", "paul:slow-Secret", "--max-retries", "0"],
                 within: .seconds(40)
             )
             #expect(line.contains("proxy \(proxy.url): proxy: "), "\(line)")
@@ -67,6 +67,36 @@ struct ProxyPatienceTests {
                 within: .seconds(40)
             )
             expect(line, says: "TLS to the proxy: no answer within 10 s", "http://")
+        }
+    }
+
+    @Test("The legs of one exchange share 10 s, also where each has a connection of its own (R7)")
+    func slowLegs() async throws {
+        let (line, time) = try await Self.wait { visit in
+            guard let request = try visit.request() else { return }
+            Thread.sleep(forTimeInterval: 6)
+            let isFirst = request.field("Proxy-Authorization") == nil
+            let status = isFirst ? "407 No\r\nProxy-Authenticate: Basic realm=x\r\nConnection: close" : "502 Late"
+            try visit.answer("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n")
+        }
+        expect(line, says: "did not answer in time")
+        #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
+    }
+
+    @Test("A Kerberos server that does not answer is not waited for longer than the proxy waits", .needsRealm)
+    func silentKerberos() async throws {
+        try await Scenario.play { scenario in
+            let (server, realm, squid, proxy) = try await EndToEnd.ProxyKerberosTests.scene(scenario, hasBasic: true)
+            let user = EndToEnd.ProxyKerberosTests.user
+            realm.process.signal(SIGSTOP)
+            let client = try await scenario.expectPage(
+                from: server.url,
+                ["--proxy", proxy, "--proxy-user", "\(user):\(EndToEnd.ProxyKerberosTests.password)"],
+                environment: realm.withKeytab(of: user)
+            )
+            await client.process.end()
+            let line = try await eventually("Squid logs the tunnel") { squid.tunnels(to: server.port).first }
+            #expect(line.hasSuffix(" \(user)"), "\(line)")
         }
     }
 

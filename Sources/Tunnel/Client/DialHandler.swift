@@ -28,6 +28,8 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     struct Redial: Error {
         let exchange: ConnectExchange
         let request: ByteBuffer
+        /// When the exchange's time is over, which all of its connections share.
+        let deadline: NIODeadline
     }
 
     private enum Stage {
@@ -51,6 +53,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// How the server's answer begins, to be shown where it is no HTTP.
     private var answerStart: [UInt8] = []
     private var timer: Scheduled<Void>?
+    private var deadline = NIODeadline.distantFuture
 
     /// - Parameters:
     ///   - promise: done when the carrier stands; fails with a ``DialError`` or a ``Redial``.
@@ -83,7 +86,8 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             let action = exchange.start()
             stage = .connect(exchange)
             perform(context, action, exchange)
-        case .connectAgain(let exchange, let request):
+        case .connectAgain(let exchange, let request, let deadline):
+            arm(context, until: deadline)
             stage = .connect(exchange)
             perform(context, .send(request), exchange)
         case .socks(var exchange):
@@ -107,7 +111,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             startServerTLS(context)
         case .reconnectThenSend(let request):
             if exchange.scheme == .basic { route.usesBasic() }
-            finish(context, .failure(Redial(exchange: exchange, request: request)))
+            finish(context, .failure(Redial(exchange: exchange, request: request, deadline: deadline)))
         case .fetchTicket(let input):
             let handler = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             route.tickets.token(after: input, on: context.eventLoop).whenSuccess { ticket in
@@ -287,9 +291,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// Gives the next hop its time.
-    private func arm(_ context: ChannelHandlerContext) {
+    private func arm(_ context: ChannelHandlerContext, until deadline: NIODeadline = .now() + hopTimeout) {
         timer?.cancel()
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.hopTimeout) { self.timeOut(context) }
+        self.deadline = deadline
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.timeOut(context) }
     }
 
     private func timeOut(_ context: ChannelHandlerContext) {

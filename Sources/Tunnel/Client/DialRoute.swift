@@ -10,7 +10,7 @@ enum DialLeg: Sendable {
     case direct
     case connect(ConnectExchange)
     /// The proxy wants the exchange's next leg over another connection.
-    case connectAgain(ConnectExchange, ByteBuffer)
+    case connectAgain(ConnectExchange, ByteBuffer, deadline: NIODeadline)
     case socks(SocksExchange)
 }
 

@@ -71,7 +71,7 @@ struct Dialler: Sendable {
                 try await connect(route, leg, attempt)
                 return try await authenticate(route, attempt)
             } catch let redial as DialHandler.Redial {
-                leg = .connectAgain(redial.exchange, redial.request)
+                leg = .connectAgain(redial.exchange, redial.request, deadline: redial.deadline)
             } catch let error as DialError {
                 throw error
             } catch {
