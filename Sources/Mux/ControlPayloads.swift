@@ -8,12 +8,15 @@ public struct BindRequest: Sendable, Hashable {
     public var address: String
     /// The port; 0 for one that the server chooses.
     public var port: UInt16
+    /// What the client wants of its visitors.
+    public var visitors: VisitorTerms
 
     /// Creates a request.
-    public init(tunnel: UInt16, address: String, port: UInt16) {
+    public init(tunnel: UInt16, address: String, port: UInt16, visitors: VisitorTerms = VisitorTerms()) {
         self.tunnel = tunnel
         self.address = address
         self.port = port
+        self.visitors = visitors
     }
 
     /// The frame on the wire.
@@ -22,12 +25,18 @@ public struct BindRequest: Sendable, Hashable {
         fields.append(1, number: tunnel)
         fields.append(2, address, atMost: 64)
         fields.append(3, number: port)
+        visitors.write(to: &fields)
         return OutboundFrame(.bind, .session, fields.bytes)
     }
 
     init(_ payload: ByteBuffer) throws(MuxError) {
         let fields = try FieldReader(payload, of: .bind)
-        self.init(tunnel: try fields.number(1), address: try fields.text(2, atMost: 64), port: try fields.number(3))
+        self.init(
+            tunnel: try fields.number(1),
+            address: try fields.text(2, atMost: 64),
+            port: try fields.number(3),
+            visitors: try VisitorTerms(fields)
+        )
     }
 }
 
@@ -110,23 +119,31 @@ public struct Visit: Sendable, Hashable {
     public var tunnel: UInt16
     /// The visitor's address for the log, `203.0.113.9:40001`.
     public var visitor: String
+    /// The public address at which it came, `203.0.113.9:8022`, where the client asked to be told; else empty.
+    public var publicAddress: String
 
     /// Creates a visit.
-    public init(tunnel: UInt16, visitor: String) {
+    public init(tunnel: UInt16, visitor: String, publicAddress: String = "") {
         self.tunnel = tunnel
         self.visitor = visitor
+        self.publicAddress = publicAddress
     }
 
     func frame(_ stream: StreamID) -> OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: tunnel)
         fields.append(2, visitor, atMost: 64)
+        if !publicAddress.isEmpty { fields.append(3, publicAddress, atMost: 64) }
         return OutboundFrame(.open, stream, fields.bytes)
     }
 
     init(_ payload: ByteBuffer) throws(MuxError) {
         let fields = try FieldReader(payload, of: .open)
-        self.init(tunnel: try fields.number(1), visitor: try fields.text(2, atMost: 64))
+        self.init(
+            tunnel: try fields.number(1),
+            visitor: try fields.text(2, atMost: 64),
+            publicAddress: try fields.text(3, atMost: 64)
+        )
     }
 }
 

@@ -15,6 +15,27 @@ public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
         network = Self.masked(address, length)
     }
 
+    /// The block of one address.
+    public init(_ address: IPAddress) {
+        network = address
+        prefixLength = if case .v4 = address { 32 } else { 128 }
+    }
+
+    /// All addresses, in two blocks.
+    public static let everything = [
+        CIDRBlock(network: .v4(0), prefixLength: 0), CIDRBlock(network: .v6(0), prefixLength: 0),
+    ]
+
+    private init(network: IPAddress, prefixLength: Int) {
+        self.network = network
+        self.prefixLength = prefixLength
+    }
+
+    /// True when every address of the other block lies in this one.
+    public func contains(_ other: CIDRBlock) -> Bool {
+        other.prefixLength >= prefixLength && contains(other.network)
+    }
+
     /// True when the address lies in the block. An IPv4-mapped IPv6 address lies where its IPv4 address does.
     public func contains(_ address: IPAddress) -> Bool {
         switch (network, address) {

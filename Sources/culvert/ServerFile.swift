@@ -4,13 +4,16 @@ import Tunnel
 
 /// A server's configuration file.
 enum ServerFile {
-    private static let keys: Set<String> = [
+    private static let keys: Set<String> = Set([
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
         "compress_shared", "client",
+    ]).union(visitorKeys)
+    private static let visitorKeys: Set<String> = [
+        "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
-    private static let clientKeys: Set<String> = [
+    private static let clientKeys: Set<String> = Set([
         "name", "verifier", "allow_ports", "allow_addresses", "tunnels", "streams", "bandwidth", "expires", "enabled",
-    ]
+    ]).union(visitorKeys)
 
     static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) throws(Failure) {
         try file.allow(keys)
@@ -22,6 +25,7 @@ enum ServerFile {
         if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
         result.sharesCompression = try file.boolean("compress_shared") ?? false
         if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
+        result.visitors = try visitors(file) ?? VisitorLimits()
         for table in try file.tables("client") {
             let client = try client(table)
             if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {
@@ -48,9 +52,23 @@ enum ServerFile {
         client.maximumTunnels = try count(table, "tunnels")
         client.maximumStreams = try count(table, "streams")
         client.bandwidth = try table.bytesPerSecond("bandwidth")
+        client.visitors = try visitors(table)
         client.expires = try table.date("expires")
         client.isEnabled = try table.boolean("enabled") ?? true
         return client
+    }
+
+    /// The limits of visitors in a table; nil where none of their keys is there.
+    private static func visitors(_ table: ConfigurationFile) throws(Failure) -> VisitorLimits? {
+        guard visitorKeys.contains(where: table.has) else { return nil }
+        var limits = VisitorLimits()
+        limits.connections = try count(table, "visitor_connections")
+        limits.connectionsPerSecond = try count(table, "visitor_rate")
+        limits.allow = try table.blocks("visitor_allow")
+        limits.deny = try table.blocks("visitor_deny")
+        limits.idleSeconds = try table.seconds("visitor_idle")
+        limits.bandwidth = try table.bytesPerSecond("visitor_bandwidth")
+        return limits
     }
 
     private static func count(_ table: ConfigurationFile, _ key: String) throws(Failure) -> Int? {

@@ -16,6 +16,8 @@ public struct ClientRights: Sendable {
     public var maximumStreams: Int?
     /// Bytes a second in each direction, over all visitors of a session; nil for no bound.
     public var bandwidth: Int?
+    /// What the visitors to its tunnels are held to, in place of the server's limits; nil for these.
+    public var visitors: VisitorLimits?
     /// Seconds since 1970 after which it may not connect any more; nil for never.
     public var expires: Int64?
     /// False to shut it out without forgetting it.

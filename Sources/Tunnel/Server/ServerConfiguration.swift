@@ -12,6 +12,8 @@ public struct ServerConfiguration: Sendable {
     public var publicAddress: String?
     /// Ports that clients may ask for at all.
     public var allowedPorts = PortRanges.unprivileged
+    /// What visitors are held to, unless a client's entry says otherwise; a client may ask for less.
+    public var visitors = VisitorLimits()
     /// Who may connect. Empty: anybody, which is only accepted where every listen address is local.
     public var clients: [ClientRights] = []
     /// Origins of browsers' pages that may connect; none unless given, because the client is no browser.

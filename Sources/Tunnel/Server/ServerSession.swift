@@ -1,6 +1,7 @@
 import Logging
 import Mux
 import NIOCore
+import ProxyConnect
 
 /// A client's session at the server: its public ports, and a stream for each visitor.
 final class ServerSession: SessionDelegate {
@@ -8,13 +9,27 @@ final class ServerSession: SessionDelegate {
     /// The session's own grant: what its requests are judged by.
     private var rights: ClientRights
     private var policy: BindPolicy
+    private var visitorLimits: VisitorLimits
+    /// The doors of the tunnels, and what their visitors share.
+    private var doors: [UInt16: Door] = [:]
+    /// The client's own rate, over all its tunnels.
+    private let pace: Pace?
+
+    /// One tunnel's door.
+    private struct Door {
+        var gate: VisitorGate
+        let pace: Pace?
+        /// Whether the client wants to know at which address visitors came.
+        let tellsAddress: Bool
+    }
     private let registry: PortRegistry
     private let logger: Logger
     private let loop: any EventLoop
     private var onEnd: ((SessionHandle) -> Void)?
     private var listeners: [PublicListener] = []
+    private let refusedVisitors = LogThrottle()
     /// Visitors that were accepted while the session had no room; the listeners pause meanwhile.
-    private var waiting: CircularBuffer<(pipe: StreamPipe, tunnel: UInt16, visitor: String)> = []
+    private var waiting: CircularBuffer<(pipe: StreamPipe, visit: Visit)> = []
     private var isDraining = false
     /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
     private var bindsUnderWay = 0
@@ -37,6 +52,8 @@ final class ServerSession: SessionDelegate {
         self.driver = driver
         self.rights = rights
         self.policy = rights.policy(configuration)
+        self.visitorLimits = rights.visitors ?? configuration.visitors
+        self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
         self.registry = registry
         self.logger = logger
         self.loop = loop
@@ -56,6 +73,7 @@ final class ServerSession: SessionDelegate {
     func update(_ rights: ClientRights, _ configuration: ServerConfiguration) {
         self.rights = rights
         policy = rights.policy(configuration)
+        visitorLimits = rights.visitors ?? configuration.visitors
         watchExpiry()
     }
 
@@ -110,6 +128,14 @@ final class ServerSession: SessionDelegate {
         if let most = rights.maximumTunnels, listeners.count + bindsUnderWay >= most {
             return refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
         }
+        guard let limits = visitorLimits.narrowed(by: request.visitors) else {
+            return refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
+        }
+        doors[request.tunnel] = Door(
+            gate: VisitorGate(limits),
+            pace: limits.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) },
+            tellsAddress: request.visitors.wantsPublicAddress
+        )
         do throws(Refusal) {
             let addresses = try policy.addresses(for: request)
             if request.port == 0 {
@@ -245,20 +271,41 @@ final class ServerSession: SessionDelegate {
     private func accept(_ channel: any Channel, tunnel: UInt16) throws {
         try SocketOptions.stream(channel)
         let visitor = channel.remoteAddress?.inShort ?? "unknown"
+        let address = channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }
+        if let refusal = doors[tunnel]?.gate.admit(address, now: .now) {
+            let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
+            refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
+            TunnelMetrics.refusedVisitors(refusal).increment()
+            return try channel.pipeline.syncOperations.addHandler(RefusedVisitor())
+        }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.doors[tunnel]?.gate.left() }
         var logger = logger
         logger[metadataKey: "visitor"] = "\(visitor)"
-        let pipe = StreamPipe(driver: driver, logger: logger) { [weak self] pipe in
-            self?.admit(pipe, tunnel, visitor)
+        let visit = Visit(
+            tunnel: tunnel,
+            visitor: visitor,
+            publicAddress: doors[tunnel]?.tellsAddress ?? false ? channel.localAddress?.inShort ?? "" : ""
+        )
+        let pipe = StreamPipe(driver: driver, policy: streamPolicy(tunnel), logger: logger) { [weak self] pipe in
+            self?.admit(pipe, visit)
         }
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
-    private func admit(_ pipe: StreamPipe, _ tunnel: UInt16, _ visitor: String) {
+    private func streamPolicy(_ tunnel: UInt16) -> StreamPolicy {
+        let door = doors[tunnel]
+        return StreamPolicy(
+            idleTimeout: door?.gate.limits.idleSeconds.map { .seconds(Int64($0)) },
+            paces: [pace, door?.pace].compactMap { $0 }
+        )
+    }
+
+    private func admit(_ pipe: StreamPipe, _ visit: Visit) {
         guard !driver.isEnded, !isDraining else { return pipe.reset(.goingAway) }
-        if waiting.isEmpty, let id = driver.open(Visit(tunnel: tunnel, visitor: visitor), pipe) {
+        if waiting.isEmpty, let id = driver.open(visit, pipe) {
             pipe.open(id)
         } else {
-            waiting.append((pipe, tunnel, visitor))
+            waiting.append((pipe, visit))
             for listener in listeners { listener.isAccepting = false }
         }
     }
@@ -267,7 +314,7 @@ final class ServerSession: SessionDelegate {
         while let next = waiting.first, driver.canOpen {
             waiting.removeFirst()
             guard next.pipe.isPending else { continue }
-            guard let id = driver.open(Visit(tunnel: next.tunnel, visitor: next.visitor), next.pipe) else { break }
+            guard let id = driver.open(next.visit, next.pipe) else { break }
             next.pipe.open(id)
         }
         if waiting.isEmpty { for listener in listeners { listener.isAccepting = true } }
@@ -311,6 +358,24 @@ final class ServerSession: SessionDelegate {
     func session(_ driver: SessionDriver, bound binding: Binding) {}
     func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
     func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {}
+}
+
+/// A visitor that may not come in: reset at once, before a byte of it is read.
+private final class RefusedVisitor: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { refuse(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        refuse(context)
+    }
+
+    private func refuse(_ context: ChannelHandlerContext) {
+        SocketOptions.resetOnClose(context.channel)
+        context.close(promise: nil)
+    }
 }
 
 extension SocketAddress {

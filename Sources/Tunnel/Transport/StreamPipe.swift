@@ -31,11 +31,13 @@ final class StreamPipe: ChannelInboundHandler {
         case finished = "finished"
         case resetHere = "reset by this end's socket"
         case resetThere = "reset by the other end"
+        case idle = "silent for too long"
     }
 
     private let driver: SessionDriver
     private let onActive: (StreamPipe) -> Void
     private let logger: Logger
+    private let policy: StreamPolicy
     private var state: State
     private var id: StreamID?
     private var context: ChannelHandlerContext?
@@ -48,6 +50,10 @@ final class StreamPipe: ChannelInboundHandler {
     /// Gives up connecting to the service.
     private var cancelConnecting: (() -> Void)?
     private var mayRead = true
+    /// The socket rests, because it has had more than its share of the bandwidth.
+    private var isResting = false
+    private var lastByte = NIODeadline.now()
+    private var idleTimer: Scheduled<Void>?
     private var hasFailed = false
     private var inputEnded = false
     /// The peer has sent END: FIN follows the last byte.
@@ -63,10 +69,12 @@ final class StreamPipe: ChannelInboundHandler {
     /// A pipe without a stream yet: of a visitor that has just come, or of a service that is being connected to.
     ///
     /// - Parameters:
+    ///   - policy: what the socket is held to.
     ///   - onActive: the socket is connected; call ``open(_:)`` when there is a stream for it.
     init(
         driver: SessionDriver,
         stream: StreamID? = nil,
+        policy: StreamPolicy = .unbounded,
         logger: Logger,
         onActive: @escaping (StreamPipe) -> Void
     ) {
@@ -75,6 +83,7 @@ final class StreamPipe: ChannelInboundHandler {
         self.id = stream
         self.state = .pending
         self.logger = logger
+        self.policy = policy
     }
 
     // MARK: For the role
@@ -93,6 +102,8 @@ final class StreamPipe: ChannelInboundHandler {
         unsent = []
         if inputEnded { driver.finish(id) }
         if mayRead { resumeReading() }
+        lastByte = .now()
+        watchSilence()
     }
 
     /// The service is being connected to; `cancel` is called when nobody wants it any more.
@@ -147,8 +158,30 @@ final class StreamPipe: ChannelInboundHandler {
     /// The stream takes bytes again.
     func resumeReading() {
         mayRead = true
-        guard case .open = state, !inputEnded else { return }
+        guard case .open = state, !inputEnded, !isResting else { return }
         context?.read()
+    }
+
+    private func rest(for time: TimeAmount) {
+        guard !isResting, let context else { return }
+        isResting = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            self.isResting = false
+            if self.mayRead { self.resumeReading() }
+        }
+    }
+
+    // MARK: Silence
+
+    private func watchSilence() {
+        guard let timeout = policy.idleTimeout, let context else { return }
+        idleTimer = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastByte + timeout) {
+            guard case .open(let id) = self.state else { return }
+            guard NIODeadline.now() >= self.lastByte + timeout else { return self.watchSilence() }
+            self.reason = .idle
+            self.driver.reset(id, .timeout)
+            self.abortSocket()
+        }
     }
 
     /// Both directions have ended in order; what is still to be written is written.
@@ -189,13 +222,21 @@ final class StreamPipe: ChannelInboundHandler {
         let taken = written - buffered - reported
         if taken > 0 {
             reported += taken
-            if case .open(let id) = state { driver.consumed(id, taken) }
+            if policy.idleTimeout != nil { lastByte = .now() }
+            if case .open(let id) = state { grant(id, taken, context) }
         }
         guard buffered == 0 else { return waitForDrain(context) }
         guard outputEnding, !outputEnded else { return }
         outputEnded = true
         // Only now: NIO drops what is unwritten when both directions are closed.
         context.close(mode: .output, promise: nil)
+    }
+
+    /// Lets credit go back, later where the socket has had more than its share of the bandwidth.
+    private func grant(_ id: StreamID, _ count: Int, _ context: ChannelHandlerContext) {
+        guard let time = policy.rest(afterWriting: count) else { return driver.consumed(id, count) }
+        let driver = driver
+        context.eventLoop.assumeIsolated().scheduleTask(in: time) { driver.consumed(id, count) }
     }
 
     /// Comes back when the kernel has taken what is buffered now.
@@ -235,14 +276,17 @@ final class StreamPipe: ChannelInboundHandler {
         let bytes = unwrapInboundIn(data)
         read += bytes.readableBytes
         switch state {
-        case .open(let id): mayRead = driver.write(id, bytes.compactIfSparse())
+        case .open(let id):
+            if policy.idleTimeout != nil { lastByte = .now() }
+            mayRead = driver.write(id, bytes.compactIfSparse())
+            if let time = policy.rest(afterReading: bytes.readableBytes) { rest(for: time) }
         case .pending: unsent.append(bytes)
         case .detached, .closed: break
         }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        guard case .open = state, mayRead, !inputEnded else { return }
+        guard case .open = state, mayRead, !inputEnded, !isResting else { return }
         context.read()
     }
 
@@ -276,6 +320,7 @@ final class StreamPipe: ChannelInboundHandler {
         case .detached, .closed:
             state = .closed
         }
+        idleTimer?.cancel()
         logEnd()
         context.fireChannelInactive()
     }

@@ -17,4 +17,9 @@ enum TunnelMetrics {
     static let bytesFromSockets = Counter(label: "culvert_bytes_from_sockets_total")
     /// Bytes of ended streams that their sockets took.
     static let bytesToSockets = Counter(label: "culvert_bytes_to_sockets_total")
+
+    /// Visitors that were reset at the door.
+    static func refusedVisitors(_ reason: VisitorRefusal) -> Counter {
+        Counter(label: "culvert_refused_visitors_total", dimensions: [("reason", "\(reason)")])
+    }
 }

@@ -1,0 +1,69 @@
+import Mux
+import ProxyConnect
+
+/// Why a visitor was reset at the door.
+enum VisitorRefusal: String, Sendable, CaseIterable {
+    case denied = "its address is not permitted"
+    case tooMany = "as many visitors as the tunnel may have"
+    case tooFast = "too many connections a second from its address"
+}
+
+/// The door of one tunnel: who may come in, and how many at a time.
+struct VisitorGate {
+    /// Addresses of which it is known how often they came. Beyond that the ones that have not come lately are
+    /// forgotten, and where all have, new ones share one count.
+    static let maximumAddresses = 4_096
+
+    let limits: VisitorLimits
+    private(set) var visitors = 0
+    private var rates: [IPAddress: TokenBucket] = [:]
+    private var others: TokenBucket?
+
+    init(_ limits: VisitorLimits) {
+        self.limits = limits
+    }
+
+    /// Lets a visitor in, who must be told to ``left()`` when it goes, or says why not.
+    mutating func admit(_ visitor: IPAddress?, now: Moment) -> VisitorRefusal? {
+        if !limits.allow.isEmpty || !limits.deny.isEmpty {
+            guard let visitor = visitor?.unmapped, !limits.deny.contains(where: { $0.contains(visitor) }),
+                limits.allow.isEmpty || limits.allow.contains(where: { $0.contains(visitor) })
+            else { return .denied }
+        }
+        if let most = limits.connections, visitors >= most { return .tooMany }
+        if let rate = limits.connectionsPerSecond, let visitor, !isWithin(rate, visitor.unmapped.ratedBlock, now) {
+            return .tooFast
+        }
+        visitors += 1
+        return nil
+    }
+
+    /// A visitor has gone.
+    mutating func left() {
+        visitors -= 1
+    }
+
+    private mutating func isWithin(_ rate: Int, _ address: IPAddress, _ now: Moment) -> Bool {
+        let fresh = TokenBucket(perSecond: Double(rate), burst: Double(rate), now: now)
+        if rates[address] == nil, rates.count >= Self.maximumAddresses {
+            rates = rates.filter { entry in
+                var bucket = entry.value
+                return !bucket.isFull(now: now)
+            }
+            guard rates.count < Self.maximumAddresses else {
+                var bucket = others ?? fresh
+                defer { others = bucket }
+                return bucket.takeOne(now: now)
+            }
+        }
+        return rates[address, default: fresh].takeOne(now: now)
+    }
+}
+
+extension IPAddress {
+    /// What one subscriber has: an IPv4 address, or a /64 of IPv6.
+    fileprivate var ratedBlock: IPAddress {
+        guard case .v6(let value) = self else { return self }
+        return .v6((value >> 64) << 64)
+    }
+}

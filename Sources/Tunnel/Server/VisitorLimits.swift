@@ -1,0 +1,55 @@
+import Mux
+import ProxyConnect
+
+/// What the visitors to one tunnel are held to. Everything is off by default but what the session itself bounds.
+public struct VisitorLimits: Sendable, Hashable {
+    /// Visitors at a time.
+    public var connections: Int?
+    /// New visitors a second from one address (one /64 for IPv6); as many may come at once.
+    public var connectionsPerSecond: Int?
+    /// Blocks from which alone visitors may come; empty for all.
+    public var allow: [CIDRBlock] = []
+    /// Blocks from which they may not come, whatever `allow` says.
+    public var deny: [CIDRBlock] = []
+    /// How long a visitor may be silent, both ways, before it is reset.
+    public var idleSeconds: Int?
+    /// Bytes a second in each direction, over all visitors of the tunnel.
+    public var bandwidth: Int?
+
+    /// No limits.
+    public init() {}
+
+    /// The stricter of these, the operator's, and a client's own terms; nil where the terms make no sense.
+    func narrowed(by terms: VisitorTerms) -> VisitorLimits? {
+        guard let allow = Self.blocks(terms.allow), let deny = Self.blocks(terms.deny) else { return nil }
+        var limits = self
+        limits.connections = Self.least(connections, terms.connections.map { Int($0) })
+        limits.connectionsPerSecond = Self.least(connectionsPerSecond, terms.connectionsPerSecond.map { Int($0) })
+        limits.idleSeconds = Self.least(idleSeconds, terms.idleSeconds.map { Int($0) })
+        limits.bandwidth = Self.least(bandwidth, terms.bandwidth.map { Int(clamping: $0) })
+        limits.deny += deny
+        if !allow.isEmpty {
+            // Both lists must hold; a block of the client's counts only within the operator's.
+            limits.allow =
+                self.allow.isEmpty
+                ? allow : allow.filter { own in self.allow.contains { $0.contains(own) } }
+            if limits.allow.isEmpty { limits.deny.append(contentsOf: CIDRBlock.everything) }
+        }
+        return limits
+    }
+
+    /// Reads `10.0.0.0/8,2001:db8::1`; nil where a part is neither block nor address.
+    public static func blocks(_ text: String) -> [CIDRBlock]? {
+        var blocks: [CIDRBlock] = []
+        for part in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
+            guard let block = CIDRBlock(String(part)) ?? IPAddress(String(part)).map(CIDRBlock.init) else { return nil }
+            blocks.append(block)
+        }
+        return blocks
+    }
+
+    private static func least(_ left: Int?, _ right: Int?) -> Int? {
+        guard let left, let right else { return left ?? right }
+        return min(left, right)
+    }
+}

@@ -1,0 +1,44 @@
+import Mux
+
+/// A rate with room for a burst: a bucket that fills at the rate, and may be overdrawn by one take.
+struct TokenBucket: Sendable {
+    private let perSecond: Double
+    private let capacity: Double
+    private var level: Double
+    private var last: Moment
+
+    /// A full bucket.
+    init(perSecond: Double, burst: Double, now: Moment) {
+        self.perSecond = max(perSecond, .leastNormalMagnitude)
+        capacity = max(burst, 1)
+        level = capacity
+        last = now
+    }
+
+    /// Takes one if there is one.
+    mutating func takeOne(now: Moment) -> Bool {
+        fill(now)
+        guard level >= 1 else { return false }
+        level -= 1
+        return true
+    }
+
+    /// Takes `count`, there or not, and says for how many seconds nothing more should be taken.
+    mutating func overdraw(_ count: Int, now: Moment) -> Double {
+        fill(now)
+        level -= Double(count)
+        return level < 0 ? -level / perSecond : 0
+    }
+
+    /// Whether nothing has been taken that has not come back.
+    mutating func isFull(now: Moment) -> Bool {
+        fill(now)
+        return level >= capacity
+    }
+
+    private mutating func fill(_ now: Moment) {
+        let (seconds, attoseconds) = now.since(last).components
+        level = min(capacity, level + perSecond * (Double(seconds) + Double(attoseconds) / 1e18))
+        last = now
+    }
+}
