@@ -1,3 +1,4 @@
+import Mux
 import Tunnel
 
 /// A client's configuration file.
@@ -62,19 +63,58 @@ struct ClientFile {
         forwards = try Self.forwards(file)
     }
 
-    /// `[[tunnel]] remote = "8022" local = "localhost:22"`: the two halves of `-R`.
+    private static let tunnelKeys: Set<String> = [
+        "remote", "local", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny",
+        "visitor_idle", "visitor_bandwidth",
+    ]
+
+    /// `[[tunnel]] remote = "8022" local = "localhost:22"`: the two halves of `-R`, and what its visitors are held to.
     private static func forwards(_ file: ConfigurationFile) throws(Failure) -> [RemoteForward] {
         var forwards: [RemoteForward] = []
         for table in try file.tables("tunnel") {
-            try table.allow(["remote", "local"])
+            try table.allow(tunnelKeys)
             guard let remote = try table.string("remote") else { throw table.failure("remote", "missing") }
             guard let local = try table.string("local") else { throw table.failure("local", "missing") }
+            var forward: RemoteForward
             do throws(RemoteForward.Malformed) {
-                forwards.append(try RemoteForward("\(remote):\(local)"))
+                forward = try RemoteForward("\(remote):\(local)")
             } catch {
                 throw table.failure("remote", error.description)
             }
+            try narrow(&forward, table)
+            forwards.append(forward)
         }
         return forwards
+    }
+
+    private static func narrow(_ forward: inout RemoteForward, _ table: ConfigurationFile) throws(Failure) {
+        forward.visitors.connections = try count(table, "visitor_connections")
+        forward.visitors.connectionsPerSecond = try count(table, "visitor_rate")
+        forward.visitors.allow = try list(table, "visitor_allow")
+        forward.visitors.deny = try list(table, "visitor_deny")
+        forward.visitors.idleSeconds = try table.seconds("visitor_idle").map { UInt32(clamping: $0) }
+        forward.visitors.bandwidth = try table.bytesPerSecond("visitor_bandwidth").map { UInt64(clamping: $0) }
+        if let text = try table.string("proxy_protocol") {
+            guard let version = ProxyProtocolVersion(rawValue: text) else {
+                throw table.failure("proxy_protocol", "expected \"v1\" or \"v2\"")
+            }
+            forward.proxyProtocol = version
+        }
+    }
+
+    private static func count(_ table: ConfigurationFile, _ key: String) throws(Failure) -> UInt32? {
+        guard let number = try table.integer(key) else { return nil }
+        guard let count = UInt32(exactly: number), count > 0 else {
+            throw table.failure(key, "expected a number above 0")
+        }
+        return count
+    }
+
+    private static func list(_ table: ConfigurationFile, _ key: String) throws(Failure) -> String {
+        let list = try table.blocks(key).map(\.description).joined(separator: ",")
+        guard list.utf8.count <= VisitorTerms.maximumList else {
+            throw table.failure(key, "too long: at most \(VisitorTerms.maximumList) characters")
+        }
+        return list
     }
 }

@@ -59,7 +59,14 @@ final class ClientSession: SessionDelegate {
     private func bind(_ index: Int) {
         guard !driver.isEnded, !isDraining else { return }
         let forward = forwards[index]
-        driver.bind(BindRequest(tunnel: UInt16(truncatingIfNeeded: index), address: forward.bind, port: forward.port))
+        driver.bind(
+            BindRequest(
+                tunnel: UInt16(truncatingIfNeeded: index),
+                address: forward.bind,
+                port: forward.port,
+                visitors: forward.visitors
+            )
+        )
     }
 
     // MARK: Ports
@@ -105,6 +112,7 @@ final class ClientSession: SessionDelegate {
         connector.connect(forward, for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
+                if let version = forward.proxyProtocol { Self.introduce(visit, to: channel, version) }
                 self.join(channel, pipe)
                 if self.unreachable.remove(index) != nil { logger.notice("service answers again") }
             case .failure where !pipe.isPending:
@@ -118,6 +126,15 @@ final class ClientSession: SessionDelegate {
                 pipe.fail(code)
             }
         }
+    }
+
+    /// Tells the service who comes, before the visitor's own first byte.
+    private static func introduce(_ visit: Visit, to channel: any Channel, _ version: ProxyProtocolVersion) {
+        let header = ProxyProtocolHeader(
+            source: ProxyProtocolEnd(visit.visitor),
+            destination: ProxyProtocolEnd(visit.publicAddress)
+        )
+        channel.writeAndFlush(header.encoded(version), promise: nil)
     }
 
     private func join(_ channel: any Channel, _ pipe: StreamPipe) {

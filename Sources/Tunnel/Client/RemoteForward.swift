@@ -1,3 +1,5 @@
+import Mux
+
 /// One `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
 public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
     /// The address to which the public port is narrowed, empty for the server's own choice.
@@ -8,6 +10,12 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
     public let host: String
     /// The service's port.
     public let hostPort: UInt16
+    /// What the tunnel's visitors are held to, beside what the server's operator says.
+    public var visitors = VisitorTerms()
+    /// The form in which the service is told each visitor's address, before the visitor's first byte; nil for not at all.
+    public var proxyProtocol: ProxyProtocolVersion? {
+        didSet { visitors.wantsPublicAddress = proxyProtocol != nil }
+    }
 
     /// Why a text is no forward.
     public struct Malformed: Error, Sendable, CustomStringConvertible {
