@@ -291,9 +291,9 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// Gives the next hop its time.
-    private func arm(_ context: ChannelHandlerContext, until deadline: NIODeadline = .now() + hopTimeout) {
+    private func arm(_ context: ChannelHandlerContext, until end: NIODeadline? = nil) {
         timer?.cancel()
-        self.deadline = deadline
+        deadline = end ?? context.eventLoop.now + Self.hopTimeout
         timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.timeOut(context) }
     }
 
