@@ -32,6 +32,14 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "An Origin from which browsers' pages may connect; may be repeated. (default: none)")
     var allowOrigin: [String] = []
 
+    @Option(
+        help: """
+            A front whose word is believed about where connections come from: an address, a block, or unix; may be \
+            repeated. (default: none)
+            """
+    )
+    var trustedFront: [String] = []
+
     @Option(help: "A file with the token that clients must know.")
     var tokenFile: String?
 
@@ -85,6 +93,9 @@ struct ServerCommand: AsyncParsableCommand {
             result.allowedPorts = ranges
         }
         if !allowOrigin.isEmpty { result.allowedOrigins = allowOrigin }
+        if !trustedFront.isEmpty {
+            result.trustedFronts = try Self.fronts(trustedFront) { Failure(.configuration, "--trusted-front: \($0)") }
+        }
         let configured = try (
             certificate: file?.string("tls_certificate"), key: file?.string("tls_key"),
             token: file?.string("token_file")
@@ -117,5 +128,13 @@ struct ServerCommand: AsyncParsableCommand {
             addresses.append(address)
         }
         return addresses
+    }
+
+    static func fronts(_ texts: [String], _ failure: (String) -> Failure) throws(Failure) -> TrustedFronts {
+        let addresses = texts.filter { $0 != "unix" }
+        guard let blocks = VisitorLimits.blocks(addresses.joined(separator: ",")) else {
+            throw failure("expected addresses, blocks such as 10.0.0.0/8, or unix")
+        }
+        return TrustedFronts(blocks: blocks, includesUnix: addresses.count < texts.count)
     }
 }

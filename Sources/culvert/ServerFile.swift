@@ -6,7 +6,8 @@ import Tunnel
 enum ServerFile {
     private static let keys: Set<String> = Set([
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
-        "compress_shared", "client",
+        "compress_shared", "trusted_front",
+        "public_proxy_protocol", "client",
     ]).union(visitorKeys)
     private static let visitorKeys: Set<String> = [
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
@@ -25,6 +26,10 @@ enum ServerFile {
         if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
         result.sharesCompression = try file.boolean("compress_shared") ?? false
         if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
+        if let fronts = try file.strings("trusted_front") {
+            result.trustedFronts = try ServerCommand.fronts(fronts) { file.failure("trusted_front", $0) }
+        }
+        result.hasFrontsOnPublicPorts = try file.boolean("public_proxy_protocol") ?? false
         result.visitors = try visitors(file) ?? VisitorLimits()
         for table in try file.tables("client") {
             let client = try client(table)

@@ -49,6 +49,17 @@ final class Admission: Sendable {
         }
     }
 
+    /// Charges a place that was nobody's in particular to an address that a front has named; false where that address
+    /// has as many as it may have.
+    func charge(_ address: String) -> Bool {
+        state.withLock { state in
+            let ofAddress = state.waitingByAddress[address, default: 0]
+            guard ofAddress < Self.maximumWaitingPerAddress else { return false }
+            state.waitingByAddress[address] = ofAddress + 1
+            return true
+        }
+    }
+
     /// Gives the place back: authenticated, or gone.
     func leave(_ address: String?) {
         state.withLock { state in

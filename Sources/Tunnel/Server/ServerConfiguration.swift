@@ -16,6 +16,12 @@ public struct ServerConfiguration: Sendable {
     public var visitors = VisitorLimits()
     /// Who may connect. Empty: anybody, which is only accepted where every listen address is local.
     public var clients: [ClientRights] = []
+    /// The fronts whose word is believed about where a connection comes from: by X-Forwarded-For or Forwarded, or by the
+    /// PROXY protocol's header before the request.
+    public var trustedFronts = TrustedFronts()
+    /// Whether those fronts stand before the public ports too. Then each of their connections there must begin with a
+    /// header of the PROXY protocol; everybody else's goes on as it is.
+    public var hasFrontsOnPublicPorts = false
     /// Origins of browsers' pages that may connect; none unless given, because the client is no browser.
     public var allowedOrigins: [String] = []
     /// Lets a client that compresses keep its window from message to message. Then one visitor's bytes are compressed

@@ -1,6 +1,8 @@
+import HTTP1
 import Logging
 import NIOCore
 import NIOSSL
+import ProxyConnect
 import WebSocket
 
 /// One accepted connection on its way to a carrier: its place among the strangers, its deadline, its upgrade.
@@ -8,13 +10,18 @@ final class ServerConnection {
     private let server: ServerCore
     private let channel: any Channel
     private let address: String?
-    private let logger: Logger
+    /// The fronts, where this connection comes from one.
+    private let front: TrustedFronts?
+    private var logger: Logger
+    /// Whether somebody has said already where the connection comes from.
+    private var hasOrigin = false
 
     /// Takes over a place that has been entered for `address`.
-    init(server: ServerCore, channel: any Channel, address: String?, logger: Logger) {
+    init(server: ServerCore, channel: any Channel, address: String?, front: TrustedFronts?, logger: Logger) {
         self.server = server
         self.channel = channel
         self.address = address
+        self.front = front
         self.logger = logger
     }
 
@@ -28,17 +35,42 @@ final class ServerConnection {
         channel.closeFuture.assumeIsolated().whenComplete { _ in place.giveBack() }
         try SocketOptions.carrier(channel)
         let pipeline = channel.pipeline.syncOperations
+        if front != nil {
+            try pipeline.addHandler(
+                ProxyProtocolHandler(isRequired: false) { header in
+                    guard let source = header?.ends?.source.address else { return }
+                    guard self.comes(from: source, place) else { throw BusyAddress() }
+                }
+            )
+        }
         if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
         try pipeline.addHandler(
-            UpgradeHandler(upgrade: server.upgrade, logger: logger, throttle: server.refusedRequests) {
-                channel,
-                agreement in
+            UpgradeHandler(
+                upgrade: server.upgrade,
+                logger: logger,
+                throttle: server.refusedRequests,
+                admits: { head in self.admits(head, place) }
+            ) { channel, agreement in
                 let greeting = ServerGreeting(server: self.server, channel: channel, place: place, logger: self.logger)
                 let carrier = Carrier(role: .server, deflate: agreement.deflate, receiver: greeting)
                 try channel.pipeline.syncOperations.addHandler(carrier)
                 greeting.start(carrier)
             }
         )
+    }
+
+    /// Whether there is room for whoever sends this request.
+    private func admits(_ head: RequestHead, _ place: AdmissionPlace) -> Bool {
+        guard !hasOrigin, let origin = front?.origin(of: head) else { return true }
+        return comes(from: origin, place)
+    }
+
+    /// A front has named who is behind it: that address bears the costs from now on. Loopback bears none, as ever.
+    private func comes(from origin: IPAddress, _ place: AdmissionPlace) -> Bool {
+        hasOrigin = true
+        logger[metadataKey: "front"] = logger[metadataKey: "peer"]
+        logger[metadataKey: "peer"] = "\(origin)"
+        return origin.isLoopback || place.charge(to: origin.unmapped.description)
     }
 
     private func timeOut() {
@@ -50,6 +82,9 @@ final class ServerConnection {
         channel.close(promise: nil)
     }
 }
+
+/// The address that a front has named has as many connections as it may have.
+private struct BusyAddress: Error {}
 
 /// Answers a connection for which there is no place, and closes it.
 final class BusyHandler: ChannelInboundHandler {

@@ -45,8 +45,6 @@ final class ServerCore: Sendable {
     /// Who the clients are by that.
     var authenticator: Authenticator { settings.withLock { $0.authenticator } }
 
-    private var tls: NIOSSLContext? { settings.withLock { $0.tls } }
-
     /// Replaces what the server was told: who comes from now on is judged by it, and clients without rights any more
     /// are disconnected. Everybody else's streams go on. Addresses to listen on stay as they are.
     ///
@@ -84,13 +82,21 @@ final class ServerCore: Sendable {
     func prepare(_ channel: any Channel) throws {
         var logger = logger
         logger[metadataKey: "peer"] = "\(channel.remoteAddress?.inShort ?? "unix")"
-        let address = Admission.address(of: channel.remoteAddress)
-        let tls = tls
+        let (tls, fronts) = settings.withLock { ($0.tls, $0.configuration.trustedFronts) }
+        let front = fronts.contains(channel.remoteAddress) ? fronts : nil
+        // Whom a front speaks for is not known yet.
+        let address = front == nil ? Admission.address(of: channel.remoteAddress) : nil
         guard admission.enter(address) else {
             try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))
             return
         }
-        let connection = ServerConnection(server: self, channel: channel, address: address, logger: logger)
+        let connection = ServerConnection(
+            server: self,
+            channel: channel,
+            address: address,
+            front: front,
+            logger: logger
+        )
         try connection.install(tls: tls)
     }
 

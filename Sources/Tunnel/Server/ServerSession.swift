@@ -10,6 +10,8 @@ final class ServerSession: SessionDelegate {
     private var rights: ClientRights
     private var policy: BindPolicy
     private var visitorLimits: VisitorLimits
+    /// The fronts before the public ports; nil where there are none.
+    private var fronts: TrustedFronts?
     /// The doors of the tunnels, and what their visitors share.
     private var doors: [UInt16: Door] = [:]
     /// The client's own rate, over all its tunnels.
@@ -53,6 +55,7 @@ final class ServerSession: SessionDelegate {
         self.rights = rights
         self.policy = rights.policy(configuration)
         self.visitorLimits = rights.visitors ?? configuration.visitors
+        self.fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
         self.registry = registry
         self.logger = logger
@@ -74,6 +77,7 @@ final class ServerSession: SessionDelegate {
         self.rights = rights
         policy = rights.policy(configuration)
         visitorLimits = rights.visitors ?? configuration.visitors
+        fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         watchExpiry()
     }
 
@@ -272,6 +276,33 @@ final class ServerSession: SessionDelegate {
         try SocketOptions.stream(channel)
         let visitor = channel.remoteAddress?.inShort ?? "unknown"
         let address = channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }
+        let place = channel.localAddress?.inShort ?? ""
+        guard let fronts, fronts.contains(channel.remoteAddress) else {
+            return try enter(channel, tunnel, visitor, address, at: place)
+        }
+        try channel.pipeline.syncOperations.addHandler(
+            ProxyProtocolHandler(isRequired: true) { [weak self] header in
+                // A front's own check of health is about nobody, and comes as the front.
+                let ends = header?.ends
+                try self?.enter(
+                    channel,
+                    tunnel,
+                    ends.map { "\($0.source)" } ?? visitor,
+                    ends?.source.address ?? address,
+                    at: ends.map { "\($0.destination)" } ?? place
+                )
+            }
+        )
+    }
+
+    /// A visitor is at the door.
+    private func enter(
+        _ channel: any Channel,
+        _ tunnel: UInt16,
+        _ visitor: String,
+        _ address: IPAddress?,
+        at place: String
+    ) throws {
         if let refusal = doors[tunnel]?.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
             refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
@@ -284,7 +315,7 @@ final class ServerSession: SessionDelegate {
         let visit = Visit(
             tunnel: tunnel,
             visitor: visitor,
-            publicAddress: doors[tunnel]?.tellsAddress ?? false ? channel.localAddress?.inShort ?? "" : ""
+            publicAddress: doors[tunnel]?.tellsAddress ?? false ? place : ""
         )
         let pipe = StreamPipe(driver: driver, policy: streamPolicy(tunnel), logger: logger) { [weak self] pipe in
             self?.admit(pipe, visit)

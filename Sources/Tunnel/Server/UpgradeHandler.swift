@@ -12,6 +12,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let upgrade: ServerUpgrade
     private let logger: Logger
     private let throttle: LogThrottle
+    private let admits: (RequestHead) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var parser = RequestHeadParser()
     private var pending = ByteBuffer()
@@ -21,11 +22,13 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         upgrade: ServerUpgrade,
         logger: Logger,
         throttle: LogThrottle,
+        admits: @escaping (RequestHead) -> Bool = { _ in true },
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.upgrade = upgrade
         self.logger = logger
         self.throttle = throttle
+        self.admits = admits
         self.onUpgraded = onUpgraded
     }
 
@@ -34,6 +37,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
+            guard admits(head) else { return refuse(context, status: 503, reason: "Service Unavailable", after: 2) }
             answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
         } catch {
             logger.debug("not an HTTP request", metadata: ["error": "\(error)"])
@@ -78,10 +82,11 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         refuse(context, status: 408, reason: "Request Timeout")
     }
 
-    private func refuse(_ context: ChannelHandlerContext, status: Int, reason: String) {
+    private func refuse(_ context: ChannelHandlerContext, status: Int, reason: String, after seconds: Int? = nil) {
         isAnswered = true
         do throws(HTTP1Error) {
-            let fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
+            var fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
+            if let seconds { try fields.append("Retry-After", "\(seconds)") }
             write(context, ResponseHead(version: .http1_1, status: status, reason: reason, fields: fields), body: "")
         } catch {
             // The fields are constants.

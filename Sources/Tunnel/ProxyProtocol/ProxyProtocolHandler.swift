@@ -1,0 +1,66 @@
+import NIOCore
+
+/// Takes the PROXY protocol's header off the beginning of a front's connection, tells what it says, and steps aside.
+/// Bytes that follow it go on; nothing else passes before.
+final class ProxyProtocolHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    /// How long a front may take for its header.
+    private static let timeout = TimeAmount.seconds(10)
+
+    private let isRequired: Bool
+    private let onHeader: (ProxyProtocolHeader?) throws -> Void
+    private var pending = ByteBuffer()
+    private var isDone = false
+    private var timer: Scheduled<Void>?
+
+    /// - Parameters:
+    ///   - isRequired: whether a connection without a header is closed; if not, it goes on as it is.
+    ///   - onHeader: called once, with nil where there was no header, before the first byte goes on.
+    init(isRequired: Bool, onHeader: @escaping (ProxyProtocolHeader?) throws -> Void) {
+        self.isRequired = isRequired
+        self.onHeader = onHeader
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) { context.close(promise: nil) }
+        // A visitor's socket is read only when somebody asks.
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isDone else { return context.fireChannelRead(data) }
+        pending.writeImmutableBuffer(unwrapInboundIn(data))
+        do {
+            if let header = try ProxyProtocolParser().receive(&pending) {
+                try finish(context, header)
+            } else {
+                context.read()
+            }
+        } catch ProxyProtocolParser.Failure.notAHeader where !isRequired {
+            do { try finish(context, nil) } catch { context.close(promise: nil) }
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.fireChannelInactive()
+    }
+
+    private func finish(_ context: ChannelHandlerContext, _ header: ProxyProtocolHeader?) throws {
+        isDone = true
+        timer?.cancel()
+        try onHeader(header)
+        let rest = pending
+        pending = ByteBuffer()
+        if rest.readableBytes > 0 {
+            context.fireChannelRead(wrapInboundOut(rest))
+            context.fireChannelReadComplete()
+        }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+}
