@@ -1,0 +1,315 @@
+import Foundation
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+extension EndToEnd {
+    /// What an operator decides: who may connect, for how long, to which ports, and what visitors are held to.
+    @Suite(.serialized)
+    struct OperatorTests {
+        /// A server with a configuration of its own, which can be written anew.
+        private struct Operated {
+            let process: ChildProcess
+            let url: String
+            let path: String
+            let scenario: Scenario
+
+            func write(_ text: String) throws {
+                try scenario.write("listen = \"127.0.0.1:0\"\npublic_address = \"127.0.0.1\"\n" + text, to: path)
+            }
+
+            /// Writes the configuration anew, and waits until the server says what came of it.
+            func reload(_ text: String, says word: String = "reloaded") async throws {
+                try write(text)
+                let before = process.errors.lines.count { $0.contains(word) }
+                process.signal(SIGHUP)
+                try await eventually("the server says \(word)") {
+                    process.errors.lines.count { $0.contains(word) } > before
+                }
+            }
+        }
+
+        /// A client's token, in a file, and its lines for the server's configuration.
+        private struct Credentials {
+            let file: String
+            let lines: String
+
+            init(_ name: String, _ scenario: Scenario, rights: String = "") async throws {
+                file = "\(scenario.directory)/token-\(name)"
+                try scenario.write("token-of-\(name)-0123456789abcdef\n", to: file)
+                let process = try scenario.culvert("token", ["token", "--from", file])
+                _ = try await process.exitStatus()
+                guard
+                    let verifier = process.output.lines.first(where: { $0.hasPrefix("verifier") })?.split(
+                        separator: " "
+                    ).last
+                else { throw Disappointment(description: "no verifier: \(process)") }
+                lines = "[[client]]\nname = \"\(name)\"\nverifier = \"\(verifier)\"\n\(rights)\n"
+            }
+        }
+
+        private func server(_ text: String, in scenario: Scenario) async throws -> Operated {
+            let path = "\(scenario.directory)/server.toml"
+            let listen = "listen = \"127.0.0.1:0\"\npublic_address = \"127.0.0.1\"\n"
+            try scenario.write(listen + text, to: path)
+            let process = try scenario.culvert("server", ["server", "--config", path])
+            let line = try await process.line { $0.hasPrefix("listening ") }
+            let url = String(line.dropFirst("listening ".count))
+            return Operated(process: process, url: url, path: path, scenario: scenario)
+        }
+
+        private func client(
+            _ operated: Operated,
+            _ credentials: Credentials,
+            _ options: [String]
+        ) throws -> CulvertClient {
+            let arguments = ["client", operated.url, "--token-file", credentials.file] + options
+            return CulvertClient(process: try operated.scenario.culvert("client", arguments))
+        }
+
+        @Test("A reload lets new clients in and removed ones go, and everybody else's streams go on")
+        func reload() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (stays, goes) = try await (Credentials("stays", scenario), Credentials("goes", scenario))
+                let comes = try await Credentials("comes", scenario)
+                let operated = try await server(stays.lines + goes.lines, in: scenario)
+                let remote = ["-R", "0:127.0.0.1:\(echo.port)"]
+                let staying = try await client(operated, stays, remote).tunnel(to: echo.port)
+                let going = try client(operated, goes, remote)
+                _ = try await going.tunnel(to: echo.port)
+                let visitor = try TCPSocket(port: staying)
+                try visitor.send("before")
+                #expect(try visitor.receive(exactly: 6) == Array("before".utf8))
+
+                try await operated.reload(stays.lines + comes.lines)
+                #expect(try await going.process.exitStatus() == .exited(77))
+                #expect(going.process.errors.text.contains("removed this client"), "\(going.process)")
+                try await expectEcho(through: client(operated, comes, remote).tunnel(to: echo.port))
+                try visitor.send("after")
+                #expect(try visitor.receive(exactly: 5) == Array("after".utf8))
+                visitor.close()
+            }
+        }
+
+        @Test("A broken configuration changes nothing, and says so with its line")
+        func brokenReload() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let client = try await Credentials("workshop", scenario)
+                let operated = try await server(client.lines, in: scenario)
+                try await operated.reload("nonsense = 1\n", says: "not reloaded")
+                #expect(operated.process.errors.text.contains("server.toml:3: nonsense"))
+                let tunnel = try self.client(operated, client, ["-R", "0:127.0.0.1:\(echo.port)"])
+                try await expectEcho(through: tunnel.tunnel(to: echo.port))
+            }
+        }
+
+        @Test(
+            "A client that may not be here is told why, once it has proved who it is",
+            arguments: [("enabled = false", "disabled"), ("expires = \"2001-01-01\"", "expired")]
+        )
+        func shutOut(_ rights: String, _ word: String) async throws {
+            try await Scenario.play { scenario in
+                let credentials = try await Credentials("late", scenario, rights: rights)
+                let operated = try await server(credentials.lines, in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:localhost:9"])
+                #expect(try await client.process.exitStatus() == .exited(77))
+                #expect(client.process.errors.text.contains(word), "\(client.process)")
+            }
+        }
+
+        @Test("Ports, addresses and a number of tunnels that a client has no right to are refused with 77")
+        func rights() async throws {
+            try await Scenario.play { scenario in
+                let port = try FreePorts.next()
+                let rights = "allow_ports = \"\(port)\"\nallow_addresses = [\"127.0.0.1\"]\ntunnels = 1"
+                let credentials = try await Credentials("narrow", scenario, rights: rights)
+                let operated = try await server(credentials.lines, in: scenario)
+                let echo = try TCPService.echo()
+                let rows = [
+                    (["-R", "\(port == 65_535 ? 1_024 : port + 1):localhost:9"], "not allowed"),
+                    (["-R", "127.0.0.2:\(port):localhost:9"], "port not allowed"),
+                    (["-R", "\(port):localhost:9", "-R", "\(port):localhost:10"], "may have 1 tunnels"),
+                ]
+                for (options, word) in rows {
+                    let client = try client(operated, credentials, options)
+                    #expect(try await client.process.exitStatus() == .exited(77), "\(options)")
+                    #expect(client.process.errors.text.contains(word), "\(client.process)")
+                }
+                let right = try client(operated, credentials, ["-R", "\(port):127.0.0.1:\(echo.port)"])
+                try await expectEcho(through: right.tunnel(to: echo.port))
+            }
+        }
+
+        @Test("B7 a second visitor is reset where one may be there, and let in once the first has gone")
+        func oneVisitor() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("one", scenario)
+                let operated = try await server("visitor_connections = 1\n" + credentials.lines, in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let port = try await client.tunnel(to: echo.port)
+                let first = try TCPSocket(port: port)
+                try first.send("x")
+                #expect(try first.receive(exactly: 1) == [0x78])
+                try await expectReset(port)
+                first.close()
+                try await eventually("the next visitor is let in") {
+                    guard let next = try? TCPSocket(port: port, patience: .seconds(2)) else { return false }
+                    defer { next.close() }
+                    try? next.send("y")
+                    return (try? next.receive(exactly: 1)) == [0x79]
+                }
+            }
+        }
+
+        @Test("B7 visitors from denied blocks are reset, as the client's own configuration says")
+        func denied() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("deny", scenario)
+                let operated = try await server(credentials.lines, in: scenario)
+                let path = "\(scenario.directory)/client.toml"
+                try scenario.write(
+                    """
+                    url = "\(operated.url)"
+                    token_file = "\(credentials.file)"
+                    [[tunnel]]
+                    remote = "0"
+                    local = "127.0.0.1:\(echo.port)"
+                    visitor_deny = ["127.0.0.0/8"]
+                    """,
+                    to: path
+                )
+                let client = CulvertClient(process: try scenario.culvert("client", ["client", "--config", path]))
+                try await expectReset(client.tunnel(to: echo.port))
+                _ = try await operated.process.logLine { $0.contains("visitor refused") }
+                #expect(echo.accepted == 0)
+            }
+        }
+
+        @Test("A silent visitor is reset after its time, at both ends")
+        func silentVisitor() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("idle", scenario)
+                let operated = try await server("visitor_idle = \"1 s\"\n" + credentials.lines, in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let port = try await client.tunnel(to: echo.port)
+                try await onThread {
+                    let visitor = try TCPSocket(port: port, patience: .seconds(10))
+                    try visitor.send("x")
+                    try demand(try visitor.receive(exactly: 1) == [0x78], "no echo")
+                    try demand(try visitor.drain().ending == .reset, "no reset")
+                }
+            }
+        }
+
+        @Test("A bandwidth is kept to, in both directions")
+        func bandwidth() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("slow", scenario, rights: "bandwidth = \"1 MB/s\"")
+                let operated = try await server(credentials.lines, in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let port = try await client.tunnel(to: echo.port)
+                let began = ContinuousClock.now
+                try await onThread {
+                    let visitor = try TCPSocket(port: port, patience: .seconds(20))
+                    Thread.detachNewThread { try? visitor.send(Array(repeating: 7, count: 2_000_000)) }
+                    _ = try visitor.receive(exactly: 2_000_000)
+                    visitor.close()
+                }
+                let taken = began.duration(to: .now)
+                // The burst of a quarter of a second is free.
+                #expect(taken > .milliseconds(1_500) && taken < .seconds(6), "\(taken)")
+            }
+        }
+
+        @Test("The PROXY protocol tells the service who the visitor is", arguments: ["v1", "v2"])
+        func proxyProtocol(_ version: String) async throws {
+            try await Scenario.play { scenario in
+                let seen = Mailbox<[UInt8]>()
+                let service = try TCPService { socket in
+                    seen.put(try socket.receiveToEnd())
+                }
+                let server = try await scenario.server()
+                let path = "\(scenario.directory)/client.toml"
+                try scenario.write(
+                    """
+                    url = "\(server.url)"
+                    [[tunnel]]
+                    remote = "0"
+                    local = "127.0.0.1:\(service.port)"
+                    proxy_protocol = "\(version)"
+                    """,
+                    to: path
+                )
+                let process = try scenario.culvert(
+                    "client",
+                    ["client", "--config", path, "--token-file", scenario.tokenFile]
+                )
+                let port = try await CulvertClient(process: process).tunnel(to: service.port)
+                let visitor = try TCPSocket(port: port)
+                try visitor.send("hello")
+                try visitor.finishSending()
+                let bytes = try await seen.next("what the service read")
+                let local = visitor.localPort
+                if version == "v1" {
+                    #expect(
+                        String(decoding: bytes, as: UTF8.self)
+                            == "PROXY TCP4 127.0.0.1 127.0.0.1 \(local) \(port)\r\nhello"
+                    )
+                } else {
+                    let ports = [local, port].flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
+                    let expected: [UInt8] =
+                        [0x0D, 0x0A, 0x0D, 0x0A, 0, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A, 0x21, 0x11, 0, 12]
+                        + [127, 0, 0, 1, 127, 0, 0, 1] + ports + Array("hello".utf8)
+                    #expect(bytes == expected)
+                }
+            }
+        }
+
+        @Test("B8 a listed front before the public ports says who the visitor is; without a header it is cut off")
+        func frontOnPublicPorts() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("front", scenario)
+                let operated = try await server(
+                    "trusted_front = \"127.0.0.1\"\npublic_proxy_protocol = true\nvisitor_deny = \"6.6.6.6\"\n"
+                        + credentials.lines,
+                    in: scenario
+                )
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let port = try await client.tunnel(to: echo.port)
+                let front = try TCPSocket(port: port)
+                try front.send("PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\nhi")
+                #expect(try front.receive(exactly: 2) == Array("hi".utf8))
+                front.close()
+                _ = try await client.process.logLine { $0.contains("visitor=192.0.2.7:4711") }
+                for text in ["PROXY TCP4 6.6.6.6 198.51.100.1 4711 80\r\nhi", "GET / HTTP/1.1\r\n\r\n"] {
+                    let cut = try TCPSocket(port: port)
+                    try cut.send(text)
+                    let (bytes, _) = try cut.drain()
+                    #expect(bytes.isEmpty)
+                    cut.close()
+                }
+            }
+        }
+
+        private func expectReset(_ port: UInt16) async throws {
+            try await onThread {
+                // The kernel accepts before anybody asks who it is.
+                guard let visitor = try? TCPSocket(port: port) else { return }
+                let ending = try visitor.drain()
+                try demand(ending.bytes.isEmpty && ending.ending == .reset, "the visitor was not reset: \(ending)")
+            }
+        }
+    }
+}
