@@ -26,9 +26,8 @@ extension DialRoute {
             return self.error(hop, answer, remedy, .retry)
         }
         if ["WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"].contains(where: text.contains) {
-            return peer == .server
-                ? self.error(hop, "the server does not speak TLS on this port", "use ws:// or another port", .retry)
-                : self.error(hop, "the proxy does not speak TLS on this port", "write its URL with http://", .retry)
+            let (answer, remedy) = notTLS(peer)
+            return self.error(hop, answer, remedy, .retry)
         }
         if Self.refusals.contains(where: text.contains) {
             let remedy =
@@ -69,6 +68,21 @@ extension DialRoute {
                 answer,
                 "if that is the server's own CA or a box of your company that inspects TLS, give its certificate with "
                     + "--ca FILE"
+            )
+        }
+    }
+
+    /// Something answered a handshake with other bytes than TLS.
+    private func notTLS(_ peer: TLSPeer) -> (answer: String, remedy: String) {
+        switch peer {
+        case .proxy:
+            ("the proxy does not speak TLS on this port", "write its URL with http://")
+        case .server where proxy == nil:
+            ("the server does not speak TLS on this port", "check the port; ws:// is for servers without TLS")
+        case .server:
+            (
+                "what answers behind the proxy does not speak TLS",
+                "if the network wants a login, open any page in a browser and log in; else check the server's port"
             )
         }
     }
