@@ -147,6 +147,40 @@ extension EndToEnd {
             }
         }
 
+        @Test("B7 a port is kept for a client that was cut off, and another is told for how long")
+        func keptPort() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (owner, other) = try await (Credentials("owner", scenario), Credentials("other", scenario))
+                let operated = try await server(owner.lines + other.lines, in: scenario)
+                let remote = ["-R", "\(try FreePorts.next()):127.0.0.1:\(echo.port)"]
+                let first = try client(operated, owner, remote)
+                _ = try await first.tunnel(to: echo.port)
+                let waiting = try client(operated, other, remote)
+                _ = try await waiting.process.logLine { $0.contains("is held by owner since") }
+                await first.process.kill()
+                _ = try await waiting.process.logLine {
+                    $0.contains("is kept for owner, which was cut off, for another")
+                }
+                try await expectEcho(through: client(operated, owner, remote).tunnel(to: echo.port))
+            }
+        }
+
+        @Test("B7 a port of a client that said goodbye is free at once")
+        func freePort() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (owner, other) = try await (Credentials("owner", scenario), Credentials("other", scenario))
+                let operated = try await server(owner.lines + other.lines, in: scenario)
+                let remote = ["-R", "\(try FreePorts.next()):127.0.0.1:\(echo.port)"]
+                let first = try client(operated, owner, remote)
+                _ = try await first.tunnel(to: echo.port)
+                first.process.signal(SIGTERM)
+                #expect(try await first.process.exitStatus() == .exited(0))
+                try await expectEcho(through: client(operated, other, remote).tunnel(to: echo.port))
+            }
+        }
+
         @Test("B7 a second visitor is reset where one may be there, and let in once the first has gone")
         func oneVisitor() async throws {
             try await Scenario.play { scenario in

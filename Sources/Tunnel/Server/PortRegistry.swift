@@ -18,6 +18,8 @@ final class PortRegistry: Sendable {
         case heldBySame(SessionHandle)
         /// Somebody else holds it.
         case heldByOther(name: String, seconds: Int)
+        /// It is kept for somebody who has lost the connection and may come back.
+        case kept(name: String, secondsLeft: Int)
     }
 
     private struct Claim {
@@ -26,17 +28,37 @@ final class PortRegistry: Sendable {
         var count: Int
     }
 
-    private let claims = Mutex<[UInt16: Claim]>([:])
+    /// A port whose session was cut off: nobody listens, and only the same process may have it.
+    private struct Reservation {
+        let owner: Owner
+        let name: String
+        let until: Moment
+    }
+
+    /// How long a port is kept for a client that was cut off: long enough to come back through a proxy that restarts.
+    static let grace = Duration.seconds(120)
+
+    private struct Ports {
+        var claims: [UInt16: Claim] = [:]
+        var reservations: [UInt16: Reservation] = [:]
+    }
+
+    private let ports = Mutex(Ports())
 
     /// Claims `port` for a session. A session may claim a port once for each of its addresses.
     func claim(_ port: UInt16, for session: SessionHandle, now: Moment) -> Outcome {
-        claims.withLock { claims in
-            guard let held = claims[port] else {
-                claims[port] = Claim(session: session, since: now, count: 1)
+        ports.withLock { ports in
+            guard let held = ports.claims[port] else {
+                if let kept = ports.reservations[port], kept.owner != session.owner, kept.until > now {
+                    let (seconds, _) = kept.until.since(now).components
+                    return .kept(name: kept.name, secondsLeft: Int(clamping: seconds + 1))
+                }
+                ports.reservations[port] = nil
+                ports.claims[port] = Claim(session: session, since: now, count: 1)
                 return .granted
             }
             if held.session === session {
-                claims[port]?.count += 1
+                ports.claims[port]?.count += 1
                 return .granted
             }
             if held.session.owner == session.owner { return .heldBySame(held.session) }
@@ -46,11 +68,18 @@ final class PortRegistry: Sendable {
     }
 
     /// Gives a claim back. A session that has lost the port meanwhile changes nothing.
-    func release(_ port: UInt16, _ session: SessionHandle) {
-        claims.withLock { claims in
-            guard let held = claims[port], held.session === session else { return }
-            claims[port]?.count -= 1
-            if held.count <= 1 { claims[port] = nil }
+    ///
+    /// - Parameter now: given where the session was cut off: the port is kept for it then.
+    func release(_ port: UInt16, _ session: SessionHandle, keptFrom now: Moment? = nil) {
+        ports.withLock { ports in
+            guard let held = ports.claims[port], held.session === session else { return }
+            ports.claims[port]?.count -= 1
+            guard held.count <= 1 else { return }
+            ports.claims[port] = nil
+            guard let now else { return }
+            // Those whose time is over go when others come: a port each is all they can cost.
+            ports.reservations = ports.reservations.filter { $0.value.until > now }
+            ports.reservations[port] = Reservation(owner: session.owner, name: session.name, until: now + Self.grace)
         }
     }
 }

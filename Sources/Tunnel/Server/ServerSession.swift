@@ -169,6 +169,9 @@ final class ServerSession: SessionDelegate {
         case .heldByOther(let name, let seconds):
             let since = "since \(seconds) s"
             refuse(request, Refusal(.portInUse, "port \(request.port) is held by \(name) \(since)"))
+        case .kept(let name, let secondsLeft):
+            let text = "port \(request.port) is kept for \(name), which was cut off, for another \(secondsLeft) s"
+            refuse(request, Refusal(.portInUse, text))
         }
     }
 
@@ -257,8 +260,8 @@ final class ServerSession: SessionDelegate {
         driver.bound(Binding(tunnel: listener.tunnel, address: address, port: listener.port))
     }
 
-    private func release(_ port: UInt16) {
-        if let handle { registry.release(port, handle) }
+    private func release(_ port: UInt16, keptFrom now: Moment? = nil) {
+        if let handle { registry.release(port, handle, keptFrom: now) }
     }
 
     private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
@@ -369,8 +372,10 @@ final class ServerSession: SessionDelegate {
         let closing = listeners.map { $0.close(on: loop) }
         let ports = listeners.map(\.port)
         listeners = []
+        // Who was cut off may come back; who said goodbye has given its ports up.
+        let keptFrom = end.isCut ? Moment.now : nil
         EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
-            for port in ports { self.release(port) }
+            for port in ports { self.release(port, keptFrom: keptFrom) }
             self.isOver = true
             self.finishIfOver()
         }

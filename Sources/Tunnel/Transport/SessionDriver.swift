@@ -34,6 +34,15 @@ enum SessionEnd: CustomStringConvertible {
     /// The carrier died.
     case carrierLost(CarrierLoss)
 
+    /// Whether the peer went without a word: its carrier died, or it fell silent.
+    var isCut: Bool {
+        switch self {
+        case .carrierLost: true
+        case .violation(let error): error.kind == .silence
+        case .local, .peer: false
+        }
+    }
+
     var description: String {
         switch self {
         case .local(let reason): "ended by this end: \(reason)"
