@@ -82,6 +82,9 @@ public struct Session {
             && scheduler.waitingControl <= limits.waitingControl / 2
     }
 
+    /// Bytes read from sockets that wait for the carrier, and bytes received that wait for sockets.
+    public var waitingBytes: (toSend: Int, toDeliver: Int) { (queuedBytes, bufferedBytes) }
+
     /// Whether this end's stream numbers are about to run out: it is time to drain this session and begin another.
     public var isNearExhaustion: Bool { nextStream?.isNearEnd ?? true }
 

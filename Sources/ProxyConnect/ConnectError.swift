@@ -16,6 +16,8 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         case schemeNotTaken(ProxyScheme)
         /// 407 to a fresh answer by this scheme.
         case credentialsRefused(ProxyScheme)
+        /// 407 to the Proxy-Authorization that stands among the caller's own fields.
+        case ownAuthorizationRefused
         /// A challenge that makes no sense for this scheme.
         case malformedChallenge(ProxyScheme)
         /// The connection ended between two legs of a scheme that needs one connection for all.
@@ -48,6 +50,11 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
     public let target: String
     /// What the proxy answered, where it did.
     public internal(set) var answer: ProxyAnswer?
+    /// True when an answer made of the password was sent, and nothing has been said to it: some proxies drop a connection
+    /// over wrong credentials, so that trying again may lock the account.
+    public internal(set) var isPasswordAtStake = false
+    /// True when the proxy had asked for credentials before, and so speaks HTTP.
+    public internal(set) var hasChallenged = false
 
     init(_ kind: Kind, target: String, answer: ProxyAnswer? = nil) {
         self.kind = kind
@@ -58,7 +65,7 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
     /// True when trying again with the same credentials is useless, and may lock the account (exit code 77).
     public var isCredentialRefusal: Bool {
         switch kind {
-        case .credentialsNeeded, .noUsableScheme, .credentialsRefused, .schemeNotTaken: true
+        case .credentialsNeeded, .noUsableScheme, .credentialsRefused, .ownAuthorizationRefused, .schemeNotTaken: true
         case .noTicket, .malformedChallenge, .connectionNotKept, .refusedByPolicy, .unexpectedStatus,
             .tooManyInterimAnswers,
             .malformedAnswer, .closedWithoutAnswer, .closedWithinAnswer, .silence, .unfinishedAnswer,
@@ -67,6 +74,9 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
+    /// True when the proxy closed the connection instead of answering, or within its answer.
+    public var isClosed: Bool { kind == .closedWithoutAnswer || kind == .closedWithinAnswer }
+
     /// True for a 403: the proxy's rules forbid this server or this port.
     public var isPolicyRefusal: Bool { kind == .refusedByPolicy }
 
@@ -74,7 +84,8 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
     public var isConfigurationError: Bool {
         switch kind {
         case .unusableCredentials, .unusableRequest: true
-        case .credentialsNeeded, .noUsableScheme, .noTicket, .schemeNotTaken, .credentialsRefused, .malformedChallenge,
+        case .credentialsNeeded, .noUsableScheme, .noTicket, .schemeNotTaken, .credentialsRefused,
+            .ownAuthorizationRefused, .malformedChallenge,
             .connectionNotKept, .refusedByPolicy, .unexpectedStatus, .tooManyInterimAnswers, .malformedAnswer,
             .closedWithoutAnswer,
             .closedWithinAnswer, .silence, .unfinishedAnswer:
@@ -104,9 +115,10 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         case .schemeNotTaken(.negotiate): "the proxy does not take the Kerberos ticket (Negotiate)"
         case .schemeNotTaken(let scheme): "the proxy offers \(scheme.displayName), and does not go on with it"
         case .credentialsRefused(let scheme): "the proxy refused the credentials (\(scheme.displayName))"
+        case .ownAuthorizationRefused: "the proxy refused the Proxy-Authorization of --proxy-header"
         case .malformedChallenge(let scheme): "the proxy sent a malformed \(scheme.displayName) challenge"
         case .connectionNotKept(let scheme):
-            "the proxy closed the connection in the middle of \(scheme.displayName) authentication"
+            "the proxy does not keep the connection that \(scheme.displayName) needs"
         case .refusedByPolicy: "the proxy forbids a tunnel to \(target)"
         case .unexpectedStatus: "the proxy opened no tunnel to \(target)"
         case .tooManyInterimAnswers: "the proxy sent interim answers without end"

@@ -41,6 +41,8 @@ public struct ConnectExchange: Sendable {
 
     /// Bytes of a 407's body that are read past to keep the connection.
     static let drainLimit = 65536
+    /// The same where no other connection will do.
+    static let boundDrainLimit = 262_144
     /// Interim answers before the final one.
     static let interimLimit = 8
     /// Bytes of a malformed answer that are shown.
@@ -166,7 +168,8 @@ public struct ConnectExchange: Sendable {
         authentication = ProxyAuthentication(
             authenticators,
             ProxyAuthenticationRequest(method: "CONNECT", target: target),
-            hasCredentials: hasCredentials
+            hasCredentials: hasCredentials,
+            fields: fields
         )
     }
 
@@ -244,7 +247,9 @@ public struct ConnectExchange: Sendable {
             return fail(.closedWithoutAnswer)
         case .awaiting(let awaiting):
             guard awaiting.start.isEmpty else { return fail(.closedWithinAnswer) }
-            return awaiting.isReused ? reconnect(awaiting.request, nil) : fail(.closedWithoutAnswer)
+            // A proxy may close a connection between two answers without fault; over another one it is asked once more.
+            let mayReconnect = awaiting.isReused && !authentication.isBoundToConnection
+            return mayReconnect ? reconnect(awaiting.request, nil) : fail(.closedWithoutAnswer)
         case .draining(_, let answer, let next):
             return reconnect(next, answer)
         case .awaitingTicket(let answer, _):
@@ -323,17 +328,27 @@ public struct ConnectExchange: Sendable {
             return failAfterPage(authentication.scheme.map { .credentialsRefused($0) } ?? .unexpectedStatus, head)
         case 403:
             return failAfterPage(.refusedByPolicy, head)
+        case 500...599 where Self.tellsOfPolicy(head.reason):
+            return failAfterPage(.refusedByPolicy, head)
         default:
             return failAfterPage(.unexpectedStatus, head)
         }
     }
 
+    /// Microsoft's proxies forbid a port with 502 and a reason in words.
+    private static func tellsOfPolicy(_ reason: String) -> Bool {
+        let reason = reason.lowercased()
+        return ["not allowed", "denied", "forbidden", "blocked"].contains { reason.contains($0) }
+    }
+
     /// Sends the next leg over this connection once the 407's body is past, or over another one.
     private mutating func answer(_ head: ResponseHead, _ next: Next) -> Action? {
         let answer = ProxyAnswer(head, hiding: authentication.secrets)
-        guard head.keepsConnection, !authentication.needsFreshConnection,
-            let drain = try? BodyDrain(response: head, limit: Self.drainLimit),
-            !drain.endsWithConnection, drain.declaredLength ?? 0 <= Self.drainLimit
+        let isBound = authentication.isBoundToConnection
+        let limit = isBound ? Self.boundDrainLimit : Self.drainLimit
+        guard !authentication.needsFreshConnection, let framed = head.framedForReuse(isBound: isBound),
+            let drain = try? BodyDrain(response: framed, limit: limit),
+            !drain.endsWithConnection, drain.declaredLength ?? 0 <= limit
         else { return reconnect(next, answer) }
         state = .draining(drain, answer, next: next)
         return nil
@@ -406,6 +421,9 @@ public struct ConnectExchange: Sendable {
     }
 
     private func error(_ kind: ConnectError.Kind, _ answer: ProxyAnswer? = nil) -> ConnectError {
-        ConnectError(kind, target: target, answer: answer)
+        var error = ConnectError(kind, target: target, answer: answer)
+        error.isPasswordAtStake = authentication.isPasswordAtStake
+        error.hasChallenged = authentication.hasBegun
+        return error
     }
 }

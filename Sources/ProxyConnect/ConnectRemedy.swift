@@ -37,6 +37,14 @@ extension ConnectError {
                     : "check the proxy's host and port: what answers there is no HTTP proxy"
         case .tooManyInterimAnswers, .closedWithinAnswer, .unfinishedAnswer:
             "try again; if it persists, check the proxy's host and port"
+        case .ownAuthorizationRefused:
+            "correct that field, or leave it out and give --proxy-user and --proxy-password-file"
+        case .closedWithoutAnswer where isPasswordAtStake, .silence where isPasswordAtStake:
+            "the proxy had asked for credentials, and may drop the connection over wrong ones: check the user name and the "
+                + "password before trying again; else check that the server runs"
+        case .closedWithoutAnswer where hasChallenged, .silence where hasChallenged:
+            "the proxy speaks HTTP, and did not say more: check that the server runs, and choose another scheme with "
+                + "--proxy-auth"
         case .closedWithoutAnswer, .silence:
             "check the proxy's host, port and scheme: one that speaks TLS needs https://, a SOCKS proxy socks5://"
         case .unusableCredentials:

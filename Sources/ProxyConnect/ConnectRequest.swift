@@ -34,4 +34,28 @@ extension ResponseHead {
         guard fields.first("Transfer-Encoding") == nil || fields.first("Content-Length") == nil else { return false }
         return version >= .http1_1 || options.contains("keep-alive")
     }
+
+    /// The head by whose framing the body is read past, so that the connection can carry another exchange; nil where it
+    /// cannot.
+    ///
+    /// - Parameter isBound: no other connection will do. Then what careless proxies get wrong is put right by the likeliest
+    ///   reading: a length in HTTP/1.0 means that the connection is kept, a length beside chunks is void, and no framing
+    ///   at all beside keep-alive means no body.
+    func framedForReuse(isBound: Bool) -> ResponseHead? {
+        let isFramed = fields.first("Content-Length") != nil || fields.first("Transfer-Encoding") != nil
+        if keepsConnection, isFramed { return self }
+        let options = (fields.list("Connection") + fields.list("Proxy-Connection")).map { $0.lowercased() }
+        guard isBound, !options.contains("close"), isFramed || options.contains("keep-alive") else { return nil }
+        var framed = HeaderFields()
+        let isChunked = fields.first("Transfer-Encoding") != nil
+        do throws(HTTP1Error) {
+            for (name, value) in fields where !(isChunked && name.lowercased() == "content-length") {
+                try framed.append(name, value)
+            }
+            if !isFramed { try framed.append("Content-Length", "0") }
+        } catch {
+            return nil
+        }
+        return ResponseHead(version: .http1_1, status: status, reason: reason, fields: framed)
+    }
 }

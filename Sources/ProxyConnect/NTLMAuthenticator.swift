@@ -1,5 +1,6 @@
 /// NTLM version 2 ([MS-NLMP], over HTTP [MS-NTHT]): NEGOTIATE, the proxy's CHALLENGE, AUTHENTICATE, all on one
-/// connection. Where the proxy sends its time, the answer carries an integrity code over all three messages.
+/// connection. Where the proxy sends its time, the answer carries an integrity code over all three messages. A challenge
+/// that is wrapped in SPNEGO is answered alike.
 ///
 /// Never computed: NTLM version 1 and LM answers, whatever the proxy asks for; the LM field is zero. Nothing is signed
 /// or sealed afterwards, and no channel is bound.
@@ -43,6 +44,11 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
     /// Two.
     public var maximumLegs: Int { 2 }
 
+    /// True once AUTHENTICATE has been sent.
+    public var risksPassword: Bool {
+        if case .answered = state { true } else { false }
+    }
+
     /// NEGOTIATE, then AUTHENTICATE, then a refusal. A proxy that has no challenge for NEGOTIATE does not do NTLM, and
     /// has seen nothing of the password.
     public mutating func answer(
@@ -55,12 +61,13 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
             state = .negotiated(message)
             return .answer(value(message))
         case .negotiated(let negotiate):
-            guard let token = challenges.first?.token68 else { return .unusable }
-            guard let bytes = Base64.decoded(token), let challenge = NTLMChallenge(bytes) else {
-                return .malformedChallenge
-            }
+            guard let token = challenges.lazy.compactMap(\.token68).first else { return .unusable }
+            guard let bytes = Base64.decoded(token) else { return .malformedChallenge }
+            let wrapped = SPNEGO.message(in: bytes)
+            guard let challenge = NTLMChallenge(wrapped ?? bytes) else { return .malformedChallenge }
             state = .answered
-            return .answer(value(authenticate(challenge, negotiate)))
+            let message = authenticate(challenge, negotiate)
+            return .answer(value(wrapped == nil ? message : SPNEGO.response(message)))
         case .answered:
             return .refused
         }

@@ -19,13 +19,16 @@ public struct NegotiateAuthenticator: ProxyAuthenticator {
     /// Three, of which Kerberos needs one.
     public var maximumLegs: Int { 3 }
 
+    /// False: a ticket is no password.
+    public var risksPassword: Bool { false }
+
     /// Asks for the next token. A challenge without a token after ours says that the ticket is not taken.
     public mutating func answer(
         to challenges: [Challenge],
         _ request: ProxyAuthenticationRequest
     ) -> ProxyAuthenticationStep {
         guard hasAnswered else { return .ticket(input: nil) }
-        guard let token = challenges.first?.token68 else { return .unusable }
+        guard let token = challenges.lazy.compactMap(\.token68).first else { return .unusable }
         guard let bytes = Base64.decoded(token), !bytes.isEmpty else { return .malformedChallenge }
         return .ticket(input: bytes)
     }

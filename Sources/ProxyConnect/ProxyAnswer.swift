@@ -59,7 +59,7 @@ public struct ProxyAnswer: Sendable, Equatable {
 
 extension String {
     /// This text with each secret replaced, before anything is cut off it.
-    func hiding(_ secrets: [String]) -> String {
+    public func hiding(_ secrets: [String]) -> String {
         secrets.reduce(self) { $1.isEmpty ? $0 : $0.replacing($1, with: "***") }
     }
 }

@@ -21,6 +21,8 @@ struct ProxyAuthentication: Sendable {
     private var authenticators: [any ProxyAuthenticator]
     private let request: ProxyAuthenticationRequest
     private let hasCredentials: Bool
+    /// The caller has put a Proxy-Authorization among its fields: no other is sent, and a 407 is a refusal.
+    private let hasOwnAuthorization: Bool
     /// The challenges of the last 407.
     private var challenges: [Challenge] = []
     /// The one in use.
@@ -34,13 +36,18 @@ struct ProxyAuthentication: Sendable {
     /// What was sent, without the scheme's name: must not show up in an error.
     private(set) var secrets: [String] = []
 
-    /// - Parameter hasCredentials: tells "none given" from "none of the permitted schemes can use them".
+    /// - Parameters:
+    ///   - hasCredentials: tells "none given" from "none of the permitted schemes can use them".
+    ///   - fields: the caller's own, whose values must not show up in an error.
     init(
         _ authenticators: [any ProxyAuthenticator],
         _ request: ProxyAuthenticationRequest,
-        hasCredentials: Bool
+        hasCredentials: Bool,
+        fields: HeaderFields
     ) {
         self.hasCredentials = hasCredentials
+        hasOwnAuthorization = fields.first("Proxy-Authorization") != nil
+        secrets = fields.secrets
         self.authenticators = authenticators.sorted { $0.strength > $1.strength }
         self.request = request
     }
@@ -54,6 +61,12 @@ struct ProxyAuthentication: Sendable {
         return legs > 1 && authenticators[active].needsSameConnection
     }
 
+    /// True when what was sent last was made of the password, and nothing has been said to it yet.
+    private(set) var isPasswordAtStake = false
+
+    /// True once a challenge has come.
+    private(set) var hasBegun = false
+
     /// True when the answer must not travel on the connection of the one before: a scheme was begun and given up on it
     /// that binds the connection, and squid for one takes no other scheme there.
     private(set) var needsFreshConnection = false
@@ -63,6 +76,7 @@ struct ProxyAuthentication: Sendable {
         for index in authenticators.indices {
             if let value = authenticators[index].answerAhead(request) {
                 scheme = authenticators[index].scheme
+                isPasswordAtStake = true
                 return noted(value)
             }
         }
@@ -73,10 +87,13 @@ struct ProxyAuthentication: Sendable {
     mutating func respond(to head: ResponseHead) -> Outcome {
         challenges = Challenge.parse(head.fields.values(of: "Proxy-Authenticate"))
         needsFreshConnection = false
+        isPasswordAtStake = false
+        hasBegun = true
+        guard !hasOwnAuthorization else { return .fail(.ownAuthorizationRefused) }
         guard let active, authenticators.indices.contains(active) else { return takeStrongest() }
         let authenticator = authenticators[active]
         let offered = challenges.named(authenticator.challengeName)
-        if offered.isEmpty, authenticator.scheme == .negotiate { return take(.unusable, of: active) }
+        if offered.isEmpty, !authenticator.risksPassword { return take(.unusable, of: active) }
         guard legs < min(authenticator.maximumLegs, Self.maximumLegs), !offered.isEmpty else {
             return .fail(.credentialsRefused(authenticator.scheme))
         }
@@ -119,6 +136,7 @@ struct ProxyAuthentication: Sendable {
         case .answer(let value):
             self.scheme = scheme
             legs += 1
+            isPasswordAtStake = authenticators[index].risksPassword
             return .answer(scheme, noted(value))
         case .ticket(let input):
             return .ticket(input: input)
@@ -140,6 +158,14 @@ struct ProxyAuthentication: Sendable {
         let secret = value.utf8.drop { $0 != UInt8(ascii: " ") }.dropFirst()
         secrets.append(String(Substring(secret)))
         return value
+    }
+}
+
+extension HeaderFields {
+    /// The values that somebody would not like to see in a message, whole and by their words: short ones are no secrets.
+    public var secrets: [String] {
+        flatMap { field in [field.value] + field.value.split(separator: " ").map(String.init) }
+            .filter { $0.utf8.count >= 8 }
     }
 }
 

@@ -39,6 +39,9 @@ public protocol ProxyAuthenticator: Sendable {
     /// How many answers one exchange may take, at most 3: each wrong one may count towards an account's lock-out.
     var maximumLegs: Int { get }
 
+    /// True when its last answer was made of the password, so that a refusal counts towards an account's lock-out.
+    var risksPassword: Bool { get }
+
     /// The value of Proxy-Authorization to send before any challenge, for a proxy where this worked before; nil when
     /// the scheme cannot. Does not count as a leg.
     mutating func answerAhead(_ request: ProxyAuthenticationRequest) -> String?
@@ -56,6 +59,9 @@ extension ProxyAuthenticator {
 
     /// As strong as its scheme.
     public var strength: Int { scheme.strength }
+
+    /// True: most schemes answer with the password, or with a hash of it.
+    public var risksPassword: Bool { true }
 
     /// Nothing: most schemes need a challenge first.
     public mutating func answerAhead(_ request: ProxyAuthenticationRequest) -> String? { nil }

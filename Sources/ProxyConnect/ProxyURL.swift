@@ -19,6 +19,9 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         /// SOCKS version 5; the proxy resolves the name.
         case socks5h
 
+        /// Whether it is a version of SOCKS.
+        public var isSOCKS: Bool { self == .socks5 || self == .socks5h }
+
         /// The port when the URL names none.
         public var defaultPort: Int {
             switch self {
@@ -37,6 +40,8 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
     public let port: Int
     /// What stood before the `@`, percent-decoded.
     public let credentials: ProxyCredentials?
+    /// Whether a password stood there too, be it an empty one behind a colon.
+    public let namesPassword: Bool
 
     /// The proxy that the text names.
     ///
@@ -52,8 +57,8 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         }
         let parts = authority.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
         switch parts.count {
-        case 1: credentials = nil
-        case 2: credentials = try Self.credentials(parts[0])
+        case 1: (credentials, namesPassword) = (nil, false)
+        case 2: (credentials, namesPassword) = (try Self.credentials(parts[0]), parts[0].contains(UInt8(ascii: ":")))
         default: throw .malformedUserinfo
         }
         (host, port) = try Self.address(parts.last ?? authority, scheme)

@@ -128,4 +128,48 @@ struct ConnectErrorTests {
     func tls() throws {
         #expect(try error([.says("\u{15}\u{3}\u{3}\0\u{2}\u{2}P")]).remedy.contains("https://"))
     }
+
+    @Test("R10 a connection that is closed over the password is told from one that is closed without it")
+    func closedOverPassword() throws {
+        let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
+        let risky = try error([basic, .closes, .closes])
+        #expect(risky.kind == .closedWithoutAnswer)
+        #expect(risky.isPasswordAtStake)
+        #expect(risky.remedy.contains("wrong ones"))
+        let harmless = try error([.closes])
+        #expect(!harmless.isPasswordAtStake)
+        let bare = Turn.says(answer("407 A", ["Proxy-Authenticate: NTLM", "Content-Length: 0"]))
+        let begun = try error([bare, .closes, .closes])
+        #expect(!begun.isPasswordAtStake)
+        #expect(begun.hasChallenged)
+    }
+
+    @Test("R16 a Proxy-Authorization of the caller's own is sent once, and hidden where the proxy echoes it")
+    func ownAuthorization() throws {
+        let fields = try HeaderFields([("Proxy-Authorization", "Bearer very-secret-token")])
+        var script = Script(
+            try ConnectExchange(
+                host: "a",
+                port: 1,
+                credentials: ProxyCredentials(user: "u", password: "p"),
+                seed: AuthenticationSeed(random: [], unixTime: 0),
+                fields: fields
+            )
+        )
+        let page = "you sent very-secret-token"
+        script.play([
+            .says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: \(page.utf8.count)"], body: page))
+        ])
+        #expect(script.events.count == 2)
+        let error = try #require(script.lastError)
+        #expect(error.kind == .ownAuthorizationRefused)
+        #expect(!error.description.contains("very-secret-token"))
+    }
+
+    @Test("A port that Microsoft's proxies forbid with 502 is a matter of policy")
+    func forbiddenPort() throws {
+        let reason = "Proxy Error ( The specified Secure Sockets Layer (SSL) port is not allowed. )"
+        let error = try error([.says(answer("502 \(reason)", ["Content-Length: 0"]))])
+        #expect(error.isPolicyRefusal)
+    }
 }

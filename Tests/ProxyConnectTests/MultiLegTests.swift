@@ -64,8 +64,36 @@ struct MultiLegTests {
         let closed = try play([challenge("NTLM"), challenge("NTLM type2", "Connection: close")])
         #expect(closed.last == .failed(.connectionNotKept(.ntlm)))
         #expect(
-            try play([challenge("NTLM"), challenge("NTLM type2"), .closes]).last == .failed(.connectionNotKept(.ntlm))
+            try play([challenge("NTLM"), challenge("NTLM type2"), .closes]).last == .failed(.closedWithoutAnswer)
         )
+    }
+
+    @Test(
+        "R9 a connection that the legs are bound to is kept, whatever a careless proxy says of its length",
+        arguments: [
+            "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nProxy-Connection: Keep-Alive\r\n\r\n",
+            "HTTP/1.0 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 4\r\n\r\npage",
+            "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + "4\r\npage\r\n0\r\n\r\n",
+            "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 100000\r\n\r\n"
+                + String(repeating: "x", count: 100_000),
+        ]
+    )
+    func carelessFraming(_ second: String) throws {
+        let events = try play([challenge("NTLM"), .says(second), .says(answer("200 OK"))])
+        let expected: [Event] = [
+            .sent(authorized("NTLM leg1-none")), .sent(authorized("NTLM leg2-type2")), .established(leftover: ""),
+        ]
+        #expect(events == expected)
+    }
+
+    @Test("R9 a page past 256 KiB, or none with a word of closing, is the end of it")
+    func notKept() throws {
+        let long = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 262145\r\n\r\n"
+        let bare = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\n\r\n"
+        for second in [long, bare] {
+            #expect(try play([challenge("NTLM"), .says(second)]).last == .failed(.connectionNotKept(.ntlm)))
+        }
     }
 
     @Test("R10 no scheme gets more than three legs")

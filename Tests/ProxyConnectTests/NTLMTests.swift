@@ -206,6 +206,53 @@ struct NTLMTests {
         #expect(ntlm.answer(to: offer(nil), request) == .refused)
     }
 
+    @Test("A challenge wrapped in SPNEGO is answered in the same envelope")
+    func wrapped() throws {
+        let bare = challenge(info: Example.targetInfo)
+        // A list of states before the message, as acceptors send it: accept-incomplete, and the mechanism.
+        let state: [UInt8] = [0xA0, 0x03, 0x0A, 0x01, 0x01]
+        let mechanism: [UInt8] = [0xA1, 0x0C, 0x06, 0x0A] + bytes("2b06010401823702020a")
+        let token: [UInt8] = [0xA2, 0x81, UInt8(bare.count + 2), 0x04, UInt8(bare.count)] + bare
+        let inner = state + mechanism + token
+        let whole: [UInt8] = [0xA1, 0x81, UInt8(inner.count + 3), 0x30, 0x81, UInt8(inner.count)] + inner
+        #expect(SPNEGO.message(in: whole) == bare)
+        var ntlm = try authenticator(underNegotiate: true)
+        _ = ntlm.answer(to: offer(nil, scheme: "Negotiate"), request)
+        guard case .answer(let value) = ntlm.answer(to: offer(whole, scheme: "Negotiate"), request),
+            let answer = Base64.decoded(String(value.dropFirst("Negotiate ".count)))
+        else { throw Unexpected() }
+        let message = try #require(SPNEGO.message(in: answer))
+        #expect(message.starts(with: Array("NTLMSSP\0".utf8) + [3, 0, 0, 0]))
+        #expect(field(message, 36) == "User".utf16Bytes)
+        for length in 0..<whole.count { #expect(SPNEGO.message(in: Array(whole.prefix(length))) == nil) }
+    }
+
+    @Test(
+        "An envelope is written as it is read, at every length",
+        arguments: [0, 1, 100, 126, 127, 128, 255, 256, 70_000]
+    )
+    func envelope(_ length: Int) {
+        let message = Array(repeating: UInt8(7), count: length)
+        #expect(SPNEGO.message(in: SPNEGO.response(message)) == message)
+    }
+
+    @Test("Of several challenges the one with a token counts")
+    func severalChallenges() throws {
+        var ntlm = try authenticator()
+        _ = ntlm.answer(to: offer(nil), request)
+        let both = offer(nil) + offer(challenge(info: Example.targetInfo))
+        guard case .answer = ntlm.answer(to: both, request) else { throw Unexpected() }
+    }
+
+    @Test("R10 the password is at stake with the last message, and not before")
+    func stake() throws {
+        var ntlm = try authenticator()
+        _ = ntlm.answer(to: offer(nil), request)
+        #expect(!ntlm.risksPassword)
+        _ = ntlm.answer(to: offer(challenge(info: Example.targetInfo)), request)
+        #expect(ntlm.risksPassword)
+    }
+
     @Test("R20 a challenge that points outside of itself is malformed, at every length")
     func r20_malformed() throws {
         let whole = challenge(info: Example.targetInfo)

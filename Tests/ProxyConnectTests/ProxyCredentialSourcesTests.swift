@@ -35,7 +35,8 @@ struct ProxyCredentialSourcesTests {
         Row(name: "and of the URL's", url: "http://bob@p", user: "alice", netrc: netrc, expected: "bob of-bob"),
         Row(name: "a password given apart is the URL's user's", url: "http://bob@p", password: "x", expected: "bob x"),
         Row(name: "a password without a user is nobody's", url: "http://p", password: "x", expected: nil),
-        Row(name: "a user may have an empty password", url: "http://p", user: "c", expected: "c "),
+        Row(name: "an empty password that was given is one", url: "http://p", user: "c", password: "", expected: "c "),
+        Row(name: "so is one behind a colon in the URL", url: "http://c:@p", user: "d", password: "e", expected: "c "),
         Row(name: "a colon alone stands for a ticket", url: "http://p", user: "", password: "", expected: nil),
         Row(name: "backslash, at sign and colon", url: "http://CORP%5Cme%40x:a%3Ab@p", expected: "CORP\\me@x a:b"),
     ]
@@ -47,6 +48,26 @@ struct ProxyCredentialSourcesTests {
         sources.netrc = try row.netrc.map { text in try Netrc(text) }
         let credentials = try sources.credentials(for: ProxyURL(row.url))
         #expect(credentials.map { "\($0.user) \($0.password)" } == row.expected)
+    }
+
+    @Test("R10 a user whose password is nowhere is an error, and no try with an empty one")
+    func noPassword() throws {
+        var sources = ProxyCredentialSources()
+        sources.user = "alice"
+        #expect(throws: ProxyCredentialsFailure.noPassword(user: "alice")) {
+            try sources.credentials(for: ProxyURL("http://p"))
+        }
+    }
+
+    @Test("The password that was given with one user goes with no other name")
+    func othersPassword() throws {
+        var sources = ProxyCredentialSources()
+        (sources.user, sources.password) = ("alice", "of-alice")
+        #expect(throws: ProxyCredentialsFailure.noPassword(user: "bob")) {
+            try sources.credentials(for: ProxyURL("http://bob@p"))
+        }
+        let alice = try sources.credentials(for: ProxyURL("http://alice@p"))
+        #expect(alice?.password == "of-alice")
     }
 
     @Test("Nothing of them shows in a description")

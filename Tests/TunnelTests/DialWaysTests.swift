@@ -1,3 +1,4 @@
+import Mux
 import ProxyConnect
 import Testing
 
@@ -48,16 +49,34 @@ struct DialWaysTests {
         #expect(try await order(ways, configuration) == ["a by http://q:1", "a by http://p:1", "a by none"])
     }
 
-    @Test("R10 a proxy that has refused the credentials is not asked again; when it was the last, that is the error")
+    private func open(_ ways: DialWays, _ configuration: ClientConfiguration, at seconds: UInt64) async throws
+        -> [String]
+    {
+        let now = Moment(nanoseconds: seconds * 1_000_000_000)
+        return try await ways.inOrder(configuration)
+            .filter { ways.refusal(of: $0, configuration, now: now) == nil }
+            .map { "\($0.endpoint.host) by \($0.choice)" }
+    }
+
+    @Test("R10 a proxy that has refused the credentials is not asked again for any server, for half an hour")
     func r10_refused() async throws {
-        let configuration = try configuration(["ws://a", "ws://b"], ["p:1", "q:1"])
+        let configuration = try configuration(["ws://a", "ws://b"], ["p:1", "none"])
         var ways = DialWays()
-        let all = try await ways.inOrder(configuration)
-        ways.refused(all[0], refusal)
-        #expect(try await order(ways, configuration) == ["a by http://q:1", "b by http://q:1"])
-        ways.refused(all[1], refusal)
-        let error = await #expect(throws: DialError.self) { try await ways.inOrder(configuration) }
-        #expect(error?.disposition == .refused)
+        let first = try await ways.inOrder(configuration)[0]
+        ways.refused(first, refusal, configuration, now: Moment(nanoseconds: 0))
+        #expect(try await open(ways, configuration, at: 1) == ["a by none", "b by none"])
+        #expect(try await open(ways, configuration, at: 1_799) == ["a by none", "b by none"])
+        #expect(try await open(ways, configuration, at: 1_801).count == 4)
+    }
+
+    @Test("R10 nor is another proxy asked that would get the same credentials; one with its own is")
+    func r10_sameCredentials() async throws {
+        var configuration = try configuration(["ws://a"], ["p:1", "q:1", "x:y@r:1", "none"])
+        (configuration.proxyCredentials.user, configuration.proxyCredentials.password) = ("alice", "secret")
+        var ways = DialWays()
+        let first = try await ways.inOrder(configuration)[0]
+        ways.refused(first, refusal, configuration, now: Moment(nanoseconds: 0))
+        #expect(try await open(ways, configuration, at: 1) == ["a by http://x:***@r:1", "a by none"])
     }
 
     @Test("A source of proxies that fails is an error that is tried again")

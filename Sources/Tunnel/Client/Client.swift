@@ -18,16 +18,21 @@ public struct Client: Service {
     }
 
     private let configuration: ClientConfiguration
+    private let metrics: (@Sendable () -> String)?
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
 
     /// Prepares a client; nothing is dialled before ``run()``.
+    ///
+    /// - Parameter metrics: the metrics as Prometheus reads them, for the admin server.
     public init(
         _ configuration: ClientConfiguration,
+        metrics: (@Sendable () -> String)? = nil,
         logger: Logger,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        self.metrics = metrics
         self.logger = logger
         self.onEvent = onEvent
     }
@@ -56,9 +61,21 @@ public struct Client: Service {
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
             loop: MultiThreadedEventLoopGroup.singleton.next(),
-            context: context
+            context: context,
+            totals: TrafficTotals()
         )
         let current = CurrentSession()
+        let admin = try await listenForOperator(ClientAdmin(current, dialler.totals))
+        do {
+            try await run(dialler, current)
+            await admin?.stop()
+        } catch {
+            await admin?.stop()
+            throw error
+        }
+    }
+
+    private func run(_ dialler: Dialler, _ current: CurrentSession) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var reconnecting = Reconnecting(dialler: dialler, logger: logger, onEvent: onEvent)
@@ -70,6 +87,16 @@ public struct Client: Service {
             }
             defer { tasks.cancelAll() }
             try await tasks.next()
+        }
+    }
+
+    private func listenForOperator(_ admin: ClientAdmin) async throws -> AdminServer? {
+        guard let address = configuration.admin else { return nil }
+        let group = MultiThreadedEventLoopGroup.singleton
+        do {
+            return try await AdminServer.start(address, role: admin, metrics: metrics, group: group, logger: logger)
+        } catch {
+            throw ClientError.configuration("\(ServerError.bind(address, reason: Server.reason(error)))")
         }
     }
 
@@ -94,8 +121,14 @@ public struct Client: Service {
 }
 
 /// The session that stands now, shared between the loop that dials and the one that waits for the end.
-private final class CurrentSession: Sendable {
+final class CurrentSession: Sendable {
     private let stored = Mutex<(session: LiveSession?, isStopping: Bool)>((nil, false))
+
+    /// The session that stands; nil while there is none.
+    var session: LiveSession? { stored.withLock { $0.session } }
+
+    /// Whether none is wanted any more.
+    var isStopping: Bool { stored.withLock { $0.isStopping } }
 
     /// A session stands, or none; false where the client is stopping and wants none.
     func hold(_ session: LiveSession?) -> Bool {
@@ -158,7 +191,12 @@ private struct Reconnecting {
     /// Tries every endpoint by every way, in order, but the way that worked last first of all.
     private mutating func dial() async throws(DialError) -> LiveSession {
         var last: DialError?
+        var leftOut: DialError?
         for way in try await ways.inOrder(dialler.configuration) {
+            if let refusal = ways.refusal(of: way, dialler.configuration, now: .now) {
+                leftOut = refusal
+                continue
+            }
             if let last { logger.warning("\(last)") }
             do throws(DialError) {
                 let session = try await dialler.dial(way.endpoint, way.choice) { [onEvent] forward, binding in
@@ -167,15 +205,19 @@ private struct Reconnecting {
                 ways.worked(way)
                 return session
             } catch {
-                // A proxy that has refused the credentials is not asked again: accounts get locked. Another may let us
-                // through.
+                // A proxy that has refused the credentials is not asked again, nor is another with the same ones:
+                // accounts get locked. One without them may let us through.
                 guard error.disposition != .refused || error.hop == .proxy else { throw error }
-                if error.disposition == .refused { ways.refused(way, error) }
+                if error.disposition == .refused { ways.refused(way, error, dialler.configuration, now: .now) }
                 // One that may be reached later decides, whatever the others say.
                 if last == nil || error.disposition == .retry || last?.disposition != .retry { last = error }
             }
         }
-        throw last ?? ways.nowhere
+        guard var error = last else { throw leftOut ?? ways.nowhere }
+        if let leftOut, let proxy = leftOut.proxy, error.disposition != .refused {
+            error.answer += " (the proxy \(proxy) has refused the credentials and is left out for half an hour)"
+        }
+        throw error
     }
 
     private mutating func afterSession(_ end: LiveSession.End) throws(ClientError) -> Duration {
@@ -200,7 +242,7 @@ private struct Reconnecting {
     }
 
     private mutating func afterFailure(_ error: DialError) throws(ClientError) -> Duration {
-        TunnelMetrics.failedDials.increment()
+        TunnelMetrics.failedDial(error.hop)
         switch error.disposition {
         case .refused: throw .refused(error.description)
         case .refusedAtFirst where !hasWorked: throw .refused(error.description)
@@ -224,7 +266,7 @@ private struct Reconnecting {
 
 extension Binding {
     /// Where the public finds the tunnel; a port on all addresses is found at the server's own name.
-    fileprivate func url(_ endpoint: EndpointURL) -> String {
+    func url(_ endpoint: EndpointURL) -> String {
         let isForAll = address == "0.0.0.0" || address == "::"
         let host = isForAll ? endpoint.host : address
         return "tcp://\(host.contains(":") ? "[\(host)]" : host):\(port)"

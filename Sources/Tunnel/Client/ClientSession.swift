@@ -14,12 +14,14 @@ final class ClientSession: SessionDelegate {
     private static let firstBindRetry = TimeAmount.seconds(1)
     private static let longestBindRetry = TimeAmount.seconds(30)
 
-    private let driver: SessionDriver
-    private let forwards: [RemoteForward]
+    let driver: SessionDriver
+    let forwards: [RemoteForward]
     private let connector: ServiceConnector
     private let logger: Logger
     private let onEvent: (Event) -> Void
-    private var isDraining = false
+    private(set) var isDraining = false
+    /// Who is at each of the tunnels, and what has been carried.
+    let ledgers: [TunnelLedger]
     /// Services that did not answer the last time, so that the log tells changes and not each visitor.
     private var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
@@ -28,11 +30,15 @@ final class ClientSession: SessionDelegate {
     init(
         driver: SessionDriver,
         forwards: [RemoteForward],
+        totals: TrafficTotals,
         logger: Logger,
         onEvent: @escaping (Event) -> Void
     ) {
         self.driver = driver
         self.forwards = forwards
+        self.ledgers = forwards.indices.map { index in
+            TunnelLedger(tunnel: UInt16(truncatingIfNeeded: index), role: .client, totals: totals)
+        }
         self.connector = ServiceConnector(loop: driver.loop)
         self.logger = logger
         self.onEvent = onEvent
@@ -74,6 +80,7 @@ final class ClientSession: SessionDelegate {
     func session(_ driver: SessionDriver, bound binding: Binding) {
         guard forwards.indices.contains(Int(binding.tunnel)) else { return }
         bindRetries[Int(binding.tunnel)] = nil
+        ledgers[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
         onEvent(.bound(forwards[Int(binding.tunnel)], binding))
     }
 
@@ -104,7 +111,8 @@ final class ClientSession: SessionDelegate {
         var logger = logger
         logger[metadataKey: "visitor"] = "\(visit.visitor)"
         logger[metadataKey: "service"] = "\(forward.service)"
-        let pipe = StreamPipe(driver: driver, stream: stream, logger: logger) { pipe in
+        let origin = StreamOrigin(visitor: visit.visitor, ledger: ledgers[index])
+        let pipe = StreamPipe(driver: driver, stream: stream, origin: origin, logger: logger) { pipe in
             pipe.open(stream)
             driver.accept(stream)
         }

@@ -1,7 +1,7 @@
 /// Why a session could not be had: which hop, what it answered, and what the person who reads it can do.
 public struct DialError: Error, Sendable, CustomStringConvertible {
     /// The steps between here and a session.
-    public enum Hop: String, Sendable {
+    public enum Hop: String, Sendable, CaseIterable {
         /// Fetching or running the script that names the proxies.
         case proxyScript = "proxy script"
         /// Resolving a name.

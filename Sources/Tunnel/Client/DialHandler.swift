@@ -104,13 +104,13 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         switch action {
         case .send(let bytes):
-            if exchange.scheme == .basic { route.usesBasic() }
+            if exchange.scheme == .basic { route.sendsPasswordReadably() }
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         case .established:
             route.established(with: exchange.scheme)
             startServerTLS(context)
         case .reconnectThenSend(let request):
-            if exchange.scheme == .basic { route.usesBasic() }
+            if exchange.scheme == .basic { route.sendsPasswordReadably() }
             finish(context, .failure(Redial(exchange: exchange, request: request, deadline: deadline)))
         case .fetchTicket(let input):
             let handler = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -279,7 +279,9 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func failWithPage(_ context: ChannelHandlerContext) {
         guard case .page(let drain, var error) = stage else { return }
-        if let line = PageExcerpt.line(of: drain.collected.readableBytesView) { error.answer += ", page: \(line)" }
+        if let line = PageExcerpt.line(of: drain.collected.readableBytesView, hiding: route.secrets) {
+            error.answer += ", page: \(line)"
+        }
         fail(context, error)
     }
 

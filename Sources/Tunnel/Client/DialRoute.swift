@@ -59,6 +59,7 @@ struct DialRoute: Sendable {
                 throw self.error(error)
             }
         case .socks5, .socks5h:
+            if credentials != nil { sendsPasswordReadably() }
             do throws(SocksError) {
                 return .socks(try SocksExchange(host: endpoint.host, port: endpoint.port, credentials: credentials))
             } catch {
@@ -87,26 +88,38 @@ struct DialRoute: Sendable {
         )
     }
 
+    /// What the proxy may be told. Where nothing but tickets is permitted no password is looked for, and SOCKS, which
+    /// sends it readably, gets it only where Basic may too.
     private func credentials(_ proxy: ProxyURL) throws(DialError) -> ProxyCredentials? {
-        do throws(NetrcError) {
+        let schemes = configuration.proxySchemes
+        guard schemes != [.negotiate], schemes.contains(.basic) || !proxy.scheme.isSOCKS else { return nil }
+        do throws(ProxyCredentialsFailure) {
             return try configuration.proxyCredentials.credentials(for: proxy)
         } catch {
-            throw self.error(.proxy, "netrc: \(error)", "correct the netrc file", .configuration)
+            let remedy =
+                switch error {
+                case .noPassword(let user):
+                    "give it with --proxy-password-file FILE or CULVERT_PROXY_PASSWORD (an empty one as --proxy-user "
+                        + "'\(user.escapedForDisplay()):')"
+                case .netrc: "correct the netrc file"
+                }
+            throw self.error(.proxy, error.description, remedy, .configuration)
         }
     }
 
-    /// Basic is about to be sent, or has been taken: warns once where everybody on the way can read it.
-    func usesBasic() {
-        guard let proxy, proxy.scheme == .http, context.memory.warns(about: proxy) else { return }
+    /// The password is about to be sent in a form that everybody on the way can read: warns once, unless TLS hides it.
+    func sendsPasswordReadably() {
+        guard let proxy, proxy.scheme != .https, context.memory.warns(about: proxy) else { return }
+        let form = proxy.scheme.isSOCKS ? "SOCKS" : "Basic"
         context.logger.warning(
-            "the proxy takes the password by Basic over an unencrypted connection: everybody on the way to it can read it",
+            "the proxy takes the password by \(form) over an unencrypted connection: everybody on the way to it can read it",
             metadata: ["proxy": "\(proxy.redacted)"]
         )
     }
 
-    /// Remembers that credentials were taken, so that the next dial saves a round trip.
+    /// Remembers that credentials were taken: Basic is sent ahead the next time, which saves a round trip.
     func established(with scheme: ProxyScheme?) {
-        if let proxy, scheme == .basic { context.memory.remember(proxy) }
+        if let proxy, let scheme { context.memory.remember(proxy, sendsAhead: scheme == .basic) }
     }
 
     // MARK: Errors
@@ -136,35 +149,38 @@ struct DialRoute: Sendable {
     }
 
     func error(_ error: ConnectError) -> DialError {
-        let disposition: DialError.Disposition
-        if error.isConfigurationError {
-            disposition = .configuration
-        } else if error.isCredentialRefusal {
-            disposition = .refused
-        } else if error.isPolicyRefusal {
-            disposition = .refusedAtFirst
-        } else if case .malformedAnswer = error.kind {
-            disposition = .notOursAtFirst
-        } else if case .noTicket = error.kind {
-            // Nothing was sent that could lock an account, and a ticket may come back.
-            disposition = .refusedAtFirst
-        } else {
-            disposition = .retry
-        }
-        var result = self.error(.proxy, error.description, error.remedy, disposition)
-        if case .closedWithoutAnswer = error.kind, proxy?.scheme == .https {
+        var result = self.error(.proxy, error.description, error.remedy, disposition(error))
+        if case .closedWithoutAnswer = error.kind, proxy?.scheme == .https, !error.hasChallenged {
             // With TLS 1.3 the handshake is done for us before our certificate is judged, or missed.
             result.remedy =
                 "the proxy may want a certificate of yours, or another one: give it with --proxy-certificate and --proxy-key"
         }
         result.retryAfter = error.retryAfter
+        if error.isPasswordAtStake, !forgetsTrust() { slowDown(&result, isClosed: error.isClosed) }
         return result
+    }
+
+    private func disposition(_ error: ConnectError) -> DialError.Disposition {
+        if error.isConfigurationError { return .configuration }
+        switch error.kind {
+        case .noTicket, .schemeNotTaken, .credentialsNeeded, .noUsableScheme, .refusedByPolicy:
+            // Nothing was sent that could lock an account, and what is missing may come back.
+            return .refusedAtFirst
+        case .credentialsRefused, .ownAuthorizationRefused:
+            return .refused
+        case .malformedAnswer:
+            return .notOursAtFirst
+        default:
+            return .retry
+        }
     }
 
     func error(_ error: SocksError) -> DialError {
         let disposition: DialError.Disposition
         if error.isConfigurationError {
             disposition = .configuration
+        } else if case .credentialsNeeded = error.kind {
+            disposition = .refusedAtFirst
         } else if error.isCredentialRefusal {
             disposition = .refused
         } else if error.isPolicyRefusal {
@@ -174,11 +190,35 @@ struct DialRoute: Sendable {
         } else {
             disposition = .retry
         }
-        return self.error(.proxy, error.description, error.remedy, disposition)
+        var result = self.error(.proxy, error.description, error.remedy, disposition)
+        switch error.kind {
+        case .closed(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: true) }
+        case .silence(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: false) }
+        default: break
+        }
+        return result
     }
 
+    /// How long a proxy is left alone that may have dropped us over a wrong password: accounts are locked by a few tries
+    /// in half an hour.
+    private static let patienceWithPassword = 300
+
+    private func slowDown(_ error: inout DialError, isClosed: Bool) {
+        error.retryAfter = max(error.retryAfter ?? 0, Self.patienceWithPassword)
+        if isClosed { error.disposition = .refusedAtFirst }
+    }
+
+    /// Whether the password had been taken by this proxy, so that its silence has another cause. Only once: whoever
+    /// changes a password changes it behind our back.
+    private func forgetsTrust() -> Bool {
+        proxy.map { context.memory.forget($0) } ?? false
+    }
+
+    /// What must not show where the other side echoes our own fields.
+    var secrets: [String] { configuration.fields.secrets + configuration.proxyFields.secrets }
+
     func notHTTP(_ error: HTTP1Error, start: [UInt8]) -> DialError {
-        let shown = String(decoding: start, as: UTF8.self).escapedForDisplay(limit: 64)
+        let shown = String(decoding: start, as: UTF8.self).hiding(secrets).escapedForDisplay(limit: 64)
         let answer = "the answer is no HTTP (\(error)); it begins with \(shown)"
         return self.error(.upgrade, answer, "check the URL's scheme and port", .notOursAtFirst)
     }
@@ -188,9 +228,12 @@ struct DialRoute: Sendable {
             let remedy = "a proxy or front may have changed the answer; wss:// hides it from them"
             return self.error(.upgrade, error.description, remedy, .notOursAtFirst)
         }
-        var answer = "HTTP \(status)" + (head.reason.isEmpty ? "" : " \(head.reason.escapedForDisplay(limit: 80))")
+        var answer =
+            "HTTP \(status)"
+            + (head.reason.isEmpty ? "" : " \(head.reason.hiding(secrets).escapedForDisplay(limit: 80))")
         for name in ["Server", "Via", "Location", "WWW-Authenticate"] {
-            if let value = head.fields.first(name) { answer += ", \(name): \(value.escapedForDisplay(limit: 120))" }
+            guard let value = head.fields.first(name) else { continue }
+            answer += ", \(name): \(value.hiding(secrets).escapedForDisplay(limit: 120))"
         }
         let (remedy, disposition) = Self.judge(status)
         var result = self.error(.upgrade, answer, remedy, disposition)
@@ -240,19 +283,32 @@ struct DialContext: Sendable {
 /// What the run has learnt about its proxies.
 final class ProxyMemory: Sendable {
     private struct Known {
-        var taken: Set<ProxyURL> = []
+        var trusted: Set<ProxyURL> = []
+        var ahead: Set<ProxyURL> = []
         var warned: Set<ProxyURL> = []
     }
 
     private let known = Mutex(Known())
 
-    /// The proxy has taken our Basic credentials: they are sent ahead the next time.
-    func remember(_ proxy: ProxyURL) {
-        _ = known.withLock { $0.taken.insert(proxy) }
+    /// The proxy has taken our credentials, perhaps by a scheme that can be sent ahead.
+    func remember(_ proxy: ProxyURL, sendsAhead: Bool) {
+        known.withLock { known in
+            known.trusted.insert(proxy)
+            if sendsAhead { known.ahead.insert(proxy) }
+        }
     }
 
+    /// Whether the credentials may be sent ahead.
     func worked(_ proxy: ProxyURL) -> Bool {
-        known.withLock { $0.taken.contains(proxy) }
+        known.withLock { $0.ahead.contains(proxy) }
+    }
+
+    /// What was known of the proxy holds no more; true where it had taken our credentials.
+    func forget(_ proxy: ProxyURL) -> Bool {
+        known.withLock { known in
+            known.ahead.remove(proxy)
+            return known.trusted.remove(proxy) != nil
+        }
     }
 
     /// True once for each proxy.

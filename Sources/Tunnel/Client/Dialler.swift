@@ -15,6 +15,8 @@ struct Dialler: Sendable {
     let credentials: Credentials
     let loop: any EventLoop
     let context: DialContext
+    /// What has been carried since the client started.
+    let totals: TrafficTotals
 
     var logger: Logger { context.logger }
 

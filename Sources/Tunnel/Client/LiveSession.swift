@@ -20,6 +20,9 @@ final class LiveSession: Sendable {
     /// Done when the session is over.
     let ended: EventLoopFuture<End>
     private let loop: any EventLoop
+    private let route: DialRoute
+    private let software: String
+    private let since = WallClock.unixSeconds
     private let session: NIOLoopBound<ClientSession>
 
     /// Starts the session; on its event loop.
@@ -35,7 +38,7 @@ final class LiveSession: Sendable {
         var logger = dialler.logger
         logger[metadataKey: "server"] = "\(route.endpoint)"
         if let proxy = route.proxy { logger[metadataKey: "proxy"] = "\(proxy.redacted)" }
-        TunnelMetrics.sessions.increment()
+        dialler.totals.addSession()
         logger.notice("session opened", metadata: ["software": "\(grant.software)"])
         let promise = loop.makePromise(of: End.self)
         let driver = SessionDriver(
@@ -50,7 +53,12 @@ final class LiveSession: Sendable {
             loop: loop,
             logger: logger
         )
-        let session = ClientSession(driver: driver, forwards: dialler.configuration.forwards, logger: logger) { event in
+        let session = ClientSession(
+            driver: driver,
+            forwards: dialler.configuration.forwards,
+            totals: dialler.totals,
+            logger: logger
+        ) { event in
             switch event {
             case .bound(let forward, let binding):
                 onBound(forward, binding)
@@ -59,9 +67,21 @@ final class LiveSession: Sendable {
             }
         }
         self.loop = loop
+        self.route = route
+        self.software = grant.software
         self.ended = promise.futureResult
         self.session = NIOLoopBound(session, eventLoop: loop)
         session.start()
+    }
+
+    /// What whoever runs the client sees of it now.
+    func status() -> EventLoopFuture<ClientSessionStatus> {
+        loop.submit { self.session.value.status(self.route, software: self.software, since: self.since) }
+    }
+
+    /// What the metrics say of it now.
+    func measure() -> EventLoopFuture<TunnelGauges> {
+        loop.submit { TunnelGauges(self.session.value.driver, self.session.value.ledgers) }
     }
 
     /// Lets the streams finish.

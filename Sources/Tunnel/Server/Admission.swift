@@ -33,6 +33,9 @@ final class Admission: Sendable {
         return address.description
     }
 
+    /// Connections that have a place now.
+    var waiting: Int { state.withLock { $0.waiting } }
+
     /// Takes a place for a new connection; false where there is none.
     func enter(_ address: String?) -> Bool {
         state.withLock { state in

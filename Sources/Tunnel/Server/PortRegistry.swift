@@ -87,16 +87,28 @@ final class PortRegistry: Sendable {
 /// A session as other event loops see it: they may ask whether it lives, and end it.
 final class SessionHandle: Sendable {
     let owner: PortRegistry.Owner
+    /// What the operator is told of it.
+    let facts: SessionFacts
     /// The operator's name for the client, and the client's for itself.
-    let name: String
+    var name: String { facts.name }
     private let session: NIOLoopBound<ServerSession>
     let loop: any EventLoop
 
-    init(_ session: ServerSession, owner: PortRegistry.Owner, name: String, loop: any EventLoop) {
+    init(_ session: ServerSession, owner: PortRegistry.Owner, facts: SessionFacts, loop: any EventLoop) {
         self.session = NIOLoopBound(session, eventLoop: loop)
         self.owner = owner
-        self.name = name
+        self.facts = facts
         self.loop = loop
+    }
+
+    /// What the operator sees of it now.
+    func status() -> EventLoopFuture<SessionStatus> {
+        loop.submit { self.session.value.status(self.facts) }
+    }
+
+    /// What the metrics say of it now.
+    func measure() -> EventLoopFuture<TunnelGauges> {
+        loop.submit { TunnelGauges(self.session.value.driver, self.session.value.ledgers) }
     }
 
     /// Whether the client at the other end answers within `timeout`.

@@ -16,6 +16,7 @@ public struct Server: Service {
 
     private let configuration: ServerConfiguration
     private let reloads: AsyncStream<ServerConfiguration>
+    private let metrics: (@Sendable () -> String)?
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
 
@@ -23,14 +24,17 @@ public struct Server: Service {
     ///
     /// - Parameter reloads: configurations that take the first one's place while the server runs. Clients that are gone
     ///   from it are disconnected, everybody else's streams go on, and the addresses to listen on stay as they are.
+    /// - Parameter metrics: the metrics as Prometheus reads them, for the admin server.
     public init(
         _ configuration: ServerConfiguration,
         reloads: AsyncStream<ServerConfiguration> = AsyncStream { $0.finish() },
+        metrics: (@Sendable () -> String)? = nil,
         logger: Logger,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.reloads = reloads
+        self.metrics = metrics
         self.logger = logger
         self.onEvent = onEvent
     }
@@ -46,7 +50,16 @@ public struct Server: Service {
         } catch {
             throw ServerError.configuration("the certificate or its key cannot be used: \(error)")
         }
-        let channels = try await listen(core, MultiThreadedEventLoopGroup.singleton)
+        let admin = ServerAdmin(core)
+        let adminServer = try await listenForOperator(admin)
+        let channels: [any Channel]
+        do {
+            channels = try await listen(core, MultiThreadedEventLoopGroup.singleton)
+        } catch {
+            await adminServer?.stop()
+            throw error
+        }
+        admin.listens()
         if configuration.isOpen {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
@@ -56,6 +69,17 @@ public struct Server: Service {
             tasks.cancelAll()
         }
         await stop(core, channels)
+        await adminServer?.stop()
+    }
+
+    private func listenForOperator(_ admin: ServerAdmin) async throws -> AdminServer? {
+        guard let address = configuration.admin else { return nil }
+        let group = MultiThreadedEventLoopGroup.singleton
+        do {
+            return try await AdminServer.start(address, role: admin, metrics: metrics, group: group, logger: logger)
+        } catch {
+            throw ServerError.bind(address, reason: Self.reason(error))
+        }
     }
 
     private func reload(_ core: ServerCore, _ new: ServerConfiguration) {
@@ -69,8 +93,8 @@ public struct Server: Service {
             let problem = "the certificate or its key cannot be used: \(error)"
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
         }
-        if new.listen != old.listen || new.publicAddress != old.publicAddress {
-            logger.warning("listen and public_address change with a restart only")
+        if new.listen != old.listen || new.publicAddress != old.publicAddress || new.admin != old.admin {
+            logger.warning("listen, public_address and admin change with a restart only")
         }
         logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
     }
@@ -145,19 +169,13 @@ public struct Server: Service {
         }
     }
 
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         switch SocketFailure(error) {
         case .addressInUse?: "the address is in use by another program"
         case .notPermitted?: "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE"
         case .addressMissing?: "this machine does not have that address"
         default: "\(error)"
         }
-    }
-}
-
-extension ListenAddress {
-    fileprivate var isUnix: Bool {
-        if case .unix = self { true } else { false }
     }
 }
 

@@ -13,6 +13,8 @@ final class ServerConnection {
     /// The fronts, where this connection comes from one.
     private let front: TrustedFronts?
     private var logger: Logger
+    /// Where it comes from, as far as is known.
+    private var peer: String
     /// Whether somebody has said already where the connection comes from.
     private var hasOrigin = false
 
@@ -23,6 +25,7 @@ final class ServerConnection {
         self.address = address
         self.front = front
         self.logger = logger
+        self.peer = channel.remoteAddress?.inShort ?? "unix"
     }
 
     /// Prepares the pipeline.
@@ -51,7 +54,13 @@ final class ServerConnection {
                 throttle: server.refusedRequests,
                 admits: { head in self.admits(head, place) }
             ) { channel, agreement in
-                let greeting = ServerGreeting(server: self.server, channel: channel, place: place, logger: self.logger)
+                let greeting = ServerGreeting(
+                    server: self.server,
+                    channel: channel,
+                    place: place,
+                    peer: self.peer,
+                    logger: self.logger
+                )
                 let carrier = Carrier(role: .server, deflate: agreement.deflate, receiver: greeting)
                 try channel.pipeline.syncOperations.addHandler(carrier)
                 greeting.start(carrier)
@@ -70,6 +79,7 @@ final class ServerConnection {
         hasOrigin = true
         logger[metadataKey: "front"] = logger[metadataKey: "peer"]
         logger[metadataKey: "peer"] = "\(origin)"
+        peer = "\(origin)"
         return origin.isLoopback || place.charge(to: origin.unmapped.description)
     }
 

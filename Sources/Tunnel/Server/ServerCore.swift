@@ -27,6 +27,8 @@ final class ServerCore: Sendable {
     private let settings: Mutex<Settings>
     let admission = Admission()
     let registry = PortRegistry()
+    /// What has been carried since the start.
+    let totals = TrafficTotals()
     /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.
     let refusedRequests = LogThrottle()
     let refusedClients = LogThrottle()
@@ -87,6 +89,7 @@ final class ServerCore: Sendable {
         // Whom a front speaks for is not known yet.
         let address = front == nil ? Admission.address(of: channel.remoteAddress) : nil
         guard admission.enter(address) else {
+            TunnelMetrics.failed(.busy)
             try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))
             return
         }
@@ -118,6 +121,7 @@ final class ServerCore: Sendable {
         _ client: ClientRights,
         _ carrier: Carrier,
         _ channel: any Channel,
+        peer: String,
         _ logger: Logger
     ) {
         let configuration = configuration
@@ -125,7 +129,6 @@ final class ServerCore: Sendable {
         let name = authentication.name.isEmpty ? client.name : "\(client.name)/\(authentication.name)"
         var logger = logger
         logger[metadataKey: "client"] = "\(name)"
-        TunnelMetrics.sessions.increment()
         logger.notice(
             "session opened",
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
@@ -156,13 +159,21 @@ final class ServerCore: Sendable {
             rights: client,
             configuration: configuration,
             registry: registry,
+            totals: totals,
             logger: logger,
             loop: channel.eventLoop
         )
         let handle = SessionHandle(
             session,
             owner: PortRegistry.Owner(client: authentication.id, instance: authentication.instance),
-            name: name,
+            facts: SessionFacts(
+                number: totals.addSession(),
+                client: client.name,
+                name: name,
+                peer: peer,
+                software: authentication.software,
+                version: authentication.version
+            ),
             loop: channel.eventLoop
         )
         sessions.withLock { $0[ObjectIdentifier(handle)] = handle }

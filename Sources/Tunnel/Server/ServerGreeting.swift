@@ -8,14 +8,17 @@ final class ServerGreeting: CarrierReceiver {
     private let server: ServerCore
     private let channel: any Channel
     private let place: AdmissionPlace
+    private let peer: String
     private let logger: Logger
     private var opening: ServerOpening
     private var carrier: Carrier?
+    private var hasFailed = false
 
-    init(server: ServerCore, channel: any Channel, place: AdmissionPlace, logger: Logger) {
+    init(server: ServerCore, channel: any Channel, place: AdmissionPlace, peer: String, logger: Logger) {
         self.server = server
         self.channel = channel
         self.place = place
+        self.peer = peer
         self.logger = logger
         self.opening = ServerOpening(nonce: SecureRandom.bytes(32), software: softwareName)
     }
@@ -36,13 +39,13 @@ final class ServerGreeting: CarrierReceiver {
                 carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
             }
         } catch {
-            refuse(carrier, Refusal(error.code, error.detail))
+            fail(.violation, carrier, Refusal(error.code, error.detail))
         }
     }
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {
         guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
-            TunnelMetrics.refusedClients.increment()
+            count(.credentials)
             let delay = server.admission.failed(place.address, now: .now)
             server.refusedClients.log(
                 "client refused: unknown, or the proof is wrong",
@@ -60,13 +63,24 @@ final class ServerGreeting: CarrierReceiver {
             }
             return
         }
-        if let refusal = client.refusal(now: WallClock.unixSeconds) { return refuse(carrier, refusal) }
+        if let refusal = client.refusal(now: WallClock.unixSeconds) { return fail(.rights, carrier, refusal) }
         guard !server.isStopping else {
-            return refuse(carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+            return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
         place.giveBack()
-        server.open(verified, client, carrier, channel, logger)
+        server.open(verified, client, carrier, channel, peer: peer, logger)
         self.carrier = nil
+    }
+
+    private func fail(_ reason: HandshakeFailure, _ carrier: Carrier, _ refusal: Refusal) {
+        count(reason)
+        refuse(carrier, refusal)
+    }
+
+    /// Counts the first reason: what follows are its consequences.
+    private func count(_ reason: HandshakeFailure) {
+        if !hasFailed { TunnelMetrics.failed(reason) }
+        hasFailed = true
     }
 
     private func refuse(_ carrier: Carrier, _ refusal: Refusal) {
@@ -76,7 +90,7 @@ final class ServerGreeting: CarrierReceiver {
 
     func carrier(violatedBy error: MuxError) {
         guard let carrier else { return }
-        refuse(carrier, Refusal(error.code, error.detail))
+        fail(.violation, carrier, Refusal(error.code, error.detail))
     }
 
     func carrierReadCompleted() {
@@ -87,6 +101,7 @@ final class ServerGreeting: CarrierReceiver {
 
     func carrierLost(_ loss: CarrierLoss) {
         carrier = nil
+        count(.gone)
         logger.debug("gone before authentication", metadata: ["reason": "\(loss)"])
     }
 }

@@ -5,7 +5,7 @@ import ProxyConnect
 
 /// A client's session at the server: its public ports, and a stream for each visitor.
 final class ServerSession: SessionDelegate {
-    private let driver: SessionDriver
+    let driver: SessionDriver
     /// The session's own grant: what its requests are judged by.
     private var rights: ClientRights
     private var policy: BindPolicy
@@ -23,7 +23,10 @@ final class ServerSession: SessionDelegate {
         let pace: Pace?
         /// Whether the client wants to know at which address visitors came.
         let tellsAddress: Bool
+        /// Who is there, and what has been carried.
+        let ledger: TunnelLedger
     }
+    private let totals: TrafficTotals
     private let registry: PortRegistry
     private let logger: Logger
     private let loop: any EventLoop
@@ -32,7 +35,7 @@ final class ServerSession: SessionDelegate {
     private let refusedVisitors = LogThrottle()
     /// Visitors that were accepted while the session had no room; the listeners pause meanwhile.
     private var waiting: CircularBuffer<(pipe: StreamPipe, visit: Visit)> = []
-    private var isDraining = false
+    private(set) var isDraining = false
     /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
     private var bindsUnderWay = 0
     private var isOver = false
@@ -48,6 +51,7 @@ final class ServerSession: SessionDelegate {
         rights: ClientRights,
         configuration: ServerConfiguration,
         registry: PortRegistry,
+        totals: TrafficTotals,
         logger: Logger,
         loop: any EventLoop
     ) {
@@ -58,6 +62,7 @@ final class ServerSession: SessionDelegate {
         self.fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
         self.registry = registry
+        self.totals = totals
         self.logger = logger
         self.loop = loop
         self.drained = loop.makePromise()
@@ -95,6 +100,9 @@ final class ServerSession: SessionDelegate {
     }
 
     // MARK: For the handle
+
+    /// The tunnels that were asked for, by number.
+    var ledgers: [TunnelLedger] { doors.values.map(\.ledger).sorted { $0.tunnel < $1.tunnel } }
 
     func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> { driver.probe(timeout: timeout) }
 
@@ -138,7 +146,8 @@ final class ServerSession: SessionDelegate {
         doors[request.tunnel] = Door(
             gate: VisitorGate(limits),
             pace: limits.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) },
-            tellsAddress: request.visitors.wantsPublicAddress
+            tellsAddress: request.visitors.wantsPublicAddress,
+            ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
         )
         do throws(Refusal) {
             let addresses = try policy.addresses(for: request)
@@ -253,6 +262,7 @@ final class ServerSession: SessionDelegate {
         }
         listeners.append(listener)
         let address = listener.address?.ipAddress ?? "0.0.0.0"
+        doors[listener.tunnel]?.ledger.published(address: address, port: listener.port)
         logger.notice(
             "port is public",
             metadata: ["address": "\(address)", "port": "\(listener.port)", "tunnel": "\(listener.tunnel)"]
@@ -306,10 +316,11 @@ final class ServerSession: SessionDelegate {
         _ address: IPAddress?,
         at place: String
     ) throws {
+        guard let ledger = doors[tunnel]?.ledger else { return channel.close(promise: nil) }
         if let refusal = doors[tunnel]?.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
             refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
-            TunnelMetrics.refusedVisitors(refusal).increment()
+            TunnelMetrics.refused(refusal)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitor())
         }
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.doors[tunnel]?.gate.left() }
@@ -320,7 +331,12 @@ final class ServerSession: SessionDelegate {
             visitor: visitor,
             publicAddress: doors[tunnel]?.tellsAddress ?? false ? place : ""
         )
-        let pipe = StreamPipe(driver: driver, policy: streamPolicy(tunnel), logger: logger) { [weak self] pipe in
+        let pipe = StreamPipe(
+            driver: driver,
+            policy: streamPolicy(tunnel),
+            origin: StreamOrigin(visitor: visitor, ledger: ledger),
+            logger: logger
+        ) { [weak self] pipe in
             self?.admit(pipe, visit)
         }
         try channel.pipeline.syncOperations.addHandler(pipe)

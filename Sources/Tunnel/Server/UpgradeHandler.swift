@@ -37,9 +37,13 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
-            guard admits(head) else { return refuse(context, status: 503, reason: "Service Unavailable", after: 2) }
+            guard admits(head) else {
+                TunnelMetrics.failed(.busy)
+                return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
+            }
             answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
         } catch {
+            TunnelMetrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
             logger.debug("not an HTTP request", metadata: ["error": "\(error)"])
             if error.kind == .notHTTP {
                 // TLS, or noise: whoever it is would not understand an answer.
@@ -64,6 +68,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 context.close(promise: nil)
             }
         case .refuse(let head, let body, let reason):
+            TunnelMetrics.failed(.request)
             throttle.log(
                 "request refused",
                 at: .info,
@@ -78,6 +83,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// The handshake has taken too long.
     func timeOut(_ context: ChannelHandlerContext) {
         guard !isAnswered else { return }
+        TunnelMetrics.failed(.timeout)
         throttle.log("the request took too long", at: .info, to: logger)
         refuse(context, status: 408, reason: "Request Timeout")
     }

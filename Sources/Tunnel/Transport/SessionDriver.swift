@@ -88,6 +88,12 @@ final class SessionDriver: CarrierReceiver {
 
     /// Streams that live.
     var streamCount: Int { session.streamCount }
+    /// The last measured time from a PING to its PONG.
+    var roundTrip: Duration? { session.roundTrip }
+    /// Bytes that wait: for the carrier, and for sockets.
+    var waitingBytes: (toSend: Int, toDeliver: Int) { session.waitingBytes }
+    /// Whether there is a carrier.
+    var hasCarrier: Bool { carrier != nil }
     /// Whether a visitor may come in.
     var canOpen: Bool { session.canOpen }
     /// Whether the session is over.
@@ -275,6 +281,7 @@ final class SessionDriver: CarrierReceiver {
         case .unbound(let tunnel, let refusal):
             delegate?.session(self, unbound: tunnel, refusal)
         case .answered:
+            if let time = session.roundTrip { TunnelMetrics.roundTrip.record(duration: time) }
             answerProbes(true)
         case .goingAway(let reason):
             peerReason = reason

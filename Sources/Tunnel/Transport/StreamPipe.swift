@@ -38,8 +38,10 @@ final class StreamPipe: ChannelInboundHandler {
     private let onActive: (StreamPipe) -> Void
     private let logger: Logger
     private let policy: StreamPolicy
+    /// Where the stream comes from.
+    let origin: StreamOrigin
     private var state: State
-    private var id: StreamID?
+    private(set) var id: StreamID?
     private var context: ChannelHandlerContext?
     private var reason = Reason.finished
     private var resetCode: ResetCode?
@@ -65,16 +67,26 @@ final class StreamPipe: ChannelInboundHandler {
     private var written = 0
     private var reported = 0
     private var read = 0
+    /// What of these the tunnel's ledger knows.
+    private var counted = Moved()
+
+    /// Bytes that went through the socket, each way.
+    struct Moved {
+        var fromSocket = 0
+        var toSocket = 0
+    }
 
     /// A pipe without a stream yet: of a visitor that has just come, or of a service that is being connected to.
     ///
     /// - Parameters:
     ///   - policy: what the socket is held to.
+    ///   - origin: where the stream comes from.
     ///   - onActive: the socket is connected; call ``open(_:)`` when there is a stream for it.
     init(
         driver: SessionDriver,
         stream: StreamID? = nil,
         policy: StreamPolicy = .unbounded,
+        origin: StreamOrigin,
         logger: Logger,
         onActive: @escaping (StreamPipe) -> Void
     ) {
@@ -84,6 +96,18 @@ final class StreamPipe: ChannelInboundHandler {
         self.state = .pending
         self.logger = logger
         self.policy = policy
+        self.origin = origin
+    }
+
+    // MARK: For the ledger
+
+    /// What the socket has moved so far.
+    var moved: Moved { Moved(fromSocket: read, toSocket: reported) }
+
+    /// What it has moved since this was asked last.
+    func takeUncounted() -> Moved {
+        defer { counted = moved }
+        return Moved(fromSocket: read - counted.fromSocket, toSocket: reported - counted.toSocket)
     }
 
     // MARK: For the role
@@ -264,6 +288,7 @@ final class StreamPipe: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        origin.ledger.joined(self)
         if context.channel.isActive { onActive(self) }
     }
 
@@ -327,22 +352,19 @@ final class StreamPipe: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        origin.ledger.left(self)
     }
 
     private func logEnd() {
         guard let id else { return }
         TunnelMetrics.streams.increment()
-        TunnelMetrics.bytesFromSockets.increment(by: read)
-        TunnelMetrics.bytesToSockets.increment(by: reported)
         if reason != .finished { TunnelMetrics.resetStreams.increment() }
         var words = reason.rawValue
         if let resetCode { words += ": \(resetCode)" }
-        logger.info(
-            "stream ended",
-            metadata: [
-                "stream": "\(id)", "from_socket": "\(read)", "to_socket": "\(reported)", "reason": "\(words)",
-            ]
-        )
+        let own: Logger.Metadata = [
+            "stream": "\(id)", "from_socket": "\(read)", "to_socket": "\(reported)", "reason": "\(words)",
+        ]
+        logger.info("stream ended", metadata: own.merging(origin.metadata) { own, _ in own })
     }
 }
 

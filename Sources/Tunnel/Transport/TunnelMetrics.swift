@@ -1,25 +1,100 @@
 import Metrics
 
-/// What is counted, for whatever backend the program that embeds us has chosen; the executable has none, and counting
-/// costs nothing then.
+/// What is counted, for whatever backend the program that embeds us has chosen; without one counting costs nothing.
+///
+/// Names follow Prometheus: counters end in `_total`, times are seconds. Gauges, and the bytes of streams that still
+/// live, are brought up to date when the admin server is asked; the rest as it happens. No label's value comes from a
+/// peer.
 enum TunnelMetrics {
     /// Sessions that were opened, at either end.
     static let sessions = Counter(label: "culvert_sessions_total")
-    /// Clients that were refused for an unknown name or a wrong proof.
-    static let refusedClients = Counter(label: "culvert_refused_clients_total")
-    /// Dials that led to no session.
-    static let failedDials = Counter(label: "culvert_failed_dials_total")
     /// Streams that have ended.
     static let streams = Counter(label: "culvert_streams_total")
     /// Of these, the ones that ended by a reset.
     static let resetStreams = Counter(label: "culvert_reset_streams_total")
-    /// Bytes of ended streams that were read from their sockets.
-    static let bytesFromSockets = Counter(label: "culvert_bytes_from_sockets_total")
-    /// Bytes of ended streams that their sockets took.
-    static let bytesToSockets = Counter(label: "culvert_bytes_to_sockets_total")
+    /// Bytes that visitors sent.
+    static let bytesToServices = Counter(label: "culvert_bytes_total", dimensions: [("direction", "to_service")])
+    /// Bytes that services sent.
+    static let bytesToVisitors = Counter(label: "culvert_bytes_total", dimensions: [("direction", "to_visitor")])
+    /// The time from each PING to its PONG.
+    static let roundTrip = Timer(label: "culvert_round_trip_seconds")
 
-    /// Visitors that were reset at the door.
-    static func refusedVisitors(_ reason: VisitorRefusal) -> Counter {
-        Counter(label: "culvert_refused_visitors_total", dimensions: [("reason", "\(reason)")])
+    private static let refusedVisitors = Dictionary(
+        uniqueKeysWithValues: VisitorRefusal.allCases.map { reason in
+            (reason, Counter(label: "culvert_refused_visitors_total", dimensions: [("reason", reason.label)]))
+        }
+    )
+    private static let handshakeFailures = Dictionary(
+        uniqueKeysWithValues: HandshakeFailure.allCases.map { reason in
+            (reason, Counter(label: "culvert_handshake_failures_total", dimensions: [("reason", reason.rawValue)]))
+        }
+    )
+    private static let failedDials = Dictionary(
+        uniqueKeysWithValues: DialError.Hop.allCases.map { hop in
+            (hop, Counter(label: "culvert_failed_dials_total", dimensions: [("hop", hop.label)]))
+        }
+    )
+
+    /// A visitor was reset at the door.
+    static func refused(_ reason: VisitorRefusal) { refusedVisitors[reason]?.increment() }
+
+    /// A stranger's connection led to no session.
+    static func failed(_ reason: HandshakeFailure) { handshakeFailures[reason]?.increment() }
+
+    /// A dial led to no session.
+    static func failedDial(_ hop: DialError.Hop) { failedDials[hop]?.increment() }
+
+    /// Makes all counters of a server exist, so that they are 0 before the first event.
+    static func prepareServer() {
+        prepare()
+        _ = (refusedVisitors, handshakeFailures)
+    }
+
+    /// The same for a client.
+    static func prepareClient() {
+        prepare()
+        _ = failedDials
+    }
+
+    private static func prepare() {
+        _ = (sessions, streams, resetStreams, bytesToServices, bytesToVisitors, roundTrip)
+    }
+}
+
+/// Why a connection to the endpoint led to no session.
+enum HandshakeFailure: String, Sendable, CaseIterable {
+    /// There is no place for further strangers.
+    case busy
+    /// The first bytes were no HTTP.
+    case notHTTP = "not_http"
+    /// A request, but none that opens one of our WebSockets.
+    case request
+    /// No request within the time for it.
+    case timeout
+    /// Unknown, or a wrong proof.
+    case credentials
+    /// A client that is disabled, or whose time is over.
+    case rights
+    /// The server is stopping.
+    case stopping
+    /// The peer broke the rules of the opening.
+    case violation
+    /// The connection ended before the proof.
+    case gone
+}
+
+extension VisitorRefusal {
+    fileprivate var label: String {
+        switch self {
+        case .denied: "denied"
+        case .tooMany: "too_many"
+        case .tooFast: "too_fast"
+        }
+    }
+}
+
+extension DialError.Hop {
+    fileprivate var label: String {
+        String(rawValue.lowercased().map { $0 == " " ? "_" : $0 })
     }
 }

@@ -1,0 +1,50 @@
+import HTTP1
+
+/// A role, as its operator deals with it.
+protocol Administered: Sendable {
+    /// Why the role does not do what it is there for; nil where it does.
+    var obstacle: String? { get }
+    /// Brings the gauges up to date, and counts the bytes of streams that live.
+    func measure() async
+    /// The status as JSON.
+    func status() async throws -> [UInt8]
+    /// Ends the sessions of a client; nil where the role has no clients.
+    func kick(_ name: String) async -> Int?
+}
+
+/// Answers what the router has let through.
+struct AdminDesk: Sendable {
+    let role: any Administered
+    let loops: LoopWatch
+    /// The exposition of the metrics; nil where the program has no backend of which it could be had.
+    let metrics: (@Sendable () -> String)?
+
+    func answer(_ request: AdminRequest) async -> AdminResponse {
+        switch request {
+        case .metrics:
+            guard let metrics else { return .text(.notFound, "there are no metrics here") }
+            await role.measure()
+            ProcessUsage.measure()
+            return .exposition(metrics())
+        case .health:
+            if let problem = loops.problem(now: .now) { return .text(.unavailable, problem) }
+            return .text(.ok, "ok")
+        case .readiness:
+            if let obstacle = role.obstacle { return .text(.unavailable, obstacle) }
+            return .text(.ok, "ready")
+        case .status:
+            do {
+                return .json(try await role.status())
+            } catch {
+                return .text(.serverError, "the status cannot be written as JSON: \(error)")
+            }
+        case .kick(let name):
+            guard let count = await role.kick(name) else { return .text(.notFound, "a client has nobody to kick") }
+            do {
+                return .json(try StatusJSON.encode(KickResult(kicked: count)))
+            } catch {
+                return .text(.serverError, "\(error)")
+            }
+        }
+    }
+}

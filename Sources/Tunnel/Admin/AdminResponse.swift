@@ -1,0 +1,85 @@
+import HTTP1
+import NIOCore
+
+/// An answer of the admin server, before it is bytes.
+struct AdminResponse: Sendable, Hashable {
+    enum Status: Int, Sendable {
+        case ok = 200
+        case badRequest = 400
+        case notFound = 404
+        case methodNotAllowed = 405
+        case timeout = 408
+        case uriTooLong = 414
+        case headTooLarge = 431
+        case serverError = 500
+        case unavailable = 503
+        case versionNotSupported = 505
+
+        var reason: String {
+            switch self {
+            case .ok: "OK"
+            case .badRequest: "Bad Request"
+            case .notFound: "Not Found"
+            case .methodNotAllowed: "Method Not Allowed"
+            case .timeout: "Request Timeout"
+            case .uriTooLong: "URI Too Long"
+            case .headTooLarge: "Request Header Fields Too Large"
+            case .serverError: "Internal Server Error"
+            case .unavailable: "Service Unavailable"
+            case .versionNotSupported: "HTTP Version Not Supported"
+            }
+        }
+    }
+
+    let status: Status
+    let contentType: String
+    let body: [UInt8]
+    /// The methods that would do, where the one that came does not.
+    var allow: String?
+
+    init(_ status: Status, contentType: String, body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    /// What a malformed request gets.
+    init(_ error: HTTP1Error) {
+        self = .text(Status(rawValue: error.status) ?? .badRequest, error.description)
+    }
+
+    /// A line of text.
+    static func text(_ status: Status, _ line: String) -> AdminResponse {
+        AdminResponse(status, contentType: "text/plain; charset=utf-8", body: Array((line + "\n").utf8))
+    }
+
+    /// Metrics, in the form in which Prometheus wants them.
+    static func exposition(_ text: String) -> AdminResponse {
+        AdminResponse(.ok, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
+    }
+
+    static func json(_ bytes: some Sequence<UInt8>) -> AdminResponse {
+        AdminResponse(.ok, contentType: "application/json", body: Array(bytes) + [UInt8(ascii: "\n")])
+    }
+
+    static func notAllowed(_ methods: String) -> AdminResponse {
+        var response = text(.methodNotAllowed, "expected \(methods)")
+        response.allow = methods
+        return response
+    }
+
+    /// The answer on the wire; nothing else is said on that connection.
+    ///
+    /// - Parameter isHead: leaves the body out, but not its length.
+    func serialized(isHead: Bool) throws(HTTP1Error) -> ByteBuffer {
+        var fields = try HeaderFields([
+            ("Connection", "close"), ("Content-Type", contentType), ("Content-Length", "\(body.count)"),
+            ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+        ])
+        if let allow { try fields.append("Allow", allow) }
+        var bytes = ByteBuffer()
+        try ResponseHead(status: status.rawValue, reason: status.reason, fields: fields).serialize(into: &bytes)
+        if !isHead { bytes.writeBytes(body) }
+        return bytes
+    }
+}

@@ -1,0 +1,76 @@
+import HTTP1
+
+/// What the operator, or a program of the operator's, may ask.
+enum AdminRequest: Sendable, Hashable {
+    /// All metrics, as text.
+    case metrics
+    /// Whether the process turns its loops.
+    case health
+    /// Whether the role does what it is there for.
+    case readiness
+    /// Everything that is worth knowing, as JSON.
+    case status
+    /// End the sessions of a client.
+    case kick(name: String)
+}
+
+/// Decides what a request asks, by its head alone; pure.
+///
+/// | path | methods | where |
+/// |---|---|---|
+/// | `/metrics`, `/healthz`, `/readyz` | GET, HEAD | everywhere |
+/// | `/status` | GET, HEAD | unix sockets |
+/// | `/kick?name=NAME` | POST | unix sockets |
+///
+/// Only the file's mode can tell the operator from others. A TCP port, on loopback too, is open to every user of the
+/// machine and to every page in their browsers, so it names nobody and changes nothing.
+struct AdminRouter: Sendable {
+    /// The longest name that is looked for: the longest of both halves, and more.
+    static let longestName = 256
+
+    /// Whether the operator alone can connect.
+    let isPrivate: Bool
+
+    enum Route: Sendable, Hashable {
+        /// To be answered; without a body where the method is HEAD.
+        case ask(AdminRequest, isHead: Bool)
+        /// Answered already.
+        case refuse(AdminResponse)
+    }
+
+    func route(_ head: RequestHead) -> Route {
+        let target: RequestTarget
+        do throws(HTTP1Error) {
+            target = try head.route()
+        } catch {
+            return .refuse(AdminResponse(error))
+        }
+        switch target.path {
+        case "/metrics": return read(.metrics, head)
+        case "/healthz": return read(.health, head)
+        case "/readyz": return read(.readiness, head)
+        case "/status" where isPrivate: return read(.status, head)
+        case "/kick" where isPrivate:
+            guard head.method == "POST" else { return .refuse(.notAllowed("POST")) }
+            guard let name = Self.name(target.query), !name.isEmpty, name.utf8.count <= Self.longestName else {
+                return .refuse(.text(.badRequest, "expected /kick?name=NAME"))
+            }
+            return .ask(.kick(name: name), isHead: false)
+        default: return .refuse(.text(.notFound, "not found"))
+        }
+    }
+
+    private func read(_ request: AdminRequest, _ head: RequestHead) -> Route {
+        switch head.method {
+        case "GET": .ask(request, isHead: false)
+        case "HEAD": .ask(request, isHead: true)
+        default: .refuse(.notAllowed("GET, HEAD"))
+        }
+    }
+
+    /// The one parameter; anything beside it is an error.
+    private static func name(_ query: String?) -> String? {
+        guard let query, query.hasPrefix("name="), !query.contains("&") else { return nil }
+        return PercentEncoding.decode(query.dropFirst("name=".count))
+    }
+}

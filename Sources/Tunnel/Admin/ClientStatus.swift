@@ -1,0 +1,49 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// What a running client says of itself: the answer to `GET /status`.
+public struct ClientStatus: Codable, Sendable, Hashable {
+    /// `client`, to tell it from a server's.
+    public var role = "client"
+    /// The release that runs.
+    public var version = culvertVersion
+    /// When the client was started.
+    public var started: Date
+    /// The moment of this answer.
+    public var now: Date
+    /// The session with a server; nil while there is none.
+    public var session: ClientSessionStatus?
+    /// Since the start.
+    public var totals: TotalStatus
+}
+
+/// A client's session with a server, as the client sees it.
+public struct ClientSessionStatus: Codable, Sendable, Hashable {
+    /// The server's URL.
+    public var url: String
+    /// The proxy on the way, without its password; nil for none.
+    public var proxy: String?
+    /// The server's software and its release.
+    public var software: String
+    /// When the session began.
+    public var since: Date
+    /// The last time from a ping to its answer, in milliseconds; nil before the first.
+    public var roundTripMs: Double?
+    /// Whether it takes nothing new.
+    public var isDraining: Bool
+    /// Whether there is a WebSocket under it.
+    public var hasCarrier: Bool
+    /// Streams that live.
+    public var streams: Int
+    /// Bytes from services that wait for the WebSocket.
+    public var queuedBytes: Int
+    /// Bytes from the server that wait for services' sockets.
+    public var bufferedBytes: Int
+    /// The tunnels that were asked for.
+    public var tunnels: [TunnelStatus]
+    /// The visitors of all of them.
+    public var visitors: [VisitorStatus]
+}

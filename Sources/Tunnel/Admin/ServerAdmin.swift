@@ -1,0 +1,105 @@
+import HTTP1
+import Logging
+import Metrics
+import Mux
+import NIOCore
+import NIOPosix
+import Synchronization
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A server as its operator deals with it. What a session knows is asked of it on its own event loop.
+final class ServerAdmin: Administered {
+    /// When a client that was kicked may come back, in seconds: time enough for the operator to disable it for good.
+    private static let kickedFor: UInt32 = 10
+    private static let handshakes = Meter(label: "culvert_handshakes")
+
+    private let core: ServerCore
+    private let started = Date()
+    private let isListening = Atomic(false)
+
+    init(_ core: ServerCore) {
+        self.core = core
+        TunnelMetrics.prepareServer()
+    }
+
+    /// The endpoint accepts.
+    func listens() { isListening.store(true, ordering: .relaxed) }
+
+    var obstacle: String? {
+        if core.isStopping { return "the server is stopping" }
+        return isListening.load(ordering: .relaxed) ? nil : "the server does not listen yet"
+    }
+
+    func measure() async {
+        var gauges = TunnelGauges()
+        for session in core.liveSessions {
+            if let measured = try? await session.measure().get() { gauges += measured }
+        }
+        gauges.publish()
+        Self.handshakes.set(core.admission.waiting)
+    }
+
+    func status() async throws -> [UInt8] {
+        Array(try StatusJSON.encode(await report()))
+    }
+
+    func report() async -> ServerStatus {
+        var sessions: [SessionStatus] = []
+        for session in core.liveSessions {
+            if let status = try? await session.status().get() { sessions.append(status) }
+        }
+        return ServerStatus(
+            started: started,
+            now: Date(),
+            isAccepting: obstacle == nil,
+            handshakes: core.admission.waiting,
+            sessions: sessions.sorted { $0.number < $1.number },
+            totals: TotalStatus(core.totals)
+        )
+    }
+
+    func kick(_ name: String) async -> Int? {
+        let sessions = core.liveSessions.filter { $0.facts.isMeant(by: name) }
+        let reason = Refusal(.goingAway, "kicked by the operator", retryAfter: Self.kickedFor)
+        core.logger.notice("kicked by the operator", metadata: ["client": "\(name)", "sessions": "\(sessions.count)"])
+        for session in sessions { try? await session.end(reason).get() }
+        return sessions.count
+    }
+}
+
+extension ServerSession {
+    /// What the operator sees of it.
+    func status(_ facts: SessionFacts) -> SessionStatus {
+        let ledgers = ledgers
+        return SessionStatus(
+            number: facts.number,
+            client: facts.client.escapedForDisplay(),
+            name: facts.name.escapedForDisplay(),
+            peer: facts.peer.escapedForDisplay(),
+            software: facts.software.escapedForDisplay(),
+            version: Int(facts.version),
+            since: Date(timeIntervalSince1970: Double(facts.since)),
+            roundTripMs: driver.roundTrip?.milliseconds,
+            isDraining: isDraining,
+            hasCarrier: driver.hasCarrier,
+            streams: driver.streamCount,
+            queuedBytes: driver.waitingBytes.toSend,
+            bufferedBytes: driver.waitingBytes.toDeliver,
+            tunnels: ledgers.map(TunnelStatus.init),
+            visitors: ledgers.flatMap(VisitorStatus.all)
+        )
+    }
+}
+
+extension Duration {
+    /// Milliseconds, to the microsecond.
+    var milliseconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) * 1e3 + (Double(attoseconds) / 1e12).rounded() / 1e3
+    }
+}

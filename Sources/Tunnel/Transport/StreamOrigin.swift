@@ -1,0 +1,28 @@
+import Logging
+import NIOCore
+
+/// Where a stream comes from: for its last line in the log, the operator's status and the metrics.
+struct StreamOrigin {
+    /// The visitor's address, as its end tells it.
+    let visitor: String
+    /// The tunnel's.
+    let ledger: TunnelLedger
+    /// When the visitor came, in seconds since 1970.
+    let since = WallClock.unixSeconds
+    private let began = NIODeadline.now()
+
+    init(visitor: String, ledger: TunnelLedger) {
+        self.visitor = visitor
+        self.ledger = ledger
+    }
+
+    /// What the log says of it when the stream has ended.
+    var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "visitor": "\(visitor)", "tunnel": "\(ledger.tunnel)",
+            "duration_ms": "\((NIODeadline.now() - began).nanoseconds / 1_000_000)",
+        ]
+        if let place = ledger.place { metadata["port"] = "\(place.port)" }
+        return metadata
+    }
+}

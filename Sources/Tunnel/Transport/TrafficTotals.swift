@@ -1,0 +1,54 @@
+import Synchronization
+
+/// Bytes by direction, the same words at both ends of a tunnel.
+struct Traffic: Sendable, Hashable {
+    /// From visitors, towards services.
+    var toService = 0
+    /// From services, towards visitors.
+    var toVisitor = 0
+
+    static func += (left: inout Traffic, right: Traffic) {
+        left.toService += right.toService
+        left.toVisitor += right.toVisitor
+    }
+}
+
+/// What a role has carried since it started. Shared by all event loops; added to when visitors come and go and when
+/// somebody looks, never by their bytes.
+final class TrafficTotals: Sendable {
+    private let toService = Atomic(0)
+    private let toVisitor = Atomic(0)
+    private let sessionCount = Atomic(0)
+    private let visitorCount = Atomic(0)
+
+    /// Bytes that have been counted.
+    var traffic: Traffic {
+        Traffic(toService: toService.load(ordering: .relaxed), toVisitor: toVisitor.load(ordering: .relaxed))
+    }
+
+    /// Sessions so far.
+    var sessions: Int { sessionCount.load(ordering: .relaxed) }
+
+    /// Visitors so far.
+    var visitors: Int { visitorCount.load(ordering: .relaxed) }
+
+    /// Counts a session.
+    ///
+    /// - Returns: its number, from 1 on.
+    @discardableResult
+    func addSession() -> Int {
+        TunnelMetrics.sessions.increment()
+        return sessionCount.add(1, ordering: .relaxed).newValue
+    }
+
+    func addVisitor() {
+        visitorCount.add(1, ordering: .relaxed)
+    }
+
+    func add(_ news: Traffic) {
+        toService.add(news.toService, ordering: .relaxed)
+        toVisitor.add(news.toVisitor, ordering: .relaxed)
+        TunnelMetrics.bytesToServices.increment(by: news.toService)
+        TunnelMetrics.bytesToVisitors.increment(by: news.toVisitor)
+    }
+}
