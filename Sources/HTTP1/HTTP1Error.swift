@@ -28,9 +28,10 @@ public struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
         case bareCarriageReturn
         /// NUL, DEL or another control character in a field value.
         case controlCharacter
-        /// A line that begins with a space or tab (obs-fold, RFC 9112 section 5.2). Never joined.
+        /// A line that begins with a space or tab (obs-fold, RFC 9112 section 5.2) in a request, where it is never
+        /// joined, or before any field of an answer.
         case foldedLine
-        /// A space or tab between a field's name and its colon (RFC 9112 section 5.1).
+        /// A space or tab between a field's name and its colon (RFC 9112 section 5.1) in a request.
         case whitespaceBeforeColon
         /// A field name that is empty or no token.
         case malformedFieldName

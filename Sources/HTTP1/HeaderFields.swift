@@ -43,6 +43,15 @@ public struct HeaderFields: Sendable, Equatable, Sequence {
         fields.append(Field(name: String(decoding: name, as: UTF8.self), value: String(wire: value.trimmed)))
     }
 
+    /// Goes on with the last field's value: a line end and the blanks around it count as one space (RFC 9112 section
+    /// 5.2).
+    mutating func continueParsed(_ line: some BidirectionalCollection<UInt8>) {
+        let more = line.trimmed
+        guard let last = fields.indices.last, !more.isEmpty else { return }
+        if !fields[last].value.isEmpty { fields[last].value += " " }
+        fields[last].value += String(wire: more)
+    }
+
     /// How many fields there are.
     public var count: Int { fields.count }
 

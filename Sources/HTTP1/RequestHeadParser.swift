@@ -61,7 +61,7 @@ public struct RequestHeadParser: Sendable {
                     return nil
                 }
                 if let head = grammar.head(line) {
-                    state = .fields(head, FieldLine(after: 0, limits: limits))
+                    state = .fields(head, FieldLine(limits: limits, isAnswer: false))
                 } else if sawEmptyLine {
                     throw HTTP1Error(.leadingEmptyLines)
                 } else {
@@ -74,7 +74,7 @@ public struct RequestHeadParser: Sendable {
                     return nil
                 }
                 if grammar.append(line, to: &head.fields) {
-                    state = .fields(head, FieldLine(after: head.fields.count, limits: limits))
+                    state = .fields(head, grammar)
                 } else {
                     reader.startHead()
                     state = .requestLine(RequestLine(), sawEmptyLine: false)

@@ -3,9 +3,10 @@ import NIOCore
 /// Reads the heads of answers, from proxies and servers that we dialled.
 ///
 /// More lenient than for requests where real proxies need it: LF alone ends a line, the reason phrase and the space
-/// before it may be missing, minor versions of HTTP/1 do not matter, and the limits are wide. Still refused at the first
-/// illegal byte: what does not begin with `HTTP/1.`, control characters (NUL among them), obs-fold, white space before a
-/// colon, a CR without LF, heads beyond the limits.
+/// before it may be missing, a field may go on in further lines that begin with a blank (obs-fold), blanks may stand
+/// before a colon, minor versions of HTTP/1 do not matter, and the limits are wide. Still refused at the first illegal
+/// byte: what does not begin with `HTTP/1.`, control characters (NUL among them), a folded line before any field, a CR
+/// without LF, heads beyond the limits.
 ///
 /// Not enforced: what status and fields mean together. Framing is `BodyDrain`'s business.
 public struct ResponseHeadParser: Sendable {
@@ -61,7 +62,7 @@ public struct ResponseHeadParser: Sendable {
                     return nil
                 }
                 guard let head = grammar.head(line) else { throw HTTP1Error(.notHTTP) }
-                state = .fields(head, FieldLine(after: 0, limits: limits))
+                state = .fields(head, FieldLine(limits: limits, isAnswer: true))
             case .fields(var head, var grammar):
                 state = .modifying
                 guard let line = try reader.next(from: &buffer, &grammar) else {
@@ -69,7 +70,7 @@ public struct ResponseHeadParser: Sendable {
                     return nil
                 }
                 if grammar.append(line, to: &head.fields) {
-                    state = .fields(head, FieldLine(after: head.fields.count, limits: limits))
+                    state = .fields(head, grammar)
                 } else {
                     reader.startHead()
                     state = .statusLine(StatusLine())

@@ -83,6 +83,38 @@ struct HeadLimitsTests {
         #expect(parseResponse([Array((start + fields + "F").utf8)]).error == .tooManyFields)
     }
 
+    @Test("R7 folded lines are counted in the head, in their field's length, and not among the fields")
+    func r7_folds() {
+        let start = "HTTP/1.1 200 OK\r\n"
+        func answer(_ lines: String, _ limits: HeadLimits) -> [Parsed<ResponseHead>] {
+            pieces(Array((start + lines).utf8)).map { parseResponse($0, limits: limits) }
+        }
+        // 17 bytes of status line, 6 of the field, 7 for each folded line, 2 of the end.
+        let head = HeadLimits(maximumBytes: 17 + 6 + 4 * 7 + 2, maximumFields: 1, maximumLineBytes: 100)
+        func folds(_ count: Int) -> String { "A: 1\r\n" + String(repeating: " fold\r\n", count: count) + "\r\n" }
+        for parsed in answer(folds(4), head) {
+            #expect(parsed.head?.fields.first("A") == "1 fold fold fold fold")
+        }
+        for parsed in answer(folds(5), head) {
+            #expect(parsed.error == .headTooLarge)
+        }
+        // Four bytes of the field's first line, five of each further one.
+        let line = HeadLimits(maximumBytes: 1_000, maximumFields: 1, maximumLineBytes: 4 + 4 * 5)
+        for parsed in answer(folds(4), line) {
+            #expect(parsed.error == nil)
+        }
+        for parsed in answer(folds(5), line) {
+            #expect(parsed.error == .lineTooLong)
+        }
+        let two = HeadLimits(maximumBytes: 1_000, maximumFields: 2, maximumLineBytes: 100)
+        for parsed in answer("A: 1\r\nB: 2\r\n \r\n 3\r\n\r\n", two) {
+            #expect(parsed.head?.fields.first("B") == "2 3")
+        }
+        for parsed in answer("A: 1\r\nB: 2\r\n 3\r\nC", two) {
+            #expect(parsed.error == .tooManyFields)
+        }
+    }
+
     @Test("A limit of zero lets nothing through")
     func zero() {
         let none = HeadLimits(maximumBytes: 0, maximumFields: 0, maximumLineBytes: 0)
