@@ -27,7 +27,8 @@ public struct Challenge: Sendable, Equatable {
     /// All challenges in the values of the field, in order.
     ///
     /// Never fails: what is malformed ends the reading of that field's value, and what came before it counts. Unknown
-    /// schemes are kept. Reads each byte at most twice.
+    /// schemes are kept. What proxies get wrong, and other clients read, is read too: values without quotes, empty ones
+    /// among them, no comma between parameters, and `qop=auth,auth-int`. Reads each byte at most four times.
     public static func parse(_ values: [String]) -> [Challenge] {
         var challenges: [Challenge] = []
         for value in values {
@@ -53,11 +54,10 @@ private struct ChallengeReader {
 
     mutating func next() -> Challenge? {
         guard !isMalformed else { return nil }
-        skip { $0 == UInt8(ascii: ",") || $0.isBlank }
+        skip(\.isSeparator)
         guard let scheme = token() else { return nil }
-        guard peek == UInt8(ascii: " ") else {
+        guard peek?.isBlank == true else {
             // Only a comma or the end may follow a scheme that has nothing.
-            skip(\.isBlank)
             if peek != nil, peek != UInt8(ascii: ",") { isMalformed = true }
             return Challenge(scheme: scheme, token68: nil, parameters: [])
         }
@@ -72,21 +72,23 @@ private struct ChallengeReader {
         var parameters: [Challenge.Parameter] = []
         while parameters.count < Challenge.limit {
             let start = position
-            skip { $0 == UInt8(ascii: ",") || $0.isBlank }
+            skip(\.isBlank)
+            let hasComma = peek == UInt8(ascii: ",")
+            skip(\.isSeparator)
             guard peek != nil else { return parameters }
             guard let name = token() else { break }
             skip(\.isBlank)
             guard peek == UInt8(ascii: "=") else {
-                // A token without "=" is the next challenge's scheme.
+                // A token without "=" is the next challenge's scheme, or rubbish within this one.
+                guard hasComma || parameters.isEmpty else { break }
                 position = start
                 return parameters
             }
             position += 1
             skip(\.isBlank)
-            guard let value = peek == UInt8(ascii: "\"") ? quotedString() : bareValue() else { break }
+            guard let value = value(of: name) else { break }
             parameters.append(Challenge.Parameter(name: name, value: value))
-            skip(\.isBlank)
-            guard peek == nil || peek == UInt8(ascii: ",") else { break }
+            guard peek == nil || peek == UInt8(ascii: ",") || peek?.isBlank == true else { break }
         }
         isMalformed = true
         return parameters
@@ -106,18 +108,50 @@ private struct ChallengeReader {
 
     private mutating func token() -> String? { take(\.isTokenCharacter) }
 
-    /// An unquoted value. More than a token is taken, since some proxies forget the quotes.
-    private mutating func bareValue() -> String? {
-        take { $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "\"") && !$0.isBlank }
+    /// An unquoted value may be empty, and more than a token is taken, since some proxies forget the quotes. Nil for a
+    /// quoted string without its end.
+    private mutating func value(of name: String) -> String? {
+        let isQuoted = peek == UInt8(ascii: "\"")
+        let first = isQuoted ? quotedString() : take { !$0.isSeparator && $0 != UInt8(ascii: "\"") } ?? ""
+        guard var value = first, name.lowercased() == "qop" else { return first }
+        while let more = furtherProtection() { value += ",\(more)" }
+        return value
     }
 
-    /// `token68`, if it is all that stands before the next comma or the end.
+    /// The next value of a list of qualities of protection that is not in quotes. No scheme has such a name.
+    private mutating func furtherProtection() -> String? {
+        let start = position
+        skip(\.isSeparator)
+        if let word = token() {
+            let lowered = word.lowercased()
+            let end = position
+            skip(\.isBlank)
+            if lowered == "auth" || lowered.hasPrefix("auth-"), peek != UInt8(ascii: "=") {
+                position = end
+                return word
+            }
+        }
+        position = start
+        return nil
+    }
+
+    /// Whether a further parameter comes next, rather than a challenge or the end.
+    private func isBeforeParameter() -> Bool {
+        var ahead = self
+        ahead.skip(\.isSeparator)
+        guard ahead.token() != nil else { return false }
+        ahead.skip(\.isBlank)
+        return ahead.peek == UInt8(ascii: "=")
+    }
+
+    /// `token68`, if it is all that stands before the next comma or the end. `opaque=` looks like one, and is none where
+    /// further parameters follow.
     private mutating func token68() -> String? {
         let start = position
         let text = take(\.isToken68Character)
         let padding = take { $0 == UInt8(ascii: "=") } ?? ""
         skip(\.isBlank)
-        guard let text, peek == nil || peek == UInt8(ascii: ",") else {
+        guard let text, peek == nil || peek == UInt8(ascii: ","), padding != "=" || !isBeforeParameter() else {
             position = start
             return nil
         }
@@ -146,6 +180,8 @@ private struct ChallengeReader {
 
 extension UInt8 {
     fileprivate var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+
+    fileprivate var isSeparator: Bool { self == UInt8(ascii: ",") || isBlank }
 
     private var isAlphanumeric: Bool {
         let lowered = self | 0x20

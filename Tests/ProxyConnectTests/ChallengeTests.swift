@@ -46,6 +46,24 @@ struct ChallengeTests {
             (["Digest a=1, a=2"], ["Digest a=1|a=2"]),
             (["Basic realm=\"x", "NTLM"], ["Basic", "NTLM"]),
             (["basic"], ["basic"]),
+            (["Digest realm=\"x\", opaque=, nonce=n"], ["Digest realm=x|opaque=|nonce=n"]),
+            (["Digest realm=x, opaque="], ["Digest realm=x|opaque="]),
+            (["Digest realm=x, opaque= , nonce=n, NTLM"], ["Digest realm=x|opaque=|nonce=n", "NTLM"]),
+            (["Digest opaque=, nonce=\"n\", Basic realm=x"], ["Digest opaque=|nonce=n", "Basic realm=x"]),
+            (["NTLM abc=,Basic\trealm=x"], ["NTLM abc=", "Basic realm=x"]),
+            (["Digest realm=\"x\" nonce=\"y\"\tqop=auth"], ["Digest realm=x|nonce=y|qop=auth"]),
+            (["Digest realm=x nonce = y , opaque=z"], ["Digest realm=x|nonce=y|opaque=z"]),
+            (["Basic\trealm=\"x\", NTLM \t abc="], ["Basic realm=x", "NTLM abc="]),
+            (["Basic realm=a b, NTLM"], ["Basic realm=a"]),
+            (["Digest qop=auth,auth-int, nonce=\"n\""], ["Digest qop=auth,auth-int|nonce=n"]),
+            (["Digest QOP=auth-int , auth nonce=n"], ["Digest QOP=auth-int,auth|nonce=n"]),
+            (["Digest qop=auth,auth-int"], ["Digest qop=auth,auth-int"]),
+            (["Digest nonce=n, qop=auth,auth-int, NTLM"], ["Digest nonce=n|qop=auth,auth-int", "NTLM"]),
+            (["Digest qop=auth, Basic realm=x"], ["Digest qop=auth", "Basic realm=x"]),
+            (["Digest qop=auth, NTLM, Basic realm=x"], ["Digest qop=auth", "NTLM", "Basic realm=x"]),
+            (["Digest qop=auth, auth=1"], ["Digest qop=auth|auth=1"]),
+            (["Digest qop=\"auth\",auth-int, nonce=n"], ["Digest qop=auth,auth-int|nonce=n"]),
+            (["Digest realm=x, qop=,auth, nonce=n"], ["Digest realm=x|qop=,auth|nonce=n"]),
         ] as [([String], [String])]
     )
     func r9_challenges(_ values: [String], _ expected: [String]) {
@@ -69,5 +87,7 @@ struct ChallengeTests {
         #expect(Challenge.parse(["Digest \(parameters), NTLM"]).map(\.parameters.count) == [Challenge.limit])
         #expect(Challenge.parse([String(repeating: ",", count: 60_000)]).isEmpty)
         #expect(Challenge.parse([String(repeating: "a ", count: 30_000)]).count <= Challenge.limit)
+        let list = "Digest qop=auth" + String(repeating: ",auth", count: 10_000)
+        #expect(Challenge.parse([list]).first?.parameters.first?.value.utf8.count == 4 + 5 * 10_000)
     }
 }
