@@ -28,6 +28,14 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "Which of this user's clients on this machine it is.")
     var name: String?
 
+    @Option(
+        help: """
+            Where metrics and health are told: ADDR:PORT or unix:PATH; `culvert status` wants the latter. \
+            (default: nowhere)
+            """
+    )
+    var admin: String?
+
     @Option(help: "A configuration in TOML; flags win over it.")
     var config: String?
 
@@ -105,7 +113,9 @@ struct ClientCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = StandardErrorLog.logger(log)
-        let client = Client(try configuration(), logger: logger) { event in
+        let configuration = try configuration()
+        let metrics = AdminMetrics.bootstrap(configuration.admin)
+        let client = Client(configuration, metrics: metrics, logger: logger) { event in
             switch event {
             case .tunnel(let url, let service): Output.line("tunnel \(url) -> \(service)")
             }
@@ -134,6 +144,9 @@ struct ClientCommand: AsyncParsableCommand {
         result.name = name
         result.isCompressing = compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
+        if let text = admin ?? settings?.admin {
+            result.admin = try AdminOption.address(text) { Failure(.configuration, "admin: \($0)") }
+        }
         result.maximumRetries = maxRetries ?? settings?.maxRetries
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = try fields(header.isEmpty ? settings?.header ?? [] : header, "--header")

@@ -6,7 +6,7 @@ struct ClientFile {
     private static let keys: Set<String> = [
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "proxy_header", "ca", "ca_only", "header", "user_agent",
-        "max_retries", "compress", "compress_shared",
+        "max_retries", "compress", "compress_shared", "admin",
         "tunnel",
     ]
 
@@ -29,6 +29,7 @@ struct ClientFile {
     let maxRetries: Int?
     let compress: Bool?
     let compressShared: Bool?
+    let admin: String?
     let forwards: [RemoteForward]
 
     init(_ file: ConfigurationFile) throws(Failure) {
@@ -58,6 +59,8 @@ struct ClientFile {
         userAgent = try file.string("user_agent")
         compress = try file.boolean("compress")
         compressShared = try file.boolean("compress_shared")
+        admin = try file.string("admin")
+        if let admin { _ = try AdminOption.address(admin) { file.failure("admin", $0) } }
         maxRetries = try file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { throw file.failure("max_retries", "cannot be negative") }
         forwards = try Self.forwards(file)

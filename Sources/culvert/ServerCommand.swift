@@ -43,6 +43,14 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "A file with the token that clients must know.")
     var tokenFile: String?
 
+    @Option(
+        help: """
+            Where metrics and health are told: ADDR:PORT or unix:PATH; `culvert status` and `culvert kick` want the \
+            latter. (default: nowhere)
+            """
+    )
+    var admin: String?
+
     @Option(help: "A configuration in TOML; flags win over it.")
     var config: String?
 
@@ -52,7 +60,8 @@ struct ServerCommand: AsyncParsableCommand {
         let logger = StandardErrorLog.logger(log)
         let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
         let configuration = try configuration()
-        let server = Server(configuration, reloads: reloads, logger: logger) { event in
+        let metrics = AdminMetrics.bootstrap(configuration.admin)
+        let server = Server(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
             switch event {
             case .listening(let url, _): Output.line("listening \(url)")
             }
@@ -96,6 +105,7 @@ struct ServerCommand: AsyncParsableCommand {
         if !trustedFront.isEmpty {
             result.trustedFronts = try Self.fronts(trustedFront) { Failure(.configuration, "--trusted-front: \($0)") }
         }
+        if let admin { result.admin = try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") } }
         let configured = try (
             certificate: file?.string("tls_certificate"), key: file?.string("tls_key"),
             token: file?.string("token_file")

@@ -6,7 +6,7 @@ import Tunnel
 enum ServerFile {
     private static let keys: Set<String> = Set([
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
-        "compress_shared", "trusted_front",
+        "compress_shared", "trusted_front", "admin",
         "public_proxy_protocol", "client",
     ]).union(visitorKeys)
     private static let visitorKeys: Set<String> = [
@@ -24,6 +24,9 @@ enum ServerFile {
         if let path = try file.string("path") { result.path = path }
         if let address = try file.string("public_address") { result.publicAddress = address }
         if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
+        if let admin = try file.string("admin") {
+            result.admin = try AdminOption.address(admin) { file.failure("admin", $0) }
+        }
         result.sharesCompression = try file.boolean("compress_shared") ?? false
         if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
         if let fronts = try file.strings("trusted_front") {

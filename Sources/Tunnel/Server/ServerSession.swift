@@ -101,8 +101,10 @@ final class ServerSession: SessionDelegate {
 
     // MARK: For the handle
 
-    /// The tunnels that were asked for, by number.
-    var ledgers: [TunnelLedger] { doors.values.map(\.ledger).sorted { $0.tunnel < $1.tunnel } }
+    /// The tunnels that are public, by number.
+    var ledgers: [TunnelLedger] {
+        doors.values.map(\.ledger).filter { $0.place != nil }.sorted { $0.tunnel < $1.tunnel }
+    }
 
     func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> { driver.probe(timeout: timeout) }
 

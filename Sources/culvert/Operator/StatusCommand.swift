@@ -1,0 +1,67 @@
+import ArgumentParser
+import Foundation
+import Tunnel
+
+/// `culvert status`: what a running server or client is doing.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Shows the sessions, tunnels and visitors of a running server or client."
+    )
+
+    /// Back to the top left, and everything below it gone.
+    private static let clearScreen = "\u{1B}[H\u{1B}[2J\u{1B}[3J"
+
+    @Option(help: "The admin socket of the server or client.")
+    var admin = AdminOption.standard
+
+    @Flag(help: "Print JSON, for programs.")
+    var json = false
+
+    @Flag(help: "Look again every second, with rates, until Ctrl-C.")
+    var watch = false
+
+    func validate() throws {
+        guard AdminOption.socketPath(admin) != nil else {
+            throw ValidationError("--admin: expected unix:/PATH; the status is told on a unix socket only")
+        }
+    }
+
+    func run() async throws {
+        guard let path = AdminOption.socketPath(admin) else { return }
+        let client = AdminClient(path: path)
+        guard watch else { return try await show(client.ask("GET", "/status")) }
+        var last: (status: RoleStatus, at: ContinuousClock.Instant)?
+        while true {
+            let data = try await client.ask("GET", "/status")
+            let now = ContinuousClock.now
+            if json {
+                try show(data)
+            } else {
+                let status = try RoleStatus(data)
+                let rates = last.map { last in
+                    StatusRates(from: last.status, to: status, seconds: (now - last.at).inSeconds)
+                }
+                let page = StatusPage(status: status, rates: rates).lines.joined(separator: "\n")
+                // A file or a pipe gets one page below the other.
+                Output.line(isTerminal ? Self.clearScreen + page : page + "\n")
+                last = (status, now)
+            }
+            try await Task.sleep(until: now + .seconds(1))
+        }
+    }
+
+    private func show(_ data: Data) throws(Failure) {
+        if json { return Output.bytes(Array(data)) }
+        let page = StatusPage(status: try RoleStatus(data), rates: nil)
+        Output.line(page.lines.joined(separator: "\n"))
+    }
+
+    private var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+}
+
+extension Duration {
+    fileprivate var inSeconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) / 1e18
+    }
+}

@@ -1,0 +1,161 @@
+import Foundation
+import Tunnel
+
+/// A status as a person reads it: a line about the role, and tables of what there is.
+struct StatusPage {
+    /// Visitors that are shown, those with the most bytes first.
+    static let maximumVisitors = 40
+
+    let status: RoleStatus
+    /// Present when it is looked at again and again.
+    let rates: StatusRates?
+
+    /// All lines.
+    var lines: [String] {
+        var lines = headline
+        for table in [sessions, tunnels] where !table.rows.isEmpty { lines += [""] + table.lines }
+        let (visitors, left) = visitors
+        if !visitors.rows.isEmpty { lines += [""] + visitors.lines }
+        if left > 0 { lines.append("and \(ShortText.count(left, "visitor")) more; --json has all") }
+        return lines
+    }
+
+    private var headline: [String] {
+        let all = status.sessions
+        let visitors = all.reduce(0) { $0 + $1.visitors.count }
+        let totals = status.totals
+        var now: String
+        let first: String
+        switch status {
+        case .server(let server):
+            let state = server.isAccepting ? "" : ", not accepting"
+            first = "culvert \(server.version) server, up \(age(server.started, server.now))\(state)"
+            let tunnels = all.reduce(0) { $0 + $1.tunnels.count }
+            now = "now: \(ShortText.count(all.count, "session")), \(ShortText.count(tunnels, "tunnel"))"
+        case .client(let client):
+            first = "culvert \(client.version) client, up \(age(client.started, client.now))"
+            now = client.session == nil ? "now: no session" : "now: a session"
+        }
+        now += ", \(ShortText.count(visitors, "visitor"))"
+        if let rate = rates?[.total] {
+            now += ", \(ShortText.rate(rate.toService)) to services, \(ShortText.rate(rate.toVisitor)) to visitors"
+        }
+        let soFar =
+            "so far: \(ShortText.count(totals.sessions, "session")), \(ShortText.count(totals.visitors, "visitor")), "
+            + "\(ShortText.bytes(totals.bytesToService)) to services, "
+            + "\(ShortText.bytes(totals.bytesToVisitor)) to visitors"
+        return [first, now, soFar]
+    }
+
+    private var sessions: TextTable {
+        switch status {
+        case .server(let server):
+            var table = TextTable([
+                .init(title: "CLIENT"), .init(title: "FROM"), .init(title: "SOFTWARE"),
+                .init(title: "FOR", alignment: .trailing), .init(title: "ROUND TRIP", alignment: .trailing),
+            ])
+            for session in server.sessions {
+                table.append([
+                    session.name + (session.isDraining ? " (draining)" : ""), session.peer, session.software,
+                    age(session.since, server.now), ShortText.milliseconds(session.roundTripMs),
+                ])
+            }
+            return table
+        case .client(let client):
+            var table = TextTable([
+                .init(title: "SERVER"), .init(title: "PROXY"), .init(title: "SOFTWARE"),
+                .init(title: "FOR", alignment: .trailing), .init(title: "ROUND TRIP", alignment: .trailing),
+            ])
+            if let session = client.session {
+                table.append([
+                    session.url + (session.isDraining ? " (draining)" : ""), session.proxy ?? "none",
+                    session.software, age(session.since, client.now), ShortText.milliseconds(session.roundTripMs),
+                ])
+            }
+            return table
+        }
+    }
+
+    private var tunnels: TextTable {
+        var table = TextTable(
+            [
+                .init(title: isServer ? "CLIENT" : "SERVICE"), .init(title: "PUBLIC"),
+                .init(title: "VISITORS", alignment: .trailing), .init(title: "SO FAR", alignment: .trailing),
+            ] + bytesColumns
+        )
+        for session in status.sessions {
+            for tunnel in session.tunnels {
+                table.append(
+                    [
+                        isServer ? session.name : tunnel.service ?? "", place(tunnel),
+                        "\(tunnel.visitors)", "\(tunnel.visitorsSoFar)",
+                    ]
+                        + bytes(
+                            tunnel.bytesToService,
+                            tunnel.bytesToVisitor,
+                            .tunnel(session: session.number, tunnel.tunnel)
+                        )
+                )
+            }
+        }
+        return table
+    }
+
+    private var visitors: (TextTable, left: Int) {
+        let now: Date
+        switch status {
+        case .server(let server): now = server.now
+        case .client(let client): now = client.now
+        }
+        let all = status.sessions.flatMap { session in session.visitors.map { (session: session, visitor: $0) } }
+        let busiest = all.sorted { left, right in
+            let (left, right) = (left.visitor, right.visitor)
+            let (mine, yours) = (
+                left.bytesToService + left.bytesToVisitor, right.bytesToService + right.bytesToVisitor
+            )
+            return mine == yours ? left.since < right.since : mine > yours
+        }
+        let shown = busiest.prefix(Self.maximumVisitors)
+        var table = TextTable(
+            [.init(title: "VISITOR"), .init(title: "AT"), .init(title: "FOR", alignment: .trailing)] + bytesColumns
+        )
+        for (session, visitor) in shown {
+            let port = visitor.port.map { "\($0)" } ?? "?"
+            let key = visitor.stream.map { StatusRates.Key.visitor(session: session.number, $0) }
+            table.append(
+                [
+                    visitor.address, isServer ? "\(session.name):\(port)" : "port \(port)",
+                    age(visitor.since, now),
+                ] + bytes(visitor.bytesToService, visitor.bytesToVisitor, key)
+            )
+        }
+        return (table, all.count - shown.count)
+    }
+
+    private var isServer: Bool {
+        if case .server = status { true } else { false }
+    }
+
+    private var bytesColumns: [TextTable.Column] {
+        let titles = ["TO SERVICE", "TO VISITOR"] + (rates == nil ? [] : ["IN", "OUT"])
+        return titles.map { TextTable.Column(title: $0, alignment: .trailing) }
+    }
+
+    private func bytes(_ toService: Int, _ toVisitor: Int, _ key: StatusRates.Key?) -> [String] {
+        let counts = [ShortText.bytes(toService), ShortText.bytes(toVisitor)]
+        guard let rates else { return counts }
+        let rate = key.flatMap { rates[$0] }
+        return counts + [ShortText.rate(rate?.toService), ShortText.rate(rate?.toVisitor)]
+    }
+
+    private func place(_ tunnel: TunnelStatus) -> String {
+        if let url = tunnel.url { return url }
+        guard let port = tunnel.port else { return "not public" }
+        let address = tunnel.address ?? "?"
+        return address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
+    }
+
+    private func age(_ since: Date, _ now: Date) -> String {
+        ShortText.time(now.timeIntervalSince(since))
+    }
+}
