@@ -423,6 +423,8 @@ public struct ConnectExchange: Sendable {
     private func error(_ kind: ConnectError.Kind, _ answer: ProxyAnswer? = nil) -> ConnectError {
         var error = ConnectError(kind, target: target, answer: answer)
         error.isPasswordAtStake = authentication.isPasswordAtStake
+        // The answer was made, and had no connection to go by.
+        if case .connectionNotKept = kind { error.isPasswordAtStake = false }
         error.hasChallenged = authentication.hasBegun
         return error
     }

@@ -49,13 +49,20 @@ struct DialWaysTests {
         #expect(try await order(ways, configuration) == ["a by http://q:1", "a by http://p:1", "a by none"])
     }
 
-    private func open(_ ways: DialWays, _ configuration: ClientConfiguration, at seconds: UInt64) async throws
-        -> [String]
-    {
+    /// The ways and how they may be tried: `+` as they are, `-` without credentials, those that may not left out.
+    private func open(
+        _ ways: DialWays,
+        _ configuration: ClientConfiguration,
+        at seconds: UInt64
+    ) async throws -> [String] {
         let now = Moment(nanoseconds: seconds * 1_000_000_000)
-        return try await ways.inOrder(configuration)
-            .filter { ways.refusal(of: $0, configuration, now: now) == nil }
-            .map { "\($0.endpoint.host) by \($0.choice)" }
+        return try await ways.inOrder(configuration).compactMap { way in
+            switch ways.permission(for: way, configuration, now: now) {
+            case .asItIs: "+\(way.endpoint.host) by \(way.choice)"
+            case .withoutCredentials: "-\(way.endpoint.host) by \(way.choice)"
+            case .notNow: nil
+            }
+        }
     }
 
     @Test("R10 a proxy that has refused the credentials is not asked again for any server, for half an hour")
@@ -64,19 +71,22 @@ struct DialWaysTests {
         var ways = DialWays()
         let first = try await ways.inOrder(configuration)[0]
         ways.refused(first, refusal, configuration, now: Moment(nanoseconds: 0))
-        #expect(try await open(ways, configuration, at: 1) == ["a by none", "b by none"])
-        #expect(try await open(ways, configuration, at: 1_799) == ["a by none", "b by none"])
+        #expect(try await open(ways, configuration, at: 1) == ["+a by none", "+b by none"])
+        #expect(try await open(ways, configuration, at: 1_799) == ["+a by none", "+b by none"])
         #expect(try await open(ways, configuration, at: 1_801).count == 4)
     }
 
-    @Test("R10 nor is another proxy asked that would get the same credentials; one with its own is")
+    @Test("R10 another proxy that would get the same credentials gets none; one with its own gets these")
     func r10_sameCredentials() async throws {
         var configuration = try configuration(["ws://a"], ["p:1", "q:1", "x:y@r:1", "none"])
         (configuration.proxyCredentials.user, configuration.proxyCredentials.password) = ("alice", "secret")
         var ways = DialWays()
         let first = try await ways.inOrder(configuration)[0]
         ways.refused(first, refusal, configuration, now: Moment(nanoseconds: 0))
-        #expect(try await open(ways, configuration, at: 1) == ["a by http://x:***@r:1", "a by none"])
+        #expect(
+            try await open(ways, configuration, at: 1)
+                == ["-a by http://q:1", "+a by http://x:***@r:1", "+a by none"]
+        )
     }
 
     @Test("A source of proxies that fails is an error that is tried again")

@@ -193,18 +193,30 @@ private struct Reconnecting {
         var last: DialError?
         var leftOut: DialError?
         for way in try await ways.inOrder(dialler.configuration) {
-            if let refusal = ways.refusal(of: way, dialler.configuration, now: .now) {
+            var withheld: DialError?
+            switch ways.permission(for: way, dialler.configuration, now: .now) {
+            case .asItIs: break
+            case .withoutCredentials(let refusal): withheld = refusal
+            case .notNow(let refusal):
                 leftOut = refusal
                 continue
             }
             if let last { logger.warning("\(last)") }
             do throws(DialError) {
-                let session = try await dialler.dial(way.endpoint, way.choice) { [onEvent] forward, binding in
+                let session = try await dialler.dial(
+                    way.endpoint,
+                    way.choice,
+                    withholdsCredentials: withheld != nil
+                ) { [onEvent] forward, binding in
                     onEvent(.tunnel(url: binding.url(way.endpoint), service: forward.service))
                 }
                 ways.worked(way)
                 return session
             } catch {
+                if let withheld, error.hop == .proxy, error.disposition == .refusedAtFirst {
+                    leftOut = withheld
+                    continue
+                }
                 // A proxy that has refused the credentials is not asked again, nor is another with the same ones:
                 // accounts get locked. One without them may let us through.
                 guard error.disposition != .refused || error.hop == .proxy else { throw error }

@@ -22,8 +22,16 @@ struct DialRoute: Sendable {
     let context: DialContext
     /// Where Negotiate's tokens come from; one security context for each dial.
     let tickets: TicketSession
+    private let withholdsCredentials: Bool
 
-    init(_ endpoint: EndpointURL, _ choice: ProxyChoice, _ configuration: ClientConfiguration, _ context: DialContext) {
+    init(
+        _ endpoint: EndpointURL,
+        _ choice: ProxyChoice,
+        _ configuration: ClientConfiguration,
+        _ context: DialContext,
+        withholdsCredentials: Bool = false
+    ) {
+        self.withholdsCredentials = withholdsCredentials
         self.endpoint = endpoint
         if case .proxy(let url) = choice { proxy = url } else { proxy = nil }
         self.configuration = configuration
@@ -92,7 +100,9 @@ struct DialRoute: Sendable {
     /// sends it readably, gets it only where Basic may too.
     private func credentials(_ proxy: ProxyURL) throws(DialError) -> ProxyCredentials? {
         let schemes = configuration.proxySchemes
-        guard schemes != [.negotiate], schemes.contains(.basic) || !proxy.scheme.isSOCKS else { return nil }
+        guard !withholdsCredentials, schemes != [.negotiate], schemes.contains(.basic) || !proxy.scheme.isSOCKS else {
+            return nil
+        }
         do throws(ProxyCredentialsFailure) {
             return try configuration.proxyCredentials.credentials(for: proxy)
         } catch {

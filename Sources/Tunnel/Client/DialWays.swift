@@ -50,15 +50,24 @@ struct DialWays: Sendable {
         return [last] + ways[..<index] + ways[(index + 1)...]
     }
 
-    /// Why a way is not to be tried now: its proxy has refused the credentials, or another has refused the same ones,
-    /// which one account would pay for; nil where it may be.
-    func refusal(of way: DialWay, _ configuration: ClientConfiguration, now: Moment) -> DialError? {
-        guard !refusals.isEmpty else { return nil }
-        let credentials = Self.credentials(way.choice, configuration)
-        return refusals.first { refused in
-            let isSame = refused.choice == way.choice || (credentials != nil && refused.credentials == credentials)
-            return isSame && refused.until > now
-        }?.error
+    /// How a way may be tried.
+    enum Permission {
+        case asItIs
+        /// Another proxy has refused the credentials that this one would get, and one account would pay for both.
+        case withoutCredentials(DialError)
+        /// Its proxy has refused the credentials.
+        case notNow(DialError)
+    }
+
+    /// How a way may be tried now.
+    func permission(for way: DialWay, _ configuration: ClientConfiguration, now: Moment) -> Permission {
+        let current = refusals.filter { $0.until > now }
+        guard !current.isEmpty else { return .asItIs }
+        if let own = current.first(where: { $0.choice == way.choice }) { return .notNow(own.error) }
+        guard let credentials = Self.credentials(way.choice, configuration),
+            let other = current.first(where: { $0.credentials == credentials })
+        else { return .asItIs }
+        return .withoutCredentials(other.error)
     }
 
     /// A session came about this way.

@@ -22,13 +22,21 @@ struct Dialler: Sendable {
 
     /// Dials `endpoint` by one way and opens a session.
     ///
+    /// - Parameter withholdsCredentials: tells the proxy no password, whatever it asks for.
     /// - Throws: ``DialError``.
     func dial(
         _ endpoint: EndpointURL,
         _ choice: ProxyChoice,
+        withholdsCredentials: Bool = false,
         onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
     ) async throws(DialError) -> LiveSession {
-        let route = DialRoute(endpoint, choice, configuration, context)
+        let route = DialRoute(
+            endpoint,
+            choice,
+            configuration,
+            context,
+            withholdsCredentials: withholdsCredentials
+        )
         let opening = ClientOpening(
             credentials: credentials,
             authentication: Authentication(

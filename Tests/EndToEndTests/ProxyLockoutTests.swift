@@ -1,0 +1,136 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// A wrong password is tried once: directories lock an account after a few.
+    @Suite(.serialized)
+    struct ProxyLockoutTests {
+        /// A proxy that counts the tries with a password, and answers each as the test says.
+        private static func proxy(
+            _ answer: @escaping @Sendable (ScriptedProxy.Visit) throws -> Void
+        ) throws -> (proxy: ScriptedProxy, tries: @Sendable () -> Int) {
+            let proxy = try ScriptedProxy { visit in
+                while let request = try visit.request() {
+                    guard request.field("Proxy-Authorization") != nil else {
+                        try visit.answer(challenge)
+                        continue
+                    }
+                    return try answer(visit)
+                }
+            }
+            let tries: @Sendable () -> Int = {
+                proxy.requests.all.count { $0.field("Proxy-Authorization") != nil }
+            }
+            return (proxy, tries)
+        }
+
+        private static let challenge =
+            "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"
+
+        @Test("R10 however many servers are behind one proxy, a wrong password is tried once")
+        func severalServers() async throws {
+            try await Scenario.play { scenario in
+                let (proxy, tries) = try Self.proxy { try $0.answer(Self.challenge) }
+                let line = try await scenario.expectEnd(
+                    77,
+                    from: "ws://a.test:1",
+                    ["ws://b.test:1", "ws://c.test:1", "--proxy", proxy.url, "--proxy-user", "ann:wrong"]
+                )
+                expect(line, says: "refused the credentials")
+                #expect(tries() == 1)
+            }
+        }
+
+        @Test("R10 a password that one proxy has refused is not tried at another")
+        func severalProxies() async throws {
+            try await Scenario.play { scenario in
+                let (first, triesAtFirst) = try Self.proxy { try $0.answer(Self.challenge) }
+                let (second, triesAtSecond) = try Self.proxy { try $0.answer(Self.challenge) }
+                _ = try await scenario.expectEnd(
+                    77,
+                    from: "ws://a.test:1",
+                    ["--proxy", first.url, "--proxy", second.url, "--proxy-user", "ann:wrong"]
+                )
+                #expect(triesAtFirst() == 1)
+                #expect(triesAtSecond() == 0)
+            }
+        }
+
+        @Test("R10 a proxy that drops the connection over a password is not tried again and again")
+        func dropped() async throws {
+            try await Scenario.play { scenario in
+                let (proxy, tries) = try Self.proxy { $0.socket.close() }
+                let line = try await scenario.expectEnd(
+                    77,
+                    from: "ws://a.test:1",
+                    ["--proxy", proxy.url, "--proxy-user", "ann:wrong"]
+                )
+                expect(line, says: "closed the connection without an answer", "over wrong ones")
+                // A connection that was kept may have been closed by chance: once more over another.
+                #expect((1...2).contains(tries()))
+            }
+        }
+
+        @Test("R10 a user without a password is a matter of configuration, and no try with an empty one")
+        func noPassword() async throws {
+            try await Scenario.play { scenario in
+                let (proxy, tries) = try Self.proxy { try $0.answer(Self.challenge) }
+                let line = try await scenario.expectEnd(
+                    78,
+                    from: "ws://a.test:1",
+                    ["--proxy", proxy.url, "--proxy-user", "ann"]
+                )
+                expect(line, says: "no password for the proxy's user ann", "--proxy-password-file")
+                #expect(tries() == 0)
+            }
+        }
+
+        @Test("A proxy that asks a client without credentials for some, after a session had worked, is asked again")
+        func askedLater() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let visits = Mailbox<Int>()
+                let proxy = try ScriptedProxy { visit in
+                    visits.put(1)
+                    guard let request = try visit.request() else { return }
+                    // The second dial meets an expired surrogate.
+                    if visits.all.count == 2 { return try visit.answer(Self.challenge) }
+                    try visit.tunnel(request)
+                }
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--proxy", proxy.url]
+                )
+                _ = try await client.tunnel(to: echo.port)
+                await server.process.kill()
+                let again = try await scenario.server(port: server.port)
+                try await expectEcho(through: client.tunnel(to: echo.port, skip: 1))
+                #expect(again.port == server.port)
+                #expect(visits.all.count > 2)
+            }
+        }
+
+        @Test("SOCKS gets no password where --proxy-auth does not permit to send it readably")
+        func socksPermission() async throws {
+            try await Scenario.play { scenario in
+                let seen = Mailbox<[UInt8]>()
+                let service = try TCPService { socket in
+                    seen.put(try socket.receive())
+                    try socket.send([5, 0xFF])
+                }
+                _ = try await scenario.expectEnd(
+                    77,
+                    from: "ws://a.test:1",
+                    [
+                        "--proxy", "socks5://127.0.0.1:\(service.port)", "--proxy-user", "ann:secret", "--proxy-auth",
+                        "ntlm",
+                    ]
+                )
+                #expect(try await seen.next("the greeting") == [5, 1, 0])
+            }
+        }
+    }
+}
