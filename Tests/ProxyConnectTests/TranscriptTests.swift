@@ -27,7 +27,7 @@ struct TranscriptTests {
         return "established"
     }
 
-    @Test("Each transcript ends as it says, whole and byte by byte", arguments: files())
+    @Test("Each transcript ends as it says, whole, byte by byte and at every split", arguments: files())
     func replay(_ file: URL) throws {
         let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
         let parts = text.components(separatedBy: "--- ")
@@ -44,6 +44,11 @@ struct TranscriptTests {
         var bytes = Script(try makeExchange())
         bytes.play(turns) { $0.map { [$0] } }
         #expect(outcome(bytes) == expected, "\(file.lastPathComponent) byte by byte: \(bytes.events)")
+        for cut in 1..<2_000 {
+            var halves = Script(try makeExchange())
+            halves.play(turns) { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }
+            #expect(outcome(halves) == expected, "\(file.lastPathComponent) cut at \(cut): \(halves.events)")
+        }
     }
 
     @Test("The folder was found")
