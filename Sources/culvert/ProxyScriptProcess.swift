@@ -22,6 +22,8 @@ struct ProxyScriptProcess: ProxyScriptEngine {
     }()
 
     var executable = Self.ownExecutable
+    /// What the process inherits, but for what is ours.
+    var environment = ProcessInfo.processInfo.environment
     /// How long a script may run, looking names up included.
     var timeout = Duration.seconds(10)
 
@@ -29,8 +31,7 @@ struct ProxyScriptProcess: ProxyScriptEngine {
         let child = BoundedChild(
             executable: executable,
             arguments: ["evaluate-pac"],
-            // A crash is an answer like another one; a report about it would take longer than the script.
-            environment: ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 },
+            environment: childEnvironment,
             input: Array("\(url)\n\(host)\n".utf8) + script,
             timeout: timeout,
             longestOutput: Self.longestAnswer,
@@ -60,6 +61,17 @@ struct ProxyScriptProcess: ProxyScriptEngine {
         case .tooMuchOutput:
             throw Self.failure("the script's answer is longer than \(Self.longestAnswer) bytes")
         }
+    }
+
+    /// Without the token and the passwords, which are no business of an engine that a script may have taken over.
+    private var childEnvironment: [String: String] {
+        var kept = environment.filter { name, _ in
+            let name = name.lowercased()
+            return !name.hasPrefix("culvert_") && !name.hasSuffix("_proxy")
+        }
+        // A crash is an answer like another one; a report about it would take longer than the script.
+        kept["SWIFT_BACKTRACE"] = "enable=no"
+        return kept
     }
 
     private static func failure(_ reason: String) -> ProxyScriptFailure {

@@ -144,6 +144,24 @@ extension EndToEnd {
             #expect(try await Self.run(script + padding) == "DIRECT")
         }
 
+        @Test("The engine's process inherits neither our secrets nor the proxies with their passwords (A8)")
+        func environment() async throws {
+            try await Scenario.play { scenario in
+                let path = scenario.directory + "/environment"
+                try scenario.write("#!/bin/sh\nexec env\n", to: path)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+                var engine = ProxyScriptProcess(executable: path)
+                engine.environment = [
+                    "CULVERT_TOKEN": "s3cret", "CULVERT_PROXY_PASSWORD": "s3cret", "http_proxy": "http://u:s3cret@p",
+                    "HTTPS_PROXY": "http://u:s3cret@p", "all_proxy": "s3cret", "No_Proxy": "s3cret", "LANG": "C",
+                    "PATH": "/usr/bin:/bin",
+                ]
+                let answer = try await engine.answer(of: [], url: "", host: "")
+                #expect(answer.contains("LANG=C\n"))
+                #expect(!answer.contains("s3cret"), "\(answer)")
+            }
+        }
+
         @Test("Without the engine the client ends, and names the package")
         func noEngine() async throws {
             try await Scenario.play { scenario in
