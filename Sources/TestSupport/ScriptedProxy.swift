@@ -25,27 +25,34 @@ public final class ScriptedProxy: Sendable {
     /// All requests so far, whoever sent them.
     public let requests = Mailbox<Request>()
     private let service: TCPService
+    private let host: String
 
     /// Starts one.
     ///
     /// - Parameters:
+    ///   - address: loopback's, of either family.
     ///   - patience: how long a socket may stand still.
     ///   - script: serves one connection, which is closed when it returns.
-    public init(patience: Duration = .seconds(180), _ script: @escaping @Sendable (Visit) throws -> Void) throws {
-        service = try TCPService(patience: patience) { [requests] socket in
+    public init(
+        address: String = "127.0.0.1",
+        patience: Duration = .seconds(180),
+        _ script: @escaping @Sendable (Visit) throws -> Void
+    ) throws {
+        host = address.contains(":") ? "[\(address)]" : address
+        service = try TCPService(address: address, patience: patience) { [requests] socket in
             try script(Visit(socket, patience, requests))
         }
     }
 
     /// For `--proxy`.
-    public var url: String { "http://127.0.0.1:\(service.port)" }
+    public var url: String { "http://\(host):\(service.port)" }
 
     /// How many connections it has taken.
     public var accepted: Int { service.accepted }
 
     /// One that lets everybody through.
-    public static func open() throws -> ScriptedProxy {
-        try ScriptedProxy { visit in
+    public static func open(address: String = "127.0.0.1") throws -> ScriptedProxy {
+        try ScriptedProxy(address: address) { visit in
             if let request = try visit.request() { try visit.tunnel(request) }
         }
     }

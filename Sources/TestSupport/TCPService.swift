@@ -16,14 +16,16 @@ public final class TCPService: Sendable {
     ///
     /// - Parameters:
     ///   - port: 0 for one that the system chooses.
+    ///   - address: loopback's, of either family.
     ///   - patience: how long a connection may stand still.
     ///   - serve: serves one connection, which is closed when it returns.
     public init(
         port: UInt16 = 0,
+        address: String = "127.0.0.1",
         patience: Duration = .seconds(30),
         _ serve: @escaping @Sendable (TCPSocket) throws -> Void
     ) throws {
-        let listener = try TCPListener(port: port)
+        let listener = try TCPListener(port: port, address: address)
         self.listener = listener
         self.port = listener.port
         Scenario.current?.keep(self)
@@ -45,6 +47,9 @@ public final class TCPService: Sendable {
     deinit {
         stop()
     }
+
+    /// Whether this machine has loopback in IPv6.
+    public static var hasIPv6: Bool { (try? TCPListener(address: "::1")) != nil }
 
     /// How many connections it has taken.
     public var accepted: Int { count.withLock { $0 } }

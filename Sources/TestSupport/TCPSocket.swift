@@ -10,7 +10,7 @@ private let streamType = SOCK_STREAM
 private let noSignal: Int32 = 0
 #endif
 
-/// A plain blocking TCP socket on IPv4, with the exact words that the tests need: half-close, reset, read to the end.
+/// A plain blocking TCP socket, with the exact words that the tests need: half-close, reset, read to the end.
 ///
 /// Nothing waits for ever: an operation during which nothing moves for `patience` throws ``SocketError/timedOut``.
 public final class TCPSocket: Sendable {
@@ -40,7 +40,7 @@ public final class TCPSocket: Sendable {
         receiveBuffer: Int32? = nil,
         patience: Duration = .seconds(30)
     ) throws {
-        let descriptor = try newSocket()
+        let descriptor = try newSocket(AF_INET)
         self.init(descriptor: descriptor, patience: patience)
         if let receiveBuffer { set(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         var name = socketAddress(address, port)
@@ -194,13 +194,21 @@ final class TCPListener: Sendable {
     private let isOpen = Mutex(true)
 
     init(port: UInt16 = 0, address: String = "127.0.0.1") throws {
-        let descriptor = try newSocket()
+        let isIPv6 = address.contains(":")
+        let descriptor = try newSocket(isIPv6 ? AF_INET6 : AF_INET)
         var reuse: Int32 = 1
         if port != 0 {
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout.size(ofValue: reuse)))
         }
-        var name = socketAddress(address, port)
-        guard withSockAddr(&name, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 1_024) == 0 else {
+        let bound: Int32
+        if isIPv6 {
+            var name = socketAddress6(address, port)
+            bound = withSockAddr(&name) { bind(descriptor, $0, $1) }
+        } else {
+            var name = socketAddress(address, port)
+            bound = withSockAddr(&name) { bind(descriptor, $0, $1) }
+        }
+        guard bound == 0, listen(descriptor, 1_024) == 0 else {
             let error = failure("bind")
             _ = Foundation.close(descriptor)
             throw error
@@ -232,8 +240,8 @@ final class TCPListener: Sendable {
     }
 }
 
-private func newSocket() throws -> Int32 {
-    let descriptor = socket(AF_INET, streamType, 0)
+private func newSocket(_ family: Int32) throws -> Int32 {
+    let descriptor = socket(family, streamType, 0)
     guard descriptor >= 0 else { throw failure("socket") }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     return descriptor
@@ -247,17 +255,26 @@ private func socketAddress(_ address: String, _ port: UInt16) -> sockaddr_in {
     return name
 }
 
-private func withSockAddr<Result>(
-    _ name: inout sockaddr_in,
+private func socketAddress6(_ address: String, _ port: UInt16) -> sockaddr_in6 {
+    var name = sockaddr_in6()
+    name.sin6_family = sa_family_t(AF_INET6)
+    name.sin6_port = port.bigEndian
+    inet_pton(AF_INET6, address, &name.sin6_addr)
+    return name
+}
+
+private func withSockAddr<Name, Result>(
+    _ name: inout Name,
     _ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
 ) -> Result {
     withUnsafeMutablePointer(to: &name) {
         $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            body($0, socklen_t(MemoryLayout<Name>.size))
         }
     }
 }
 
+/// The port stands at the same place in both families' names.
 private func boundPort(_ descriptor: Int32) -> UInt16 {
     var name = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)

@@ -368,6 +368,25 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "A proxy whose URL has an IPv6 literal is dialled, and its lines have the brackets (R17)",
+            .enabled(if: TCPService.hasIPv6 || TestRun.isCI, "no ::1 on this machine")
+        )
+        func ipv6() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let proxy = try ScriptedProxy.open(address: "::1")
+                #expect(proxy.url.hasPrefix("http://[::1]:"))
+                try await scenario.expectPage(from: server.url, ["--proxy", proxy.url])
+                #expect(proxy.requests.all.map(\.target) == ["127.0.0.1:\(server.port)"])
+                let closed = try ScriptedProxy(address: "::1") { visit in
+                    if try visit.request() != nil { try visit.answer("HTTP/1.1 403 Forbidden\r\n\r\n") }
+                }
+                let line = try await scenario.expectEnd(77, from: server.url, ["--proxy", closed.url])
+                expect(line, says: "proxy \(closed.url): ", "403")
+            }
+        }
+
         @Test("A name that only the proxy can resolve reaches it as a name (R19)")
         func nameStaysAName() async throws {
             try await Scenario.play { scenario in

@@ -7,6 +7,7 @@ extension EndToEnd {
     @Suite(.serialized)
     struct ProxyTLSTests {
         static let issuer = "Office proxy CA"
+        static let inspector = "Office inspection CA"
 
         @Test("A proxy that speaks TLS is trusted by --ca, by name and by address", .needs(.squid, .openssl))
         func trusted() async throws {
@@ -135,6 +136,34 @@ extension EndToEnd {
                 let client = try await scenario.expectPage(from: url, proxy + ["--ca", inner.authority])
                 await client.process.end()
                 try await eventually("Squid logs both tunnels") { squid.tunnels(to: server.port).count == 2 }
+            }
+        }
+
+        @Test(
+            "A proxy that inspects TLS is told by its certificate: the line names the issuer and asks for its CA by --ca",
+            .needs(.openssl)
+        )
+        func inspection() async throws {
+            try await Scenario.play { scenario in
+                // What the client knows is the CA of the true server; what it meets is a box with a CA of its own.
+                let known = try await Certificate.make(in: scenario)
+                let met = try await Certificate.make(in: scenario, issuer: Self.inspector)
+                let box = try await scenario.server(options: [
+                    "--tls-certificate", met.certificate, "--tls-key", met.key,
+                ])
+                let proxy = try ScriptedProxy.open()
+                let url = "wss://localhost:\(box.port)"
+                let options = ["--proxy", proxy.url, "--ca", known.authority, "--max-retries", "0"]
+                let line = try await scenario.expectEnd(69, from: url, options)
+                expect(
+                    line,
+                    says: "proxy \(proxy.url): TLS: ",
+                    "issued by \"\(Self.inspector)\"",
+                    "localhost",
+                    "the proxy inspects TLS",
+                    "--ca FILE"
+                )
+                try await scenario.expectPage(from: url, options + ["--ca", met.authority])
             }
         }
 
