@@ -60,16 +60,16 @@ struct ClientCommand: AsyncParsableCommand {
     @Flag(help: "Look the proxy's credentials up in ~/.netrc, or the file that NETRC names.")
     var netrc = false
 
-    @Option(help: "A certificate of yours for a proxy that asks for one, PEM.")
+    @Option(help: "A certificate of yours for a proxy that asks for one, PEM or DER.")
     var proxyCertificate: String?
 
-    @Option(help: "The key of that certificate, PEM.")
+    @Option(help: "The key of that certificate, PEM or DER.")
     var proxyKey: String?
 
     @Option(help: "A further field of the CONNECT request, 'Name: value'; may be repeated.")
     var proxyHeader: [String] = []
 
-    @Option(help: "A CA to trust besides the system's, PEM; may be repeated.")
+    @Option(help: "A CA to trust besides the system's, PEM or DER; may be repeated.")
     var ca: [String] = []
 
     @Flag(help: "Trust only the CAs given with --ca.")
@@ -128,6 +128,9 @@ struct ClientCommand: AsyncParsableCommand {
         let file: ConfigurationFile?
         if let config { file = try ConfigurationFile(path: config) } else { file = nil }
         let settings = try file.map { file throws(Failure) in try ClientFile(file) }
+        if let config, settings?.holdsSecret == true {
+            SecretFile.warnIfOthersCanRead(config, what: "configuration")
+        }
         let endpoints = try endpoints(settings)
         let forwards = try forwards(settings)
         let token = try SecretFile.token(file: tokenFile ?? settings?.tokenFile, configured: settings?.token)
@@ -149,11 +152,10 @@ struct ClientCommand: AsyncParsableCommand {
         }
         result.maximumRetries = maxRetries ?? settings?.maxRetries
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
-        result.fields = try fields(header.isEmpty ? settings?.header ?? [] : header, "--header")
-        result.proxyFields = try fields(
-            proxyHeader.isEmpty ? settings?.proxyHeader ?? [] : proxyHeader,
-            "--proxy-header"
-        )
+        result.fields = try header.isEmpty ? fields(settings?.header ?? [], "header") : fields(header, "--header")
+        result.proxyFields =
+            try proxyHeader.isEmpty
+            ? fields(settings?.proxyHeader ?? [], "proxy_header") : fields(proxyHeader, "--proxy-header")
         result.tls = try TLSFiles.client(
             authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
             only: caOnly || settings?.caOnly ?? false
@@ -246,15 +248,17 @@ struct ClientCommand: AsyncParsableCommand {
 
     private func fields(_ lines: [String], _ flag: String) throws(Failure) -> HeaderFields {
         var fields = HeaderFields()
-        for line in lines {
+        for (index, line) in lines.enumerated() {
+            // By its number: the text may be a secret.
+            let place = "\(flag) \(index + 1)"
             guard let colon = line.firstIndex(of: ":") else {
-                throw Failure(.configuration, "\(flag) '\(line.escapedForDisplay())': the form is 'Name: value'")
+                throw Failure(.configuration, "\(place): the form is 'Name: value'")
             }
             let value = line[line.index(after: colon)...].drop { $0 == " " }
             do throws(HTTP1Error) {
                 try fields.append(String(line[..<colon]), String(value))
             } catch {
-                throw Failure(.configuration, "\(flag): \(error)")
+                throw Failure(.configuration, "\(place): \(error)")
             }
         }
         return fields

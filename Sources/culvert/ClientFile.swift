@@ -66,6 +66,18 @@ struct ClientFile {
         forwards = try Self.forwards(file)
     }
 
+    /// Whether the token or a proxy's password stands in it.
+    var holdsSecret: Bool {
+        let names = proxy.contains { text in
+            guard case .choice(.proxy(let url)) = try? ProxyArgument(text) else { return false }
+            return url.namesPassword
+        }
+        // `:` alone stands for a ticket.
+        let password = proxyUser?.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).dropFirst()
+            .first
+        return token != nil || names || password?.isEmpty == false
+    }
+
     private static let tunnelKeys: Set<String> = [
         "remote", "local", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny",
         "visitor_idle", "visitor_bandwidth",

@@ -17,7 +17,8 @@ enum SecretFile {
         return text
     }
 
-    private static func warnIfOthersCanRead(_ path: String, what: String) {
+    /// Says so where others can read a file that keeps a secret.
+    static func warnIfOthersCanRead(_ path: String, what: String) {
         guard
             let attributes = try? FileManager.default.attributesOfItem(atPath: path),
             let permissions = attributes[.posixPermissions] as? Int, permissions & 0o077 != 0
@@ -61,30 +62,48 @@ enum SecretFile {
             let colon = user.firstIndex(of: ":")
             sources.user = String(user[..<(colon ?? user.endIndex)])
             sources.password = colon.map { String(user[user.index(after: $0)...]) }
+            try check(sources, .configuration, "--proxy-user")
         }
         if let passwordFile {
-            var password = try read(passwordFile, what: "proxy password")
-            if password.hasSuffix("\n") { password.removeLast() }
-            sources.password = password
+            sources.password = try withoutLineEnd(read(passwordFile, what: "proxy password"))
+            try check(sources, .badData, "the proxy password file \(passwordFile)")
         }
         if sources.password == nil {
             sources.password = ProcessInfo.processInfo.environment["CULVERT_PROXY_PASSWORD"]
-        }
-        do throws(CredentialsError) {
-            _ = try ProxyCredentials(user: sources.user ?? "", password: sources.password ?? "")
-        } catch {
-            throw Failure(.configuration, "--proxy-user: \(error)")
+            try check(sources, .configuration, "CULVERT_PROXY_PASSWORD")
         }
         if isUsingNetrc { sources.netrc = try netrc() }
         return sources
     }
 
-    /// The file that `NETRC` names, else `.netrc` in the user's home.
-    private static func netrc() throws(Failure) -> Netrc {
+    /// Refuses what has just been added, by the name of its place (R16).
+    private static func check(
+        _ sources: ProxyCredentialSources,
+        _ status: ExitStatus,
+        _ place: String
+    ) throws(Failure) {
+        do throws(CredentialsError) {
+            _ = try ProxyCredentials(user: sources.user ?? "", password: sources.password ?? "")
+        } catch {
+            throw Failure(status, "\(place): \(error)")
+        }
+    }
+
+    /// Without the line end that editors put behind a secret; CR and LF are one character.
+    private static func withoutLineEnd(_ text: String) -> String {
+        text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
+    }
+
+    /// The file that `NETRC` names, else `.netrc` in the user's home; nil where there is none, as curl has it.
+    private static func netrc() throws(Failure) -> Netrc? {
         let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
         // Foundation would ask the user database alone.
         let home = environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
         let path = environment["NETRC"] ?? "\(home)/.netrc"
+        guard !TextFile.isMissing(path) else {
+            Output.error("culvert: warning: --netrc: there is no file \(path)")
+            return nil
+        }
         let text = try TextFile.read(path, what: "netrc file", limit: maximumNetrc)
         warnIfOthersCanRead(path, what: "netrc")
         do throws(NetrcError) {

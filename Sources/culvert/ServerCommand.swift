@@ -23,10 +23,10 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "Ports that clients may ask for. (default: 1024-65535)")
     var allowPorts: String?
 
-    @Option(help: "A certificate chain in PEM, to speak TLS without a front.")
+    @Option(help: "A certificate chain in PEM, or one certificate in DER, to speak TLS without a front.")
     var tlsCertificate: String?
 
-    @Option(help: "The certificate's key in PEM.")
+    @Option(help: "The certificate's key, PEM or DER.")
     var tlsKey: String?
 
     @Option(help: "An Origin from which browsers' pages may connect; may be repeated. (default: none)")

@@ -1,3 +1,4 @@
+import Foundation
 import NIOSSL
 
 /// TLS from the files that a user names; each failure names the file.
@@ -22,21 +23,50 @@ enum TLSFiles {
         _ certificate: String,
         _ key: String
     ) throws(Failure) -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
-        do {
-            let chain = try NIOSSLCertificate.fromPEMBytes(pem(certificate, "certificate")).map {
-                NIOSSLCertificateSource.certificate($0)
+        let chain = try certificates(certificate, "certificate").map { NIOSSLCertificateSource.certificate($0) }
+        return (chain, .privateKey(try privateKey(key)))
+    }
+
+    /// All certificates of a file in PEM, or the one of a file in DER.
+    private static func certificates(_ path: String, _ what: String) throws(Failure) -> [NIOSSLCertificate] {
+        let bytes = try read(path, what)
+        guard isPEM(bytes) else {
+            do {
+                return [try NIOSSLCertificate(bytes: bytes, format: .der)]
+            } catch {
+                throw Failure(.badData, "no certificate in \(path), neither in PEM nor in DER")
             }
-            guard !chain.isEmpty else { throw Failure(.badData, "no certificate in \(certificate)") }
-            return (chain, .privateKey(try NIOSSLPrivateKey(bytes: pem(key, "key"), format: .pem)))
-        } catch let failure as Failure {
-            throw failure
+        }
+        guard contains(bytes, "CERTIFICATE-----") else { throw Failure(.badData, "no certificate in \(path)") }
+        do {
+            return try NIOSSLCertificate.fromPEMBytes(bytes)
         } catch {
-            throw Failure(.badData, "\(certificate) or \(key) cannot be read as PEM: \(error)")
+            throw Failure(.badData, "a certificate in \(path) cannot be read as PEM")
         }
     }
 
-    private static func pem(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
-        Array(try TextFile.read(path, what: what, limit: maximumLength).utf8)
+    private static func privateKey(_ path: String) throws(Failure) -> NIOSSLPrivateKey {
+        let bytes = try read(path, "key")
+        let isPEM = isPEM(bytes)
+        guard !isPEM || contains(bytes, "PRIVATE KEY-----") else { throw Failure(.badData, "no key in \(path)") }
+        do {
+            return try NIOSSLPrivateKey(bytes: bytes, format: isPEM ? .pem : .der)
+        } catch {
+            let problem =
+                isPEM ? "the key in \(path) cannot be read as PEM" : "no key in \(path), neither in PEM nor in DER"
+            throw Failure(.badData, problem + "; one with a passphrase must be decrypted before")
+        }
+    }
+
+    /// Bytes, not text: what stands between the blocks of a PEM file is in any encoding.
+    private static func read(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
+        try TextFile.bytes(path, what: what, limit: maximumLength)
+    }
+
+    private static func isPEM(_ bytes: [UInt8]) -> Bool { contains(bytes, "-----BEGIN ") }
+
+    private static func contains(_ bytes: [UInt8], _ words: String) -> Bool {
+        Data(bytes).range(of: Data(words.utf8)) != nil
     }
 
     /// The same with a certificate of the client's own, for proxies that ask for one.
@@ -69,13 +99,7 @@ enum TLSFiles {
         }
         var certificates: [NIOSSLCertificate] = []
         for file in authorities {
-            do {
-                certificates += try NIOSSLCertificate.fromPEMBytes(pem(file, "CA file"))
-            } catch let failure as Failure {
-                throw failure
-            } catch {
-                throw Failure(.badData, "the CA file \(file) cannot be read as PEM: \(error)")
-            }
+            certificates += try self.certificates(file, "CA file")
         }
         if only {
             tls.trustRoots = .certificates(certificates)

@@ -8,6 +8,16 @@ enum TextFile {
     ///   - what: what it is to the user, for the error.
     ///   - limit: bytes at most; more is some other file.
     static func read(_ path: String, what: String, limit: Int) throws(Failure) -> String {
+        guard let text = String(validating: try bytes(path, what: what, limit: limit), as: UTF8.self) else {
+            throw Failure(.badData, "the \(what) \(path) holds no text in UTF-8")
+        }
+        return text
+    }
+
+    /// Reads a file of whatever bytes.
+    ///
+    /// - Parameters: as for text.
+    static func bytes(_ path: String, what: String, limit: Int) throws(Failure) -> [UInt8] {
         let bytes: Data
         do {
             let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
@@ -15,11 +25,14 @@ enum TextFile {
         } catch {
             throw Failure(.configuration, "the \(what) \(path) cannot be read: \(reason(error))")
         }
-        guard bytes.count <= limit, let text = String(validating: bytes, as: UTF8.self) else {
-            throw Failure(.badData, "the \(what) \(path) holds no text of at most \(limit) bytes")
+        guard bytes.count <= limit else {
+            throw Failure(.badData, "the \(what) \(path) is longer than \(limit) bytes")
         }
-        return text
+        return Array(bytes)
     }
+
+    /// Whether there is no such file; a folder that may not be looked into is another matter.
+    static func isMissing(_ path: String) -> Bool { access(path, F_OK) != 0 && errno == ENOENT }
 
     /// The system's own words for a failed file operation.
     private static func reason(_ error: any Error) -> String {

@@ -1,4 +1,5 @@
 import Foundation
+import Mux
 import Testing
 
 @testable import Tunnel
@@ -138,6 +139,57 @@ struct ConfigurationTests {
         }
         #expect { try SecretFile.token(file: "/nonexistent/token", configured: nil) } throws: {
             Failure($0).status == .configuration
+        }
+    }
+
+    @Test(
+        "one line end behind the token or the password is no part of it, LF or CR LF",
+        arguments: ["", "\n", "\r\n"]
+    )
+    func lineEnds(end: String) throws {
+        try with("a password of 22 characters" + end) { path in
+            let sources = try SecretFile.proxyCredentials(user: "me", passwordFile: path, netrc: false)
+            #expect(sources.password == "a password of 22 characters")
+            let token = try #require(try SecretFile.token(file: path, configured: nil))
+            let same = try Token("a password of 22 characters")
+            #expect(token.credentials().verifier == same.credentials().verifier)
+        }
+    }
+
+    @Test("R16 a control character in the password is blamed on its file", arguments: ["a\tb", "a\n\n", "a\r", "a\nb"])
+    func controlCharacters(text: String) throws {
+        try with(text) { path in
+            #expect { try SecretFile.proxyCredentials(user: "me", passwordFile: path, netrc: false) } throws: {
+                let failure = Failure($0)
+                return failure.status == .badData
+                    && failure.description.hasPrefix("the proxy password file \(path): control character")
+            }
+        }
+        #expect { try SecretFile.proxyCredentials(user: "me:\(text)", passwordFile: nil, netrc: false) } throws: {
+            Failure($0).description.hasPrefix("--proxy-user: control character")
+        }
+    }
+
+    @Test(
+        "A8 a field that is malformed is named by its flag and number, never by its text",
+        arguments: ["--header", "--proxy-header"]
+    )
+    func malformedFields(flag: String) throws {
+        let arguments = ["ws://h", "-R", "1:x:1", flag, "A: b", flag]
+        for (text, problem) in [
+            ("Bearer s3cret", "the form is 'Name: value'"), ("A b: s3cret", "malformed field name"),
+            ("A: s3cret\n", "control character in a field value"),
+        ] {
+            #expect { try client(arguments + [text]) } throws: {
+                let failure = Failure($0)
+                return failure.status == .configuration && failure.description == "\(flag) 2: \(problem)"
+            }
+        }
+        let name = flag.dropFirst(2).replacing("-", with: "_")
+        try with("url = \"ws://h\"\n\(name) = \"s3cret\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n") { path in
+            #expect { try client(["--config", path]) } throws: {
+                Failure($0).description == "\(name) 1: the form is 'Name: value'"
+            }
         }
     }
 

@@ -1,0 +1,94 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// Files that a user names, in the forms in which users have them.
+    @Suite(.serialized)
+    struct UserFilesTests {
+        @Test("Certificates, keys and CAs work in DER as in PEM", .needs(.openssl))
+        func der() async throws {
+            try await Scenario.play { scenario in
+                let made = try await Certificate.make(in: scenario)
+                let folder = try scenario.folder("der")
+                for (command, file, name) in [
+                    ("x509", made.authority, "ca"), ("x509", made.certificate, "certificate"),
+                    ("pkey", made.key, "key"),
+                ] {
+                    try await scenario.run(
+                        .openssl,
+                        [command, "-in", file, "-outform", "DER", "-out", "\(folder)/\(name)"]
+                    )
+                }
+                let server = try await scenario.server(
+                    options: ["--tls-certificate", "\(folder)/certificate", "--tls-key", "\(folder)/key"]
+                )
+                try await scenario.expectPage(
+                    from: "wss://localhost:\(server.port)",
+                    ["--ca", "\(folder)/ca", "--ca-only"]
+                )
+            }
+        }
+
+        @Test(
+            "A8 a configuration with a secret that others can read is warned about",
+            arguments: zip(
+                [
+                    "token = \"a token of more than 22 characters\"", "proxy_user = \"me:s3cret\"",
+                    "proxy = [\"none\", \"http://me:s3cret@h:1\"]", "proxy_user = \"me\"", "proxy_user = \":\"",
+                    "proxy = \"http://me@h:1\"", "token_file = \"FILE\"",
+                ],
+                [true, true, true, false, false, false, false]
+            )
+        )
+        func readableConfiguration(line: String, isWarnedAbout: Bool) async throws {
+            try await Scenario.play { scenario in
+                let file = "\(scenario.directory)/client.toml"
+                let rest = "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+                try scenario.write(line.replacing("FILE", with: scenario.tokenFile) + "\n" + rest, to: file)
+                for (mode, expected) in [(0o644, isWarnedAbout), (0o640, isWarnedAbout), (0o600, false)] {
+                    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
+                    let process = try scenario.culvert("check", ["check", "--config", file])
+                    #expect(try await process.exitStatus() == .exited(0), "\(process)")
+                    let warning =
+                        "culvert: warning: others on this machine can read the configuration file \(file); chmod 600 it"
+                    #expect(process.errors.lines == (expected ? [warning] : []), "\(process)")
+                }
+            }
+        }
+
+        @Test("--netrc without a netrc is a warning, as one that cannot be read or understood is an error")
+        func netrc() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let proxy = try ScriptedProxy.open()
+                let options = ["--proxy", proxy.url, "--netrc"]
+                for (environment, path) in [
+                    ([:], "\(scenario.directory)/.netrc"), (["NETRC": "/no/such/netrc"], "/no/such/netrc"),
+                ] {
+                    let client = try await scenario.expectPage(from: server.url, options, environment: environment)
+                    let warnings = client.process.errors.lines.filter { $0.hasPrefix("culvert: warning: --netrc: ") }
+                    #expect(warnings.count == 1 && warnings[0].contains(path), "\(client.process)")
+                    await client.process.end()
+                }
+                let folder = try await scenario.expectEnd(
+                    78,
+                    from: server.url,
+                    options,
+                    environment: ["NETRC": scenario.directory]
+                )
+                expect(folder, says: "netrc file \(scenario.directory)")
+                let file = "\(scenario.directory)/malformed"
+                try scenario.write("machine\n", to: file)
+                try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
+                let malformed = try await scenario.expectEnd(
+                    65,
+                    from: server.url,
+                    options,
+                    environment: ["NETRC": file]
+                )
+                expect(malformed, says: file)
+            }
+        }
+    }
+}
