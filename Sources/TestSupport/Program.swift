@@ -37,6 +37,8 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let curl = Program(name: "curl", package: "curl")
     /// Makes certificates and password hashes.
     public static let openssl = Program(name: "openssl", package: "openssl")
+    /// Opens sockets for others.
+    public static let python = Program(name: "python3", package: "python3")
 
     /// Daemons and helpers stand in folders that are often in root's path only, or in nobody's.
     private static let furtherFolders = [

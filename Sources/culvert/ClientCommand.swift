@@ -120,7 +120,17 @@ struct ClientCommand: AsyncParsableCommand {
             case .tunnel(let url, let service): Output.line("tunnel \(url) -> \(service)")
             }
         }
-        try await runUntilSignalled(client, logger: logger)
+        // It works once it runs: the server may be away for a while, and services that wait for us must not.
+        let manager = ServiceManager(ProcessInfo.processInfo.environment)
+        manager.startWatchdog()
+        try await runUntilSignalled(client, logger: logger) {
+            manager.tell(.ready)
+        } reload: {
+            logger.notice("SIGHUP: there is nothing to reload")
+            manager.tell(.ready)
+        } onStopping: {
+            manager.tell(.stopping)
+        }
     }
 
     /// Flags over the environment over the file.

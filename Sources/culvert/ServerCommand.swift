@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Logging
 import Mux
 import NIOSSL
@@ -59,13 +60,20 @@ struct ServerCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = StandardErrorLog.logger(log)
         let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
-        let configuration = try configuration()
+        let environment = ProcessInfo.processInfo.environment
+        let manager = ServiceManager(environment)
+        var configuration = try configuration()
+        configuration.openSockets = SocketActivation.descriptors(environment)
         let metrics = AdminMetrics.bootstrap(configuration.admin)
         let server = Server(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
             switch event {
             case .listening(let url, _): Output.line("listening \(url)")
+            case .ready: manager.tell(.ready)
+            case .reloading: manager.tell(.reloading)
+            case .stopping: manager.tell(.stopping)
             }
         }
+        manager.startWatchdog()
         let command = self
         let reload: @Sendable () -> Void = {
             do {

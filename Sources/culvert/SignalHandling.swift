@@ -17,11 +17,16 @@ func firstSignal() async {
 
 /// Runs a role until it ends or the first SIGTERM or SIGINT drains it; a second one ends the process at once.
 ///
-/// - Parameter reload: what SIGHUP does.
+/// - Parameters:
+///   - onStarted: called once signals are caught.
+///   - reload: what SIGHUP does.
+///   - onStopping: called when the first of those signals has come.
 func runUntilSignalled(
     _ service: some Service,
     logger: Logger,
-    reload: (@Sendable () -> Void)? = nil
+    onStarted: @Sendable () -> Void = {},
+    reload: @escaping @Sendable () -> Void,
+    onStopping: @escaping @Sendable () -> Void = {}
 ) async throws {
     var quiet = logger
     quiet.logLevel = .critical
@@ -38,15 +43,17 @@ func runUntilSignalled(
         )
     )
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+    onStarted()
     let watching = Task {
         var isStopping = false
         for await signal in signals {
             if signal == .sighup {
-                if let reload { reload() } else { logger.notice("SIGHUP: there is nothing to reload") }
+                reload()
                 continue
             }
             if isStopping { exit(0) }
             isStopping = true
+            onStopping()
             logger.notice("stopping; the same signal again ends it at once", metadata: ["signal": "\(signal)"])
             await group.triggerGracefulShutdown()
         }

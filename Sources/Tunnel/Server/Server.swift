@@ -12,6 +12,12 @@ public struct Server: Service {
     public enum Event: Sendable {
         /// The endpoint accepts; the URL is what clients on this machine would dial.
         case listening(url: String, port: Int?)
+        /// All addresses accept.
+        case ready
+        /// A new configuration is about to be taken over; ``ready`` follows, whatever comes of it.
+        case reloading
+        /// Nothing new is accepted any more, and what runs may end.
+        case stopping
     }
 
     private let configuration: ServerConfiguration
@@ -60,6 +66,7 @@ public struct Server: Service {
             throw error
         }
         admin.listens()
+        onEvent(.ready)
         if configuration.isOpen {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
@@ -68,6 +75,7 @@ public struct Server: Service {
             await withGracefulShutdownOrCancellation()
             tasks.cancelAll()
         }
+        onEvent(.stopping)
         await stop(core, channels)
         await adminServer?.stop()
     }
@@ -83,6 +91,8 @@ public struct Server: Service {
     }
 
     private func reload(_ core: ServerCore, _ new: ServerConfiguration) {
+        onEvent(.reloading)
+        defer { onEvent(.ready) }
         let old = core.configuration
         if let problem = new.problem {
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
@@ -101,16 +111,23 @@ public struct Server: Service {
 
     private func listen(_ core: ServerCore, _ group: any EventLoopGroup) async throws -> [any Channel] {
         var channels: [any Channel] = []
-        for address in configuration.listen {
+        for descriptor in configuration.openSockets {
+            do {
+                let channel = try await bootstrap(core, group).withBoundSocket(descriptor).get()
+                channels.append(channel)
+                announce(channel, channel.localAddress?.inShort ?? "socket \(descriptor)", isUnix: false)
+            } catch {
+                for channel in channels { try? await channel.close() }
+                throw ServerError.socket(descriptor, reason: Self.reason(error))
+            }
+        }
+        for address in configuration.openSockets.isEmpty ? configuration.listen : [] {
             do {
                 let bound = try await bind(address, core, group)
                 channels += bound
-                let scheme = configuration.tls == nil ? "ws" : "wss"
                 for channel in bound {
-                    let place = channel.localAddress?.inShort ?? "\(address)"
-                    let url = address.isUnix ? "\(address)" : "\(scheme)://\(place)"
-                    logger.notice("listening", metadata: ["address": "\(place)", "version": "\(culvertVersion)"])
-                    onEvent(.listening(url: url + configuration.path, port: channel.localAddress?.port))
+                    let place = address.isUnix ? "\(address)" : channel.localAddress?.inShort ?? "\(address)"
+                    announce(channel, place, isUnix: address.isUnix)
                 }
             } catch {
                 for channel in channels { try? await channel.close() }
@@ -121,12 +138,15 @@ public struct Server: Service {
         return channels
     }
 
-    private func bind(
-        _ address: ListenAddress,
-        _ core: ServerCore,
-        _ group: any EventLoopGroup
-    ) async throws -> [any Channel] {
-        let bootstrap = ServerBootstrap(group: group)
+    private func announce(_ channel: any Channel, _ place: String, isUnix: Bool) {
+        let scheme = configuration.tls == nil ? "ws" : "wss"
+        let url = isUnix ? place : "\(scheme)://\(place)"
+        logger.notice("listening", metadata: ["address": "\(place)", "version": "\(culvertVersion)"])
+        onEvent(.listening(url: url + configuration.path, port: channel.localAddress?.port))
+    }
+
+    private func bootstrap(_ core: ServerCore, _ group: any EventLoopGroup) -> ServerBootstrap {
+        ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
@@ -135,6 +155,14 @@ public struct Server: Service {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try core.prepare(channel) }
             }
+    }
+
+    private func bind(
+        _ address: ListenAddress,
+        _ core: ServerCore,
+        _ group: any EventLoopGroup
+    ) async throws -> [any Channel] {
+        let bootstrap = bootstrap(core, group)
         switch address {
         case .tcp(let host, let port):
             let tcp = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -185,12 +213,15 @@ public enum ServerError: Error, Sendable, CustomStringConvertible {
     case configuration(String)
     /// An address cannot be bound.
     case bind(ListenAddress, reason: String)
+    /// A socket that was opened for the server cannot be used.
+    case socket(Int32, reason: String)
 
     /// One line for a person.
     public var description: String {
         switch self {
         case .configuration(let text): text
         case .bind(let address, let reason): "cannot listen on \(address): \(reason)"
+        case .socket(let descriptor, let reason): "cannot listen on the socket handed over as \(descriptor): \(reason)"
         }
     }
 }

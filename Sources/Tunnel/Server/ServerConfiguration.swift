@@ -6,6 +6,8 @@ import ProxyConnect
 public struct ServerConfiguration: Sendable {
     /// Where WebSockets are taken.
     public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
+    /// Listening sockets that were opened for the server; where there are some, they take the place of `listen`.
+    public var openSockets: [Int32] = []
     /// The endpoint's path; anything else is answered with 404.
     public var path = "/tunnel"
     /// The address on which public ports are bound; nil for all of them.

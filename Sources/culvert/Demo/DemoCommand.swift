@@ -48,6 +48,7 @@ private struct Demo {
         let server = Server(serverConfiguration(token), logger: logger) { event in
             switch event {
             case .listening(let url, _): serverIsUp.yield(url)
+            case .ready, .reloading, .stopping: break
             }
         }
         try await withThrowingTaskGroup(of: Void.self) { tasks in

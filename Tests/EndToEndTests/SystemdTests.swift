@@ -1,0 +1,100 @@
+import Foundation
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+extension EndToEnd {
+    /// What systemd is told, and the sockets that it hands over.
+    @Suite(.serialized)
+    struct SystemdTests {
+        @Test("The server says when it serves, reloads and stops, and that it lives")
+        func server() async throws {
+            try await Scenario.play { scenario in
+                let socket = try DatagramSocket(path: "\(scenario.directory)/notify")
+                let path = "\(scenario.directory)/server.toml"
+                try scenario.write("listen = \"127.0.0.1:0\"\ntoken_file = \"\(scenario.tokenFile)\"\n", to: path)
+                let process = try scenario.culvert(
+                    "server",
+                    ["server", "--config", path],
+                    environment: ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "200000"]
+                )
+                try await onThread {
+                    try socket.expect("READY=1")
+                    try socket.expect("WATCHDOG=1")
+                    try socket.expect("WATCHDOG=1")
+                    process.signal(SIGHUP)
+                    try socket.expect("RELOADING=1\nMONOTONIC_USEC=")
+                    try socket.expect("READY=1")
+                    process.signal(SIGTERM)
+                    try socket.expect("STOPPING=1")
+                }
+                #expect(try await process.exitStatus() == .exited(0))
+            }
+        }
+
+        @Test("The client says that it runs before the server can be reached, and that it stops")
+        func client() async throws {
+            try await Scenario.play { scenario in
+                let socket = try DatagramSocket(path: "\(scenario.directory)/notify")
+                let process = try scenario.culvert(
+                    "client",
+                    ["client", "ws://127.0.0.1:1", "-R", "0:localhost:9", "--token-file", scenario.tokenFile],
+                    environment: ["NOTIFY_SOCKET": socket.path]
+                )
+                try await onThread {
+                    try socket.expect("READY=1")
+                    process.signal(SIGTERM)
+                    try socket.expect("STOPPING=1")
+                }
+                #expect(try await process.exitStatus() == .exited(0))
+            }
+        }
+
+        @Test("A socket that was opened for the server takes the place of listen", .needs(.python))
+        func activation() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                // Opens the socket, makes it descriptor 3 and becomes the server, as systemd's socket units do.
+                let opener = """
+                    import os, socket, sys
+                    s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+                    os.dup2(s.fileno(), 3)
+                    os.set_inheritable(3, True)
+                    os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+                    os.execv(sys.argv[2], sys.argv[2:])
+                    """
+                let process = try scenario.start(
+                    "server",
+                    Program.python.required(),
+                    [
+                        "-c", opener, "\(port)", CulvertExecutable.path(), "server", "--listen", "127.0.0.1:0",
+                        "--public-address", "127.0.0.1", "--token-file", scenario.tokenFile,
+                    ]
+                )
+                let line = try await process.line { $0.hasPrefix("listening ") }
+                #expect(line == "listening ws://127.0.0.1:\(port)/tunnel")
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
+                try await expectEcho(through: client.tunnel(to: echo.port))
+            }
+        }
+
+        @Test("The units name flags, keys and exit codes that exist")
+        func units() throws {
+            for name in ["culvert-server.service", "culvert-client.service"] {
+                let text = try Fixture.text("systemd/\(name)")
+                #expect(text.contains("Type=notify"))
+                #expect(text.contains("NoNewPrivileges=yes"))
+                #expect(text.contains("ProtectSystem=strict"))
+                let command = try #require(text.split(separator: "\n").first { $0.hasPrefix("ExecStart=") })
+                #expect(command.contains("/usr/local/bin/culvert "))
+            }
+            #expect(try Fixture.text("systemd/culvert-server.socket").contains("ListenStream=127.0.0.1:8080"))
+        }
+    }
+}
