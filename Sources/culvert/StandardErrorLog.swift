@@ -45,18 +45,21 @@ struct StandardErrorLog: LogHandler {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
         if let own = event.metadata { all.merge(own) { _, new in new } }
-        let fields = all.sorted { $0.key < $1.key }.map { (key: $0.key, value: Self.shown("\($0.value)")) }
-        let message = Self.shown("\(event.message)")
+        Output.error(line(Self.timestamp(), event.level, "\(event.message)", all))
+    }
+
+    /// The line of an event, whatever its texts hold.
+    func line(_ time: String, _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) -> String {
+        let fields = metadata.sorted { $0.key < $1.key }.map { (key: $0.key, value: Self.shown("\($0.value)")) }
+        let message = Self.shown(message)
         switch format {
         case .text:
             let rest = fields.map { " \($0.key)=\(Self.quotedIfNeeded($0.value))" }.joined()
-            Output.error("\(Self.timestamp()) \(event.level.rawValue) \(message)\(rest)")
+            return "\(time) \(level.rawValue) \(message)\(rest)"
         case .json:
             let rest = fields.map { ",\(Self.json($0.key)):\(Self.json($0.value))" }.joined()
-            let time = Self.json(Self.timestamp())
-            Output.error(
-                "{\"time\":\(time),\"level\":\(Self.json(event.level.rawValue)),\"message\":\(Self.json(message))\(rest)}"
-            )
+            return "{\"time\":\(Self.json(time)),\"level\":\(Self.json(level.rawValue)),"
+                + "\"message\":\(Self.json(message))\(rest)}"
         }
     }
 

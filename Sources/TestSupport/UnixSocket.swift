@@ -1,0 +1,62 @@
+import Foundation
+
+#if canImport(Glibc)
+import Glibc
+private let streamType = Int32(SOCK_STREAM.rawValue)
+#else
+private let streamType = SOCK_STREAM
+#endif
+
+extension TCPSocket {
+    /// Connects to a socket in the file system: the same words, but for those that only TCP has.
+    public convenience init(unixPath path: String, patience: Duration = .seconds(30)) throws {
+        let descriptor = socket(AF_UNIX, streamType, 0)
+        guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        self.init(descriptor: descriptor, patience: patience)
+        var name = sockaddr_un()
+        name.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: name.sun_path) else {
+            throw SocketError.system(call: "connect", errno: ENAMETOOLONG)
+        }
+        withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: bytes) }
+        let result = withUnsafePointer(to: &name) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else { throw SocketError.system(call: "connect", errno: errno) }
+    }
+}
+
+/// An answer to one HTTP request.
+public struct HTTPAnswer: Sendable {
+    /// Its status code.
+    public let status: Int
+    /// All of its head, and the empty line.
+    public let head: String
+    /// What follows.
+    public let body: String
+
+    /// Reads it to the end of the connection.
+    init(_ bytes: [UInt8]) throws {
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let end = text.range(of: "\r\n\r\n"),
+            let status = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+        else { throw Disappointment(description: "no HTTP answer: \(text)") }
+        self.status = status
+        head = String(text[..<end.upperBound])
+        body = String(text[end.upperBound...])
+    }
+}
+
+extension TCPSocket {
+    /// Sends one request without a body, and reads the answer to the end.
+    public func request(_ method: String, _ target: String) throws -> HTTPAnswer {
+        try send("\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        let answer = try HTTPAnswer(drain().bytes)
+        close()
+        return answer
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import Logging
+import Testing
+
+@testable import culvert
+
+@Suite("Lines of the log")
+struct LogLineTests {
+    private func line(_ format: LogFormat, _ metadata: Logger.Metadata) -> String {
+        StandardErrorLog(format: format, logLevel: .info).line("T", .notice, "session opened", metadata)
+    }
+
+    @Test("The two forms, word for word")
+    func forms() {
+        let metadata: Logger.Metadata = ["b": "two words", "a": "1", "c": "", "d": "x=y"]
+        #expect(line(.text, metadata) == #"T notice session opened a=1 b="two words" c="" d="x=y""#)
+        #expect(
+            line(.json, metadata)
+                == #"{"time":"T","level":"notice","message":"session opened","a":"1","b":"two words","c":"","d":"x=y"}"#
+        )
+    }
+
+    @Test(
+        "A hostile name stays in its field and on its line",
+        arguments: [
+            "x\",\"level\":\"error", "a\\", "a\nT error forged", "a\r\u{1B}[2J", "\u{202E}abc", "\u{2028}", "\u{0}",
+            "\u{9B}1m",
+            "\u{FEFF}", String(repeating: "x", count: 10_000),
+        ]
+    )
+    func hostile(_ name: String) throws {
+        for format in LogFormat.allCases {
+            let line = line(format, ["client": "\(name)"])
+            #expect(line.utf8.count < 2_000)
+            for scalar in line.unicodeScalars {
+                switch scalar.properties.generalCategory {
+                case .control, .format, .lineSeparator, .paragraphSeparator: Issue.record("\(line)")
+                default: break
+                }
+            }
+            guard case .json = format else { continue }
+            let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
+            #expect(fields?.keys.sorted() == ["client", "level", "message", "time"])
+            #expect(fields?["level"] == "notice")
+        }
+    }
+}

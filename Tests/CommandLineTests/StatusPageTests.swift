@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+
+@testable import Tunnel
+@testable import culvert
+
+@Suite("culvert status")
+struct StatusPageTests {
+    private static let start = Date(timeIntervalSince1970: 1_800_000_000)
+
+    private func server(
+        bytes: Int = 1_200_000,
+        visitors: Int = 1,
+        visitorBytes: Int = 1_000
+    ) -> ServerStatus {
+        let since = Self.start.addingTimeInterval(90)
+        let session = SessionStatus(
+            number: 4,
+            client: "workshop",
+            name: "workshop/a",
+            peer: "203.0.113.9:40001",
+            software: "culvert/0.1.0",
+            version: 1,
+            since: since,
+            roundTripMs: 23.4,
+            isDraining: false,
+            hasCarrier: true,
+            streams: visitors,
+            queuedBytes: 0,
+            bufferedBytes: 0,
+            tunnels: [
+                TunnelStatus(
+                    tunnel: 0,
+                    address: "::",
+                    port: 8022,
+                    visitors: visitors,
+                    visitorsSoFar: 12,
+                    bytesToService: bytes,
+                    bytesToVisitor: 34_000_000
+                )
+            ],
+            visitors: (0..<visitors).map { index in
+                VisitorStatus(
+                    stream: UInt32(2 * index + 2),
+                    address: "198.51.100.7:\(5_000 + index)",
+                    tunnel: 0,
+                    port: 8022,
+                    since: since,
+                    bytesToService: visitorBytes + index,
+                    bytesToVisitor: 0
+                )
+            }
+        )
+        return ServerStatus(
+            started: Self.start,
+            now: Self.start.addingTimeInterval(3_690),
+            isAccepting: true,
+            handshakes: 0,
+            sessions: [session],
+            totals: TotalStatus(sessions: 4, visitors: 12, bytesToService: bytes, bytesToVisitor: 34_000_000)
+        )
+    }
+
+    @Test("A server's page, word for word")
+    func page() {
+        let page = StatusPage(status: .server(server()), rates: nil).lines.joined(separator: "\n")
+        #expect(
+            page == """
+                culvert 0.1.0 server, up 1 h 1 min
+                now: 1 session, 1 tunnel, 1 visitor
+                so far: 4 sessions, 12 visitors, 1.2 MB to services, 34 MB to visitors
+
+                CLIENT      FROM               SOFTWARE             FOR  ROUND TRIP
+                workshop/a  203.0.113.9:40001  culvert/0.1.0  1 h 0 min       23 ms
+
+                CLIENT      PUBLIC     VISITORS  SO FAR  TO SERVICE  TO VISITOR
+                workshop/a  [::]:8022         1      12      1.2 MB       34 MB
+
+                VISITOR            AT                     FOR  TO SERVICE  TO VISITOR
+                198.51.100.7:5000  workshop/a:8022  1 h 0 min      1.0 kB         0 B
+                """
+        )
+    }
+
+    @Test("With rates there are two columns more, and a rate in the second line")
+    func rates() {
+        let (old, new) = (server(), server(bytes: 2_200_000, visitors: 2))
+        let rates = StatusRates(from: .server(old), to: .server(new), seconds: 2)
+        #expect(rates[.total] == .init(toService: 500_000, toVisitor: 0))
+        #expect(rates[.tunnel(session: 4, 0)] == .init(toService: 500_000, toVisitor: 0))
+        #expect(rates[.visitor(session: 4, 2)] == .init(toService: 0, toVisitor: 0))
+        // Who has come since began with nothing.
+        #expect(rates[.visitor(session: 4, 4)] == .init(toService: 500.5, toVisitor: 0))
+        let lines = StatusPage(status: .server(new), rates: rates).lines
+        #expect(lines[1] == "now: 1 session, 1 tunnel, 2 visitors, 500 kB/s to services, 0 B/s to visitors")
+        #expect(lines.contains { $0.hasSuffix("TO SERVICE  TO VISITOR        IN    OUT") })
+        #expect(lines.contains { $0.hasPrefix("workshop/a  [::]:8022") && $0.hasSuffix("  500 kB/s  0 B/s") })
+    }
+
+    @Test("Of many visitors the busiest are shown, and the number of the others")
+    func manyVisitors() {
+        let lines = StatusPage(status: .server(server(visitors: 100)), rates: nil).lines
+        #expect(lines.last == "and 60 visitors more; --json has all")
+        #expect(lines.contains { $0.hasPrefix("198.51.100.7:5099 ") })
+        #expect(!lines.contains { $0.hasPrefix("198.51.100.7:5000 ") })
+    }
+
+    @Test("A client without a session says so")
+    func client() throws {
+        let status = ClientStatus(
+            started: Self.start,
+            now: Self.start.addingTimeInterval(5),
+            session: nil,
+            totals: TotalStatus(sessions: 0, visitors: 0, bytesToService: 0, bytesToVisitor: 0)
+        )
+        let page = StatusPage(status: try RoleStatus(StatusJSON.encode(status)), rates: nil)
+        #expect(
+            page.lines == [
+                "culvert 0.1.0 client, up 5 s", "now: no session, 0 visitors",
+                "so far: 0 sessions, 0 visitors, 0 B to services, 0 B to visitors",
+            ]
+        )
+    }
+
+    @Test("A status is the same after its way through JSON, whose keys are in snake case")
+    func json() throws {
+        let data = try StatusJSON.encode(server())
+        #expect(try StatusJSON.decode(ServerStatus.self, from: data) == server())
+        let text = String(decoding: data, as: UTF8.self)
+        for key in ["bytes_to_service", "round_trip_ms", "visitors_so_far", "is_accepting", "2027-01-15T08:01:30Z"] {
+            #expect(text.contains("\"\(key)\""), "\(key)")
+        }
+    }
+
+    @Test("Columns are as wide as their widest cell, and no line ends with a space")
+    func table() {
+        var table = TextTable([.init(title: "A"), .init(title: "LONG", alignment: .trailing), .init(title: "B")])
+        table.append(["äöü", "1", ""])
+        table.append(["", "12345", "x"])
+        #expect(table.lines == ["A     LONG  B", "äöü      1", "     12345  x"])
+    }
+
+    @Test(
+        "Bytes",
+        arguments: [
+            (0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_249, "1.2 kB"), (9_960, "10 kB"), (999_499, "999 kB"),
+            (999_500, "1.0 MB"), (1_500_000_000, "1.5 GB"), (Int.max, "9223 PB"),
+        ]
+    )
+    func bytes(_ count: Int, _ text: String) {
+        #expect(ShortText.bytes(count) == text)
+    }
+
+    @Test(
+        "Times",
+        arguments: [
+            (-3, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3_599, "59 min 59 s"), (7_260, "2 h 1 min"),
+            (90_000, "1 d 1 h"),
+        ] as [(Double, String)]
+    )
+    func times(_ seconds: Double, _ text: String) {
+        #expect(ShortText.time(seconds) == text)
+    }
+}

@@ -1,0 +1,93 @@
+import HTTP1
+import NIOCore
+import Testing
+
+@testable import Tunnel
+
+@Suite("Admin: what a request asks")
+struct AdminRouterTests {
+    private func route(_ method: String, _ target: String, isPrivate: Bool = true) throws -> AdminRouter.Route {
+        let fields = try HeaderFields([("Host", "localhost")])
+        return AdminRouter(isPrivate: isPrivate).route(RequestHead(method: method, target: target, fields: fields))
+    }
+
+    private func status(_ route: AdminRouter.Route) -> Int? {
+        guard case .refuse(let response) = route else { return nil }
+        return response.status.rawValue
+    }
+
+    @Test(
+        "Everybody may read metrics, health and readiness, by GET and HEAD",
+        arguments: [("/metrics", AdminRequest.metrics), ("/healthz", .health), ("/readyz", .readiness)]
+    )
+    func open(_ path: String, _ request: AdminRequest) throws {
+        for isPrivate in [true, false] {
+            #expect(try route("GET", path, isPrivate: isPrivate) == .ask(request, isHead: false))
+            #expect(try route("GET", path + "?x=1", isPrivate: isPrivate) == .ask(request, isHead: false))
+            #expect(try route("HEAD", path, isPrivate: isPrivate) == .ask(request, isHead: true))
+            for method in ["POST", "PUT", "DELETE", "OPTIONS", "get"] {
+                #expect(try status(route(method, path, isPrivate: isPrivate)) == 405)
+            }
+        }
+    }
+
+    @Test("Status and kick are there for the operator's socket alone")
+    func operatorOnly() throws {
+        #expect(try route("GET", "/status") == .ask(.status, isHead: false))
+        #expect(try route("POST", "/kick?name=workshop") == .ask(.kick(name: "workshop"), isHead: false))
+        #expect(try status(route("GET", "/status", isPrivate: false)) == 404)
+        #expect(try status(route("POST", "/kick?name=workshop", isPrivate: false)) == 404)
+    }
+
+    @Test("Nobody is kicked by a GET, nor is a status posted")
+    func methods() throws {
+        let kick = try route("GET", "/kick?name=workshop")
+        guard case .refuse(let response) = kick else { return #expect(Bool(false), "\(kick)") }
+        #expect(response.status == .methodNotAllowed)
+        #expect(response.allow == "POST")
+        #expect(try status(route("POST", "/status")) == 405)
+    }
+
+    @Test(
+        "A name is decoded, and anything but one name is refused",
+        arguments: [
+            ("name=a%2Fb", "a/b"), ("name=%C3%BC", "ü"), ("name=a+b", "a+b"), ("name=a%20b", "a b"), ("name=", nil),
+            ("", nil), ("name=a&name=b", nil), ("x=a", nil), ("name=%", nil), ("name=%4", nil), ("name=%zz", nil),
+            ("name=%FF", nil), ("name=" + String(repeating: "x", count: 257), nil),
+        ] as [(String, String?)]
+    )
+    func names(_ query: String, _ name: String?) throws {
+        let route = try route("POST", "/kick?\(query)")
+        guard let name else { return #expect(status(route) == 400) }
+        #expect(route == .ask(.kick(name: name), isHead: false))
+    }
+
+    @Test("What is encoded is decoded again", arguments: ["workshop", "a/b", "ü & 100 %", "\u{1B}[31m\n", "日本"])
+    func encoding(_ name: String) {
+        let encoded = PercentEncoding.encode(name)
+        #expect(encoded.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F })
+        #expect(PercentEncoding.decode(encoded[...]) == name)
+    }
+
+    @Test("Other paths are not found", arguments: ["/", "/metrics/", "//metrics", "/Metrics", "/status.json"])
+    func otherPaths(_ path: String) throws {
+        #expect(try status(route("GET", path)) == 404)
+    }
+
+    @Test("A request without Host, or with a target of another form, is refused")
+    func malformed() {
+        let router = AdminRouter(isPrivate: true)
+        #expect(status(router.route(RequestHead(method: "GET", target: "/metrics"))) == 400)
+        #expect(status(router.route(RequestHead(method: "OPTIONS", target: "*"))) == 400)
+    }
+
+    @Test("An answer on the wire")
+    func response() throws {
+        let response = AdminResponse.text(.unavailable, "the server is stopping")
+        let text =
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            + "Content-Length: 23\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+        #expect(String(buffer: try response.serialized(isHead: true)) == text)
+        #expect(String(buffer: try response.serialized(isHead: false)) == text + "the server is stopping\n")
+    }
+}

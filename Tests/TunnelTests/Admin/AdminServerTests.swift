@@ -1,0 +1,157 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+@Suite("Admin: the server over real sockets")
+struct AdminServerTests {
+    /// A role whose status takes as long as the test wants.
+    private struct Role: Administered {
+        var delay = Duration.zero
+        var obstacle: String? { nil }
+        func measure() async {}
+
+        func status() async throws -> [UInt8] {
+            try await Task.sleep(for: delay)
+            return Array("{}".utf8)
+        }
+
+        func kick(_ name: String) async -> Int? { name.utf8.count }
+    }
+
+    private func with(
+        _ role: Role = Role(),
+        metrics: (@Sendable () -> String)? = { "a 1\n" },
+        limits: AdminServer.Limits = .init(timeout: .milliseconds(300)),
+        _ body: (String) async throws -> Void
+    ) async throws {
+        let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
+        let server = try await AdminServer.start(
+            .unix(path: path),
+            role: role,
+            metrics: metrics,
+            group: MultiThreadedEventLoopGroup.singleton,
+            limits: limits,
+            logger: CollectedLog().logger
+        )
+        do {
+            try await body(path)
+            await server.stop()
+        } catch {
+            await server.stop()
+            throw error
+        }
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test("Each request is answered once, and its connection ended")
+    func requests() async throws {
+        try await with { path in
+            let rows = [
+                ("GET", "/metrics", 200, "a 1\n"), ("HEAD", "/metrics", 200, ""), ("GET", "/healthz", 200, "ok\n"),
+                ("GET", "/readyz", 200, "ready\n"), ("GET", "/status", 200, "{}\n"), ("GET", "/x", 404, "not found\n"),
+            ]
+            for (method, target, status, body) in rows {
+                let answer = try await onThread { try TCPSocket(unixPath: path).request(method, target) }
+                #expect(answer.status == status && answer.body == body, "\(method) \(target): \(answer)")
+            }
+            let kick = try await onThread { try TCPSocket(unixPath: path).request("POST", "/kick?name=abc") }
+            #expect(kick.body.contains("\"kicked\" : 3"))
+        }
+    }
+
+    @Test("Without a backend there are no metrics")
+    func noMetrics() async throws {
+        try await with(metrics: nil) { path in
+            let answer = try await onThread { try TCPSocket(unixPath: path).request("GET", "/metrics") }
+            #expect(answer.status == 404)
+        }
+    }
+
+    @Test("Who ends its side behind the request gets the whole answer all the same")
+    func halfClosed() async throws {
+        let text = String(repeating: "metric 1\n", count: 500_000)
+        try await with(metrics: { text }, limits: .init()) { path in
+            let answer = try await onThread {
+                let socket = try TCPSocket(unixPath: path)
+                try socket.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                try socket.finishSending()
+                return try socket.drain().bytes
+            }
+            #expect(answer.count > text.utf8.count)
+        }
+    }
+
+    @Test("Silence, a head that trickles, and an answer that nobody reads are ended by the clock", arguments: 0..<3)
+    func slow(_ kind: Int) async throws {
+        let text = String(repeating: "metric 1\n", count: 2_000_000)
+        try await with(metrics: { text }) { path in
+            let ended = try await onThread {
+                let socket = try TCPSocket(unixPath: path)
+                let began = ContinuousClock.now
+                switch kind {
+                case 0:
+                    let answer = String(decoding: try socket.drain().bytes, as: UTF8.self)
+                    try demand(answer.hasPrefix("HTTP/1.1 408 "), answer)
+                case 1:
+                    do {
+                        try socket.send("GET /metrics HTTP/1.1\r\n")
+                        while ContinuousClock.now - began < .seconds(10) {
+                            try socket.send("X: y\r\n")
+                            Thread.sleep(forTimeInterval: 0.02)
+                        }
+                    } catch {
+                        // Closed, which is what is measured.
+                    }
+                default:
+                    try socket.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                    Thread.sleep(forTimeInterval: 1)
+                    let bytes = try socket.drain().bytes
+                    try demand(bytes.count < text.utf8.count, "all of it came")
+                }
+                socket.close()
+                return ContinuousClock.now - began
+            }
+            #expect(ended < .seconds(8))
+        }
+    }
+
+    @Test("A client that leaves while its answer is made harms nobody")
+    func gone() async throws {
+        try await with(Role(delay: .milliseconds(100)), limits: .init()) { path in
+            for _ in 0..<20 {
+                let socket = try TCPSocket(unixPath: path)
+                try socket.send("GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+                socket.close()
+            }
+            let answer = try await onThread { try TCPSocket(unixPath: path).request("GET", "/status") }
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test("One connection more than the bound is closed at once; later there is room again")
+    func bound() async throws {
+        try await with(limits: .init(connections: 2)) { path in
+            let held = try (0..<2).map { _ in try TCPSocket(unixPath: path) }
+            try await eventually("one more is closed") {
+                let one = try TCPSocket(unixPath: path, patience: .seconds(1))
+                return (try? one.drain().bytes.isEmpty) ?? false
+            }
+            for socket in held { socket.close() }
+            try await eventually("there is room") {
+                (try? TCPSocket(unixPath: path).request("GET", "/healthz").status) == 200
+            }
+        }
+    }
+
+    @Test("The owner alone may connect, from the first moment on")
+    func mode() async throws {
+        try await with { path in
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+        }
+    }
+}
