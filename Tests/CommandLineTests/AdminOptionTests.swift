@@ -1,0 +1,60 @@
+import Foundation
+import Testing
+
+@testable import Tunnel
+@testable import culvert
+
+@Suite("--admin")
+struct AdminOptionTests {
+    private func configuration(_ text: String, _ body: (String) throws -> Void) throws {
+        let path = NSTemporaryDirectory() + "culvert-\(UUID().uuidString).toml"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
+    }
+
+    @Test("Nowhere unless asked for; the flag wins over the file, for a server")
+    func server() throws {
+        #expect(try ServerCommand.parse([]).configuration().admin == nil)
+        try configuration("admin = \"unix:/run/culvert/admin.sock\"\n") { path in
+            let file = try ServerCommand.parse(["--config", path]).configuration()
+            #expect(file.admin == .unix(path: "/run/culvert/admin.sock"))
+            let flag = try ServerCommand.parse(["--config", path, "--admin", "127.0.0.1:9100"]).configuration()
+            #expect(flag.admin == .tcp(host: "127.0.0.1", port: 9_100))
+        }
+    }
+
+    @Test("The same for a client")
+    func client() throws {
+        let text = "url = \"ws://h\"\nadmin = \"[::1]:9100\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+        try configuration(text) { path in
+            #expect(
+                try ClientCommand.parse(["--config", path]).configuration().admin == .tcp(host: "::1", port: 9_100)
+            )
+            let flag = try ClientCommand.parse(["--config", path, "--admin", "unix:/x"]).configuration()
+            #expect(flag.admin == .unix(path: "/x"))
+        }
+    }
+
+    @Test("What is no address is refused, with the line where it stands in a file")
+    func malformed() throws {
+        #expect(throws: Failure.self) { try ServerCommand.parse(["--admin", "9100"]).configuration() }
+        try configuration("path = \"/t\"\nadmin = \"somewhere\"\n") { path in
+            do {
+                _ = try ServerCommand.parse(["--config", path]).configuration()
+                Issue.record("it was taken")
+            } catch let failure as Failure {
+                #expect(failure.description.hasPrefix("\(path):2: admin: expected ADDR:PORT"), "\(failure)")
+            }
+        }
+    }
+
+    @Test("Status and kick look at a unix socket alone")
+    func commands() throws {
+        #expect(try StatusCommand.parse([]).admin == "unix:/run/culvert/admin.sock")
+        #expect(throws: (any Error).self) { try StatusCommand.parse(["--admin", "127.0.0.1:1"]) }
+        #expect(throws: (any Error).self) { try KickCommand.parse(["x", "--admin", "127.0.0.1:1"]) }
+        #expect(throws: (any Error).self) { try KickCommand.parse([""]) }
+        #expect(throws: (any Error).self) { try KickCommand.parse([]) }
+    }
+}
