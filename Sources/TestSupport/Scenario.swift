@@ -13,7 +13,7 @@ public final class Scenario: Sendable {
     /// The scene that the running test plays.
     @TaskLocal static var current: Scenario?
 
-    private let processes = Mutex<[ChildProcess]>([])
+    private let processes = Mutex<[(process: ChildProcess, isKilled: Bool)]>([])
     private let services = Mutex<[TCPService]>([])
 
     private init() throws {
@@ -43,8 +43,8 @@ public final class Scenario: Sendable {
     }
 
     private func clear(showing: Bool) async {
-        for process in processes.withLock({ $0 }).reversed() {
-            await process.end()
+        for (process, isKilled) in processes.withLock({ $0 }).reversed() {
+            if isKilled { await process.kill() } else { await process.end() }
             if showing { FileHandle.standardError.write(Data("\(process)\n".utf8)) }
         }
         for service in services.withLock({ $0 }) { service.stop() }
@@ -61,13 +61,16 @@ public final class Scenario: Sendable {
 
     /// Starts a program.
     ///
-    /// - Parameter environment: what it finds beside the test's own environment, from which proxies, tickets and
-    ///   everything of ours are taken out.
+    /// - Parameters:
+    ///   - environment: what it finds beside the test's own environment, from which proxies, tickets and everything of
+    ///     ours are taken out.
+    ///   - isKilled: whether the scene's end kills it at once, for a program that takes seconds to end in order.
     public func start(
         _ name: String,
         _ executable: String,
         _ arguments: [String],
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        isKilled: Bool = false
     ) throws -> ChildProcess {
         var clean = ProcessInfo.processInfo.environment.filter { key, _ in
             !key.lowercased().hasSuffix("_proxy") && !key.hasPrefix("CULVERT_") && !key.hasPrefix("KRB5")
@@ -82,7 +85,7 @@ public final class Scenario: Sendable {
             environment: clean,
             directory: directory
         )
-        processes.withLock { $0.append(process) }
+        processes.withLock { $0.append((process, isKilled)) }
         return process
     }
 

@@ -190,7 +190,8 @@ public struct Squid: Sendable {
             "squid",
             Program.squid.required(),
             ["-N", "-n", "culvert\(port)", "-f", "\(folder)/squid.conf"],
-            environment: environment
+            environment: environment,
+            isKilled: true
         )
         try await listens(port, process)
         return Squid(process: process, port: port, isSecure: isSecure, folder: folder, environment: environment)

@@ -34,10 +34,11 @@ enum SessionEnd: CustomStringConvertible {
     /// The carrier died.
     case carrierLost(CarrierLoss)
 
-    /// Whether the peer went without a word: its carrier died, or it fell silent.
+    /// Whether the peer went without a word: its carrier died, or it fell silent. One that broke the rules was shown the
+    /// door.
     var isCut: Bool {
         switch self {
-        case .carrierLost: true
+        case .carrierLost(let loss): !loss.isProtocolViolation
         case .violation(let error): error.kind == .silence
         case .local, .peer: false
         }
