@@ -7,6 +7,17 @@ public enum Fixture {
         String(decoding: try Data(contentsOf: url(path)), as: UTF8.self)
     }
 
+    /// The text of one with other values in some places, each of which it must have exactly once: so it cannot change
+    /// without the tests that stand on it.
+    public static func text(_ path: String, replacing places: [(String, String)]) throws -> String {
+        try places.reduce(try text(path)) { text, place in
+            guard text.components(separatedBy: place.0).count == 2 else {
+                throw Disappointment(description: "Fixtures/\(path) must have this once: \(place.0)")
+            }
+            return text.replacingOccurrences(of: place.0, with: place.1)
+        }
+    }
+
     /// Those of a folder below Fixtures that end in this way, by name; none where there is no such folder.
     public static func files(in folder: String, withExtension suffix: String) -> [URL] {
         guard let folder = try? url(folder),

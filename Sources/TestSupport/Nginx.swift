@@ -1,17 +1,14 @@
 import Foundation
 
-/// A running nginx on loopback.
-public struct Nginx: Sendable {
+/// A running nginx on loopback, a master and its worker.
+public struct Nginx: Front {
     /// The process.
     public let process: ChildProcess
     /// Where it listens.
     public let port: UInt16
-    /// The CA for its certificate; empty where it speaks no TLS.
-    public let authority: String
+    /// Its certificate, and the CA for it; nil where it speaks no TLS.
+    public let certificate: Certificate?
     private let log: String
-
-    /// The server's URL behind it.
-    public var url: String { "wss://localhost:\(port)" }
 
     /// The access log's lines of WebSockets. nginx writes one when the connection has ended.
     public var upgrades: [String] { logLines(log, containing: ["GET /tunnel ", " 101 "]) }
@@ -20,23 +17,26 @@ public struct Nginx: Sendable {
     ///
     /// - Parameter upstream: the server's port.
     public static func front(of upstream: UInt16, in scenario: Scenario) async throws -> Nginx {
-        let certificate = try await Certificate.make(in: scenario)
         let port = try FreePorts.next()
-        var site = try Fixture.text("nginx/culvert.conf")
-        for (placeholder, value) in [
-            ("listen 443 ssl;", "listen 127.0.0.1:\(port) ssl;"),
-            ("listen [::]:443 ssl;", ""),
-            ("server_name tunnel.example.com;", "server_name localhost;"),
-            ("/etc/letsencrypt/live/tunnel.example.com/fullchain.pem", certificate.certificate),
-            ("/etc/letsencrypt/live/tunnel.example.com/privkey.pem", certificate.key),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:\(upstream)"),
-        ] {
-            guard site.components(separatedBy: placeholder).count == 2 else {
-                throw Disappointment(description: "Fixtures/nginx/culvert.conf must have this once: \(placeholder)")
-            }
-            site = site.replacingOccurrences(of: placeholder, with: value)
-        }
-        return try await start(site, port: port, authority: certificate.authority, in: scenario)
+        let folder = try scenario.folder("nginx-\(port)")
+        let certificate = try await Certificate.make(in: scenario).installed(in: folder, of: scenario)
+        let site = try Fixture.text(
+            "nginx/culvert.conf",
+            replacing: [
+                ("listen 443 ssl;", "listen 127.0.0.1:\(port) ssl;"),
+                ("listen [::]:443 ssl;", ""),
+                ("server_name tunnel.example.com;", "server_name localhost;"),
+                ("/etc/letsencrypt/live/tunnel.example.com/fullchain.pem", certificate.certificate),
+                ("/etc/letsencrypt/live/tunnel.example.com/privkey.pem", certificate.key),
+                ("http://127.0.0.1:8080", "http://127.0.0.1:\(upstream)"),
+            ]
+        )
+        return try await start(site, port: port, certificate: certificate, in: scenario)
+    }
+
+    /// What `nginx -s reload` does.
+    public func reload(in _: Scenario) {
+        process.signal(SIGHUP)
     }
 
     /// Starts a service of files: GET reads what PUT has written.
@@ -52,13 +52,13 @@ public struct Nginx: Sendable {
                 location / { dav_methods PUT; }
             }
             """
-        return try await start(site, port: port, authority: "", in: scenario)
+        return try await start(site, port: port, certificate: nil, in: scenario)
     }
 
     private static func start(
         _ site: String,
         port: UInt16,
-        authority: String,
+        certificate: Certificate?,
         in scenario: Scenario
     ) async throws -> Nginx {
         let folder = try scenario.folder("nginx-\(port)")
@@ -67,7 +67,6 @@ public struct Nginx: Sendable {
         try scenario.write(
             """
             daemon off;
-            master_process off;
             pid \(folder)/nginx.pid;
             error_log \(folder)/error.log;
             events { worker_connections 512; }
@@ -86,6 +85,6 @@ public struct Nginx: Sendable {
             ["-p", folder, "-e", "\(folder)/error.log", "-c", "\(folder)/nginx.conf"]
         )
         try await listens(port, process)
-        return Nginx(process: process, port: port, authority: authority, log: "\(folder)/access.log")
+        return Nginx(process: process, port: port, certificate: certificate, log: "\(folder)/access.log")
     }
 }

@@ -33,6 +33,12 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let tinyproxy = Program(name: "tinyproxy", package: "tinyproxy")
     /// The usual front.
     public static let nginx = Program(name: "nginx", package: "nginx")
+    /// A front that balances loads.
+    public static let haproxy = Program(name: "haproxy", package: "haproxy")
+    /// A front that gets its certificates by itself.
+    public static let caddy = Program(name: "caddy", package: "caddy")
+    /// Apache httpd.
+    public static let apache = Program(name: "apache2", package: "apache2")
     /// The usual visitor.
     public static let curl = Program(name: "curl", package: "curl")
     /// Makes certificates and password hashes.

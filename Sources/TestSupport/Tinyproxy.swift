@@ -22,15 +22,19 @@ public struct Tinyproxy: Sendable {
     /// - Parameters:
     ///   - user: whose Basic credentials it demands, with `password`; nil for an open proxy.
     ///   - connectPorts: the only ports to which it connects; all where there are none.
+    ///   - source: the address from which it connects; nil for the system's choice.
     public static func start(
         in scenario: Scenario,
         user: String? = nil,
         password: String = "",
-        connectPorts: [UInt16] = []
+        connectPorts: [UInt16] = [],
+        source: String? = nil
     ) async throws -> Tinyproxy {
         let port = try FreePorts.next()
         let folder = try scenario.folder("tinyproxy-\(port)")
-        let further = connectPorts.map { "ConnectPort \($0)" } + (user.map { ["BasicAuth \($0) \(password)"] } ?? [])
+        var further = connectPorts.map { "ConnectPort \($0)" }
+        if let user { further.append("BasicAuth \(user) \(password)") }
+        if let source { further.append("Bind \(source)") }
         try scenario.write(
             """
             Port \(port)

@@ -1,0 +1,279 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The fronts that stand before the server, each with its file in Fixtures.
+    @Suite(.serialized)
+    struct FrontTests {
+        @Test("All fronts are tested", .needs(.nginx, .haproxy, .caddy, .apache))
+        func allAreHere() {
+            #expect(FrontProgram.here == FrontProgram.allCases)
+        }
+
+        @Test(
+            "A front with TLS and a path: its file in Fixtures works as it stands",
+            .needs(.openssl, .curl),
+            arguments: FrontProgram.here
+        )
+        func page(_ program: FrontProgram) async throws {
+            try await Scenario.play { scenario in
+                let web = try TCPService.web(page: PathTests.page)
+                let server = try await scenario.server()
+                let front = try await program.front(of: server.port, in: scenario)
+                let client = try scenario.client(
+                    front.url,
+                    ["0:127.0.0.1:\(web.port)"],
+                    options: ["--ca", front.authority]
+                )
+                try await expectPage(through: client.tunnel(to: web.port))
+                #expect(try await Self.status("/elsewhere", of: front, in: scenario) == "404")
+                await client.process.end()
+                try await eventually("the front logs the WebSocket") { !front.upgrades.isEmpty }
+                #expect(!server.process.errors.text.contains("/elsewhere"), "the front answers that by itself")
+            }
+        }
+
+        @Test(
+            "A reload with a renewed certificate under load: the tunnel goes on, or the client is back by itself",
+            .needs(.openssl, .curl),
+            arguments: FrontProgram.here
+        )
+        func reload(_ program: FrontProgram) async throws {
+            try await Scenario.play { scenario in
+                let source = try EndlessSource()
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let front = try await program.front(of: server.port, in: scenario)
+                let renewed = try await Certificate.make(in: scenario, issuer: "Culvert next CA")
+                let both = "\(scenario.directory)/both.pem"
+                try scenario.write(
+                    [front.authority, renewed.authority].map { try String(contentsOfFile: $0, encoding: .utf8) }
+                        .joined(),
+                    to: both
+                )
+                let client = try scenario.client(
+                    front.url,
+                    ["0:127.0.0.1:\(source.service.port)", "\(FreePorts.next()):127.0.0.1:\(echo.port)"],
+                    options: ["--ca", both]
+                )
+                let copy = EndlessCopy(of: source, through: try await client.tunnel(to: source.service.port))
+                let echoPort = try await client.tunnel(to: echo.port)
+                try await eventually("the copy runs") { copy.count > 4 << 20 }
+
+                try renewed.replace(#require(front.certificate), in: scenario)
+                try await front.reload(in: scenario)
+                try await Self.expectStatus("404", of: front, by: renewed, in: scenario)
+                let reloaded = ContinuousClock.now
+                let before = copy.count
+                if program.keepsTunnels {
+                    try await eventually("the copy runs on") { copy.count > before + 4 << 20 }
+                    try await expectEcho(through: echoPort)
+                    #expect(!copy.hasEnded && client.process.output.lines.count == 2, "\(client.process)")
+                    source.finish()
+                    #expect(try await copy.end() == .end)
+                    #expect(copy.count == source.count, "every byte has come")
+                } else {
+                    #expect(try await client.tunnel(to: echo.port, skip: 1) == echoPort)
+                    try await expectEcho(through: echoPort)
+                    #expect(reloaded.duration(to: .now) < .seconds(10))
+                    #expect(try await copy.end() == .reset, "a copy that was cut must not look complete")
+                }
+                #expect(copy.isFaithful)
+                // Whoever comes after the reload meets the new certificate.
+                let next = try scenario.client(
+                    front.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--ca", renewed.authority, "--name", "next"]
+                )
+                try await expectEcho(through: next.tunnel(to: echo.port))
+            }
+        }
+
+        @Test(
+            "A trusted front's word about who the client is shows in the server's log, and nobody else's does",
+            .needs(.openssl, .tinyproxy),
+            arguments: FrontProgram.here,
+            [true, false]
+        )
+        func forwarded(_ program: FrontProgram, _ isTrusted: Bool) async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server(options: isTrusted ? ["--trusted-front", "127.0.0.1"] : [])
+                let front = try await program.front(of: server.port, in: scenario)
+                try await Self.expectPeer(isTrusted, server, front, in: scenario)
+            }
+        }
+
+        @Test(
+            "HAProxy's word by PROXY v2 is taken from a trusted front; from anybody else it is no request",
+            .needs(.openssl, .tinyproxy, .haproxy)
+        )
+        func proxyProtocol() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server(options: ["--trusted-front", "127.0.0.1"])
+                let front = try await HAProxy.front(of: server.port, in: scenario, speaksPROXY: true)
+                try await Self.expectPeer(true, server, front, in: scenario)
+            }
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let front = try await HAProxy.front(of: server.port, in: scenario, speaksPROXY: true)
+                let client = try scenario.client(
+                    front.url,
+                    ["0:127.0.0.1:9"],
+                    options: ["--ca", front.authority, "--max-retries", "0"]
+                )
+                #expect(try await client.process.exitStatus() != .exited(0))
+                #expect(client.process.output.lines.isEmpty)
+            }
+        }
+
+        /// A client that reaches the front from 127.0.0.2: who is it in the server's log?
+        private static func expectPeer(
+            _ isTrusted: Bool,
+            _ server: CulvertServer,
+            _ front: any Front,
+            in scenario: Scenario
+        ) async throws {
+            let web = try TCPService.web(page: PathTests.page)
+            let proxy = try await Tinyproxy.start(in: scenario, source: "127.0.0.2")
+            let client = try scenario.client(
+                front.url,
+                ["0:127.0.0.1:\(web.port)"],
+                options: ["--ca", front.authority, "--proxy", proxy.url]
+            )
+            try await expectPage(through: client.tunnel(to: web.port))
+            let line = try await server.process.logLine { $0.contains("peer=") }
+            if isTrusted {
+                #expect(line.contains("peer=127.0.0.2 ") && line.contains("front=127.0.0.1:"), "\(line)")
+            } else {
+                #expect(line.contains("peer=127.0.0.1:") && !line.contains("127.0.0.2"), "\(line)")
+            }
+        }
+
+        /// The status with which the front answers, as curl gives it; 000 where it does not trust the certificate.
+        private static func status(
+            _ path: String,
+            of front: any Front,
+            by certificate: Certificate? = nil,
+            in scenario: Scenario
+        ) async throws -> String {
+            let process = try scenario.start(
+                "curl",
+                Program.curl.required(),
+                [
+                    "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--noproxy", "*", "--max-time",
+                    "10", "--cacert", certificate?.authority ?? front.authority,
+                    "https://localhost:\(front.port)\(path)",
+                ]
+            )
+            _ = try await process.exitStatus()
+            return process.output.text
+        }
+
+        /// Waits until the front shows this certificate.
+        private static func expectStatus(
+            _ wanted: String,
+            of front: any Front,
+            by certificate: Certificate,
+            in scenario: Scenario
+        ) async throws {
+            let deadline = ContinuousClock.now + .seconds(20)
+            while true {
+                let found = try await status("/elsewhere", of: front, by: certificate, in: scenario)
+                if found == wanted { return }
+                try demand(.now < deadline, "the reload shows no effect but \(found). \(front.process)")
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+}
+
+extension FrontProgram {
+    /// Whether connections outlive its reload.
+    fileprivate var keepsTunnels: Bool { self != .caddy }
+
+    /// Those that are installed; in CI all, so that a missing one fails.
+    static var here: [FrontProgram] { allCases.filter { $0.program.path != nil || TestRun.isCI } }
+}
+
+/// The bytes that a source sends again and again, so that what comes can be told from what should.
+private let pattern = randomBytes(1 << 20)
+
+/// A service that sends until it is told to come to an end.
+private final class EndlessSource: Sendable {
+    let service: TCPService
+    private let state: State
+
+    private final class State: Sendable {
+        let isFinishing = Atomic(false)
+        let count = Atomic(0)
+    }
+
+    init() throws {
+        let state = State()
+        self.state = state
+        service = try TCPService { socket in
+            while !state.isFinishing.load(ordering: .relaxed) {
+                let start = state.count.load(ordering: .relaxed) % pattern.count
+                try socket.send(Array(pattern[start..<start + 32_768]))
+                state.count.add(32_768, ordering: .relaxed)
+                // A load, and room for the machine's other work.
+                Thread.sleep(forTimeInterval: 0.001)
+            }
+            try socket.finishSending()
+            _ = try socket.drain()
+        }
+    }
+
+    /// The bytes that were sent to the one visitor.
+    var count: Int { state.count.load(ordering: .relaxed) }
+
+    func finish() {
+        state.isFinishing.store(true, ordering: .relaxed)
+    }
+}
+
+/// A visitor who reads such a source, and compares.
+private final class EndlessCopy: Sendable {
+    private struct State {
+        var count = 0
+        var isFaithful = true
+        var end: Result<TCPSocket.Ending, any Error>?
+    }
+
+    private let state = Mutex(State())
+
+    init(of source: EndlessSource, through port: UInt16) {
+        Thread.detachNewThread { [self] in
+            let end = Result { try copy(TCPSocket(port: port)) }
+            state.withLock { $0.end = end }
+        }
+    }
+
+    private func copy(_ socket: TCPSocket) throws -> TCPSocket.Ending {
+        do {
+            while true {
+                let bytes = try socket.receive()
+                if bytes.isEmpty { return .end }
+                state.withLock { state in
+                    let start = state.count % pattern.count
+                    let expected = (pattern[start...] + pattern[..<start]).prefix(bytes.count)
+                    state.isFaithful = state.isFaithful && bytes.elementsEqual(expected)
+                    state.count += bytes.count
+                }
+            }
+        } catch SocketError.reset {
+            return .reset
+        }
+    }
+
+    var count: Int { state.withLock { $0.count } }
+    var isFaithful: Bool { state.withLock { $0.isFaithful } }
+    var hasEnded: Bool { state.withLock { $0.end != nil } }
+
+    /// How it ended.
+    func end() async throws -> TCPSocket.Ending {
+        try await eventually("the copy ends") { try self.state.withLock { try $0.end?.get() } }
+    }
+}
