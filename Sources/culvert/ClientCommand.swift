@@ -72,6 +72,12 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "A CA to trust besides the system's, PEM or DER; may be repeated.")
     var ca: [String] = []
 
+    @Option(help: "A certificate of yours for a server that asks for one, PEM or DER.")
+    var tlsCertificate: String?
+
+    @Option(help: "The key of that certificate, PEM or DER.")
+    var tlsKey: String?
+
     @Flag(help: "Trust only the CAs given with --ca.")
     var caOnly = false
 
@@ -170,10 +176,17 @@ struct ClientCommand: AsyncParsableCommand {
             authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
             only: caOnly || settings?.caOnly ?? false
         )
-        result.proxyTLS = try TLSFiles.proxy(
+        result.proxyTLS = try TLSFiles.identified(
             result.tls,
             certificate: proxyCertificate ?? settings?.proxyCertificate,
-            key: proxyKey ?? settings?.proxyKey
+            key: proxyKey ?? settings?.proxyKey,
+            flags: "--proxy-certificate and --proxy-key"
+        )
+        result.tls = try TLSFiles.identified(
+            result.tls,
+            certificate: tlsCertificate ?? settings?.tlsCertificate,
+            key: tlsKey ?? settings?.tlsKey,
+            flags: "--tls-certificate and --tls-key"
         )
         result.proxyCredentials = try SecretFile.proxyCredentials(
             user: proxyUser ?? settings?.proxyUser,

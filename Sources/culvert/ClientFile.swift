@@ -5,7 +5,8 @@ import Tunnel
 struct ClientFile {
     private static let keys: Set<String> = [
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
-        "proxy_certificate", "proxy_key", "netrc", "proxy_header", "ca", "ca_only", "header", "user_agent",
+        "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
+        "proxy_header", "ca", "ca_only", "header", "user_agent",
         "max_retries", "compress", "compress_shared", "admin",
         "tunnel",
     ]
@@ -21,6 +22,8 @@ struct ClientFile {
     let proxyCertificate: String?
     let proxyKey: String?
     let netrc: Bool?
+    let tlsCertificate: String?
+    let tlsKey: String?
     let proxyHeader: [String]
     let ca: [String]
     let caOnly: Bool
@@ -52,6 +55,8 @@ struct ClientFile {
         proxyCertificate = try file.string("proxy_certificate")
         proxyKey = try file.string("proxy_key")
         netrc = try file.boolean("netrc")
+        tlsCertificate = try file.string("tls_certificate")
+        tlsKey = try file.string("tls_key")
         proxyHeader = try file.strings("proxy_header") ?? []
         ca = try file.strings("ca") ?? []
         caOnly = try file.boolean("ca_only") ?? false

@@ -30,6 +30,9 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "The certificate's key, PEM or DER.")
     var tlsKey: String?
 
+    @Option(help: "A CA, PEM or DER: clients must show a certificate that it has signed. (default: none need one)")
+    var tlsClientCa: String?
+
     @Option(help: "An Origin from which browsers' pages may connect; may be repeated. (default: none)")
     var allowOrigin: [String] = []
 
@@ -116,11 +119,13 @@ struct ServerCommand: AsyncParsableCommand {
         if let admin { result.admin = try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") } }
         let configured = try (
             certificate: file?.string("tls_certificate"), key: file?.string("tls_key"),
+            clientAuthority: file?.string("tls_client_ca"),
             token: file?.string("token_file")
         )
         result.tls = try TLSFiles.server(
             certificate: tlsCertificate ?? configured.certificate,
-            key: tlsKey ?? configured.key
+            key: tlsKey ?? configured.key,
+            clientAuthority: tlsClientCa ?? configured.clientAuthority
         )
         if let token = try SecretFile.token(file: tokenFile ?? configured.token, configured: nil) {
             let client = ClientRights(

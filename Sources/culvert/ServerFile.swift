@@ -5,7 +5,8 @@ import Tunnel
 /// A server's configuration file.
 enum ServerFile {
     private static let keys: Set<String> = Set([
-        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "allow_origin", "token_file",
+        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca",
+        "allow_origin", "token_file",
         "compress_shared", "trusted_front", "admin",
         "public_proxy_protocol", "client",
     ]).union(visitorKeys)

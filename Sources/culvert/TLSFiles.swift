@@ -7,14 +7,30 @@ enum TLSFiles {
     private static let maximumLength = 16_777_216
 
     /// The server's certificate and key; nil where neither was named.
-    static func server(certificate: String?, key: String?) throws(Failure) -> TLSConfiguration? {
-        guard certificate != nil || key != nil else { return nil }
+    ///
+    /// - Parameter clientAuthority: a CA; whoever connects must show a certificate that it has signed.
+    static func server(
+        certificate: String?,
+        key: String?,
+        clientAuthority: String? = nil
+    ) throws(Failure) -> TLSConfiguration? {
+        guard certificate != nil || key != nil else {
+            guard clientAuthority == nil else {
+                throw Failure(.configuration, "--tls-client-ca needs --tls-certificate and --tls-key")
+            }
+            return nil
+        }
         guard let certificate, let key else {
             throw Failure(.configuration, "a certificate and a key belong together: --tls-certificate and --tls-key")
         }
         let (chain, privateKey) = try identity(certificate, key)
         var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: privateKey)
         tls.minimumTLSVersion = .tlsv12
+        if let clientAuthority {
+            // A client has no name that could be compared.
+            tls.certificateVerification = .noHostnameVerification
+            tls.trustRoots = .certificates(try certificates(clientAuthority, "CA file"))
+        }
         return tls
     }
 
@@ -69,18 +85,18 @@ enum TLSFiles {
         Data(bytes).range(of: Data(words.utf8)) != nil
     }
 
-    /// The same with a certificate of the client's own, for proxies that ask for one.
-    static func proxy(
+    /// The same with a certificate of the client's own, for those who ask for one.
+    ///
+    /// - Parameter flags: what the two files are given with.
+    static func identified(
         _ client: TLSConfiguration,
         certificate: String?,
-        key: String?
+        key: String?,
+        flags: String
     ) throws(Failure) -> TLSConfiguration {
         guard certificate != nil || key != nil else { return client }
         guard let certificate, let key else {
-            throw Failure(
-                .configuration,
-                "a certificate and a key belong together: --proxy-certificate and --proxy-key"
-            )
+            throw Failure(.configuration, "a certificate and a key belong together: \(flags)")
         }
         var tls = client
         let (chain, privateKey) = try identity(certificate, key)

@@ -81,7 +81,7 @@ struct TLSFilesTests {
                 outcome { _ = try TLSFiles.server(certificate: path, key: "/no/such/key") },
                 outcome {
                     let client = try TLSFiles.client(authorities: [], only: false)
-                    _ = try TLSFiles.proxy(client, certificate: path, key: "/no/such/key")
+                    _ = try TLSFiles.identified(client, certificate: path, key: "/no/such/key", flags: "")
                 },
             ]
             guard let problem = row.problem?.replacing("F", with: path) else {

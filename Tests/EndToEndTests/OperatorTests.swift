@@ -337,6 +337,64 @@ extension EndToEnd {
             }
         }
 
+        @Test("A server that asks for clients' certificates takes those of its CA, and no others", .needs(.openssl))
+        func clientCertificates() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let certificate = try await Certificate.make(in: scenario)
+                let stranger = try await Certificate.make(in: scenario, issuer: "Another CA")
+                let server = try await scenario.server(options: [
+                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key, "--tls-client-ca",
+                    certificate.authority,
+                ])
+                let options = ["--ca", certificate.authority]
+                for wrong in [[], ["--tls-certificate", stranger.certificate, "--tls-key", stranger.key]] {
+                    let client = try scenario.client(
+                        server.url,
+                        ["0:127.0.0.1:\(echo.port)"],
+                        options: options + wrong + ["--max-retries", "0"]
+                    )
+                    #expect(try await client.process.exitStatus() == .exited(69))
+                    #expect(client.process.errors.text.contains("--tls-certificate"), "\(client.process)")
+                }
+                let own = ["--tls-certificate", certificate.certificate, "--tls-key", certificate.key]
+                let client = try scenario.client(server.url, ["0:127.0.0.1:\(echo.port)"], options: options + own)
+                try await expectEcho(through: client.tunnel(to: echo.port))
+            }
+        }
+
+        @Test(
+            "A renewed certificate is shown from the next connection on, and running streams do not notice",
+            .needs(.openssl)
+        )
+        func renewedCertificate() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let old = try await Certificate.make(in: scenario)
+                let new = try await Certificate.make(in: scenario, issuer: "The next CA")
+                let server = try await scenario.server(options: [
+                    "--tls-certificate", old.certificate, "--tls-key", old.key,
+                ])
+                let remote = ["0:127.0.0.1:\(echo.port)"]
+                let first = try scenario.client(server.url, remote, options: ["--ca", old.authority])
+                let visitor = try TCPSocket(port: try await first.tunnel(to: echo.port))
+                for (from, to) in [(new.certificate, old.certificate), (new.key, old.key)] {
+                    try scenario.write(try String(contentsOfFile: from, encoding: .utf8), to: to)
+                }
+                server.process.signal(SIGHUP)
+                _ = try await server.process.logLine { $0.contains("reloaded") }
+                let second = try scenario.client(
+                    server.url,
+                    remote,
+                    options: ["--ca", new.authority, "--ca-only", "--name", "second"]
+                )
+                try await expectEcho(through: second.tunnel(to: echo.port))
+                try visitor.send("still here")
+                #expect(try visitor.receive(exactly: 10) == Array("still here".utf8))
+                visitor.close()
+            }
+        }
+
         private func expectReset(_ port: UInt16) async throws {
             try await onThread {
                 // The kernel accepts before anybody asks who it is.

@@ -32,7 +32,7 @@ extension DialRoute {
         if Self.refusals.contains(where: text.contains) {
             let remedy =
                 peer == .server
-                ? "ask who runs the server's front: it may want a certificate of the client"
+                ? "the server or its front may want a certificate of yours: give it with --tls-certificate and --tls-key"
                 : "it may want a certificate of yours: give it with --proxy-certificate and --proxy-key"
             return self.error(hop, "the other end refused the handshake (\(Self.alert(text)))", remedy, .retry)
         }
