@@ -52,7 +52,9 @@ struct FrameHeaderDecoder: Sendable {
 
         case .secondByte(let start):
             let isMasked = byte & 0x80 != 0
-            guard isMasked == role.expectsMaskedInput else { throw isMasked ? .maskedFrame : .unmaskedFrame }
+            guard isMasked == role.expectsMaskedInput else {
+                throw isMasked ? .maskedFrame : .unmaskedFrame(start.opcode)
+            }
             let length = byte & 0x7F
             guard length > FrameHeader.maximumControlPayload else {
                 return try finishLength(start, UInt64(length), messages: &messages)

@@ -7,7 +7,7 @@ public enum WebSocketError: Error, Equatable, Sendable {
     /// An opcode that is not assigned (section 5.2).
     case unknownOpcode(Opcode)
     /// A client's frame without a mask (section 5.1).
-    case unmaskedFrame
+    case unmaskedFrame(Opcode)
     /// A server's frame with a mask (section 5.1).
     case maskedFrame
     /// A length that is not in its shortest form (section 5.2).
@@ -82,7 +82,7 @@ extension WebSocketError: CustomStringConvertible {
         switch self {
         case .reservedBits: "reserved bits set in a frame header"
         case .unknownOpcode(let opcode): "unassigned opcode \(opcode.rawValue)"
-        case .unmaskedFrame: "frame from the client without a mask"
+        case .unmaskedFrame(let opcode): "frame of opcode \(opcode.rawValue) from the client without a mask"
         case .maskedFrame: "frame from the server with a mask"
         case .lengthNotMinimal: "frame length not in its shortest form"
         case .lengthOverflow: "frame length beyond 63 bits"

@@ -92,6 +92,35 @@ extension EndToEnd {
         }
 
         @Test(
+            "The port is kept for a client that the front cut off, also where the front said goodbye as no client may",
+            .needs(.openssl, .caddy)
+        )
+        func keptPort() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let front = try await Caddy.front(of: server.port, in: scenario)
+                let remotes = ["\(try FreePorts.next()):127.0.0.1:\(echo.port)"]
+                let owner = try scenario.client(
+                    front.url,
+                    remotes,
+                    options: ["--ca", front.authority, "--name", "owner"]
+                )
+                let port = try await owner.tunnel(to: echo.port)
+                let other = try scenario.client(server.url, remotes, options: ["--name", "other"])
+                _ = try await other.process.logLine { $0.contains("is held by") }
+                // So that the other one comes first.
+                owner.process.signal(SIGSTOP)
+                try await front.reload(in: scenario)
+                _ = try await other.process.logLine { $0.contains("is kept for") }
+                owner.process.signal(SIGCONT)
+                #expect(try await owner.tunnel(to: echo.port, skip: 1) == port)
+                try await expectEcho(through: port)
+                #expect(other.process.output.lines.isEmpty)
+            }
+        }
+
+        @Test(
             "A trusted front's word about who the client is shows in the server's log, and nobody else's does",
             .needs(.openssl, .tinyproxy),
             arguments: FrontProgram.here,

@@ -33,9 +33,14 @@ import Testing
                 name: "W1 an unmasked frame to a server is a protocol error",
                 role: .server,
                 bytes: hex("8105"),
-                error: .unmaskedFrame
+                error: .unmaskedFrame(.text)
             ),
-            Row(name: "W1 an unmasked ping to a server", role: .server, bytes: hex("8900"), error: .unmaskedFrame),
+            Row(
+                name: "W1 an unmasked ping to a server",
+                role: .server,
+                bytes: hex("8900"),
+                error: .unmaskedFrame(.ping)
+            ),
             Row(
                 name: "W2 a masked frame to a client is a protocol error",
                 role: .client,

@@ -205,6 +205,9 @@ final class Carrier: ChannelInboundHandler {
         if loss == nil {
             switch error {
             case let error as CarrierLoss: loss = error
+            case WebSocketError.unmaskedFrame(.close):
+                // Caddy before 2.6.3 ends a client's WebSocket so when it reloads; the client has done nothing.
+                loss = CarrierLoss(description: "an unmasked Close frame, perhaps a front's that reloads")
             default:
                 loss = CarrierLoss(description: "the peer broke RFC 6455: \(error)", isProtocolViolation: true)
             }
