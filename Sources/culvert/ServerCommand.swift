@@ -44,6 +44,9 @@ struct ServerCommand: AsyncParsableCommand {
     )
     var trustedFront: [String] = []
 
+    @Option(help: "A web server that gets every other request, http://HOST:PORT. (default: they are answered with 404)")
+    var backend: String?
+
     @Option(help: "A file with the token that clients must know.")
     var tokenFile: String?
 
@@ -115,6 +118,12 @@ struct ServerCommand: AsyncParsableCommand {
         if !allowOrigin.isEmpty { result.allowedOrigins = allowOrigin }
         if !trustedFront.isEmpty {
             result.trustedFronts = try Self.fronts(trustedFront) { Failure(.configuration, "--trusted-front: \($0)") }
+        }
+        if let text = backend {
+            guard let backend = Backend(text) else {
+                throw Failure(.configuration, "--backend: the form is http://HOST:PORT")
+            }
+            result.backend = backend
         }
         if let admin { result.admin = try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") } }
         let configured = try (

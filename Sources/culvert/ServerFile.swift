@@ -5,7 +5,7 @@ import Tunnel
 /// A server's configuration file.
 enum ServerFile {
     private static let keys: Set<String> = Set([
-        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca",
+        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca", "backend",
         "allow_origin", "token_file",
         "compress_shared", "trusted_front", "admin",
         "public_proxy_protocol", "client",
@@ -30,6 +30,10 @@ enum ServerFile {
         }
         result.sharesCompression = try file.boolean("compress_shared") ?? false
         if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
+        if let text = try file.string("backend") {
+            guard let backend = Backend(text) else { throw file.failure("backend", "expected http://HOST:PORT") }
+            result.backend = backend
+        }
         if let fronts = try file.strings("trusted_front") {
             result.trustedFronts = try ServerCommand.fronts(fronts) { file.failure("trusted_front", $0) }
         }

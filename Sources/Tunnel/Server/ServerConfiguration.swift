@@ -18,6 +18,8 @@ public struct ServerConfiguration: Sendable {
     public var visitors = VisitorLimits()
     /// Who may connect. Empty: anybody, which is only accepted where every listen address is local.
     public var clients: [ClientRights] = []
+    /// Who gets the requests that are not for the endpoint; nil to answer them with 404.
+    public var backend: Backend?
     /// The fronts whose word is believed about where a connection comes from: by X-Forwarded-For or Forwarded, or by the
     /// PROXY protocol's header before the request.
     public var trustedFronts = TrustedFronts()

@@ -52,7 +52,8 @@ final class ServerConnection {
                 upgrade: server.upgrade,
                 logger: logger,
                 throttle: server.refusedRequests,
-                admits: { head in self.admits(head, place) }
+                admits: { head in self.admits(head, place) },
+                handsOn: { head, rest in self.handsOn(head, rest, place, isSecure: tls != nil) }
             ) { channel, agreement in
                 let greeting = ServerGreeting(
                     server: self.server,
@@ -72,6 +73,21 @@ final class ServerConnection {
     private func admits(_ head: RequestHead, _ place: AdmissionPlace) -> Bool {
         guard !hasOrigin, let origin = front?.origin(of: head) else { return true }
         return comes(from: origin, place)
+    }
+
+    /// Hands a request that is not for the endpoint on to the backend, where there is one with room.
+    private func handsOn(_ head: RequestHead, _ rest: ByteBuffer, _ place: AdmissionPlace, isSecure: Bool) -> Bool {
+        let configuration = server.configuration
+        let isSecure = isSecure || (front != nil && head.fields.first("X-Forwarded-Proto")?.lowercased() == "https")
+        let origin = hasOrigin ? peer : channel.remoteAddress?.ipAddress ?? "unknown"
+        guard let backend = configuration.backend, head.target.prefix(while: { $0 != "?" }) != configuration.path,
+            let forwarded = Backend.forwarded(head, origin: origin, isSecure: isSecure), server.backendPlaces.enter()
+        else { return false }
+        channel.closeFuture.whenComplete { [places = server.backendPlaces] _ in places.leave() }
+        // No stranger to the tunnel any more, and held to the backend's own bounds.
+        place.giveBack()
+        backend.take(channel, forwarded, rest: rest)
+        return true
     }
 
     /// A front has named who is behind it: that address bears the costs from now on. Loopback bears none, as ever.

@@ -27,6 +27,7 @@ final class ServerCore: Sendable {
     private let settings: Mutex<Settings>
     let admission = Admission()
     let registry = PortRegistry()
+    let backendPlaces = BackendPlaces()
     /// What has been carried since the start.
     let totals = TrafficTotals()
     /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.

@@ -13,6 +13,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let logger: Logger
     private let throttle: LogThrottle
     private let admits: (RequestHead) -> Bool
+    private let handsOn: (RequestHead, ByteBuffer) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var parser = RequestHeadParser()
     private var pending = ByteBuffer()
@@ -23,12 +24,14 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         logger: Logger,
         throttle: LogThrottle,
         admits: @escaping (RequestHead) -> Bool = { _ in true },
+        handsOn: @escaping (RequestHead, ByteBuffer) -> Bool = { _, _ in false },
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.upgrade = upgrade
         self.logger = logger
         self.throttle = throttle
         self.admits = admits
+        self.handsOn = handsOn
         self.onUpgraded = onUpgraded
     }
 
@@ -40,6 +43,12 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             guard admits(head) else {
                 TunnelMetrics.failed(.busy)
                 return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
+            }
+            if handsOn(head, pending) {
+                // From here on the connection is somebody else's.
+                isAnswered = true
+                pending = ByteBuffer()
+                return context.pipeline.syncOperations.removeHandler(self, promise: nil)
             }
             answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
         } catch {
