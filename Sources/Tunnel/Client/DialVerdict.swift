@@ -1,0 +1,151 @@
+import HTTP1
+import ProxyConnect
+import WebSocket
+
+/// How the failures of each hop are told, and what they mean for the client's run.
+extension DialRoute {
+    /// What to try when the connection dies right after the proxy let it through.
+    var afterConnect: String {
+        proxy == nil
+            ? "check that the server runs"
+            : "the proxy opened the tunnel, and then something cut it: check that the server runs, and ask the proxy's "
+                + "administrators whether they cut connections to \(endpoint.host)"
+    }
+
+    func error(
+        _ hop: DialError.Hop,
+        _ answer: String,
+        _ remedy: String,
+        _ disposition: DialError.Disposition
+    ) -> DialError {
+        DialError(
+            hop: hop,
+            endpoint: endpoint.description,
+            proxy: proxy?.redacted,
+            answer: answer,
+            remedy: remedy,
+            disposition: disposition
+        )
+    }
+
+    func error(_ error: ConnectError) -> DialError {
+        var result = self.error(.proxy, error.description, error.remedy, disposition(error))
+        if case .closedWithoutAnswer = error.kind, proxy?.scheme == .https, !error.hasChallenged {
+            // With TLS 1.3 the handshake is done for us before our certificate is judged, or missed.
+            result.remedy =
+                "the proxy may want a certificate of yours, or another one: give it with --proxy-certificate and --proxy-key"
+        }
+        result.retryAfter = error.retryAfter
+        if error.isPasswordAtStake, !forgetsTrust() { slowDown(&result, isClosed: error.isClosed) }
+        return result
+    }
+
+    private func disposition(_ error: ConnectError) -> DialError.Disposition {
+        if error.isConfigurationError { return .configuration }
+        switch error.kind {
+        case .noTicket, .schemeNotTaken, .credentialsNeeded, .noUsableScheme, .refusedByPolicy:
+            // Nothing was sent that could lock an account, and what is missing may come back.
+            return .refusedAtFirst
+        case .credentialsRefused, .ownAuthorizationRefused:
+            return .refused
+        case .malformedAnswer:
+            return .notOursAtFirst
+        default:
+            return .retry
+        }
+    }
+
+    func error(_ error: SocksError) -> DialError {
+        let disposition: DialError.Disposition
+        if error.isConfigurationError {
+            disposition = .configuration
+        } else if case .credentialsNeeded = error.kind {
+            disposition = .refusedAtFirst
+        } else if error.isCredentialRefusal {
+            disposition = .refused
+        } else if error.isPolicyRefusal {
+            disposition = .refusedAtFirst
+        } else if case .malformedAnswer = error.kind {
+            disposition = .notOursAtFirst
+        } else {
+            disposition = .retry
+        }
+        var result = self.error(.proxy, error.description, error.remedy, disposition)
+        switch error.kind {
+        case .closed(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: true) }
+        case .silence(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: false) }
+        default: break
+        }
+        return result
+    }
+
+    /// How long a proxy is left alone that may have dropped us over a wrong password: accounts are locked by a few tries
+    /// in half an hour.
+    private static let patienceWithPassword = 300
+
+    private func slowDown(_ error: inout DialError, isClosed: Bool) {
+        error.retryAfter = max(error.retryAfter ?? 0, Self.patienceWithPassword)
+        if isClosed { error.disposition = .refusedAtFirst }
+    }
+
+    /// Whether the password had been taken by this proxy, so that its silence has another cause. Only once: whoever
+    /// changes a password changes it behind our back.
+    private func forgetsTrust() -> Bool {
+        proxy.map { context.memory.forget($0) } ?? false
+    }
+
+    /// What must not show where the other side echoes our own fields.
+    var secrets: [String] { configuration.fields.secrets + configuration.proxyFields.secrets }
+
+    func notHTTP(_ error: HTTP1Error, start: [UInt8]) -> DialError {
+        let shown = String(decoding: start, as: UTF8.self).hiding(secrets).escapedForDisplay(limit: 64)
+        let answer = "the answer is no HTTP (\(error)); it begins with \(shown)"
+        return self.error(.upgrade, answer, "check the URL's scheme and port", .notOursAtFirst)
+    }
+
+    func refusedUpgrade(_ error: UpgradeError, _ head: ResponseHead) -> DialError {
+        guard case .status(let status, let retryAfter) = error else {
+            let remedy = "a proxy or front may have changed the answer; wss:// hides it from them"
+            return self.error(.upgrade, error.description, remedy, .notOursAtFirst)
+        }
+        var answer =
+            "HTTP \(status)"
+            + (head.reason.isEmpty ? "" : " \(head.reason.hiding(secrets).escapedForDisplay(limit: 80))")
+        for name in ["Server", "Via", "Location", "WWW-Authenticate"] {
+            guard let value = head.fields.first(name) else { continue }
+            answer += ", \(name): \(value.hiding(secrets).escapedForDisplay(limit: 120))"
+        }
+        let (remedy, disposition) = Self.judge(status)
+        var result = self.error(.upgrade, answer, remedy, disposition)
+        result.retryAfter = retryAfter
+        return result
+    }
+
+    private static func judge(_ status: Int) -> (remedy: String, DialError.Disposition) {
+        switch status {
+        case 200..<300:
+            (
+                "an ordinary web page answers there: if the network wants a login, open it in a browser and log in; else "
+                    + "check the URL's host and path", .notOursAtFirst
+            )
+        case 300..<400:
+            (
+                "redirects are not followed: if this one leads to a login of the network, open it in a browser and log "
+                    + "in; else give the URL that the server really has", .retry
+            )
+        case 401: ("a front wants credentials; give them with --header 'Authorization: ...'", .refused)
+        case 407: ("something behind the proxy wants credentials of its own; ask who runs the server's front", .refused)
+        case 403: ("the server or its front refuses this client; ask who runs it", .refusedAtFirst)
+        case 404: ("check the URL's path against the server's --path", .notOursAtFirst)
+        case 400, 426:
+            (
+                "a proxy or front does not pass the upgrade on; its configuration needs the Upgrade lines",
+                .notOursAtFirst
+            )
+        case 429, 503: ("the server is busy; it will be tried again", .retry)
+        case 502, 504: ("the front cannot reach the server behind it; check that culvert server runs", .retry)
+        case 500...: ("the front or the server has failed; it will be tried again", .retry)
+        default: ("check the URL", .notOursAtFirst)
+        }
+    }
+}
