@@ -22,7 +22,7 @@ struct DialLineTests {
     static let files = Fixture.files(in: "dial", withExtension: "transcript")
 
     @Test("Each way to fail has its transcript, and the line that it must give", arguments: files)
-    func line(_ file: URL) throws {
+    func line(_ file: URL) async throws {
         let transcript = try Transcript(file)
         let line = try transcript.play { [$0] }.description
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
@@ -33,7 +33,9 @@ struct DialLineTests {
         #expect(head(bytes) == head(line), "\(file.lastPathComponent) byte by byte")
         // TLS is another library's: how far it reads before it gives up is its own business.
         guard !line.contains("TLS") else { return }
-        for cut in 1..<400 {
+        for cut in 1..<max(2, transcript.longestTurn) {
+            // Other tests wait for the same few threads.
+            await Task.yield()
             let halves = try transcript.play { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }.description
             #expect(head(halves) == head(line), "\(file.lastPathComponent) cut at \(cut)")
         }
@@ -65,6 +67,9 @@ private struct Transcript {
         turns = parts
         expected = fields["expect"] ?? ""
     }
+
+    /// Bytes of the longest turn.
+    var longestTurn: Int { (turns.map(\.unicodeScalars.count).max() ?? 0) - 5 }
 
     /// False where the failure comes before the first byte.
     var isReplayed: Bool { turns.first?.hasPrefix("says") ?? false }

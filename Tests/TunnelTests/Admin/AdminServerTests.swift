@@ -25,7 +25,7 @@ struct AdminServerTests {
     private func with(
         _ role: Role = Role(),
         metrics: (@Sendable () -> String)? = { "a 1\n" },
-        limits: AdminServer.Limits = .init(timeout: .milliseconds(300)),
+        limits: AdminServer.Limits = .init(timeout: .minutes(1)),
         _ body: (String) async throws -> Void
     ) async throws {
         let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
@@ -74,7 +74,7 @@ struct AdminServerTests {
     @Test("Who ends its side behind the request gets the whole answer all the same")
     func halfClosed() async throws {
         let text = String(repeating: "metric 1\n", count: 500_000)
-        try await with(metrics: { text }, limits: .init()) { path in
+        try await with(metrics: { text }) { path in
             let answer = try await onThread {
                 let socket = try TCPSocket(unixPath: path)
                 try socket.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -88,7 +88,7 @@ struct AdminServerTests {
     @Test("Silence, a head that trickles, and an answer that nobody reads are ended by the clock", arguments: 0..<3)
     func slow(_ kind: Int) async throws {
         let text = String(repeating: "metric 1\n", count: 2_000_000)
-        try await with(metrics: { text }) { path in
+        try await with(metrics: { text }, limits: .init(timeout: .milliseconds(300))) { path in
             let ended = try await onThread {
                 let socket = try TCPSocket(unixPath: path)
                 let began = ContinuousClock.now
@@ -121,7 +121,7 @@ struct AdminServerTests {
 
     @Test("A client that leaves while its answer is made harms nobody")
     func gone() async throws {
-        try await with(Role(delay: .milliseconds(100)), limits: .init()) { path in
+        try await with(Role(delay: .milliseconds(100))) { path in
             for _ in 0..<20 {
                 let socket = try TCPSocket(unixPath: path)
                 try socket.send("GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -134,7 +134,7 @@ struct AdminServerTests {
 
     @Test("One connection more than the bound is closed at once; later there is room again")
     func bound() async throws {
-        try await with(limits: .init(connections: 2)) { path in
+        try await with(limits: .init(connections: 2, timeout: .minutes(1))) { path in
             let held = try (0..<2).map { _ in try TCPSocket(unixPath: path) }
             try await eventually("one more is closed") {
                 let one = try TCPSocket(unixPath: path, patience: .seconds(1))
