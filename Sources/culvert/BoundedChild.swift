@@ -54,6 +54,11 @@ struct BoundedChild: Sendable {
     }
 
     private func run(until isCancelled: Flag) throws -> Result {
+        // A child that ends without reading makes a write fail, and must not end us. The thread is this call's own.
+        var broken = sigset_t()
+        sigemptyset(&broken)
+        sigaddset(&broken, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &broken, nil)
         let (input, output, errors) = (try ChildPipe(), try ChildPipe(), try ChildPipe())
         let pid = try spawn(input.reading, output.writing, errors.writing)
         input.closeReading()
