@@ -62,14 +62,14 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         self.answer = answer
     }
 
-    /// True when trying again with the same credentials is useless, and may lock the account (exit code 77).
+    /// True for a 407 that could not be answered, or was said to our answer (exit code 77). Trying again may lock an
+    /// account only where a password was sent: `credentialsRefused`, `ownAuthorizationRefused`.
     public var isCredentialRefusal: Bool {
         switch kind {
         case .credentialsNeeded, .noUsableScheme, .credentialsRefused, .ownAuthorizationRefused, .schemeNotTaken: true
         case .noTicket, .malformedChallenge, .connectionNotKept, .refusedByPolicy, .unexpectedStatus,
-            .tooManyInterimAnswers,
-            .malformedAnswer, .closedWithoutAnswer, .closedWithinAnswer, .silence, .unfinishedAnswer,
-            .unusableCredentials, .unusableRequest:
+            .tooManyInterimAnswers, .malformedAnswer, .closedWithoutAnswer, .closedWithinAnswer, .silence,
+            .unfinishedAnswer, .unusableCredentials, .unusableRequest:
             false
         }
     }
