@@ -10,6 +10,12 @@ public struct MuxLimits: Sendable, Hashable {
     /// much of each other stream.
     public static let sharedData = 16_384
 
+    /// What a stream costs beside its bytes, for the sum of what a session holds: its place here, its channel and its
+    /// socket's bookkeeping. Measured: 6 to 7 KiB, and 8 KiB are charged.
+    static let streamCost = 8_192
+    /// What a frame costs beside its bytes while it waits or is kept, for the same sum: buffers are objects.
+    static let frameCost = 128
+
     /// Streams that live at a time. 10,000: what one address's ephemeral ports and a process's descriptors carry.
     public var streams = 10_000
     /// Streams that were opened and not yet accepted. 256: the bound that other multiplexers added after years.

@@ -7,6 +7,8 @@ struct ReplayBuffer: Sendable {
     private var frames = CircularBuffer<OutboundFrame>()
     /// Bytes held, headers included.
     private(set) var bytes = 0
+    /// Frames held.
+    var count: Int { frames.count }
     /// Frames that were ever appended.
     private(set) var sent: UInt64 = 0
     /// Frames that the peer has acknowledged.
@@ -18,7 +20,7 @@ struct ReplayBuffer: Sendable {
     }
 
     /// Whether no further frame may be sent before the peer acknowledges some.
-    var isFull: Bool { bytes >= capacity }
+    var isFull: Bool { bytes + frames.count * MuxLimits.frameCost >= capacity }
 
     mutating func append(_ frame: OutboundFrame) {
         frames.append(frame)

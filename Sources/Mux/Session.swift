@@ -85,6 +85,16 @@ public struct Session {
     /// Bytes read from sockets that wait for the carrier, and bytes received that wait for sockets.
     public var waitingBytes: (toSend: Int, toDeliver: Int) { (queuedBytes, bufferedBytes) }
 
+    /// How short of memory the caller is. Set it as often as you like; it counts for what comes next.
+    public var pressure = MemoryPressure.none
+
+    /// Bytes that the session makes the process hold: what waits and what is kept for the peer's acknowledgement, with
+    /// what the bookkeeping for each stream and frame costs.
+    public var heldBytes: Int {
+        queuedBytes + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
+            + (replay.count + scheduler.waitingControl) * MuxLimits.frameCost
+    }
+
     /// Whether this end's stream numbers are about to run out: it is time to drain this session and begin another.
     public var isNearExhaustion: Bool { nextStream?.isNearEnd ?? true }
 
@@ -207,7 +217,8 @@ public struct Session {
         queuedBytes += stream.queued
         scheduler.schedule(stream)
         // While much waits in all, one read of each socket is enough.
-        let most = queuedBytes > limits.queuedBytes / 2 ? 1 : limits.queuedPerStream
+        let isShort = queuedBytes > limits.queuedBytes / 2 || pressure >= .shrinksWindows
+        let most = isShort ? 1 : limits.queuedPerStream
         guard stream.queued >= most || stream.credit.available < stream.queued else { return true }
         stream.isBlocked = true
         return false
@@ -237,7 +248,8 @@ public struct Session {
         stream.receiving.consume(count)
         bufferedBytes -= before - stream.receiving.buffered
         guard !stream.inputEnded else { return removeIfFinished(stream) }
-        let most = bufferedBytes > limits.bufferedBytes / 2 ? limits.initialWindow : limits.maximumWindow
+        let isShort = bufferedBytes > limits.bufferedBytes / 2 || pressure >= .shrinksWindows
+        let most = isShort ? limits.initialWindow : limits.maximumWindow
         if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, most: most) {
             scheduler.enqueue(OutboundFrame(.credit, id, number: offset))
         }
@@ -417,6 +429,11 @@ public struct Session {
             scheduler.enqueue(ResetCode.goingAway.frame(id))
             return
         }
+        guard pressure < .refusesStreams else {
+            // The peer cannot know, so that it has done nothing odd.
+            scheduler.enqueue(ResetCode.busy.frame(id))
+            return
+        }
         guard streams.count - lingering < limits.streams, opening < limits.opening else {
             scheduler.enqueue(ResetCode.busy.frame(id))
             return try glitch("more streams than there is room for", now: now)
@@ -486,6 +503,18 @@ public struct Session {
             let greediest = streams.values.max(by: { $0.receiving.buffered < $1.receiving.buffered })
         {
             abort(greediest, .busy)
+        }
+    }
+
+    /// The process has used up its memory: resets the streams that hold the most, until they have given `bytes` back or
+    /// what is left is small change. Looks at all streams, since only this rare case does.
+    public mutating func shed(_ bytes: Int) {
+        var missing = bytes
+        let byGreed = streams.values.map { (stream: $0, held: $0.receiving.buffered + $0.queued) }
+            .filter { $0.held > MuxLimits.streamCost }.sorted { $0.held > $1.held }
+        for (stream, held) in byGreed where missing > 0 {
+            abort(stream, .busy)
+            missing -= held + MuxLimits.streamCost
         }
     }
 

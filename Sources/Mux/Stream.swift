@@ -17,9 +17,9 @@ final class Stream {
     private(set) var credit: SendCredit
     var receiving: ReceiveCredit
     private var outgoing = Outgoing.open
-    private var queue = CircularBuffer<ByteBuffer>()
+    private var queue = PieceQueue()
     /// Bytes in the queue.
-    private(set) var queued = 0
+    var queued: Int { queue.bytes }
     /// Whether the stream stands in the scheduler's ring.
     var isScheduled = false
     /// Whether the socket was told to stop, and waits for `.sendable`.
@@ -56,9 +56,8 @@ final class Stream {
 
     /// Queues bytes from the socket; ignored after the end.
     func append(_ bytes: ByteBuffer) {
-        guard case .open = outgoing, bytes.readableBytes > 0 else { return }
+        guard case .open = outgoing else { return }
         queue.append(bytes)
-        queued += bytes.readableBytes
     }
 
     /// The socket has no more bytes.
@@ -74,16 +73,7 @@ final class Stream {
             outgoing = .ended
             return OutboundFrame(.end, id)
         }
-        let length = min(most, credit.available)
-        guard let first = queue.first,
-            let piece = first.getSlice(
-                at: first.readerIndex,
-                length: min(length, first.readableBytes)
-            )
-        else { return nil }
-        queue[queue.startIndex].moveReaderIndex(forwardBy: piece.readableBytes)
-        if queue[queue.startIndex].readableBytes == 0 { _ = queue.popFirst() }
-        queued -= piece.readableBytes
+        guard let piece = queue.popFirst(atMost: min(most, credit.available)) else { return nil }
         credit.use(piece.readableBytes)
         return OutboundFrame(.data, id, piece)
     }
@@ -97,7 +87,6 @@ final class Stream {
     func abandon() {
         outgoing = .ended
         queue.removeAll()
-        queued = 0
     }
 
     /// The peer has sent END.

@@ -88,13 +88,13 @@ import Testing
     @Test("a full replay buffer stops what is counted, not the answers that empty the peer's")
     func full() throws {
         let limits = limits {
-            $0.replayBytes = 1_000; $0.initialWindow = 10_000
+            $0.replayBytes = 2 * (5_000 + 8 + MuxLimits.frameCost); $0.initialWindow = 100_000
         }
         var server = try serverWithStream(limits)
         try server.receive(frame(.ack, number: 1), now: .start)
-        for _ in 0..<10 { _ = server.write(two, bytes(492)) }
+        for _ in 0..<10 { _ = server.write(two, bytes(5_000)) }
         #expect(server.sent() == ["data 2", "data 2"], "at its bound it is full")
-        #expect(server.holdings.replayBytes == 1_000)
+        #expect(server.holdings.replayBytes == 10_016)
         server.reset(two, .connectionReset)
         try server.receive(frame(.ping, number: 1), now: .start)
         try server.receive(frame(.data, 2, bytes(1)), now: .start)
@@ -105,7 +105,7 @@ import Testing
 
     @Test("one byte below its bound the replay buffer still takes a whole frame")
     func nearlyFull() {
-        var replay = ReplayBuffer(capacity: 100)
+        var replay = ReplayBuffer(capacity: 100 + MuxLimits.frameCost)
         replay.append(OutboundFrame(.data, two, bytes(91)))
         #expect(!replay.isFull && replay.bytes == 99)
         replay.append(OutboundFrame(.data, two, bytes(65_536)))

@@ -62,7 +62,8 @@ public struct Client: Service {
             credentials: (configuration.token ?? .none).credentials(),
             loop: MultiThreadedEventLoopGroup.singleton.next(),
             context: context,
-            totals: TrafficTotals()
+            totals: TrafficTotals(),
+            memory: MemoryBudget(capacity: configuration.memory)
         )
         let current = CurrentSession()
         let admin = try await listenForOperator(ClientAdmin(current, dialler.totals))

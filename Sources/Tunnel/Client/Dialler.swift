@@ -17,6 +17,7 @@ struct Dialler: Sendable {
     let context: DialContext
     /// What has been carried since the client started.
     let totals: TrafficTotals
+    let memory: MemoryBudget
 
     var logger: Logger { context.logger }
 

@@ -51,6 +51,7 @@ final class LiveSession: Sendable {
             ),
             carrier: carrier,
             loop: loop,
+            memory: dialler.memory,
             logger: logger
         )
         let session = ClientSession(

@@ -36,6 +36,8 @@ public struct ServerConfiguration: Sendable {
     public var tls: TLSConfiguration?
     /// The session's bounds.
     public var limits = MuxLimits()
+    /// What all sessions of the process may hold together, bytes.
+    public var memory = standardMemory
     /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.
     public var admin: ListenAddress?
     /// How long what runs may take to end once the server stops.

@@ -28,6 +28,7 @@ final class ServerCore: Sendable {
     let admission = Admission()
     let registry = PortRegistry()
     let backendPlaces = BackendPlaces()
+    let memory: MemoryBudget
     /// What has been carried since the start.
     let totals = TrafficTotals()
     /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.
@@ -39,6 +40,7 @@ final class ServerCore: Sendable {
 
     init(_ configuration: ServerConfiguration, logger: Logger) throws {
         self.settings = Mutex(try Settings(configuration))
+        self.memory = MemoryBudget(capacity: configuration.memory)
         self.logger = logger
     }
 
@@ -55,6 +57,7 @@ final class ServerCore: Sendable {
     func reload(_ configuration: ServerConfiguration) throws {
         let new = try Settings(configuration)
         settings.withLock { $0 = new }
+        memory.capacity = configuration.memory
         let now = WallClock.unixSeconds
         for session in liveSessions {
             guard let rights = new.authenticator.rights(of: session.owner.client) else {
@@ -153,6 +156,7 @@ final class ServerCore: Sendable {
             ),
             carrier: carrier,
             loop: channel.eventLoop,
+            memory: memory,
             logger: logger
         )
         let session = ServerSession(
@@ -160,6 +164,7 @@ final class ServerCore: Sendable {
             rights: client,
             configuration: configuration,
             registry: registry,
+            memory: memory,
             totals: totals,
             logger: logger,
             loop: channel.eventLoop

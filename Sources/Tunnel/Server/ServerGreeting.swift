@@ -67,6 +67,9 @@ final class ServerGreeting: CarrierReceiver {
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
+        guard server.memory.pressure < .refusesSessions else {
+            return fail(.memory, carrier, Refusal(.busy, "the server is short of memory", retryAfter: 10))
+        }
         place.giveBack()
         server.open(verified, client, carrier, channel, peer: peer, logger)
         self.carrier = nil

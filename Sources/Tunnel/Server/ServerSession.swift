@@ -28,6 +28,7 @@ final class ServerSession: SessionDelegate {
     }
     private let totals: TrafficTotals
     private let registry: PortRegistry
+    private let memory: MemoryBudget
     private let logger: Logger
     private let loop: any EventLoop
     private var onEnd: ((SessionHandle) -> Void)?
@@ -51,6 +52,7 @@ final class ServerSession: SessionDelegate {
         rights: ClientRights,
         configuration: ServerConfiguration,
         registry: PortRegistry,
+        memory: MemoryBudget,
         totals: TrafficTotals,
         logger: Logger,
         loop: any EventLoop
@@ -62,6 +64,7 @@ final class ServerSession: SessionDelegate {
         self.fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
         self.registry = registry
+        self.memory = memory
         self.totals = totals
         self.logger = logger
         self.loop = loop
@@ -319,7 +322,8 @@ final class ServerSession: SessionDelegate {
         at place: String
     ) throws {
         guard let ledger = doors[tunnel]?.ledger else { return channel.close(promise: nil) }
-        if let refusal = doors[tunnel]?.gate.admit(address, now: .now) {
+        let isShort = memory.pressure >= .refusesStreams
+        if let refusal = isShort ? .noMemory : doors[tunnel]?.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
             refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
             TunnelMetrics.refused(refusal)

@@ -6,6 +6,7 @@ enum VisitorRefusal: String, Sendable, CaseIterable {
     case denied = "its address is not permitted"
     case tooMany = "as many visitors as the tunnel may have"
     case tooFast = "too many connections a second from its address"
+    case noMemory = "the server is short of memory"
 }
 
 /// The door of one tunnel: who may come in, and how many at a time.

@@ -71,17 +71,27 @@ final class SessionDriver: CarrierReceiver {
     private var timer: (due: Moment, task: Scheduled<Void>)?
     private var probes: [EventLoopPromise<Bool>] = []
     private var peerReason: Refusal?
+    private let memory: MemoryBudget
+    private var account: MemoryBudget.Account?
 
-    init(session: Session, carrier: Carrier, loop: any EventLoop, logger: Logger) {
+    init(session: Session, carrier: Carrier, loop: any EventLoop, memory: MemoryBudget, logger: Logger) {
         self.session = session
         self.carrier = carrier
         self.loop = loop
+        self.memory = memory
         self.logger = logger
     }
 
     /// Starts the session on its carrier.
     func start(_ delegate: SessionDelegate) {
         self.delegate = delegate
+        let shedding = NIOLoopBound(self, eventLoop: loop)
+        account = memory.open { bytes, done in
+            shedding.eventLoop.execute {
+                shedding.value.shed(bytes)
+                done()
+            }
+        }
         carrier?.admit(self)
         armTimer()
         setNeedsPump()
@@ -236,6 +246,7 @@ final class SessionDriver: CarrierReceiver {
     private func pump() {
         guard let carrier, !session.isEnded else { return performActions() }
         let now = Moment.now
+        settleAccount()
         while carrier.isWritable, let frame = session.nextFrame(now: now) {
             carrier.send(frame)
         }
@@ -244,6 +255,27 @@ final class SessionDriver: CarrierReceiver {
         // Frames that have left may have made room for a visitor.
         delegate?.sessionHasRoom(self)
         armTimer()
+    }
+
+    /// Tells the process's budget what is held, and the session how short memory is.
+    private func settleAccount() {
+        guard let account else { return }
+        account.holds(session.heldBytes)
+        session.pressure = account.pressure
+    }
+
+    /// The process has used up its memory, and nobody holds more of it.
+    private func shed(_ bytes: Int) {
+        guard !session.isEnded else { return }
+        let streams = session.streamCount
+        session.shed(bytes)
+        performActions()
+        settleAccount()
+        setNeedsPump()
+        logger.warning(
+            "out of memory for sessions; the streams that held the most of it were reset",
+            metadata: ["streams": "\(streams - session.streamCount)"]
+        )
     }
 
     private func performActions() {
@@ -342,6 +374,8 @@ final class SessionDriver: CarrierReceiver {
         performActions()
         flushPipes()
         answerProbes(false)
+        account?.close()
+        account = nil
         delegate.session(self, ended: end)
     }
 }

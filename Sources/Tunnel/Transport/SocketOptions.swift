@@ -20,10 +20,7 @@ enum SocketOptions {
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.autoRead, value: false)
         try options.setOption(.maxMessagesPerRead, value: 1)
-        try options.setOption(
-            .recvAllocator,
-            value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 16_384, maximum: largestRead)
-        )
+        try options.setOption(.recvAllocator, value: UnretainedReads(largest: largestRead))
         try network(options)
     }
 

@@ -34,6 +34,9 @@ final class StreamPipe: ChannelInboundHandler {
         case idle = "silent for too long"
     }
 
+    /// Pieces below this are not handed to a socket that takes nothing: each would keep a buffer of its own.
+    private static let crumb = 4_096
+
     private let driver: SessionDriver
     private let onActive: (StreamPipe) -> Void
     private let logger: Logger
@@ -45,10 +48,11 @@ final class StreamPipe: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var reason = Reason.finished
     private var resetCode: ResetCode?
-    /// For the socket, from before it was connected; bounded by the stream's window.
-    private var early: [ByteBuffer] = []
+    /// For the socket, from before it was connected, or crumbs that came while the kernel takes nothing; bounded by the
+    /// stream's window.
+    private var held = PieceQueue()
     /// From the socket, from before there was a stream: it is not read then, but one that ends is read to its end.
-    private var unsent: [ByteBuffer] = []
+    private var unsent = PieceQueue()
     /// Gives up connecting to the service.
     private var cancelConnecting: (() -> Void)?
     private var mayRead = true
@@ -118,12 +122,9 @@ final class StreamPipe: ChannelInboundHandler {
         self.id = id
         state = .open(id)
         cancelConnecting = nil
-        for bytes in early { _ = deliver(bytes) }
-        early = []
         flush()
         mayRead = true
-        for bytes in unsent { mayRead = driver.write(id, bytes) }
-        unsent = []
+        while let bytes = unsent.popFirst() { mayRead = driver.write(id, bytes) }
         if inputEnded { driver.finish(id) }
         if mayRead { resumeReading() }
         lastByte = .now()
@@ -154,11 +155,15 @@ final class StreamPipe: ChannelInboundHandler {
     func deliver(_ bytes: ByteBuffer) -> Bool {
         switch state {
         case .pending:
-            early.append(bytes)
+            held.append(bytes)
             return false
         case .open:
-            written += bytes.readableBytes
-            context?.write(wrapOutboundOut(bytes), promise: nil)
+            if isWaitingForDrain, bytes.readableBytes < Self.crumb {
+                held.append(bytes)
+            } else {
+                writeHeld()
+                write(bytes)
+            }
             return markDirty()
         case .detached, .closed:
             return false
@@ -236,8 +241,18 @@ final class StreamPipe: ChannelInboundHandler {
     func flush() {
         isDirty = false
         guard let context else { return }
+        if !isWaitingForDrain { writeHeld() }
         context.flush()
         reportProgress()
+    }
+
+    private func write(_ bytes: ByteBuffer) {
+        written += bytes.readableBytes
+        context?.write(wrapOutboundOut(bytes), promise: nil)
+    }
+
+    private func writeHeld() {
+        while let bytes = held.popFirst() { write(bytes) }
     }
 
     private func reportProgress() {
@@ -249,7 +264,7 @@ final class StreamPipe: ChannelInboundHandler {
             if policy.idleTimeout != nil { lastByte = .now() }
             if case .open(let id) = state { grant(id, taken, context) }
         }
-        guard buffered == 0 else { return waitForDrain(context) }
+        guard buffered == 0, held.isEmpty else { return waitForDrain(context) }
         guard outputEnding, !outputEnded else { return }
         outputEnded = true
         // Only now: NIO drops what is unwritten when both directions are closed.
@@ -270,7 +285,7 @@ final class StreamPipe: ChannelInboundHandler {
         let drained = context.eventLoop.makePromise(of: Void.self)
         drained.futureResult.assumeIsolated().whenComplete { _ in
             self.isWaitingForDrain = false
-            self.reportProgress()
+            self.flush()
         }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: drained)
     }

@@ -75,6 +75,8 @@ enum HandshakeFailure: String, Sendable, CaseIterable {
     case credentials
     /// A client that is disabled, or whose time is over.
     case rights
+    /// The process is short of memory.
+    case memory
     /// The server is stopping.
     case stopping
     /// The peer broke the rules of the opening.
@@ -89,6 +91,7 @@ extension VisitorRefusal {
         case .denied: "denied"
         case .tooMany: "too_many"
         case .tooFast: "too_fast"
+        case .noMemory: "no_memory"
         }
     }
 }
