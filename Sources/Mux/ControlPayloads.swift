@@ -147,6 +147,24 @@ public struct Visit: Sendable, Hashable {
     }
 }
 
+/// RENEW: the server wants a new carrier.
+struct Renewal {
+    /// Over how many seconds the clients of one server should spread.
+    let within: UInt32
+
+    var frame: OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: within)
+        return OutboundFrame(.renew, .session, fields.bytes)
+    }
+}
+
+extension Renewal {
+    init(_ payload: ByteBuffer) throws(MuxError) {
+        self.init(within: try FieldReader(payload, of: .renew).number(1))
+    }
+}
+
 extension ResetCode {
     func frame(_ stream: StreamID) -> OutboundFrame {
         var fields = FieldWriter()

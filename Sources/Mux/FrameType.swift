@@ -39,12 +39,16 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case ack = 0x32
     /// The session ends soon or now, and why.
     case goAway = 0x33
+    /// Server asks for a new carrier, because this one will not last.
+    case renew = 0x34
 
     /// Whether the frame belongs to the opening of a carrier rather than to the session.
     public var isOpening: Bool {
         switch self {
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused: true
-        case .bind, .bound, .unbound, .open, .accept, .data, .end, .reset, .credit, .ping, .pong, .ack, .goAway: false
+        case .bind, .bound, .unbound, .open, .accept, .data, .end, .reset, .credit, .ping, .pong, .ack, .goAway,
+            .renew:
+            false
         }
     }
 
@@ -52,7 +56,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isCounted: Bool {
         switch self {
         case .bind, .bound, .unbound, .open, .accept, .data, .end, .reset, .credit, .goAway: true
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack: false
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack, .renew: false
         }
     }
 
@@ -61,7 +65,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         switch self {
         case .open, .accept, .data, .end, .reset, .credit: true
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .ping, .pong,
-            .ack, .goAway:
+            .ack, .goAway, .renew:
             false
         }
     }
@@ -72,7 +76,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         case .credit, .ping, .pong, .ack: 8
         case .end: 0
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .open,
-            .accept, .data, .reset, .goAway:
+            .accept, .data, .reset, .goAway, .renew:
             nil
         }
     }

@@ -18,6 +18,8 @@ struct KeepAlive: Sendable {
     private var state: State
     private var counter: UInt64
     private let limits: MuxLimits
+    /// The time between an answer and the next question, before it is moved at random.
+    var interval: Duration
     private var generator: SplitMix
     /// The last measured time from PING to PONG.
     private(set) var roundTrip: Duration?
@@ -25,6 +27,7 @@ struct KeepAlive: Sendable {
     /// - Parameter seed: random bits, for the jitter and for payloads that cannot be guessed.
     init(limits: MuxLimits, seed: UInt64, now: Moment) {
         self.limits = limits
+        self.interval = limits.pingInterval
         self.generator = SplitMix(state: seed)
         self.counter = generator.next()
         self.state = .quiet(nextPing: now)
@@ -42,21 +45,28 @@ struct KeepAlive: Sendable {
     mutating func tick(now: Moment) -> Action {
         switch state {
         case .quiet(let nextPing):
-            return now >= nextPing ? ask(now: now) : .none
+            return now >= nextPing ? ask(now: now, limits.pingTimeout) : .none
         case .asked(_, _, let deadline):
             return now >= deadline ? .dead : .none
         }
     }
 
-    /// Asks at once, unless a question is under way.
-    mutating func probe(now: Moment) -> Action {
-        guard case .quiet = state else { return .none }
-        return ask(now: now)
+    /// Asks at once, unless a question is under way; that one's answer may take no longer either.
+    mutating func probe(now: Moment, timeout: Duration? = nil) -> Action {
+        let timeout = timeout ?? limits.pingTimeout
+        guard case .asked(let payload, let at, let deadline) = state else { return ask(now: now, timeout) }
+        state = .asked(payload: payload, at: at, deadline: min(deadline, now + timeout))
+        return .none
     }
 
-    private mutating func ask(now: Moment) -> Action {
+    /// A new carrier: whether it carries both ways is asked at once.
+    mutating func restart(now: Moment) {
+        state = .quiet(nextPing: now)
+    }
+
+    private mutating func ask(now: Moment, _ timeout: Duration) -> Action {
         counter = generator.next()
-        state = .asked(payload: counter, at: now, deadline: now + limits.pingTimeout)
+        state = .asked(payload: counter, at: now, deadline: now + timeout)
         return .ping(counter)
     }
 
@@ -68,7 +78,7 @@ struct KeepAlive: Sendable {
         roundTrip = now.since(at)
         let unit = Double(generator.next() >> 11) / Double(1 << 53)
         let factor = 1 + limits.pingJitter * (2 * unit - 1)
-        state = .quiet(nextPing: now + limits.pingInterval * factor)
+        state = .quiet(nextPing: now + interval * factor)
         return true
     }
 

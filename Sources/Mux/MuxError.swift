@@ -28,8 +28,10 @@ public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
         case version
         /// A proof that does not verify.
         case proof
-        /// The peer was silent past the deadline.
+        /// The peer was silent past the deadline: its carrier is dead.
         case silence
+        /// No new carrier came in time.
+        case abandoned
     }
 
     /// The kind of breach.
@@ -52,7 +54,7 @@ public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
         case .flood: .limit
         case .version: .version
         case .proof: .credentials
-        case .silence: .goingAway
+        case .silence, .abandoned: .goingAway
         }
     }
 

@@ -16,6 +16,9 @@ public struct MuxLimits: Sendable, Hashable {
     /// What a frame costs beside its bytes while it waits or is kept, for the same sum: buffers are objects.
     static let frameCost = 128
 
+    /// The server's wishes for a new carrier within ten seconds. Ten: each makes the client dial.
+    static let renewalsInTenSeconds = 10
+
     /// Streams that live at a time. 10,000: what one address's ephemeral ports and a process's descriptors carry.
     public var streams = 10_000
     /// Streams that were opened and not yet accepted. 256: the bound that other multiplexers added after years.
@@ -51,6 +54,9 @@ public struct MuxLimits: Sendable, Hashable {
     public var pingJitter = 0.2
     /// How long the answer to a PING may take while the peer acknowledges nothing else.
     public var pingTimeout: Duration = .seconds(10)
+    /// How long a session waits for a new carrier before it ends and its streams are reset. 120 s: long enough for a
+    /// proxy that restarts or a laptop that changes networks, short enough for a visitor's patience.
+    public var grace: Duration = .seconds(120)
     /// The peer's PINGs within ten seconds. 20: ours sends one in twenty seconds, and some more when it probes.
     public var pingsInTenSeconds = 20
     /// Odd but legal events (empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN or BIND beyond the limits)

@@ -14,6 +14,8 @@ struct ReplayBuffer: Sendable {
     /// Frames that the peer has acknowledged.
     private(set) var acknowledged: UInt64 = 0
     let capacity: Int
+    /// How many of the frames have been sent again on the new carrier; nil once all have.
+    private var repeated: Int?
 
     init(capacity: Int) {
         self.capacity = capacity
@@ -40,14 +42,26 @@ struct ReplayBuffer: Sendable {
         while acknowledged < count, let frame = frames.popFirst() {
             bytes -= frame.length
             acknowledged += 1
+            if let index = repeated { repeated = max(0, index - 1) }
         }
         return true
     }
 
-    /// What has to be sent again to a peer that has received `count` frames, in the old order.
-    mutating func replay(after count: UInt64) throws(MuxError) -> [OutboundFrame] {
+    /// A new carrier: drops what the peer has received; the rest is to be sent again, in the old order.
+    mutating func rewind(to count: UInt64) throws(MuxError) {
         _ = try acknowledge(count)
-        return Array(frames)
+        repeated = 0
+    }
+
+    /// The next of the frames that are to be sent again, nil where there is none left.
+    mutating func nextToRepeat() -> OutboundFrame? {
+        guard let index = repeated else { return nil }
+        guard index < frames.count else {
+            repeated = nil
+            return nil
+        }
+        repeated = index + 1
+        return frames[offset: index]
     }
 }
 
@@ -85,6 +99,13 @@ struct Acknowledger: Sendable {
         } else if due == nil, !isPending {
             due = now + limits.ackDelay
         }
+    }
+
+    /// The carrier is gone: the next one's opening says what has come.
+    mutating func forgetDue() {
+        due = nil
+        isPending = false
+        bytesSince = 0
     }
 
     /// The count for the ACK that is due now, nil where none is.

@@ -30,9 +30,16 @@ struct SendScheduler {
         ring.append(stream)
     }
 
-    /// The next frame, nil where there is none. `mayCount` is false while the replay buffer is full.
+    /// The carrier is gone: questions and answers are about it alone.
+    mutating func dropUrgent() {
+        urgent.removeAll()
+    }
+
+    /// The next frame of those that are not counted.
+    mutating func nextUrgent() -> OutboundFrame? { urgent.popFirst() }
+
+    /// The next counted frame, nil where there is none. `mayCount` is false while the replay buffer is full.
     mutating func next(mayCount: Bool) -> (frame: OutboundFrame, stream: Stream?)? {
-        if let frame = urgent.popFirst() { return (frame, nil) }
         guard mayCount else { return nil }
         if let frame = control.popFirst() { return (frame, nil) }
         while let stream = ring.popFirst() {

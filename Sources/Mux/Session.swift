@@ -19,10 +19,18 @@ public struct Session {
         case ended
     }
 
+    /// Whether there is something under the session that carries its frames.
+    private enum Link {
+        case attached
+        /// The carrier is gone: streams pause, and the session ends then unless another one comes.
+        case detached(until: Moment)
+    }
+
     /// Which end this is.
     public let role: Role
     let limits: MuxLimits
     private var state = State.active
+    private var link = Link.attached
     private var peerIsGoingAway = false
     private var streams: [StreamID: Stream] = [:]
     /// The number of the next stream that this end opens. Set by tests alone.
@@ -46,6 +54,7 @@ public struct Session {
     private var pings: SlidingWindow
     private var glitches: SlidingWindow
     private var bindings: SlidingWindow
+    private var renewals = SlidingWindow(limit: MuxLimits.renewalsInTenSeconds)
     /// Tunnels that were asked for and not refused or given up since; true once the port is bound.
     private var ports: [UInt16: Bool] = [:]
 
@@ -77,7 +86,7 @@ public struct Session {
 
     /// Whether a further stream may be opened by this end: visitors wait in the listen queue meanwhile.
     public var canOpen: Bool {
-        guard case .active = state, !peerIsGoingAway, nextStream != nil else { return false }
+        guard case .active = state, isAttached, !peerIsGoingAway, nextStream != nil else { return false }
         return streams.count < limits.streams && opening < limits.opening
             && scheduler.waitingControl <= limits.waitingControl / 2
     }
@@ -127,8 +136,20 @@ public struct Session {
         if case .ended = state { true } else { false }
     }
 
+    /// Whether the session has a carrier.
+    public var isAttached: Bool {
+        if case .attached = link { true } else { false }
+    }
+
+    /// How long it waits for a new one.
+    public var grace: Duration { limits.grace }
+
+    /// Counted frames that have come: what RESUME and RESUMED tell the other end.
+    public var received: UInt64 { acknowledger.received }
+
     /// When ``tick(now:)`` is due at the latest.
     public var deadline: Moment {
+        if case .detached(let until) = link { return until }
         var next = keepAlive.deadline
         if let due = acknowledger.deadline { next = min(next, due) }
         if let first = unaccepted.first { next = min(next, first.deadline) }
@@ -141,10 +162,11 @@ public struct Session {
     /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as
     /// sent.
     public mutating func nextFrame(now: Moment) -> OutboundFrame? {
-        guard !isEnded else { return nil }
+        guard !isEnded, isAttached else { return nil }
         if let count = acknowledger.take(now: now) {
             scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
         }
+        if let frame = scheduler.nextUrgent() ?? replay.nextToRepeat() { return frame }
         guard let (frame, stream) = scheduler.next(mayCount: !replay.isFull) else { return nil }
         if frame.header.type.isCounted { replay.append(frame) }
         if let stream {
@@ -255,6 +277,14 @@ public struct Session {
         }
     }
 
+    /// Server: asks the client for a new carrier, because this one will not last. The old one stays until then.
+    ///
+    /// - Parameter within: over how many seconds many clients should spread.
+    public mutating func askForRenewal(within seconds: UInt32) {
+        guard role == .server, !isEnded, isAttached else { return }
+        scheduler.enqueueUrgent(Renewal(within: seconds).frame)
+    }
+
     /// Tells the peer that nothing new is accepted; what runs may end.
     public mutating func drain(_ reason: Refusal) {
         guard case .active = state else { return }
@@ -263,9 +293,41 @@ public struct Session {
     }
 
     /// Asks the peer for a sign of life now.
-    public mutating func probe(now: Moment) {
+    ///
+    /// - Parameter timeout: how long the answer may take, where that is less than usual.
+    public mutating func probe(now: Moment, timeout: Duration? = nil) {
+        guard !isEnded, isAttached else { return }
+        perform(keepAlive.probe(now: now, timeout: timeout))
+    }
+
+    /// The time between two PINGs, from the next answer on.
+    public var pingInterval: Duration {
+        get { keepAlive.interval }
+        set { keepAlive.interval = newValue }
+    }
+
+    // MARK: Carriers
+
+    /// The carrier is gone. Streams pause; what was handed to it and not acknowledged is kept for the next one.
+    public mutating func detach(now: Moment) {
+        guard !isEnded, isAttached else { return }
+        link = .detached(until: now + limits.grace)
+        scheduler.dropUrgent()
+        acknowledger.forgetDue()
+    }
+
+    /// A new carrier is there, on which both ends have said how much they have received: what the peer misses is sent
+    /// again before anything new. The one before, where there still is one, counts as gone.
+    ///
+    /// - Throws: ``MuxError`` where the peer's number is impossible. The session must end then.
+    public mutating func attach(peerReceived: UInt64, now: Moment) throws(MuxError) {
         guard !isEnded else { return }
-        perform(keepAlive.probe(now: now))
+        detach(now: now)
+        try replay.rewind(to: peerReceived)
+        link = .attached
+        keepAlive.restart(now: now)
+        // The pause was nobody's fault.
+        for index in unaccepted.indices { unaccepted[index].deadline = now + limits.openTimeout }
     }
 
     /// The session is over: every stream is reset, exactly once. One that has ended in order is closed instead, since
@@ -295,9 +357,14 @@ public struct Session {
 
     /// Does what is due.
     ///
-    /// - Throws: ``MuxError`` of kind `silence` when the peer has not answered a PING in time.
+    /// - Throws: ``MuxError`` of kind `silence` when the peer has not answered a PING in time: the carrier is dead.
+    ///   Of kind `abandoned` when no new one has come in time: the session is.
     public mutating func tick(now: Moment) throws(MuxError) {
         guard !isEnded else { return }
+        if case .detached(let until) = link {
+            guard now >= until else { return }
+            throw MuxError(.abandoned, "no new carrier within \(limits.grace)")
+        }
         acknowledger.tick(now: now)
         let action = keepAlive.tick(now: now)
         if action == .dead {
@@ -322,7 +389,7 @@ public struct Session {
     ///
     /// - Throws: ``MuxError`` where the peer broke the protocol: send ``end(_:streamsReset:)``'s frame and close.
     public mutating func receive(_ frame: InboundFrame, now: Moment) throws(MuxError) {
-        guard !isEnded else { return }
+        guard !isEnded, isAttached else { return }
         guard scheduler.waitingControl <= limits.waitingControl else {
             throw MuxError(.flood, "\(scheduler.waitingControl) answers wait for a peer that does not read")
         }
@@ -358,6 +425,10 @@ public struct Session {
             let reason = try Refusal(frame.payload, of: .goAway)
             if !peerIsGoingAway { actions.append(.goingAway(reason)) }
             peerIsGoingAway = true
+        case .renew:
+            guard role == .client else { throw MuxError(.unexpectedFrame, "renew from a client") }
+            guard renewals.record(now: now) else { throw MuxError(.flood, "wishes for a new carrier") }
+            actions.append(.renew(within: try Renewal(frame.payload).within))
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused:
             throw MuxError(.unexpectedFrame, "\(frame.header.type) frame after the opening")
         }

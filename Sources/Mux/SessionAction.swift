@@ -26,6 +26,8 @@ public enum SessionAction: Sendable, Hashable {
     case closed(StreamID)
     /// The peer has answered a PING: it lives.
     case answered
+    /// Client: the server wants a new carrier within so many seconds; the old one stays until then.
+    case renew(within: UInt32)
     /// The peer will accept nothing new, and ends the session once what runs has ended.
     case goingAway(Refusal)
 }

@@ -25,6 +25,7 @@ struct StatusPageTests {
             roundTripMs: 23.4,
             isDraining: false,
             hasCarrier: true,
+            carriers: 1,
             streams: visitors,
             queuedBytes: 0,
             bufferedBytes: 0,

@@ -117,12 +117,36 @@ import Testing
         var replay = ReplayBuffer(capacity: 1_000)
         let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
         for frame in frames { replay.append(frame) }
-        #expect(try replay.replay(after: UInt64(received)) == Array(frames[received...]))
-        #expect(replay.bytes == frames[received...].reduce(0) { $0 + $1.length })
-        #expect(try replay.replay(after: UInt64(received)) == Array(frames[received...]), "and again")
-        #expect(kind { () throws(MuxError) in _ = try replay.replay(after: 6) } == .acknowledgement)
-        if received > 0 {
-            #expect(kind { () throws(MuxError) in _ = try replay.replay(after: 0) } == .acknowledgement)
+        for _ in 0..<2 {
+            try replay.rewind(to: UInt64(received))
+            #expect(replay.allRepeated() == Array(frames[received...]), "each new carrier begins anew")
+            #expect(replay.bytes == frames[received...].reduce(0) { $0 + $1.length })
         }
+        #expect(kind { () throws(MuxError) in try replay.rewind(to: 6) } == .acknowledgement)
+        if received > 0 {
+            #expect(kind { () throws(MuxError) in try replay.rewind(to: 0) } == .acknowledgement)
+        }
+    }
+
+    @Test("frames that are acknowledged while others are sent again are not sent again", arguments: 0...5)
+    func acknowledgedMeanwhile(acknowledged: Int) throws {
+        var replay = ReplayBuffer(capacity: 1_000)
+        let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
+        for frame in frames { replay.append(frame) }
+        try replay.rewind(to: 0)
+        #expect(replay.nextToRepeat() == frames[0] && replay.nextToRepeat() == frames[1])
+        _ = try replay.acknowledge(UInt64(acknowledged))
+        let next = OutboundFrame(.end, two)
+        replay.append(next)
+        #expect(replay.allRepeated() == frames[max(2, acknowledged)...] + [next])
+        #expect(replay.nextToRepeat() == nil, "and then it is over")
+    }
+}
+
+extension ReplayBuffer {
+    fileprivate mutating func allRepeated() -> [OutboundFrame] {
+        var all: [OutboundFrame] = []
+        while let frame = nextToRepeat() { all.append(frame) }
+        return all
     }
 }

@@ -93,6 +93,7 @@ import Testing
     func counted() {
         let uncounted: Set<FrameType> = [
             .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack,
+            .renew,
         ]
         for type in FrameType.allCases {
             #expect(type.isCounted == !uncounted.contains(type))

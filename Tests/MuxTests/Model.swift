@@ -12,7 +12,15 @@ struct Model {
     var random: SplitMix
     var now = Moment.start
     var sessions: [Role: Session]
-    var links = [Role.server: ModelLink(), .client: ModelLink()]
+    /// Carriers that were ever made: in each what the role has sent. Old ones may still bring something.
+    var carriers = [[Role.server: ModelLink(), .client: ModelLink()]]
+    /// The carrier that each end believes in; nil where it believes in none.
+    var believed: [Role: Int] = [.server: 0, .client: 0]
+    /// Counted frames that each end has handed out, and how many of them the present carrier of that end has had.
+    var handedOut: [Role: [OutboundFrame]] = [.server: [], .client: []]
+    var position: [Role: Int] = [.server: 0, .client: 0]
+    /// Carriers that were lost, in what way.
+    var cuts = 0
     var streams: [StreamID: ModelStream] = [:]
     var step = 0
     /// What went wrong, with the step; the first is enough.
@@ -48,7 +56,9 @@ struct Model {
         do throws(MuxError) {
             try body(&session)
         } catch {
-            check(false, "\(role) throws \(error)")
+            check(error.kind == .silence, "\(role) throws \(error)")
+            session.detach(now: now)
+            believed[role] = nil
         }
         while let action = session.nextAction() { observe(action, at: role) }
         sessions[role] = session
@@ -97,7 +107,7 @@ struct Model {
             }
         case .answered:
             break
-        case .bind, .bound, .unbound, .goingAway:
+        case .bind, .bound, .unbound, .goingAway, .renew:
             check(false, "\(action) at \(role)")
         }
     }
@@ -135,6 +145,7 @@ struct Model {
         case 9..<12: if let id { consume(id, role) }
         case 12, 13: pump(role, frames: below(20))
         case 14: tick(role)
+        case 15: if below(10) == 0 { disturb() }
         default: arrive(role)
         }
     }
@@ -201,10 +212,71 @@ struct Model {
         with(role) { session throws(MuxError) in
             while sent.count < frames, let frame = session.nextFrame(now: now) { sent.append(frame) }
         }
+        guard let carrier = believed[role] else { return check(sent.isEmpty, "frames without a carrier") }
         for frame in sent {
-            watch(frame, from: role)
-            links[role]?.send(frame)
+            if isNew(frame, from: role) { watch(frame, from: role) }
+            carriers[carrier][role]?.send(frame)
         }
+    }
+
+    /// Whether a frame is handed out for the first time. One that is not must be the one whose turn it is.
+    private mutating func isNew(_ frame: OutboundFrame, from role: Role) -> Bool {
+        guard frame.header.type.isCounted, let index = position[role], let old = handedOut[role] else { return true }
+        position[role] = index + 1
+        guard index < old.count else {
+            handedOut[role]?.append(frame)
+            return true
+        }
+        check(frame == old[index], "\(role) sends \(frame.short) where \(old[index].short) is to be sent again")
+        return false
+    }
+
+    // MARK: Carriers
+
+    /// A carrier dies, in the middle of whatever it carries, or a new one is made, or both.
+    private mutating func disturb() {
+        switch below(4) {
+        case 0: lose(.client)
+        case 1: lose(.server)
+        default: break
+        }
+        if below(2) == 0 { resume(losesRequest: below(4) == 0, losesAnswer: below(4) == 0) }
+    }
+
+    /// One end notices that its carrier is dead. The other may go on believing in it.
+    private mutating func lose(_ role: Role) {
+        guard let carrier = believed[role] else { return }
+        cuts += 1
+        if below(2) == 0 { truncate(carrier) }
+        believed[role] = nil
+        let now = now
+        with(role) { session throws(MuxError) in session.detach(now: now) }
+    }
+
+    /// Nothing that is under way arrives; of the next frame of each direction a part does.
+    private mutating func truncate(_ carrier: Int) {
+        for role in [Role.server, .client] {
+            let cameOut = carriers[carrier][role]?.truncate(&random) ?? false
+            check(!cameOut, "a frame came out of a part of it")
+        }
+    }
+
+    /// The client brings a new carrier, while it has one or not, and the request or the answer may be lost with it.
+    mutating func resume(losesRequest: Bool = false, losesAnswer: Bool = false) {
+        carriers.append([.server: ModelLink(), .client: ModelLink()])
+        let (new, now) = (carriers.count - 1, now)
+        believed[.client] = nil
+        with(.client) { session throws(MuxError) in session.detach(now: now) }
+        let clientReceived = sessions[.client]?.received ?? 0
+        guard !losesRequest else { return }
+        let serverReceived = sessions[.server]?.received ?? 0
+        believed[.server] = new
+        position[.server] = Int(clamping: clientReceived)
+        with(.server) { session throws(MuxError) in try session.attach(peerReceived: clientReceived, now: now) }
+        guard !losesAnswer else { return }
+        believed[.client] = new
+        position[.client] = Int(clamping: serverReceived)
+        with(.client) { session throws(MuxError) in try session.attach(peerReceived: serverReceived, now: now) }
     }
 
     /// Credit and order, seen from outside.
@@ -225,9 +297,10 @@ struct Model {
 
     /// Gives a session the next frame of its peer's; the session itself checks that no credit is exceeded.
     mutating func arrive(_ role: Role) {
+        guard let carrier = believed[role] else { return }
         var frame: InboundFrame?
         do throws(MuxError) {
-            frame = try links[role.peer]?.receive(&random)
+            frame = try carriers[carrier][role.peer]?.receive(&random)
         } catch { check(false, "\(error)") }
         guard let frame else { return }
         if frame.header.type == .credit { streams[frame.header.stream]?[role].granted = Int(clamping: frame.number) }
@@ -240,10 +313,13 @@ struct Model {
         for _ in 0..<5_000 {
             guard failure == nil else { return }
             now = now + .milliseconds(25)
+            if believed[.client] == nil || believed[.client] != believed[.server] { resume() }
             for role in [Role.server, .client] {
                 tick(role)
                 pump(role, frames: .max)
-                while links[role.peer].map({ $0.count > 0 }) ?? false, failure == nil { arrive(role) }
+                while let carrier = believed[role], failure == nil, carriers[carrier][role.peer]?.count ?? 0 > 0 {
+                    arrive(role)
+                }
                 for id in streams.keys.sorted() {
                     guard let end = streams[id]?[role], end.isKnown, !end.isGone else { continue }
                     if role == .client, streams[id]?.isAccepted == false { accept(id) }

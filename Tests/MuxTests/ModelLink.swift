@@ -7,12 +7,25 @@ import Testing
 struct ModelLink {
     private var messages = CircularBuffer<ByteBuffer>()
     private var assembler = FrameAssembler()
+    private var isCut = false
     /// Frames under way.
     var count: Int { messages.count }
 
     init() { assembler.isAdmitted = true }
 
+    /// The carrier is cut in the middle of its next frame.
+    ///
+    /// - Returns: whether a frame came out of the part that arrived.
+    mutating func truncate(_ random: inout SplitMix) -> Bool {
+        guard var message = messages.first else { return false }
+        messages.removeAll()
+        isCut = true
+        let part = message.readSlice(length: Int.random(in: 0..<message.readableBytes, using: &random)) ?? ByteBuffer()
+        return (try? assembler.receive(part, isLast: false)) ?? nil != nil
+    }
+
     mutating func send(_ frame: OutboundFrame) {
+        guard !isCut else { return }
         var message = ByteBuffer()
         frame.header.write(into: &message)
         message.writeImmutableBuffer(frame.payload)

@@ -171,6 +171,7 @@ struct Meeting {
             return
         }
         #expect(read == asked)
+        #expect(meeting.server.verifyResume(nil, decoySecret: Meeting.decoySecret) == nil)
         let refused = meeting.server.refuse(Refusal(.unknownSession, "authenticate anew"))
         #expect(refused.header.type == .refused)
         #expect(try Refusal(refused.payload, of: .refused).code == .unknownSession)

@@ -1,15 +1,18 @@
 import Crypto
 import NIOCore
 
-/// The client's half of the opening exchange on a new carrier, for a new session (protocol page, section 5).
+/// The client's half of the opening exchange on a new carrier (protocol page, section 5).
 ///
 /// ```
 /// server: CHALLENGE -> client: AUTHENTICATE -> server: WELCOME | REFUSED
+/// server: CHALLENGE -> client: RESUME -> server: RESUMED
+///                                                REFUSED unknownSession -> client: AUTHENTICATE ...
 /// ```
 public struct ClientOpening: Sendable {
     private enum State {
         case waitingForChallenge
         case waitingForWelcome(Transcript, Challenge)
+        case waitingForResumed(Transcript, Challenge, ByteBuffer, SymmetricKey)
         case finished
     }
 
@@ -19,8 +22,26 @@ public struct ClientOpening: Sendable {
         case send(OutboundFrame)
         /// The server knows the token, and the session stands.
         case established(Grant)
+        /// The session has this carrier now, and the server has received so many of its counted frames.
+        case resumed(received: UInt64)
+        /// The server does not know the session, which is over therefore: send this and wait on for another one.
+        case forgotten(OutboundFrame)
         /// The server said no.
         case refused(Refusal)
+    }
+
+    /// What a session needs to get a new carrier.
+    public struct Ticket: Sendable {
+        /// What is asked for.
+        public let resumption: Resumption
+        /// The session's key, from its grant.
+        public let key: SymmetricKey
+
+        /// Creates a ticket; the resumption's epoch and nonce must be fresh.
+        public init(_ resumption: Resumption, key: SymmetricKey) {
+            self.resumption = resumption
+            self.key = key
+        }
     }
 
     /// A session as the client knows it.
@@ -43,11 +64,17 @@ public struct ClientOpening: Sendable {
         self.authentication = authentication
     }
 
+    /// Whether the server's next frame may be its challenge, which is when a ticket is asked for.
+    public var awaitsChallenge: Bool {
+        if case .waitingForChallenge = state { true } else { false }
+    }
+
     /// Takes the server's next frame.
     ///
+    /// - Parameter ticket: of the session that wants the carrier; nil to begin a new one. Looked at with the challenge.
     /// - Throws: ``MuxError`` for a frame that is not due, a payload that cannot be read, no common version, or a
     ///   server that does not know the token: then nothing of the client's has been opened yet.
-    public mutating func receive(_ frame: InboundFrame) throws(MuxError) -> Action {
+    public mutating func receive(_ frame: InboundFrame, ticket: Ticket? = nil) throws(MuxError) -> Action {
         switch (state, frame.header.type) {
         case (.waitingForChallenge, .challenge):
             let challenge = try Challenge(frame.payload)
@@ -60,13 +87,30 @@ public struct ClientOpening: Sendable {
                         + "upgrade the \(newest > protocolVersion ? "client" : "server")"
                 )
             }
+            guard let ticket else { return .send(authenticate(challenge, frame.payload)) }
             var transcript = Transcript()
+            var fields = ticket.resumption.unproved
             transcript.append("challenge", frame.payload)
-            var fields = authentication.unproved
-            transcript.append("authenticate", fields.bytes)
-            fields.append(FieldReader.proofTag, credentials.proof(over: transcript).bytes)
-            state = .waitingForWelcome(transcript, challenge)
-            return .send(OutboundFrame(.authenticate, .session, fields.bytes))
+            transcript.append("resume", fields.bytes)
+            fields.append(FieldReader.proofTag, transcript.authenticate(ticket.key).bytes)
+            state = .waitingForResumed(transcript, challenge, frame.payload, ticket.key)
+            return .send(OutboundFrame(.resume, .session, fields.bytes))
+        case (.waitingForResumed(var transcript, _, _, let key), .resumed):
+            let fields = try FieldReader(frame.payload, of: .resumed)
+            let received: UInt64 = try fields.number(1)
+            transcript.append("resumed", fields.unproved)
+            guard isEqual(try fields.bytes(FieldReader.proofTag, count: 32), transcript.authenticate(key).bytes) else {
+                throw MuxError(.proof, "the server does not know the session")
+            }
+            state = .finished
+            return .resumed(received: received)
+        case (.waitingForResumed(_, let challenge, let payload, _), .refused):
+            let refusal = try Refusal(frame.payload, of: .refused)
+            guard refusal.code == .unknownSession else {
+                state = .finished
+                return .refused(refusal)
+            }
+            return .forgotten(authenticate(challenge, payload))
         case (.waitingForWelcome(var transcript, let challenge), .welcome):
             let fields = try FieldReader(frame.payload, of: .welcome)
             let welcome = try Welcome(fields)
@@ -84,5 +128,15 @@ public struct ClientOpening: Sendable {
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the opening")
         }
+    }
+
+    private mutating func authenticate(_ challenge: Challenge, _ payload: ByteBuffer) -> OutboundFrame {
+        var transcript = Transcript()
+        transcript.append("challenge", payload)
+        var fields = authentication.unproved
+        transcript.append("authenticate", fields.bytes)
+        fields.append(FieldReader.proofTag, credentials.proof(over: transcript).bytes)
+        state = .waitingForWelcome(transcript, challenge)
+        return OutboundFrame(.authenticate, .session, fields.bytes)
     }
 }

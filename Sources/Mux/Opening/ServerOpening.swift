@@ -8,6 +8,7 @@ public struct ServerOpening: Sendable {
     private enum State {
         case waitingForClient(mayResume: Bool)
         case verifying(Transcript, Authentication, proof: [UInt8])
+        case resuming(Transcript, proof: [UInt8])
         case finished
     }
 
@@ -15,8 +16,9 @@ public struct ServerOpening: Sendable {
     public enum Action: Sendable {
         /// Look up the verifier of this client, and call ``verify(_:decoySecret:)`` with it.
         case verify(Authentication)
-        /// The client wants to resume; call ``refuse(_:)`` with `.unknownSession` where the session is not known, and
-        /// the client authenticates anew on the same carrier.
+        /// The client wants to resume. Look up the session's key, and call ``verifyResume(_:decoySecret:)`` with it;
+        /// where that is in vain, send ``refuse(_:)`` with `.unknownSession`, and the client authenticates anew on the
+        /// same carrier.
         case resume(Resumption)
     }
 
@@ -52,11 +54,13 @@ public struct ServerOpening: Sendable {
             state = .verifying(transcript, authentication, proof: try fields.bytes(FieldReader.proofTag, count: 32))
             return .verify(authentication)
         case (.waitingForClient(mayResume: true), .resume):
-            // One try on each carrier: what is left after it is to authenticate.
-            state = .waitingForClient(mayResume: false)
             let fields = try FieldReader(frame.payload, of: .resume)
-            _ = try fields.bytes(FieldReader.proofTag, count: 32)
-            return .resume(try Resumption(fields))
+            let resumption = try Resumption(fields)
+            var transcript = Transcript()
+            transcript.append("challenge", challengePayload)
+            transcript.append("resume", fields.unproved)
+            state = .resuming(transcript, proof: try fields.bytes(FieldReader.proofTag, count: 32))
+            return .resume(resumption)
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the opening")
         }
@@ -93,6 +97,39 @@ public struct ServerOpening: Sendable {
         let used = verifier ?? .decoy(for: authentication.id, secret: decoySecret)
         guard let key = used.resumeKey(proof: proof, over: transcript), verifier != nil else { return nil }
         return Verified(authentication: authentication, resumeKey: key, transcript: transcript, verifier: used)
+    }
+
+    /// A client that has proved to hold the session's key: what the server needs to take its carrier.
+    public struct Resumed: Sendable {
+        let transcript: Transcript
+        let key: SymmetricKey
+
+        /// The frame that takes the carrier, and says how many counted frames have come.
+        public func resumed(received: UInt64) -> OutboundFrame {
+            var transcript = transcript
+            var fields = FieldWriter()
+            fields.append(1, number: received)
+            transcript.append("resumed", fields.bytes)
+            fields.append(FieldReader.proofTag, transcript.authenticate(key).bytes)
+            return OutboundFrame(.resumed, .session, fields.bytes)
+        }
+    }
+
+    /// Checks the proof of RESUME, with the same work whether the session is known or not.
+    ///
+    /// - Parameters:
+    ///   - key: the session's, nil where it is not known.
+    ///   - decoySecret: random bytes of this process.
+    /// - Returns: nil where the client has to authenticate anew, on this carrier. One try on each is all there is.
+    public mutating func verifyResume(_ key: SymmetricKey?, decoySecret: SymmetricKey) -> Resumed? {
+        guard case .resuming(let transcript, let proof) = state else { return nil }
+        let isRight = isEqual(proof, transcript.authenticate(key ?? decoySecret).bytes)
+        guard isRight, let key else {
+            state = .waitingForClient(mayResume: false)
+            return nil
+        }
+        state = .finished
+        return Resumed(transcript: transcript, key: key)
     }
 
     /// The frame that says no. The client reads the text; it must be the same for an unknown client and a wrong proof.

@@ -41,7 +41,7 @@ final class ClientAdmin: Administered {
 
 extension ClientSession {
     /// What whoever runs the client sees of it.
-    func status(_ route: DialRoute, software: String, since: Int64) -> ClientSessionStatus {
+    func status(_ route: DialRoute, software: String, since: Int64, carriers: Int) -> ClientSessionStatus {
         ClientSessionStatus(
             url: "\(route.endpoint)",
             proxy: route.proxy.map { "\($0.redacted)" },
@@ -50,6 +50,7 @@ extension ClientSession {
             roundTripMs: driver.roundTrip?.milliseconds,
             isDraining: isDraining,
             hasCarrier: driver.hasCarrier,
+            carriers: carriers,
             streams: driver.streamCount,
             queuedBytes: driver.waitingBytes.toSend,
             bufferedBytes: driver.waitingBytes.toDeliver,

@@ -36,6 +36,8 @@ public struct ClientSessionStatus: Codable, Sendable, Hashable {
     public var isDraining: Bool
     /// Whether there is a WebSocket under it.
     public var hasCarrier: Bool
+    /// WebSockets that it has had, with the present one.
+    public var carriers: Int
     /// Streams that live.
     public var streams: Int
     /// Bytes from services that wait for the WebSocket.

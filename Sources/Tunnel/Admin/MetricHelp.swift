@@ -10,6 +10,10 @@ public enum MetricHelp {
         "culvert_queued_bytes": "Bytes from sockets that wait for a WebSocket.",
         "culvert_buffered_bytes": "Bytes from WebSockets that wait for sockets.",
         "culvert_sessions_total": "Sessions that were opened.",
+        "culvert_lost_carriers_total": "WebSockets that were lost under sessions that went on.",
+        "culvert_resumes_total": "Sessions that went on with another WebSocket.",
+        "culvert_unknown_sessions_total":
+            "WebSockets for sessions that are not known here, after a restart for instance.",
         "culvert_streams_total": "Streams that have ended.",
         "culvert_reset_streams_total": "Streams that have ended by a reset.",
         "culvert_bytes_total": "Bytes that were carried, by direction.",

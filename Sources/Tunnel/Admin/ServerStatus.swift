@@ -46,6 +46,8 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var isDraining: Bool
     /// Whether there is a WebSocket under it.
     public var hasCarrier: Bool
+    /// WebSockets that it has had, with the present one.
+    public var carriers: Int
     /// Streams that live.
     public var streams: Int
     /// Bytes from visitors that wait for the WebSocket.
@@ -66,8 +68,6 @@ struct SessionFacts: Sendable {
     let client: String
     /// That, and the client's name for itself behind a slash where it has one.
     let name: String
-    /// Where the connection comes from.
-    let peer: String
     /// What the client says of its software.
     let software: String
     /// The version of the session protocol.

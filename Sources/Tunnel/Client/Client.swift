@@ -18,20 +18,25 @@ public struct Client: Service {
     }
 
     private let configuration: ClientConfiguration
+    private let renewals: AsyncStream<Void>
     private let metrics: (@Sendable () -> String)?
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
 
     /// Prepares a client; nothing is dialled before ``run()``.
     ///
-    /// - Parameter metrics: the metrics as Prometheus reads them, for the admin server.
+    /// - Parameters:
+    ///   - renewals: each makes the client dial a new carrier for its session, whose streams go on.
+    ///   - metrics: the metrics as Prometheus reads them, for the admin server.
     public init(
         _ configuration: ClientConfiguration,
+        renewals: AsyncStream<Void> = AsyncStream { $0.finish() },
         metrics: (@Sendable () -> String)? = nil,
         logger: Logger,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        self.renewals = renewals
         self.metrics = metrics
         self.logger = logger
         self.onEvent = onEvent
@@ -80,14 +85,41 @@ public struct Client: Service {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var reconnecting = Reconnecting(dialler: dialler, logger: logger, onEvent: onEvent)
-                try await reconnecting.run(current)
+                do {
+                    try await reconnecting.run(current)
+                } catch {
+                    current.session?.end()
+                    throw error
+                }
             }
+            tasks.addTask {
+                for await _ in renewals { current.session?.renew("asked for") }
+                // The end of the wishes is not the client's.
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
+            }
+            tasks.addTask { await watchSleep(current) }
             tasks.addTask {
                 await withGracefulShutdownOrCancellation()
                 if let session = current.stop() { await stop(session) }
             }
             defer { tasks.cancelAll() }
             try await tasks.next()
+        }
+    }
+
+    /// Asks for a sign of life as soon as the machine has slept.
+    private func watchSleep(_ current: CurrentSession) async {
+        var watch = SleepWatch()
+        while !Task.isCancelled {
+            if watch.look(wall: WallClock.unixSeconds, monotonic: .now), let session = current.session {
+                logger.notice("the machine has slept, or its clock was set; asking for a sign of life")
+                session.probe(within: SleepWatch.patience)
+            }
+            do {
+                try await Task.sleep(for: SleepWatch.period)
+            } catch {
+                return
+            }
         }
     }
 
@@ -145,135 +177,6 @@ final class CurrentSession: Sendable {
             stored.isStopping = true
             return stored.session
         }
-    }
-}
-
-/// The loop of dialling, holding and dialling again.
-private struct Reconnecting {
-    let dialler: Dialler
-    let logger: Logger
-    let onEvent: @Sendable (Client.Event) -> Void
-    private var backoff = Backoff()
-    private var hasWorked = false
-    private var ways = DialWays()
-
-    init(dialler: Dialler, logger: Logger, onEvent: @escaping @Sendable (Client.Event) -> Void) {
-        self.dialler = dialler
-        self.logger = logger
-        self.onEvent = onEvent
-    }
-
-    /// Returns when its task is cancelled.
-    ///
-    /// - Throws: ``ClientError``.
-    mutating func run(_ current: CurrentSession) async throws {
-        while !Task.isCancelled {
-            backoff.dialled(now: .now)
-            let wait: Duration
-            do {
-                let session = try await dial()
-                hasWorked = true
-                if !current.hold(session) { session.end() }
-                let end = try await session.ended.get()
-                guard current.hold(nil), !Task.isCancelled else { return }
-                wait = try afterSession(end)
-            } catch let error as DialError {
-                guard !Task.isCancelled else { return }
-                wait = try afterFailure(error)
-            }
-            do {
-                try await Task.sleep(for: wait)
-            } catch {
-                return
-            }
-        }
-    }
-
-    /// Tries every endpoint by every way, in order, but the way that worked last first of all.
-    private mutating func dial() async throws(DialError) -> LiveSession {
-        var last: DialError?
-        var leftOut: DialError?
-        for way in try await ways.inOrder(dialler.configuration) {
-            var withheld: DialError?
-            switch ways.permission(for: way, dialler.configuration, now: .now) {
-            case .asItIs: break
-            case .withoutCredentials(let refusal): withheld = refusal
-            case .notNow(let refusal):
-                leftOut = refusal
-                continue
-            }
-            if let last { logger.warning("\(last)") }
-            do throws(DialError) {
-                let session = try await dialler.dial(
-                    way.endpoint,
-                    way.choice,
-                    withholdsCredentials: withheld != nil
-                ) { [onEvent] forward, binding in
-                    onEvent(.tunnel(url: binding.url(way.endpoint), service: forward.service))
-                }
-                ways.worked(way)
-                return session
-            } catch {
-                if let withheld, error.hop == .proxy, error.disposition == .refusedAtFirst {
-                    leftOut = withheld
-                    continue
-                }
-                // A proxy that has refused the credentials is not asked again, nor is another with the same ones:
-                // accounts get locked. One without them may let us through.
-                guard error.disposition != .refused || error.hop == .proxy else { throw error }
-                if error.disposition == .refused { ways.refused(way, error, dialler.configuration, now: .now) }
-                // One that may be reached later decides, whatever the others say.
-                if last == nil || error.disposition == .retry || last?.disposition != .retry { last = error }
-            }
-        }
-        guard var error = last else { throw leftOut ?? ways.nowhere }
-        if let leftOut, let proxy = leftOut.proxy, error.disposition != .refused {
-            error.answer += " (the proxy \(proxy) has refused the credentials and is left out for half an hour)"
-        }
-        throw error
-    }
-
-    private mutating func afterSession(_ end: LiveSession.End) throws(ClientError) -> Duration {
-        if let refused = end.refused { throw .refused(refused) }
-        backoff.sessionStood()
-        guard dialler.configuration.maximumRetries != 0 else { throw .unreachable("session lost: \(end.description)") }
-        let unit = Double.random(in: 0...1)
-        let wait =
-            end.isViolation
-            ? backoff.failed(unit: unit, wish: nil, now: .now)
-            : backoff.lost(
-                held: end.held,
-                unit: unit,
-                wish: end.retryAfter.map { .seconds(Int64($0)) },
-                now: .now
-            )
-        logger.warning(
-            "session lost; dialling again",
-            metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"]
-        )
-        return wait
-    }
-
-    private mutating func afterFailure(_ error: DialError) throws(ClientError) -> Duration {
-        TunnelMetrics.failedDial(error.hop)
-        switch error.disposition {
-        case .refused: throw .refused(error.description)
-        case .refusedAtFirst where !hasWorked: throw .refused(error.description)
-        case .notOurs: throw .notOurs(error.description)
-        case .notOursAtFirst where !hasWorked: throw .notOurs(error.description)
-        case .configuration: throw .configuration(error.description)
-        case .retry, .refusedAtFirst, .notOursAtFirst: break
-        }
-        let wait = backoff.failed(
-            unit: .random(in: 0...1),
-            wish: error.retryAfter.map { .seconds($0) },
-            now: .now
-        )
-        if let most = dialler.configuration.maximumRetries, backoff.triesSinceSession > most {
-            throw .unreachable(error.description)
-        }
-        logger.warning("\(error)", metadata: ["again_in": "\(wait.inShort)"])
-        return wait
     }
 }
 

@@ -41,6 +41,8 @@ public struct ClientConfiguration: Sendable {
     public var proxyTLS = Self.defaultTLS
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?
+    /// When a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
+    public var maximumCarrierAge: Duration?
     /// The session's bounds.
     public var limits = MuxLimits()
     /// What all sessions of the process may hold together, bytes.

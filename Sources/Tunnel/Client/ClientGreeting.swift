@@ -3,13 +3,33 @@ import NIOCore
 
 /// A client's carrier between its upgrade and its session.
 final class ClientGreeting: CarrierReceiver {
-    private var opening: ClientOpening
-    private var carrier: Carrier?
-    private var promise: EventLoopPromise<ClientOpening.Grant>?
+    /// What the carrier is for.
+    enum Outcome: Sendable {
+        /// A session begins.
+        case begins(ClientOpening.Grant)
+        /// The session that there was goes on, and the server has so many of its counted frames.
+        case resumes(received: UInt64)
+    }
 
-    /// - Parameter promise: fails with a ``Refusal``, a ``MuxError`` or a ``CarrierLoss``.
-    init(opening: ClientOpening, promise: EventLoopPromise<ClientOpening.Grant>) {
+    private var opening: ClientOpening
+    private let ticket: () -> ClientOpening.Ticket?
+    private let mayBegin: Bool
+    private var carrier: Carrier?
+    private var promise: EventLoopPromise<Outcome>?
+
+    /// - Parameters:
+    ///   - ticket: of the session that wants the carrier, asked for when it is needed; nil to begin one.
+    ///   - mayBegin: whether a new session is wanted where the server does not know that one.
+    ///   - promise: fails with a ``Refusal``, a ``MuxError`` or a ``CarrierLoss``.
+    init(
+        opening: ClientOpening,
+        ticket: @escaping () -> ClientOpening.Ticket?,
+        mayBegin: Bool,
+        promise: EventLoopPromise<Outcome>
+    ) {
         self.opening = opening
+        self.ticket = ticket
+        self.mayBegin = mayBegin
         self.promise = promise
     }
 
@@ -19,12 +39,18 @@ final class ClientGreeting: CarrierReceiver {
 
     func carrier(received frame: InboundFrame) {
         do throws(MuxError) {
-            switch try opening.receive(frame) {
+            let ticket = opening.awaitsChallenge ? ticket() : nil
+            guard mayBegin || ticket != nil || !opening.awaitsChallenge else { return end(Self.sessionIsOver) }
+            switch try opening.receive(frame, ticket: ticket) {
             case .send(let answer):
-                carrier?.send(answer)
-                carrier?.flush()
+                send(answer)
+            case .forgotten(let answer):
+                guard mayBegin else { return end(Refusal(.unknownSession, "another server answered, or a new one")) }
+                send(answer)
             case .established(let grant):
-                finish(.success(grant))
+                finish(.success(.begins(grant)))
+            case .resumed(let received):
+                finish(.success(.resumes(received: received)))
             case .refused(let refusal):
                 finish(.failure(refusal))
             }
@@ -32,6 +58,18 @@ final class ClientGreeting: CarrierReceiver {
             carrier?.close(.protocolError, reason: error.kind.rawValue)
             finish(.failure(error))
         }
+    }
+
+    private static let sessionIsOver = Refusal(.unknownSession, "the session is over")
+
+    private func send(_ answer: OutboundFrame) {
+        carrier?.send(answer)
+        carrier?.flush()
+    }
+
+    private func end(_ refusal: Refusal) {
+        carrier?.close(.goingAway, reason: refusal.code.description)
+        finish(.failure(refusal))
     }
 
     func carrier(violatedBy error: MuxError) {
@@ -45,7 +83,7 @@ final class ClientGreeting: CarrierReceiver {
         finish(.failure(loss))
     }
 
-    private func finish(_ result: Result<ClientOpening.Grant, any Error>) {
+    private func finish(_ result: Result<Outcome, any Error>) {
         carrier = nil
         promise?.completeWith(result)
         promise = nil

@@ -7,6 +7,10 @@ final class ClientSession: SessionDelegate {
     /// What happens that the client's owner has to know.
     enum Event {
         case bound(RemoteForward, Binding)
+        /// The carrier is gone, and the session waits for another one.
+        case lost(LostCarrier)
+        /// The server wants another carrier within so many seconds.
+        case renewal(within: UInt32)
         /// The session is over; `refused` where the server refused a port for good.
         case ended(SessionEnd, refused: String?)
     }
@@ -18,7 +22,7 @@ final class ClientSession: SessionDelegate {
     let forwards: [RemoteForward]
     private let connector: ServiceConnector
     private let logger: Logger
-    private let onEvent: (Event) -> Void
+    private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
     /// Who is at each of the tunnels, and what has been carried.
     let ledgers: [TunnelLedger]
@@ -31,8 +35,7 @@ final class ClientSession: SessionDelegate {
         driver: SessionDriver,
         forwards: [RemoteForward],
         totals: TrafficTotals,
-        logger: Logger,
-        onEvent: @escaping (Event) -> Void
+        logger: Logger
     ) {
         self.driver = driver
         self.forwards = forwards
@@ -41,10 +44,10 @@ final class ClientSession: SessionDelegate {
         }
         self.connector = ServiceConnector(loop: driver.loop)
         self.logger = logger
-        self.onEvent = onEvent
     }
 
-    func start() {
+    func start(_ onEvent: @escaping (Event) -> Void) {
+        self.onEvent = onEvent
         driver.start(self)
         for index in forwards.indices { bind(index) }
     }
@@ -81,7 +84,7 @@ final class ClientSession: SessionDelegate {
         guard forwards.indices.contains(Int(binding.tunnel)) else { return }
         bindRetries[Int(binding.tunnel)] = nil
         ledgers[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
-        onEvent(.bound(forwards[Int(binding.tunnel)], binding))
+        onEvent?(.bound(forwards[Int(binding.tunnel)], binding))
     }
 
     func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {
@@ -169,8 +172,17 @@ final class ClientSession: SessionDelegate {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
     }
 
+    func session(_ driver: SessionDriver, lost carrier: LostCarrier) {
+        onEvent?(.lost(carrier))
+    }
+
+    func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {
+        onEvent?(.renewal(within: seconds))
+    }
+
     func session(_ driver: SessionDriver, ended end: SessionEnd) {
-        onEvent(.ended(end, refused: refused))
+        onEvent?(.ended(end, refused: refused))
+        onEvent = nil
     }
 
     // Only the server opens streams, and only it is asked for ports.

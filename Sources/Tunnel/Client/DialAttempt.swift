@@ -11,28 +11,40 @@ final class DialAttempt: Sendable {
     }
 
     /// Done when the server has proved itself.
-    let grant: EventLoopPromise<ClientOpening.Grant>
-    /// The session, which begins on the event loop in the very moment of its grant: the server's next frame may be
-    /// right behind.
+    let outcome: EventLoopPromise<ClientGreeting.Outcome>
+    /// The session, which begins or goes on in the very moment of that, on the event loop: the server's next frame may
+    /// be right behind.
     let session: EventLoopFuture<LiveSession>
     let greeting: NIOLoopBound<ClientGreeting>
     let carrier: NIOLoopBoundBox<Carrier?>
     private let connections = Mutex(Connections())
 
     /// Must be called on `loop`, and `start` is called there.
+    ///
+    /// - Parameters:
+    ///   - session: the one that wants a carrier; nil where there is none.
+    ///   - mayBegin: whether another one may begin where the server does not know it.
     init(
         loop: any EventLoop,
         opening: ClientOpening,
-        start: @escaping @Sendable (ClientOpening.Grant, Carrier) -> LiveSession
+        for session: LiveSession?,
+        mayBegin: Bool,
+        start: @escaping @Sendable (ClientGreeting.Outcome, Carrier) throws -> LiveSession
     ) {
-        let grant = loop.makePromise(of: ClientOpening.Grant.self)
+        let outcome = loop.makePromise(of: ClientGreeting.Outcome.self)
         let carrier = NIOLoopBoundBox.makeEmptyBox(valueType: Carrier.self, eventLoop: loop)
-        self.grant = grant
+        self.outcome = outcome
         self.carrier = carrier
-        self.greeting = NIOLoopBound(ClientGreeting(opening: opening, promise: grant), eventLoop: loop)
-        self.session = grant.futureResult.flatMapThrowing { granted in
+        let greeting = ClientGreeting(
+            opening: opening,
+            ticket: { session?.ticket() },
+            mayBegin: mayBegin,
+            promise: outcome
+        )
+        self.greeting = NIOLoopBound(greeting, eventLoop: loop)
+        self.session = outcome.futureResult.flatMapThrowing { outcome in
             guard let carrier = carrier.value else { throw CarrierLoss(description: "there is no carrier") }
-            return start(granted, carrier)
+            return try start(outcome, carrier)
         }
     }
 

@@ -19,7 +19,8 @@ struct DialWays: Sendable {
     /// How long refused credentials are not tried again. Accounts are locked by a few tries in about that time.
     static let ban = Duration.seconds(1_800)
 
-    private var last: DialWay?
+    /// The one that worked last.
+    private(set) var last: DialWay?
     private var refusals: [Refused] = []
 
     /// The ways to try, in order: the one that worked last, then those that were named.

@@ -21,13 +21,17 @@ struct Dialler: Sendable {
 
     var logger: Logger { context.logger }
 
-    /// Dials `endpoint` by one way and opens a session.
+    /// Dials `endpoint` by one way, and gives the carrier to a session or begins one.
     ///
-    /// - Parameter withholdsCredentials: tells the proxy no password, whatever it asks for.
-    /// - Throws: ``DialError``.
+    /// - Parameters:
+    ///   - session: the one that wants a carrier; nil to begin one.
+    ///   - withholdsCredentials: tells the proxy no password, whatever it asks for.
+    /// - Returns: the session; another one where the server does not know it any more.
+    /// - Throws: ``DialError``. Where the session has a carrier, it goes on with that.
     func dial(
         _ endpoint: EndpointURL,
         _ choice: ProxyChoice,
+        for session: LiveSession? = nil,
         withholdsCredentials: Bool = false,
         onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
     ) async throws(DialError) -> LiveSession {
@@ -53,15 +57,28 @@ struct Dialler: Sendable {
         let attempt: DialAttempt
         do {
             attempt = try await loop.submit {
-                DialAttempt(loop: loop, opening: opening) { grant, carrier in
-                    LiveSession(grant, carrier, route, self, onBound: onBound)
+                DialAttempt(
+                    loop: loop,
+                    opening: opening,
+                    for: session,
+                    mayBegin: session?.withoutCarrierSince != nil || session == nil
+                ) { outcome, carrier in
+                    switch outcome {
+                    case .begins(let grant):
+                        session?.forget()
+                        return LiveSession(grant, carrier, route, self, onBound: onBound)
+                    case .resumes(let received):
+                        guard let session else { throw CarrierLoss(description: "there is no session") }
+                        session.goOn(carrier, route, peerReceived: received)
+                        return session
+                    }
                 }
             }.get()
         } catch {
             throw route.error(.connect, "\(error)", "", .retry)
         }
         // A dial that fails leaves nobody waiting for its grant.
-        defer { attempt.grant.fail(CarrierLoss(description: "the dial has failed")) }
+        defer { attempt.outcome.fail(CarrierLoss(description: "the dial has failed")) }
         let result: Result<LiveSession, DialError> = await withTaskCancellationHandler {
             do throws(DialError) {
                 return .success(try await dial(route, attempt))
@@ -71,6 +88,7 @@ struct Dialler: Sendable {
         } onCancel: {
             attempt.cancel()
         }
+        if case .failure = result { session?.goOnAsBefore() }
         return try result.get()
     }
 

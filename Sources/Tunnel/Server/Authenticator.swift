@@ -27,4 +27,10 @@ struct Authenticator: Sendable {
         guard let verified = opening.verify(client?.verifier, decoySecret: decoySecret), let client else { return nil }
         return (client, verified)
     }
+
+    /// Verifies that a client holds the key of the session that it wants to go on with; nil where that is not known or
+    /// the proof is wrong, after the same work in both cases.
+    func verifyResume(_ key: SymmetricKey?, _ opening: inout ServerOpening) -> ServerOpening.Resumed? {
+        opening.verifyResume(key, decoySecret: decoySecret)
+    }
 }

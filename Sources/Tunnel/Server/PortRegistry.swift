@@ -1,3 +1,4 @@
+import Crypto
 import Mux
 import NIOCore
 import Synchronization
@@ -18,7 +19,7 @@ final class PortRegistry: Sendable {
         case heldBySame(SessionHandle)
         /// Somebody else holds it.
         case heldByOther(name: String, seconds: Int)
-        /// It is kept for somebody who has lost the connection and may come back.
+        /// It is kept for somebody whose connection is lost and who may come back.
         case kept(name: String, secondsLeft: Int)
     }
 
@@ -28,64 +29,45 @@ final class PortRegistry: Sendable {
         var count: Int
     }
 
-    /// A port whose session was cut off: nobody listens, and only the same process may have it.
-    private struct Reservation {
-        let owner: Owner
-        let name: String
-        let until: Moment
-    }
-
-    /// How long a port is kept for a client that was cut off: long enough to come back through a proxy that restarts.
-    static let grace = Duration.seconds(120)
-
-    private struct Ports {
-        var claims: [UInt16: Claim] = [:]
-        var reservations: [UInt16: Reservation] = [:]
-    }
-
-    private let ports = Mutex(Ports())
+    private let ports = Mutex<[UInt16: Claim]>([:])
 
     /// Claims `port` for a session. A session may claim a port once for each of its addresses.
     func claim(_ port: UInt16, for session: SessionHandle, now: Moment) -> Outcome {
         ports.withLock { ports in
-            guard let held = ports.claims[port] else {
-                if let kept = ports.reservations[port], kept.owner != session.owner, kept.until > now {
-                    let (seconds, _) = kept.until.since(now).components
-                    return .kept(name: kept.name, secondsLeft: Int(clamping: seconds + 1))
-                }
-                ports.reservations[port] = nil
-                ports.claims[port] = Claim(session: session, since: now, count: 1)
+            guard let held = ports[port] else {
+                ports[port] = Claim(session: session, since: now, count: 1)
                 return .granted
             }
             if held.session === session {
-                ports.claims[port]?.count += 1
+                ports[port]?.count += 1
                 return .granted
             }
             if held.session.owner == session.owner { return .heldBySame(held.session) }
+            if let until = held.session.waitsUntil {
+                let (seconds, _) = until.since(now).components
+                return .kept(name: held.session.name, secondsLeft: Int(clamping: seconds + 1))
+            }
             let (seconds, _) = now.since(held.since).components
             return .heldByOther(name: held.session.name, seconds: Int(clamping: seconds))
         }
     }
 
     /// Gives a claim back. A session that has lost the port meanwhile changes nothing.
-    ///
-    /// - Parameter now: given where the session was cut off: the port is kept for it then.
-    func release(_ port: UInt16, _ session: SessionHandle, keptFrom now: Moment? = nil) {
+    func release(_ port: UInt16, _ session: SessionHandle) {
         ports.withLock { ports in
-            guard let held = ports.claims[port], held.session === session else { return }
-            ports.claims[port]?.count -= 1
-            guard held.count <= 1 else { return }
-            ports.claims[port] = nil
-            guard let now else { return }
-            // Those whose time is over go when others come: a port each is all they can cost.
-            ports.reservations = ports.reservations.filter { $0.value.until > now }
-            ports.reservations[port] = Reservation(owner: session.owner, name: session.name, until: now + Self.grace)
+            guard let held = ports[port], held.session === session else { return }
+            ports[port]?.count -= 1
+            if held.count <= 1 { ports[port] = nil }
         }
     }
 }
 
 /// A session as other event loops see it: they may ask whether it lives, and end it.
 final class SessionHandle: Sendable {
+    /// Its name for RESUME.
+    let id: [UInt8]
+    /// With what its later carriers prove that they are its.
+    let resumeKey: SymmetricKey
     let owner: PortRegistry.Owner
     /// What the operator is told of it.
     let facts: SessionFacts
@@ -93,12 +75,57 @@ final class SessionHandle: Sendable {
     var name: String { facts.name }
     private let session: NIOLoopBound<ServerSession>
     let loop: any EventLoop
+    /// Until when it waits for a carrier, in the event loops' nanoseconds; 0 while it has one.
+    private let waiting = Atomic<UInt64>(0)
 
-    init(_ session: ServerSession, owner: PortRegistry.Owner, facts: SessionFacts, loop: any EventLoop) {
+    init(
+        _ session: ServerSession,
+        id: [UInt8],
+        resumeKey: SymmetricKey,
+        owner: PortRegistry.Owner,
+        facts: SessionFacts,
+        loop: any EventLoop
+    ) {
+        self.id = id
+        self.resumeKey = resumeKey
         self.session = NIOLoopBound(session, eventLoop: loop)
         self.owner = owner
         self.facts = facts
         self.loop = loop
+    }
+
+    /// Until when it waits for a new carrier; nil while it has one.
+    var waitsUntil: Moment? {
+        get {
+            let time = waiting.load(ordering: .relaxed)
+            return time == 0 ? nil : Moment(nanoseconds: time)
+        }
+        set { waiting.store(newValue?.nanoseconds ?? 0, ordering: .relaxed) }
+    }
+
+    /// Gives the session a carrier that was accepted on the loop `home`, where this is called, or refuses it there.
+    func resume(
+        _ carrier: Carrier,
+        on home: any EventLoop,
+        from peer: String,
+        _ resumption: Resumption,
+        _ proof: ServerOpening.Resumed,
+        refuse: @escaping @Sendable (any CarrierLink, Refusal) -> Void
+    ) {
+        guard home !== loop else {
+            if let refusal = session.value.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+            return
+        }
+        let bridge = CarrierBridge.build(carrier, from: home, to: loop)
+        loop.execute { [session] in
+            let carrier = bridge()
+            if let refusal = session.value.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+        }
+    }
+
+    /// Asks the client for another carrier.
+    func askForRenewal(within seconds: UInt32) {
+        loop.execute { self.session.value.driver.askForRenewal(within: seconds) }
     }
 
     /// What the operator sees of it now.

@@ -36,7 +36,8 @@ final class ServerCore: Sendable {
     let refusedClients = LogThrottle()
     private let stopping = Atomic(false)
     let logger: Logger
-    private let sessions = Mutex<[ObjectIdentifier: SessionHandle]>([:])
+    /// By the names that RESUME calls them.
+    private let sessions = Mutex<[[UInt8]: SessionHandle]>([:])
 
     init(_ configuration: ServerConfiguration, logger: Logger) throws {
         self.settings = Mutex(try Settings(configuration))
@@ -75,6 +76,9 @@ final class ServerCore: Sendable {
 
     /// The sessions that live now.
     var liveSessions: [SessionHandle] { sessions.withLock { Array($0.values) } }
+
+    /// The session of that name.
+    func session(_ id: [UInt8]) -> SessionHandle? { sessions.withLock { $0[id] } }
 
     /// Whether nothing new is accepted any more.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -137,19 +141,22 @@ final class ServerCore: Sendable {
             "session opened",
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
         )
+        let id = SecureRandom.bytes(16)
+        let limits = client.limits(within: configuration.limits)
+        let (grace, _) = limits.grace.components
         carrier.send(
             verified.welcome(
                 Welcome(
-                    session: SecureRandom.bytes(16),
-                    initialWindow: UInt32(clamping: configuration.limits.initialWindow),
-                    grace: 0
+                    session: id,
+                    initialWindow: UInt32(clamping: limits.initialWindow),
+                    grace: UInt32(clamping: grace)
                 )
             )
         )
         let driver = SessionDriver(
             session: Session(
                 role: .server,
-                limits: client.limits(within: configuration.limits),
+                limits: limits,
                 peerWindow: authentication.initialWindow,
                 seed: SecureRandom.seed(),
                 now: .now
@@ -171,20 +178,21 @@ final class ServerCore: Sendable {
         )
         let handle = SessionHandle(
             session,
+            id: id,
+            resumeKey: verified.resumeKey,
             owner: PortRegistry.Owner(client: authentication.id, instance: authentication.instance),
             facts: SessionFacts(
                 number: totals.addSession(),
                 client: client.name,
                 name: name,
-                peer: peer,
                 software: authentication.software,
                 version: authentication.version
             ),
             loop: channel.eventLoop
         )
-        sessions.withLock { $0[ObjectIdentifier(handle)] = handle }
-        session.start(handle) { [self] handle in
-            _ = sessions.withLock { $0.removeValue(forKey: ObjectIdentifier(handle)) }
+        sessions.withLock { $0[id] = handle }
+        session.start(handle, from: peer) { [self] handle in
+            _ = sessions.withLock { $0.removeValue(forKey: handle.id) }
         }
     }
 }

@@ -35,12 +35,30 @@ final class ServerGreeting: CarrierReceiver {
             switch try opening.receive(frame) {
             case .verify(let authentication):
                 verify(authentication, carrier)
-            case .resume:
-                carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
+            case .resume(let resumption):
+                resume(resumption, carrier)
             }
         } catch {
             fail(.violation, carrier, Refusal(error.code, error.detail))
         }
+    }
+
+    private func resume(_ resumption: Resumption, _ carrier: Carrier) {
+        let session = server.session(resumption.session)
+        guard let proof = server.authenticator.verifyResume(session?.resumeKey, &opening), let session else {
+            TunnelMetrics.unknownSessions.increment()
+            return carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
+        }
+        guard !server.isStopping else {
+            return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+        }
+        place.giveBack()
+        self.carrier = nil
+        let refuse = { @Sendable [opening] (link: any CarrierLink, refusal: Refusal) in
+            link.send(opening.refuse(refusal))
+            link.close(.policyViolation, reason: refusal.code.description)
+        }
+        session.resume(carrier, on: channel.eventLoop, from: peer, resumption, proof, refuse: refuse)
     }
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {

@@ -34,8 +34,18 @@ final class ServerSession: SessionDelegate {
     private var onEnd: ((SessionHandle) -> Void)?
     private var listeners: [PublicListener] = []
     private let refusedVisitors = LogThrottle()
-    /// Visitors that were accepted while the session had no room; the listeners pause meanwhile.
-    private var waiting: CircularBuffer<(pipe: StreamPipe, visit: Visit)> = []
+    /// Visitors that were accepted while the session had no room or no carrier.
+    private var waitingRoom = WaitingRoom()
+    private var waitingTimer: Scheduled<Void>?
+    /// The epoch of the present carrier: only a higher one takes its place.
+    private var epoch: UInt64 = 0
+    /// Where the present carrier comes from.
+    private(set) var peer = ""
+    private var lostAt: Moment?
+    /// Carriers so far.
+    private(set) var carriers = 1
+    /// Nobody can come back with another carrier.
+    private var endsWithCarrier = false
     private(set) var isDraining = false
     /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
     private var bindsUnderWay = 0
@@ -72,8 +82,9 @@ final class ServerSession: SessionDelegate {
     }
 
     /// Starts the session; `onEnd` is called once it is over.
-    func start(_ handle: SessionHandle, onEnd: @escaping (SessionHandle) -> Void) {
+    func start(_ handle: SessionHandle, from peer: String, onEnd: @escaping (SessionHandle) -> Void) {
         self.handle = handle
+        self.peer = peer
         self.onEnd = onEnd
         driver.start(self)
         watchExpiry()
@@ -116,17 +127,23 @@ final class ServerSession: SessionDelegate {
         return drained.futureResult
     }
 
+    /// The server stops: streams may end, but a carrier that is lost is not replaced.
     func drain(_ reason: Refusal) -> EventLoopFuture<Void> {
+        endsWithCarrier = true
+        beginDraining(reason)
+        return drained.futureResult
+    }
+
+    private func beginDraining(_ reason: Refusal) {
         driver.drain(reason)
         stopAccepting()
-        if driver.streamCount == 0 { driver.end(reason) }
-        return drained.futureResult
+        if driver.streamCount == 0 || (endsWithCarrier && !driver.hasCarrier) { driver.end(reason) }
     }
 
     func sessionIsUsedUp(_ driver: SessionDriver) {
         guard !isDraining else { return }
         let reason = Refusal(.goingAway, "this session has used up its stream numbers; begin another")
-        _ = drain(reason)
+        beginDraining(reason)
         loop.assumeIsolated().scheduleTask(in: Self.drainTimeout) { driver.end(reason) }
     }
 
@@ -134,8 +151,8 @@ final class ServerSession: SessionDelegate {
     private func stopAccepting() {
         isDraining = true
         for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
-        for visitor in waiting { visitor.pipe.reset(.goingAway) }
-        waiting.removeAll()
+        waitingTimer?.cancel()
+        for visitor in waitingRoom.removeAll() { visitor.pipe.reset(.goingAway) }
     }
 
     // MARK: Ports
@@ -275,8 +292,8 @@ final class ServerSession: SessionDelegate {
         driver.bound(Binding(tunnel: listener.tunnel, address: address, port: listener.port))
     }
 
-    private func release(_ port: UInt16, keptFrom now: Moment? = nil) {
-        if let handle { registry.release(port, handle, keptFrom: now) }
+    private func release(_ port: UInt16) {
+        if let handle { registry.release(port, handle) }
     }
 
     private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
@@ -358,25 +375,92 @@ final class ServerSession: SessionDelegate {
 
     private func admit(_ pipe: StreamPipe, _ visit: Visit) {
         guard !driver.isEnded, !isDraining else { return pipe.reset(.goingAway) }
-        if waiting.isEmpty, let id = driver.open(visit, pipe) {
-            pipe.open(id)
-        } else {
-            waiting.append((pipe, visit))
-            for listener in listeners { listener.isAccepting = false }
+        if waitingRoom.isEmpty, let id = driver.open(visit, pipe) { return pipe.open(id) }
+        waitingRoom.enter(pipe, visit, now: .now)
+        setAccepting()
+        watchWaiting()
+    }
+
+    /// Without a carrier some visitors wait here, where it is known since when; all others wait in the listen queue.
+    private func setAccepting() {
+        let isOpen = driver.hasCarrier ? waitingRoom.isEmpty : !waitingRoom.isFull
+        for listener in listeners where listener.isAccepting != isOpen { listener.isAccepting = isOpen }
+    }
+
+    /// Resets those who have waited too long for a carrier.
+    private func watchWaiting() {
+        waitingTimer?.cancel()
+        guard !driver.hasCarrier, let due = waitingRoom.nextDeadline else { return }
+        waitingTimer = loop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(due.nanoseconds)) {
+            guard !self.driver.hasCarrier else { return }
+            for visitor in self.waitingRoom.expired(now: .now) { visitor.pipe.reset(.timeout) }
+            self.setAccepting()
+            self.watchWaiting()
         }
     }
 
     func sessionHasRoom(_ driver: SessionDriver) {
-        while let next = waiting.first, driver.canOpen {
-            waiting.removeFirst()
+        while let next = waitingRoom.first, driver.canOpen {
+            waitingRoom.removeFirst()
             guard next.pipe.isPending else { continue }
             guard let id = driver.open(next.visit, next.pipe) else { break }
             next.pipe.open(id)
         }
-        if waiting.isEmpty { for listener in listeners { listener.isAccepting = true } }
+        setAccepting()
         if isDraining, driver.streamCount == 0, !driver.isEnded {
             driver.end(Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
+    }
+
+    // MARK: Carriers
+
+    func session(_ driver: SessionDriver, lost carrier: LostCarrier) {
+        TunnelMetrics.lostCarriers.increment()
+        guard !endsWithCarrier else { return driver.end(Refusal(.goingAway, "the server is stopping")) }
+        let now = Moment.now
+        lostAt = now
+        handle?.waitsUntil = now + driver.grace
+        logger.notice(
+            "carrier lost; the session waits for another one",
+            metadata: [
+                "reason": "\(carrier.reason)", "from": "\(peer)", "after": "\(carrier.age.inShort)",
+                "waits": "\(driver.grace.inShort)", "streams": "\(driver.streamCount)",
+            ]
+        )
+        setAccepting()
+        watchWaiting()
+    }
+
+    /// The client brings another carrier, and has proved that it may.
+    ///
+    /// - Returns: why it cannot have it.
+    func resume(
+        _ carrier: any CarrierLink,
+        from peer: String,
+        _ resumption: Resumption,
+        _ proof: ServerOpening.Resumed
+    ) -> Refusal? {
+        guard !driver.isEnded else { return Refusal(.replaced, "the session has just ended") }
+        guard resumption.epoch > epoch else { return Refusal(.replaced, "a newer carrier has been here") }
+        epoch = resumption.epoch
+        self.peer = peer
+        carriers += 1
+        waitingTimer?.cancel()
+        driver.attach(
+            carrier,
+            peerReceived: resumption.received,
+            first: proof.resumed(received: driver.received)
+        )
+        guard !driver.isEnded else { return nil }
+        TunnelMetrics.resumes.increment()
+        handle?.waitsUntil = nil
+        let pause = lostAt.map { Moment.now.since($0) } ?? .zero
+        lostAt = nil
+        logger.notice(
+            "session resumed",
+            metadata: ["from": "\(peer)", "carriers": "\(carriers)", "without_carrier": "\(pause.inShort)"]
+        )
+        return nil
     }
 
     // MARK: The rest
@@ -394,10 +478,8 @@ final class ServerSession: SessionDelegate {
         let closing = listeners.map { $0.close(on: loop) }
         let ports = listeners.map(\.port)
         listeners = []
-        // Who was cut off may come back; who said goodbye has given its ports up.
-        let keptFrom = end.isCut ? Moment.now : nil
         EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
-            for port in ports { self.release(port, keptFrom: keptFrom) }
+            for port in ports { self.release(port) }
             self.isOver = true
             self.finishIfOver()
         }
@@ -416,6 +498,7 @@ final class ServerSession: SessionDelegate {
     func session(_ driver: SessionDriver, bound binding: Binding) {}
     func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
     func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {}
+    func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {}
 }
 
 /// A visitor that may not come in: reset at once, before a byte of it is read.

@@ -21,6 +21,8 @@ protocol CarrierReceiver: AnyObject {
 struct CarrierLoss: Error, CustomStringConvertible {
     /// One line for the log.
     let description: String
+    /// By the peer's Close, in order, and not by something on the way; unless that speaks WebSocket too.
+    var isClosedByPeer = false
     /// The peer broke RFC 6455 or the session's framing: trying again at once would not help.
     var isProtocolViolation = false
 }
@@ -31,7 +33,7 @@ struct CarrierLoss: Error, CustomStringConvertible {
 /// One session frame travels in one binary message. Small frames are gathered in one buffer, so that many share a
 /// system call; a server's large payloads are handed to the socket as they are, and a client's are masked while they
 /// are copied into that buffer.
-final class Carrier: ChannelInboundHandler {
+final class Carrier: ChannelInboundHandler, CarrierLink {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -50,6 +52,7 @@ final class Carrier: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var receiver: CarrierReceiver?
     private var loss: CarrierLoss?
+    private(set) var lastBytes = CarrierTimes()
     /// The peer's WebSocket pings: a session has its own, so these come from middleboxes, and seldom.
     private var pings = SlidingWindow(limit: 20)
 
@@ -79,10 +82,15 @@ final class Carrier: ChannelInboundHandler {
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
     /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
-    func admit(_ receiver: CarrierReceiver) {
+    func admit(_ receiver: any CarrierReceiver) {
         assembler.isAdmitted = true
         connection.acceptsCompressed = true
         self.receiver = receiver
+    }
+
+    /// Another carrier has taken its place: whatever it still brings, and its end, is nobody's business.
+    func disown() {
+        receiver = nil
     }
 
     /// Puts a frame on the WebSocket; it leaves with the next ``flush()``.
@@ -142,6 +150,7 @@ final class Carrier: ChannelInboundHandler {
 
     private func writeGathered(_ context: ChannelHandlerContext) {
         guard gathered.readableBytes > 0 else { return }
+        lastBytes.went = .now
         let bytes = gathered
         gathered = ByteBuffer()
         context.write(wrapOutboundOut(bytes), promise: nil)
@@ -163,6 +172,7 @@ final class Carrier: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastBytes.came = .now
         connection.receive(unwrapInboundIn(data))
         do {
             while let event = try connection.nextEvent() {
@@ -196,7 +206,7 @@ final class Carrier: ChannelInboundHandler {
         case .close(let code, let reason):
             let words = reason.isEmpty ? "" : " (\(reason.escapedForDisplay()))"
             let number = code?.description ?? "no code"
-            throw CarrierLoss(description: "the peer closed the WebSocket with \(number)\(words)")
+            throw CarrierLoss(description: "the peer closed the WebSocket with \(number)\(words)", isClosedByPeer: true)
         }
     }
 

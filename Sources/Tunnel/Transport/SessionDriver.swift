@@ -15,6 +15,10 @@ protocol SessionDelegate: AnyObject {
     func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit)
     /// The peer will accept nothing new.
     func session(_ driver: SessionDriver, goingAway reason: Refusal)
+    /// The carrier is gone; the session waits for another one.
+    func session(_ driver: SessionDriver, lost carrier: LostCarrier)
+    /// Client: the server wants another carrier within so many seconds.
+    func session(_ driver: SessionDriver, renewWithin seconds: UInt32)
     /// There may be room for another stream.
     func sessionHasRoom(_ driver: SessionDriver)
     /// The session has few stream numbers left: another one should begin.
@@ -29,20 +33,14 @@ enum SessionEnd: CustomStringConvertible {
     case local(Refusal)
     /// The peer said so.
     case peer(Refusal)
-    /// The peer broke the protocol or fell silent.
+    /// The peer broke the session protocol.
     case violation(MuxError)
-    /// The carrier died.
+    /// The carrier died, and the session does not outlive it: the peer broke RFC 6455, or no other one is waited for.
     case carrierLost(CarrierLoss)
-
-    /// Whether the peer went without a word: its carrier died, or it fell silent. One that broke the rules was shown the
-    /// door.
-    var isCut: Bool {
-        switch self {
-        case .carrierLost(let loss): !loss.isProtocolViolation
-        case .violation(let error): error.kind == .silence
-        case .local, .peer: false
-        }
-    }
+    /// No new carrier came in time.
+    case abandoned(MuxError)
+    /// Client: the server does not know the session any more.
+    case forgotten
 
     var description: String {
         switch self {
@@ -50,6 +48,8 @@ enum SessionEnd: CustomStringConvertible {
         case .peer(let reason): "ended by the peer: \(reason)"
         case .violation(let error): "the peer broke the session protocol: \(error)"
         case .carrierLost(let loss): "carrier lost: \(loss)"
+        case .abandoned(let error): "\(error.detail)"
+        case .forgotten: "the server does not know the session any more; it may have been restarted"
         }
     }
 }
@@ -62,7 +62,13 @@ final class SessionDriver: CarrierReceiver {
     let loop: any EventLoop
     let logger: Logger
     private var session: Session
-    private var carrier: Carrier?
+    private var carrier: (any CarrierLink)?
+    private var carrierSince = Moment.now
+    /// Counted frames that came after the peer was told, on another carrier, how many have come: only if that fails are
+    /// they taken.
+    private var parked: (frames: [InboundFrame], bytes: Int)?
+    /// What may be parked: twice what the peer may send without an acknowledgement.
+    private static let mostParked = 8_388_608
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
@@ -74,7 +80,7 @@ final class SessionDriver: CarrierReceiver {
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
 
-    init(session: Session, carrier: Carrier, loop: any EventLoop, memory: MemoryBudget, logger: Logger) {
+    init(session: Session, carrier: any CarrierLink, loop: any EventLoop, memory: MemoryBudget, logger: Logger) {
         self.session = session
         self.carrier = carrier
         self.loop = loop
@@ -105,6 +111,15 @@ final class SessionDriver: CarrierReceiver {
     var waitingBytes: (toSend: Int, toDeliver: Int) { session.waitingBytes }
     /// Whether there is a carrier.
     var hasCarrier: Bool { carrier != nil }
+    /// How long the session waits for another carrier.
+    var grace: Duration { session.grace }
+    /// Counted frames that have come.
+    var received: UInt64 { session.received }
+    /// The time between two PINGs.
+    var pingInterval: Duration {
+        get { session.pingInterval }
+        set { session.pingInterval = newValue }
+    }
     /// Whether a visitor may come in.
     var canOpen: Bool { session.canOpen }
     /// Whether the session is over.
@@ -132,10 +147,23 @@ final class SessionDriver: CarrierReceiver {
         setNeedsPump()
     }
 
+    /// Server: asks for another carrier within so many seconds.
+    func askForRenewal(within seconds: UInt32) {
+        session.askForRenewal(within: seconds)
+        setNeedsPump()
+    }
+
+    /// Asks the peer for a sign of life, whose absence ends the carrier.
+    func probe(silenceEndsCarrierAfter timeout: Duration) {
+        session.probe(now: .now, timeout: timeout)
+        setNeedsPump()
+        armTimer()
+    }
+
     /// Asks the peer for a sign of life; the answer is false when `timeout` passes without one.
     func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> {
         let promise = loop.makePromise(of: Bool.self)
-        guard !session.isEnded else {
+        guard !session.isEnded, carrier != nil else {
             promise.succeed(false)
             return promise.futureResult
         }
@@ -201,6 +229,19 @@ final class SessionDriver: CarrierReceiver {
 
     func carrier(received frame: InboundFrame) {
         guard !session.isEnded else { return }
+        if parked != nil, frame.header.type.isCounted { return park(frame) }
+        take(frame)
+    }
+
+    private func park(_ frame: InboundFrame) {
+        parked?.frames.append(frame)
+        parked?.bytes += frame.payloadLength + MuxLimits.headerLength
+        guard let parked, parked.bytes <= Self.mostParked else {
+            return violate(MuxError(.flood, "more than may be sent without an acknowledgement"))
+        }
+    }
+
+    private func take(_ frame: InboundFrame) {
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
@@ -224,12 +265,87 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func carrierLost(_ loss: CarrierLoss) {
-        carrier = nil
-        if let peerReason {
+        let isLast = loss.isClosedByPeer || session.streamCount == 0 || session.grace == .zero
+        if let peerReason, isLast {
+            // It had said goodbye.
+            carrier = nil
             finish(.peer(peerReason), tell: peerReason, close: .goingAway)
-        } else {
+        } else if loss.isProtocolViolation || session.grace == .zero {
+            carrier = nil
             finish(.carrierLost(loss), tell: Refusal(.goingAway, ""), close: .goingAway)
+        } else {
+            lose(loss)
         }
+    }
+
+    /// The carrier is gone or as good as gone; streams pause.
+    private func lose(_ loss: CarrierLoss, isSilence: Bool = false) {
+        let now = Moment.now
+        let times = carrier?.lastBytes ?? CarrierTimes()
+        // A question that nobody answers was asked when the path was dead already.
+        let idle = isSilence ? times.went.since(times.came) : now.since(max(times.came, times.went))
+        let lost = LostCarrier(
+            reason: loss.description,
+            age: now.since(carrierSince),
+            idle: idle,
+            retryAfter: peerReason?.retryAfter
+        )
+        carrier?.disown()
+        carrier?.abort(loss.description)
+        carrier = nil
+        parked = nil
+        session.detach(now: now)
+        answerProbes(false)
+        performActions()
+        flushPipes()
+        armTimer()
+        delegate?.session(self, lost: lost)
+    }
+
+    // MARK: The next carrier
+
+    /// Client: the number of counted frames that have come, for a RESUME that is about to be sent. What the present
+    /// carrier brings from now on is kept aside, since the new one will bring it again.
+    func parkForRenewal() -> UInt64 {
+        if carrier != nil { parked = ([], 0) }
+        return session.received
+    }
+
+    /// Client: there will be no new carrier for now; the present one goes on where it was.
+    func unpark() {
+        guard let frames = parked?.frames else { return }
+        parked = nil
+        for frame in frames where !session.isEnded { take(frame) }
+        carrierReadCompleted()
+    }
+
+    /// The session goes on with `new`, whose peer has received so many counted frames. The carrier before it, where it
+    /// still lives, is closed.
+    ///
+    /// - Parameter first: the frame that must come before all others.
+    func attach(_ new: any CarrierLink, peerReceived: UInt64, first: OutboundFrame? = nil) {
+        if let old = carrier {
+            old.disown()
+            old.close(.goingAway, reason: "another carrier has taken over")
+        }
+        carrier = new
+        carrierSince = .now
+        parked = nil
+        new.admit(self)
+        if let first { new.send(first) }
+        do throws(MuxError) {
+            try session.attach(peerReceived: peerReceived, now: .now)
+        } catch {
+            return violate(error)
+        }
+        new.flush()
+        setNeedsPump()
+        armTimer()
+    }
+
+    /// Client: the server does not know the session any more.
+    func forget() {
+        finish(.forgotten, tell: Refusal(.goingAway, ""), close: .goingAway)
     }
 
     // MARK: Turning the wheel
@@ -244,9 +360,9 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func pump() {
+        settleAccount()
         guard let carrier, !session.isEnded else { return performActions() }
         let now = Moment.now
-        settleAccount()
         while carrier.isWritable, let frame = session.nextFrame(now: now) {
             carrier.send(frame)
         }
@@ -316,6 +432,8 @@ final class SessionDriver: CarrierReceiver {
         case .answered:
             if let time = session.roundTrip { TunnelMetrics.roundTrip.record(duration: time) }
             answerProbes(true)
+        case .renew(let seconds):
+            delegate?.session(self, renewWithin: seconds)
         case .goingAway(let reason):
             peerReason = reason
             delegate?.session(self, goingAway: reason)
@@ -340,8 +458,11 @@ final class SessionDriver: CarrierReceiver {
         do throws(MuxError) {
             try session.tick(now: .now)
         } catch {
-            violate(error)
-            return
+            switch error.kind {
+            case .silence: return lose(CarrierLoss(description: error.detail), isSilence: true)
+            case .abandoned: return finish(.abandoned(error), tell: Refusal(.goingAway, ""), close: .goingAway)
+            default: return violate(error)
+            }
         }
         pump()
         armTimer()

@@ -16,6 +16,12 @@ enum TunnelMetrics {
     static let bytesToServices = Counter(label: "culvert_bytes_total", dimensions: [("direction", "to_service")])
     /// Bytes that services sent.
     static let bytesToVisitors = Counter(label: "culvert_bytes_total", dimensions: [("direction", "to_visitor")])
+    /// Carriers that were lost under a session that went on.
+    static let lostCarriers = Counter(label: "culvert_lost_carriers_total")
+    /// Sessions that went on with another carrier.
+    static let resumes = Counter(label: "culvert_resumes_total")
+    /// Carriers for sessions that were not known.
+    static let unknownSessions = Counter(label: "culvert_unknown_sessions_total")
     /// The time from each PING to its PONG.
     static let roundTrip = Timer(label: "culvert_round_trip_seconds")
 
@@ -47,7 +53,7 @@ enum TunnelMetrics {
     /// Makes all counters of a server exist, so that they are 0 before the first event.
     static func prepareServer() {
         prepare()
-        _ = (refusedVisitors, handshakeFailures)
+        _ = (refusedVisitors, handshakeFailures, unknownSessions)
     }
 
     /// The same for a client.
@@ -57,7 +63,7 @@ enum TunnelMetrics {
     }
 
     private static func prepare() {
-        _ = (sessions, streams, resetStreams, bytesToServices, bytesToVisitors, roundTrip)
+        _ = (sessions, streams, resetStreams, bytesToServices, bytesToVisitors, roundTrip, lostCarriers, resumes)
     }
 }
 

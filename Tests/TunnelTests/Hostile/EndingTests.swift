@@ -5,7 +5,9 @@ extension HostileTests {
     /// Ways in which a client's connection to the server ends, and what must be left then: nothing.
     @Suite(.serialized)
     struct EndingTests {
-        @Test("a BIND and a Close in one segment leave no claim behind: another client gets the port, twenty times")
+        @Test(
+            "a BIND, a GOAWAY and a Close in one segment leave no claim behind: another client gets the port, twenty times"
+        )
         func bindAndCloseInOneSegment() async throws {
             try await RunningServer.with { server in
                 for _ in 0..<20 {
@@ -13,7 +15,8 @@ extension HostileTests {
                     try await onThread {
                         let peer = try WirePeer.session(server.port, .alice)
                         let bind = try peer.encode(WirePeer.bindRequest(port))
-                        try peer.socket.send(bind + peer.webSocketFrame(8, [3, 232]))
+                        let goodbye = try peer.encode(WirePeer.goAway(.goingAway))
+                        try peer.socket.send(bind + goodbye + peer.webSocketFrame(8, [3, 232]))
                         _ = try peer.toTheEnd()
                     }
                     try await onThread { try Self.demandFree(port, server) }
@@ -22,7 +25,7 @@ extension HostileTests {
             }
         }
 
-        @Test("P4 W26 a client's FIN without a closing handshake ends the session at once and frees its port for it")
+        @Test("P4 P5 W26 after a client's FIN without a goodbye its port is kept for it, and for nobody else")
         func finWithoutClose() async throws {
             try await RunningServer.with { server in
                 let port = try FreePorts.next()
@@ -33,11 +36,18 @@ extension HostileTests {
                     try peer.socket.finishSending()
                     // Well before a PING would have missed the client.
                     _ = try peer.toTheEnd()
-                    // It was cut off, perhaps by its proxy: nobody else gets the port meanwhile.
+                    // It was cut off, perhaps by its proxy: nobody else gets the port meanwhile, and is told for how long.
                     let other = try WirePeer.session(server.port, .bob)
                     let otherRefusal = try other.bind(port)
-                    try demand(otherRefusal != nil, "another client got the port")
+                    try demand(
+                        otherRefusal?.text.contains("kept for alice") == true,
+                        "\(String(describing: otherRefusal))"
+                    )
+                    try other.goodbye()
+                    // A visitor waits for it, and does not hear that the port is closed.
+                    let visitor = try TCPSocket(port: port)
                     try Self.demandFree(port, server, for: .alice)
+                    visitor.abort()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
             }
@@ -94,8 +104,7 @@ extension HostileTests {
                 try demand(.now < deadline, "port \(port) is still refused: \(refusal)")
                 pause()
             }
-            try peer.socket.send(peer.webSocketFrame(8, [3, 232]))
-            _ = try peer.toTheEnd()
+            try peer.goodbye()
         }
     }
 }

@@ -48,6 +48,12 @@ extension WirePeer {
         return peer
     }
 
+    /// Ends the session as a client does.
+    func goodbye() throws {
+        try socket.send(encode(Self.goAway(.goingAway)) + webSocketFrame(8, [3, 233]))
+        _ = try toTheEnd()
+    }
+
     static func bindRequest(_ port: UInt16, tunnel: UInt16 = 0) -> OutboundFrame {
         BindRequest(tunnel: tunnel, address: "127.0.0.1", port: port).frame
     }

@@ -1,0 +1,163 @@
+import Mux
+import NIOCore
+import WebSocket
+
+/// A carrier that was accepted on another event loop than its session's: frames cross over in bundles, as many as one
+/// turn of a loop brings.
+///
+/// It costs a wake-up a turn, which is why sessions begin on their carrier's own loop. It is for carriers that come
+/// later, since neither they nor the session's sockets can move.
+final class CarrierBridge: CarrierLink {
+    /// Bytes that may be on the bridge, not yet taken by the carrier: what the carrier itself lets pile up.
+    private static let mostUnderWay = 262_144
+
+    private let far: NIOLoopBound<FarEnd>
+    private var receiver: (any CarrierReceiver)?
+    private var bundle: [OutboundFrame] = []
+    private var underWay = 0
+    private var isLost = false
+    private(set) var lastBytes = CarrierTimes()
+
+    /// Puts a bridge before `carrier`, whose receiver it becomes; on the carrier's event loop.
+    ///
+    /// - Returns: what gives the bridge, once, on `loop`.
+    static func build(
+        _ carrier: Carrier,
+        from home: any EventLoop,
+        to loop: any EventLoop
+    ) -> @Sendable () -> CarrierBridge {
+        let end = FarEnd(carrier, loop: loop)
+        carrier.admit(end)
+        let far = NIOLoopBound(end, eventLoop: home)
+        return { [near = end.near] in
+            let bridge = CarrierBridge(far)
+            near.value = bridge
+            return bridge
+        }
+    }
+
+    private init(_ far: NIOLoopBound<FarEnd>) {
+        self.far = far
+    }
+
+    var isWritable: Bool { !isLost && underWay < Self.mostUnderWay }
+
+    func admit(_ receiver: any CarrierReceiver) {
+        self.receiver = receiver
+    }
+
+    func send(_ frame: OutboundFrame) {
+        bundle.append(frame)
+        underWay += frame.length
+    }
+
+    func flush() {
+        guard !bundle.isEmpty, !isLost else { return }
+        let frames = bundle
+        bundle = []
+        onFarSide { $0.send(frames) }
+    }
+
+    func disown() {
+        receiver = nil
+    }
+
+    func close(_ code: CloseCode, reason: String) {
+        flush()
+        onFarSide { $0.carrier.close(code, reason: reason) }
+    }
+
+    func abort(_ reason: String) {
+        onFarSide { $0.carrier.abort(reason) }
+    }
+
+    private func onFarSide(_ act: @escaping @Sendable (FarEnd) -> Void) {
+        far.eventLoop.execute { [far] in act(far.value) }
+    }
+
+    // MARK: From the far side
+
+    fileprivate func took(_ bytes: Int) {
+        let wasWritable = isWritable
+        underWay -= bytes
+        lastBytes.went = .now
+        if !wasWritable, isWritable { receiver?.carrierBecameWritable() }
+    }
+
+    fileprivate func brought(_ frames: [InboundFrame]) {
+        lastBytes.came = .now
+        for frame in frames { receiver?.carrier(received: frame) }
+        receiver?.carrierReadCompleted()
+    }
+
+    fileprivate func violated(_ error: MuxError) {
+        receiver?.carrier(violatedBy: error)
+    }
+
+    fileprivate func lost(_ loss: CarrierLoss) {
+        isLost = true
+        let receiver = receiver
+        self.receiver = nil
+        receiver?.carrierLost(loss)
+    }
+}
+
+/// The bridge's other end, on the carrier's event loop. What it is told crosses over in the order in which it came.
+private final class FarEnd: CarrierReceiver {
+    let carrier: Carrier
+    private let loop: any EventLoop
+    /// The end at the session, from the moment on at which the session has it.
+    let near: NIOLoopBoundBox<CarrierBridge?>
+    private var bundle: [InboundFrame] = []
+    /// Bytes that the carrier was given and that it holds up: told to the session when it takes more.
+    private var heldUp = 0
+
+    init(_ carrier: Carrier, loop: any EventLoop) {
+        self.carrier = carrier
+        self.loop = loop
+        near = .makeEmptyBox(valueType: CarrierBridge.self, eventLoop: loop)
+    }
+
+    func send(_ frames: [OutboundFrame]) {
+        for frame in frames {
+            carrier.send(frame)
+            heldUp += frame.length
+        }
+        carrier.flush()
+        carrierBecameWritable()
+    }
+
+    func carrierBecameWritable() {
+        guard carrier.isWritable, heldUp > 0 else { return }
+        let taken = heldUp
+        heldUp = 0
+        atSession { $0.took(taken) }
+    }
+
+    func carrier(received frame: InboundFrame) {
+        bundle.append(frame)
+    }
+
+    func carrierReadCompleted() {
+        guard !bundle.isEmpty else { return }
+        let frames = bundle
+        bundle = []
+        atSession { $0.brought(frames) }
+    }
+
+    func carrier(violatedBy error: MuxError) {
+        carrierReadCompleted()
+        atSession { $0.violated(error) }
+    }
+
+    func carrierLost(_ loss: CarrierLoss) {
+        carrierReadCompleted()
+        atSession { $0.lost(loss) }
+    }
+
+    private func atSession(_ act: @escaping @Sendable (CarrierBridge) -> Void) {
+        loop.execute { [near] in
+            if let bridge = near.value { act(bridge) }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// A session between two carriers and on the next (section 6), step by step; the model does it at random.
+@Suite struct CarrierChangeTests {
+    private static let grace = Duration.seconds(120)
+
+    @Test("without a carrier nothing leaves, nothing comes in, nobody is let in, and sockets are still taken")
+    func pause() throws {
+        var server = try serverWithStream()
+        server.detach(now: .start)
+        #expect(!server.isAttached && !server.canOpen)
+        #expect(server.open(visit, now: .start) == nil)
+        #expect(server.write(two, bytes(10)) == true)
+        server.finish(two)
+        #expect(server.frames(.at(.seconds(60))).isEmpty)
+        #expect(server.kind(of: frame(.data, 2, bytes(1)), frame(.ping, number: 1)) == nil, "what a loser still sends")
+        #expect(server.received == 1 && server.actions().isEmpty)
+        try server.attach(peerReceived: 1, now: .at(.seconds(60)))
+        try server.tick(now: .at(.seconds(60)))
+        #expect(server.sent(.at(.seconds(60))) == ["ping", "data 2", "end 2"])
+    }
+
+    @Test("the new carrier brings what the peer misses, in the old order, before anything new", arguments: 0...4)
+    func repetition(received: UInt64) throws {
+        var server = session(.server)
+        let ids = try (0..<3).map { _ in
+            let id = server.open(visit, now: .start)
+            return try #require(id)
+        }
+        _ = server.write(ids[0], bytes(100))
+        let first = server.frames().filter { $0.header.type.isCounted }
+        #expect(first.count == 4)
+        server.detach(now: .start)
+        _ = server.write(ids[1], bytes(50))
+        try server.attach(peerReceived: received, now: .start)
+        let second = server.frames()
+        #expect(Array(second.dropLast()) == Array(first[Int(received)...]))
+        #expect(second.last?.short == "data 4")
+        #expect(server.holdings.queuedBytes == 0, "what is sent again is not taken from the queue again")
+    }
+
+    @Test("a peer that has received what was never sent, or less than it has acknowledged, ends the session")
+    func impossibleNumbers() throws {
+        for number: UInt64 in [0, 3, .max] {
+            var server = try serverWithStream()
+            _ = server.write(two, bytes(1))
+            _ = server.frames()
+            #expect(server.kind(of: frame(.ack, number: 1)) == nil)
+            server.detach(now: .start)
+            let error = kind { () throws(MuxError) in try server.attach(peerReceived: number, now: .start) }
+            #expect(error == .acknowledgement, "\(number)")
+        }
+    }
+
+    @Test("the grace lasts to its last nanosecond, and a new carrier starts it afresh")
+    func grace() throws {
+        var client = try clientWithStream()
+        client.detach(now: .start)
+        #expect(client.deadline == .at(Self.grace))
+        let before = Moment.at(Self.grace - .nanoseconds(1))
+        try client.tick(now: before)
+        try client.attach(peerReceived: 1, now: before)
+        client.detach(now: before)
+        try client.tick(now: .at(Self.grace))
+        let error = kind { () throws(MuxError) in try client.tick(now: before + Self.grace) }
+        #expect(error == .abandoned)
+    }
+
+    @Test("a question that was under way is forgotten with its carrier, and the new one is asked at once")
+    func liveness() throws {
+        var client = try clientWithStream()
+        try client.tick(now: .start)
+        #expect(client.sent() == ["ping"])
+        client.detach(now: .at(.seconds(1)))
+        try client.tick(now: .at(.seconds(60)))
+        try client.attach(peerReceived: 1, now: .at(.seconds(60)))
+        try client.tick(now: .at(.seconds(60)))
+        #expect(client.sent(.at(.seconds(60))) == ["ping"])
+        try client.tick(now: .at(.milliseconds(69_999)))
+        let error = kind { () throws(MuxError) in try client.tick(now: .at(.seconds(70))) }
+        #expect(error == .silence)
+    }
+
+    @Test("M20 the time to accept a stream stands still while there is no carrier")
+    func openTimeout() throws {
+        var server = session(.server)
+        _ = server.open(visit, now: .start)
+        _ = server.frames()
+        server.detach(now: .at(.seconds(14)))
+        try server.attach(peerReceived: 0, now: .at(.seconds(100)))
+        _ = server.frames(.at(.seconds(100)))
+        try server.answerPings(at: .at(.seconds(100)))
+        try server.tick(now: .at(.milliseconds(114_999)))
+        #expect(server.holdings.streams == 1)
+        try server.tick(now: .at(.seconds(115)))
+        #expect(server.actions().last == .reset(two, .timeout))
+    }
+
+    @Test("an ACK that was due goes with the carrier: the next opening says how much has come")
+    func acknowledgement() throws {
+        var client = try clientWithStream()
+        #expect(client.kind(of: frame(.data, 2, bytes(1))) == nil)
+        client.detach(now: .start)
+        #expect(client.received == 2)
+        try client.attach(peerReceived: 1, now: .at(.seconds(1)))
+        #expect(client.frames(.at(.seconds(2))).isEmpty)
+    }
+
+    @Test("a session that has ended is neither detached nor attached again")
+    func ended() throws {
+        var client = try clientWithStream()
+        _ = client.end(Refusal(.goingAway, ""))
+        client.detach(now: .start)
+        try client.attach(peerReceived: 99, now: .start)
+        #expect(client.isEnded && client.frames().isEmpty)
+    }
+
+    @Test("M29 a session that ends without a carrier resets each stream once and frees everything")
+    func endWithoutCarrier() throws {
+        var server = try serverWithStream()
+        _ = server.write(two, bytes(1_000))
+        server.detach(now: .start)
+        _ = server.write(two, bytes(1_000))
+        _ = server.end(Refusal(.goingAway, ""))
+        #expect(server.actions() == [.reset(two, .goingAway)])
+        #expect(server.holdings == Session.Holdings() && server.heldBytes == 0)
+    }
+
+    @Test("a wish for a new carrier reaches the client; ten in ten seconds are heard, the next is a flood")
+    func renewals() throws {
+        var server = session(.server)
+        server.askForRenewal(within: 30)
+        let sent = server.frames()
+        let wish = try #require(sent.first { $0.header.type == .renew })
+        var client = session(.client)
+        for _ in 0..<10 { #expect(client.kind(of: wish.arrived) == nil) }
+        #expect(client.actions() == Array(repeating: .renew(within: 30), count: 10))
+        #expect(client.kind(of: wish.arrived) == .flood)
+        #expect(server.kind(of: wish.arrived) == .unexpectedFrame, "a client has nothing to ask for")
+        client.askForRenewal(within: 1)
+        let silent = client.frames()
+        #expect(silent.allSatisfy { $0.header.type != .renew })
+    }
+
+    @Test("a changed ping interval counts from the next answer on")
+    func pingInterval() throws {
+        var client = session(.client, limits { $0.pingJitter = 0 })
+        client.pingInterval = .seconds(4)
+        try client.tick(now: .start)
+        try client.answerPings(at: .start)
+        #expect(client.deadline == .at(.seconds(4)))
+    }
+}
+
+extension Session {
+    /// Answers the question that is under way.
+    fileprivate mutating func answerPings(at now: Moment) throws {
+        try tick(now: now)
+        for frame in frames(now) where frame.header.type == .ping {
+            try receive(MuxTests.frame(.pong, number: frame.number), now: now)
+        }
+        _ = actions()
+    }
+}
