@@ -1,0 +1,330 @@
+import Crypto
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The WebSocket is cut in every way, and no visitor notices.
+    @Suite(.serialized)
+    struct SurvivalTests {
+        /// A server, a relay before it that fails when told to, and a client that dials through it.
+        private static func scene(
+            _ scenario: Scenario,
+            to service: UInt16,
+            serverOptions: [String] = [],
+            clientOptions: [String] = []
+        ) async throws -> (server: CulvertServer, relay: FaultRelay, client: CulvertClient, port: UInt16) {
+            let server = try await scenario.server(options: serverOptions)
+            let relay = try FaultRelay(to: server.port)
+            let client = try scenario.client(
+                "ws://127.0.0.1:\(relay.port)",
+                ["0:127.0.0.1:\(service)"],
+                options: clientOptions
+            )
+            return (server, relay, client, try await client.tunnel(to: service))
+        }
+
+        @Test("N3 a connection with bytes under way outlives its WebSocket", arguments: FaultRelay.Cut.allCases)
+        func cut(_ how: FaultRelay.Cut) async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                let copy = EchoedCopy(through: port, bytesPerSecond: 20_000_000)
+                for round in 0..<5 {
+                    let before = copy.received
+                    try await eventually("bytes flow") { copy.received > before + 1_000_000 }
+                    relay.cut(how)
+                    _ = try await client.process.logLine(skip: round) { $0.contains("session resumed") }
+                    _ = try await server.process.logLine(skip: round) { $0.contains("session resumed") }
+                }
+                try await copy.expectWhole()
+                #expect(client.process.output.lines.count == 1, "the port was public all the time")
+                #expect(echo.accepted == 1)
+            }
+        }
+
+        @Test("P5 a visitor who comes while there is no WebSocket is served when there is one again")
+        func lateVisitor() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                client.process.signal(SIGSTOP)
+                relay.cut(.reset)
+                _ = try await server.process.logLine { $0.contains("carrier lost") }
+                let visitors = try (0..<300).map { _ in try TCPSocket(port: port) }
+                for visitor in visitors { try visitor.send("x") }
+                client.process.signal(SIGCONT)
+                try await onThread {
+                    for visitor in visitors {
+                        let byte = try visitor.receive(exactly: 1)
+                        try demand(byte == Array("x".utf8), "\(byte)")
+                        visitor.close()
+                    }
+                }
+            }
+        }
+
+        @Test("P5 a visitor waits 15 s for a WebSocket, and is then reset", .tags(.slow))
+        func patience() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                client.process.signal(SIGSTOP)
+                relay.cut(.reset)
+                _ = try await server.process.logLine { $0.contains("carrier lost") }
+                let waited = try await onThread {
+                    let visitor = try TCPSocket(port: port)
+                    let start = ContinuousClock.now
+                    let ending = try visitor.drain().ending
+                    try demand(ending == .reset, "it ended with \(ending)")
+                    return start.duration(to: .now)
+                }
+                #expect(waited > .seconds(14) && waited < .seconds(17), "\(waited)")
+                client.process.signal(SIGCONT)
+                try await eventuallyEchoes(through: port, within: .seconds(20))
+            }
+        }
+
+        @Test("N18 a server that was killed and started again: streams are reset at once, and a new session stands")
+        func unknownSession() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (server, _, client, _) = try await Self.scene(scenario, to: echo.port)
+                let service = try TCPService { socket in _ = try? socket.drain() }
+                _ = service
+                await server.process.kill()
+                let again = try await scenario.server(port: server.port)
+                let port = try await client.tunnel(to: echo.port, skip: 1)
+                try await expectEcho(through: port)
+                _ = try await client.process.logLine { $0.contains("did not know the session any more") }
+                #expect(again.process.exitStatus == nil)
+            }
+        }
+
+        @Test("N11 SIGHUP makes the client change carriers; the new one is up before the old one is closed")
+        func hangup() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (_, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                let keys = Keystrokes(through: port)
+                try await eventually("keys are echoed") { keys.count > 3 }
+                for round in 0..<3 {
+                    client.process.signal(SIGHUP)
+                    let line = try await client.process.logLine(skip: round) { $0.contains("session resumed") }
+                    #expect(line.contains("without_carrier=0.0 s"), "\(line)")
+                    let before = keys.count
+                    try await eventually("keys are echoed") { keys.count > before + 3 }
+                }
+                try await eventually("the old carriers are closed") { relay.connections == 1 }
+                #expect(relay.accepted == 4)
+                let slowest = try await keys.finish()
+                #expect(slowest < .seconds(1), "a key took \(slowest)")
+                #expect(!client.process.errors.text.contains("carrier lost"))
+            }
+        }
+
+        @Test("N11 --max-carrier-age makes the client change carriers by itself")
+        func carrierAge() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let options = ["--max-carrier-age", "2s"]
+                let (_, relay, client, port) = try await Self.scene(scenario, to: echo.port, clientOptions: options)
+                let keys = Keystrokes(through: port)
+                _ = try await client.process.logLine(skip: 1) { $0.contains("session resumed") }
+                _ = try await keys.finish()
+                #expect(relay.accepted >= 3)
+                #expect(!client.process.errors.text.contains("carrier lost"))
+            }
+        }
+
+        @Test("N11 a path that cuts carriers at one age has them replaced before it", .tags(.slow))
+        func learntAge() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (_, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                let keys = Keystrokes(through: port)
+                for round in 0..<2 {
+                    // The carrier's age is the subject.
+                    try await Task.sleep(for: .seconds(11))
+                    relay.cut(.end)
+                    _ = try await client.process.logLine(skip: round) { $0.contains("session resumed") }
+                }
+                _ = try await client.process.logLine { $0.contains("dialling anew before that") }
+                let line = try await client.process.logLine(skip: 2) { $0.contains("session resumed") }
+                #expect(line.contains("without_carrier=0.0 s"), "\(line)")
+                _ = try await keys.finish()
+            }
+        }
+
+        @Test("20 streams both ways and one of keystrokes, while the way is cut again and again", .needs(.squid, .nginx))
+        func torture() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let relay = try FaultRelay(to: server.port)
+                let front = try await Nginx.front(of: relay.port, in: scenario)
+                var squid = try await Squid.start(in: scenario)
+                let client = try scenario.client(
+                    front.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--ca", front.authority, "--proxy", squid.url]
+                )
+                let port = try await client.tunnel(to: echo.port)
+                let copies = (0..<20).map { _ in EchoedCopy(through: port, bytesPerSecond: 250_000) }
+                let keys = Keystrokes(through: port)
+                let end = ContinuousClock.now + .seconds(TestRun.isHeavy ? 600 : 30)
+                var random = SystemRandomNumberGenerator()
+                var cuts = 0
+                while .now < end {
+                    // How often is the subject.
+                    try await Task.sleep(for: .seconds(2))
+                    switch cuts % 6 {
+                    case 0: relay.cut(.end)
+                    case 1: relay.cut(.reset)
+                    case 2: relay.cut(.truncated)
+                    case 3:
+                        relay.setHole([.both, .forward, .back].randomElement(using: &random) ?? .both)
+                        try await Task.sleep(for: .seconds(2))
+                        relay.setHole([])
+                        relay.cut(.reset)
+                    case 4:
+                        await squid.process.kill()
+                        squid = try await squid.again(in: scenario)
+                    default:
+                        front.reload(in: scenario)
+                    }
+                    cuts += 1
+                }
+                for copy in copies { try await copy.expectWhole() }
+                _ = try await keys.finish()
+                #expect(echo.accepted == 21, "no stream was begun anew")
+                #expect(client.process.output.lines.count == 1)
+                #expect(cuts >= 8)
+            }
+        }
+    }
+}
+
+/// A visitor that sends random bytes to an echo service at some rate, and reads what comes back.
+private final class EchoedCopy: Sendable {
+    private struct State {
+        var received = 0
+        var isStopping = false
+        var result: Result<(sent: [UInt8], received: [UInt8]), any Error>?
+    }
+
+    private final class Shared: Sendable {
+        let state = Mutex(State())
+    }
+
+    private let shared = Shared()
+
+    init(through port: UInt16, bytesPerSecond: Int) {
+        Thread.detachNewThread { [shared] in
+            let result = Result { try Self.run(shared, TCPSocket(port: port, patience: .seconds(60)), bytesPerSecond) }
+            shared.state.withLock { $0.result = result }
+        }
+    }
+
+    private static func run(
+        _ shared: Shared,
+        _ socket: TCPSocket,
+        _ rate: Int
+    ) throws -> (sent: [UInt8], received: [UInt8]) {
+        let digest = Mailbox<[UInt8]>()
+        Thread.detachNewThread {
+            var hash = SHA256()
+            do {
+                let start = ContinuousClock.now
+                var sent = 0
+                while !shared.state.withLock({ $0.isStopping }) {
+                    let bytes = randomBytes(16_384)
+                    hash.update(data: bytes)
+                    try socket.send(bytes)
+                    sent += bytes.count
+                    // The rate is what the test wants.
+                    let due = start + .seconds(Double(sent) / Double(rate))
+                    let wait = ContinuousClock.now.duration(to: due) / .seconds(1)
+                    if wait > 0 { Thread.sleep(forTimeInterval: wait) }
+                }
+                try socket.finishSending()
+                digest.put(Array(hash.finalize()))
+            } catch {
+                socket.cut()
+                digest.put([])
+            }
+        }
+        var hash = SHA256()
+        while true {
+            let bytes = try socket.receive()
+            if bytes.isEmpty { break }
+            hash.update(data: bytes)
+            shared.state.withLock { $0.received += bytes.count }
+        }
+        guard let sent = digest.all.first else { throw Disappointment(description: "the echo ended before its source") }
+        return (sent, Array(hash.finalize()))
+    }
+
+    /// Bytes that have come back.
+    var received: Int { shared.state.withLock { $0.received } }
+
+    /// Comes to an end; what came back must be what was sent.
+    func expectWhole() async throws {
+        shared.state.withLock { $0.isStopping = true }
+        let (sent, received) = try await eventually("the copy ends", within: .seconds(60)) {
+            try self.shared.state.withLock { try $0.result?.get() }
+        }
+        #expect(!sent.isEmpty && sent == received, "other bytes came back than were sent")
+    }
+}
+
+/// A visitor that types: sends a byte, waits for its echo, and goes on.
+private final class Keystrokes: Sendable {
+    private struct State {
+        var count = 0
+        var slowest = Duration.zero
+        var isStopping = false
+        var result: Result<Void, any Error>?
+    }
+
+    private final class Shared: Sendable {
+        let state = Mutex(State())
+    }
+
+    private let shared = Shared()
+
+    init(through port: UInt16) {
+        Thread.detachNewThread { [shared] in
+            let result = Result {
+                let socket = try TCPSocket(port: port, patience: .seconds(60))
+                while !shared.state.withLock({ $0.isStopping }) {
+                    let start = ContinuousClock.now
+                    let key = UInt8.random(in: .min ... .max)
+                    try socket.send([key])
+                    let echo = try socket.receive(exactly: 1)
+                    try demand(echo == [key], "\(echo) for \(key)")
+                    shared.state.withLock { state in
+                        state.count += 1
+                        state.slowest = max(state.slowest, start.duration(to: .now))
+                    }
+                    // A quick typist.
+                    Thread.sleep(forTimeInterval: 0.02)
+                }
+                socket.close()
+            }
+            shared.state.withLock { $0.result = result }
+        }
+    }
+
+    var count: Int { shared.state.withLock { $0.count } }
+
+    /// - Returns: the slowest echo.
+    func finish() async throws -> Duration {
+        shared.state.withLock { $0.isStopping = true }
+        try await eventually("the last key is echoed", within: .seconds(60)) {
+            try self.shared.state.withLock { try $0.result?.get() }
+        }
+        return shared.state.withLock { $0.slowest }
+    }
+}
