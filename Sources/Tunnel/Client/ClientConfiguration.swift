@@ -41,8 +41,10 @@ public struct ClientConfiguration: Sendable {
     public var proxyTLS = Self.defaultTLS
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?
-    /// The session's bounds.
+    /// The bounds of each session.
     public var limits = MuxLimits()
+    /// All other bounds.
+    public var clientLimits = ClientLimits()
     /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.
     public var admin: ListenAddress?
     /// How long what runs may take to end once the client stops.

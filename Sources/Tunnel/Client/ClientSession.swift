@@ -30,6 +30,7 @@ final class ClientSession: SessionDelegate {
     init(
         driver: SessionDriver,
         forwards: [RemoteForward],
+        limits: ClientLimits,
         totals: TrafficTotals,
         logger: Logger,
         onEvent: @escaping (Event) -> Void
@@ -39,7 +40,7 @@ final class ClientSession: SessionDelegate {
         self.ledgers = forwards.indices.map { index in
             TunnelLedger(tunnel: UInt16(truncatingIfNeeded: index), role: .client, totals: totals)
         }
-        self.connector = ServiceConnector(loop: driver.loop)
+        self.connector = ServiceConnector(loop: driver.loop, timeout: TimeAmount(limits.serviceTimeout))
         self.logger = logger
         self.onEvent = onEvent
     }

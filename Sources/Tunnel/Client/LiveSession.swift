@@ -56,6 +56,7 @@ final class LiveSession: Sendable {
         let session = ClientSession(
             driver: driver,
             forwards: dialler.configuration.forwards,
+            limits: dialler.configuration.clientLimits,
             totals: dialler.totals,
             logger: logger
         ) { event in
