@@ -193,7 +193,7 @@ final class TCPListener: Sendable {
     private let descriptor: Int32
     private let isOpen = Mutex(true)
 
-    init(port: UInt16 = 0, address: String = "127.0.0.1") throws {
+    init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024) throws {
         let isIPv6 = address.contains(":")
         let descriptor = try newSocket(isIPv6 ? AF_INET6 : AF_INET)
         var reuse: Int32 = 1
@@ -208,7 +208,7 @@ final class TCPListener: Sendable {
             var name = socketAddress(address, port)
             bound = withSockAddr(&name) { bind(descriptor, $0, $1) }
         }
-        guard bound == 0, listen(descriptor, 1_024) == 0 else {
+        guard bound == 0, listen(descriptor, queue) == 0 else {
             let error = failure("bind")
             _ = Foundation.close(descriptor)
             throw error

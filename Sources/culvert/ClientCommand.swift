@@ -161,6 +161,11 @@ struct ClientCommand: AsyncParsableCommand {
             instance: ClientInstance.identity(name: name)
         )
         result.name = name
+        if let file { try LimitKeys.apply(file, to: &result) }
+        let most = result.limits.tunnels
+        guard forwards.count <= most else {
+            throw Failure(.configuration, "\(forwards.count) tunnels, and at most \(most) fit into a session")
+        }
         result.isCompressing = compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
         if let text = admin ?? settings?.admin {
@@ -228,12 +233,6 @@ struct ClientCommand: AsyncParsableCommand {
             }
         }
         guard !forwards.isEmpty else { throw Failure(.configuration, "no tunnel, by [[tunnel]] or -R") }
-        guard forwards.count <= MuxLimits().tunnels else {
-            throw Failure(
-                .configuration,
-                "\(forwards.count) tunnels, and at most \(MuxLimits().tunnels) fit into a session"
-            )
-        }
         return forwards
     }
 

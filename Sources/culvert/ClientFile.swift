@@ -8,7 +8,7 @@ struct ClientFile {
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
         "max_retries", "compress", "compress_shared", "admin",
-        "tunnel",
+        "tunnel", "limits",
     ]
 
     let url: [String]

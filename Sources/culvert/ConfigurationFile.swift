@@ -90,6 +90,13 @@ struct ConfigurationFile {
         return tables
     }
 
+    /// The table `[name]`, where it is there.
+    func table(_ name: String) throws(Failure) -> ConfigurationFile? {
+        guard let value = table[name] else { return nil }
+        guard let table = value.table else { throw failure(name, "expected a table, [\(name)]") }
+        return ConfigurationFile(self, table, section: (name, 0))
+    }
+
     /// An error about a key, with its line.
     func failure(_ key: String, _ problem: String) -> Failure {
         let name = section.map { "\($0.name).\(key)" } ?? key
@@ -112,8 +119,11 @@ struct ConfigurationFile {
                 if section == nil, current == key { return number + 1 }
                 continue
             }
-            guard current == section?.name, section == nil || seen == section?.index else { continue }
             let name = line.prefix { $0 != "=" && $0 != " " && $0 != "\t" }
+            if let section, current == nil, name == "\(section.name).\(key)" { return number + 1 }
+            // A table in braces stands on the line of its name.
+            if let section, current == nil, name == section.name { found = number + 1 }
+            guard current == section?.name, section == nil || seen == section?.index else { continue }
             if name == key || name == "\"\(key)\"" { return number + 1 }
         }
         return found

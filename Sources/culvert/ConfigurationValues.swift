@@ -45,6 +45,29 @@ extension ConfigurationFile {
         return number * factor
     }
 
+    /// A number of bytes such as `"64 MiB"`, `"64 MB"` or 65536; nil where it is none.
+    func bytes(_ key: String) -> Int? {
+        quantity(key, ["": 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000].merging(Self.binary) { $1 })
+    }
+
+    private static let binary = ["KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
+
+    /// A time such as `"500 ms"`, `"10 s"`, `"5 min"` or a number of seconds; nil where it is none.
+    func duration(_ key: String) -> Duration? {
+        quantity(key, ["": 1_000, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000]).map { .milliseconds($0) }
+    }
+
+    /// A whole number, a space if any, and a unit.
+    private func quantity(_ key: String, _ units: [String: Int]) -> Int? {
+        guard let value = table[key] else { return nil }
+        let text = value.int.map(String.init) ?? value.string ?? ""
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        let unit = text[digits.endIndex...].drop { $0 == " " }
+        guard let number = Int(digits), let factor = units[String(unit)] else { return nil }
+        let (product, overflow) = number.multipliedReportingOverflow(by: factor)
+        return overflow ? nil : product
+    }
+
     /// Blocks of addresses: one, or a list.
     func blocks(_ key: String) throws(Failure) -> [CIDRBlock] {
         guard let texts = try strings(key) else { return [] }
@@ -52,5 +75,28 @@ extension ConfigurationFile {
             throw failure(key, "expected blocks of addresses, for instance \"10.0.0.0/8\"")
         }
         return blocks
+    }
+}
+
+extension Int {
+    /// As a number of bytes is written in a configuration: `64 MiB`.
+    var asBytes: String {
+        for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        where self >= unit && self % unit == 0 {
+            return "\(self / unit) \(name)"
+        }
+        return "\(self) B"
+    }
+}
+
+extension Duration {
+    /// As a time is written in a configuration: `10 s`.
+    var asTime: String {
+        let (seconds, attoseconds) = components
+        guard attoseconds == 0 else { return "\(seconds * 1_000 + attoseconds / 1_000_000_000_000_000) ms" }
+        for (unit, name) in [(3_600, "h"), (60, "min")] where seconds >= unit && seconds % Int64(unit) == 0 {
+            return "\(seconds / Int64(unit)) \(name)"
+        }
+        return "\(seconds) s"
     }
 }

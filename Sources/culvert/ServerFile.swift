@@ -8,7 +8,7 @@ enum ServerFile {
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca", "backend",
         "allow_origin", "token_file",
         "compress_shared", "trusted_front", "admin",
-        "public_proxy_protocol", "client",
+        "public_proxy_protocol", "client", "limits",
     ]).union(visitorKeys)
     private static let visitorKeys: Set<String> = [
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
@@ -39,6 +39,7 @@ enum ServerFile {
         }
         result.hasFrontsOnPublicPorts = try file.boolean("public_proxy_protocol") ?? false
         result.visitors = try visitors(file) ?? VisitorLimits()
+        try LimitKeys.apply(file, to: &result)
         for table in try file.tables("client") {
             let client = try client(table)
             if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {

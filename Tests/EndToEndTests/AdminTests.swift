@@ -348,7 +348,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The log of a stream's end has all of it at both ends; a hostile name cannot leave its field")
+        @Test("P15 the log of a stream's end has all of it at both ends; a hostile name cannot leave its field")
         func logs() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()

@@ -40,7 +40,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The token is taken from CULVERT_TOKEN, and a wrong one there is refused")
+        @Test("A10 the token is taken from CULVERT_TOKEN, and a wrong one there is refused")
         func environment() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -55,7 +55,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The token is in no output and no process list, however much is logged")
+        @Test("A8 A9 the token is in no output and no process list, however much is logged")
         func secrecy() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -76,7 +76,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A server without a token does not start where strangers reach it: 78, and why")
+        @Test("A10 a server without a token does not start where strangers reach it: 78, and why")
         func openServer() async throws {
             try await Scenario.play { scenario in
                 let port = try FreePorts.next()
@@ -176,7 +176,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client cannot widen the server's public address")
+        @Test("P1 P10 a client cannot widen the server's public address")
         func bindCannotWiden() async throws {
             try await Scenario.play { scenario in
                 let server = try await scenario.server()

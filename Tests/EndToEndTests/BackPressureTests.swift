@@ -10,7 +10,7 @@ extension EndToEnd {
         static let mostAccepted = 64 << 20
         static let mostMemory = 64 << 20
 
-        @Test("A visitor that never reads stops its service, memory stays bounded, and others stay quick")
+        @Test("X6 a visitor that never reads stops its service, memory stays bounded, and others stay quick")
         func silentVisitor() async throws {
             try await Scenario.play { scenario in
                 let accepted = Mailbox<Int>()
@@ -48,7 +48,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A service that never reads stops its visitor, and others stay quick")
+        @Test("X7 a service that never reads stops its visitor, and others stay quick")
         func silentService() async throws {
             try await Scenario.play { scenario in
                 let gate = Gate()

@@ -72,7 +72,7 @@ extension EndToEnd {
             return CulvertClient(process: try operated.scenario.culvert("client", arguments))
         }
 
-        @Test("A reload lets new clients in and removed ones go, and everybody else's streams go on")
+        @Test("A20 A22 a reload lets new clients in and removed ones go, and everybody else's streams go on")
         func reload() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -97,7 +97,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A broken configuration changes nothing, and says so with its line")
+        @Test("P18 a broken configuration changes nothing, and says so with its line")
         func brokenReload() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -124,7 +124,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Ports, addresses and a number of tunnels that a client has no right to are refused with 77")
+        @Test("A22 P2 ports, addresses and a number of tunnels that a client has no right to are refused with 77")
         func rights() async throws {
             try await Scenario.play { scenario in
                 let port = try FreePorts.next()
@@ -147,7 +147,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("B7 a port is kept for a client that was cut off, and another is told for how long")
+        @Test("P5 a port is kept for a client that was cut off, and another is told for how long")
         func keptPort() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -181,7 +181,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("B7 a second visitor is reset where one may be there, and let in once the first has gone")
+        @Test("X16 a second visitor is reset where one may be there, and let in once the first has gone")
         func oneVisitor() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -228,7 +228,26 @@ extension EndToEnd {
             }
         }
 
-        @Test("A silent visitor is reset after its time, at both ends")
+        @Test("M25 a drain that does not end is ended after the configured time, and its visitors are reset")
+        func drainTime() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("drain", scenario)
+                let operated = try await server(credentials.lines + "[limits]\ndrain_time = \"1 s\"\n", in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let visitor = try TCPSocket(port: try await client.tunnel(to: echo.port))
+                try visitor.send("x")
+                #expect(try visitor.receive(exactly: 1) == [0x78])
+                let began = ContinuousClock.now
+                operated.process.signal(SIGTERM)
+                #expect(try await operated.process.exitStatus() == .exited(0))
+                let taken = began.duration(to: .now)
+                #expect(taken > .milliseconds(950) && taken < .seconds(9), "\(taken)")
+                #expect(try visitor.drain().ending == .reset)
+            }
+        }
+
+        @Test("X5 a silent visitor is reset after its time, at both ends")
         func silentVisitor() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -266,7 +285,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The PROXY protocol tells the service who the visitor is", arguments: ["v1", "v2"])
+        @Test("P13 the PROXY protocol tells the service who the visitor is", arguments: ["v1", "v2"])
         func proxyProtocol(_ version: String) async throws {
             try await Scenario.play { scenario in
                 let seen = Mailbox<[UInt8]>()

@@ -211,7 +211,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A certificate of an unknown CA is refused, and the line says so", .needs(.nginx, .openssl))
+        @Test("A16 A17 a certificate of an unknown CA is refused, and the line says so", .needs(.nginx, .openssl))
         func unknownAuthority() async throws {
             try await Scenario.play { scenario in
                 let server = try await scenario.server()

@@ -103,7 +103,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Where the service refuses, the visitor is reset and nothing is pretended")
+        @Test("P12 where the service refuses, the visitor is reset and nothing is pretended")
         func refused() async throws {
             try await Scenario.play { scenario in
                 let nobody = try FreePorts.next()
@@ -154,7 +154,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Thousands of connections in a row lose no byte and leave no descriptor")
+        @Test("X11 thousands of connections in a row lose no byte and leave no descriptor")
         func manyConnections() async throws {
             let count = TestRun.isHeavy ? 10_000 : 2_000
             try await Scenario.play { scenario in
@@ -187,7 +187,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Resets in a row leave no descriptor either")
+        @Test("X11 resets in a row leave no descriptor either")
         func manyResets() async throws {
             try await Scenario.play { scenario in
                 let service = try TCPService.echo()

@@ -138,7 +138,7 @@ private struct Transcript {
                     try channel.writeInbound(ByteBuffer(bytes: piece))
                 }
             } else if turn.hasPrefix("is silent") {
-                loop.advanceTime(by: DialHandler.hopTimeout)
+                loop.advanceTime(by: route.hopTimeout)
             } else if channel.isActive {
                 channel.close(promise: nil)
             }

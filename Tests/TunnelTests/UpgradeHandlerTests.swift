@@ -1,4 +1,5 @@
 import Foundation
+import HTTP1
 import Logging
 import Mux
 import NIOCore
@@ -24,12 +25,15 @@ struct UpgradeHandlerTests {
         """
 
     /// What the handler answers to each piece in turn, and whether it has upgraded.
-    private func play(_ pieces: [String]) throws -> (answer: String, hasUpgraded: Bool, isOpen: Bool) {
+    private func play(_ pieces: [String], limits: HeadLimits = .request) throws -> (
+        answer: String, hasUpgraded: Bool, isOpen: Bool
+    ) {
         var hasUpgraded = false
         let handler = UpgradeHandler(
             upgrade: ServerUpgrade(path: "/tunnel", subprotocols: ["culvert-tunnel.v1"]),
+            limits: limits,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            throttle: LogThrottle()
+            throttle: LogThrottle(ServerLimits())
         ) { _, _ in hasUpgraded = true }
         let channel = EmbeddedChannel(handler: handler)
         for piece in pieces { try channel.writeInbound(ByteBuffer(string: piece)) }
@@ -70,6 +74,23 @@ struct UpgradeHandlerTests {
         #expect(answer.hasPrefix("HTTP/1.1 431 "))
     }
 
+    @Test(
+        "H18 a head of exactly the configured size is read, and one that has a byte, a field or a line more is refused"
+    )
+    func configuredHead() throws {
+        let head = Self.upgrade
+        let (bytes, fields, line) = (head.utf8.count, 6, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==".utf8.count)
+        for (less, status) in [([0, 0, 0], "101"), ([1, 0, 0], "431"), ([0, 1, 0], "431"), ([0, 0, 1], "431")] {
+            let limits = HeadLimits(
+                maximumBytes: bytes - less[0],
+                maximumFields: fields - less[1],
+                maximumLineBytes: line - less[2]
+            )
+            let (answer, _, _) = try play([head], limits: limits)
+            #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(less): \(answer)")
+        }
+    }
+
     @Test("W25 a peer that never answers our Close is closed after five seconds")
     func unansweredClose() throws {
         let channel = EmbeddedChannel()
@@ -85,6 +106,28 @@ struct UpgradeHandlerTests {
         channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
         #expect(!channel.isActive)
         #expect(witness.losses == 1)
+    }
+
+    @Test("W16 as many fragments of a message as the limit, and one more ends the carrier")
+    func fragments() throws {
+        var limits = CarrierLimits()
+        limits.fragments = 3
+        for (count, isOpen) in [(3, true), (4, false)] {
+            let channel = EmbeddedChannel()
+            let witness = Witness()
+            let carrier = Carrier(role: .server, limits: limits, deflate: nil, receiver: witness)
+            try channel.pipeline.syncOperations.addHandler(carrier)
+            try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+            // A PING of the session's, in pieces of some bytes each.
+            let frame: [UInt8] = [0x30, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
+            for index in 0..<count {
+                let piece = index == count - 1 ? frame[(4 * index)...] : frame[(4 * index)..<(4 * index + 4)]
+                let head: [UInt8] = [(index == count - 1 ? 0x80 : 0) | (index == 0 ? 2 : 0), 0x80 | UInt8(piece.count)]
+                _ = try? channel.writeInbound(ByteBuffer(bytes: head + [0, 0, 0, 0] + piece))
+            }
+            #expect(channel.isActive == isOpen)
+            #expect(witness.frames == (isOpen ? 1 : 0))
+        }
     }
 
     @Test("W27 twenty pings are answered, and the next one ends the carrier with 1008")
@@ -113,8 +156,9 @@ struct UpgradeHandlerTests {
 /// Counts what a carrier tells its receiver.
 private final class Witness: CarrierReceiver {
     var losses = 0
+    var frames = 0
 
-    func carrier(received frame: InboundFrame) {}
+    func carrier(received frame: InboundFrame) { frames += 1 }
     func carrier(violatedBy error: MuxError) {}
     func carrierReadCompleted() {}
     func carrierBecameWritable() {}

@@ -11,7 +11,7 @@ struct VisitorGateTests {
     private func gate(_ change: (inout VisitorLimits) -> Void) -> VisitorGate {
         var limits = VisitorLimits()
         change(&limits)
-        return VisitorGate(limits)
+        return VisitorGate(limits, rememberedAddresses: 4_096)
     }
 
     private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
@@ -57,7 +57,7 @@ struct VisitorGateTests {
     @Test("More addresses than are remembered cost no more memory, and share one count")
     func manyAddresses() throws {
         var gate = gate { $0.connectionsPerSecond = 1 }
-        for number in 0..<VisitorGate.maximumAddresses {
+        for number in 0..<4_096 {
             #expect(gate.admit(.v4(UInt32(number)), now: moment(0)) == nil)
         }
         #expect(gate.admit(.v4(1 << 24), now: moment(0)) == nil)
@@ -110,7 +110,7 @@ struct VisitorGateTests {
         own.allow = try #require(VisitorLimits.blocks("10.0.0.0/8"))
         var terms = VisitorTerms()
         terms.allow = "192.0.2.0/24"
-        var gate = VisitorGate(try #require(own.narrowed(by: terms)))
+        var gate = VisitorGate(try #require(own.narrowed(by: terms)), rememberedAddresses: 4_096)
         for text in ["10.1.1.1", "192.0.2.1", "2001:db8::1"] {
             #expect(gate.admit(try address(text), now: moment(0)) == .denied)
         }

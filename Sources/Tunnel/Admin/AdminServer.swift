@@ -6,14 +6,6 @@ import NIOPosix
 ///
 /// It shares an event loop with the traffic and never waits on it: what takes several loops is asked of each of them.
 final class AdminServer: Sendable {
-    /// What the door bears.
-    struct Limits: Sendable {
-        /// Connections at a time; one more is closed at once.
-        var connections = 64
-        /// The time for a head, and again that for its answer.
-        var timeout = TimeAmount.seconds(10)
-    }
-
     /// Where it listens, with the port that the system has chosen.
     let address: ListenAddress
     private let channel: any Channel
@@ -27,13 +19,14 @@ final class AdminServer: Sendable {
 
     /// Starts to listen.
     ///
+    /// - Parameter limits: what the door bears now; asked for each connection.
     /// - Throws: ``UnixListener/Failure``, or the system's error.
     static func start(
         _ address: ListenAddress,
         role: any Administered,
         metrics: (@Sendable () -> String)?,
         group: any EventLoopGroup,
-        limits: Limits = Limits(),
+        limits: @escaping @Sendable () -> AdminLimits,
         logger: Logger
     ) async throws -> AdminServer {
         let loops = LoopWatch(loops: Array(group.makeIterator()), now: .now)
@@ -66,7 +59,7 @@ final class AdminServer: Sendable {
         _ address: ListenAddress,
         _ desk: AdminDesk,
         on loop: any EventLoop,
-        _ limits: Limits
+        _ limits: @escaping @Sendable () -> AdminLimits
     ) async throws -> any Channel {
         let router = AdminRouter(isPrivate: address.isUnix)
         let count = NIOLoopBoundBox.makeBoxSendingValue(0, eventLoop: loop)
@@ -78,12 +71,13 @@ final class AdminServer: Sendable {
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
+                let limits = limits()
                 guard count.value < limits.connections else { return channel.close() }
                 count.value += 1
                 channel.closeFuture.whenComplete { _ in count.value -= 1 }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        AdminConnection(router: router, desk: desk, timeout: limits.timeout)
+                        AdminConnection(router: router, desk: desk, timeout: TimeAmount(limits.timeout))
                     )
                 }
             }

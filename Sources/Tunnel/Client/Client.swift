@@ -127,7 +127,14 @@ public struct Client: Service {
         guard let address = configuration.admin else { return nil }
         let group = MultiThreadedEventLoopGroup.singleton
         do {
-            return try await AdminServer.start(address, role: admin, metrics: metrics, group: group, logger: logger)
+            return try await AdminServer.start(
+                address,
+                role: admin,
+                metrics: metrics,
+                group: group,
+                limits: { [limits = configuration.clientLimits.admin] in limits },
+                logger: logger
+            )
         } catch {
             throw ClientError.configuration("\(ServerError.bind(address, reason: Server.reason(error)))")
         }

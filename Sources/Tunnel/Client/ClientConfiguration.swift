@@ -43,10 +43,12 @@ public struct ClientConfiguration: Sendable {
     public var maximumRetries: Int?
     /// When a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
     public var maximumCarrierAge: Duration?
-    /// The session's bounds.
-    public var limits = MuxLimits()
     /// What all sessions of the process may hold together, bytes.
     public var memory = standardMemory
+    /// The bounds of each session.
+    public var limits = MuxLimits()
+    /// All other bounds.
+    public var clientLimits = ClientLimits()
     /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.
     public var admin: ListenAddress?
     /// How long what runs may take to end once the client stops.

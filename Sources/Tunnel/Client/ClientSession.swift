@@ -34,6 +34,7 @@ final class ClientSession: SessionDelegate {
     init(
         driver: SessionDriver,
         forwards: [RemoteForward],
+        limits: ClientLimits,
         totals: TrafficTotals,
         logger: Logger
     ) {
@@ -42,7 +43,7 @@ final class ClientSession: SessionDelegate {
         self.ledgers = forwards.indices.map { index in
             TunnelLedger(tunnel: UInt16(truncatingIfNeeded: index), role: .client, totals: totals)
         }
-        self.connector = ServiceConnector(loop: driver.loop)
+        self.connector = ServiceConnector(loop: driver.loop, timeout: TimeAmount(limits.serviceTimeout))
         self.logger = logger
     }
 

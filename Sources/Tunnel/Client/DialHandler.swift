@@ -17,8 +17,6 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// How long each hop may take.
-    static let hopTimeout = TimeAmount.seconds(10)
     /// Interim answers before the one to the upgrade.
     private static let maximumInterim = 8
     /// Bytes of an answer that are shown where it is no HTTP.
@@ -295,12 +293,12 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Gives the next hop its time.
     private func arm(_ context: ChannelHandlerContext, until end: NIODeadline? = nil) {
         timer?.cancel()
-        deadline = end ?? context.eventLoop.now + Self.hopTimeout
+        deadline = end ?? context.eventLoop.now + route.hopTimeout
         timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.timeOut(context) }
     }
 
     private func timeOut(_ context: ChannelHandlerContext) {
-        let seconds = Self.hopTimeout.nanoseconds / 1_000_000_000
+        let seconds = route.hopSeconds
         switch stage {
         case .connect(var exchange):
             fail(context, route.error(exchange.deadline()))

@@ -39,6 +39,12 @@ struct DialRoute: Sendable {
         tickets = TicketSession(host: proxy?.host ?? "")
     }
 
+    /// How long each hop may take.
+    var hopTimeout: TimeAmount { TimeAmount(configuration.clientLimits.hopTimeout) }
+
+    /// The same, for messages.
+    var hopSeconds: Int64 { configuration.clientLimits.hopTimeout.components.seconds }
+
     /// The upgrade request, with a fresh key.
     func upgrade() throws -> ClientUpgrade {
         var fields = configuration.fields

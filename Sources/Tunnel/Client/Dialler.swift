@@ -115,14 +115,19 @@ struct Dialler: Sendable {
         let upgraded = loop.makePromise(of: Void.self)
         guard attempt.begin(upgraded) else { throw CancellationError() }
         let bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(DialHandler.hopTimeout)
+            .connectTimeout(route.hopTimeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.carrier(channel)
                     attempt.opened(channel)
                     let handler = DialHandler(route: route, leg: leg, promise: upgraded) { channel, agreement in
                         let greeting = attempt.greeting.value
-                        let carrier = Carrier(role: .client, deflate: agreement.deflate, receiver: greeting)
+                        let carrier = Carrier(
+                            role: .client,
+                            limits: configuration.clientLimits.carrier,
+                            deflate: agreement.deflate,
+                            receiver: greeting
+                        )
                         greeting.start(carrier)
                         try channel.pipeline.syncOperations.addHandler(carrier)
                         attempt.carrier.value = carrier
@@ -140,8 +145,8 @@ struct Dialler: Sendable {
 
     /// The opening exchange, and the session that comes out of it.
     private func authenticate(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
-        let timeout = loop.scheduleTask(in: DialHandler.hopTimeout) {
-            attempt.carrier.value?.abort("no answer within 10 s")
+        let timeout = loop.scheduleTask(in: route.hopTimeout) {
+            attempt.carrier.value?.abort("no answer within \(route.hopSeconds) s")
         }
         defer { timeout.cancel() }
         do {
@@ -163,7 +168,7 @@ extension DialRoute {
             // The resolver does not say how far it came.
             let hop: DialError.Hop = IPAddress(host) == nil ? .lookup : .connect
             let what = hop == .lookup ? "no address or no connection" : "no connection"
-            return self.error(hop, "\(what) for \(host):\(port) within 10 s", remedy, .retry)
+            return self.error(hop, "\(what) for \(host):\(port) within \(hopSeconds) s", remedy, .retry)
         }
         guard let failure = error as? NIOConnectionError else {
             return self.error(.connect, "\(host):\(port): \(error)", "check the address of the \(what)", .retry)
@@ -176,7 +181,12 @@ extension DialRoute {
             return self.error(.lookup, "no address found for \(host)", remedy, .retry)
         }
         if case .connectTimeout? = first.error as? ChannelError {
-            return self.error(.connect, "\(host):\(port) did not answer within 10 s", "check the network", .retry)
+            return self.error(
+                .connect,
+                "\(host):\(port) did not answer within \(hopSeconds) s",
+                "check the network",
+                .retry
+            )
         }
         guard let io = first.error as? IOError else {
             return self.error(.connect, "\(host):\(port): \(first.error)", "", .retry)

@@ -102,6 +102,7 @@ final class LiveSession: Sendable {
             ClientSession(
                 driver: driver,
                 forwards: dialler.configuration.forwards,
+                limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 logger: logger
             ),

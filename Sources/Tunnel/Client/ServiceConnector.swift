@@ -4,10 +4,9 @@ import NIOPosix
 
 /// Connects to a local service, on the session's own event loop.
 struct ServiceConnector {
-    /// How long a service may take to answer.
-    static let timeout = TimeAmount.seconds(10)
-
     let loop: any EventLoop
+    /// How long a service may take to answer.
+    let timeout: TimeAmount
 
     /// Connects; the channel is not read before somebody asks for it. `pipe` may lose its interest meanwhile, and
     /// then no further attempt is made.
@@ -30,7 +29,7 @@ struct ServiceConnector {
         _ attempts: NIOLoopBound<ConnectAttempts>
     ) -> EventLoopFuture<any Channel> {
         let bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(Self.timeout)
+            .connectTimeout(timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.stream(channel)

@@ -6,10 +6,8 @@ final class ProxyProtocolHandler: ChannelInboundHandler, RemovableChannelHandler
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
-    /// How long a front may take for its header.
-    private static let timeout = TimeAmount.seconds(10)
-
     private let isRequired: Bool
+    private let timeout: TimeAmount
     private let onHeader: (ProxyProtocolHeader?) throws -> Void
     private var pending = ByteBuffer()
     private var isDone = false
@@ -17,15 +15,17 @@ final class ProxyProtocolHandler: ChannelInboundHandler, RemovableChannelHandler
 
     /// - Parameters:
     ///   - isRequired: whether a connection without a header is closed; if not, it goes on as it is.
+    ///   - timeout: how long a front may take for its header.
     ///   - onHeader: called once, with nil where there was no header, before the first byte goes on.
-    init(isRequired: Bool, onHeader: @escaping (ProxyProtocolHeader?) throws -> Void) {
+    init(isRequired: Bool, timeout: TimeAmount, onHeader: @escaping (ProxyProtocolHeader?) throws -> Void) {
         self.isRequired = isRequired
+        self.timeout = timeout
         self.onHeader = onHeader
     }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) { context.close(promise: nil) }
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { context.close(promise: nil) }
         // A visitor's socket is read only when somebody asks.
         context.read()
     }

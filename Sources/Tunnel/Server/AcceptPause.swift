@@ -1,17 +1,22 @@
 import NIOCore
 
-/// Decides whether a listening socket accepts: not while its owner has no room, and not for a moment when the process
-/// has no descriptor left. NIO backs off then as well, but leaves the socket readable and spins.
+/// Decides whether a listening socket accepts: not while its owner has no room, not for a moment when connections come
+/// faster than they may, and neither when the process has no descriptor left. NIO backs off then as well, but leaves the
+/// socket readable and spins.
 final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
     /// How long accepting pauses when the process has no descriptor left.
-    private static let rest = TimeAmount.milliseconds(500)
+    private static let withoutDescriptors = TimeAmount.milliseconds(500)
 
     private var channel: (any Channel)?
+    /// Until when it rests.
+    private var restEnds = NIODeadline.uptimeNanoseconds(0)
     private var isResting = false {
         didSet { apply(oldValue != isResting) }
     }
+    /// Told of each connection.
+    var onAccepted: () -> Void = {}
 
     /// Whether the owner has room.
     var isWanted = true {
@@ -25,6 +30,26 @@ final class AcceptPause: ChannelInboundHandler {
         }
     }
 
+    /// Accepts nobody for a while; the longest such wish counts.
+    func rest(for time: TimeAmount) {
+        guard let channel else { return }
+        restEnds = max(restEnds, .now() + time)
+        guard !isResting else { return }
+        isResting = true
+        wakeUp(channel.eventLoop)
+    }
+
+    private func wakeUp(_ loop: any EventLoop) {
+        loop.assumeIsolated().scheduleTask(deadline: restEnds) {
+            if NIODeadline.now() < self.restEnds { self.wakeUp(loop) } else { self.isResting = false }
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        onAccepted()
+        context.fireChannelRead(data)
+    }
+
     func handlerAdded(context: ChannelHandlerContext) {
         channel = context.channel
     }
@@ -35,7 +60,6 @@ final class AcceptPause: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard case .outOfDescriptors? = SocketFailure(error) else { return context.fireErrorCaught(error) }
-        isResting = true
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.rest) { self.isResting = false }
+        rest(for: Self.withoutDescriptors)
     }
 }

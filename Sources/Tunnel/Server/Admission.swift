@@ -5,24 +5,23 @@ import Synchronization
 
 /// What strangers may cost before they have proved who they are. Shared by all event loops; asked once a connection.
 final class Admission: Sendable {
-    /// Connections at most that have not authenticated. 256: each costs a socket and some KiB for ten seconds.
-    static let maximumWaiting = 256
-    /// The same from one address.
-    static let maximumWaitingPerAddress = 16
-    /// Wrong proofs a minute that are answered at once; each further one waits longer.
-    static let freeFailures = 5
-    /// The longest that a refusal is held back, below the handshake's 10 s.
-    static let longestDelay = 5
-    /// How many addresses are remembered.
-    private static let maximumAddresses = 4_096
-
     private struct State {
+        var limits: ServerLimits
         var waiting = 0
         var waitingByAddress: [String: Int] = [:]
         var failures: [String: (count: Int, since: Moment)] = [:]
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    init(_ limits: ServerLimits) {
+        state = Mutex(State(limits: limits))
+    }
+
+    /// Holds whoever comes from now on to other limits; who has a place keeps it.
+    func update(_ limits: ServerLimits) {
+        state.withLock { $0.limits = limits }
+    }
 
     /// Whom a connection's costs are charged to: its address, or nobody in particular for a unix socket and loopback,
     /// where a front stands with everybody behind it.
@@ -39,13 +38,13 @@ final class Admission: Sendable {
     /// Takes a place for a new connection; false where there is none.
     func enter(_ address: String?) -> Bool {
         state.withLock { state in
-            guard state.waiting < Self.maximumWaiting else { return false }
+            guard state.waiting < state.limits.strangers else { return false }
             guard let address else {
                 state.waiting += 1
                 return true
             }
             let ofAddress = state.waitingByAddress[address, default: 0]
-            guard ofAddress < Self.maximumWaitingPerAddress else { return false }
+            guard ofAddress < state.limits.strangersPerAddress else { return false }
             state.waiting += 1
             state.waitingByAddress[address] = ofAddress + 1
             return true
@@ -57,7 +56,7 @@ final class Admission: Sendable {
     func charge(_ address: String) -> Bool {
         state.withLock { state in
             let ofAddress = state.waitingByAddress[address, default: 0]
-            guard ofAddress < Self.maximumWaitingPerAddress else { return false }
+            guard ofAddress < state.limits.strangersPerAddress else { return false }
             state.waitingByAddress[address] = ofAddress + 1
             return true
         }
@@ -82,11 +81,12 @@ final class Admission: Sendable {
             var entry = state.failures[address] ?? (0, now)
             if now.since(entry.since) > .seconds(60) { entry = (0, now) }
             entry.count += 1
-            if state.failures[address] == nil, state.failures.count >= Self.maximumAddresses {
+            if state.failures[address] == nil, state.failures.count >= state.limits.rememberedAddresses {
                 state.failures.removeAll()
             }
             state.failures[address] = entry
-            return min(max(0, entry.count - Self.freeFailures), Self.longestDelay)
+            let longest = Int(clamping: state.limits.longestProofDelay.components.seconds)
+            return min(max(0, entry.count - state.limits.freeProofs), longest)
         }
     }
 }

@@ -70,15 +70,12 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
 
 /// How many connections to the backend there are, over all loops.
 final class BackendPlaces: Sendable {
-    /// Enough for a site, and little enough to leave the tunnels their descriptors.
-    static let maximum = 256
-
     private let taken = Atomic(0)
 
-    /// Takes a place; false where there is none.
-    func enter() -> Bool {
+    /// Takes a place; false where as many as `most` are taken.
+    func enter(most: Int) -> Bool {
         let before = taken.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard before < Self.maximum else {
+        guard before < most else {
             leave()
             return false
         }

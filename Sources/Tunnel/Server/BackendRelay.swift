@@ -6,13 +6,16 @@ import NIOPosix
 private final class RelaySide: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    /// A connection on which nothing moves is ended.
-    private static let idleTimeout = TimeAmount.seconds(60)
-
+    /// A connection on which nothing moves for so long is ended.
+    private let idleTimeout: TimeAmount
     weak var other: RelaySide?
     private var context: ChannelHandlerContext?
     private var idle: Scheduled<Void>?
     private var outputEnded = false
+
+    init(idleTimeout: TimeAmount) {
+        self.idleTimeout = idleTimeout
+    }
 
     func start() {
         context?.read()
@@ -39,7 +42,7 @@ private final class RelaySide: ChannelInboundHandler {
 
     private func touch() {
         idle?.cancel()
-        idle = context?.eventLoop.assumeIsolated().scheduleTask(in: Self.idleTimeout) { self.close() }
+        idle = context?.eventLoop.assumeIsolated().scheduleTask(in: idleTimeout) { self.close() }
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -88,7 +91,9 @@ extension Backend {
         "HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
     /// Hands a connection on: `head` goes first, then what has come behind it, then both ways whatever comes.
-    func take(_ channel: any Channel, _ head: RequestHead, rest: ByteBuffer) {
+    ///
+    /// - Parameter idle: the silence after which it is ended.
+    func take(_ channel: any Channel, _ head: RequestHead, rest: ByteBuffer, idle: Duration) {
         var first = ByteBuffer()
         do throws(HTTP1Error) {
             try head.serialize(into: &first)
@@ -97,8 +102,8 @@ extension Backend {
         }
         first.writeImmutableBuffer(rest)
         let loop = channel.eventLoop
-        let near = RelaySide()
-        let far = RelaySide()
+        let near = RelaySide(idleTimeout: TimeAmount(idle))
+        let far = RelaySide(idleTimeout: TimeAmount(idle))
         (near.other, far.other) = (far, near)
         do {
             try channel.syncOptions?.setOption(.autoRead, value: false)

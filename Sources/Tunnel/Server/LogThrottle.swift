@@ -4,15 +4,23 @@ import Synchronization
 
 /// Lets some events of a kind into the log and counts the others: strangers must not be able to fill a disk.
 final class LogThrottle: Sendable {
-    /// Events in each ten seconds that are logged.
-    static let limit = 20
-
     private struct State {
+        /// Events in each ten seconds that are logged.
+        var limit: Int
         var began = Moment(nanoseconds: 0)
         var count = 0
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    init(_ limits: ServerLimits) {
+        state = Mutex(State(limit: limits.logLines))
+    }
+
+    /// Lets another number of events in from now on.
+    func update(_ limits: ServerLimits) {
+        state.withLock { $0.limit = limits.logLines }
+    }
 
     /// Logs the event, unless too many of its kind came before it.
     func log(
@@ -33,11 +41,12 @@ final class LogThrottle: Sendable {
         state.withLock { state in
             var suppressed = 0
             if now.since(state.began) >= .seconds(10) {
-                suppressed = max(0, state.count - Self.limit)
-                state = State(began: now, count: 0)
+                suppressed = max(0, state.count - state.limit)
+                state.began = now
+                state.count = 0
             }
             state.count += 1
-            return (state.count <= Self.limit, suppressed)
+            return (state.count <= state.limit, suppressed)
         }
     }
 }

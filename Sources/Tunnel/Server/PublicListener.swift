@@ -6,22 +6,25 @@ import NIOPosix
 /// The public sockets of one tunnel: bound on the session's own event loop, so that a visitor's bytes never change
 /// threads.
 final class PublicListener {
-    /// Visitors that the kernel holds for us: enough for a burst while the session has no room.
-    private static let backlog: Int32 = 4_096
-    /// How long accepting pauses when the process has no descriptor left.
-    static let pauseWithoutDescriptors = TimeAmount.milliseconds(500)
+    /// How many may come at once, in seconds of the rate.
+    private static let burst = 0.1
 
     let tunnel: UInt16
     /// The port, the same on all addresses.
     let port: UInt16
     private let channels: [any Channel]
     private let pauses: [AcceptPause]
+    /// How many visitors a second are accepted, over all addresses.
+    private var rate: TokenBucket
 
-    private init(tunnel: UInt16, port: UInt16, channels: [any Channel]) {
+    private init(tunnel: UInt16, port: UInt16, channels: [any Channel], limits: ServerLimits) {
+        let perSecond = Double(limits.visitorsPerSecond)
+        rate = TokenBucket(perSecond: perSecond, burst: perSecond * Self.burst, now: .now)
         self.tunnel = tunnel
         self.port = port
         self.channels = channels
         self.pauses = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptPause.self) }
+        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted() } }
     }
 
     /// Binds `port` on every one of `addresses`.
@@ -32,6 +35,7 @@ final class PublicListener {
         tunnel: UInt16,
         addresses: [String],
         port: UInt16,
+        limits: ServerLimits,
         loop: any EventLoop,
         onVisitor: @escaping (any Channel) throws -> Void
     ) -> EventLoopFuture<PublicListener> {
@@ -39,7 +43,7 @@ final class PublicListener {
         var bound = loop.makeSucceededFuture([any Channel]())
         for address in addresses {
             bound = bound.flatMap { channels in
-                bind(address, port, loop, visitor).map { channels + [$0] }.flatMapError { error in
+                bind(address, port, limits, loop, visitor).map { channels + [$0] }.flatMapError { error in
                     if addresses.count > 1, address.contains(":"), isMissing(error) {
                         return loop.makeSucceededFuture(channels)
                     }
@@ -49,7 +53,7 @@ final class PublicListener {
             }
         }
         let listener = bound.map {
-            NIOLoopBound(PublicListener(tunnel: tunnel, port: port, channels: $0), eventLoop: loop)
+            NIOLoopBound(PublicListener(tunnel: tunnel, port: port, channels: $0, limits: limits), eventLoop: loop)
         }
         return listener.map(\.value)
     }
@@ -58,11 +62,12 @@ final class PublicListener {
     private static func bind(
         _ address: String,
         _ port: UInt16,
+        _ limits: ServerLimits,
         _ loop: any EventLoop,
         _ visitor: NIOLoopBound<(any Channel) throws -> Void>
     ) -> EventLoopFuture<any Channel> {
         var bootstrap = ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: backlog)
+            .serverChannelOption(.backlog, value: Int32(clamping: limits.publicListenQueue))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
@@ -96,6 +101,13 @@ final class PublicListener {
         didSet {
             for pause in pauses { pause.isWanted = isAccepting }
         }
+    }
+
+    /// Visitors that come faster than they may wait in the kernel's queue.
+    private func accepted() {
+        let seconds = rate.overdraw(1, now: .now)
+        guard seconds > 0 else { return }
+        for pause in pauses { pause.rest(for: .nanoseconds(Int64(seconds * 1e9))) }
     }
 
     /// The address to report: the first one bound.

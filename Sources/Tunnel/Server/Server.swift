@@ -57,7 +57,7 @@ public struct Server: Service {
             throw ServerError.configuration("the certificate or its key cannot be used: \(error)")
         }
         let admin = ServerAdmin(core)
-        let adminServer = try await listenForOperator(admin)
+        let adminServer = try await listenForOperator(admin, core)
         let channels: [any Channel]
         do {
             channels = try await listen(core, MultiThreadedEventLoopGroup.singleton)
@@ -80,11 +80,18 @@ public struct Server: Service {
         await adminServer?.stop()
     }
 
-    private func listenForOperator(_ admin: ServerAdmin) async throws -> AdminServer? {
+    private func listenForOperator(_ admin: ServerAdmin, _ core: ServerCore) async throws -> AdminServer? {
         guard let address = configuration.admin else { return nil }
         let group = MultiThreadedEventLoopGroup.singleton
         do {
-            return try await AdminServer.start(address, role: admin, metrics: metrics, group: group, logger: logger)
+            return try await AdminServer.start(
+                address,
+                role: admin,
+                metrics: metrics,
+                group: group,
+                limits: { core.configuration.serverLimits.admin },
+                logger: logger
+            )
         } catch {
             throw ServerError.bind(address, reason: Self.reason(error))
         }
@@ -103,8 +110,11 @@ public struct Server: Service {
             let problem = "the certificate or its key cannot be used: \(error)"
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
         }
-        if new.listen != old.listen || new.publicAddress != old.publicAddress || new.admin != old.admin {
-            logger.warning("listen, public_address and admin change with a restart only")
+        let oldQueue = old.serverLimits.listenQueue
+        if new.listen != old.listen || new.publicAddress != old.publicAddress || new.admin != old.admin
+            || new.serverLimits.listenQueue != oldQueue
+        {
+            logger.warning("listen, listen_queue, public_address and admin change with a restart only")
         }
         logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
     }
@@ -147,7 +157,7 @@ public struct Server: Service {
 
     private func bootstrap(_ core: ServerCore, _ group: any EventLoopGroup) -> ServerBootstrap {
         ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelOption(.backlog, value: Int32(clamping: configuration.serverLimits.listenQueue))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
             }
@@ -190,7 +200,7 @@ public struct Server: Service {
                     for session in sessions { drains.addTask { try? await session.drain(reason).get() } }
                 }
             }
-            group.addTask { try? await Task.sleep(for: configuration.drainTimeout) }
+            group.addTask { try? await Task.sleep(for: core.configuration.drainTimeout) }
             await group.next()
             for session in core.liveSessions { try? await session.end(reason).get() }
             group.cancelAll()

@@ -34,10 +34,12 @@ public struct ServerConfiguration: Sendable {
     public var sharesCompression = false
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
-    /// The session's bounds.
+    /// The bounds of each session.
     public var limits = MuxLimits()
     /// What all sessions of the process may hold together, bytes.
     public var memory = standardMemory
+    /// All other bounds.
+    public var serverLimits = ServerLimits()
     /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.
     public var admin: ListenAddress?
     /// How long what runs may take to end once the server stops.

@@ -30,9 +30,9 @@ final class ServerConnection {
 
     /// Prepares the pipeline.
     func install(tls: NIOSSLContext?) throws {
-        let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: ServerCore.handshakeTimeout) {
-            self.timeOut()
-        }
+        let limits = server.configuration.serverLimits
+        let patience = TimeAmount(limits.handshakeTimeout)
+        let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
         let place = AdmissionPlace(server.admission, address: address, deadline: timeout)
         // However the connection goes, and however early.
         channel.closeFuture.assumeIsolated().whenComplete { _ in place.giveBack() }
@@ -40,7 +40,7 @@ final class ServerConnection {
         let pipeline = channel.pipeline.syncOperations
         if front != nil {
             try pipeline.addHandler(
-                ProxyProtocolHandler(isRequired: false) { header in
+                ProxyProtocolHandler(isRequired: false, timeout: patience) { header in
                     guard let source = header?.ends?.source.address else { return }
                     guard self.comes(from: source, place) else { throw BusyAddress() }
                 }
@@ -50,6 +50,7 @@ final class ServerConnection {
         try pipeline.addHandler(
             UpgradeHandler(
                 upgrade: server.upgrade,
+                limits: limits.head,
                 logger: logger,
                 throttle: server.refusedRequests,
                 admits: { head in self.admits(head, place) },
@@ -62,7 +63,12 @@ final class ServerConnection {
                     peer: self.peer,
                     logger: self.logger
                 )
-                let carrier = Carrier(role: .server, deflate: agreement.deflate, receiver: greeting)
+                let carrier = Carrier(
+                    role: .server,
+                    limits: limits.carrier,
+                    deflate: agreement.deflate,
+                    receiver: greeting
+                )
                 try channel.pipeline.syncOperations.addHandler(carrier)
                 greeting.start(carrier)
             }
@@ -81,12 +87,13 @@ final class ServerConnection {
         let isSecure = isSecure || (front != nil && head.fields.first("X-Forwarded-Proto")?.lowercased() == "https")
         let origin = hasOrigin ? peer : channel.remoteAddress?.ipAddress ?? "unknown"
         guard let backend = configuration.backend, head.target.prefix(while: { $0 != "?" }) != configuration.path,
-            let forwarded = Backend.forwarded(head, origin: origin, isSecure: isSecure), server.backendPlaces.enter()
+            let forwarded = Backend.forwarded(head, origin: origin, isSecure: isSecure),
+            server.backendPlaces.enter(most: configuration.serverLimits.backendConnections)
         else { return false }
         channel.closeFuture.whenComplete { [places = server.backendPlaces] _ in places.leave() }
         // No stranger to the tunnel any more, and held to the backend's own bounds.
         place.giveBack()
-        backend.take(channel, forwarded, rest: rest)
+        backend.take(channel, forwarded, rest: rest, idle: configuration.serverLimits.backendIdle)
         return true
     }
 

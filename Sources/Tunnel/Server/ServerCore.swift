@@ -8,9 +8,6 @@ import WebSocket
 
 /// What all of a server's connections share, whatever loop they live on.
 final class ServerCore: Sendable {
-    /// The time from accept to proof. Absolute: a byte now and then buys no more of it.
-    static let handshakeTimeout = TimeAmount.seconds(10)
-
     /// What a reload replaces, all at once.
     private struct Settings {
         let configuration: ServerConfiguration
@@ -25,15 +22,15 @@ final class ServerCore: Sendable {
     }
 
     private let settings: Mutex<Settings>
-    let admission = Admission()
+    let admission: Admission
     let registry = PortRegistry()
     let backendPlaces = BackendPlaces()
     let memory: MemoryBudget
     /// What has been carried since the start.
     let totals = TrafficTotals()
     /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.
-    let refusedRequests = LogThrottle()
-    let refusedClients = LogThrottle()
+    let refusedRequests: LogThrottle
+    let refusedClients: LogThrottle
     private let stopping = Atomic(false)
     let logger: Logger
     /// By the names that RESUME calls them.
@@ -42,6 +39,10 @@ final class ServerCore: Sendable {
     init(_ configuration: ServerConfiguration, logger: Logger) throws {
         self.settings = Mutex(try Settings(configuration))
         self.memory = MemoryBudget(capacity: configuration.memory)
+        let limits = configuration.serverLimits
+        admission = Admission(limits)
+        refusedRequests = LogThrottle(limits)
+        refusedClients = LogThrottle(limits)
         self.logger = logger
     }
 
@@ -52,13 +53,17 @@ final class ServerCore: Sendable {
     var authenticator: Authenticator { settings.withLock { $0.authenticator } }
 
     /// Replaces what the server was told: who comes from now on is judged by it, and clients without rights any more
-    /// are disconnected. Everybody else's streams go on. Addresses to listen on stay as they are.
+    /// are disconnected. Everybody else's streams go on. Addresses to listen on and their queues stay as they are, and a
+    /// session keeps the bounds with which it began.
     ///
     /// - Throws: when the certificate or its key cannot be used. Nothing has changed then.
     func reload(_ configuration: ServerConfiguration) throws {
         let new = try Settings(configuration)
         settings.withLock { $0 = new }
         memory.capacity = configuration.memory
+        admission.update(configuration.serverLimits)
+        refusedRequests.update(configuration.serverLimits)
+        refusedClients.update(configuration.serverLimits)
         let now = WallClock.unixSeconds
         for session in liveSessions {
             guard let rights = new.authenticator.rights(of: session.owner.client) else {

@@ -33,7 +33,10 @@ final class ServerSession: SessionDelegate {
     private let loop: any EventLoop
     private var onEnd: ((SessionHandle) -> Void)?
     private var listeners: [PublicListener] = []
-    private let refusedVisitors = LogThrottle()
+    private let refusedVisitors: LogThrottle
+    /// The operator's bounds, beside the session's own.
+    private var limits: ServerLimits
+    private var drainTimeout: Duration
     /// Visitors that were accepted while the session had no room or no carrier.
     private var waitingRoom = WaitingRoom()
     private var waitingTimer: Scheduled<Void>?
@@ -54,9 +57,6 @@ final class ServerSession: SessionDelegate {
     private var expiry: Scheduled<Void>?
     private var handle: SessionHandle?
 
-    /// How long a session that begins to drain by itself may take.
-    private static let drainTimeout = TimeAmount.seconds(30)
-
     init(
         driver: SessionDriver,
         rights: ClientRights,
@@ -73,6 +73,9 @@ final class ServerSession: SessionDelegate {
         self.visitorLimits = rights.visitors ?? configuration.visitors
         self.fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
+        self.limits = configuration.serverLimits
+        self.drainTimeout = configuration.drainTimeout
+        self.refusedVisitors = LogThrottle(configuration.serverLimits)
         self.registry = registry
         self.memory = memory
         self.totals = totals
@@ -97,6 +100,9 @@ final class ServerSession: SessionDelegate {
         policy = rights.policy(configuration)
         visitorLimits = rights.visitors ?? configuration.visitors
         fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
+        limits = configuration.serverLimits
+        drainTimeout = configuration.drainTimeout
+        refusedVisitors.update(limits)
         watchExpiry()
     }
 
@@ -144,7 +150,7 @@ final class ServerSession: SessionDelegate {
         guard !isDraining else { return }
         let reason = Refusal(.goingAway, "this session has used up its stream numbers; begin another")
         beginDraining(reason)
-        loop.assumeIsolated().scheduleTask(in: Self.drainTimeout) { driver.end(reason) }
+        loop.assumeIsolated().scheduleTask(in: TimeAmount(drainTimeout)) { driver.end(reason) }
     }
 
     /// Visitors are not accepted any more, nor kept waiting.
@@ -166,7 +172,7 @@ final class ServerSession: SessionDelegate {
             return refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
         }
         doors[request.tunnel] = Door(
-            gate: VisitorGate(limits),
+            gate: VisitorGate(limits, rememberedAddresses: self.limits.rememberedAddresses),
             pace: limits.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) },
             tellsAddress: request.visitors.wantsPublicAddress,
             ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
@@ -263,7 +269,7 @@ final class ServerSession: SessionDelegate {
         _ then: @escaping (Result<PublicListener, any Error>) -> Void
     ) {
         bindsUnderWay += 1
-        PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, loop: loop) { channel in
+        PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, limits: limits, loop: loop) { channel in
             try self.accept(channel, tunnel: tunnel)
         }.assumeIsolated().whenComplete { result in
             then(result)
@@ -316,7 +322,10 @@ final class ServerSession: SessionDelegate {
             return try enter(channel, tunnel, visitor, address, at: place)
         }
         try channel.pipeline.syncOperations.addHandler(
-            ProxyProtocolHandler(isRequired: true) { [weak self] header in
+            ProxyProtocolHandler(
+                isRequired: true,
+                timeout: TimeAmount(limits.handshakeTimeout)
+            ) { [weak self] header in
                 // A front's own check of health is about nobody, and comes as the front.
                 let ends = header?.ends
                 try self?.enter(

@@ -15,12 +15,13 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let admits: (RequestHead) -> Bool
     private let handsOn: (RequestHead, ByteBuffer) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
-    private var parser = RequestHeadParser()
+    private var parser: RequestHeadParser
     private var pending = ByteBuffer()
     private var isAnswered = false
 
     init(
         upgrade: ServerUpgrade,
+        limits: HeadLimits = .request,
         logger: Logger,
         throttle: LogThrottle,
         admits: @escaping (RequestHead) -> Bool = { _ in true },
@@ -28,6 +29,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.upgrade = upgrade
+        self.parser = RequestHeadParser(limits: limits)
         self.logger = logger
         self.throttle = throttle
         self.admits = admits

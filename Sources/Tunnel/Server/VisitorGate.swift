@@ -11,17 +11,17 @@ enum VisitorRefusal: String, Sendable, CaseIterable {
 
 /// The door of one tunnel: who may come in, and how many at a time.
 struct VisitorGate {
-    /// Addresses of which it is known how often they came. Beyond that the ones that have not come lately are
-    /// forgotten, and where all have, new ones share one count.
-    static let maximumAddresses = 4_096
-
     let limits: VisitorLimits
     private(set) var visitors = 0
+    /// Addresses of which it is known how often they came. Beyond that the ones that have not come lately are
+    /// forgotten, and where all have, new ones share one count.
+    private let rememberedAddresses: Int
     private var rates: [IPAddress: TokenBucket] = [:]
     private var others: TokenBucket?
 
-    init(_ limits: VisitorLimits) {
+    init(_ limits: VisitorLimits, rememberedAddresses: Int) {
         self.limits = limits
+        self.rememberedAddresses = rememberedAddresses
     }
 
     /// Lets a visitor in, who must be told to ``left()`` when it goes, or says why not.
@@ -46,12 +46,12 @@ struct VisitorGate {
 
     private mutating func isWithin(_ rate: Int, _ address: IPAddress, _ now: Moment) -> Bool {
         let fresh = TokenBucket(perSecond: Double(rate), burst: Double(rate), now: now)
-        if rates[address] == nil, rates.count >= Self.maximumAddresses {
+        if rates[address] == nil, rates.count >= rememberedAddresses {
             rates = rates.filter { entry in
                 var bucket = entry.value
                 return !bucket.isFull(now: now)
             }
-            guard rates.count < Self.maximumAddresses else {
+            guard rates.count < rememberedAddresses else {
                 var bucket = others ?? fresh
                 defer { others = bucket }
                 return bucket.takeOne(now: now)

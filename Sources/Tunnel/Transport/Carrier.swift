@@ -53,23 +53,31 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     private var receiver: CarrierReceiver?
     private var loss: CarrierLoss?
     private(set) var lastBytes = CarrierTimes()
-    /// The peer's WebSocket pings: a session has its own, so these come from middleboxes, and seldom.
-    private var pings = SlidingWindow(limit: 20)
+    /// The peer's WebSocket pings.
+    private var pings: SlidingWindow
 
-    /// - Parameter deflate: what the handshake agreed on about compression.
-    init(role: WebSocket.Role, deflate: DeflateAgreement?, receiver: CarrierReceiver) {
+    /// - Parameters:
+    ///   - limits: what the peer is held to.
+    ///   - deflate: what the handshake agreed on about compression.
+    init(
+        role: WebSocket.Role,
+        limits: CarrierLimits = CarrierLimits(),
+        deflate: DeflateAgreement?,
+        receiver: CarrierReceiver
+    ) {
         let longest = MuxLimits.headerLength + MuxLimits.maximumData
         self.connection = Connection(
             role: role,
             limits: Limits(
                 maximumFrameBytes: longest,
                 maximumMessageBytes: longest,
-                maximumFragments: 32,
+                maximumFragments: limits.fragments,
                 maximumQueuedControlBytes: 4_096
             ),
             acceptsText: false,
             deflate: deflate
         )
+        self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         self.isCompressed = deflate != nil
         // No zlib for strangers: neither end compresses before the other has proved itself.
         self.connection.acceptsCompressed = false

@@ -25,7 +25,7 @@ struct AdminServerTests {
     private func with(
         _ role: Role = Role(),
         metrics: (@Sendable () -> String)? = { "a 1\n" },
-        limits: AdminServer.Limits = .init(timeout: .minutes(1)),
+        limits: AdminLimits = .init(timeout: .seconds(60)),
         _ body: (String) async throws -> Void
     ) async throws {
         let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
@@ -34,7 +34,7 @@ struct AdminServerTests {
             role: role,
             metrics: metrics,
             group: MultiThreadedEventLoopGroup.singleton,
-            limits: limits,
+            limits: { limits },
             logger: CollectedLog().logger
         )
         do {
@@ -134,7 +134,7 @@ struct AdminServerTests {
 
     @Test("One connection more than the bound is closed at once; later there is room again")
     func bound() async throws {
-        try await with(limits: .init(connections: 2, timeout: .minutes(1))) { path in
+        try await with(limits: .init(connections: 2, timeout: .seconds(60))) { path in
             let held = try (0..<2).map { _ in try TCPSocket(unixPath: path) }
             try await eventually("one more is closed") {
                 let one = try TCPSocket(unixPath: path, patience: .seconds(1))

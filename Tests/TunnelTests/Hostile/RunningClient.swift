@@ -17,6 +17,7 @@ struct RunningClient: Sendable {
         _ port: UInt16,
         _ forward: String,
         limits: MuxLimits = MuxLimits(),
+        configure: (inout ClientConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningClient) async throws -> Void
     ) async throws {
         var configuration = ClientConfiguration(
@@ -27,6 +28,7 @@ struct RunningClient: Sendable {
         )
         configuration.limits = limits
         configuration.drainTimeout = .seconds(1)
+        configure(&configuration)
         let running = RunningClient()
         let client = Client(configuration, logger: running.log.logger) { event in
             if case .tunnel(let url, _) = event { running.tunnels.put(url) }

@@ -9,6 +9,9 @@ struct RunningServer: Sendable {
     let port: UInt16
     let log: CollectedLog
 
+    /// Gives it another configuration while it runs.
+    let reload: @Sendable ((inout ServerConfiguration) -> Void) -> Void
+
     /// Sessions that live, by the log.
     var sessions: Int { log.count("session opened") - log.count("session ended") }
 
@@ -25,14 +28,21 @@ struct RunningServer: Sendable {
         configure(&configuration)
         let log = CollectedLog()
         let ports = Mailbox<UInt16>()
-        let server = Server(configuration, logger: log.logger) { event in
+        let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
+        let server = Server(configuration, reloads: reloads, logger: log.logger) { event in
             if case .listening(_, let port?) = event { ports.put(UInt16(port)) }
+        }
+        let first = configuration
+        let reload: @Sendable ((inout ServerConfiguration) -> Void) -> Void = { change in
+            var next = first
+            change(&next)
+            continuation.yield(next)
         }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await server.run() }
             defer { tasks.cancelAll() }
             do {
-                try await body(RunningServer(port: ports.next("the server listens"), log: log))
+                try await body(RunningServer(port: ports.next("the server listens"), log: log, reload: reload))
             } catch {
                 throw Disappointment(description: "\(error)\n\(log.text)")
             }

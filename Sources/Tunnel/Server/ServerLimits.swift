@@ -1,0 +1,43 @@
+import HTTP1
+
+/// The bounds of a server beside those of its sessions: each with its default and its reason. Zero never means "without".
+public struct ServerLimits: Sendable, Equatable {
+    /// The head of a stranger's request.
+    public var head = HeadLimits.request
+    /// The time from accept to proof, and a front's for its PROXY header. 10 s, absolute: a byte now and then buys no
+    /// more of it.
+    public var handshakeTimeout: Duration = .seconds(10)
+    /// Connections that have not proved themselves. 256: each costs a socket and some KiB for ten seconds.
+    public var strangers = 256
+    /// The same from one address. 16: an office behind one address comes back at once after a restart.
+    public var strangersPerAddress = 16
+    /// Wrong proofs a minute from one address that are answered at once; each further one waits a second longer. 5: who
+    /// mistypes a file's name is not punished.
+    public var freeProofs = 5
+    /// The longest that a refusal is held back. 5 s, which leaves the rest of the handshake's time for the way.
+    public var longestProofDelay: Duration = .seconds(5)
+    /// Addresses that are remembered for what they did lately. 4,096: some hundred KiB.
+    public var rememberedAddresses = 4_096
+    /// Log lines of one kind in ten seconds that strangers may cause; what is left out is counted. 20: strangers must
+    /// not be able to fill a disk.
+    public var logLines = 20
+    /// Connections that the kernel holds for the endpoint. 1,024: all clients come back at once after a restart.
+    public var listenQueue = 1_024
+    /// The same for each public port. 4,096: a burst while the session has no room.
+    public var publicListenQueue = 4_096
+    /// Visitors a second that one public port accepts; the others wait in the listen queue. 10,000: each costs the client
+    /// a connection to its service, whoever sends them.
+    public var visitorsPerSecond = 10_000
+    /// Connections that are handed on to the backend. 256: enough for a site, and little enough to leave the tunnels
+    /// their descriptors.
+    public var backendConnections = 256
+    /// Silence after which such a connection is ended. 60 s, as web servers have it.
+    public var backendIdle: Duration = .seconds(60)
+    /// The operator's own door.
+    public var admin = AdminLimits()
+    /// What the WebSockets of clients are held to.
+    public var carrier = CarrierLimits()
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,191 @@
+import Mux
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+extension HostileTests {
+    /// Bounds that an operator has moved, each tried at the bound and one past it.
+    @Suite(.serialized)
+    struct LimitTests {
+        @Test("X9 X16 a port takes as many visitors a second as it may, wherever they come from; the others wait")
+        func visitorsPerSecond() async throws {
+            try await RunningServer.with({ $0.serverLimits.visitorsPerSecond = 50 }) { server in
+                try await onThread {
+                    let port = try FreePorts.next()
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    let began = ContinuousClock.now
+                    let visitors = try (0..<80).map { _ in try TCPSocket(port: port) }
+                    for _ in visitors { _ = try peer.frame(.open) }
+                    let taken = ContinuousClock.now - began
+                    // Five come at once, and a read of the listener takes some together.
+                    try demand(taken > .milliseconds(1_000), "80 visitors were let in within \(taken)")
+                    try demand(taken < .seconds(10), "80 visitors had to wait for \(taken)")
+                }
+            }
+        }
+
+        @Test("X9 a visitor beyond a full session waits in a listen queue of the configured length")
+        func publicListenQueue() async throws {
+            let configure: (inout ServerConfiguration) -> Void = {
+                $0.serverLimits.publicListenQueue = 1
+                $0.limits.streams = 1
+            }
+            try await RunningServer.with(configure) { server in
+                try await onThread {
+                    let port = try FreePorts.next()
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    var visitors = [try TCPSocket(port: port)]
+                    _ = try peer.frame(.open)
+                    // Some were accepted before the listener paused; the kernel takes one more than it was told.
+                    while visitors.count < 64, let next = try? TCPSocket(port: port, patience: .milliseconds(300)) {
+                        visitors.append(next)
+                    }
+                    try demand(visitors.count < 64, "the queue has no end")
+                }
+            }
+        }
+
+        @Test("The handshake's time is the configured one, and a reload moves it for whoever comes next")
+        func handshakeTimeout() async throws {
+            try await RunningServer.with({ $0.serverLimits.handshakeTimeout = .milliseconds(400) }) { server in
+                let first = try await Self.ending(server.port)
+                #expect(first > .milliseconds(350) && first < .seconds(5))
+                server.reload { $0.serverLimits.handshakeTimeout = .milliseconds(1_200) }
+                try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
+                let second = try await Self.ending(server.port)
+                #expect(second > .milliseconds(1_150) && second < .seconds(9))
+            }
+        }
+
+        private static func ending(_ port: UInt16) async throws -> Duration {
+            try await onThread {
+                let began = ContinuousClock.now
+                let bytes = try TCPSocket(port: port).drain().bytes
+                try demand(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 408 "), "\(bytes)")
+                return .now - began
+            }
+        }
+
+        @Test("A reload changes the bounds of sessions that begin then; one that lives keeps its own")
+        func reloadedSession() async throws {
+            try await RunningServer.with({ $0.limits.tunnels = 1 }) { server in
+                let old = try await onThread {
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try demand(try peer.bind(FreePorts.next()) == nil, "the first port was refused")
+                    return NonSendable(peer)
+                }
+                server.reload { $0.limits.tunnels = 2 }
+                try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
+                try await onThread {
+                    try demand(
+                        try old.value.bind(FreePorts.next(), tunnel: 1)?.code == .limit,
+                        "a second one in the old"
+                    )
+                    let new = try WirePeer.session(server.port, .bob)
+                    for tunnel in [UInt16(0), 1, 2] {
+                        let refusal = try new.bind(FreePorts.next(), tunnel: tunnel)
+                        try demand(refusal?.code == (tunnel < 2 ? nil : .limit), "tunnel \(tunnel): \(refusal as Any)")
+                    }
+                }
+            }
+        }
+
+        @Test("A connection to the backend is ended after the configured silence", .tags(.slow))
+        func backendIdle() async throws {
+            let release = Gate()
+            let site = try TCPService.silent(until: release)
+            defer { release.open() }
+            let configure: (inout ServerConfiguration) -> Void = {
+                $0.backend = Backend("http://127.0.0.1:\(site.port)")
+                $0.serverLimits.backendIdle = .milliseconds(500)
+                $0.serverLimits.backendConnections = 1
+            }
+            try await RunningServer.with(configure) { server in
+                try await onThread {
+                    let began = ContinuousClock.now
+                    let first = try TCPSocket(port: server.port)
+                    try first.send("GET /site HTTP/1.1\r\nHost: x\r\n\r\n")
+                    while site.accepted == 0 { pause() }
+                    let other = try TCPSocket(port: server.port)
+                    try other.send("GET /site HTTP/1.1\r\nHost: x\r\n\r\n")
+                    let answer = String(decoding: try other.drain().bytes, as: UTF8.self)
+                    try demand(answer.hasPrefix("HTTP/1.1 404 "), "two at a time: \(answer)")
+                    _ = try first.drain()
+                    let taken = ContinuousClock.now - began
+                    try demand(taken > .milliseconds(450) && taken < .seconds(10), "ended after \(taken)")
+                }
+            }
+        }
+
+        @Test("N9 a service that does not answer is given up after the configured time, and the visitor is reset")
+        func serviceTimeout() async throws {
+            let service = try FullListener()
+            try await RunningServer.with { server in
+                let port = try FreePorts.next()
+                try await RunningClient.with(.alice, server.port, "\(port):127.0.0.1:\(service.port)") {
+                    $0.clientLimits.serviceTimeout = .milliseconds(400)
+                } _: { client in
+                    _ = try await client.tunnels.next("the tunnel is public")
+                    try await onThread {
+                        let began = ContinuousClock.now
+                        let end = try TCPSocket(port: port).drain()
+                        let taken = ContinuousClock.now - began
+                        try demand(end.ending == .reset && end.bytes.isEmpty, "\(end)")
+                        try demand(taken > .milliseconds(350) && taken < .seconds(9), "reset after \(taken)")
+                    }
+                    #expect(client.log.count("service cannot be reached") == 1)
+                }
+            }
+        }
+
+        @Test("A hop of a dial has the configured time, and the line says it")
+        func hopTimeout() async throws {
+            let release = Gate()
+            let silent = try TCPService.silent(until: release)
+            defer { release.open() }
+            try await RunningClient.with(.alice, silent.port, "0:127.0.0.1:9") {
+                $0.clientLimits.hopTimeout = .seconds(1)
+                $0.maximumRetries = 0
+            } _: { client in
+                let end = try await client.ends.next("the client gives up")
+                #expect(end.contains("within 1 s"), "\(end)")
+            }
+        }
+
+        @Test("X4 a client that answers no ping is missed after the configured time, and its port is free for it again")
+        func zombie() async throws {
+            let configure: (inout ServerConfiguration) -> Void = {
+                $0.limits.pingInterval = .milliseconds(100)
+                $0.limits.pingTimeout = .milliseconds(300)
+            }
+            try await RunningServer.with(configure) { server in
+                let port = try FreePorts.next()
+                try await onThread {
+                    let zombie = try WirePeer.session(server.port, .alice)
+                    try demand(try zombie.bind(port) == nil, "the port was refused")
+                    zombie.isAlive = false
+                    let began = ContinuousClock.now
+                    let (_, frames, _) = try zombie.toTheEnd()
+                    try demand(.now - began < .seconds(9), "missed only after \(ContinuousClock.now - began)")
+                    try demand(frames.last?.header.type == .goAway, "\(frames)")
+                    let again = try WirePeer.session(server.port, .alice)
+                    try demand(try again.bind(port) == nil, "the port is lost")
+                }
+                #expect(server.log.count("no answer to a ping") == 1)
+            }
+        }
+    }
+}
+
+/// Hands something from one thread of a test to the next, one at a time.
+struct NonSendable<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) {
+        self.value = value
+    }
+}

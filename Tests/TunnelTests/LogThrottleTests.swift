@@ -1,0 +1,37 @@
+import Mux
+import Testing
+
+@testable import Tunnel
+
+@Suite("Log lines of strangers")
+struct LogThrottleTests {
+    private let start = Moment(nanoseconds: 1_000_000_000_000)
+
+    private func throttle(_ lines: Int) -> LogThrottle {
+        var limits = ServerLimits()
+        limits.logLines = lines
+        return LogThrottle(limits)
+    }
+
+    @Test("P16 as many lines in ten seconds as the limit, and not one more; the next says how many were left out")
+    func limit() {
+        let throttle = throttle(3)
+        let admitted = (0..<10).map { _ in throttle.admit(now: start).isLogged }
+        #expect(admitted == [true, true, true] + [Bool](repeating: false, count: 7))
+        #expect(throttle.admit(now: start + .milliseconds(9_999)).isLogged == false)
+        let next = throttle.admit(now: start + .seconds(10))
+        #expect(next.isLogged && next.suppressed == 8)
+        #expect(throttle.admit(now: start + .seconds(11)).suppressed == 0)
+    }
+
+    @Test("Another limit holds from the next line on")
+    func update() {
+        let throttle = throttle(1)
+        #expect(throttle.admit(now: start).isLogged)
+        var limits = ServerLimits()
+        limits.logLines = 2
+        throttle.update(limits)
+        #expect(throttle.admit(now: start).isLogged)
+        #expect(!throttle.admit(now: start).isLogged)
+    }
+}
