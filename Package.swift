@@ -115,7 +115,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport", crypto], swiftSettings: strict),
     ]
 )
 

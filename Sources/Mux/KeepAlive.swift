@@ -33,6 +33,11 @@ struct KeepAlive: Sendable {
         self.state = .quiet(nextPing: now)
     }
 
+    /// Whether a question is under way.
+    var isAsking: Bool {
+        if case .asked = state { true } else { false }
+    }
+
     /// When ``tick(now:)`` is due next.
     var deadline: Moment {
         switch state {

@@ -52,6 +52,9 @@ public struct MuxLimits: Sendable, Hashable {
     public var pingInterval: Duration = .seconds(20)
     /// Share of `pingInterval` by which each wait is moved at random, so that clients do not fall into step.
     public var pingJitter = 0.2
+    /// How long frames may go unacknowledged before the peer is asked for a sign of life. 2 s: it acknowledges within
+    /// 20 ms, so that either the path is very slow or it is dead, which is then known ten seconds later.
+    public var ackPatience: Duration = .seconds(2)
     /// How long the answer to a PING may take while the peer acknowledges nothing else.
     public var pingTimeout: Duration = .seconds(10)
     /// How long a session waits for a new carrier before it ends and its streams are reset. 120 s: long enough for a

@@ -51,6 +51,9 @@ public struct Session {
     private var replay: ReplayBuffer
     private var acknowledger: Acknowledger
     private var keepAlive: KeepAlive
+    /// Since when the peer has acknowledged nothing although there is something to acknowledge, or since it was last asked
+    /// about it.
+    private var unacknowledgedSince: Moment?
     private var pings: SlidingWindow
     private var glitches: SlidingWindow
     private var bindings: SlidingWindow
@@ -153,6 +156,7 @@ public struct Session {
         var next = keepAlive.deadline
         if let due = acknowledger.deadline { next = min(next, due) }
         if let first = unaccepted.first { next = min(next, first.deadline) }
+        if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
         return next
     }
 
@@ -169,6 +173,7 @@ public struct Session {
         if let frame = scheduler.nextUrgent() ?? replay.nextToRepeat() { return frame }
         guard let (frame, stream) = scheduler.next(mayCount: !replay.isFull) else { return nil }
         if frame.header.type.isCounted { replay.append(frame) }
+        if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if let stream {
             queuedBytes -= frame.payload.readableBytes
             if frame.header.type == .end {
@@ -325,6 +330,7 @@ public struct Session {
         detach(now: now)
         try replay.rewind(to: peerReceived)
         link = .attached
+        unacknowledgedSince = nil
         keepAlive.restart(now: now)
         // The pause was nobody's fault.
         for index in unaccepted.indices { unaccepted[index].deadline = now + limits.openTimeout }
@@ -371,6 +377,10 @@ public struct Session {
             throw MuxError(.silence, "no answer to a ping within \(limits.pingTimeout)")
         }
         perform(action)
+        if let since = unacknowledgedSince, !keepAlive.isAsking, now >= since + limits.ackPatience {
+            unacknowledgedSince = now
+            perform(keepAlive.probe(now: now))
+        }
         while let first = unaccepted.first, first.deadline <= now {
             unaccepted.removeFirst()
             if let stream = streams[first.id], stream.isOpening { abort(stream, .timeout) }
@@ -418,6 +428,7 @@ public struct Session {
         case .ack:
             if try replay.acknowledge(frame.number) {
                 keepAlive.progressed(now: now)
+                unacknowledgedSince = replay.count > 0 ? now : nil
             } else {
                 try glitch("an acknowledgement of nothing new", now: now)
             }

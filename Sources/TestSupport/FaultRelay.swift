@@ -15,8 +15,12 @@ public final class FaultRelay: Sendable {
 
     /// In which directions bytes vanish without a word. Connections stay open, and new ones are accepted.
     public struct Hole: OptionSet, Sendable {
+        /// A bit for each direction.
         public let rawValue: Int
+
+        /// Of bits.
         public init(rawValue: Int) { self.rawValue = rawValue }
+
         /// From who connects to whom it connects to.
         public static let forward = Hole(rawValue: 1)
         /// The other way.

@@ -93,7 +93,23 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "Tries after a failed one before giving up with 69. (default: for ever)")
     var maxRetries: Int?
 
+    @Option(
+        help: "Replace each WebSocket at this age, for instance 55m, where the proxy cuts old ones. (default: learnt)"
+    )
+    var maxCarrierAge: String?
+
     @OptionGroup var log: LogOptions
+
+    /// Below, nothing but dialling would be done; above, it means nothing.
+    static let carrierAges: ClosedRange<Duration> = .seconds(1) ... .seconds(86_400)
+
+    private func carrierAge() throws(ValidationError) -> Duration? {
+        guard let maxCarrierAge else { return nil }
+        guard let age = Duration(words: maxCarrierAge), Self.carrierAges.contains(age) else {
+            throw ValidationError("--max-carrier-age \(maxCarrierAge): expected a time such as 55m, 90s or 2h")
+        }
+        return age
+    }
 
     func validate() throws {
         for text in remote {
@@ -109,6 +125,7 @@ struct ClientCommand: AsyncParsableCommand {
                 throw ValidationError("--proxy: \(error)")
             }
         }
+        _ = try carrierAge()
         if let maxRetries, maxRetries < 0 { throw ValidationError("--max-retries cannot be negative") }
         if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
         if config == nil {
@@ -121,7 +138,8 @@ struct ClientCommand: AsyncParsableCommand {
         let logger = StandardErrorLog.logger(log)
         let configuration = try configuration()
         let metrics = AdminMetrics.bootstrap(configuration.admin)
-        let client = Client(configuration, metrics: metrics, logger: logger) { event in
+        let (renewals, renewal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let client = Client(configuration, renewals: renewals, metrics: metrics, logger: logger) { event in
             switch event {
             case .tunnel(let url, let service): Output.line("tunnel \(url) -> \(service)")
             }
@@ -132,7 +150,8 @@ struct ClientCommand: AsyncParsableCommand {
         try await runUntilSignalled(client, logger: logger) {
             manager.tell(.ready)
         } reload: {
-            logger.notice("SIGHUP: there is nothing to reload")
+            logger.notice("SIGHUP: dialling another carrier; the configuration is read at the start only")
+            renewal.yield()
             manager.tell(.ready)
         } onStopping: {
             manager.tell(.stopping)
@@ -172,6 +191,7 @@ struct ClientCommand: AsyncParsableCommand {
             result.admin = try AdminOption.address(text) { Failure(.configuration, "admin: \($0)") }
         }
         result.maximumRetries = maxRetries ?? settings?.maxRetries
+        result.maximumCarrierAge = (try? carrierAge()) ?? settings?.maxCarrierAge
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = try header.isEmpty ? fields(settings?.header ?? [], "header") : fields(header, "--header")
         result.proxyFields =

@@ -7,7 +7,7 @@ struct ClientFile {
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
-        "max_retries", "compress", "compress_shared", "admin",
+        "max_retries", "max_carrier_age", "compress", "compress_shared", "admin",
         "tunnel", "limits",
     ]
 
@@ -30,6 +30,7 @@ struct ClientFile {
     let header: [String]
     let userAgent: String?
     let maxRetries: Int?
+    let maxCarrierAge: Duration?
     let compress: Bool?
     let compressShared: Bool?
     let admin: String?
@@ -68,6 +69,17 @@ struct ClientFile {
         if let admin { _ = try AdminOption.address(admin) { file.failure("admin", $0) } }
         maxRetries = try file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { throw file.failure("max_retries", "cannot be negative") }
+        if file.has("max_carrier_age") {
+            guard let age = file.duration("max_carrier_age"), ClientCommand.carrierAges.contains(age) else {
+                throw file.failure(
+                    "max_carrier_age",
+                    "expected a time from \"1 s\" to \"24 h\", for instance \"55 min\""
+                )
+            }
+            maxCarrierAge = age
+        } else {
+            maxCarrierAge = nil
+        }
         forwards = try Self.forwards(file)
     }
 

@@ -53,21 +53,40 @@ extension ConfigurationFile {
     private static let binary = ["KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
 
     /// A time such as `"500 ms"`, `"10 s"`, `"5 min"` or a number of seconds; nil where it is none.
-    func duration(_ key: String) -> Duration? {
-        quantity(key, ["": 1_000, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000]).map { .milliseconds($0) }
+    func duration(_ key: String) -> Duration? { text(key).flatMap(Duration.init(words:)) }
+
+    private func quantity(_ key: String, _ units: [String: Int]) -> Int? {
+        text(key).flatMap { Int(quantity: $0, units) }
     }
 
+    /// A number or a string, as text; nil where the key is not there.
+    private func text(_ key: String) -> String? {
+        table[key].map { value in value.int.map(String.init) ?? value.string ?? "" }
+    }
+}
+
+extension Duration {
+    /// Reads `500 ms`, `10 s`, `5 min`, `55m`, `1h`, or a number of seconds.
+    init?(words text: String) {
+        let units = ["": 1_000, "ms": 1, "s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000]
+        guard let milliseconds = Int(quantity: text, units) else { return nil }
+        self = .milliseconds(milliseconds)
+    }
+}
+
+extension Int {
     /// A whole number, a space if any, and a unit.
-    private func quantity(_ key: String, _ units: [String: Int]) -> Int? {
-        guard let value = table[key] else { return nil }
-        let text = value.int.map(String.init) ?? value.string ?? ""
+    fileprivate init?(quantity text: String, _ units: [String: Int]) {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         let unit = text[digits.endIndex...].drop { $0 == " " }
         guard let number = Int(digits), let factor = units[String(unit)] else { return nil }
         let (product, overflow) = number.multipliedReportingOverflow(by: factor)
-        return overflow ? nil : product
+        guard !overflow else { return nil }
+        self = product
     }
+}
 
+extension ConfigurationFile {
     /// Blocks of addresses: one, or a list.
     func blocks(_ key: String) throws(Failure) -> [CIDRBlock] {
         guard let texts = try strings(key) else { return [] }

@@ -9,7 +9,8 @@ struct Culvert: AsyncParsableCommand {
         abstract: "Publishes TCP services from behind an HTTP proxy, through one WebSocket.",
         version: "culvert \(culvertVersion)",
         subcommands: [
-            ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, DemoCommand.self,
+            ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, RenewCommand.self,
+            DemoCommand.self,
             CheckCommand.self, TokenCommand.self,
             EvaluateCommand.self,
         ]

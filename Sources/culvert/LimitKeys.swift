@@ -4,14 +4,14 @@ import Tunnel
 /// The keys of `[limits]`: what each bounds, how far it may be moved, and why no further. Their defaults and the reasons
 /// for these stand at the limits themselves.
 enum LimitKeys {
-    /// A server's. Two keys that are about the process and about lost sessions belong here as well, once there is
-    /// something that they bound: `memory` and `grace`.
+    /// A server's.
     static func apply(_ file: ConfigurationFile, to server: inout ServerConfiguration) throws(Failure) {
         var table = try LimitsTable(file)
         try readSession(&table, &server.limits)
         try readVisits(&table, &server.limits)
         try readStrangers(&table, &server.serverLimits)
         try readServer(&table, &server.serverLimits)
+        try readMemory(&table, &server.serverLimits.memory)
         try readCommon(&table, &server.serverLimits.admin, &server.serverLimits.carrier, &server.drainTimeout)
         server.serverLimits.carrier.pingsInTenSeconds = server.limits.pingsInTenSeconds
         try table.finish()
@@ -33,9 +33,20 @@ enum LimitKeys {
             .milliseconds(100) ... .seconds(60),
             "the visitor waits meanwhile, and the server gives it up after its open_timeout"
         )
+        try readMemory(&table, &client.clientLimits.memory)
         try readCommon(&table, &client.clientLimits.admin, &client.clientLimits.carrier, &client.drainTimeout)
         client.clientLimits.carrier.pingsInTenSeconds = client.limits.pingsInTenSeconds
         try table.finish()
+    }
+
+    /// What the process may hold.
+    private static func readMemory(_ table: inout LimitsTable, _ memory: inout Int) throws(Failure) {
+        try table.size(
+            "memory",
+            &memory,
+            16 << 20...1 << 40,
+            "less would refuse ordinary work"
+        )
     }
 
     /// What both ends hold a session to.
@@ -72,6 +83,18 @@ enum LimitKeys {
             &limits.pingTimeout,
             .milliseconds(500) ... .seconds(300),
             "a slow path needs its time, and a dead one must be noticed"
+        )
+        try table.time(
+            "ack_patience",
+            &limits.ackPatience,
+            .milliseconds(100) ... .seconds(60),
+            "the peer acknowledges within 20 ms, and a slow path needs its time"
+        )
+        try table.time(
+            "grace",
+            &limits.grace,
+            .seconds(1) ... .seconds(86_400),
+            "a client must have the time to dial, and streams and ports are held meanwhile"
         )
         try table.count("tunnels", &limits.tunnels, 1...1_000, "each is a listening socket or more")
         try table.demand(
@@ -192,6 +215,12 @@ enum LimitKeys {
             1...100_000,
             "each costs a socket and some KiB"
         )
+        try table.count(
+            "connections_per_second",
+            &limits.connectionsPerSecond,
+            1...100_000,
+            "each costs a proof, and clients come back together after a restart"
+        )
         try table.count("wrong_proofs", &limits.freeProofs, 1...1_000, "more is guessing")
         try table.time(
             "wrong_proof_delay",
@@ -247,6 +276,18 @@ enum LimitKeys {
             &limits.visitorsPerSecond,
             1...1_000_000,
             "each costs the client a connection to its service"
+        )
+        try table.count(
+            "waiting_visitors",
+            &limits.waitingVisitors,
+            1...100_000,
+            "each costs a socket"
+        )
+        try table.time(
+            "waiting_time",
+            &limits.waitingTime,
+            .seconds(1) ... .seconds(600),
+            "the visitor knows nothing of it, and a person gives up"
         )
         try table.count("backend_connections", &limits.backendConnections, 1...100_000, "each costs two sockets")
         try table.time(

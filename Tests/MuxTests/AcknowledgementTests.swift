@@ -5,6 +5,9 @@ import Testing
 
 /// Numbering, acknowledgement and the replay buffer (section 6).
 @Suite struct AcknowledgementTests {
+    /// A session that does not mind when nothing is acknowledged.
+    private let patient = limits { $0.ackPatience = .seconds(3_600) }
+
     @Test("what has come is acknowledged after 20 ms, and not before")
     func delay() throws {
         var server = try serverWithStream()
@@ -30,7 +33,7 @@ import Testing
 
     @Test("the session's deadline is the acknowledgement's where that comes first")
     func deadline() throws {
-        var server = try serverWithStream()
+        var server = try serverWithStream(patient)
         _ = server.frames(.at(.seconds(1)))
         try server.tick(now: .at(.seconds(1)))
         let ping = try #require(server.frames(.at(.seconds(1))).first)
@@ -42,7 +45,7 @@ import Testing
 
     @Test("an acknowledgement that is due and finds no room on the carrier wakes nobody again and again")
     func dueWithoutRoom() throws {
-        var server = try serverWithStream()
+        var server = try serverWithStream(patient)
         try server.tick(now: .start)
         let ping = try #require(server.frames(.at(.seconds(1))).first { $0.header.type == .ping })
         try server.receive(frame(.pong, number: ping.number), now: .at(.seconds(1)))

@@ -5,6 +5,47 @@ import Testing
 
 /// Signs of life (section 7).
 @Suite struct KeepAliveTests {
+    @Test("N1 a peer that acknowledges nothing for two seconds is asked, and dead ten seconds later")
+    func unacknowledged() throws {
+        var server = try serverWithStream(limits { $0.pingInterval = .seconds(3_600) })
+        try server.tick(now: .start)
+        let asked = server.numbers(of: .ping)
+        let first = try #require(asked.first)
+        try server.receive(frame(.pong, number: first), now: .start)
+        try server.receive(frame(.ack, number: 1), now: .start)
+        // What has come is acknowledged.
+        _ = server.frames(.at(.milliseconds(20)))
+        _ = server.write(two, bytes(10))
+        #expect(server.frames().count == 1)
+        #expect(server.deadline == .at(.seconds(2)))
+        try server.tick(now: .at(.milliseconds(1_999)))
+        #expect(server.numbers(of: .ping) == [])
+        try server.tick(now: .at(.seconds(2)))
+        let again = server.numbers(of: .ping)
+        #expect(again.count == 1)
+        try server.tick(now: .at(.milliseconds(11_999)))
+        #expect(kind { () throws(MuxError) in try server.tick(now: .at(.seconds(12))) } == .silence)
+    }
+
+    @Test("a peer that acknowledges in time, or has nothing to acknowledge, is not asked")
+    func acknowledged() throws {
+        var server = try serverWithStream(limits { $0.pingInterval = .seconds(3_600) })
+        try server.tick(now: .start)
+        let asked = server.numbers(of: .ping)
+        let first = try #require(asked.first)
+        try server.receive(frame(.pong, number: first), now: .start)
+        try server.receive(frame(.ack, number: 1), now: .start)
+        for second in 0..<10 {
+            let now = Moment.at(.seconds(second))
+            _ = server.write(two, bytes(10))
+            _ = server.frames(now)
+            try server.tick(now: now + .milliseconds(900))
+            try server.receive(frame(.ack, number: UInt64(second) + 2), now: now + .milliseconds(950))
+        }
+        try server.tick(now: .at(.seconds(1_000)))
+        #expect(server.numbers(of: .ping) == [])
+    }
+
     private func asked(_ seed: UInt64 = 1) -> (KeepAlive, UInt64) {
         var keepAlive = KeepAlive(limits: MuxLimits(), seed: seed, now: .start)
         guard case .ping(let payload) = keepAlive.tick(now: .start) else { return (keepAlive, 0) }
@@ -129,5 +170,11 @@ import Testing
         #expect(Moment.start + .seconds(Int64.max) == Moment(nanoseconds: .max))
         #expect(Moment.start.since(.at(.seconds(1))) == .zero)
         #expect(Moment(nanoseconds: .max).since(Moment(nanoseconds: 0)) == .nanoseconds(Int64.max))
+    }
+}
+
+extension Session {
+    fileprivate mutating func numbers(of type: FrameType) -> [UInt64] {
+        frames().filter { $0.header.type == type }.map(\.number)
     }
 }

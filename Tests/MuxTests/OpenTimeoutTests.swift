@@ -4,9 +4,16 @@ import Testing
 
 /// Streams that nobody accepts (section 3).
 @Suite struct OpenTimeoutTests {
+    /// Limits of a session that does not mind when nothing is acknowledged.
+    private func patient(_ change: (inout MuxLimits) -> Void) -> MuxLimits {
+        var limits = limits(change)
+        limits.ackPatience = .seconds(3_600)
+        return limits
+    }
+
     @Test("M20 a stream that is not accepted within 15 s is reset at both ends, and its place is free again")
     func silentPeer() throws {
-        var server = session(.server, limits { $0.opening = 1 })
+        var server = session(.server, patient { $0.opening = 1 })
         #expect(server.open(visit, now: .start) == two)
         #expect(!server.canOpen)
         let ping = server.frames().compactMap { $0.header.type == .ping ? $0.number : nil }
@@ -26,7 +33,7 @@ import Testing
 
     @Test("an accepted stream has no deadline, in whatever order the answers come")
     func acceptedInAnyOrder() throws {
-        var server = session(.server)
+        var server = session(.server, patient { _ in })
         try server.tick(now: .start)
         let ping = try #require(server.frames().first)
         try server.receive(frame(.pong, number: ping.number), now: .start)

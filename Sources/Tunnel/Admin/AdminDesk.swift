@@ -10,6 +10,10 @@ protocol Administered: Sendable {
     func status() async throws -> [UInt8]
     /// Ends the sessions of a client; nil where the role has no clients.
     func kick(_ name: String) async -> Int?
+    /// Changes carriers while the present ones live: a server asks a client for it, or all; a client does it.
+    ///
+    /// - Returns: for how many sessions; nil where there is nobody of that name to ask.
+    func renew(_ name: String?) async -> Int?
 }
 
 /// Answers what the router has let through.
@@ -18,6 +22,14 @@ struct AdminDesk: Sendable {
     let loops: LoopWatch
     /// The exposition of the metrics; nil where the program has no backend of which it could be had.
     let metrics: (@Sendable () -> String)?
+
+    private func json(_ result: some Encodable) -> AdminResponse {
+        do {
+            return .json(try StatusJSON.encode(result))
+        } catch {
+            return .text(.serverError, "\(error)")
+        }
+    }
 
     func answer(_ request: AdminRequest) async -> AdminResponse {
         switch request {
@@ -40,11 +52,10 @@ struct AdminDesk: Sendable {
             }
         case .kick(let name):
             guard let count = await role.kick(name) else { return .text(.notFound, "a client has nobody to kick") }
-            do {
-                return .json(try StatusJSON.encode(KickResult(kicked: count)))
-            } catch {
-                return .text(.serverError, "\(error)")
-            }
+            return json(KickResult(kicked: count))
+        case .renew(let name):
+            guard let count = await role.renew(name) else { return .text(.notFound, "a client has nobody to ask") }
+            return json(RenewResult(asked: count))
         }
     }
 }

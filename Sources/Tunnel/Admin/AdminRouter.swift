@@ -12,6 +12,8 @@ enum AdminRequest: Sendable, Hashable {
     case status
     /// End the sessions of a client.
     case kick(name: String)
+    /// Ask a client, or all, for new carriers.
+    case renew(name: String?)
 }
 
 /// Decides what a request asks, by its head alone; pure.
@@ -21,6 +23,7 @@ enum AdminRequest: Sendable, Hashable {
 /// | `/metrics`, `/healthz`, `/readyz` | GET, HEAD | everywhere |
 /// | `/status` | GET, HEAD | unix sockets |
 /// | `/kick?name=NAME` | POST | unix sockets |
+/// | `/renew`, `/renew?name=NAME` | POST | unix sockets |
 ///
 /// Only the file's mode can tell the operator from others. A TCP port, on loopback too, is open to every user of the
 /// machine and to every page in their browsers, so it names nobody and changes nothing.
@@ -56,6 +59,13 @@ struct AdminRouter: Sendable {
                 return .refuse(.text(.badRequest, "expected /kick?name=NAME"))
             }
             return .ask(.kick(name: name), isHead: false)
+        case "/renew" where isPrivate:
+            guard head.method == "POST" else { return .refuse(.notAllowed("POST")) }
+            guard target.query != nil else { return .ask(.renew(name: nil), isHead: false) }
+            guard let name = Self.name(target.query), !name.isEmpty, name.utf8.count <= Self.longestName else {
+                return .refuse(.text(.badRequest, "expected /renew or /renew?name=NAME"))
+            }
+            return .ask(.renew(name: name), isHead: false)
         default: return .refuse(.text(.notFound, "not found"))
         }
     }

@@ -11,9 +11,11 @@ import Foundation
 final class ClientAdmin: Administered {
     private let current: CurrentSession
     private let totals: TrafficTotals
+    private let memory: MemoryBudget
     private let started = Date()
 
-    init(_ current: CurrentSession, _ totals: TrafficTotals) {
+    init(_ current: CurrentSession, _ totals: TrafficTotals, _ memory: MemoryBudget) {
+        self.memory = memory
         self.current = current
         self.totals = totals
         TunnelMetrics.prepareClient()
@@ -27,6 +29,7 @@ final class ClientAdmin: Administered {
     func measure() async {
         let gauges = try? await current.session?.measure().get()
         (gauges ?? TunnelGauges()).publish()
+        memory.publish()
     }
 
     func status() async throws -> [UInt8] {
@@ -37,6 +40,13 @@ final class ClientAdmin: Administered {
 
     /// A client has nobody to kick.
     func kick(_ name: String) async -> Int? { nil }
+
+    func renew(_ name: String?) async -> Int? {
+        guard name == nil else { return nil }
+        guard let session = current.session else { return 0 }
+        session.renew("asked for")
+        return 1
+    }
 }
 
 extension ClientSession {

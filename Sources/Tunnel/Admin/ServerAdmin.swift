@@ -42,6 +42,7 @@ final class ServerAdmin: Administered {
         }
         gauges.publish()
         Self.handshakes.set(core.admission.waiting)
+        core.memory.publish()
     }
 
     func status() async throws -> [UInt8] {
@@ -68,6 +69,18 @@ final class ServerAdmin: Administered {
         let reason = Refusal(.goingAway, "kicked by the operator", retryAfter: Self.kickedFor)
         core.logger.notice("kicked by the operator", metadata: ["client": "\(name)", "sessions": "\(sessions.count)"])
         for session in sessions { try? await session.end(reason).get() }
+        return sessions.count
+    }
+
+    /// Ten clients a second, half a minute at most: each dials, and proves itself.
+    func renew(_ name: String?) async -> Int? {
+        let sessions = core.liveSessions.filter { session in name.map { session.facts.isMeant(by: $0) } ?? true }
+        let seconds = UInt32(clamping: min(sessions.count / 10, 30))
+        core.logger.notice(
+            "clients are asked for another carrier",
+            metadata: ["sessions": "\(sessions.count)", "within_s": "\(seconds)"]
+        )
+        for session in sessions { session.askForRenewal(within: seconds) }
         return sessions.count
     }
 }

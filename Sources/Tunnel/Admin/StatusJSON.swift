@@ -24,6 +24,12 @@ public enum StatusJSON {
     }
 }
 
+/// The answer to `POST /renew`.
+public struct RenewResult: Codable, Sendable, Hashable {
+    /// Sessions that were asked for another carrier.
+    public var asked: Int
+}
+
 /// The answer to `POST /kick`.
 public struct KickResult: Codable, Sendable, Hashable {
     /// How many sessions were ended.

@@ -43,14 +43,20 @@ struct Backoff: Sendable {
         let ceiling = min(Self.first * (1 << min(failures, 6)), Self.ceiling)
         failures += 1
         let jitter = ceiling * unit
-        return spaced(wish.map { min($0, Self.longestWish) + jitter } ?? jitter, now: now)
+        return spaced(wish.map { obeyed($0, unit: unit, atLeast: jitter) } ?? jitter, now: now)
     }
 
     /// A session was lost after it had stood for `held`.
     mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Moment) -> Duration {
         sessionStood()
         if held >= Self.steady { failures = 0 }
-        return spaced(wish.map { min($0, Self.longestWish) + Self.first * unit } ?? .zero, now: now)
+        return spaced(wish.map { obeyed($0, unit: unit, atLeast: Self.first * unit) } ?? .zero, now: now)
+    }
+
+    /// A wish, and as much again at random: it was told to many.
+    private func obeyed(_ wish: Duration, unit: Double, atLeast jitter: Duration) -> Duration {
+        let wish = min(wish, Self.longestWish)
+        return wish + max(jitter, wish * unit)
     }
 
     private func spaced(_ wait: Duration, now: Moment) -> Duration {

@@ -68,10 +68,10 @@ public struct Client: Service {
             loop: MultiThreadedEventLoopGroup.singleton.next(),
             context: context,
             totals: TrafficTotals(),
-            memory: MemoryBudget(capacity: configuration.memory)
+            memory: MemoryBudget(capacity: configuration.clientLimits.memory)
         )
         let current = CurrentSession()
-        let admin = try await listenForOperator(ClientAdmin(current, dialler.totals))
+        let admin = try await listenForOperator(ClientAdmin(current, dialler.totals, dialler.memory))
         do {
             try await run(dialler, current)
             await admin?.stop()

@@ -43,8 +43,6 @@ public struct ClientConfiguration: Sendable {
     public var maximumRetries: Int?
     /// When a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
     public var maximumCarrierAge: Duration?
-    /// What all sessions of the process may hold together, bytes.
-    public var memory = standardMemory
     /// The bounds of each session.
     public var limits = MuxLimits()
     /// All other bounds.

@@ -9,6 +9,8 @@ public struct ClientLimits: Sendable, Equatable {
     public var admin = AdminLimits()
     /// What the server's WebSocket is held to.
     public var carrier = CarrierLimits()
+    /// What the session may hold, bytes. 1 GiB: more than its own bounds allow.
+    public var memory = standardMemory
 
     /// The defaults.
     public init() {}

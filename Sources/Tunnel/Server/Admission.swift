@@ -7,6 +7,7 @@ import Synchronization
 final class Admission: Sendable {
     private struct State {
         var limits: ServerLimits
+        var rate: TokenBucket
         var waiting = 0
         var waitingByAddress: [String: Int] = [:]
         var failures: [String: (count: Int, since: Moment)] = [:]
@@ -14,13 +15,21 @@ final class Admission: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ limits: ServerLimits) {
-        state = Mutex(State(limits: limits))
+    init(_ limits: ServerLimits, now: Moment = .now) {
+        state = Mutex(State(limits: limits, rate: Self.rate(limits, now)))
+    }
+
+    private static func rate(_ limits: ServerLimits, _ now: Moment) -> TokenBucket {
+        let rate = Double(limits.connectionsPerSecond)
+        return TokenBucket(perSecond: rate, burst: rate, now: now)
     }
 
     /// Holds whoever comes from now on to other limits; who has a place keeps it.
-    func update(_ limits: ServerLimits) {
-        state.withLock { $0.limits = limits }
+    func update(_ limits: ServerLimits, now: Moment = .now) {
+        state.withLock { state in
+            if state.limits.connectionsPerSecond != limits.connectionsPerSecond { state.rate = Self.rate(limits, now) }
+            state.limits = limits
+        }
     }
 
     /// Whom a connection's costs are charged to: its address, or nobody in particular for a unix socket and loopback,
@@ -35,10 +44,10 @@ final class Admission: Sendable {
     /// Connections that have a place now.
     var waiting: Int { state.withLock { $0.waiting } }
 
-    /// Takes a place for a new connection; false where there is none.
-    func enter(_ address: String?) -> Bool {
+    /// Takes a place for a new connection; false where there is none, or where too many come at once.
+    func enter(_ address: String?, now: Moment = .now) -> Bool {
         state.withLock { state in
-            guard state.waiting < state.limits.strangers else { return false }
+            guard state.waiting < state.limits.strangers, state.rate.takeOne(now: now) else { return false }
             guard let address else {
                 state.waiting += 1
                 return true

@@ -193,7 +193,9 @@ public struct Server: Service {
         for channel in channels { try? await channel.close() }
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": "\(sessions.count)"])
-        let reason = Refusal(.goingAway, "the server is stopping", retryAfter: 1)
+        // All come back, a hundred a second.
+        let delay = UInt32(clamping: max(1, sessions.count / 100))
+        let reason = Refusal(.goingAway, "the server is stopping", retryAfter: delay)
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await withTaskGroup(of: Void.self) { drains in

@@ -36,8 +36,6 @@ public struct ServerConfiguration: Sendable {
     public var tls: TLSConfiguration?
     /// The bounds of each session.
     public var limits = MuxLimits()
-    /// What all sessions of the process may hold together, bytes.
-    public var memory = standardMemory
     /// All other bounds.
     public var serverLimits = ServerLimits()
     /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.

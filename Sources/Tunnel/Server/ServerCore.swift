@@ -38,8 +38,8 @@ final class ServerCore: Sendable {
 
     init(_ configuration: ServerConfiguration, logger: Logger) throws {
         self.settings = Mutex(try Settings(configuration))
-        self.memory = MemoryBudget(capacity: configuration.memory)
         let limits = configuration.serverLimits
+        memory = MemoryBudget(capacity: limits.memory)
         admission = Admission(limits)
         refusedRequests = LogThrottle(limits)
         refusedClients = LogThrottle(limits)
@@ -60,7 +60,7 @@ final class ServerCore: Sendable {
     func reload(_ configuration: ServerConfiguration) throws {
         let new = try Settings(configuration)
         settings.withLock { $0 = new }
-        memory.capacity = configuration.memory
+        memory.capacity = configuration.serverLimits.memory
         admission.update(configuration.serverLimits)
         refusedRequests.update(configuration.serverLimits)
         refusedClients.update(configuration.serverLimits)

@@ -11,6 +11,9 @@ public struct ServerLimits: Sendable, Equatable {
     public var strangers = 256
     /// The same from one address. 16: an office behind one address comes back at once after a restart.
     public var strangersPerAddress = 16
+    /// Connections a second that the endpoint takes, and as many at once; others are asked to come back. 100: after a
+    /// restart a thousand clients are back within half a minute, and nobody's proof waits for the processor.
+    public var connectionsPerSecond = 100
     /// Wrong proofs a minute from one address that are answered at once; each further one waits a second longer. 5: who
     /// mistypes a file's name is not punished.
     public var freeProofs = 5
@@ -28,11 +31,20 @@ public struct ServerLimits: Sendable, Equatable {
     /// Visitors a second that one public port accepts; the others wait in the listen queue. 10,000: each costs the client
     /// a connection to its service, whoever sends them.
     public var visitorsPerSecond = 10_000
+    /// Visitors of one session that are taken in while it has no room or no WebSocket. 256: each costs a socket; whoever
+    /// comes later waits in the listen queue.
+    public var waitingVisitors = 256
+    /// How long a visitor waits for a session's next WebSocket. 15 s: a proxy that restarts takes less, and a person
+    /// gives up.
+    public var waitingTime: Duration = .seconds(15)
     /// Connections that are handed on to the backend. 256: enough for a site, and little enough to leave the tunnels
     /// their descriptors.
     public var backendConnections = 256
     /// Silence after which such a connection is ended. 60 s, as web servers have it.
     public var backendIdle: Duration = .seconds(60)
+    /// What all sessions of the process may hold together, bytes. 1 GiB: what eight greedy ones hold at their own
+    /// bounds.
+    public var memory = standardMemory
     /// The operator's own door.
     public var admin = AdminLimits()
     /// What the WebSockets of clients are held to.

@@ -38,7 +38,7 @@ final class ServerSession: SessionDelegate {
     private var limits: ServerLimits
     private var drainTimeout: Duration
     /// Visitors that were accepted while the session had no room or no carrier.
-    private var waitingRoom = WaitingRoom()
+    private var waitingRoom: WaitingRoom
     private var waitingTimer: Scheduled<Void>?
     /// The epoch of the present carrier: only a higher one takes its place.
     private var epoch: UInt64 = 0
@@ -74,6 +74,7 @@ final class ServerSession: SessionDelegate {
         self.fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
         self.limits = configuration.serverLimits
+        self.waitingRoom = WaitingRoom(configuration.serverLimits)
         self.drainTimeout = configuration.drainTimeout
         self.refusedVisitors = LogThrottle(configuration.serverLimits)
         self.registry = registry

@@ -5,16 +5,18 @@ import NIOCore
 ///
 /// Pure: it is told the time, and says who has waited too long.
 struct WaitingRoom {
-    /// How many wait here. 256: each costs a socket; whoever comes later waits in the kernel's listen queue.
-    static let capacity = 256
-    /// How long one waits for a carrier: a proxy that restarts takes less, and a person gives up.
-    static let patience = Duration.seconds(15)
-
+    private let capacity: Int
+    private let patience: Duration
     private var visitors: CircularBuffer<(pipe: StreamPipe, visit: Visit, deadline: Moment)> = []
+
+    init(_ limits: ServerLimits) {
+        capacity = limits.waitingVisitors
+        patience = limits.waitingTime
+    }
 
     var isEmpty: Bool { visitors.isEmpty }
 
-    var isFull: Bool { visitors.count >= Self.capacity }
+    var isFull: Bool { visitors.count >= capacity }
 
     /// Who is next.
     var first: (pipe: StreamPipe, visit: Visit)? { visitors.first.map { ($0.pipe, $0.visit) } }
@@ -23,7 +25,7 @@ struct WaitingRoom {
     var nextDeadline: Moment? { visitors.first?.deadline }
 
     mutating func enter(_ pipe: StreamPipe, _ visit: Visit, now: Moment) {
-        visitors.append((pipe, visit, now + Self.patience))
+        visitors.append((pipe, visit, now + patience))
     }
 
     mutating func removeFirst() {

@@ -1,3 +1,4 @@
+import Metrics
 import Mux
 import Synchronization
 
@@ -19,6 +20,9 @@ final class MemoryBudget: Sendable {
     /// Less than this would refuse ordinary work.
     static let least = 16_777_216
 
+    private static let usedMeter = Meter(label: "culvert_memory_bytes")
+    private static let capacityMeter = Meter(label: "culvert_memory_limit_bytes")
+
     private let most: Atomic<Int>
     private let counted = Atomic(0)
     private let accounts = Mutex<[ObjectIdentifier: Account]>([:])
@@ -37,6 +41,12 @@ final class MemoryBudget: Sendable {
 
     /// Bytes in use.
     var used: Int { counted.load(ordering: .relaxed) }
+
+    /// Hands its state to the metrics.
+    func publish() {
+        Self.usedMeter.set(used)
+        Self.capacityMeter.set(capacity)
+    }
 
     /// What gives way now.
     var pressure: MemoryPressure {

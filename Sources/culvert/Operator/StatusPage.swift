@@ -56,7 +56,8 @@ struct StatusPage {
             ])
             for session in server.sessions {
                 table.append([
-                    session.name + (session.isDraining ? " (draining)" : ""), session.peer, session.software,
+                    session.name + (session.isDraining ? " (draining)" : session.hasCarrier ? "" : " (no WebSocket)"),
+                    session.peer, session.software,
                     age(session.since, server.now), ShortText.milliseconds(session.roundTripMs),
                 ])
             }

@@ -14,6 +14,7 @@ struct AdminConnectionTests {
         func measure() async {}
         func status() async throws -> [UInt8] { [] }
         func kick(_ name: String) async -> Int? { nil }
+        func renew(_ name: String?) async -> Int? { name?.utf8.count }
     }
 
     private func channel() throws -> EmbeddedChannel {

@@ -39,6 +39,15 @@ struct AdminRouterTests {
         #expect(try status(route("POST", "/kick?name=workshop", isPrivate: false)) == 404)
     }
 
+    @Test("A renewal is asked of one client or all, by a POST on the operator's socket")
+    func renewal() throws {
+        #expect(try route("POST", "/renew") == .ask(.renew(name: nil), isHead: false))
+        #expect(try route("POST", "/renew?name=workshop") == .ask(.renew(name: "workshop"), isHead: false))
+        for target in ["/renew?", "/renew?name=", "/renew?x=1"] { #expect(try status(route("POST", target)) == 400) }
+        #expect(try status(route("GET", "/renew")) == 405)
+        #expect(try status(route("POST", "/renew", isPrivate: false)) == 404)
+    }
+
     @Test("Nobody is kicked by a GET, nor is a status posted")
     func methods() throws {
         let kick = try route("GET", "/kick?name=workshop")
