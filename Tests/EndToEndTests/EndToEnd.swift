@@ -6,7 +6,7 @@ import Testing
 ///
 /// One scene after the other: each starts several processes, and a machine of two cores shows the truth about one.
 /// What mostly waits stands in ``PatienceTests``, beside.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(TestRun.isHeavy ? 20 : 5)))
 enum EndToEnd {}
 
 extension Trait where Self == ConditionTrait {
