@@ -248,6 +248,12 @@ enum LimitKeys {
             1...1_000_000,
             "each costs the client a connection to its service"
         )
+        try table.count(
+            "reserved_descriptors",
+            &limits.reservedDescriptors,
+            1...10_000,
+            "visitors wait while no more than these are free, and the rest must be worth having"
+        )
         try table.count("backend_connections", &limits.backendConnections, 1...100_000, "each costs two sockets")
         try table.time(
             "backend_idle",

@@ -44,7 +44,8 @@ enum ProcessUsage {
         return max(0, count - 3)
     }
 
-    private static var descriptorLimit: Int? {
+    /// How many may be open.
+    static var descriptorLimit: Int? {
         let limit = sysconf(Int32(_SC_OPEN_MAX))
         return limit > 0 ? Int(limit) : nil
     }

@@ -7,7 +7,7 @@ final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
     /// How long accepting pauses when the process has no descriptor left.
-    private static let withoutDescriptors = TimeAmount.milliseconds(500)
+    static let withoutDescriptors = TimeAmount.milliseconds(500)
 
     private var channel: (any Channel)?
     /// Until when it rests.
@@ -16,7 +16,7 @@ final class AcceptPause: ChannelInboundHandler {
         didSet { apply(oldValue != isResting) }
     }
     /// Told of each connection.
-    var onAccepted: () -> Void = {}
+    var onAccepted: (any Channel) -> Void = { _ in }
 
     /// Whether the owner has room.
     var isWanted = true {
@@ -46,7 +46,7 @@ final class AcceptPause: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        onAccepted()
+        onAccepted(unwrapInboundIn(data))
         context.fireChannelRead(data)
     }
 

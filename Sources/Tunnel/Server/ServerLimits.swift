@@ -28,6 +28,8 @@ public struct ServerLimits: Sendable, Equatable {
     /// Visitors a second that one public port accepts; the others wait in the listen queue. 10,000: each costs the client
     /// a connection to its service, whoever sends them.
     public var visitorsPerSecond = 10_000
+    /// Descriptors that visitors leave free, for clients, their ports and the operator. 64.
+    public var reservedDescriptors = 64
     /// Connections that are handed on to the backend. 256: enough for a site, and little enough to leave the tunnels
     /// their descriptors.
     public var backendConnections = 256
