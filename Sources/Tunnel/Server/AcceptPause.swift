@@ -15,6 +15,8 @@ final class AcceptPause: ChannelInboundHandler {
     private var isResting = false {
         didSet { apply(oldValue != isResting) }
     }
+    /// Asked when a rest ends: whether there is a descriptor for the next connection.
+    var hasDescriptor: () -> Bool = { true }
     /// Told of each connection.
     var onAccepted: (any Channel) -> Void = { _ in }
 
@@ -41,7 +43,13 @@ final class AcceptPause: ChannelInboundHandler {
 
     private func wakeUp(_ loop: any EventLoop) {
         loop.assumeIsolated().scheduleTask(deadline: restEnds) {
-            if NIODeadline.now() < self.restEnds { self.wakeUp(loop) } else { self.isResting = false }
+            let now = NIODeadline.now()
+            guard now >= self.restEnds else { return self.wakeUp(loop) }
+            guard self.hasDescriptor() else {
+                self.restEnds = now + Self.withoutDescriptors
+                return self.wakeUp(loop)
+            }
+            self.isResting = false
         }
     }
 

@@ -28,6 +28,9 @@ final class PublicListener {
         self.port = port
         self.channels = channels
         self.pauses = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptPause.self) }
+        for pause in pauses {
+            pause.hasDescriptor = { [highestDescriptor] in ProcessUsage.nextDescriptor < highestDescriptor }
+        }
         for pause in pauses { pause.onAccepted = { [weak self] visitor in self?.accepted(visitor) } }
     }
 
