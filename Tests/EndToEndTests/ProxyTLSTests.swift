@@ -44,7 +44,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("A18 without --ca the line names the proxy, who signed its certificate, and --ca", .needs(.squid, .openssl))
+        @Test(
+            "A18 without --ca the line names the proxy, who signed its certificate, and --ca",
+            .needs(.squid, .openssl)
+        )
         func untrusted() async throws {
             try await Scenario.play { scenario in
                 let server = try await scenario.server()
