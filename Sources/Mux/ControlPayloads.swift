@@ -44,7 +44,7 @@ public struct BindRequest: Sendable, Hashable {
 public struct Binding: Sendable, Hashable {
     /// The client's tunnel.
     public var tunnel: UInt16
-    /// The address that is bound, `0.0.0.0` or `::` for all.
+    /// The addresses that are bound, separated by spaces: `0.0.0.0` for all of IPv4, `::` for all of IPv6.
     public var address: String
     /// The port that is bound.
     public var port: UInt16

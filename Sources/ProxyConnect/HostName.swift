@@ -1,8 +1,8 @@
 /// What may stand where a host does.
-enum HostName {
+public enum HostName {
     /// The host without brackets, or nil when it is none. A name is labels of letters, digits, `-` and `_`; one whose
     /// last label is a number must be a strict IPv4 address, or else some resolver takes `127.1` for one.
-    static func normalized(_ text: String) -> String? {
+    public static func normalized(_ text: String) -> String? {
         if text.utf8.first == UInt8(ascii: "[") {
             guard text.utf8.last == UInt8(ascii: "]"), let address = IPAddress(text), case .v6 = address else {
                 return nil

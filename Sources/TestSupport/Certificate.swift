@@ -8,14 +8,16 @@ public struct Certificate: Sendable {
     /// Its private key.
     public let key: String
 
-    /// Makes one, valid for two days.
+    /// Makes one.
     ///
     /// - Parameters:
-    ///   - names: whom it is for.
+    ///   - names: whom it is for; nil for nobody, but for its common name `localhost`.
+    ///   - days: how long it is valid; a negative number makes one that has expired.
     ///   - issuer: the CA's name, and that of the folder below the scenario's.
     public static func make(
         in scenario: Scenario,
-        for names: String = "DNS:localhost,IP:127.0.0.1",
+        for names: String? = "DNS:localhost,IP:127.0.0.1",
+        days: Int = 2,
         issuer: String = "Culvert test CA"
     ) async throws -> Certificate {
         let folder = try scenario.folder(issuer.replacing(" ", with: "-"))
@@ -37,14 +39,14 @@ public struct Certificate: Sendable {
             ["req"] + newKey + ["-keyout", made.key, "-out", "\(folder)/localhost.csr", "-subj", "/CN=localhost"]
         )
         try scenario.write(
-            "subjectAltName=\(names)\nbasicConstraints=CA:FALSE\n",
+            (names.map { "subjectAltName=\($0)\n" } ?? "") + "basicConstraints=CA:FALSE\n",
             to: "\(folder)/extensions"
         )
         try await scenario.run(
             .openssl,
             [
                 "x509", "-req", "-in", "\(folder)/localhost.csr", "-CA", made.authority, "-CAkey", "\(folder)/ca.key",
-                "-CAcreateserial", "-out", made.certificate, "-days", "2", "-extfile", "\(folder)/extensions",
+                "-CAcreateserial", "-out", made.certificate, "-days", "\(days)", "-extfile", "\(folder)/extensions",
             ]
         )
         return made

@@ -29,6 +29,24 @@ extension ChildProcess {
         }
     }
 
+    /// How many threads it has.
+    public var threadCount: Int {
+        get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count }
+    }
+
+    /// What it has used of the processors so far.
+    public var processorSeconds: Double {
+        get throws {
+            let line = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+            // Its name is in parentheses, and may hold anything.
+            let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
+            guard fields.count > 12, let user = Double(fields[12]), let system = Double(fields[13]) else {
+                throw Disappointment(description: "/proc/\(pid)/stat: \(line)")
+            }
+            return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        }
+    }
+
     /// Its arguments as every user of the machine sees them.
     public var visibleArguments: String {
         get throws {

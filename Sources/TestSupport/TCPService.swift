@@ -19,13 +19,20 @@ public final class TCPService: Sendable {
     ///   - address: loopback's, of either family.
     ///   - patience: how long a connection may stand still.
     ///   - serve: serves one connection, which is closed when it returns.
-    public init(
+    public convenience init(
         port: UInt16 = 0,
         address: String = "127.0.0.1",
         patience: Duration = .seconds(30),
         _ serve: @escaping @Sendable (TCPSocket) throws -> Void
     ) throws {
-        let listener = try TCPListener(port: port, address: address)
+        try self.init(TCPListener(port: port, address: address), patience: patience, serve)
+    }
+
+    private init(
+        _ listener: TCPListener,
+        patience: Duration,
+        _ serve: @escaping @Sendable (TCPSocket) throws -> Void
+    ) throws {
         self.listener = listener
         self.port = listener.port
         Scenario.current?.keep(self)
@@ -46,6 +53,17 @@ public final class TCPService: Sendable {
 
     deinit {
         stop()
+    }
+
+    /// Takes a port and serves nobody there.
+    ///
+    /// - Parameter isShared: asks the system to share it with whoever has it already.
+    public static func listening(
+        on port: UInt16,
+        address: String = "127.0.0.1",
+        sharing isShared: Bool = false
+    ) throws -> TCPService {
+        try TCPService(TCPListener(port: port, address: address, isShared: isShared), patience: .seconds(30)) { _ in }
     }
 
     /// Whether this machine has loopback in IPv6.

@@ -193,12 +193,15 @@ final class TCPListener: Sendable {
     private let descriptor: Int32
     private let isOpen = Mutex(true)
 
-    init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024) throws {
+    init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024, isShared: Bool = false) throws {
         let isIPv6 = address.contains(":")
         let descriptor = try newSocket(isIPv6 ? AF_INET6 : AF_INET)
         var reuse: Int32 = 1
         if port != 0 {
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout.size(ofValue: reuse)))
+        }
+        if isShared {
+            setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &reuse, socklen_t(MemoryLayout.size(ofValue: reuse)))
         }
         let bound: Int32
         if isIPv6 {

@@ -147,6 +147,7 @@ struct ClientCommand: AsyncParsableCommand {
         // It works once it runs: the server may be away for a while, and services that wait for us must not.
         let manager = ServiceManager(ProcessInfo.processInfo.environment)
         manager.startWatchdog()
+        ProcessSetup.warnOfRoot(logger)
         try await runUntilSignalled(client, logger: logger) {
             manager.tell(.ready)
         } reload: {

@@ -289,6 +289,12 @@ enum LimitKeys {
             .seconds(1) ... .seconds(600),
             "the visitor knows nothing of it, and a person gives up"
         )
+        try table.count(
+            "reserved_descriptors",
+            &limits.reservedDescriptors,
+            1...10_000,
+            "visitors wait while no more than these are free, and the rest must be worth having"
+        )
         try table.count("backend_connections", &limits.backendConnections, 1...100_000, "each costs two sockets")
         try table.time(
             "backend_idle",

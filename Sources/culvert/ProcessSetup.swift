@@ -1,3 +1,5 @@
+import Logging
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -9,9 +11,37 @@ import Darwin
 /// What a process that serves many sockets wants of the system, once at its start.
 enum ProcessSetup {
     static func prepare() {
+        openStandardStreams()
         ignoreBrokenPipes()
+        keepSecretsOutOfCores()
         hearOfChildren()
         raiseDescriptorLimit()
+    }
+
+    /// A standard stream that was closed by whoever started us would be the next socket that we open, and our log would
+    /// go to a visitor.
+    private static func openStandardStreams() {
+        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+            // It gets the lowest number that is free, which is this one.
+            _ = open("/dev/null", O_RDWR)
+        }
+    }
+
+    /// A core would hold tokens and what visitors send. The hard limit stays, for whoever wants one all the same (prlimit).
+    private static func keepSecretsOutOfCores() {
+        #if canImport(Glibc)
+        limit(__rlimit_resource_t(RLIMIT_CORE.rawValue)) { _ in 0 }
+        #else
+        limit(RLIMIT_CORE) { _ in 0 }
+        #endif
+    }
+
+    /// Nothing that we do needs more than an ordinary user may.
+    static func warnOfRoot(_ logger: Logger) {
+        guard geteuid() == 0 else { return }
+        logger.warning(
+            "running as root, which is not needed: use an ordinary user, with CAP_NET_BIND_SERVICE for low ports"
+        )
     }
 
     /// A socket or a log that goes away is an error to be handled, not a signal that kills.
@@ -26,15 +56,25 @@ enum ProcessSetup {
 
     /// Each visitor costs a descriptor at both ends; the usual soft limit of 1,024 is for programs that use select.
     private static func raiseDescriptorLimit() {
-        var limit = rlimit()
-        #if canImport(Glibc)
-        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        #else
-        let resource = RLIMIT_NOFILE
-        #endif
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-        limit.rlim_cur = limit.rlim_max
         // Where it is refused, the old limit holds and accepting pauses when it is reached.
+        #if canImport(Glibc)
+        limit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue)) { $0 }
+        #else
+        limit(RLIMIT_NOFILE) { $0 }
+        #endif
+    }
+
+    #if canImport(Glibc)
+    private typealias Resource = __rlimit_resource_t
+    #else
+    private typealias Resource = Int32
+    #endif
+
+    /// Sets a soft limit, knowing the hard one.
+    private static func limit(_ resource: Resource, _ soft: (rlim_t) -> rlim_t) {
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return }
+        limit.rlim_cur = soft(limit.rlim_max)
         _ = setrlimit(resource, &limit)
     }
 }

@@ -80,6 +80,7 @@ struct ServerCommand: AsyncParsableCommand {
             }
         }
         manager.startWatchdog()
+        ProcessSetup.warnOfRoot(logger)
         let command = self
         let reload: @Sendable () -> Void = {
             do {

@@ -76,6 +76,7 @@ struct LimitsTests {
             binds_in_ten_seconds = 50
             ping_interval = "30 s"
             ping_timeout = "1500 ms"
+            reserved_descriptors = 70
             backend_connections = 7
             backend_idle = "2 min"
             admin_connections = 6
@@ -96,7 +97,7 @@ struct LimitsTests {
         (own.handshakeTimeout, own.strangers, own.strangersPerAddress) = (.seconds(20), 300, 30)
         (own.freeProofs, own.longestProofDelay, own.logLines, own.rememberedAddresses) = (3, .seconds(7), 5, 100)
         (own.listenQueue, own.visitorsPerSecond, own.publicListenQueue) = (10, 500, 20)
-        (own.backendConnections, own.backendIdle) = (7, .seconds(120))
+        (own.reservedDescriptors, own.backendConnections, own.backendIdle) = (70, 7, .seconds(120))
         own.admin = AdminLimits(connections: 6, timeout: .seconds(3))
         (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (8, 10)
         #expect(configuration.serverLimits == own)
@@ -222,6 +223,7 @@ struct LimitsTests {
             Range("visitors_per_second", ["1", "1000000"], ["0", "1000001"]),
             Range("open_timeout", ["1", "120"], ["0", "121"]),
             Range("binds_in_ten_seconds", ["10", "100000"], ["9", "100001"]),
+            Range("reserved_descriptors", ["1", "10000"], ["0", "10001"]),
             Range("backend_connections", ["1", "100000"], ["0", "100001"]),
             Range("backend_idle", ["1", "3600"], ["0", "3601"]),
         ]

@@ -115,7 +115,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A TCP port tells no names and kicks nobody; only unix sockets do, and only their owner's")
+        @Test("P17 a TCP port tells no names and kicks nobody; only unix sockets do, and only their owner's")
         func privacy() async throws {
             try await Scenario.play { scenario in
                 let port = try FreePorts.next()

@@ -127,7 +127,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A verifier in the server's configuration admits its token, to its own ports only")
+        @Test("A22 a verifier in the server's configuration admits its token, to its own ports only")
         func verifier() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()

@@ -44,7 +44,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("Without --ca the line names the proxy, who signed its certificate, and --ca", .needs(.squid, .openssl))
+        @Test(
+            "A18 without --ca the line names the proxy, who signed its certificate, and --ca",
+            .needs(.squid, .openssl)
+        )
         func untrusted() async throws {
             try await Scenario.play { scenario in
                 let server = try await scenario.server()
@@ -61,7 +64,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A proxy whose certificate is another's is refused, and the line names both",
+            "A18 a proxy whose certificate is another's is refused, and the line names both",
             .needs(.squid, .openssl),
             arguments: ["localhost", "127.0.0.1"]
         )

@@ -92,7 +92,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The same client takes its port from a connection that is silently dead")
+        @Test("P4 the same client takes its port from a connection that is silently dead")
         func takeOver() async throws {
             try await Scenario.play { scenario in
                 let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
@@ -116,7 +116,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The same client does not take the port from itself while the first one lives")
+        @Test("P4 the same client does not take the port from itself while the first one lives")
         func noTakeOverFromTheLiving() async throws {
             try await Scenario.play { scenario in
                 let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
@@ -131,7 +131,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Another client that asks for a held port is refused and logged, and never shares it")
+        @Test("P3 another client that asks for a held port is refused and logged, and never shares it")
         func strangersDoNotShare() async throws {
             try await Scenario.play { scenario in
                 let (held, wish) = (try TCPService.web(page: "held"), try TCPService.web(page: "wish"))

@@ -23,7 +23,7 @@ struct VisitorGateTests {
         #expect(gate.visitors == 1_000)
     }
 
-    @Test("As many visitors as the limit, and not one more until one has gone")
+    @Test("X16 as many visitors as the limit, wherever they come from, and not one more until one has gone")
     func connections() throws {
         var gate = gate { $0.connections = 2 }
         #expect(gate.admit(nil, now: moment(0)) == nil)

@@ -10,6 +10,7 @@ struct AdminResponse: Sendable, Hashable {
         case methodNotAllowed = 405
         case timeout = 408
         case uriTooLong = 414
+        case misdirected = 421
         case headTooLarge = 431
         case serverError = 500
         case unavailable = 503
@@ -23,6 +24,7 @@ struct AdminResponse: Sendable, Hashable {
             case .methodNotAllowed: "Method Not Allowed"
             case .timeout: "Request Timeout"
             case .uriTooLong: "URI Too Long"
+            case .misdirected: "Misdirected Request"
             case .headTooLarge: "Request Header Fields Too Large"
             case .serverError: "Internal Server Error"
             case .unavailable: "Service Unavailable"

@@ -1,4 +1,5 @@
 import HTTP1
+import ProxyConnect
 
 /// What the operator, or a program of the operator's, may ask.
 enum AdminRequest: Sendable, Hashable {
@@ -26,13 +27,16 @@ enum AdminRequest: Sendable, Hashable {
 /// | `/renew`, `/renew?name=NAME` | POST | unix sockets |
 ///
 /// Only the file's mode can tell the operator from others. A TCP port, on loopback too, is open to every user of the
-/// machine and to every page in their browsers, so it names nobody and changes nothing.
+/// machine and to every page in their browsers, so it names nobody and changes nothing. On loopback it answers only where
+/// it is called by an address or `localhost`: a page whose own name was made to point here (DNS rebinding) reads nothing.
 struct AdminRouter: Sendable {
     /// The longest name that is looked for: the longest of both halves, and more.
     static let longestName = 256
 
     /// Whether the operator alone can connect.
     let isPrivate: Bool
+    /// Whether only this machine can connect.
+    var isLocal = true
 
     enum Route: Sendable, Hashable {
         /// To be answered; without a body where the method is HEAD.
@@ -47,6 +51,9 @@ struct AdminRouter: Sendable {
             target = try head.route()
         } catch {
             return .refuse(AdminResponse(error))
+        }
+        guard isPrivate || !isLocal || Self.isOwnName(target.authority) else {
+            return .refuse(.text(.misdirected, "call me by my address or localhost"))
         }
         switch target.path {
         case "/metrics": return read(.metrics, head)
@@ -68,6 +75,11 @@ struct AdminRouter: Sendable {
             return .ask(.renew(name: name), isHead: false)
         default: return .refuse(.text(.notFound, "not found"))
         }
+    }
+
+    private static func isOwnName(_ authority: String) -> Bool {
+        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+        return host.lowercased() == "localhost" || IPAddress(String(host)) != nil
     }
 
     private func read(_ request: AdminRequest, _ head: RequestHead) -> Route {

@@ -61,7 +61,7 @@ final class AdminServer: Sendable {
         on loop: any EventLoop,
         _ limits: @escaping @Sendable () -> AdminLimits
     ) async throws -> any Channel {
-        let router = AdminRouter(isPrivate: address.isUnix)
+        let router = AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal)
         let count = NIOLoopBoundBox.makeBoxSendingValue(0, eventLoop: loop)
         // All of it on one loop, so that the connections can be counted.
         let bootstrap = ServerBootstrap(group: loop)

@@ -44,7 +44,16 @@ enum ProcessUsage {
         return max(0, count - 3)
     }
 
-    private static var descriptorLimit: Int? {
+    /// The number that the next one would get: all below it are open. As many as can be, where there is none.
+    static var nextDescriptor: Int {
+        let next = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        guard next >= 0 else { return .max }
+        close(next)
+        return Int(next)
+    }
+
+    /// How many may be open.
+    static var descriptorLimit: Int? {
         let limit = sysconf(Int32(_SC_OPEN_MAX))
         return limit > 0 ? Int(limit) : nil
     }

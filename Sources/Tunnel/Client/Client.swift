@@ -147,12 +147,9 @@ public struct Client: Service {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { _ = try? await session.ended.get() }
             tasks.addTask {
-                do {
-                    try await Task.sleep(for: configuration.drainTimeout)
-                    session.end()
-                } catch {
-                    // Cancelled: the session has ended by itself.
-                }
+                // Cut short where the session has ended by itself, and where whoever runs the client waits no longer.
+                try? await Task.sleep(for: configuration.drainTimeout)
+                session.end()
             }
             await tasks.next()
             tasks.cancelAll()
@@ -188,10 +185,18 @@ final class CurrentSession: Sendable {
 }
 
 extension Binding {
-    /// Where the public finds the tunnel; a port on all addresses is found at the server's own name.
+    /// Where the public finds the tunnel: at the server's own name, where the port is on all addresses of a family by
+    /// which that can be reached; else at the first address that it is on.
     func url(_ endpoint: EndpointURL) -> String {
-        let isForAll = address == "0.0.0.0" || address == "::"
-        let host = isForAll ? endpoint.host : address
+        let addresses = address.split(separator: " ").map(String.init)
+        let families =
+            switch IPAddress(endpoint.host) {
+            case .v4?: ["0.0.0.0"]
+            case .v6?: ["::"]
+            case nil: ["0.0.0.0", "::"]
+            }
+        let isForAll = addresses.contains(where: families.contains)
+        let host = isForAll ? endpoint.host : addresses.first ?? endpoint.host
         return "tcp://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 }

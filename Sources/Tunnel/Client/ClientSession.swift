@@ -133,7 +133,10 @@ final class ClientSession: SessionDelegate {
             case .failure(let error):
                 let code = ServiceConnector.code(error)
                 if self.unreachable.insert(index).inserted {
-                    logger.warning("service cannot be reached", metadata: ["reason": "\(code)"])
+                    logger.warning(
+                        "service cannot be reached",
+                        metadata: ["reason": "\(ServiceConnector.reason(error))"]
+                    )
                 }
                 pipe.fail(code)
             }

@@ -29,6 +29,10 @@ extension DialRoute {
             let (answer, remedy) = notTLS(peer)
             return self.error(hop, answer, remedy, .retry)
         }
+        if ["PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"].contains(where: text.contains) {
+            let remedy = "whoever runs \(host(peer)) must allow TLS 1.2; older versions are not secure"
+            return self.error(hop, "\(host(peer)) speaks no TLS 1.2 or newer", remedy, .retry)
+        }
         if Self.refusals.contains(where: text.contains) {
             let remedy =
                 peer == .server

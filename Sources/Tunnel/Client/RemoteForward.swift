@@ -1,4 +1,5 @@
 import Mux
+import ProxyConnect
 
 /// One `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
 public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
@@ -44,13 +45,21 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
         guard let hostNumber = portNumber(hostPort), hostNumber > 0 else {
             throw malformed("\(hostPort) is no port of a service")
         }
-        guard !host.isEmpty, (host + bind).utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw malformed("the service's host is missing or malformed")
-        }
+        guard bind.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw malformed("the address is malformed") }
+        guard Self.isHost(host) else { throw malformed("the service's host is missing or malformed") }
         self.bind = String(bind)
         self.port = number
         self.host = String(host)
         self.hostPort = hostNumber
+    }
+
+    /// A name, or an address in the one form that every reader takes for the same: not `127.1`, `0x7f.1` or `0177.0.0.1`.
+    private static func isHost(_ text: Substring) -> Bool {
+        guard text.contains(":") else { return HostName.normalized(String(text)) != nil }
+        // A link-local address needs the name of its link.
+        let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let address = IPAddress(String(parts[0])), case .v6 = address else { return false }
+        return parts.count == 1 || HostName.normalized("if-" + parts[1]) != nil
     }
 
     /// Splits at colons outside brackets, and takes the brackets off.

@@ -28,16 +28,28 @@ struct ServiceConnector {
         _ port: Int,
         _ attempts: NIOLoopBound<ConnectAttempts>
     ) -> EventLoopFuture<any Channel> {
+        let address = try? SocketAddress(ipAddress: host, port: port)
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.stream(channel)
+                    if address == nil { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
                     attempts.value.begun(channel)
                 }
             }
-        if let address = try? SocketAddress(ipAddress: host, port: port) { return bootstrap.connect(to: address) }
+        if let address { return bootstrap.connect(to: address) }
         return bootstrap.connect(host: host, port: port)
+    }
+
+    /// What the log says of it.
+    static func reason(_ error: any Error) -> String {
+        if let error = error as? NIOConnectionError,
+            let forbidden = error.connectionErrors.lazy.compactMap({ $0.error as? ServiceAddressGuard.Forbidden }).first
+        {
+            return "its name leads to \(forbidden.address), where no service is"
+        }
+        return "\(code(error))"
     }
 
     /// The code that tells the server, and through it the visitor's socket, what happened.

@@ -27,10 +27,13 @@ final class TLSForClients: Sendable {
         _ = try context(false)
     }
 
-    /// Whether the certificate of a finished handshake is for `host`. Names have been compared by then.
+    /// Whether the certificate of a finished handshake is for `host`. Names have been compared by then, but where there is
+    /// none NIOSSL takes the common name for one, which no CA vouches for (RFC 9525 section 6.3).
     static func isMeant(_ certificate: NIOSSLCertificate?, for host: String) -> Bool {
-        guard let address = IPAddress(host) else { return true }
         guard let certificate else { return false }
+        guard let address = IPAddress(host) else {
+            return certificate._subjectAlternativeNames().contains { $0.nameType == .dnsName }
+        }
         return certificate._subjectAlternativeNames().contains { name in
             name.nameType == .ipAddress && name.contents.withUnsafeBufferPointer { $0.elementsEqual(address.bytes) }
         }

@@ -7,7 +7,7 @@ final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
     /// How long accepting pauses when the process has no descriptor left.
-    private static let withoutDescriptors = TimeAmount.milliseconds(500)
+    static let withoutDescriptors = TimeAmount.milliseconds(500)
 
     private var channel: (any Channel)?
     /// Until when it rests.
@@ -15,8 +15,10 @@ final class AcceptPause: ChannelInboundHandler {
     private var isResting = false {
         didSet { apply(oldValue != isResting) }
     }
+    /// Asked when a rest ends: whether there is a descriptor for the next connection.
+    var hasDescriptor: () -> Bool = { true }
     /// Told of each connection.
-    var onAccepted: () -> Void = {}
+    var onAccepted: (any Channel) -> Void = { _ in }
 
     /// Whether the owner has room.
     var isWanted = true {
@@ -41,12 +43,18 @@ final class AcceptPause: ChannelInboundHandler {
 
     private func wakeUp(_ loop: any EventLoop) {
         loop.assumeIsolated().scheduleTask(deadline: restEnds) {
-            if NIODeadline.now() < self.restEnds { self.wakeUp(loop) } else { self.isResting = false }
+            let now = NIODeadline.now()
+            guard now >= self.restEnds else { return self.wakeUp(loop) }
+            guard self.hasDescriptor() else {
+                self.restEnds = now + Self.withoutDescriptors
+                return self.wakeUp(loop)
+            }
+            self.isResting = false
         }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        onAccepted()
+        onAccepted(unwrapInboundIn(data))
         context.fireChannelRead(data)
     }
 

@@ -16,21 +16,30 @@ final class PublicListener {
     private let pauses: [AcceptPause]
     /// How many visitors a second are accepted, over all addresses.
     private var rate: TokenBucket
+    /// The first descriptor that is for others than visitors.
+    private let highestDescriptor: Int
 
     private init(tunnel: UInt16, port: UInt16, channels: [any Channel], limits: ServerLimits) {
+        let descriptors = ProcessUsage.descriptorLimit ?? .max
+        highestDescriptor = max(descriptors - limits.reservedDescriptors, descriptors / 2)
         let perSecond = Double(limits.visitorsPerSecond)
         rate = TokenBucket(perSecond: perSecond, burst: perSecond * Self.burst, now: .now)
         self.tunnel = tunnel
         self.port = port
         self.channels = channels
         self.pauses = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptPause.self) }
-        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted() } }
+        for pause in pauses {
+            pause.hasDescriptor = { [highestDescriptor] in ProcessUsage.nextDescriptor < highestDescriptor }
+        }
+        for pause in pauses { pause.onAccepted = { [weak self] visitor in self?.accepted(visitor) } }
     }
 
     /// Binds `port` on every one of `addresses`.
     ///
-    /// The bind is the check. All IPv6 addresses may be missing on a machine without IPv6; everything else fails, and
-    /// leaves nothing bound.
+    /// The bind is the check. Where all addresses or loopback are asked for, a machine may lack one of the families;
+    /// everything else fails, and leaves nothing bound.
+    ///
+    /// - Returns: fails with a ``Failure``.
     static func bind(
         tunnel: UInt16,
         addresses: [String],
@@ -44,11 +53,15 @@ final class PublicListener {
         for address in addresses {
             bound = bound.flatMap { channels in
                 bind(address, port, limits, loop, visitor).map { channels + [$0] }.flatMapError { error in
-                    if addresses.count > 1, address.contains(":"), isMissing(error) {
+                    let isLast = address == addresses.last
+                    if standsForFamily(address), isMissing(error), !isLast || !channels.isEmpty {
                         return loop.makeSucceededFuture(channels)
                     }
-                    for channel in channels { channel.close(promise: nil) }
-                    return loop.makeFailedFuture(error)
+                    // The port is free for whoever asks next once these are closed.
+                    let closed = channels.map { channel in channel.close().flatMapError { _ in channel.closeFuture } }
+                    return EventLoopFuture.andAllComplete(closed, on: loop).flatMapThrowing { _ in
+                        throw Failure(address: address, error: error)
+                    }
                 }
             }
         }
@@ -88,7 +101,18 @@ final class PublicListener {
         }
     }
 
-    /// The machine has no IPv6, or not that address of it.
+    /// Why a port could not be bound.
+    struct Failure: Error {
+        /// The address that could not be had.
+        let address: String
+        let error: any Error
+    }
+
+    private static func standsForFamily(_ address: String) -> Bool {
+        ["0.0.0.0", "::", "127.0.0.1", "::1"].contains(address)
+    }
+
+    /// The machine has not that family, or not that address of it.
     private static func isMissing(_ error: any Error) -> Bool {
         switch SocketFailure(error) {
         case .addressMissing?, .familyMissing?: true
@@ -103,15 +127,23 @@ final class PublicListener {
         }
     }
 
-    /// Visitors that come faster than they may wait in the kernel's queue.
-    private func accepted() {
+    /// Visitors that come faster than they may, or when few descriptors are left, wait in the kernel's queue.
+    private func accepted(_ visitor: any Channel) {
         let seconds = rate.overdraw(1, now: .now)
-        guard seconds > 0 else { return }
-        for pause in pauses { pause.rest(for: .nanoseconds(Int64(seconds * 1e9))) }
+        if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }
+        // The system gives the lowest number that is free: one this high tells that all below are taken.
+        let number = try? visitor.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+            Int($0)
+        }
+        if let number, number >= highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
     }
 
-    /// The address to report: the first one bound.
-    var address: SocketAddress? { channels.first?.localAddress }
+    private func rest(for time: TimeAmount) {
+        for pause in pauses { pause.rest(for: time) }
+    }
+
+    /// The addresses that are bound, separated by spaces.
+    var addresses: String { channels.compactMap { $0.localAddress?.ipAddress }.joined(separator: " ") }
 
     /// Gives the port up; done when the kernel has.
     func close(on loop: any EventLoop) -> EventLoopFuture<Void> {

@@ -290,13 +290,17 @@ final class ServerSession: SessionDelegate {
             return
         }
         listeners.append(listener)
-        let address = listener.address?.ipAddress ?? "0.0.0.0"
-        doors[listener.tunnel]?.ledger.published(address: address, port: listener.port)
+        let addresses = listener.addresses
+        doors[listener.tunnel]?.ledger.published(address: addresses, port: listener.port)
+        let visitors = doors[listener.tunnel]?.gate.limits.description ?? ""
         logger.notice(
             "port is public",
-            metadata: ["address": "\(address)", "port": "\(listener.port)", "tunnel": "\(listener.tunnel)"]
+            metadata: [
+                "address": "\(addresses)", "port": "\(listener.port)", "tunnel": "\(listener.tunnel)",
+                "visitors": "\(visitors)",
+            ]
         )
-        driver.bound(Binding(tunnel: listener.tunnel, address: address, port: listener.port))
+        driver.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.port))
     }
 
     private func release(_ port: UInt16) {
@@ -304,11 +308,16 @@ final class ServerSession: SessionDelegate {
     }
 
     private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
-        switch SocketFailure(error) {
-        case .addressInUse?: Refusal(.portInUse, "port \(port) is in use by another program on the server")
-        case .notPermitted?: Refusal(.bindFailed, "the server may not bind port \(port)")
-        case .addressMissing?: Refusal(.bindFailed, "the server does not have that address")
-        default: Refusal(.bindFailed, "the server cannot bind port \(port)")
+        guard let failure = error as? PublicListener.Failure else {
+            return Refusal(.bindFailed, "the server cannot bind port \(port)")
+        }
+        let place = "port \(port) of \(failure.address)"
+        return switch SocketFailure(failure.error) {
+        case .addressInUse?: Refusal(.portInUse, "\(place) is in use by another program on the server")
+        case .notPermitted?: Refusal(.bindFailed, "the server may not bind \(place)")
+        case .addressMissing?: Refusal(.bindFailed, "the server does not have the address \(failure.address)")
+        case .familyMissing?: Refusal(.bindFailed, "the server does not have addresses like \(failure.address)")
+        default: Refusal(.bindFailed, "the server cannot bind \(place)")
         }
     }
 

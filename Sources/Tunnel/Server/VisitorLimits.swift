@@ -48,6 +48,12 @@ public struct VisitorLimits: Sendable, Hashable {
         return blocks
     }
 
+    /// Who may come, for the log: `anybody`, or the blocks.
+    var description: String {
+        let from = allow.isEmpty ? "anybody" : allow.map(\.description).joined(separator: ",")
+        return deny.isEmpty ? from : "\(from) but \(deny.map(\.description).joined(separator: ","))"
+    }
+
     private static func least(_ left: Int?, _ right: Int?) -> Int? {
         guard let left, let right else { return left ?? right }
         return min(left, right)

@@ -48,6 +48,8 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     private let isCompressed: Bool
     private var assembler = FrameAssembler()
     private var gathered = ByteBuffer()
+    /// Bytes have come since the last time that nothing more was at hand.
+    private var hasRead = false
     private var header = ByteBuffer()
     private var context: ChannelHandlerContext?
     private var receiver: CarrierReceiver?
@@ -181,6 +183,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastBytes.came = .now
+        hasRead = true
         connection.receive(unwrapInboundIn(data))
         do {
             while let event = try connection.nextEvent() {
@@ -245,6 +248,10 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        // At the end of input nothing new has come. To flush then may close the channel under NIO's feet, where the peer's
+        // RST is behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
+        guard hasRead else { return }
+        hasRead = false
         receiver?.carrierReadCompleted()
         flush()
     }

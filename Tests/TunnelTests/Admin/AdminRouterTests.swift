@@ -83,6 +83,34 @@ struct AdminRouterTests {
         #expect(try status(route("GET", path)) == 404)
     }
 
+    @Test(
+        "P17 on loopback nobody is answered who calls by another name than the machine's own: a page's name may point here",
+        arguments: [
+            ("localhost:9090", true), ("LOCALHOST", true), ("127.0.0.1:9090", true), ("[::1]:9090", true),
+            ("[::1]", true),
+            ("evil.example", false), ("localhost.evil.example", false), ("127.0.0.1.evil.example", false),
+            ("127.1", false),
+        ]
+    )
+    func otherNames(host: String, isAnswered: Bool) throws {
+        let head = RequestHead(method: "GET", target: "/metrics", fields: try HeaderFields([("Host", host)]))
+        let isTaken = AdminRouter(isPrivate: false, isLocal: true).route(head) == .ask(.metrics, isHead: false)
+        #expect(isTaken == isAnswered)
+        if !isAnswered { #expect(status(AdminRouter(isPrivate: false, isLocal: true).route(head)) == 421) }
+        // Who opens the port to others gives it a name, and says who may come by other means.
+        #expect(AdminRouter(isPrivate: false, isLocal: false).route(head) == .ask(.metrics, isHead: false))
+        #expect(AdminRouter(isPrivate: true, isLocal: true).route(head) == .ask(.metrics, isHead: false))
+    }
+
+    @Test("P17 no answer lets another origin read it")
+    func noOtherOrigin() throws {
+        for response in [AdminResponse.exposition("a 1\n"), .json([0x7B, 0x7D]), .notAllowed("GET")] {
+            let text = String(buffer: try response.serialized(isHead: false))
+            #expect(!text.lowercased().contains("access-control"))
+            #expect(text.contains("X-Content-Type-Options: nosniff"))
+        }
+    }
+
     @Test("A request without Host, or with a target of another form, is refused")
     func malformed() {
         let router = AdminRouter(isPrivate: true)

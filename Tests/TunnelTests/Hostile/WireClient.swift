@@ -10,7 +10,8 @@ extension WirePeer {
     func authentication(
         _ identity: Identity,
         instance: UInt8 = 1,
-        window: UInt32 = 65_536
+        window: UInt32 = 65_536,
+        name: String = ""
     ) throws -> (opening: ClientOpening, frame: OutboundFrame) {
         var opening = ClientOpening(
             credentials: identity.credentials,
@@ -18,7 +19,7 @@ extension WirePeer {
                 id: identity.credentials.id,
                 nonce: randomBytes(32),
                 instance: [UInt8](repeating: instance, count: 32),
-                name: "",
+                name: name,
                 authority: "localhost",
                 initialWindow: window,
                 software: "wire/1"

@@ -160,9 +160,11 @@ final class WirePeer {
         }
     }
 
-    /// The next frame of one of `types`; others before it are passed over.
+    /// The next frame of one of `types`; others before it are passed over, for half a minute.
     func frame(_ types: FrameType...) throws -> InboundFrame {
+        let deadline = ContinuousClock.now + .seconds(30)
         while true {
+            try demand(.now < deadline, "none of \(types) has come")
             switch try next() {
             case .frame(let frame) where types.contains(frame.header.type): return frame
             case .frame, .pong: continue

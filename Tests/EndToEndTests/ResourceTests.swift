@@ -1,0 +1,322 @@
+import Foundation
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+extension EndToEnd {
+    /// What a process has of the machine, and what happens when it has no more: THREATS B9 and the end of B7.
+    ///
+    /// X8 is in ``TunnelTests``' standstill. X13: nothing blocks an event loop, because names are looked up on a thread of
+    /// NIO's own, files are read before the loops begin and at a reload outside of them, and inflating goes in bounded
+    /// pieces (D7); the loops' lag is a metric, whose test is in ``AdminTests``.
+    @Suite(.serialized)
+    struct ResourceTests {
+        /// Starts the executable with its descriptors, or its streams, as a shell command says.
+        private func start(
+            _ scenario: Scenario,
+            _ name: String,
+            _ arguments: [String],
+            by command: String
+        ) throws -> ChildProcess {
+            let script = "\(command); exec \"$@\""
+            return try scenario.start(name, "/bin/sh", ["-c", script, "sh", CulvertExecutable.path()] + arguments)
+        }
+
+        private func serverArguments(_ scenario: Scenario, port: UInt16) -> [String] {
+            [
+                "server", "--listen", "127.0.0.1:\(port)", "--public-address", "127.0.0.1", "--token-file",
+                scenario.tokenFile,
+            ]
+        }
+
+        private func clientArguments(_ scenario: Scenario, _ url: String, _ remote: String) -> [String] {
+            ["client", url, "-R", remote, "--token-file", scenario.tokenFile]
+        }
+
+        @Test(
+            "X1 without descriptors a server rests: running streams go on, no processor spins, and later it accepts again"
+        )
+        func serverWithoutDescriptors() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                let arguments = serverArguments(scenario, port: port)
+                let server = try start(scenario, "server", arguments, by: "ulimit -n 96")
+                _ = try await server.line { $0.hasPrefix("listening ") }
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
+                let tunnel = try await client.tunnel(to: echo.port)
+                let running = try TCPSocket(port: tunnel)
+                try running.demandEcho("before")
+                // More than there are descriptors: the kernel takes those for whom there is none.
+                let crowd = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
+                let most: @Sendable () throws -> Int = { try server.descriptorCount }
+                try await eventually("the server has as many as it may") { try most() >= 48 }
+                let before = try server.processorSeconds
+                // The clock is the subject: how busy a process is that can accept nobody.
+                try await Task.sleep(for: .seconds(1.7))
+                let spent = try server.processorSeconds - before
+                #expect(spent < 0.5, "\(spent) s of processor time in 1.5 s")
+                #expect(try most() <= 64, "some are left for clients and the operator")
+                try running.demandEcho("meanwhile")
+                let second = try scenario.client(
+                    "ws://127.0.0.1:\(port)",
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--name", "second"]
+                )
+                _ = try await second.tunnel(to: echo.port)
+                for visitor in crowd { visitor.close() }
+                try await expectEcho(through: tunnel)
+                try running.demandEcho("after")
+                running.close()
+            }
+        }
+
+        @Test("X1 without any descriptor left, for strangers who never prove themselves, running streams go on")
+        func strangersTakeDescriptors() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                let config = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nhandshake_timeout = \"2 s\"\nwrong_proof_delay = \"1 s\"\n", to: config)
+                let arguments = serverArguments(scenario, port: port) + ["--config", config]
+                let server = try start(scenario, "server", arguments, by: "ulimit -n 64")
+                _ = try await server.line { $0.hasPrefix("listening ") }
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
+                let running = try TCPSocket(port: try await client.tunnel(to: echo.port))
+                let strangers = try (0..<100).map { _ in try TCPSocket(port: port) }
+                try await eventually("no descriptor is left") { try server.descriptorCount >= 63 }
+                let before = try server.processorSeconds
+                try await Task.sleep(for: .seconds(1.2))
+                let spent = try server.processorSeconds - before
+                #expect(spent < 0.5, "\(spent) s of processor time in 1.2 s")
+                try running.demandEcho("meanwhile")
+                for stranger in strangers { stranger.close() }
+                let second = try scenario.client(
+                    "ws://127.0.0.1:\(port)",
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--name", "second"]
+                )
+                _ = try await second.tunnel(to: echo.port)
+                try running.demandEcho("after")
+                running.close()
+            }
+        }
+
+        @Test("X2 a client without descriptors resets the visitor, and its session and running streams go on")
+        func clientWithoutDescriptors() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let arguments = clientArguments(scenario, server.url, "0:127.0.0.1:\(echo.port)")
+                let process = try start(scenario, "client", arguments, by: "ulimit -n 48")
+                let tunnel = try await CulvertClient(process: process).tunnel(to: echo.port)
+                let running = try TCPSocket(port: tunnel)
+                try running.demandEcho("before")
+                try await onThread {
+                    var crowd: [TCPSocket] = []
+                    // Until one is reset: its service could not be connected to.
+                    while crowd.count < 100 {
+                        let visitor = try TCPSocket(port: tunnel)
+                        do {
+                            try visitor.demandEcho("x")
+                        } catch SocketError.reset {
+                            break
+                        }
+                        crowd.append(visitor)
+                    }
+                    try demand(crowd.count < 100, "a hundred sockets with 48 descriptors")
+                    try running.demandEcho("meanwhile")
+                    for visitor in crowd { visitor.close() }
+                }
+                _ = try await process.logLine { $0.contains("service cannot be reached") && $0.contains("no room") }
+                try await eventually("a visitor is served again") {
+                    guard let visitor = try? TCPSocket(port: tunnel) else { return false }
+                    defer { visitor.close() }
+                    return (try? visitor.demandEcho("again")) != nil
+                }
+                #expect(process.output.lines.count == 1, "the session has lived through it")
+                running.close()
+            }
+        }
+
+        @Test("X5 X14 idle visitors cost memory by their number alone, and no thread")
+        func idleVisitors() async throws {
+            try await Scenario.play { scenario in
+                let count = TestRun.isHeavy ? 8_000 : 400
+                let release = Gate()
+                let service = try TCPService.silent(until: release)
+                defer { release.open() }
+                let (server, client, port) = try await scenario.tunnel(to: service)
+                let first = try TCPSocket(port: port)
+                try await eventually("the first is there") { service.accepted == 1 }
+                let both = [server.process, client.process]
+                let before = try both.map { ($0, try $0.residentBytes, try $0.threadCount) }
+                var visitors = [first]
+                for _ in 0..<count {
+                    visitors.append(try TCPSocket(port: port))
+                }
+                try await eventually("all are there", within: .seconds(60)) { service.accepted == count + 1 }
+                for (process, bytes, threads) in before {
+                    let each = (try process.residentBytes - bytes) / count
+                    #expect(each < 64 << 10, "\(process.name): \(each) bytes for each visitor")
+                    #expect(try process.threadCount <= threads + 2, "\(process.name): threads for visitors")
+                }
+                for visitor in visitors { visitor.close() }
+            }
+        }
+
+        @Test("X12 sessions and visitors that have gone leave neither memory nor descriptors at the server")
+        func nothingIsLeft() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let admin = try server.process.descriptorCount
+                func round(_ number: Int) async throws -> Int {
+                    let client = try scenario.client(
+                        server.url,
+                        ["0:127.0.0.1:\(echo.port)"],
+                        options: ["--name", "round-\(number)"]
+                    )
+                    let port = try await client.tunnel(to: echo.port)
+                    try await onThread {
+                        for _ in 0..<(TestRun.isHeavy ? 5_000 : 150) {
+                            let visitor = try TCPSocket(port: port)
+                            try visitor.demandEcho("once")
+                            visitor.close()
+                        }
+                    }
+                    await client.process.end()
+                    try await eventually("its descriptors are back") { try server.process.descriptorCount <= admin }
+                    return try server.process.residentBytes
+                }
+                // The first rounds fill pools and caches.
+                for number in 0..<2 { _ = try await round(number) }
+                let before = try await round(2)
+                var after = before
+                for number in 3..<6 { after = try await round(number) }
+                #expect(after - before < 4 << 20, "\(after - before) bytes more after three more rounds")
+            }
+        }
+
+        @Test(
+            "X15 a full disk under the log, or closed streams, stop no traffic, and nothing of the log gets to a visitor",
+            arguments: ["exec >/dev/full 2>&1", "exec >&- 2>&-", "exec <&- >&- 2>/dev/full"]
+        )
+        func noLog(redirection: String) async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (port, tunnel) = (try FreePorts.next(), try FreePorts.next())
+                let options = ["--log-level", "trace"]
+                let server = try start(
+                    scenario,
+                    "server",
+                    serverArguments(scenario, port: port) + options,
+                    by: redirection
+                )
+                let client = try start(
+                    scenario,
+                    "client",
+                    clientArguments(scenario, "ws://127.0.0.1:\(port)", "\(tunnel):127.0.0.1:\(echo.port)") + options,
+                    by: redirection
+                )
+                try await listens(tunnel, client)
+                for text in ["one", "two", "three"] { try await expectEcho(through: tunnel, of: text) }
+                #expect(server.exitStatus == nil && client.exitStatus == nil)
+                for process in [client, server] {
+                    process.signal(SIGTERM)
+                    #expect(try await process.exitStatus() == .exited(0))
+                }
+            }
+        }
+
+        @Test("X15 a log whose reader has gone stops no traffic either")
+        func noReader() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (port, tunnel) = (try FreePorts.next(), try FreePorts.next())
+                // `true` reads nothing and ends: the pipe breaks.
+                let arguments = (serverArguments(scenario, port: port) + ["--log-level", "trace"])
+                    .map { "'\($0)'" }.joined(separator: " ")
+                let script = "\(try CulvertExecutable.path()) \(arguments) 2>&1 | true"
+                let pipe = try scenario.start("server", "/bin/sh", ["-c", script])
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["\(tunnel):127.0.0.1:\(echo.port)"])
+                _ = try await client.tunnel(to: echo.port)
+                for _ in 0..<5 { try await expectEcho(through: tunnel) }
+                #expect(pipe.exitStatus == nil)
+                await client.process.end()
+                // Its shell waits for it; the operator's kick is not needed to end it.
+                try await scenario.endListener(on: port)
+            }
+        }
+
+        @Test("P14 who runs it as root is warned, and nobody else", arguments: ["server", "client"])
+        func root(role: String) async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let process =
+                    try role == "server" ? server.process : scenario.client(server.url, ["0:localhost:9"]).process
+                _ = try await process.line { _ in true }
+                #expect(process.errors.text.contains("running as root") == (geteuid() == 0))
+            }
+        }
+
+        @Test("P7 a port that the system does not let the server bind is refused with that reason, and retried")
+        func notPermitted() async throws {
+            let first = try String(contentsOfFile: "/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding: .utf8)
+            guard geteuid() == 0, Int(first.split(separator: "\n")[0]) ?? 0 > 1_000 else { return }
+            try await Scenario.play { scenario in
+                let port = try FreePorts.next()
+                let arguments = serverArguments(scenario, port: port) + ["--allow-ports", "1-65535"]
+                let without = "set -- setpriv --bounding-set -net_bind_service --inh-caps -net_bind_service \"$@\""
+                let server = try start(scenario, "server", arguments, by: without)
+                _ = try await server.line { $0.hasPrefix("listening ") }
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["997:localhost:9"])
+                _ = try await client.process.logLine { $0.contains("the server may not bind port 997 of 127.0.0.1") }
+                #expect(client.process.exitStatus == nil)
+            }
+        }
+
+        @Test("P19 no core is dumped, unless somebody asks for it while the process runs")
+        func noCore() async throws {
+            try await Scenario.play { scenario in
+                let server = try start(
+                    scenario,
+                    "server",
+                    serverArguments(scenario, port: 0),
+                    by: "ulimit -c unlimited || true"
+                )
+                _ = try await server.line { $0.hasPrefix("listening ") }
+                let limits = try String(contentsOfFile: "/proc/\(server.pid)/limits", encoding: .utf8)
+                let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+                #expect(line.split(separator: " ")[4] == "0", "\(line)")
+            }
+        }
+    }
+}
+
+extension TCPSocket {
+    /// Sends a text to an echo service, and reads it back.
+    fileprivate func demandEcho(_ text: String) throws {
+        try send(text)
+        let answer = String(decoding: try receive(exactly: text.utf8.count), as: UTF8.self)
+        try demand(answer == text, "an echo of \(answer) instead of \(text)")
+    }
+}
+
+extension Scenario {
+    /// Ends the process that listens on a port and that this scene cannot name.
+    fileprivate func endListener(on port: UInt16) async throws {
+        let pid = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.first { pid in
+            let line = (try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8)) ?? ""
+            return line.contains("\0--listen\0127.0.0.1:\(port)\0") && !line.hasPrefix("/bin/sh")
+        }
+        guard let pid else { throw Disappointment(description: "nobody listens on \(port)") }
+        kill(pid, SIGTERM)
+        try await eventually("it has ended") { kill(pid, 0) != 0 }
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// TLS with the server: on, verified, and nothing that turns it off.
+    @Suite(.serialized)
+    struct ServerTLSTests {
+        struct Row: Sendable, CustomTestStringConvertible {
+            let testDescription: String
+            var names: String? = "DNS:localhost,IP:127.0.0.1"
+            var days = 2
+            var host = "localhost"
+            let says: [String]
+        }
+
+        static let rows = [
+            Row(testDescription: "has expired", days: -1, says: ["of localhost", "has expired"]),
+            Row(
+                testDescription: "is for another name",
+                names: "DNS:other.example,DNS:localhost.other.example",
+                says: ["not for localhost", "other.example"]
+            ),
+            Row(
+                testDescription: "is for a wildcard above",
+                names: "DNS:*.localhost",
+                says: ["not for localhost", "*.localhost"]
+            ),
+            Row(
+                testDescription: "is for another address",
+                names: "DNS:localhost,IP:127.0.0.2",
+                host: "127.0.0.1",
+                says: ["not for 127.0.0.1", "127.0.0.2"]
+            ),
+            Row(
+                testDescription: "has its name as common name alone",
+                names: nil,
+                says: ["not for localhost", "nobody by name"]
+            ),
+        ]
+
+        @Test("A17 a server's certificate is refused that", .needs(.openssl), arguments: rows)
+        func refused(row: Row) async throws {
+            try await Scenario.play { scenario in
+                let certificate = try await Certificate.make(in: scenario, for: row.names, days: row.days)
+                let server = try await scenario.server(options: [
+                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
+                ])
+                let line = try await scenario.expectEnd(
+                    69,
+                    from: "wss://\(row.host):\(server.port)",
+                    ["--ca", certificate.authority, "--max-retries", "0"]
+                )
+                for words in row.says { #expect(line.contains(words), "\(line)") }
+                #expect(!server.process.errors.text.contains("session opened"))
+            }
+        }
+
+        @Test("A17 a server that speaks TLS 1.1 at the most is refused with that reason", .needs(.openssl))
+        func oldVersion() async throws {
+            try await Scenario.play { scenario in
+                let certificate = try await Certificate.make(in: scenario)
+                let port = try FreePorts.next()
+                let old = try scenario.start(
+                    "s_server",
+                    Program.openssl.required(),
+                    [
+                        "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate.certificate, "-key",
+                        certificate.key, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-quiet",
+                    ]
+                )
+                try await listens(port, old)
+                let line = try await scenario.expectEnd(
+                    69,
+                    from: "wss://localhost:\(port)",
+                    ["--ca", certificate.authority, "--max-retries", "0"]
+                )
+                expect(line, says: "TLS", "localhost speaks no TLS 1.2 or newer")
+            }
+        }
+
+        @Test("A16 no flag and no key turns verification off")
+        func noSwitch() async throws {
+            try await Scenario.play { scenario in
+                let help = try scenario.culvert("help", ["client", "--help"])
+                _ = try await help.exitStatus()
+                for word in ["insecure", "verif", "no-check", "skip"] {
+                    #expect(!help.output.text.lowercased().contains(word), "\(word)")
+                }
+                let path = "\(scenario.directory)/client.toml"
+                for key in ["insecure", "tls_verify", "verify"] {
+                    try scenario.write("url = \"wss://h\"\n\(key) = true\n", to: path)
+                    let check = try scenario.culvert("check", ["check", "--config", path])
+                    #expect(try await check.exitStatus() == .exited(78))
+                    #expect(check.errors.text.contains(":2: \(key): unknown key"))
+                }
+            }
+        }
+
+        @Test(
+            "A15 ws:// to an address that is not loopback is warned about at each start; a redirect there is not followed"
+        )
+        func plain() async throws {
+            try await Scenario.play { scenario in
+                let plain = try scenario.client("ws://192.0.2.1:9", ["0:localhost:9"])
+                _ = try await plain.process.logLine { $0.contains("ws:// without TLS") }
+                let elsewhere = try TCPService.echo()
+                let moved = try TCPService { socket in
+                    _ = try socket.receive()
+                    try socket.send(
+                        "HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:\(elsewhere.port)/tunnel\r\n"
+                            + "Content-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
+                    try socket.finishSending()
+                    _ = try socket.receiveToEnd()
+                }
+                let loopback = try scenario.client(
+                    "ws://127.0.0.1:\(moved.port)",
+                    ["0:localhost:9"],
+                    options: ["--max-retries", "0"]
+                )
+                #expect(try await loopback.process.exitStatus() != .exited(0))
+                #expect(loopback.process.errors.text.contains("302"), "\(loopback.process)")
+                #expect(!loopback.process.errors.text.contains("without TLS"))
+                #expect(elsewhere.accepted == 0)
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+import NIOCore
+import TestSupport
+import Testing
+import WebSocket
+
+@testable import Mux
+@testable import Tunnel
+
+extension HostileTests {
+    /// What a hostile client sends into its session, and what the server does: it ends that session, with a reason, and
+    /// nobody else notices.
+    ///
+    /// Rows of THREATS B5 that a client cannot try: M7, because only the server opens streams (numbers that run backwards
+    /// or out are in MuxTests, and a hostile server's in ``ClientResistanceTests``); M8, because OPEN is the server's.
+    @Suite(.serialized)
+    struct ServerResistanceTests {
+        /// What ends a session.
+        struct Row: Sendable, CustomTestStringConvertible {
+            let testDescription: String
+            /// The code of the server's Close.
+            let code: CloseCode
+            /// The code of its GOAWAY, nil where the fault lies below the session.
+            let goAway: RefusalCode?
+            /// What is sent once a visitor is there, on a stream that has been accepted.
+            let attack: @Sendable (WirePeer, StreamID) throws -> [UInt8]
+
+            init(
+                _ name: String,
+                _ code: CloseCode,
+                _ goAway: RefusalCode? = nil,
+                _ attack: @escaping @Sendable (WirePeer, StreamID) throws -> [UInt8]
+            ) {
+                (testDescription, self.code, self.goAway, self.attack) = (name, code, goAway, attack)
+            }
+
+            /// Frames, `count` times, that break the protocol or exceed a limit.
+            init(_ name: String, count: Int = 1, _ frames: @escaping @Sendable (StreamID) -> [OutboundFrame]) {
+                let isFlood = count > 1
+                self.init(
+                    name,
+                    isFlood ? .policyViolation : .protocolError,
+                    isFlood ? .limit : .protocolViolation
+                ) { peer, stream in
+                    let once = frames(stream)
+                    return try (0..<count).flatMap { _ in try once.flatMap { try peer.encode($0) } }
+                }
+            }
+
+            /// A binary message of these bytes.
+            init(_ name: String, bytes: [UInt8]) {
+                self.init(name, .protocolError, .protocolViolation) { peer, _ in peer.webSocketFrame(2, bytes) }
+            }
+        }
+
+        static let rows = [
+            Row("M1 a second AUTHENTICATE") { _ in [OutboundFrame(.authenticate)] },
+            Row("M1 a RESUME in the session") { _ in [OutboundFrame(.resume)] },
+            Row("M1 M6 a WELCOME, which is the server's") { _ in [OutboundFrame(.welcome)] },
+            Row("M1 M6 a BOUND, which is the server's") { _ in [WirePeer.bound()] },
+            Row("M3 a frame shorter than its header", bytes: [0x22, 0, 0]),
+            Row("M3 a set flag", bytes: [0x23, 1, 0, 0, 0, 0, 0, 2]),
+            Row("M3 a reserved bit", bytes: [0x23, 0, 0x80, 0, 0, 0, 0, 2]),
+            Row("M3 bytes behind an END", bytes: [0x23, 0, 0, 0, 0, 0, 0, 2, 1]),
+            Row("M4 an unknown type", bytes: [0x99, 0, 0, 0, 0, 0, 0, 0]),
+            Row("M5 DATA on stream 0", bytes: [0x22, 0, 0, 0, 0, 0, 0, 0, 1]),
+            Row("M5 M23 a PING on a stream", bytes: [0x30, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Row("M6 an OPEN, which is the server's") { _ in [WirePeer.open(3)] },
+            Row("M11 one byte beyond the window") { stream in
+                [OutboundFrame(.data, stream, ByteBuffer(repeating: 1, count: 16_385))]
+            },
+            Row("M12 credit beyond everything") { stream in [OutboundFrame(.credit, stream, number: .max)] },
+            Row("M12 credit on a stream that was never opened") { _ in
+                [OutboundFrame(.credit, StreamID(1_000), number: 1)]
+            },
+            Row("M13 credit that gives nothing, again and again", count: 300) { stream in
+                [OutboundFrame(.credit, stream, number: 65_536)]
+            },
+            Row("M16 DATA on a stream that was never opened") { _ in
+                [OutboundFrame(.data, StreamID(1_000), ByteBuffer(string: "x"))]
+            },
+            Row("M17 END again and again", count: 300) { stream in [OutboundFrame(.end, stream)] },
+            Row("M18 empty DATA again and again", count: 300) { stream in [OutboundFrame(.data, stream)] },
+            Row("M19 DATA above 64 KiB", .messageTooBig) { peer, stream in
+                try peer.encode(OutboundFrame(.data, stream, ByteBuffer(repeating: 1, count: 65_537)))
+            },
+            Row("M21 a second ACCEPT") { stream in [OutboundFrame(.accept, stream)] },
+            Row("M21 an ACCEPT of a stream that was never opened") { _ in [OutboundFrame(.accept, StreamID(1_000))] },
+            Row(
+                "M23 a PING with a long payload",
+                bytes: [0x30, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 9)
+            ),
+            Row("M23 PINGs in a flood", count: 30) { _ in [.ping(7)] },
+            Row("M30 BINDs in a flood", count: 200) { _ in [WirePeer.bindRequest(1, tunnel: 900)] },
+            Row("M30 a BIND of a tunnel that has its port") { _ in [WirePeer.bindRequest(1)] },
+            Row("M30 a BIND whose address is no text", bytes: [0x10, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 7]),
+        ]
+
+        @Test(
+            "the session ends with the right code, its visitor is reset, and another client's goes on",
+            arguments: rows
+        )
+        func violation(row: Row) async throws {
+            try await RunningServer.with({ $0.limits.initialWindow = 16_384 }) { server in
+                try await onThread {
+                    let other = try HandTunnel(server.port, .bob)
+                    let attacked = try HandTunnel(server.port, .alice)
+                    try attacked.peer.socket.send(try row.attack(attacked.peer, attacked.stream))
+                    let (code, frames, _) = try attacked.peer.toTheEnd()
+                    try demand(code == row.code, "closed with \(code as Any)")
+                    let last = try frames.last { $0.header.type == .goAway }.map(WirePeer.refusalCode)
+                    try demand(last == row.goAway, "GOAWAY \(last as Any)")
+                    try demand(try attacked.visitor.drain().ending == .reset, "the visitor was not reset")
+                    try other.demandBothWays()
+                }
+            }
+        }
+
+        @Test("M24 two GOAWAYs: nothing new is opened, and what runs goes on to its end")
+        func goAway() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    try tunnel.peer.send(WirePeer.goAway(.goingAway), WirePeer.goAway(.goingAway))
+                    try tunnel.demandBothWays()
+                    // The listener is closed; one that was accepted before that is reset.
+                    let late = try? TCPSocket(port: tunnel.port).drain()
+                    try demand(late == nil || late?.ending == .reset, "\(late as Any)")
+                    try tunnel.visitor.finishSending()
+                    try tunnel.peer.send(OutboundFrame(.end, tunnel.stream))
+                    let (_, frames, _) = try tunnel.peer.toTheEnd()
+                    try demand(!frames.contains { $0.header.type == .open }, "a stream was opened")
+                    try demand(try tunnel.visitor.drain().ending == .end, "no end in order")
+                }
+            }
+        }
+
+        @Test("M14 M15 a client that gives no credit stops that stream alone")
+        func noCredit() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    let stalled = try TCPSocket(port: tunnel.port)
+                    let id = try tunnel.accept()
+                    let chunk = [UInt8](repeating: 7, count: 65_536)
+                    _ = try stalled.sendUntilStalled(chunk, patience: .milliseconds(200), limit: 1 << 26)
+                    var received = 0
+                    try tunnel.peer.send(.ping(4))
+                    while true {
+                        let frame = try tunnel.peer.frame(.data, .pong)
+                        if frame.header.type == .pong { break }
+                        try demand(frame.header.stream == id, "DATA on \(frame.header.stream)")
+                        received += frame.payload.readableBytes
+                    }
+                    try demand(received <= 65_536, "\(received) bytes without credit")
+                    try tunnel.demandBothWays()
+                    stalled.abort()
+                }
+            }
+        }
+
+        @Test("M20 a client that never accepts has its stream reset after the configured time, and the visitor too")
+        func ghost() async throws {
+            try await RunningServer.with({ $0.limits.openTimeout = .milliseconds(300) }) { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    let ghost = try TCPSocket(port: tunnel.port)
+                    let id = try tunnel.peer.frame(.open).header.stream
+                    let reset = try tunnel.peer.frame(.reset)
+                    try demand(reset.header.stream == id, "\(reset.header)")
+                    try demand(try WirePeer.resetCode(reset) == .timeout, "\(reset)")
+                    try demand(try ghost.drain().ending == .reset, "the visitor was not reset")
+                    try tunnel.demandBothWays()
+                }
+            }
+        }
+
+        @Test("M9 M22 a stream that has ended both ways gives its place to the visitor who waits")
+        func placeOfEnded() async throws {
+            try await RunningServer.with({ $0.limits.streams = 1 }) { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    let next = try TCPSocket(port: tunnel.port)
+                    try tunnel.peer.send(.ping(4))
+                    let frame = try tunnel.peer.frame(.open, .pong)
+                    try demand(frame.header.type == .pong, "a second stream beyond the limit")
+                    try tunnel.visitor.finishSending()
+                    try tunnel.peer.send(OutboundFrame(.end, tunnel.stream))
+                    try demand(try tunnel.peer.frame(.open).header.stream != tunnel.stream, "a number came twice")
+                    withExtendedLifetime(next) {}
+                }
+            }
+        }
+
+        @Test("M26 M28 bytes and resets that cross, both ways, end nothing but their streams", arguments: 0..<4)
+        func crossing(order: Int) async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    for _ in 0..<25 {
+                        let visitor = try TCPSocket(port: tunnel.port)
+                        let id = try tunnel.accept()
+                        let data = OutboundFrame(.data, id, ByteBuffer(repeating: 1, count: 10_000))
+                        let burst = try [
+                            data, data, data, OutboundFrame(.end, id), ResetCode.connectionReset.frame(id), data,
+                        ]
+                        .flatMap { try tunnel.peer.encode($0) }
+                        try visitor.send([UInt8](repeating: 2, count: 10_000))
+                        if order & 1 == 0 { visitor.abort() }
+                        try tunnel.peer.socket.send(order & 2 == 0 ? burst : Array(burst.prefix(35_000)))
+                        if order & 2 != 0 { try tunnel.peer.socket.send(Array(burst.dropFirst(35_000))) }
+                        if order & 1 != 0 { visitor.abort() }
+                    }
+                    try tunnel.demandBothWays()
+                }
+                try await eventually("no session is left") { server.sessions == 0 }
+                #expect(server.log.count("broke") == 0)
+            }
+        }
+
+        @Test("M27 single bytes on many streams all arrive, and each stream has its turn")
+        func singleBytes() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    var visitors: [(socket: TCPSocket, id: StreamID)] = []
+                    for _ in 0..<20 { visitors.append((try TCPSocket(port: tunnel.port), try tunnel.accept())) }
+                    var wire: [UInt8] = []
+                    for byte in UInt8(0)..<100 {
+                        for visitor in visitors {
+                            wire += try tunnel.peer.encode(OutboundFrame(.data, visitor.id, ByteBuffer(bytes: [byte])))
+                        }
+                    }
+                    try tunnel.peer.socket.send(wire)
+                    for visitor in visitors {
+                        try demand(try visitor.socket.receive(exactly: 100) == Array(0..<100), "bytes are lost")
+                    }
+                }
+            }
+        }
+
+        @Test("M29 a session that ends with 128 streams in mid-transfer resets each of their visitors")
+        func endInMidTransfer() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let tunnel = try HandTunnel(server.port, .alice)
+                    let visitors = try (0..<128).map { _ in try TCPSocket(port: tunnel.port) }
+                    for visitor in visitors {
+                        let id = try tunnel.accept()
+                        try tunnel.peer.send(OutboundFrame(.data, id, ByteBuffer(string: "begun")))
+                        try visitor.send("begun")
+                    }
+                    // Breaks the rules: a session that was merely cut off is another matter.
+                    try tunnel.peer.send(OutboundFrame(.welcome))
+                    for visitor in visitors {
+                        let end = try visitor.drain()
+                        try demand(end.ending == .reset, "\(end)")
+                    }
+                }
+                try await eventually("no session is left") { server.sessions == 0 }
+            }
+        }
+    }
+}
+
+extension HostileTests {
+    /// A client spoken by hand, its public port, and a visitor there whose stream is accepted.
+    final class HandTunnel {
+        let peer: WirePeer
+        let port: UInt16
+        let visitor: TCPSocket
+        private(set) var stream = StreamID.session
+
+        init(_ server: UInt16, _ identity: Identity) throws {
+            peer = try WirePeer.session(server, identity)
+            port = try FreePorts.next()
+            let refusal = try peer.bind(port)
+            try demand(refusal == nil, "the port was refused: \(refusal as Any)")
+            visitor = try TCPSocket(port: port)
+            stream = try accept()
+        }
+
+        /// Accepts the next stream.
+        func accept() throws -> StreamID {
+            let id = try peer.frame(.open).header.stream
+            try peer.send(OutboundFrame(.accept, id))
+            return id
+        }
+
+        /// The first visitor's bytes arrive, and the client's do.
+        func demandBothWays() throws {
+            try peer.send(OutboundFrame(.data, stream, ByteBuffer(string: "down")))
+            try demand(try visitor.receive(exactly: 4) == Array("down".utf8), "another's bytes")
+            try visitor.send("up")
+            while true {
+                let frame = try peer.frame(.data)
+                guard frame.header.stream == stream else { continue }
+                return try demand(frame.payload == ByteBuffer(string: "up"), "\(frame)")
+            }
+        }
+    }
+}

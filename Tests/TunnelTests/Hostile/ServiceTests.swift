@@ -1,0 +1,123 @@
+import NIOCore
+import NIOEmbedded
+import ProxyConnect
+import TestSupport
+import Testing
+
+@testable import Mux
+@testable import Tunnel
+
+/// Where a client's services may be: THREATS B8.
+///
+/// S3 cannot apply: a server connects to nothing for its clients, but to the backend that its operator has named.
+@Suite("Where services may be")
+struct ServiceTests {
+    @Test(
+        "S2 S4 a service is a name or an address in its one form: nothing that two readers take for different hosts, no file",
+        arguments: [
+            "127.1", "0x7f.1", "0x7f000001", "0177.0.0.1", "2130706433", "127.0.0.1.", "127.0.0.01", "1.2.3.4.5", "010",
+            "host.0x1", "host.1", "[::ffff:1.2.3]", "[::1%]x", "[fe80::1%a b]", "unix", "/run/x.sock",
+            "file", "a/b", "a@b", "a?b", "a b", "a\u{7}b", "\u{FF11}27.0.0.1", "..", "a..b", "",
+        ]
+    )
+    func noHost(host: String) {
+        // `unix:/run/x` has another number of parts than a host and a port.
+        let text = host == "unix" || host == "file" ? "1:\(host):/run/x.sock" : "1:\(host):22"
+        #expect(throws: RemoteForward.Malformed.self) { try RemoteForward(text) }
+    }
+
+    @Test(
+        "S2 names and addresses in their one form are services",
+        arguments: [
+            "localhost", "db.internal", "a_b", "xn--4ca.example", "host1", "10.0.0.1", "[::1]", "[fe80::1%eth0]", "1a",
+            "[::ffff:192.0.2.1]", "db.internal.",
+        ]
+    )
+    func host(host: String) throws {
+        #expect(try RemoteForward("1:\(host):22").hostPort == 22)
+    }
+
+    @Test(
+        "S2 a name that leads to the link, to many hosts, to nobody or to a cloud's metadata is not dialled",
+        arguments: [
+            ("169.254.169.254", false), ("169.253.255.255", true), ("169.255.0.0", true), ("0.0.0.0", false),
+            ("0.1.2.3", false), ("224.0.0.1", false), ("239.255.255.255", false), ("255.255.255.255", false),
+            ("240.0.0.1", true), ("127.0.0.1", true), ("10.0.0.1", true), ("192.168.1.1", true), ("::", false),
+            ("::1", true), ("fe80::1", false), ("febf::1", false), ("fec0::1", true), ("ff02::1", false),
+            ("fd00:ec2::254", false), ("fd00:ec2::253", true), ("::ffff:169.254.169.254", false),
+            ("::ffff:10.0.0.1", true), ("2001:db8::1", true),
+        ]
+    )
+    func resolved(text: String, isDialled: Bool) throws {
+        #expect(try #require(IPAddress(text)).mayBeService == isDialled)
+        let channel = EmbeddedChannel(handler: ServiceAddressGuard())
+        let result = Result { try channel.connect(to: SocketAddress(ipAddress: text, port: 80)).wait() }
+        #expect(((try? result.get()) != nil) == isDialled)
+        #expect(channel.isActive == isDialled)
+    }
+
+    @Test("S2 the log says where a name has led, the server hears that the service cannot be reached")
+    func reason() {
+        let forbidden = ServiceAddressGuard.Forbidden(address: "169.254.169.254")
+        #expect(ServiceConnector.code(forbidden) == .unreachable)
+    }
+}
+
+extension HostileTests {
+    /// A hostile server, and what it makes a client do at its services.
+    @Suite(.serialized)
+    struct ServiceFloodTests {
+        @Test("M10 a thousand streams are opened and reset at once: the session lives, and the stream after them works")
+        func rapidReset() async throws {
+            let service = try TCPService.echo()
+            let done = Mailbox<Void>()
+            let server = try HostileServer { peer in
+                try peer.send(peer.grant(), WirePeer.bound())
+                try peer.socket.send(
+                    (1...1_000).flatMap { number in
+                        let id = StreamID(UInt32(number) * 2)
+                        return try peer.encode(WirePeer.open(id.rawValue))
+                            + peer.encode(ResetCode.connectionReset.frame(id))
+                    }
+                )
+                try peer.send(WirePeer.open(2_002), OutboundFrame(.data, StreamID(2_002), ByteBuffer(string: "alive")))
+                while try peer.frame(.data).header.stream != StreamID(2_002) {}
+                done.put(())
+                _ = try peer.toTheEnd()
+            }
+            try await server.withClient(to: service.port) { client in
+                try await done.next("the stream after them lives")
+                #expect(client.ends.all.isEmpty && client.log.count("session lost") == 0)
+            }
+        }
+
+        @Test("M8 S1 S3 a server's BIND makes the client connect to nothing, and ends the session")
+        func bindFromServer() async throws {
+            let service = try TCPService.echo()
+            let ends = Mailbox<Void>()
+            let server = try HostileServer { peer in
+                try peer.send(peer.grant(), WirePeer.bound(), WirePeer.bindRequest(service.port))
+                _ = try peer.toTheEnd()
+                ends.put(())
+            }
+            try await server.withClient { _ in
+                try await ends.next("the session ends")
+                #expect(service.accepted == 0)
+            }
+        }
+
+        @Test("M2 a server of another version ends the client, which says which end is old")
+        func version() async throws {
+            let server = try HostileServer { peer in
+                let challenge = Challenge(versions: [99], nonce: randomBytes(32), software: "x")
+                try peer.send(OutboundFrame(.challenge, .session, challenge.payload))
+                _ = try peer.toTheEnd()
+            }
+            try await server.withClient { client in
+                let end = try await client.ends.next("the client ends")
+                #expect(end.hasPrefix("not ours: ") && end.contains("upgrade the client"), "\(end)")
+                #expect(server.dials == 1)
+            }
+        }
+    }
+}
