@@ -5,7 +5,7 @@ import NIOCore
 /// bytes that every flush ends with.
 ///
 /// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
-struct Deflater: ~Copyable, @unchecked Sendable {
+package struct Deflater: ~Copyable, @unchecked Sendable {
     // zlib keeps a pointer back to its stream, so that the stream must not move. Nobody else holds it: the owner is not
     // copyable, which is what makes it safe to send.
     private let stream: UnsafeMutablePointer<z_stream>
@@ -22,7 +22,7 @@ struct Deflater: ~Copyable, @unchecked Sendable {
     }
 
     /// Nil where zlib cannot be set up: for a window of 8 bits, or without memory.
-    static func make(windowBits: Int, noContextTakeover: Bool, options: DeflateOptions) -> Deflater? {
+    package static func make(windowBits: Int, noContextTakeover: Bool, options: DeflateOptions) -> Deflater? {
         guard DeflateOptions.windows.contains(windowBits) else { return nil }
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
         stream.initialize(to: z_stream())
@@ -46,7 +46,7 @@ struct Deflater: ~Copyable, @unchecked Sendable {
 
     /// Compresses one message of two parts, which are not both empty; nil where zlib fails, and then the connection
     /// cannot go on. Copy the bytes and let go of the buffer before the next message, so that it can be used again.
-    mutating func compress(_ prefix: ByteBuffer, _ payload: ByteBuffer) -> ByteBuffer? {
+    package mutating func compress(_ prefix: ByteBuffer, _ payload: ByteBuffer) -> ByteBuffer? {
         let length = prefix.readableBytes + payload.readableBytes
         scratch.clear(minimumCapacity: length / 2 + 64)  // Most data shrinks; what does not is grown into.
         if prefix.readableBytes > 0 {

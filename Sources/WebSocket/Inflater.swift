@@ -10,12 +10,12 @@ import NIOCore
 /// refused.
 ///
 /// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
-struct Inflater: ~Copyable, @unchecked Sendable {
+package struct Inflater: ~Copyable, @unchecked Sendable {
     /// What every message ends with, and what its sender left out.
     private static let tail = ByteBuffer(bytes: [0x00, 0x00, 0xFF, 0xFF])
 
     /// How an inflating step ended.
-    enum Step {
+    package enum Step {
         /// The room was used up: there may be more.
         case full
         /// All of the input was used up.
@@ -40,7 +40,7 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     }
 
     /// Nil where there is no memory for it.
-    static func make(noContextTakeover: Bool) -> Inflater? {
+    package static func make(noContextTakeover: Bool) -> Inflater? {
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
         stream.initialize(to: z_stream())
         guard culvert_inflate_init(stream, Int32(DeflateOptions.widestWindow)) == Z_OK else {
@@ -56,7 +56,7 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     }
 
     /// Inflates from `input` into `out`, at most `room` bytes.
-    mutating func inflate(_ input: inout ByteBuffer, into out: inout ByteBuffer, atMost room: Int) -> Step {
+    package mutating func inflate(_ input: inout ByteBuffer, into out: inout ByteBuffer, atMost room: Int) -> Step {
         if input.readableBytes > 0 { isAtStart = false }
         let (step, used) = run(input, into: &out, atMost: room)
         input.moveReaderIndex(forwardBy: used)
@@ -65,7 +65,7 @@ struct Inflater: ~Copyable, @unchecked Sendable {
 
     /// Inflates what the sender left out at the message's end. Once this has drained the message is complete, and the
     /// next one may begin.
-    mutating func finish(into out: inout ByteBuffer, atMost room: Int) -> Step {
+    package mutating func finish(into out: inout ByteBuffer, atMost room: Int) -> Step {
         if isAtFinalBlock || isAtStart { tailLeft = ByteBuffer() }
         if !isAtStart {
             let (step, used) = run(tailLeft, into: &out, atMost: room)
