@@ -256,26 +256,26 @@ public struct Connection: ~Copyable, Sendable {
         compress isCompressing: Bool = true,
         into out: inout ByteBuffer
     ) throws(WebSocketError) {
-        var header = try messageHeader(kind, prefix, payload.readableBytes)
-        guard isCompressing, let small = try compress(prefix, payload, header.payloadLength) else {
-            return header.encode(prefix, payload, into: &out)
-        }
-        header.isCompressed = true
-        header.payloadLength = small.readableBytes
-        header.encode(ByteBuffer(), small, into: &out)
+        let header = try messageHeader(kind, prefix, payload.readableBytes)
+        if isCompressing, try encodeCompressed(header, prefix, payload, into: &out) { return }
+        header.encode(prefix, payload, into: &out)
     }
 
-    /// The compressed message, or nil where it is better sent as it is.
-    private mutating func compress(
+    /// Appends the message compressed; false, and nothing appended, where it is better sent as it is.
+    private mutating func encodeCompressed(
+        _ plain: FrameHeader,
         _ prefix: ByteBuffer,
         _ payload: ByteBuffer,
-        _ length: Int
-    ) throws(WebSocketError) -> ByteBuffer? {
+        into out: inout ByteBuffer
+    ) throws(WebSocketError) -> Bool {
+        let length = plain.payloadLength
         // zlib makes nothing at all of a flush without input, and counts its input in 32 bits.
-        guard let deflate, length >= max(1, deflate.options.minimumBytes), length <= Int(Int32.max) else { return nil }
+        guard let deflate, length >= max(1, deflate.options.minimumBytes), length <= Int(Int32.max) else {
+            return false
+        }
         let (noContextTakeover, windowBits) = deflate.direction(from: role)
         // The peer may have asked for a window that zlib does not compress with. Nobody has to compress.
-        guard windowBits >= DeflateOptions.narrowestForCompressing else { return nil }
+        guard windowBits >= DeflateOptions.narrowestForCompressing else { return false }
         if deflater == nil {
             deflater = Deflater.make(
                 windowBits: windowBits,
@@ -283,9 +283,22 @@ public struct Connection: ~Copyable, Sendable {
                 options: deflate.options
             )
         }
-        guard let small = deflater?.compress(prefix, payload) else { throw .compressorFailed }
+        // The header's length depends on what comes out: room is left for the longest.
+        let start = out.writerIndex
+        out.reserveCapacity(minimumWritableBytes: FrameHeader.maximumBytes + length / 2 + 64)
+        out.moveWriterIndex(forwardBy: FrameHeader.maximumBytes)
+        let isCompressed = deflater?.compress(prefix, payload, into: &out) ?? false
+        var header = plain
+        header.isCompressed = true
+        header.payloadLength = out.writerIndex - start - FrameHeader.maximumBytes
         // With a window that lives on the peer must see all that went into it.
-        return noContextTakeover && small.readableBytes >= length ? nil : small
+        guard isCompressed, !noContextTakeover || header.payloadLength < length else {
+            out.moveWriterIndex(to: start)
+            if isCompressed { return false }
+            throw .compressorFailed
+        }
+        header.encode(at: start, in: &out)
+        return true
     }
 
     /// Appends the header of a message in a single frame, and the first bytes of its payload, so that the rest can be

@@ -112,9 +112,10 @@ private final class Held<Value: ~Copyable> {
     }
 }
 
-/// Our `Deflater` alone.
+/// Our `Deflater` alone, into one buffer that is used again.
 private struct Compressor: ~Copyable {
     private var deflater: Deflater
+    private var out = ByteBuffer()
 
     init(noContextTakeover: Bool) {
         guard
@@ -128,8 +129,9 @@ private struct Compressor: ~Copyable {
     }
 
     mutating func compress(_ text: ByteBuffer) {
-        guard let small = deflater.compress(ByteBuffer(), text) else { preconditionFailure("zlib compresses") }
-        consume(small)
+        out.clear()
+        precondition(deflater.compress(ByteBuffer(), text, into: &out))
+        consume(out)
     }
 }
 
