@@ -153,8 +153,7 @@ private struct Decompressor: ~Copyable {
     mutating func inflate() {
         out.clear()
         var input = packed
-        precondition(inflater.inflate(&input, into: &out, atMost: 200_000) == .drained)
-        precondition(inflater.finish(into: &out, atMost: 200_000 - out.readableBytes) == .drained)
+        precondition(inflater.inflate(&input, endsMessage: true, into: &out, atMost: 200_000) == .drained)
         consume(out)
     }
 }
