@@ -1,8 +1,8 @@
 /// What this end wants of permessage-deflate (RFC 7692), before anything is agreed.
 ///
 /// Memory for each connection, once it is used: compressing takes 2^(window bits + 2) + 2^(memory level + 9) bytes,
-/// 256 KiB with the defaults, and inflating 32 KiB, whatever the window; each of the two about 7 KiB more. Nothing of
-/// it is there before the first message that needs it.
+/// 256 KiB with the defaults, and inflating 32 KiB, whatever the window; each of the two about 7 KiB more, and inflating
+/// up to 4 KiB for the last short piece. Nothing of it is there before the first message that needs it.
 ///
 /// A number out of its range is brought to the nearest end of it.
 ///

@@ -5,16 +5,11 @@ import NIOCore
 /// bytes that every flush ends with.
 ///
 /// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
-struct Deflater: ~Copyable, @unchecked Sendable {
+package struct Deflater: ~Copyable, @unchecked Sendable {
     // zlib keeps a pointer back to its stream, so that the stream must not move. Nobody else holds it: the owner is not
     // copyable, which is what makes it safe to send.
     private let stream: UnsafeMutablePointer<z_stream>
     private let noContextTakeover: Bool
-    /// Where the compressed bytes go, kept from one short message to the next: they are copied on behind the frame's
-    /// header, and two calls of the allocator weigh as much as a tenth of compressing 1 KiB.
-    private var scratch = ByteBuffer()
-    /// Beyond this a message's buffer is given back after it, bytes.
-    private static let keptScratch = 4_096
 
     private init(stream: UnsafeMutablePointer<z_stream>, noContextTakeover: Bool) {
         self.stream = stream
@@ -22,7 +17,7 @@ struct Deflater: ~Copyable, @unchecked Sendable {
     }
 
     /// Nil where zlib cannot be set up: for a window of 8 bits, or without memory.
-    static func make(windowBits: Int, noContextTakeover: Bool, options: DeflateOptions) -> Deflater? {
+    package static func make(windowBits: Int, noContextTakeover: Bool, options: DeflateOptions) -> Deflater? {
         guard DeflateOptions.windows.contains(windowBits) else { return nil }
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
         stream.initialize(to: z_stream())
@@ -44,26 +39,23 @@ struct Deflater: ~Copyable, @unchecked Sendable {
         stream.deallocate()
     }
 
-    /// Compresses one message of two parts, which are not both empty; nil where zlib fails, and then the connection
-    /// cannot go on. Copy the bytes and let go of the buffer before the next message, so that it can be used again.
-    mutating func compress(_ prefix: ByteBuffer, _ payload: ByteBuffer) -> ByteBuffer? {
-        let length = prefix.readableBytes + payload.readableBytes
-        scratch.clear(minimumCapacity: length / 2 + 64)  // Most data shrinks; what does not is grown into.
+    /// Appends one message of two parts, which are not both empty, compressed. False where zlib fails, and then the
+    /// connection cannot go on; what is in `out` by then is of no use.
+    package mutating func compress(_ prefix: ByteBuffer, _ payload: ByteBuffer, into out: inout ByteBuffer) -> Bool {
+        let start = out.writerIndex
         if prefix.readableBytes > 0 {
-            guard run(prefix, Z_NO_FLUSH) else { return nil }
+            guard run(prefix, Z_NO_FLUSH, into: &out) else { return false }
         }
-        guard run(payload, Z_SYNC_FLUSH) else { return nil }
+        guard run(payload, Z_SYNC_FLUSH, into: &out) else { return false }
         if noContextTakeover { deflateReset(stream) }
         // A flush always ends with an empty stored block, 00 00 FF FF (section 7.2.1).
-        guard scratch.readableBytes >= 4 else { return nil }
-        scratch.moveWriterIndex(to: scratch.writerIndex - 4)
-        guard scratch.capacity > Self.keptScratch else { return scratch }
-        return scratch.take()
+        guard out.writerIndex - start >= 4 else { return false }
+        out.moveWriterIndex(to: out.writerIndex - 4)
+        return true
     }
 
-    private mutating func run(_ input: ByteBuffer, _ flush: Int32) -> Bool {
-        let stream = stream
-        return input.withUnsafeReadableBytes { bytes in
+    private func run(_ input: ByteBuffer, _ flush: Int32, into out: inout ByteBuffer) -> Bool {
+        input.withUnsafeReadableBytes { bytes in
             stream.pointee.next_in = UnsafeMutablePointer(
                 mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
             )
@@ -72,8 +64,9 @@ struct Deflater: ~Copyable, @unchecked Sendable {
             defer { stream.pointee.next_in = nil }
             repeat {
                 var status = Z_OK
-                let room = max(256, Int(stream.pointee.avail_in) / 2)
-                scratch.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
+                // Most data shrinks; what does not is grown into.
+                let room = Int(stream.pointee.avail_in) / 2 + 64
+                out.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
                     stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
                     stream.pointee.avail_out = UInt32(clamping: space.count)
                     status = deflate(stream, flush)
@@ -85,13 +78,5 @@ struct Deflater: ~Copyable, @unchecked Sendable {
             } while stream.pointee.avail_out == 0
             return stream.pointee.avail_in == 0
         }
-    }
-}
-
-extension ByteBuffer {
-    /// The bytes, with nothing left here.
-    fileprivate mutating func take() -> ByteBuffer {
-        defer { self = ByteBuffer() }
-        return self
     }
 }

@@ -73,4 +73,20 @@ public struct FrameHeader: Sendable, Equatable {
             out.writeImmutableBuffer(payload)
         }
     }
+
+    /// Puts the header at `start` and behind it the payload, masked when there is a key, which is the last
+    /// `payloadLength` bytes of `out` and begins `maximumBytes` after `start`: the place for a payload of which the
+    /// length is known only once it is there.
+    func encode(at start: Int, in out: inout ByteBuffer) {
+        let payloadStart = start + Self.maximumBytes
+        out.moveWriterIndex(to: start)
+        encode(into: &out)
+        let gap = payloadStart - out.writerIndex
+        out.writeWithUnsafeMutableBytes(minimumWritableBytes: gap + payloadLength) { room in
+            let payload = UnsafeMutableRawBufferPointer(rebasing: room.prefix(payloadLength))
+            payload.copyMemory(from: UnsafeRawBufferPointer(rebasing: room[gap..<gap + payloadLength]))
+            if let maskingKey { Masking.apply(maskingKey, phase: 0, to: payload) }
+            return payloadLength
+        }
+    }
 }

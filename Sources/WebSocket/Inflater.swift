@@ -10,15 +10,15 @@ import NIOCore
 /// refused.
 ///
 /// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
-struct Inflater: ~Copyable, @unchecked Sendable {
-    /// What every message ends with, and what its sender left out.
-    private static let tail = ByteBuffer(bytes: [0x00, 0x00, 0xFF, 0xFF])
+package struct Inflater: ~Copyable, @unchecked Sendable {
+    /// What every message ends with, and what its sender left out: 00 00 FF FF.
+    private static let tail = UInt32(0x0000_FFFF).bigEndian
 
     /// How an inflating step ended.
-    enum Step {
+    package enum Step {
         /// The room was used up: there may be more.
         case full
-        /// All of the input was used up.
+        /// All of the input was used up. If it ends the message, that is complete, and the next one may begin.
         case drained
         /// The bytes are no deflate stream, reach back before its beginning, or end within a block. What came before
         /// that is in the output.
@@ -28,10 +28,11 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     // As in Deflater: the stream must not move, and nobody else holds it.
     private let stream: UnsafeMutablePointer<z_stream>
     private let noContextTakeover: Bool
-    private var tailLeft = Inflater.tail
+    /// Bytes of the tail that are still to be inflated.
+    private var tailLeft = 4
     /// The input so far ends with a final block: where the message ends there, its sender has left nothing out.
     private var isAtFinalBlock = false
-    /// Nothing of the message has come yet. One that stays so is empty: the tail alone would be no stream.
+    /// Nothing of the message has come yet. One that stays so is empty.
     private var isAtStart = true
 
     private init(stream: UnsafeMutablePointer<z_stream>, noContextTakeover: Bool) {
@@ -40,7 +41,7 @@ struct Inflater: ~Copyable, @unchecked Sendable {
     }
 
     /// Nil where there is no memory for it.
-    static func make(noContextTakeover: Bool) -> Inflater? {
+    package static func make(noContextTakeover: Bool) -> Inflater? {
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
         stream.initialize(to: z_stream())
         guard culvert_inflate_init(stream, Int32(DeflateOptions.widestWindow)) == Z_OK else {
@@ -55,25 +56,44 @@ struct Inflater: ~Copyable, @unchecked Sendable {
         stream.deallocate()
     }
 
-    /// Inflates from `input` into `out`, at most `room` bytes.
-    mutating func inflate(_ input: inout ByteBuffer, into out: inout ByteBuffer, atMost room: Int) -> Step {
+    /// Inflates from `input` into `out`, at most `room` bytes and at least one.
+    ///
+    /// - Parameter endsMessage: the message ends with this input.
+    package mutating func inflate(
+        _ input: inout ByteBuffer,
+        endsMessage: Bool,
+        into out: inout ByteBuffer,
+        atMost room: Int
+    ) -> Step {
         if input.readableBytes > 0 { isAtStart = false }
-        let (step, used) = run(input, into: &out, atMost: room)
-        input.moveReaderIndex(forwardBy: used)
+        var step = Step.invalid
+        out.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
+            let most = UInt32(clamping: min(room, space.count))
+            stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            stream.pointee.avail_out = most
+            defer { stream.pointee.next_out = nil }
+            let used = input.withUnsafeReadableBytes { bytes in
+                step = run(bytes)
+                return bytes.count - Int(stream.pointee.avail_in)
+            }
+            input.moveReaderIndex(forwardBy: used)
+            if step == .drained, endsMessage { step = finish() }
+            return Int(most - stream.pointee.avail_out)
+        }
         return step
     }
 
-    /// Inflates what the sender left out at the message's end. Once this has drained the message is complete, and the
-    /// next one may begin.
-    mutating func finish(into out: inout ByteBuffer, atMost room: Int) -> Step {
-        if isAtFinalBlock || isAtStart { tailLeft = ByteBuffer() }
-        if !isAtStart {
-            let (step, used) = run(tailLeft, into: &out, atMost: room)
-            tailLeft.moveReaderIndex(forwardBy: used)
+    /// Inflates what the sender left out at the message's end, and is ready for the next message then.
+    private mutating func finish() -> Step {
+        // Behind a final block nothing was left out, and the tail alone would be no stream.
+        if !isAtFinalBlock && !isAtStart {
+            guard stream.pointee.avail_out > 0 else { return .full }
+            let step = withUnsafeBytes(of: Self.tail) { run(UnsafeRawBufferPointer(rebasing: $0.suffix(tailLeft))) }
+            tailLeft = Int(stream.pointee.avail_in)
             guard step == .drained else { return step }
             guard isAtFinalBlock || isBetweenBlocks else { return .invalid }
         }
-        tailLeft = Self.tail
+        tailLeft = 4
         isAtFinalBlock = false
         isAtStart = true
         if noContextTakeover { inflateReset(stream) }
@@ -86,43 +106,28 @@ struct Inflater: ~Copyable, @unchecked Sendable {
         stream.pointee.data_type & 128 != 0 && stream.pointee.data_type & 63 == 0
     }
 
-    private mutating func run(_ input: ByteBuffer, into out: inout ByteBuffer, atMost room: Int) -> (Step, used: Int) {
-        guard input.readableBytes > 0 || !isAtFinalBlock else { return (.drained, 0) }
-        var isAtFinalBlock = false
-        defer { self.isAtFinalBlock = isAtFinalBlock }
-        return input.withUnsafeReadableBytes { bytes in
-            stream.pointee.next_in = UnsafeMutablePointer(
-                mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            )
-            stream.pointee.avail_in = UInt32(clamping: bytes.count)
-            defer { stream.pointee.next_in = nil }
-            var left = room
-            while true {
-                var status = Z_OK
-                let produced = out.writeWithUnsafeMutableBytes(minimumWritableBytes: left) { space in
-                    let most = min(left, space.count)
-                    stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                    stream.pointee.avail_out = UInt32(clamping: most)
-                    status = CZlib.inflate(stream, Z_SYNC_FLUSH)
-                    return most - Int(stream.pointee.avail_out)
-                }
-                stream.pointee.next_out = nil
-                left -= produced
-                let used = bytes.count - Int(stream.pointee.avail_in)
-                switch status {
-                case Z_STREAM_END:
-                    // A final block is legal in the middle of a message, and the window lives on behind it
-                    // (section 7.2.3.5).
-                    inflateResetKeep(stream)
-                    isAtFinalBlock = stream.pointee.avail_in == 0
-                    if isAtFinalBlock { return (.drained, used) }
-                case Z_OK, Z_BUF_ERROR:
-                    if left == 0 { return (.full, used) }
-                    if stream.pointee.avail_in == 0 { return (.drained, used) }
-                    if status == Z_BUF_ERROR { return (.invalid, used) }
-                default:
-                    return (.invalid, used)
-                }
+    /// Inflates these bytes into the room that the stream has; `avail_in` says what is left of them.
+    private mutating func run(_ bytes: UnsafeRawBufferPointer) -> Step {
+        stream.pointee.avail_in = UInt32(clamping: bytes.count)
+        guard bytes.count > 0 || !isAtFinalBlock else { return .drained }
+        isAtFinalBlock = false
+        stream.pointee.next_in = UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        defer { stream.pointee.next_in = nil }
+        while true {
+            let status = CZlib.inflate(stream, Z_SYNC_FLUSH)
+            switch status {
+            case Z_STREAM_END:
+                // A final block is legal in the middle of a message, and the window lives on behind it
+                // (section 7.2.3.5).
+                inflateResetKeep(stream)
+                isAtFinalBlock = stream.pointee.avail_in == 0
+                if isAtFinalBlock { return .drained }
+            case Z_OK, Z_BUF_ERROR:
+                if stream.pointee.avail_out == 0 { return .full }
+                if stream.pointee.avail_in == 0 { return .drained }
+                if status == Z_BUF_ERROR { return .invalid }
+            default:
+                return .invalid
             }
         }
     }

@@ -2,17 +2,23 @@ import CZlib
 import NIOCore
 import WebSocket
 
-/// Compressing and inflating messages, ours beside zlib called by hand on the same bytes.
+/// Compressing and inflating messages beside zlib, called by hand on the same bytes with the same parameters: `Deflater`
+/// and `Inflater` alone, and whole messages with the frame around them, which zlib is not asked for.
 enum DeflateBench {
     struct Row {
         let what: String
         let size: Int
-        let ours: Cost
         let zlib: Cost
+        /// `Deflater` or `Inflater` alone.
+        let codec: Cost
+        /// `Connection`, which reads or writes a frame besides.
+        let message: Cost
     }
 
     static func run() -> [Row] {
-        [1_024, 16_384, 65_536].flatMap { size in [compress(size), inflate(size)] }
+        [1_024, 16_384, 65_536].flatMap { size in
+            [false, true].flatMap { [deflate(size, noContextTakeover: $0), inflate(size, noContextTakeover: $0)] }
+        }
     }
 
     /// Text as services send it: JSON that repeats itself with other numbers.
@@ -26,62 +32,158 @@ enum DeflateBench {
         return out.getSlice(at: 0, length: size) ?? out
     }
 
-    private static var agreement: DeflateAgreement? {
-        let request = ServerUpgrade(path: "/", deflate: DeflateOptions())
-        guard let client = try? ClientUpgrade(authority: "localhost", path: "/", deflate: DeflateOptions()),
-            let head = try? client.request(), case .accept(_, let agreement) = request.answer(head, hasLeftovers: false)
-        else { return nil }
-        return agreement.deflate
+    private static func agreement(noContextTakeover: Bool) -> DeflateAgreement {
+        var options = DeflateOptions()
+        options.serverNoContextTakeover = noContextTakeover
+        options.clientNoContextTakeover = noContextTakeover
+        let server = ServerUpgrade(path: "/", deflate: options)
+        guard let client = try? ClientUpgrade(authority: "localhost", path: "/", deflate: options),
+            let head = try? client.request(),
+            case .accept(_, let agreement) = server.answer(head, hasLeftovers: false),
+            let deflate = agreement.deflate
+        else { preconditionFailure("two ends of the same wishes agree") }
+        return deflate
     }
 
-    private static func compress(_ size: Int) -> Row {
+    /// The same message again and again: where the window is kept and reaches back to the one before, zlib has little
+    /// to do, and what is around it weighs most.
+    private static func deflate(_ size: Int, noContextTakeover: Bool) -> Row {
         let text = text(size)
-        let ours = Sender(agreement)
-        let raw = RawDeflate()
-        let costs = Stopwatch.compare([{ ours.send(text) }, { raw.compress(text) }])
-        return Row(what: "deflate", size: size, ours: costs[0], zlib: costs[1])
+        let agreement = agreement(noContextTakeover: noContextTakeover)
+        return row("deflate", size, noContextTakeover) {
+            let raw = RawDeflate(noContextTakeover: noContextTakeover)
+            let codec = Held(Compressor(noContextTakeover: noContextTakeover))
+            let sender = Held(Sender(agreement))
+            return [
+                { raw.compress(text) }, { codec.pointer.pointee.compress(text) }, { sender.pointer.pointee.send(text) },
+            ]
+        }
     }
 
-    private static func inflate(_ size: Int) -> Row {
+    /// The same message again and again: its bytes refer to nothing before it, so that it can be repeated.
+    private static func inflate(_ size: Int, noContextTakeover: Bool) -> Row {
         let text = text(size)
+        let agreement = agreement(noContextTakeover: noContextTakeover)
+        let packed = RawDeflate(noContextTakeover: true).packed(text)
         var wire = ByteBuffer()
-        var sender = Connection(role: .server, deflate: agreement)
-        guard (try? sender.encodeMessage(.binary, payload: text, into: &wire)) != nil else {
+        var connection = Connection(role: .server, deflate: agreement)
+        guard (try? connection.encodeMessage(.binary, payload: text, into: &wire)) != nil else {
             preconditionFailure("a fresh connection sends")
         }
-        let ours = Receiver(agreement, wire)
-        let raw = RawInflate(text)
-        let costs = Stopwatch.compare([{ ours.receive() }, { raw.inflate() }])
-        return Row(what: "inflate", size: size, ours: costs[0], zlib: costs[1])
+        return row("inflate", size, noContextTakeover) { [wire] in
+            let raw = RawInflate(packed, noContextTakeover: noContextTakeover)
+            let codec = Held(Decompressor(packed, noContextTakeover: noContextTakeover))
+            let receiver = Held(Receiver(agreement, wire))
+            return [
+                { raw.inflate() }, { codec.pointer.pointee.inflate() }, { receiver.pointer.pointee.receive() },
+            ]
+        }
+    }
+
+    private static func row(
+        _ work: String,
+        _ size: Int,
+        _ noContextTakeover: Bool,
+        _ copy: () -> [() -> Void]
+    ) -> Row {
+        let costs = Stopwatch.compare(copies: (0..<5).map { _ in copy() })
+        return Row(
+            what: noContextTakeover ? work + ", reset" : work,
+            size: size,
+            zlib: costs[0],
+            codec: costs[1],
+            message: costs[2]
+        )
     }
 }
 
-private final class Sender {
-    private var connection: Connection
-    private var out = ByteBuffer()
+/// One of ours at a place that does not move, as zlib's stream is: a class's own property would cost a check for
+/// exclusive access at every call, which is the caller's choice and no part of the work.
+private final class Held<Value: ~Copyable> {
+    let pointer = UnsafeMutablePointer<Value>.allocate(capacity: 1)
 
-    init(_ deflate: DeflateAgreement?) {
-        connection = Connection(role: .server, deflate: deflate)
+    init(_ value: consuming Value) {
+        pointer.initialize(to: value)
     }
 
-    func send(_ text: ByteBuffer) {
+    deinit {
+        pointer.deinitialize(count: 1)
+        pointer.deallocate()
+    }
+}
+
+/// Our `Deflater` alone, into one buffer that is used again.
+private struct Compressor: ~Copyable {
+    private var deflater: Deflater
+    private var out = ByteBuffer()
+
+    init(noContextTakeover: Bool) {
+        guard
+            let deflater = Deflater.make(
+                windowBits: DeflateOptions.widestWindow,
+                noContextTakeover: noContextTakeover,
+                options: DeflateOptions()
+            )
+        else { preconditionFailure("zlib has memory") }
+        self.deflater = deflater
+    }
+
+    mutating func compress(_ text: ByteBuffer) {
         out.clear()
-        guard (try? connection.encodeMessage(.binary, payload: text, into: &out)) != nil else { return }
+        precondition(deflater.compress(ByteBuffer(), text, into: &out))
         consume(out)
     }
 }
 
-/// Receives the same message again and again: its bytes refer to nothing before it.
-private final class Receiver {
+/// Our `Inflater` alone, into one buffer that is used again.
+private struct Decompressor: ~Copyable {
+    private var inflater: Inflater
+    private let packed: ByteBuffer
+    private var out = ByteBuffer()
+
+    /// The message comes without the four bytes at its end, as on the wire.
+    init(_ packed: [UInt8], noContextTakeover: Bool) {
+        guard let inflater = Inflater.make(noContextTakeover: noContextTakeover) else {
+            preconditionFailure("zlib has memory")
+        }
+        self.inflater = inflater
+        self.packed = ByteBuffer(bytes: packed.dropLast(4))
+    }
+
+    mutating func inflate() {
+        out.clear()
+        var input = packed
+        precondition(inflater.inflate(&input, endsMessage: true, into: &out, atMost: 200_000) == .drained)
+        consume(out)
+    }
+}
+
+private struct Sender: ~Copyable {
+    private var connection: Connection
+    private var out = ByteBuffer()
+
+    init(_ deflate: DeflateAgreement) {
+        connection = Connection(role: .server, deflate: deflate)
+    }
+
+    mutating func send(_ text: ByteBuffer) {
+        out.clear()
+        let sent: Void? = try? connection.encodeMessage(.binary, payload: text, into: &out)
+        precondition(sent != nil)
+        consume(out)
+    }
+}
+
+private struct Receiver: ~Copyable {
     private var connection: Connection
     private let wire: ByteBuffer
 
-    init(_ deflate: DeflateAgreement?, _ wire: ByteBuffer) {
+    init(_ deflate: DeflateAgreement, _ wire: ByteBuffer) {
         connection = Connection(role: .client, limits: .unlimited, deflate: deflate)
         self.wire = wire
     }
 
-    func receive() {
+    mutating func receive() {
         connection.receive(wire)
         while let event = try? connection.nextEvent() {
             if case .message(_, let bytes, isFirst: _, isLast: _) = event { consume(bytes) }
@@ -92,11 +194,18 @@ private final class Receiver {
 /// zlib as a C program would call it: one stream, one output buffer, a flush a message.
 private final class RawDeflate {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    private let noContextTakeover: Bool
     private var out = [UInt8](repeating: 0, count: 200_000)
 
-    init() {
+    init(noContextTakeover: Bool) {
+        self.noContextTakeover = noContextTakeover
         stream.initialize(to: z_stream())
         precondition(culvert_deflate_init(stream, 6, 15, 8) == Z_OK)
+    }
+
+    deinit {
+        deflateEnd(stream)
+        stream.deallocate()
     }
 
     func compress(_ text: ByteBuffer) {
@@ -109,35 +218,33 @@ private final class RawDeflate {
                 precondition(deflate(stream, Z_SYNC_FLUSH) == Z_OK)
             }
         }
+        if noContextTakeover { deflateReset(stream) }
+    }
+
+    /// What compressing gives, with the four bytes at the end.
+    func packed(_ text: ByteBuffer) -> [UInt8] {
+        compress(text)
+        return Array(out.prefix(out.count - Int(stream.pointee.avail_out)))
     }
 }
 
+/// zlib as a C program would call it where the four bytes at the message's end stand behind it already: one call.
 private final class RawInflate {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    private let noContextTakeover: Bool
     private var packed: [UInt8]
     private var out = [UInt8](repeating: 0, count: 200_000)
 
-    init(_ text: ByteBuffer) {
-        let deflater = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-        deflater.initialize(to: z_stream())
-        precondition(culvert_deflate_init(deflater, 6, 15, 8) == Z_OK)
-        var input = Array(text.readableBytesView)
-        packed = [UInt8](repeating: 0, count: 200_000)
-        let count = input.withUnsafeMutableBufferPointer { input in
-            packed.withUnsafeMutableBufferPointer { out in
-                deflater.pointee.next_in = input.baseAddress
-                deflater.pointee.avail_in = UInt32(input.count)
-                deflater.pointee.next_out = out.baseAddress
-                deflater.pointee.avail_out = UInt32(out.count)
-                precondition(deflate(deflater, Z_SYNC_FLUSH) == Z_OK)
-                return out.count - Int(deflater.pointee.avail_out)
-            }
-        }
-        packed.removeLast(packed.count - count)
-        deflateEnd(deflater)
-        deflater.deallocate()
+    init(_ packed: [UInt8], noContextTakeover: Bool) {
+        self.packed = packed
+        self.noContextTakeover = noContextTakeover
         stream.initialize(to: z_stream())
         precondition(culvert_inflate_init(stream, 15) == Z_OK)
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deallocate()
     }
 
     func inflate() {
@@ -150,5 +257,6 @@ private final class RawInflate {
                 precondition(CZlib.inflate(stream, Z_SYNC_FLUSH) == Z_OK)
             }
         }
+        if noContextTakeover { inflateReset(stream) }
     }
 }

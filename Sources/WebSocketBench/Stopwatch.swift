@@ -11,16 +11,20 @@ struct Cost {
 
 /// Measures by the thread's processor time, so that other work on the machine weighs less; the median of several rounds.
 enum Stopwatch {
-    private static let rounds = 7
-    private static let secondsPerRound = 0.06
+    private static let rounds = 25
+    private static let secondsPerRound = 0.03
 
     /// Measures several pieces of work in turn, A B A B, so that a drift of the machine meets them all.
-    static func compare(_ works: [() -> Void]) -> [Cost] {
-        let repetitions = works.map { Self.repetitions($0) }
-        var seconds = works.map { _ in [Double]() }
-        var allocations = works.map { _ in Double.infinity }
-        for _ in 0..<rounds {
-            for (index, work) in works.enumerated() {
+    static func compare(_ works: [() -> Void]) -> [Cost] { compare(copies: [works]) }
+
+    /// The same with several copies of the works, another one each round: where the memory of a copy happens to lie
+    /// makes a tenth of its speed, for as long as it lives.
+    static func compare(copies: [[() -> Void]]) -> [Cost] {
+        let repetitions = copies[0].map { Self.repetitions($0) }
+        var seconds = repetitions.map { _ in [Double]() }
+        var allocations = repetitions.map { _ in Double.infinity }
+        for round in 0..<rounds {
+            for (index, work) in copies[round % copies.count].enumerated() {
                 let before = culvert_malloc_count()
                 let began = now()
                 for _ in 0..<repetitions[index] { work() }
@@ -29,12 +33,10 @@ enum Stopwatch {
                 allocations[index] = min(allocations[index], calls)
             }
         }
-        return works.indices.map { index in
+        return repetitions.indices.map { index in
             Cost(seconds: seconds[index].sorted()[rounds / 2], allocations: allocations[index])
         }
     }
-
-    static func measure(_ work: @escaping () -> Void) -> Cost { compare([work])[0] }
 
     /// How often the work fits into one round.
     private static func repetitions(_ work: () -> Void) -> Int {

@@ -147,6 +147,17 @@ import Testing
         #expect(outcome == Outcome(events: [binary(payload)]))
     }
 
+    @Test("a piece that is kept stays what it was when the next message comes")
+    func keptPiece() throws {
+        var connection = Connection(role: .client, deflate: agreement())
+        connection.receive(buffer(hex(Self.hello)))
+        let first = try connection.nextEvent()
+        connection.receive(buffer(frame(0xC1, try deflated(Array("olleH".utf8)), to: .client)))
+        let second = try connection.nextEvent()
+        #expect(first == text("Hello"))
+        #expect(second == text("olleH"))
+    }
+
     @Test("compressed text that is not UTF-8 is refused at its byte")
     func invalidText() throws {
         let wrong = Array("some text that is long enough ".utf8) + [0xC3, 0x28] + Array(" and goes on".utf8)

@@ -33,7 +33,9 @@ func unwrap<Value: ~Copyable>(_ value: consuming Value?) throws -> Value {
 /// What a peer's compressor makes of one message, as its first.
 func deflated(_ bytes: [UInt8], bits: Int = 15) throws -> [UInt8] {
     var deflater = try unwrap(Deflater.make(windowBits: bits, noContextTakeover: true, options: DeflateOptions()))
-    return Array(try unwrap(deflater.compress(ByteBuffer(), buffer(bytes))).readableBytesView)
+    var out = ByteBuffer()
+    guard deflater.compress(ByteBuffer(), buffer(bytes), into: &out) else { throw NoMemory() }
+    return Array(out.readableBytesView)
 }
 
 /// A frame as an end of that role receives it.
