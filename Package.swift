@@ -84,6 +84,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "TestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "culvert-soak",
+            dependencies: ["TestSupport"],
+            path: "Sources/Soak",
+            swiftSettings: strict
+        ),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(

@@ -1,0 +1,34 @@
+import Foundation
+import TestSupport
+
+/// `culvert-soak MINUTES`: the real server and client under visitors who come and go, while the way between them is cut
+/// and the configuration is read again and again. Fails when memory, descriptors, threads or streams grow.
+///
+/// `CULVERT_BIN` names the executable under test; without it the one that was built beside this one.
+@main
+struct Soak {
+    static func main() async throws {
+        guard let minutes = CommandLine.arguments.dropFirst().first.flatMap(Double.init), minutes > 0 else {
+            FileHandle.standardError.write(Data("usage: culvert-soak MINUTES\n".utf8))
+            exit(64)
+        }
+        let growth = try await Scenario.play { @Sendable scenario in
+            let field = try await Field(scenario)
+            var record = Record()
+            let end = ContinuousClock.now + .seconds(minutes * 60)
+            var round = 0
+            repeat {
+                round += 1
+                try await field.churn(round)
+                let samples = try await field.rest()
+                record.add(samples)
+                print(Record.line(round, samples, field))
+                fflush(nil)
+            } while .now < end
+            print(record.table)
+            return record.growth
+        }
+        for line in growth { print("GROWN: \(line)") }
+        exit(growth.isEmpty ? 0 : 1)
+    }
+}
