@@ -19,7 +19,7 @@ struct KeepAlive: Sendable {
     private var counter: UInt64
     private let limits: MuxLimits
     /// The time between an answer and the next question, before it is moved at random.
-    var interval: Duration
+    private(set) var interval: Duration
     private var generator: SplitMix
     /// The last measured time from PING to PONG.
     private(set) var roundTrip: Duration?
@@ -62,6 +62,12 @@ struct KeepAlive: Sendable {
         guard case .asked(let payload, let at, let deadline) = state else { return ask(now: now, timeout) }
         state = .asked(payload: payload, at: at, deadline: min(deadline, now + timeout))
         return .none
+    }
+
+    /// Asks more or less often from now on; a wait that has begun may become shorter, not longer.
+    mutating func setInterval(_ new: Duration, now: Moment) {
+        interval = new
+        if case .quiet(let next) = state { state = .quiet(nextPing: min(next, now + new)) }
     }
 
     /// A new carrier: whether it carries both ways is asked at once.

@@ -305,10 +305,12 @@ public struct Session {
         perform(keepAlive.probe(now: now, timeout: timeout))
     }
 
-    /// The time between two PINGs, from the next answer on.
-    public var pingInterval: Duration {
-        get { keepAlive.interval }
-        set { keepAlive.interval = newValue }
+    /// The time between two PINGs.
+    public var pingInterval: Duration { keepAlive.interval }
+
+    /// Changes the time between two PINGs; a wait that has begun may become shorter, not longer.
+    public mutating func setPingInterval(_ interval: Duration, now: Moment) {
+        keepAlive.setInterval(interval, now: now)
     }
 
     // MARK: Carriers

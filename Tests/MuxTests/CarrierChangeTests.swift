@@ -145,13 +145,18 @@ import Testing
         #expect(silent.allSatisfy { $0.header.type != .renew })
     }
 
-    @Test("a changed ping interval counts from the next answer on")
+    @Test("a changed ping interval makes a wait that has begun shorter, never longer, and counts for all to come")
     func pingInterval() throws {
         var client = session(.client, limits { $0.pingJitter = 0 })
-        client.pingInterval = .seconds(4)
         try client.tick(now: .start)
         try client.answerPings(at: .start)
-        #expect(client.deadline == .at(.seconds(4)))
+        #expect(client.deadline == .at(.seconds(20)))
+        client.setPingInterval(.seconds(4), now: .at(.seconds(1)))
+        #expect(client.deadline == .at(.seconds(5)))
+        client.setPingInterval(.seconds(40), now: .at(.seconds(1)))
+        #expect(client.deadline == .at(.seconds(5)))
+        try client.answerPings(at: .at(.seconds(5)))
+        #expect(client.deadline == .at(.seconds(45)) && client.pingInterval == .seconds(40))
     }
 }
 

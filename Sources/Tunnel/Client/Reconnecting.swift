@@ -89,6 +89,7 @@ struct Reconnecting {
                 return .dial(after: end)
             case .lost(let lost, let carrier) where carrier == session.carrier:
                 remind(session, in: try afterLoss(lost))
+                keep(session)
             case .renewal(let why, let carrier) where carrier == session.carrier && session.hasCarrier:
                 logger.info("dialling another carrier while this one lives", metadata: ["reason": "\(why)"])
                 next = try await dialAgain(session)

@@ -118,7 +118,10 @@ final class SessionDriver: CarrierReceiver {
     /// The time between two PINGs.
     var pingInterval: Duration {
         get { session.pingInterval }
-        set { session.pingInterval = newValue }
+        set {
+            session.setPingInterval(newValue, now: .now)
+            armTimer()
+        }
     }
     /// Whether a visitor may come in.
     var canOpen: Bool { session.canOpen }

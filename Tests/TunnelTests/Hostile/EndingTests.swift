@@ -27,7 +27,7 @@ extension HostileTests {
 
         @Test("P4 P5 W26 after a client's FIN without a goodbye its port is kept for it, and for nobody else")
         func finWithoutClose() async throws {
-            try await RunningServer.with { server in
+            try await RunningServer.with({ $0.limits.grace = .seconds(120) }) { server in
                 let port = try FreePorts.next()
                 try await onThread {
                     let peer = try WirePeer.session(server.port, .alice, patience: .seconds(12))

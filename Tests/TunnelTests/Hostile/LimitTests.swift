@@ -169,9 +169,8 @@ extension HostileTests {
                     try demand(try zombie.bind(port) == nil, "the port was refused")
                     zombie.isAlive = false
                     let began = ContinuousClock.now
-                    let (_, frames, _) = try zombie.toTheEnd()
+                    _ = try zombie.toTheEnd()
                     try demand(.now - began < .seconds(9), "missed only after \(ContinuousClock.now - began)")
-                    try demand(frames.last?.header.type == .goAway, "\(frames)")
                     let again = try WirePeer.session(server.port, .alice)
                     try demand(try again.bind(port) == nil, "the port is lost")
                 }

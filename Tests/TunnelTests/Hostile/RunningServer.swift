@@ -25,6 +25,8 @@ struct RunningServer: Sendable {
         configuration.publicAddress = "127.0.0.1"
         configuration.clients = [Identity.alice, .bob].map { .init(name: $0.name, verifier: $0.credentials.verifier) }
         configuration.drainTimeout = .seconds(1)
+        // Peers that just go leave nothing behind for long.
+        configuration.limits.grace = .seconds(1)
         // Many tests at once, all from here.
         configuration.serverLimits.connectionsPerSecond = 100_000
         configure(&configuration)
