@@ -153,6 +153,41 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "X10 more readers that never read than memory has room for: it stays within its bound, and others are served"
+        )
+        func memory() async throws {
+            try await Scenario.play { scenario in
+                let gate = Gate()
+                let flood = try TCPService { socket in
+                    gate.wait()
+                    _ = try? socket.sendUntilStalled(randomBytes(65_536), patience: .seconds(1), limit: 1 << 23)
+                    _ = try? socket.drain()
+                }
+                let echo = try TCPService.echo()
+                let configuration = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nmemory = \"16 MiB\"\n", to: configuration)
+                let server = try await scenario.server(options: ["--config", configuration])
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(flood.port)", "0:127.0.0.1:\(echo.port)"]
+                )
+                let floodPort = try await client.tunnel(to: flood.port)
+                let echoPort = try await client.tunnel(to: echo.port)
+                try await expectEcho(through: echoPort)
+                let before = try server.process.residentBytes
+                let readers = try (0..<400).map { _ in try TCPSocket(port: floodPort, receiveBuffer: 4_096) }
+                try await eventually("all streams stand") { flood.accepted == readers.count }
+                gate.open()
+                _ = try await server.process.logLine { $0.contains("out of memory for sessions") }
+                let grown = try server.process.peakResidentBytes - before
+                #expect(grown < 64 << 20, "the server has grown by \(grown >> 20) MiB")
+                for reader in readers { reader.abort() }
+                try await eventuallyEchoes(through: echoPort, within: .seconds(20))
+                #expect(client.process.output.lines.count == 2 && server.process.exitStatus == nil)
+            }
+        }
+
         @Test("N11 a path that cuts carriers at one age has them replaced before it")
         func learntAge() async throws {
             try await Scenario.play { scenario in
@@ -169,6 +204,33 @@ extension EndToEnd {
                 let line = try await client.process.logLine(skip: 2) { $0.contains("session resumed") }
                 #expect(line.contains("without_carrier=\"0.0 s\""), "\(line)")
                 _ = try await keys.finish()
+            }
+        }
+
+        @Test("N19 a server that is restarted has all its clients back, at the rate that it admits")
+        func storm() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let count = TestRun.isHeavy ? 100 : 16
+                let configuration = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nconnections_per_second = 4\n", to: configuration)
+                let first = try await scenario.server(options: ["--config", configuration])
+                let clients = try (0..<count).map { index in
+                    try scenario.client(first.url, ["0:127.0.0.1:\(echo.port)"], options: ["--name", "c\(index)"])
+                }
+                for client in clients { _ = try await client.tunnel(to: echo.port, within: .seconds(60)) }
+                // Without a word, so that all dial at once.
+                await first.process.kill()
+                let second = try await scenario.server(port: first.port, options: ["--config", configuration])
+                let start = ContinuousClock.now
+                for client in clients {
+                    let port = try await client.tunnel(to: echo.port, skip: 1, within: .seconds(60))
+                    try await expectEcho(through: port)
+                }
+                #expect(start.duration(to: .now) < .seconds(60))
+                let refusals = clients.count { $0.process.errors.text.contains("503") }
+                #expect(refusals > 0, "nobody was asked to come back later")
+                #expect(second.process.exitStatus == nil)
             }
         }
 
