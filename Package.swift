@@ -83,7 +83,8 @@ let package = Package(
             path: "Sources/WebSocketBench",
             swiftSettings: strict
         ),
-        .target(name: "TestSupport", swiftSettings: strict),
+        .target(name: "CSpawn"),
+        .target(name: "TestSupport", dependencies: ["CSpawn"], swiftSettings: strict),
         .executableTarget(
             name: "culvert-soak",
             dependencies: ["TestSupport"],

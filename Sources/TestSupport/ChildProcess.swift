@@ -17,16 +17,6 @@ public enum ProcessEnd: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Runs `body` with no signal blocked: a child inherits the mask, and on threads of tasks SIGTERM is blocked.
-private func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
-    var none = sigset_t()
-    var before = sigset_t()
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try body()
-}
-
 /// A real program that a test has started: its output line by line, its end, and a sure way to end it.
 public final class ChildProcess: Sendable, CustomStringConvertible {
     /// What it is in this scenario: `client`, `squid`.
@@ -58,29 +48,18 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         environment: [String: String],
         directory: String
     ) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: executable)
-        process.arguments = arguments
-        process.environment = environment
-        process.currentDirectoryURL = URL(fileURLWithPath: directory)
-        let outputPipe = Pipe()
-        let errorPipe = Pipe()
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = outputPipe
-        process.standardError = errorPipe
-        let status = StatusBox()
-        process.terminationHandler = { process in
-            let code = process.terminationStatus
-            status.value.withLock {
-                $0 = process.terminationReason == .exit ? .exited(code) : .signalled(code)
-            }
+        let child = try Spawn(executable, arguments, environment: environment, directory: directory)
+        let (status, pid) = (StatusBox(), child.pid)
+        Thread.detachNewThread {
+            Spawn.wait(pid)
+            // No signal may reach a stranger that has got the number.
+            status.value.withLock { $0 = Spawn.reap(pid) }
         }
-        try withoutBlockedSignals { try process.run() }
         self.name = name
-        self.pid = process.processIdentifier
+        self.pid = pid
         self.status = status
-        self.output = LineLog(reading: outputPipe.fileHandleForReading)
-        self.errors = LineLog(reading: errorPipe.fileHandleForReading)
+        self.output = LineLog(reading: child.output)
+        self.errors = LineLog(reading: child.errors)
     }
 
     /// How it ended, nil while it runs.

@@ -10,7 +10,9 @@ extension HostileTests {
     /// Who has proved nothing gets nothing, by whatever door.
     ///
     /// A21 (a wrong clock) cannot be tried: no message of the opening has a time in it, and `Mux` has no clock of its own;
-    /// the wall clock decides about certificates and a client's `expires` alone.
+    /// the wall clock decides about certificates and a client's `expires` alone. A1 (the time that a comparison takes)
+    /// drowns in a socket's own: that every byte is looked at is tested beside the comparison. A7 (a token in a URL) has
+    /// no wire: no URL with one is ever dialled, as the command line's tests show.
     @Suite(.serialized)
     struct StrangerTests {
         @Test(
@@ -79,6 +81,62 @@ extension HostileTests {
             }
         }
 
+        @Test("A3 A6 a proof that was seen once opens nothing on another connection, nor does a server's own")
+        func replay() async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let first = try WirePeer.dial(server.port)
+                    var (opening, captured) = try first.authentication(.alice)
+                    try first.send(captured)
+                    let welcome = try first.frame(.welcome)
+                    guard case .established = try opening.receive(welcome) else {
+                        throw Disappointment(description: "the right proof was refused")
+                    }
+                    // Word for word, and with the server's proof in place of the client's.
+                    let bytes = Array(captured.payload.readableBytesView.dropLast(32))
+                    let reflected = bytes + welcome.payload.readableBytesView.suffix(32)
+                    for payload in [captured.payload, ByteBuffer(bytes: reflected)] {
+                        let second = try WirePeer.dial(server.port)
+                        _ = try second.frame(.challenge)
+                        try second.send(OutboundFrame(.authenticate, .session, payload))
+                        let refused = try second.frame(.welcome, .refused)
+                        try demand(refused.header.type == .refused, "a proof was good twice")
+                        let code = try WirePeer.refusalCode(refused)
+                        try demand(code == .credentials, "\(code)")
+                    }
+                    try first.goodbye()
+                }
+                #expect(server.log.count("session opened") == 1)
+            }
+        }
+
+        @Test("A4 A5 who answers in the server's place sees neither token nor key, and opens nothing")
+        func rogueServer() async throws {
+            let seen = Mailbox<[UInt8]>()
+            let server = try HostileServer { peer in
+                var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+                try peer.send(opening.challenge)
+                guard case .verify = try opening.receive(peer.frame(.authenticate)) else {
+                    throw Disappointment(description: "the client did not authenticate")
+                }
+                // All that it can do without the verifier is to guess.
+                let guess = ServerOpening.Verified.guessed
+                try peer.send(guess)
+                _ = try peer.toTheEnd()
+                seen.put(peer.raw)
+            }
+            try await server.withClient { client in
+                let bytes = try await seen.next("the client has gone")
+                let secrets = [
+                    Array("the token of alice, long enough".utf8), Identity.alice.credentials.clientKey.bytes,
+                    Identity.alice.credentials.verifier.storedKey, Identity.alice.credentials.verifier.serverKey,
+                ]
+                for secret in secrets { #expect(bytes.firstRange(of: secret) == nil) }
+                #expect(client.tunnels.all.isEmpty)
+                #expect(try await client.ends.next("the client ends").contains("refused"))
+            }
+        }
+
         @Test("A2 X3 as many strangers as there are places, and the next is told when to come back")
         func places() async throws {
             try await RunningServer.with({ $0.serverLimits.strangers = 3 }) { server in
@@ -136,5 +194,14 @@ extension HostileTests {
                 #expect(server.log.count("fake") == 0)
             }
         }
+    }
+}
+
+extension ServerOpening.Verified {
+    /// A WELCOME by somebody who does not know the verifier.
+    fileprivate static var guessed: OutboundFrame {
+        var fields = Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 120).unproved
+        fields.append(FieldReader.proofTag, randomBytes(32))
+        return OutboundFrame(.welcome, .session, fields.bytes)
     }
 }

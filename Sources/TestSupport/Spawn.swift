@@ -1,0 +1,69 @@
+import CSpawn
+import Foundation
+
+/// Starts a program by `posix_spawn`, with pipes for its outputs and nothing else of this process's.
+///
+/// Not by Foundation's `Process`: in a process with many threads that open and close descriptors it has been seen to
+/// read beyond its own memory.
+struct Spawn {
+    let pid: pid_t
+    /// Where its standard output is read.
+    let output: FileHandle
+    /// Where its standard error is read.
+    let errors: FileHandle
+
+    init(_ executable: String, _ arguments: [String], environment: [String: String], directory: String) throws {
+        let (outputPipe, errorPipe) = (Pipe(), Pipe())
+        #if canImport(Darwin)
+        var actions: posix_spawn_file_actions_t?
+        var attributes: posix_spawnattr_t?
+        #else
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        #endif
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        culvert_spawn_in_directory(&actions, directory)
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        for (pipe, number) in [(outputPipe, STDOUT_FILENO), (errorPipe, STDERR_FILENO)] {
+            posix_spawn_file_actions_adddup2(&actions, pipe.fileHandleForWriting.fileDescriptor, number)
+        }
+        // What another thread has just opened, and not yet marked.
+        culvert_spawn_close_from(&actions, STDERR_FILENO + 1)
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // A child inherits the mask, and on threads of tasks SIGTERM is blocked.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
+        var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") }
+        defer { for text in words + variables { free(text) } }
+        words.append(nil)
+        variables.append(nil)
+        var pid: pid_t = 0
+        let number = posix_spawn(&pid, executable, &actions, &attributes, words, variables)
+        guard number == 0 else { throw SocketError.system(call: "posix_spawn of \(executable)", errno: number) }
+        self.pid = pid
+        output = outputPipe.fileHandleForReading
+        errors = errorPipe.fileHandleForReading
+        // Else the end of the child's output would never come.
+        try outputPipe.fileHandleForWriting.close()
+        try errorPipe.fileHandleForWriting.close()
+    }
+
+    /// Waits for the end without forgetting the process: until ``reap(_:)`` its number stays its own.
+    static func wait(_ pid: pid_t) {
+        var information = siginfo_t()
+        while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+    }
+
+    /// How it ended, once it has.
+    static func reap(_ pid: pid_t) -> ProcessEnd {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        let signal = status & 0x7F
+        return signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)
+    }
+}
