@@ -126,7 +126,7 @@ extension HostileTests {
         }
 
         @Test(
-            "a renewal that comes to nothing: the present carrier serves on, with what it brought meanwhile",
+            "N23 a renewal that comes to nothing, perhaps at another server: the present carrier serves on, with what it brought meanwhile",
             arguments: Vain.allCases
         )
         func vainRenewal(how: Vain) async throws {
@@ -352,7 +352,7 @@ extension HostileTests {
         }
 
         @Test(
-            "N18 a server that has forgotten the session resets its streams once, and another one begins on the same carrier"
+            "N18 N22 a server that has forgotten the session resets its streams once, and another one begins on the same carrier"
         )
         func forgotten() async throws {
             let play = try Play([

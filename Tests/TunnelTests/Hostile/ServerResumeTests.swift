@@ -291,6 +291,35 @@ extension HostileTests {
             }
         }
 
+        @Test("N29 a session, a resume and a visitor's bytes in segments of one byte each")
+        func singleBytes() async throws {
+            try await RunningServer.with { server in
+                let port = try FreePorts.next()
+                try await onThread {
+                    func drip(_ peer: WirePeer, _ frames: OutboundFrame...) throws {
+                        for frame in frames { for byte in try peer.encode(frame) { try peer.socket.send([byte]) } }
+                    }
+                    let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice)
+                    try drip(peer, WirePeer.bindRequest(port))
+                    _ = try peer.frame(.bound)
+                    peer.socket.abort()
+                    let next = try WirePeer.dial(server.port)
+                    var (opening, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
+                    try drip(next, resume)
+                    guard case .resumed(received: 1) = try opening.receive(next.frame(.resumed, .refused)) else {
+                        throw Disappointment(description: "the RESUME was refused")
+                    }
+                    let visitor = try TCPSocket(port: port)
+                    _ = try next.frame(.open)
+                    try drip(next, OutboundFrame(.accept, StreamID(2)), WirePeer.data("byte by byte"))
+                    let bytes = try visitor.receive(exactly: 12)
+                    try demand(bytes == Array("byte by byte".utf8), "\(bytes)")
+                    try next.goodbye()
+                }
+                try await eventually("no session is left") { server.sessions == 0 }
+            }
+        }
+
         @Test(
             "P5 visitors who go while they wait are not opened; as many as the limit are taken in, and reset after their time"
         )
