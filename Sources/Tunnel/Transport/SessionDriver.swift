@@ -309,7 +309,7 @@ final class SessionDriver: CarrierReceiver {
     /// Client: the number of counted frames that have come, for a RESUME that is about to be sent. What the present
     /// carrier brings from now on is kept aside, since the new one will bring it again.
     func parkForRenewal() -> UInt64 {
-        if carrier != nil { parked = ([], 0) }
+        if carrier != nil, parked == nil { parked = ([], 0) }
         return session.received
     }
 
