@@ -170,7 +170,11 @@ public struct Session {
         if let count = acknowledger.take(now: now) {
             scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
         }
-        if let frame = scheduler.nextUrgent() ?? replay.nextToRepeat() { return frame }
+        if let frame = scheduler.nextUrgent() { return frame }
+        if let frame = replay.nextToRepeat() {
+            if unacknowledgedSince == nil { unacknowledgedSince = now }
+            return frame
+        }
         guard let (frame, stream) = scheduler.next(mayCount: !replay.isFull) else { return nil }
         if frame.header.type.isCounted { replay.append(frame) }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }

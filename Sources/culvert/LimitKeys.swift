@@ -264,6 +264,12 @@ enum LimitKeys {
 
     /// The rest of a server.
     private static func readServer(_ table: inout LimitsTable, _ limits: inout ServerLimits) throws(Failure) {
+        try table.count(
+            "sessions_per_client",
+            &limits.sessionsPerClient,
+            1...1_000_000,
+            "each may hold ports and memory, also while it waits for a carrier"
+        )
         try table.count("listen_queue", &limits.listenQueue, 1...65_535, "the kernel cuts it to its own somaxconn")
         try table.count(
             "public_listen_queue",

@@ -81,6 +81,7 @@ struct LimitsTests {
             backend_idle = "2 min"
             admin_connections = 6
             admin_timeout = 3
+            sessions_per_client = 9
             drain_time = "1 h"
             """
         )
@@ -97,6 +98,7 @@ struct LimitsTests {
         (own.handshakeTimeout, own.strangers, own.strangersPerAddress) = (.seconds(20), 300, 30)
         (own.freeProofs, own.longestProofDelay, own.logLines, own.rememberedAddresses) = (3, .seconds(7), 5, 100)
         (own.listenQueue, own.visitorsPerSecond, own.publicListenQueue) = (10, 500, 20)
+        own.sessionsPerClient = 9
         (own.reservedDescriptors, own.backendConnections, own.backendIdle) = (70, 7, .seconds(120))
         own.admin = AdminLimits(connections: 6, timeout: .seconds(3))
         (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (8, 10)
@@ -214,6 +216,7 @@ struct LimitsTests {
             Range("connections_per_second", ["1", "100000"], ["0", "100001"]),
             Range("waiting_visitors", ["1", "100000"], ["0", "100001"]),
             Range("waiting_time", ["1", "600"], ["0", "601"]),
+            Range("sessions_per_client", ["1", "1000000"], ["0", "1000001"]),
             Range("wrong_proofs", ["1", "1000"], ["0", "1001"]),
             Range("wrong_proof_delay", ["1", "60"], ["0", "61"], beside: "handshake_timeout = 120"),
             Range("stranger_log_lines", ["1", "100000"], ["0", "100001"]),

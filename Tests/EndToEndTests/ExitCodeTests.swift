@@ -37,6 +37,7 @@ extension EndToEnd {
             Row(["client", dead, "-R", "8022:22", "--token-file", "/"], 78, "token file /"),
             Row(["client", dead, "-R", "8022:22", "--ca", "/no/such/ca.pem"], 78, "/no/such/ca.pem"),
             Row(["client", dead, "-R", "8022:22", "--config", "/no/such/file.toml"], 78, "/no/such/file.toml"),
+            // N27: the network is down, and one try was asked for.
             Row(["client", dead, "-R", "8022:22", "--max-retries", "0"], 69, "127.0.0.1:1", "refused"),
             Row(
                 ["client", dead, "-R", "8022:22", "--max-retries", "0", "--proxy", "http://127.0.0.1:2"],
@@ -44,6 +45,8 @@ extension EndToEnd {
                 "proxy http://127.0.0.1:2",
                 "refused"
             ),
+            // N13: a name that does not exist. One that is not answered has the connect's ten seconds, and several
+            // addresses are tried side by side (NIO's RFC 8305); what the line says then is among the dials' transcripts.
             Row(
                 ["client", "ws://no-such-host.invalid", "-R", "8022:22", "--max-retries", "0"],
                 69,

@@ -40,6 +40,8 @@ struct HoleTests {
         return start.duration(to: .now)
     }
 
+    // N12, a path that lets small packets pass and swallows large ones, is the hole in one direction from the first large
+    // segment on: TCP delivers in order, so that every later small one, a PING's answer too, waits behind it.
     @Test("N1 N2 a hole of 40 s under load, both ways or one, is noticed in time, and the stream lives on")
     func busy() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -30,6 +30,25 @@ struct ProxyPatienceTests {
         #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
     }
 
+    @Test("N25 a proxy that takes 9 s for its 200 is waited for")
+    func slowConnect() async throws {
+        try await Scenario.play { scenario in
+            let echo = try TCPService.echo()
+            let server = try await scenario.server()
+            let proxy = try ScriptedProxy { visit in
+                guard let request = try visit.request() else { return }
+                Thread.sleep(forTimeInterval: 9)
+                try visit.tunnel(request)
+            }
+            let client = try scenario.client(
+                server.url,
+                ["0:127.0.0.1:\(echo.port)"],
+                options: ["--proxy", proxy.url, "--max-retries", "0"]
+            )
+            try await expectEcho(through: client.tunnel(to: echo.port))
+        }
+    }
+
     @Test("A head that trickles in without end does not hold the client longer than 10 s either (R7)")
     func trickle() async throws {
         let (line, time) = try await Self.wait { visit in
@@ -100,7 +119,7 @@ struct ProxyPatienceTests {
         }
     }
 
-    @Test("A tunnel that the proxy cuts after 5 s without a byte is cut twice, and then kept alive by more pings")
+    @Test("N10 a tunnel that the proxy cuts after 5 s without a byte is cut twice, and then kept alive by more pings")
     func idleCut() async throws {
         try await Scenario.play { scenario in
             let server = try await scenario.server()

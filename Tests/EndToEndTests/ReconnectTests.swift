@@ -23,7 +23,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A server that is told to end and started again has its client back")
+        @Test("N17 a server that is told to end and started again has its client back")
         func serverRestarted() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -39,7 +39,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that is started before its server finds it")
+        @Test("N27 a client that is started before its server finds it")
         func clientFirst() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -92,7 +92,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("P4 the same client takes its port from a connection that is silently dead")
+        @Test("N14 P4 the same client takes its port from a connection that is silently dead")
         func takeOver() async throws {
             try await Scenario.play { scenario in
                 let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
@@ -160,7 +160,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("SIGTERM ends either role with 0, at once when nothing runs", arguments: [SIGTERM, SIGINT])
+        @Test("N26 SIGTERM ends either role with 0, at once when nothing runs", arguments: [SIGTERM, SIGINT])
         func signals(_ number: Int32) async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()
@@ -176,7 +176,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("SIGTERM ends a client that has no session yet: while it dials, and while it waits to dial again")
+        @Test("N26 SIGTERM ends a client that has no session yet: while it dials, and while it waits to dial again")
         func signalWithoutSession() async throws {
             try await Scenario.play { scenario in
                 let gate = Gate()
@@ -220,7 +220,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A second SIGTERM ends a drain at once")
+        @Test("N26 a second SIGTERM ends a drain at once")
         func impatience() async throws {
             try await Scenario.play { scenario in
                 let echo = try TCPService.echo()

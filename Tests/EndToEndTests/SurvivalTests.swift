@@ -23,6 +23,8 @@ extension EndToEnd {
             return (server, relay, client, try await client.tunnel(to: service))
         }
 
+        // N28, TLS that ends without close_notify, is the same cut below TLS: what comes is no Close of the WebSocket, and
+        // loses the carrier. The long test below cuts a way with TLS so. BoringSSL does not renegotiate.
         @Test("N3 a connection with bytes under way outlives its WebSocket", arguments: FaultRelay.Cut.allCases)
         func cut(_ how: FaultRelay.Cut) async throws {
             try await Scenario.play { scenario in

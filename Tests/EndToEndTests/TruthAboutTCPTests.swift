@@ -6,7 +6,7 @@ extension EndToEnd {
     /// What happens to a connection at one end is what the other end sees: FIN, RST, refusal, and the last byte.
     @Suite(.serialized)
     struct TruthAboutTCPTests {
-        @Test("The visitor's half-close reaches the service, and the reply after it is complete")
+        @Test("N4 the visitor's half-close reaches the service, and the reply after it is complete")
         func visitorHalfCloses() async throws {
             try await Scenario.play { scenario in
                 let service = try TCPService.answerAfterEnd()
@@ -22,7 +22,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The service half-closes first, and the upload goes on")
+        @Test("N5 the service half-closes first, and the upload goes on")
         func serviceHalfCloses() async throws {
             try await Scenario.play { scenario in
                 let uploads = Mailbox<[UInt8]>()
@@ -45,7 +45,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The visitor's RST is an RST at the service")
+        @Test("N6 the visitor's RST is an RST at the service")
         func visitorResets() async throws {
             try await Scenario.play { scenario in
                 let endings = Mailbox<TCPSocket.Ending>()
@@ -65,7 +65,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The service's RST is an RST at the visitor")
+        @Test("N7 the service's RST is an RST at the visitor")
         func serviceResets() async throws {
             try await Scenario.play { scenario in
                 let service = try TCPService { socket in
@@ -103,7 +103,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("P12 where the service refuses, the visitor is reset and nothing is pretended")
+        @Test("N9 P12 where the service refuses, the visitor is reset and nothing is pretended")
         func refused() async throws {
             try await Scenario.play { scenario in
                 let nobody = try FreePorts.next()
@@ -122,7 +122,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The last bytes before a close arrive, also at a visitor that reads late")
+        @Test("N8 the last bytes before a close arrive, also at a visitor that reads late")
         func lastBytes() async throws {
             try await Scenario.play { scenario in
                 let farewell = randomBytes(200_000)
@@ -154,7 +154,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("X11 thousands of connections in a row lose no byte and leave no descriptor")
+        @Test("N8 X11 thousands of connections in a row lose no byte and leave no descriptor")
         func manyConnections() async throws {
             let count = TestRun.isHeavy ? 10_000 : 2_000
             try await Scenario.play { scenario in

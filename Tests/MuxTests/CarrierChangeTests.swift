@@ -99,6 +99,22 @@ import Testing
         #expect(server.actions().last == .reset(two, .timeout))
     }
 
+    @Test("frames that were sent again and are not acknowledged within 2 s make the peer be asked")
+    func patienceAfterRepetition() throws {
+        var server = try serverWithStream()
+        _ = server.write(two, bytes(10))
+        _ = server.frames()
+        server.detach(now: .start)
+        try server.attach(peerReceived: 1, now: .start)
+        try server.tick(now: .start)
+        let sent = server.frames()
+        #expect(sent.map(\.short) == ["ping", "data 2"])
+        #expect(server.kind(of: frame(.pong, number: try #require(sent.first).number)) == nil)
+        #expect(server.deadline == .at(.seconds(2)))
+        try server.tick(now: .at(.seconds(2)))
+        #expect(server.sent(.at(.seconds(2))) == ["ping"])
+    }
+
     @Test("an ACK that was due goes with the carrier: the next opening says how much has come")
     func acknowledgement() throws {
         var client = try clientWithStream()

@@ -21,6 +21,8 @@ struct DialLineTests {
     /// Where the transcripts are.
     static let files = Fixture.files(in: "dial", withExtension: "transcript")
 
+    // N13: names without an address, of the server and of the proxy, are among them. N24: so is an upgrade that a front does
+    // not pass on; that the sample files of fronts do is tested with the fronts.
     @Test("Each way to fail has its transcript, and the line that it must give", arguments: files)
     func line(_ file: URL) async throws {
         let transcript = try Transcript(file)

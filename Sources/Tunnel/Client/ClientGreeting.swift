@@ -52,7 +52,8 @@ final class ClientGreeting: CarrierReceiver {
             case .resumed(let received):
                 finish(.success(.resumes(received: received)))
             case .refused(let refusal):
-                finish(.failure(refusal))
+                // Whoever says no may leave the closing to us, and each dial would leave a connection behind.
+                end(refusal)
             }
         } catch {
             carrier?.close(.protocolError, reason: error.kind.rawValue)

@@ -175,6 +175,7 @@ final class LiveSession: Sendable {
 
     /// The server has given the session this carrier.
     func goOn(_ carrier: Carrier, _ route: DialRoute, peerReceived: UInt64) {
+        guard !isOver else { return session.value.driver.attach(carrier, peerReceived: peerReceived) }
         let pause = withoutCarrierSince.map { Moment.now.since($0) } ?? .zero
         lostAt.store(0, ordering: .relaxed)
         inside.value.route = route

@@ -17,6 +17,14 @@ struct Authenticator: Sendable {
     /// The entry of a client by its public id, which proves nothing.
     func rights(of id: [UInt8]) -> ClientRights? { clients[id] }
 
+    /// Why a client that was here may not be any more, in words for its user; nil where it may.
+    func refusal(of id: [UInt8], now: Int64) -> Refusal? {
+        guard let rights = rights(of: id) else {
+            return Refusal(.credentials, "the operator has removed this client")
+        }
+        return rights.refusal(now: now)
+    }
+
     /// Verifies what the client has shown to `opening`; nil where it is unknown or its proof is wrong, after the same
     /// work in both cases.
     func verify(

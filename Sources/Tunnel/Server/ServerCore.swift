@@ -33,8 +33,38 @@ final class ServerCore: Sendable {
     let refusedClients: LogThrottle
     private let stopping = Atomic(false)
     let logger: Logger
-    /// By the names that RESUME calls them.
-    private let sessions = Mutex<[[UInt8]: SessionHandle]>([:])
+    private let sessions = Mutex(Sessions())
+
+    /// The sessions that live.
+    private struct Sessions {
+        /// By the names that RESUME calls them.
+        private(set) var all: [[UInt8]: SessionHandle] = [:]
+        /// How many each client has, by its id.
+        private var ofClient: [[UInt8]: Int] = [:]
+
+        func count(of client: [UInt8]) -> Int { ofClient[client, default: 0] }
+
+        mutating func add(_ session: SessionHandle) {
+            all[session.id] = session
+            ofClient[session.owner.client, default: 0] += 1
+        }
+
+        mutating func remove(_ session: SessionHandle) {
+            guard all.removeValue(forKey: session.id) != nil else { return }
+            let left = count(of: session.owner.client) - 1
+            ofClient[session.owner.client] = left > 0 ? left : nil
+        }
+
+        /// The client's session that has waited the longest for a carrier, one of the same process before all others.
+        /// Looks at all sessions, since only a client at its bound asks.
+        func longestWaiting(of owner: PortRegistry.Owner) -> SessionHandle? {
+            let waiting = all.values.compactMap { session in
+                session.owner.client == owner.client ? session.waitsUntil.map { (session, until: $0) } : nil
+            }
+            let own = waiting.filter { $0.0.owner == owner }
+            return (own.isEmpty ? waiting : own).min { $0.until < $1.until }?.0
+        }
+    }
 
     init(_ configuration: ServerConfiguration, logger: Logger) throws {
         self.settings = Mutex(try Settings(configuration))
@@ -66,24 +96,33 @@ final class ServerCore: Sendable {
         refusedClients.update(configuration.serverLimits)
         let now = WallClock.unixSeconds
         for session in liveSessions {
-            guard let rights = new.authenticator.rights(of: session.owner.client) else {
-                let reason = Refusal(.goingAway, "the operator has removed this client")
-                _ = session.end(reason)
-                continue
-            }
-            if let refusal = rights.refusal(now: now) {
+            if let refusal = new.authenticator.refusal(of: session.owner.client, now: now) {
                 _ = session.end(Refusal(.goingAway, refusal.text))
-            } else {
+            } else if let rights = new.authenticator.rights(of: session.owner.client) {
                 session.update(rights, configuration)
             }
         }
     }
 
     /// The sessions that live now.
-    var liveSessions: [SessionHandle] { sessions.withLock { Array($0.values) } }
+    var liveSessions: [SessionHandle] { sessions.withLock { Array($0.all.values) } }
 
     /// The session of that name.
-    func session(_ id: [UInt8]) -> SessionHandle? { sessions.withLock { $0[id] } }
+    func session(_ id: [UInt8]) -> SessionHandle? { sessions.withLock { $0.all[id] } }
+
+    /// Whether there is room for another session of a client; one of its own that waits for a carrier makes some.
+    /// Event loops that ask at the same time may each add one.
+    func hasRoom(for owner: PortRegistry.Owner) -> Bool {
+        let most = configuration.serverLimits.sessionsPerClient
+        let (hasRoom, oldest): (Bool, SessionHandle?) = sessions.withLock { sessions in
+            guard sessions.count(of: owner.client) >= most else { return (true, nil) }
+            guard let oldest = sessions.longestWaiting(of: owner) else { return (false, nil) }
+            sessions.remove(oldest)
+            return (true, oldest)
+        }
+        _ = oldest?.end(Refusal(.replaced, "its client may have \(most) sessions, and has begun another one"))
+        return hasRoom
+    }
 
     /// Whether nothing new is accepted any more.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -195,9 +234,11 @@ final class ServerCore: Sendable {
             ),
             loop: channel.eventLoop
         )
-        sessions.withLock { $0[id] = handle }
-        session.start(handle, from: peer) { [self] handle in
-            _ = sessions.withLock { $0.removeValue(forKey: handle.id) }
+        sessions.withLock { $0.add(handle) }
+        session.start(handle, from: peer) { [self] handle in sessions.withLock { $0.remove(handle) } }
+        // A reload that came between the proof and the table has not seen this session.
+        if let refusal = authenticator.refusal(of: handle.owner.client, now: WallClock.unixSeconds) {
+            _ = handle.end(Refusal(.goingAway, refusal.text))
         }
     }
 }

@@ -49,6 +49,9 @@ final class ServerGreeting: CarrierReceiver {
             TunnelMetrics.unknownSessions.increment()
             return carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
         }
+        if let refusal = server.authenticator.refusal(of: session.owner.client, now: WallClock.unixSeconds) {
+            return fail(.rights, carrier, refusal)
+        }
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
@@ -87,6 +90,17 @@ final class ServerGreeting: CarrierReceiver {
         }
         guard server.memory.pressure < .refusesSessions else {
             return fail(.memory, carrier, Refusal(.busy, "the server is short of memory", retryAfter: 10))
+        }
+        let owner = PortRegistry.Owner(client: authentication.id, instance: authentication.instance)
+        guard server.hasRoom(for: owner) else {
+            server.refusedClients.log(
+                "client refused: it has as many sessions as it may have",
+                at: .warning,
+                to: logger,
+                ["client": "\(client.name)", "name": "\(authentication.name)"]
+            )
+            let text = "this client has as many sessions as it may have"
+            return fail(.busy, carrier, Refusal(.busy, text, retryAfter: 10))
         }
         place.giveBack()
         server.open(verified, client, carrier, channel, peer: peer, logger)

@@ -21,6 +21,10 @@ public struct ServerLimits: Sendable, Equatable {
     public var longestProofDelay: Duration = .seconds(5)
     /// Addresses that are remembered for what they did lately. 4,096: some hundred KiB.
     public var rememberedAddresses = 4_096
+    /// Sessions of one client, with those that wait for a carrier; past it the one of these that has waited the longest
+    /// ends, and where none waits the newcomer is asked to come back. 1,000: a token that many machines share, and a
+    /// quarter of the memory for one that begins sessions and leaves them behind.
+    public var sessionsPerClient = 1_000
     /// Log lines of one kind in ten seconds that strangers may cause; what is left out is counted. 20: strangers must
     /// not be able to fill a disk.
     public var logLines = 20

@@ -91,6 +91,14 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     /// Whether frames may be sent without piling up.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
+    /// Whether the socket is read. What is not waits at the peer.
+    var isRead = true {
+        didSet {
+            guard isRead != oldValue else { return }
+            try? context?.channel.syncOptions?.setOption(.autoRead, value: isRead)
+        }
+    }
+
     /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
     func admit(_ receiver: any CarrierReceiver) {
         assembler.isAdmitted = true

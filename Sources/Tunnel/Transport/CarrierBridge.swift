@@ -10,11 +10,15 @@ import WebSocket
 final class CarrierBridge: CarrierLink {
     /// Bytes that may be on the bridge, not yet taken by the carrier: what the carrier itself lets pile up.
     private static let mostUnderWay = 262_144
+    /// Bytes that have arrived are reported from this many on: each report wakes the carrier's loop.
+    private static let reportedAtOnce = 65_536
 
     private let far: NIOLoopBound<FarEnd>
     private var receiver: (any CarrierReceiver)?
     private var bundle: [OutboundFrame] = []
     private var underWay = 0
+    /// Bytes that have arrived and have not been reported.
+    private var arrived = 0
     private var isLost = false
     private(set) var lastBytes = CarrierTimes()
 
@@ -84,10 +88,14 @@ final class CarrierBridge: CarrierLink {
         if !wasWritable, isWritable { receiver?.carrierBecameWritable() }
     }
 
-    fileprivate func brought(_ frames: [InboundFrame]) {
+    fileprivate func brought(_ frames: [InboundFrame], _ bytes: Int) {
         lastBytes.came = .now
         for frame in frames { receiver?.carrier(received: frame) }
         receiver?.carrierReadCompleted()
+        arrived += bytes
+        guard arrived >= Self.reportedAtOnce else { return }
+        onFarSide { [arrived] in $0.arrived(arrived) }
+        arrived = 0
     }
 
     fileprivate func violated(_ error: MuxError) {
@@ -104,11 +112,18 @@ final class CarrierBridge: CarrierLink {
 
 /// The bridge's other end, on the carrier's event loop. What it is told crosses over in the order in which it came.
 private final class FarEnd: CarrierReceiver {
+    /// Bytes on their way to the session from which on the socket is not read: a loop that is behind must not make the
+    /// peer's bytes pile up here.
+    private static let mostOnTheWay = 1_048_576
+
     let carrier: Carrier
     private let loop: any EventLoop
-    /// The end at the session, from the moment on at which the session has it.
+    /// The end at the session, from the moment on at which the session has it, to the carrier's end.
     let near: NIOLoopBoundBox<CarrierBridge?>
     private var bundle: [InboundFrame] = []
+    private var bundleBytes = 0
+    /// Bytes that are on their way to the session, or whose arrival has not been reported.
+    private var onTheWay = 0
     /// Bytes that the carrier was given and that it holds up: told to the session when it takes more.
     private var heldUp = 0
 
@@ -136,13 +151,22 @@ private final class FarEnd: CarrierReceiver {
 
     func carrier(received frame: InboundFrame) {
         bundle.append(frame)
+        bundleBytes += MuxLimits.headerLength + frame.payloadLength
     }
 
     func carrierReadCompleted() {
         guard !bundle.isEmpty else { return }
-        let frames = bundle
-        bundle = []
-        atSession { $0.brought(frames) }
+        let (frames, bytes) = (bundle, bundleBytes)
+        (bundle, bundleBytes) = ([], 0)
+        onTheWay += bytes
+        if onTheWay >= Self.mostOnTheWay { carrier.isRead = false }
+        atSession { $0.brought(frames, bytes) }
+    }
+
+    /// The session has taken so many bytes.
+    func arrived(_ bytes: Int) {
+        onTheWay -= bytes
+        if onTheWay < Self.mostOnTheWay { carrier.isRead = true }
     }
 
     func carrier(violatedBy error: MuxError) {
@@ -152,7 +176,11 @@ private final class FarEnd: CarrierReceiver {
 
     func carrierLost(_ loss: CarrierLoss) {
         carrierReadCompleted()
-        atSession { $0.lost(loss) }
+        loop.execute { [near] in
+            near.value?.lost(loss)
+            // The ends know each other: neither would ever go.
+            near.value = nil
+        }
     }
 
     private func atSession(_ act: @escaping @Sendable (CarrierBridge) -> Void) {

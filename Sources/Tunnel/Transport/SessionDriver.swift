@@ -67,7 +67,7 @@ final class SessionDriver: CarrierReceiver {
     /// Counted frames that came after the peer was told, on another carrier, how many have come: only if that fails are
     /// they taken.
     private var parked: (frames: [InboundFrame], bytes: Int)?
-    /// What may be parked: twice what the peer may send without an acknowledgement.
+    /// What may be parked: twice what the peer sends without an acknowledgement, unless it was told otherwise.
     private static let mostParked = 8_388_608
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
@@ -239,9 +239,9 @@ final class SessionDriver: CarrierReceiver {
     private func park(_ frame: InboundFrame) {
         parked?.frames.append(frame)
         parked?.bytes += frame.payloadLength + MuxLimits.headerLength
-        guard let parked, parked.bytes <= Self.mostParked else {
-            return violate(MuxError(.flood, "more than may be sent without an acknowledgement"))
-        }
+        guard let parked, parked.bytes > Self.mostParked else { return }
+        // Nothing is lost with it: the peer keeps all this until it is acknowledged, and the next carrier brings it.
+        lose(CarrierLoss(description: "it brought more than is kept aside while another one is made"))
     }
 
     private func take(_ frame: InboundFrame) {
@@ -268,7 +268,9 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func carrierLost(_ loss: CarrierLoss) {
-        let isLast = loss.isClosedByPeer || session.streamCount == 0 || session.grace == .zero
+        // While another carrier is asked for, a Close may mean no more than that the other has been taken.
+        let isFarewell = loss.isClosedByPeer && parked == nil
+        let isLast = isFarewell || session.streamCount == 0 || session.grace == .zero
         if let peerReason, isLast {
             // It had said goodbye.
             carrier = nil
@@ -310,7 +312,7 @@ final class SessionDriver: CarrierReceiver {
     /// Client: the number of counted frames that have come, for a RESUME that is about to be sent. What the present
     /// carrier brings from now on is kept aside, since the new one will bring it again.
     func parkForRenewal() -> UInt64 {
-        if carrier != nil { parked = ([], 0) }
+        if carrier != nil, parked == nil { parked = ([], 0) }
         return session.received
     }
 
@@ -327,6 +329,12 @@ final class SessionDriver: CarrierReceiver {
     ///
     /// - Parameter first: the frame that must come before all others.
     func attach(_ new: any CarrierLink, peerReceived: UInt64, first: OutboundFrame? = nil) {
+        guard !session.isEnded else {
+            // It came too late. Nobody would ever read it, and the peer would take the session for a living one.
+            let reason = Refusal(.goingAway, "the session is over")
+            new.send(session.end(reason))
+            return new.close(.goingAway, reason: reason.text)
+        }
         if let old = carrier {
             old.disown()
             old.close(.goingAway, reason: "another carrier has taken over")

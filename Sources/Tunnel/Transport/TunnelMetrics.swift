@@ -69,7 +69,7 @@ enum TunnelMetrics {
 
 /// Why a connection to the endpoint led to no session.
 enum HandshakeFailure: String, Sendable, CaseIterable {
-    /// There is no place for further strangers.
+    /// There is no place for further strangers, or for another session of the client.
     case busy
     /// The first bytes were no HTTP.
     case notHTTP = "not_http"

@@ -1,7 +1,8 @@
-import Mux
 import NIOCore
 import TestSupport
 import WebSocket
+
+@testable import Mux
 
 /// The other end of a carrier, spoken by hand over a blocking socket, so that a test can speak it wrongly. For one
 /// thread.
@@ -23,6 +24,8 @@ final class WirePeer {
     private var assembler = FrameAssembler()
     /// Everything that came behind the upgrade, as it came.
     private(set) var raw: [UInt8] = []
+    /// Counted frames that have come (protocol page, section 6).
+    private(set) var counted: UInt64 = 0
     /// Whether the session's PINGs are answered.
     var isAlive = true
 
@@ -146,6 +149,7 @@ final class WirePeer {
         switch event {
         case .message(_, let piece, isFirst: _, let isLast):
             guard let frame = try assembler.receive(piece, isLast: isLast) else { return nil }
+            if frame.header.type.isCounted { counted += 1 }
             if frame.header.type == .ping, isAlive {
                 try? send(OutboundFrame(.pong, .session, frame.payload))
                 return nil

@@ -1,0 +1,151 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// What ends either end, while a session waits for another WebSocket.
+    @Suite(.serialized)
+    struct WithoutCarrierTests {
+        /// A tunnel with a visitor who has had an answer, whose WebSocket was then cut on a way that answers no more.
+        private static func scene(
+            _ scenario: Scenario,
+            withVisitor: Bool = true,
+            clientOptions: [String] = []
+        ) async throws -> (server: CulvertServer, relay: FaultRelay, client: CulvertClient, visitor: TCPSocket?) {
+            let echo = try TCPService.echo()
+            let server = try await scenario.server()
+            let relay = try FaultRelay(to: server.port)
+            let client = try scenario.client(
+                "ws://127.0.0.1:\(relay.port)",
+                ["0:127.0.0.1:\(echo.port)"],
+                options: clientOptions
+            )
+            let port = try await client.tunnel(to: echo.port)
+            let visitor = withVisitor ? try await Self.visitor(port) : nil
+            relay.setHole(.both)
+            relay.cut(.reset)
+            _ = try await client.process.logLine { $0.contains("carrier lost") }
+            _ = try await server.process.logLine { $0.contains("carrier lost") }
+            return (server, relay, client, visitor)
+        }
+
+        private static func visitor(_ port: UInt16) async throws -> TCPSocket {
+            try await onThread {
+                let visitor = try TCPSocket(port: port)
+                try visitor.send("before")
+                _ = try visitor.receive(exactly: 6)
+                return visitor
+            }
+        }
+
+        @Test(
+            "N26 SIGTERM ends a client at once whose session waits with nothing under way",
+            arguments: [SIGTERM, SIGINT]
+        )
+        func idleClient(_ signal: Int32) async throws {
+            try await Scenario.play { scenario in
+                let (_, _, client, _) = try await Self.scene(scenario, withVisitor: false)
+                client.process.signal(signal)
+                #expect(try await client.process.exitStatus(within: .seconds(5)) == .exited(0), "\(client.process)")
+            }
+        }
+
+        @Test(
+            "N26 SIGTERM lets a client's streams end over the next WebSocket, and a second one ends it at once",
+            arguments: [1, 2]
+        )
+        func busyClient(signals: Int) async throws {
+            try await Scenario.play { scenario in
+                let (_, relay, client, visitor) = try await Self.scene(scenario)
+                client.process.signal(SIGTERM)
+                _ = try await client.process.logLine { $0.contains("stopping") }
+                if signals == 2 {
+                    client.process.signal(SIGTERM)
+                    _ = try await client.process.exitStatus(within: .seconds(5))
+                    return
+                }
+                relay.setHole([])
+                relay.cut(.reset)
+                let visitor_ = try #require(visitor)
+                let answer = try await onThread {
+                    try visitor_.send("and after")
+                    try visitor_.finishSending()
+                    return String(decoding: try visitor_.receiveToEnd(), as: UTF8.self)
+                }
+                #expect(answer == "and after")
+                #expect(try await client.process.exitStatus(within: .seconds(10)) == .exited(0))
+            }
+        }
+
+        @Test("N26 SIGTERM ends a server at once whose only session waits, and resets its visitor")
+        func server() async throws {
+            try await Scenario.play { scenario in
+                let (server, _, _, visitor) = try await Self.scene(scenario)
+                server.process.signal(SIGTERM)
+                #expect(try await server.process.exitStatus(within: .seconds(5)) == .exited(0))
+                let ending = try await onThread { try visitor?.drain().ending }
+                #expect(ending == .reset)
+            }
+        }
+
+        @Test("--max-retries bounds the tries for a session that waits too: 69, and the service is reset, not ended")
+        func retries() async throws {
+            try await Scenario.play { scenario in
+                let endings = Mailbox<String>()
+                let service = try TCPService { socket in
+                    _ = try socket.receive(exactly: 6)
+                    try socket.send("before")
+                    endings.put("\(try socket.drain().ending)")
+                }
+                let server = try await scenario.server()
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(service.port)"],
+                    options: ["--max-retries", "2"]
+                )
+                let visitor = try await Self.visitor(client.tunnel(to: service.port))
+                await server.process.kill()
+                let end = try await client.process.exitStatus(within: .seconds(60))
+                #expect(end == .exited(69), "\(client.process)")
+                let ending = try await endings.next("the service's connection ends")
+                #expect(ending == "reset")
+                visitor.close()
+            }
+        }
+
+        @Test(
+            "N21 a proxy that refuses the password: a renewal leaves the present WebSocket, a session that waits ends with 77"
+        )
+        func proxyRefuses() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let visits = Mailbox<Int>()
+                let proxy = try ScriptedProxy { visit in
+                    visits.put(1)
+                    guard let request = try visit.request() else { return }
+                    if visits.all.count == 1 { return try visit.tunnel(request) }
+                    // The password that was sent ahead is not taken, nor the next time.
+                    try visit.challenge("Basic realm=\"here\"")
+                    if try visit.request() != nil { try visit.challenge("Basic realm=\"here\"") }
+                }
+                let port = try #require(proxy.url.split(separator: ":").last.flatMap { UInt16($0) })
+                let relay = try FaultRelay(to: port)
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--proxy", "http://127.0.0.1:\(relay.port)", "--proxy-user", "paul:changed-Secret"]
+                )
+                let tunnel = try await client.tunnel(to: echo.port)
+                client.process.signal(SIGHUP)
+                let line = try await client.process.logLine { $0.contains("this one serves on") }
+                #expect(line.contains("407"), "\(line)")
+                try await expectEcho(through: tunnel)
+                #expect(client.process.exitStatus == nil)
+                relay.cut(.reset)
+                #expect(try await client.process.exitStatus(within: .seconds(10)) == .exited(77), "\(client.process)")
+                #expect(!client.process.errors.text.contains("changed-Secret"))
+            }
+        }
+    }
+}
