@@ -47,10 +47,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "CMalloc"),
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "CMalloc", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

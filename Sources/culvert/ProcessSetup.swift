@@ -1,3 +1,4 @@
+import CMalloc
 import Logging
 
 #if canImport(Glibc)
@@ -12,6 +13,7 @@ import Darwin
 enum ProcessSetup {
     static func prepare() {
         openStandardStreams()
+        culvert_tune_malloc()
         ignoreBrokenPipes()
         keepSecretsOutOfCores()
         hearOfChildren()
