@@ -10,6 +10,18 @@ extension HostileTests {
     /// Clients that bring a session another carrier, and strangers who try.
     @Suite(.serialized)
     struct ServerResumeTests {
+        /// A server that keeps sessions for as long as one does by default, and not for the moment that other tests want.
+        private static func withServer(
+            _ configure: (inout ServerConfiguration) -> Void = { _ in },
+            _ body: @Sendable (RunningServer) async throws -> Void
+        ) async throws {
+            let lasting: (inout ServerConfiguration) -> Void = {
+                $0.limits.grace = .seconds(120)
+                configure(&$0)
+            }
+            try await RunningServer.with(lasting, body)
+        }
+
         private static func code(_ answer: ClientOpening.Action) -> RefusalCode? {
             switch answer {
             case .refused(let refusal): refusal.code
@@ -20,7 +32,7 @@ extension HostileTests {
 
         @Test("A3 a RESUME that was overheard, another client's key and another session's are all unknown")
         func strangers() async throws {
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 try await onThread {
                     let (alice, ticket) = try WirePeer.lastingSession(server.port, .alice)
                     let (bob, bobs) = try WirePeer.lastingSession(server.port, .bob)
@@ -62,7 +74,7 @@ extension HostileTests {
 
         @Test("of two carriers the higher epoch wins: an old one, the same and any after the last are refused")
         func epochs() async throws {
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 try await onThread {
                     let (first, ticket) = try WirePeer.lastingSession(server.port, .alice)
                     let (second, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: 5, received: 0)
@@ -88,7 +100,7 @@ extension HostileTests {
 
         @Test("fifty RESUMEs at once: one carrier is left, that of the highest epoch, and one session")
         func manyAtOnce() async throws {
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 let ticket = try await onThread { try WirePeer.lastingSession(server.port, .alice).ticket }
                 let alive = Mailbox<UInt64>()
                 try await onThreads(50, width: 10) { index in
@@ -115,7 +127,7 @@ extension HostileTests {
 
         @Test("a count of frames that were never sent, or fewer than were acknowledged, ends the session and its port")
         func impossibleCounts() async throws {
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 for received: UInt64 in [0, 2, .max] {
                     let port = try FreePorts.next()
                     try await onThread {
@@ -151,7 +163,7 @@ extension HostileTests {
             arguments: [false, true]
         )
         func disabled(isRemoved: Bool) async throws {
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 let ticket = try await onThread {
                     let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice)
                     peer.socket.abort()
@@ -182,7 +194,7 @@ extension HostileTests {
             "as many sessions as a client may have; one more ends the one that has waited longest, and no other client's"
         )
         func sessionsOfAClient() async throws {
-            try await RunningServer.with {
+            try await Self.withServer {
                 $0.serverLimits.sessionsPerClient = 3
             } _: { server in
                 let port = try FreePorts.next()
@@ -231,7 +243,7 @@ extension HostileTests {
 
         @Test("a client that begins sessions and leaves them behind holds as many as it may, and no more")
         func sessionsLeftBehind() async throws {
-            try await RunningServer.with {
+            try await Self.withServer {
                 $0.serverLimits.sessionsPerClient = 4
             } _: { server in
                 try await onThread {
@@ -256,7 +268,7 @@ extension HostileTests {
                     try socket.send(bytes)
                 }
             }
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 let port = try FreePorts.next()
                 try await RunningClient.with(.alice, server.port, "\(port):127.0.0.1:\(service.port)") {
                     $0.maximumCarrierAge = .milliseconds(300)
@@ -293,7 +305,7 @@ extension HostileTests {
 
         @Test("N29 a session, a resume and a visitor's bytes in segments of one byte each")
         func singleBytes() async throws {
-            try await RunningServer.with { server in
+            try await Self.withServer { server in
                 let port = try FreePorts.next()
                 try await onThread {
                     func drip(_ peer: WirePeer, _ frames: OutboundFrame...) throws {
@@ -324,7 +336,7 @@ extension HostileTests {
             "P5 visitors who go while they wait are not opened; as many as the limit are taken in, and reset after their time"
         )
         func waitingRoom() async throws {
-            try await RunningServer.with {
+            try await Self.withServer {
                 $0.serverLimits.waitingVisitors = 4
                 $0.serverLimits.waitingTime = .seconds(1)
             } _: { server in
