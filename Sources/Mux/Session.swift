@@ -338,6 +338,8 @@ public struct Session {
         link = .attached
         unacknowledgedSince = nil
         keepAlive.restart(now: now)
+        // Each carrier begins with a question, and a path may cut two a second.
+        pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         // The pause was nobody's fault.
         for index in unaccepted.indices { unaccepted[index].deadline = now + limits.openTimeout }
     }

@@ -48,8 +48,9 @@ final class EchoedCopy: Sendable {
                     let wait = ContinuousClock.now.duration(to: due) / .seconds(1)
                     if rate > 0, wait > 0 { Thread.sleep(forTimeInterval: wait) }
                 }
-                try socket.finishSending()
+                // First, since the echo's end may overtake this thread.
                 digest.put(Array(hash.finalize()))
+                try socket.finishSending()
             } catch {
                 socket.cut()
                 digest.put([])

@@ -84,6 +84,18 @@ import Testing
         #expect(error == .silence)
     }
 
+    @Test("M23 each carrier's first question is its own: a path that cuts again and again is no flood")
+    func pings() throws {
+        var client = try clientWithStream()
+        for count in 0..<100 {
+            #expect(client.kind(of: frame(.ping, number: UInt64(count))) == nil)
+            client.detach(now: .start)
+            try client.attach(peerReceived: 1, now: .start)
+        }
+        for count in 0..<20 { #expect(client.kind(of: frame(.ping, number: UInt64(count))) == nil) }
+        #expect(client.kind(of: frame(.ping, number: 20)) == .flood)
+    }
+
     @Test("M20 the time to accept a stream stands still while there is no carrier")
     func openTimeout() throws {
         var server = session(.server)

@@ -91,6 +91,21 @@ import Testing
         #expect(!admission.enter(nil, now: start + .milliseconds(11)))
     }
 
+    @Test("N19 one address has a quarter of the rate, and cannot keep the others out")
+    func share() {
+        let start = Moment(nanoseconds: 1_000_000_000)
+        let admission = Admission(ServerLimits(), now: start)
+        func dial(_ address: String, _ now: Moment) -> Bool {
+            guard admission.enter(address, now: now) else { return false }
+            admission.leave(address)
+            return true
+        }
+        for _ in 0..<25 { #expect(dial("192.0.2.1", start)) }
+        for _ in 0..<1_000 { #expect(!dial("192.0.2.1", start)) }
+        for other in 0..<75 { #expect(dial("198.51.100.\(other)", start)) }
+        #expect(!dial("203.0.113.1", start), "that was the rate of all")
+    }
+
     private struct Seeded: RandomNumberGenerator {
         var state: UInt64
 

@@ -8,6 +8,7 @@ final class Admission: Sendable {
     private struct State {
         var limits: ServerLimits
         var rate: TokenBucket
+        var rates: [String: TokenBucket] = [:]
         var waiting = 0
         var waitingByAddress: [String: Int] = [:]
         var failures: [String: (count: Int, since: Moment)] = [:]
@@ -19,6 +20,23 @@ final class Admission: Sendable {
         state = Mutex(State(limits: limits, rate: Self.rate(limits, now)))
     }
 
+    /// Whether an address comes no more often than its share: a quarter of what is taken in all, so that nobody alone
+    /// keeps everybody else out. Addresses that have not come lately are forgotten, and where none can be, new ones share
+    /// one count.
+    private static func isWithinShare(_ address: String, _ state: inout State, _ now: Moment) -> Bool {
+        let share = Double(max(1, state.limits.connectionsPerSecond / 4))
+        var key = address
+        if state.rates[key] == nil, state.rates.count >= state.limits.rememberedAddresses {
+            state.rates = state.rates.filter { entry in
+                var bucket = entry.value
+                return !bucket.isFull(now: now)
+            }
+            if state.rates.count >= state.limits.rememberedAddresses { key = "" }
+        }
+        let fresh = TokenBucket(perSecond: share, burst: share, now: now)
+        return state.rates[key, default: fresh].takeOne(now: now)
+    }
+
     private static func rate(_ limits: ServerLimits, _ now: Moment) -> TokenBucket {
         let rate = Double(limits.connectionsPerSecond)
         return TokenBucket(perSecond: rate, burst: rate, now: now)
@@ -27,7 +45,10 @@ final class Admission: Sendable {
     /// Holds whoever comes from now on to other limits; who has a place keeps it.
     func update(_ limits: ServerLimits, now: Moment = .now) {
         state.withLock { state in
-            if state.limits.connectionsPerSecond != limits.connectionsPerSecond { state.rate = Self.rate(limits, now) }
+            if state.limits.connectionsPerSecond != limits.connectionsPerSecond {
+                state.rate = Self.rate(limits, now)
+                state.rates = [:]
+            }
             state.limits = limits
         }
     }
@@ -47,13 +68,16 @@ final class Admission: Sendable {
     /// Takes a place for a new connection; false where there is none, or where too many come at once.
     func enter(_ address: String?, now: Moment = .now) -> Bool {
         state.withLock { state in
-            guard state.waiting < state.limits.strangers, state.rate.takeOne(now: now) else { return false }
+            guard state.waiting < state.limits.strangers else { return false }
             guard let address else {
+                guard state.rate.takeOne(now: now) else { return false }
                 state.waiting += 1
                 return true
             }
             let ofAddress = state.waitingByAddress[address, default: 0]
-            guard ofAddress < state.limits.strangersPerAddress else { return false }
+            guard ofAddress < state.limits.strangersPerAddress, Self.isWithinShare(address, &state, now),
+                state.rate.takeOne(now: now)
+            else { return false }
             state.waiting += 1
             state.waitingByAddress[address] = ofAddress + 1
             return true

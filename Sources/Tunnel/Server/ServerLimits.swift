@@ -11,7 +11,8 @@ public struct ServerLimits: Sendable, Equatable {
     public var strangers = 256
     /// The same from one address. 16: an office behind one address comes back at once after a restart.
     public var strangersPerAddress = 16
-    /// Connections a second that the endpoint takes, and as many at once; others are asked to come back. 100: after a
+    /// Connections a second that the endpoint takes, and as many at once, a quarter of them from one address; others are
+    /// asked to come back. 100: after a
     /// restart a thousand clients are back within half a minute, and nobody's proof waits for the processor.
     public var connectionsPerSecond = 100
     /// Wrong proofs a minute from one address that are answered at once; each further one waits a second longer. 5: who
