@@ -181,7 +181,7 @@ extension EndToEnd {
                 let readers = try (0..<400).map { _ in try TCPSocket(port: floodPort, receiveBuffer: 4_096) }
                 try await eventually("all streams stand") { flood.accepted == readers.count }
                 gate.open()
-                _ = try await server.process.logLine { $0.contains("out of memory for sessions") }
+                _ = try await server.process.logLine(within: .seconds(60)) { $0.contains("out of memory for sessions") }
                 let grown = try server.process.peakResidentBytes - before
                 #expect(grown < 64 << 20, "the server has grown by \(grown >> 20) MiB")
                 for reader in readers { reader.abort() }
