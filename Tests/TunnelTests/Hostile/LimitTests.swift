@@ -49,6 +49,23 @@ extension HostileTests {
             }
         }
 
+        @Test("The endpoint's and the public ports' listen queues are as long as was configured", arguments: [1, 77])
+        func listenQueues(length: Int) async throws {
+            let configure: (inout ServerConfiguration) -> Void = {
+                $0.serverLimits.listenQueue = length
+                $0.serverLimits.publicListenQueue = length + 1
+            }
+            try await RunningServer.with(configure) { server in
+                try await onThread {
+                    let port = try FreePorts.next()
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    let queues = (ListenQueue.length(of: server.port), ListenQueue.length(of: port))
+                    try demand(queues == (length, length + 1), "\(queues)")
+                }
+            }
+        }
+
         @Test("The handshake's time is the configured one, and a reload moves it for whoever comes next")
         func handshakeTimeout() async throws {
             try await RunningServer.with({ $0.serverLimits.handshakeTimeout = .milliseconds(400) }) { server in

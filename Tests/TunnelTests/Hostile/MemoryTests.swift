@@ -1,0 +1,121 @@
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import Mux
+@testable import Tunnel
+
+extension HostileTests {
+    /// What gives way over sockets when the memory for sessions runs short, in the order of `MemoryBudget`.
+    @Suite(.serialized)
+    struct MemoryTests {
+        /// Sessions that hold nothing else fill the smallest budget by what each costs.
+        private static func sessions(below share: Int) -> Int {
+            MemoryBudget.least / share * (share - 1) / MemoryBudget.sessionCost
+        }
+
+        @Test(
+            "X10 the last visitor before three quarters of memory is let in, the next is reset unread; sessions still begin"
+        )
+        func visitorsAreRefused() async throws {
+            try await RunningServer.with({ $0.serverLimits.memory = MemoryBudget.least }) { server in
+                try await onThread {
+                    let port = try FreePorts.next()
+                    let alice = try WirePeer.session(server.port, .alice)
+                    try demand(try alice.bind(port) == nil, "the port was refused")
+                    var others = try (1..<Self.sessions(below: 4) - 1).map { _ in
+                        try WirePeer.session(server.port, .bob)
+                    }
+                    let last = try TCPSocket(port: port)
+                    let open = try alice.frame(.open)
+                    try alice.send(OutboundFrame(.accept, open.header.stream))
+                    others.append(try WirePeer.session(server.port, .bob))
+
+                    let refused = try TCPSocket(port: port).drain()
+                    try demand(refused.ending == .reset && refused.bytes.isEmpty, "\(refused)")
+                    try demand(server.log.count("visitor refused") == 1, "the log says so")
+                    try demand(server.log.count("short of memory") == 1, "and why")
+                    // Who was there already is served as before.
+                    try last.send("still here")
+                    try demand(Array(alice.frame(.data).payload.readableBytesView) == Array("still here".utf8), "")
+                    others.append(try WirePeer.session(server.port, .bob))
+                    // There is room again.
+                    for other in others { try other.goodbye() }
+                    while server.sessions > 1 { pause() }
+                    let welcome = try TCPSocket(port: port)
+                    _ = try alice.frame(.open)
+                    welcome.close()
+                }
+            }
+        }
+
+        @Test(
+            "X10 the last session before seven eighths of memory begins, the next is refused and told when to come back"
+        )
+        func sessionsAreRefused() async throws {
+            try await RunningServer.with({ $0.serverLimits.memory = MemoryBudget.least }) { server in
+                try await onThread {
+                    let peers = try (0..<Self.sessions(below: 8)).map { _ in
+                        try WirePeer.session(server.port, .bob)
+                    }
+                    let stranger = try WirePeer.dial(server.port)
+                    var (opening, authenticate) = try stranger.authentication(.alice)
+                    try stranger.send(authenticate)
+                    guard case .refused(let refusal) = try opening.receive(stranger.frame(.welcome, .refused)) else {
+                        throw Disappointment(description: "a session too many")
+                    }
+                    try demand(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
+                    try demand(refusal.text.contains("memory"), "\(refusal)")
+                    _ = try stranger.toTheEnd()
+                    for peer in peers {
+                        try peer.send(.ping(7))
+                        _ = try peer.frame(.pong)
+                    }
+                    try peers[0].goodbye()
+                    while server.sessions == peers.count { pause() }
+                    _ = try WirePeer.session(server.port, .alice)
+                }
+            }
+        }
+
+        @Test("X10 a client whose memory is three quarters full resets what is opened then, and keeps what it has")
+        func clientsRefuseStreams() async throws {
+            let service = try FullListener()
+            let resets = Mailbox<(few: Int, many: [ResetCode], id: [UInt32])>()
+            let server = try HostileServer { peer in
+                try peer.send(peer.grant(), WirePeer.bound())
+                /// Streams that wait for a service, each with as many bytes as it may bring.
+                func open(_ streams: Range<UInt32>) throws -> [InboundFrame] {
+                    for stream in streams {
+                        let bytes = ByteBuffer(repeating: 1, count: MuxLimits.maximumData)
+                        try peer.send(WirePeer.open(2 * stream), OutboundFrame(.data, StreamID(2 * stream), bytes))
+                    }
+                    try peer.send(.ping(UInt64(streams.lowerBound)))
+                    var resets: [InboundFrame] = []
+                    while true {
+                        let frame = try peer.frame(.reset, .pong)
+                        if frame.header.type == .pong { return resets }
+                        resets.append(frame)
+                    }
+                }
+                let cost = UInt32(MuxLimits.maximumData + MuxLimits.streamCost)
+                let enough = UInt32(MemoryBudget.least / 4 * 3 - MemoryBudget.sessionCost) / cost
+                let few = try open(1..<enough)
+                // What is held is looked at once a turn, so that each comes in a turn of its own.
+                let many = try (enough..<enough + 10).flatMap { try open($0..<$0 + 1) }
+                resets.put((few.count, try many.map(WirePeer.resetCode), many.map(\.header.stream.rawValue)))
+                _ = try peer.toTheEnd()
+            }
+            try await RunningClient.with(.alice, server.port, "8022:127.0.0.1:\(service.port)") {
+                $0.clientLimits.memory = MemoryBudget.least
+                $0.clientLimits.serviceTimeout = .seconds(60)
+            } _: { _ in
+                let (few, many, ids) = try await resets.next("both lots were answered: \(server.failures.all)")
+                #expect(few == 0)
+                // What is told to the budget are changes by 64 KiB, so that one or two more come in.
+                #expect(many.count >= 7 && Set(many) == [.busy])
+                #expect(ids == ids.sorted() && ids.last == ids.first.map { $0 + 2 * UInt32(many.count - 1) })
+            }
+        }
+    }
+}
