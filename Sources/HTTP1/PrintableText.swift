@@ -3,6 +3,8 @@ extension String {
     /// separator and unassigned characters are written as `\u{1B}`, tabs as spaces, and what exceeds `limit` scalars
     /// is cut and marked with `…`. For everything that a peer sent (P15).
     public func escapedForDisplay(limit: Int = 200) -> String {
+        // Most texts are short and plain ASCII, and this is asked for each value of each line of a log.
+        if utf8.count <= limit, utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return self }
         var result = String.UnicodeScalarView()
         for (count, scalar) in unicodeScalars.enumerated() {
             guard count < limit else {

@@ -4,7 +4,7 @@ import NIOCore
 /// (protocol page, section 6). What it holds is what a new carrier would have to carry again; its bound is also
 /// back-pressure.
 struct ReplayBuffer: Sendable {
-    private var frames = CircularBuffer<OutboundFrame>()
+    private var frames = CircularBuffer<(frame: OutboundFrame, stamp: FlightControl.Stamp)>()
     /// Bytes held, headers included.
     private(set) var bytes = 0
     /// Frames held.
@@ -24,27 +24,29 @@ struct ReplayBuffer: Sendable {
     /// Whether no further frame may be sent before the peer acknowledges some.
     var isFull: Bool { bytes + frames.count * MuxLimits.frameCost >= capacity }
 
-    mutating func append(_ frame: OutboundFrame) {
-        frames.append(frame)
+    mutating func append(_ frame: OutboundFrame, _ stamp: FlightControl.Stamp) {
+        frames.append((frame, stamp))
         bytes += frame.length
         sent += 1
     }
 
     /// Drops what the peer has received.
     ///
-    /// - Returns: whether the count advanced.
+    /// - Returns: how many bytes these were, and the stamp of the last; nil where the count did not advance.
     /// - Throws: ``MuxError`` for a count of frames that were never sent, or one that runs backwards.
-    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> Bool {
+    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> (bytes: Int, last: FlightControl.Stamp)? {
         guard count >= acknowledged, count <= sent else {
             throw MuxError(.acknowledgement, "\(count) acknowledged of \(sent), after \(acknowledged)")
         }
-        guard count > acknowledged else { return false }
-        while acknowledged < count, let frame = frames.popFirst() {
+        let before = bytes
+        var last: FlightControl.Stamp?
+        while acknowledged < count, let (frame, stamp) = frames.popFirst() {
             bytes -= frame.length
             acknowledged += 1
+            last = stamp
             if let index = repeated { repeated = max(0, index - 1) }
         }
-        return true
+        return last.map { (before - bytes, $0) }
     }
 
     /// A new carrier: drops what the peer has received; the rest is to be sent again, in the old order.
@@ -53,15 +55,16 @@ struct ReplayBuffer: Sendable {
         repeated = 0
     }
 
-    /// The next of the frames that are to be sent again, nil where there is none left.
-    mutating func nextToRepeat() -> OutboundFrame? {
+    /// The next of the frames that are to be sent again, with another stamp; nil where there is none left.
+    mutating func nextToRepeat(_ stamp: FlightControl.Stamp) -> OutboundFrame? {
         guard let index = repeated else { return nil }
         guard index < frames.count else {
             repeated = nil
             return nil
         }
         repeated = index + 1
-        return frames[offset: index]
+        frames[offset: index].stamp = stamp
+        return frames[offset: index].frame
     }
 }
 

@@ -1,14 +1,36 @@
 import NIOCore
 
-/// Who may put the next frame on the carrier: control first, then the streams that have bytes and credit, in turn
-/// (protocol page, section 4). Every operation is O(1) in the number of streams.
+/// Who may put the next frame on the carrier: control first, then streams with little to send, then those with much, in
+/// turn (protocol page, section 4). Every operation is O(1) in the number of streams.
 struct SendScheduler {
+    /// What may leave now.
+    enum Room {
+        /// Nothing that is counted: the replay buffer is full.
+        case none
+        /// Nothing of streams: more than enough is under way.
+        case control
+        /// No more than a keystroke: enough is under way.
+        case little
+        /// Pieces of at most so many bytes while several streams wait.
+        case pieces(Int)
+    }
+
+    /// A stream with at most so many bytes is let in before the others, since whoever types or asks waits for the
+    /// answer; whoever copies waits for the last byte.
+    static let little = 4_096
+    /// What is kept free for those when enough is under way.
+    static let reserve = 65_536
+    /// Frames of such streams in a row, before one with more has its turn.
+    static let littleInARow = 8
+
     private var urgent = CircularBuffer<OutboundFrame>()
     private var control = CircularBuffer<OutboundFrame>()
+    private var small = CircularBuffer<Stream>()
     private var ring = CircularBuffer<Stream>()
+    private var inARow = 0
 
     /// Whether a frame waits.
-    var isEmpty: Bool { urgent.isEmpty && control.isEmpty && ring.isEmpty }
+    var isEmpty: Bool { urgent.isEmpty && control.isEmpty && small.isEmpty && ring.isEmpty }
 
     /// Frames of the session's own that wait: their number is what floods are measured by.
     var waitingControl: Int { urgent.count + control.count }
@@ -23,11 +45,11 @@ struct SendScheduler {
         control.append(frame)
     }
 
-    /// Puts a stream into the ring, unless it stands there or has nothing to send.
+    /// Puts a stream into its ring, unless it stands in one or has nothing to send.
     mutating func schedule(_ stream: Stream) {
         guard !stream.isScheduled, stream.isReady else { return }
         stream.isScheduled = true
-        ring.append(stream)
+        if stream.queued <= Self.little { small.append(stream) } else { ring.append(stream) }
     }
 
     /// The carrier is gone: questions and answers are about it alone.
@@ -38,17 +60,45 @@ struct SendScheduler {
     /// The next frame of those that are not counted.
     mutating func nextUrgent() -> OutboundFrame? { urgent.popFirst() }
 
-    /// The next counted frame, nil where there is none. `mayCount` is false while the replay buffer is full.
-    mutating func next(mayCount: Bool) -> (frame: OutboundFrame, stream: Stream?)? {
-        guard mayCount else { return nil }
+    /// The next counted frame, nil where there is none, or no room for it.
+    mutating func next(_ room: Room) -> (frame: OutboundFrame, stream: Stream?)? {
+        if case .none = room { return nil }
         if let frame = control.popFirst() { return (frame, nil) }
-        while let stream = ring.popFirst() {
-            stream.isScheduled = false
-            let most = ring.isEmpty ? MuxLimits.maximumData : MuxLimits.sharedData
-            guard let frame = stream.take(atMost: most) else { continue }
-            schedule(stream)
+        switch room {
+        case .none, .control: return nil
+        case .little: return nextLittle()
+        case .pieces(let most):
+            if ring.isEmpty || inARow < Self.littleInARow, let next = nextLittle() { return next }
+            return nextPiece(most) ?? nextLittle()
+        }
+    }
+
+    private mutating func nextLittle() -> (frame: OutboundFrame, stream: Stream?)? {
+        while let stream = small.popFirst() {
+            guard let frame = take(Self.little, of: stream) else { continue }
+            inARow += 1
             return (frame, stream)
         }
         return nil
+    }
+
+    private mutating func nextPiece(_ most: Int) -> (frame: OutboundFrame, stream: Stream?)? {
+        inARow = 0
+        while let stream = ring.popFirst() {
+            let isAlone = ring.isEmpty && small.isEmpty
+            if let frame = take(isAlone ? MuxLimits.maximumData : most, of: stream) { return (frame, stream) }
+        }
+        return nil
+    }
+
+    /// What is left of a stream's bytes has its next turn behind all others.
+    private mutating func take(_ most: Int, of stream: Stream) -> OutboundFrame? {
+        stream.isScheduled = false
+        guard let frame = stream.take(atMost: most) else { return nil }
+        if stream.isReady {
+            stream.isScheduled = true
+            ring.append(stream)
+        }
+        return frame
     }
 }

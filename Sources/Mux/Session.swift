@@ -49,6 +49,8 @@ public struct Session {
     private var actions = CircularBuffer<SessionAction>()
     private var scheduler = SendScheduler()
     private var replay: ReplayBuffer
+    /// Set by tests alone.
+    var flight: FlightControl
     private var acknowledger: Acknowledger
     private var keepAlive: KeepAlive
     /// Since when the peer has acknowledged nothing although there is something to acknowledge, or since it was last asked
@@ -72,6 +74,7 @@ public struct Session {
         self.peerWindow = peerWindow
         self.nextStream = role.firstStream
         self.replay = ReplayBuffer(capacity: limits.replayBytes)
+        self.flight = FlightControl(ackDelay: limits.ackDelay, now: now)
         self.acknowledger = Acknowledger(limits: limits)
         self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
         self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
@@ -163,6 +166,13 @@ public struct Session {
     /// The next thing to do; nil once all is done.
     public mutating func nextAction() -> SessionAction? { actions.popFirst() }
 
+    /// What may be sent, where so much is under way.
+    private var room: SendScheduler.Room {
+        if replay.isFull { return .none }
+        if replay.bytes < flight.window { return .pieces(flight.piece) }
+        return replay.bytes < flight.window + SendScheduler.reserve ? .little : .control
+    }
+
     /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as
     /// sent.
     public mutating func nextFrame(now: Moment) -> OutboundFrame? {
@@ -171,12 +181,18 @@ public struct Session {
             scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
         }
         if let frame = scheduler.nextUrgent() { return frame }
-        if let frame = replay.nextToRepeat() {
+        if let frame = replay.nextToRepeat(flight.stamp(now: now)) {
             if unacknowledgedSince == nil { unacknowledgedSince = now }
             return frame
         }
-        guard let (frame, stream) = scheduler.next(mayCount: !replay.isFull) else { return nil }
-        if frame.header.type.isCounted { replay.append(frame) }
+        guard let (frame, stream) = scheduler.next(room) else {
+            if !scheduler.isEmpty { flight.holds() }
+            return nil
+        }
+        if frame.header.type.isCounted {
+            if replay.count == 0 { flight.begins(now: now) }
+            replay.append(frame, flight.stamp(now: now))
+        }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if let stream {
             queuedBytes -= frame.payload.readableBytes
@@ -335,6 +351,8 @@ public struct Session {
         guard !isEnded else { return }
         detach(now: now)
         try replay.rewind(to: peerReceived)
+        // Another carrier may take another path.
+        flight = FlightControl(ackDelay: limits.ackDelay, now: now)
         link = .attached
         unacknowledgedSince = nil
         keepAlive.restart(now: now)
@@ -432,9 +450,11 @@ public struct Session {
             guard keepAlive.pong(frame.number, now: now) else {
                 return try glitch("a pong that answers nothing", now: now)
             }
+            if let roundTrip { flight.answered(within: roundTrip, now: now) }
             actions.append(.answered)
         case .ack:
-            if try replay.acknowledge(frame.number) {
+            if let (bytes, last) = try replay.acknowledge(frame.number) {
+                flight.acknowledged(bytes, last, now: now)
                 keepAlive.progressed(now: now)
                 unacknowledgedSince = replay.count > 0 ? now : nil
             } else {

@@ -50,17 +50,35 @@ struct StandardErrorLog: LogHandler {
 
     /// The line of an event, whatever its texts hold.
     func line(_ time: String, _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) -> String {
-        let fields = metadata.sorted { $0.key < $1.key }.map { (key: $0.key, value: Self.shown("\($0.value)")) }
+        let fields = metadata.sorted { $0.key < $1.key }
         let message = Self.shown(message)
+        var line: String
         switch format {
         case .text:
-            let rest = fields.map { " \($0.key)=\(Self.quotedIfNeeded($0.value))" }.joined()
-            return "\(time) \(level.rawValue) \(message)\(rest)"
+            line = "\(time) \(level.rawValue) \(message)"
+            for field in fields {
+                line += " "
+                line += field.key
+                line += "="
+                line += Self.quotedIfNeeded(Self.shown(field.value))
+            }
         case .json:
-            let rest = fields.map { ",\(Self.json($0.key)):\(Self.json($0.value))" }.joined()
-            return "{\"time\":\(Self.json(time)),\"level\":\(Self.json(level.rawValue)),"
-                + "\"message\":\(Self.json(message))\(rest)}"
+            line =
+                "{\"time\":\(Self.json(time)),\"level\":\(Self.json(level.rawValue)),\"message\":\(Self.json(message))"
+            for field in fields {
+                line += ","
+                line += Self.json(field.key)
+                line += ":"
+                line += Self.json(Self.shown(field.value))
+            }
+            line += "}"
         }
+        return line
+    }
+
+    private static func shown(_ value: Logger.Metadata.Value) -> String {
+        if case .string(let text) = value { return shown(text) }
+        return shown("\(value)")
     }
 
     private static func shown(_ text: String) -> String {
@@ -68,17 +86,19 @@ struct StandardErrorLog: LogHandler {
     }
 
     private static func quotedIfNeeded(_ text: String) -> String {
-        text.isEmpty || text.contains(" ") || text.contains("=") ? json(text) : text
+        let isPlain = !text.isEmpty && !text.utf8.contains { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "=") }
+        return isPlain ? text : json(text)
     }
 
     private static func json(_ text: String) -> String {
         var quoted = "\""
-        for character in text {
-            switch character {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            default: quoted.append(character)
+        if text.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
+            for scalar in text.unicodeScalars {
+                if scalar == "\"" || scalar == "\\" { quoted += "\\" }
+                quoted.unicodeScalars.append(scalar)
             }
+        } else {
+            quoted += text
         }
         return quoted + "\""
     }

@@ -109,9 +109,9 @@ import Testing
     @Test("one byte below its bound the replay buffer still takes a whole frame")
     func nearlyFull() {
         var replay = ReplayBuffer(capacity: 100 + MuxLimits.frameCost)
-        replay.append(OutboundFrame(.data, two, bytes(91)))
+        replay.append(OutboundFrame(.data, two, bytes(91)), .any)
         #expect(!replay.isFull && replay.bytes == 99)
-        replay.append(OutboundFrame(.data, two, bytes(65_536)))
+        replay.append(OutboundFrame(.data, two, bytes(65_536)), .any)
         #expect(replay.isFull)
     }
 
@@ -119,7 +119,7 @@ import Testing
     func replay(received: Int) throws {
         var replay = ReplayBuffer(capacity: 1_000)
         let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
-        for frame in frames { replay.append(frame) }
+        for frame in frames { replay.append(frame, .any) }
         for _ in 0..<2 {
             try replay.rewind(to: UInt64(received))
             #expect(replay.allRepeated() == Array(frames[received...]), "each new carrier begins anew")
@@ -135,21 +135,28 @@ import Testing
     func acknowledgedMeanwhile(acknowledged: Int) throws {
         var replay = ReplayBuffer(capacity: 1_000)
         let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
-        for frame in frames { replay.append(frame) }
+        for frame in frames { replay.append(frame, .any) }
         try replay.rewind(to: 0)
-        #expect(replay.nextToRepeat() == frames[0] && replay.nextToRepeat() == frames[1])
+        #expect(replay.nextToRepeat(.any) == frames[0] && replay.nextToRepeat(.any) == frames[1])
         _ = try replay.acknowledge(UInt64(acknowledged))
         let next = OutboundFrame(.end, two)
-        replay.append(next)
+        replay.append(next, .any)
         #expect(replay.allRepeated() == frames[max(2, acknowledged)...] + [next])
-        #expect(replay.nextToRepeat() == nil, "and then it is over")
+        #expect(replay.nextToRepeat(.any) == nil, "and then it is over")
     }
 }
 
 extension ReplayBuffer {
     fileprivate mutating func allRepeated() -> [OutboundFrame] {
         var all: [OutboundFrame] = []
-        while let frame = nextToRepeat() { all.append(frame) }
+        while let frame = nextToRepeat(.any) { all.append(frame) }
         return all
+    }
+}
+
+extension FlightControl.Stamp {
+    /// One that nobody looks at.
+    fileprivate static var any: FlightControl.Stamp {
+        FlightControl(ackDelay: .zero, now: .start).stamp(now: .start)
     }
 }

@@ -15,12 +15,13 @@ import Testing
         var server = session(.server, limits, window: .max)
         for _ in 0..<count { _ = server.open(visit, now: .start) }
         _ = server.frames()
+        server.flight = FlightControl(ackDelay: .zero, first: Int(Int32.max), now: .start)
         return server
     }
 
     private func id(_ index: Int) -> StreamID { StreamID(UInt32(index) * 2 + 2) }
 
-    @Test("a stream alone sends 64 KiB at a time, several send 16 KiB each in turn")
+    @Test("who has little goes first; a stream alone sends 64 KiB at a time, several send 16 KiB each in turn")
     func pieces() {
         var server = server(3)
         _ = server.write(id(0), bytes(200_000))
@@ -30,7 +31,7 @@ import Testing
         let sent = frames.map { "\($0.header.stream):\($0.payload.readableBytes)" }
         #expect(
             sent == [
-                "2:16384", "4:16384", "6:1", "2:16384", "4:16384", "2:16384", "4:7232", "2:65536", "2:65536", "2:19776",
+                "6:1", "2:16384", "4:16384", "2:16384", "4:16384", "2:16384", "4:7232", "2:65536", "2:65536", "2:19776",
             ]
         )
     }
@@ -46,18 +47,74 @@ import Testing
         #expect(server.sent() == ["pong", "goAway", "reset 4", "data 2"])
     }
 
-    @Test("a keystroke waits behind at most one piece of each other stream")
+    @Test("a keystroke waits behind nobody's copy")
     func keystroke() throws {
         var server = server(11)
         for index in 0..<10 { _ = server.write(id(index), bytes(1_000_000)) }
         for _ in 0..<25 { _ = server.nextFrame(now: .start) }
         _ = server.write(id(10), bytes(1))
-        var ahead: [StreamID] = []
-        while let frame = server.nextFrame(now: .start), frame.header.stream != id(10) {
-            ahead.append(frame.header.stream)
-            #expect(frame.payload.readableBytes <= MuxLimits.sharedData)
+        #expect(server.nextFrame(now: .start)?.header.stream == id(10))
+        #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.sharedData)
+    }
+
+    @Test("M27 many who send little do not starve one that copies: eight of them, then a piece of it")
+    func littleIsBounded() {
+        var server = server(101)
+        _ = server.write(id(0), bytes(200_000))
+        for index in 1...100 { _ = server.write(id(index), bytes(SendScheduler.little)) }
+        let sizes = (0..<36).compactMap { _ in server.nextFrame(now: .start)?.payload.readableBytes }
+        for (index, size) in sizes.enumerated() {
+            let isPiece = index % (SendScheduler.littleInARow + 1) == SendScheduler.littleInARow
+            #expect(size == (isPiece ? MuxLimits.sharedData : SendScheduler.little), "frame \(index)")
         }
-        #expect(ahead.count == 10 && Set(ahead).count == 10)
+    }
+
+    @Test("one byte more than little takes its turn like everybody; what is left of little does too")
+    func littleEnds() {
+        var server = server(4)
+        _ = server.write(id(0), bytes(20_000))
+        _ = server.write(id(1), bytes(SendScheduler.little + 1))
+        _ = server.write(id(2), bytes(SendScheduler.little))
+        _ = server.write(id(3), bytes(10))
+        _ = server.write(id(3), bytes(SendScheduler.little))
+        let sent = server.frames().map { "\($0.header.stream):\($0.payload.readableBytes)" }
+        #expect(sent == ["6:4096", "8:10", "2:16384", "4:4097", "8:4096", "2:3616"])
+    }
+
+    @Test("with enough under way only little leaves, then only control, and nothing once the replay buffer is full")
+    func rooms() throws {
+        var limits = MuxLimits()
+        limits.replayBytes = 400_000
+        var server = session(.server, limits, window: .max)
+        for _ in 0..<3 { _ = server.open(visit, now: .start) }
+        _ = server.frames()
+        let first = FlightControl.first
+        _ = server.write(id(0), bytes(limits.queuedBytes / 2))
+        var sent = 0
+        while let frame = server.nextFrame(now: .start) { sent += frame.length }
+        #expect(sent >= first - 1_000 && sent < first + MuxLimits.maximumData, "a copy stops at the window")
+        _ = server.write(id(1), bytes(100))
+        #expect(server.frames().map(\.payload.readableBytes) == [100], "a keystroke does not")
+        var little = 0
+        while true {
+            _ = server.write(id(2), bytes(SendScheduler.little))
+            guard let frame = server.nextFrame(now: .start) else { break }
+            little += frame.length
+        }
+        #expect(little > 0 && little <= SendScheduler.reserve + SendScheduler.little, "up to the reserve")
+        server.reset(id(1), .connectionReset)
+        #expect(server.sent() == ["reset 4"], "control goes on")
+    }
+
+    @Test("on a fast path pieces are long, since even those leave within a millisecond")
+    func longPieces() throws {
+        var server = server(2)
+        _ = server.write(id(0), bytes(1_000_000))
+        _ = server.write(id(1), bytes(1_000_000))
+        #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.sharedData)
+        // Two OPENs and one piece.
+        try server.receive(frame(.ack, number: 3), now: .at(.microseconds(100)))
+        #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.maximumData)
     }
 
     @Test("M15 a stream without credit is passed over, and stands in nobody's way")

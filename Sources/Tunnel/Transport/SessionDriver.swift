@@ -57,7 +57,7 @@ enum SessionEnd: CustomStringConvertible {
 /// Joins a session to its carrier and to the sockets of its streams, all on one event loop: performs the session's
 /// actions, and moves frames while the carrier has room.
 ///
-/// Inputs from many sockets within one turn of the loop lead to one flush of the carrier.
+/// Inputs from many sockets within one turn of the loop lead to few flushes of the carrier.
 final class SessionDriver: CarrierReceiver {
     let loop: any EventLoop
     let logger: Logger
@@ -69,10 +69,16 @@ final class SessionDriver: CarrierReceiver {
     private var parked: (frames: [InboundFrame], bytes: Int)?
     /// What may be parked: twice what the peer sends without an acknowledgement, unless it was told otherwise.
     private static let mostParked = 8_388_608
+    /// Pieces from sockets after which the carrier is written before the turn ends, so that the other end works on them
+    /// while this one reads on: a tenth more round trips of 64 connections.
+    private static let promptPieces = 16
+    /// Sockets after which they are written before the carrier is read to its end, for the same reason.
+    private static let promptFlushes = 8
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
     private var isPumpScheduled = false
+    private var piecesSincePump = 0
     private var isPerforming = false
     private var timer: (due: Moment, task: Scheduled<Void>)?
     private var probes: [EventLoopPromise<Bool>] = []
@@ -207,7 +213,8 @@ final class SessionDriver: CarrierReceiver {
     /// Takes bytes from a socket; false where it must not be read on until the pipe is told.
     func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
         let mayRead = session.write(id, bytes)
-        setNeedsPump()
+        piecesSincePump += 1
+        if piecesSincePump >= Self.promptPieces { pump() } else { setNeedsPump() }
         return mayRead
     }
 
@@ -371,6 +378,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func pump() {
+        piecesSincePump = 0
         settleAccount()
         guard let carrier, !session.isEnded else { return performActions() }
         let now = Moment.now
@@ -418,6 +426,7 @@ final class SessionDriver: CarrierReceiver {
         case .deliver(let id, let bytes):
             guard let pipe = pipes[id] else { return }
             if pipe.deliver(bytes) { unflushed.append(pipe) }
+            if unflushed.count >= Self.promptFlushes { flushPipes() }
         case .end(let id):
             guard let pipe = pipes[id] else { return }
             if pipe.endOutput() { unflushed.append(pipe) }

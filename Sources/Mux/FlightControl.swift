@@ -1,0 +1,160 @@
+/// How many bytes may be under way to the peer: as many as fill the path, and little more, so that a keystroke does not
+/// stand in a queue that a copy has made (protocol page, section 4).
+///
+/// The path is known from the acknowledgements: the most that it delivered in a second, and the shortest time that an
+/// answer took. Their product is what the path itself holds; the window is an eighth more, and what the peer's delay of
+/// its ACKs makes necessary. Beyond that, bytes only wait: in our socket, in a router or at the peer.
+///
+/// Pure: it is told what was sent and acknowledged, and when.
+struct FlightControl: Sendable {
+    /// What was known when a frame was sent: to be given back when it is acknowledged.
+    struct Stamp: Sendable {
+        fileprivate let sentAt: Moment
+        /// Bytes that had been acknowledged then, and since when.
+        fileprivate let delivered: UInt64
+        fileprivate let deliveredAt: Moment
+    }
+
+    private enum Phase {
+        /// The rate still grows: twice what fills the path, so that it can go on growing.
+        case startup(best: Double, idleRounds: Int)
+        case steady
+        /// Half of it for a moment, so that queues drain and the path's own time is seen.
+        case probing(until: Moment)
+    }
+
+    /// Before anything is known. 256 KiB: what NIO and the kernel would take at once anyway.
+    static let first = 262_144
+    /// Never less: two pieces of a shared path, so that there is always something to acknowledge.
+    static let least = 32_768
+    /// The most that is granted for delays that are no property of the path: of ACKs, and of processors that are busy.
+    static let slack = 524_288
+    /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
+    static let fast = 64_000_000.0
+
+    private static let roundsRemembered = 5
+    private static let probeEvery = Duration.seconds(10)
+    private static let leastProbe = Duration.milliseconds(200)
+
+    private let ackDelay: Double
+    private var phase = Phase.startup(best: 0, idleRounds: 0)
+    private var delivered: UInt64 = 0
+    private var deliveredAt: Moment
+    /// Bytes per second: the most in this span of rounds, and in the one before.
+    private var rates = (now: 0.0, before: 0.0)
+    /// Seconds: the least in this span of time, and in the one before.
+    private var times = (now: Double.infinity, before: Double.infinity)
+    private var timesSince: Moment
+    private var round = (number: 0, endsAt: UInt64(0))
+    /// Something has had to wait for the window since the last acknowledgement.
+    private var isHolding = false
+    private var hasHeld = false
+    /// Bytes that may be under way.
+    private(set) var window: Int
+
+    init(ackDelay: Duration, first: Int = Self.first, now: Moment) {
+        self.ackDelay = ackDelay.inSeconds
+        window = first
+        deliveredAt = now
+        timesSince = now
+    }
+
+    /// The most that the path has delivered in a second lately, bytes.
+    private var rate: Double { max(rates.now, rates.before) }
+
+    /// The shortest time from a frame to its acknowledgement, seconds.
+    private var time: Double { min(times.now, times.before) }
+
+    /// The longest piece of one stream while others wait.
+    var piece: Int { rate >= Self.fast ? MuxLimits.maximumData : MuxLimits.sharedData }
+
+    /// A frame leaves.
+    func stamp(now: Moment) -> Stamp {
+        Stamp(sentAt: now, delivered: delivered, deliveredAt: deliveredAt)
+    }
+
+    /// Nothing is under way, and a frame is about to leave: the time in which nothing was sent says nothing.
+    mutating func begins(now: Moment) {
+        deliveredAt = now
+        // Queues have drained by themselves.
+        timesSince = now
+    }
+
+    /// A frame must wait, since `window` is used up.
+    mutating func holds() {
+        isHolding = true
+        hasHeld = true
+    }
+
+    /// The peer has acknowledged so many bytes, the last of which were sent with `stamp`.
+    mutating func acknowledged(_ bytes: Int, _ stamp: Stamp, now: Moment) {
+        delivered &+= UInt64(clamping: bytes)
+        deliveredAt = now
+        learn(time: now.since(stamp.sentAt).inSeconds, now: now)
+        let span = now.since(stamp.deliveredAt).inSeconds
+        if span > 0 { learn(rate: Double(delivered &- stamp.delivered) / span) }
+        if stamp.delivered >= round.endsAt { endRound() }
+        isHolding = false
+        settle(now: now)
+    }
+
+    /// A question was answered after this time.
+    mutating func answered(within time: Duration, now: Moment) {
+        learn(time: time.inSeconds, now: now)
+        settle(now: now)
+    }
+
+    private mutating func learn(rate: Double) {
+        // Who had nothing more to send learns no more than that the path carries this much.
+        if rate > rates.now { rates.now = rate }
+    }
+
+    private mutating func endRound() {
+        round = (round.number + 1, delivered)
+        if case .startup(let best, let idle) = phase {
+            if rate >= best * 1.25 {
+                phase = .startup(best: rate, idleRounds: 0)
+            } else if isHolding {
+                phase = idle >= 2 ? .steady : .startup(best: best, idleRounds: idle + 1)
+            }
+        }
+        // What a busy path delivered is forgotten when it is busy again, and not because it was left in peace.
+        guard isHolding, round.number >= Self.roundsRemembered else { return }
+        round.number = 0
+        rates = (0, rates.now)
+    }
+
+    private mutating func learn(time: Double, now: Moment) {
+        if time < times.now { times.now = time }
+        if case .probing(let until) = phase, now >= until { phase = .steady }
+        guard now.since(timesSince) >= Self.probeEvery else { return }
+        timesSince = now
+        times = (time, times.now)
+        if hasHeld, case .steady = phase {
+            phase = .probing(until: now + max(Self.leastProbe, .seconds(min(time, 1))))
+        }
+        hasHeld = false
+    }
+
+    private mutating func settle(now: Moment) {
+        guard rate > 0, time < .infinity else { return }
+        let path = rate * time
+        // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
+        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(Self.slack))
+        let wanted =
+            switch phase {
+            case .startup: 2 * path + delays
+            case .steady: 1.125 * path + delays
+            case .probing: path / 2
+            }
+        window = max(Self.least, Int(min(wanted, Double(Int32.max))))
+    }
+}
+
+extension Duration {
+    /// For arithmetic with rates.
+    fileprivate var inSeconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) / 1e18
+    }
+}

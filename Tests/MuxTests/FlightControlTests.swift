@@ -1,0 +1,160 @@
+import Testing
+
+@testable import Mux
+
+/// How much may be under way (section 4): paths of every kind are kept full, and little stands in queues.
+@Suite struct FlightControlTests {
+    /// A copy that never ends, over a path with one bottleneck and a peer that acknowledges as ours does.
+    private struct Copy {
+        /// Bytes per second.
+        var rate: Double
+        /// Seconds there and back, without any queue.
+        var time: Double
+        /// What the replay buffer holds at most.
+        var bound = 4_194_304
+        private(set) var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
+        private(set) var now = 0.0
+        private var underWay: [(bytes: Int, arrives: Double, stamp: FlightControl.Stamp)] = []
+        private var answers: [(bytes: Int, arrives: Double, stamp: FlightControl.Stamp)] = []
+        private var first = 0, firstAnswer = 0
+        private var bytesUnderWay = 0
+        private var bottleneckIsFree = 0.0
+        private var unacknowledged = 0
+        private var unacknowledgedSince = Double.infinity
+        private var lastStamp: FlightControl.Stamp?
+
+        init(rate: Double, time: Double) {
+            self.rate = rate
+            self.time = time
+        }
+
+        private static func moment(_ seconds: Double) -> Moment { .at(.nanoseconds(Int64(seconds * 1e9))) }
+
+        /// Runs on for so many seconds; silent, with nothing to send, where `isIdle`.
+        ///
+        /// - Returns: the share of the path's rate that was used, and how long a byte took beyond the path's own time.
+        mutating func run(_ seconds: Double, isIdle: Bool = false) -> (use: Double, wait: Double) {
+            let end = now + seconds
+            var arrived = 0, wait = 0.0, count = 0
+            while now < end {
+                if !isIdle {
+                    let room = min(flight.window, bound)
+                    while bytesUnderWay < room {
+                        if bytesUnderWay == 0 { flight.begins(now: Self.moment(now)) }
+                        let bytes = flight.piece
+                        let stamp = flight.stamp(now: Self.moment(now))
+                        bottleneckIsFree = max(now, bottleneckIsFree) + Double(bytes) / rate
+                        underWay.append((bytes, bottleneckIsFree + time / 2, stamp))
+                        bytesUnderWay += bytes
+                        wait += bottleneckIsFree - now
+                        count += 1
+                    }
+                    flight.holds()
+                }
+                let arrival = first < underWay.count ? underWay[first].arrives : .infinity
+                let answer = firstAnswer < answers.count ? answers[firstAnswer].arrives : .infinity
+                let due = unacknowledgedSince + 0.020
+                now = min(arrival, answer, due, end)
+                if now == arrival {
+                    let frame = underWay[first]
+                    first += 1
+                    arrived += frame.bytes
+                    unacknowledged += frame.bytes
+                    unacknowledgedSince = min(unacknowledgedSince, now)
+                    lastStamp = frame.stamp
+                }
+                if unacknowledged >= 65_536 || now == due, let stamp = lastStamp {
+                    answers.append((unacknowledged, now + time / 2, stamp))
+                    (unacknowledged, unacknowledgedSince) = (0, .infinity)
+                }
+                if now == answer {
+                    let ack = answers[firstAnswer]
+                    firstAnswer += 1
+                    bytesUnderWay -= ack.bytes
+                    flight.acknowledged(ack.bytes, ack.stamp, now: Self.moment(now))
+                }
+            }
+            return (Double(arrived) / seconds / rate, count > 0 ? wait / Double(count) : 0)
+        }
+    }
+
+    @Test(
+        "a path is filled within three seconds and stays full, and a byte waits for little more than the peer's ACKs",
+        arguments: [
+            (0.125e6, 0.2), (1.25e6, 0.03), (1.25e6, 0.3), (12.5e6, 0.001), (12.5e6, 0.02), (12.5e6, 0.1),
+            (12.5e6, 0.25),
+            (125e6, 0.0005), (125e6, 0.02), (1_000e6, 0.0001),
+        ]
+    )
+    func paths(rate: Double, time: Double) {
+        var copy = Copy(rate: rate, time: time)
+        _ = copy.run(3)
+        let (use, wait) = copy.run(30)
+        #expect(use > 0.95, "\(use) of the path")
+        // A quarter of the path's time, the peer's delay, and the pieces that there must be.
+        let most = 0.25 * time + 0.025 + 4 * Double(MuxLimits.sharedData) / rate
+        #expect(wait < most, "a byte waited for \(wait) s")
+    }
+
+    @Test("a path that holds more than the replay buffer is used as far as that goes")
+    func bound() {
+        var copy = Copy(rate: 125e6, time: 0.1)
+        _ = copy.run(3)
+        let (use, _) = copy.run(10)
+        #expect(use > 0.95 * 4_194_304 / 0.1 / 125e6)
+    }
+
+    @Test("a path that becomes slower has short queues again within ten seconds, a faster one is full within five")
+    func rates() {
+        var copy = Copy(rate: 12.5e6, time: 0.05)
+        _ = copy.run(5)
+        copy.rate = 1.25e6
+        _ = copy.run(10)
+        var (use, wait) = copy.run(5)
+        #expect(use > 0.9, "slower: \(use), \(wait) s")
+        #expect(wait < 0.12)
+        copy.rate = 12.5e6
+        _ = copy.run(5)
+        (use, wait) = copy.run(5)
+        #expect(use > 0.9, "faster: \(use), \(wait) s")
+        #expect(wait < 0.06)
+    }
+
+    @Test("a route that becomes longer or shorter is learnt within twenty-five seconds")
+    func times() {
+        var copy = Copy(rate: 12.5e6, time: 0.02)
+        _ = copy.run(5)
+        copy.time = 0.15
+        _ = copy.run(25)
+        var (use, wait) = copy.run(10)
+        #expect(use > 0.9, "longer: \(use), \(wait) s")
+        #expect(wait < 0.08)
+        copy.time = 0.02
+        _ = copy.run(1)
+        (use, wait) = copy.run(10)
+        #expect(use > 0.9, "shorter: \(use), \(wait) s")
+        #expect(wait < 0.08)
+    }
+
+    @Test("hours in which little was sent do not make the path look slow")
+    func idle() {
+        var copy = Copy(rate: 12.5e6, time: 0.1)
+        _ = copy.run(5)
+        _ = copy.run(60, isIdle: true)
+        let (use, _) = copy.run(1)
+        #expect(use > 0.85, "\(use) at once")
+    }
+
+    @Test("what comes from a hostile peer's ACKs is bounded, whatever the clock says")
+    func extremes() {
+        var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
+        let stamp = flight.stamp(now: .start)
+        for now in [Moment.start, .at(.nanoseconds(1)), Moment(nanoseconds: 0), Moment(nanoseconds: .max)] {
+            flight.acknowledged(.max, stamp, now: now)
+            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack)
+            flight.acknowledged(0, stamp, now: now)
+            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack)
+            flight.answered(within: .zero, now: now)
+        }
+    }
+}
