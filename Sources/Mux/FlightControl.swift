@@ -28,7 +28,9 @@ struct FlightControl: Sendable {
     /// Never less: two pieces of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
     /// The most that is granted for delays that are no property of the path: of ACKs, and of processors that are busy.
-    static let slack = 524_288
+    /// 256 KiB: with half of it a path within one machine loses a third of its speed, with twice as much a keystroke
+    /// waits half a millisecond longer there.
+    static let slack = 262_144
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
 

@@ -75,7 +75,7 @@ struct Acknowledger: Sendable {
     private var bytesSince = 0
     private var due: Moment?
     /// An ACK is due and waits for the carrier alone.
-    private var isPending = false
+    private(set) var isPending = false
     private let limits: MuxLimits
 
     init(limits: MuxLimits) {

@@ -147,6 +147,9 @@ public struct Session {
         if case .attached = link { true } else { false }
     }
 
+    /// Whether an acknowledgement is due at once, because much has come.
+    public var isAcknowledgementDue: Bool { acknowledger.isPending }
+
     /// How long it waits for a new one.
     public var grace: Duration { limits.grace }
 

@@ -266,6 +266,8 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func carrierReadCompleted() {
+        // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile.
+        if !unflushed.isEmpty, session.isAcknowledgementDue { pump() }
         flushPipes()
         pump()
     }

@@ -32,7 +32,7 @@ enum SocketOptions {
             value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 4_096, maximum: largestRead)
         )
         // What has come is passed on before more is read: a read is large already.
-        try options.setOption(.maxMessagesPerRead, value: 2)
+        try options.setOption(.maxMessagesPerRead, value: 1)
         try options.setOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
         try network(options)
     }
