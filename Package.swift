@@ -75,13 +75,13 @@ let package = Package(
         ),
         .target(name: "CMallocCounter"),
         .executableTarget(
-            name: "websocket-bench",
+            name: "culvert-microbench",
             dependencies: [
-                "CMallocCounter", "CZlib", "WebSocket", byteBuffer,
+                "CMallocCounter", "CZlib", "Mux", "WebSocket", byteBuffer,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
-            path: "Sources/WebSocketBench",
+            path: "Sources/MicroBench",
             swiftSettings: strict
         ),
         .target(name: "CSpawn"),

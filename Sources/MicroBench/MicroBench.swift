@@ -1,13 +1,14 @@
-/// Prints the module's figures as Markdown: run it as `swift run -c release websocket-bench`.
+/// Prints the codec's and the session's figures as Markdown: run it as `swift run -c release culvert-microbench`.
 ///
 /// A plain executable and not the benchmark package: what counts here are ratios between two pieces of work measured in
 /// turn, and calls of the allocator, which that package reads as zero on Linux.
 @main
-struct WebSocketBench {
+struct MicroBench {
     static func main() {
         masking()
         frames()
         deflate()
+        session()
     }
 
     private static func masking() {
@@ -35,6 +36,18 @@ struct WebSocketBench {
         print("")
     }
 
+    private static func session() {
+        print(
+            "| session | size | ns a frame | allocations | with WebSocket: ns | allocations |\n|---|--:|--:|--:|--:|--:|"
+        )
+        for row in SessionBench.run() {
+            func columns(_ cost: Cost) -> String {
+                "\((cost.seconds * 1e9).rounded().grouped) | \(cost.allocations.short)"
+            }
+            print("| \(row.what) | \(row.size) B | \(columns(row.alone)) | \(columns(row.framed)) |")
+        }
+    }
+
     private static func deflate() {
         print(
             "| permessage-deflate | size | zlib MB/s | ours | ratio | allocations | message | ratio | allocations |\n"
@@ -49,6 +62,7 @@ struct WebSocketBench {
                 "| \(row.what) | \(row.size) B | \(rate(row.zlib).short) | \(columns(row.codec)) \(columns(row.message))"
             )
         }
+        print("")
     }
 }
 

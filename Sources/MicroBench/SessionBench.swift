@@ -1,0 +1,131 @@
+import Mux
+import NIOCore
+import WebSocket
+
+/// A frame's whole way through both ends' sessions, in this process and without sockets: from a stream's bytes at one
+/// end to the same bytes at the other, with the credit and the acknowledgements that go back.
+struct SessionBench {
+    static let sizes = [64, 1_024, 16_384, 65_536]
+    /// Streams that have bytes at a time.
+    static let streams = [1, 16]
+    /// Frames of each stream in one turn.
+    private static let turn = 4
+
+    struct Row {
+        let what: String
+        let size: Int
+        /// The sessions alone.
+        let alone: Cost
+        /// The same through a client's masked WebSocket frames.
+        let framed: Cost
+    }
+
+    static func run() -> [Row] {
+        streams.flatMap { count in
+            sizes.map { size in
+                let payload = ByteBuffer(repeating: 7, count: size)
+                let works = [false, true].map { isFramed in
+                    let pair = Pair(streams: count, isFramed: isFramed)
+                    return { pair.move(payload, times: turn) }
+                }
+                let costs = Stopwatch.compare(works).map { cost in
+                    let frames = Double(count * turn)
+                    return Cost(seconds: cost.seconds / frames, allocations: cost.allocations / frames)
+                }
+                let what = count == 1 ? "1 stream" : "\(count) streams"
+                return Row(what: what, size: size, alone: costs[0], framed: costs[1])
+            }
+        }
+    }
+}
+
+/// A client that sends and a server that receives, and the other way round for what answers.
+private final class Pair {
+    private var client: Session
+    private var server: Session
+    private var ids: [StreamID] = []
+    private var toServer: Wire
+    private var toClient: Wire
+    /// Time goes on, as it does between two turns of a loop.
+    private var nanoseconds: UInt64 = 1_000_000_000
+
+    private var now: Moment { Moment(nanoseconds: nanoseconds) }
+
+    init(streams: Int, isFramed: Bool) {
+        let start = Moment(nanoseconds: nanoseconds)
+        client = Session(role: .client, peerWindow: 4_194_304, seed: 1, now: start)
+        server = Session(role: .server, peerWindow: 4_194_304, seed: 2, now: start)
+        toServer = Wire(from: .client, isFramed: isFramed)
+        toClient = Wire(from: .server, isFramed: isFramed)
+        for _ in 0..<streams {
+            if let id = server.open(Visit(tunnel: 0, visitor: "192.0.2.1:1"), now: start) { ids.append(id) }
+        }
+        exchange()
+        for id in ids { client.accept(id, now: start) }
+        exchange()
+    }
+
+    func move(_ payload: ByteBuffer, times: Int) {
+        nanoseconds += 100_000
+        for _ in 0..<times {
+            for id in ids { _ = client.write(id, payload) }
+        }
+        exchange()
+    }
+
+    /// Until neither has anything to say.
+    private func exchange() {
+        var isBusy = true
+        while isBusy {
+            isBusy = false
+            while let frame = client.nextFrame(now: now) {
+                isBusy = true
+                if let arrived = toServer.carry(frame) { try? server.receive(arrived, now: now) }
+                while let action = server.nextAction() {
+                    guard case .deliver(let id, let bytes) = action else { continue }
+                    consume(bytes)
+                    server.consumed(id, bytes.readableBytes, now: now)
+                }
+            }
+            while let frame = server.nextFrame(now: now) {
+                isBusy = true
+                if let arrived = toClient.carry(frame) { try? client.receive(arrived, now: now) }
+                while client.nextAction() != nil {}
+            }
+        }
+    }
+}
+
+/// What lies between two sessions: nothing but the frame's own form, or a WebSocket.
+private struct Wire: ~Copyable {
+    private let isFramed: Bool
+    private var sender: WebSocket.Connection
+    private var receiver: WebSocket.Connection
+    private var assembler = FrameAssembler()
+
+    init(from role: WebSocket.Role, isFramed: Bool) {
+        self.isFramed = isFramed
+        sender = Connection(role: role)
+        receiver = Connection(role: role == .client ? .server : .client)
+        assembler.isAdmitted = true
+    }
+
+    mutating func carry(_ frame: OutboundFrame) -> InboundFrame? {
+        var header = ByteBuffer()
+        frame.header.write(into: &header)
+        guard isFramed else {
+            guard frame.payload.readableBytes > 0 else { return try? assembler.receive(header, isLast: true) }
+            _ = try? assembler.receive(header, isLast: false)
+            return try? assembler.receive(frame.payload, isLast: true)
+        }
+        var bytes = ByteBuffer()
+        try? sender.encodeMessage(.binary, prefix: header, payload: frame.payload, into: &bytes)
+        receiver.receive(bytes)
+        var arrived: InboundFrame?
+        while let event = try? receiver.nextEvent() {
+            guard case .message(_, let piece, isFirst: _, let isLast) = event else { continue }
+            arrived = (try? assembler.receive(piece, isLast: isLast)) ?? arrived
+        }
+        return arrived
+    }
+}
