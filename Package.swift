@@ -92,6 +92,16 @@ let package = Package(
             path: "Sources/Soak",
             swiftSettings: strict
         ),
+        .systemLibrary(name: "CEpoll"),
+        .executableTarget(
+            name: "culvert-bench",
+            dependencies: [
+                "CEpoll", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/Bench",
+            swiftSettings: strict
+        ),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(
