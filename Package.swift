@@ -133,6 +133,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "BenchTests", dependencies: ["culvert-bench"], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport", crypto], swiftSettings: strict),
     ]
 )

@@ -10,7 +10,7 @@ struct CrowdLoad: ParsableCommand {
     private static let opening = 128
     private static let bursting = 64
     /// How long a phase may take.
-    private static let patience = 60.0
+    private static let patience = 120.0
 
     @Option var port: UInt16
     /// The backend's own port, for its census.

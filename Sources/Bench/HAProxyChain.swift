@@ -30,7 +30,7 @@ enum HAProxyChain {
         try scenario.write(
             """
             global
-                maxconn \(DescriptorLimit.visitors + 100)
+                maxconn \(min(DescriptorLimit.visitors, MeasureCommand.mostVisitors) + 100)
             defaults
                 mode tcp
                 timeout connect 10s

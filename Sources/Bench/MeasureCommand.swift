@@ -2,12 +2,15 @@ import ArgumentParser
 import Foundation
 import TestSupport
 
-/// What a person runs; the other commands are parts of it.
+/// What a person runs.
 struct MeasureCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "measure",
+        commandName: "culvert-bench",
         abstract: "Measures Culvert beside other tunnels, on loopback."
     )
+
+    /// All come to one port, and each from one of its own.
+    static let mostVisitors = 20_000
 
     @Option(help: "Which, by commas: \(System.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var systems: CommaList<System>?
@@ -27,8 +30,8 @@ struct MeasureCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds wants 1 to 100.") }
         guard (0.2...120).contains(seconds) else { throw ValidationError("--seconds wants 0.2 to 120.") }
-        guard (1...50_000).contains(idle), (1...50_000).contains(visitors) else {
-            throw ValidationError("--idle and --visitors want 1 to 50000.")
+        guard (1...Self.mostVisitors).contains(idle), (1...Self.mostVisitors).contains(visitors) else {
+            throw ValidationError("--idle and --visitors want 1 to \(Self.mostVisitors).")
         }
     }
 
@@ -42,12 +45,16 @@ struct MeasureCommand: AsyncParsableCommand {
             size: Size(seconds: seconds, idle: min(idle, room), visitors: min(visitors, room))
         )
         var notes = wanted.compactMap { system in system.obstacle.map { "\(system.rawValue) is skipped: \($0)" } }
-        if max(idle, visitors) > room {
-            notes.append(
-                "Fewer visitors than wanted, \(room): a relay needs two descriptors for each, see `ulimit -Hn`."
-            )
+        for (workload, count) in [(Workload.idle, idle), (.visitors, visitors)]
+        where count > room && run.workloads.contains(workload) {
+            notes.append("Not \(count) but \(room) visitors: a relay wants two descriptors for each, see `ulimit -Hn`.")
         }
-        let results = try await Interruption.cancelling { try await run.results() }
+        let results: Results
+        do {
+            results = try await Interruption.cancelling { try await run.results() }
+        } catch is CancellationError {
+            throw ExitCode(130)
+        }
         let report = MarkdownReport(
             results: results,
             systems: run.systems,

@@ -11,9 +11,9 @@ struct ReportHead {
         var lines = [
             "# Culvert beside other tunnels", "",
             "\(Date.now.formatted(.iso8601)), Linux \(kernel), \(ProcessInfo.processInfo.activeProcessorCount) cores, "
-                + "loopback. Medians of \(run.rounds) rounds of \(run.size.seconds) s, the systems in turn.",
+                + "loopback. Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
             "**Only figures of one run compare**: the machine, and what else it does, are in all of them.", "",
-            "Ratio: to `\(System.reference.rawValue)`, of the first figure. CPU and memory are those of the tunnel's "
+            "Ratio: the first figure to that of `\(System.reference.rawValue)`; of times and sizes less is better. CPU and memory are those of the tunnel's "
                 + "processes, both ends together; spread is the first figure's over the rounds. Faults are streams that "
                 + "broke, stood still or had a wrong byte, and trials that came to nothing: there should be none.", "",
         ]

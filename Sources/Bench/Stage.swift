@@ -4,7 +4,7 @@ import TestSupport
 /// A system that runs for one trial, between a backend and the loads that are put on it.
 struct Stage: Sendable {
     /// How long a load may take beyond its time.
-    private static let patience = 250.0
+    private static let patience = 150.0
     private static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
 
     let system: RunningSystem

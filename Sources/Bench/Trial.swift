@@ -88,14 +88,18 @@ struct Trial: Sendable {
     }
 
     private func proxied(_ stage: Stage) async throws -> Measurement {
-        let hops = stage.usageOfHops
-        var measurement = try await bulk(stage, streams: 1, ["--kilobytes-per-second", "50000"])
-        guard let ours = measurement.values[.processorSecondsPerGigabyte],
-            let rate = measurement.values[.megabytesPerSecond], rate > 0
-        else { return measurement }
-        let theirs = (stage.usageOfHops.seconds - hops.seconds) / (rate * size.seconds / 1e3)
-        measurement.values[.hopSecondsPerGigabyte] = theirs
-        if theirs > 0 { measurement.values[.timesHops] = ours / theirs }
+        let (meter, hops) = (Meter(stage), stage.usageOfHops)
+        let load = try stage.load("bulk", ["--kilobytes-per-second", "50000"] + seconds)
+        let report = try await stage.report(of: load, after: size.seconds)
+        var measurement = meter.measurement(bytes: report.bytes)
+        let theirs = stage.usageOfHops.seconds - hops.seconds
+        measurement.add(report)
+        measurement.values[.megabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
+        guard report.bytes > 0, theirs > 0 else { return measurement }
+        measurement.values[.hopSecondsPerGigabyte] = theirs / Double(report.bytes) * 1e9
+        measurement.values[.timesHops] = measurement.values[.processorSecondsPerGigabyte].map {
+            $0 * Double(report.bytes) / 1e9 / theirs
+        }
         return measurement
     }
 }

@@ -54,7 +54,14 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     }
 
     /// Whether it is meant for a system.
-    func suits(_ system: System) -> Bool { (self == .proxied) == (system == .culvertProxy) }
+    func suits(_ system: System) -> Bool {
+        switch self {
+        case .proxied: system == .culvertProxy
+        // Where there is no tunnel, nothing holds memory.
+        case .idle: system != .culvertProxy && system != .direct
+        default: system != .culvertProxy
+        }
+    }
 }
 
 /// How much is done.
