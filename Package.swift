@@ -92,6 +92,16 @@ let package = Package(
             path: "Sources/Soak",
             swiftSettings: strict
         ),
+        .systemLibrary(name: "CEpoll"),
+        .executableTarget(
+            name: "culvert-bench",
+            dependencies: [
+                "CEpoll", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/Bench",
+            swiftSettings: strict
+        ),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(
@@ -123,6 +133,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "BenchTests", dependencies: ["culvert-bench"], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport", crypto], swiftSettings: strict),
     ]
 )

@@ -43,6 +43,12 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let curl = Program(name: "curl", package: "curl")
     /// Makes certificates and password hashes.
     public static let openssl = Program(name: "openssl", package: "openssl")
+    /// A server of ssh.
+    public static let sshd = Program(name: "sshd", package: "openssh-server")
+    /// Its client.
+    public static let ssh = Program(name: "ssh", package: "openssh-client")
+    /// Makes its keys.
+    public static let sshKeygen = Program(name: "ssh-keygen", package: "openssh-client")
     /// Opens sockets for others.
     public static let python = Program(name: "python3", package: "python3")
 

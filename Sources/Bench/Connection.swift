@@ -1,0 +1,118 @@
+import Glibc
+
+/// A TCP connection as cheap as it gets: a descriptor and raw memory. Who has it closes it.
+struct Connection {
+    /// How long a blocking call waits before the connection counts as broken.
+    private static let patience = timeval(tv_sec: 20, tv_usec: 0)
+
+    let descriptor: Int32
+
+    /// Takes over a descriptor.
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
+    }
+
+    /// Connects to a port of loopback; nil where that fails.
+    ///
+    /// - Parameter waits: whether it blocks, now and later.
+    init?(port: UInt16, waits: Bool) {
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(AF_INET, waits ? type : type | Int32(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
+        self.init(descriptor: descriptor)
+        guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 || errno == EINPROGRESS else {
+            close()
+            return nil
+        }
+        if waits {
+            set(SOL_SOCKET, SO_RCVTIMEO, Self.patience)
+            set(SOL_SOCKET, SO_SNDTIMEO, Self.patience)
+        }
+    }
+
+    /// The next connection that waits at a listener, which does not block; nil where there is none.
+    static func accepted(by listener: Connection) -> Connection? {
+        let descriptor = accept(listener.descriptor, nil, nil)
+        guard descriptor >= 0 else { return nil }
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        return Connection(descriptor: descriptor)
+    }
+
+    /// From now on calls block: receiving for a while at most, sending for as long as the other end likes to stand still.
+    func block() {
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+        set(SOL_SOCKET, SO_RCVTIMEO, Self.patience)
+    }
+
+    private func set<Value>(_ level: Int32, _ name: Int32, _ value: Value) {
+        withUnsafePointer(to: value) {
+            _ = setsockopt(descriptor, level, name, $0, socklen_t(MemoryLayout<Value>.size))
+        }
+    }
+
+    /// What `send` says, but for interruptions.
+    func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+        while true {
+            let sent = Glibc.send(descriptor, bytes, count, Int32(MSG_NOSIGNAL))
+            if sent >= 0 || errno != EINTR { return sent }
+        }
+    }
+
+    /// What `recv` says, but for interruptions.
+    func receive(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        while true {
+            let received = recv(descriptor, bytes, count, 0)
+            if received >= 0 || errno != EINTR { return received }
+        }
+    }
+
+    /// Sends all of it on a connection that blocks, or little enough to fit.
+    func sendAll(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { all in
+            var sent = 0
+            while sent < all.count, let start = all.baseAddress {
+                let count = send(start + sent, all.count - sent)
+                guard count > 0 else { return false }
+                sent += count
+            }
+            return true
+        }
+    }
+
+    /// Eight bytes that are a number, on a connection that blocks.
+    func receiveNumber() -> Int? {
+        var number: UInt64 = 0
+        return withUnsafeMutableBytes(of: &number) { bytes -> Bool in
+            var filled = 0
+            while filled < bytes.count, let start = bytes.baseAddress {
+                let count = receive(start + filled, bytes.count - filled)
+                guard count > 0 else { return false }
+                filled += count
+            }
+            return true
+        } ? Int(exactly: UInt64(littleEndian: number)) : nil
+    }
+
+    /// The other end of ``receiveNumber()``.
+    func sendNumber(_ number: Int) -> Bool {
+        withUnsafeBytes(of: UInt64(number).littleEndian) { sendAll(Array($0)) }
+    }
+
+    /// FIN, while receiving goes on.
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Ends both directions.
+    func close() { _ = Glibc.close(descriptor) }
+}
+
+/// A port of loopback as the C library wants it.
+func withLoopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    var name = sockaddr_in()
+    name.sin_family = sa_family_t(AF_INET)
+    name.sin_port = port.bigEndian
+    name.sin_addr.s_addr = inet_addr("127.0.0.1")
+    return withUnsafePointer(to: &name) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+    }
+}

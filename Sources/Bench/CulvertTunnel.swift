@@ -1,0 +1,45 @@
+import TestSupport
+
+/// Culvert, as its users start it: with default limits and logs.
+enum CulvertTunnel {
+    /// The client dials the server by `ws://`.
+    static func plain(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
+        let server = try await scenario.server()
+        return try await publish(backend, server, server.url, [], in: scenario)
+    }
+
+    /// By `wss://`: the server has a certificate.
+    static func secure(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
+        let certificate = try await Certificate.make(in: scenario)
+        let server = try await scenario.server(
+            options: ["--tls-certificate", certificate.certificate, "--tls-key", certificate.key]
+        )
+        let url = "wss://localhost:\(server.port)"
+        return try await publish(backend, server, url, ["--ca", certificate.authority], in: scenario)
+    }
+
+    /// Through a proxy's CONNECT to a front that ends TLS.
+    static func proxied(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
+        let server = try await scenario.server()
+        let front = try await Nginx.front(of: server.port, in: scenario)
+        let proxy = try await Squid.start(in: scenario)
+        let options = ["--ca", front.authority, "--proxy", proxy.url]
+        var system = try await publish(backend, server, front.url, options, in: scenario)
+        system.hops = [proxy.process, front.process]
+        return system
+    }
+
+    private static func publish(
+        _ backend: UInt16,
+        _ server: CulvertServer,
+        _ url: String,
+        _ options: [String],
+        in scenario: Scenario
+    ) async throws -> RunningSystem {
+        let client = try scenario.client(url, ["0:127.0.0.1:\(backend)"], options: options)
+        return RunningSystem(
+            port: try await client.tunnel(to: backend),
+            tunnel: [server.process, client.process]
+        )
+    }
+}

@@ -1,0 +1,58 @@
+import Glibc
+
+/// A connection to the backend from its order on, and with all that it echoes.
+final class EchoedConnection {
+    /// What follows for its poller.
+    enum Turn {
+        case unchanged
+        /// It waits for the visitor's bytes again.
+        case receiving
+        /// It waits until the visitor takes its own bytes back, and reads no more before.
+        case sending
+        /// Its order was to echo.
+        case begins
+        /// Its order was something else.
+        case ordered(Order)
+        case over
+    }
+
+    let connection: Connection
+    private(set) var isEchoed = false
+    private var head: [UInt8] = []
+    private var unsent: [UInt8] = []
+
+    init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    /// Does what can be done now.
+    func turn(_ buffer: UnsafeMutableRawBufferPointer) -> Turn {
+        guard let bytes = buffer.baseAddress else { return .over }
+        if !unsent.isEmpty { return sendRest() }
+        // The order alone, so that what follows it is left to whoever carries it out.
+        let count = connection.receive(bytes, isEchoed ? buffer.count : Order.length - head.count)
+        if count < 0, errno == EAGAIN { return .unchanged }
+        guard count > 0 else { return .over }
+        if isEchoed { return echo(bytes, count) }
+        head += UnsafeRawBufferPointer(start: bytes, count: count)
+        guard head.count == Order.length else { return .unchanged }
+        guard let order = Order(head) else { return .over }
+        guard order.kind == .echo else { return .ordered(order) }
+        isEchoed = true
+        return .begins
+    }
+
+    private func echo(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Turn {
+        let sent = max(0, connection.send(bytes, count))
+        guard sent < count else { return .unchanged }
+        unsent = Array(UnsafeRawBufferPointer(start: bytes + sent, count: count - sent))
+        return .sending
+    }
+
+    private func sendRest() -> Turn {
+        let sent = unsent.withUnsafeBytes { rest in rest.baseAddress.map { connection.send($0, rest.count) } ?? 0 }
+        if sent < 0 { return errno == EAGAIN ? .unchanged : .over }
+        unsent.removeFirst(sent)
+        return unsent.isEmpty ? .receiving : .unchanged
+    }
+}

@@ -1,0 +1,58 @@
+/// One thing that is measured, and how a table shows it.
+enum Figure: Sendable {
+    case megabytesPerSecond
+    case bulkMegabytesPerSecond
+    case median
+    case slow
+    case operationsPerSecond
+    case processorSecondsPerGigabyte
+    case processorMicroseconds
+    case peakMebibytes
+    case idleKibibytes
+    case usedKibibytes
+    case openSeconds
+    case echoSeconds
+    case closeSeconds
+    case hopSecondsPerGigabyte
+    case timesHops
+
+    /// The head of its column.
+    var title: String {
+        switch self {
+        case .megabytesPerSecond: "MB/s"
+        case .bulkMegabytesPerSecond: "bulk MB/s"
+        case .median: "p50 µs"
+        case .slow: "p99 µs"
+        case .operationsPerSecond: "per second"
+        case .processorSecondsPerGigabyte: "CPU s/GB"
+        case .processorMicroseconds: "CPU µs each"
+        case .peakMebibytes: "peak MiB above idle"
+        case .idleKibibytes: "KiB each"
+        case .usedKibibytes: "KiB each after a burst"
+        case .openSeconds: "open s"
+        case .echoSeconds: "echo s"
+        case .closeSeconds: "close s"
+        case .hopSecondsPerGigabyte: "Squid's and nginx's CPU s/GB"
+        case .timesHops: "ours to theirs"
+        }
+    }
+
+    /// How many decimals are worth showing.
+    var decimals: Int {
+        switch self {
+        case .megabytesPerSecond, .bulkMegabytesPerSecond, .operationsPerSecond: 0
+        case .median, .slow, .processorMicroseconds, .peakMebibytes, .idleKibibytes, .usedKibibytes: 1
+        case .processorSecondsPerGigabyte, .hopSecondsPerGigabyte, .timesHops, .openSeconds, .echoSeconds,
+            .closeSeconds:
+            2
+        }
+    }
+}
+
+/// What one trial found.
+struct Measurement: Sendable {
+    /// The figures of its workload; one that makes no sense for the system is left out.
+    var values: [Figure: Double] = [:]
+    /// Streams that broke, stood still, or had a wrong byte.
+    var faults = 0
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import Foundation
+import TestSupport
+
+/// What a person runs.
+struct MeasureCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "culvert-bench",
+        abstract: "Measures Culvert beside other tunnels, on loopback."
+    )
+
+    /// All come to one port, and each from one of its own.
+    static let mostVisitors = 20_000
+
+    @Option(help: "Which, by commas: \(System.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    var systems: CommaList<System>?
+    @Option(help: "Which, by commas: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    var scenarios: CommaList<Workload>?
+    @Option(help: "How often each is measured; medians are shown.")
+    var rounds = 3
+    @Option(help: "How long most of them are measured, each time.")
+    var seconds = 2.0
+    @Option(help: "How many connections the idle scenario has.")
+    var idle = 5_000
+    @Option(help: "How many visitors come at once.")
+    var visitors = 10_000
+    @Option(help: "A file for the Markdown, beside standard output.")
+    var output: String?
+
+    func validate() throws {
+        guard (1...100).contains(rounds) else { throw ValidationError("--rounds wants 1 to 100.") }
+        guard (0.2...120).contains(seconds) else { throw ValidationError("--seconds wants 0.2 to 120.") }
+        guard (1...Self.mostVisitors).contains(idle), (1...Self.mostVisitors).contains(visitors) else {
+            throw ValidationError("--idle and --visitors want 1 to \(Self.mostVisitors).")
+        }
+    }
+
+    func run() async throws {
+        let wanted = systems?.items ?? System.allCases
+        let room = DescriptorLimit.visitors
+        let run = Run(
+            systems: wanted.filter { $0.obstacle == nil },
+            workloads: scenarios?.items ?? Workload.allCases,
+            rounds: rounds,
+            size: Size(seconds: seconds, idle: min(idle, room), visitors: min(visitors, room))
+        )
+        var notes = wanted.compactMap { system in system.obstacle.map { "\(system.rawValue) is skipped: \($0)" } }
+        for (workload, count) in [(Workload.idle, idle), (.visitors, visitors)]
+        where count > room && run.workloads.contains(workload) {
+            notes.append("Not \(count) but \(room) visitors: a relay wants two descriptors for each, see `ulimit -Hn`.")
+        }
+        let results: Results
+        do {
+            results = try await Interruption.cancelling { try await run.results() }
+        } catch is CancellationError {
+            throw ExitCode(130)
+        }
+        let report = MarkdownReport(
+            results: results,
+            systems: run.systems,
+            workloads: run.workloads,
+            size: run.size,
+            head: ReportHead(run: run, notes: notes).text
+        )
+        print(report.text, terminator: "")
+        if let output { try report.text.write(toFile: output, atomically: true, encoding: .utf8) }
+        if results.faults > 0 { throw ExitCode(1) }
+    }
+}
+
+/// Several values of one option.
+struct CommaList<Item: ExpressibleByArgument & Sendable>: ExpressibleByArgument, Sendable {
+    let items: [Item]
+
+    init?(argument: String) {
+        var items: [Item] = []
+        for name in argument.split(separator: ",") {
+            guard let item = Item(argument: String(name)) else { return nil }
+            items.append(item)
+        }
+        guard !items.isEmpty else { return nil }
+        self.items = items
+    }
+}

@@ -1,0 +1,87 @@
+import Glibc
+
+/// Sends a stream of the pattern on a connection that blocks.
+struct PatternSender {
+    /// How often a sender that is held to a rate sends.
+    private static let pace = 0.002
+
+    let connection: Connection
+    let stream: Int
+
+    /// Sends for a time, at a rate or flat out, and then the end.
+    ///
+    /// - Returns: how many bytes went out, nil where the connection broke.
+    func run(seconds: Double, bytesPerSecond: Int = 0) -> Int? {
+        let (start, began) = (Pattern.start(of: stream), Clock.seconds)
+        var position = start
+        var due = began
+        let piece =
+            bytesPerSecond > 0
+            ? min(Pattern.longestPiece, Int(Double(bytesPerSecond) * Self.pace)) : Pattern.longestPiece
+        while Clock.seconds < began + seconds {
+            guard send(piece, at: &position) else { return nil }
+            if bytesPerSecond > 0 {
+                due += Double(piece) / Double(bytesPerSecond)
+                Clock.sleep(until: due)
+            }
+        }
+        guard send(Pattern.restOfChapter(at: position), at: &position), connection.sendAll([Pattern.end]) else {
+            return nil
+        }
+        connection.finishSending()
+        return position + 1 - start
+    }
+
+    private func send(_ count: Int, at position: inout Int) -> Bool {
+        let end = position + count
+        while position < end {
+            guard let sent = Pattern.with(from: position, { connection.send($0, end - position) }), sent > 0 else {
+                return false
+            }
+            position += sent
+        }
+        return true
+    }
+}
+
+/// Receives a stream of the pattern on a connection that blocks, and checks it.
+struct PatternReceiver {
+    /// How a stream was.
+    enum Verdict {
+        /// Every byte right, up to the end.
+        case complete
+        /// A byte that does not belong there.
+        case wrong
+        /// It broke, stood still for too long, or has no end.
+        case broken
+    }
+
+    let connection: Connection
+    let stream: Int
+
+    /// Receives to the end.
+    ///
+    /// - Parameter arrived: hears of each piece.
+    func run(_ arrived: (Int) -> Void = { _ in }) -> (bytes: Int, verdict: Verdict) {
+        let start = Pattern.start(of: stream)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.longestPiece, alignment: 64)
+        defer { buffer.deallocate() }
+        var position = start
+        var hasEnd = false
+        while true {
+            let count = connection.receive(buffer, Pattern.longestPiece)
+            guard count > 0 else { return (position - start, count == 0 && hasEnd ? .complete : .broken) }
+            if hasEnd { return (position - start, .wrong) }
+            if !Pattern.matches(buffer, count, at: position) {
+                let isEnd =
+                    buffer.load(fromByteOffset: count - 1, as: UInt8.self) == Pattern.end
+                    && Pattern.restOfChapter(at: position + count - 1) == 0
+                    && Pattern.matches(buffer, count - 1, at: position)
+                guard isEnd else { return (position - start, .wrong) }
+                hasEnd = true
+            }
+            position += count
+            arrived(count)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+
+/// Visitors that send a few bytes, and again as soon as they have them back.
+struct PingPongLoad: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "ping-pong", shouldDisplay: false)
+
+    @Option var port: UInt16
+    @Option var visitors = 1
+    @Option var seconds: Double
+
+    func run() throws {
+        let crowd = EchoVisitors(visitors, port: port)
+        var report = LoadReport()
+        var times: [UInt32] = []
+        times.reserveCapacity(1 << 20)
+        let began = Clock.seconds
+        for index in 0..<visitors where !crowd.open(index, bytes: Exchange.bytes) { report.broken += 1 }
+        var last = began
+        while last < began + seconds {
+            crowd.turn { index, outcome, seconds in
+                report.count(outcome)
+                guard outcome == .echoed else { return }
+                times.append(UInt32(min(seconds * 1e9, Double(UInt32.max))))
+                crowd.ask(index, bytes: Exchange.bytes)
+            }
+            last = Clock.seconds
+        }
+        // Whoever still waits for what was sent long ago is not only slow.
+        report.broken += (0..<visitors).count { crowd.isOpen($0) && crowd.waiting($0) > Exchange.patience }
+        report.seconds = last - began
+        times.sort()
+        report.median = Statistics.percentile(0.5, ofSorted: times).map { Double($0) / 1_000 }
+        report.slow = Statistics.percentile(0.99, ofSorted: times).map { Double($0) / 1_000 }
+        try report.print()
+    }
+}
+
+/// What one exchange of the loads is.
+enum Exchange {
+    /// How many bytes are sent and come back.
+    static let bytes = 64
+    /// After how many seconds without them a visitor counts as broken.
+    static let patience = 3.0
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import TestSupport
+
+/// A way from the visitors to the backend.
+enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
+    case direct
+    case haproxy
+    case ssh
+    case culvert
+    case haproxyTLS = "haproxy-tls"
+    case culvertTLS = "culvert-tls"
+    case culvertProxy = "culvert-proxy"
+
+    /// The one that all others are compared with: plain TCP through two processes, with nothing done to the bytes.
+    static let reference = System.haproxy
+
+    /// What it is, for the head of the tables.
+    var summary: String {
+        switch self {
+        case .direct: "no tunnel"
+        case .haproxy: "two HAProxy in a row, plain TCP, a connection for each visitor"
+        case .ssh: "`ssh -R` to an sshd, its default cipher"
+        case .culvert: "client and server, `ws://`"
+        case .haproxyTLS: "two HAProxy with TLS between them, a connection for each visitor"
+        case .culvertTLS: "client and server, `wss://`, the server with a certificate of its own"
+        case .culvertProxy: "client, Squid by CONNECT, nginx with TLS, server"
+        }
+    }
+
+    /// What must be installed.
+    private var programs: [Program] {
+        switch self {
+        case .direct, .culvert: []
+        case .haproxy: [.haproxy]
+        case .ssh: [.ssh, .sshd, .sshKeygen]
+        case .haproxyTLS: [.haproxy, .openssl]
+        case .culvertTLS: [.openssl]
+        case .culvertProxy: [.squid, .nginx, .openssl]
+        }
+    }
+
+    /// Why it cannot be measured here; nil where it can.
+    var obstacle: String? {
+        if let missing = programs.first(where: { $0.path == nil }) {
+            return "\(missing) is not installed (apt-get install \(missing.package))"
+        }
+        switch self {
+        case .culvert, .culvertTLS, .culvertProxy:
+            do { _ = try CulvertExecutable.path() } catch { return "\(error)" }
+        case .direct, .haproxy, .ssh, .haproxyTLS: break
+        }
+        return nil
+    }
+}
+
+/// A system that runs.
+struct RunningSystem: Sendable {
+    /// Where visitors come.
+    let port: UInt16
+    /// The tunnel's own processes.
+    var tunnel: [ChildProcess] = []
+    /// What stands in the tunnel's way: the proxy, the front.
+    var hops: [ChildProcess] = []
+}
+
+extension System {
+    /// Starts it, before a backend, and waits until visitors can come.
+    func start(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
+        switch self {
+        case .direct: RunningSystem(port: backend)
+        case .haproxy: try await HAProxyChain.start(before: backend, hasTLS: false, in: scenario)
+        case .haproxyTLS: try await HAProxyChain.start(before: backend, hasTLS: true, in: scenario)
+        case .ssh: try await SSHTunnel.start(before: backend, in: scenario)
+        case .culvert: try await CulvertTunnel.plain(before: backend, in: scenario)
+        case .culvertTLS: try await CulvertTunnel.secure(before: backend, in: scenario)
+        case .culvertProxy: try await CulvertTunnel.proxied(before: backend, in: scenario)
+        }
+    }
+}

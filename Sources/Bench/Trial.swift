@@ -1,0 +1,107 @@
+import TestSupport
+
+/// One workload on one system, once.
+struct Trial: Sendable {
+    let system: System
+    let workload: Workload
+    let size: Size
+
+    /// Starts the system, measures, and ends it.
+    func run() async throws -> Measurement {
+        let measurement: Measurement? = try await Scenario.play { scenario in
+            do {
+                return try await measured(scenario)
+            } catch  where Task.isCancelled {
+                // Nobody wants to read what the processes wrote.
+                return nil
+            }
+        }
+        guard let measurement else { throw CancellationError() }
+        return measurement
+    }
+
+    private func measured(_ scenario: Scenario) async throws -> Measurement {
+        let stage = try await Stage(system, in: scenario)
+        return switch workload {
+        case .download: try await bulk(stage, streams: 1, [])
+        case .upload: try await bulk(stage, streams: 1, ["--uploads"])
+        case .downloads16: try await bulk(stage, streams: 16, [])
+        case .uploads16: try await bulk(stage, streams: 16, ["--uploads"])
+        case .pingPong: try await exchanges(stage, "ping-pong", visitors: 1)
+        case .pingPong64: try await exchanges(stage, "ping-pong", visitors: 64)
+        case .churn: try await exchanges(stage, "churn", visitors: 16)
+        case .idle: try await idle(stage)
+        case .besideDownloads: try await beside(stage, streams: 4, [])
+        case .besideUploads: try await beside(stage, streams: 4, ["--uploads"])
+        case .besidePaced: try await beside(stage, streams: 4, ["--kilobytes-per-second", "15000"])
+        case .besideStalled: try await beside(stage, streams: 1, [], isStalled: true)
+        case .visitors: try await visitors(stage)
+        case .proxied: try await proxied(stage)
+        }
+    }
+
+    private var seconds: [String] { ["--seconds", "\(size.seconds)"] }
+
+    private func bulk(_ stage: Stage, streams: Int, _ options: [String]) async throws -> Measurement {
+        let meter = Meter(stage)
+        let load = try stage.load("bulk", ["--streams", "\(streams)"] + seconds + options)
+        let report = try await stage.report(of: load, after: size.seconds)
+        var measurement = meter.measurement(bytes: report.bytes)
+        measurement.add(report)
+        measurement.values[.megabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
+        return measurement
+    }
+
+    private func exchanges(_ stage: Stage, _ name: String, visitors: Int) async throws -> Measurement {
+        let meter = Meter(stage)
+        let load = try stage.load(name, ["--visitors", "\(visitors)"] + seconds)
+        let report = try await stage.report(of: load, after: size.seconds)
+        var measurement = meter.measurement(operations: report.operations)
+        measurement.add(report)
+        measurement.values[.operationsPerSecond] = Double(report.operations) / report.seconds
+        return measurement
+    }
+
+    private func beside(
+        _ stage: Stage,
+        streams: Int,
+        _ options: [String],
+        isStalled: Bool = false
+    ) async throws -> Measurement {
+        let meter = Meter(stage)
+        var stalled: LoadReport?
+        if isStalled {
+            stalled = try await stage.report(of: stage.load("stalled", []))
+            // Until every buffer on the way is full.
+            try await Task.sleep(for: .seconds(1))
+        }
+        let start = 0.5
+        let whole = "\(size.seconds + 2 * start)"
+        let bulk = try stage.load("bulk", ["--streams", "\(streams)", "--seconds", whole] + options)
+        try await Task.sleep(for: .seconds(start))
+        let exchanges = try await stage.report(of: stage.load("ping-pong", seconds), after: size.seconds)
+        let report = try await stage.report(of: bulk)
+        var measurement = meter.measurement(bytes: report.bytes)
+        for report in [stalled, report, exchanges].compactMap({ $0 }) { measurement.add(report) }
+        measurement.values[.bulkMegabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
+        return measurement
+    }
+
+    private func proxied(_ stage: Stage) async throws -> Measurement {
+        let (meter, hops) = (Meter(stage), stage.usageOfHops)
+        // The kernel counts in hundredths of a second, and at this rate there are few of them.
+        let long = 2 * size.seconds
+        let load = try stage.load("bulk", ["--kilobytes-per-second", "50000", "--seconds", "\(long)"])
+        let report = try await stage.report(of: load, after: long)
+        var measurement = meter.measurement(bytes: report.bytes)
+        let theirs = stage.usageOfHops.seconds - hops.seconds
+        measurement.add(report)
+        measurement.values[.megabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
+        guard report.bytes > 0, theirs > 0 else { return measurement }
+        measurement.values[.hopSecondsPerGigabyte] = theirs / Double(report.bytes) * 1e9
+        measurement.values[.timesHops] = measurement.values[.processorSecondsPerGigabyte].map {
+            $0 * Double(report.bytes) / 1e9 / theirs
+        }
+        return measurement
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import Testing
+
+@testable import culvert_bench
+
+@Suite struct PatternStreamTests {
+    /// What a stream is like to the receiver after something has been done to its bytes.
+    private func verdict(of stream: Int, altering: ([UInt8]) -> [UInt8]) throws -> PatternReceiver.Verdict {
+        let (one, other) = try pair()
+        _ = PatternSender(connection: one, stream: stream).run(seconds: 0)
+        one.close()
+        var bytes = [UInt8](repeating: 0, count: Pattern.longestPiece)
+        var count = 0
+        while count < bytes.count {
+            let more = bytes.withUnsafeMutableBytes { all in
+                all.baseAddress.map { other.receive($0 + count, all.count - count) } ?? 0
+            }
+            guard more > 0 else { break }
+            count += more
+        }
+        other.close()
+        let (third, fourth) = try pair()
+        #expect(third.sendAll(altering(Array(bytes[..<count]))))
+        third.close()
+        defer { fourth.close() }
+        return PatternReceiver(connection: fourth, stream: stream).run().verdict
+    }
+
+    private func pair() throws -> (Connection, Connection) {
+        var descriptors: [Int32] = [0, 0]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
+        // A whole short stream lies between the two without a reader.
+        var size: Int32 = 1 << 20
+        for descriptor in descriptors {
+            setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
+        return (Connection(descriptor: descriptors[0]), Connection(descriptor: descriptors[1]))
+    }
+
+    @Test(arguments: [0, 1, 13, 900])
+    func aStreamIsCompleteOnlyAsItWasSent(stream: Int) throws {
+        #expect(try verdict(of: stream) { $0 } == .complete)
+        #expect(try verdict(of: stream) { $0.dropLast() } == .broken)
+        #expect(try verdict(of: stream) { [$0[0]] + $0 } == .wrong)
+        #expect(try verdict(of: stream) { $0.dropFirst() + [] } == .wrong)
+        #expect(try verdict(of: stream) { $0 + [1] } == .wrong)
+        #expect(try verdict(of: stream) { _ in [] } == .broken)
+    }
+
+    @Test func anOrderIsReadAsItWasWritten() {
+        let order = Order(kind: .download, stream: 7, milliseconds: 70_000, kilobytesPerSecond: 15_000)
+        #expect(Order(order.bytes) == order)
+        #expect(Order(Array(order.bytes.dropLast())) == nil)
+        #expect(Order([0] + order.bytes.dropFirst()) == nil)
+    }
+}

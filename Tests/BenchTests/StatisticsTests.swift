@@ -1,0 +1,21 @@
+import Testing
+
+@testable import culvert_bench
+
+@Suite struct StatisticsTests {
+    @Test(
+        arguments: [([], nil), ([3], 3), ([3, 1], 2), ([9, 1, 2], 2), ([4, 1, 3, 2], 2.5)] as [([Double], Double?)]
+    )
+    func theMedianIsTheMiddleOrTheMeanOfTwo(values: [Double], median: Double?) {
+        #expect(Statistics.median(values) == median)
+    }
+
+    @Test(arguments: [(0.5, 50), (0.99, 99), (1, 100), (0, 1), (0.001, 1)] as [(Double, UInt32)])
+    func aPercentileIsAValueThatWasSeen(share: Double, value: UInt32) {
+        #expect(Statistics.percentile(share, ofSorted: Array(1...100)) == value)
+    }
+
+    @Test func nothingHasNoPercentile() {
+        #expect(Statistics.percentile(0.5, ofSorted: []) == nil)
+    }
+}
