@@ -33,7 +33,7 @@ struct BackoffTests {
         #expect(wait == .milliseconds(400))
     }
 
-    @Test("N20 sessions that die young do not bring the ceiling down; one that held ten seconds does")
+    @Test("N20 carriers that die within a second do not bring the ceiling down; one that held ten seconds does")
     func youngSessionsKeepTheCeiling() {
         var backoff = Backoff()
         var now = start
@@ -42,10 +42,22 @@ struct BackoffTests {
             now = now + .seconds(40)
             _ = backoff.failed(unit: 1, wish: nil, now: now)
         }
-        _ = backoff.lost(held: .seconds(9), unit: 1, wish: nil, now: now)
+        _ = backoff.lost(held: .milliseconds(999), unit: 1, wish: nil, now: now)
         #expect(backoff.failed(unit: 1, wish: nil, now: now + .seconds(40)) == .seconds(8))
         _ = backoff.lost(held: .seconds(10), unit: 1, wish: nil, now: now)
         #expect(backoff.failed(unit: 1, wish: nil, now: now + .seconds(80)) == .milliseconds(500))
+    }
+
+    @Test("each carrier that held for a second brings the ceiling half-way down", arguments: [1.0, 9.999])
+    func usefulCarriers(held: Double) {
+        var backoff = Backoff()
+        for _ in 0..<8 { _ = backoff.failed(unit: 1, wish: nil, now: start) }
+        var waits: [Duration] = []
+        for _ in 0..<4 {
+            _ = backoff.lost(held: .seconds(held), unit: 1, wish: nil, now: start)
+            waits.append(backoff.failed(unit: 1, wish: nil, now: start))
+        }
+        #expect(waits.map { $0 / .seconds(1) } == [8, 2, 1, 1])
     }
 
     @Test("what the other side wishes is obeyed, up to five minutes")

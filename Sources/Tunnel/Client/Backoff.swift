@@ -5,13 +5,15 @@ import Mux
 /// - A carrier lost after the server had proved itself is dialled again at once, at most twice a second.
 /// - After a failed try the wait is random between zero and a ceiling that doubles from 0.5 s to 30 s (full jitter:
 ///   clients of one server spread out instead of coming in waves).
-/// - The ceiling falls back once a session has held for ten seconds, not before: a path that comes and goes is not
-///   hammered.
+/// - The ceiling falls back once a carrier has held for ten seconds, and half-way for each that held for one: a path
+///   that comes and goes is not hammered, and streams that get on between two cuts do not wait as if the server were gone.
 struct Backoff: Sendable {
     static let first = Duration.milliseconds(500)
     static let ceiling = Duration.seconds(30)
-    /// A session that held so long counts as one that works.
+    /// A carrier that held so long counts as one that works.
     static let steady = Duration.seconds(10)
+    /// One that held so long carried something.
+    static let useful = Duration.seconds(1)
     /// Between two dials at least.
     static let spacing = Duration.milliseconds(500)
     /// The longest that a server's or proxy's wish to be left alone is obeyed.
@@ -49,7 +51,7 @@ struct Backoff: Sendable {
     /// A session was lost after it had stood for `held`.
     mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Moment) -> Duration {
         sessionStood()
-        if held >= Self.steady { failures = 0 }
+        if held >= Self.steady { failures = 0 } else if held >= Self.useful { failures /= 2 }
         return spaced(wish.map { obeyed($0, unit: unit, atLeast: Self.first * unit) } ?? .zero, now: now)
     }
 
