@@ -190,7 +190,7 @@ public final class TCPSocket: Sendable {
 /// A socket that listens on a loopback port.
 final class TCPListener: Sendable {
     let port: UInt16
-    private let descriptor: Int32
+    fileprivate let descriptor: Int32
     private let isOpen = Mutex(true)
 
     init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024, isShared: Bool = false) throws {
@@ -240,6 +240,22 @@ final class TCPListener: Sendable {
             shutdown(descriptor, Int32(SHUT_RDWR))
             _ = Foundation.close(descriptor)
         }
+    }
+}
+
+/// A listener that is to be another's, as systemd hands one to a service: its taker owns the descriptor. Keep this as long.
+public final class OpenedSocket: Sendable {
+    private let listener: TCPListener
+    /// What is handed over.
+    public let descriptor: Int32
+    /// The loopback port.
+    public var port: UInt16 { listener.port }
+
+    /// Opens it, with a short queue.
+    public init() throws {
+        listener = try TCPListener(queue: 5)
+        descriptor = dup(listener.descriptor)
+        guard descriptor >= 0 else { throw failure("dup") }
     }
 }
 

@@ -32,14 +32,14 @@ struct ConfigurationTests {
         let configuration = try server(["--config", Self.fixtures.appendingPathComponent("server.toml").path])
         #expect(configuration.clients.map(\.name) == ["workshop"])
         #expect(configuration.allowedPorts.description == "8000-8999")
-        #expect(configuration.clients[0].allowedPorts?.description == "8022,8080")
+        #expect(configuration.clients[0].allowedPorts?.description == "8022,8081")
     }
 
     @Test("the sample of a client's configuration is in order")
     func clientSample() async throws {
         let configuration = try client(["--config", Self.fixtures.appendingPathComponent("client.toml").path])
         #expect(configuration.endpoints.map(\.description) == ["wss://tunnel.example/tunnel"])
-        #expect(configuration.forwards.map(\.description) == ["8022:localhost:22", "127.0.0.1:8080:localhost:80"])
+        #expect(configuration.forwards.map(\.description) == ["8022:localhost:22", "127.0.0.1:8081:localhost:80"])
         let ways = try await configuration.proxies(configuration.endpoints[0])
         #expect(ways.map(\.description) == ["http://proxy.example:3128"])
     }

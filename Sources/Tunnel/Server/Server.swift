@@ -125,6 +125,8 @@ public struct Server: Service {
             do {
                 let channel = try await bootstrap(core, group).withBoundSocket(descriptor).get()
                 channels.append(channel)
+                // NIO listens with a length of its own on a socket that it did not bind, before it looks at the option.
+                SocketOptions.setListenQueue(configuration.serverLimits.listenQueue, of: descriptor)
                 announce(channel, channel.localAddress?.inShort ?? "socket \(descriptor)", isUnix: false)
             } catch {
                 for channel in channels { try? await channel.close() }

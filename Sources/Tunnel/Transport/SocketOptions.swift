@@ -47,6 +47,11 @@ enum SocketOptions {
         }
     }
 
+    /// Changes how many connections may wait at a socket that listens already.
+    static func setListenQueue(_ length: Int, of descriptor: Int32) {
+        _ = listen(descriptor, Int32(clamping: length))
+    }
+
     /// Makes the close that follows a reset (RST) rather than an end (FIN).
     static func resetOnClose(_ channel: any Channel) {
         (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in

@@ -66,6 +66,19 @@ extension HostileTests {
             }
         }
 
+        @Test("A socket that somebody else opened gets the configured listen queue too")
+        func adoptedListenQueue() async throws {
+            let opened = try OpenedSocket()
+            let configure: (inout ServerConfiguration) -> Void = {
+                $0.openSockets = [opened.descriptor]
+                $0.serverLimits.listenQueue = 300
+            }
+            try await RunningServer.with(configure) { server in
+                let length = ListenQueue.length(of: server.port)
+                #expect(server.port == opened.port && length == 300)
+            }
+        }
+
         @Test("The handshake's time is the configured one, and a reload moves it for whoever comes next")
         func handshakeTimeout() async throws {
             try await RunningServer.with({ $0.serverLimits.handshakeTimeout = .milliseconds(400) }) { server in
