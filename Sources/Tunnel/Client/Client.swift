@@ -22,6 +22,8 @@ public struct Client: Service {
     private let metrics: (@Sendable () -> String)?
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
+    /// Seconds since 1970. Set by tests alone, which cannot make a machine sleep.
+    var wallClock: @Sendable () -> Int64 = { WallClock.unixSeconds }
 
     /// Prepares a client; nothing is dialled before ``run()``.
     ///
@@ -111,7 +113,7 @@ public struct Client: Service {
     private func watchSleep(_ current: CurrentSession) async {
         var watch = SleepWatch()
         while !Task.isCancelled {
-            if watch.look(wall: WallClock.unixSeconds, monotonic: .now), let session = current.session {
+            if watch.look(wall: wallClock(), monotonic: .now), let session = current.session {
                 logger.notice("the machine has slept, or its clock was set; asking for a sign of life")
                 session.probe(within: SleepWatch.patience)
             }

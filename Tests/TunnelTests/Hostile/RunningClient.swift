@@ -17,6 +17,7 @@ struct RunningClient: Sendable {
         _ port: UInt16,
         _ forward: String,
         limits: MuxLimits = MuxLimits(),
+        wall: SleepingWall? = nil,
         configure: (inout ClientConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningClient) async throws -> Void
     ) async throws {
@@ -30,10 +31,11 @@ struct RunningClient: Sendable {
         configuration.drainTimeout = .seconds(1)
         configure(&configuration)
         let running = RunningClient()
-        let client = Client(configuration, logger: running.log.logger) { event in
+        var client = Client(configuration, logger: running.log.logger) { event in
             if case .tunnel(let url, _) = event { running.tunnels.put(url) }
         }
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
+        if let wall { client.wallClock = { wall.seconds } }
+        try await withThrowingTaskGroup(of: Void.self) { [client] tasks in
             tasks.addTask {
                 do {
                     try await client.run()
