@@ -147,6 +147,9 @@ public struct Session {
         if case .attached = link { true } else { false }
     }
 
+    /// Whether an acknowledgement will leave within a moment, and control frames with it.
+    public var isAcknowledgementScheduled: Bool { acknowledger.deadline != nil }
+
     /// Whether an acknowledgement is due at once, because much has come.
     public var isAcknowledgementDue: Bool { acknowledger.isPending }
 
@@ -292,17 +295,25 @@ public struct Session {
     }
 
     /// The stream's socket has taken `count` of the delivered bytes: only now may credit go back.
-    public mutating func consumed(_ id: StreamID, _ count: Int, now: Moment) {
-        guard let stream = streams[id] else { return }
+    ///
+    /// - Returns: whether something is to be sent or done for it.
+    @discardableResult
+    public mutating func consumed(_ id: StreamID, _ count: Int, now: Moment) -> Bool {
+        guard let stream = streams[id] else { return false }
         let before = stream.receiving.buffered
         stream.receiving.consume(count)
         bufferedBytes -= before - stream.receiving.buffered
-        guard !stream.inputEnded else { return removeIfFinished(stream) }
+        guard !stream.inputEnded else {
+            removeIfFinished(stream)
+            return true
+        }
         let isShort = bufferedBytes > limits.bufferedBytes / 2 || pressure >= .shrinksWindows
         let most = isShort ? limits.initialWindow : limits.maximumWindow
         if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, most: most) {
             scheduler.enqueue(OutboundFrame(.credit, id, number: offset))
+            return true
         }
+        return false
     }
 
     /// Server: asks the client for a new carrier, because this one will not last. The old one stays until then.

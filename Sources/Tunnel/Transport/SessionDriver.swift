@@ -207,7 +207,8 @@ final class SessionDriver: CarrierReceiver {
 
     func accept(_ id: StreamID) {
         session.accept(id, now: .now)
-        setNeedsPump()
+        // Nobody waits for it, so that it goes with the service's first bytes, or with the ACK that is due within 20 ms.
+        if !session.isAcknowledgementScheduled { setNeedsPump() }
     }
 
     /// Takes bytes from a socket; false where it must not be read on until the pipe is told.
@@ -231,8 +232,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func consumed(_ id: StreamID, _ count: Int) {
-        session.consumed(id, count, now: .now)
-        setNeedsPump()
+        if session.consumed(id, count, now: .now) { setNeedsPump() } else { settleAccount() }
     }
 
     // MARK: The carrier
