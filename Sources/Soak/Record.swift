@@ -3,7 +3,7 @@ import Foundation
 /// The samples of a soak, and what they say.
 struct Record {
     /// Growth of memory that is still the allocator's and no leak: its arenas fill unevenly.
-    private static let memoryTolerance = 12 << 20
+    private static let memoryTolerance = 4 << 20
     /// Descriptors that a carrier which is being closed may hold.
     private static let descriptorTolerance = 3
 
