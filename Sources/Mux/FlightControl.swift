@@ -48,9 +48,10 @@ struct FlightControl: Sendable {
     private var times = (now: Double.infinity, before: Double.infinity)
     private var timesSince: Moment
     private var round = (number: 0, endsAt: UInt64(0))
-    /// Something has had to wait for the window since the last acknowledgement.
+    /// Something has to wait for the window.
     private var isHolding = false
-    private var hasHeld = false
+    /// When nothing was under way last.
+    private var emptyAt: Moment
     /// Bytes that may be under way.
     private(set) var window: Int
 
@@ -59,6 +60,7 @@ struct FlightControl: Sendable {
         window = first
         deliveredAt = now
         timesSince = now
+        emptyAt = now
     }
 
     /// The most that the path has delivered in a second lately, bytes.
@@ -68,7 +70,10 @@ struct FlightControl: Sendable {
     private var time: Double { min(times.now, times.before) }
 
     /// The longest piece of one stream while others wait.
-    var piece: Int { rate >= Self.fast ? MuxLimits.maximumData : MuxLimits.sharedData }
+    var sharedPiece: Int { rate >= Self.fast ? piece : MuxLimits.sharedData }
+
+    /// The longest piece of a stream that is alone. A window of few long pieces would be filled by fits and starts.
+    var piece: Int { rate > 0 && window >= 4 * MuxLimits.maximumData ? MuxLimits.maximumData : MuxLimits.sharedData }
 
     /// A frame leaves.
     func stamp(now: Moment) -> Stamp {
@@ -79,13 +84,17 @@ struct FlightControl: Sendable {
     mutating func begins(now: Moment) {
         deliveredAt = now
         // Queues have drained by themselves.
-        timesSince = now
+        emptyAt = now
     }
 
     /// A frame must wait, since `window` is used up.
     mutating func holds() {
         isHolding = true
-        hasHeld = true
+    }
+
+    /// Nothing waits.
+    mutating func rests() {
+        isHolding = false
     }
 
     /// The peer has acknowledged so many bytes, the last of which were sent with `stamp`.
@@ -94,9 +103,9 @@ struct FlightControl: Sendable {
         deliveredAt = now
         learn(time: now.since(stamp.sentAt).inSeconds, now: now)
         let span = now.since(stamp.deliveredAt).inSeconds
-        if span > 0 { learn(rate: Double(delivered &- stamp.delivered) / span) }
+        // What an earlier carrier's frames are stamped with says nothing of this one.
+        if span > 0, delivered > stamp.delivered { learn(rate: Double(delivered - stamp.delivered) / span) }
         if stamp.delivered >= round.endsAt { endRound() }
-        isHolding = false
         settle(now: now)
     }
 
@@ -132,10 +141,9 @@ struct FlightControl: Sendable {
         guard now.since(timesSince) >= Self.probeEvery else { return }
         timesSince = now
         times = (time, times.now)
-        if hasHeld, case .steady = phase {
+        if isHolding, now.since(emptyAt) >= Self.probeEvery, case .steady = phase {
             phase = .probing(until: now + max(Self.leastProbe, .seconds(min(time, 1))))
         }
-        hasHeld = false
     }
 
     private mutating func settle(now: Moment) {

@@ -6,8 +6,8 @@ public struct MuxLimits: Sendable, Hashable {
     public static let maximumControl = 4_096
     /// The frame's own header, bytes.
     public static let headerLength = 8
-    /// Payload of one DATA frame while more than one stream is ready, bytes: one keystroke waits behind at most this
-    /// much of each other stream.
+    /// Payload of one DATA frame while more than one stream is ready, or while a path is not known to be fast, bytes: a
+    /// keystroke waits for the end of at most one.
     public static let sharedData = 16_384
 
     /// What a stream costs beside its bytes, for the sum of what a session holds: its place here, its channel and its

@@ -11,8 +11,8 @@ struct SendScheduler {
         case control
         /// No more than a keystroke: enough is under way.
         case little
-        /// Pieces of at most so many bytes while several streams wait.
-        case pieces(Int)
+        /// Pieces of at most so many bytes, while several streams wait or while one does.
+        case pieces(shared: Int, alone: Int)
     }
 
     /// A stream with at most so many bytes is let in before the others, since whoever types or asks waits for the
@@ -22,6 +22,8 @@ struct SendScheduler {
     static let reserve = 65_536
     /// Frames of such streams in a row, before one with more has its turn.
     static let littleInARow = 8
+    /// The same while enough is under way.
+    static let littleBeyondWindow = reserve / little
 
     private var urgent = CircularBuffer<OutboundFrame>()
     private var control = CircularBuffer<OutboundFrame>()
@@ -66,10 +68,12 @@ struct SendScheduler {
         if let frame = control.popFirst() { return (frame, nil) }
         switch room {
         case .none, .control: return nil
-        case .little: return nextLittle()
-        case .pieces(let most):
+        case .little:
+            // Not for ever, or what is under way would never fall below the window, and no copy have its turn.
+            return ring.isEmpty || inARow < Self.littleBeyondWindow ? nextLittle() : nil
+        case .pieces(let shared, let alone):
             if ring.isEmpty || inARow < Self.littleInARow, let next = nextLittle() { return next }
-            return nextPiece(most) ?? nextLittle()
+            return nextPiece(shared, alone) ?? nextLittle()
         }
     }
 
@@ -82,11 +86,11 @@ struct SendScheduler {
         return nil
     }
 
-    private mutating func nextPiece(_ most: Int) -> (frame: OutboundFrame, stream: Stream?)? {
+    private mutating func nextPiece(_ shared: Int, _ alone: Int) -> (frame: OutboundFrame, stream: Stream?)? {
         inARow = 0
         while let stream = ring.popFirst() {
             let isAlone = ring.isEmpty && small.isEmpty
-            if let frame = take(isAlone ? MuxLimits.maximumData : most, of: stream) { return (frame, stream) }
+            if let frame = take(isAlone ? alone : shared, of: stream) { return (frame, stream) }
         }
         return nil
     }

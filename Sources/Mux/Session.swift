@@ -49,7 +49,7 @@ public struct Session {
     private var actions = CircularBuffer<SessionAction>()
     private var scheduler = SendScheduler()
     private var replay: ReplayBuffer
-    /// Set by tests alone.
+    /// Replaced by tests alone.
     var flight: FlightControl
     private var acknowledger: Acknowledger
     private var keepAlive: KeepAlive
@@ -175,8 +175,9 @@ public struct Session {
     /// What may be sent, where so much is under way.
     private var room: SendScheduler.Room {
         if replay.isFull { return .none }
-        if replay.bytes < flight.window { return .pieces(flight.piece) }
-        return replay.bytes < flight.window + SendScheduler.reserve ? .little : .control
+        if replay.bytes < flight.window { return .pieces(shared: flight.sharedPiece, alone: flight.piece) }
+        // The last piece may have gone beyond the window.
+        return replay.bytes < flight.window + flight.piece + SendScheduler.reserve ? .little : .control
     }
 
     /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as
@@ -192,7 +193,7 @@ public struct Session {
             return frame
         }
         guard let (frame, stream) = scheduler.next(room) else {
-            if !scheduler.isEmpty { flight.holds() }
+            if scheduler.isEmpty { flight.rests() } else { flight.holds() }
             return nil
         }
         if frame.header.type.isCounted {

@@ -15,23 +15,24 @@ import Testing
         var server = session(.server, limits, window: .max)
         for _ in 0..<count { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        server.flight = FlightControl(ackDelay: .zero, first: Int(Int32.max), now: .start)
+        server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
         return server
     }
 
     private func id(_ index: Int) -> StreamID { StreamID(UInt32(index) * 2 + 2) }
 
-    @Test("who has little goes first; a stream alone sends 64 KiB at a time, several send 16 KiB each in turn")
+    @Test("who has little goes first; others send 16 KiB each in turn")
     func pieces() {
         var server = server(3)
-        _ = server.write(id(0), bytes(200_000))
+        _ = server.write(id(0), bytes(100_000))
         _ = server.write(id(1), bytes(40_000))
         _ = server.write(id(2), bytes(1))
         let frames = server.frames()
         let sent = frames.map { "\($0.header.stream):\($0.payload.readableBytes)" }
         #expect(
             sent == [
-                "6:1", "2:16384", "4:16384", "2:16384", "4:16384", "2:16384", "4:7232", "2:65536", "2:65536", "2:19776",
+                "6:1", "2:16384", "4:16384", "2:16384", "4:16384", "2:16384", "4:7232", "2:16384", "2:16384", "2:16384",
+                "2:1696",
             ]
         )
     }
@@ -44,7 +45,7 @@ import Testing
         server.drain(Refusal(.goingAway, ""))
         server.reset(id(1), .timeout)
         try server.receive(frame(.ping, number: 1), now: .start)
-        #expect(server.sent() == ["pong", "goAway", "reset 4", "data 2"])
+        #expect(server.sent().prefix(4) == ["pong", "goAway", "reset 4", "data 2"])
     }
 
     @Test("a keystroke waits behind nobody's copy")
@@ -81,7 +82,9 @@ import Testing
         #expect(sent == ["6:4096", "8:10", "2:16384", "4:4097", "8:4096", "2:3616"])
     }
 
-    @Test("with enough under way only little leaves, then only control, and nothing once the replay buffer is full")
+    @Test(
+        "with enough under way only little leaves, then only control, and nothing that is kept once the replay buffer is full"
+    )
     func rooms() throws {
         var limits = MuxLimits()
         limits.replayBytes = 400_000
@@ -104,6 +107,55 @@ import Testing
         #expect(little > 0 && little <= SendScheduler.reserve + SendScheduler.little, "up to the reserve")
         server.reset(id(1), .connectionReset)
         #expect(server.sent() == ["reset 4"], "control goes on")
+        limits.replayBytes = 1_000
+        var full = session(.server, limits, window: .max)
+        _ = full.open(visit, now: .start)
+        _ = full.frames()
+        _ = full.write(id(0), bytes(1_000))
+        _ = full.frames()
+        full.drain(Refusal(.goingAway, ""))
+        try full.receive(frame(.ping, number: 1), now: .start)
+        #expect(full.sent() == ["pong"], "a full replay buffer lets only what is not kept pass")
+    }
+
+    @Test("M27 where enough is under way, many with little leave a copy its turn", arguments: [10, 100])
+    func copyBesideManyWithLittle(others: Int) throws {
+        var limits = MuxLimits()
+        limits.opening = 200
+        var server = session(.server, limits, window: .max)
+        for _ in 0...others { _ = server.open(visit, now: .start) }
+        var acknowledged = UInt64(server.frames().count { $0.header.type.isCounted })
+        // A megabit a second, and fifty milliseconds until a frame's acknowledgement is back.
+        var underWay: [(stream: StreamID, bytes: Int, answered: Double)] = []
+        var now = 0.0, isFree = 0.0, copied = 0, all = 0
+        for index in 1...others { _ = server.write(id(index), bytes(SendScheduler.little)) }
+        while now < 120 {
+            _ = server.write(id(0), bytes(20_000))
+            while let frame = server.nextFrame(now: .at(.seconds(now))) {
+                guard frame.header.type == .data else { continue }
+                isFree = max(isFree, now) + Double(frame.length) / 125_000
+                underWay.append((frame.header.stream, frame.length, isFree + 0.05))
+            }
+            _ = server.actions()
+            guard !underWay.isEmpty else { break }
+            let (stream, length, answered) = underWay.removeFirst()
+            now = answered
+            acknowledged += 1
+            try server.receive(frame(.ack, number: acknowledged), now: .at(.seconds(now)))
+            all += length
+            // The peer has its answer, and asks again.
+            if stream == id(0) { copied += length } else { _ = server.write(stream, bytes(SendScheduler.little)) }
+        }
+        #expect(now > 100 && copied < all / 2)
+        #expect(copied > all / 10, "\(copied) of \(all) bytes were the copy's")
+    }
+
+    @Test("what is known of the path begins anew with each carrier")
+    func anotherCarrier() throws {
+        var server = server(1)
+        #expect(server.flight.window > FlightControl.first)
+        try server.attach(peerReceived: 1, now: .start)
+        #expect(server.flight.window == FlightControl.first)
     }
 
     @Test("on a fast path pieces are long, since even those leave within a millisecond")

@@ -5,8 +5,8 @@ import Mux
 /// - A carrier lost after the server had proved itself is dialled again at once, at most twice a second.
 /// - After a failed try the wait is random between zero and a ceiling that doubles from 0.5 s to 30 s (full jitter:
 ///   clients of one server spread out instead of coming in waves).
-/// - The ceiling falls back once a carrier has held for ten seconds, and half-way for each that held for one: a path
-///   that comes and goes is not hammered, and streams that get on between two cuts do not wait as if the server were gone.
+/// - The ceiling falls back once a carrier has held for ten seconds, and to half as many failures for each that held
+///   for one: a path that comes and goes is not hammered, and streams that get on between two cuts do not wait as if the server were gone.
 struct Backoff: Sendable {
     static let first = Duration.milliseconds(500)
     static let ceiling = Duration.seconds(30)

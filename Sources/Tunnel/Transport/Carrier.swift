@@ -39,8 +39,8 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     /// Payloads from this size on are not copied by a server.
     private static let gatherLimit = 4_096
-    /// The gathered bytes are handed to the channel from this size on. 64 KiB: one long frame, so that no buffer has to
-    /// grow, which copies it; the channel writes several at once.
+    /// The gathered bytes are handed to the channel from this size on. 64 KiB: one long frame, so that its buffer
+    /// need not grow, which copies it; the channel writes several at once.
     private static let gatheredLimit = 65_536
     /// How long the closing handshake may take.
     private static let closeTimeout = TimeAmount.seconds(5)

@@ -74,11 +74,14 @@ final class SessionDriver: CarrierReceiver {
     private static let promptPieces = 16
     /// Sockets after which they are written before the carrier is read to its end, for the same reason.
     private static let promptFlushes = 8
+    /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
+    private static let mostPromptFlushes = 32
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
     private var isPumpScheduled = false
     private var piecesSincePump = 0
+    private var flushesOfRead = 0
     private var isPerforming = false
     private var timer: (due: Moment, task: Scheduled<Void>)?
     private var probes: [EventLoopPromise<Bool>] = []
@@ -215,7 +218,8 @@ final class SessionDriver: CarrierReceiver {
     func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
         let mayRead = session.write(id, bytes)
         piecesSincePump += 1
-        if piecesSincePump >= Self.promptPieces { pump() } else { setNeedsPump() }
+        // Not where the stream was blocked: the pump may unblock it, and the pipe would take the older answer for the newer.
+        if mayRead, piecesSincePump >= Self.promptPieces { pump() } else { setNeedsPump() }
         return mayRead
     }
 
@@ -266,6 +270,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func carrierReadCompleted() {
+        flushesOfRead = 0
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile.
         if !unflushed.isEmpty, session.isAcknowledgementDue { pump() }
         flushPipes()
@@ -428,7 +433,10 @@ final class SessionDriver: CarrierReceiver {
         case .deliver(let id, let bytes):
             guard let pipe = pipes[id] else { return }
             if pipe.deliver(bytes) { unflushed.append(pipe) }
-            if unflushed.count >= Self.promptFlushes { flushPipes() }
+            if unflushed.count >= Self.promptFlushes, flushesOfRead < Self.mostPromptFlushes {
+                flushesOfRead += 1
+                flushPipes()
+            }
         case .end(let id):
             guard let pipe = pipes[id] else { return }
             if pipe.endOutput() { unflushed.append(pipe) }
@@ -508,6 +516,8 @@ final class SessionDriver: CarrierReceiver {
         self.delegate = nil
         timer?.task.cancel()
         timer = nil
+        // What was delivered goes first: a reset throws away what a socket has not been given.
+        flushPipes()
         let farewell = session.end(reason)
         if let carrier {
             carrier.send(farewell)

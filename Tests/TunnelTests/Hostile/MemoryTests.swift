@@ -41,7 +41,7 @@ extension HostileTests {
                     others.append(try WirePeer.session(server.port, .bob))
                     // There is room again.
                     for other in others { try other.goodbye() }
-                    while server.sessions > 1 { pause() }
+                    try untilTrue { server.sessions == 1 }
                     let welcome = try TCPSocket(port: port)
                     _ = try alice.frame(.open)
                     welcome.close()
@@ -72,7 +72,7 @@ extension HostileTests {
                         _ = try peer.frame(.pong)
                     }
                     try peers[0].goodbye()
-                    while server.sessions == peers.count { pause() }
+                    try untilTrue { server.sessions < peers.count }
                     _ = try WirePeer.session(server.port, .alice)
                 }
             }
@@ -117,5 +117,14 @@ extension HostileTests {
                 #expect(ids == ids.sorted() && ids.last == ids.first.map { $0 + 2 * UInt32(many.count - 1) })
             }
         }
+    }
+}
+
+/// Waits on a thread until something holds, for twenty seconds at most.
+private func untilTrue(_ condition: () -> Bool) throws {
+    let end = ContinuousClock.now + .seconds(20)
+    while !condition() {
+        try demand(.now < end, "not within twenty seconds")
+        pause()
     }
 }
