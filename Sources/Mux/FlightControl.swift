@@ -27,10 +27,13 @@ struct FlightControl: Sendable {
     static let first = 262_144
     /// Never less: two pieces of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
-    /// The most that is granted for delays that are no property of the path: of ACKs, and of processors that are busy.
-    /// 256 KiB: with half of it a path within one machine loses a third of its speed, with twice as much a keystroke
-    /// waits half a millisecond longer there.
-    static let slack = 262_144
+    /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy,
+    /// where somebody has sent little within a second: with twice as much a keystroke waits half a millisecond longer on
+    /// a path within one machine.
+    static let slackInCompany = 262_144
+    /// The same where copies are alone: with less a single one loses a tenth of its speed within one machine.
+    static let slackAlone = 1_048_576
+    private static let company = Duration.seconds(1)
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
 
@@ -50,6 +53,8 @@ struct FlightControl: Sendable {
     private var round = (number: 0, endsAt: UInt64(0))
     /// Something has to wait for the window.
     private var isHolding = false
+    /// When a stream with little has sent something last.
+    private var littleAt: Moment?
     /// When nothing was under way last.
     private var emptyAt: Moment
     /// Bytes that may be under way.
@@ -85,6 +90,11 @@ struct FlightControl: Sendable {
         deliveredAt = now
         // Queues have drained by themselves.
         emptyAt = now
+    }
+
+    /// A stream with little sends something: whoever copies makes room for the next time.
+    mutating func sendsLittle(now: Moment) {
+        littleAt = now
     }
 
     /// A frame must wait, since `window` is used up.
@@ -150,7 +160,9 @@ struct FlightControl: Sendable {
         guard rate > 0, time < .infinity else { return }
         let path = rate * time
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
-        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(Self.slack))
+        let hasCompany = littleAt.map { now.since($0) < Self.company } ?? false
+        let slack = hasCompany ? Self.slackInCompany : Self.slackAlone
+        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(slack))
         let wanted =
             switch phase {
             case .startup: 2 * path + delays

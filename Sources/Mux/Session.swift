@@ -199,6 +199,9 @@ public struct Session {
         if frame.header.type.isCounted {
             if replay.count == 0 { flight.begins(now: now) }
             replay.append(frame, flight.stamp(now: now))
+            if stream != nil, frame.header.type == .data, frame.payload.readableBytes <= SendScheduler.little {
+                flight.sendsLittle(now: now)
+            }
         }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if let stream {

@@ -198,15 +198,31 @@ import Testing
         #expect(use > 0.92, "\(use) at once")
     }
 
+    @Test("within a fast machine more is under way as long as nobody has sent little for a second")
+    func company() {
+        var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
+        var windows: [Int] = []
+        for (second, isLittle) in [(1, false), (2, true), (3, false)] {
+            let now = Moment.at(.seconds(second))
+            flight.begins(now: now)
+            let stamp = flight.stamp(now: now)
+            if isLittle { flight.sendsLittle(now: now) }
+            flight.acknowledged(1_000_000, stamp, now: now + .milliseconds(1))
+            windows.append(flight.window)
+        }
+        let difference = FlightControl.slackAlone - FlightControl.slackInCompany
+        #expect(windows == [windows[0], windows[0] - difference, windows[0]])
+    }
+
     @Test("what comes from a hostile peer's ACKs is bounded, whatever the clock says")
     func extremes() {
         var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
         let stamp = flight.stamp(now: .start)
         for now in [Moment.start, .at(.nanoseconds(1)), Moment(nanoseconds: 0), Moment(nanoseconds: .max)] {
             flight.acknowledged(.max, stamp, now: now)
-            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack)
+            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slackAlone)
             flight.acknowledged(0, stamp, now: now)
-            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack)
+            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slackAlone)
             flight.answered(within: .zero, now: now)
         }
     }
