@@ -516,8 +516,6 @@ final class SessionDriver: CarrierReceiver {
         self.delegate = nil
         timer?.task.cancel()
         timer = nil
-        // What was delivered goes first: a reset throws away what a socket has not been given.
-        flushPipes()
         let farewell = session.end(reason)
         if let carrier {
             carrier.send(farewell)
