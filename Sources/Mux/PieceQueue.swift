@@ -6,7 +6,8 @@ package struct PieceQueue: Sendable {
     /// Pieces that have this size together share a buffer; copying so little costs less than a further piece.
     private static let gatherLimit = 4_096
 
-    private var pieces = CircularBuffer<ByteBuffer>()
+    /// Small at first: each of thousands of streams has some of these queues, nearly all of them empty.
+    private var pieces = CircularBuffer<ByteBuffer>(initialCapacity: 1)
     /// Bytes in all pieces.
     package private(set) var bytes = 0
 

@@ -366,8 +366,6 @@ final class ServerSession: SessionDelegate {
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitor())
         }
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.doors[tunnel]?.gate.left() }
-        var logger = logger
-        logger[metadataKey: "visitor"] = "\(visitor)"
         let visit = Visit(
             tunnel: tunnel,
             visitor: visitor,
