@@ -33,8 +33,8 @@ extension HostileTests {
             try await RunningClient.with(.alice, server.port, "8022:127.0.0.1:9", wall: wall) {
                 client in
                 _ = try await seen.next("a session")
-                // Until the clocks have been looked at once.
-                try await Task.sleep(for: SleepWatch.period + .milliseconds(500))
+                let looks = wall.looks
+                try await eventually("the clocks are looked at") { wall.looks > looks }
                 wall.sleep(3_600)
                 try await body(client, seen)
             }
@@ -68,7 +68,14 @@ extension HostileTests {
 /// A wall clock that can be put forward.
 final class SleepingWall: Sendable {
     private let slept = Atomic<Int64>(0)
-    var seconds: Int64 { WallClock.unixSeconds + slept.load(ordering: .relaxed) }
+    private let looked = Atomic(0)
+    /// How often it was looked at.
+    var looks: Int { looked.load(ordering: .relaxed) }
+
+    var seconds: Int64 {
+        looked.add(1, ordering: .relaxed)
+        return WallClock.unixSeconds + slept.load(ordering: .relaxed)
+    }
 
     func sleep(_ seconds: Int64) { slept.add(seconds, ordering: .relaxed) }
 }
