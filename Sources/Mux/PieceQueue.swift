@@ -2,12 +2,16 @@ import NIOCore
 
 /// Bytes that wait, in the pieces in which they came. Crumbs are gathered into one buffer, so that whoever sends single
 /// bytes makes us keep bytes and not buffers, each of which may be a slice of a large one.
+///
+/// Each of thousands of streams has some of these queues, most of them empty or with one piece for a moment. So the
+/// first piece stands in the queue itself, and an empty queue owns no memory.
 package struct PieceQueue: Sendable {
     /// Pieces that have this size together share a buffer; copying so little costs less than a further piece.
     private static let gatherLimit = 4_096
 
-    /// Small at first: each of thousands of streams has some of these queues, nearly all of them empty.
-    private var pieces = CircularBuffer<ByteBuffer>(initialCapacity: 1)
+    private var first: ByteBuffer?
+    /// What comes behind the first piece; nil where nothing does.
+    private var others: CircularBuffer<ByteBuffer>?
     /// Bytes in all pieces.
     package private(set) var bytes = 0
 
@@ -15,36 +19,53 @@ package struct PieceQueue: Sendable {
     package init() {}
 
     /// Whether nothing waits.
-    package var isEmpty: Bool { pieces.isEmpty }
+    package var isEmpty: Bool { first == nil }
 
     /// Appends a piece. What is empty is left out.
     package mutating func append(_ piece: ByteBuffer) {
         guard piece.readableBytes > 0 else { return }
         bytes += piece.readableBytes
-        if let last = pieces.indices.last, pieces[last].readableBytes + piece.readableBytes <= Self.gatherLimit {
-            pieces[last].writeImmutableBuffer(piece)
-        } else if piece.readableBytes < Self.gatherLimit, piece.storageCapacity > 4 * Self.gatherLimit {
-            pieces.append(ByteBuffer(bytes: piece.readableBytesView))
+        if gather(piece) { return }
+        let isSparse = piece.readableBytes < Self.gatherLimit && piece.storageCapacity > 4 * Self.gatherLimit
+        let kept = isSparse ? ByteBuffer(bytes: piece.readableBytesView) : piece
+        if first == nil {
+            first = kept
         } else {
-            pieces.append(piece)
+            others = others ?? CircularBuffer(initialCapacity: 2)
+            others?.append(kept)
         }
+    }
+
+    /// Copies a piece behind the last one, where both are small together.
+    private mutating func gather(_ piece: ByteBuffer) -> Bool {
+        let last = (others?.last ?? first)?.readableBytes
+        guard let last, last + piece.readableBytes <= Self.gatherLimit else { return false }
+        if let index = others?.indices.last {
+            others?[index].writeImmutableBuffer(piece)
+        } else {
+            first?.writeImmutableBuffer(piece)
+        }
+        return true
     }
 
     /// Takes the first piece, or as much of it as `most` bytes.
     package mutating func popFirst(atMost most: Int = .max) -> ByteBuffer? {
-        guard let first = pieces.first else { return nil }
-        guard first.readableBytes > most else {
-            bytes -= first.readableBytes
-            return pieces.popFirst()
+        guard let length = first?.readableBytes else { return nil }
+        guard length <= most else {
+            guard let part = first?.readSlice(length: max(0, most)) else { return nil }
+            bytes -= part.readableBytes
+            return part
         }
-        guard let part = pieces[pieces.startIndex].readSlice(length: max(0, most)) else { return nil }
-        bytes -= part.readableBytes
-        return part
+        bytes -= length
+        defer {
+            first = others?.popFirst()
+            if first == nil { others = nil }
+        }
+        return first
     }
 
     /// Throws everything away.
     package mutating func removeAll() {
-        pieces.removeAll()
-        bytes = 0
+        self = PieceQueue()
     }
 }

@@ -40,8 +40,13 @@ final class ClientSession: SessionDelegate {
     ) {
         self.driver = driver
         self.forwards = forwards
-        self.ledgers = forwards.indices.map { index in
-            TunnelLedger(tunnel: UInt16(truncatingIfNeeded: index), role: .client, totals: totals)
+        self.ledgers = forwards.enumerated().map { index, forward in
+            TunnelLedger(
+                tunnel: UInt16(truncatingIfNeeded: index),
+                role: .client,
+                service: forward.service,
+                totals: totals
+            )
         }
         self.connector = ServiceConnector(loop: driver.loop, timeout: TimeAmount(limits.serviceTimeout))
         self.logger = logger
@@ -112,9 +117,6 @@ final class ClientSession: SessionDelegate {
         let index = Int(visit.tunnel)
         guard forwards.indices.contains(index) else { return driver.reset(stream, .noSuchTunnel) }
         let forward = forwards[index]
-        var logger = logger
-        logger[metadataKey: "visitor"] = "\(visit.visitor)"
-        logger[metadataKey: "service"] = "\(forward.service)"
         let origin = StreamOrigin(visitor: visit.visitor, ledger: ledgers[index])
         let pipe = StreamPipe(driver: driver, stream: stream, origin: origin, logger: logger) { pipe in
             pipe.open(stream)
@@ -126,16 +128,21 @@ final class ClientSession: SessionDelegate {
             case .success(let channel):
                 if let version = forward.proxyProtocol { Self.introduce(visit, to: channel, version) }
                 self.join(channel, pipe)
-                if self.unreachable.remove(index) != nil { logger.notice("service answers again") }
+                if self.unreachable.remove(index) != nil {
+                    self.logger.notice("service answers again", metadata: ["service": "\(forward.service)"])
+                }
             case .failure where !pipe.isPending:
                 // The visitor went first.
                 break
             case .failure(let error):
                 let code = ServiceConnector.code(error)
                 if self.unreachable.insert(index).inserted {
-                    logger.warning(
+                    self.logger.warning(
                         "service cannot be reached",
-                        metadata: ["reason": "\(ServiceConnector.reason(error))"]
+                        metadata: [
+                            "service": "\(forward.service)", "visitor": "\(visit.visitor)",
+                            "reason": "\(ServiceConnector.reason(error))",
+                        ]
                     )
                 }
                 pipe.fail(code)

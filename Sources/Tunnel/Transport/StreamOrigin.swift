@@ -16,12 +16,13 @@ struct StreamOrigin {
         self.ledger = ledger
     }
 
-    /// What the log says of it when the stream has ended.
+    /// What the log says of it when the stream has ended, with room for what the stream itself adds.
     var metadata: Logger.Metadata {
-        var metadata: Logger.Metadata = [
-            "visitor": "\(visitor)", "tunnel": "\(ledger.tunnel)",
-            "duration_ms": "\((NIODeadline.now() - began).nanoseconds / 1_000_000)",
-        ]
+        var metadata = Logger.Metadata(minimumCapacity: 12)
+        metadata["visitor"] = "\(visitor)"
+        metadata["tunnel"] = "\(ledger.tunnel)"
+        metadata["duration_ms"] = "\((NIODeadline.now() - began).nanoseconds / 1_000_000)"
+        if let service = ledger.service { metadata["service"] = "\(service)" }
         if let place = ledger.place { metadata["port"] = "\(place.port)" }
         return metadata
     }

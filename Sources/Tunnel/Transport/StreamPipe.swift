@@ -376,10 +376,13 @@ final class StreamPipe: ChannelInboundHandler {
         if reason != .finished { TunnelMetrics.resetStreams.increment() }
         var words = reason.rawValue
         if let resetCode { words += ": \(resetCode)" }
-        let own: Logger.Metadata = [
-            "stream": "\(id)", "from_socket": "\(read)", "to_socket": "\(reported)", "reason": "\(words)",
-        ]
-        logger.info("stream ended", metadata: own.merging(origin.metadata) { own, _ in own })
+        guard logger.logLevel <= .info else { return }
+        var metadata = origin.metadata
+        metadata["stream"] = "\(id)"
+        metadata["from_socket"] = "\(read)"
+        metadata["to_socket"] = "\(reported)"
+        metadata["reason"] = "\(words)"
+        logger.info("stream ended", metadata: metadata)
     }
 }
 

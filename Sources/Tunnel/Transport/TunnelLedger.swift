@@ -7,6 +7,8 @@ import Mux
 final class TunnelLedger {
     /// The client's number for the tunnel.
     let tunnel: UInt16
+    /// At a client, the service behind it.
+    let service: String?
     /// Where it is public; nil before it is.
     private(set) var place: (address: String, port: UInt16)?
     /// Sockets so far.
@@ -18,8 +20,9 @@ final class TunnelLedger {
     private var live: [ObjectIdentifier: StreamPipe] = [:]
 
     /// - Parameter role: whose sockets they are: a server's are visitors, a client's are services.
-    init(tunnel: UInt16, role: Role, totals: TrafficTotals) {
+    init(tunnel: UInt16, role: Role, service: String? = nil, totals: TrafficTotals) {
         self.tunnel = tunnel
+        self.service = service
         self.role = role
         self.totals = totals
     }

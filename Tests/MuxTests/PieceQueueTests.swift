@@ -1,0 +1,73 @@
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// What waits, in the pieces in which it came.
+@Suite struct PieceQueueTests {
+    private func piece(_ count: Int, _ byte: UInt8 = 1) -> ByteBuffer { ByteBuffer(repeating: byte, count: count) }
+
+    private func drained(_ queue: inout PieceQueue) -> [Int] {
+        var sizes: [Int] = []
+        while let piece = queue.popFirst() { sizes.append(piece.readableBytes) }
+        return sizes
+    }
+
+    @Test("pieces come out whole and in order, however many wait")
+    func order() {
+        var queue = PieceQueue()
+        for size in 5_000..<5_010 { queue.append(piece(size)) }
+        #expect(queue.bytes == (5_000..<5_010).reduce(0, +))
+        let sizes = drained(&queue)
+        #expect(sizes == Array(5_000..<5_010))
+        #expect(queue.isEmpty)
+        #expect(queue.bytes == 0)
+    }
+
+    @Test("crumbs share a buffer up to 4,096 bytes, behind the first piece and behind a later one")
+    func crumbs() {
+        var queue = PieceQueue()
+        for _ in 0..<4_096 { queue.append(piece(1)) }
+        queue.append(piece(2))
+        queue.append(piece(3))
+        #expect(queue.bytes == 4_101)
+        let sizes = drained(&queue)
+        #expect(sizes == [4_096, 5])
+    }
+
+    @Test("a crumb of a large buffer does not keep it")
+    func sparse() throws {
+        var queue = PieceQueue()
+        let large = ByteBuffer(repeating: 7, count: 262_144)
+        queue.append(try #require(large.getSlice(at: 0, length: 100)))
+        let first = queue.popFirst()
+        let kept = try #require(first)
+        #expect(kept == piece(100, 7))
+        #expect(kept.storageCapacity < 1_024)
+    }
+
+    @Test("a piece is taken in parts, and the rest stays first")
+    func parts() {
+        var queue = PieceQueue()
+        queue.append(piece(5_000, 1))
+        queue.append(piece(6_000, 2))
+        let parts = [4_999, 4_999, 6_000, 1].map { queue.popFirst(atMost: $0) }
+        #expect(parts == [piece(4_999, 1), piece(1, 1), piece(6_000, 2), nil])
+        #expect(queue.bytes == 0)
+    }
+
+    @Test("after everything was thrown away the queue is as new")
+    func removal() {
+        var queue = PieceQueue()
+        queue.append(piece(5_000))
+        queue.append(piece(5_000))
+        queue.removeAll()
+        #expect(queue.isEmpty)
+        queue.append(piece(0))
+        #expect(queue.isEmpty)
+        queue.append(piece(9))
+        #expect(queue.bytes == 9)
+        let only = queue.popFirst()
+        #expect(only == piece(9))
+    }
+}
