@@ -47,6 +47,8 @@ struct ReceiveCredit: Sendable {
     /// How much may be under way; grows while the path proves to be longer than it, and shrinks when memory is short.
     private(set) var window: UInt64
     private var grantedAt: Moment
+    /// A stream that needs credit more often than this wants a wider window.
+    static let busy = Duration.milliseconds(2)
 
     init(window: Int, now: Moment) {
         self.window = UInt64(window)
@@ -75,13 +77,14 @@ struct ReceiveCredit: Sendable {
 
     /// The offset for the next CREDIT, nil while less than half a window is to be given back.
     ///
-    /// A window that was used up within two round trips is what limits the stream, so it doubles, up to `most`. One
-    /// that is wider than `most` shrinks to it; what was granted stays granted.
+    /// A window that was used up within two round trips is what limits the stream, so it doubles, up to `most`; so does
+    /// one that was used up within ``busy``, where a CREDIT for each read would wake the peer each time. One that is
+    /// wider than `most` shrinks to it; what was granted stays granted.
     mutating func nextGrant(now: Moment, roundTrip: Duration?, most: Int) -> UInt64? {
         window = min(window, UInt64(most))
         let next = consumed + window
         guard next >= granted + window / 2 else { return nil }
-        if let roundTrip, now.since(grantedAt) < roundTrip * 2, window < UInt64(most) {
+        if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, Self.busy), window < UInt64(most) {
             window = min(window * 2, UInt64(most))
         }
         granted = consumed + window

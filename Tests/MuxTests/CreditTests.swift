@@ -96,6 +96,9 @@ import Testing
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 350)
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 350)
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), most: 100) == 100, "memory is short")
+        #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 100, "not for a short path alone")
+        let shortly = Duration.milliseconds(2) - .nanoseconds(1)
+        #expect(try turn(shortly, roundTrip: .microseconds(50)) == 200, "so much credit wakes the peer too often")
     }
 
     @Test("M15 what was granted stays granted while a window shrinks")

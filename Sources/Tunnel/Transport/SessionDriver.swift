@@ -271,8 +271,9 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         flushesOfRead = 0
-        // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile.
-        if !unflushed.isEmpty, session.isAcknowledgementDue { pump() }
+        // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile; for a single
+        // socket that is not worth a system call and the peer's waking up, which the credit afterwards needs besides.
+        if unflushed.count > 1, session.isAcknowledgementDue { pump() }
         flushPipes()
         pump()
     }
