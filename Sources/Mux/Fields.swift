@@ -16,6 +16,8 @@ struct FieldWriter {
     /// Appends text in UTF-8, as ``FieldReader/text(_:atMost:)`` takes it: what cannot be printed is left out and what
     /// is too long is cut, because a reason of ours that the peer refuses to read would end the session.
     mutating func append(_ tag: UInt8, _ text: String, atMost most: Int) {
+        // Most are addresses and short reasons, and one of them goes with each visitor.
+        if text.utf8.count <= most, text.utf8.allSatisfy(\.isPrintableASCII) { return append(tag, text.utf8) }
         var kept = String.UnicodeScalarView()
         var length = 0
         for scalar in text.unicodeScalars where scalar.isPrintable {
@@ -28,7 +30,9 @@ struct FieldWriter {
 
     /// Appends a number, big-endian, in its full width.
     mutating func append<Number: FixedWidthInteger>(_ tag: UInt8, number: Number) {
-        append(tag, (0..<Number.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) })
+        bytes.writeInteger(tag)
+        bytes.writeInteger(UInt16(truncatingIfNeeded: Number.bitWidth / 8))
+        bytes.writeInteger(number)
     }
 }
 
@@ -37,7 +41,8 @@ struct FieldReader {
     /// The tag of the proof, which stands last and covers all that stands before it, known to this version or not.
     static let proofTag: UInt8 = 0xFF
 
-    private var fields: [UInt8: [UInt8]] = [:]
+    /// In the order in which they came. No tag occurs twice, so that there are 256 at most and few in truth.
+    private var fields: [(tag: UInt8, value: ByteBuffer)] = []
     private let type: FrameType
     /// What a proof covers: the payload up to the proof's field.
     let unproved: ByteBuffer
@@ -51,30 +56,31 @@ struct FieldReader {
         var payload = payload
         var unproved = payload.readableBytes
         while let tag = payload.readInteger(as: UInt8.self) {
-            guard fields[Self.proofTag] == nil else {
+            guard fields.last?.tag != Self.proofTag else {
                 throw MuxError(.malformedPayload, "\(type): field \(tag) follows the proof")
             }
             if tag == Self.proofTag { unproved -= payload.readableBytes + 1 }
             guard
                 let length = payload.readInteger(as: UInt16.self),
-                let value = payload.readBytes(length: Int(length))
+                let value = payload.readSlice(length: Int(length))
             else { throw MuxError(.malformedPayload, "\(type): field \(tag) is cut short") }
-            guard fields.updateValue(value, forKey: tag) == nil else {
+            guard !fields.contains(where: { $0.tag == tag }) else {
                 throw MuxError(.malformedPayload, "\(type): field \(tag) occurs twice")
             }
+            fields.append((tag, value))
         }
-        let hasProof = fields[Self.proofTag] != nil
+        let hasProof = fields.last?.tag == Self.proofTag
         self.unproved = hasProof ? whole.getSlice(at: whole.readerIndex, length: unproved) ?? whole : whole
     }
 
+    private func value(_ tag: UInt8) -> ByteBuffer? { fields.first { $0.tag == tag }?.value }
+
     /// Bytes of a field, nil where it is absent.
-    func bytes(_ tag: UInt8) -> [UInt8]? { fields[tag] }
+    func bytes(_ tag: UInt8) -> [UInt8]? { value(tag).map { Array($0.readableBytesView) } }
 
     /// Bytes of a field that must be there with exactly `count` of them.
     func bytes(_ tag: UInt8, count: Int) throws(MuxError) -> [UInt8] {
-        guard let value = fields[tag], value.count == count else {
-            throw MuxError(.malformedPayload, "\(type): field \(tag) must have \(count) bytes")
-        }
+        guard let value = bytes(tag), value.count == count else { throw wrongLength(tag, count) }
         return value
     }
 
@@ -83,7 +89,16 @@ struct FieldReader {
         _ tag: UInt8,
         as: Number.Type = Number.self
     ) throws(MuxError) -> Number {
-        try bytes(tag, count: Number.bitWidth / 8).reduce(0) { ($0 << 8) | Number($1) }
+        let count = Number.bitWidth / 8
+        guard
+            let value = value(tag), value.readableBytes == count,
+            let number = value.getInteger(at: value.readerIndex, as: Number.self)
+        else { throw wrongLength(tag, count) }
+        return number
+    }
+
+    private func wrongLength(_ tag: UInt8, _ count: Int) -> MuxError {
+        MuxError(.malformedPayload, "\(type): field \(tag) must have \(count) bytes")
     }
 
     /// A number that may be absent.
@@ -91,20 +106,31 @@ struct FieldReader {
         _ tag: UInt8,
         as: Number.Type = Number.self
     ) throws(MuxError) -> Number? {
-        fields[tag] == nil ? nil : try number(tag)
+        value(tag) == nil ? nil : try number(tag)
     }
 
     /// Printable text of at most `most` bytes; control characters are refused, because names and reasons reach logs
     /// and terminals.
     func text(_ tag: UInt8, atMost most: Int) throws(MuxError) -> String {
-        let value = fields[tag] ?? []
+        guard let value = value(tag) else { return "" }
+        let bytes = value.readableBytesView
+        guard bytes.count <= most else { throw unprintable(tag, most) }
+        if bytes.allSatisfy(\.isPrintableASCII) { return String(decoding: bytes, as: UTF8.self) }
         guard
-            value.count <= most,
-            let text = String(validating: value, as: UTF8.self),
+            let text = String(validating: bytes, as: UTF8.self),
             text.unicodeScalars.allSatisfy(\.isPrintable)
-        else { throw MuxError(.malformedPayload, "\(type): field \(tag) is no printable text of \(most) bytes") }
+        else { throw unprintable(tag, most) }
         return text
     }
+
+    private func unprintable(_ tag: UInt8, _ most: Int) -> MuxError {
+        MuxError(.malformedPayload, "\(type): field \(tag) is no printable text of \(most) bytes")
+    }
+}
+
+extension UInt8 {
+    /// Whether it stands for a character that can be printed, in texts that have no others than those of ASCII.
+    fileprivate var isPrintableASCII: Bool { (0x20..<0x7F).contains(self) }
 }
 
 extension Unicode.Scalar {

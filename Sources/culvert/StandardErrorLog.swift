@@ -44,7 +44,10 @@ struct StandardErrorLog: LogHandler {
     func log(event: LogEvent) {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
-        if let own = event.metadata { all.merge(own) { _, new in new } }
+        // Each hash of a key counts where a line goes with each stream: mostly the line has all the fields itself.
+        if let own = event.metadata {
+            if all.isEmpty { all = own } else { all.merge(own) { _, new in new } }
+        }
         Output.error(line(Self.timestamp(), event.level, "\(event.message)", all))
     }
 

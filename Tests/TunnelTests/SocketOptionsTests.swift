@@ -15,12 +15,37 @@ struct SocketOptionsTests {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if isCarrier { try SocketOptions.carrier(channel) } else { try SocketOptions.stream(channel) }
+                    if isCarrier { try SocketOptions.carrier(channel) } else { try SocketOptions.service(channel) }
                 }
             }
             .connect(host: "127.0.0.1", port: Int(service.port)).get()
         #expect(try await channel.getOption(.tcpOption(.tcp_nodelay)).get() != 0)
         #expect(try await channel.getOption(.socketOption(.so_keepalive)).get() != 0)
         try await channel.close()
+    }
+
+    @Test("N30 a visitor's socket has the same from the public port, with nothing asked of it itself")
+    func visitor() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let options = group.any().makePromise(of: [SocketOptionValue].self)
+        let port = try await ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try SocketOptions.publicPort(channel) }
+            }
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try SocketOptions.visitor(channel)
+                    let own = try #require(channel.syncOptions)
+                    let values = [
+                        try own.getOption(.tcpOption(.tcp_nodelay)), try own.getOption(.socketOption(.so_keepalive)),
+                    ]
+                    options.succeed(values)
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let visitor = try await ClientBootstrap(group: group).connect(to: #require(port.localAddress)).get()
+        #expect(try await options.futureResult.get().map { $0 != 0 } == [true, true])
+        try await visitor.close()
+        try await port.close()
     }
 }

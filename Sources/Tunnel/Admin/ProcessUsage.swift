@@ -46,8 +46,8 @@ enum ProcessUsage {
 
     /// The number that the next one would get: all below it are open. As many as can be, where there is none.
     static var nextDescriptor: Int {
-        let next = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        guard next >= 0 else { return .max }
+        let next = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+        guard next >= 0 else { return errno == EBADF ? Int(STDIN_FILENO) : .max }
         close(next)
         return Int(next)
     }

@@ -33,7 +33,7 @@ struct ServiceConnector {
             .connectTimeout(timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try SocketOptions.stream(channel)
+                    try SocketOptions.service(channel)
                     if address == nil { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
                     attempts.value.begun(channel)
                 }

@@ -31,7 +31,7 @@ final class PublicListener {
         for pause in pauses {
             pause.hasDescriptor = { [highestDescriptor] in ProcessUsage.nextDescriptor < highestDescriptor }
         }
-        for pause in pauses { pause.onAccepted = { [weak self] visitor in self?.accepted(visitor) } }
+        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted() } }
     }
 
     /// Binds `port` on every one of `addresses`.
@@ -83,7 +83,10 @@ final class PublicListener {
             .serverChannelOption(.backlog, value: Int32(clamping: limits.publicListenQueue))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
+                channel.eventLoop.makeCompletedFuture {
+                    try SocketOptions.publicPort(channel)
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause())
+                }
             }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try visitor.value(channel) }
@@ -128,14 +131,11 @@ final class PublicListener {
     }
 
     /// Visitors that come faster than they may, or when few descriptors are left, wait in the kernel's queue.
-    private func accepted(_ visitor: any Channel) {
+    private func accepted() {
         let seconds = rate.overdraw(1, now: .now)
         if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }
-        // The system gives the lowest number that is free: one this high tells that all below are taken.
-        let number = try? visitor.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-            Int($0)
-        }
-        if let number, number >= highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
+        // The lowest number that is free tells that all below are taken.
+        if ProcessUsage.nextDescriptor > highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
     }
 
     private func rest(for time: TimeAmount) {

@@ -324,7 +324,7 @@ final class ServerSession: SessionDelegate {
     // MARK: Visitors
 
     private func accept(_ channel: any Channel, tunnel: UInt16) throws {
-        try SocketOptions.stream(channel)
+        try SocketOptions.visitor(channel)
         let visitor = channel.remoteAddress?.inShort ?? "unknown"
         let address = channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }
         let place = channel.localAddress?.inShort ?? ""

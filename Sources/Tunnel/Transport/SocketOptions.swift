@@ -14,14 +14,33 @@ enum SocketOptions {
     /// The largest read of a busy socket. 256 KiB: the size of the reads is what a relay's speed hangs on.
     private static let largestRead = 262_144
 
-    /// A visitor's, a service's: half-close means something, reads wait for credit, and a peer that is gone is noticed.
-    static func stream(_ channel: any Channel) throws {
+    /// A public port's. Its visitors' sockets have from it what keeps small pieces from being held back and notices a
+    /// peer that is gone: the system hands both down.
+    static func publicPort(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
+        try network(options)
+    }
+
+    /// A visitor's, which comes from a ``publicPort(_:)``.
+    static func visitor(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try stream(options)
+    }
+
+    /// A service's.
+    static func service(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try stream(options)
+        // NIO has set TCP_NODELAY on what it dials.
+        try options.setOption(.socketOption(.so_keepalive), value: 1)
+    }
+
+    /// Half-close means something, and reads wait for credit.
+    private static func stream(_ options: any NIOSynchronousChannelOptions) throws {
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.autoRead, value: false)
         try options.setOption(.maxMessagesPerRead, value: 1)
         try options.setOption(.recvAllocator, value: UnretainedReads(largest: largestRead))
-        try network(options)
     }
 
     /// A carrier's, at either end, from its first byte on.
