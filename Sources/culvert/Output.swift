@@ -6,15 +6,17 @@ import Musl
 import Darwin
 #endif
 
-/// Whole lines to the standard streams, without a buffer in between: a script reads each fact as soon as it is one.
+/// Whole lines to the standard streams, without a buffer in between: a script reads each fact as soon as it is one. The
+/// log has ``LogWriter`` in between.
 enum Output {
     /// A fact for scripts, to standard output.
     static func line(_ text: String) {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
-    /// A line for people, to standard error.
+    /// A line for people, to standard error, behind what the log has said so far.
     static func error(_ text: String) {
+        LogWriter.standardError.flush()
         write(text + "\n", to: STDERR_FILENO)
     }
 
@@ -29,7 +31,8 @@ enum Output {
         text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
     }
 
-    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) {
+    /// Writes all of it, or what the descriptor takes before it fails.
+    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) {
         var rest = bytes
         while let start = rest.baseAddress, rest.count > 0 {
             #if canImport(Glibc)

@@ -26,6 +26,9 @@ struct StandardErrorLog: LogHandler {
     /// Characters of one value that are shown.
     private static let longestValue = 600
 
+    /// Bytes that a line has mostly, or fewer.
+    private static let usualLine = 320
+
     let format: LogFormat
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
@@ -44,21 +47,34 @@ struct StandardErrorLog: LogHandler {
     func log(event: LogEvent) {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
-        // Each hash of a key counts where a line goes with each stream: mostly the line has all the fields itself.
-        if let own = event.metadata {
-            if all.isEmpty { all = own } else { all.merge(own) { _, new in new } }
-        }
-        Output.error(line(Self.timestamp(), event.level, "\(event.message)", all))
+        LogWriter.standardError.append(
+            line(Self.timestamp(), event.level, "\(event.message)", all, event.metadata ?? [:]),
+            isUrgent: event.level >= .warning
+        )
     }
 
     /// The line of an event, whatever its texts hold.
-    func line(_ time: String, _ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) -> String {
-        let fields = metadata.sorted { $0.key < $1.key }
+    ///
+    /// - Parameters:
+    ///   - common: fields of the logger.
+    ///   - own: fields of the event; where both have one, this counts. They are not merged into one dictionary, since a
+    ///     line goes with each stream.
+    func line(
+        _ time: String,
+        _ level: Logger.Level,
+        _ message: String,
+        _ common: Logger.Metadata,
+        _ own: Logger.Metadata = [:]
+    ) -> String {
+        var fields = Array(own)
+        for field in common where own[field.key] == nil { fields.append(field) }
+        fields.sort { $0.key < $1.key }
         let message = Self.shown(message)
         var line: String
         switch format {
         case .text:
             line = "\(time) \(level.rawValue) \(message)"
+            line.reserveCapacity(Self.usualLine)
             for field in fields {
                 line += " "
                 line += field.key
