@@ -37,7 +37,7 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
-                "CGSSAPI", "HTTP1", "WebSocket", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "CGSSAPI", "CMalloc", "HTTP1", "WebSocket", "Mux", "ProxyConnect", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),

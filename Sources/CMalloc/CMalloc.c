@@ -9,6 +9,12 @@
 void culvert_tune_malloc(void) {
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+#endif
+}
+
+void culvert_trim_malloc(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
 #endif
 }

@@ -8,4 +8,7 @@
 /// for every 4 KiB of each large read.
 void culvert_tune_malloc(void);
 
+/// Gives the pages back that nothing is in, also those between what is in use.
+void culvert_trim_malloc(void);
+
 #endif

@@ -27,10 +27,12 @@ final class MemoryBudget: Sendable {
     private let counted = Atomic(0)
     private let accounts = Mutex<[ObjectIdentifier: Account]>([:])
     private let isRelieving = Atomic(false)
+    private let tide: MemoryTide
 
     /// A budget of `capacity` bytes, at least ``least``.
-    init(capacity: Int = standardMemory) {
+    init(capacity: Int = standardMemory, tide: MemoryTide = MemoryTide()) {
         most = Atomic(max(capacity, Self.least))
+        self.tide = tide
     }
 
     /// Bytes that may be in use. Less than what is in use makes everything give way until it is not.
@@ -74,6 +76,7 @@ final class MemoryBudget: Sendable {
         let used = counted.add(bytes, ordering: .relaxed).newValue
         let capacity = capacity
         if bytes > 0, used > capacity { relieve(used - capacity) }
+        tide.stands(at: used)
     }
 
     /// Turns to whoever holds the most, and to nobody else before it has answered.
