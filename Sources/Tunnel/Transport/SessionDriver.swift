@@ -215,12 +215,23 @@ final class SessionDriver: CarrierReceiver {
     }
 
     /// Takes bytes from a socket; false where it must not be read on until the pipe is told.
-    func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
+    ///
+    /// - Parameter isReading: ``readCompleted()`` follows within this turn of the loop.
+    func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
         let mayRead = session.write(id, bytes)
         piecesSincePump += 1
         // Not where the stream was blocked: the pump may unblock it, and the pipe would take the older answer for the newer.
-        if mayRead, piecesSincePump >= Self.promptPieces { pump() } else { setNeedsPump() }
+        if mayRead, piecesSincePump >= Self.promptPieces {
+            pump()
+        } else if !isReading || pipes.count > 1 {
+            setNeedsPump()
+        }
         return mayRead
+    }
+
+    /// A socket has brought what it had. A stream that is alone waits for no other, and not for the end of the turn.
+    func readCompleted() {
+        if piecesSincePump > 0, !isPumpScheduled { pump() }
     }
 
     func finish(_ id: StreamID) {

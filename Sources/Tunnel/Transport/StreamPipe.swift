@@ -318,7 +318,7 @@ final class StreamPipe: ChannelInboundHandler {
         switch state {
         case .open(let id):
             if policy.idleTimeout != nil { lastByte = .now() }
-            mayRead = driver.write(id, bytes.compactIfSparse())
+            mayRead = driver.write(id, bytes.compactIfSparse(), isReading: true)
             if let time = policy.rest(afterReading: bytes.readableBytes) { rest(for: time) }
         case .pending: unsent.append(bytes)
         case .detached, .closed: break
@@ -326,6 +326,7 @@ final class StreamPipe: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        driver.readCompleted()
         guard case .open = state, mayRead, !inputEnded, !isResting else { return }
         context.read()
     }
