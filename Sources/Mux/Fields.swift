@@ -55,6 +55,8 @@ struct FieldReader {
         let whole = payload
         var payload = payload
         var unproved = payload.readableBytes
+        // A bit for each tag: a peer may send hundreds of empty fields.
+        var seen = SIMD4<UInt64>()
         while let tag = payload.readInteger(as: UInt8.self) {
             guard fields.last?.tag != Self.proofTag else {
                 throw MuxError(.malformedPayload, "\(type): field \(tag) follows the proof")
@@ -64,9 +66,11 @@ struct FieldReader {
                 let length = payload.readInteger(as: UInt16.self),
                 let value = payload.readSlice(length: Int(length))
             else { throw MuxError(.malformedPayload, "\(type): field \(tag) is cut short") }
-            guard !fields.contains(where: { $0.tag == tag }) else {
+            let (word, bit) = (Int(tag >> 6), UInt64(1) << (tag & 63))
+            guard seen[word] & bit == 0 else {
                 throw MuxError(.malformedPayload, "\(type): field \(tag) occurs twice")
             }
+            seen[word] |= bit
             fields.append((tag, value))
         }
         let hasProof = fields.last?.tag == Self.proofTag

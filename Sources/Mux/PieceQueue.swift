@@ -10,7 +10,7 @@ package struct PieceQueue: Sendable {
     private static let gatherLimit = 4_096
 
     private var first: ByteBuffer?
-    /// What comes behind the first piece; nil where nothing does.
+    /// What comes behind the first piece; nil where there is no first one.
     private var others: CircularBuffer<ByteBuffer>?
     /// Bytes in all pieces.
     package private(set) var bytes = 0

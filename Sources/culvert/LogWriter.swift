@@ -12,9 +12,9 @@ import Darwin
 /// The log's way to a descriptor, apart from whoever logs: a line comes from the thread that carries traffic, and must
 /// wait neither for a disk nor for a reader who has stopped to read (X15).
 ///
-/// Lines are gathered for a moment, and what has come together shares one write; a line for each visitor would cost a
-/// tenth of all visitors otherwise. When the process ends, what is left is written, within ``farewell``; what a crash
-/// takes with it is the last moment's.
+/// Lines are gathered for a moment, and what has come together shares a write; a line for each visitor would cost a tenth
+/// of all visitors otherwise. When the process ends, what is left is written, within ``farewell``; what a crash takes
+/// with it is the last moment's.
 final class LogWriter: Sendable {
     /// The log of the process.
     static let standardError: LogWriter = {
@@ -22,20 +22,29 @@ final class LogWriter: Sendable {
         return LogWriter(descriptor: STDERR_FILENO)
     }()
 
-    /// How long a line may wait for others. 20 ms: nobody who watches sees it, and it makes 50 writes a second at most.
+    /// How long a line may wait for others. 20 ms: nobody who watches sees it.
     private static let gathering = DispatchTimeInterval.milliseconds(20)
     /// Bytes that may wait for the descriptor. 1 MiB: some thousands of lines, for a disk or a reader that is slow; what
     /// comes beyond that is lost, and counted.
     static let mostWaiting = 1_048_576
+    /// Bytes of one write. 4 KiB: as much as a pipe takes whole, so that no other process's line stands in one of ours.
+    private static let chunk = 4_096
     /// How long the end of the process waits for a descriptor that takes nothing.
     private static let farewell = DispatchTimeInterval.seconds(1)
 
+    private static let newline = UInt8(ascii: "\n")
+
     private struct Waiting {
         var bytes: [UInt8] = []
-        /// Lines for which there was no room.
+        /// Lines for which there was no room, or which the descriptor did not take.
         var lost = 0
-        /// Somebody will come for the bytes.
+        /// Somebody will come for the bytes, in a moment or at once.
         var isDue = false
+        var isDueAtOnce = false
+        /// The last write ended within a line.
+        var isCut = false
+        /// What is said of lines that were lost.
+        var note: @Sendable (Int) -> String = { "culvert: \($0) lines of the log were lost" }
     }
 
     private let descriptor: Int32
@@ -46,21 +55,29 @@ final class LogWriter: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Sets the form in which lost lines are told.
+    func tellLosses(_ note: @escaping @Sendable (Int) -> String) {
+        waiting.withLock { $0.note = note }
+    }
+
     /// Appends a line, to be written within a moment.
     ///
     /// - Parameter isUrgent: it waits for no others.
     func append(_ line: String, isUrgent: Bool = false) {
-        let isNew = waiting.withLock { waiting in
+        // What is due already is not made due again, so that a blocked descriptor makes nothing pile up.
+        let (isNew, isNewlyUrgent) = waiting.withLock { waiting in
             guard waiting.bytes.count + line.utf8.count < Self.mostWaiting else {
                 waiting.lost += 1
-                return false
+                return (false, false)
             }
             waiting.bytes.append(contentsOf: line.utf8)
             waiting.bytes.append(UInt8(ascii: "\n"))
-            defer { waiting.isDue = true }
-            return !waiting.isDue
+            let news = (!waiting.isDue, isUrgent && !waiting.isDueAtOnce)
+            waiting.isDue = true
+            if isUrgent { waiting.isDueAtOnce = true }
+            return news
         }
-        if isUrgent {
+        if isNewlyUrgent {
             queue.async { self.write() }
         } else if isNew {
             queue.asyncAfter(deadline: .now() + Self.gathering) { self.write() }
@@ -77,12 +94,47 @@ final class LogWriter: Sendable {
         _ = done.wait(timeout: .now() + Self.farewell)
     }
 
+    // MARK: On the queue
+
     private func write() {
-        let (bytes, lost) = waiting.withLock { waiting in
-            defer { waiting = Waiting() }
-            return (waiting.bytes, waiting.lost)
+        let now = waiting.withLock { waiting in
+            let now = waiting
+            waiting = Waiting(isCut: now.isCut, note: now.note)
+            return now
         }
-        bytes.withUnsafeBytes { Output.write($0, to: descriptor) }
-        if lost > 0 { append("culvert: \(lost) lines of the log were lost, because nothing took them") }
+        var bytes = now.bytes
+        // Where there was no room for lines, they came behind these.
+        if now.lost > 0 { bytes += Array((now.note(now.lost) + "\n").utf8) }
+        guard !bytes.isEmpty else { return }
+        if now.isCut { bytes.insert(Self.newline, at: 0) }
+        let rest = bytes[write(bytes)...]
+        var lost = rest.count { $0 == Self.newline }
+        // The note stands last, and is no line of the log itself.
+        if lost > 0, now.lost > 0 { lost += now.lost - 1 }
+        waiting.withLock { waiting in
+            waiting.isCut = rest.startIndex == 0 ? now.isCut : bytes[rest.startIndex - 1] != Self.newline
+            waiting.lost += lost
+        }
+    }
+
+    /// Writes whole lines as long as the descriptor takes them, and says how many bytes it took.
+    private func write(_ bytes: [UInt8]) -> Int {
+        var done = 0
+        while done < bytes.count {
+            let next = bytes[done...]
+            let end = next.prefix(Self.chunk).lastIndex(of: Self.newline) ?? next.firstIndex(of: Self.newline)
+            let lines = next[...(end ?? bytes.count - 1)]
+            let count = lines.withUnsafeBytes { Output.write($0, to: descriptor) }
+            done += count
+            if count < lines.count, !waitForRoom() { break }
+        }
+        return done
+    }
+
+    /// Where others have made the descriptor one that does not wait, we do; false where it has failed.
+    private func waitForRoom() -> Bool {
+        guard errno == EAGAIN else { return false }
+        var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return poll(&state, 1, -1) > 0 && Int32(state.revents) & Int32(POLLOUT) != 0
     }
 }

@@ -14,25 +14,28 @@ enum Output {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
-    /// A line for people, to standard error, behind what the log has said so far.
+    /// A line for people, to standard error, behind what the log has said so far. Who does not read it is not waited for
+    /// longer than the log is.
     static func error(_ text: String) {
+        LogWriter.standardError.append(text, isUrgent: true)
         LogWriter.standardError.flush()
-        write(text + "\n", to: STDERR_FILENO)
     }
 
     /// An answer for a program, to standard output, as it is.
     static func bytes(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { write($0, to: STDOUT_FILENO) }
+        _ = bytes.withUnsafeBytes { write($0, to: STDOUT_FILENO) }
     }
 
     /// Writes all of it; a stream that is closed or full loses it, because logging must never stop traffic.
     private static func write(_ text: String, to descriptor: Int32) {
         var text = text
-        text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
+        _ = text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
     }
 
-    /// Writes all of it, or what the descriptor takes before it fails.
-    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) {
+    /// Writes all of it, or what the descriptor takes before it fails (errno says why).
+    ///
+    /// - Returns: how many bytes it took.
+    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int {
         var rest = bytes
         while let start = rest.baseAddress, rest.count > 0 {
             #if canImport(Glibc)
@@ -43,8 +46,9 @@ enum Output {
             let count = Darwin.write(descriptor, start, rest.count)
             #endif
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { break }
             rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
         }
+        return bytes.count - rest.count
     }
 }

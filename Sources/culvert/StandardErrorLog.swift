@@ -36,7 +36,11 @@ struct StandardErrorLog: LogHandler {
 
     /// Makes the process's logger.
     static func logger(_ options: LogOptions) -> Logger {
-        Logger(label: "culvert") { _ in StandardErrorLog(format: options.logFormat, logLevel: options.logLevel) }
+        let log = StandardErrorLog(format: options.logFormat, logLevel: options.logLevel)
+        LogWriter.standardError.tellLosses { count in
+            log.line(timestamp(), .warning, "lines were lost, because nothing took the log", ["lines": "\(count)"])
+        }
+        return Logger(label: "culvert") { _ in log }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -1,57 +1,74 @@
-import Dispatch
+import Synchronization
 import Testing
 
 @testable import Tunnel
 
-/// When memory goes back to the system.
+/// When memory goes back to the system: time is what the test says it is.
 @Suite struct MemoryTideTests {
-    private let gifts: AsyncStream<Void>
-    private let gift: AsyncStream<Void>.Continuation
+    private let tide: MemoryTide
+    private let waits: Waits
+
+    /// Looks that are due, and gifts so far.
+    private final class Waits: Sendable {
+        let state = Mutex<(looks: [(time: Duration, body: @Sendable () -> Void)], gifts: Int)>(([], 0))
+
+        var count: Int { state.withLock { $0.looks.count } }
+        var gifts: Int { state.withLock { $0.gifts } }
+
+        /// The first look's time has come.
+        func pass() -> Duration? {
+            let look = state.withLock { $0.looks.isEmpty ? nil : $0.looks.removeFirst() }
+            look?.body()
+            return look?.time
+        }
+    }
 
     init() {
-        (gifts, gift) = AsyncStream.makeStream(of: Void.self)
+        let waits = Waits()
+        self.waits = waits
+        tide = MemoryTide(later: { time, body in waits.state.withLock { $0.looks.append((time, body)) } }) {
+            waits.state.withLock { $0.gifts += 1 }
+        }
     }
 
-    private func tide(rest: DispatchTimeInterval = .milliseconds(1)) -> MemoryTide {
-        MemoryTide(rest: rest) { [gift] in gift.yield() }
-    }
-
-    @Test("it goes back after a burst, and after the next one")
-    func bursts() async {
-        let tide = tide()
-        var iterator = gifts.makeAsyncIterator()
-        for _ in 0..<2 {
-            tide.stands(at: 10 * MemoryTide.fall)
-            tide.stands(at: 0)
-            await iterator.next()
+    @Test("memory goes back half a second after a burst, once, and again after the next one")
+    func bursts() {
+        for number in 1...2 {
+            tide.moves { 10 * MemoryTide.fall }
+            tide.moves { 0 }
+            tide.moves { 0 }
+            #expect(waits.count == 1)
+            #expect(waits.gifts == number - 1)
+            #expect(waits.pass() == MemoryTide.rest)
+            #expect(waits.gifts == number)
+            #expect(waits.count == 0)
         }
     }
 
     @Test("a byte less than the fall gives nothing back, the fall does")
-    func mark() async {
-        let low = tide()
-        low.stands(at: MemoryTide.fall)
-        low.stands(at: 1)
-        let (others, other) = AsyncStream.makeStream(of: Void.self)
-        let enough = MemoryTide(rest: .milliseconds(1)) { other.yield() }
-        enough.stands(at: MemoryTide.fall)
-        enough.stands(at: 0)
-        for await _ in others { break }
-        gift.finish()
-        var count = 0
-        for await _ in gifts { count += 1 }
-        #expect(count == 0)
+    func mark() {
+        tide.moves { MemoryTide.fall }
+        tide.moves { 1 }
+        #expect(waits.count == 0)
+        tide.moves { 0 }
+        _ = waits.pass()
+        #expect(waits.gifts == 1)
     }
 
-    /// A copy that goes on rises again within the rest, and no look at it may find it low.
-    @Test("what rises again at once is no ebb; where it falls for good unseen, a second look finds it")
-    func swell() async {
-        let tide = tide(rest: .milliseconds(20))
-        tide.stands(at: 10 * MemoryTide.fall)
-        tide.stands(at: 0)
-        tide.stands(at: 10 * MemoryTide.fall)
-        tide.stands(at: 0)
-        // Nothing more is told: the first look sees the rise, and the second one the fall.
-        for await _ in gifts { break }
+    @Test("what rises again is no ebb, however often it falls; once it stays low, nobody need say so again")
+    func swell() {
+        for _ in 0..<3 {
+            tide.moves { 10 * MemoryTide.fall }
+            tide.moves { 0 }
+            tide.moves { 10 * MemoryTide.fall }
+            tide.moves { 0 }
+            #expect(waits.count == 1)
+            #expect(waits.pass() != nil)
+            #expect(waits.gifts == 0)
+        }
+        // The last look saw the rise, and began the wait for the fall behind it.
+        #expect(waits.pass() != nil)
+        #expect(waits.gifts == 1)
+        #expect(waits.count == 0)
     }
 }

@@ -135,7 +135,7 @@ final class PublicListener {
         let seconds = rate.overdraw(1, now: .now)
         if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }
         // The lowest number that is free tells that all below are taken.
-        if ProcessUsage.nextDescriptor > highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
+        if ProcessUsage.nextNumber > highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
     }
 
     private func rest(for time: TimeAmount) {

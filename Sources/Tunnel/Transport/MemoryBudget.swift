@@ -76,7 +76,7 @@ final class MemoryBudget: Sendable {
         let used = counted.add(bytes, ordering: .relaxed).newValue
         let capacity = capacity
         if bytes > 0, used > capacity { relieve(used - capacity) }
-        tide.stands(at: used)
+        tide.moves { self.used }
     }
 
     /// Turns to whoever holds the most, and to nobody else before it has answered.

@@ -1,15 +1,22 @@
 import CMalloc
 import Dispatch
+import NIOCore
 import Synchronization
 
 /// Gives memory back to the system when much less is in use than there was, and has been for a moment.
 ///
 /// What a burst held lies between what lives on, where the C library keeps it for the next one: on each of thousands of
-/// streams that idle, more than the stream itself.
+/// streams that idle, nearly as much as the stream itself.
 final class MemoryTide: Sendable {
-    /// How far it must fall. 4 MiB: less is not worth the walk through the heap, and sixteen copies hold so much that
-    /// comes and goes.
+    /// Calls a function when the time has passed, apart from the event loops.
+    typealias Later = @Sendable (_ time: Duration, @escaping @Sendable () -> Void) -> Void
+
+    /// How far it must fall. 1 MiB: what one copy holds comes and goes, and must not be taken for an ebb.
     static let fall = 1_048_576
+    /// How long it must stay low.
+    static let rest = Duration.milliseconds(500)
+    /// How much of the time may be spent on giving back, at most: the loops wait for the heap meanwhile. A fiftieth.
+    static let share = 50
 
     private struct Level {
         var now = 0
@@ -17,12 +24,14 @@ final class MemoryTide: Sendable {
         var peak = 0
         /// The most since somebody began to wait for it to stay low; nil where nobody does.
         var sinceFall: Int?
+        /// How long the next wait is.
+        var rest = MemoryTide.rest
 
-        /// Whether to begin to wait.
-        mutating func waits() -> Bool {
-            guard sinceFall == nil, now <= peak - MemoryTide.fall else { return false }
+        /// How long to wait, where it is time to begin.
+        mutating func wait() -> Duration? {
+            guard sinceFall == nil, now <= peak - MemoryTide.fall else { return nil }
             sinceFall = now
-            return true
+            return rest
         }
 
         /// The wait is over; true where it has stayed low.
@@ -36,39 +45,41 @@ final class MemoryTide: Sendable {
     }
 
     private let level = Mutex(Level())
-    private let rest: DispatchTimeInterval
+    private let later: Later
     private let giveBack: @Sendable () -> Void
 
-    /// - Parameters:
-    ///   - rest: how long it must stay low.
-    ///   - giveBack: what gives memory back; it is called apart from the event loops.
     init(
-        rest: DispatchTimeInterval = .milliseconds(500),
+        later: @escaping Later = MemoryTide.dispatch,
         giveBack: @escaping @Sendable () -> Void = { culvert_trim_malloc() }
     ) {
-        self.rest = rest
+        self.later = later
         self.giveBack = giveBack
     }
 
-    /// So many bytes are in use now.
-    func stands(at bytes: Int) {
-        let waits = level.withLock { level in
-            level.now = bytes
-            level.peak = max(level.peak, bytes)
-            level.sinceFall = level.sinceFall.map { max($0, bytes) }
-            return level.waits()
-        }
-        if waits { lookLater() }
+    private static let dispatch: Later = { time, body in
+        let wait = DispatchTimeInterval.nanoseconds(Int(clamping: TimeAmount(time).nanoseconds))
+        DispatchQueue.global(qos: .utility).asyncAfter(deadline: .now() + wait, execute: body)
     }
 
-    private func lookLater() {
-        DispatchQueue.global(qos: .utility).asyncAfter(deadline: .now() + rest) { self.look() }
+    /// What is in use has changed.
+    ///
+    /// - Parameter bytes: so many are in use now. Asked for in here, so that of two threads the later one's answer counts.
+    func moves(_ bytes: () -> Int) {
+        let wait = level.withLock { level in
+            level.now = bytes()
+            level.peak = max(level.peak, level.now)
+            level.sinceFall = level.sinceFall.map { max($0, level.now) }
+            return level.wait()
+        }
+        if let wait { later(wait) { self.look() } }
     }
 
     private func look() {
-        let (isLow, waits) = level.withLock { ($0.hasStayedLow(), $0.waits()) }
-        if isLow { giveBack() }
+        if level.withLock({ $0.hasStayedLow() }) {
+            let time = ContinuousClock().measure(giveBack)
+            level.withLock { $0.rest = max(Self.rest, time * Self.share) }
+        }
         // It may have fallen meanwhile, and nothing more be told.
-        if waits { lookLater() }
+        if let wait = level.withLock({ $0.wait() }) { later(wait) { self.look() } }
     }
 }

@@ -216,7 +216,9 @@ final class SessionDriver: CarrierReceiver {
 
     /// Takes bytes from a socket; false where it must not be read on until the pipe is told.
     ///
-    /// - Parameter isReading: ``readCompleted()`` follows within this turn of the loop.
+    /// - Parameter isReading: the bytes come from a read of the socket's channel. Then ``readCompleted()`` follows at once:
+    ///   NIO fires `channelReadComplete` behind every `channelRead` of a channel that is active still, and one that is not
+    ///   says ``finish(_:)`` or ``reset(_:_:)``, which lead to the carrier themselves.
     func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
         let mayRead = session.write(id, bytes)
         piecesSincePump += 1
@@ -229,7 +231,8 @@ final class SessionDriver: CarrierReceiver {
         return mayRead
     }
 
-    /// A socket has brought what it had. A stream that is alone waits for no other, and not for the end of the turn.
+    /// A socket has brought what it had. Where its stream is the only one, nothing else could go with it at the end of
+    /// the loop's turn, so that it goes now.
     func readCompleted() {
         if piecesSincePump > 0, !isPumpScheduled { pump() }
     }
@@ -282,8 +285,8 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         flushesOfRead = 0
-        // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile; for a single
-        // socket that is not worth a system call and the peer's waking up, which the credit afterwards needs besides.
+        // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
+        // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
         if unflushed.count > 1, session.isAcknowledgementDue { pump() }
         flushPipes()
         pump()

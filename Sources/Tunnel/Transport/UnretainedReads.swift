@@ -23,9 +23,9 @@ struct UnretainedReads: RecvByteBufferAllocator {
     /// The last read was small: one more, and the next ones are.
     private var wasSmall = false
 
-    /// - Parameter largest: the size of a busy socket's reads.
+    /// - Parameter largest: the size of a busy socket's reads, from 16 KiB to 1 GiB.
     init(largest: Int) {
-        self.largest = UInt32(clamping: largest)
+        self.largest = UInt32(clamping: min(max(largest, 2 * Self.spare), 1 << 30))
     }
 
     /// Bytes at the front of the next buffer that nothing is read into.
