@@ -14,10 +14,14 @@ public func demand(_ condition: Bool, _ found: @autoclosure () -> String) throws
     if !condition { throw Disappointment(description: found()) }
 }
 
+/// How often an event is looked for before it is given up.
+private let leastLooks = 100
+
 /// Waits for an event, by looking every few milliseconds: a test never sleeps for as long as it hopes to be enough.
 ///
-/// The condition is always asked once more after the deadline, so that a starved machine delays a test and does not
-/// fail it.
+/// The condition is always asked once more after the deadline, and a hundred times in all, so that a starved machine
+/// delays a test and does not fail it: where hundreds of tests begin at once, the first look may be the only one for
+/// half a minute.
 ///
 /// - Parameters:
 ///   - what: the event, as a claim.
@@ -31,8 +35,10 @@ public func eventually<T: Sendable>(
     _ event: @Sendable () throws -> T?
 ) async throws -> T {
     let deadline = ContinuousClock.now + limit
+    var looks = 0
     while true {
-        let isOver = ContinuousClock.now > deadline
+        looks += 1
+        let isOver = ContinuousClock.now > deadline && looks > leastLooks
         if let value = try event() { return value }
         if isOver { throw Disappointment(description: "not within \(limit): \(what). \(found())") }
         try await Task.sleep(for: .milliseconds(5))
