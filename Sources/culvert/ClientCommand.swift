@@ -186,6 +186,7 @@ struct ClientCommand: AsyncParsableCommand {
         guard forwards.count <= most else {
             throw Failure(.configuration, "\(forwards.count) tunnels, and at most \(most) fit into a session")
         }
+        result.pollsBusily = settings?.busyPolling ?? true
         result.isCompressing = compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
         if let text = admin ?? settings?.admin {

@@ -7,7 +7,7 @@ struct ClientFile {
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
-        "max_retries", "max_carrier_age", "compress", "compress_shared", "admin",
+        "max_retries", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
         "tunnel", "limits",
     ]
 
@@ -31,6 +31,7 @@ struct ClientFile {
     let userAgent: String?
     let maxRetries: Int?
     let maxCarrierAge: Duration?
+    let busyPolling: Bool?
     let compress: Bool?
     let compressShared: Bool?
     let admin: String?
@@ -63,6 +64,7 @@ struct ClientFile {
         caOnly = try file.boolean("ca_only") ?? false
         header = try file.strings("header") ?? []
         userAgent = try file.string("user_agent")
+        busyPolling = try file.boolean("busy_polling")
         compress = try file.boolean("compress")
         compressShared = try file.boolean("compress_shared")
         admin = try file.string("admin")

@@ -7,7 +7,7 @@ enum ServerFile {
     private static let keys: Set<String> = Set([
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca", "backend",
         "allow_origin", "token_file",
-        "compress_shared", "trusted_front", "admin",
+        "busy_polling", "compress_shared", "trusted_front", "admin",
         "public_proxy_protocol", "client", "limits",
     ]).union(visitorKeys)
     private static let visitorKeys: Set<String> = [
@@ -28,6 +28,7 @@ enum ServerFile {
         if let admin = try file.string("admin") {
             result.admin = try AdminOption.address(admin) { file.failure("admin", $0) }
         }
+        result.pollsBusily = try file.boolean("busy_polling") ?? true
         result.sharesCompression = try file.boolean("compress_shared") ?? false
         if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
         if let text = try file.string("backend") {

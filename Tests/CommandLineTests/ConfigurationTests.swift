@@ -67,6 +67,21 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("event loops look out for what is about to come unless the operator says otherwise")
+    func busyPolling() throws {
+        let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+        for (line, expected) in [("", true), ("busy_polling = true\n", true), ("busy_polling = false\n", false)] {
+            try with("url = \"ws://h\"\n" + line + tunnel) { path in
+                let client = try client(["--config", path])
+                #expect(client.pollsBusily == expected)
+            }
+            try with("listen = \"127.0.0.1:1\"\n" + line) { path in
+                let server = try server(["--config", path])
+                #expect(server.pollsBusily == expected)
+            }
+        }
+    }
+
     @Test("flags win over the file")
     func flagsWin() throws {
         try with("listen = \"127.0.0.1:1\"\npath = \"/file\"\nallow_ports = \"1-2\"\n") { path in

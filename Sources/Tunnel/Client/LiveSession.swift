@@ -87,6 +87,7 @@ final class LiveSession: Sendable {
             ),
             carrier: carrier,
             loop: loop,
+            pollsBusily: dialler.configuration.pollsBusily,
             memory: dialler.memory,
             logger: logger
         )

@@ -207,6 +207,7 @@ final class ServerCore: Sendable {
             ),
             carrier: carrier,
             loop: channel.eventLoop,
+            pollsBusily: configuration.pollsBusily,
             memory: memory,
             logger: logger
         )

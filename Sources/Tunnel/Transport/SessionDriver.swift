@@ -88,12 +88,22 @@ final class SessionDriver: CarrierReceiver {
     private var peerReason: Refusal?
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
+    private let vigil: LoopVigil?
 
-    init(session: Session, carrier: any CarrierLink, loop: any EventLoop, memory: MemoryBudget, logger: Logger) {
+    /// - Parameter pollsBusily: whether the loop looks out for events that are about to come; it is the present one then.
+    init(
+        session: Session,
+        carrier: any CarrierLink,
+        loop: any EventLoop,
+        pollsBusily: Bool,
+        memory: MemoryBudget,
+        logger: Logger
+    ) {
         self.session = session
         self.carrier = carrier
         self.loop = loop
         self.memory = memory
+        self.vigil = pollsBusily ? .of(loop) : nil
         self.logger = logger
     }
 
@@ -220,6 +230,7 @@ final class SessionDriver: CarrierReceiver {
     ///   NIO fires `channelReadComplete` behind every `channelRead` of a channel that is active still, and one that is not
     ///   says ``finish(_:)`` or ``reset(_:_:)``, which lead to the carrier themselves.
     func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
+        vigil?.moved()
         let mayRead = session.write(id, bytes)
         piecesSincePump += 1
         // Not where the stream was blocked: the pump may unblock it, and the pipe would take the older answer for the newer.
@@ -285,6 +296,7 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         flushesOfRead = 0
+        vigil?.moved()
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
         // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
         if unflushed.count > 1, session.isAcknowledgementDue { pump() }

@@ -1,0 +1,143 @@
+import NIOCore
+import NIOPosix
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Keeps an event loop from sleeping for as long as ``BusyPolling`` finds it worth it.
+///
+/// A loop of NIO's sleeps when nothing is ready. So there is a pipe that always has bytes in it: while one of them is read
+/// in each turn, the loop looks for events and goes on.
+///
+/// The sessions of one loop share one, and it goes with the last of them.
+final class LoopVigil {
+    private struct Weak {
+        weak var vigil: LoopVigil?
+    }
+
+    private static let ofThread = ThreadSpecificVariable<NIOLoopBoundBox<Weak>>()
+    /// What the pipe is filled with when it is empty: a page of it.
+    private static let fuel = ByteBuffer(repeating: 0, count: 4_096)
+
+    private var polling = BusyPolling(now: .now())
+    private var context: ChannelHandlerContext?
+    private var channel: (any Channel)?
+    /// Bytes have moved in this turn.
+    private var hasMoved = false
+    private(set) var isLooking = false
+    /// The pipe will bring a byte in the next turn.
+    private var isReading = false
+    private var bytesInPipe = 0
+
+    /// The one of `loop`, on which the caller is. Where there can be none the loop sleeps whenever it has nothing to do.
+    static func of(_ loop: any EventLoop) -> LoopVigil {
+        loop.preconditionInEventLoop()
+        if let vigil = ofThread.currentValue?.value.vigil { return vigil }
+        let vigil = LoopVigil()
+        ofThread.currentValue = NIOLoopBoundBox(Weak(vigil: vigil), eventLoop: loop)
+        vigil.open(on: loop)
+        return vigil
+    }
+
+    private init() {}
+
+    deinit {
+        // By the channel, because the last reference may go anywhere.
+        channel?.close(promise: nil)
+    }
+
+    private func open(on loop: any EventLoop) {
+        var ends: [CInt] = [-1, -1]
+        guard pipe(&ends) == 0 else { return }
+        let vigil = NIOLoopBound(Weak(vigil: self), eventLoop: loop)
+        NIOPipeBootstrap(group: loop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 1))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(PipeHandler(vigil.value.vigil))
+                }
+            }
+            .takingOwnershipOfDescriptors(input: ends[0], output: ends[1])
+            .whenFailure { [ends] _ in
+                for end in ends { close(end) }
+            }
+    }
+
+    /// Bytes move in this turn of the loop.
+    func moved() {
+        guard !hasMoved, let context else { return }
+        hasMoved = true
+        // While it looks, each turn ends with a decision.
+        guard !isLooking else { return }
+        polling.wakes(now: .now())
+        decideLater(context)
+    }
+
+    /// Once all events of the turn have been seen to.
+    private func decideLater(_ context: ChannelHandlerContext) {
+        context.eventLoop.assumeIsolated().execute { self.turnEnds() }
+    }
+
+    private func turnEnds() {
+        guard let context else { return }
+        let hasMoved = hasMoved
+        self.hasMoved = false
+        isLooking = polling.turnEnds(hasMoved: hasMoved, now: .now()) == .lookAgain
+        guard isLooking else { return }
+        if !isReading { read(context) }
+        guard !hasMoved else { return }
+        let since = NIODeadline.now()
+        sched_yield()
+        polling.offered(since: since, now: .now())
+    }
+
+    private func read(_ context: ChannelHandlerContext) {
+        if bytesInPipe == 0 {
+            bytesInPipe = Self.fuel.readableBytes
+            context.writeAndFlush(NIOAny(Self.fuel), promise: nil)
+        }
+        isReading = true
+        context.read()
+    }
+
+    private func hasRead(_ context: ChannelHandlerContext) {
+        bytesInPipe -= 1
+        isReading = false
+        guard isLooking else { return }
+        read(context)
+        decideLater(context)
+    }
+
+    /// The pipe's end of it.
+    private final class PipeHandler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        private weak var vigil: LoopVigil?
+
+        init(_ vigil: LoopVigil?) {
+            self.vigil = vigil
+        }
+
+        func handlerAdded(context: ChannelHandlerContext) {
+            guard let vigil else { return context.close(promise: nil) }
+            vigil.context = context
+            vigil.channel = context.channel
+        }
+
+        func handlerRemoved(context: ChannelHandlerContext) {
+            vigil?.context = nil
+            vigil?.channel = nil
+        }
+
+        func channelReadComplete(context: ChannelHandlerContext) {
+            vigil?.hasRead(context)
+        }
+    }
+}
