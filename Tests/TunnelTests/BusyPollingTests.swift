@@ -10,17 +10,21 @@ import Testing
 
     private func at(_ microseconds: Int64) -> NIODeadline { start + .microseconds(microseconds) }
 
-    /// A turn that moves bytes, so many µs after the start.
-    private func move(_ polling: inout BusyPolling, at time: Int64) -> BusyPolling.Rest {
+    /// A turn that moves something, so many µs after the start, after a sleep or a look.
+    private func move(
+        _ polling: inout BusyPolling,
+        _ load: BusyPolling.Load = .little,
+        at time: Int64
+    ) -> BusyPolling.Rest {
         polling.wakes(now: at(time))
-        return polling.turnEnds(hasMoved: true, now: at(time))
+        return polling.turnEnds(load, now: at(time))
     }
 
     private func look(_ polling: inout BusyPolling, at time: Int64) -> BusyPolling.Rest {
-        polling.turnEnds(hasMoved: false, now: at(time))
+        polling.turnEnds(.nothing, now: at(time))
     }
 
-    @Test("whoever has just moved something looks again for 60 µs, and then sleeps")
+    @Test("whoever has just moved a little looks again for 60 µs, and then sleeps")
     func span() {
         var polling = BusyPolling(now: start)
         #expect(move(&polling, at: 1_000_000) == .lookAgain)
@@ -28,14 +32,18 @@ import Testing
         #expect(look(&polling, at: 1_000_060) == .sleep)
     }
 
-    @Test("each event gives it another 60 µs")
+    @Test("each question or answer gives it another 60 µs, and what is copied meanwhile neither gives nor takes")
     func extended() {
         var polling = BusyPolling(now: start)
-        for time in stride(from: Int64(0), to: 100_000, by: 50) {
-            #expect(move(&polling, at: time) == .lookAgain)
+        for time in stride(from: Int64(1_000), to: 100_000, by: 1_000) {
+            for later: Int64 in [0, 50, 100] {
+                #expect(move(&polling, at: time + later) == .lookAgain)
+                #expect(look(&polling, at: time + later + 49) == .lookAgain)
+            }
+            #expect(move(&polling, .bulk, at: time + 150) == .lookAgain)
+            #expect(look(&polling, at: time + 159) == .lookAgain)
+            #expect(look(&polling, at: time + 160) == .sleep)
         }
-        #expect(look(&polling, at: 99_950 + 59) == .lookAgain)
-        #expect(look(&polling, at: 99_950 + 60) == .sleep)
     }
 
     @Test("events that come later than it looks cost one look in vain, and then nobody looks")
@@ -44,12 +52,12 @@ import Testing
         var looks = 0
         for time in stride(from: Int64(1_000), to: 10_000_000, by: 1_000) where move(&polling, at: time) == .lookAgain {
             looks += 1
-            _ = look(&polling, at: time + 60)
+            #expect(look(&polling, at: time + 60) == .sleep)
         }
         #expect(looks == 1)
     }
 
-    @Test("events just beyond the span are looked out for at every second time at most")
+    @Test("events just beyond the span are looked out for every second time at most")
     func beyondTheSpan() {
         var polling = BusyPolling(now: start)
         var looks = 0
@@ -68,6 +76,30 @@ import Testing
         #expect(move(&polling, at: 5_000) == .sleep)
         #expect(move(&polling, at: 5_119) == .sleep)
         #expect(move(&polling, at: 5_238) == .lookAgain)
+    }
+
+    @Test("who copies now and then is not looked out for")
+    func copiesNowAndThen() {
+        var polling = BusyPolling(now: start)
+        for time in stride(from: Int64(1_000), to: 1_000_000, by: 100) {
+            polling.wakes(now: at(time))
+            #expect(polling.turnEnds(.bulk, now: at(time + 20)) == .sleep)
+        }
+    }
+
+    @Test("a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")
+    func copiesMostly() {
+        var polling = BusyPolling(now: start)
+        var time: Int64 = 0
+        for _ in 0..<100 {
+            time += 60
+            polling.wakes(now: at(time))
+            time += 40
+            _ = polling.turnEnds(.bulk, now: at(time))
+        }
+        #expect(polling.turnEnds(.bulk, now: at(time + 1)) == .lookAgain)
+        #expect(look(&polling, at: time + 60) == .lookAgain)
+        #expect(look(&polling, at: time + 61) == .sleep)
     }
 
     @Test("who keeps the processor for more than 1 ms is left alone for 20 ms, then twice as long, up to 1 s")
@@ -109,7 +141,7 @@ import Testing
         #expect(isShared)
         try await eventually("it looks on") {
             try loop.flatSubmit {
-                vigil.value.moved()
+                vigil.value.moves(.little)
                 // Behind what ends the turn.
                 return loop.submit { vigil.value.isLooking }
             }.wait()

@@ -33,7 +33,7 @@ public struct ClientConfiguration: Sendable {
     /// Lets the windows of compression live from message to message, which packs better and gives that protection up; the
     /// server has to agree.
     public var sharesCompression = false
-    /// Lets an event loop that was busy a moment ago look for the next event, up to 60 µs, before it sleeps: an answer
+    /// Lets an event loop look for the next event, up to 60 µs, before it sleeps, where it mostly comes by then: an answer
     /// that is about to come need not wait until a processor has woken up. Costs processor time, never somebody else's.
     public var pollsBusily = true
     /// What CONNECT and the upgrade say in User-Agent.

@@ -32,7 +32,7 @@ public struct ServerConfiguration: Sendable {
     /// with another's in sight, and lengths tell something about them (CRIME): for tunnels whose visitors trust each
     /// other.
     public var sharesCompression = false
-    /// Lets an event loop that was busy a moment ago look for the next event, up to 60 µs, before it sleeps: an answer
+    /// Lets an event loop look for the next event, up to 60 µs, before it sleeps, where it mostly comes by then: an answer
     /// that is about to come need not wait until a processor has woken up. Costs processor time, never somebody else's.
     public var pollsBusily = true
     /// Certificate and key, where the server speaks TLS itself.

@@ -4,9 +4,21 @@ import NIOCore
 /// loop's turns brought, and when.
 ///
 /// Who asks and waits for the answer finds each hop on the way asleep, and to wake a processor takes longer than all that
-/// is to be done there. So a loop looks on for a moment, where the next event has mostly come within it, and lets
-/// everybody else have the processor meanwhile. Whoever comes less often is not looked out for.
+/// is to be done there. So a loop looks on for a moment, where the next question or answer has mostly come within it, and
+/// lets everybody else have the processor meanwhile. Who comes less often is not looked out for. Nor is who copies, unless
+/// that is what the loop does most of the time: then it would hardly have slept.
 struct BusyPolling: Sendable {
+    /// What moved in a turn.
+    enum Load: Int, Comparable {
+        case nothing
+        /// Much at once, or what only the ends themselves say to each other: nobody waits for its first byte.
+        case bulk
+        /// A question, an answer, a keystroke.
+        case little
+
+        static func < (left: Load, right: Load) -> Bool { left.rawValue < right.rawValue }
+    }
+
     /// What a loop does at the end of a turn.
     enum Rest: Equatable {
         case sleep
@@ -18,65 +30,102 @@ struct BusyPolling: Sendable {
     static let span = TimeAmount.microseconds(60)
     /// What a loop may have slept so that looking would have been worth it: the span, and what waking takes.
     static let nap = TimeAmount.microseconds(120)
+    /// A loop is busy that moves bytes for more than one part in so many of the time. 4: what the system spends on reading
+    /// them is not seen, and is as much again.
+    static let busyShare = 4
+    /// The time of which that is said.
+    static let busyWithin = TimeAmount.milliseconds(2)
     /// How long others may keep the processor that the loop offers them. 1 ms: then somebody calculates, and whoever has
     /// slept gets the processor sooner than a loop that has just had it.
     static let patience = TimeAmount.milliseconds(1)
     /// How long nobody is looked out for then. 20 ms: it may have been the machine.
     static let retreat = TimeAmount.milliseconds(20)
-    /// The same where it happens again and again, each time twice as long. 1 s: it is a thousandth of that then.
+    /// The same where it happens again and again, each time twice as long. 1 s: what is lost by it is a thousandth then.
     static let longestRetreat = TimeAmount.seconds(1)
-    /// Events in time that are remembered.
+    /// Questions and answers in time that are remembered.
     private static let most = 8
     /// How many of them one look that was in vain costs.
     private static let price = 2
 
     private enum State {
-        case asleep(since: NIODeadline)
+        case asleep
+        case awake(after: TimeAmount)
         case looking(until: NIODeadline)
     }
 
-    private var state: State
-    /// Events that came in time, less looks in vain; from nought on it is worth it.
+    private var state = State.asleep
+    /// Since when what is going on has lasted.
+    private var since: NIODeadline
+    /// How the time was spent of late, nanoseconds.
+    private var busy = Int64(0)
+    private var idle = Int64(0)
+    /// Questions and answers that came in time, less looks in vain; from nought on it is worth it.
     private var credit = 0
     private var lastRetreat = (until: NIODeadline.distantPast, length: TimeAmount.zero)
 
     init(now: NIODeadline) {
-        state = .asleep(since: now)
+        since = now
     }
 
-    /// The first bytes of a turn move, after a sleep.
+    private var isBusy: Bool { busy * Int64(Self.busyShare) > busy + idle }
+
+    /// The first bytes of a turn move. To be told where the loop has slept before.
     mutating func wakes(now: NIODeadline) {
-        guard case .asleep(let since) = state, now - since < Self.nap else { return }
-        credit = min(credit + 1, Self.most)
+        guard case .asleep = state else { return }
+        state = .awake(after: now - since)
+        idle += spent(now: now)
     }
 
     /// A turn is over.
-    ///
-    /// - Parameter hasMoved: whether bytes have moved in it.
-    mutating func turnEnds(hasMoved: Bool, now: NIODeadline) -> Rest {
-        if case .looking(let until) = state {
-            if hasMoved {
-                credit = min(credit + 1, Self.most)
-            } else if now < until {
-                return .lookAgain
-            } else {
-                credit -= Self.price
-            }
+    mutating func turnEnds(_ load: Load, now: NIODeadline) -> Rest {
+        if load == .nothing { idle += spent(now: now) } else { busy += spent(now: now) }
+        if now < lastRetreat.until { return rest(.asleep) }
+        settle(load, now: now)
+        if load == .little && credit >= 0 || load != .nothing && isBusy {
+            return rest(.looking(until: now + Self.span))
         }
-        guard hasMoved, credit >= 0, now >= lastRetreat.until else {
-            state = .asleep(since: now)
-            return .sleep
-        }
-        state = .looking(until: now + Self.span)
-        return .lookAgain
+        if case .looking(let until) = state, now < until { return .lookAgain }
+        return rest(.asleep)
     }
 
     /// Others were offered the processor, and it is back.
     mutating func offered(since: NIODeadline, now: NIODeadline) {
+        idle += spent(now: now)
         guard now - since > Self.patience else { return }
         let length = lastRetreat.length
         let isHabit = now < lastRetreat.until + length * 8
         let next = isHabit ? min(length * 2, Self.longestRetreat) : Self.retreat
         lastRetreat = (now + next, next)
+    }
+
+    /// What looking out for somebody has brought, or would have.
+    private mutating func settle(_ load: Load, now: NIODeadline) {
+        switch (state, load) {
+        case (.looking, .little):
+            credit = min(credit + 1, Self.most)
+        case (.looking(let until), .nothing) where now >= until && !isBusy:
+            credit -= Self.price
+        case (.awake(let nap), .little) where nap < Self.nap:
+            credit = min(credit + 1, Self.most)
+        default:
+            break
+        }
+    }
+
+    private mutating func rest(_ next: State) -> Rest {
+        state = next
+        if case .asleep = next { return .sleep }
+        return .lookAgain
+    }
+
+    /// What has passed since this was asked last. What lies further back counts ever less.
+    private mutating func spent(now: NIODeadline) -> Int64 {
+        let span = min(now - since, Self.busyWithin).nanoseconds
+        since = now
+        if busy + idle > Self.busyWithin.nanoseconds {
+            busy /= 2
+            idle /= 2
+        }
+        return span
     }
 }

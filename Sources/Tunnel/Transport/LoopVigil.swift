@@ -27,8 +27,8 @@ final class LoopVigil {
     private var polling = BusyPolling(now: .now())
     private var context: ChannelHandlerContext?
     private var channel: (any Channel)?
-    /// Bytes have moved in this turn.
-    private var hasMoved = false
+    /// What has moved in this turn.
+    private var load = BusyPolling.Load.nothing
     private(set) var isLooking = false
     /// The pipe will bring a byte in the next turn.
     private var isReading = false
@@ -71,9 +71,11 @@ final class LoopVigil {
     }
 
     /// Bytes move in this turn of the loop.
-    func moved() {
-        guard !hasMoved, let context else { return }
-        hasMoved = true
+    func moves(_ more: BusyPolling.Load) {
+        guard more > load, let context else { return }
+        let isFirst = load == .nothing
+        load = more
+        guard isFirst else { return }
         // While it looks, each turn ends with a decision.
         guard !isLooking else { return }
         polling.wakes(now: .now())
@@ -87,12 +89,12 @@ final class LoopVigil {
 
     private func turnEnds() {
         guard let context else { return }
-        let hasMoved = hasMoved
-        self.hasMoved = false
-        isLooking = polling.turnEnds(hasMoved: hasMoved, now: .now()) == .lookAgain
+        let load = load
+        self.load = .nothing
+        isLooking = polling.turnEnds(load, now: .now()) == .lookAgain
         guard isLooking else { return }
         if !isReading { read(context) }
-        guard !hasMoved else { return }
+        guard load == .nothing else { return }
         let since = NIODeadline.now()
         sched_yield()
         polling.offered(since: since, now: .now())

@@ -76,6 +76,8 @@ final class SessionDriver: CarrierReceiver {
     private static let promptFlushes = 8
     /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
     private static let mostPromptFlushes = 32
+    /// Up to so many bytes at once somebody is taken to wait for them.
+    private static let little = 4_096
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
@@ -230,7 +232,7 @@ final class SessionDriver: CarrierReceiver {
     ///   NIO fires `channelReadComplete` behind every `channelRead` of a channel that is active still, and one that is not
     ///   says ``finish(_:)`` or ``reset(_:_:)``, which lead to the carrier themselves.
     func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
-        vigil?.moved()
+        vigil?.moves(bytes.readableBytes <= Self.little ? .little : .bulk)
         let mayRead = session.write(id, bytes)
         piecesSincePump += 1
         // Not where the stream was blocked: the pump may unblock it, and the pipe would take the older answer for the newer.
@@ -281,6 +283,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func take(_ frame: InboundFrame) {
+        if frame.header.type == .data, frame.payloadLength <= Self.little { vigil?.moves(.little) }
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
@@ -296,7 +299,7 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         flushesOfRead = 0
-        vigil?.moved()
+        vigil?.moves(.bulk)
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
         // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
         if unflushed.count > 1, session.isAcknowledgementDue { pump() }
