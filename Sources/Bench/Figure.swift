@@ -2,7 +2,9 @@
 enum Figure: Sendable {
     case megabytesPerSecond
     case bulkMegabytesPerSecond
+    case bulkMegabytesPerSecondBefore
     case median
+    case medianBefore
     case slow
     case operationsPerSecond
     case processorSecondsPerGigabyte
@@ -21,7 +23,9 @@ enum Figure: Sendable {
         switch self {
         case .megabytesPerSecond: "MB/s"
         case .bulkMegabytesPerSecond: "bulk MB/s"
+        case .bulkMegabytesPerSecondBefore: "bulk before it came"
         case .median: "p50 µs"
+        case .medianBefore: "p50 before it came"
         case .slow: "p99 µs"
         case .operationsPerSecond: "per second"
         case .processorSecondsPerGigabyte: "CPU s/GB"
@@ -40,8 +44,8 @@ enum Figure: Sendable {
     /// How many decimals are worth showing.
     var decimals: Int {
         switch self {
-        case .megabytesPerSecond, .bulkMegabytesPerSecond, .operationsPerSecond: 0
-        case .median, .slow, .processorMicroseconds, .peakMebibytes, .idleKibibytes, .usedKibibytes: 1
+        case .megabytesPerSecond, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore, .operationsPerSecond: 0
+        case .median, .medianBefore, .slow, .processorMicroseconds, .peakMebibytes, .idleKibibytes, .usedKibibytes: 1
         case .processorSecondsPerGigabyte, .hopSecondsPerGigabyte, .timesHops, .openSeconds, .echoSeconds,
             .closeSeconds:
             2

@@ -34,7 +34,7 @@ struct Trial: Sendable {
         case .besideDownloads: try await beside(stage, streams: 4, [])
         case .besideUploads: try await beside(stage, streams: 4, ["--uploads"])
         case .besidePaced: try await beside(stage, streams: 4, ["--kilobytes-per-second", "15000"])
-        case .besideStalled: try await beside(stage, streams: 1, [], isStalled: true)
+        case .besideStalled: try await besideStalled(stage)
         case .visitors: try await visitors(stage)
         case .proxied: try await proxied(stage)
         }
@@ -62,29 +62,39 @@ struct Trial: Sendable {
         return measurement
     }
 
-    private func beside(
+    private func beside(_ stage: Stage, streams: Int, _ options: [String]) async throws -> Measurement {
+        let meter = Meter(stage)
+        let (bulk, exchanges) = try await company(stage, streams: streams, options)
+        var measurement = meter.measurement(bytes: bulk.bytes)
+        for report in [bulk, exchanges] { measurement.add(report) }
+        measurement.values[.bulkMegabytesPerSecond] = Double(bulk.bytes) / bulk.seconds / 1e6
+        return measurement
+    }
+
+    /// A download and questions, first by themselves and then beside somebody who never reads.
+    private func besideStalled(_ stage: Stage) async throws -> Measurement {
+        let (bulk, exchanges) = try await company(stage, streams: 1, [])
+        let stalled = try await stage.report(of: stage.load("stalled", []))
+        // Until every buffer on the way is full.
+        try await Task.sleep(for: .seconds(1))
+        var measurement = try await beside(stage, streams: 1, [])
+        measurement.values[.medianBefore] = exchanges.median
+        measurement.values[.bulkMegabytesPerSecondBefore] = Double(bulk.bytes) / bulk.seconds / 1e6
+        measurement.faults += bulk.faults + exchanges.faults + stalled.faults
+        return measurement
+    }
+
+    private func company(
         _ stage: Stage,
         streams: Int,
-        _ options: [String],
-        isStalled: Bool = false
-    ) async throws -> Measurement {
-        let meter = Meter(stage)
-        var stalled: LoadReport?
-        if isStalled {
-            stalled = try await stage.report(of: stage.load("stalled", []))
-            // Until every buffer on the way is full.
-            try await Task.sleep(for: .seconds(1))
-        }
+        _ options: [String]
+    ) async throws -> (bulk: LoadReport, exchanges: LoadReport) {
         let start = 0.5
         let whole = "\(size.seconds + 2 * start)"
         let bulk = try stage.load("bulk", ["--streams", "\(streams)", "--seconds", whole] + options)
         try await Task.sleep(for: .seconds(start))
         let exchanges = try await stage.report(of: stage.load("ping-pong", seconds), after: size.seconds)
-        let report = try await stage.report(of: bulk)
-        var measurement = meter.measurement(bytes: report.bytes)
-        for report in [stalled, report, exchanges].compactMap({ $0 }) { measurement.add(report) }
-        measurement.values[.bulkMegabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
-        return measurement
+        return (try await stage.report(of: bulk), exchanges)
     }
 
     private func proxied(_ stage: Stage) async throws -> Measurement {

@@ -46,8 +46,13 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .pingPong64: [.operationsPerSecond, .median, .slow, .processorMicroseconds]
         case .churn: [.operationsPerSecond, .processorMicroseconds, .peakMebibytes]
         case .idle: [.idleKibibytes, .usedKibibytes]
-        case .besideDownloads, .besideUploads, .besidePaced, .besideStalled:
+        case .besideDownloads, .besideUploads, .besidePaced:
             [.median, .slow, .bulkMegabytesPerSecond, .processorSecondsPerGigabyte, .peakMebibytes]
+        case .besideStalled:
+            [
+                .median, .medianBefore, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore,
+                .processorSecondsPerGigabyte, .peakMebibytes,
+            ]
         case .visitors: [.openSeconds, .echoSeconds, .closeSeconds, .peakMebibytes]
         case .proxied: [.processorSecondsPerGigabyte, .hopSecondsPerGigabyte, .timesHops, .megabytesPerSecond]
         }
