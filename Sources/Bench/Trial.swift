@@ -73,6 +73,8 @@ struct Trial: Sendable {
 
     /// A download and questions, first by themselves and then beside somebody who never reads.
     private func besideStalled(_ stage: Stage) async throws -> Measurement {
+        // The first time is not counted: later ones find everything warm.
+        _ = try await company(stage, streams: 1, [])
         let (bulk, exchanges) = try await company(stage, streams: 1, [])
         let stalled = try await stage.report(of: stage.load("stalled", []))
         // Until every buffer on the way is full.

@@ -50,7 +50,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
             [.median, .slow, .bulkMegabytesPerSecond, .processorSecondsPerGigabyte, .peakMebibytes]
         case .besideStalled:
             [
-                .median, .medianBefore, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore,
+                .median, .medianBefore, .slow, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore,
                 .processorSecondsPerGigabyte, .peakMebibytes,
             ]
         case .visitors: [.openSeconds, .echoSeconds, .closeSeconds, .peakMebibytes]

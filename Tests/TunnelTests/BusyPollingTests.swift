@@ -74,8 +74,41 @@ import Testing
         #expect(move(&polling, at: 1_000) == .lookAgain)
         #expect(look(&polling, at: 1_060) == .sleep)
         #expect(move(&polling, at: 5_000) == .sleep)
-        #expect(move(&polling, at: 5_119) == .sleep)
-        #expect(move(&polling, at: 5_238) == .lookAgain)
+        // A nap of 120 µs is too long, and one of 119 is not.
+        #expect(move(&polling, at: 5_120) == .sleep)
+        #expect(move(&polling, at: 5_239) == .sleep)
+        #expect(move(&polling, at: 5_359) == .sleep)
+        #expect(move(&polling, at: 5_478) == .lookAgain)
+    }
+
+    @Test("what came in time long ago buys no more than five looks in vain")
+    func forgetsTheGood() {
+        var polling = BusyPolling(now: start)
+        for time in stride(from: Int64(0), to: 100_000, by: 50) { #expect(move(&polling, at: time) == .lookAgain) }
+        var looks = 0
+        for time in stride(from: Int64(200_000), to: 400_000, by: 1_000) {
+            if time > 200_000, move(&polling, at: time) == .lookAgain { looks += 1 }
+            _ = look(&polling, at: time + 60)
+        }
+        #expect(looks == 4)
+    }
+
+    @Test("however long somebody has copied, two answers in time are enough to be looked out for")
+    func forgetsTheBad() {
+        var polling = BusyPolling(now: start)
+        var time: Int64 = 0
+        for number: Int64 in 0..<50_000 {
+            // Around the share from which on the loop is busy, and a little piece now and then.
+            polling.wakes(now: at(time))
+            let rest = polling.turnEnds(number % 7 == 0 ? .little : .bulk, now: at(time + 40))
+            if rest == .lookAgain { _ = look(&polling, at: time + 100) }
+            time += 150 + number % 100
+        }
+        time += 10_000
+        _ = move(&polling, at: time)
+        _ = look(&polling, at: time + 60)
+        for gap: Int64 in [1_000, 1_100, 1_200] { _ = move(&polling, at: time + gap) }
+        #expect(move(&polling, at: time + 1_250) == .lookAgain)
     }
 
     @Test("who copies now and then is not looked out for")
@@ -87,19 +120,45 @@ import Testing
         }
     }
 
-    @Test("a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")
-    func copiesMostly() {
+    /// A loop that copies for so many of each hundred µs.
+    private func copying(_ share: Int64) -> (BusyPolling, Int64) {
         var polling = BusyPolling(now: start)
         var time: Int64 = 0
-        for _ in 0..<100 {
-            time += 60
+        for _ in 0..<1_000 {
+            time += 100 - share
+            _ = look(&polling, at: time)
             polling.wakes(now: at(time))
-            time += 40
+            time += share
             _ = polling.turnEnds(.bulk, now: at(time))
         }
-        #expect(polling.turnEnds(.bulk, now: at(time + 1)) == .lookAgain)
-        #expect(look(&polling, at: time + 60) == .lookAgain)
-        #expect(look(&polling, at: time + 61) == .sleep)
+        return (polling, time)
+    }
+
+    @Test("a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")
+    func copiesMostly() {
+        let time: Int64
+        var busy: BusyPolling
+        (busy, time) = copying(30)
+        #expect(busy.turnEnds(.bulk, now: at(time + 1)) == .lookAgain)
+        #expect(look(&busy, at: time + 60) == .lookAgain)
+        #expect(look(&busy, at: time + 61) == .sleep)
+        let later: Int64
+        var other: BusyPolling
+        (other, later) = copying(20)
+        _ = look(&other, at: later + 80)
+        other.wakes(now: at(later + 80))
+        #expect(other.turnEnds(.bulk, now: at(later + 81)) == .sleep)
+    }
+
+    @Test("what was copied two milliseconds ago makes nobody busy")
+    func copiedBefore() {
+        for (pause, expected) in [(Int64(2_100), BusyPolling.Rest.sleep), (300, .lookAgain)] {
+            var (polling, time) = copying(60)
+            _ = look(&polling, at: time + 100)
+            time += pause
+            polling.wakes(now: at(time))
+            #expect(polling.turnEnds(.bulk, now: at(time + 100)) == expected, "after \(pause) µs")
+        }
     }
 
     @Test("who keeps the processor for more than 1 ms is left alone for 20 ms, then twice as long, up to 1 s")
@@ -108,15 +167,26 @@ import Testing
         var time: Int64 = 1_000_000
         for length: Int64 in [20, 40, 80, 160, 320, 640, 1_000, 1_000] {
             #expect(move(&polling, at: time) == .lookAgain)
-            polling.offered(since: at(time), now: at(time + 1_001))
+            polling.offered(from: at(time), now: at(time + 1_001))
             let end = time + 1_001 + length * 1_000
             // Often enough to be worth it, and still it sleeps.
             for early in stride(from: end - 1_000, to: end, by: 50) { #expect(move(&polling, at: early) == .sleep) }
             time = end
         }
         #expect(move(&polling, at: time) == .lookAgain)
-        polling.offered(since: at(time), now: at(time + 1_000))
+        polling.offered(from: at(time), now: at(time + 1_000))
         #expect(move(&polling, at: time + 1_010) == .lookAgain)
+    }
+
+    @Test("a retreat is twice as long within eight times the last one")
+    func habit() {
+        var polling = BusyPolling(now: start)
+        #expect(move(&polling, at: 1_000_000) == .lookAgain)
+        polling.offered(from: at(1_000_000), now: at(1_001_001))
+        #expect(move(&polling, at: 1_179_000) == .lookAgain)
+        polling.offered(from: at(1_179_000), now: at(1_181_000))
+        #expect(move(&polling, at: 1_220_999) == .sleep)
+        #expect(move(&polling, at: 1_221_000) == .lookAgain)
     }
 
     @Test("after a while in peace the first retreat is short again")
@@ -124,7 +194,7 @@ import Testing
         var polling = BusyPolling(now: start)
         for time: Int64 in [1_000_000, 1_181_001] {
             #expect(move(&polling, at: time) == .lookAgain)
-            polling.offered(since: at(time), now: at(time + 1_001))
+            polling.offered(from: at(time), now: at(time + 1_001))
             for early in stride(from: time + 20_900, to: time + 21_000, by: 50) {
                 #expect(move(&polling, at: early) == .sleep)
             }
@@ -132,21 +202,51 @@ import Testing
         }
     }
 
-    @Test("a loop looks on when something has moved, and sleeps when nothing follows")
-    func loop() async throws {
+    /// A loop, and its vigil until that is given up.
+    private func withVigil(
+        _ body: (any EventLoop, NIOLoopBoundBox<LoopVigil?>) async throws -> Void
+    ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let vigil = try await loop.submit { NIOLoopBound(LoopVigil.of(loop), eventLoop: loop) }.get()
-        let isShared = try await loop.submit { LoopVigil.of(loop) === vigil.value }.get()
-        #expect(isShared)
-        try await eventually("it looks on") {
-            try loop.flatSubmit {
-                vigil.value.moves(.little)
-                // Behind what ends the turn.
-                return loop.submit { vigil.value.isLooking }
-            }.wait()
-        }
-        try await eventually("it sleeps") { try loop.submit { !vigil.value.isLooking }.wait() }
+        let vigil = try await loop.submit { NIOLoopBoundBox<LoopVigil?>(LoopVigil.of(loop), eventLoop: loop) }.get()
+        try await body(loop, vigil)
         try await group.shutdownGracefully()
+    }
+
+    /// Whether a loop looks on at the end of a turn in which a little has moved.
+    @Sendable private func looksOn(_ loop: any EventLoop, _ vigil: NIOLoopBoundBox<LoopVigil?>) throws -> Bool {
+        try loop.flatSubmit {
+            vigil.value?.moves(.little)
+            // Behind what ends the turn.
+            return loop.submit { vigil.value?.isLooking == true }
+        }.wait()
+    }
+
+    @Test("a loop looks on when something has moved, for longer than its pipe is full, and sleeps when nothing follows")
+    func loop() async throws {
+        try await withVigil { loop, vigil in
+            #expect(try await onThread { try looksOn(loop, vigil) })
+            let task = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .microseconds(20)) { _ in
+                vigil.value?.moves(.little)
+            }
+            try await eventually("it looks 10,000 times") {
+                try loop.submit { vigil.value?.looks ?? 0 > 10_000 }.wait()
+            }
+            task.cancel()
+            try await eventually("it sleeps") { try loop.submit { vigil.value?.isLooking == false }.wait() }
+            #expect(try await onThread { try looksOn(loop, vigil) })
+        }
+    }
+
+    @Test("the sessions of a loop share a vigil; with the last of them its pipe is closed, and the next has another")
+    func lifetime() async throws {
+        try await withVigil { loop, vigil in
+            #expect(try await loop.submit { LoopVigil.of(loop) === vigil.value }.get())
+            let channel = try #require(try await loop.submit { vigil.value?.channel }.get())
+            try await loop.submit { vigil.value = nil }.get()
+            try await channel.closeFuture.get()
+            try await loop.submit { vigil.value = .of(loop) }.get()
+            #expect(try await onThread { try looksOn(loop, vigil) })
+        }
     }
 }

@@ -33,7 +33,8 @@ public struct ServerConfiguration: Sendable {
     /// other.
     public var sharesCompression = false
     /// Lets an event loop look for the next event, up to 60 µs, before it sleeps, where it mostly comes by then: an answer
-    /// that is about to come need not wait until a processor has woken up. Costs processor time, never somebody else's.
+    /// that is about to come need not wait until a processor has woken up. Costs processor time, which is offered to
+    /// others at each look, and counts where there is a quota or a battery.
     public var pollsBusily = true
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?

@@ -13,7 +13,7 @@ struct BusyPolling: Sendable {
         case nothing
         /// Much at once, or what only the ends themselves say to each other: nobody waits for its first byte.
         case bulk
-        /// A question, an answer, a keystroke.
+        /// A visitor who comes or goes, a question, an answer, a keystroke.
         case little
 
         static func < (left: Load, right: Load) -> Bool { left.rawValue < right.rawValue }
@@ -40,7 +40,7 @@ struct BusyPolling: Sendable {
     static let patience = TimeAmount.milliseconds(1)
     /// How long nobody is looked out for then. 20 ms: it may have been the machine.
     static let retreat = TimeAmount.milliseconds(20)
-    /// The same where it happens again and again, each time twice as long. 1 s: what is lost by it is a thousandth then.
+    /// The same where it happens again and again, each time twice as long. 1 s: it is seldom then.
     static let longestRetreat = TimeAmount.seconds(1)
     /// Questions and answers in time that are remembered.
     private static let most = 8
@@ -50,7 +50,7 @@ struct BusyPolling: Sendable {
     private enum State {
         case asleep
         case awake(after: TimeAmount)
-        case looking(until: NIODeadline)
+        case looking(until: NIODeadline, for: Load)
     }
 
     private var state = State.asleep
@@ -59,7 +59,7 @@ struct BusyPolling: Sendable {
     /// How the time was spent of late, nanoseconds.
     private var busy = Int64(0)
     private var idle = Int64(0)
-    /// Questions and answers that came in time, less looks in vain; from nought on it is worth it.
+    /// Questions and answers that came in time, less looks for them that were in vain; from nought on it is worth it.
     private var credit = 0
     private var lastRetreat = (until: NIODeadline.distantPast, length: TimeAmount.zero)
 
@@ -81,17 +81,16 @@ struct BusyPolling: Sendable {
         if load == .nothing { idle += spent(now: now) } else { busy += spent(now: now) }
         if now < lastRetreat.until { return rest(.asleep) }
         settle(load, now: now)
-        if load == .little && credit >= 0 || load != .nothing && isBusy {
-            return rest(.looking(until: now + Self.span))
-        }
-        if case .looking(let until) = state, now < until { return .lookAgain }
+        if load == .little, credit >= 0 { return rest(.looking(until: now + Self.span, for: .little)) }
+        if load != .nothing, isBusy { return rest(.looking(until: now + Self.span, for: .bulk)) }
+        if case .looking(let until, _) = state, now < until { return .lookAgain }
         return rest(.asleep)
     }
 
     /// Others were offered the processor, and it is back.
-    mutating func offered(since: NIODeadline, now: NIODeadline) {
+    mutating func offered(from start: NIODeadline, now: NIODeadline) {
         idle += spent(now: now)
-        guard now - since > Self.patience else { return }
+        guard now - start > Self.patience else { return }
         let length = lastRetreat.length
         let isHabit = now < lastRetreat.until + length * 8
         let next = isHabit ? min(length * 2, Self.longestRetreat) : Self.retreat
@@ -103,9 +102,10 @@ struct BusyPolling: Sendable {
         switch (state, load) {
         case (.looking, .little):
             credit = min(credit + 1, Self.most)
-        case (.looking(let until), .nothing) where now >= until && !isBusy:
-            credit -= Self.price
-        case (.awake(let nap), .little) where nap < Self.nap:
+        case (.looking(let until, for: .little), .nothing) where now >= until:
+            // No deeper, so that a few in time make up for any number.
+            credit = max(credit - Self.price, -Self.price)
+        case (.awake(let slept), .little) where slept < Self.nap:
             credit = min(credit + 1, Self.most)
         default:
             break
@@ -120,12 +120,14 @@ struct BusyPolling: Sendable {
 
     /// What has passed since this was asked last. What lies further back counts ever less.
     private mutating func spent(now: NIODeadline) -> Int64 {
-        let span = min(now - since, Self.busyWithin).nanoseconds
+        let passed = min(now - since, Self.busyWithin).nanoseconds
         since = now
-        if busy + idle > Self.busyWithin.nanoseconds {
+        if passed == Self.busyWithin.nanoseconds {
+            (busy, idle) = (0, 0)
+        } else if busy + idle > Self.busyWithin.nanoseconds {
             busy /= 2
             idle /= 2
         }
-        return span
+        return passed
     }
 }

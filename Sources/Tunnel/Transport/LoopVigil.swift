@@ -26,18 +26,20 @@ final class LoopVigil {
 
     private var polling = BusyPolling(now: .now())
     private var context: ChannelHandlerContext?
-    private var channel: (any Channel)?
+    private(set) var channel: (any Channel)?
     /// What has moved in this turn.
     private var load = BusyPolling.Load.nothing
     private(set) var isLooking = false
     /// The pipe will bring a byte in the next turn.
     private var isReading = false
     private var bytesInPipe = 0
+    /// Turns that the loop took rather than sleep.
+    private(set) var looks = 0
 
     /// The one of `loop`, on which the caller is. Where there can be none the loop sleeps whenever it has nothing to do.
     static func of(_ loop: any EventLoop) -> LoopVigil {
         loop.preconditionInEventLoop()
-        if let vigil = ofThread.currentValue?.value.vigil { return vigil }
+        if let vigil = ofThread.currentValue?.value.vigil, vigil.context != nil { return vigil }
         let vigil = LoopVigil()
         ofThread.currentValue = NIOLoopBoundBox(Weak(vigil: vigil), eventLoop: loop)
         vigil.open(on: loop)
@@ -52,22 +54,34 @@ final class LoopVigil {
     }
 
     private func open(on loop: any EventLoop) {
-        var ends: [CInt] = [-1, -1]
-        guard pipe(&ends) == 0 else { return }
+        guard let bootstrap = NIOPipeBootstrap(validatingGroup: loop), let ends = Self.pipeOfOurs() else { return }
         let vigil = NIOLoopBound(Weak(vigil: self), eventLoop: loop)
-        NIOPipeBootstrap(group: loop)
+        let isTaken = NIOLoopBoundBox(false, eventLoop: loop)
+        bootstrap
             .channelOption(.autoRead, value: false)
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 1))
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                isTaken.value = true
+                return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(PipeHandler(vigil.value.vigil))
                 }
             }
-            .takingOwnershipOfDescriptors(input: ends[0], output: ends[1])
-            .whenFailure { [ends] _ in
-                for end in ends { close(end) }
+            .takingOwnershipOfDescriptors(input: ends.input, output: ends.output)
+            .whenFailure { _ in
+                // From there on they are the channel's, whatever becomes of it.
+                guard !isTaken.value else { return }
+                close(ends.input)
+                close(ends.output)
             }
+    }
+
+    /// A pipe that no child inherits: who takes a byte from it takes the loop's next turn.
+    private static func pipeOfOurs() -> (input: CInt, output: CInt)? {
+        var ends: [CInt] = [-1, -1]
+        guard pipe(&ends) == 0 else { return nil }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
     }
 
     /// Bytes move in this turn of the loop.
@@ -95,9 +109,16 @@ final class LoopVigil {
         guard isLooking else { return }
         if !isReading { read(context) }
         guard load == .nothing else { return }
-        let since = NIODeadline.now()
+        // Behind what others have put off to the end of the turn.
+        context.eventLoop.assumeIsolated().execute { self.offer() }
+    }
+
+    /// Lets others have the processor, where nothing has come meanwhile.
+    private func offer() {
+        guard load == .nothing else { return }
+        let start = NIODeadline.now()
         sched_yield()
-        polling.offered(since: since, now: .now())
+        polling.offered(from: start, now: .now())
     }
 
     private func read(_ context: ChannelHandlerContext) {
@@ -111,6 +132,7 @@ final class LoopVigil {
 
     private func hasRead(_ context: ChannelHandlerContext) {
         bytesInPipe -= 1
+        looks += 1
         isReading = false
         guard isLooking else { return }
         read(context)

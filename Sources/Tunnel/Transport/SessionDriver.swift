@@ -209,6 +209,7 @@ final class SessionDriver: CarrierReceiver {
     /// Opens a stream for a visitor; nil where there is no room.
     func open(_ visit: Visit, _ pipe: StreamPipe) -> StreamID? {
         guard let id = session.open(visit, now: .now) else { return nil }
+        vigil?.moves(.little)
         pipes[id] = pipe
         if session.isNearExhaustion { delegate?.sessionIsUsedUp(self) }
         setNeedsPump()
@@ -251,6 +252,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func finish(_ id: StreamID) {
+        vigil?.moves(.little)
         session.finish(id)
         setNeedsPump()
     }
@@ -283,7 +285,11 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func take(_ frame: InboundFrame) {
-        if frame.header.type == .data, frame.payloadLength <= Self.little { vigil?.moves(.little) }
+        switch frame.header.type {
+        case .data where !(1...Self.little).contains(frame.payloadLength): break
+        case .data, .open, .accept, .end, .reset: vigil?.moves(.little)
+        default: break
+        }
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
