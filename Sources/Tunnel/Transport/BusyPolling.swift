@@ -6,7 +6,7 @@ import NIOCore
 /// Who asks and waits for the answer finds each hop on the way asleep, and to wake a processor takes longer than all that
 /// is to be done there. So a loop looks on for a moment, where the next question or answer has mostly come within it, and
 /// lets everybody else have the processor meanwhile. Who comes less often is not looked out for. Nor is who copies, unless
-/// that is what the loop does most of the time: then it would hardly have slept.
+/// the loop is busy with that: then it would not have slept for long.
 struct BusyPolling: Sendable {
     /// What moved in a turn.
     enum Load: Int, Comparable {
@@ -31,7 +31,7 @@ struct BusyPolling: Sendable {
     /// What a loop may have slept so that looking would have been worth it: the span, and what waking takes.
     static let nap = TimeAmount.microseconds(120)
     /// A loop is busy that moves bytes for more than one part in so many of the time. 4: what the system spends on reading
-    /// them is not seen, and is as much again.
+    /// the first of them after a sleep is not seen, and is as much again.
     static let busyShare = 4
     /// The time of which that is said.
     static let busyWithin = TimeAmount.milliseconds(2)
@@ -100,9 +100,9 @@ struct BusyPolling: Sendable {
     /// What looking out for somebody has brought, or would have.
     private mutating func settle(_ load: Load, now: NIODeadline) {
         switch (state, load) {
-        case (.looking, .little):
+        case (.looking(let until, _), .little) where now < until:
             credit = min(credit + 1, Self.most)
-        case (.looking(let until, for: .little), .nothing) where now >= until:
+        case (.looking(let until, for: .little), _) where now >= until && load < .little:
             // No deeper, so that a few in time make up for any number.
             credit = max(credit - Self.price, -Self.price)
         case (.awake(let slept), .little) where slept < Self.nap:

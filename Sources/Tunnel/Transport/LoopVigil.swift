@@ -21,8 +21,10 @@ final class LoopVigil {
     }
 
     private static let ofThread = ThreadSpecificVariable<NIOLoopBoundBox<Weak>>()
-    /// What the pipe is filled with when it is empty: a page of it.
-    private static let fuel = ByteBuffer(repeating: 0, count: 4_096)
+    /// What the pipe is filled with when it is empty.
+    private let fuel: ByteBuffer
+    /// Offers the processor to others.
+    private let yield: () -> Void
 
     private var polling = BusyPolling(now: .now())
     private var context: ChannelHandlerContext?
@@ -39,14 +41,20 @@ final class LoopVigil {
     /// The one of `loop`, on which the caller is. Where there can be none the loop sleeps whenever it has nothing to do.
     static func of(_ loop: any EventLoop) -> LoopVigil {
         loop.preconditionInEventLoop()
-        if let vigil = ofThread.currentValue?.value.vigil, vigil.context != nil { return vigil }
-        let vigil = LoopVigil()
+        if let vigil = ofThread.currentValue?.value.vigil, vigil.context?.eventLoop === loop { return vigil }
+        let vigil = LoopVigil(on: loop)
         ofThread.currentValue = NIOLoopBoundBox(Weak(vigil: vigil), eventLoop: loop)
-        vigil.open(on: loop)
         return vigil
     }
 
-    private init() {}
+    /// One of its own. To be called on `loop`.
+    ///
+    /// - Parameter fuel: bytes with which the pipe is filled. 4,096: a page of it, for as many looks.
+    init(on loop: any EventLoop, fuel: Int = 4_096, yield: @escaping () -> Void = { sched_yield() }) {
+        self.fuel = ByteBuffer(repeating: 0, count: fuel)
+        self.yield = yield
+        open(on: loop)
+    }
 
     deinit {
         // By the channel, because the last reference may go anywhere.
@@ -58,12 +66,13 @@ final class LoopVigil {
         let vigil = NIOLoopBound(Weak(vigil: self), eventLoop: loop)
         let isTaken = NIOLoopBoundBox(false, eventLoop: loop)
         bootstrap
-            .channelOption(.autoRead, value: false)
-            .channelOption(.maxMessagesPerRead, value: 1)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 1))
             .channelInitializer { channel in
                 isTaken.value = true
                 return channel.eventLoop.makeCompletedFuture {
+                    let options = channel.syncOptions
+                    try options?.setOption(.autoRead, value: false)
+                    try options?.setOption(.maxMessagesPerRead, value: 1)
+                    try options?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 1))
                     try channel.pipeline.syncOperations.addHandler(PipeHandler(vigil.value.vigil))
                 }
             }
@@ -117,14 +126,14 @@ final class LoopVigil {
     private func offer() {
         guard load == .nothing else { return }
         let start = NIODeadline.now()
-        sched_yield()
+        yield()
         polling.offered(from: start, now: .now())
     }
 
     private func read(_ context: ChannelHandlerContext) {
         if bytesInPipe == 0 {
-            bytesInPipe = Self.fuel.readableBytes
-            context.writeAndFlush(NIOAny(Self.fuel), promise: nil)
+            bytesInPipe = fuel.readableBytes
+            context.writeAndFlush(NIOAny(fuel), promise: nil)
         }
         isReading = true
         context.read()
@@ -137,6 +146,14 @@ final class LoopVigil {
         guard isLooking else { return }
         read(context)
         decideLater(context)
+    }
+
+    private func ended() {
+        context = nil
+        channel = nil
+        load = .nothing
+        isLooking = false
+        isReading = false
     }
 
     /// The pipe's end of it.
@@ -156,8 +173,7 @@ final class LoopVigil {
         }
 
         func handlerRemoved(context: ChannelHandlerContext) {
-            vigil?.context = nil
-            vigil?.channel = nil
+            vigil?.ended()
         }
 
         func channelReadComplete(context: ChannelHandlerContext) {
