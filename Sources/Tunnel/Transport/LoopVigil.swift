@@ -35,7 +35,7 @@ final class LoopVigil {
     /// The pipe will bring a byte in the next turn.
     private var isReading = false
     private var bytesInPipe = 0
-    /// Turns that the loop took rather than sleep.
+    /// Turns that the loop took rather than sleep; for tests.
     private(set) var looks = 0
 
     /// The one of `loop`, on which the caller is. Where there can be none the loop sleeps whenever it has nothing to do.
@@ -98,9 +98,8 @@ final class LoopVigil {
         guard more > load, let context else { return }
         let isFirst = load == .nothing
         load = more
-        guard isFirst else { return }
         // While it looks, each turn ends with a decision.
-        guard !isLooking else { return }
+        guard isFirst, !isLooking else { return }
         polling.wakes(now: .now())
         decideLater(context)
     }

@@ -45,15 +45,16 @@ extension HostileTests {
 /// What this process's event loops have used of the processors, seconds: other suites run beside them.
 private func processorTime() throws -> Double {
     let tasks = "/proc/self/task"
-    var ticks = 0
+    var (loops, ticks) = (0, 0)
     for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
         // A thread may end meanwhile; an event loop does not.
         guard let line = try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8),
             let end = line.lastIndex(of: ")"), line[..<end].contains("(NIO-")
         else { continue }
+        loops += 1
         let fields = line[end...].split(separator: " ")
         ticks += (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0)
     }
-    try demand(ticks > 0, "no event loop was found")
+    try demand(loops > 0, "no event loop was found")
     return Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
 }
