@@ -44,7 +44,7 @@ final class LogWriter: Sendable {
         /// The last write ended within a line.
         var isCut = false
         /// What is said of lines that were lost.
-        var note: @Sendable (Int) -> String = { "culvert: \($0) lines of the log were lost" }
+        var note: @Sendable (Int) -> [UInt8] = { Array("culvert: \($0) lines of the log were lost".utf8) }
     }
 
     private let descriptor: Int32
@@ -56,22 +56,22 @@ final class LogWriter: Sendable {
     }
 
     /// Sets the form in which lost lines are told.
-    func tellLosses(_ note: @escaping @Sendable (Int) -> String) {
+    func tellLosses(_ note: @escaping @Sendable (Int) -> [UInt8]) {
         waiting.withLock { $0.note = note }
     }
 
     /// Appends a line, to be written within a moment.
     ///
     /// - Parameter isUrgent: it waits for no others.
-    func append(_ line: String, isUrgent: Bool = false) {
+    func append(_ line: [UInt8], isUrgent: Bool = false) {
         // What is due already is not made due again, so that a blocked descriptor makes nothing pile up.
         let (isNew, isNewlyUrgent) = waiting.withLock { waiting in
-            guard waiting.bytes.count + line.utf8.count < Self.mostWaiting else {
+            guard waiting.bytes.count + line.count < Self.mostWaiting else {
                 waiting.lost += 1
                 return (false, false)
             }
-            waiting.bytes.append(contentsOf: line.utf8)
-            waiting.bytes.append(UInt8(ascii: "\n"))
+            waiting.bytes.append(contentsOf: line)
+            waiting.bytes.append(Self.newline)
             let news = (!waiting.isDue, isUrgent && !waiting.isDueAtOnce)
             waiting.isDue = true
             if isUrgent { waiting.isDueAtOnce = true }
@@ -104,7 +104,7 @@ final class LogWriter: Sendable {
         }
         var bytes = now.bytes
         // Where there was no room for lines, they came behind these.
-        if now.lost > 0 { bytes += Array((now.note(now.lost) + "\n").utf8) }
+        if now.lost > 0 { bytes += now.note(now.lost) + [Self.newline] }
         guard !bytes.isEmpty else { return }
         if now.isCut { bytes.insert(Self.newline, at: 0) }
         let rest = bytes[write(bytes)...]

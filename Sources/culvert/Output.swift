@@ -17,7 +17,7 @@ enum Output {
     /// A line for people, to standard error, behind what the log has said so far. Who does not read it is not waited for
     /// longer than the log is.
     static func error(_ text: String) {
-        LogWriter.standardError.append(text, isUrgent: true)
+        LogWriter.standardError.append(Array(text.utf8), isUrgent: true)
         LogWriter.standardError.flush()
     }
 

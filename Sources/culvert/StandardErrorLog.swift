@@ -23,12 +23,6 @@ extension Logger.Level: @retroactive ExpressibleByArgument {}
 /// Names, addresses and reasons come from strangers: what cannot be printed is escaped, and nothing is longer than it
 /// needs to be.
 struct StandardErrorLog: LogHandler {
-    /// Characters of one value that are shown.
-    private static let longestValue = 600
-
-    /// Bytes that a line has mostly, or fewer.
-    private static let usualLine = 320
-
     let format: LogFormat
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
@@ -38,7 +32,7 @@ struct StandardErrorLog: LogHandler {
     static func logger(_ options: LogOptions) -> Logger {
         let log = StandardErrorLog(format: options.logFormat, logLevel: options.logLevel)
         LogWriter.standardError.tellLosses { count in
-            log.line(timestamp(), .warning, "lines were lost, because nothing took the log", ["lines": "\(count)"])
+            log.line(.now, .warning, "lines were lost, because nothing took the log", ["lines": "\(count)"])
         }
         return Logger(label: "culvert") { _ in log }
     }
@@ -52,7 +46,7 @@ struct StandardErrorLog: LogHandler {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
         LogWriter.standardError.append(
-            line(Self.timestamp(), event.level, "\(event.message)", all, event.metadata ?? [:]),
+            line(.now, event.level, event.message.description, all, event.metadata ?? [:]),
             isUrgent: event.level >= .warning
         )
     }
@@ -64,79 +58,84 @@ struct StandardErrorLog: LogHandler {
     ///   - own: fields of the event; where both have one, this counts. They are not merged into one dictionary, since a
     ///     line goes with each stream.
     func line(
-        _ time: String,
+        _ time: WallTime,
         _ level: Logger.Level,
         _ message: String,
         _ common: Logger.Metadata,
         _ own: Logger.Metadata = [:]
-    ) -> String {
+    ) -> [UInt8] {
         var fields = Array(own)
         for field in common where own[field.key] == nil { fields.append(field) }
         fields.sort { $0.key < $1.key }
-        let message = Self.shown(message)
-        var line: String
+        var line = LogLine()
         switch format {
         case .text:
-            line = "\(time) \(level.rawValue) \(message)"
-            line.reserveCapacity(Self.usualLine)
+            time.write(to: &line)
+            line.append(" ")
+            line.append(level.rawValue)
+            line.append(" ")
+            line.append(shown: message)
             for field in fields {
-                line += " "
-                line += field.key
-                line += "="
-                line += Self.quotedIfNeeded(Self.shown(field.value))
+                line.append(" ")
+                line.append(field.key)
+                line.append("=")
+                line.append(value: Self.text(field.value))
             }
         case .json:
-            line =
-                "{\"time\":\(Self.json(time)),\"level\":\(Self.json(level.rawValue)),\"message\":\(Self.json(message))"
+            line.append("{\"time\":\"")
+            time.write(to: &line)
+            line.append("\",\"level\":")
+            line.append(json: level.rawValue)
+            line.append(",\"message\":")
+            line.append(json: message)
             for field in fields {
-                line += ","
-                line += Self.json(field.key)
-                line += ":"
-                line += Self.json(Self.shown(field.value))
+                line.append(",")
+                line.append(json: field.key)
+                line.append(":")
+                line.append(json: Self.text(field.value))
             }
-            line += "}"
+            line.append("}")
         }
-        return line
+        return line.bytes
     }
 
-    private static func shown(_ value: Logger.Metadata.Value) -> String {
-        if case .string(let text) = value { return shown(text) }
-        return shown("\(value)")
+    private static func text(_ value: Logger.Metadata.Value) -> String {
+        if case .string(let text) = value { text } else { "\(value)" }
+    }
+}
+
+/// When an event was: `2026-01-31T12:00:00.123Z`, in UTC.
+struct WallTime {
+    private let time: timespec
+
+    init(seconds: Int, nanoseconds: Int = 0) {
+        time = timespec(tv_sec: seconds, tv_nsec: nanoseconds)
     }
 
-    private static func shown(_ text: String) -> String {
-        text.escapedForDisplay(limit: longestValue)
-    }
-
-    private static func quotedIfNeeded(_ text: String) -> String {
-        let isPlain = !text.isEmpty && !text.utf8.contains { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "=") }
-        return isPlain ? text : json(text)
-    }
-
-    private static func json(_ text: String) -> String {
-        var quoted = "\""
-        if text.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
-            for scalar in text.unicodeScalars {
-                if scalar == "\"" || scalar == "\\" { quoted += "\\" }
-                quoted.unicodeScalars.append(scalar)
-            }
-        } else {
-            quoted += text
-        }
-        return quoted + "\""
-    }
-
-    /// The time in UTC with milliseconds, `2026-01-31T12:00:00.123Z`.
-    private static func timestamp() -> String {
+    static var now: WallTime {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
+        return WallTime(seconds: now.tv_sec, nanoseconds: now.tv_nsec)
+    }
+
+    func write(to line: inout LogLine) {
+        var seconds = time.tv_sec
         var parts = tm()
-        gmtime_r(&now.tv_sec, &parts)
-        func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        let milliseconds = now.tv_nsec / 1_000_000
-        let padding = milliseconds < 10 ? "00" : milliseconds < 100 ? "0" : ""
-        return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-            + "T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(padding)\(milliseconds)Z"
+        gmtime_r(&seconds, &parts)
+        line.append(Int(parts.tm_year) + 1_900, digits: 4)
+        line.append("-")
+        line.append(Int(parts.tm_mon) + 1, digits: 2)
+        line.append("-")
+        line.append(Int(parts.tm_mday), digits: 2)
+        line.append("T")
+        line.append(Int(parts.tm_hour), digits: 2)
+        line.append(":")
+        line.append(Int(parts.tm_min), digits: 2)
+        line.append(":")
+        line.append(Int(parts.tm_sec), digits: 2)
+        line.append(".")
+        line.append(time.tv_nsec / 1_000_000, digits: 3)
+        line.append("Z")
     }
 }
 

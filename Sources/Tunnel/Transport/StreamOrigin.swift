@@ -19,11 +19,11 @@ struct StreamOrigin {
     /// What the log says of it when the stream has ended, with room for what the stream itself adds.
     var metadata: Logger.Metadata {
         var metadata = Logger.Metadata(minimumCapacity: 12)
-        metadata["visitor"] = "\(visitor)"
-        metadata["tunnel"] = "\(ledger.tunnel)"
-        metadata["duration_ms"] = "\((NIODeadline.now() - began).nanoseconds / 1_000_000)"
-        if let service = ledger.service { metadata["service"] = "\(service)" }
-        if let place = ledger.place { metadata["port"] = "\(place.port)" }
+        metadata["visitor"] = .string(visitor)
+        metadata["tunnel"] = .string(String(ledger.tunnel))
+        metadata["duration_ms"] = .string(String((NIODeadline.now() - began).nanoseconds / 1_000_000))
+        if let service = ledger.service { metadata["service"] = .string(service) }
+        if let place = ledger.place { metadata["port"] = .string(String(place.port)) }
         return metadata
     }
 }

@@ -379,10 +379,11 @@ final class StreamPipe: ChannelInboundHandler {
         if let resetCode { words += ": \(resetCode)" }
         guard logger.logLevel <= .info else { return }
         var metadata = origin.metadata
-        metadata["stream"] = "\(id)"
-        metadata["from_socket"] = "\(read)"
-        metadata["to_socket"] = "\(reported)"
-        metadata["reason"] = "\(words)"
+        // Strings, since interpolations take half as long again.
+        metadata["stream"] = .string(id.description)
+        metadata["from_socket"] = .string(String(read))
+        metadata["to_socket"] = .string(String(reported))
+        metadata["reason"] = .string(words)
         logger.info("stream ended", metadata: metadata)
     }
 }
