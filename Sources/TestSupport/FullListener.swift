@@ -17,4 +17,9 @@ public final class FullListener: Sendable {
         }
         self.waiting = waiting
     }
+
+    /// Takes all that wait, so that there is room.
+    public func empty() throws {
+        for _ in waiting { try listener.accept(patience: .seconds(20)).close() }
+    }
 }

@@ -35,11 +35,21 @@ struct ServiceConnector {
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.service(channel)
                     if address == nil { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
-                    attempts.value.begun(channel)
+                    attempts.value.begun { Self.reset(channel) }
                 }
             }
+        if let address, let dial = LoopbackDial(address, timeout: timeout, loop: loop) {
+            attempts.value.begun(reset: dial.cancel)
+            return dial.connect { bootstrap.withConnectedSocket($0) }
+        }
         if let address { return bootstrap.connect(to: address) }
         return bootstrap.connect(host: host, port: port)
+    }
+
+    /// The visitor was reset: a service that had accepted already is to see the same.
+    private static func reset(_ channel: any Channel) {
+        SocketOptions.resetOnClose(channel)
+        channel.close(promise: nil)
     }
 
     /// What the log says of it.
@@ -70,22 +80,16 @@ struct ServiceConnector {
 
 /// The sockets with which one service is being tried: a name may have several addresses.
 private final class ConnectAttempts {
-    private var channels: [any Channel] = []
+    private var resets: [() -> Void] = []
     private(set) var isCancelled = false
 
-    func begun(_ channel: any Channel) {
-        channels.append(channel)
-        if isCancelled { reset(channel) }
+    func begun(reset: @escaping () -> Void) {
+        resets.append(reset)
+        if isCancelled { reset() }
     }
 
     func cancel() {
         isCancelled = true
-        for channel in channels { reset(channel) }
-    }
-
-    /// The visitor was reset: a service that had accepted already is to see the same.
-    private func reset(_ channel: any Channel) {
-        SocketOptions.resetOnClose(channel)
-        channel.close(promise: nil)
+        for reset in resets { reset() }
     }
 }
