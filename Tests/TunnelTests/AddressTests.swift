@@ -1,3 +1,5 @@
+import NIOCore
+import ProxyConnect
 import Testing
 
 @testable import Tunnel
@@ -103,5 +105,25 @@ struct AddressTests {
     )
     func notAListenAddress(text: String) {
         #expect(ListenAddress(text) == nil)
+    }
+
+    @Test(
+        "a socket's address, by its bits and in short",
+        arguments: [
+            ("203.0.113.9", "203.0.113.9:80"), ("127.0.0.1", "127.0.0.1:80"), ("255.255.255.255", "255.255.255.255:80"),
+            ("2001:db8::1", "[2001:db8::1]:80"), ("::1", "[::1]:80"), ("::ffff:192.0.2.1", "[::ffff:192.0.2.1]:80"),
+        ]
+    )
+    func socketAddress(text: String, short: String) throws {
+        let address = try SocketAddress(ipAddress: text, port: 80)
+        #expect(address.ip == IPAddress(text))
+        #expect(address.inShort == short)
+    }
+
+    @Test("a unix socket has no address but its path")
+    func unixAddress() throws {
+        let address = try SocketAddress(unixDomainSocketPath: "/run/x.sock")
+        #expect(address.ip == nil)
+        #expect(address.inShort == "/run/x.sock")
     }
 }

@@ -26,7 +26,7 @@ final class LoopbackDial {
 
     /// Nil where the address is none of the loopback's.
     init?(_ address: SocketAddress, timeout: TimeAmount, loop: any EventLoop) {
-        guard address.isLoopback else { return nil }
+        guard let ip = address.ip, ip.isLoopback else { return nil }
         self.address = address
         self.loop = loop
         self.timeout = timeout
@@ -117,20 +117,3 @@ final class LoopbackDial {
 
 /// The system's, which a method of the same name hides.
 private let connectSocket = connect
-
-extension SocketAddress {
-    /// 127.0.0.0/8 or ::1.
-    fileprivate var isLoopback: Bool {
-        switch self {
-        case .v4(let address): UInt32(bigEndian: address.address.sin_addr.s_addr) >> 24 == 127
-        case .v6(let address): address.address.sin6_addr.isLoopback
-        case .unixDomainSocket: false
-        }
-    }
-}
-
-extension in6_addr {
-    fileprivate var isLoopback: Bool {
-        withUnsafeBytes(of: self) { $0.dropLast().allSatisfy { $0 == 0 } && $0.last == 1 }
-    }
-}

@@ -13,7 +13,7 @@ final class ServiceAddressGuard: ChannelOutboundHandler {
     }
 
     func connect(context: ChannelHandlerContext, to address: SocketAddress, promise: EventLoopPromise<Void>?) {
-        guard let ip = address.ipAddress.flatMap({ IPAddress($0) }), ip.mayBeService else {
+        guard let ip = address.ip, ip.mayBeService else {
             promise?.fail(Forbidden(address: address.ipAddress ?? "no address"))
             return
         }

@@ -7,6 +7,18 @@ struct ServiceConnector {
     let loop: any EventLoop
     /// How long a service may take to answer.
     let timeout: TimeAmount
+    /// For sockets that are connected already. One for all visitors: to make it costs as much as a system call.
+    private let adopting: NIOLoopBound<ClientBootstrap>
+
+    /// To be made on `loop`.
+    init(loop: any EventLoop, timeout: TimeAmount) {
+        self.loop = loop
+        self.timeout = timeout
+        let bootstrap = ClientBootstrap(group: loop).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture { try SocketOptions.service(channel) }
+        }
+        adopting = NIOLoopBound(bootstrap, eventLoop: loop)
+    }
 
     /// Connects; the channel is not read before somebody asks for it. `pipe` may lose its interest meanwhile, and
     /// then no further attempt is made.
@@ -29,6 +41,10 @@ struct ServiceConnector {
         _ attempts: NIOLoopBound<ConnectAttempts>
     ) -> EventLoopFuture<any Channel> {
         let address = try? SocketAddress(ipAddress: host, port: port)
+        if let address, let dial = LoopbackDial(address, timeout: timeout, loop: loop) {
+            attempts.value.begun(reset: dial.cancel)
+            return dial.connect { adopting.value.withConnectedSocket($0) }
+        }
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelInitializer { channel in
@@ -38,10 +54,6 @@ struct ServiceConnector {
                     attempts.value.begun { Self.reset(channel) }
                 }
             }
-        if let address, let dial = LoopbackDial(address, timeout: timeout, loop: loop) {
-            attempts.value.begun(reset: dial.cancel)
-            return dial.connect { bootstrap.withConnectedSocket($0) }
-        }
         if let address { return bootstrap.connect(to: address) }
         return bootstrap.connect(host: host, port: port)
     }

@@ -56,9 +56,7 @@ final class Admission: Sendable {
     /// Whom a connection's costs are charged to: its address, or nobody in particular for a unix socket and loopback,
     /// where a front stands with everybody behind it.
     static func address(of peer: SocketAddress?) -> String? {
-        guard let text = peer?.ipAddress, let address = IPAddress(text)?.unmapped, !address.isLoopback else {
-            return nil
-        }
+        guard let address = peer?.ip?.unmapped, !address.isLoopback else { return nil }
         return address.description
     }
 

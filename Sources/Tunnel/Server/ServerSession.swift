@@ -326,10 +326,9 @@ final class ServerSession: SessionDelegate {
     private func accept(_ channel: any Channel, tunnel: UInt16) throws {
         try SocketOptions.visitor(channel)
         let visitor = channel.remoteAddress?.inShort ?? "unknown"
-        let address = channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }
-        let place = channel.localAddress?.inShort ?? ""
+        let address = channel.remoteAddress?.ip
         guard let fronts, fronts.contains(channel.remoteAddress) else {
-            return try enter(channel, tunnel, visitor, address, at: place)
+            return try enter(channel, tunnel, visitor, address, at: nil)
         }
         try channel.pipeline.syncOperations.addHandler(
             ProxyProtocolHandler(
@@ -343,21 +342,23 @@ final class ServerSession: SessionDelegate {
                     tunnel,
                     ends.map { "\($0.source)" } ?? visitor,
                     ends?.source.address ?? address,
-                    at: ends.map { "\($0.destination)" } ?? place
+                    at: ends.map { "\($0.destination)" }
                 )
             }
         )
     }
 
     /// A visitor is at the door.
+    ///
+    /// - Parameter place: the address at which it came, where that is not the socket's own.
     private func enter(
         _ channel: any Channel,
         _ tunnel: UInt16,
         _ visitor: String,
         _ address: IPAddress?,
-        at place: String
+        at place: String?
     ) throws {
-        guard let ledger = doors[tunnel]?.ledger else { return channel.close(promise: nil) }
+        guard let door = doors[tunnel] else { return channel.close(promise: nil) }
         let isShort = memory.pressure >= .refusesStreams
         if let refusal = isShort ? .noMemory : doors[tunnel]?.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
@@ -369,12 +370,12 @@ final class ServerSession: SessionDelegate {
         let visit = Visit(
             tunnel: tunnel,
             visitor: visitor,
-            publicAddress: doors[tunnel]?.tellsAddress ?? false ? place : ""
+            publicAddress: door.tellsAddress ? place ?? channel.localAddress?.inShort ?? "" : ""
         )
         let pipe = StreamPipe(
             driver: driver,
-            policy: streamPolicy(tunnel),
-            origin: StreamOrigin(visitor: visitor, ledger: ledger),
+            policy: streamPolicy(door),
+            origin: StreamOrigin(visitor: visitor, ledger: door.ledger),
             logger: logger
         ) { [weak self] pipe in
             self?.admit(pipe, visit)
@@ -382,11 +383,10 @@ final class ServerSession: SessionDelegate {
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
-    private func streamPolicy(_ tunnel: UInt16) -> StreamPolicy {
-        let door = doors[tunnel]
-        return StreamPolicy(
-            idleTimeout: door?.gate.limits.idleSeconds.map { .seconds(Int64($0)) },
-            paces: [pace, door?.pace].compactMap { $0 }
+    private func streamPolicy(_ door: Door) -> StreamPolicy {
+        StreamPolicy(
+            idleTimeout: door.gate.limits.idleSeconds.map { .seconds(Int64($0)) },
+            paces: [pace, door.pace].compactMap { $0 }
         )
     }
 
@@ -533,13 +533,5 @@ private final class RefusedVisitor: ChannelInboundHandler {
     private func refuse(_ context: ChannelHandlerContext) {
         SocketOptions.resetOnClose(context.channel)
         context.close(promise: nil)
-    }
-}
-
-extension SocketAddress {
-    /// `203.0.113.9:40001`, `[2001:db8::1]:40001`, or the path of a unix socket.
-    var inShort: String {
-        guard let ipAddress, let port else { return pathname ?? "unix" }
-        return ipAddress.contains(":") ? "[\(ipAddress)]:\(port)" : "\(ipAddress):\(port)"
     }
 }

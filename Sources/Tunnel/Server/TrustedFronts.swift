@@ -17,8 +17,7 @@ public struct TrustedFronts: Sendable, Hashable {
 
     /// Whether the peer of a connection is a front.
     func contains(_ peer: SocketAddress?) -> Bool {
-        guard let text = peer?.ipAddress else { return includesUnix }
-        return IPAddress(text).map { contains($0) } ?? false
+        peer?.ip.map { contains($0) } ?? includesUnix
     }
 
     func contains(_ address: IPAddress) -> Bool {
