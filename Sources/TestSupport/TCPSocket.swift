@@ -191,7 +191,9 @@ public final class TCPSocket: Sendable {
 final class TCPListener: Sendable {
     let port: UInt16
     fileprivate let descriptor: Int32
-    private let isOpen = Mutex(true)
+    /// The number goes back to the system once nobody is in `accept` with it: whoever came late would take a connection
+    /// from the next listener that has it.
+    private let state = Mutex((isOpen: true, accepting: 0))
 
     init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024, isShared: Bool = false) throws {
         let isIPv6 = address.contains(":")
@@ -226,19 +228,29 @@ final class TCPListener: Sendable {
 
     /// The next connection; throws once the listener is closed.
     func accept(patience: Duration) throws -> TCPSocket {
+        let isOpen = state.withLock { state in
+            if state.isOpen { state.accepting += 1 }
+            return state.isOpen
+        }
+        guard isOpen else { throw SocketError.system(call: "accept", errno: EBADF) }
         let accepted = retrying { Foundation.accept(descriptor, nil, nil) }
-        guard accepted >= 0 else { throw failure("accept") }
+        let error = accepted < 0 ? failure("accept") : nil
+        state.withLock { state in
+            state.accepting -= 1
+            if !state.isOpen, state.accepting == 0 { _ = Foundation.close(descriptor) }
+        }
+        if let error { throw error }
         _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
         return TCPSocket(descriptor: accepted, patience: patience)
     }
 
     /// Stops listening, and wakes who waits in `accept`.
     func close() {
-        isOpen.withLock { isOpen in
-            guard isOpen else { return }
-            isOpen = false
+        state.withLock { state in
+            guard state.isOpen else { return }
+            state.isOpen = false
             shutdown(descriptor, Int32(SHUT_RDWR))
-            _ = Foundation.close(descriptor)
+            if state.accepting == 0 { _ = Foundation.close(descriptor) }
         }
     }
 }

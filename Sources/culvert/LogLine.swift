@@ -31,11 +31,14 @@ struct LogLine {
 
     /// The same, in quotation marks where a reader would not know where it ends.
     mutating func append(value text: String) {
-        let isPlain = { (0x21..<0x7F).contains($0) && $0 != UInt8(ascii: "=") }
-        if !text.isEmpty, appendPlain(text, where: isPlain) { return }
+        if !text.isEmpty, appendPlain(text, where: { (0x21..<0x7F).contains($0) && !Self.isMark($0) }) { return }
         let shown = text.escapedForDisplay(limit: Self.longestValue)
-        let isClear = !shown.isEmpty && !shown.utf8.contains { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "=") }
-        if isClear { append(shown) } else { append(quoted: shown) }
+        if shown.isEmpty || shown.utf8.contains(where: Self.isMark) { append(quoted: shown) } else { append(shown) }
+    }
+
+    /// What ends a value or begins another one.
+    private static func isMark(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "\"")
     }
 
     /// The same, as a string of JSON.

@@ -22,6 +22,21 @@ struct LogLineTests {
     }
 
     @Test(
+        "A value is in quotation marks where a reader would not know where it ends, and of 600 characters at most",
+        arguments: [
+            ("plain", "plain"), ("", #""""#), (" ", #"" ""#), ("a=b", #""a=b""#), (#"a"b"#, #""a\"b""#),
+            (#"a\b"#, #"a\b"#), (#"a\ b"#, #""a\\ b""#),
+            ("a\tb", #""a b""#), ("\u{7F}", #"\u{7F}"#), ("\u{A0}x", "\u{A0}x"), ("é", "é"),
+            (String(repeating: "x", count: 600), String(repeating: "x", count: 600)),
+            (String(repeating: "x", count: 601), String(repeating: "x", count: 600) + "…"),
+            (String(repeating: "é", count: 600), String(repeating: "é", count: 600)),
+        ]
+    )
+    func value(_ value: String, _ shown: String) {
+        #expect(line(.text, ["a": .string(value)]).hasSuffix(" session opened a=" + shown))
+    }
+
+    @Test(
         "A hostile name stays in its field and on its line",
         arguments: [
             "x\",\"level\":\"error", "a\\", "a\nT error forged", "a\r\u{1B}[2J", "\u{202E}abc", "\u{2028}", "\u{0}",

@@ -23,19 +23,14 @@ enum UnixListener {
     ///
     /// - Throws: `IOError`.
     static func open(_ path: String) throws -> NIOBSDSocket.Handle {
-        #if canImport(Darwin)
-        let descriptor = try check(socket(AF_UNIX, SOCK_STREAM, 0), "socket")
-        #else
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        let descriptor = try check(socket(AF_UNIX, type, 0), "socket")
-        #endif
+        let descriptor = try StreamSocket.open(AF_UNIX)
         do {
             remove(path)
             try SocketAddress(unixDomainSocketPath: path).withSockAddr { pointer, length in
-                _ = try check(bind(descriptor, pointer, socklen_t(length)), "bind")
+                _ = try StreamSocket.check(bind(descriptor, pointer, socklen_t(length)), "bind")
             }
-            _ = try check(chmod(path, mode), "chmod")
-            _ = try check(listen(descriptor, backlog), "listen")
+            _ = try StreamSocket.check(chmod(path, mode), "chmod")
+            _ = try StreamSocket.check(listen(descriptor, backlog), "listen")
         } catch {
             close(descriptor)
             throw error
@@ -48,10 +43,5 @@ enum UnixListener {
         var facts = stat()
         guard lstat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFSOCK else { return }
         unlink(path)
-    }
-
-    private static func check(_ result: Int32, _ call: String) throws -> Int32 {
-        guard result >= 0 else { throw IOError(errnoCode: errno, reason: call) }
-        return result
     }
 }

@@ -41,9 +41,15 @@ struct ServiceConnector {
         _ attempts: NIOLoopBound<ConnectAttempts>
     ) -> EventLoopFuture<any Channel> {
         let address = try? SocketAddress(ipAddress: host, port: port)
-        if let address, let dial = LoopbackDial(address, timeout: timeout, loop: loop) {
-            attempts.value.begun(reset: dial.cancel)
-            return dial.connect { adopting.value.withConnectedSocket($0) }
+        if let address {
+            do {
+                // Done at once, so that nobody can lose interest meanwhile.
+                if let socket = try LoopbackSocket.connected(to: address) {
+                    return adopting.value.withConnectedSocket(socket)
+                }
+            } catch {
+                return loop.makeFailedFuture(error)
+            }
         }
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(timeout)
@@ -51,17 +57,11 @@ struct ServiceConnector {
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.service(channel)
                     if address == nil { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
-                    attempts.value.begun { Self.reset(channel) }
+                    attempts.value.begun(channel)
                 }
             }
         if let address { return bootstrap.connect(to: address) }
         return bootstrap.connect(host: host, port: port)
-    }
-
-    /// The visitor was reset: a service that had accepted already is to see the same.
-    private static func reset(_ channel: any Channel) {
-        SocketOptions.resetOnClose(channel)
-        channel.close(promise: nil)
     }
 
     /// What the log says of it.
@@ -92,16 +92,22 @@ struct ServiceConnector {
 
 /// The sockets with which one service is being tried: a name may have several addresses.
 private final class ConnectAttempts {
-    private var resets: [() -> Void] = []
+    private var channels: [any Channel] = []
     private(set) var isCancelled = false
 
-    func begun(reset: @escaping () -> Void) {
-        resets.append(reset)
-        if isCancelled { reset() }
+    func begun(_ channel: any Channel) {
+        channels.append(channel)
+        if isCancelled { reset(channel) }
     }
 
     func cancel() {
         isCancelled = true
-        for reset in resets { reset() }
+        for channel in channels { reset(channel) }
+    }
+
+    /// The visitor was reset: a service that had accepted already is to see the same.
+    private func reset(_ channel: any Channel) {
+        SocketOptions.resetOnClose(channel)
+        channel.close(promise: nil)
     }
 }
