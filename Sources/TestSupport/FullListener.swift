@@ -1,5 +1,3 @@
-import Foundation
-
 /// A loopback port whose queue is full: who connects gets neither an answer nor a refusal, as from a machine that is not
 /// there.
 public final class FullListener: Sendable {
@@ -19,16 +17,4 @@ public final class FullListener: Sendable {
         }
         self.waiting = waiting
     }
-
-    #if os(Linux)
-    /// How many sockets are on their way to it and have had no answer.
-    public func dials() throws -> Int {
-        let here = "0100007F:" + String(format: "%04X", port)
-        let isSynSent = "02"
-        return try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8).split(separator: "\n").count {
-            let fields = $0.split(separator: " ")
-            return fields.count > 3 && fields[2] == here && fields[3] == isSynSent
-        }
-    }
-    #endif
 }

@@ -54,6 +54,7 @@ public final class TCPSocket: Sendable {
 
     deinit {
         close()
+        _ = Foundation.close(descriptor)
     }
 
     /// The port of this end.
@@ -166,7 +167,7 @@ public final class TCPSocket: Sendable {
     /// Closes both directions.
     public func close() {
         isOpen.withLock { isOpen in
-            if isOpen { _ = Foundation.close(descriptor) }
+            if isOpen { retire(descriptor) }
             isOpen = false
         }
     }
@@ -191,9 +192,7 @@ public final class TCPSocket: Sendable {
 final class TCPListener: Sendable {
     let port: UInt16
     fileprivate let descriptor: Int32
-    /// The number goes back to the system once nobody is in `accept` with it: whoever came late would take a connection
-    /// from the next listener that has it.
-    private let state = Mutex((isOpen: true, accepting: 0))
+    private let isOpen = Mutex(true)
 
     init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024, isShared: Bool = false) throws {
         let isIPv6 = address.contains(":")
@@ -224,33 +223,24 @@ final class TCPListener: Sendable {
 
     deinit {
         close()
+        _ = Foundation.close(descriptor)
     }
 
     /// The next connection; throws once the listener is closed.
     func accept(patience: Duration) throws -> TCPSocket {
-        let isOpen = state.withLock { state in
-            if state.isOpen { state.accepting += 1 }
-            return state.isOpen
-        }
-        guard isOpen else { throw SocketError.system(call: "accept", errno: EBADF) }
         let accepted = retrying { Foundation.accept(descriptor, nil, nil) }
-        let error = accepted < 0 ? failure("accept") : nil
-        state.withLock { state in
-            state.accepting -= 1
-            if !state.isOpen, state.accepting == 0 { _ = Foundation.close(descriptor) }
-        }
-        if let error { throw error }
+        guard accepted >= 0 else { throw failure("accept") }
         _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
         return TCPSocket(descriptor: accepted, patience: patience)
     }
 
     /// Stops listening, and wakes who waits in `accept`.
     func close() {
-        state.withLock { state in
-            guard state.isOpen else { return }
-            state.isOpen = false
+        isOpen.withLock { isOpen in
+            guard isOpen else { return }
+            isOpen = false
             shutdown(descriptor, Int32(SHUT_RDWR))
-            if state.accepting == 0 { _ = Foundation.close(descriptor) }
+            retire(descriptor)
         }
     }
 }
@@ -269,6 +259,15 @@ public final class OpenedSocket: Sendable {
         descriptor = dup(listener.descriptor)
         guard descriptor >= 0 else { throw failure("dup") }
     }
+}
+
+/// A socket that is connected to nothing.
+private let inert = (try? newSocket(AF_UNIX)) ?? -1
+
+/// Closes what a number stands for, and keeps the number until nobody knows it any more: a thread that comes late would
+/// take bytes or connections from whoever has it next.
+private func retire(_ descriptor: Int32) {
+    if dup2(inert, descriptor) >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
 }
 
 private func newSocket(_ family: Int32) throws -> Int32 {

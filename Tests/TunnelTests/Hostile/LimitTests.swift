@@ -172,25 +172,6 @@ extension HostileTests {
             }
         }
 
-        #if os(Linux)
-        @Test("N6 a visitor who goes while its service is still being connected to ends that")
-        func visitorGoesFirst() async throws {
-            let service = try FullListener()
-            try await RunningServer.with { server in
-                let port = try FreePorts.next()
-                try await RunningClient.with(.alice, server.port, "\(port):127.0.0.1:\(service.port)") { _ in
-                } _: { client in
-                    _ = try await client.tunnels.next("the tunnel is public")
-                    let visitor = try TCPSocket(port: port)
-                    try await eventually("the client dials") { try service.dials() == 1 }
-                    visitor.abort()
-                    try await eventually("nobody dials") { try service.dials() == 0 }
-                    #expect(client.log.count("service cannot be reached") == 0)
-                }
-            }
-        }
-        #endif
-
         @Test("A hop of a dial has the configured time, and the line says it")
         func hopTimeout() async throws {
             let release = Gate()
