@@ -22,7 +22,7 @@ public final class TCPService: Sendable {
     public convenience init(
         port: UInt16 = 0,
         address: String = "127.0.0.1",
-        patience: Duration = .seconds(30),
+        patience: Duration = .seconds(120),
         _ serve: @escaping @Sendable (TCPSocket) throws -> Void
     ) throws {
         try self.init(TCPListener(port: port, address: address), patience: patience, serve)
@@ -63,7 +63,7 @@ public final class TCPService: Sendable {
         address: String = "127.0.0.1",
         sharing isShared: Bool = false
     ) throws -> TCPService {
-        try TCPService(TCPListener(port: port, address: address, isShared: isShared), patience: .seconds(30)) { _ in }
+        try TCPService(TCPListener(port: port, address: address, isShared: isShared), patience: .seconds(120)) { _ in }
     }
 
     /// Whether this machine has loopback in IPv6.

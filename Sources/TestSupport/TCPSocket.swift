@@ -38,7 +38,7 @@ public final class TCPSocket: Sendable {
         port: UInt16,
         address: String = "127.0.0.1",
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(30)
+        patience: Duration = .seconds(120)
     ) throws {
         let descriptor = try newSocket(AF_INET)
         self.init(descriptor: descriptor, patience: patience)

@@ -9,7 +9,7 @@ private let streamType = SOCK_STREAM
 
 extension TCPSocket {
     /// Connects to a socket in the file system: the same words, but for those that only TCP has.
-    public convenience init(unixPath path: String, patience: Duration = .seconds(30)) throws {
+    public convenience init(unixPath path: String, patience: Duration = .seconds(120)) throws {
         let descriptor = socket(AF_UNIX, streamType, 0)
         guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)

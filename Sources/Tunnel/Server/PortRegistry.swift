@@ -148,9 +148,9 @@ final class SessionHandle: Sendable {
         loop.flatSubmit { self.session.value.end(reason) }
     }
 
-    /// The client's rights have changed.
-    func update(_ rights: ClientRights, _ configuration: ServerConfiguration) {
-        loop.execute { self.session.value.update(rights, configuration) }
+    /// The client's rights have changed; the future is done when the session judges by them.
+    func update(_ rights: ClientRights, _ configuration: ServerConfiguration) -> EventLoopFuture<Void> {
+        loop.submit { self.session.value.update(rights, configuration) }
     }
 
     /// Lets the session's streams finish; the future is done when the last has.

@@ -71,7 +71,7 @@ public struct Server: Service {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
         await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { for await new in reloads { reload(core, new) } }
+            tasks.addTask { for await new in reloads { await reload(core, new) } }
             await withGracefulShutdownOrCancellation()
             tasks.cancelAll()
         }
@@ -97,7 +97,7 @@ public struct Server: Service {
         }
     }
 
-    private func reload(_ core: ServerCore, _ new: ServerConfiguration) {
+    private func reload(_ core: ServerCore, _ new: ServerConfiguration) async {
         onEvent(.reloading)
         defer { onEvent(.ready) }
         let old = core.configuration
@@ -105,7 +105,7 @@ public struct Server: Service {
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
         }
         do {
-            try core.reload(new)
+            try await core.reload(new)
         } catch {
             let problem = "the certificate or its key cannot be used: \(error)"
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])

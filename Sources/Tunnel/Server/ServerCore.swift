@@ -84,10 +84,10 @@ final class ServerCore: Sendable {
 
     /// Replaces what the server was told: who comes from now on is judged by it, and clients without rights any more
     /// are disconnected. Everybody else's streams go on. Addresses to listen on and their queues stay as they are, and a
-    /// session keeps the bounds with which it began.
+    /// session keeps the bounds with which it began. Done when every session judges by it.
     ///
     /// - Throws: when the certificate or its key cannot be used. Nothing has changed then.
-    func reload(_ configuration: ServerConfiguration) throws {
+    func reload(_ configuration: ServerConfiguration) async throws {
         let new = try Settings(configuration)
         settings.withLock { $0 = new }
         memory.capacity = configuration.serverLimits.memory
@@ -95,13 +95,16 @@ final class ServerCore: Sendable {
         refusedRequests.update(configuration.serverLimits)
         refusedClients.update(configuration.serverLimits)
         let now = WallClock.unixSeconds
+        var updates: [EventLoopFuture<Void>] = []
         for session in liveSessions {
             if let refusal = new.authenticator.refusal(of: session.owner.client, now: now) {
                 _ = session.end(Refusal(.goingAway, refusal.text))
             } else if let rights = new.authenticator.rights(of: session.owner.client) {
-                session.update(rights, configuration)
+                updates.append(session.update(rights, configuration))
             }
         }
+        // One that fails has lost its event loop, and so its session.
+        for update in updates { try? await update.get() }
     }
 
     /// The sessions that live now.

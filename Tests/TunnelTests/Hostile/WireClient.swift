@@ -38,7 +38,7 @@ extension WirePeer {
         instance: UInt8 = 1,
         window: UInt32 = 65_536,
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(30)
+        patience: Duration = .seconds(120)
     ) throws -> WirePeer {
         let peer = try dial(port, receiveBuffer: receiveBuffer, patience: patience)
         var (opening, authenticate) = try peer.authentication(identity, instance: instance, window: window)

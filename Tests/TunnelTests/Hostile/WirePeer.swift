@@ -55,7 +55,7 @@ final class WirePeer {
     static func dial(
         _ port: UInt16,
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(30)
+        patience: Duration = .seconds(120)
     ) throws -> WirePeer {
         let socket = try TCPSocket(port: port, receiveBuffer: receiveBuffer, patience: patience)
         try socket.send(upgradeRequest)
