@@ -7,7 +7,7 @@ struct ServiceConnector {
     let loop: any EventLoop
     /// How long a service may take to answer.
     let timeout: TimeAmount
-    /// For sockets that are connected already. One for all visitors: to make it costs as much as a system call.
+    /// For sockets that are connected already: one for all visitors, who need nothing of their own in it.
     private let adopting: NIOLoopBound<ClientBootstrap>
 
     /// To be made on `loop`.
