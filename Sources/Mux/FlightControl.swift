@@ -27,12 +27,15 @@ struct FlightControl: Sendable {
     static let first = 262_144
     /// Never less: two pieces of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
-    /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy,
-    /// where somebody has sent little within a second: with twice as much a keystroke waits half a millisecond longer on
-    /// a path within one machine.
-    static let slackInCompany = 262_144
-    /// The same where copies are alone: with less a single one loses a tenth of its speed within one machine.
-    static let slackAlone = 1_048_576
+    /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy:
+    /// where copies are alone, and where somebody has sent little within a second.
+    static let slack = (alone: 1_048_576, inCompany: 262_144)
+    /// The same on a path within one machine or one rack. A processor's caches hold little more than what is under way,
+    /// so that with a MiB 16 copies take up to a tenth more of its time; with less than 256 KiB a single one is slower. In
+    /// company each 64 KiB cost a keystroke a tenth of a millisecond and more.
+    static let nearbySlack = (alone: 262_144, inCompany: 163_840)
+    /// Who answers within it is nearby.
+    static let nearby = 0.001
     private static let company = Duration.seconds(1)
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
@@ -53,8 +56,8 @@ struct FlightControl: Sendable {
     private var round = (number: 0, endsAt: UInt64(0))
     /// Something has to wait for the window.
     private var isHolding = false
-    /// When a stream with little has sent something last.
-    private var littleAt: Moment?
+    /// When a stream with little has sent something last, and which.
+    private var little: (at: Moment, by: StreamID)?
     /// When nothing was under way last.
     private var emptyAt: Moment
     /// Bytes that may be under way.
@@ -77,8 +80,12 @@ struct FlightControl: Sendable {
     /// The longest piece of one stream while others wait.
     var sharedPiece: Int { rate >= Self.fast ? piece : MuxLimits.sharedData }
 
-    /// The longest piece of a stream that is alone. A window of few long pieces would be filled by fits and starts.
-    var piece: Int { rate > 0 && window >= 4 * MuxLimits.maximumData ? MuxLimits.maximumData : MuxLimits.sharedData }
+    /// The longest piece of a stream that is alone. A window of few long pieces would be filled by fits and starts, except
+    /// on a fast path, which is through with one at once.
+    var piece: Int {
+        let enough = (rate >= Self.fast ? 2 : 4) * MuxLimits.maximumData
+        return rate > 0 && window >= enough ? MuxLimits.maximumData : MuxLimits.sharedData
+    }
 
     /// A frame leaves.
     func stamp(now: Moment) -> Stamp {
@@ -93,8 +100,14 @@ struct FlightControl: Sendable {
     }
 
     /// A stream with little sends something: whoever copies makes room for the next time.
-    mutating func sendsLittle(now: Moment) {
-        littleAt = now
+    mutating func sendsLittle(_ stream: StreamID, now: Moment) {
+        little = (now, stream)
+    }
+
+    /// A stream sends much. If it was the last one that sent little, that was the beginning of a copy, whose first reads
+    /// are small, and nobody's keystroke.
+    mutating func sendsMuch(_ stream: StreamID) {
+        if little?.by == stream { little = nil }
     }
 
     /// A frame must wait, since `window` is used up.
@@ -160,9 +173,10 @@ struct FlightControl: Sendable {
         guard rate > 0, time < .infinity else { return }
         let path = rate * time
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
-        let hasCompany = littleAt.map { now.since($0) < Self.company } ?? false
-        let slack = hasCompany ? Self.slackInCompany : Self.slackAlone
-        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(slack))
+        let hasCompany = little.map { now.since($0.at) < Self.company } ?? false
+        let slack = time < Self.nearby ? Self.nearbySlack : Self.slack
+        let most = hasCompany ? slack.inCompany : slack.alone
+        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(most))
         let wanted =
             switch phase {
             case .startup: 2 * path + delays

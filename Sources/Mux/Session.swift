@@ -48,6 +48,8 @@ public struct Session {
     private let peerWindow: UInt32
     private var actions = CircularBuffer<SessionAction>()
     private var scheduler = SendScheduler()
+    /// Replaced by tests alone.
+    var readAhead = ReadAhead()
     private var replay: ReplayBuffer
     /// Replaced by tests alone.
     var flight: FlightControl
@@ -99,6 +101,10 @@ public struct Session {
 
     /// Bytes read from sockets that wait for the carrier, and bytes received that wait for sockets.
     public var waitingBytes: (toSend: Int, toDeliver: Int) { (queuedBytes, bufferedBytes) }
+
+    /// Whether copies have so much at hand that whoever types would wait behind it: a long frame's worth, which could
+    /// leave as soon as less is under way.
+    public var isCopying: Bool { readAhead.ready >= MuxLimits.maximumData }
 
     /// How short of memory the caller is. Set it as often as you like; it counts for what comes next.
     public var pressure = MemoryPressure.none
@@ -193,28 +199,44 @@ public struct Session {
             return frame
         }
         guard let (frame, stream) = scheduler.next(room) else {
-            if scheduler.isEmpty { flight.rests() } else { flight.holds() }
+            if scheduler.isEmpty {
+                flight.rests()
+                for stream in readAhead.releaseAll() { unblock(stream) }
+            } else {
+                flight.holds()
+            }
             return nil
         }
         if frame.header.type.isCounted {
             if replay.count == 0 { flight.begins(now: now) }
             replay.append(frame, flight.stamp(now: now))
-            if stream != nil, frame.header.type == .data, frame.payload.readableBytes <= SendScheduler.little {
-                flight.sendsLittle(now: now)
+            if let stream, frame.header.type == .data {
+                if frame.payload.readableBytes <= SendScheduler.little {
+                    flight.sendsLittle(stream.id, now: now)
+                } else {
+                    flight.sendsMuch(stream.id)
+                }
             }
         }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if let stream {
             queuedBytes -= frame.payload.readableBytes
+            readAhead.update(stream)
             if frame.header.type == .end {
                 if stream.isFinished { lingering += 1 }
                 removeIfFinished(stream)
             } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
-                stream.isBlocked = false
-                actions.append(.sendable(stream.id))
+                if stream.isOpen { readAhead.enqueue(stream) } else { unblock(stream) }
             }
+            while let next = readAhead.next() { unblock(next) }
         }
         return frame
+    }
+
+    /// A stream's socket may be read on.
+    private mutating func unblock(_ stream: Stream) {
+        stream.isBlocked = false
+        actions.append(.sendable(stream.id))
     }
 
     // MARK: Local inputs
@@ -273,6 +295,7 @@ public struct Session {
         stream.append(bytes)
         queuedBytes += stream.queued
         scheduler.schedule(stream)
+        readAhead.brought(bytes.readableBytes, by: stream)
         // While much waits in all, one read of each socket is enough.
         let isShort = queuedBytes > limits.queuedBytes / 2 || pressure >= .shrinksWindows
         let most = isShort ? 1 : limits.queuedPerStream
@@ -286,6 +309,7 @@ public struct Session {
         guard let stream = streams[id] else { return }
         stream.finish()
         scheduler.schedule(stream)
+        if readAhead.remove(stream) { unblock(stream) }
     }
 
     /// The stream's socket was reset or cannot be reached: what is queued is thrown away, so that the truncation is
@@ -398,6 +422,7 @@ public struct Session {
             unaccepted.removeAll()
             lingering = 0
             scheduler = SendScheduler()
+            readAhead = ReadAhead()
             replay = ReplayBuffer(capacity: limits.replayBytes)
         }
         return reason.frame(.goAway)
@@ -543,6 +568,7 @@ public struct Session {
         guard let stream = try stream(id, .credit) else { return }
         guard try stream.grant(offset) else { return try glitch("credit that grants nothing", now: now) }
         scheduler.schedule(stream)
+        readAhead.update(stream)
     }
 
     private mutating func receiveOpen(_ id: StreamID, _ visit: Visit, now: Moment) throws(MuxError) {
@@ -661,6 +687,7 @@ public struct Session {
         bufferedBytes -= stream.receiving.buffered
         queuedBytes -= stream.queued
         stream.abandon()
+        readAhead.remove(stream)
         streams[stream.id] = nil
     }
 }

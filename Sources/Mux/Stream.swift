@@ -24,6 +24,8 @@ final class Stream {
     var isScheduled = false
     /// Whether the socket was told to stop, and waits for `.sendable`.
     var isBlocked = false
+    /// Its part in whose socket is read next.
+    var readAhead = ReadAhead.Share()
     /// Whether the peer has sent END.
     private(set) var inputEnded = false
     /// Whether the opener still waits for ACCEPT.

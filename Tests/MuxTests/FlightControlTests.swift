@@ -198,20 +198,58 @@ import Testing
         #expect(use > 0.92, "\(use) at once")
     }
 
-    @Test("within a fast machine more is under way as long as nobody has sent little for a second")
-    func company() {
+    /// What may be under way after each second, in which nobody sends little, or a stream does, and that or another one
+    /// sends much afterwards.
+    private func windows(_ seconds: [(little: StreamID?, much: StreamID?)], answer: Duration) -> [Int] {
         var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
-        var windows: [Int] = []
-        for (second, isLittle) in [(1, false), (2, true), (3, false)] {
-            let now = Moment.at(.seconds(second))
+        return seconds.enumerated().map { second, sent in
+            let now = Moment.at(.seconds(second + 1))
             flight.begins(now: now)
             let stamp = flight.stamp(now: now)
-            if isLittle { flight.sendsLittle(now: now) }
-            flight.acknowledged(1_000_000, stamp, now: now + .milliseconds(1))
-            windows.append(flight.window)
+            if let stream = sent.little { flight.sendsLittle(stream, now: now) }
+            if let stream = sent.much { flight.sendsMuch(stream) }
+            flight.acknowledged(1_000_000, stamp, now: now + answer)
+            return flight.window
         }
-        let difference = FlightControl.slackAlone - FlightControl.slackInCompany
-        #expect(windows == [windows[0], windows[0] - difference, windows[0]])
+    }
+
+    @Test(
+        "on a fast path more is under way as long as nobody has sent little for a second; nearby less than elsewhere",
+        arguments: [(999, FlightControl.nearbySlack), (1_000, FlightControl.slack)]
+    )
+    func company(microseconds: Int, slack: (alone: Int, inCompany: Int)) {
+        let two = StreamID(2)
+        let seen = windows([(nil, nil), (two, nil), (nil, nil)], answer: .microseconds(microseconds))
+        #expect(seen[0] > slack.alone)
+        #expect(seen == [seen[0], seen[0] - slack.alone + slack.inCompany, seen[0]])
+    }
+
+    @Test("the small reads with which a copy begins are nobody's keystroke")
+    func copyBegins() {
+        let two = StreamID(2), four = StreamID(4)
+        let seen = windows([(nil, nil), (two, two), (two, four)], answer: .microseconds(500))
+        let difference = FlightControl.nearbySlack.alone - FlightControl.nearbySlack.inCompany
+        #expect(seen == [seen[0], seen[0], seen[0] - difference])
+    }
+
+    @Test("long pieces leave where four are under way, and on a path that is through with one at once where two are")
+    func pieces() {
+        /// After one acknowledgement of so many bytes: rate and window follow from it.
+        func piece(_ bytes: Int, within answer: Duration) -> (piece: Int, window: Int) {
+            var flight = FlightControl(ackDelay: .milliseconds(1), now: .start)
+            flight.begins(now: .start)
+            flight.acknowledged(bytes, flight.stamp(now: .start), now: .start + answer)
+            return (flight.piece, flight.window)
+        }
+        let long = MuxLimits.maximumData, short = MuxLimits.sharedData
+        let slow = piece(80_000, within: .milliseconds(100))
+        #expect(slow.piece == short && slow.window >= 2 * long && slow.window < 4 * long)
+        let wide = piece(130_000, within: .milliseconds(100))
+        #expect(wide.piece == long && wide.window >= 4 * long)
+        let fast = piece(24_000, within: .microseconds(300))
+        #expect(fast.piece == long && fast.window >= 2 * long && fast.window < 4 * long)
+        let near = piece(8_000, within: .microseconds(100))
+        #expect(near.piece == short && near.window < 2 * long)
     }
 
     @Test("what comes from a hostile peer's ACKs is bounded, whatever the clock says")
@@ -220,9 +258,9 @@ import Testing
         let stamp = flight.stamp(now: .start)
         for now in [Moment.start, .at(.nanoseconds(1)), Moment(nanoseconds: 0), Moment(nanoseconds: .max)] {
             flight.acknowledged(.max, stamp, now: now)
-            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slackAlone)
+            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack.alone)
             flight.acknowledged(0, stamp, now: now)
-            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slackAlone)
+            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack.alone)
             flight.answered(within: .zero, now: now)
         }
     }

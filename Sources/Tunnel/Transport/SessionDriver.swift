@@ -21,6 +21,9 @@ final class SessionDriver: CarrierReceiver {
     /// Pieces from sockets after which the carrier is written before the turn ends, so that the other end works on them
     /// while this one reads on: a tenth more round trips of 64 connections.
     private static let promptPieces = 16
+    /// How often within one turn the carrier is written at once for bytes that somebody may wait for, since copies would
+    /// have the loop before them otherwise. Four: beyond that they share a write at the end of the turn.
+    private static let mostPromptPumps = 4
     /// Sockets after which they are written before the carrier is read to its end, for the same reason.
     private static let promptFlushes = 8
     /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
@@ -32,6 +35,7 @@ final class SessionDriver: CarrierReceiver {
     private var unflushed: [StreamPipe] = []
     private var isPumpScheduled = false
     private var piecesSincePump = 0
+    private var promptPumps = 0
     private var flushesOfRead = 0
     private var isPerforming = false
     private var timer: (due: Moment, task: Scheduled<Void>)?
@@ -187,6 +191,10 @@ final class SessionDriver: CarrierReceiver {
         piecesSincePump += 1
         // Not where the stream was blocked: the pump may unblock it, and the pipe would take the older answer for the newer.
         if mayRead, piecesSincePump >= Self.promptPieces {
+            pump()
+        } else if mayRead, bytes.readableBytes <= Self.little, session.isCopying, promptPumps < Self.mostPromptPumps {
+            promptPumps += 1
+            setNeedsPump()
             pump()
         } else if !isReading || pipes.count > 1 {
             setNeedsPump()
@@ -365,6 +373,7 @@ final class SessionDriver: CarrierReceiver {
         isPumpScheduled = true
         loop.assumeIsolated().execute {
             self.isPumpScheduled = false
+            self.promptPumps = 0
             self.pump()
         }
     }
