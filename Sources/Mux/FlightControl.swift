@@ -56,8 +56,9 @@ struct FlightControl: Sendable {
     private var round = (number: 0, endsAt: UInt64(0))
     /// Something has to wait for the window.
     private var isHolding = false
-    /// When a stream with little has sent something last, and which.
+    /// When a stream with little has sent something last, and which; and another one before it.
     private var little: (at: Moment, by: StreamID)?
+    private var littleBefore: (at: Moment, by: StreamID)?
     /// When nothing was under way last.
     private var emptyAt: Moment
     /// Bytes that may be under way.
@@ -101,14 +102,23 @@ struct FlightControl: Sendable {
 
     /// A stream with little sends something: whoever copies makes room for the next time.
     mutating func sendsLittle(_ stream: StreamID, now: Moment) {
+        if little?.by != stream { littleBefore = little }
         little = (now, stream)
     }
 
-    /// A stream sends much. If it was the last one that sent little, that was the beginning of a copy, whose first reads
-    /// are small, and nobody's keystroke.
+    /// A stream sends a long frame. If it was the last one that sent little, that was the beginning of a copy, whose first
+    /// reads are small, and nobody's keystroke.
     mutating func sendsMuch(_ stream: StreamID) {
-        if little?.by == stream { little = nil }
+        if little?.by == stream {
+            little = littleBefore
+            littleBefore = nil
+        } else if littleBefore?.by == stream {
+            littleBefore = nil
+        }
     }
+
+    /// Whether the path is one within a machine or a rack.
+    var isNearby: Bool { time < Self.nearby }
 
     /// A frame must wait, since `window` is used up.
     mutating func holds() {
@@ -174,7 +184,7 @@ struct FlightControl: Sendable {
         let path = rate * time
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
         let hasCompany = little.map { now.since($0.at) < Self.company } ?? false
-        let slack = time < Self.nearby ? Self.nearbySlack : Self.slack
+        let slack = isNearby ? Self.nearbySlack : Self.slack
         let most = hasCompany ? slack.inCompany : slack.alone
         let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(most))
         let wanted =

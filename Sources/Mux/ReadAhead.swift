@@ -1,17 +1,19 @@
 import NIOCore
 
-/// Whose socket may be read on, where sockets bring more than the carrier takes: in turn, and not before what was read
-/// has mostly left.
+/// Whose socket may be read on, where sockets that were told to stop bring more than the carrier takes: in turn, and not
+/// before what was read has mostly left.
 ///
 /// Bytes that are read long before it is their turn are in the processor's caches no more when they are masked and sent,
 /// and take memory meanwhile. Bytes that wait for the peer's credit hold nobody up: they do not count.
 ///
-/// Every operation is O(1) in the number of streams.
+/// Every operation is O(1) in the number of streams, averaged over many.
 struct ReadAhead {
     /// How much may wait, or be about to come, before a further socket is read, bytes. 2 MiB, eight large reads: 200 copies
     /// within one machine take nine tenths of the processor time and half the memory that they take without a bound. With
     /// half of it 16 copies are slower.
     static let most = 2_097_152
+    /// Streams that have left the line while they stood in it, before it is gone through for them.
+    private static let mostGone = 32
 
     /// One stream's part in it.
     struct Share {
@@ -23,26 +25,42 @@ struct ReadAhead {
         fileprivate var brought = 0
         /// What it is expected to bring, bytes.
         fileprivate var expected = 0
+
+        /// Whether it brought so much last that it has to stand in the line for more: whoever types does not.
+        var bringsMuch: Bool { brought > SendScheduler.little }
     }
 
     private let most: Int
     /// The line. Who has left it is passed over when it is its turn.
     private var line = CircularBuffer<Stream>()
+    /// How many in it have left it.
+    private var gone = 0
     /// Bytes of all streams that the scheduler may take.
     private(set) var ready = 0
     /// Bytes that sockets will bring which were told to go on and have not brought any yet.
     private var expected = 0
+    /// Bytes that have left since a socket was told to go on, or the line has begun.
+    private var left = 0
 
     /// - Parameter most: bytes; another number for tests alone.
     init(most: Int = Self.most) {
         self.most = most
     }
 
+    /// Who stands in the line, or has left it and not been passed over yet; for tests.
+    var lineLength: Int { line.count }
+
     /// What a stream has queued has changed, or whether the scheduler may take it.
     mutating func update(_ stream: Stream) {
-        let now = stream.isScheduled ? stream.queued : 0
+        let now = stream.isScheduled ? min(stream.queued, stream.credit.available) : 0
         ready += now - stream.readAhead.ready
         stream.readAhead.ready = now
+    }
+
+    /// So many bytes of a stream leave.
+    mutating func leaves(_ count: Int, of stream: Stream) {
+        left += count
+        update(stream)
     }
 
     /// A stream's socket has brought so many bytes.
@@ -56,6 +74,7 @@ struct ReadAhead {
     mutating func enqueue(_ stream: Stream) {
         guard !stream.readAhead.waits else { return }
         stream.readAhead.waits = true
+        if line.isEmpty { left = 0 }
         line.append(stream)
     }
 
@@ -66,35 +85,41 @@ struct ReadAhead {
     mutating func remove(_ stream: Stream) -> Bool {
         stopExpecting(stream)
         update(stream)
-        defer { stream.readAhead.waits = false }
-        return stream.readAhead.waits
+        guard stream.readAhead.waits else { return false }
+        stream.readAhead.waits = false
+        gone += 1
+        // Their objects live as long as they stand there.
+        if gone > Self.mostGone, gone > line.count / 2 {
+            line = line.filter(\.readAhead.waits)
+            gone = 0
+        }
+        return true
     }
 
-    /// Nothing is left to send: who was told to go on has nothing at hand, and whoever has something may bring it.
-    ///
-    /// - Returns: those who waited.
-    mutating func releaseAll() -> CircularBuffer<Stream> {
+    /// Nothing is left to send: who was told to go on has nothing at hand.
+    mutating func isDry() {
         expected = 0
-        let released = line.filter(\.readAhead.waits)
-        line.removeAll()
-        for stream in released { release(stream) }
-        return released
     }
 
     /// The next stream whose socket may be read on; nil where enough waits, or nobody does.
-    mutating func next() -> Stream? {
-        while ready + expected < most, let stream = line.popFirst() {
-            guard stream.readAhead.waits else { continue }
-            release(stream)
+    ///
+    /// - Parameter isUnbounded: whether everybody in the line may go on, since nothing is left to send, or nothing is
+    ///   gained by waiting.
+    mutating func next(isUnbounded: Bool) -> Stream? {
+        // Once that much has left somebody's turn has come, whatever else waits: there may always be streams with a
+        // little at hand, and sockets that were told to go on and have nothing.
+        while isUnbounded || left >= most || ready + expected < most, let stream = line.popFirst() {
+            guard stream.readAhead.waits else {
+                gone -= 1
+                continue
+            }
+            stream.readAhead.waits = false
+            stream.readAhead.expected = stream.readAhead.brought
+            expected += stream.readAhead.expected
+            left = 0
             return stream
         }
         return nil
-    }
-
-    private mutating func release(_ stream: Stream) {
-        stream.readAhead.waits = false
-        stream.readAhead.expected = stream.readAhead.brought
-        expected += stream.readAhead.expected
     }
 
     private mutating func stopExpecting(_ stream: Stream) {

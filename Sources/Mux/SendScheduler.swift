@@ -62,10 +62,11 @@ struct SendScheduler {
     /// The next frame of those that are not counted.
     mutating func nextUrgent() -> OutboundFrame? { urgent.popFirst() }
 
-    /// The next counted frame, nil where there is none, or no room for it.
-    mutating func next(_ room: Room) -> (frame: OutboundFrame, stream: Stream?)? {
+    /// The next counted frame, and whether it is of a stream that had little to send when it began to wait; nil where there
+    /// is none, or no room for it.
+    mutating func next(_ room: Room) -> (frame: OutboundFrame, stream: Stream?, isLittle: Bool)? {
         if case .none = room { return nil }
-        if let frame = control.popFirst() { return (frame, nil) }
+        if let frame = control.popFirst() { return (frame, nil, false) }
         switch room {
         case .none, .control: return nil
         case .little:
@@ -77,20 +78,23 @@ struct SendScheduler {
         }
     }
 
-    private mutating func nextLittle() -> (frame: OutboundFrame, stream: Stream?)? {
+    private mutating func nextLittle() -> (frame: OutboundFrame, stream: Stream?, isLittle: Bool)? {
         while let stream = small.popFirst() {
             guard let frame = take(Self.little, of: stream) else { continue }
             inARow += 1
-            return (frame, stream)
+            return (frame, stream, true)
         }
         return nil
     }
 
-    private mutating func nextPiece(_ shared: Int, _ alone: Int) -> (frame: OutboundFrame, stream: Stream?)? {
+    private mutating func nextPiece(
+        _ shared: Int,
+        _ alone: Int
+    ) -> (frame: OutboundFrame, stream: Stream?, isLittle: Bool)? {
         inARow = 0
         while let stream = ring.popFirst() {
             let isAlone = ring.isEmpty && small.isEmpty
-            if let frame = take(isAlone ? alone : shared, of: stream) { return (frame, stream) }
+            if let frame = take(isAlone ? alone : shared, of: stream) { return (frame, stream, false) }
         }
         return nil
     }

@@ -198,10 +198,11 @@ public struct Session {
             if unacknowledgedSince == nil { unacknowledgedSince = now }
             return frame
         }
-        guard let (frame, stream) = scheduler.next(room) else {
+        guard let (frame, stream, isLittle) = scheduler.next(room) else {
             if scheduler.isEmpty {
                 flight.rests()
-                for stream in readAhead.releaseAll() { unblock(stream) }
+                readAhead.isDry()
+                while let next = readAhead.next(isUnbounded: true) { unblock(next) }
             } else {
                 flight.holds()
             }
@@ -211,9 +212,9 @@ public struct Session {
             if replay.count == 0 { flight.begins(now: now) }
             replay.append(frame, flight.stamp(now: now))
             if let stream, frame.header.type == .data {
-                if frame.payload.readableBytes <= SendScheduler.little {
+                if isLittle {
                     flight.sendsLittle(stream.id, now: now)
-                } else {
+                } else if frame.payload.readableBytes == MuxLimits.maximumData {
                     flight.sendsMuch(stream.id)
                 }
             }
@@ -221,14 +222,18 @@ public struct Session {
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if let stream {
             queuedBytes -= frame.payload.readableBytes
-            readAhead.update(stream)
+            readAhead.leaves(frame.payload.readableBytes, of: stream)
             if frame.header.type == .end {
                 if stream.isFinished { lingering += 1 }
                 removeIfFinished(stream)
             } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
-                if stream.isOpen { readAhead.enqueue(stream) } else { unblock(stream) }
+                if stream.isOpen, flight.isNearby, stream.readAhead.bringsMuch {
+                    readAhead.enqueue(stream)
+                } else {
+                    unblock(stream)
+                }
             }
-            while let next = readAhead.next() { unblock(next) }
+            while let next = readAhead.next(isUnbounded: !flight.isNearby) { unblock(next) }
         }
         return frame
     }

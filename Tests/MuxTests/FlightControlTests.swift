@@ -232,6 +232,24 @@ import Testing
         #expect(seen == [seen[0], seen[0], seen[0] - difference])
     }
 
+    @Test("a copy that begins beside somebody who types does not make that forgotten, nor one that begins before")
+    func copyBeginsInCompany() {
+        let two = StreamID(2), four = StreamID(4)
+        for order in [[two, four], [four, two]] {
+            var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
+            flight.begins(now: .start)
+            let stamp = flight.stamp(now: .start)
+            for stream in order { flight.sendsLittle(stream, now: .start) }
+            flight.sendsMuch(four)
+            flight.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
+            let withCompany = flight.window
+            flight.sendsMuch(two)
+            flight.acknowledged(1, stamp, now: .start + .microseconds(500))
+            let difference = FlightControl.nearbySlack.alone - FlightControl.nearbySlack.inCompany
+            #expect(flight.window >= withCompany + difference)
+        }
+    }
+
     @Test("long pieces leave where four are under way, and on a path that is through with one at once where two are")
     func pieces() {
         /// After one acknowledgement of so many bytes: rate and window follow from it.

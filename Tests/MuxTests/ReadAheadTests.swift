@@ -15,10 +15,16 @@ import Testing
         var server = session(.server, limits { $0.replayBytes = .max }, window: credit)
         for _ in 0..<count { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
-        server.readAhead = ReadAhead(most: Self.most)
+        bound(&server)
         for index in 0..<count { bring(&server, id(index)) }
         return server
+    }
+
+    /// Nothing but the line holds the server up, on a path within one machine unless it is `far`.
+    private func bound(_ server: inout Session, isFar: Bool = false) {
+        server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
+        server.flight.answered(within: isFar ? .milliseconds(1) : .microseconds(999), now: .start)
+        server.readAhead = ReadAhead(most: Self.most)
     }
 
     /// A socket brings so much that it is told to stop.
@@ -43,7 +49,7 @@ import Testing
 
     @Test("no socket is read on while a large read's worth waits")
     func bound() {
-        var server = copies(10)
+        var server = copies(5)
         let first = send(&server)
         #expect(first == [id(0)])
         // The first socket's next bytes are expected.
@@ -92,13 +98,94 @@ import Testing
         #expect(first == [id(0)])
     }
 
+    @Test("on a longer path nobody waits, since a turn of all would take long there")
+    func far() {
+        var server = copies(10)
+        bound(&server, isFar: true)
+        let all = send(&server) { $0.waitingBytes.toSend < 500_000 }
+        var more: [StreamID] = []
+        while server.waitingBytes.toSend > 300_000, server.nextFrame(now: .start) != nil { more += released(&server) }
+        #expect(all.count + more.count >= 9)
+    }
+
+    @Test("a copy has its turn beside any number of streams that are never told to stop")
+    func progress() {
+        var server = session(.server, limits { $0.replayBytes = .max }, window: .max)
+        for _ in 0...50 { _ = server.open(visit, now: .start) }
+        _ = server.frames()
+        bound(&server)
+        for index in 0..<50 { _ = server.write(id(index), bytes(50_000)) }
+        bring(&server, id(50))
+        var turns = 0, sent = 0
+        while sent < 200 * Self.most, let frame = server.nextFrame(now: .start) {
+            sent += frame.payload.readableBytes
+            if frame.header.stream != id(50) { _ = server.write(frame.header.stream, frame.payload) }
+            for stream in released(&server) where stream == id(50) {
+                turns += 1
+                bring(&server, id(50))
+            }
+        }
+        #expect(turns >= 5, "\(turns) turns in \(sent) bytes")
+    }
+
+    @Test("sockets that were told to go on and bring nothing keep nobody from his turn")
+    func ghosts() {
+        var server = copies(4)
+        _ = server.open(visit, now: .start)
+        let first = send(&server)
+        #expect(first == [id(0)])
+        var turns: [StreamID] = []
+        // Somebody always has a little, so that the server is never without anything to send.
+        for _ in 0..<200 where turns.count < 3 {
+            _ = server.write(id(4), bytes(20_000))
+            _ = server.nextFrame(now: .start)
+            _ = server.nextFrame(now: .start)
+            turns += released(&server).filter { $0 != id(4) }
+        }
+        #expect(turns == [id(1), id(2), id(3)])
+    }
+
+    @Test("whoever types stands in no line, even where every read is the last one for now")
+    func typing() {
+        var server = copies(10)
+        _ = server.open(visit, now: .start)
+        let early = send(&server) { $0.waitingBytes.toSend < 500_000 }
+        #expect(early.isEmpty)
+        server.pressure = .shrinksWindows
+        let mayGoOn = server.write(id(10), bytes(1))
+        #expect(!mayGoOn)
+        var frames: [StreamID] = []
+        while frames.last != id(10), let frame = server.nextFrame(now: .start) { frames.append(frame.header.stream) }
+        let told = released(&server)
+        #expect(told == [id(10)])
+    }
+
+    @Test("who has left the line is forgotten there before its turn")
+    func dead() {
+        var server = session(.server, limits { $0.replayBytes = .max }, window: .max)
+        _ = server.open(visit, now: .start)
+        _ = server.frames()
+        bound(&server)
+        bring(&server, id(0))
+        var longest = 0
+        for index in 1...1_000 {
+            _ = server.open(visit, now: .start)
+            bring(&server, id(index))
+            // Its turn comes when as much as may wait has left: it goes before.
+            for _ in 0..<12 { _ = server.nextFrame(now: .start) }
+            _ = released(&server)
+            server.reset(id(index), .connectionReset)
+            longest = max(longest, server.readAhead.lineLength)
+        }
+        #expect(longest <= 100, "\(longest)")
+    }
+
     @Test("streams that wait for the peer's credit hold nobody up")
     func stalled() throws {
         var server = session(.server, limits { $0.replayBytes = .max }, window: 100_000)
         for _ in 0..<9 { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
-        server.readAhead = ReadAhead(most: Self.most)
+        bound(&server)
         for index in 0..<9 { try server.receive(frame(.accept, id(index).rawValue), now: .start) }
         for index in 0..<8 { bring(&server, id(index)) }
         _ = server.frames()
