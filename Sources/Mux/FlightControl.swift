@@ -30,9 +30,9 @@ struct FlightControl: Sendable {
     /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy:
     /// where copies are alone, and where somebody has sent little within a second.
     static let slack = (alone: 1_048_576, inCompany: 262_144)
-    /// The same on a path within one machine or one rack. A processor's caches hold little more than what is under way,
-    /// so that with a MiB 16 copies take up to a tenth more of its time; with less than 256 KiB a single one is slower. In
-    /// company each 64 KiB cost a keystroke a tenth of a millisecond and more.
+    /// The same on a path within one machine or one rack: with 1 MiB 16 copies take up to a tenth more of the processor's
+    /// time, with less than 256 KiB a single one is slower. In company each 64 KiB cost a keystroke a tenth of a
+    /// millisecond and more.
     static let nearbySlack = (alone: 262_144, inCompany: 163_840)
     /// Who answers within it is nearby.
     static let nearby = 0.001

@@ -3,8 +3,8 @@ import NIOCore
 /// Whose socket may be read on, where sockets that were told to stop bring more than the carrier takes: in turn, and not
 /// before what was read has mostly left.
 ///
-/// Bytes that are read long before it is their turn are in the processor's caches no more when they are masked and sent,
-/// and take memory meanwhile. Bytes that wait for the peer's credit hold nobody up: they do not count.
+/// Bytes that are read long before it is their turn take memory meanwhile, and more time when they are masked and sent.
+/// Bytes that wait for the peer's credit hold nobody up: they do not count.
 ///
 /// Every operation is O(1) in the number of streams, averaged over many.
 struct ReadAhead {
