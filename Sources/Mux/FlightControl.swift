@@ -30,12 +30,13 @@ struct FlightControl: Sendable {
     /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy:
     /// where copies are alone, and where somebody has sent little within a second.
     static let slack = (alone: 1_048_576, inCompany: 262_144)
-    /// The same on a path within one machine or one rack: with 1 MiB 16 copies take up to a tenth more of the processor's
-    /// time, with less than 256 KiB a single one is slower. In company each 64 KiB cost a keystroke a tenth of a
-    /// millisecond and more.
-    static let nearbySlack = (alone: 262_144, inCompany: 163_840)
+    /// The same on a path within one machine or one rack, where several copy, and in company: with 1 MiB 16 copies take up
+    /// to a tenth more of the processor's time, and in company each 64 KiB cost a keystroke a tenth of a millisecond and
+    /// more. A single copy has 1 MiB there too: with less it loses a tenth of its speed.
+    static let nearbySlack = (several: 262_144, inCompany: 163_840)
     /// Who answers within it is nearby.
     static let nearby = 0.001
+    /// How long somebody counts who has sent something.
     private static let company = Duration.seconds(1)
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
@@ -59,6 +60,9 @@ struct FlightControl: Sendable {
     /// When a stream with little has sent something last, and which; and another one before it.
     private var little: (at: Moment, by: StreamID)?
     private var littleBefore: (at: Moment, by: StreamID)?
+    /// Which stream has sent a long frame last, and when another one than before did.
+    private var much: StreamID?
+    private var severalAt: Moment?
     /// When nothing was under way last.
     private var emptyAt: Moment
     /// Bytes that may be under way.
@@ -108,7 +112,9 @@ struct FlightControl: Sendable {
 
     /// A stream sends a long frame. If it was the last one that sent little, that was the beginning of a copy, whose first
     /// reads are small, and nobody's keystroke.
-    mutating func sendsMuch(_ stream: StreamID) {
+    mutating func sendsMuch(_ stream: StreamID, now: Moment) {
+        if let much, much != stream { severalAt = now }
+        much = stream
         if little?.by == stream {
             little = littleBefore
             littleBefore = nil
@@ -184,9 +190,15 @@ struct FlightControl: Sendable {
         let path = rate * time
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
         let hasCompany = little.map { now.since($0.at) < Self.company } ?? false
-        let slack = isNearby ? Self.nearbySlack : Self.slack
-        let most = hasCompany ? slack.inCompany : slack.alone
-        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(most))
+        let areSeveral = severalAt.map { now.since($0) < Self.company } ?? false
+        let slack =
+            switch (isNearby, hasCompany) {
+            case (true, true): Self.nearbySlack.inCompany
+            case (true, false): areSeveral ? Self.nearbySlack.several : Self.slack.alone
+            case (false, true): Self.slack.inCompany
+            case (false, false): Self.slack.alone
+            }
+        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(slack))
         let wanted =
             switch phase {
             case .startup: 2 * path + delays

@@ -215,7 +215,7 @@ public struct Session {
                 if isLittle {
                     flight.sendsLittle(stream.id, now: now)
                 } else if frame.payload.readableBytes == MuxLimits.maximumData {
-                    flight.sendsMuch(stream.id)
+                    flight.sendsMuch(stream.id, now: now)
                 }
             }
         }

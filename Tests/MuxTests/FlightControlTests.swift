@@ -207,7 +207,7 @@ import Testing
             flight.begins(now: now)
             let stamp = flight.stamp(now: now)
             if let stream = sent.little { flight.sendsLittle(stream, now: now) }
-            if let stream = sent.much { flight.sendsMuch(stream) }
+            if let stream = sent.much { flight.sendsMuch(stream, now: now) }
             flight.acknowledged(1_000_000, stamp, now: now + answer)
             return flight.window
         }
@@ -215,20 +215,32 @@ import Testing
 
     @Test(
         "on a fast path more is under way as long as nobody has sent little for a second; nearby less than elsewhere",
-        arguments: [(999, FlightControl.nearbySlack), (1_000, FlightControl.slack)]
+        arguments: [(999, FlightControl.nearbySlack.inCompany), (1_000, FlightControl.slack.inCompany)]
     )
-    func company(microseconds: Int, slack: (alone: Int, inCompany: Int)) {
+    func company(microseconds: Int, inCompany: Int) {
         let two = StreamID(2)
         let seen = windows([(nil, nil), (two, nil), (nil, nil)], answer: .microseconds(microseconds))
-        #expect(seen[0] > slack.alone)
-        #expect(seen == [seen[0], seen[0] - slack.alone + slack.inCompany, seen[0]])
+        #expect(seen[0] > FlightControl.slack.alone)
+        #expect(seen == [seen[0], seen[0] - FlightControl.slack.alone + inCompany, seen[0]])
+    }
+
+    @Test(
+        "nearby less is under way where several copy than where one does",
+        arguments: [(999, FlightControl.nearbySlack.several), (1_000, FlightControl.slack.alone)]
+    )
+    func several(microseconds: Int, slack: Int) {
+        let two = StreamID(2), four = StreamID(4)
+        let sent: [(little: StreamID?, much: StreamID?)] = [(nil, two), (nil, four), (nil, four), (nil, two)]
+        let seen = windows(sent, answer: .microseconds(microseconds))
+        let least = seen[0] - FlightControl.slack.alone + slack
+        #expect(seen == [seen[0], least, seen[0], least])
     }
 
     @Test("the small reads with which a copy begins are nobody's keystroke")
     func copyBegins() {
         let two = StreamID(2), four = StreamID(4)
         let seen = windows([(nil, nil), (two, two), (two, four)], answer: .microseconds(500))
-        let difference = FlightControl.nearbySlack.alone - FlightControl.nearbySlack.inCompany
+        let difference = FlightControl.slack.alone - FlightControl.nearbySlack.inCompany
         #expect(seen == [seen[0], seen[0], seen[0] - difference])
     }
 
@@ -240,12 +252,12 @@ import Testing
             flight.begins(now: .start)
             let stamp = flight.stamp(now: .start)
             for stream in order { flight.sendsLittle(stream, now: .start) }
-            flight.sendsMuch(four)
+            flight.sendsMuch(four, now: .start)
             flight.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
             let withCompany = flight.window
-            flight.sendsMuch(two)
+            flight.sendsMuch(two, now: .start)
             flight.acknowledged(1, stamp, now: .start + .microseconds(500))
-            let difference = FlightControl.nearbySlack.alone - FlightControl.nearbySlack.inCompany
+            let difference = FlightControl.nearbySlack.several - FlightControl.nearbySlack.inCompany
             #expect(flight.window >= withCompany + difference)
         }
     }
