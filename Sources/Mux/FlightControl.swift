@@ -32,7 +32,7 @@ struct FlightControl: Sendable {
     static let slack = (alone: 1_048_576, inCompany: 262_144)
     /// The same on a path within one machine or one rack, where several copy, and in company: with 1 MiB 16 copies take up
     /// to a tenth more of the processor's time, and in company each 64 KiB cost a keystroke a tenth of a millisecond and
-    /// more. A single copy has 1 MiB there too: with less it loses a tenth of its speed.
+    /// more. A single copy has 1 MiB there too: with less it lost up to a tenth of its speed.
     static let nearbySlack = (several: 262_144, inCompany: 163_840)
     /// Who answers within it is nearby.
     static let nearby = 0.001

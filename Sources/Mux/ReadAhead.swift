@@ -97,7 +97,7 @@ struct ReadAhead {
     }
 
     /// Nothing is left to send: who was told to go on has nothing at hand.
-    mutating func isDry() {
+    mutating func runsDry() {
         expected = 0
     }
 

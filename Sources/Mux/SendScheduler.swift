@@ -15,6 +15,9 @@ struct SendScheduler {
         case pieces(shared: Int, alone: Int)
     }
 
+    /// Whose frame is next: nobody's where it is a control frame. Little: the stream had no more when it began to wait.
+    typealias Turn = (frame: OutboundFrame, stream: Stream?, isLittle: Bool)
+
     /// A stream with at most so many bytes is let in before the others, since whoever types or asks waits for the
     /// answer; whoever copies waits for the last byte.
     static let little = 4_096
@@ -62,9 +65,8 @@ struct SendScheduler {
     /// The next frame of those that are not counted.
     mutating func nextUrgent() -> OutboundFrame? { urgent.popFirst() }
 
-    /// The next counted frame, and whether it is of a stream that had little to send when it began to wait; nil where there
-    /// is none, or no room for it.
-    mutating func next(_ room: Room) -> (frame: OutboundFrame, stream: Stream?, isLittle: Bool)? {
+    /// The next counted frame, nil where there is none, or no room for it.
+    mutating func next(_ room: Room) -> Turn? {
         if case .none = room { return nil }
         if let frame = control.popFirst() { return (frame, nil, false) }
         switch room {
@@ -78,7 +80,7 @@ struct SendScheduler {
         }
     }
 
-    private mutating func nextLittle() -> (frame: OutboundFrame, stream: Stream?, isLittle: Bool)? {
+    private mutating func nextLittle() -> Turn? {
         while let stream = small.popFirst() {
             guard let frame = take(Self.little, of: stream) else { continue }
             inARow += 1
@@ -87,10 +89,7 @@ struct SendScheduler {
         return nil
     }
 
-    private mutating func nextPiece(
-        _ shared: Int,
-        _ alone: Int
-    ) -> (frame: OutboundFrame, stream: Stream?, isLittle: Bool)? {
+    private mutating func nextPiece(_ shared: Int, _ alone: Int) -> Turn? {
         inARow = 0
         while let stream = ring.popFirst() {
             let isAlone = ring.isEmpty && small.isEmpty

@@ -201,7 +201,7 @@ public struct Session {
         guard let (frame, stream, isLittle) = scheduler.next(room) else {
             if scheduler.isEmpty {
                 flight.rests()
-                readAhead.isDry()
+                readAhead.runsDry()
                 while let next = readAhead.next(isUnbounded: true) { unblock(next) }
             } else {
                 flight.holds()

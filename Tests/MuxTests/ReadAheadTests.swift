@@ -11,17 +11,17 @@ import Testing
     private func id(_ index: Int) -> StreamID { StreamID(UInt32(index) * 2 + 2) }
 
     /// A server with streams whose sockets have brought so much each that they were told to stop; nothing has left.
-    private func copies(_ count: Int, credit: UInt32 = .max) -> Session {
-        var server = session(.server, limits { $0.replayBytes = .max }, window: credit)
+    private func copies(_ count: Int) -> Session {
+        var server = session(.server, limits { $0.replayBytes = .max }, window: .max)
         for _ in 0..<count { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        bound(&server)
+        holdByLine(&server)
         for index in 0..<count { bring(&server, id(index)) }
         return server
     }
 
     /// Nothing but the line holds the server up, on a path within one machine unless it is `far`.
-    private func bound(_ server: inout Session, isFar: Bool = false) {
+    private func holdByLine(_ server: inout Session, isFar: Bool = false) {
         server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
         server.flight.answered(within: isFar ? .milliseconds(1) : .microseconds(999), now: .start)
         server.readAhead = ReadAhead(most: Self.most)
@@ -101,7 +101,7 @@ import Testing
     @Test("on a longer path nobody waits, since a turn of all would take long there")
     func far() {
         var server = copies(10)
-        bound(&server, isFar: true)
+        holdByLine(&server, isFar: true)
         let all = send(&server) { $0.waitingBytes.toSend < 500_000 }
         var more: [StreamID] = []
         while server.waitingBytes.toSend > 300_000, server.nextFrame(now: .start) != nil { more += released(&server) }
@@ -113,7 +113,7 @@ import Testing
         var server = session(.server, limits { $0.replayBytes = .max }, window: .max)
         for _ in 0...50 { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        bound(&server)
+        holdByLine(&server)
         for index in 0..<50 { _ = server.write(id(index), bytes(50_000)) }
         bring(&server, id(50))
         var turns = 0, sent = 0
@@ -160,24 +160,23 @@ import Testing
         #expect(told == [id(10)])
     }
 
-    @Test("who has left the line is forgotten there before its turn")
+    @Test("who has left the line is forgotten there before its turn, and who stands in it is not")
     func dead() {
-        var server = session(.server, limits { $0.replayBytes = .max }, window: .max)
-        _ = server.open(visit, now: .start)
-        _ = server.frames()
-        bound(&server)
-        bring(&server, id(0))
+        var ahead = ReadAhead(most: 1)
+        let stays = (0..<10).map { Stream(id: id($0), sendWindow: .max, receiveWindow: 1, now: .start) }
+        for stream in stays { ahead.enqueue(stream) }
         var longest = 0
-        for index in 1...1_000 {
-            _ = server.open(visit, now: .start)
-            bring(&server, id(index))
-            // Its turn comes when as much as may wait has left: it goes before.
-            for _ in 0..<12 { _ = server.nextFrame(now: .start) }
-            _ = released(&server)
-            server.reset(id(index), .connectionReset)
-            longest = max(longest, server.readAhead.lineLength)
+        for index in 10..<1_000 {
+            let goes = Stream(id: id(index), sendWindow: .max, receiveWindow: 1, now: .start)
+            ahead.enqueue(goes)
+            let stood = ahead.remove(goes)
+            #expect(stood)
+            longest = max(longest, ahead.lineLength)
         }
-        #expect(longest <= 100, "\(longest)")
+        #expect(longest > stays.count && longest < 100, "\(longest)")
+        var turns: [StreamID] = []
+        while let next = ahead.next(isUnbounded: true) { turns.append(next.id) }
+        #expect(turns == stays.map(\.id) && ahead.lineLength == 0)
     }
 
     @Test("streams that wait for the peer's credit hold nobody up")
@@ -185,7 +184,7 @@ import Testing
         var server = session(.server, limits { $0.replayBytes = .max }, window: 100_000)
         for _ in 0..<9 { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        bound(&server)
+        holdByLine(&server)
         for index in 0..<9 { try server.receive(frame(.accept, id(index).rawValue), now: .start) }
         for index in 0..<8 { bring(&server, id(index)) }
         _ = server.frames()
@@ -247,5 +246,13 @@ import Testing
         try server.receive(frame(.accept, 2), now: .start)
         try server.receive(frame(.credit, 2, number: 170_000), now: .start)
         #expect(server.isCopying)
+    }
+
+    @Test("of a stream whose peer grants little no more counts than that")
+    func grantedLittle() {
+        var server = session(.server, MuxLimits(), window: 1_000)
+        _ = server.open(visit, now: .start)
+        bring(&server, two)
+        #expect(!server.isCopying && server.readAhead.ready == 1_000)
     }
 }
