@@ -11,8 +11,9 @@ struct SendScheduler {
         case control
         /// No more than a keystroke: enough is under way.
         case little
-        /// Pieces of at most so many bytes, while several streams wait or while one does.
-        case pieces(shared: Int, alone: Int)
+        /// Pieces of at most so many bytes, while several streams wait or while one does, and so many bytes of a stream
+        /// before it is the next one's turn.
+        case pieces(shared: Int, alone: Int, turn: Int)
     }
 
     /// Whose frame is next: nobody's where it is a control frame. Little: the stream had no more when it began to wait.
@@ -33,6 +34,8 @@ struct SendScheduler {
     private var small = CircularBuffer<Stream>()
     private var ring = CircularBuffer<Stream>()
     private var inARow = 0
+    /// Bytes that the first stream of the ring has sent in its turn.
+    private var sentInTurn = 0
 
     /// Whether a frame waits.
     var isEmpty: Bool { urgent.isEmpty && control.isEmpty && small.isEmpty && ring.isEmpty }
@@ -74,38 +77,48 @@ struct SendScheduler {
         case .little:
             // Not for ever, or what is under way would never fall below the window, and no copy have its turn.
             return ring.isEmpty || inARow < Self.littleBeyondWindow ? nextLittle() : nil
-        case .pieces(let shared, let alone):
+        case .pieces(let shared, let alone, let turn):
             if ring.isEmpty || inARow < Self.littleInARow, let next = nextLittle() { return next }
-            return nextPiece(shared, alone) ?? nextLittle()
+            return nextPiece(shared, alone, turn) ?? nextLittle()
         }
     }
 
     private mutating func nextLittle() -> Turn? {
         while let stream = small.popFirst() {
             guard let frame = take(Self.little, of: stream) else { continue }
+            // What is left of its bytes has its turn behind all others.
+            if stream.isScheduled { ring.append(stream) }
             inARow += 1
             return (frame, stream, true)
         }
         return nil
     }
 
-    private mutating func nextPiece(_ shared: Int, _ alone: Int) -> Turn? {
+    private mutating func nextPiece(_ shared: Int, _ alone: Int, _ turn: Int) -> Turn? {
         inARow = 0
         while let stream = ring.popFirst() {
-            let isAlone = ring.isEmpty && small.isEmpty
-            if let frame = take(isAlone ? alone : shared, of: stream) { return (frame, stream, false) }
+            let most = ring.isEmpty && small.isEmpty ? alone : shared
+            guard let frame = take(most, of: stream) else {
+                sentInTurn = 0
+                continue
+            }
+            sentInTurn += frame.payload.readableBytes
+            if stream.isScheduled, sentInTurn + most <= turn {
+                ring.prepend(stream)
+            } else {
+                sentInTurn = 0
+                if stream.isScheduled { ring.append(stream) }
+            }
+            return (frame, stream, false)
         }
         return nil
     }
 
-    /// What is left of a stream's bytes has its next turn behind all others.
-    private mutating func take(_ most: Int, of stream: Stream) -> OutboundFrame? {
+    /// A frame of a stream that stands in no ring; it is to be put into one again where it is scheduled afterwards.
+    private func take(_ most: Int, of stream: Stream) -> OutboundFrame? {
         stream.isScheduled = false
         guard let frame = stream.take(atMost: most) else { return nil }
-        if stream.isReady {
-            stream.isScheduled = true
-            ring.append(stream)
-        }
+        stream.isScheduled = stream.isReady
         return frame
     }
 }

@@ -181,7 +181,9 @@ public struct Session {
     /// What may be sent, where so much is under way.
     private var room: SendScheduler.Room {
         if replay.isFull { return .none }
-        if replay.bytes < flight.window { return .pieces(shared: flight.sharedPiece, alone: flight.piece) }
+        if replay.bytes < flight.window {
+            return .pieces(shared: flight.sharedPiece, alone: flight.piece, turn: flight.turn)
+        }
         // The last piece may have gone beyond the window.
         return replay.bytes < flight.window + flight.piece + SendScheduler.reserve ? .little : .control
     }

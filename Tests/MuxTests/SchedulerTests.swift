@@ -169,6 +169,50 @@ import Testing
         #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.maximumData)
     }
 
+    @Test("a stream sends on in its turn; who has little comes in between, and who has nothing more gives the turn up")
+    func turns() {
+        var scheduler = SendScheduler()
+        let room = SendScheduler.Room.pieces(shared: 10_000, alone: 20_000, turn: 30_000)
+        func stream(_ index: Int, _ count: Int, credit: UInt32 = .max) -> Stream {
+            let stream = Stream(id: id(index), sendWindow: credit, receiveWindow: 0, now: .start)
+            stream.append(bytes(count))
+            scheduler.schedule(stream)
+            return stream
+        }
+        func next(_ count: Int) -> [String] {
+            (0..<count).compactMap { _ in
+                scheduler.next(room).map { "\($0.frame.header.stream):\($0.frame.payload.readableBytes)" }
+            }
+        }
+        _ = stream(0, 65_000)
+        let dead = stream(1, 100_000)
+        _ = stream(2, 100_000, credit: 15_000)
+        _ = stream(3, 40_000)
+        #expect(next(2) == ["2:10000", "2:10000"])
+        _ = stream(4, 100)
+        #expect(next(2) == ["10:100", "2:10000"], "a keystroke waits for a piece, and not for a turn")
+        #expect(next(2) == ["4:10000", "4:10000"])
+        dead.abandon()
+        #expect(next(2) == ["6:10000", "6:5000"])
+        #expect(next(3) == ["8:10000", "8:10000", "8:10000"], "a turn that was given up shortens nobody's")
+        #expect(next(9) == ["2:10000", "2:10000", "2:10000", "8:10000", "2:5000"])
+        #expect(scheduler.isEmpty)
+    }
+
+    @Test("a turn is a millisecond of the path: a piece of a slow one, as much as one read brings of a fast one")
+    func turnOfThePath() throws {
+        for (time, inARow) in [(Duration.microseconds(1_000), 1), (.microseconds(100), 2), (.microseconds(10), 4)] {
+            var server = server(2)
+            _ = server.write(id(0), bytes(1_000_000))
+            _ = server.write(id(1), bytes(1_000_000))
+            _ = server.nextFrame(now: .start)
+            // Two OPENs and one piece, 16 KiB.
+            try server.receive(frame(.ack, number: 3), now: .at(time))
+            let streams = (0..<12).compactMap { _ in server.nextFrame(now: .at(time))?.header.stream }
+            #expect(streams == (0..<12).map { id($0 / inARow % 2 == 0 ? 1 : 0) }, "\(time)")
+        }
+    }
+
     @Test("M15 a stream without credit is passed over, and stands in nobody's way")
     func blocked() throws {
         var server = session(.server, window: 100)
