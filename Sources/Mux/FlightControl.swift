@@ -36,8 +36,6 @@ struct FlightControl: Sendable {
     static let nearbySlack = (several: 262_144, inCompany: 163_840)
     /// Who answers within it is nearby.
     static let nearby = 0.001
-    /// How long somebody counts who has sent something.
-    private static let company = Duration.seconds(1)
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
     /// The most that a stream sends in its turn. 256 KiB: what one read of a socket brings, so that the other end writes it
@@ -60,12 +58,8 @@ struct FlightControl: Sendable {
     private var round = (number: 0, endsAt: UInt64(0))
     /// Something has to wait for the window.
     private var isHolding = false
-    /// When a stream with little has sent something last, and which; and another one before it.
-    private var little: (at: Moment, by: StreamID)?
-    private var littleBefore: (at: Moment, by: StreamID)?
-    /// Which stream has sent a long frame last, and when another one than before did.
-    private var much: StreamID?
-    private var severalAt: Moment?
+    /// Who shares the path, told by whoever sends.
+    var company = Company()
     /// When nothing was under way last.
     private var emptyAt: Moment
     /// Bytes that may be under way.
@@ -108,25 +102,6 @@ struct FlightControl: Sendable {
         deliveredAt = now
         // Queues have drained by themselves.
         emptyAt = now
-    }
-
-    /// A stream with little sends something: whoever copies makes room for the next time.
-    mutating func sendsLittle(_ stream: StreamID, now: Moment) {
-        if little?.by != stream { littleBefore = little }
-        little = (now, stream)
-    }
-
-    /// A stream sends a long frame. If it was the last one that sent little, that was the beginning of a copy, whose first
-    /// reads are small, and nobody's keystroke.
-    mutating func sendsMuch(_ stream: StreamID, now: Moment) {
-        if let much, much != stream { severalAt = now }
-        much = stream
-        if little?.by == stream {
-            little = littleBefore
-            littleBefore = nil
-        } else if littleBefore?.by == stream {
-            littleBefore = nil
-        }
     }
 
     /// Whether the path is one within a machine or a rack.
@@ -195,12 +170,10 @@ struct FlightControl: Sendable {
         guard rate > 0, time < .infinity else { return }
         let path = rate * time
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
-        let hasCompany = little.map { now.since($0.at) < Self.company } ?? false
-        let areSeveral = severalAt.map { now.since($0) < Self.company } ?? false
         let slack =
-            switch (isNearby, hasCompany) {
+            switch (isNearby, company.hasSomebodyWithLittle(now: now)) {
             case (true, true): Self.nearbySlack.inCompany
-            case (true, false): areSeveral ? Self.nearbySlack.several : Self.slack.alone
+            case (true, false): company.hasSeveralCopies(now: now) ? Self.nearbySlack.several : Self.slack.alone
             case (false, true): Self.slack.inCompany
             case (false, false): Self.slack.alone
             }

@@ -32,15 +32,9 @@ public struct Session {
     private var state = State.active
     private var link = Link.attached
     private var peerIsGoingAway = false
-    private var streams: [StreamID: Stream] = [:]
-    /// The number of the next stream that this end opens. Set by tests alone.
-    var nextStream: StreamID?
-    private var highestOfPeer = StreamID.session
-    private var opening = 0
-    /// Streams of ours in the order of their deadlines for ACCEPT; those that have it are dropped when they come first.
-    private var unaccepted = CircularBuffer<(id: StreamID, deadline: Moment)>()
-    /// Streams that have ended on the wire, and whose sockets still have bytes to take.
-    private var lingering = 0
+    /// Changed by tests alone, from outside.
+    var streams: StreamTable
+    private var tunnels = TunnelTable()
     /// Received, and not yet taken by a socket.
     private var bufferedBytes = 0
     /// Read from sockets, and not yet taken by the carrier.
@@ -58,12 +52,7 @@ public struct Session {
     /// Since when the peer has acknowledged nothing although there is something to acknowledge, or since it was last asked
     /// about it.
     private var unacknowledgedSince: Moment?
-    private var pings: SlidingWindow
-    private var glitches: SlidingWindow
-    private var bindings: SlidingWindow
-    private var renewals = SlidingWindow(limit: MuxLimits.renewalsInTenSeconds)
-    /// Tunnels that were asked for and not refused or given up since; true once the port is bound.
-    private var ports: [UInt16: Bool] = [:]
+    private var conduct: PeerConduct
 
     /// Starts a session whose opening is done.
     ///
@@ -74,14 +63,12 @@ public struct Session {
         self.role = role
         self.limits = limits
         self.peerWindow = peerWindow
-        self.nextStream = role.firstStream
+        self.streams = StreamTable(role: role)
         self.replay = ReplayBuffer(capacity: limits.replayBytes)
         self.flight = FlightControl(ackDelay: limits.ackDelay, now: now)
         self.acknowledger = Acknowledger(limits: limits)
         self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
-        self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
-        self.glitches = SlidingWindow(limit: limits.glitchesInTenSeconds)
-        self.bindings = SlidingWindow(limit: limits.bindsInTenSeconds)
+        self.conduct = PeerConduct(limits: limits)
     }
 
     // MARK: What the caller looks at
@@ -94,8 +81,8 @@ public struct Session {
 
     /// Whether a further stream may be opened by this end: visitors wait in the listen queue meanwhile.
     public var canOpen: Bool {
-        guard case .active = state, isAttached, !peerIsGoingAway, nextStream != nil else { return false }
-        return streams.count < limits.streams && opening < limits.opening
+        guard case .active = state, isAttached, !peerIsGoingAway, streams.next != nil else { return false }
+        return streams.count < limits.streams && streams.opening < limits.opening
             && scheduler.waitingControl <= limits.waitingControl / 2
     }
 
@@ -117,14 +104,14 @@ public struct Session {
     }
 
     /// Whether this end's stream numbers are about to run out: it is time to drain this session and begin another.
-    public var isNearExhaustion: Bool { nextStream?.isNearEnd ?? true }
+    public var isNearExhaustion: Bool { streams.next?.isNearEnd ?? true }
 
     /// What must be empty once all streams are gone and everything is acknowledged; for tests.
     var holdings: Holdings {
         Holdings(
             streams: streams.count,
-            opening: opening,
-            lingering: lingering,
+            opening: streams.opening,
+            lingering: streams.lingering,
             bufferedBytes: bufferedBytes,
             queuedBytes: queuedBytes,
             replayBytes: replay.bytes,
@@ -170,7 +157,7 @@ public struct Session {
         if case .detached(let until) = link { return until }
         var next = keepAlive.deadline
         if let due = acknowledger.deadline { next = min(next, due) }
-        if let first = unaccepted.first { next = min(next, first.deadline) }
+        if let due = streams.acceptDeadline { next = min(next, due) }
         if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
         return next
     }
@@ -215,9 +202,9 @@ public struct Session {
             replay.append(frame, flight.stamp(now: now))
             if let stream, frame.header.type == .data {
                 if isLittle {
-                    flight.sendsLittle(stream.id, now: now)
+                    flight.company.sendsLittle(stream.id, now: now)
                 } else if frame.payload.readableBytes == MuxLimits.maximumData {
-                    flight.sendsMuch(stream.id, now: now)
+                    flight.company.sendsMuch(stream.id, now: now)
                 }
             }
         }
@@ -226,7 +213,7 @@ public struct Session {
             queuedBytes -= frame.payload.readableBytes
             readAhead.leaves(frame.payload.readableBytes, of: stream)
             if frame.header.type == .end {
-                if stream.isFinished { lingering += 1 }
+                streams.ended(stream)
                 removeIfFinished(stream)
             } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
                 if stream.isOpen, flight.isNearby, stream.readAhead.bringsMuch {
@@ -250,21 +237,19 @@ public struct Session {
 
     /// Client: asks for a public port. Ignored while the tunnel has one, or waits for the answer.
     public mutating func bind(_ request: BindRequest) {
-        guard !isEnded, ports[request.tunnel] == nil else { return }
-        ports[request.tunnel] = false
+        guard !isEnded, tunnels.ask(request.tunnel) else { return }
         scheduler.enqueue(request.frame)
     }
 
     /// Server: the port is bound. Ignored where the client does not wait for it.
     public mutating func bound(_ binding: Binding) {
-        guard !isEnded, ports[binding.tunnel] == false else { return }
-        ports[binding.tunnel] = true
+        guard !isEnded, tunnels.bind(binding.tunnel) else { return }
         scheduler.enqueue(binding.frame)
     }
 
     /// Server: the port could not be bound, or is given up. Ignored where the client has not asked for it.
     public mutating func unbound(_ tunnel: UInt16, _ refusal: Refusal) {
-        guard !isEnded, ports.removeValue(forKey: tunnel) != nil else { return }
+        guard !isEnded, tunnels.remove(tunnel) else { return }
         scheduler.enqueue(refusal.frame(.unbound, tunnel: tunnel))
     }
 
@@ -272,20 +257,20 @@ public struct Session {
     ///
     /// - Returns: nil where ``canOpen`` is false.
     public mutating func open(_ visit: Visit, now: Moment) -> StreamID? {
-        guard canOpen, let id = nextStream else { return nil }
-        nextStream = id.next
-        streams[id] = Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
-        opening += 1
-        unaccepted.append((id, now + limits.openTimeout))
+        guard canOpen, let id = streams.next else { return nil }
+        streams.open(newStream(id, now: now), acceptBy: now + limits.openTimeout)
         scheduler.enqueue(visit.frame(id))
         return id
+    }
+
+    private func newStream(_ id: StreamID, now: Moment) -> Stream {
+        Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
     }
 
     /// The service has been reached.
     public mutating func accept(_ id: StreamID, now: Moment) {
         guard let stream = streams[id], stream.isOpening, id.opener == role.peer else { return }
-        stream.isOpening = false
-        opening -= 1
+        streams.accept(stream)
         scheduler.enqueue(OutboundFrame(.accept, id))
     }
 
@@ -405,10 +390,9 @@ public struct Session {
         link = .attached
         unacknowledgedSince = nil
         keepAlive.restart(now: now)
-        // Each carrier begins with a question, and a path may cut two a second.
-        pings = SlidingWindow(limit: limits.pingsInTenSeconds)
+        conduct.beginsAnew()
         // The pause was nobody's fault.
-        for index in unaccepted.indices { unaccepted[index].deadline = now + limits.openTimeout }
+        streams.postponeAccept(until: now + limits.openTimeout)
     }
 
     /// The session is over: every stream is reset, exactly once. One that has ended in order is closed instead, since
@@ -418,16 +402,13 @@ public struct Session {
     public mutating func end(_ reason: Refusal, streamsReset code: ResetCode = .goingAway) -> OutboundFrame {
         if !isEnded {
             state = .ended
-            for stream in streams.values {
+            for stream in streams.all {
                 actions.append(stream.isFinished ? .closed(stream.id) : .reset(stream.id, code))
                 stream.abandon()
             }
-            streams = [:]
+            streams.removeAll()
             bufferedBytes = 0
             queuedBytes = 0
-            opening = 0
-            unaccepted.removeAll()
-            lingering = 0
             scheduler = SendScheduler()
             readAhead = ReadAhead()
             replay = ReplayBuffer(capacity: limits.replayBytes)
@@ -457,10 +438,7 @@ public struct Session {
             unacknowledgedSince = now
             perform(keepAlive.probe(now: now))
         }
-        while let first = unaccepted.first, first.deadline <= now {
-            unaccepted.removeFirst()
-            if let stream = streams[first.id], stream.isOpening { abort(stream, .timeout) }
-        }
+        while let stream = streams.nextOverdue(now: now) { abort(stream, .timeout) }
     }
 
     private mutating func perform(_ action: KeepAlive.Action) {
@@ -494,11 +472,11 @@ public struct Session {
         case .bound: try receiveBound(Binding(frame.payload))
         case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
         case .ping:
-            guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
+            try conduct.pings(now: now)
             scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
         case .pong:
             guard keepAlive.pong(frame.number, now: now) else {
-                return try glitch("a pong that answers nothing", now: now)
+                return try conduct.glitches("a pong that answers nothing", now: now)
             }
             if let roundTrip { flight.answered(within: roundTrip, now: now) }
             actions.append(.answered)
@@ -508,7 +486,7 @@ public struct Session {
                 keepAlive.progressed(now: now)
                 unacknowledgedSince = replay.count > 0 ? now : nil
             } else {
-                try glitch("an acknowledgement of nothing new", now: now)
+                try conduct.glitches("an acknowledgement of nothing new", now: now)
             }
         case .goAway:
             let reason = try Refusal(frame.payload, of: .goAway)
@@ -516,35 +494,21 @@ public struct Session {
             peerIsGoingAway = true
         case .renew:
             guard role == .client else { throw MuxError(.unexpectedFrame, "renew from a client") }
-            guard renewals.record(now: now) else { throw MuxError(.flood, "wishes for a new carrier") }
+            try conduct.asksForRenewal(now: now)
             actions.append(.renew(within: try Renewal(frame.payload).within))
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused:
             throw MuxError(.unexpectedFrame, "\(frame.header.type) frame after the opening")
         }
     }
 
-    /// Counts what is legal once and an attack a thousand times.
-    private mutating func glitch(_ what: String, now: Moment) throws(MuxError) {
-        guard glitches.record(now: now) else { throw MuxError(.flood, "too often: \(what)") }
-    }
-
-    /// The stream of a frame; nil where it has ended already, because frames cross on the wire. What comes then is
-    /// neither answered nor counted: it leaves no trace, and whole windows may be on their way when a stream is reset.
-    private func stream(_ id: StreamID, _ type: FrameType) throws(MuxError) -> Stream? {
-        if let stream = streams[id] { return stream.isFinished ? nil : stream }
-        let wasOpened = id.opener == role ? nextStream.map { id < $0 } ?? true : id <= highestOfPeer
-        guard wasOpened else { throw MuxError(.streamNumber, "\(type) frame on stream \(id), which was never opened") }
-        return nil
-    }
-
     private mutating func receiveData(_ id: StreamID, _ frame: InboundFrame, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .data) else { return }
+        guard let stream = try streams.find(id, .data) else { return }
         try expectAccepted(stream, .data)
         guard !stream.inputEnded else {
             abort(stream, .protocolViolation)
             return
         }
-        guard frame.payloadLength > 0 else { return try glitch("empty data", now: now) }
+        guard frame.payloadLength > 0 else { return try conduct.glitches("empty data", now: now) }
         try stream.receiving.receive(frame.payloadLength)
         bufferedBytes += frame.payloadLength
         keepWithinBudget()
@@ -555,12 +519,12 @@ public struct Session {
     }
 
     private mutating func receiveEnd(_ id: StreamID, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .end) else { return }
+        guard let stream = try streams.find(id, .end) else { return }
         try expectAccepted(stream, .end)
-        guard !stream.inputEnded else { return try glitch("a second end", now: now) }
+        guard !stream.inputEnded else { return try conduct.glitches("a second end", now: now) }
         stream.endInput()
         actions.append(.end(id))
-        if stream.isFinished { lingering += 1 }
+        streams.ended(stream)
         removeIfFinished(stream)
     }
 
@@ -572,8 +536,8 @@ public struct Session {
     }
 
     private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Moment) throws(MuxError) {
-        guard let stream = try stream(id, .credit) else { return }
-        guard try stream.grant(offset) else { return try glitch("credit that grants nothing", now: now) }
+        guard let stream = try streams.find(id, .credit) else { return }
+        guard try stream.grant(offset) else { return try conduct.glitches("credit that grants nothing", now: now) }
         scheduler.schedule(stream)
         readAhead.update(stream)
     }
@@ -582,10 +546,7 @@ public struct Session {
         guard id.opener == role.peer, role == .client else {
             throw MuxError(.streamNumber, "open of stream \(id) from a \(role.peer)")
         }
-        guard id > highestOfPeer else {
-            throw MuxError(.streamNumber, "open of stream \(id) after \(highestOfPeer)")
-        }
-        highestOfPeer = id
+        try streams.announce(id)
         guard case .active = state else {
             scheduler.enqueue(ResetCode.goingAway.frame(id))
             return
@@ -595,55 +556,50 @@ public struct Session {
             scheduler.enqueue(ResetCode.busy.frame(id))
             return
         }
-        guard streams.count - lingering < limits.streams, opening < limits.opening else {
+        guard streams.count - streams.lingering < limits.streams, streams.opening < limits.opening else {
             scheduler.enqueue(ResetCode.busy.frame(id))
-            return try glitch("more streams than there is room for", now: now)
+            return try conduct.glitches("more streams than there is room for", now: now)
         }
-        streams[id] = Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
-        opening += 1
+        streams.enter(newStream(id, now: now))
         actions.append(.open(id, visit))
     }
 
     private mutating func receiveAccept(_ id: StreamID) throws(MuxError) {
         guard id.opener == role else { throw MuxError(.unexpectedFrame, "accept of the peer's own stream \(id)") }
-        guard let stream = try stream(id, .accept) else { return }
+        guard let stream = try streams.find(id, .accept) else { return }
         guard stream.isOpening else { throw MuxError(.unexpectedFrame, "second accept of stream \(id)") }
-        stream.isOpening = false
-        opening -= 1
-        while let first = unaccepted.first, !(streams[first.id]?.isOpening ?? false) { unaccepted.removeFirst() }
+        streams.accept(stream)
         actions.append(.accepted(id))
     }
 
     private mutating func receiveReset(_ id: StreamID, _ code: ResetCode) throws(MuxError) {
-        guard let stream = try stream(id, .reset) else { return }
+        guard let stream = try streams.find(id, .reset) else { return }
         remove(stream)
         actions.append(.reset(id, code))
     }
 
     private mutating func receiveBind(_ request: BindRequest, now: Moment) throws(MuxError) {
-        guard role == .server, ports[request.tunnel] == nil else {
+        guard role == .server, !tunnels.contains(request.tunnel) else {
             throw MuxError(.unexpectedFrame, "bind of tunnel \(request.tunnel) from a \(role.peer)")
         }
-        guard bindings.record(now: now) else { throw MuxError(.flood, "binds") }
-        guard ports.count < limits.tunnels else {
+        try conduct.binds(now: now)
+        guard tunnels.count < limits.tunnels, tunnels.ask(request.tunnel) else {
             let refusal = Refusal(.limit, "at most \(limits.tunnels) tunnels in one session")
             scheduler.enqueue(refusal.frame(.unbound, tunnel: request.tunnel))
-            return try glitch("more tunnels than allowed", now: now)
+            return try conduct.glitches("more tunnels than allowed", now: now)
         }
-        ports[request.tunnel] = false
         actions.append(.bind(request))
     }
 
     private mutating func receiveBound(_ binding: Binding) throws(MuxError) {
-        guard role == .client, ports[binding.tunnel] == false else {
+        guard role == .client, tunnels.bind(binding.tunnel) else {
             throw MuxError(.unexpectedFrame, "bound of tunnel \(binding.tunnel) from a \(role.peer)")
         }
-        ports[binding.tunnel] = true
         actions.append(.bound(binding))
     }
 
     private mutating func receiveUnbound(_ tunnel: UInt16, _ refusal: Refusal) throws(MuxError) {
-        guard role == .client, ports.removeValue(forKey: tunnel) != nil else {
+        guard role == .client, tunnels.remove(tunnel) else {
             throw MuxError(.unexpectedFrame, "unbound of tunnel \(tunnel) from a \(role.peer)")
         }
         actions.append(.unbound(tunnel: tunnel, refusal))
@@ -661,7 +617,7 @@ public struct Session {
     /// and not whoever happens to come next. Looks at all streams, which is why only this rare case does.
     private mutating func keepWithinBudget() {
         while bufferedBytes > limits.bufferedBytes,
-            let greediest = streams.values.max(by: { $0.receiving.buffered < $1.receiving.buffered })
+            let greediest = streams.all.max(by: { $0.receiving.buffered < $1.receiving.buffered })
         {
             abort(greediest, .busy)
         }
@@ -671,7 +627,7 @@ public struct Session {
     /// what is left is small change. Looks at all streams, since only this rare case does.
     public mutating func shed(_ bytes: Int) {
         var missing = bytes
-        let byGreed = streams.values.map { (stream: $0, held: $0.receiving.buffered + $0.queued) }
+        let byGreed = streams.all.map { (stream: $0, held: $0.receiving.buffered + $0.queued) }
             .filter { $0.held > MuxLimits.streamCost }.sorted { $0.held > $1.held }
         for (stream, held) in byGreed where missing > 0 {
             abort(stream, .busy)
@@ -688,13 +644,10 @@ public struct Session {
     }
 
     private mutating func remove(_ stream: Stream) {
-        if stream.isOpening { opening -= 1 }
-        stream.isOpening = false
-        if stream.isFinished { lingering -= 1 }
+        streams.remove(stream)
         bufferedBytes -= stream.receiving.buffered
         queuedBytes -= stream.queued
         stream.abandon()
         readAhead.remove(stream)
-        streams[stream.id] = nil
     }
 }

@@ -206,8 +206,8 @@ import Testing
             let now = Moment.at(.seconds(second + 1))
             flight.begins(now: now)
             let stamp = flight.stamp(now: now)
-            if let stream = sent.little { flight.sendsLittle(stream, now: now) }
-            if let stream = sent.much { flight.sendsMuch(stream, now: now) }
+            if let stream = sent.little { flight.company.sendsLittle(stream, now: now) }
+            if let stream = sent.much { flight.company.sendsMuch(stream, now: now) }
             flight.acknowledged(1_000_000, stamp, now: now + answer)
             return flight.window
         }
@@ -251,11 +251,11 @@ import Testing
             var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
             flight.begins(now: .start)
             let stamp = flight.stamp(now: .start)
-            for stream in order { flight.sendsLittle(stream, now: .start) }
-            flight.sendsMuch(four, now: .start)
+            for stream in order { flight.company.sendsLittle(stream, now: .start) }
+            flight.company.sendsMuch(four, now: .start)
             flight.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
             let withCompany = flight.window
-            flight.sendsMuch(two, now: .start)
+            flight.company.sendsMuch(two, now: .start)
             flight.acknowledged(1, stamp, now: .start + .microseconds(500))
             let difference = FlightControl.nearbySlack.several - FlightControl.nearbySlack.inCompany
             #expect(flight.window >= withCompany + difference)

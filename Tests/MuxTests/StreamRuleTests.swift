@@ -61,11 +61,11 @@ import Testing
     func exhausted() throws {
         var server = session(.server)
         #expect(!server.isNearExhaustion)
-        server.nextStream = StreamID(.max - StreamID.reserve - 1)
+        server.streams.next = StreamID(.max - StreamID.reserve - 1)
         #expect(!server.isNearExhaustion)
         #expect(server.open(visit, now: .start) != nil)
         #expect(server.isNearExhaustion && server.canOpen)
-        server.nextStream = StreamID(.max - 1)
+        server.streams.next = StreamID(.max - 1)
         #expect(server.open(visit, now: .start) == StreamID(.max - 1))
         #expect(!server.canOpen && server.isNearExhaustion)
         #expect(server.open(visit, now: .start) == nil)
