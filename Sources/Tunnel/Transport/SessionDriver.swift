@@ -13,30 +13,15 @@ final class SessionDriver: CarrierReceiver {
     private var session: Session
     private var carrier: (any CarrierLink)?
     private var carrierSince = Moment.now
-    /// Counted frames that came after the peer was told, on another carrier, how many have come: only if that fails are
-    /// they taken.
-    private var parked: (frames: [InboundFrame], bytes: Int)?
-    /// What may be parked: twice what the peer sends without an acknowledgement, unless it was told otherwise.
-    private static let mostParked = 8_388_608
-    /// Pieces from sockets after which the carrier is written before the turn ends, so that the other end works on them
-    /// while this one reads on: a tenth more round trips of 64 connections.
-    private static let promptPieces = 16
-    /// How often within one turn the carrier is written at once for bytes that somebody may wait for, since copies would
-    /// have the loop before them otherwise. Four: beyond that they share a write at the end of the turn.
-    private static let mostPromptPumps = 4
-    /// Sockets after which they are written before the carrier is read to its end, for the same reason.
-    private static let promptFlushes = 8
-    /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
-    private static let mostPromptFlushes = 32
+    /// Where another carrier is asked for.
+    private var parked: ParkedFrames?
+    private var promptness = Promptness()
     /// Up to so many bytes at once somebody is taken to wait for them.
     private static let little = 4_096
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
     private var isPumpScheduled = false
-    private var piecesSincePump = 0
-    private var promptPumps = 0
-    private var flushesOfRead = 0
     private var isPerforming = false
     private var timer: (due: Moment, task: Scheduled<Void>)?
     private var probes: [EventLoopPromise<Bool>] = []
@@ -186,14 +171,12 @@ final class SessionDriver: CarrierReceiver {
     ///   NIO fires `channelReadComplete` behind every `channelRead` of a channel that is active still, and one that is not
     ///   says ``finish(_:)`` or ``reset(_:_:)``, which lead to the carrier themselves.
     func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
-        vigil?.moves(bytes.readableBytes <= Self.little ? .little : .bulk)
+        let isLittle = bytes.readableBytes <= Self.little
+        vigil?.moves(isLittle ? .little : .bulk)
         let mayRead = session.write(id, bytes)
-        piecesSincePump += 1
+        promptness.brings()
         // Not where the stream was blocked: the pump may unblock it, and the pipe would take the older answer for the newer.
-        if mayRead, piecesSincePump >= Self.promptPieces {
-            pump()
-        } else if mayRead, bytes.readableBytes <= Self.little, session.isCopying, promptPumps < Self.mostPromptPumps {
-            promptPumps += 1
+        if mayRead, promptness.pumps(isAwaited: isLittle && session.isCopying) {
             setNeedsPump()
             pump()
         } else if !isReading || pipes.count > 1 {
@@ -205,7 +188,7 @@ final class SessionDriver: CarrierReceiver {
     /// A socket has brought what it had. Where its stream is the only one, nothing else could go with it at the end of
     /// the loop's turn, so that it goes now.
     func readCompleted() {
-        if piecesSincePump > 0, !isPumpScheduled { pump() }
+        if promptness.hasPiece, !isPumpScheduled { pump() }
     }
 
     func finish(_ id: StreamID) {
@@ -234,9 +217,8 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func park(_ frame: InboundFrame) {
-        parked?.frames.append(frame)
-        parked?.bytes += frame.payloadLength + MuxLimits.headerLength
-        guard let parked, parked.bytes > Self.mostParked else { return }
+        parked?.append(frame)
+        guard let parked, parked.areTooMany else { return }
         // Nothing is lost with it: the peer keeps all this until it is acknowledged, and the next carrier brings it.
         lose(CarrierLoss(description: "it brought more than is kept aside while another one is made"))
     }
@@ -261,7 +243,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     func carrierReadCompleted() {
-        flushesOfRead = 0
+        promptness.readEnds()
         vigil?.moves(.bulk)
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
         // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
@@ -319,7 +301,7 @@ final class SessionDriver: CarrierReceiver {
     /// Client: the number of counted frames that have come, for a RESUME that is about to be sent. What the present
     /// carrier brings from now on is kept aside, since the new one will bring it again.
     func parkForRenewal() -> UInt64 {
-        if carrier != nil, parked == nil { parked = ([], 0) }
+        if carrier != nil, parked == nil { parked = ParkedFrames() }
         return session.received
     }
 
@@ -373,13 +355,13 @@ final class SessionDriver: CarrierReceiver {
         isPumpScheduled = true
         loop.assumeIsolated().execute {
             self.isPumpScheduled = false
-            self.promptPumps = 0
+            self.promptness.turnEnds()
             self.pump()
         }
     }
 
     private func pump() {
-        piecesSincePump = 0
+        promptness.pumped()
         settleAccount()
         guard let carrier, !session.isEnded else { return performActions() }
         let now = Moment.now
@@ -427,10 +409,7 @@ final class SessionDriver: CarrierReceiver {
         case .deliver(let id, let bytes):
             guard let pipe = pipes[id] else { return }
             if pipe.deliver(bytes) { unflushed.append(pipe) }
-            if unflushed.count >= Self.promptFlushes, flushesOfRead < Self.mostPromptFlushes {
-                flushesOfRead += 1
-                flushPipes()
-            }
+            if promptness.flushes(unflushed.count) { flushPipes() }
         case .end(let id):
             guard let pipe = pipes[id] else { return }
             if pipe.endOutput() { unflushed.append(pipe) }
