@@ -1,4 +1,4 @@
-/// Who shares a carrier: somebody who types, or asks and waits for the answer, and how many copy.
+/// Who shares a carrier: somebody who types, or asks and waits for the answer, and whether several copy.
 struct Company: Sendable {
     /// How long somebody counts who has sent something.
     private static let memory = Duration.seconds(1)

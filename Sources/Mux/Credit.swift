@@ -49,6 +49,10 @@ struct ReceiveCredit: Sendable {
     private var grantedAt: Moment
     /// A stream that needs credit more often than this wants a wider window.
     static let busy = Duration.milliseconds(2)
+    /// The same while half a window, which is how credit comes back, holds no turn of a sender's: a stream that cannot use
+    /// its turn up has less than its share beside others, and is granted more once in a round of all of them. 100 ms: the
+    /// turns of a hundred streams.
+    static let sharing = Duration.milliseconds(100)
 
     init(window: Int, now: Moment) {
         self.window = UInt64(window)
@@ -78,13 +82,14 @@ struct ReceiveCredit: Sendable {
     /// The offset for the next CREDIT, nil while less than half a window is to be given back.
     ///
     /// A window that was used up within two round trips is what limits the stream, so it doubles, up to `most`; so does
-    /// one that was used up within ``busy``, where a CREDIT for each read would wake the peer each time. One that is
-    /// wider than `most` shrinks to it; what was granted stays granted.
+    /// one that was used up within ``busy``, where a CREDIT for each read would wake the peer each time, or within
+    /// ``sharing`` where it is narrow. One that is wider than `most` shrinks to it; what was granted stays granted.
     mutating func nextGrant(now: Moment, roundTrip: Duration?, most: Int) -> UInt64? {
         window = min(window, UInt64(most))
         let next = consumed + window
         guard next >= granted + window / 2 else { return nil }
-        if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, Self.busy), window < UInt64(most) {
+        let often = window / 2 < UInt64(FlightControl.longestTurn) ? Self.sharing : Self.busy
+        if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, often), window < UInt64(most) {
             window = min(window * 2, UInt64(most))
         }
         granted = consumed + window

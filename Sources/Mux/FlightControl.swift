@@ -38,8 +38,10 @@ struct FlightControl: Sendable {
     static let nearby = 0.001
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
-    /// The most that a stream sends in its turn. 256 KiB: what one read of a socket brings, so that the other end writes it
-    /// to one socket as well. With single pieces of 64 KiB 16 copies took up to a sixth more of the processor's time.
+    /// The most that a stream sends in its turn, but for a last piece that is longer than those before. 256 KiB: what one
+    /// read of a socket brings, so that the other end writes it to one socket as well. With single pieces of 64 KiB 16
+    /// copies took up to a fifth more of the processor's time. Whoever sends more than little waits for the turns of all
+    /// others.
     static let longestTurn = 262_144
 
     private static let roundsRemembered = 5

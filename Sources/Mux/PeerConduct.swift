@@ -1,13 +1,11 @@
 /// How often the peer does what costs us something: all of it is legal once, and an attack a thousand times.
 struct PeerConduct {
-    private let limits: MuxLimits
     private var pings: SlidingWindow
     private var glitches: SlidingWindow
     private var bindings: SlidingWindow
     private var renewals = SlidingWindow(limit: MuxLimits.renewalsInTenSeconds)
 
     init(limits: MuxLimits) {
-        self.limits = limits
         pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         glitches = SlidingWindow(limit: limits.glitchesInTenSeconds)
         bindings = SlidingWindow(limit: limits.bindsInTenSeconds)
@@ -35,6 +33,6 @@ struct PeerConduct {
 
     /// Another carrier has come. Each begins with a question, and a path may cut two a second.
     mutating func beginsAnew() {
-        pings = SlidingWindow(limit: limits.pingsInTenSeconds)
+        pings = SlidingWindow(limit: pings.limit)
     }
 }

@@ -24,7 +24,7 @@ struct SendScheduler {
     static let little = 4_096
     /// What is kept free for those when enough is under way.
     static let reserve = 65_536
-    /// Frames of such streams in a row, before one with more has its turn.
+    /// Frames of such streams in a row, before one with more sends a frame.
     static let littleInARow = 8
     /// The same while enough is under way.
     static let littleBeyondWindow = reserve / little

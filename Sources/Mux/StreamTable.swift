@@ -3,11 +3,12 @@ import NIOCore
 /// The streams of a session, by their numbers: whose a number is, which one is next, and how many streams are at the
 /// beginning of their lives or behind the end of it.
 ///
-/// Every operation is O(1) in the number of streams, averaged over many.
+/// Every operation on a single stream is O(1) in the number of streams, averaged over many.
 struct StreamTable {
     private let role: Role
     private var streams: [StreamID: Stream] = [:]
-    /// The number of the next stream that this end opens; nil once they are used up. Set by tests alone.
+    /// The number of the next stream that this end opens; nil once they are used up. Set from outside by tests
+    /// alone.
     var next: StreamID?
     private var highestOfPeer = StreamID.session
     /// Streams that wait for ACCEPT.

@@ -80,9 +80,9 @@ import Testing
 
     @Test("a window that is used within two round trips doubles, up to its bound")
     func growth() throws {
-        var credit = ReceiveCredit(window: 100, now: .start)
+        var credit = ReceiveCredit(window: 600_000, now: .start)
         var now = Moment.start
-        func turn(_ wait: Duration, roundTrip: Duration?, most: Int = 350) throws -> UInt64 {
+        func turn(_ wait: Duration, roundTrip: Duration?, most: Int = 2_100_000) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
@@ -90,15 +90,34 @@ import Testing
             #expect(credit.granted == credit.consumed + credit.window)
             return credit.window
         }
-        #expect(try turn(.milliseconds(5), roundTrip: nil) == 100)
-        #expect(try turn(.milliseconds(20), roundTrip: .milliseconds(10)) == 100, "two round trips are too many")
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 200)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 350)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 350)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), most: 100) == 100, "memory is short")
-        #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 100, "not for a short path alone")
+        #expect(try turn(.milliseconds(5), roundTrip: nil) == 600_000)
+        #expect(try turn(.milliseconds(20), roundTrip: .milliseconds(10)) == 600_000, "two round trips are too many")
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 1_200_000)
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), most: 600_000) == 600_000, "memory is short")
+        #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 600_000, "not for a short path alone")
         let shortly = Duration.milliseconds(2) - .nanoseconds(1)
-        #expect(try turn(shortly, roundTrip: .microseconds(50)) == 200, "so much credit wakes the peer too often")
+        #expect(try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000, "so much credit wakes the peer too often")
+    }
+
+    @Test("a window half of which holds no turn doubles also when it is used within a hundred milliseconds")
+    func narrow() throws {
+        var credit = ReceiveCredit(window: 65_536, now: .start)
+        var now = Moment.start
+        func turn(_ wait: Duration) throws -> UInt64 {
+            try credit.receive(Int(credit.granted - credit.received))
+            credit.consume(credit.buffered)
+            now = now + wait
+            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), most: .max)
+            return credit.window
+        }
+        let shortly = Duration.milliseconds(100) - .nanoseconds(1)
+        #expect(try turn(.milliseconds(100)) == 65_536)
+        #expect(try turn(shortly) == 131_072)
+        #expect(try turn(shortly) == 262_144)
+        #expect(try turn(shortly) == 524_288)
+        #expect(try turn(shortly) == 524_288, "half of it holds a turn")
     }
 
     @Test("M15 what was granted stays granted while a window shrinks")

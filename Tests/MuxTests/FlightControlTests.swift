@@ -290,6 +290,7 @@ import Testing
             flight.acknowledged(.max, stamp, now: now)
             #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack.alone)
             flight.acknowledged(0, stamp, now: now)
+            #expect((0...FlightControl.longestTurn).contains(flight.turn))
             #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack.alone)
             flight.answered(within: .zero, now: now)
         }
