@@ -4,7 +4,7 @@ import NIOCore
 import ProxyConnect
 
 /// A client's session at the server: its public ports, and a stream for each visitor.
-final class ServerSession: SessionDelegate {
+final class ServerSession: SessionDelegate, PublicPortsOwner {
     let driver: SessionDriver
     /// The session's own grant: what its requests are judged by.
     private var rights: ClientRights
@@ -27,12 +27,11 @@ final class ServerSession: SessionDelegate {
         let ledger: TunnelLedger
     }
     private let totals: TrafficTotals
-    private let registry: PortRegistry
+    private let ports: PublicPorts
     private let memory: MemoryBudget
     private let logger: Logger
     private let loop: any EventLoop
     private var onEnd: ((SessionHandle) -> Void)?
-    private var listeners: [PublicListener] = []
     private let refusedVisitors: LogThrottle
     /// The operator's bounds, beside the session's own.
     private var limits: ServerLimits
@@ -50,9 +49,6 @@ final class ServerSession: SessionDelegate {
     /// Nobody can come back with another carrier.
     private var endsWithCarrier = false
     private(set) var isDraining = false
-    /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
-    private var bindsUnderWay = 0
-    private var isOver = false
     private let drained: EventLoopPromise<Void>
     private var expiry: Scheduled<Void>?
     private var handle: SessionHandle?
@@ -77,7 +73,13 @@ final class ServerSession: SessionDelegate {
         self.waitingRoom = WaitingRoom(configuration.serverLimits)
         self.drainTimeout = configuration.drainTimeout
         self.refusedVisitors = LogThrottle(configuration.serverLimits)
-        self.registry = registry
+        self.ports = PublicPorts(
+            driver: driver,
+            registry: registry,
+            limits: configuration.serverLimits,
+            logger: logger,
+            loop: loop
+        )
         self.memory = memory
         self.totals = totals
         self.logger = logger
@@ -90,6 +92,7 @@ final class ServerSession: SessionDelegate {
         self.handle = handle
         self.peer = peer
         self.onEnd = onEnd
+        ports.start(handle, self)
         driver.start(self)
         watchExpiry()
     }
@@ -102,6 +105,7 @@ final class ServerSession: SessionDelegate {
         visitorLimits = rights.visitors ?? configuration.visitors
         fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         limits = configuration.serverLimits
+        ports.limits = limits
         drainTimeout = configuration.drainTimeout
         refusedVisitors.update(limits)
         watchExpiry()
@@ -157,7 +161,7 @@ final class ServerSession: SessionDelegate {
     /// Visitors are not accepted any more, nor kept waiting.
     private func stopAccepting() {
         isDraining = true
-        for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
+        ports.close()
         waitingTimer?.cancel()
         for visitor in waitingRoom.removeAll() { visitor.pipe.reset(.goingAway) }
     }
@@ -166,11 +170,11 @@ final class ServerSession: SessionDelegate {
 
     func session(_ driver: SessionDriver, bind request: BindRequest) {
         guard !isDraining else { return driver.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")) }
-        if let most = rights.maximumTunnels, listeners.count + bindsUnderWay >= most {
-            return refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
+        if let most = rights.maximumTunnels, ports.count >= most {
+            return ports.refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
         }
         guard let limits = visitorLimits.narrowed(by: request.visitors) else {
-            return refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
+            return ports.refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
         }
         doors[request.tunnel] = Door(
             gate: VisitorGate(limits, rememberedAddresses: self.limits.rememberedAddresses),
@@ -179,117 +183,13 @@ final class ServerSession: SessionDelegate {
             ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
         )
         do throws(Refusal) {
-            let addresses = try policy.addresses(for: request)
-            if request.port == 0 {
-                bindAnyPort(request, addresses, triesLeft: 50)
-            } else {
-                claim(request, addresses, mayTakeOver: true)
-            }
+            ports.bind(request, try policy.addresses(for: request), allowed: policy.allowedPorts)
         } catch {
-            refuse(request, error)
+            ports.refuse(request, error)
         }
     }
 
-    private func refuse(_ request: BindRequest, _ refusal: Refusal) {
-        logger.warning("port refused", metadata: ["port": "\(request.port)", "reason": "\(refusal)"])
-        driver.unbound(request.tunnel, refusal)
-    }
-
-    private func claim(_ request: BindRequest, _ addresses: [String], mayTakeOver: Bool) {
-        guard let handle, !driver.isEnded else { return }
-        switch registry.claim(request.port, for: handle, now: .now) {
-        case .granted:
-            listen(request, addresses)
-        case .heldBySame(let other) where mayTakeOver:
-            takeOver(request, addresses, from: other)
-        case .heldBySame(let other):
-            refuse(request, Refusal(.portInUse, "port \(request.port) is held by another session of \(other.name)"))
-        case .heldByOther(let name, let seconds):
-            let since = "since \(seconds) s"
-            refuse(request, Refusal(.portInUse, "port \(request.port) is held by \(name) \(since)"))
-        case .kept(let name, let secondsLeft):
-            let text = "port \(request.port) is kept for \(name), which was cut off, for another \(secondsLeft) s"
-            refuse(request, Refusal(.portInUse, text))
-        }
-    }
-
-    /// The same process comes back before its old connection was missed: if that one still answers, two processes run
-    /// and the newcomer has to wait; otherwise it takes the port.
-    private func takeOver(_ request: BindRequest, _ addresses: [String], from other: SessionHandle) {
-        let self_ = NIOLoopBound(self, eventLoop: loop)
-        other.isAlive(within: .seconds(2)).hop(to: loop).whenComplete { answer in
-            guard case .success(false) = answer else {
-                let text =
-                    "port \(request.port) is held by another running process of \(other.name)"
-                self_.value.refuse(request, Refusal(.portInUse, text))
-                return
-            }
-            other.end(Refusal(.replaced, "the client has connected anew")).hop(to: self_.value.loop).whenComplete { _ in
-                self_.value.claim(request, addresses, mayTakeOver: false)
-            }
-        }
-    }
-
-    private func listen(_ request: BindRequest, _ addresses: [String]) {
-        bind(request.tunnel, addresses, request.port) { result in
-            switch result {
-            case .success(let listener):
-                self.publish(listener)
-            case .failure(let error):
-                self.release(request.port)
-                self.refuse(request, Self.refusal(request.port, error))
-            }
-        }
-    }
-
-    /// Tries ports of the allowed range at random: the bind is the check.
-    private func bindAnyPort(_ request: BindRequest, _ addresses: [String], triesLeft: Int) {
-        var generator = SystemRandomNumberGenerator()
-        guard let handle, !driver.isEnded else { return }
-        guard triesLeft > 0, let port = policy.allowedPorts.random(using: &generator) else {
-            return refuse(request, Refusal(.bindFailed, "no free port found"))
-        }
-        guard case .granted = registry.claim(port, for: handle, now: .now) else {
-            return bindAnyPort(request, addresses, triesLeft: triesLeft - 1)
-        }
-        bind(request.tunnel, addresses, port) { result in
-            switch result {
-            case .success(let listener):
-                self.publish(listener)
-            case .failure:
-                self.release(port)
-                self.bindAnyPort(request, addresses, triesLeft: triesLeft - 1)
-            }
-        }
-    }
-
-    private func bind(
-        _ tunnel: UInt16,
-        _ addresses: [String],
-        _ port: UInt16,
-        _ then: @escaping (Result<PublicListener, any Error>) -> Void
-    ) {
-        bindsUnderWay += 1
-        PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, limits: limits, loop: loop) { channel in
-            try self.accept(channel, tunnel: tunnel)
-        }.assumeIsolated().whenComplete { result in
-            then(result)
-            self.bindsUnderWay -= 1
-            self.finishIfOver()
-        }
-    }
-
-    private func publish(_ listener: PublicListener) {
-        guard !driver.isEnded, !isDraining else {
-            bindsUnderWay += 1
-            listener.close(on: loop).assumeIsolated().whenComplete { _ in
-                self.release(listener.port)
-                self.bindsUnderWay -= 1
-                self.finishIfOver()
-            }
-            return
-        }
-        listeners.append(listener)
+    func ports(_ ports: PublicPorts, published listener: PublicListener) {
         let addresses = listener.addresses
         doors[listener.tunnel]?.ledger.published(address: addresses, port: listener.port)
         let visitors = doors[listener.tunnel]?.gate.limits.description ?? ""
@@ -303,27 +203,9 @@ final class ServerSession: SessionDelegate {
         driver.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.port))
     }
 
-    private func release(_ port: UInt16) {
-        if let handle { registry.release(port, handle) }
-    }
-
-    private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
-        guard let failure = error as? PublicListener.Failure else {
-            return Refusal(.bindFailed, "the server cannot bind port \(port)")
-        }
-        let place = "port \(port) of \(failure.address)"
-        return switch SocketFailure(failure.error) {
-        case .addressInUse?: Refusal(.portInUse, "\(place) is in use by another program on the server")
-        case .notPermitted?: Refusal(.bindFailed, "the server may not bind \(place)")
-        case .addressMissing?: Refusal(.bindFailed, "the server does not have the address \(failure.address)")
-        case .familyMissing?: Refusal(.bindFailed, "the server does not have addresses like \(failure.address)")
-        default: Refusal(.bindFailed, "the server cannot bind \(place)")
-        }
-    }
-
     // MARK: Visitors
 
-    private func accept(_ channel: any Channel, tunnel: UInt16) throws {
+    func ports(_ ports: PublicPorts, visitedBy channel: any Channel, at tunnel: UInt16) throws {
         try SocketOptions.visitor(channel)
         let visitor = channel.remoteAddress?.inShort ?? "unknown"
         let address = channel.remoteAddress?.ip
@@ -400,8 +282,7 @@ final class ServerSession: SessionDelegate {
 
     /// Without a carrier some visitors wait here, where it is known since when; all others wait in the listen queue.
     private func setAccepting() {
-        let isOpen = driver.hasCarrier ? waitingRoom.isEmpty : !waitingRoom.isFull
-        for listener in listeners where listener.isAccepting != isOpen { listener.isAccepting = isOpen }
+        ports.setAccepting(driver.hasCarrier ? waitingRoom.isEmpty : !waitingRoom.isFull)
     }
 
     /// Resets those who have waited too long for a carrier.
@@ -492,19 +373,11 @@ final class ServerSession: SessionDelegate {
         expiry?.cancel()
         logger.notice("session ended", metadata: ["reason": "\(end)"])
         stopAccepting()
-        let closing = listeners.map { $0.close(on: loop) }
-        let ports = listeners.map(\.port)
-        listeners = []
-        EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
-            for port in ports { self.release(port) }
-            self.isOver = true
-            self.finishIfOver()
-        }
+        ports.giveBack()
     }
 
-    /// Lets the session go once every claim has been given back.
-    private func finishIfOver() {
-        guard isOver, bindsUnderWay == 0, let handle else { return }
+    func portsAreGivenBack(_ ports: PublicPorts) {
+        guard let handle else { return }
         self.handle = nil
         onEnd?(handle)
         onEnd = nil

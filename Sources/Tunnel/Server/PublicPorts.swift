@@ -1,0 +1,228 @@
+import Logging
+import Mux
+import NIOCore
+
+/// Who has public ports.
+protocol PublicPortsOwner: AnyObject {
+    /// A visitor has come to a tunnel's port.
+    func ports(_ ports: PublicPorts, visitedBy channel: any Channel, at tunnel: UInt16) throws
+    /// A tunnel's port is public.
+    func ports(_ ports: PublicPorts, published listener: PublicListener)
+    /// After ``PublicPorts/giveBack()`` nothing is bound, being bound or claimed any more. Called once.
+    func portsAreGivenBack(_ ports: PublicPorts)
+}
+
+/// The public ports of one session: claims them of the registry, binds them, and gives them back.
+final class PublicPorts {
+    private enum State {
+        case open
+        /// Nobody comes in, and nothing new becomes public.
+        case closed
+        /// The session is over, and what was public has been given back; binds may be under way.
+        case leaving
+        case gone
+    }
+
+    /// How many ports of the allowed range are tried where any will do.
+    private static let tries = 50
+
+    private let driver: SessionDriver
+    private let registry: PortRegistry
+    private let logger: Logger
+    private let loop: any EventLoop
+    /// The operator's bounds for what is bound from now on.
+    var limits: ServerLimits
+    private var state = State.open
+    private var listeners: [PublicListener] = []
+    /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
+    private var bindsUnderWay = 0
+    private var handle: SessionHandle?
+    /// Until everything has been given back.
+    private var owner: (any PublicPortsOwner)?
+
+    init(driver: SessionDriver, registry: PortRegistry, limits: ServerLimits, logger: Logger, loop: any EventLoop) {
+        self.driver = driver
+        self.registry = registry
+        self.limits = limits
+        self.logger = logger
+        self.loop = loop
+    }
+
+    /// Ports are claimed in the name of `handle` from now on.
+    func start(_ handle: SessionHandle, _ owner: any PublicPortsOwner) {
+        self.handle = handle
+        self.owner = owner
+    }
+
+    /// Ports that are public, or being bound.
+    var count: Int { listeners.count + bindsUnderWay }
+
+    /// Whether visitors are taken from the listen queues, where they wait otherwise.
+    func setAccepting(_ isAccepting: Bool) {
+        for listener in listeners where listener.isAccepting != isAccepting { listener.isAccepting = isAccepting }
+    }
+
+    /// No visitor is let in any more, and no port becomes public.
+    func close() {
+        if case .open = state { state = .closed }
+        for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
+    }
+
+    /// The session is over: closes all ports and gives their claims back.
+    func giveBack() {
+        close()
+        let closing = listeners.map { $0.close(on: loop) }
+        let ports = listeners.map(\.port)
+        listeners = []
+        EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
+            for port in ports { self.release(port) }
+            self.state = .leaving
+            self.finishIfOver()
+        }
+    }
+
+    private func finishIfOver() {
+        guard case .leaving = state, bindsUnderWay == 0 else { return }
+        state = .gone
+        let owner = owner
+        self.owner = nil
+        handle = nil
+        owner?.portsAreGivenBack(self)
+    }
+
+    // MARK: Claims
+
+    /// Makes a port public, one of `allowed` where any will do, or tells the client why it cannot be.
+    func bind(_ request: BindRequest, _ addresses: [String], allowed: PortRanges) {
+        if request.port == 0 {
+            bindAnyPort(request, addresses, allowed, triesLeft: Self.tries)
+        } else {
+            claim(request, addresses, mayTakeOver: true)
+        }
+    }
+
+    /// Tells the client that it cannot have the port.
+    func refuse(_ request: BindRequest, _ refusal: Refusal) {
+        logger.warning("port refused", metadata: ["port": "\(request.port)", "reason": "\(refusal)"])
+        driver.unbound(request.tunnel, refusal)
+    }
+
+    private func claim(_ request: BindRequest, _ addresses: [String], mayTakeOver: Bool) {
+        guard let handle, !driver.isEnded else { return }
+        switch registry.claim(request.port, for: handle, now: .now) {
+        case .granted:
+            listen(request, addresses)
+        case .heldBySame(let other) where mayTakeOver:
+            takeOver(request, addresses, from: other)
+        case .heldBySame(let other):
+            refuse(request, Refusal(.portInUse, "port \(request.port) is held by another session of \(other.name)"))
+        case .heldByOther(let name, let seconds):
+            let since = "since \(seconds) s"
+            refuse(request, Refusal(.portInUse, "port \(request.port) is held by \(name) \(since)"))
+        case .kept(let name, let secondsLeft):
+            let text = "port \(request.port) is kept for \(name), which was cut off, for another \(secondsLeft) s"
+            refuse(request, Refusal(.portInUse, text))
+        }
+    }
+
+    /// The same process comes back before its old connection was missed: if that one still answers, two processes run
+    /// and the newcomer has to wait; otherwise it takes the port.
+    private func takeOver(_ request: BindRequest, _ addresses: [String], from other: SessionHandle) {
+        let self_ = NIOLoopBound(self, eventLoop: loop)
+        other.isAlive(within: .seconds(2)).hop(to: loop).whenComplete { answer in
+            guard case .success(false) = answer else {
+                let text =
+                    "port \(request.port) is held by another running process of \(other.name)"
+                self_.value.refuse(request, Refusal(.portInUse, text))
+                return
+            }
+            other.end(Refusal(.replaced, "the client has connected anew")).hop(to: self_.value.loop).whenComplete { _ in
+                self_.value.claim(request, addresses, mayTakeOver: false)
+            }
+        }
+    }
+
+    private func release(_ port: UInt16) {
+        if let handle { registry.release(port, handle) }
+    }
+
+    // MARK: Sockets
+
+    private func listen(_ request: BindRequest, _ addresses: [String]) {
+        bind(request.tunnel, addresses, request.port) { result in
+            switch result {
+            case .success(let listener):
+                self.publish(listener)
+            case .failure(let error):
+                self.release(request.port)
+                self.refuse(request, Self.refusal(request.port, error))
+            }
+        }
+    }
+
+    /// Tries ports of the allowed range at random: the bind is the check.
+    private func bindAnyPort(_ request: BindRequest, _ addresses: [String], _ allowed: PortRanges, triesLeft: Int) {
+        var generator = SystemRandomNumberGenerator()
+        guard let handle, !driver.isEnded else { return }
+        guard triesLeft > 0, let port = allowed.random(using: &generator) else {
+            return refuse(request, Refusal(.bindFailed, "no free port found"))
+        }
+        guard case .granted = registry.claim(port, for: handle, now: .now) else {
+            return bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1)
+        }
+        bind(request.tunnel, addresses, port) { result in
+            switch result {
+            case .success(let listener):
+                self.publish(listener)
+            case .failure:
+                self.release(port)
+                self.bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1)
+            }
+        }
+    }
+
+    private func bind(
+        _ tunnel: UInt16,
+        _ addresses: [String],
+        _ port: UInt16,
+        _ then: @escaping (Result<PublicListener, any Error>) -> Void
+    ) {
+        bindsUnderWay += 1
+        PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, limits: limits, loop: loop) { channel in
+            guard let owner = self.owner else { return channel.close(promise: nil) }
+            try owner.ports(self, visitedBy: channel, at: tunnel)
+        }.assumeIsolated().whenComplete { result in
+            then(result)
+            self.bindsUnderWay -= 1
+            self.finishIfOver()
+        }
+    }
+
+    private func publish(_ listener: PublicListener) {
+        guard case .open = state, !driver.isEnded else {
+            bindsUnderWay += 1
+            listener.close(on: loop).assumeIsolated().whenComplete { _ in
+                self.release(listener.port)
+                self.bindsUnderWay -= 1
+                self.finishIfOver()
+            }
+            return
+        }
+        listeners.append(listener)
+        owner?.ports(self, published: listener)
+    }
+
+    private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
+        guard let failure = error as? PublicListener.Failure else {
+            return Refusal(.bindFailed, "the server cannot bind port \(port)")
+        }
+        let place = "port \(port) of \(failure.address)"
+        return switch SocketFailure(failure.error) {
+        case .addressInUse?: Refusal(.portInUse, "\(place) is in use by another program on the server")
+        case .notPermitted?: Refusal(.bindFailed, "the server may not bind \(place)")
+        case .addressMissing?: Refusal(.bindFailed, "the server does not have the address \(failure.address)")
+        case .familyMissing?: Refusal(.bindFailed, "the server does not have addresses like \(failure.address)")
+        default: Refusal(.bindFailed, "the server cannot bind \(place)")
+        }
+    }
+}
