@@ -49,9 +49,9 @@ struct ReceiveCredit: Sendable {
     private var grantedAt: Moment
     /// A stream that needs credit more often than this wants a wider window.
     static let busy = Duration.milliseconds(2)
-    /// The same while half a window, which is how credit comes back, holds no turn of a sender's: a stream that cannot use
-    /// its turn up has less than its share beside others, and is granted more once in a round of all of them. 100 ms: the
-    /// turns of a hundred streams.
+    /// The same while half a window, which is how credit comes back, is less than a sender's longest turn; its own is not
+    /// known here. A stream that cannot use its turn up has less than its share beside others, and is granted more once in
+    /// a round of all of them. 100 ms: the turns of a hundred streams.
     static let sharing = Duration.milliseconds(100)
 
     init(window: Int, now: Moment) {

@@ -25,8 +25,9 @@ public struct MuxLimits: Sendable, Hashable {
     public var opening = 256
     /// How long the peer may take to accept a stream. 15 s: a client gives its service 10 s, and says so itself.
     public var openTimeout: Duration = .seconds(15)
-    /// What may be sent on a new stream before the first CREDIT, bytes. 64 KiB: a thousand streams whose readers stand
-    /// still fit into the session's budget, and a path that is longer makes the window grow within a few round trips.
+    /// What may be sent on a new stream before the first CREDIT, bytes. 64 KiB: a thousand streams whose readers never
+    /// begin fit into the session's budget. Of those that have taken more than a MB/s before they stand still, a hundred
+    /// and some: their windows have grown.
     public var initialWindow = 65_536
     /// The widest that a stream's window grows, bytes. 4 MiB: 320 Mbit/s at 100 ms.
     public var maximumWindow = 4_194_304

@@ -70,7 +70,7 @@ final class PublicPorts {
 
     /// The session is over: closes all ports and gives their claims back.
     func giveBack() {
-        close()
+        if case .open = state { state = .closed }
         let closing = listeners.map { $0.close(on: loop) }
         let ports = listeners.map(\.port)
         listeners = []
@@ -92,7 +92,8 @@ final class PublicPorts {
 
     // MARK: Claims
 
-    /// Makes a port public, one of `allowed` where any will do, or tells the client why it cannot be.
+    /// Makes a port public, one of `allowed` where any will do, or tells the client why it cannot be. What is changed
+    /// meanwhile counts for the next request.
     func bind(_ request: BindRequest, _ addresses: [String], allowed: PortRanges) {
         if request.port == 0 {
             bindAnyPort(request, addresses, allowed, triesLeft: Self.tries)
