@@ -54,6 +54,11 @@ final class PublicPorts {
         self.owner = owner
     }
 
+    /// Whether visitors are let in, and ports become public.
+    var isOpen: Bool {
+        if case .open = state { true } else { false }
+    }
+
     /// Ports that are public, or being bound.
     var count: Int { listeners.count + bindsUnderWay }
 
@@ -64,13 +69,12 @@ final class PublicPorts {
 
     /// No visitor is let in any more, and no port becomes public.
     func close() {
-        if case .open = state { state = .closed }
+        if isOpen { state = .closed }
         for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
     }
 
-    /// The session is over: closes all ports and gives their claims back.
+    /// The session is over, and the ports are closed: gives their claims back as soon as the system has let go of them.
     func giveBack() {
-        if case .open = state { state = .closed }
         let closing = listeners.map { $0.close(on: loop) }
         let ports = listeners.map(\.port)
         listeners = []
@@ -200,7 +204,7 @@ final class PublicPorts {
     }
 
     private func publish(_ listener: PublicListener) {
-        guard case .open = state, !driver.isEnded else {
+        guard isOpen, !driver.isEnded else {
             bindsUnderWay += 1
             listener.close(on: loop).assumeIsolated().whenComplete { _ in
                 self.release(listener.port)

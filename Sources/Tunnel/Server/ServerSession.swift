@@ -48,7 +48,6 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     private(set) var carriers = 1
     /// Nobody can come back with another carrier.
     private var endsWithCarrier = false
-    private(set) var isDraining = false
     private let drained: EventLoopPromise<Void>
     private var expiry: Scheduled<Void>?
     private var handle: SessionHandle?
@@ -158,9 +157,11 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         loop.assumeIsolated().scheduleTask(in: TimeAmount(drainTimeout)) { driver.end(reason) }
     }
 
+    /// Whether the session takes nothing new.
+    var isDraining: Bool { !ports.isOpen }
+
     /// Visitors are not accepted any more, nor kept waiting.
     private func stopAccepting() {
-        isDraining = true
         ports.close()
         waitingTimer?.cancel()
         for visitor in waitingRoom.removeAll() { visitor.pipe.reset(.goingAway) }
