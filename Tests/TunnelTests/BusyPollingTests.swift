@@ -157,6 +157,20 @@ import Testing
         }
     }
 
+    @Test("the time in which others had the processor, up to 1 ms each, is none in which it has looked")
+    func others() {
+        var polling = BusyPolling(now: start)
+        #expect(move(&polling, at: 1_000_000) == .lookAgain)
+        polling.offered(from: at(1_000_010), now: at(1_000_910))
+        #expect(look(&polling, at: 1_000_930) == .lookAgain)
+        polling.offered(from: at(1_000_940), now: at(1_001_940))
+        #expect(look(&polling, at: 1_001_959) == .lookAgain)
+        #expect(look(&polling, at: 1_001_960) == .sleep)
+        // A loop that sleeps has nothing to go on with.
+        polling.offered(from: at(1_001_970), now: at(1_002_000))
+        #expect(look(&polling, at: 1_002_010) == .sleep)
+    }
+
     @Test("who keeps the processor for more than 1 ms is left alone for 20 ms, then twice as long, up to 1 s")
     func retreat() {
         var polling = BusyPolling(now: start)
