@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    @Test("the time in which others had the processor, up to 1 ms each, is none in which it has looked")
+    @Test("the time in which others had the processor, up to 1 ms each, is none in which it has looked for an answer")
     func others() {
         var polling = BusyPolling(now: start)
         #expect(move(&polling, at: 1_000_000) == .lookAgain)
@@ -169,6 +169,11 @@ import Testing
         // A loop that sleeps has nothing to go on with.
         polling.offered(from: at(1_001_970), now: at(1_002_000))
         #expect(look(&polling, at: 1_002_010) == .sleep)
+        // Nor has one that looks out for the next bytes of a copy.
+        var (copier, time) = copying(60)
+        copier.offered(from: at(time), now: at(time + 59))
+        #expect(look(&copier, at: time + 59) == .lookAgain)
+        #expect(look(&copier, at: time + 60) == .sleep)
     }
 
     @Test("who keeps the processor for more than 1 ms is left alone for 20 ms, then twice as long, up to 1 s")

@@ -25,8 +25,9 @@ struct BusyPolling: Sendable {
         case lookAgain
     }
 
-    /// How long a loop looks out for the next event, without the time in which others have the processor. 60 µs: in that
-    /// time a peer in the same machine or the same room answers, and most of it would pass with waking up.
+    /// How long a loop looks out for the next event; for a question or an answer without the time in which others have the
+    /// processor. 60 µs: in that time a peer in the same machine or the same room answers, and most of it would pass with
+    /// waking up.
     static let span = TimeAmount.microseconds(60)
     /// What a loop may have slept so that looking would have been worth it: the span, and what waking takes.
     static let nap = TimeAmount.microseconds(120)
@@ -90,8 +91,9 @@ struct BusyPolling: Sendable {
     /// Others were offered the processor, and it is back.
     mutating func offered(from start: NIODeadline, now: NIODeadline) {
         idle += spent(now: now)
-        // It has not looked meanwhile. What it looks out for is often done by those who had the processor.
-        if case .looking(let until, let load) = state { state = .looking(until: until + (now - start), for: load) }
+        // It has not looked meanwhile. What it looks out for is often done by those who had the processor. Not so a copy,
+        // which took up to a twentieth more of the processor then.
+        if case .looking(let until, .little) = state { state = .looking(until: until + (now - start), for: .little) }
         guard now - start > Self.patience else { return }
         let length = lastRetreat.length
         let isHabit = now < lastRetreat.until + length * 8
