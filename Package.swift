@@ -121,6 +121,7 @@ let package = Package(
                 "Tunnel", "HTTP1", "Mux", "WebSocket", "TestSupport", byteBuffer, crypto,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

@@ -1,6 +1,7 @@
 import HTTP1
 import Mux
 import NIOCore
+import NIOSSL
 import WebSocket
 
 /// Who takes what a carrier brings: the opening at first, then the session.
@@ -51,6 +52,9 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     private var gathered = ByteBuffer()
     /// Bytes have come since the last time that nothing more was at hand.
     private var hasRead = false
+    private var reads = CarrierReads()
+    /// Whether TLS is below it, whose records are complete before they bring anything, however little is read at a time.
+    private var isEncrypted = false
     private var header = ByteBuffer()
     private var context: ChannelHandlerContext?
     private var receiver: CarrierReceiver?
@@ -183,6 +187,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isEncrypted = (try? context.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self)) != nil
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -193,7 +198,9 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastBytes.came = .now
         hasRead = true
-        connection.receive(unwrapInboundIn(data))
+        let bytes = unwrapInboundIn(data)
+        reads.brings(bytes.readableBytes)
+        connection.receive(bytes)
         do {
             while let event = try connection.nextEvent() {
                 try handle(event)
@@ -208,7 +215,9 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
         switch event {
         case .message(_, let piece, isFirst: _, let isLast):
             do throws(MuxError) {
-                if let frame = try assembler.receive(piece, isLast: isLast) { receiver?.carrier(received: frame) }
+                guard let frame = try assembler.receive(piece, isLast: isLast) else { return }
+                if frame.header.type == .data { reads.bringsMessage() }
+                receiver?.carrier(received: frame)
             } catch {
                 receiver?.carrier(violatedBy: error)
                 throw CarrierLoss(
@@ -261,6 +270,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
         // RST is behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
         guard hasRead else { return }
         hasRead = false
+        if reads.end(), !isEncrypted { SocketOptions.carrier(context.channel, isReadShort: reads.areShort) }
         receiver?.carrierReadCompleted()
         flush()
     }

@@ -46,14 +46,21 @@ enum SocketOptions {
     /// A carrier's, at either end, from its first byte on.
     static func carrier(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
-        try options.setOption(
-            .recvAllocator,
-            value: AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 4_096, maximum: largestRead)
-        )
+        try options.setOption(.recvAllocator, value: longReads)
         // What has come is passed on before more is read: a read is large already.
         try options.setOption(.maxMessagesPerRead, value: 1)
         try options.setOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
         try network(options)
+    }
+
+    private static var longReads: AdaptiveRecvByteBufferAllocator {
+        AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 4_096, maximum: largestRead)
+    }
+
+    /// Has a carrier's socket be read little at a time from now on, or as much as comes.
+    static func carrier(_ channel: any Channel, isReadShort: Bool) {
+        // The channel may just have been closed.
+        try? channel.syncOptions?.setOption(.recvAllocator, value: isReadShort ? ShortReads() : longReads)
     }
 
     private static func network(_ options: any NIOSynchronousChannelOptions) throws {

@@ -1,0 +1,69 @@
+import NIOCore
+
+/// How much a carrier's socket is read at a time: much, except where crowds of questions or answers come.
+///
+/// Nobody is answered while a loop works through what one read has brought. Where that is a whole crowd's, the two ends
+/// take turns, and each waits for the other. Where it is a dozen messages, the first answers have left before the rest
+/// is read, and the other end works on them meanwhile.
+///
+/// Pure: it is told what each read has brought.
+struct CarrierReads {
+    /// The size of a read where crowds come. 1 KiB: a dozen messages of 64 bytes. With half of it each loop spends more on
+    /// reading than the two gain from each other, and with half as much again they gain nothing.
+    static let short = 1_024
+    /// Messages in one read that make a crowd: those that a short one could not bring.
+    static let crowd = 12
+    /// The most bytes that a read has brought for each message, with heads and all else that came among them, where it is
+    /// a crowd's. 128: whoever comes and goes is none, since that is several frames for each message.
+    static let little = 128
+    /// The same beyond which a short read is not. Twice as much, so that a crowd near the bound is not taken for one and
+    /// for none by turns.
+    static let much = 256
+    /// Crowds in a row that have the reads become short. Eight: a copy that has just ended is no reason.
+    static let crowds = 8
+
+    /// Whether the socket is to be read little at a time.
+    private(set) var areShort = false
+    private var bytes = 0
+    private var messages = 0
+    private var crowdsInARow = 0
+
+    /// A read has brought so many bytes.
+    mutating func brings(_ count: Int) {
+        bytes += count
+    }
+
+    /// A message was among what it brought: bytes of a stream.
+    mutating func bringsMessage() {
+        messages += 1
+    }
+
+    /// What was read has been worked through.
+    ///
+    /// - Returns: whether ``areShort`` has changed.
+    mutating func end() -> Bool {
+        defer { (bytes, messages) = (0, 0) }
+        if areShort {
+            // One that is not full has left nothing behind.
+            guard bytes >= Self.short, bytes > Self.much * messages else { return false }
+            areShort = false
+            return true
+        }
+        let isCrowd = messages >= Self.crowd && bytes <= Self.little * messages
+        crowdsInARow = isCrowd ? crowdsInARow + 1 : 0
+        guard crowdsInARow >= Self.crowds else { return false }
+        crowdsInARow = 0
+        areShort = true
+        return true
+    }
+}
+
+/// Reads of ``CarrierReads/short`` bytes, each into a buffer of its own: NIO would read into a larger one that it has
+/// kept for its next read.
+struct ShortReads: RecvByteBufferAllocator {
+    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
+        allocator.buffer(capacity: CarrierReads.short)
+    }
+
+    mutating func record(actualReadBytes: Int) -> Bool { true }
+}
