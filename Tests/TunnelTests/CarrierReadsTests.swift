@@ -14,20 +14,20 @@ struct CarrierReadsTests {
     /// A read of so many messages, and bytes for each of them.
     private func read(_ reads: inout CarrierReads, _ messages: Int, of bytes: Int) -> Bool {
         reads.brings(messages * bytes)
-        for _ in 0..<messages { reads.bringsMessage() }
+        for _ in 0..<messages { reads.bringsMessage(min(bytes, 64)) }
         return reads.end()
     }
 
     /// Reads of a socket where crowds come.
     private func crowded() -> CarrierReads {
         var reads = CarrierReads()
-        while !reads.areShort { _ = read(&reads, 64, of: 78) }
+        for _ in 0..<8 { _ = read(&reads, 64, of: 78) }
         return reads
     }
 
     @Test(
         "eight crowds in a row have it read little at a time, and seven do not",
-        arguments: [(12, 78), (12, 128), (1_000, 30)]
+        arguments: [(12, 78), (12, 96), (1_000, 32)]
     )
     func crowds(messages: Int, bytes: Int) {
         var reads = CarrierReads()
@@ -40,7 +40,10 @@ struct CarrierReadsTests {
         #expect(hasChanged && reads.areShort)
     }
 
-    @Test("a few at once, longer ones, and one among others between crowds are none", arguments: [(11, 78), (12, 129)])
+    @Test(
+        "M27 a few at once, longer ones, single bytes, and one of these between crowds are none",
+        arguments: [(11, 78), (12, 97), (1_000, 31)]
+    )
     func noCrowd(messages: Int, bytes: Int) {
         var reads = CarrierReads()
         for _ in 0..<100 {
@@ -61,7 +64,7 @@ struct CarrierReadsTests {
             let hasChanged = read(&reads, messages, of: bytes)
             #expect(!hasChanged && reads.areShort)
         }
-        for (messages, bytes) in [(0, 1_024), (1, 1_024), (3, 342)] {
+        for (messages, bytes) in [(0, 1_024), (1, 1_024), (3, 342), (34, 31)] {
             reads = crowded()
             reads.brings(messages == 0 ? bytes : 0)
             let hasChanged = read(&reads, messages, of: bytes)
@@ -69,6 +72,24 @@ struct CarrierReadsTests {
             // It counts crowds from the beginning.
             for _ in 0..<7 { _ = read(&reads, 64, of: 78) }
             #expect(!reads.areShort)
+        }
+    }
+
+    @Test("what is compressed to a little is no crowd's, nor is it left to short reads")
+    func compressed() {
+        for length in [96, 97] {
+            var reads = CarrierReads()
+            for _ in 0..<8 {
+                reads.brings(64 * 78)
+                for _ in 0..<64 { reads.bringsMessage(length) }
+                _ = reads.end()
+            }
+            #expect(reads.areShort == (length == 96))
+            reads = crowded()
+            reads.brings(1_024)
+            for _ in 0..<12 { reads.bringsMessage(length) }
+            _ = reads.end()
+            #expect(reads.areShort == (length == 96))
         }
     }
 

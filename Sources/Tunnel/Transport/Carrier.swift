@@ -216,7 +216,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
         case .message(_, let piece, isFirst: _, let isLast):
             do throws(MuxError) {
                 guard let frame = try assembler.receive(piece, isLast: isLast) else { return }
-                if frame.header.type == .data { reads.bringsMessage() }
+                if frame.header.type == .data { reads.bringsMessage(frame.payloadLength) }
                 receiver?.carrier(received: frame)
             } catch {
                 receiver?.carrier(violatedBy: error)
@@ -270,7 +270,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
         // RST is behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
         guard hasRead else { return }
         hasRead = false
-        if reads.end(), !isEncrypted { SocketOptions.carrier(context.channel, isReadShort: reads.areShort) }
+        if reads.end(), !isEncrypted { SocketOptions.setReads(of: context.channel, areShort: reads.areShort) }
         receiver?.carrierReadCompleted()
         flush()
     }

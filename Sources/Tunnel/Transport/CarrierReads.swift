@@ -11,13 +11,16 @@ struct CarrierReads {
     /// The size of a read where crowds come. 1 KiB: a dozen messages of 64 bytes. With half of it each loop spends more on
     /// reading than the two gain from each other, and with half as much again they gain nothing.
     static let short = 1_024
-    /// Messages in one read that make a crowd: those that a short one could not bring.
+    /// Messages in one read that make a crowd: as many as a short read brings of 64 bytes each.
     static let crowd = 12
     /// The most bytes that a read has brought for each message, with heads and all else that came among them, where it is
-    /// a crowd's. 128: whoever comes and goes is none, since that is several frames for each message.
-    static let little = 128
-    /// The same beyond which a short read is not. Twice as much, so that a crowd near the bound is not taken for one and
-    /// for none by turns.
+    /// a crowd's. 96: 64 bytes and their heads. Whoever comes and goes sends several frames for each message.
+    static let little = 96
+    /// The least. 32: what single bytes take is less, and a peer that sends those on a few streams is read as before, or
+    /// each of them might cost a system call (M27).
+    static let least = 32
+    /// The most bytes for each message in a full read that leave the reads short. 256, far more than ``little``, so that
+    /// a crowd near that bound is not taken for one and for none by turns.
     static let much = 256
     /// Crowds in a row that have the reads become short. Eight: a copy that has just ended is no reason.
     static let crowds = 8
@@ -33,9 +36,10 @@ struct CarrierReads {
         bytes += count
     }
 
-    /// A message was among what it brought: bytes of a stream.
-    mutating func bringsMessage() {
-        messages += 1
+    /// A message was among what it brought: so many bytes of a stream. Only short ones count, whatever they have been
+    /// compressed to.
+    mutating func bringsMessage(_ length: Int) {
+        if length <= Self.little { messages += 1 }
     }
 
     /// What was read has been worked through.
@@ -45,21 +49,23 @@ struct CarrierReads {
         defer { (bytes, messages) = (0, 0) }
         if areShort {
             // One that is not full has left nothing behind.
-            guard bytes >= Self.short, bytes > Self.much * messages else { return false }
+            guard bytes >= Self.short, !isOfMessages(upTo: Self.much) else { return false }
             areShort = false
             return true
         }
-        let isCrowd = messages >= Self.crowd && bytes <= Self.little * messages
+        let isCrowd = messages >= Self.crowd && isOfMessages(upTo: Self.little)
         crowdsInARow = isCrowd ? crowdsInARow + 1 : 0
         guard crowdsInARow >= Self.crowds else { return false }
         crowdsInARow = 0
         areShort = true
         return true
     }
+
+    private func isOfMessages(upTo most: Int) -> Bool { (Self.least * messages...most * messages).contains(bytes) }
 }
 
-/// Reads of ``CarrierReads/short`` bytes, each into a buffer of its own: NIO would read into a larger one that it has
-/// kept for its next read.
+/// Reads of ``CarrierReads/short`` bytes, from the second on, each into a buffer of its own: NIO would read into a larger
+/// one that it has kept.
 struct ShortReads: RecvByteBufferAllocator {
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
         allocator.buffer(capacity: CarrierReads.short)

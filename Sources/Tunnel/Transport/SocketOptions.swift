@@ -58,9 +58,9 @@ enum SocketOptions {
     }
 
     /// Has a carrier's socket be read little at a time from now on, or as much as comes.
-    static func carrier(_ channel: any Channel, isReadShort: Bool) {
+    static func setReads(of channel: any Channel, areShort: Bool) {
         // The channel may just have been closed.
-        try? channel.syncOptions?.setOption(.recvAllocator, value: isReadShort ? ShortReads() : longReads)
+        try? channel.syncOptions?.setOption(.recvAllocator, value: areShort ? ShortReads() : longReads)
     }
 
     private static func network(_ options: any NIOSynchronousChannelOptions) throws {
