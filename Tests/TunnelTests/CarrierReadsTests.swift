@@ -52,6 +52,7 @@ struct CarrierReadsTests {
         }
         for _ in 0..<100 {
             for _ in 0..<7 { _ = read(&reads, 64, of: 78) }
+            #expect(!reads.areShort)
             _ = read(&reads, messages, of: bytes)
             #expect(!reads.areShort)
         }
@@ -60,11 +61,11 @@ struct CarrierReadsTests {
     @Test("the first short read that a longer piece fills ends it; one that is not full does not, nor do crowds")
     func longer() {
         var reads = crowded()
-        for (messages, bytes) in [(13, 78), (4, 256), (0, 0), (1, 1_023)] {
+        for (messages, bytes) in [(14, 78), (4, 256), (64, 16), (0, 0), (1, 1_023)] {
             let hasChanged = read(&reads, messages, of: bytes)
             #expect(!hasChanged && reads.areShort)
         }
-        for (messages, bytes) in [(0, 1_024), (1, 1_024), (3, 342), (34, 31)] {
+        for (messages, bytes) in [(0, 1_024), (1, 1_024), (3, 342), (69, 15)] {
             reads = crowded()
             reads.brings(messages == 0 ? bytes : 0)
             let hasChanged = read(&reads, messages, of: bytes)

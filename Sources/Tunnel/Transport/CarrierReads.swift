@@ -11,17 +11,17 @@ struct CarrierReads {
     /// The size of a read where crowds come. 1 KiB: a dozen messages of 64 bytes. With half of it each loop spends more on
     /// reading than the two gain from each other, and with half as much again they gain nothing.
     static let short = 1_024
-    /// Messages in one read that make a crowd: as many as a short read brings of 64 bytes each.
+    /// Messages in one read that make a crowd: about as many as a short read brings of 64 bytes.
     static let crowd = 12
     /// The most bytes that a read has brought for each message, with heads and all else that came among them, where it is
     /// a crowd's. 96: 64 bytes and their heads. Whoever comes and goes sends several frames for each message.
     static let little = 96
-    /// The least. 32: what single bytes take is less, and a peer that sends those on a few streams is read as before, or
-    /// each of them might cost a system call (M27).
+    /// The least. 32: single bytes take less, and a peer that sends those on a few streams is read as before. Short reads
+    /// would have the streams' sockets written for each KiB of them (M27).
     static let least = 32
-    /// The most bytes for each message in a full read that leave the reads short. 256, far more than ``little``, so that
-    /// a crowd near that bound is not taken for one and for none by turns.
-    static let much = 256
+    /// How many bytes for each message a full short read may bring and be followed by others. From half of ``least`` to
+    /// far more than ``little``, so that a crowd near those bounds is not taken for one and for none by turns.
+    static let kept = 16...256
     /// Crowds in a row that have the reads become short. Eight: a copy that has just ended is no reason.
     static let crowds = 8
 
@@ -49,11 +49,11 @@ struct CarrierReads {
         defer { (bytes, messages) = (0, 0) }
         if areShort {
             // One that is not full has left nothing behind.
-            guard bytes >= Self.short, !isOfMessages(upTo: Self.much) else { return false }
+            guard bytes >= Self.short, !isOfMessages(Self.kept) else { return false }
             areShort = false
             return true
         }
-        let isCrowd = messages >= Self.crowd && isOfMessages(upTo: Self.little)
+        let isCrowd = messages >= Self.crowd && isOfMessages(Self.least...Self.little)
         crowdsInARow = isCrowd ? crowdsInARow + 1 : 0
         guard crowdsInARow >= Self.crowds else { return false }
         crowdsInARow = 0
@@ -61,7 +61,10 @@ struct CarrierReads {
         return true
     }
 
-    private func isOfMessages(upTo most: Int) -> Bool { (Self.least * messages...most * messages).contains(bytes) }
+    /// Whether so many bytes came for each message.
+    private func isOfMessages(_ each: ClosedRange<Int>) -> Bool {
+        bytes >= each.lowerBound * messages && bytes <= each.upperBound * messages
+    }
 }
 
 /// Reads of ``CarrierReads/short`` bytes, from the second on, each into a buffer of its own: NIO would read into a larger
