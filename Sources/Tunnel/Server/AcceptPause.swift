@@ -18,7 +18,7 @@ final class AcceptPause: ChannelInboundHandler {
     /// Asked when a rest ends: whether there is a descriptor for the next connection.
     var hasDescriptor: () -> Bool = { true }
     /// Told of each connection.
-    var onAccepted: () -> Void = {}
+    var onAccepted: (any Channel) -> Void = { _ in }
 
     /// Whether the owner has room.
     var isWanted = true {
@@ -54,7 +54,7 @@ final class AcceptPause: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        onAccepted()
+        onAccepted(unwrapInboundIn(data))
         context.fireChannelRead(data)
     }
 
