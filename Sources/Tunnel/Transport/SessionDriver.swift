@@ -161,8 +161,12 @@ final class SessionDriver: CarrierReceiver {
 
     func accept(_ id: StreamID) {
         session.accept(id, now: .now)
-        // Nobody waits for it, so that it goes with the service's first bytes, or with the ACK that is due within 20 ms.
-        if !session.isAcknowledgementScheduled { setNeedsPump() }
+        if promptness.joins() {
+            pump()
+        } else if !session.isAcknowledgementScheduled {
+            // Else nobody waits for it: it goes with the service's first bytes, or with the ACK that is due within 20 ms.
+            setNeedsPump()
+        }
     }
 
     /// Takes bytes from a socket; false where it must not be read on until the pipe is told.
@@ -425,6 +429,8 @@ final class SessionDriver: CarrierReceiver {
             pipes.removeValue(forKey: id)?.reset(code)
             delegate?.sessionHasRoom(self)
         case .open(let id, let visit):
+            // To connect to a service takes longer than to write what has come for the others.
+            flushPipes()
             delegate?.session(self, open: id, visit)
         case .bind(let request):
             delegate?.session(self, bind: request)
