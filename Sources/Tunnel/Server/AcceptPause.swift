@@ -18,7 +18,7 @@ final class AcceptPause: ChannelInboundHandler {
     /// Asked when a rest ends: whether there is a descriptor for the next connection.
     var hasDescriptor: () -> Bool = { true }
     /// Told of each connection.
-    var onAccepted: (any Channel) -> Void = { _ in }
+    var onAccepted: () -> Void = {}
 
     /// Whether the owner has room.
     var isWanted = true {
@@ -54,7 +54,7 @@ final class AcceptPause: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        onAccepted(unwrapInboundIn(data))
+        onAccepted()
         context.fireChannelRead(data)
     }
 

@@ -31,7 +31,7 @@ final class PublicListener {
         for pause in pauses {
             pause.hasDescriptor = { [highestDescriptor] in ProcessUsage.nextDescriptor < highestDescriptor }
         }
-        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted($0) } }
+        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted() } }
     }
 
     /// Binds `port` on every one of `addresses`.
@@ -131,14 +131,11 @@ final class PublicListener {
     }
 
     /// Visitors that come faster than they may, or when few descriptors are left, wait in the kernel's queue.
-    private func accepted(_ visitor: any Channel) {
+    private func accepted() {
         let seconds = rate.overdraw(1, now: .now)
         if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }
-        // A descriptor has the lowest number that is free: all below are taken.
-        let number = try? visitor.pipeline.syncOperations.withUnsafeTransportIfAvailable { (socket: CInt) in
-            Int(socket)
-        }
-        if let number, number >= highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
+        // The lowest number that is free tells that all below are taken.
+        if ProcessUsage.nextNumber > highestDescriptor { rest(for: AcceptPause.withoutDescriptors) }
     }
 
     private func rest(for time: TimeAmount) {
