@@ -110,12 +110,6 @@ public final class TCPSocket: Sendable {
         }
     }
 
-    /// Bytes that have come and have not been received.
-    public var available: Int {
-        var count: Int32 = 0
-        return ioctl(descriptor, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
-    }
-
     /// What has come, at least one byte; empty at the end of the stream.
     public func receive(upTo limit: Int = 65_536) throws -> [UInt8] {
         var error: SocketError?
@@ -251,8 +245,7 @@ final class TCPListener: Sendable {
     }
 }
 
-/// A listener that nobody serves: a test takes its connections itself, or hands it to another process as systemd does,
-/// whose the descriptor is then. Keep this as long.
+/// A listener that is to be another's, as systemd hands one to a service: its taker owns the descriptor. Keep this as long.
 public final class OpenedSocket: Sendable {
     private let listener: TCPListener
     /// What is handed over.
@@ -265,11 +258,6 @@ public final class OpenedSocket: Sendable {
         listener = try TCPListener(queue: 5)
         descriptor = dup(listener.descriptor)
         guard descriptor >= 0 else { throw failure("dup") }
-    }
-
-    /// The next connection, in the order in which they came.
-    public func accept(patience: Duration = .seconds(120)) throws -> TCPSocket {
-        try listener.accept(patience: patience)
     }
 }
 

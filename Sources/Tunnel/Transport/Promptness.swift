@@ -62,8 +62,10 @@ struct Promptness {
     }
 
     /// Whether so many sockets are to be written at once.
-    mutating func flushes(_ count: Int) -> Bool {
-        guard count >= Self.sockets, flushesOfRead < Self.mostFlushes else { return false }
+    ///
+    /// - Parameter isServiceNext: a service is about to be connected to, which takes longer than to write to a few.
+    mutating func flushes(_ count: Int, isServiceNext: Bool = false) -> Bool {
+        guard count >= (isServiceNext ? 1 : Self.sockets), flushesOfRead < Self.mostFlushes else { return false }
         flushesOfRead += 1
         return true
     }

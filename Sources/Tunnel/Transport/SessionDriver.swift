@@ -429,8 +429,7 @@ final class SessionDriver: CarrierReceiver {
             pipes.removeValue(forKey: id)?.reset(code)
             delegate?.sessionHasRoom(self)
         case .open(let id, let visit):
-            // To connect to a service takes longer than to write what has come for the others.
-            flushPipes()
+            if promptness.flushes(unflushed.count, isServiceNext: true) { flushPipes() }
             delegate?.session(self, open: id, visit)
         case .bind(let request):
             delegate?.session(self, bind: request)

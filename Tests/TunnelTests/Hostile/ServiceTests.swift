@@ -91,29 +91,6 @@ extension HostileTests {
             }
         }
 
-        @Test("what has come for a service is written to it before the next one is connected to")
-        func bytesBeforeTheNextDial() async throws {
-            let service = try OpenedSocket()
-            let there = Mailbox<Int>()
-            let server = try HostileServer { peer in
-                try peer.send(peer.grant(), WirePeer.bound())
-                try peer.socket.send(
-                    peer.encode(WirePeer.open(2))
-                        + peer.encode(OutboundFrame(.data, StreamID(2), ByteBuffer(string: "first")))
-                        + [4, 6, 8].flatMap { try peer.encode(WirePeer.open($0)) }
-                )
-                let first = try service.accept()
-                let second = try service.accept()
-                there.put(first.available)
-                second.close()
-                _ = try peer.toTheEnd()
-            }
-            try await server.withClient(to: service.port) { _ in
-                let bytes = try await there.next("two services are connected to")
-                #expect(bytes == 5)
-            }
-        }
-
         @Test("M8 S1 S3 a server's BIND makes the client connect to nothing, and ends the session")
         func bindFromServer() async throws {
             let service = try TCPService.echo()

@@ -1,0 +1,164 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+import Testing
+import WebSocket
+
+@testable import Mux
+@testable import Tunnel
+
+/// When a client's session writes its carrier and its services' sockets, turned by hand.
+@Suite("A client's session, its carrier and its sockets")
+struct SessionDriverTests {
+    @Test("what has come for a service is written to it before the next one is connected to")
+    func bytesBeforeTheNextService() throws {
+        let scene = try Scene()
+        try scene.receive(.open(2), .data(2, "first"))
+        #expect(try scene.services.sent(to: 2) == "")
+        try scene.receive(.open(4))
+        #expect(scene.services.writtenAtDial == ["", "first"])
+    }
+
+    @Test("so it is thirty-two times within one read: a peer that sends single bytes must not cost a write for each")
+    func flood() throws {
+        let scene = try Scene()
+        try scene.receive(.open(2))
+        for number in 1...40 { try scene.receive(.data(2, "x"), .open(2 + 2 * UInt32(number))) }
+        let written = scene.services.writtenAtDial.dropFirst()
+        #expect(written.prefix(32).allSatisfy { $0 == "x" } && written.dropFirst(32).allSatisfy(\.isEmpty))
+        scene.driver.carrierReadCompleted()
+        #expect(try scene.services.sent(to: 2) == "xxxxxxxx")
+    }
+
+    @Test("the server hears of a crowd's services two by two from the sixth on, of a few at the end of the turn")
+    func crowd() throws {
+        let scene = try Scene()
+        var written: [Int] = []
+        for number in 1...20 {
+            try scene.receive(.open(UInt32(2 * number)))
+            if scene.carrier.takeSent().contains(.accept) { written.append(number) }
+        }
+        #expect(written == [6, 8, 10, 12, 14, 16])
+        scene.driver.carrierReadCompleted()
+        #expect(scene.carrier.takeSent().filter { $0 == .accept }.count == 4)
+    }
+
+    /// A session without a server: what comes is put into it, what it sends is noted.
+    private struct Scene {
+        let carrier = NotedCarrier()
+        let services = EmbeddedServices()
+        let driver: SessionDriver
+
+        init() throws {
+            driver = SessionDriver(
+                session: Session(role: .client, peerWindow: 65_536, seed: 1, now: .now),
+                carrier: carrier,
+                loop: services.loop,
+                pollsBusily: false,
+                memory: MemoryBudget(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+            driver.start(services)
+        }
+
+        func receive(_ frames: Arriving...) throws {
+            for frame in frames { driver.carrier(received: try frame.inbound()) }
+        }
+    }
+}
+
+/// A frame on its way to a client.
+private struct Arriving {
+    let frame: OutboundFrame
+
+    static func open(_ stream: UInt32) -> Arriving {
+        Arriving(frame: Visit(tunnel: 0, visitor: "192.0.2.1:1").frame(StreamID(stream)))
+    }
+
+    static func data(_ stream: UInt32, _ text: String) -> Arriving {
+        Arriving(frame: OutboundFrame(.data, StreamID(stream), ByteBuffer(string: text)))
+    }
+
+    func inbound() throws -> InboundFrame {
+        var assembler = FrameAssembler()
+        assembler.isAdmitted = true
+        var message = ByteBuffer()
+        frame.header.write(into: &message)
+        message.writeImmutableBuffer(frame.payload)
+        return try #require(try assembler.receive(message, isLast: true))
+    }
+}
+
+/// Notes what leaves, at each flush.
+private final class NotedCarrier: CarrierLink {
+    private var waiting: [FrameType] = []
+    private var sent: [FrameType] = []
+    var isWritable: Bool { true }
+    var lastBytes: CarrierTimes { CarrierTimes() }
+
+    func send(_ frame: OutboundFrame) { waiting.append(frame.header.type) }
+
+    func flush() {
+        sent += waiting
+        waiting = []
+    }
+
+    /// What has left since this was asked last.
+    func takeSent() -> [FrameType] {
+        defer { sent = [] }
+        return sent
+    }
+
+    func admit(_ receiver: any CarrierReceiver) {}
+    func disown() {}
+    func close(_ code: CloseCode, reason: String) {}
+    func abort(_ reason: String) {}
+}
+
+/// Services that are connected to at once.
+private final class EmbeddedServices: SessionDelegate {
+    let loop = EmbeddedEventLoop()
+    private var channels: [StreamID: EmbeddedChannel] = [:]
+    private let ledger = TunnelLedger(tunnel: 0, role: .client, totals: TrafficTotals())
+    /// What had been written to the first service since the last dial, at each.
+    private(set) var writtenAtDial: [String] = []
+
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {
+        writtenAtDial.append((try? sent(to: 2)) ?? "")
+        let pipe = StreamPipe(
+            driver: driver,
+            stream: stream,
+            origin: StreamOrigin(visitor: visit.visitor, ledger: ledger),
+            logger: driver.logger
+        ) { pipe in
+            pipe.open(stream)
+            driver.accept(stream)
+        }
+        driver.attach(pipe, to: stream)
+        let channel = EmbeddedChannel(loop: loop)
+        channels[stream] = channel
+        if let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 1) {
+            channel.connect(to: address, promise: nil)
+        }
+        try? channel.pipeline.syncOperations.addHandler(pipe)
+    }
+
+    /// What has been written to a service since this was asked last.
+    func sent(to stream: UInt32) throws -> String {
+        var text = ""
+        while let bytes = try channels[StreamID(stream)]?.readOutbound(as: ByteBuffer.self) {
+            text += String(buffer: bytes)
+        }
+        return text
+    }
+
+    func session(_ driver: SessionDriver, bind request: BindRequest) {}
+    func session(_ driver: SessionDriver, bound binding: Binding) {}
+    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
+    func session(_ driver: SessionDriver, goingAway reason: Refusal) {}
+    func session(_ driver: SessionDriver, lost carrier: LostCarrier) {}
+    func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {}
+    func sessionHasRoom(_ driver: SessionDriver) {}
+    func sessionIsUsedUp(_ driver: SessionDriver) {}
+    func session(_ driver: SessionDriver, ended end: SessionEnd) {}
+}
