@@ -10,8 +10,9 @@ struct ReportHead {
     var text: String {
         var lines = [
             "# Culvert beside other tunnels", "",
-            "\(Date.now.formatted(.iso8601)), Linux \(kernel), \(ProcessInfo.processInfo.activeProcessorCount) cores, "
-                + "loopback. Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
+            "\(Date.now.formatted(.iso8601)), Linux \(setting("kernel/osrelease")), "
+                + "\(ProcessInfo.processInfo.activeProcessorCount) cores, loopback with "
+                + "\(setting("net/ipv4/tcp_congestion_control")). Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
             "**Only figures of one run compare**: the machine, and what else it does, are in all of them.", "",
             "Ratio: the first figure to that of `\(System.reference.rawValue)`; of times and sizes less is better. CPU and memory are those of the tunnel's "
                 + "processes, both ends together; spread is the first figure's over the rounds. Faults are streams that "
@@ -28,8 +29,8 @@ struct ReportHead {
         return (lines + notes.flatMap { ["", $0] }).joined(separator: "\n")
     }
 
-    private var kernel: String {
-        (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
+    private func setting(_ name: String) -> String {
+        (try? String(contentsOfFile: "/proc/sys/\(name)", encoding: .utf8))?
             .trimmingCharacters(in: .whitespacesAndNewlines) ?? "unknown"
     }
 }

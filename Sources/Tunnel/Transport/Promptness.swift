@@ -12,11 +12,10 @@ struct Promptness {
     private static let sockets = 8
     /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
     private static let mostFlushes = 32
-
-    /// Of the services that are joined within one read those after which the carrier is written, if it was not after the
-    /// one before: then the other end looks out for their answers. From the sixth on, with which visitors who come and go
-    /// by sixteen are an eighth more; with the second, those who come by fours were a twentieth fewer. To the sixteenth:
-    /// where they come by 64, what is written for more of them costs a tenth more of the processor.
+    /// Of the services that are joined between two ends of reads those after which the carrier is written, if it was not
+    /// after the one before: the other end looks out for what follows then. From the sixth on, with which visitors who come
+    /// and go by sixteen are an eighth more; with the second, those who come by fours were a twentieth fewer. To the
+    /// sixteenth: where they come by 64, what is written for more of them costs a tenth more of the processor.
     private static let crowd = 6...16
 
     private var piecesSincePump = 0
