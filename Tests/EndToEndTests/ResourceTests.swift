@@ -76,6 +76,40 @@ extension EndToEnd {
             }
         }
 
+        @Test("X1 whoever leaves a server without descriptors makes room for one visitor, and for no more")
+        func oneComesForOneWhoLeaves() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                let server = try start(scenario, "server", serverArguments(scenario, port: port), by: "ulimit -n 96")
+                _ = try await server.line { $0.hasPrefix("listening ") }
+                let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
+                let tunnel = try await client.tunnel(to: echo.port)
+                // The server opens one for a moment, to see whether it can.
+                let count: @Sendable () throws -> Int = { min(try server.descriptorCount, try server.descriptorCount) }
+                let before = try count()
+                try await onThread {
+                    let crowd = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
+                    // They come in their order, and who has an answer has come.
+                    var taken = 1
+                    repeat {
+                        try crowd[taken - 1].demandEcho("x")
+                        taken = try count() - before
+                    } while before + taken < 48
+                    try crowd[taken - 1].demandEcho("x")
+                    taken = try count() - before
+                    for number in 0..<6 {
+                        crowd[number].close()
+                        try crowd[taken + number].demandEcho("x")
+                    }
+                    let most = try count()
+                    try demand(most <= before + taken && most <= 50, "\(most) where \(before) and \(taken) have come")
+                    for visitor in crowd { visitor.close() }
+                }
+                try await expectEcho(through: tunnel)
+            }
+        }
+
         @Test("X1 without any descriptor left, for strangers who never prove themselves, running streams go on")
         func strangersTakeDescriptors() async throws {
             try await Scenario.play { scenario in

@@ -15,6 +15,7 @@ final class AcceptPause: ChannelInboundHandler {
     private var isResting = false {
         didSet { apply(oldValue != isResting) }
     }
+    private var takesSingly = false
     /// Asked when a rest ends: whether there is a descriptor for the next connection.
     var hasDescriptor: () -> Bool = { true }
     /// Told of each connection.
@@ -23,6 +24,16 @@ final class AcceptPause: ChannelInboundHandler {
     /// Whether the owner has room.
     var isWanted = true {
         didSet { apply(oldValue != isWanted) }
+    }
+
+    /// From now on takes one connection in a turn of the loop. NIO takes up to four, and a rest that one of them begins
+    /// does not stop the others.
+    func takeSingly() {
+        guard !takesSingly, let channel else { return }
+        takesSingly = true
+        channel.setOption(.maxMessagesPerRead, value: 1).whenFailure { _ in
+            // Closed meanwhile: it takes none.
+        }
     }
 
     private func apply(_ hasChanged: Bool) {
