@@ -39,26 +39,10 @@ import Testing
     func services() {
         var promptness = Promptness()
         for count in [2, 5, 20, 6, 3] {
-            let written = (1...count).filter { _ in
-                let isDue = promptness.joins()
-                if isDue { promptness.pumped() }
-                return isDue
-            }
+            let written = (1...count).filter { _ in promptness.joins() }
             #expect(written == [6, 8, 10, 12, 14, 16].filter { $0 <= count })
             promptness.readEnds()
         }
-    }
-
-    @Test("each of them counts once")
-    func written() {
-        var promptness = Promptness()
-        let answers = (1...8).map { number in
-            let isDue = promptness.joins()
-            // Something else has the carrier written in between.
-            if number == 7 || isDue { promptness.pumped() }
-            return isDue
-        }
-        #expect(answers == [false, false, false, false, false, true, false, false])
     }
 
     @Test("sockets are written eight at a time, thirty-two times within one read")

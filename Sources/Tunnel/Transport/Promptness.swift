@@ -12,14 +12,13 @@ struct Promptness {
     private static let sockets = 8
     /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
     private static let mostFlushes = 32
-    /// Of the services that are joined between two ends of reads those after which the carrier is written, if it was not
-    /// after the one before: the other end looks out for what follows then. From the sixth on, with which visitors who come
-    /// and go by sixteen are an eighth more; with the second, those who come by fours were a twentieth fewer. To the
-    /// sixteenth: where they come by 64, what is written for more of them costs a tenth more of the processor.
-    private static let crowd = 6...16
+    /// The services, of those joined between two ends of reads, after which the carrier is written: the other end looks out
+    /// for what follows then. From the sixth on, with which visitors who come and go by sixteen are an eighth more; with the
+    /// second, those who come by fours were a twentieth fewer. To the sixteenth: where they come by 64, what is written for
+    /// more of them costs a tenth more of the processor.
+    private static let told = stride(from: 6, through: 16, by: 2)
 
     private var piecesSincePump = 0
-    private var joinedSincePump = 0
     private var joinedInRead = 0
     private var pumpsOfTurn = 0
     private var flushesOfRead = 0
@@ -44,15 +43,13 @@ struct Promptness {
 
     /// A service has been joined to its stream; says whether the carrier is to be written at once.
     mutating func joins() -> Bool {
-        joinedSincePump += 1
         joinedInRead += 1
-        return Self.crowd.contains(joinedInRead) && joinedSincePump >= 2
+        return Self.told.contains(joinedInRead)
     }
 
     /// The carrier is written.
     mutating func pumped() {
         piecesSincePump = 0
-        joinedSincePump = 0
     }
 
     /// The turn is over.
