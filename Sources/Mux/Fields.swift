@@ -3,13 +3,19 @@ import NIOCore
 /// The form of control payloads, which can grow (protocol page, section 1): a sequence of fields, each a tag (1 byte),
 /// a length (2 bytes) and that many bytes. A reader skips tags that it does not know.
 struct FieldWriter {
+    /// Bytes that a payload has mostly, or fewer.
+    private static let usualLength = 64
+
     private(set) var bytes = ByteBuffer()
+
+    init() {
+        bytes.reserveCapacity(Self.usualLength)
+    }
 
     /// Appends raw bytes; what would not fit into a length is cut off.
     mutating func append(_ tag: UInt8, _ value: some Collection<UInt8>) {
         let value = value.prefix(Int(UInt16.max))
-        bytes.writeInteger(tag)
-        bytes.writeInteger(UInt16(truncatingIfNeeded: value.count))
+        bytes.writeMultipleIntegers(tag, UInt16(truncatingIfNeeded: value.count))
         bytes.writeBytes(value)
     }
 
@@ -30,9 +36,7 @@ struct FieldWriter {
 
     /// Appends a number, big-endian, in its full width.
     mutating func append<Number: FixedWidthInteger>(_ tag: UInt8, number: Number) {
-        bytes.writeInteger(tag)
-        bytes.writeInteger(UInt16(truncatingIfNeeded: Number.bitWidth / 8))
-        bytes.writeInteger(number)
+        bytes.writeMultipleIntegers(tag, UInt16(truncatingIfNeeded: Number.bitWidth / 8), number)
     }
 }
 

@@ -320,8 +320,7 @@ public struct Connection: ~Copyable, Sendable {
     ) throws(WebSocketError) {
         guard !role.masksOutput else { throw .payloadNeedsMask }
         let header = try messageHeader(kind, prefix, payloadLength)
-        header.encode(into: &out)
-        out.writeImmutableBuffer(prefix)
+        header.encode(prefix, ByteBuffer(), into: &out)
     }
 
     /// Puts a Ping into the output, with a payload of up to 125 bytes.

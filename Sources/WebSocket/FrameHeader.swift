@@ -44,34 +44,64 @@ public struct FrameHeader: Sendable, Equatable {
 
     /// Appends the header with the shortest form of the length. A negative length is written as none.
     public func encode(into out: inout ByteBuffer) {
-        let length = UInt64(clamping: payloadLength)
-        let first = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
-        let masked: UInt8 = maskingKey == nil ? 0 : 0x80
-        switch length {
-        case 0...125:
-            out.writeMultipleIntegers(first, masked | UInt8(truncatingIfNeeded: length))
-        case 126...0xFFFF:
-            out.writeMultipleIntegers(first, masked | 126, UInt16(truncatingIfNeeded: length))
-        default:
-            out.writeMultipleIntegers(first, masked | 127, length)
-        }
-        if let maskingKey {
-            out.writeInteger(maskingKey, endianness: .little)
-        }
+        out.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.maximumBytes) { write(to: $0) }
     }
 
     /// Appends the header and the payload, masked when there is a key. The two parts together must be as long as
-    /// `payloadLength` says.
+    /// `payloadLength` says, save where what is missing is written behind them by whoever calls.
+    ///
+    /// All at once: to write to a buffer, and to look whether it has room, costs more than a header does.
     func encode(_ prefix: ByteBuffer, _ payload: ByteBuffer, into out: inout ByteBuffer) {
-        out.reserveCapacity(minimumWritableBytes: Self.maximumBytes + payloadLength)
-        encode(into: &out)
-        if let maskingKey {
-            Masking.append(prefix, key: maskingKey, phase: 0, to: &out)
-            Masking.append(payload, key: maskingKey, phase: prefix.readableBytes, to: &out)
-        } else {
-            out.writeImmutableBuffer(prefix)
-            out.writeImmutableBuffer(payload)
+        let most = Self.maximumBytes + prefix.readableBytes + payload.readableBytes
+        out.writeWithUnsafeMutableBytes(minimumWritableBytes: most) { room in
+            let start = write(to: room)
+            let end = copy(prefix, to: start, in: room, payloadStart: start)
+            return copy(payload, to: end, in: room, payloadStart: start)
         }
+    }
+
+    /// Copies a part of the payload to its place, masked when there is a key; gives back where it ends.
+    private func copy(
+        _ part: ByteBuffer,
+        to place: Int,
+        in room: UnsafeMutableRawBufferPointer,
+        payloadStart: Int
+    ) -> Int {
+        part.withUnsafeReadableBytes { bytes in
+            let destination = UnsafeMutableRawBufferPointer(rebasing: room[place...])
+            if let maskingKey {
+                Masking.copy(bytes, to: destination, key: maskingKey, phase: place - payloadStart)
+            } else {
+                destination.copyMemory(from: bytes)
+            }
+            return place + bytes.count
+        }
+    }
+
+    /// Writes the header to the beginning of `room`, which must take `maximumBytes`; gives back its length.
+    private func write(to room: UnsafeMutableRawBufferPointer) -> Int {
+        let length = UInt64(clamping: payloadLength)
+        let masked: UInt8 = maskingKey == nil ? 0 : 0x80
+        var count: Int
+        room[0] = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
+        switch length {
+        case 0...125:
+            room[1] = masked | UInt8(truncatingIfNeeded: length)
+            count = 2
+        case 126...0xFFFF:
+            room[1] = masked | 126
+            room.storeBytes(of: UInt16(truncatingIfNeeded: length).bigEndian, toByteOffset: 2, as: UInt16.self)
+            count = 4
+        default:
+            room[1] = masked | 127
+            room.storeBytes(of: length.bigEndian, toByteOffset: 2, as: UInt64.self)
+            count = 10
+        }
+        if let maskingKey {
+            room.storeBytes(of: maskingKey.littleEndian, toByteOffset: count, as: UInt32.self)
+            count += 4
+        }
+        return count
     }
 
     /// Puts the header at `start` and behind it the payload, masked when there is a key, which is the last
