@@ -75,6 +75,9 @@ public struct Session {
     }
 
     // MARK: What the caller looks at
+    //
+    // What is asked for each frame or turn has a mutating getter, though it changes nothing: for another one the whole
+    // session is copied to the stack first, which costs more than all that it says.
 
     /// Streams that live, and those that have ended but whose sockets still have bytes to take.
     public var streamCount: Int { streams.count }
@@ -94,7 +97,7 @@ public struct Session {
 
     /// Whether copies have so much at hand that whoever types would wait behind it: a long frame's worth, which could
     /// leave as soon as less is under way.
-    public var isCopying: Bool { readAhead.ready >= MuxLimits.maximumData }
+    public var isCopying: Bool { mutating get { readAhead.ready >= MuxLimits.maximumData } }
 
     /// How short of memory the caller is. Set it as often as you like; it counts for what comes next.
     public var pressure = MemoryPressure.none
@@ -102,8 +105,10 @@ public struct Session {
     /// Bytes that the session makes the process hold: what waits and what is kept for the peer's acknowledgement, with
     /// what the bookkeeping for each stream and frame costs.
     public var heldBytes: Int {
-        queuedBytes + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
-            + (replay.count + scheduler.waitingControl) * MuxLimits.frameCost
+        mutating get {
+            queuedBytes + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
+                + (replay.count + scheduler.waitingControl) * MuxLimits.frameCost
+        }
     }
 
     /// Whether this end's stream numbers are about to run out: it is time to drain this session and begin another.
@@ -149,10 +154,10 @@ public struct Session {
     }
 
     /// Whether an acknowledgement will leave within a moment, and control frames with it.
-    public var isAcknowledgementScheduled: Bool { acknowledger.deadline != nil }
+    public var isAcknowledgementScheduled: Bool { mutating get { acknowledger.deadline != nil } }
 
     /// Whether an acknowledgement is due at once, because much has come.
-    public var isAcknowledgementDue: Bool { acknowledger.isPending }
+    public var isAcknowledgementDue: Bool { mutating get { acknowledger.isPending } }
 
     /// How long it waits for a new one.
     public var grace: Duration { limits.grace }
@@ -162,12 +167,14 @@ public struct Session {
 
     /// When ``tick(now:)`` is due at the latest.
     public var deadline: Moment {
-        if case .detached(let until) = link { return until }
-        var next = keepAlive.deadline
-        if let due = acknowledger.deadline { next = min(next, due) }
-        if let due = streams.acceptDeadline { next = min(next, due) }
-        if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
-        return next
+        mutating get {
+            if case .detached(let until) = link { return until }
+            var next = keepAlive.deadline
+            if let due = acknowledger.deadline { next = min(next, due) }
+            if let due = streams.acceptDeadline { next = min(next, due) }
+            if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
+            return next
+        }
     }
 
     /// The next thing to do; nil once all is done.

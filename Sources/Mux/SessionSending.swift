@@ -2,12 +2,14 @@
 extension Session {
     /// What may be sent, where so much is under way.
     private var room: SendScheduler.Room {
-        if replay.isFull { return .none }
-        if replay.bytes < flight.window {
-            return .pieces(shared: flight.sharedPiece, alone: flight.piece, turn: flight.turn)
+        mutating get {
+            if replay.isFull { return .none }
+            if replay.bytes < flight.window {
+                return .pieces(shared: flight.sharedPiece, alone: flight.piece, turn: flight.turn)
+            }
+            // The last piece may have gone beyond the window.
+            return replay.bytes < flight.window + flight.piece + SendScheduler.reserve ? .little : .control
         }
-        // The last piece may have gone beyond the window.
-        return replay.bytes < flight.window + flight.piece + SendScheduler.reserve ? .little : .control
     }
 
     /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as

@@ -215,7 +215,6 @@ final class SessionDriver: CarrierReceiver {
     // MARK: The carrier
 
     func carrier(received frame: InboundFrame) {
-        guard !session.isEnded else { return }
         if parked != nil, frame.header.type.isCounted { return park(frame) }
         take(frame)
     }
@@ -367,7 +366,7 @@ final class SessionDriver: CarrierReceiver {
     private func pump() {
         promptness.pumped()
         settleAccount()
-        guard let carrier, !session.isEnded else { return performActions() }
+        guard let carrier else { return performActions() }
         let now = Moment.now
         while carrier.isWritable, let frame = session.nextFrame(now: now) {
             carrier.send(frame)
@@ -453,7 +452,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func armTimer() {
-        guard !session.isEnded else { return }
+        guard delegate != nil else { return }
         let due = session.deadline
         if let timer, timer.due <= due { return }
         timer?.task.cancel()
@@ -500,6 +499,7 @@ final class SessionDriver: CarrierReceiver {
             carrier.close(code, reason: reason.code.description)
         }
         carrier = nil
+        parked = nil
         performActions()
         flushPipes()
         answerProbes(false)
