@@ -67,13 +67,8 @@ struct LogLine {
         }
     }
 
-    /// Appends a number with zeros before it, to so many digits.
-    mutating func append(_ number: Int, digits: Int) {
-        var scale = 1
-        for _ in 1..<digits { scale *= 10 }
-        while scale > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / scale % 10))
-            scale /= 10
-        }
+    /// Appends bytes that are known to be plain.
+    mutating func append(_ some: UnsafeMutableRawBufferPointer) {
+        bytes.append(contentsOf: some)
     }
 }

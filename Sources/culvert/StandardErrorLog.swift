@@ -64,22 +64,25 @@ struct StandardErrorLog: LogHandler {
         _ common: Logger.Metadata,
         _ own: Logger.Metadata = [:]
     ) -> [UInt8] {
-        var fields = Array(own)
-        for field in common where own[field.key] == nil { fields.append(field) }
-        fields.sort { $0.key < $1.key }
+        // Their places are sorted and not they themselves: to move texts about costs more than to write them.
+        var places: [(fields: Logger.Metadata, place: Logger.Metadata.Index)] = []
+        places.reserveCapacity(own.count + common.count)
+        for place in own.indices { places.append((own, place)) }
+        for place in common.indices where own[common.keys[place]] == nil { places.append((common, place)) }
+        places.sort { $0.fields.keys[$0.place] < $1.fields.keys[$1.place] }
         var line = LogLine()
         switch format {
         case .text:
             time.write(to: &line)
-            line.append(" ")
+            line.append(UInt8(ascii: " "))
             line.append(level.rawValue)
-            line.append(" ")
+            line.append(UInt8(ascii: " "))
             line.append(shown: message)
-            for field in fields {
-                line.append(" ")
-                line.append(field.key)
-                line.append("=")
-                line.append(value: Self.text(field.value))
+            for (fields, place) in places {
+                line.append(UInt8(ascii: " "))
+                line.append(fields.keys[place])
+                line.append(UInt8(ascii: "="))
+                line.append(value: Self.text(fields.values[place]))
             }
         case .json:
             line.append("{\"time\":\"")
@@ -88,11 +91,11 @@ struct StandardErrorLog: LogHandler {
             line.append(json: level.rawValue)
             line.append(",\"message\":")
             line.append(json: message)
-            for field in fields {
+            for (fields, place) in places {
                 line.append(",")
-                line.append(json: field.key)
+                line.append(json: fields.keys[place])
                 line.append(":")
-                line.append(json: Self.text(field.value))
+                line.append(json: Self.text(fields.values[place]))
             }
             line.append("}")
         }
@@ -122,20 +125,27 @@ struct WallTime {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        line.append(Int(parts.tm_year) + 1_900, digits: 4)
-        line.append("-")
-        line.append(Int(parts.tm_mon) + 1, digits: 2)
-        line.append("-")
-        line.append(Int(parts.tm_mday), digits: 2)
-        line.append("T")
-        line.append(Int(parts.tm_hour), digits: 2)
-        line.append(":")
-        line.append(Int(parts.tm_min), digits: 2)
-        line.append(":")
-        line.append(Int(parts.tm_sec), digits: 2)
-        line.append(".")
-        line.append(time.tv_nsec / 1_000_000, digits: 3)
-        line.append("Z")
+        withUnsafeTemporaryAllocation(byteCount: 24, alignment: 1) { text in
+            text.copyBytes(from: "0000-00-00T00:00:00.000Z".utf8)
+            Self.write(Int(parts.tm_year) + 1_900, endingAt: 3, in: text)
+            Self.write(Int(parts.tm_mon) + 1, endingAt: 6, in: text)
+            Self.write(Int(parts.tm_mday), endingAt: 9, in: text)
+            Self.write(Int(parts.tm_hour), endingAt: 12, in: text)
+            Self.write(Int(parts.tm_min), endingAt: 15, in: text)
+            Self.write(Int(parts.tm_sec), endingAt: 18, in: text)
+            Self.write(time.tv_nsec / 1_000_000, endingAt: 22, in: text)
+            line.append(text)
+        }
+    }
+
+    /// Writes a number over zeros that stand there already, its last digit at `place`.
+    private static func write(_ number: Int, endingAt place: Int, in text: UnsafeMutableRawBufferPointer) {
+        var (number, place) = (number, place)
+        while number > 0, place >= 0 {
+            text[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10)
+            number /= 10
+            place -= 1
+        }
     }
 }
 

@@ -110,12 +110,14 @@ struct AddressTests {
     @Test(
         "a socket's address, by its bits and in short",
         arguments: [
-            ("203.0.113.9", "203.0.113.9:80"), ("127.0.0.1", "127.0.0.1:80"), ("255.255.255.255", "255.255.255.255:80"),
-            ("2001:db8::1", "[2001:db8::1]:80"), ("::1", "[::1]:80"), ("::ffff:192.0.2.1", "[::ffff:192.0.2.1]:80"),
+            ("203.0.113.9", 80, "203.0.113.9:80"), ("127.0.0.1", 40_001, "127.0.0.1:40001"),
+            ("255.255.255.255", 65_535, "255.255.255.255:65535"), ("0.0.0.0", 0, "0.0.0.0:0"),
+            ("10.100.1.90", 1_009, "10.100.1.90:1009"), ("2001:db8::1", 80, "[2001:db8::1]:80"),
+            ("::1", 65_535, "[::1]:65535"), ("::ffff:192.0.2.1", 80, "[::ffff:192.0.2.1]:80"),
         ]
     )
-    func socketAddress(text: String, short: String) throws {
-        let address = try SocketAddress(ipAddress: text, port: 80)
+    func socketAddress(text: String, port: Int, short: String) throws {
+        let address = try SocketAddress(ipAddress: text, port: port)
         #expect(address.ip == IPAddress(text))
         #expect(address.inShort == short)
     }
