@@ -50,6 +50,8 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     private let isCompressed: Bool
     private var assembler = FrameAssembler()
     private var gathered = ByteBuffer()
+    /// Something was written to the channel since it was flushed.
+    private var isUnflushed = false
     /// Bytes have come since the last time that nothing more was at hand.
     private var hasRead = false
     private var reads = CarrierReads()
@@ -132,7 +134,6 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
                 writeGathered(context)
                 context.write(wrapOutboundOut(frame.payload), promise: nil)
             } else {
-                gathered.reserveCapacity(minimumWritableBytes: frame.length + 14)
                 try connection.encodeMessage(
                     .binary,
                     prefix: header,
@@ -151,6 +152,9 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     func flush() {
         guard let context else { return }
         writeGathered(context)
+        guard isUnflushed else { return }
+        isUnflushed = false
+        lastBytes.went = .now
         context.flush()
     }
 
@@ -173,7 +177,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     private func writeGathered(_ context: ChannelHandlerContext) {
         guard gathered.readableBytes > 0 else { return }
-        lastBytes.went = .now
+        isUnflushed = true
         let bytes = gathered
         gathered = ByteBuffer()
         context.write(wrapOutboundOut(bytes), promise: nil)

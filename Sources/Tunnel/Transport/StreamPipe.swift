@@ -46,6 +46,8 @@ final class StreamPipe: ChannelInboundHandler {
     private var state: State
     private(set) var id: StreamID?
     private var context: ChannelHandlerContext?
+    /// The channel's, kept: to make them anew for each question costs a third of the answer.
+    private var options: (any NIOSynchronousChannelOptions)?
     private var reason = Reason.finished
     private var resetCode: ResetCode?
     /// For the socket, from before it was connected, or crumbs that came while the kernel takes nothing; bounded by the
@@ -257,7 +259,7 @@ final class StreamPipe: ChannelInboundHandler {
 
     private func reportProgress() {
         guard let context, context.channel.isActive else { return }
-        let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        let buffered = (try? options?.getOption(.bufferedWritableBytes)) ?? 0
         let taken = written - buffered - reported
         if taken > 0 {
             reported += taken
@@ -303,6 +305,7 @@ final class StreamPipe: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        options = context.channel.syncOptions
         origin.ledger.joined(self)
         if context.channel.isActive { onActive(self) }
     }
@@ -368,6 +371,7 @@ final class StreamPipe: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        options = nil
         origin.ledger.left(self)
     }
 
@@ -392,6 +396,8 @@ extension ByteBuffer {
     /// A copy of its own size where a few bytes would keep a large read buffer alive until they are acknowledged.
     fileprivate func compactIfSparse() -> ByteBuffer {
         guard readableBytes < 4_096, storageCapacity > 4 * readableBytes else { return self }
-        return ByteBuffer(bytes: readableBytesView)
+        var copy = ByteBuffer()
+        copy.writeImmutableBuffer(self)
+        return copy
     }
 }
