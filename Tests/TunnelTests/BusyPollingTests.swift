@@ -1,3 +1,4 @@
+import Mux
 import NIOCore
 import NIOPosix
 import TestSupport
@@ -117,7 +118,7 @@ import Testing
     }
 
     /// A loop that copies for so many of each hundred µs.
-    private func copying(_ share: Int64) -> (BusyPolling, Int64) {
+    private func copying(_ share: Int64, _ load: BusyPolling.Load = .bulk) -> (BusyPolling, Int64) {
         var polling = BusyPolling(now: start)
         var time: Int64 = 0
         for _ in 0..<1_000 {
@@ -125,9 +126,35 @@ import Testing
             _ = look(&polling, at: time)
             polling.wakes(now: at(time))
             time += share
-            _ = polling.turnEnds(.bulk, now: at(time))
+            _ = polling.turnEnds(load, now: at(time))
         }
         return (polling, time)
+    }
+
+    @Test("a loop that is busy with what the peer sends does not look out for more of that")
+    func takesMostly() {
+        let time: Int64
+        var busy: BusyPolling
+        (busy, time) = copying(90, .receipt)
+        #expect(busy.turnEnds(.receipt, now: at(time + 1)) == .sleep)
+        #expect(busy.turnEnds(.bulk, now: at(time + 2)) == .lookAgain)
+        // Nor does it end a look that has begun, or make it longer.
+        #expect(busy.turnEnds(.receipt, now: at(time + 10)) == .lookAgain)
+        #expect(look(&busy, at: time + 61) == .lookAgain)
+        #expect(look(&busy, at: time + 62) == .sleep)
+    }
+
+    @Test(
+        "what is looked out for by the frame that has come",
+        arguments: [
+            (FrameType.data, 1, BusyPolling.Load.little), (.data, 4_096, .little), (.data, 4_097, .receipt),
+            (.data, 65_536, .receipt), (.data, 0, .receipt), (.open, 40, .little), (.accept, 0, .little),
+            (.end, 0, .little), (.reset, 4, .little), (.ack, 8, .bulk), (.credit, 8, .bulk), (.ping, 8, .receipt),
+            (.goAway, 20, .receipt),
+        ]
+    )
+    func byFrame(type: FrameType, length: Int, load: BusyPolling.Load) {
+        #expect(BusyPolling.Load(receiving: type, length) == load)
     }
 
     @Test("a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")

@@ -1,3 +1,4 @@
+import Mux
 import NIOCore
 
 /// Whether an event loop that has nothing to do looks for events again or sleeps. Pure: it is told what each of the
@@ -6,15 +7,31 @@ import NIOCore
 /// Who asks and waits for the answer finds each hop on the way asleep, and to wake a processor takes longer than all that
 /// is to be done there. So a loop looks on for a moment, where the next question or answer has mostly come within it, and
 /// lets everybody else have the processor meanwhile. Who comes less often is not looked out for. Nor is who copies, unless
-/// the loop is busy with that: then it would not have slept for long.
+/// the loop is busy with sending that: then it would not have slept for long. The end that takes a copy sleeps, and more
+/// has come when it wakes: 24 pairs of a single copy took .95 and .89 of the processor time so, and were no slower.
 struct BusyPolling: Sendable {
     /// What moved in a turn.
     enum Load: Int, Comparable {
         case nothing
-        /// Much at once, or what only the ends themselves say to each other: nobody waits for its first byte.
+        /// Much at once from the peer: nobody waits for its first byte.
+        case receipt
+        /// Much at once that goes to the peer, or what it says of that.
         case bulk
         /// A visitor who comes or goes, a question, an answer, a keystroke.
         case little
+
+        /// What a frame of the peer's is: bytes of a stream, up to ``mostLittle``, and what begins or ends one, are a little.
+        init(receiving type: FrameType, _ length: Int) {
+            switch type {
+            case .data: self = (1...Self.mostLittle).contains(length) ? .little : .receipt
+            case .open, .accept, .end, .reset: self = .little
+            case .ack, .credit: self = .bulk
+            default: self = .receipt
+            }
+        }
+
+        /// Up to so many bytes at once somebody is taken to wait for them.
+        static let mostLittle = 4_096
 
         static func < (left: Load, right: Load) -> Bool { left.rawValue < right.rawValue }
     }
@@ -83,7 +100,7 @@ struct BusyPolling: Sendable {
         if now < lastRetreat.until { return rest(.asleep) }
         settle(load, now: now)
         if load == .little, credit >= 0 { return rest(.looking(until: now + Self.span, for: .little)) }
-        if load != .nothing, isBusy { return rest(.looking(until: now + Self.span, for: .bulk)) }
+        if load >= .bulk, isBusy { return rest(.looking(until: now + Self.span, for: .bulk)) }
         if case .looking(let until, _) = state, now < until { return .lookAgain }
         return rest(.asleep)
     }

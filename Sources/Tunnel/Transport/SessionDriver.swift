@@ -16,8 +16,6 @@ final class SessionDriver: CarrierReceiver {
     /// Where another carrier is asked for.
     private var parked: ParkedFrames?
     private var promptness = Promptness()
-    /// Up to so many bytes at once somebody is taken to wait for them.
-    private static let little = 4_096
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
@@ -175,7 +173,7 @@ final class SessionDriver: CarrierReceiver {
     ///   NIO fires `channelReadComplete` behind every `channelRead` of a channel that is active still, and one that is not
     ///   says ``finish(_:)`` or ``reset(_:_:)``, which lead to the carrier themselves.
     func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
-        let isLittle = bytes.readableBytes <= Self.little
+        let isLittle = bytes.readableBytes <= BusyPolling.Load.mostLittle
         vigil?.moves(isLittle ? .little : .bulk)
         let mayRead = session.write(id, bytes)
         promptness.brings()
@@ -227,11 +225,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func take(_ frame: InboundFrame) {
-        switch frame.header.type {
-        case .data where !(1...Self.little).contains(frame.payloadLength): break
-        case .data, .open, .accept, .end, .reset: vigil?.moves(.little)
-        default: break
-        }
+        vigil?.moves(BusyPolling.Load(receiving: frame.header.type, frame.payloadLength))
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
@@ -247,7 +241,7 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         promptness.readEnds()
-        vigil?.moves(.bulk)
+        vigil?.moves(.receipt)
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
         // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
         if unflushed.count > 1, session.isAcknowledgementDue { pump() }
