@@ -27,6 +27,8 @@ final class SessionDriver: CarrierReceiver {
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
     private let vigil: LoopVigil?
+    /// The stream of which much has come last.
+    private var copied = StreamID.session
 
     /// - Parameter pollsBusily: whether the loop looks out for events that are about to come; it is the present one then.
     init(
@@ -224,8 +226,16 @@ final class SessionDriver: CarrierReceiver {
         lose(CarrierLoss(description: "it brought more than is kept aside while another one is made"))
     }
 
+    private func lookOut(after frame: InboundFrame) {
+        guard let vigil else { return }
+        let (type, stream) = (frame.header.type, frame.header.stream)
+        let load = BusyPolling.Load(receiving: type, frame.payloadLength, isOfLast: stream == copied)
+        if type == .data, load != .little { copied = stream }
+        vigil.moves(load)
+    }
+
     private func take(_ frame: InboundFrame) {
-        vigil?.moves(BusyPolling.Load(receiving: frame.header.type, frame.payloadLength))
+        lookOut(after: frame)
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
