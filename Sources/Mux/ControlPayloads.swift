@@ -115,6 +115,9 @@ public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// What OPEN tells the client about a visitor.
 public struct Visit: Sendable, Hashable {
+    /// Bytes of an OPEN that tells a visitor's address alone, at most. One goes with each visitor.
+    private static let usualLength = 32
+
     /// The client's tunnel at whose port the visitor came. The wire cannot name a host.
     public var tunnel: UInt16
     /// The visitor's address for the log, `203.0.113.9:40001`.
@@ -130,7 +133,7 @@ public struct Visit: Sendable, Hashable {
     }
 
     func frame(_ stream: StreamID) -> OutboundFrame {
-        var fields = FieldWriter()
+        var fields = FieldWriter(expecting: Self.usualLength)
         fields.append(1, number: tunnel)
         fields.append(2, visitor, atMost: 64)
         if !publicAddress.isEmpty { fields.append(3, publicAddress, atMost: 64) }

@@ -3,13 +3,11 @@ import NIOCore
 /// The form of control payloads, which can grow (protocol page, section 1): a sequence of fields, each a tag (1 byte),
 /// a length (2 bytes) and that many bytes. A reader skips tags that it does not know.
 struct FieldWriter {
-    /// Bytes that a payload has mostly, or fewer.
-    private static let usualLength = 64
-
     private(set) var bytes = ByteBuffer()
 
-    init() {
-        bytes.reserveCapacity(Self.usualLength)
+    /// - Parameter expected: bytes for which there is room at once. None where many may wait, of a few bytes each.
+    init(expecting expected: Int = 0) {
+        bytes.reserveCapacity(expected)
     }
 
     /// Appends raw bytes; what would not fit into a length is cut off.

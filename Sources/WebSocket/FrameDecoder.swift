@@ -68,7 +68,7 @@ struct FrameDecoder: Sendable {
         // Taken from the buffer at once: to take a byte costs more than to look at it.
         var count = 0
         defer { input.moveReaderIndex(forwardBy: count) }
-        for byte in input.readableBytesView.prefix(FrameHeader.maximumBytes) {
+        for byte in input.readableBytesView {
             count += 1
             if let complete = try header.receive(byte, messages: &messages) { return complete }
         }

@@ -1,4 +1,3 @@
-import Mux
 import NIOCore
 import NIOPosix
 import TestSupport
@@ -142,22 +141,6 @@ import Testing
         #expect(busy.turnEnds(.receipt, now: at(time + 10)) == .lookAgain)
         #expect(look(&busy, at: time + 61) == .lookAgain)
         #expect(look(&busy, at: time + 62) == .sleep)
-    }
-
-    @Test(
-        "what is looked out for by the frame that has come",
-        arguments: [
-            (FrameType.data, 1, BusyPolling.Load.little), (.data, 4_096, .little), (.data, 4_097, .receipt),
-            (.data, 65_536, .receipt), (.data, 0, .receipt), (.open, 40, .little), (.accept, 0, .little),
-            (.end, 0, .little), (.reset, 4, .little), (.ack, 8, .bulk), (.credit, 8, .bulk), (.ping, 8, .receipt),
-            (.goAway, 20, .receipt),
-        ]
-    )
-    func byFrame(type: FrameType, length: Int, load: BusyPolling.Load) {
-        #expect(BusyPolling.Load(receiving: type, length, isOfLast: true) == load)
-        // Of several streams by turns all that is much is looked out for.
-        let byTurns = type == .data && load == .receipt ? .bulk : load
-        #expect(BusyPolling.Load(receiving: type, length, isOfLast: false) == byTurns)
     }
 
     @Test("a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")

@@ -1,4 +1,3 @@
-import Mux
 import NIOCore
 
 /// Whether an event loop that has nothing to do looks for events again or sleeps. Pure: it is told what each of the
@@ -7,32 +6,19 @@ import NIOCore
 /// Who asks and waits for the answer finds each hop on the way asleep, and to wake a processor takes longer than all that
 /// is to be done there. So a loop looks on for a moment, where the next question or answer has mostly come within it, and
 /// lets everybody else have the processor meanwhile. Who comes less often is not looked out for. Nor is who copies, unless
-/// the loop is busy with sending that: then it would not have slept for long. The end that takes a single copy sleeps,
-/// and more has come when it wakes: 24 pairs took .95 and .89 of the processor time so, and were no slower. Where several
-/// are taken at a time that saves nothing.
+/// the loop is busy with that: then it would not have slept for long. A single copy is looked out for by the end that
+/// sends it alone (``TakenCopies``).
 struct BusyPolling: Sendable {
     /// What moved in a turn.
     enum Load: Int, Comparable {
         case nothing
-        /// More of the stream from which much has come before: nobody waits for its first byte.
+        /// More of the only copy that the peer sends: what the loop was woken for, and will be again.
         case receipt
-        /// Much at once that goes to the peer, or what it says of that, or of several streams by turns.
+        /// Other bytes that come or go in masses, or what only the ends themselves say to each other: nobody waits for the
+        /// first of them.
         case bulk
         /// A visitor who comes or goes, a question, an answer, a keystroke.
         case little
-
-        /// What a frame of the peer's is: bytes of a stream, up to ``mostLittle``, and what begins or ends one, are a little.
-        ///
-        /// - Parameter isOfLast: it is of the stream that the last bytes but those few were of.
-        init(receiving type: FrameType, _ length: Int, isOfLast: Bool) {
-            switch type {
-            case .data where (1...Self.mostLittle).contains(length): self = .little
-            case .data: self = isOfLast ? .receipt : .bulk
-            case .open, .accept, .end, .reset: self = .little
-            case .ack, .credit: self = .bulk
-            default: self = .receipt
-            }
-        }
 
         /// Up to so many bytes at once somebody is taken to wait for them.
         static let mostLittle = 4_096

@@ -134,6 +134,8 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
                 writeGathered(context)
                 context.write(wrapOutboundOut(frame.payload), promise: nil)
             } else {
+                // What does not become shorter is to fit too.
+                if isCompressed { gathered.reserveCapacity(minimumWritableBytes: frame.length + 14) }
                 try connection.encodeMessage(
                     .binary,
                     prefix: header,

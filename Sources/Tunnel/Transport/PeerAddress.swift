@@ -21,7 +21,8 @@ extension SocketAddress {
         return "[\(ipAddress)]:\(port)"
     }
 
-    /// Most visitors': digit by digit, since the system's function, and to look for a colon, took ten times as many instructions.
+    /// An IPv4 address, digit by digit, since most visitors have one: the system's function, and to look for a colon, took
+    /// ten times as many instructions.
     private static func text(_ address: UInt32, _ port: UInt16) -> String {
         let longest = "255.255.255.255:65535".utf8.count
         return String(unsafeUninitializedCapacity: longest) { text in
@@ -34,6 +35,7 @@ extension SocketAddress {
             return write(port, to: text, at: count)
         }
     }
+
     /// Writes a number in decimal; gives back the place behind it.
     private static func write(_ number: UInt16, to text: UnsafeMutableBufferPointer<UInt8>, at place: Int) -> Int {
         var (scale, place): (UInt16, Int) = (1, place)

@@ -27,8 +27,7 @@ final class SessionDriver: CarrierReceiver {
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
     private let vigil: LoopVigil?
-    /// The stream of which much has come last.
-    private var copied = StreamID.session
+    private var taken = TakenCopies()
 
     /// - Parameter pollsBusily: whether the loop looks out for events that are about to come; it is the present one then.
     init(
@@ -215,6 +214,7 @@ final class SessionDriver: CarrierReceiver {
     // MARK: The carrier
 
     func carrier(received frame: InboundFrame) {
+        // What comes after the session's end is ignored by it.
         if parked != nil, frame.header.type.isCounted { return park(frame) }
         take(frame)
     }
@@ -226,16 +226,9 @@ final class SessionDriver: CarrierReceiver {
         lose(CarrierLoss(description: "it brought more than is kept aside while another one is made"))
     }
 
-    private func lookOut(after frame: InboundFrame) {
-        guard let vigil else { return }
-        let (type, stream) = (frame.header.type, frame.header.stream)
-        let load = BusyPolling.Load(receiving: type, frame.payloadLength, isOfLast: stream == copied)
-        if type == .data, load != .little { copied = stream }
-        vigil.moves(load)
-    }
-
     private func take(_ frame: InboundFrame) {
-        lookOut(after: frame)
+        let header = frame.header
+        if let load = taken.takes(header.type, of: header.stream, frame.payloadLength) { vigil?.moves(load) }
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
@@ -251,7 +244,7 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         promptness.readEnds()
-        vigil?.moves(.receipt)
+        vigil?.moves(taken.load)
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
         // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
         if unflushed.count > 1, session.isAcknowledgementDue { pump() }
@@ -456,6 +449,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func armTimer() {
+        // Before the session has begun, and once it is over.
         guard delegate != nil else { return }
         let due = session.deadline
         if let timer, timer.due <= due { return }
