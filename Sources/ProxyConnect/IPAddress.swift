@@ -57,13 +57,30 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .v4(let value):
-            return stride(from: 24, through: 0, by: -8).map { String(value >> UInt32($0) & 0xFF) }.joined(
-                separator: "."
-            )
+            return Self.text(of: value)
         case .v6(let value):
             if case .v4 = unmapped { return "::ffff:\(unmapped)" }
             let groups = stride(from: 112, through: 0, by: -16).map { UInt16(truncatingIfNeeded: value >> UInt128($0)) }
             return Self.text(of: groups)
+        }
+    }
+
+    /// Digit by digit, since a server writes the address of each visitor.
+    private static func text(of address: UInt32) -> String {
+        String(unsafeUninitializedCapacity: "255.255.255.255".utf8.count) { text in
+            var count = 0
+            func append(_ byte: UInt8) {
+                text[count] = byte
+                count += 1
+            }
+            for shift: UInt32 in [24, 16, 8, 0] {
+                let octet = UInt8(truncatingIfNeeded: address >> shift)
+                if count > 0 { append(UInt8(ascii: ".")) }
+                if octet >= 100 { append(UInt8(ascii: "0") + octet / 100) }
+                if octet >= 10 { append(UInt8(ascii: "0") + octet / 10 % 10) }
+                append(UInt8(ascii: "0") + octet % 10)
+            }
+            return count
         }
     }
 

@@ -21,6 +21,13 @@ struct IPAddressTests {
         #expect(IPAddress(canonical) == IPAddress(text))
     }
 
+    @Test("Every octet is written in decimal, without zeros before it")
+    func octets() {
+        for octet: UInt32 in 0...255 {
+            #expect(IPAddress.v4(octet << 24 | octet).description == "\(octet).0.0.\(octet)")
+        }
+    }
+
     @Test(
         "R17 what only inet_aton takes, and what nobody should, is no address",
         arguments: [

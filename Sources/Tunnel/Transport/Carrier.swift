@@ -132,7 +132,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
                     into: &gathered
                 )
                 writeGathered(context)
-                context.write(wrapOutboundOut(frame.payload), promise: nil)
+                write(frame.payload, context)
             } else {
                 // What does not become shorter is to fit too.
                 if isCompressed { gathered.reserveCapacity(minimumWritableBytes: frame.length + 14) }
@@ -179,9 +179,13 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     private func writeGathered(_ context: ChannelHandlerContext) {
         guard gathered.readableBytes > 0 else { return }
-        isUnflushed = true
         let bytes = gathered
         gathered = ByteBuffer()
+        write(bytes, context)
+    }
+
+    private func write(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        isUnflushed = true
         context.write(wrapOutboundOut(bytes), promise: nil)
     }
 
