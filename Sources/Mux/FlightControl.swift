@@ -27,13 +27,18 @@ struct FlightControl: Sendable {
     static let first = 262_144
     /// Never less: two pieces of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
-    /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy:
-    /// where copies are alone, and where somebody has sent little within a second.
-    static let slack = (alone: 1_048_576, inCompany: 262_144)
-    /// The same on a path within one machine or one rack, where several copy, and in company: with 1 MiB 16 copies take up
-    /// to a tenth more of the processor's time, and in company each 64 KiB cost a keystroke a tenth of a millisecond and
-    /// more. A single copy has 1 MiB there too: with less it lost up to a tenth of its speed.
-    static let nearbySlack = (several: 262_144, inCompany: 163_840)
+    /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy: where
+    /// all copy, and where somebody sends little.
+    static let slack = (copies: 1_048_576, inCompany: 262_144)
+    /// In company on a path within one machine or one rack. 160 KiB: each 64 KiB more cost a keystroke a tenth of a
+    /// millisecond and more, and with 144 KiB copies are slower.
+    static let nearbySlackInCompany = 163_840
+    /// How long somebody is company who has sent a little.
+    static let company = Duration.seconds(1)
+    /// The same nearby. 100 ms: a keystroke waits there for half a millisecond at most behind what a copy may have under
+    /// way, which none feels who types more seldom than that; and the second after a visitor has come or gone, where a copy
+    /// was a sixteenth slower, is over at once.
+    static let companyNearby = Duration.milliseconds(100)
     /// Who answers within it is nearby.
     static let nearby = 0.001
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
@@ -171,14 +176,13 @@ struct FlightControl: Sendable {
     private mutating func settle(now: Moment) {
         guard rate > 0, time < .infinity else { return }
         let path = rate * time
+        let isInCompany = company.hasSomebodyWithLittle(
+            within: isNearby ? Self.companyNearby : Self.company,
+            now: now
+        )
+        let inCompany = isNearby ? Self.nearbySlackInCompany : Self.slack.inCompany
+        let slack = isInCompany ? inCompany : Self.slack.copies
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
-        let slack =
-            switch (isNearby, company.hasSomebodyWithLittle(now: now)) {
-            case (true, true): Self.nearbySlack.inCompany
-            case (true, false): company.hasSeveralCopies(now: now) ? Self.nearbySlack.several : Self.slack.alone
-            case (false, true): Self.slack.inCompany
-            case (false, false): Self.slack.alone
-            }
         let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(slack))
         let wanted =
             switch phase {

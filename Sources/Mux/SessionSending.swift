@@ -41,7 +41,7 @@ extension Session {
                 if isLittle {
                     flight.company.sendsLittle(stream.id, now: now)
                 } else if frame.payload.readableBytes == MuxLimits.maximumData {
-                    flight.company.sendsMuch(stream.id, now: now)
+                    flight.company.sendsMuch(stream.id)
                 }
             }
         }

@@ -198,49 +198,58 @@ import Testing
         #expect(use > 0.92, "\(use) at once")
     }
 
-    /// What may be under way after each second, in which nobody sends little, or a stream does, and that or another one
-    /// sends much afterwards.
-    private func windows(_ seconds: [(little: StreamID?, much: StreamID?)], answer: Duration) -> [Int] {
+    /// What may be under way each so many milliseconds: nobody sends little meanwhile, or a stream does at the first of
+    /// them, and that or another one sends much afterwards.
+    private func windows(
+        _ sent: [(little: StreamID?, much: StreamID?)],
+        each milliseconds: Int,
+        answer: Duration
+    ) -> [Int] {
         var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
-        return seconds.enumerated().map { second, sent in
-            let now = Moment.at(.seconds(second + 1))
+        return sent.enumerated().map { number, sent in
+            let now = Moment.at(.milliseconds((number + 1) * milliseconds))
             flight.begins(now: now)
             let stamp = flight.stamp(now: now)
-            if let stream = sent.little { flight.company.sendsLittle(stream, now: now) }
-            if let stream = sent.much { flight.company.sendsMuch(stream, now: now) }
+            if let stream = sent.little { flight.company.sendsLittle(stream, now: now + answer) }
+            if let stream = sent.much { flight.company.sendsMuch(stream) }
             flight.acknowledged(1_000_000, stamp, now: now + answer)
             return flight.window
         }
     }
 
     @Test(
-        "on a fast path more is under way as long as nobody has sent little for a second; nearby less than elsewhere",
-        arguments: [(999, FlightControl.nearbySlack.inCompany), (1_000, FlightControl.slack.inCompany)]
+        "on a fast path less is under way for a second after somebody has sent little; nearby for 100 ms, and less",
+        arguments: [
+            (answer: 999, span: FlightControl.companyNearby, slack: FlightControl.nearbySlackInCompany),
+            (answer: 1_000, span: FlightControl.company, slack: FlightControl.slack.inCompany),
+        ]
     )
-    func company(microseconds: Int, inCompany: Int) {
-        let two = StreamID(2)
-        let seen = windows([(nil, nil), (two, nil), (nil, nil)], answer: .microseconds(microseconds))
-        #expect(seen[0] > FlightControl.slack.alone)
-        #expect(seen == [seen[0], seen[0] - FlightControl.slack.alone + inCompany, seen[0]])
+    func company(answer: Int, span: Duration, slack: Int) {
+        let milliseconds = Int(span / .milliseconds(1))
+        for (more, isOver) in [(-1, false), (0, true)] {
+            let seen = windows(
+                [(nil, nil), (StreamID(2), nil), (nil, nil)],
+                each: milliseconds + more,
+                answer: .microseconds(answer)
+            )
+            let less = seen[0] - FlightControl.slack.copies + slack
+            #expect(seen[0] > FlightControl.slack.copies)
+            #expect(seen == [seen[0], less, isOver ? seen[0] : less], "after \(milliseconds + more) ms")
+        }
     }
 
-    @Test(
-        "nearby less is under way where several copy than where one does",
-        arguments: [(999, FlightControl.nearbySlack.several), (1_000, FlightControl.slack.alone)]
-    )
-    func several(microseconds: Int, slack: Int) {
+    @Test("as much is under way where several copy as where one does")
+    func several() {
         let two = StreamID(2), four = StreamID(4)
-        let sent: [(little: StreamID?, much: StreamID?)] = [(nil, two), (nil, four), (nil, four), (nil, two)]
-        let seen = windows(sent, answer: .microseconds(microseconds))
-        let least = seen[0] - FlightControl.slack.alone + slack
-        #expect(seen == [seen[0], least, seen[0], least])
+        let seen = windows([(nil, two), (nil, four), (nil, two)], each: 50, answer: .microseconds(500))
+        #expect(seen == [seen[0], seen[0], seen[0]] && seen[0] > FlightControl.slack.copies)
     }
 
     @Test("the small reads with which a copy begins are nobody's keystroke")
     func copyBegins() {
         let two = StreamID(2), four = StreamID(4)
-        let seen = windows([(nil, nil), (two, two), (two, four)], answer: .microseconds(500))
-        let difference = FlightControl.slack.alone - FlightControl.nearbySlack.inCompany
+        let seen = windows([(nil, nil), (two, two), (two, four)], each: 50, answer: .microseconds(500))
+        let difference = FlightControl.slack.copies - FlightControl.nearbySlackInCompany
         #expect(seen == [seen[0], seen[0], seen[0] - difference])
     }
 
@@ -252,12 +261,12 @@ import Testing
             flight.begins(now: .start)
             let stamp = flight.stamp(now: .start)
             for stream in order { flight.company.sendsLittle(stream, now: .start) }
-            flight.company.sendsMuch(four, now: .start)
+            flight.company.sendsMuch(four)
             flight.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
             let withCompany = flight.window
-            flight.company.sendsMuch(two, now: .start)
+            flight.company.sendsMuch(two)
             flight.acknowledged(1, stamp, now: .start + .microseconds(500))
-            let difference = FlightControl.nearbySlack.several - FlightControl.nearbySlack.inCompany
+            let difference = FlightControl.slack.copies - FlightControl.nearbySlackInCompany
             #expect(flight.window >= withCompany + difference)
         }
     }
@@ -286,12 +295,13 @@ import Testing
     func extremes() {
         var flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
         let stamp = flight.stamp(now: .start)
+        let most = Int(Int32.max) + FlightControl.slack.copies
         for now in [Moment.start, .at(.nanoseconds(1)), Moment(nanoseconds: 0), Moment(nanoseconds: .max)] {
             flight.acknowledged(.max, stamp, now: now)
-            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack.alone)
+            #expect(flight.window >= FlightControl.least && flight.window <= most)
             flight.acknowledged(0, stamp, now: now)
             #expect((0...FlightControl.longestTurn).contains(flight.turn))
-            #expect(flight.window >= FlightControl.least && flight.window <= Int(Int32.max) + FlightControl.slack.alone)
+            #expect(flight.window >= FlightControl.least && flight.window <= most)
             flight.answered(within: .zero, now: now)
         }
     }

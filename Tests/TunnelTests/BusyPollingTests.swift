@@ -1,3 +1,4 @@
+import Mux
 import NIOCore
 import NIOPosix
 import TestSupport
@@ -116,34 +117,21 @@ import Testing
         }
     }
 
-    /// A loop that copies for so many of each hundred µs.
-    private func copying(_ share: Int64, _ load: BusyPolling.Load = .bulk) -> (BusyPolling, Int64) {
+    /// A loop that copies for so many of each hundred µs, and passes a question on each 10 ms.
+    private func copying(_ share: Int64) -> (BusyPolling, Int64) {
         var polling = BusyPolling(now: start)
         var time: Int64 = 0
-        for _ in 0..<1_000 {
+        for turn in 1...1_000 {
             time += 100 - share
             _ = look(&polling, at: time)
             polling.wakes(now: at(time))
             time += share
-            _ = polling.turnEnds(load, now: at(time))
+            _ = polling.turnEnds(turn % 100 == 0 ? .little : .bulk, now: at(time))
         }
         return (polling, time)
     }
 
-    @Test("a loop that is busy with what the peer sends does not look out for more of that")
-    func takesMostly() {
-        let time: Int64
-        var busy: BusyPolling
-        (busy, time) = copying(90, .receipt)
-        #expect(busy.turnEnds(.receipt, now: at(time + 1)) == .sleep)
-        #expect(busy.turnEnds(.bulk, now: at(time + 2)) == .lookAgain)
-        // Nor does it end a look that has begun, or make it longer.
-        #expect(busy.turnEnds(.receipt, now: at(time + 10)) == .lookAgain)
-        #expect(look(&busy, at: time + 61) == .lookAgain)
-        #expect(look(&busy, at: time + 62) == .sleep)
-    }
-
-    @Test("a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")
+    @Test("a loop that copies for more than a fourth of the time, beside a question, looks out for more, and for 60 µs")
     func copiesMostly() {
         let time: Int64
         var busy: BusyPolling
@@ -157,6 +145,30 @@ import Testing
         _ = look(&other, at: later + 80)
         other.wakes(now: at(later + 80))
         #expect(other.turnEnds(.bulk, now: at(later + 81)) == .sleep)
+    }
+
+    @Test("however much a loop copies, it looks out for no more of it once nobody has asked for 10 ms")
+    func copiesAlone() {
+        var (polling, time) = copying(90)
+        for turn in 1...200 {
+            let rest = polling.turnEnds(.bulk, now: at(time + 90))
+            #expect(rest == (turn <= 100 ? .lookAgain : .sleep), "after \(turn) turns")
+            if rest == .lookAgain { _ = look(&polling, at: time + 100) } else { polling.wakes(now: at(time + 100)) }
+            time += 100
+        }
+        #expect(polling.turnEnds(.little, now: at(time)) == .lookAgain)
+        #expect(polling.turnEnds(.bulk, now: at(time + 90)) == .lookAgain)
+    }
+
+    @Test("what a frame brings: little where it is short, or where a stream begins or ends")
+    func loads() {
+        for (length, load) in [(0, BusyPolling.Load.bulk), (1, .little), (4_096, .little), (4_097, .bulk)] {
+            #expect(BusyPolling.Load(receiving: .data, length) == load, "\(length)")
+        }
+        for type in FrameType.allCases where type != .data {
+            let isLittle = [FrameType.open, .accept, .end, .reset].contains(type)
+            #expect(BusyPolling.Load(receiving: type, 8) == (isLittle ? .little : .bulk), "\(type)")
+        }
     }
 
     @Test("what was copied two milliseconds ago makes nobody busy")

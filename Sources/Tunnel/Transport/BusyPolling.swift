@@ -1,3 +1,4 @@
+import Mux
 import NIOCore
 
 /// Whether an event loop that has nothing to do looks for events again or sleeps. Pure: it is told what each of the
@@ -5,23 +6,33 @@ import NIOCore
 ///
 /// Who asks and waits for the answer finds each hop on the way asleep, and to wake a processor takes longer than all that
 /// is to be done there. So a loop looks on for a moment, where the next question or answer has mostly come within it, and
-/// lets everybody else have the processor meanwhile. Who comes less often is not looked out for. Nor is who copies, unless
-/// the loop is busy with that: then it would not have slept for long. A single copy is looked out for by the end that
-/// sends it alone (``TakenCopies``).
+/// lets everybody else have the processor meanwhile. Who comes less often is not looked out for. Nor is who copies: its
+/// pieces lie ready in the sockets of both ends. In company less of it may be under way (``FlightControl``), and then a
+/// loop that is busy with it looks out for the next piece.
 struct BusyPolling: Sendable {
     /// What moved in a turn.
     enum Load: Int, Comparable {
         case nothing
-        /// More of the only copy that the peer sends: what the loop was woken for, and will be again.
-        case receipt
-        /// Other bytes that come or go in masses, or what only the ends themselves say to each other: nobody waits for the
-        /// first of them.
+        /// Bytes that come or go in masses, or what only the ends themselves say to each other: nobody waits for the first
+        /// of them.
         case bulk
         /// A visitor who comes or goes, a question, an answer, a keystroke.
         case little
 
         /// Up to so many bytes at once somebody is taken to wait for them.
         static let mostLittle = 4_096
+
+        /// What a frame of the peer's brings.
+        init(receiving type: FrameType, _ length: Int) {
+            self =
+                switch type {
+                case .data: (1...Self.mostLittle).contains(length) ? .little : .bulk
+                case .open, .accept, .end, .reset: .little
+                case .ack, .credit, .bind, .bound, .unbound, .ping, .pong, .goAway, .renew,
+                    .challenge, .authenticate, .welcome, .resume, .resumed, .refused:
+                    .bulk
+                }
+        }
 
         static func < (left: Load, right: Load) -> Bool { left.rawValue < right.rawValue }
     }
@@ -43,6 +54,9 @@ struct BusyPolling: Sendable {
     static let busyShare = 4
     /// The time of which that is said.
     static let busyWithin = TimeAmount.milliseconds(2)
+    /// How long copies are looked out for after a question or an answer. 10 ms: beside somebody who asks all the time, whom
+    /// they wait for.
+    static let company = TimeAmount.milliseconds(10)
     /// How long others may keep the processor that the loop offers them. 1 ms: then somebody calculates, and whoever has
     /// slept gets the processor sooner than a loop that has just had it.
     static let patience = TimeAmount.milliseconds(1)
@@ -69,6 +83,8 @@ struct BusyPolling: Sendable {
     private var idle = Int64(0)
     /// Questions and answers that came in time, less looks for them that were in vain; from nought on it is worth it.
     private var credit = 0
+    /// When somebody was there last who asks or answers.
+    private var lastLittle = NIODeadline.distantPast
     private var lastRetreat = (until: NIODeadline.distantPast, length: TimeAmount.zero)
 
     init(now: NIODeadline) {
@@ -87,10 +103,13 @@ struct BusyPolling: Sendable {
     /// A turn is over.
     mutating func turnEnds(_ load: Load, now: NIODeadline) -> Rest {
         if load == .nothing { idle += spent(now: now) } else { busy += spent(now: now) }
+        if load == .little { lastLittle = now }
         if now < lastRetreat.until { return rest(.asleep) }
         settle(load, now: now)
         if load == .little, credit >= 0 { return rest(.looking(until: now + Self.span, for: .little)) }
-        if load >= .bulk, isBusy { return rest(.looking(until: now + Self.span, for: .bulk)) }
+        if load >= .bulk, isBusy, now < lastLittle + Self.company {
+            return rest(.looking(until: now + Self.span, for: .bulk))
+        }
         if case .looking(let until, _) = state, now < until { return .lookAgain }
         return rest(.asleep)
     }

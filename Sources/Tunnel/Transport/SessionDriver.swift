@@ -27,7 +27,6 @@ final class SessionDriver: CarrierReceiver {
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
     private let vigil: LoopVigil?
-    private var taken = TakenCopies()
 
     /// - Parameter pollsBusily: whether the loop looks out for events that are about to come; it is the present one then.
     init(
@@ -227,8 +226,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func take(_ frame: InboundFrame) {
-        let header = frame.header
-        if let load = taken.takes(header.type, of: header.stream, frame.payloadLength) { vigil?.moves(load) }
+        vigil?.moves(BusyPolling.Load(receiving: frame.header.type, frame.payloadLength))
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
@@ -244,7 +242,7 @@ final class SessionDriver: CarrierReceiver {
 
     func carrierReadCompleted() {
         promptness.readEnds()
-        vigil?.moves(taken.load)
+        vigil?.moves(.bulk)
         // What has come is acknowledged before sockets take it, so that the peer goes on sending meanwhile. For one socket
         // alone the ACK waits for that socket's credit, and both leave in one write, which wakes the peer once.
         if unflushed.count > 1, session.isAcknowledgementDue { pump() }
