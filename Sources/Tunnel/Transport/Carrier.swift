@@ -197,6 +197,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        SocketOptions.unpace(context.channel)
         isEncrypted = (try? context.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self)) != nil
     }
 

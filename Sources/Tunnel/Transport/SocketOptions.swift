@@ -73,6 +73,32 @@ enum SocketOptions {
         }
     }
 
+    #if os(Linux)
+    static let congestionControl = ChannelOptions.Types.SocketOption(
+        level: .tcp,
+        name: NIOBSDSocket.Option(rawValue: TCP_CONGESTION)
+    )
+    /// The name as the number that has the same bytes, and noughts behind them: the kernel wants a string.
+    static let reno: SocketOptionValue = {
+        var value: SocketOptionValue = 0
+        withUnsafeMutableBytes(of: &value) { $0.copyBytes(from: "reno".utf8) }
+        return value
+    }()
+    #endif
+
+    /// For a connected socket over which much goes: one whose peer is on this machine's loopback is not paced.
+    ///
+    /// Where BBR is the system's choice it holds back what is sent, by a timer for each 64 KiB, at a rate that it takes the
+    /// path for. Loopback has none, and each timer is an interrupt. Reno holds nothing back, and every Linux lets anybody
+    /// have it.
+    static func unpace(_ channel: any Channel) {
+        #if os(Linux)
+        guard channel.remoteAddress?.ip?.isLoopback == true else { return }
+        // Where it is not to be had, the system's choice stays.
+        try? channel.syncOptions?.setOption(congestionControl, value: reno)
+        #endif
+    }
+
     /// Changes how many connections may wait at a socket that listens already.
     static func setListenQueue(_ length: Int, of descriptor: Int32) {
         _ = listen(descriptor, Int32(clamping: length))
