@@ -35,10 +35,12 @@ struct FlightControl: Sendable {
     static let nearbySlackInCompany = 163_840
     /// How long somebody is company who has sent a little.
     static let company = Duration.seconds(1)
-    /// The same nearby. 100 ms: a keystroke waits there for half a millisecond at most behind what a copy may have under
-    /// way, which none feels who types more seldom than that; and the second after a visitor has come or gone, where a copy
-    /// was a sixteenth slower, is over at once.
-    static let companyNearby = Duration.milliseconds(100)
+    /// The same on a path that is through with what copies may have under way within ``imperceptible``. 100 ms: whoever
+    /// asks more seldom than that is not served by less; and a copy that began in the second after a visitor came or went
+    /// was a sixteenth slower.
+    static let companyOnFastPath = Duration.milliseconds(100)
+    /// What nobody feels who types. 2 ms, seconds.
+    static let imperceptible = 0.002
     /// Who answers within it is nearby.
     static let nearby = 0.001
     /// From this rate on a long piece, 64 KiB, leaves within a millisecond. Bytes per second.
@@ -176,8 +178,9 @@ struct FlightControl: Sendable {
     private mutating func settle(now: Moment) {
         guard rate > 0, time < .infinity else { return }
         let path = rate * time
+        let isThroughAtOnce = isNearby && rate * Self.imperceptible >= Double(Self.slack.copies)
         let isInCompany = company.hasSomebodyWithLittle(
-            within: isNearby ? Self.companyNearby : Self.company,
+            within: isThroughAtOnce ? Self.companyOnFastPath : Self.company,
             now: now
         )
         let inCompany = isNearby ? Self.nearbySlackInCompany : Self.slack.inCompany

@@ -285,6 +285,32 @@ import Testing
         #expect(streams(4) == [id(0), id(1), id(0), id(1)])
     }
 
+    @Test("a copy makes room after another stream's question, and not for its own first bytes")
+    func roomForQuestions() throws {
+        var server = server(3)
+        server.flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
+        var sent: UInt64 = 3
+        /// What may be under way once so much of a stream has left and was acknowledged, 100 µs later.
+        func window(_ count: Int, of index: Int, at time: Duration) throws -> Int {
+            _ = server.write(id(index), bytes(count))
+            while server.nextFrame(now: .at(time)) != nil { sent += 1 }
+            try server.receive(frame(.ack, number: sent), now: .at(time + .microseconds(100)))
+            return server.flight.window
+        }
+        let much = 500_000
+        for _ in 0..<3 { _ = try window(much, of: 0, at: .zero) }
+        let copies = try window(much, of: 0, at: .zero)
+        let company = copies - FlightControl.slack.copies + FlightControl.nearbySlackInCompany
+        let asked = Duration.milliseconds(10)
+        #expect(try window(1, of: 1, at: asked) == company)
+        #expect(try window(much, of: 0, at: asked + .milliseconds(50)) == company)
+        #expect(try window(much, of: 0, at: asked + FlightControl.companyOnFastPath) == copies)
+        // A long frame is what makes it a copy: 64 KiB, and not the rest of one.
+        #expect(try window(SendScheduler.little, of: 2, at: .seconds(1)) == company)
+        #expect(try window(MuxLimits.maximumData - 1, of: 2, at: .seconds(1) + .milliseconds(1)) == company)
+        #expect(try window(MuxLimits.maximumData, of: 2, at: .seconds(1) + .milliseconds(2)) == copies)
+    }
+
     @Test("who comes later gets its share beside copies that have wide windows already", arguments: [2, 8, 64])
     func newcomer(others: Int) throws {
         var (server, client) = (session(.server, window: 65_536), session(.client))

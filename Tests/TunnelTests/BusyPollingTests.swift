@@ -108,15 +108,6 @@ import Testing
         #expect(move(&polling, at: time + 200) == .lookAgain)
     }
 
-    @Test("who copies now and then is not looked out for")
-    func copiesNowAndThen() {
-        var polling = BusyPolling(now: start)
-        for time in stride(from: Int64(1_000), to: 1_000_000, by: 100) {
-            polling.wakes(now: at(time))
-            #expect(polling.turnEnds(.bulk, now: at(time + 20)) == .sleep)
-        }
-    }
-
     /// A loop that copies for so many of each hundred µs, and passes a question on each 10 ms.
     private func copying(_ share: Int64) -> (BusyPolling, Int64) {
         var polling = BusyPolling(now: start)
@@ -131,7 +122,7 @@ import Testing
         return (polling, time)
     }
 
-    @Test("a loop that copies for more than a fourth of the time, beside a question, looks out for more, and for 60 µs")
+    @Test("beside questions a loop that copies for more than a fourth of the time looks out for more, and for 60 µs")
     func copiesMostly() {
         let time: Int64
         var busy: BusyPolling

@@ -43,15 +43,6 @@ struct SessionDriverTests {
         #expect(scene.carrier.takeSent().filter { $0 == .accept }.count == 4)
     }
 
-    #if os(Linux)
-    @Test("a service's socket is not paced, once there is a stream for it")
-    func unpaced() throws {
-        let scene = try Scene()
-        try scene.receive(.open(2))
-        #expect(scene.services.isUnpaced(2))
-    }
-    #endif
-
     /// A session without a server: what comes is put into it, what it sends is noted.
     private struct Scene {
         let carrier = NotedCarrier()
@@ -160,9 +151,6 @@ private final class EmbeddedServices: SessionDelegate {
         }
         return text
     }
-
-    /// Whether a service's socket was told not to be paced.
-    func isUnpaced(_ stream: UInt32) -> Bool { channels[StreamID(stream)]?.isUnpaced == true }
 
     func session(_ driver: SessionDriver, bind request: BindRequest) {}
     func session(_ driver: SessionDriver, bound binding: Binding) {}

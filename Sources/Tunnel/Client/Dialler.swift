@@ -114,11 +114,13 @@ struct Dialler: Sendable {
     private func connect(_ route: DialRoute, _ leg: DialLeg, _ attempt: DialAttempt) async throws {
         let upgraded = loop.makePromise(of: Void.self)
         guard attempt.begin(upgraded) else { throw CancellationError() }
+        let host = route.proxy?.host ?? route.endpoint.host
+        let port = route.proxy?.port ?? route.endpoint.port
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(route.hopTimeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try SocketOptions.carrier(channel)
+                    try SocketOptions.carrier(channel, to: host)
                     attempt.opened(channel)
                     let handler = DialHandler(route: route, leg: leg, promise: upgraded) { channel, agreement in
                         let greeting = attempt.greeting.value
@@ -135,8 +137,6 @@ struct Dialler: Sendable {
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
-        let host = route.proxy?.host ?? route.endpoint.host
-        let port = route.proxy?.port ?? route.endpoint.port
         bootstrap.connect(host: host, port: port).whenFailure { error in
             upgraded.fail(route.connectError(error, host: host, port: port))
         }

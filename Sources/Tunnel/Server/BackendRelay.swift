@@ -118,6 +118,7 @@ extension Backend {
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { backend in
                 backend.eventLoop.makeCompletedFuture {
+                    if isLoopback(host) { LoopbackPacing.end(on: backend) }
                     try backend.pipeline.syncOperations.addHandler(sides.value.1)
                 }
             }

@@ -88,7 +88,7 @@ final class PublicListener {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try SocketOptions.publicPort(channel)
+                    try SocketOptions.publicPort(channel, at: address)
                     try channel.pipeline.syncOperations.addHandler(AcceptPause())
                 }
             }

@@ -123,7 +123,7 @@ public struct Server: Service {
         var channels: [any Channel] = []
         for descriptor in configuration.openSockets {
             do {
-                let channel = try await bootstrap(core, group).withBoundSocket(descriptor).get()
+                let channel = try await bootstrap(core, group, at: nil).withBoundSocket(descriptor).get()
                 channels.append(channel)
                 // NIO listens with a length of its own on a socket that it did not bind, before it looks at the option.
                 SocketOptions.setListenQueue(configuration.serverLimits.listenQueue, of: descriptor)
@@ -157,11 +157,18 @@ public struct Server: Service {
         onEvent(.listening(url: url + configuration.path, port: channel.localAddress?.port))
     }
 
-    private func bootstrap(_ core: ServerCore, _ group: any EventLoopGroup) -> ServerBootstrap {
+    private func bootstrap(
+        _ core: ServerCore,
+        _ group: any EventLoopGroup,
+        at address: ListenAddress?
+    ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(clamping: configuration.serverLimits.listenQueue))
             .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
+                channel.eventLoop.makeCompletedFuture {
+                    if address?.isLocal == true { LoopbackPacing.end(on: channel) }
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause())
+                }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
@@ -174,7 +181,7 @@ public struct Server: Service {
         _ core: ServerCore,
         _ group: any EventLoopGroup
     ) async throws -> [any Channel] {
-        let bootstrap = bootstrap(core, group)
+        let bootstrap = bootstrap(core, group, at: address)
         switch address {
         case .tcp(let host, let port):
             let tcp = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

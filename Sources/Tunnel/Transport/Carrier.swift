@@ -197,7 +197,6 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        SocketOptions.unpace(context.channel)
         isEncrypted = (try? context.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self)) != nil
     }
 

@@ -14,17 +14,19 @@ enum SocketOptions {
     /// The largest read of a busy socket. 256 KiB: the size of the reads is what a relay's speed hangs on.
     private static let largestRead = 262_144
 
-    /// A public port's. Its visitors' sockets have from it what keeps small pieces from being held back and notices a
-    /// peer that is gone: the system hands both down.
-    static func publicPort(_ channel: any Channel) throws {
+    /// A public port's at an address. Its visitors' sockets have from it what keeps small pieces from being held back and
+    /// notices a peer that is gone: the system hands both down.
+    static func publicPort(_ channel: any Channel, at address: String) throws {
         guard let options = channel.syncOptions else { return }
         try network(options)
+        if isLoopback(address) { LoopbackPacing.end(on: channel) }
     }
 
     /// A visitor's, which comes from a ``publicPort(_:)``.
     static func visitor(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try stream(options)
+        if channel.remoteAddress?.ip?.isLoopback == true { LoopbackPacing.end(on: channel) }
     }
 
     /// A service's.
@@ -44,13 +46,16 @@ enum SocketOptions {
     }
 
     /// A carrier's, at either end, from its first byte on.
-    static func carrier(_ channel: any Channel) throws {
+    ///
+    /// - Parameter host: where it will lead; nil for one that has come.
+    static func carrier(_ channel: any Channel, to host: String? = nil) throws {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.recvAllocator, value: longReads)
         // What has come is passed on before more is read: a read is large already.
         try options.setOption(.maxMessagesPerRead, value: 1)
         try options.setOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
         try network(options)
+        if host.map(isLoopback) ?? (channel.remoteAddress?.ip?.isLoopback == true) { LoopbackPacing.end(on: channel) }
     }
 
     private static var longReads: AdaptiveRecvByteBufferAllocator {
@@ -71,32 +76,6 @@ enum SocketOptions {
             // A unix socket has neither.
             guard case .notSupported? = SocketFailure(error) else { throw error }
         }
-    }
-
-    #if os(Linux)
-    static let congestionControl = ChannelOptions.Types.SocketOption(
-        level: .tcp,
-        name: NIOBSDSocket.Option(rawValue: TCP_CONGESTION)
-    )
-    /// The name as the number that has the same bytes, and noughts behind them: the kernel wants a string.
-    static let reno: SocketOptionValue = {
-        var value: SocketOptionValue = 0
-        withUnsafeMutableBytes(of: &value) { $0.copyBytes(from: "reno".utf8) }
-        return value
-    }()
-    #endif
-
-    /// For a connected socket over which much goes: one whose peer is on this machine's loopback is not paced.
-    ///
-    /// Where BBR is the system's choice it holds back what is sent, by a timer for each 64 KiB, at a rate that it takes the
-    /// path for. Loopback has none, and each timer is an interrupt. Reno holds nothing back, and every Linux lets anybody
-    /// have it.
-    static func unpace(_ channel: any Channel) {
-        #if os(Linux)
-        guard channel.remoteAddress?.ip?.isLoopback == true else { return }
-        // Where it is not to be had, the system's choice stays.
-        try? channel.syncOptions?.setOption(congestionControl, value: reno)
-        #endif
     }
 
     /// Changes how many connections may wait at a socket that listens already.

@@ -121,7 +121,6 @@ final class StreamPipe: ChannelInboundHandler {
     /// The socket is there and the stream too: bytes may flow.
     func open(_ id: StreamID) {
         guard case .pending = state else { return }
-        if let context { SocketOptions.unpace(context.channel) }
         self.id = id
         state = .open(id)
         cancelConnecting = nil
