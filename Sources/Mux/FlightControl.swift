@@ -2,8 +2,8 @@
 /// stand in a queue that a copy has made (protocol page, section 4).
 ///
 /// The path is known from the acknowledgements: the most that it delivered in a second, and the shortest time that an
-/// answer took. Their product is what the path itself holds; the window is an eighth more, and what the peer's delay of
-/// its ACKs makes necessary. Beyond that, bytes only wait: in our socket, in a router or at the peer.
+/// answer took. Their product is what the path itself holds; the window is up to an eighth more, and what the peer's delay
+/// of its ACKs makes necessary. Beyond that, bytes only wait: in our socket, in a router or at the peer.
 ///
 /// Pure: it is told what was sent and acknowledged, and when.
 struct FlightControl: Sendable {
@@ -28,12 +28,15 @@ struct FlightControl: Sendable {
     /// Never less: two pieces of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
     /// The most that is granted for delays that are no property of the path, of ACKs and of processors that are busy: where
-    /// all copy, and where somebody sends little. 80 KiB: an ACK comes after 64 KiB, and a piece fills the path meanwhile.
-    static let slack = (copies: 1_048_576, inCompany: 81_920)
-    /// How many times what the path holds is under way besides, so that none of it is lost where times vary: the same two,
-    /// but nearby, where it is always the first. With an eighth more and 256 KiB in company, a question on a path of 100 ms
-    /// and 100 Mbit/s took 137 ms beside a copy, without 108; the copy is as fast, with 10 ms of jitter each way too.
-    static let filling = (copies: 1.125, inCompany: 1.0)
+    /// all copy, and where somebody sends little.
+    static let slack = (copies: 1_048_576, inCompany: 262_144)
+    /// In company what passes within so many seconds is enough for them, and 80 KiB always: an ACK comes after 64 KiB, and a
+    /// piece fills the path meanwhile. 6 ms: with 20, and a whole eighth of the path, a question took 137 ms beside a copy
+    /// over 100 ms and 100 Mbit/s.
+    static let inCompany = (seconds: 0.006, least: 81_920)
+    /// Besides, an eighth of the path is filled twice, so that none of it is lost where times vary; in company no more than
+    /// passes within 2.5 ms.
+    static let filling = (share: 0.125, secondsInCompany: 0.0025)
     /// In company on a path within one machine or one rack. 160 KiB: each 64 KiB more cost a keystroke a tenth of a
     /// millisecond and more, and with 144 KiB copies are slower.
     static let nearbySlackInCompany = 163_840
@@ -187,15 +190,20 @@ struct FlightControl: Sendable {
             within: isThroughAtOnce ? Self.companyOnFastPath : Self.company,
             now: now
         )
-        let inCompany = isNearby ? Self.nearbySlackInCompany : Self.slack.inCompany
-        let slack = isInCompany ? inCompany : Self.slack.copies
-        let filling = isInCompany && !isNearby ? Self.filling.inCompany : Self.filling.copies
+        let slack =
+            switch (isInCompany, isNearby) {
+            case (false, _): Double(Self.slack.copies)
+            case (true, true): Double(Self.nearbySlackInCompany)
+            case (true, false):
+                min(max(rate * Self.inCompany.seconds, Double(Self.inCompany.least)), Double(Self.slack.inCompany))
+            }
         // Every ACK may be that late, and the frame that it waits for fills the path meanwhile.
-        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), Double(slack))
+        let delays = min(rate * ackDelay + Double(MuxLimits.sharedData), slack)
+        let filling = min(path * Self.filling.share, isInCompany ? rate * Self.filling.secondsInCompany : .infinity)
         let wanted =
             switch phase {
             case .startup: 2 * path + delays
-            case .steady: filling * path + delays
+            case .steady: path + filling + delays
             case .probing: path / 2
             }
         window = max(Self.least, Int(min(wanted, Double(Int32.max))))

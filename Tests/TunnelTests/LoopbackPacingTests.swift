@@ -46,7 +46,7 @@ import Testing
     /// Visitors have it from a public port on loopback, and those of one on all addresses where they come by loopback.
     @Test("a public port, where it is on loopback, and its visitors", arguments: ["127.0.0.1", "0.0.0.0"])
     func visitors(address: String) async throws {
-        let came = group.any().makePromise(of: (any Channel).self)
+        let (visitors, came) = AsyncStream.makeStream(of: (any Channel).self)
         let port = try await ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try SocketOptions.publicPort(channel, at: address) }
@@ -54,12 +54,13 @@ import Testing
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.visitor(channel)
-                    came.succeed(channel)
+                    came.yield(channel)
                 }
             }
             .bind(host: address, port: 0).get()
         let visitor = try TCPSocket(port: UInt16(#require(port.localAddress?.port)))
-        let channel = try await came.futureResult.get()
+        var arrivals = visitors.makeAsyncIterator()
+        let channel = try #require(await arrivals.next())
         let all = try await systemsChoice()
         let wanted = try await expected()
         #expect(try await Self.control(of: channel) == wanted)

@@ -166,7 +166,9 @@ public struct Server: Service {
             .serverChannelOption(.backlog, value: Int32(clamping: configuration.serverLimits.listenQueue))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if address?.isLocal == true { LoopbackPacing.end(on: channel) }
+                    // One that was bound by others has an address already.
+                    let isLocal = address?.isLocal ?? (channel.localAddress?.ip?.isLoopback == true)
+                    if isLocal { LoopbackPacing.end(on: channel) }
                     try channel.pipeline.syncOperations.addHandler(AcceptPause())
                 }
             }

@@ -1,5 +1,4 @@
 import NIOCore
-import NIOPosix
 
 #if canImport(Glibc)
 import Glibc
@@ -26,17 +25,21 @@ enum LoopbackPacing {
         withUnsafeMutableBytes(of: &value) { $0.copyBytes(from: "reno".utf8) }
         return value
     }()
-    /// Whether the system's choice paces, when the process begins.
+    /// Whether the system's choice paces, when it is first asked for.
     static let isSystemsChoice = paces(choice)
 
     /// Whether a congestion control holds back what is sent.
     static func paces(_ name: String) -> Bool { name.hasPrefix("bbr") }
 
+    /// What a socket has that nobody has told anything.
     private static var choice: String {
-        let file = open("/proc/sys/net/ipv4/tcp_congestion_control", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return "" }
-        defer { close(file) }
-        return String(unsafeUninitializedCapacity: 16) { max(0, read(file, $0.baseAddress, $0.count)) }
+        guard let descriptor = try? StreamSocket.open(AF_INET) else { return "" }
+        defer { close(descriptor) }
+        var length = socklen_t(16)
+        return String(unsafeUninitializedCapacity: Int(length)) { name in
+            let failed = getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, name.baseAddress, &length) != 0
+            return failed ? 0 : name.prefix(Int(length)).firstIndex(of: 0) ?? Int(length)
+        }
     }
     #endif
 
@@ -44,7 +47,7 @@ enum LoopbackPacing {
     static func end(on channel: any Channel) {
         #if os(Linux)
         guard isSystemsChoice else { return }
-        // Where it is not to be had, the system's choice stays.
+        // Where it is not to be had, the system's choice stays. A unix socket has none.
         try? channel.syncOptions?.setOption(option, value: reno)
         #endif
     }

@@ -22,7 +22,7 @@ enum SocketOptions {
         if isLoopback(address) { LoopbackPacing.end(on: channel) }
     }
 
-    /// A visitor's, which comes from a ``publicPort(_:)``.
+    /// A visitor's, which comes from a ``publicPort(_:at:)``.
     static func visitor(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try stream(options)
