@@ -25,6 +25,9 @@ public struct MuxLimits: Sendable, Hashable {
     public var opening = 256
     /// How long the peer may take to accept a stream. 15 s: a client gives its service 10 s, and says so itself.
     public var openTimeout: Duration = .seconds(15)
+    /// How long RESET waits behind its stream's bytes for a peer that does not take them, and how long a socket may take for
+    /// the bytes before a reset. 5 s: a path that works has carried 64 KiB by then.
+    public var resetPatience: Duration = .seconds(5)
     /// What may be sent on a new stream before the first CREDIT, bytes. 64 KiB: a thousand streams whose readers never
     /// begin fit into the session's budget. Of those that have taken more than a MB/s before they stand still, a hundred
     /// and some: their windows have grown.

@@ -92,6 +92,15 @@ public struct Session {
             && scheduler.waitingControl <= limits.waitingControl / 2
     }
 
+    /// Whether a stream has a place here still: its socket has bytes to take, or may bring some.
+    public func holds(_ id: StreamID) -> Bool { streams[id] != nil }
+
+    /// Bytes that sockets may still bring before the queue is at its bound.
+    public var queueRoom: Int { max(0, limits.queuedBytes - queuedBytes) }
+
+    /// How long a reset waits for the bytes before it.
+    public var resetPatience: Duration { limits.resetPatience }
+
     /// Bytes read from sockets that wait for the carrier, and bytes received that wait for sockets.
     public var waitingBytes: (toSend: Int, toDeliver: Int) { (queuedBytes, bufferedBytes) }
 
@@ -172,6 +181,7 @@ public struct Session {
             var next = keepAlive.deadline
             if let due = acknowledger.deadline { next = min(next, due) }
             if let due = streams.acceptDeadline { next = min(next, due) }
+            if let due = streams.resetDeadline { next = min(next, due) }
             if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
             return next
         }
@@ -239,6 +249,7 @@ public struct Session {
         conduct.beginsAnew()
         // The pause was nobody's fault.
         streams.postponeAccept(until: now + limits.openTimeout)
+        streams.postponeResets(until: now + limits.resetPatience)
     }
 
     /// The session is over: every stream is reset, exactly once. One that has ended in order is closed instead, since
@@ -249,7 +260,9 @@ public struct Session {
         if !isEnded {
             state = .ended
             for stream in streams.all {
-                actions.append(stream.isFinished ? .closed(stream.id) : .reset(stream.id, code))
+                if stream.pendingReset == nil {
+                    actions.append(stream.isFinished ? .closed(stream.id) : .reset(stream.id, code))
+                }
                 stream.abandon()
             }
             streams.removeAll()
@@ -285,6 +298,7 @@ public struct Session {
             perform(keepAlive.probe(now: now))
         }
         while let stream = streams.nextOverdue(now: now) { abort(stream, .timeout) }
+        while let stream = streams.nextOverdueReset(now: now) { resetAtOnce(stream, .connectionReset) }
     }
 
     private mutating func perform(_ action: KeepAlive.Action) {

@@ -17,8 +17,12 @@ public enum SessionAction: Sendable, Hashable {
     case deliver(StreamID, ByteBuffer)
     /// Nothing more will be delivered: half-close the socket once all is written.
     case end(StreamID)
-    /// The stream is gone: reset its socket.
+    /// The peer has reset the stream, or the session has ended: reset the socket once it has taken what was delivered,
+    /// and report that with ``Session/consumed(_:_:now:)`` as before. If ``Session/holds(_:)`` is still true, `.closed` or
+    /// `.abort` follows. The caller bounds how long a socket may take.
     case reset(StreamID, ResetCode)
+    /// The stream is gone, because there is no room for it or the peer broke its rules: reset the socket at once.
+    case abort(StreamID, ResetCode)
     /// The stream takes bytes again: read its socket.
     case sendable(StreamID)
     /// Both directions have ended in order, and the stream's number is forgotten. Everything that was delivered has been

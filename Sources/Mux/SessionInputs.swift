@@ -70,20 +70,28 @@ extension Session {
 
     /// The stream's socket has no more bytes (FIN): END follows what is queued.
     public mutating func finish(_ id: StreamID) {
-        guard let stream = streams[id] else { return }
+        guard let stream = streams[id], stream.pendingReset == nil else { return }
         stream.finish()
         scheduler.schedule(stream)
         if readAhead.remove(stream) { unblock(stream) }
     }
 
-    /// The stream's socket was reset or cannot be reached: what is queued is thrown away, so that the truncation is
-    /// seen at the other end as well.
-    public mutating func reset(_ id: StreamID, _ code: ResetCode) {
-        guard let stream = streams[id] else { return }
-        let hadEnded = stream.isFinished
-        remove(stream)
-        // Where both ENDs are on their way the peer has nothing left that a RESET could stop.
-        if !hadEnded { scheduler.enqueue(code.frame(id)) }
+    /// The stream's socket was reset or cannot be reached. RESET follows what is queued, so that the other end gets the
+    /// bytes that came before it. It overtakes them after ``MuxLimits/resetPatience``, and at once if the peer has left
+    /// more than a window without credit.
+    public mutating func reset(_ id: StreamID, _ code: ResetCode, now: Moment) {
+        guard let stream = streams[id], stream.pendingReset == nil else { return }
+        // The peer knows the end already; only its bytes were left to be taken.
+        guard !stream.isFinished else { return remove(stream) }
+        let withoutCredit = stream.queued - stream.credit.available
+        guard stream.queued > 0, withoutCredit <= Int(peerWindow) else { return resetAtOnce(stream, code) }
+        bufferedBytes -= stream.receiving.buffered
+        stream.receiving.consume(stream.receiving.buffered)
+        readAhead.remove(stream)
+        stream.isBlocked = false
+        stream.reset(code)
+        streams.delayReset(of: stream, until: now + limits.resetPatience)
+        scheduler.schedule(stream)
     }
 
     /// The stream's socket has taken `count` of the delivered bytes: only now may credit go back.
@@ -91,7 +99,7 @@ extension Session {
     /// - Returns: whether something is to be sent or done for it.
     @discardableResult
     public mutating func consumed(_ id: StreamID, _ count: Int, now: Moment) -> Bool {
-        guard let stream = streams[id] else { return false }
+        guard let stream = streams[id], stream.pendingReset == nil else { return false }
         let before = stream.receiving.buffered
         stream.receiving.consume(count)
         bufferedBytes -= before - stream.receiving.buffered

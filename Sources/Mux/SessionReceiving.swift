@@ -55,12 +55,14 @@ extension Session {
     private mutating func receiveData(_ id: StreamID, _ frame: InboundFrame, now: Moment) throws(MuxError) {
         guard let stream = try streams.find(id, .data) else { return }
         try expectAccepted(stream, .data)
-        guard !stream.inputEnded else {
-            abort(stream, .protocolViolation)
-            return
-        }
+        guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
         guard frame.payloadLength > 0 else { return try conduct.glitches("empty data", now: now) }
         try stream.receiving.receive(frame.payloadLength)
+        guard stream.pendingReset == nil else {
+            // Its socket is gone: the bytes were sent before the peer could know.
+            stream.receiving.consume(frame.payloadLength)
+            return
+        }
         bufferedBytes += frame.payloadLength
         keepWithinBudget()
         guard streams[id] != nil else { return }
@@ -74,6 +76,7 @@ extension Session {
         try expectAccepted(stream, .end)
         guard !stream.inputEnded else { return try conduct.glitches("a second end", now: now) }
         stream.endInput()
+        guard stream.pendingReset == nil else { return }
         actions.append(.end(id))
         streams.ended(stream)
         removeIfFinished(stream)
@@ -120,13 +123,12 @@ extension Session {
         guard let stream = try streams.find(id, .accept) else { return }
         guard stream.isOpening else { throw MuxError(.unexpectedFrame, "second accept of stream \(id)") }
         streams.accept(stream)
-        actions.append(.accepted(id))
+        if stream.pendingReset == nil { actions.append(.accepted(id)) }
     }
 
     private mutating func receiveReset(_ id: StreamID, _ code: ResetCode) throws(MuxError) {
         guard let stream = try streams.find(id, .reset) else { return }
-        remove(stream)
-        actions.append(.reset(id, code))
+        resetByPeer(stream, code)
     }
 
     private mutating func receiveBind(_ request: BindRequest, now: Moment) throws(MuxError) {

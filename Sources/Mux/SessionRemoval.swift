@@ -1,9 +1,34 @@
 /// How streams leave a session: in order, for what the peer has done, or because there is no room for them.
 extension Session {
-    /// Resets a stream at both ends: its peer broke its rules, or there is no room for it.
+    /// Resets a stream at both ends at once: its peer broke its rules, or there is no room for it.
     mutating func abort(_ stream: Stream, _ code: ResetCode) {
-        reset(stream.id, code)
+        // The socket of a stream whose RESET waits is gone.
+        let hasSocket = stream.pendingReset == nil
+        resetAtOnce(stream, code)
+        if hasSocket { actions.append(.abort(stream.id, code)) }
+    }
+
+    /// Forgets a stream and tells the peer, before anything that is queued. A peer that knows of the end is not told.
+    mutating func resetAtOnce(_ stream: Stream, _ code: ResetCode) {
+        let frame = stream.isFinished ? nil : (stream.pendingReset ?? code).frame(stream.id)
+        remove(stream)
+        if let frame { scheduler.enqueue(frame) }
+    }
+
+    /// The peer has reset a stream. What it sent before still goes to the socket; until the socket has taken it, the bytes
+    /// count against the budget.
+    mutating func resetByPeer(_ stream: Stream, _ code: ResetCode) {
+        guard stream.pendingReset == nil else { return remove(stream) }
         actions.append(.reset(stream.id, code))
+        // A stream that was not accepted has no socket yet: only so many are connected for the sake of their last bytes.
+        let isKept = !stream.isOpening || stream.id.opener == role || streams.lingering < limits.opening
+        guard stream.receiving.buffered > 0, isKept else { return remove(stream) }
+        if stream.isOpening { streams.accept(stream) }
+        queuedBytes -= stream.queued
+        readAhead.remove(stream)
+        stream.abandon()
+        stream.endInput()
+        streams.ended(stream)
     }
 
     /// Past the session's budget the stream that holds the most is reset: a reader that never reads pays for itself,

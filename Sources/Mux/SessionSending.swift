@@ -47,11 +47,14 @@ extension Session {
         }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if let stream {
-            queuedBytes -= frame.payload.readableBytes
-            readAhead.leaves(frame.payload.readableBytes, of: stream)
+            let taken = frame.header.type == .data ? frame.payload.readableBytes : 0
+            queuedBytes -= taken
+            readAhead.leaves(taken, of: stream)
             if frame.header.type == .end {
                 streams.ended(stream)
                 removeIfFinished(stream)
+            } else if frame.header.type == .reset {
+                remove(stream)
             } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
                 if stream.isOpen, flight.isNearby, stream.readAhead.bringsMuch {
                     readAhead.enqueue(stream)

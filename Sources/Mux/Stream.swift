@@ -10,6 +10,8 @@ final class Stream {
         case open
         /// The socket has no more bytes; END follows the queue.
         case finishing
+        /// The socket was reset; RESET follows the queue.
+        case resetting(ResetCode)
         case ended
     }
 
@@ -37,7 +39,7 @@ final class Stream {
         self.receiving = ReceiveCredit(window: receiveWindow, now: now)
     }
 
-    /// Both ENDs have gone their way. The socket may still have bytes to take.
+    /// Both ENDs have gone their way, or the peer's RESET has come. The socket may still have bytes to take.
     var isFinished: Bool {
         if case .ended = outgoing { inputEnded } else { false }
     }
@@ -51,7 +53,7 @@ final class Stream {
     var isReady: Bool {
         switch outgoing {
         case .open: queued > 0 && credit.available > 0
-        case .finishing: queued == 0 || credit.available > 0
+        case .finishing, .resetting: queued == 0 || credit.available > 0
         case .ended: false
         }
     }
@@ -68,10 +70,22 @@ final class Stream {
         outgoing = .finishing
     }
 
-    /// Takes the next frame's worth: bytes, at most `most` of them, or the END after the last ones.
+    /// The socket was reset: RESET follows what is queued, at the latest when the caller overtakes it.
+    func reset(_ code: ResetCode) {
+        outgoing = .resetting(code)
+    }
+
+    /// The code of the RESET that waits behind what is queued; nil if none waits.
+    var pendingReset: ResetCode? {
+        if case .resetting(let code) = outgoing { code } else { nil }
+    }
+
+    /// Takes the next frame's worth: bytes, at most `most` of them, or the END or RESET after the last ones.
     func take(atMost most: Int) -> OutboundFrame? {
         guard isReady else { return nil }
         guard queued > 0 else {
+            // The session forgets the stream with its RESET.
+            if let reset = pendingReset { return reset.frame(id) }
             outgoing = .ended
             return OutboundFrame(.end, id)
         }

@@ -17,6 +17,8 @@ struct StreamTable {
     private(set) var lingering = 0
     /// Streams of ours in the order of their deadlines for ACCEPT; those that have it are dropped when they come first.
     private var unaccepted = CircularBuffer<(id: StreamID, deadline: Moment)>()
+    /// Streams whose RESET waits behind their bytes, in the order of their deadlines.
+    private var resets = CircularBuffer<(id: StreamID, deadline: Moment)>()
 
     init(role: Role) {
         self.role = role
@@ -79,6 +81,35 @@ struct StreamTable {
         for index in unaccepted.indices { unaccepted[index].deadline = deadline }
     }
 
+    // MARK: Reset, with bytes that wait
+
+    /// A stream's RESET waits behind its bytes until `deadline` at the latest.
+    mutating func delayReset(of stream: Stream, until deadline: Moment) {
+        resets.append((stream.id, deadline))
+    }
+
+    /// When the first RESET that waits overtakes its stream's bytes, or earlier.
+    var resetDeadline: Moment? { resets.first?.deadline }
+
+    /// The next stream whose RESET has waited too long; nil if there is none.
+    mutating func nextOverdueReset(now: Moment) -> Stream? {
+        while let first = resets.first, first.deadline <= now {
+            resets.removeFirst()
+            if let stream = streams[first.id], stream.pendingReset != nil { return stream }
+        }
+        return nil
+    }
+
+    /// Drops the deadlines of streams that are gone, as far as they come first.
+    private mutating func forgetResets() {
+        while let first = resets.first, streams[first.id] == nil { resets.removeFirst() }
+    }
+
+    /// All RESETs that wait may wait until then.
+    mutating func postponeResets(until deadline: Moment) {
+        for index in resets.indices { resets[index].deadline = deadline }
+    }
+
     // MARK: Being there
 
     /// The stream of a frame; nil where it has ended already, because frames cross on the wire. What comes then is
@@ -105,6 +136,7 @@ struct StreamTable {
         stream.isOpening = false
         if stream.isFinished { lingering -= 1 }
         streams[stream.id] = nil
+        forgetResets()
     }
 
     /// Forgets all of them; numbers stay used.
@@ -113,5 +145,6 @@ struct StreamTable {
         opening = 0
         lingering = 0
         unaccepted.removeAll()
+        resets.removeAll()
     }
 }

@@ -122,6 +122,12 @@ public final class TCPSocket: Sendable {
         return bytes
     }
 
+    /// Waits until a byte has come, and leaves it unread.
+    public func waitForBytes() throws {
+        var byte: UInt8 = 0
+        if retrying({ recv(descriptor, &byte, 1, Int32(MSG_PEEK)) }) < 0 { throw failure("recv") }
+    }
+
     /// Exactly so many bytes.
     public func receive(exactly count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []

@@ -85,6 +85,12 @@ enum LimitKeys {
             "a slow path needs its time, and a dead one must be noticed"
         )
         try table.time(
+            "reset_timeout",
+            &limits.resetPatience,
+            .milliseconds(100) ... .seconds(60),
+            "a peer or socket that takes nothing holds a stream for as long"
+        )
+        try table.time(
             "ack_patience",
             &limits.ackPatience,
             .milliseconds(100) ... .seconds(60),

@@ -83,6 +83,7 @@ struct LimitsTests {
             admin_timeout = 3
             sessions_per_client = 9
             drain_time = "1 h"
+            reset_timeout = "7 s"
             """
         )
         var limits = MuxLimits()
@@ -91,7 +92,7 @@ struct LimitsTests {
         (limits.queuedPerStream, limits.queuedBytes, limits.replayBytes) = (32_768, 16_777_216, 8_388_608)
         (limits.waitingControl, limits.pingsInTenSeconds, limits.glitchesInTenSeconds) = (3_000, 10, 100)
         (limits.bindsInTenSeconds, limits.pingInterval) = (50, .seconds(30))
-        limits.pingTimeout = .milliseconds(1_500)
+        (limits.pingTimeout, limits.resetPatience) = (.milliseconds(1_500), .seconds(7))
         #expect(configuration.limits == limits)
         var own = ServerLimits()
         own.head = HeadLimits(maximumBytes: 32_768, maximumFields: 100, maximumLineBytes: 16_384)
@@ -197,6 +198,7 @@ struct LimitsTests {
         Range("queued_bytes", ["\"1 MiB\"", "\"64 GiB\""], ["1048575", "68719476737"]),
         Range("replay_bytes", ["\"256 KiB\"", "\"1 GiB\""], ["262143", "1073741825"]),
         Range("ack_patience", ["\"100 ms\"", "60"], ["\"99 ms\"", "61"]),
+        Range("reset_timeout", ["\"100 ms\"", "60"], ["\"99 ms\"", "61"]),
         Range("grace", ["1", "\"24 h\""], ["0", "\"25 h\""]),
         Range("memory", ["\"16 MiB\"", "\"1024 GiB\""], ["16777215", "\"1025 GiB\""]),
         Range("fragments", ["1", "10000"], ["0", "10001"]),

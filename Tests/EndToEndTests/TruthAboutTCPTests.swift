@@ -88,18 +88,16 @@ extension EndToEnd {
                 let service = try TCPService { socket in
                     _ = try socket.receiveToEnd()
                     try socket.send("half of the ans")
-                    // Only what has arrived can be followed by a reset: RST overtakes what is still queued.
-                    Thread.sleep(forTimeInterval: 0.2)
                     socket.abort()
                 }
                 let (_, _, port) = try await scenario.tunnel(to: service)
-                let ending = try await onThread {
+                let (bytes, ending) = try await onThread {
                     let visitor = try TCPSocket(port: port)
                     try visitor.send("question")
                     try visitor.finishSending()
-                    return try visitor.drain().ending
+                    return try visitor.drain()
                 }
-                #expect(ending == .reset)
+                #expect(String(decoding: bytes, as: UTF8.self) == "half of the ans" && ending == .reset)
             }
         }
 
@@ -215,12 +213,12 @@ extension EndToEnd {
 }
 
 /// How many descriptors each process has open; -1 for one that has ended.
-private func descriptors(_ processes: [ChildProcess]) -> [Int] {
+func descriptors(_ processes: [ChildProcess]) -> [Int] {
     processes.map { (try? $0.descriptorCount) ?? -1 }
 }
 
 /// The counts once they have stopped to fall: the last connections' ends need a moment.
-private func settledDescriptors(_ processes: [ChildProcess]) async throws -> [Int] {
+func settledDescriptors(_ processes: [ChildProcess]) async throws -> [Int] {
     var counts = descriptors(processes)
     while true {
         try await Task.sleep(for: .milliseconds(300))

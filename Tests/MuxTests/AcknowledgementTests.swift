@@ -103,7 +103,10 @@ import Testing
         try server.receive(frame(.data, 2, bytes(1)), now: .start)
         #expect(server.sent(.at(.seconds(1))) == ["pong", "ack"])
         try server.receive(frame(.ack, number: 2), now: .start)
-        #expect(server.sent(.at(.seconds(1))) == ["reset 2"])
+        #expect(server.sent(.at(.seconds(1))) == ["data 2"])
+        try server.receive(frame(.ack, number: 4), now: .start)
+        try server.tick(now: .at(.seconds(5)))
+        #expect(server.sent(.at(.seconds(5))).contains("reset 2"), "it has waited long enough behind the rest")
     }
 
     @Test("one byte below its bound the replay buffer still takes a whole frame")

@@ -108,7 +108,7 @@ import Testing
         try server.tick(now: .at(.milliseconds(114_999)))
         #expect(server.holdings.streams == 1)
         try server.tick(now: .at(.seconds(115)))
-        #expect(server.actions().last == .reset(two, .timeout))
+        #expect(server.actions().last == .abort(two, .timeout))
     }
 
     @Test("frames that were sent again and are not acknowledged within 2 s make the peer be asked")

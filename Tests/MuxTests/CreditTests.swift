@@ -139,13 +139,13 @@ import Testing
         #expect(client.kind(of: frame(.data, 2, bytes(400)), frame(.data, 4, bytes(600))) == nil)
         _ = client.actions()
         #expect(client.kind(of: frame(.data, 2, bytes(1))) == nil)
-        #expect(client.actions() == [.reset(StreamID(4), .busy), .deliver(two, bytes(1))])
+        #expect(client.actions() == [.abort(StreamID(4), .busy), .deliver(two, bytes(1))])
         #expect(client.sent() == ["reset 4"])
         #expect(client.holdings.bufferedBytes == 401)
         #expect(client.kind(of: openFrame(6), frame(.data, 6, bytes(599))) == nil)
         #expect(client.actions().count == 2, "there is room again")
         #expect(client.kind(of: frame(.data, 6, bytes(1))) == nil)
-        #expect(client.actions() == [.reset(StreamID(6), .busy)], "it may be the one whose bytes come")
+        #expect(client.actions() == [.abort(StreamID(6), .busy)], "it may be the one whose bytes come")
         #expect(client.holdings.bufferedBytes == 401)
     }
 
@@ -178,7 +178,7 @@ import Testing
         #expect(client.kind(of: frame(.data, 2, bytes(900)), frame(.end, 2), openFrame(4)) == nil)
         _ = client.actions()
         #expect(client.kind(of: frame(.data, 4, bytes(101))) == nil)
-        #expect(client.actions() == [.reset(two, .busy), .deliver(StreamID(4), bytes(101))])
+        #expect(client.actions() == [.abort(two, .busy), .deliver(StreamID(4), bytes(101))])
         #expect(client.frames().isEmpty)
         #expect(client.holdings.bufferedBytes == 101 && client.holdings.lingering == 0)
     }
@@ -190,7 +190,7 @@ import Testing
         #expect(server.write(ids[0], bytes(400)) == true)
         #expect(server.write(ids[1], bytes(600)) == false, "past half the bound one read of each socket is enough")
         #expect(server.write(ids[0], bytes(1)) == false)
-        #expect(server.actions() == [.reset(ids[0], .busy)])
+        #expect(server.actions() == [.abort(ids[0], .busy)])
         #expect(server.holdings.queuedBytes == 600)
         #expect(server.sent() == ["open 2", "open 4", "reset 2", "data 4"])
         #expect(server.holdings.queuedBytes == 0)

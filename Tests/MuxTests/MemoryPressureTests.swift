@@ -48,9 +48,9 @@ import Testing
         }
         _ = (client.actions(), client.frames())
         client.shed(1)
-        #expect(client.actions() == [.reset(two, .busy)])
+        #expect(client.actions() == [.abort(two, .busy)])
         client.shed(60_000)
-        #expect(client.actions() == [.reset(StreamID(6), .busy), .reset(StreamID(4), .busy)])
+        #expect(client.actions() == [.abort(StreamID(6), .busy), .abort(StreamID(4), .busy)])
         client.shed(.max)
         #expect(client.actions().isEmpty, "a stream that holds little is no help")
         #expect(client.sent() == ["reset 2", "reset 6", "reset 4"])

@@ -39,6 +39,8 @@ struct Model {
             $0.replayBytes = 60_000
             $0.queuedPerStream = 3_000
             $0.bufferedBytes = 400_000
+            // No reset overtakes bytes for having waited: that is another test's subject.
+            $0.resetPatience = .seconds(1_000_000)
         }
         sessions = [:]
         for role in [Role.server, .client] {
@@ -96,12 +98,19 @@ struct Model {
             }
         case .reset(let id, _):
             change(id, role, action) { end, stream in
-                defer { (end.isGone, end.sawReset) = (true, true) }
-                return stream[role.peer].hasReset ? nil : "reset that nobody sent"
+                let other = stream[role.peer]
+                end.sawReset = true
+                if end.consumed == end.delivered { end.isGone = true } else { end.isDraining = true }
+                guard other.hasReset, !end.hasReset else { return "reset that nobody sent" }
+                return !other.resetFollows || end.delivered == other.written
+                    ? nil : "\(end.delivered) of \(other.written) bytes before the reset"
             }
+        case .abort:
+            check(false, "\(action) at \(role)")
         case .closed(let id):
             change(id, role, action) { end, _ in
                 defer { (end.isGone, end.wasClosed) = (true, true) }
+                if end.isDraining { return end.consumed == end.delivered ? nil : "closed too early" }
                 guard end.mayWrite else { return "its socket was never told to go on" }
                 return end.sawEnd && end.hasFinished && end.consumed == end.delivered ? nil : "closed too early"
             }
@@ -161,14 +170,16 @@ struct Model {
     }
 
     private mutating func accept(_ id: StreamID) {
-        guard let stream = streams[id], stream.client.isKnown, !stream.client.isGone else { return }
+        guard let stream = streams[id], stream.client.isKnown, !stream.client.isGone, !stream.client.isDraining
+        else { return }
         streams[id]?.isAccepted = true
         let now = now
         with(.client) { session throws(MuxError) in session.accept(id, now: now) }
     }
 
     private mutating func write(_ id: StreamID, _ role: Role) {
-        guard let stream = streams[id], !stream[role].hasFinished, stream[role].mayWrite else { return }
+        guard let stream = streams[id], !stream[role].hasFinished, stream[role].mayWrite, !stream[role].isDraining
+        else { return }
         guard role == .server || stream.isAccepted else { return }
         let offset = stream[role].written
         let length = [1, 100, 3_000, 40_000][below(4)]
@@ -181,15 +192,18 @@ struct Model {
     }
 
     private mutating func finish(_ id: StreamID, _ role: Role) {
-        guard let stream = streams[id], role == .server || stream.isAccepted else { return }
+        guard let stream = streams[id], role == .server || stream.isAccepted, !stream[role].isDraining else { return }
         streams[id]?[role].hasFinished = true
         with(role) { session throws(MuxError) in session.finish(id) }
     }
 
     private mutating func reset(_ id: StreamID, _ role: Role) {
+        guard let end = streams[id]?[role], !end.isDraining else { return }
+        streams[id]?[role].resetFollows = end.written - end.granted <= Self.window
         streams[id]?[role].hasReset = true
         streams[id]?[role].isGone = true
-        with(role) { session throws(MuxError) in session.reset(id, .connectionReset) }
+        let now = now
+        with(role) { session throws(MuxError) in session.reset(id, .connectionReset, now: now) }
     }
 
     private mutating func consume(_ id: StreamID, _ role: Role) {

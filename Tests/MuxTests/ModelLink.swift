@@ -65,6 +65,10 @@ struct ModelStream {
         var wasClosed = false
         var hasReset = false
         var sawReset = false
+        /// Its reset must not overtake what it wrote: the rest had credit, or little lacked it.
+        var resetFollows = false
+        /// The other end has reset the stream, and the socket still takes what came before.
+        var isDraining = false
         var mayWrite = true
         var isKnown = false
     }

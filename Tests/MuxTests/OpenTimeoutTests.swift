@@ -26,7 +26,7 @@ import Testing
         try server.tick(now: .at(.milliseconds(14_999)))
         #expect(server.actions().isEmpty)
         try server.tick(now: .at(.seconds(15)))
-        #expect(server.actions() == [.reset(two, .timeout)])
+        #expect(server.actions() == [.abort(two, .timeout)])
         #expect(server.sent() == ["reset 2"])
         #expect(server.canOpen)
     }

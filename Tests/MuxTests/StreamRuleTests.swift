@@ -127,7 +127,7 @@ import Testing
     func dataAfterEnd() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: frame(.end, 2), frame(.data, 2, bytes(1))) == nil)
-        #expect(server.actions() == [.end(two), .reset(two, .protocolViolation)])
+        #expect(server.actions() == [.end(two), .abort(two, .protocolViolation)])
         #expect(server.sent() == ["reset 2"])
         #expect(server.holdings.streams == 0)
     }

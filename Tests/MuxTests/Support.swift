@@ -92,6 +92,9 @@ func limits(_ change: (inout MuxLimits) -> Void) -> MuxLimits {
 }
 
 extension Session {
+    /// The stream's socket was reset, at the start of time.
+    mutating func reset(_ id: StreamID, _ code: ResetCode) { reset(id, code, now: .start) }
+
     mutating func actions() -> [SessionAction] {
         var all: [SessionAction] = []
         while let action = nextAction() { all.append(action) }

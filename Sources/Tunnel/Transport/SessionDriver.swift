@@ -26,6 +26,8 @@ final class SessionDriver: CarrierReceiver {
     private var peerReason: Refusal?
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
+    /// Bytes of visitors that have no stream yet.
+    private var pendingBytes = 0
     private let vigil: LoopVigil?
 
     /// - Parameter pollsBusily: whether the loop looks out for events that are about to come; it is the present one then.
@@ -193,15 +195,35 @@ final class SessionDriver: CarrierReceiver {
         if promptness.hasPiece, !isPumpScheduled { pump() }
     }
 
+    /// Keeps bytes of a visitor that has no stream yet in the session's account.
+    ///
+    /// - Returns: false if there is no room for them.
+    func keepPending(_ count: Int) -> Bool {
+        guard pendingBytes + count <= session.queueRoom, session.pressure < .refusesStreams else { return false }
+        pendingBytes += count
+        settleAccount()
+        return true
+    }
+
+    /// So many of these bytes are queued now, or dropped.
+    func releasePending(_ count: Int) {
+        pendingBytes -= count
+        settleAccount()
+    }
+
     func finish(_ id: StreamID) {
         vigil?.moves(.little)
         session.finish(id)
         setNeedsPump()
     }
 
+    /// How long a socket may take for the bytes before a reset.
+    var resetPatience: TimeAmount { TimeAmount(session.resetPatience) }
+
+    /// The stream's socket is gone. What it brought before still goes to the other end.
     func reset(_ id: StreamID, _ code: ResetCode) {
         pipes[id] = nil
-        session.reset(id, code)
+        session.reset(id, code, now: .now)
         setNeedsPump()
         delegate?.sessionHasRoom(self)
     }
@@ -376,7 +398,7 @@ final class SessionDriver: CarrierReceiver {
     /// Tells the process's budget what is held, and the session how short memory is.
     private func settleAccount() {
         guard let account else { return }
-        account.holds(session.heldBytes)
+        account.holds(session.heldBytes + pendingBytes)
         session.pressure = account.pressure
     }
 
@@ -420,7 +442,13 @@ final class SessionDriver: CarrierReceiver {
             pipes.removeValue(forKey: id)?.detach()
             delegate?.sessionHasRoom(self)
         case .reset(let id, let code):
-            pipes.removeValue(forKey: id)?.reset(code)
+            guard let pipe = pipes[id] else { return }
+            // A stream whose bytes wait for the socket stays: its memory may be needed elsewhere before it is taken.
+            if !session.holds(id) { pipes[id] = nil }
+            pipe.reset(code)
+            delegate?.sessionHasRoom(self)
+        case .abort(let id, let code):
+            pipes.removeValue(forKey: id)?.abort(code)
             delegate?.sessionHasRoom(self)
         case .open(let id, let visit):
             if promptness.flushes(unflushed.count, isServiceNext: true) { flushPipes() }

@@ -8,8 +8,8 @@ import NIOCore
 /// |---|---|
 /// | FIN read | END after the bytes |
 /// | END, and all bytes written | FIN |
-/// | RST, or a write that fails | RESET |
-/// | RESET | RST, by SO_LINGER 0 |
+/// | RST, or a write that fails | RESET after the bytes |
+/// | RESET, and all bytes written, or 5 s later | RST, by SO_LINGER 0 |
 ///
 /// The socket is read only while the stream takes bytes, so back-pressure reaches whoever sends. What was written to
 /// the socket is reported only when the kernel has taken it, so credit means room.
@@ -21,6 +21,8 @@ final class StreamPipe: ChannelInboundHandler {
         /// The service is being connected to, or the visitor waits for a stream.
         case pending
         case open(StreamID)
+        /// The peer has reset the stream: the socket is reset once it has taken what came before.
+        case resetting(StreamID)
         /// Both directions have ended at the session's end; the socket still writes what it has.
         case detached
         case closed
@@ -62,8 +64,12 @@ final class StreamPipe: ChannelInboundHandler {
     private var isResting = false
     private var lastByte = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
+    /// Ends the wait for a socket that does not take the bytes before a reset.
+    private var resetTimer: Scheduled<Void>?
     private var hasFailed = false
     private var inputEnded = false
+    /// The socket was reset before there was a stream for what it brought.
+    private var isGone = false
     /// The peer has sent END: FIN follows the last byte.
     private var outputEnding = false
     private var outputEnded = false
@@ -126,8 +132,16 @@ final class StreamPipe: ChannelInboundHandler {
         cancelConnecting = nil
         flush()
         mayRead = true
+        driver.releasePending(unsent.bytes)
         while let bytes = unsent.popFirst() { mayRead = driver.write(id, bytes) }
+        if isGone {
+            state = .closed
+            reason = .resetHere
+            driver.reset(id, .connectionReset)
+            return logEnd()
+        }
         if inputEnded { driver.finish(id) }
+        if let resetCode { return reset(resetCode) }
         if mayRead { resumeReading() }
         lastByte = .now()
         watchSilence()
@@ -147,8 +161,15 @@ final class StreamPipe: ChannelInboundHandler {
     func fail(_ code: ResetCode) {
         guard case .pending = state else { return }
         state = .closed
+        resetTimer?.cancel()
         cancelConnecting = nil
+        dropUnsent()
         if let id { driver.reset(id, code) }
+    }
+
+    private func dropUnsent() {
+        driver.releasePending(unsent.bytes)
+        unsent.removeAll()
     }
 
     // MARK: For the driver
@@ -167,7 +188,7 @@ final class StreamPipe: ChannelInboundHandler {
                 write(bytes)
             }
             return markDirty()
-        case .detached, .closed:
+        case .resetting, .detached, .closed:
             return false
         }
     }
@@ -181,7 +202,7 @@ final class StreamPipe: ChannelInboundHandler {
         case .open:
             outputEnding = true
             return markDirty()
-        case .detached, .closed:
+        case .resetting, .detached, .closed:
             return false
         }
     }
@@ -211,7 +232,7 @@ final class StreamPipe: ChannelInboundHandler {
             guard NIODeadline.now() >= self.lastByte + timeout else { return self.watchSilence() }
             self.reason = .idle
             self.driver.reset(id, .timeout)
-            self.abortSocket()
+            self.closeWithReset()
         }
     }
 
@@ -222,16 +243,53 @@ final class StreamPipe: ChannelInboundHandler {
         flush()
     }
 
-    /// The stream was reset: so is the socket.
+    /// The stream was reset: so is the socket, once it has taken what came before. A service that is being connected to
+    /// is still wanted if there are bytes for it.
     func reset(_ code: ResetCode) {
         switch state {
-        case .pending, .open, .detached:
+        case .pending where id != nil && !held.isEmpty:
+            resetCode = code
+            limitReset()
+        case .open(let id):
             reason = .resetThere
             resetCode = code
-            abortSocket()
-        case .closed:
+            idleTimer?.cancel()
+            state = .resetting(id)
+            limitReset()
+            flush()
+        case .pending, .detached:
+            abort(code)
+        case .resetting, .closed:
             break
         }
+    }
+
+    /// The stream is gone: the socket is reset at once.
+    func abort(_ code: ResetCode) {
+        if case .closed = state { return }
+        reason = .resetThere
+        resetCode = code
+        closeWithReset()
+    }
+
+    /// Gives the socket some seconds for the bytes before a reset.
+    private func limitReset() {
+        guard resetTimer == nil, let id else { return }
+        resetTimer = driver.loop.assumeIsolated().scheduleTask(in: driver.resetPatience) {
+            if case .closed = self.state { return }
+            self.closeWithReset()
+            self.driver.reset(id, .connectionReset)
+        }
+    }
+
+    /// The socket has taken what came before the reset. The kernel still sends it: a reset now would throw away what waits
+    /// there for the visitor's acknowledgements.
+    private func finishReset(_ id: StreamID) {
+        state = .closed
+        resetTimer?.cancel()
+        driver.reset(id, .connectionReset)
+        guard let channel = context?.channel else { return }
+        SocketReset.afterSending(channel, within: driver.resetPatience)
     }
 
     private func markDirty() -> Bool {
@@ -244,6 +302,9 @@ final class StreamPipe: ChannelInboundHandler {
         isDirty = false
         guard let context else { return }
         if !isWaitingForDrain { writeHeld() }
+        // A write to a connection that was reset closes the channel, and what the socket sent before would be lost if it
+        // is not being read. The reset itself is about to be noticed, and reads the socket to its end first.
+        if !mayRead, !inputEnded, TCPState(context.channel)?.isClosed == true { return }
         context.flush()
         reportProgress()
     }
@@ -265,9 +326,14 @@ final class StreamPipe: ChannelInboundHandler {
         if taken > 0 {
             reported += taken
             if policy.idleTimeout != nil { lastByte = .now() }
-            if case .open(let id) = state { grant(id, taken, context) }
+            switch state {
+            case .open(let id): grant(id, taken, context)
+            case .resetting(let id): driver.consumed(id, taken)
+            case .pending, .detached, .closed: break
+            }
         }
         guard buffered == 0, held.isEmpty else { return waitForDrain(context) }
+        if case .resetting(let id) = state { return finishReset(id) }
         guard outputEnding, !outputEnded else { return }
         outputEnded = true
         // Only now: NIO drops what is unwritten when both directions are closed.
@@ -293,10 +359,12 @@ final class StreamPipe: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: drained)
     }
 
-    private func abortSocket() {
+    private func closeWithReset() {
         state = .closed
+        resetTimer?.cancel()
         cancelConnecting?()
         cancelConnecting = nil
+        dropUnsent()
         guard let channel = context?.channel else { return }
         SocketOptions.resetOnClose(channel)
         channel.close(promise: nil)
@@ -324,8 +392,10 @@ final class StreamPipe: ChannelInboundHandler {
             if policy.idleTimeout != nil { lastByte = .now() }
             mayRead = driver.write(id, bytes.compactIfSparse(), isReading: true)
             if let time = policy.rest(afterReading: bytes.readableBytes) { rest(for: time) }
-        case .pending: unsent.append(bytes)
-        case .detached, .closed: break
+        case .pending:
+            guard driver.keepPending(bytes.readableBytes) else { return abort(.busy) }
+            unsent.append(bytes)
+        case .resetting, .detached, .closed: break
         }
     }
 
@@ -360,12 +430,20 @@ final class StreamPipe: ChannelInboundHandler {
                 reason = .resetHere
                 driver.reset(id, .connectionReset)
             }
+        case .pending where id == nil && !unsent.isEmpty:
+            // It has no stream yet: what it sent before it was reset has one coming.
+            isGone = true
+            return context.fireChannelInactive()
         case .pending:
             fail(.connectionReset)
+        case .resetting(let id):
+            state = .closed
+            driver.reset(id, .connectionReset)
         case .detached, .closed:
             state = .closed
         }
         idleTimer?.cancel()
+        resetTimer?.cancel()
         logEnd()
         context.fireChannelInactive()
     }
