@@ -425,6 +425,9 @@ public struct ConnectExchange: Sendable {
         error.isPasswordAtStake = authentication.isPasswordAtStake
         // The answer was made, and had no connection to go by.
         if case .connectionNotKept = kind { error.isPasswordAtStake = false }
+        // Only 407 says anything about a password: with any other answer the proxy has other troubles.
+        if let answer, answer.status != 407 { error.isPasswordAtStake = false }
+        if case .malformedAnswer = kind { error.isPasswordAtStake = false }
         error.hasChallenged = authentication.hasBegun
         return error
     }

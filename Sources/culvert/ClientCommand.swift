@@ -93,6 +93,9 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "Tries after a failed one before giving up with 69. (default: for ever)")
     var maxRetries: Int?
 
+    @Flag(help: "End with 77 at every refusal, also after a session has worked.")
+    var exitOnRefusal = false
+
     @Option(
         help: "Replace each WebSocket at this age, for instance 55m, where the proxy cuts old ones. (default: learnt)"
     )
@@ -193,6 +196,7 @@ struct ClientCommand: AsyncParsableCommand {
             result.admin = try AdminOption.address(text) { Failure(.configuration, "admin: \($0)") }
         }
         result.maximumRetries = maxRetries ?? settings?.maxRetries
+        result.exitsOnRefusal = exitOnRefusal || settings?.exitOnRefusal ?? false
         result.maximumCarrierAge = (try? carrierAge()) ?? settings?.maxCarrierAge
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = try header.isEmpty ? fields(settings?.header ?? [], "header") : fields(header, "--header")

@@ -7,7 +7,7 @@ struct ClientFile {
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
-        "max_retries", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
+        "max_retries", "exit_on_refusal", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
         "tunnel", "limits",
     ]
 
@@ -30,6 +30,7 @@ struct ClientFile {
     let header: [String]
     let userAgent: String?
     let maxRetries: Int?
+    let exitOnRefusal: Bool?
     let maxCarrierAge: Duration?
     let busyPolling: Bool?
     let compress: Bool?
@@ -69,6 +70,7 @@ struct ClientFile {
         compressShared = try file.boolean("compress_shared")
         admin = try file.string("admin")
         if let admin { _ = try AdminOption.address(admin) { file.failure("admin", $0) } }
+        exitOnRefusal = try file.boolean("exit_on_refusal")
         maxRetries = try file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { throw file.failure("max_retries", "cannot be negative") }
         if file.has("max_carrier_age") {

@@ -111,14 +111,23 @@ struct StatusPageTests {
         let status = ClientStatus(
             started: Self.start,
             now: Self.start.addingTimeInterval(5),
+            connection: ConnectionStatus(
+                isConnected: false,
+                withoutSince: Self.start.addingTimeInterval(1),
+                lastError: "ws://127.0.0.1:1: connect: 127.0.0.1:1 refused the connection",
+                lastErrorAt: Self.start.addingTimeInterval(2),
+                nextTry: Self.start.addingTimeInterval(12)
+            ),
             session: nil,
             totals: TotalStatus(sessions: 0, visitors: 0, bytesToService: 0, bytesToVisitor: 0)
         )
         let page = StatusPage(status: try RoleStatus(StatusJSON.encode(status)), rates: nil)
         #expect(
             page.lines == [
-                "culvert 0.1.0 client, up 5 s", "now: no session, 0 visitors",
+                "culvert 0.1.0 client, up 5 s",
+                "now: no session, not connected for 4 s, next try in 7 s, 0 visitors",
                 "so far: 0 sessions, 0 visitors, 0 B to services, 0 B to visitors",
+                "last error, 3 s ago: ws://127.0.0.1:1: connect: 127.0.0.1:1 refused the connection",
             ]
         )
     }

@@ -81,8 +81,10 @@ extension EndToEnd {
                 let operated = try await server(stays.lines + goes.lines, in: scenario)
                 let remote = ["-R", "0:127.0.0.1:\(echo.port)"]
                 let staying = try await client(operated, stays, remote).tunnel(to: echo.port)
-                let going = try client(operated, goes, remote)
+                let going = try client(operated, goes, remote + ["--exit-on-refusal"])
                 _ = try await going.tunnel(to: echo.port)
+                let patient = try client(operated, goes, remote + ["--name", "patient"])
+                _ = try await patient.tunnel(to: echo.port)
                 let visitor = try TCPSocket(port: staying)
                 try visitor.send("before")
                 #expect(try visitor.receive(exactly: 6) == Array("before".utf8))
@@ -90,6 +92,10 @@ extension EndToEnd {
                 try await operated.reload(stays.lines + comes.lines)
                 #expect(try await going.process.exitStatus() == .exited(77))
                 #expect(going.process.errors.text.contains("removed this client"), "\(going.process)")
+                // The operator may have made a mistake: a client that has worked asks again, slowly.
+                let line = try await patient.process.logLine { $0.contains("does not accept this token") }
+                #expect(line.contains("again_in=\"6") || line.contains("again_in=\"7"), "\(line)")
+                #expect(patient.process.exitStatus == nil)
                 try await expectEcho(through: client(operated, comes, remote).tunnel(to: echo.port))
                 try visitor.send("after")
                 #expect(try visitor.receive(exactly: 5) == Array("after".utf8))
@@ -135,7 +141,10 @@ extension EndToEnd {
                 let rows = [
                     (["-R", "\(port == 65_535 ? 1_024 : port + 1):localhost:9"], "not allowed"),
                     (["-R", "127.0.0.2:\(port):localhost:9"], "port not allowed"),
-                    (["-R", "\(port):localhost:9", "-R", "\(port):localhost:10"], "may have 1 tunnels"),
+                    (
+                        ["-R", "\(port):localhost:9", "-R", "\(port):localhost:10", "--exit-on-refusal"],
+                        "may have 1 tunnels"
+                    ),
                 ]
                 for (options, word) in rows {
                     let client = try client(operated, credentials, options)
@@ -144,6 +153,30 @@ extension EndToEnd {
                 }
                 let right = try client(operated, credentials, ["-R", "\(port):127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: right.tunnel(to: echo.port))
+            }
+        }
+
+        @Test("a refused tunnel does not end a client whose other tunnel works, and status and readiness name it")
+        func oneOfTwo() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("narrow", scenario, rights: "allow_ports = \"30000-31000\"")
+                let operated = try await server(credentials.lines, in: scenario)
+                let socket = "\(scenario.directory)/client.sock"
+                let client = try client(
+                    operated,
+                    credentials,
+                    ["-R", "80:127.0.0.1:1", "-R", "0:127.0.0.1:\(echo.port)", "--admin", "unix:\(socket)"]
+                )
+                try await expectEcho(through: client.tunnel(to: echo.port))
+                let line = try await client.process.logLine { $0.contains("the server refused a tunnel") }
+                #expect(line.contains("in_s=60"), "\(line)")
+                let ready = try await onThread { try TCPSocket(unixPath: socket).request("GET", "/readyz") }
+                #expect(ready.status == 503 && ready.body.contains("tunnel 80:127.0.0.1:1 is not public"), "\(ready)")
+                let status = try scenario.culvert("status", ["status", "--admin", "unix:\(socket)"])
+                _ = try await status.exitStatus()
+                #expect(status.output.text.contains("not public: port not allowed"), "\(status)")
+                #expect(client.process.exitStatus == nil)
             }
         }
 

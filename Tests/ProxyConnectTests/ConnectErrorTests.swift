@@ -144,6 +144,22 @@ struct ConnectErrorTests {
         #expect(begun.hasChallenged)
     }
 
+    @Test(
+        "any answer but 407 says nothing about the password that was sent",
+        arguments: ["500", "502", "503", "504", "403", "404", "400", "429", "301"]
+    )
+    func otherAnswers(status: String) throws {
+        let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
+        let error = try error([basic, .says(answer("\(status) x", ["Content-Length: 0"]))])
+        #expect(!error.isPasswordAtStake)
+    }
+
+    @Test("an answer that is not HTTP says nothing about the password either")
+    func noiseAfterPassword() throws {
+        let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
+        #expect(try !error([basic, .says("\u{15}\u{3}\u{3}")]).isPasswordAtStake)
+    }
+
     @Test("R16 a Proxy-Authorization of the caller's own is sent once, and hidden where the proxy echoes it")
     func ownAuthorization() throws {
         let fields = try HeaderFields([("Proxy-Authorization", "Bearer very-secret-token")])

@@ -23,6 +23,16 @@ struct BackoffTests {
         #expect(low.failed(unit: 0, wish: nil, now: start + .seconds(1)) == .zero)
     }
 
+    @Test("a server that refuses what it took before is asked after a minute, then ever later, at most after 15 minutes")
+    func refusals() {
+        var backoff = Backoff()
+        for unit in [0.0, 1.0] {
+            let waits = (0..<7).map { _ in backoff.refused(unit: unit, now: start) / .seconds(1) }
+            #expect(waits == (unit == 0 ? [60, 120, 240, 480, 900, 900, 900] : [75, 150, 300, 600, 900, 900, 900]))
+            backoff.sessionStood()
+        }
+    }
+
     @Test("a lost session is dialled again at once, but at most twice a second")
     func lostSessionIsDialledAtOnce() {
         var backoff = Backoff()

@@ -12,8 +12,8 @@ protocol Administered: Sendable {
     func kick(_ name: String) async -> Int?
     /// Changes carriers while the present ones live: a server asks a client for it, or all; a client does it.
     ///
-    /// - Returns: for how many sessions; nil where there is nobody of that name to ask.
-    func renew(_ name: String?) async -> Int?
+    /// - Returns: what was done; nil if the role has no clients to ask.
+    func renew(_ name: String?) async -> RenewResult?
 }
 
 /// Answers what the router has let through.
@@ -54,8 +54,8 @@ struct AdminDesk: Sendable {
             guard let count = await role.kick(name) else { return .text(.notFound, "a client has nobody to kick") }
             return json(KickResult(kicked: count))
         case .renew(let name):
-            guard let count = await role.renew(name) else { return .text(.notFound, "a client has nobody to ask") }
-            return json(RenewResult(asked: count))
+            guard let result = await role.renew(name) else { return .text(.notFound, "a client has nobody to ask") }
+            return json(result)
         }
     }
 }

@@ -1,4 +1,5 @@
 import HTTP1
+import Metrics
 import Mux
 
 #if canImport(FoundationEssentials)
@@ -9,12 +10,25 @@ import Foundation
 
 /// A client as whoever runs it deals with it.
 final class ClientAdmin: Administered {
+    /// How long an operator waits for the outcome of a dial. 8 s: a dial through a proxy takes less, and the answer of the
+    /// admin server has 10 s.
+    private static let patience = Duration.seconds(8)
+    private static let withoutCarrier = Meter(label: "culvert_without_carrier_seconds")
+    private static let nextDial = Meter(label: "culvert_next_dial_seconds")
+
     private let current: CurrentSession
+    private let progress: ClientProgress
     private let totals: TrafficTotals
     private let memory: MemoryBudget
     private let started = Date()
 
-    init(_ current: CurrentSession, _ totals: TrafficTotals, _ memory: MemoryBudget) {
+    init(
+        _ current: CurrentSession,
+        _ progress: ClientProgress,
+        _ totals: TrafficTotals,
+        _ memory: MemoryBudget
+    ) {
+        self.progress = progress
         self.memory = memory
         self.current = current
         self.totals = totals
@@ -23,29 +37,40 @@ final class ClientAdmin: Administered {
 
     var obstacle: String? {
         if current.isStopping { return "the client is stopping" }
-        return current.session == nil ? "no session with a server" : nil
+        return progress.now.obstacle
     }
 
     func measure() async {
         let gauges = try? await current.session?.measure().get()
         (gauges ?? TunnelGauges()).publish()
+        let facts = progress.now
+        let now = WallClock.unixSeconds
+        Self.withoutCarrier.set(facts.withoutCarrierSince.map { max(0, now - $0) } ?? 0)
+        Self.nextDial.set(facts.nextTry.map { max(0, $0 - now) } ?? 0)
         memory.publish()
     }
 
     func status() async throws -> [UInt8] {
         let session = try? await current.session?.status().get()
-        let status = ClientStatus(started: started, now: Date(), session: session, totals: TotalStatus(totals))
+        let status = ClientStatus(started: started, now: Date(), connection: ConnectionStatus(progress.now), session: session, totals: TotalStatus(totals))
         return Array(try StatusJSON.encode(status))
     }
 
     /// A client has nobody to kick.
     func kick(_ name: String) async -> Int? { nil }
 
-    func renew(_ name: String?) async -> Int? {
+    func renew(_ name: String?) async -> RenewResult? {
         guard name == nil else { return nil }
-        guard let session = current.session else { return 0 }
-        session.renew("asked for")
-        return 1
+        let hadCarrier = progress.now.withoutCarrierSince == nil
+        let outcome = await progress.nextOutcome(within: Self.patience) { current.renew() }
+        let text: String
+        switch outcome {
+        case .connected(let way): text = hadCarrier ? "another WebSocket has taken over: \(way)" : "connected: \(way)"
+        case .failed(let error):
+            text = hadCarrier ? "the present WebSocket stays; the dial failed: \(error)" : "the dial failed: \(error)"
+        case nil: text = "dialling; the outcome is not known yet, culvert status shows it"
+        }
+        return RenewResult(asked: current.session == nil ? 0 : 1, report: text)
     }
 }
 
@@ -64,8 +89,10 @@ extension ClientSession {
             streams: driver.streamCount,
             queuedBytes: driver.waitingBytes.toSend,
             bufferedBytes: driver.waitingBytes.toDeliver,
-            tunnels: zip(forwards, ledgers).map { forward, ledger in
+            tunnels: zip(forwards, ledgers).enumerated().map { index, entry in
+                let (forward, ledger) = entry
                 var status = TunnelStatus(ledger)
+                status.refusal = progress.now.tunnels[index].refusal?.escapedForDisplay(limit: 512)
                 status.service = forward.service
                 status.address = status.address?.escapedForDisplay()
                 status.url = ledger.place.map { place in

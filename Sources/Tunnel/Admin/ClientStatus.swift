@@ -1,3 +1,5 @@
+import HTTP1
+
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
 #else
@@ -14,10 +16,37 @@ public struct ClientStatus: Codable, Sendable, Hashable {
     public var started: Date
     /// The moment of this answer.
     public var now: Date
+    /// Whether the client is connected, and if not, since when and why.
+    public var connection: ConnectionStatus
     /// The session with a server; nil while there is none.
     public var session: ClientSessionStatus?
     /// Since the start.
     public var totals: TotalStatus
+}
+
+/// How a client's connection to a server stands.
+public struct ConnectionStatus: Codable, Sendable, Hashable {
+    /// Whether there is a WebSocket.
+    public var isConnected: Bool
+    /// Since when there is none; nil while there is one.
+    public var withoutSince: Date?
+    /// The last failed dial or lost WebSocket of this run, in one line.
+    public var lastError: String?
+    /// When that was.
+    public var lastErrorAt: Date?
+    /// When the next dial begins; nil while one is running, and while none is needed.
+    public var nextTry: Date?
+}
+
+extension ConnectionStatus {
+    init(_ facts: ClientProgress.Facts) {
+        let date = { (seconds: Int64) in Date(timeIntervalSince1970: Double(seconds)) }
+        isConnected = facts.withoutCarrierSince == nil
+        withoutSince = facts.withoutCarrierSince.map(date)
+        lastError = facts.lastError?.escapedForDisplay(limit: 1_024)
+        lastErrorAt = facts.lastErrorAt.map(date)
+        nextTry = facts.nextTry.map(date)
+    }
 }
 
 /// A client's session with a server, as the client sees it.

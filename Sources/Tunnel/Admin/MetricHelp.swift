@@ -12,6 +12,8 @@ public enum MetricHelp {
         "culvert_memory_bytes": "Bytes that sessions hold, as the budget counts them.",
         "culvert_memory_limit_bytes": "Bytes that they may hold.",
         "culvert_ping_interval_seconds": "Time between two pings, as the path has taught it.",
+        "culvert_without_carrier_seconds": "How long a client has been without a WebSocket; 0 with one.",
+        "culvert_next_dial_seconds": "Time until a client dials again; 0 if it dials now or is connected.",
         "culvert_sessions_total": "Sessions that were opened.",
         "culvert_lost_carriers_total": "WebSockets that were lost under sessions that went on.",
         "culvert_resumes_total": "Sessions that went on with another WebSocket.",

@@ -73,15 +73,18 @@ final class ServerAdmin: Administered {
     }
 
     /// Ten clients a second, half a minute at most: each dials, and proves itself.
-    func renew(_ name: String?) async -> Int? {
+    func renew(_ name: String?) async -> RenewResult? {
         let sessions = core.liveSessions.filter { session in name.map { session.facts.isMeant(by: $0) } ?? true }
         let seconds = UInt32(clamping: min(sessions.count / 10, 30))
         core.logger.notice(
             "clients are asked for another carrier",
             metadata: ["sessions": "\(sessions.count)", "within_s": "\(seconds)"]
         )
+        let waiting = sessions.count { $0.waitsUntil != nil }
         for session in sessions { session.askForRenewal(within: seconds) }
-        return sessions.count
+        var report = "\(sessions.count - waiting) asked for another WebSocket within \(max(1, seconds)) s"
+        if waiting > 0 { report += "; \(waiting) without one are waited for" }
+        return RenewResult(asked: sessions.count, report: report)
     }
 }
 

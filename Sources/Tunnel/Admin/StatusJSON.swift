@@ -28,6 +28,8 @@ public enum StatusJSON {
 public struct RenewResult: Codable, Sendable, Hashable {
     /// Sessions that were asked for another carrier.
     public var asked: Int
+    /// What was done, in words.
+    public var report: String?
 }
 
 /// The answer to `POST /kick`.

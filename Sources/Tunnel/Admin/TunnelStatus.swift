@@ -18,6 +18,8 @@ public struct TunnelStatus: Codable, Sendable, Hashable {
     public var service: String?
     /// On the client: where the public finds it.
     public var url: String?
+    /// On the client: why the server does not make it public.
+    public var refusal: String?
     /// Visitors who are there now.
     public var visitors: Int
     /// Visitors who have come in this session.

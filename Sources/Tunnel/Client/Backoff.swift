@@ -19,7 +19,11 @@ struct Backoff: Sendable {
     /// The longest that a server's or proxy's wish to be left alone is obeyed.
     static let longestWish = Duration.seconds(300)
 
+    /// The first wait after a refusal by a server that has let this run in before, and the longest.
+    static let refusalWaits = (first: Duration.seconds(60), longest: Duration.seconds(900))
+
     private var failures = 0
+    private var refusals = 0
     private var lastDial: Moment?
     /// Failed tries since the last session, for `--max-retries`.
     private(set) var triesSinceSession = 0
@@ -32,6 +36,20 @@ struct Backoff: Sendable {
     /// A session stood, however it ended.
     mutating func sessionStood() {
         triesSinceSession = 0
+        refusals = 0
+    }
+
+    /// The server has refused what it took before in this run: it is asked again slowly, from one minute on, since
+    /// somebody has to mend it.
+    ///
+    /// - Parameter unit: a random number, 0 to 1.
+    /// - Returns: how long to wait before the next dial.
+    mutating func refused(unit: Double, now: Moment) -> Duration {
+        triesSinceSession += 1
+        let (first, longest) = Self.refusalWaits
+        let wait = min(first * (1 << min(refusals, 4)), longest)
+        refusals += 1
+        return spaced(min(wait + wait * (unit / 4), longest), now: now)
     }
 
     /// The dial failed.

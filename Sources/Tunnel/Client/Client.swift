@@ -70,10 +70,13 @@ public struct Client: Service {
             loop: MultiThreadedEventLoopGroup.singleton.next(),
             context: context,
             totals: TrafficTotals(),
-            memory: MemoryBudget(capacity: configuration.clientLimits.memory)
+            memory: MemoryBudget(capacity: configuration.clientLimits.memory),
+            progress: ClientProgress(tunnels: configuration.forwards.map(\.description))
         )
-        let current = CurrentSession()
-        let admin = try await listenForOperator(ClientAdmin(current, dialler.totals, dialler.memory))
+        let current = CurrentSession(waits: dialler.waits)
+        let admin = try await listenForOperator(
+            ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory)
+        )
         do {
             try await run(dialler, current)
             await admin?.stop()
@@ -95,7 +98,7 @@ public struct Client: Service {
                 }
             }
             tasks.addTask {
-                for await _ in renewals { current.session?.renew("asked for") }
+                for await _ in renewals { current.renew() }
                 // The end of the wishes is not the client's.
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
             }
@@ -162,6 +165,17 @@ public struct Client: Service {
 /// The session that stands now, shared between the loop that dials and the one that waits for the end.
 final class CurrentSession: Sendable {
     private let stored = Mutex<(session: LiveSession?, isStopping: Bool)>((nil, false))
+    private let waits: DialWaits
+
+    init(waits: DialWaits = DialWaits()) {
+        self.waits = waits
+    }
+
+    /// Dials now: another carrier for the session that stands, or what a wait would have put off.
+    func renew() {
+        if let session { session.renew("asked for") }
+        waits.end()
+    }
 
     /// The session that stands; nil while there is none.
     var session: LiveSession? { stored.withLock { $0.session } }

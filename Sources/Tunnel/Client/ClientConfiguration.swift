@@ -45,6 +45,8 @@ public struct ClientConfiguration: Sendable {
     public var proxyTLS = Self.defaultTLS
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?
+    /// Ends the client at every refusal, also one by a server that has let this run in before.
+    public var exitsOnRefusal = false
     /// When a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
     public var maximumCarrierAge: Duration?
     /// The bounds of each session.

@@ -15,8 +15,10 @@ final class ClientSession: SessionDelegate {
         case ended(SessionEnd, refused: String?)
     }
 
-    private static let firstBindRetry = TimeAmount.seconds(1)
-    private static let longestBindRetry = TimeAmount.seconds(30)
+    /// The first and the longest wait before a port that could not be bound is asked for again.
+    private static let bindRetries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
+    /// The same for a port outside the client's rights, which an operator has to grant.
+    private static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
 
     let driver: SessionDriver
     let forwards: [RemoteForward]
@@ -30,12 +32,18 @@ final class ClientSession: SessionDelegate {
     private var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
     private var refused: String?
+    /// Tunnels outside the client's rights.
+    private var refusedTunnels: Set<Int> = []
+    let progress: ClientProgress
+    private let exitsOnRefusal: Bool
 
     init(
         driver: SessionDriver,
         forwards: [RemoteForward],
         limits: ClientLimits,
         totals: TrafficTotals,
+        progress: ClientProgress,
+        exitsOnRefusal: Bool = false,
         logger: Logger
     ) {
         self.driver = driver
@@ -49,11 +57,14 @@ final class ClientSession: SessionDelegate {
             )
         }
         self.connector = ServiceConnector(loop: driver.loop, timeout: TimeAmount(limits.serviceTimeout))
+        self.progress = progress
+        self.exitsOnRefusal = exitsOnRefusal
         self.logger = logger
     }
 
     func start(_ onEvent: @escaping (Event) -> Void) {
         self.onEvent = onEvent
+        progress.beginsSession()
         driver.start(self)
         for index in forwards.indices { bind(index) }
     }
@@ -90,6 +101,8 @@ final class ClientSession: SessionDelegate {
         guard forwards.indices.contains(Int(binding.tunnel)) else { return }
         bindRetries[Int(binding.tunnel)] = nil
         ledgers[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
+        progress.published(Int(binding.tunnel))
+        refusedTunnels.remove(Int(binding.tunnel))
         onEvent?(.bound(forwards[Int(binding.tunnel)], binding))
     }
 
@@ -97,18 +110,31 @@ final class ClientSession: SessionDelegate {
         let index = Int(tunnel)
         guard forwards.indices.contains(index) else { return }
         let forward = forwards[index]
-        guard refusal.code != .portNotAllowed, refusal.code != .limit else {
-            // Outside the client's rights: no other session would get it either.
-            refused = "-R \(forward): the server refused: \(refusal)"
-            return end()
+        ledgers[index].withdrawn()
+        progress.refused(index, refusal.description)
+        let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
+        if isRefusal {
+            refusedTunnels.insert(index)
+            guard !endsClient() else {
+                refused = "-R \(forward): the server refused: \(refusal)"
+                return end()
+            }
         }
-        let wait = bindRetries[index] ?? Self.firstBindRetry
-        bindRetries[index] = min(wait * 2, Self.longestBindRetry)
+        let (first, longest) = isRefusal ? Self.refusalRetries : Self.bindRetries
+        let wait = max(bindRetries[index] ?? first, first)
+        bindRetries[index] = min(wait * 2, longest)
         logger.warning(
-            "the server could not bind a port; trying again",
+            isRefusal
+                ? "the server refused a tunnel; the others go on, and it is asked again"
+                : "the server could not bind a port; trying again",
             metadata: ["tunnel": "\(forward)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
         )
         driver.loop.assumeIsolated().scheduleTask(in: wait) { self.bind(index) }
+    }
+
+    /// Whether a refused tunnel ends the client: all of them are outside its rights, and no tunnel was public in this run.
+    private func endsClient() -> Bool {
+        exitsOnRefusal || (refusedTunnels.count == forwards.count && !progress.now.hasPublished)
     }
 
     // MARK: Visitors

@@ -50,6 +50,10 @@ public struct DialError: Error, Sendable, CustomStringConvertible {
     public var disposition: Disposition
     /// Seconds after which the other side wants to be asked again.
     public var retryAfter: Int?
+    /// Why the next try is that late, for the log; nil if the wait needs no explanation.
+    public var waitReason: String?
+    /// Whether a proxy has refused a password: trying again may lock the account.
+    public var isPasswordRefusal = false
 
     /// One line: endpoint, way, hop, answer, remedy.
     public var description: String {

@@ -36,6 +36,7 @@ extension DialRoute {
                 "the proxy may want a certificate of yours, or another one: give it with --proxy-certificate and --proxy-key"
         }
         result.retryAfter = error.retryAfter
+        result.isPasswordRefusal = result.disposition == .refused
         if error.isPasswordAtStake, !forgetsTrust() { slowDown(&result, isClosed: error.isClosed) }
         return result
     }
@@ -71,6 +72,7 @@ extension DialRoute {
             disposition = .retry
         }
         var result = self.error(.proxy, error.description, error.remedy, disposition)
+        result.isPasswordRefusal = disposition == .refused
         switch error.kind {
         case .closed(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: true) }
         case .silence(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: false) }
@@ -85,6 +87,9 @@ extension DialRoute {
 
     private func slowDown(_ error: inout DialError, isClosed: Bool) {
         error.retryAfter = max(error.retryAfter ?? 0, Self.patienceWithPassword)
+        error.waitReason =
+            "the proxy gave no answer to the password, and further tries may lock the account; SIGHUP or culvert renew "
+            + "dials at once"
         if isClosed { error.disposition = .refusedAtFirst }
     }
 

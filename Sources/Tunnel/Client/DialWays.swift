@@ -5,6 +5,12 @@ import ProxyConnect
 struct DialWay: Sendable, Hashable {
     let endpoint: EndpointURL
     let choice: ProxyChoice
+
+    /// For the operator, without a password.
+    var description: String {
+        guard case .proxy(let url) = choice else { return "\(endpoint)" }
+        return "\(endpoint) through proxy \(url.redacted)"
+    }
 }
 
 /// What a run has learnt about the ways to its servers: which one worked, which credentials were refused.
@@ -69,6 +75,11 @@ struct DialWays: Sendable {
             let other = current.first(where: { $0.credentials == credentials })
         else { return .asItIs }
         return .withoutCredentials(other.error)
+    }
+
+    /// Everything may be tried again.
+    mutating func forgetRefusals() {
+        refusals = []
     }
 
     /// A session came about this way.

@@ -18,6 +18,10 @@ struct Dialler: Sendable {
     /// What has been carried since the client started.
     let totals: TrafficTotals
     let memory: MemoryBudget
+    /// What the operator is told of the run.
+    let progress: ClientProgress
+    /// The waits between dials.
+    let waits = DialWaits()
 
     var logger: Logger { context.logger }
 

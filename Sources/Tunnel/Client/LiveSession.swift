@@ -105,6 +105,8 @@ final class LiveSession: Sendable {
                 forwards: dialler.configuration.forwards,
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
+                progress: dialler.progress,
+                exitsOnRefusal: dialler.configuration.exitsOnRefusal,
                 logger: logger
             ),
             eventLoop: loop

@@ -53,8 +53,7 @@ struct Reconnecting {
                 standing = next
             case .dial(let end):
                 guard current.hold(nil) else { return }
-                let wait = try afterSession(end)
-                try? await Task.sleep(for: wait)
+                await pause(for: try afterSession(end))
             case .nothing:
                 return
             }
@@ -72,11 +71,15 @@ struct Reconnecting {
                 return try await dial(for: nil)
             } catch {
                 guard !Task.isCancelled else { return nil }
-                let wait = try afterFailure(error)
-                try? await Task.sleep(for: wait)
+                await pause(for: try afterFailure(error))
             }
         }
         return nil
+    }
+
+    /// Waits for the next dial. An operator who ends the wait wants everything tried, refused proxies too.
+    private mutating func pause(for wait: Duration) async {
+        if await dialler.waits.sleep(for: wait) { ways.forgetRefusals() }
     }
 
     /// Keeps a session on carriers until it is over.
@@ -92,6 +95,11 @@ struct Reconnecting {
                 keep(session)
             case .renewal(let why, let carrier) where carrier == session.carrier && session.hasCarrier:
                 logger.info("dialling another carrier while this one lives", metadata: ["reason": "\(why)"])
+                next = try await dialAgain(session)
+            case .renewal(_, let carrier) where carrier == session.carrier:
+                // There is none, and the wait for the next dial ends.
+                reminder += 1
+                ways.forgetRefusals()
                 next = try await dialAgain(session)
             case .reminder(reminder):
                 next = try await dialAgain(session)
@@ -146,6 +154,8 @@ struct Reconnecting {
     /// Tries every endpoint by every way, in order, but the way that worked last first of all.
     private mutating func dial(for session: LiveSession?) async throws(DialError) -> LiveSession {
         backoff.dialled(now: .now)
+        dialler.waits.dialling()
+        dialler.progress.dials()
         var last: DialError?
         var leftOut: DialError?
         let loyalTo = session.flatMap { $0.isLost(since: Self.loyalty) ? nil : ways.last?.endpoint }
@@ -170,6 +180,7 @@ struct Reconnecting {
                 }
                 ways.worked(way)
                 hasWorked = true
+                dialler.progress.connected(way.description)
                 return next
             } catch {
                 if let withheld, error.hop == .proxy, error.disposition == .refusedAtFirst {
@@ -178,8 +189,9 @@ struct Reconnecting {
                 }
                 // A proxy that has refused the credentials is not asked again, nor is another with the same ones:
                 // accounts get locked. One without them may let us through.
-                guard error.disposition != .refused || error.hop == .proxy else { throw error }
-                if error.disposition == .refused { ways.refused(way, error, dialler.configuration, now: .now) }
+                // One server may be wrong for a while where others have let this run in before.
+                guard error.disposition != .refused || error.hop == .proxy || hasWorked else { throw error }
+                if error.isPasswordRefusal { ways.refused(way, error, dialler.configuration, now: .now) }
                 // One that may be reached later decides, whatever the others say.
                 if last == nil || error.disposition == .retry || last?.disposition != .retry { last = error }
             }
@@ -218,6 +230,7 @@ struct Reconnecting {
             wish: lost.retryAfter.map { .seconds(Int64($0)) },
             now: .now
         )
+        dialler.progress.failed("carrier lost: \(lost.reason)", isDown: true, next: wait)
         logger.warning(
             "carrier lost; dialling another one for the session",
             metadata: ["reason": "\(lost.reason)", "after": "\(lost.age.inShort)", "in": "\(wait.inShort)"]
@@ -239,6 +252,7 @@ struct Reconnecting {
                 wish: end.retryAfter.map { .seconds(Int64($0)) },
                 now: .now
             )
+        dialler.progress.failed("session lost: \(end.description)", isDown: true, next: wait)
         logger.warning(
             "session lost; dialling again",
             metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"]
@@ -251,32 +265,38 @@ struct Reconnecting {
         TunnelMetrics.failedDial(error.hop)
         let text = "no other carrier for now, and this one serves on"
         guard error.disposition == .retry else {
+            dialler.progress.failed(error.description, isDown: false, next: nil)
             return logger.warning("\(text)", metadata: ["reason": "\(error)"])
         }
         let wait = backoff.failed(unit: .random(in: 0...1), wish: error.retryAfter.map { .seconds($0) }, now: .now)
+        dialler.progress.failed(error.description, isDown: false, next: wait)
         logger.warning("\(text)", metadata: ["reason": "\(error)", "again_in": "\(wait.inShort)"])
         remind(session, in: wait)
     }
 
     private mutating func afterFailure(_ error: DialError) throws(ClientError) -> Duration {
         TunnelMetrics.failedDial(error.hop)
+        let isPatient = hasWorked && !dialler.configuration.exitsOnRefusal
+        let unit = Double.random(in: 0...1)
+        let wait: Duration
         switch error.disposition {
-        case .refused: throw .refused(error.description)
+        case .refused where !isPatient || error.isPasswordRefusal: throw .refused(error.description)
+        case .notOurs where !isPatient: throw .notOurs(error.description)
         case .refusedAtFirst where !hasWorked: throw .refused(error.description)
-        case .notOurs: throw .notOurs(error.description)
         case .notOursAtFirst where !hasWorked: throw .notOurs(error.description)
         case .configuration: throw .configuration(error.description)
-        case .retry, .refusedAtFirst, .notOursAtFirst: break
+        case .refused, .notOurs:
+            wait = backoff.refused(unit: unit, now: .now)
+        case .retry, .refusedAtFirst, .notOursAtFirst:
+            wait = backoff.failed(unit: unit, wish: error.retryAfter.map { .seconds($0) }, now: .now)
         }
-        let wait = backoff.failed(
-            unit: .random(in: 0...1),
-            wish: error.retryAfter.map { .seconds($0) },
-            now: .now
-        )
         if let most = dialler.configuration.maximumRetries, backoff.triesSinceSession > most {
             throw .unreachable(error.description)
         }
-        logger.warning("\(error)", metadata: ["again_in": "\(wait.inShort)"])
+        dialler.progress.failed(error.description, isDown: true, next: wait)
+        var metadata: Logger.Metadata = ["again_in": "\(wait.inShort)"]
+        if let why = error.waitReason { metadata["why"] = "\(why)" }
+        logger.warning("\(error)", metadata: metadata)
         return wait
     }
 }

@@ -32,6 +32,11 @@ final class TunnelLedger {
         place = (address, port)
     }
 
+    /// The tunnel is not public any more.
+    func withdrawn() {
+        place = nil
+    }
+
     /// The streams whose sockets live, those that wait for their stream among them; in no order.
     var pipes: some Collection<StreamPipe> { live.values }
 

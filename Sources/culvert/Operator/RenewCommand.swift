@@ -31,7 +31,7 @@ struct RenewCommand: AsyncParsableCommand {
         let data = try await AdminClient(path: path).ask("POST", "/renew\(query)")
         do {
             let result = try StatusJSON.decode(RenewResult.self, from: data)
-            Output.line("\(ShortText.count(result.asked, "session")) asked for another WebSocket")
+            Output.line(result.report ?? "\(ShortText.count(result.asked, "session")) asked for another WebSocket")
         } catch {
             throw Failure(.notOurProtocol, "the answer is not what this release expects: \(error)")
         }

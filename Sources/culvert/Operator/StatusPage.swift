@@ -35,6 +35,14 @@ struct StatusPage {
         case .client(let client):
             first = "culvert \(client.version) client, up \(age(client.started, client.now))"
             now = client.session == nil ? "now: no session" : "now: a session"
+            if let since = client.connection.withoutSince {
+                now += ", not connected for \(age(since, client.now))"
+                if let next = client.connection.nextTry {
+                    now += ", next try in \(ShortText.time(max(0, next.timeIntervalSince(client.now))))"
+                } else {
+                    now += ", dialling"
+                }
+            }
         }
         now += ", \(ShortText.count(visitors, "visitor"))"
         if let rate = rates?[.total] {
@@ -44,7 +52,10 @@ struct StatusPage {
             "so far: \(ShortText.count(totals.sessions, "session")), \(ShortText.count(totals.visitors, "visitor")), "
             + "\(ShortText.bytes(totals.bytesToService)) to services, "
             + "\(ShortText.bytes(totals.bytesToVisitor)) to visitors"
-        return [first, now, soFar]
+        guard case .client(let client) = status, let error = client.connection.lastError,
+            let at = client.connection.lastErrorAt
+        else { return [first, now, soFar] }
+        return [first, now, soFar, "last error, \(age(at, client.now)) ago: \(error)"]
     }
 
     private var sessions: TextTable {
@@ -151,7 +162,7 @@ struct StatusPage {
 
     private func place(_ tunnel: TunnelStatus) -> String {
         if let url = tunnel.url { return url }
-        guard let port = tunnel.port else { return "not public" }
+        guard let port = tunnel.port else { return tunnel.refusal.map { "not public: \($0)" } ?? "not public" }
         let address = tunnel.address ?? "?"
         return address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
     }

@@ -14,7 +14,7 @@ struct AdminConnectionTests {
         func measure() async {}
         func status() async throws -> [UInt8] { [] }
         func kick(_ name: String) async -> Int? { nil }
-        func renew(_ name: String?) async -> Int? { name?.utf8.count }
+        func renew(_ name: String?) async -> RenewResult? { name.map { RenewResult(asked: $0.utf8.count) } }
     }
 
     private func channel() throws -> EmbeddedChannel {

@@ -20,7 +20,7 @@ struct AdminServerTests {
         }
 
         func kick(_ name: String) async -> Int? { name.utf8.count }
-        func renew(_ name: String?) async -> Int? { name?.utf8.count }
+        func renew(_ name: String?) async -> RenewResult? { name.map { RenewResult(asked: $0.utf8.count) } }
     }
 
     private func with(

@@ -1,0 +1,139 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// Errors that pass must not end a client that has worked, nor make it wait longer than they last.
+    @Suite(.serialized)
+    struct RefusalTests {
+        private func wrongToken(_ scenario: Scenario) throws -> String {
+            let file = "\(scenario.directory)/wrong"
+            try scenario.write("another-token-of-thirty-chars-0", to: file)
+            return file
+        }
+
+        @Test("a server that forgets the token for a moment is asked again, and SIGHUP ends the wait")
+        func wrongVerifierForAMoment() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let client = try scenario.client(server.url, ["0:127.0.0.1:\(echo.port)"])
+                _ = try await client.tunnel(to: echo.port)
+                await server.process.kill()
+                let options = ["--token-file", try wrongToken(scenario)]
+                let wrong = try await scenario.server(port: server.port, options: options)
+                let line = try await client.process.logLine { $0.contains("does not accept this token") }
+                #expect(line.contains("again_in="), "\(line)")
+                await wrong.process.kill()
+                _ = try await scenario.server(port: server.port)
+                client.process.signal(SIGHUP)
+                try await expectEcho(through: client.tunnel(to: echo.port, skip: 1))
+            }
+        }
+
+        @Test("--exit-on-refusal ends the client at such a refusal with 77")
+        func exitOnRefusal() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--exit-on-refusal"]
+                )
+                _ = try await client.tunnel(to: echo.port)
+                await server.process.kill()
+                _ = try await scenario.server(port: server.port, options: ["--token-file", try wrongToken(scenario)])
+                #expect(try await client.process.exitStatus() == .exited(77), "\(client.process)")
+            }
+        }
+
+        @Test("a 503 from a proxy that wants a password does not count as silence over the password")
+        func proxyInTrouble() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let troubles = Mailbox<Int>()
+                let isInTrouble = { @Sendable in
+                    troubles.put(1)
+                    return (2...4).contains(troubles.all.count)
+                }
+                let proxy = try ScriptedProxy { visit in
+                    while let request = try visit.request() {
+                        guard request.field("Proxy-Authorization") != nil else {
+                            try visit.challenge("Basic realm=\"x\"")
+                            continue
+                        }
+                        if isInTrouble() {
+                            return try visit.answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+                        }
+                        return try visit.tunnel(request)
+                    }
+                }
+                let port = try #require(URL(string: proxy.url)?.port.flatMap { UInt16(exactly: $0) })
+                let relay = try FaultRelay(to: port)
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--proxy", "http://127.0.0.1:\(relay.port)", "--proxy-user", "ann:secret"]
+                )
+                let publicPort = try await client.tunnel(to: echo.port)
+                let visitor = try await onThread {
+                    let visitor = try TCPSocket(port: publicPort, patience: .seconds(30))
+                    try visitor.send("before")
+                    _ = try visitor.receive(exactly: 6)
+                    return visitor
+                }
+                relay.cut(.reset)
+                try await onThread {
+                    try visitor.send("after")
+                    _ = try visitor.receive(exactly: 5)
+                }
+                #expect(troubles.all.count >= 5, "the proxy was in trouble meanwhile")
+            }
+        }
+
+        @Test("status, metrics and readiness say since when there is no carrier, why, and when the next dial is")
+        func withoutCarrier() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let socket = "\(scenario.directory)/client.sock"
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:\(echo.port)"],
+                    options: ["--admin", "unix:\(socket)"]
+                )
+                _ = try await client.tunnel(to: echo.port)
+                let get = { @Sendable (path: String) in try TCPSocket(unixPath: socket).request("GET", path) }
+                #expect(try await onThread { try get("/readyz").status } == 200)
+                await server.process.kill()
+                try await eventually("readiness tells the failed dial") {
+                    let answer = try get("/readyz")
+                    return answer.status == 503 && answer.body.contains("refused the connection")
+                        && answer.body.contains("next try in")
+                }
+                let metrics = try await onThread { try get("/metrics").body }
+                #expect(metrics.contains("\nculvert_without_carrier_seconds "), "\(metrics)")
+                #expect(metrics.contains("\nculvert_carriers 0\n"))
+                let status = try await onThread { try get("/status").body }
+                for key in ["without_since", "last_error", "next_try"] { #expect(status.contains(key), "\(status)") }
+                let page = try scenario.culvert("status", ["status", "--admin", "unix:\(socket)"])
+                _ = try await page.exitStatus()
+                #expect(page.output.text.contains("not connected for"), "\(page)")
+                #expect(page.output.text.contains("refused the connection"), "\(page)")
+
+                let renewal = try scenario.culvert("renew", ["renew", "--admin", "unix:\(socket)"])
+                _ = try await renewal.exitStatus()
+                #expect(renewal.output.text.contains("the dial failed: "), "\(renewal)")
+                _ = try await scenario.server(port: server.port)
+                try await eventually("a renewal connects") {
+                    let answer = try TCPSocket(unixPath: socket).request("POST", "/renew").body
+                    return answer.contains("connected: ws:") || answer.contains("another WebSocket has taken over")
+                }
+                _ = try await client.tunnel(to: echo.port, skip: 1)
+                #expect(try await onThread { try get("/readyz").status } == 200)
+            }
+        }
+    }
+}
