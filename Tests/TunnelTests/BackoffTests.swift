@@ -23,7 +23,9 @@ struct BackoffTests {
         #expect(low.failed(unit: 0, wish: nil, now: start + .seconds(1)) == .zero)
     }
 
-    @Test("a server that refuses what it took before is asked after a minute, then ever later, at most after 15 minutes")
+    @Test(
+        "a server that refuses what it took before is asked after a minute, then ever later, at most after 15 minutes"
+    )
     func refusals() {
         var backoff = Backoff()
         for unit in [0.0, 1.0] {

@@ -52,7 +52,13 @@ final class ClientAdmin: Administered {
 
     func status() async throws -> [UInt8] {
         let session = try? await current.session?.status().get()
-        let status = ClientStatus(started: started, now: Date(), connection: ConnectionStatus(progress.now), session: session, totals: TotalStatus(totals))
+        let status = ClientStatus(
+            started: started,
+            now: Date(),
+            connection: ConnectionStatus(progress.now),
+            session: session,
+            totals: TotalStatus(totals)
+        )
         return Array(try StatusJSON.encode(status))
     }
 
