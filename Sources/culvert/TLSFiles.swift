@@ -40,7 +40,13 @@ enum TLSFiles {
         _ key: String
     ) throws(Failure) -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
         let chain = try certificates(certificate, "certificate").map { NIOSSLCertificateSource.certificate($0) }
-        return (chain, .privateKey(try privateKey(key)))
+        let source = NIOSSLPrivateKeySource.privateKey(try privateKey(key))
+        // BoringSSL compares the two as soon as it has both.
+        let both = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: source)
+        guard (try? NIOSSLContext(configuration: both)) != nil else {
+            throw Failure(.badData, "the key in \(key) does not belong to the certificate in \(certificate)")
+        }
+        return (chain, source)
     }
 
     /// All certificates of a file in PEM, or the one of a file in DER.

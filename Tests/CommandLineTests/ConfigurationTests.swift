@@ -122,7 +122,7 @@ struct ConfigurationTests {
             ("url = \"ws://127.0.0.1:1\"\n", "no tunnel"),
             ("url = \"nowhere\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n", ":1: url: nowhere is no URL"),
             (
-                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n[[tunnel]]\nlocl = \"x\"\n",
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n[[tunnel]]\nlocl = \"x\"\nremote = \"2\"\n",
                 ":6: tunnel.locl"
             ),
             ("url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:0\"\n", ":3: tunnel.remote"),
@@ -203,7 +203,7 @@ struct ConfigurationTests {
         let name = flag.dropFirst(2).replacing("-", with: "_")
         try with("url = \"ws://h\"\n\(name) = \"s3cret\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n") { path in
             #expect { try client(["--config", path]) } throws: {
-                Failure($0).description == "\(name) 1: the form is 'Name: value'"
+                Failure($0).description == "\(path):2: \(name): 1: the form is 'Name: value'"
             }
         }
     }
