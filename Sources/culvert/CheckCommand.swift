@@ -11,7 +11,7 @@ struct CheckCommand: ParsableCommand {
     var config: String
 
     func run() throws {
-        let problems = ConfigurationProblems(config)
+        let problems = ConfigurationProblems(config, isTrial: true)
         // Which role's it is, without a word yet about mistakes.
         let file = ConfigurationFile(path: config, ConfigurationProblems(config))
         let role: String

@@ -30,6 +30,14 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         help: """
+            What makes it the same client on another machine, for containers: a value, or a file (with a / in its path) \
+            that is made with a random one. (default: of the machine and the user)
+            """
+    )
+    var instance: String?
+
+    @Option(
+        help: """
             Where metrics and health are told: ADDR:PORT or unix:PATH; `culvert status` wants the latter. \
             (default: nowhere)
             """
@@ -184,7 +192,7 @@ struct ClientCommand: AsyncParsableCommand {
             endpoints: endpoints,
             forwards: forwards,
             token: token ?? nil,
-            instance: ClientInstance.identity(name: name)
+            instance: identity(name, settings, file, problems)
         )
         result.name = name
         if let file {
@@ -228,6 +236,19 @@ struct ClientCommand: AsyncParsableCommand {
             problems.add(Failure(.configuration, "--name \(problem)"))
         }
         return ""
+    }
+
+    private func identity(
+        _ name: String,
+        _ settings: ClientFile?,
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems
+    ) -> [UInt8] {
+        guard let text = instance ?? settings?.instance else { return ClientInstance.identity(name: name) }
+        let value = problems.attempt(instance == nil ? file : nil, "instance") { () throws(Failure) in
+            try ClientInstance.value(text, isTrial: problems.isTrial)
+        }
+        return ClientInstance.identity(name: name, given: value)
     }
 
     /// The certificates.

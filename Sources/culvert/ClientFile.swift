@@ -4,7 +4,7 @@ import Tunnel
 /// A client's configuration file.
 struct ClientFile {
     static let keys: Set<String> = [
-        "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
+        "url", "token", "token_file", "name", "instance", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
         "max_retries", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
@@ -15,6 +15,7 @@ struct ClientFile {
     let token: String?
     let tokenFile: String?
     let name: String?
+    let instance: String?
     let proxy: [String]
     let proxyAuth: String?
     let proxyUser: String?
@@ -52,6 +53,7 @@ struct ClientFile {
         token = file.string("token")
         tokenFile = file.string("token_file")
         name = file.string("name")
+        instance = file.string("instance")
         proxy = file.strings("proxy") ?? []
         proxyAuth = file.string("proxy_auth")
         proxyUser = file.string("proxy_user")

@@ -15,12 +15,15 @@ final class ConfigurationProblems {
 
     /// The file; nil if everything comes from flags.
     let path: String?
+    /// Whether nothing may be changed, because nothing is to be started.
+    let isTrial: Bool
     /// Whether parts of the file could not be read, so that what seems to be missing may stand there.
     var isPartial = false
     private var entries: [Entry] = []
 
-    init(_ path: String?) {
+    init(_ path: String?, isTrial: Bool = false) {
         self.path = path
+        self.isTrial = isTrial
     }
 
     /// Whether something is wrong that stops a start.
