@@ -11,20 +11,26 @@ struct CheckCommand: ParsableCommand {
     var config: String
 
     func run() throws {
-        let file = try ConfigurationFile(path: config)
-        if file.has("url") {
-            let command = try ClientCommand.parse(["--config", config])
-            _ = try command.configuration()
-            Output.line("\(config): a client's configuration, in order")
-        } else if file.has("listen") || file.has("client") {
-            let command = try ServerCommand.parse(["--config", config])
-            _ = try command.configuration()
-            Output.line("\(config): a server's configuration, in order")
+        let problems = ConfigurationProblems(config, isTrial: true)
+        // Which role's it is, without a word yet about mistakes.
+        let file = ConfigurationFile(path: config, ConfigurationProblems(config))
+        let role: String
+        if Self.isClients(file) {
+            role = "client"
+            _ = try ClientCommand.parse(["--config", config]).read(problems)
         } else {
-            throw Failure(
-                .configuration,
-                "\(config): neither url (a client's) nor listen or [[client]] (a server's) is there"
-            )
+            role = "server"
+            _ = try ServerCommand.parse(["--config", config]).read(problems)
         }
+        for line in problems.lines { Output.error(line) }
+        if let status = problems.status { throw Failure(told: status) }
+        Output.line("\(config): a \(role)'s configuration, in order")
+    }
+
+    /// A server starts with any of its keys or none, so that a key of a client alone makes it a client's.
+    private static func isClients(_ file: ConfigurationFile) -> Bool {
+        if file.has("url") { return true }
+        if file.has("listen") || file.has("client") { return false }
+        return file.table.keys.contains { !ServerFile.keys.contains($0) && ClientFile.keys.contains($0) }
     }
 }

@@ -30,6 +30,14 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         help: """
+            What makes it the same client on another machine, for containers: a value, or a file (with a / in its path) \
+            that is made with a random one. (default: of the machine and the user)
+            """
+    )
+    var instance: String?
+
+    @Option(
+        help: """
             Where metrics and health are told: ADDR:PORT or unix:PATH; `culvert status` wants the latter. \
             (default: nowhere)
             """
@@ -115,10 +123,8 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        for text in remote {
-            do throws(RemoteForward.Malformed) { _ = try RemoteForward(text) } catch {
-                throw ValidationError("\(error)")
-            }
+        do throws(RemoteForward.Malformed) { _ = try Self.forwards(remote) } catch {
+            throw ValidationError("\(error)")
         }
         for text in url {
             do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
@@ -163,102 +169,194 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     /// Flags over the environment over the file.
+    ///
+    /// - Throws: the first mistake.
     func configuration() throws(Failure) -> ClientConfiguration {
-        let file: ConfigurationFile?
-        if let config { file = try ConfigurationFile(path: config) } else { file = nil }
-        let settings = try file.map { file throws(Failure) in try ClientFile(file) }
+        let problems = ConfigurationProblems(config)
+        let result = read(problems)
+        try problems.settle()
+        return result
+    }
+
+    /// The same for a start and for `culvert check`: everything that is wrong goes into `problems`.
+    func read(_ problems: ConfigurationProblems) -> ClientConfiguration {
+        let file = config.map { ConfigurationFile(path: $0, problems) }
+        let settings = file.map { ClientFile($0) }
         if let config, settings?.holdsSecret == true {
             SecretFile.warnIfOthersCanRead(config, what: "configuration")
         }
-        let endpoints = try endpoints(settings)
-        let forwards = try forwards(settings)
-        let token = try SecretFile.token(file: tokenFile ?? settings?.tokenFile, configured: settings?.token)
-        let name = name ?? settings?.name ?? ""
-        guard name.utf8.count <= 64, name.unicodeScalars.allSatisfy({ $0.value >= 32 && $0.value != 127 }) else {
-            throw Failure(.configuration, "--name must have at most 64 printable characters")
+        let endpoints = endpoints(settings, problems)
+        let forwards = forwards(settings, problems)
+        let token = problems.attempt(tokenFile == nil ? file : nil, "token", "token_file") { () throws(Failure) in
+            try SecretFile.token(file: tokenFile ?? settings?.tokenFile, configured: settings?.token)
         }
+        let name = name(settings, file, problems)
         var result = ClientConfiguration(
             endpoints: endpoints,
             forwards: forwards,
-            token: token,
-            instance: ClientInstance.identity(name: name)
+            token: token ?? nil,
+            instance: identity(name, settings, file, problems)
         )
         result.name = name
-        if let file { try LimitKeys.apply(file, to: &result) }
+        if let file {
+            _ = problems.attempt(file, "limits") { () throws(Failure) in try LimitKeys.apply(file, to: &result) }
+        }
         let most = result.limits.tunnels
-        guard forwards.count <= most else {
-            throw Failure(.configuration, "\(forwards.count) tunnels, and at most \(most) fit into a session")
+        if forwards.count > most {
+            problems.add(
+                Failure(.configuration, "\(forwards.count) tunnels, and at most \(most) fit into a session")
+            )
         }
         result.pollsBusily = settings?.busyPolling ?? true
         result.isCompressing = compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
-        if let text = admin ?? settings?.admin {
-            result.admin = try AdminOption.address(text) { Failure(.configuration, "admin: \($0)") }
+        result.admin = settings?.admin
+        if let admin {
+            let address = problems.attempt(nil) { () throws(Failure) in
+                try AdminOption.address(admin) { Failure(.configuration, "admin: \($0)") }
+            }
+            result.admin = address ?? result.admin
         }
         result.maximumRetries = maxRetries ?? settings?.maxRetries
         result.exitsOnRefusal = exitOnRefusal || settings?.exitOnRefusal ?? false
         result.maximumCarrierAge = (try? carrierAge()) ?? settings?.maxCarrierAge
         result.userAgent = userAgent ?? settings?.userAgent ?? result.userAgent
-        result.fields = try header.isEmpty ? fields(settings?.header ?? [], "header") : fields(header, "--header")
-        result.proxyFields =
-            try proxyHeader.isEmpty
-            ? fields(settings?.proxyHeader ?? [], "proxy_header") : fields(proxyHeader, "--proxy-header")
-        result.tls = try TLSFiles.client(
-            authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
-            only: caOnly || settings?.caOnly ?? false
-        )
-        result.proxyTLS = try TLSFiles.identified(
-            result.tls,
-            certificate: proxyCertificate ?? settings?.proxyCertificate,
-            key: proxyKey ?? settings?.proxyKey,
-            flags: "--proxy-certificate and --proxy-key"
-        )
-        result.tls = try TLSFiles.identified(
-            result.tls,
-            certificate: tlsCertificate ?? settings?.tlsCertificate,
-            key: tlsKey ?? settings?.tlsKey,
-            flags: "--tls-certificate and --tls-key"
-        )
-        result.proxyCredentials = try SecretFile.proxyCredentials(
-            user: proxyUser ?? settings?.proxyUser,
-            passwordFile: proxyPasswordFile ?? settings?.proxyPasswordFile,
-            netrc: netrc || settings?.netrc ?? false
-        )
-        if let auth = proxyAuth ?? settings?.proxyAuth {
-            result.proxySchemes = try Self.schemes(auth) { Failure(.configuration, "proxy_auth: \($0)") }
-        }
-        result.proxies = try proxies(settings, endpoints)
+        result.fields = fields(header, settings?.header, "header", file, problems)
+        result.proxyFields = fields(proxyHeader, settings?.proxyHeader, "proxy_header", file, problems)
+        readTLS(settings, file, problems, &result)
+        readProxies(settings, file, problems, &result)
         return result
     }
 
-    private func endpoints(_ settings: ClientFile?) throws(Failure) -> [EndpointURL] {
+    private func name(_ settings: ClientFile?, _ file: ConfigurationFile?, _ problems: ConfigurationProblems) -> String
+    {
+        let text = name ?? settings?.name ?? ""
+        let isPrintable = text.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
+        guard text.utf8.count > 64 || !isPrintable else { return text }
+        let problem = "must have at most 64 printable characters"
+        if name == nil, let file {
+            file.report("name", problem)
+        } else {
+            problems.add(Failure(.configuration, "--name \(problem)"))
+        }
+        return ""
+    }
+
+    private func identity(
+        _ name: String,
+        _ settings: ClientFile?,
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems
+    ) -> [UInt8] {
+        guard let text = instance ?? settings?.instance else { return ClientInstance.identity(name: name) }
+        let value = problems.attempt(instance == nil ? file : nil, "instance") { () throws(Failure) in
+            try ClientInstance.value(text, isTrial: problems.isTrial)
+        }
+        return ClientInstance.identity(name: name, given: value)
+    }
+
+    /// The certificates.
+    private func readTLS(
+        _ settings: ClientFile?,
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems,
+        _ result: inout ClientConfiguration
+    ) {
+        let trust = problems.attempt(ca.isEmpty ? file : nil, "ca_only", "ca") { () throws(Failure) in
+            try TLSFiles.client(
+                authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
+                only: caOnly || settings?.caOnly ?? false
+            )
+        }
+        guard let trust else { return }
+        let proxyTLS = problems.attempt(file, "proxy_key", "proxy_certificate") { () throws(Failure) in
+            try TLSFiles.identified(
+                trust,
+                certificate: proxyCertificate ?? settings?.proxyCertificate,
+                key: proxyKey ?? settings?.proxyKey,
+                flags: "--proxy-certificate and --proxy-key"
+            )
+        }
+        let tls = problems.attempt(file, "tls_key", "tls_certificate") { () throws(Failure) in
+            try TLSFiles.identified(
+                trust,
+                certificate: tlsCertificate ?? settings?.tlsCertificate,
+                key: tlsKey ?? settings?.tlsKey,
+                flags: "--tls-certificate and --tls-key"
+            )
+        }
+        result.proxyTLS = proxyTLS ?? trust
+        result.tls = tls ?? trust
+    }
+
+    /// The proxies and their credentials.
+    private func readProxies(
+        _ settings: ClientFile?,
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems,
+        _ result: inout ClientConfiguration
+    ) {
+        let credentials = problems.attempt(file, "proxy_user", "proxy_password_file") { () throws(Failure) in
+            try SecretFile.proxyCredentials(
+                user: proxyUser ?? settings?.proxyUser,
+                passwordFile: proxyPasswordFile ?? settings?.proxyPasswordFile,
+                netrc: netrc || settings?.netrc ?? false
+            )
+        }
+        if let credentials { result.proxyCredentials = credentials }
+        if let auth = proxyAuth ?? settings?.proxyAuth {
+            let schemes = problems.attempt(proxyAuth == nil ? file : nil, "proxy_auth") { () throws(Failure) in
+                try Self.schemes(auth) { (problem: String) -> Failure in Failure(.configuration, problem) }
+            }
+            if let schemes { result.proxySchemes = schemes }
+        }
+        let endpoints = result.endpoints
+        let proxies = problems.attempt(proxy.isEmpty ? file : nil, "proxy") { () throws(Failure) in
+            try self.proxies(settings, endpoints)
+        }
+        if let proxies { result.proxies = proxies }
+    }
+
+    private func endpoints(_ settings: ClientFile?, _ problems: ConfigurationProblems) -> [EndpointURL] {
         var endpoints: [EndpointURL] = []
-        for text in url.isEmpty ? settings?.url ?? [] : url {
+        let texts = url.isEmpty ? settings?.url ?? [] : url
+        for text in texts {
             do throws(EndpointURL.Malformed) {
                 endpoints.append(try EndpointURL(text))
             } catch {
-                throw Failure(.configuration, error.description)
+                // The file's own have been reported with their lines.
+                if !url.isEmpty { problems.add(Failure(.configuration, error.description)) }
             }
         }
-        guard !endpoints.isEmpty else {
-            throw Failure(.configuration, "no server's URL, in the configuration or as argument")
-        }
+        if texts.isEmpty { problems.addMissing("no server's URL, in the configuration or as argument") }
         return endpoints
     }
 
-    private func forwards(_ settings: ClientFile?) throws(Failure) -> [RemoteForward] {
-        var forwards = settings?.forwards ?? []
-        if !remote.isEmpty {
-            forwards = []
-            for text in remote {
-                do throws(RemoteForward.Malformed) {
-                    forwards.append(try RemoteForward(text))
-                } catch {
-                    throw Failure(.configuration, error.description)
-                }
+    private func forwards(_ settings: ClientFile?, _ problems: ConfigurationProblems) -> [RemoteForward] {
+        guard !remote.isEmpty else {
+            let isThere = settings?.hasTunnels ?? false
+            if !isThere { problems.addMissing("no tunnel, by [[tunnel]] or -R") }
+            return settings?.forwards ?? []
+        }
+        let forwards = problems.attempt(nil) { () throws(Failure) in
+            do {
+                return try Self.forwards(remote)
+            } catch {
+                throw Failure(.configuration, "\(error)")
             }
         }
-        guard !forwards.isEmpty else { throw Failure(.configuration, "no tunnel, by [[tunnel]] or -R") }
+        return forwards ?? []
+    }
+
+    private static func forwards(_ texts: [String]) throws(RemoteForward.Malformed) -> [RemoteForward] {
+        var forwards: [RemoteForward] = []
+        for text in texts {
+            let forward = try RemoteForward(text)
+            if let other = forwards.first(where: forward.collides) {
+                throw RemoteForward.Malformed("-R \(text): the same public port as that of -R \(other)")
+            }
+            forwards.append(forward)
+        }
         return forwards
     }
 
@@ -274,7 +372,7 @@ struct ClientCommand: AsyncParsableCommand {
                 do throws(ProxyArgument.Malformed) {
                     arguments.append(try ProxyArgument(text))
                 } catch {
-                    throw Failure(.configuration, "proxy: \(error)")
+                    throw Failure(.configuration, proxy.isEmpty ? "\(error)" : "proxy: \(error)")
                 }
             }
             let ways = ProxyWays(arguments, logger: StandardErrorLog.logger(log))
@@ -294,22 +392,39 @@ struct ClientCommand: AsyncParsableCommand {
         return { endpoint in [all[endpoint] ?? .direct] }
     }
 
-    private func fields(_ lines: [String], _ flag: String) throws(Failure) -> HeaderFields {
+    /// Further fields, of the flag or else of the file's key.
+    private func fields(
+        _ flags: [String],
+        _ configured: [String]?,
+        _ key: String,
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems
+    ) -> HeaderFields {
         var fields = HeaderFields()
-        for (index, line) in lines.enumerated() {
+        let isOfFile = flags.isEmpty
+        for (index, line) in (isOfFile ? configured ?? [] : flags).enumerated() {
+            guard let problem = Self.append(line, to: &fields) else { continue }
             // By its number: the text may be a secret.
-            let place = "\(flag) \(index + 1)"
-            guard let colon = line.firstIndex(of: ":") else {
-                throw Failure(.configuration, "\(place): the form is 'Name: value'")
-            }
-            let value = line[line.index(after: colon)...].drop { $0 == " " }
-            do throws(HTTP1Error) {
-                try fields.append(String(line[..<colon]), String(value))
-            } catch {
-                throw Failure(.configuration, "\(place): \(error)")
+            if isOfFile, let file {
+                file.report(key, element: index, "\(index + 1): \(problem)")
+            } else {
+                let flag = "--" + key.replacing("_", with: "-")
+                problems.add(Failure(.configuration, "\(flag) \(index + 1): \(problem)"))
             }
         }
         return fields
+    }
+
+    /// Appends `Name: value`, or says what is wrong with it.
+    private static func append(_ line: String, to fields: inout HeaderFields) -> String? {
+        guard let colon = line.firstIndex(of: ":") else { return "the form is 'Name: value'" }
+        let value = line[line.index(after: colon)...].drop { $0 == " " }
+        do throws(HTTP1Error) {
+            try fields.append(String(line[..<colon]), String(value))
+            return nil
+        } catch {
+            return "\(error)"
+        }
     }
 
     private static func schemes<Problem: Error>(

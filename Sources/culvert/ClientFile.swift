@@ -3,8 +3,8 @@ import Tunnel
 
 /// A client's configuration file.
 struct ClientFile {
-    private static let keys: Set<String> = [
-        "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
+    static let keys: Set<String> = [
+        "url", "token", "token_file", "name", "instance", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
         "max_retries", "exit_on_refusal", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
@@ -15,6 +15,7 @@ struct ClientFile {
     let token: String?
     let tokenFile: String?
     let name: String?
+    let instance: String?
     let proxy: [String]
     let proxyAuth: String?
     let proxyUser: String?
@@ -26,7 +27,7 @@ struct ClientFile {
     let tlsKey: String?
     let proxyHeader: [String]
     let ca: [String]
-    let caOnly: Bool
+    let caOnly: Bool?
     let header: [String]
     let userAgent: String?
     let maxRetries: Int?
@@ -35,56 +36,59 @@ struct ClientFile {
     let busyPolling: Bool?
     let compress: Bool?
     let compressShared: Bool?
-    let admin: String?
+    let admin: ListenAddress?
     let forwards: [RemoteForward]
+    /// Whether there is a `[[tunnel]]`, with or without mistakes.
+    let hasTunnels: Bool
 
-    init(_ file: ConfigurationFile) throws(Failure) {
-        try file.allow(Self.keys)
-        url = try file.strings("url") ?? []
-        for text in url {
+    init(_ file: ConfigurationFile) {
+        file.allow(Self.keys, others: ServerFile.keys.subtracting(Self.keys), of: "a server's configuration")
+        url = file.strings("url") ?? []
+        for (number, text) in url.enumerated() {
             do throws(EndpointURL.Malformed) {
                 _ = try EndpointURL(text)
             } catch {
-                throw file.failure("url", error.description)
+                file.report("url", element: url.count > 1 ? number : nil, error.description)
             }
         }
-        token = try file.string("token")
-        tokenFile = try file.string("token_file")
-        name = try file.string("name")
-        proxy = try file.strings("proxy") ?? []
-        proxyAuth = try file.string("proxy_auth")
-        proxyUser = try file.string("proxy_user")
-        proxyPasswordFile = try file.string("proxy_password_file")
-        proxyCertificate = try file.string("proxy_certificate")
-        proxyKey = try file.string("proxy_key")
-        netrc = try file.boolean("netrc")
-        tlsCertificate = try file.string("tls_certificate")
-        tlsKey = try file.string("tls_key")
-        proxyHeader = try file.strings("proxy_header") ?? []
-        ca = try file.strings("ca") ?? []
-        caOnly = try file.boolean("ca_only") ?? false
-        header = try file.strings("header") ?? []
-        userAgent = try file.string("user_agent")
-        busyPolling = try file.boolean("busy_polling")
-        compress = try file.boolean("compress")
-        compressShared = try file.boolean("compress_shared")
-        admin = try file.string("admin")
-        if let admin { _ = try AdminOption.address(admin) { file.failure("admin", $0) } }
-        exitOnRefusal = try file.boolean("exit_on_refusal")
-        maxRetries = try file.integer("max_retries")
-        if let maxRetries, maxRetries < 0 { throw file.failure("max_retries", "cannot be negative") }
-        if file.has("max_carrier_age") {
-            guard let age = file.duration("max_carrier_age"), ClientCommand.carrierAges.contains(age) else {
-                throw file.failure(
-                    "max_carrier_age",
-                    "expected a time from \"1 s\" to \"24 h\", for instance \"55 min\""
-                )
-            }
-            maxCarrierAge = age
-        } else {
-            maxCarrierAge = nil
+        token = file.string("token")
+        tokenFile = file.string("token_file")
+        name = file.string("name")
+        instance = file.string("instance")
+        proxy = file.strings("proxy") ?? []
+        proxyAuth = file.string("proxy_auth")
+        proxyUser = file.string("proxy_user")
+        proxyPasswordFile = file.string("proxy_password_file")
+        proxyCertificate = file.string("proxy_certificate")
+        proxyKey = file.string("proxy_key")
+        netrc = file.boolean("netrc")
+        tlsCertificate = file.string("tls_certificate")
+        tlsKey = file.string("tls_key")
+        proxyHeader = file.strings("proxy_header") ?? []
+        ca = file.strings("ca") ?? []
+        caOnly = file.boolean("ca_only")
+        header = file.strings("header") ?? []
+        userAgent = file.string("user_agent")
+        busyPolling = file.boolean("busy_polling")
+        compress = file.boolean("compress")
+        compressShared = file.boolean("compress_shared")
+        admin = file.address("admin")
+        exitOnRefusal = file.boolean("exit_on_refusal")
+        maxRetries = file.integer("max_retries")
+        if let maxRetries, maxRetries < 0 { file.report("max_retries", "cannot be negative") }
+        maxCarrierAge = Self.carrierAge(file)
+        hasTunnels = file.has("tunnel")
+        forwards = Self.forwards(file)
+    }
+
+    private static func carrierAge(_ file: ConfigurationFile) -> Duration? {
+        let key = "max_carrier_age"
+        guard file.has(key) else { return nil }
+        guard let age = file.duration(key), ClientCommand.carrierAges.contains(age) else {
+            let problem = "expected a time from \"1 s\" to \"24 h\", for instance \"55 min\""
+            return file.wrong(key, file.advised(problem, key, .time))
         }
-        forwards = try Self.forwards(file)
+        return age
     }
 
     /// Whether the token or a proxy's password stands in it.
@@ -105,51 +109,54 @@ struct ClientFile {
     ]
 
     /// `[[tunnel]] remote = "8022" local = "localhost:22"`: the two halves of `-R`, and what its visitors are held to.
-    private static func forwards(_ file: ConfigurationFile) throws(Failure) -> [RemoteForward] {
+    private static func forwards(_ file: ConfigurationFile) -> [RemoteForward] {
         var forwards: [RemoteForward] = []
-        for table in try file.tables("tunnel") {
-            try table.allow(tunnelKeys)
-            guard let remote = try table.string("remote") else { throw table.failure("remote", "missing") }
-            guard let local = try table.string("local") else { throw table.failure("local", "missing") }
+        for table in file.tables("tunnel") {
+            table.allow(tunnelKeys)
+            guard let remote = table.required("remote"), let local = table.required("local") else {
+                _ = table.required("local")
+                continue
+            }
             var forward: RemoteForward
             do throws(RemoteForward.Malformed) {
                 forward = try RemoteForward("\(remote):\(local)")
             } catch {
-                throw table.failure("remote", error.description)
+                table.report("remote", error.description)
+                continue
             }
-            try narrow(&forward, table)
+            if let other = forwards.first(where: forward.collides) {
+                table.report("remote", "the same public port as that of \(other)")
+            }
+            narrow(&forward, table)
             forwards.append(forward)
         }
         return forwards
     }
 
-    private static func narrow(_ forward: inout RemoteForward, _ table: ConfigurationFile) throws(Failure) {
-        forward.visitors.connections = try count(table, "visitor_connections")
-        forward.visitors.connectionsPerSecond = try count(table, "visitor_rate")
-        forward.visitors.allow = try list(table, "visitor_allow")
-        forward.visitors.deny = try list(table, "visitor_deny")
-        forward.visitors.idleSeconds = try table.seconds("visitor_idle").map { UInt32(clamping: $0) }
-        forward.visitors.bandwidth = try table.bytesPerSecond("visitor_bandwidth").map { UInt64(clamping: $0) }
-        if let text = try table.string("proxy_protocol") {
+    private static func narrow(_ forward: inout RemoteForward, _ table: ConfigurationFile) {
+        forward.visitors.connections = count(table, "visitor_connections")
+        forward.visitors.connectionsPerSecond = count(table, "visitor_rate")
+        forward.visitors.allow = list(table, "visitor_allow")
+        forward.visitors.deny = list(table, "visitor_deny")
+        forward.visitors.idleSeconds = table.seconds("visitor_idle").map { UInt32(clamping: $0) }
+        forward.visitors.bandwidth = table.bytesPerSecond("visitor_bandwidth").map { UInt64(clamping: $0) }
+        if let text = table.string("proxy_protocol") {
             guard let version = ProxyProtocolVersion(rawValue: text) else {
-                throw table.failure("proxy_protocol", "expected \"v1\" or \"v2\"")
+                return table.report("proxy_protocol", "expected \"v1\" or \"v2\"")
             }
             forward.proxyProtocol = version
         }
     }
 
-    private static func count(_ table: ConfigurationFile, _ key: String) throws(Failure) -> UInt32? {
-        guard let number = try table.integer(key) else { return nil }
-        guard let count = UInt32(exactly: number), count > 0 else {
-            throw table.failure(key, "expected a number above 0")
-        }
-        return count
+    private static func count(_ table: ConfigurationFile, _ key: String) -> UInt32? {
+        guard let number = table.count(key) else { return nil }
+        return UInt32(exactly: number) ?? table.wrong(key, "expected a number above 0, and no more than \(UInt32.max)")
     }
 
-    private static func list(_ table: ConfigurationFile, _ key: String) throws(Failure) -> String {
-        let list = try table.blocks(key).map(\.description).joined(separator: ",")
-        guard list.utf8.count <= VisitorTerms.maximumList else {
-            throw table.failure(key, "too long: at most \(VisitorTerms.maximumList) characters")
+    private static func list(_ table: ConfigurationFile, _ key: String) -> String {
+        let list = table.blocks(key).map(\.description).joined(separator: ",")
+        if list.utf8.count > VisitorTerms.maximumList {
+            table.report(key, "too long: at most \(VisitorTerms.maximumList) characters")
         }
         return list
     }

@@ -1,131 +1,166 @@
-import Foundation
 import TOMLKit
 
-/// A configuration in TOML, read strictly: an unknown key, a wrong type or an impossible value is an error that names
-/// file and line.
+/// A configuration in TOML, or one table of it, read strictly: an unknown key, a wrong type or an impossible value is a
+/// mistake that names file and line.
 ///
-/// The TOML library knows lines only for syntax errors, so the line of a key is found by a small scan of the text.
+/// Mistakes are collected in ``problems`` and not thrown, so that one run finds them all. A value with a mistake reads as
+/// nil.
 struct ConfigurationFile {
     /// Longer than any configuration.
     private static let maximumLength = 1_048_576
 
     let path: String
-    private let text: String
     let table: TOMLTable
-    /// The name of this table in the file, and which of its namesakes it is; nil for the top.
-    private let section: (name: String, index: Int)?
+    let problems: ConfigurationProblems
+    private let lines: TOMLLines
+    /// Where this table stands in the file; empty for the top.
+    private let place: [TOMLStep]
 
     /// Reads and parses the file.
-    init(path: String) throws(Failure) {
+    init(path: String, _ problems: ConfigurationProblems) {
         self.path = path
-        text = try TextFile.read(path, what: "configuration", limit: Self.maximumLength)
-        do {
-            table = try TOMLTable(string: text)
-        } catch let error as TOMLParseError {
-            throw Failure(.configuration, "\(path):\(error.source.begin.line): \(error.description)")
+        self.problems = problems
+        place = []
+        do throws(Failure) {
+            let text = try TextFile.read(path, what: "configuration", limit: Self.maximumLength)
+            let document = TOMLDocument(text, problems)
+            table = document.table
+            lines = TOMLLines(document.text)
         } catch {
-            throw Failure(.configuration, "\(path): \(error)")
+            problems.add(error)
+            problems.isPartial = true
+            table = TOMLTable()
+            lines = TOMLLines("")
         }
-        section = nil
     }
 
-    private init(_ parent: ConfigurationFile, _ table: TOMLTable, section: (String, Int)) {
+    private init(_ parent: ConfigurationFile, _ table: TOMLTable, _ steps: [TOMLStep]) {
         self.path = parent.path
-        self.text = parent.text
+        self.problems = parent.problems
+        self.lines = parent.lines
         self.table = table
-        self.section = section
+        self.place = parent.place + steps
     }
 
     /// Whether the key is there.
     func has(_ key: String) -> Bool { table[key] != nil }
 
-    /// Refuses every key that is not among `known`.
-    func allow(_ known: Set<String>) throws(Failure) {
+    /// Reports every key that is not among `known`.
+    ///
+    /// - Parameter others: keys of the other role, which get a sentence of their own.
+    func allow(_ known: Set<String>, others: Set<String> = [], of role: String = "") {
         for key in table.keys where !known.contains(key) {
-            let near = known.sorted().joined(separator: ", ")
-            throw failure(key, "unknown key; known here: \(near)")
+            if others.contains(key) {
+                report(key, "this is a key of \(role), and the rest of this file is not")
+            } else if let near = Spelling.nearest(key, among: known) {
+                report(key, "unknown key; did you mean \(near)?")
+            } else {
+                report(key, "unknown key; known here: \(known.sorted().joined(separator: ", "))")
+            }
         }
     }
 
-    func string(_ key: String) throws(Failure) -> String? {
+    func string(_ key: String) -> String? {
         guard let value = table[key] else { return nil }
-        guard let string = value.string else { throw failure(key, "expected a string") }
+        guard let string = value.string else { return wrong(key, "expected a string, in quotes") }
         return string
     }
 
     /// A string, or a list of strings.
-    func strings(_ key: String) throws(Failure) -> [String]? {
+    func strings(_ key: String) -> [String]? {
         guard let value = table[key] else { return nil }
         if let string = value.string { return [string] }
-        guard let array = value.array else { throw failure(key, "expected a string or a list of strings") }
+        guard let array = value.array else { return wrong(key, "expected a string or a list of strings, in quotes") }
         var strings: [String] = []
-        for element in array {
-            guard let string = element.string else { throw failure(key, "expected a list of strings") }
+        for (number, element) in array.enumerated() {
+            guard let string = element.string else {
+                report(key, element: number, "expected a list of strings, in quotes")
+                continue
+            }
             strings.append(string)
         }
-        return strings
+        return strings.count == array.count ? strings : nil
     }
 
-    func integer(_ key: String) throws(Failure) -> Int? {
+    func integer(_ key: String) -> Int? {
         guard let value = table[key] else { return nil }
-        guard let integer = value.int else { throw failure(key, "expected a whole number") }
+        guard let integer = value.int else { return wrong(key, "expected a whole number") }
         return integer
     }
 
-    func boolean(_ key: String) throws(Failure) -> Bool? {
+    func boolean(_ key: String) -> Bool? {
         guard let value = table[key] else { return nil }
-        guard let boolean = value.bool else { throw failure(key, "expected true or false") }
+        guard let boolean = value.bool else { return wrong(key, "expected true or false") }
         return boolean
     }
 
+    /// A string that must be there.
+    func required(_ key: String) -> String? {
+        guard !has(key) else { return string(key) }
+        // A mistyped key has been reported already.
+        let isMistyped = table.keys.contains { Spelling.nearest($0, among: [key]) != nil }
+        if !problems.isPartial, !isMistyped { report(key, "missing") }
+        return nil
+    }
+
     /// The tables `[[name]]`, in order.
-    func tables(_ name: String) throws(Failure) -> [ConfigurationFile] {
+    func tables(_ name: String) -> [ConfigurationFile] {
         guard let value = table[name] else { return [] }
-        guard let array = value.array else { throw failure(name, "expected tables, [[\(name)]]") }
+        guard let array = value.array else { return wrong(name, "expected tables, [[\(name)]]") ?? [] }
         var tables: [ConfigurationFile] = []
-        for element in array {
-            guard let table = element.table else { throw failure(name, "expected tables, [[\(name)]]") }
-            tables.append(ConfigurationFile(self, table, section: (name, tables.count)))
+        for (number, element) in array.enumerated() {
+            guard let table = element.table else {
+                report(name, element: number, "expected tables, [[\(name)]]")
+                continue
+            }
+            tables.append(ConfigurationFile(self, table, [.key(name), .index(number)]))
         }
         return tables
     }
 
-    /// The table `[name]`, where it is there.
-    func table(_ name: String) throws(Failure) -> ConfigurationFile? {
+    /// The table `[name]`, if it is there.
+    func table(_ name: String) -> ConfigurationFile? {
         guard let value = table[name] else { return nil }
-        guard let table = value.table else { throw failure(name, "expected a table, [\(name)]") }
-        return ConfigurationFile(self, table, section: (name, 0))
+        guard let table = value.table else { return wrong(name, "expected a table, [\(name)]") }
+        return ConfigurationFile(self, table, [.key(name)])
     }
 
-    /// An error about a key, with its line.
-    func failure(_ key: String, _ problem: String) -> Failure {
-        let name = section.map { "\($0.name).\(key)" } ?? key
-        return Failure(.configuration, "\(path):\(line(of: key)): \(name): \(problem)")
+    // MARK: Mistakes
+
+    /// Reports a mistake about a key, with its line.
+    ///
+    /// - Parameter element: the element of the key's list that is wrong, if it is one of several.
+    func report(_ key: String, element: Int? = nil, _ problem: String, _ status: ExitStatus = .configuration) {
+        problems.add(line: line(key, element), "\(name(key)): \(problem)", status)
     }
 
-    /// The line on which the key stands in this table, the table's own where it does not stand there.
-    private func line(of key: String) -> Int {
-        var current: String?
-        var seen = -1
-        var found = 1
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.drop { $0 == " " || $0 == "\t" }
-            if line.hasPrefix("[") {
-                current = String(line.drop { $0 == "[" }.prefix { $0 != "]" })
-                if current == section?.name {
-                    seen += 1
-                    if seen == section?.index { found = number + 1 }
-                }
-                if section == nil, current == key { return number + 1 }
-                continue
-            }
-            let name = line.prefix { $0 != "=" && $0 != " " && $0 != "\t" }
-            if let section, current == nil, name == "\(section.name).\(key)" { return number + 1 }
-            // A table in braces stands on the line of its name.
-            if let section, current == nil, name == section.name { found = number + 1 }
-            guard current == section?.name, section == nil || seen == section?.index else { continue }
-            if name == key || name == "\"\(key)\"" { return number + 1 }
+    /// Reports what is odd about a key and stops no start.
+    func warn(_ key: String, _ problem: String) {
+        problems.warn(line: line(key, nil), "\(name(key)): \(problem)")
+    }
+
+    /// Reports a mistake, and reads as nil.
+    func wrong<Value>(_ key: String, _ problem: String) -> Value? {
+        report(key, problem)
+        return nil
+    }
+
+    /// The key among several that a failure is about: the one whose value it names, else the last that is there.
+    func key(_ keys: [String], of failure: Failure) -> String? {
+        let present = keys.filter(has)
+        let named = present.first { key in
+            guard let value = table[key]?.string, !value.isEmpty else { return false }
+            return failure.description.contains(value)
         }
-        return found
+        return named ?? present.last
+    }
+
+    private func name(_ key: String) -> String {
+        let tables = place.compactMap { step in if case .key(let name) = step { name } else { nil } }
+        return (tables + [key]).joined(separator: ".")
+    }
+
+    private func line(_ key: String, _ element: Int?) -> Int {
+        lines.line(of: place + [.key(key)] + (element.map { [.index($0)] } ?? []))
     }
 }

@@ -28,6 +28,11 @@ struct Failure: Error, CustomStringConvertible {
         self.description = description
     }
 
+    /// A failure whose reasons stand on standard error already.
+    init(told status: ExitStatus) {
+        self.init(status, "")
+    }
+
     /// Finds the status for whatever a role throws.
     init(_ error: any Error) {
         switch error {
@@ -46,7 +51,7 @@ struct Failure: Error, CustomStringConvertible {
 
     /// Prints the line to standard error and ends the process.
     func exit() -> Never {
-        Output.error("culvert: \(description)")
+        if !description.isEmpty { Output.error("culvert: \(description)") }
         #if canImport(Glibc)
         Glibc.exit(status.rawValue)
         #elseif canImport(Musl)

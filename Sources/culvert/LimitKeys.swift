@@ -6,7 +6,7 @@ import Tunnel
 enum LimitKeys {
     /// A server's.
     static func apply(_ file: ConfigurationFile, to server: inout ServerConfiguration) throws(Failure) {
-        var table = try LimitsTable(file)
+        var table = LimitsTable(file)
         try readSession(&table, &server.limits)
         try readVisits(&table, &server.limits)
         try readStrangers(&table, &server.serverLimits)
@@ -19,7 +19,7 @@ enum LimitKeys {
 
     /// A client's.
     static func apply(_ file: ConfigurationFile, to client: inout ClientConfiguration) throws(Failure) {
-        var table = try LimitsTable(file)
+        var table = LimitsTable(file)
         try readSession(&table, &client.limits)
         try table.time(
             "hop_timeout",

@@ -28,7 +28,7 @@ enum SecretFile {
 
     /// The token from the file, else from the environment, else from the configuration; nil where there is none.
     static func token(file: String?, configured: String?) throws(Failure) -> Token? {
-        let environment = ProcessInfo.processInfo.environment["CULVERT_TOKEN"]
+        let environment = try file == nil ? self.environment("CULVERT_TOKEN") : nil
         let text: String
         let source: String
         if let file {
@@ -69,11 +69,22 @@ enum SecretFile {
             try check(sources, .badData, "the proxy password file \(passwordFile)")
         }
         if sources.password == nil {
-            sources.password = ProcessInfo.processInfo.environment["CULVERT_PROXY_PASSWORD"]
+            sources.password = try environment("CULVERT_PROXY_PASSWORD")
             try check(sources, .configuration, "CULVERT_PROXY_PASSWORD")
         }
         if isUsingNetrc { sources.netrc = try netrc() }
         return sources
+    }
+
+    /// A secret in a variable, which may have come from a file with its byte order mark; nil if it is not set.
+    private static func environment(_ name: String) throws(Failure) -> String? {
+        // Foundation would replace bytes that are not UTF-8, and so hand over another secret.
+        guard let value = getenv(name) else { return nil }
+        do throws(PlainText.Unreadable) {
+            return try PlainText.decode(Array(UnsafeRawBufferPointer(start: value, count: strlen(value))))
+        } catch {
+            throw Failure(.badData, "\(name) \(error)")
+        }
     }
 
     /// Refuses what has just been added, by the name of its place (R16).
@@ -104,6 +115,11 @@ enum SecretFile {
             Output.error("culvert: warning: --netrc: there is no file \(path)")
             return nil
         }
+        return try netrc(at: path)
+    }
+
+    /// The entries of a netrc file.
+    static func netrc(at path: String) throws(Failure) -> Netrc {
         let text = try TextFile.read(path, what: "netrc file", limit: maximumNetrc)
         warnIfOthersCanRead(path, what: "netrc")
         do throws(NetrcError) {

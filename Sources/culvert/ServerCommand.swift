@@ -96,56 +96,143 @@ struct ServerCommand: AsyncParsableCommand {
 
     /// The certificate's files, which are read again when they change.
     private var tlsFiles: [String] {
-        let file = config.flatMap { path in try? ConfigurationFile(path: path) }
-        let configured = try? (certificate: file?.string("tls_certificate"), key: file?.string("tls_key"))
-        return [tlsCertificate ?? configured?.certificate, tlsKey ?? configured?.key].compactMap { $0 }
+        let file = config.map { path in ConfigurationFile(path: path, ConfigurationProblems(path)) }
+        let (certificate, key) = (file?.string("tls_certificate"), file?.string("tls_key"))
+        return [tlsCertificate ?? certificate, tlsKey ?? key].compactMap { $0 }
     }
 
     /// Flags over the environment over the file.
+    ///
+    /// - Throws: the first mistake.
     func configuration() throws(Failure) -> ServerConfiguration {
-        let file: ConfigurationFile?
-        if let config { file = try ConfigurationFile(path: config) } else { file = nil }
+        let problems = ConfigurationProblems(config)
+        let result = read(problems)
+        try problems.settle()
+        return result
+    }
+
+    /// The same for a start and for `culvert check`: everything that is wrong goes into `problems`.
+    func read(_ problems: ConfigurationProblems) -> ServerConfiguration {
+        let file = config.map { ConfigurationFile(path: $0, problems) }
         var result = ServerConfiguration()
-        if let file { try ServerFile.apply(file, to: &result) }
-        if !listen.isEmpty { result.listen = try Self.addresses(listen) { Failure(.configuration, "--listen \($0)") } }
+        if let file { ServerFile.apply(file, to: &result) }
+        if !listen.isEmpty {
+            let addresses = problems.attempt(nil) { () throws(Failure) in
+                try Self.addresses(listen) { Failure(.configuration, "--listen \($0)") }
+            }
+            if let addresses { result.listen = addresses }
+        }
         if let path { result.path = path }
         if let publicAddress { result.publicAddress = publicAddress }
         if let allowPorts {
-            guard let ranges = PortRanges(allowPorts) else {
-                throw Failure(.configuration, "--allow-ports \(allowPorts): the form is 1024-65535 or 8000-8099,9000")
+            if let ranges = PortRanges(allowPorts) {
+                result.allowedPorts = ranges
+            } else {
+                let form = "the form is 1024-65535 or 8000-8099,9000"
+                problems.add(Failure(.configuration, "--allow-ports \(allowPorts): \(form)"))
             }
-            result.allowedPorts = ranges
         }
         if !allowOrigin.isEmpty { result.allowedOrigins = allowOrigin }
         if !trustedFront.isEmpty {
-            result.trustedFronts = try Self.fronts(trustedFront) { Failure(.configuration, "--trusted-front: \($0)") }
+            let fronts = problems.attempt(nil) { () throws(Failure) in
+                try Self.fronts(trustedFront) { Failure(.configuration, "--trusted-front: \($0)") }
+            }
+            if let fronts { result.trustedFronts = fronts }
         }
         if let text = backend {
-            guard let backend = Backend(text) else {
-                throw Failure(.configuration, "--backend: the form is http://HOST:PORT")
+            result.backend = Backend(text)
+            if result.backend == nil {
+                problems.add(Failure(.configuration, "--backend: the form is http://HOST:PORT"))
             }
-            result.backend = backend
         }
-        if let admin { result.admin = try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") } }
-        let configured = try (
-            certificate: file?.string("tls_certificate"), key: file?.string("tls_key"),
-            clientAuthority: file?.string("tls_client_ca"),
-            token: file?.string("token_file")
-        )
-        result.tls = try TLSFiles.server(
-            certificate: tlsCertificate ?? configured.certificate,
-            key: tlsKey ?? configured.key,
-            clientAuthority: tlsClientCa ?? configured.clientAuthority
-        )
-        if let token = try SecretFile.token(file: tokenFile ?? configured.token, configured: nil) {
-            let client = ClientRights(
-                name: "default",
-                verifier: token.credentials().verifier
-            )
-            result.clients.append(client)
+        if let admin {
+            let address = problems.attempt(nil) { () throws(Failure) in
+                try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") }
+            }
+            if let address { result.admin = address }
         }
-        if let problem = result.problem { throw Failure(.configuration, problem) }
+        readFiles(file, problems, &result)
+        check(file, problems, result)
         return result
+    }
+
+    /// The certificate and the token.
+    private func readFiles(
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems,
+        _ result: inout ServerConfiguration
+    ) {
+        let (certificate, key) = (file?.string("tls_certificate"), file?.string("tls_key"))
+        let (authority, token) = (file?.string("tls_client_ca"), file?.string("token_file"))
+        let tls = problems.attempt(file, "tls_key", "tls_certificate", "tls_client_ca") { () throws(Failure) in
+            try TLSFiles.server(
+                certificate: tlsCertificate ?? certificate,
+                key: tlsKey ?? key,
+                clientAuthority: tlsClientCa ?? authority
+            )
+        }
+        result.tls = tls ?? nil
+        let secret = problems.attempt(tokenFile == nil ? file : nil, "token_file") { () throws(Failure) in
+            try SecretFile.token(file: tokenFile ?? token, configured: nil)
+        }
+        if let secret = secret ?? nil {
+            result.clients.append(ClientRights(name: "default", verifier: secret.credentials().verifier))
+        }
+        // A token that could not be read is no server without one.
+        if secret == nil { result.clients.append(ClientRights(name: "default", verifier: .placeholder)) }
+    }
+
+    /// What does not fit together.
+    private func check(_ file: ConfigurationFile?, _ problems: ConfigurationProblems, _ result: ServerConfiguration) {
+        checkPlaces(file, problems, result)
+        for problem in result.problems {
+            // A client's entry with a mistake is still one.
+            if problem.isAboutMissing, problems.isPartial || file?.has("client") == true { continue }
+            report(problem.description, problem.key, file, problems)
+        }
+    }
+
+    /// Reports a mistake at the key that has the value, unless a flag has given it.
+    private func report(
+        _ problem: String,
+        _ key: String,
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems
+    ) {
+        guard let file, file.has(key), !given.contains(key) else {
+            return problems.add(Failure(.configuration, problem))
+        }
+        file.report(key, problem)
+    }
+
+    /// The keys that a flag has given.
+    private var given: Set<String> {
+        let flags = [
+            ("listen", !listen.isEmpty), ("admin", admin != nil), ("path", path != nil),
+            ("public_address", publicAddress != nil),
+        ]
+        return Set(flags.filter(\.1).map(\.0))
+    }
+
+    /// Whether the addresses to listen on can be bound here. A socket that systemd hands over is bound already.
+    private func checkPlaces(
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems,
+        _ result: ServerConfiguration
+    ) {
+        let isHandedOver = ProcessInfo.processInfo.environment["LISTEN_FDS"] != nil
+        var places = isHandedOver ? [] : result.listen.map { ("listen", $0) }
+        if let admin = result.admin { places.append(("admin", admin)) }
+        for (key, address) in places {
+            if address.isOfThisMachine == false {
+                let text = "cannot listen on \(address): this machine does not have that address"
+                report(text, key, file, problems)
+            }
+            // Not a mistake: systemd makes a RuntimeDirectory at the start.
+            if let folder = address.missingFolder, let file, file.has(key), !given.contains(key) {
+                file.warn(key, "there is no folder \(folder) yet")
+            }
+        }
     }
 
     static func addresses(
@@ -155,8 +242,7 @@ struct ServerCommand: AsyncParsableCommand {
         var addresses: [ListenAddress] = []
         for text in texts {
             guard let address = ListenAddress(text) else {
-                let form = "expected ADDR:PORT with an IP address, for instance 127.0.0.1:8080, or unix:/PATH"
-                throw Failure(.configuration, "\(failure(text).description): \(form)")
+                throw Failure(.configuration, "\(failure(text).description): \(ListenAddress.form)")
             }
             addresses.append(address)
         }

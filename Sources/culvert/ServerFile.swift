@@ -1,10 +1,11 @@
+import Foundation
 import Mux
 import ProxyConnect
 import Tunnel
 
 /// A server's configuration file.
 enum ServerFile {
-    private static let keys: Set<String> = Set([
+    static let keys: Set<String> = Set([
         "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca", "backend",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin",
@@ -17,86 +18,113 @@ enum ServerFile {
         "name", "verifier", "allow_ports", "allow_addresses", "tunnels", "streams", "bandwidth", "expires", "enabled",
     ]).union(visitorKeys)
 
-    static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) throws(Failure) {
-        try file.allow(keys)
-        if let listen = try file.strings("listen") {
-            result.listen = try ServerCommand.addresses(listen) { file.failure("listen", $0) }
+    static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) {
+        file.allow(keys, others: ClientFile.keys.subtracting(keys), of: "a client's configuration")
+        if let listen = file.addresses("listen") { result.listen = listen }
+        if let path = file.string("path") { result.path = path }
+        if let address = file.string("public_address") { result.publicAddress = address }
+        if let ranges = ports(file, "allow_ports") { result.allowedPorts = ranges }
+        if let admin = file.address("admin") { result.admin = admin }
+        result.pollsBusily = file.boolean("busy_polling") ?? true
+        result.sharesCompression = file.boolean("compress_shared") ?? false
+        if let origins = file.strings("allow_origin") { result.allowedOrigins = origins }
+        if let text = file.string("backend") {
+            result.backend = Backend(text)
+            if result.backend == nil { file.report("backend", "expected http://HOST:PORT") }
         }
-        if let path = try file.string("path") { result.path = path }
-        if let address = try file.string("public_address") { result.publicAddress = address }
-        if let ranges = try ports(file, "allow_ports") { result.allowedPorts = ranges }
-        if let admin = try file.string("admin") {
-            result.admin = try AdminOption.address(admin) { file.failure("admin", $0) }
+        if let fronts = file.strings("trusted_front") {
+            let fronts = file.problems.attempt(file, "trusted_front") { () throws(Failure) in
+                try ServerCommand.fronts(fronts) { Failure(.configuration, $0) }
+            }
+            if let fronts { result.trustedFronts = fronts }
         }
-        result.pollsBusily = try file.boolean("busy_polling") ?? true
-        result.sharesCompression = try file.boolean("compress_shared") ?? false
-        if let origins = try file.strings("allow_origin") { result.allowedOrigins = origins }
-        if let text = try file.string("backend") {
-            guard let backend = Backend(text) else { throw file.failure("backend", "expected http://HOST:PORT") }
-            result.backend = backend
-        }
-        if let fronts = try file.strings("trusted_front") {
-            result.trustedFronts = try ServerCommand.fronts(fronts) { file.failure("trusted_front", $0) }
-        }
-        result.hasFrontsOnPublicPorts = try file.boolean("public_proxy_protocol") ?? false
-        result.visitors = try visitors(file) ?? VisitorLimits()
-        try LimitKeys.apply(file, to: &result)
-        for table in try file.tables("client") {
-            let client = try client(table)
+        result.hasFrontsOnPublicPorts = file.boolean("public_proxy_protocol") ?? false
+        result.visitors = visitors(file) ?? VisitorLimits()
+        _ = file.problems.attempt(file, "limits") { () throws(Failure) in try LimitKeys.apply(file, to: &result) }
+        for table in file.tables("client") {
+            guard let client = client(table) else { continue }
             if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {
-                throw table.failure("verifier", "the same token as that of \(other.name)")
+                table.report("verifier", "the same token as that of \(other.name)")
             }
             result.clients.append(client)
         }
     }
 
-    private static func client(_ table: ConfigurationFile) throws(Failure) -> ClientRights {
-        try table.allow(clientKeys)
-        guard let name = try table.string("name") else { throw table.failure("name", "missing") }
-        guard let line = try table.string("verifier") else { throw table.failure("verifier", "missing") }
-        guard let verifier = Verifier(line: line) else {
-            throw table.failure("verifier", "expected the verifier line that `culvert token` prints")
+    private static func client(_ table: ConfigurationFile) -> ClientRights? {
+        table.allow(clientKeys)
+        let name = table.required("name")
+        let verifier = table.required("verifier").flatMap { Self.verifier($0, table) }
+        let allowedPorts = ports(table, "allow_ports")
+        let addresses = table.strings("allow_addresses")
+        if addresses?.contains(where: { IPAddress($0) == nil }) == true {
+            table.report("allow_addresses", "expected IP addresses")
         }
-        var client = ClientRights(name: name, verifier: verifier, allowedPorts: try ports(table, "allow_ports"))
-        if let addresses = try table.strings("allow_addresses") {
-            for address in addresses where IPAddress(address) == nil {
-                throw table.failure("allow_addresses", "expected IP addresses")
-            }
-            client.allowedAddresses = addresses
+        let (tunnels, streams) = (table.count("tunnels"), table.count("streams"))
+        let (bandwidth, visitors) = (table.bytesPerSecond("bandwidth"), Self.visitors(table))
+        let expires = table.date("expires")
+        if let expires, Double(expires) <= Date().timeIntervalSince1970 {
+            table.warn("expires", "this client's access has expired, and it cannot connect")
         }
-        client.maximumTunnels = try count(table, "tunnels")
-        client.maximumStreams = try count(table, "streams")
-        client.bandwidth = try table.bytesPerSecond("bandwidth")
-        client.visitors = try visitors(table)
-        client.expires = try table.date("expires")
-        client.isEnabled = try table.boolean("enabled") ?? true
+        let isEnabled = table.boolean("enabled") ?? true
+        guard let name, let verifier else { return nil }
+        var client = ClientRights(name: name, verifier: verifier, allowedPorts: allowedPorts)
+        client.allowedAddresses = addresses
+        (client.maximumTunnels, client.maximumStreams) = (tunnels, streams)
+        (client.bandwidth, client.visitors) = (bandwidth, visitors)
+        (client.expires, client.isEnabled) = (expires, isEnabled)
         return client
     }
 
-    /// The limits of visitors in a table; nil where none of their keys is there.
-    private static func visitors(_ table: ConfigurationFile) throws(Failure) -> VisitorLimits? {
+    /// The verifier of a line, which is also what people paste together with the word before it.
+    private static func verifier(_ line: String, _ table: ConfigurationFile) -> Verifier? {
+        if let verifier = Verifier(line: line) { return verifier }
+        let words = line.split(separator: " ")
+        if words.count == 2, words[0] == "verifier", Verifier(line: String(words[1])) != nil {
+            return table.wrong("verifier", "leave out the word verifier: the value begins with culvert1:")
+        }
+        return table.wrong("verifier", "expected the verifier line that `culvert token` prints")
+    }
+
+    /// The limits of visitors in a table; nil if none of their keys is there.
+    private static func visitors(_ table: ConfigurationFile) -> VisitorLimits? {
         guard visitorKeys.contains(where: table.has) else { return nil }
         var limits = VisitorLimits()
-        limits.connections = try count(table, "visitor_connections")
-        limits.connectionsPerSecond = try count(table, "visitor_rate")
-        limits.allow = try table.blocks("visitor_allow")
-        limits.deny = try table.blocks("visitor_deny")
-        limits.idleSeconds = try table.seconds("visitor_idle")
-        limits.bandwidth = try table.bytesPerSecond("visitor_bandwidth")
+        limits.connections = table.count("visitor_connections")
+        limits.connectionsPerSecond = table.count("visitor_rate")
+        limits.allow = table.blocks("visitor_allow")
+        limits.deny = table.blocks("visitor_deny")
+        limits.idleSeconds = table.seconds("visitor_idle")
+        limits.bandwidth = table.bytesPerSecond("visitor_bandwidth")
         return limits
     }
 
-    private static func count(_ table: ConfigurationFile, _ key: String) throws(Failure) -> Int? {
-        guard let number = try table.integer(key) else { return nil }
-        guard number > 0 else { throw table.failure(key, "expected a number above 0") }
-        return number
+    private static func ports(_ file: ConfigurationFile, _ key: String) -> PortRanges? {
+        guard let text = file.string(key) else { return nil }
+        return PortRanges(text) ?? file.wrong(key, "expected ports such as 1024-65535 or 8000-8099,9000")
+    }
+}
+
+extension ConfigurationFile {
+    /// An address to listen on; nil if it is not there or malformed.
+    func address(_ key: String) -> ListenAddress? {
+        guard let text = string(key) else { return nil }
+        return problems.attempt(self, key) { () throws(Failure) in
+            try AdminOption.address(text) { Failure(.configuration, $0) }
+        }
     }
 
-    private static func ports(_ file: ConfigurationFile, _ key: String) throws(Failure) -> PortRanges? {
-        guard let text = try file.string(key) else { return nil }
-        guard let ranges = PortRanges(text) else {
-            throw file.failure(key, "expected ports such as 1024-65535 or 8000-8099,9000")
+    /// Addresses to listen on: one, or a list.
+    func addresses(_ key: String) -> [ListenAddress]? {
+        guard let texts = strings(key) else { return nil }
+        var addresses: [ListenAddress] = []
+        for (number, text) in texts.enumerated() {
+            guard let address = ListenAddress(text) else {
+                let element = texts.count > 1 ? number : nil
+                report(key, element: element, "\(text): \(ListenAddress.form)")
+                continue
+            }
+            addresses.append(address)
         }
-        return ranges
+        return addresses
     }
 }

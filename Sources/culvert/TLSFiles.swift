@@ -40,7 +40,13 @@ enum TLSFiles {
         _ key: String
     ) throws(Failure) -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
         let chain = try certificates(certificate, "certificate").map { NIOSSLCertificateSource.certificate($0) }
-        return (chain, .privateKey(try privateKey(key)))
+        let source = NIOSSLPrivateKeySource.privateKey(try privateKey(key))
+        // BoringSSL compares the two as soon as it has both.
+        let both = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: source)
+        guard (try? NIOSSLContext(configuration: both)) != nil else {
+            throw Failure(.badData, "the key in \(key) does not belong to the certificate in \(certificate)")
+        }
+        return (chain, source)
     }
 
     /// All certificates of a file in PEM, or the one of a file in DER.
@@ -54,11 +60,11 @@ enum TLSFiles {
             }
         }
         guard contains(bytes, "CERTIFICATE-----") else { throw Failure(.badData, "no certificate in \(path)") }
-        do {
-            return try NIOSSLCertificate.fromPEMBytes(bytes)
-        } catch {
+        // A certificate whose first line is damaged would be left out without a word.
+        guard let all = try? NIOSSLCertificate.fromPEMBytes(bytes), all.count == PEMText.certificates(in: bytes) else {
             throw Failure(.badData, "a certificate in \(path) cannot be read as PEM")
         }
+        return all
     }
 
     private static func privateKey(_ path: String) throws(Failure) -> NIOSSLPrivateKey {
@@ -76,7 +82,12 @@ enum TLSFiles {
 
     /// Bytes, not text: what stands between the blocks of a PEM file is in any encoding.
     private static func read(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
-        try TextFile.bytes(path, what: what, limit: maximumLength)
+        let bytes = try TextFile.bytes(path, what: what, limit: maximumLength)
+        do throws(PlainText.Unreadable) {
+            return PEMText.tidied(try PlainText.withoutMark(bytes))
+        } catch {
+            throw Failure(.badData, "the \(what) \(path) \(error)")
+        }
     }
 
     private static func isPEM(_ bytes: [UInt8]) -> Bool { contains(bytes, "-----BEGIN ") }

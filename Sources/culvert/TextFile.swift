@@ -2,16 +2,18 @@ import Foundation
 
 /// Small files that a user names.
 enum TextFile {
-    /// Reads a file of text.
+    /// Reads a file of text in UTF-8, without its byte order mark.
     ///
     /// - Parameters:
     ///   - what: what it is to the user, for the error.
     ///   - limit: bytes at most; more is some other file.
     static func read(_ path: String, what: String, limit: Int) throws(Failure) -> String {
-        guard let text = String(validating: try bytes(path, what: what, limit: limit), as: UTF8.self) else {
-            throw Failure(.badData, "the \(what) \(path) holds no text in UTF-8")
+        let bytes = try bytes(path, what: what, limit: limit)
+        do throws(PlainText.Unreadable) {
+            return try PlainText.decode(bytes)
+        } catch {
+            throw Failure(.badData, "the \(what) \(path) \(error)")
         }
-        return text
     }
 
     /// Reads a file of whatever bytes.

@@ -122,7 +122,7 @@ struct ConfigurationTests {
             ("url = \"ws://127.0.0.1:1\"\n", "no tunnel"),
             ("url = \"nowhere\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n", ":1: url: nowhere is no URL"),
             (
-                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n[[tunnel]]\nlocl = \"x\"\n",
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n[[tunnel]]\nlocl = \"x\"\nremote = \"2\"\n",
                 ":6: tunnel.locl"
             ),
             ("url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:0\"\n", ":3: tunnel.remote"),
@@ -203,7 +203,7 @@ struct ConfigurationTests {
         let name = flag.dropFirst(2).replacing("-", with: "_")
         try with("url = \"ws://h\"\n\(name) = \"s3cret\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n") { path in
             #expect { try client(["--config", path]) } throws: {
-                Failure($0).description == "\(name) 1: the form is 'Name: value'"
+                Failure($0).description == "\(path):2: \(name): 1: the form is 'Name: value'"
             }
         }
     }
@@ -220,5 +220,45 @@ struct ConfigurationTests {
         #expect(ClientInstance.identity(name: "a") == ClientInstance.identity(name: "a"))
         #expect(ClientInstance.identity(name: "a") != ClientInstance.identity(name: "b"))
         #expect(ClientInstance.identity(name: "a").count == 32)
+    }
+
+    @Test("a given instance is the same on any machine, and another one for another name")
+    func givenInstances() {
+        let one = ClientInstance.identity(name: "a", given: "x", machine: "m1")
+        #expect(one == ClientInstance.identity(name: "a", given: "x", machine: "m2"))
+        #expect(one != ClientInstance.identity(name: "b", given: "x", machine: "m1"))
+        #expect(one != ClientInstance.identity(name: "a", given: "y", machine: "m1"))
+        #expect(ClientInstance.identity(name: "a", machine: "m1") != ClientInstance.identity(name: "a", machine: "m2"))
+    }
+
+    @Test("an instance with a / is a file, made once with a random value that its owner alone can read")
+    func instanceFiles() throws {
+        let folder = NSTemporaryDirectory() + "culvert-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let tunnel = ["ws://h", "-R", "1:x:1", "--instance"]
+        let file = "\(folder)/instance"
+        let first = try client(tunnel + [file]).instance
+        #expect(try client(tunnel + [file]).instance == first)
+        #expect(try client(tunnel + ["\(folder)/other"]).instance != first)
+        let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["instance", "other"])
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(text.count > 22)
+        // The value itself, wherever it stands, is the same client.
+        #expect(try client(tunnel + [String(text.dropLast())]).instance == first)
+        #expect { try client(tunnel + ["\(folder)/no/instance"]) } throws: { Failure($0).status == .configuration }
+        try "\n".write(toFile: file, atomically: true, encoding: .utf8)
+        #expect { try client(tunnel + [file]) } throws: { Failure($0).status == .badData }
+        try with("url = \"ws://h\"\ninstance = \"\(folder)/third\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n") {
+            path in
+            let problems = ConfigurationProblems(path, isTrial: true)
+            _ = try ClientCommand.parse(["--config", path]).read(problems)
+            #expect(problems.lines == [])
+            #expect(!FileManager.default.fileExists(atPath: "\(folder)/third"))
+            _ = try client(["--config", path])
+            #expect(FileManager.default.fileExists(atPath: "\(folder)/third"))
+        }
     }
 }

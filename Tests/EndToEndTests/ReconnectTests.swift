@@ -116,6 +116,48 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "A replacement on another machine has the port back at once if it has the same instance, and else waits",
+            .needs(.unshare),
+            .enabled(if: geteuid() == 0, "another machine's id is mounted over this one's"),
+            arguments: [true, false]
+        )
+        func replacement(hasInstance: Bool) async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let server = try await scenario.server()
+                let wanted = try FreePorts.next()
+                let instance = hasInstance ? ["--instance", "\(scenario.directory)/instance"] : []
+                let arguments =
+                    [
+                        "client", server.url, "-R", "\(wanted):127.0.0.1:\(echo.port)", "--token-file",
+                        scenario.tokenFile,
+                    ]
+                    + instance
+                func client(_ machine: String) throws -> CulvertClient {
+                    let id = "\(scenario.directory)/machine-\(machine)"
+                    try scenario.write(String(repeating: machine, count: 32) + "\n", to: id)
+                    let script = "mount --bind \"$0\" /etc/machine-id && exec \"$@\""
+                    let process = try scenario.start(
+                        "client \(machine)",
+                        Program.unshare.path ?? "unshare",
+                        ["-m", "sh", "-c", script, id, CulvertExecutable.path()] + arguments
+                    )
+                    return CulvertClient(process: process)
+                }
+                let first = try client("a")
+                _ = try await first.tunnel(to: echo.port)
+                await first.process.kill()
+                let second = try client("b")
+                guard hasInstance else {
+                    _ = try await second.process.logLine { $0.contains("port \(wanted) is kept for") }
+                    return
+                }
+                #expect(try await second.tunnel(to: echo.port, within: .seconds(5)) == wanted)
+                try await expectEcho(through: wanted)
+            }
+        }
+
         @Test("P4 the same client does not take the port from itself while the first one lives")
         func noTakeOverFromTheLiving() async throws {
             try await Scenario.play { scenario in

@@ -57,6 +57,48 @@ extension EndToEnd {
             }
         }
 
+        @Test("A key that belongs to another certificate stops check and start alike, by its line", .needs(.openssl))
+        func foreignKey() async throws {
+            try await Scenario.play { scenario in
+                let made = try await Certificate.make(in: scenario)
+                let key = "\(scenario.directory)/other-key"
+                try await scenario.run(
+                    .openssl,
+                    ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key]
+                )
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write("tls_certificate = \"\(made.certificate)\"\ntls_key = \"\(key)\"\n", to: file)
+                let says = "\(file):2: tls_key: the key in \(key) does not belong to the certificate in"
+                for (command, line) in [("check", says), ("server", "culvert: " + says)] {
+                    let process = try scenario.culvert(command, [command, "--config", file])
+                    #expect(try await process.exitStatus() == .exited(65), "\(process)")
+                    #expect(process.errors.lines.contains { $0.hasPrefix(line) }, "\(process)")
+                }
+            }
+        }
+
+        @Test("check prints every mistake on a line of its own, and a start the first of them")
+        func allMistakes() async throws {
+            try await Scenario.play { scenario in
+                let file = "\(scenario.directory)/client.toml"
+                try scenario.write(
+                    "url = \"ws://h\"\r\nproxi = \"none\"\r\n[[ tunnel ]]\r\nremote = 8022\r\nlocal = \"x:1\"\r\n",
+                    to: file
+                )
+                let says = [
+                    "\(file):2: proxi: unknown key; did you mean proxy?",
+                    "\(file):4: tunnel.remote: expected a string, in quotes",
+                ]
+                let check = try scenario.culvert("check", ["check", "--config", file])
+                #expect(try await check.exitStatus() == .exited(78), "\(check)")
+                #expect(check.errors.lines == says && check.output.lines.isEmpty, "\(check)")
+                let start = try scenario.culvert("client", ["client", "--config", file])
+                #expect(try await start.exitStatus() == .exited(78), "\(start)")
+                let more = " (and 1 more: `culvert check --config \(file)` lists them)"
+                #expect(start.errors.lines == ["culvert: \(says[0])\(more)"], "\(start)")
+            }
+        }
+
         @Test("--netrc without a netrc is a warning, as one that cannot be read or understood is an error")
         func netrc() async throws {
             try await Scenario.play { scenario in

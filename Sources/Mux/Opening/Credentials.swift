@@ -41,6 +41,11 @@ public struct Verifier: Sendable, Hashable, CustomStringConvertible, CustomRefle
         self.serverKey = serverKey
     }
 
+    /// A verifier that no token has, for a configuration whose own could not be read.
+    public static var placeholder: Verifier {
+        decoy(for: [UInt8](repeating: 0, count: 16), secret: .init(size: .bits256))
+    }
+
     /// The line for the configuration: `culvert1:ID:STORED:SERVER`, each in lower-case hexadecimal.
     public var line: String { "culvert1:\(id.hex):\(storedKey.hex):\(serverKey.hex)" }
 

@@ -22,6 +22,11 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
     public struct Malformed: Error, Sendable, CustomStringConvertible {
         /// One line for a person.
         public let description: String
+
+        /// Says why.
+        public init(_ description: String) {
+            self.description = description
+        }
     }
 
     /// Reads a forward.
@@ -29,7 +34,7 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
     /// - Throws: ``Malformed``, which says which part cannot be.
     public init(_ text: String) throws(Malformed) {
         let form = "[BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22"
-        func malformed(_ why: String) -> Malformed { Malformed(description: "-R \(text): \(why); the form is \(form)") }
+        func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
         guard let parts = Self.parts(text) else { throw malformed("a bracket is not closed") }
         let bind: Substring
         let port: Substring
@@ -79,6 +84,22 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
             }
             if rest.isEmpty { return parts }
             rest = rest.dropFirst()
+        }
+    }
+
+    /// Whether both want one public port, so that the server can give it to one of them only.
+    public func collides(with other: RemoteForward) -> Bool {
+        guard port > 0, port == other.port else { return false }
+        let (mine, others) = (Self.addresses(bind), Self.addresses(other.bind))
+        return mine.isEmpty || others.isEmpty || !mine.isDisjoint(with: others)
+    }
+
+    /// The addresses of a BIND in one spelling; none for all of the server's.
+    private static func addresses(_ bind: String) -> Set<String> {
+        switch bind {
+        case "", "*", "0.0.0.0", "::": []
+        case "localhost": ["127.0.0.1", "::1"]
+        default: [IPAddress(bind)?.description ?? bind]
         }
     }
 

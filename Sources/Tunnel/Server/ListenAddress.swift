@@ -8,6 +8,9 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// A socket in the file system.
     case unix(path: String)
 
+    /// What is expected, for an error.
+    public static let form = "expected ADDR:PORT with an IP address, for instance 127.0.0.1:8080, or unix:/PATH"
+
     /// Reads an address; nil where it is none. `*:8080` and `:8080` mean all IPv4 addresses.
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
@@ -31,6 +34,26 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
         guard host == "localhost" || (try? SocketAddress(ipAddress: host, port: 0)) != nil else { return nil }
         self = .tcp(host: host, port: port)
+    }
+
+    /// Whether the system would refuse one of the two, because the other has its place.
+    public func collides(with other: ListenAddress) -> Bool {
+        switch (self, other) {
+        case (.unix(let path), .unix(let otherPath)):
+            return path == otherPath
+        case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
+            guard port > 0, port == otherPort else { return false }
+            let (one, two) = (Self.inOneSpelling(host), Self.inOneSpelling(otherHost))
+            // NIO leaves IPV6_V6ONLY as the system has it, so that :: takes IPv4 too.
+            return one == two || one == "::" || two == "::"
+                || (one == "0.0.0.0" && !two.contains(":")) || (two == "0.0.0.0" && !one.contains(":"))
+        default:
+            return false
+        }
+    }
+
+    private static func inOneSpelling(_ host: String) -> String {
+        host == "localhost" ? "127.0.0.1" : IPAddress(host)?.description ?? host
     }
 
     /// Whether only this machine can reach it.

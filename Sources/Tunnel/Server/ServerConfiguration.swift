@@ -59,21 +59,45 @@ public struct ServerConfiguration: Sendable {
         return isOpen ? ["127.0.0.1", "::1"] : ["0.0.0.0", "::"]
     }
 
-    /// What makes a configuration one that the server would not start with; nil where it would.
+    /// One thing with which the server would not start.
+    public struct Problem: Sendable, CustomStringConvertible {
+        /// The key of the configuration that it is about.
+        public let key: String
+        /// One line for a person.
+        public let description: String
+        /// Whether it is the lack of any token.
+        public var isAboutMissing = false
+    }
+
+    /// What makes a configuration one that the server would not start with; nil if it would.
+    public var problem: String? { problems.first?.description }
+
+    /// Everything with which the server would not start.
     ///
     /// A server without a token that strangers can reach would hand its ports to anybody.
-    public var problem: String? {
-        if listen.isEmpty { return "no address to listen on" }
+    public var problems: [Problem] {
+        var problems: [Problem] = []
+        if listen.isEmpty { problems.append(Problem(key: "listen", description: "no address to listen on")) }
         if isOpen, let reachable = listen.first(where: { !$0.isLocal }) {
-            return "refusing to listen on \(reachable) without a token, because anybody could open ports on this "
+            let text =
+                "refusing to listen on \(reachable) without a token, because anybody could open ports on this "
                 + "machine; give --token-file, or listen on 127.0.0.1"
+            problems.append(Problem(key: "listen", description: text, isAboutMissing: true))
+        }
+        for (number, address) in listen.enumerated() where listen[..<number].contains(where: address.collides) {
+            problems.append(Problem(key: "listen", description: "\(address) is taken by another address here"))
+        }
+        if let admin, listen.contains(where: admin.collides) {
+            problems.append(Problem(key: "admin", description: "\(admin) is one of the addresses to listen on"))
         }
         if let publicAddress, publicAddress != "localhost", IPAddress(publicAddress) == nil {
-            return "the public address \(publicAddress) is no IP address"
+            let text = "the public address \(publicAddress) is no IP address"
+            problems.append(Problem(key: "public_address", description: text))
         }
         if !path.hasPrefix("/") || path.contains(where: { "?# ".contains($0) }) {
-            return "the path \(path) is none: it must begin with / and have no ?, # or space"
+            let text = "the path \(path) is none: it must begin with / and have no ?, # or space"
+            problems.append(Problem(key: "path", description: text))
         }
-        return nil
+        return problems
     }
 }

@@ -1,0 +1,102 @@
+/// Numbers with a unit, as a configuration has them: `64 MiB`, `10 s`, `10 MB/s`.
+enum Quantity {
+    case bytes
+    case time
+    case rate
+
+    /// The factor of each unit: to bytes, to milliseconds, to bytes a second.
+    private var factors: [String: Int] {
+        switch self {
+        case .bytes:
+            [
+                "": 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "KiB": 1 << 10, "MiB": 1 << 20,
+                "GiB": 1 << 30,
+            ]
+        case .time:
+            ["": 1_000, "ms": 1, "s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000]
+        case .rate:
+            ["": 1, "B/s": 1, "kB/s": 1_000, "MB/s": 1_000_000, "GB/s": 1_000_000_000]
+        }
+    }
+
+    /// Reads a whole number, a space if any, and a unit; nil if it is malformed or too large.
+    func value(of text: String) -> Int? {
+        let (number, unit) = Self.parts(text)
+        guard let number = Int(number), let factor = factors[unit] else { return nil }
+        let (product, overflow) = number.multipliedReportingOverflow(by: factor)
+        return overflow ? nil : product
+    }
+
+    /// `write "2 GiB"`, for a number whose unit is another's spelling; nil if it is not known either.
+    func advice(on text: String) -> String? {
+        let (number, unit) = Self.parts(text)
+        guard !number.isEmpty, number.count <= 12, factors[unit] == nil, let meant = meant(unit.lowercased()) else {
+            return nil
+        }
+        return "write \"\(number) \(meant)\""
+    }
+
+    private func meant(_ unit: String) -> String? {
+        switch self {
+        case .bytes:
+            switch unit {
+            case "b", "byte", "bytes": "B"
+            case "k", "kb", "ki", "kib": "KiB"
+            case "m", "mb", "mi", "mib": "MiB"
+            case "g", "gb", "gi", "gib": "GiB"
+            default: nil
+            }
+        case .time:
+            switch unit {
+            case "ms", "msec", "millis", "millisecond", "milliseconds": "ms"
+            case "s", "sec", "secs", "second", "seconds": "s"
+            case "m", "min", "mins", "minute", "minutes": "min"
+            case "h", "hr", "hrs", "hour", "hours": "h"
+            case "d", "day", "days": "d"
+            default: nil
+            }
+        case .rate:
+            switch unit.hasSuffix("ps") ? unit.dropLast(2) : unit.hasSuffix("/s") ? unit.dropLast(2) : unit[...] {
+            case "b" where !unit.hasPrefix("bps"): "B/s"
+            case "k", "kb", "kib": unit.contains("bps") ? nil : "kB/s"
+            case "m", "mb", "mib": unit.contains("bps") ? nil : "MB/s"
+            case "g", "gb", "gib": unit.contains("bps") ? nil : "GB/s"
+            default: nil
+            }
+        }
+    }
+
+    private static func parts(_ text: String) -> (number: String, unit: String) {
+        let digits = text.prefix { $0.isASCII && $0.isNumber }
+        return (String(digits), String(text[digits.endIndex...].drop { $0 == " " }))
+    }
+}
+
+extension Duration {
+    /// Reads `500 ms`, `10 s`, `5 min`, `55m`, `1h`, `2 d`, or a number of seconds.
+    init?(words text: String) {
+        guard let milliseconds = Quantity.time.value(of: text) else { return nil }
+        self = .milliseconds(milliseconds)
+    }
+
+    /// As a time is written in a configuration: `10 s`.
+    var asTime: String {
+        let (seconds, attoseconds) = components
+        guard attoseconds == 0 else { return "\(seconds * 1_000 + attoseconds / 1_000_000_000_000_000) ms" }
+        for (unit, name) in [(3_600, "h"), (60, "min")] where seconds >= unit && seconds % Int64(unit) == 0 {
+            return "\(seconds / Int64(unit)) \(name)"
+        }
+        return "\(seconds) s"
+    }
+}
+
+extension Int {
+    /// As a number of bytes is written in a configuration: `64 MiB`.
+    var asBytes: String {
+        for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        where self >= unit && self % unit == 0 {
+            return "\(self / unit) \(name)"
+        }
+        return "\(self) B"
+    }
+}

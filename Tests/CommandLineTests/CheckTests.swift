@@ -1,0 +1,190 @@
+import Foundation
+import Testing
+
+@testable import Tunnel
+@testable import culvert
+
+/// What is said about a configuration, all at once and line by line; a start says the first of it.
+@Suite("Mistakes in a configuration")
+struct CheckTests {
+    private static let token = "Zk3vQ9-fVt6mXw2Lp8sRb4NcYh7"
+    private static let verifier =
+        "culvert1:051236aa502be0de9c4812e52fa85259:1785ac6e570854572931ff206eecff8080c21902d7aab1ce8a46e3b5c5102cfc:"
+        + "711fedc05a1ac8b8eb825944ada1d708b9d24481c31e1e17317cba2587eb4af6"
+
+    /// The lines of `culvert check` without the file's name.
+    private func lines(_ text: String, isClients: Bool) throws -> [String] {
+        try with(text) { path in
+            let problems = ConfigurationProblems(path)
+            if isClients {
+                _ = try ClientCommand.parse(["--config", path]).read(problems)
+            } else {
+                _ = try ServerCommand.parse(["--config", path]).read(problems)
+            }
+            return problems.lines.map { $0.replacing(path, with: "F") }
+        }
+    }
+
+    @discardableResult
+    private func with<T>(_ text: String, _ body: (String) throws -> T) throws -> T {
+        let path = NSTemporaryDirectory() + "culvert-\(UUID().uuidString).toml"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try body(path)
+    }
+
+    private static let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+
+    @Test("all mistakes of a file are told in one run, in the order of their lines", arguments: ["\n", "\r\n"])
+    func all(lineEnd: String) throws {
+        let text = """
+            url = "ws://h"
+            memory = 3
+            max_retries = -1
+            header = [
+              "A: b",
+              "c",
+            ]
+            [limits]
+            memory = "2G"
+            streams = 0
+            [[ tunnel ]]
+            remot = "1"
+            local = "x:1"
+            [[ tunnel ]]
+            remote = "99999"
+            local = "x:1"
+            visitor_bandwidth = "10 MB"
+
+            """
+        let lines = try lines(text.replacing("\n", with: lineEnd), isClients: true)
+        let expected = [
+            "F:2: memory: unknown key", "F:3: max_retries: cannot be negative", "F:6: header: 2: the form is",
+            "F:9: limits.memory: expected \"16 MiB\" to", "F:10: limits.streams: expected 1 to",
+            "F:12: tunnel.remot: unknown key; did you mean remote?", "F:15: tunnel.remote: ",
+        ]
+        #expect(lines.count == expected.count, "\(lines)")
+        for (line, start) in zip(lines, expected) { #expect(line.hasPrefix(start), "\(lines)") }
+        #expect(lines.count > 3 && lines[3].hasSuffix("; write \"2 GiB\""), "\(lines)")
+    }
+
+    @Test("a start names the first mistake, and says how many more there are")
+    func start() throws {
+        try with("url = \"ws://h\"\nnonsense = 1\nca_only = 3\n" + Self.tunnel) { path in
+            #expect { try ClientCommand.parse(["--config", path]).configuration() } throws: {
+                let text = Failure($0).description
+                return text.hasPrefix("\(path):2: nonsense: unknown key")
+                    && text.hasSuffix("(and 1 more: `culvert check --config \(path)` lists them)")
+            }
+        }
+    }
+
+    struct Row: Sendable, CustomTestStringConvertible {
+        let text: String
+        let isClients: Bool
+        let says: [String]
+
+        static func server(_ text: String, _ says: String...) -> Row { Row(text: text, isClients: false, says: says) }
+        static func client(_ text: String, _ says: String...) -> Row {
+            Row(text: "url = \"ws://h\"\n" + text, isClients: true, says: says)
+        }
+
+        var testDescription: String { text }
+    }
+
+    static let rows = [
+        Row.server(""),
+        Row.server("path = \"/x\"\nallow_ports = \"8000-8010\"\n"),
+        Row.server("admin = \"unix:/tmp/culvert-check-test.sock\"\n"),
+        Row.server("token_file = \"/no/such\"\nlisten = \"0.0.0.0:1\"\n", "F:1: token_file: the token file /no/such"),
+        Row.server(
+            "listen = \"0.0.0.0:1\"\npath = \"x\"\n",
+            "F:1: listen: refusing to listen",
+            "F:2: path: the path x"
+        ),
+        Row.server(
+            "listen = [\"127.0.0.1:1\", \"localhost:1\"]\nadmin = \"127.0.0.1:1\"\n",
+            "F:1: listen: localhost:1 is taken",
+            "F:2: admin: 127.0.0.1:1 is one of the addresses"
+        ),
+        Row.server(
+            "listen = \"192.0.2.77:1\"\n[[client]]\nname = \"a\"\nverifier = \"\(verifier)\"\n",
+            "F:1: listen: cannot listen on 192.0.2.77:1: this machine does not have"
+        ),
+        Row.server(
+            "[[client]]\nname = \"a\"\nverifier \(verifier)\n",
+            "F:3: verifier: this is the line of `culvert token`"
+        ),
+        Row.server(
+            "[[client]]\nname = \"a\"\nverifier = \"verifier \(verifier)\"\n",
+            "F:3: client.verifier: leave out the word verifier"
+        ),
+        Row.server(
+            "[[client]]\nname = \"a\"\nverifier = \"\(verifier)\"\nexpires = \"2020-01-01\"\n",
+            "F:4: warning: client.expires: this client's access has expired"
+        ),
+        Row.server("tls_certificate = \"/no/such\"\n", "F:1: tls_certificate: a certificate and a key belong together"),
+        Row.server(
+            "tls_key = \"/no/key\"\ntls_certificate = \"/no/certificate\"\n",
+            "F:2: tls_certificate: the certificate /no/certificate cannot be read"
+        ),
+        Row.server("listen = \"127.0.0.1:1\"\nproxy = \"none\"\n", "F:2: proxy: this is a key of a client's"),
+        Row.server(
+            "listen = 127.0.0.1:8080\n",
+            "F:1: listen: the value must stand in quotes: listen = \"127.0.0.1:8080\""
+        ),
+        Row.server(
+            "listen = “127.0.0.1:1”\n[limits]\nmemory = 2 GiB\ngrace = 2 minutes\n",
+            "F:1: listen: the value must stand in straight quotes",
+            "F:3: memory: the value must stand in quotes: memory = \"2 GiB\"",
+            "F:4: grace: the value must stand in quotes",
+            "F:4: limits.grace: expected"
+        ),
+        Row.server(
+            "path = \"/x\nallow_ports = \"9-1\"\nlisten = 3\n",
+            "F:1: Error while parsing",
+            "F:2: allow_ports:",
+            "F:3: listen:"
+        ),
+        Row.server("path = \"/x\"\npath = \"/y\"\nlisten = 3\n", "F:2: Error", "F:3: listen: "),
+        Row.client(tunnel + tunnel, "F:6: tunnel.remote: the same public port as that of 1:x:1"),
+        Row.client(
+            "[[tunnel]]\nremote = \"127.0.0.1:1\"\nlocal = \"a:1\"\n[[tunnel]]\nremote = \"[::1]:1\"\nlocal = \"a:1\"\n"
+        ),
+        Row.client("[[tunnel]]\nremote = \"0\"\nlocal = \"a:1\"\n[[tunnel]]\nremote = \"0\"\nlocal = \"a:1\"\n"),
+        Row.client(
+            "token = a token of more than 22 letters\n" + tunnel,
+            "F:2: token: the value must stand in quotes: token = \"...\""
+        ),
+        Row.client("netrc = yes\n" + tunnel, "F:2: netrc: write true or false"),
+        Row.client(
+            "ca = \"/no/ca\"\nproxy_auth = \"digset\"\n" + tunnel,
+            "F:2: ca: the CA file /no/ca",
+            "F:3: proxy_auth: give auto"
+        ),
+        Row.client(
+            "tunnel = [\n { remote = \"1\", local = \"x:1\" },\n { remote = \"2\" },\n]\n",
+            "F:4: tunnel.local: missing"
+        ),
+        Row.client("proxy_user = \"a\\tb:c\"\n" + tunnel, "F:2: proxy_user: "),
+    ]
+
+    @Test("each mistake stands on its line, in words that say what to write", arguments: rows)
+    func row(row: Row) throws {
+        let lines = try lines(row.text, isClients: row.isClients)
+        #expect(lines.count == row.says.count, "\(lines)")
+        for (line, start) in zip(lines, row.says) { #expect(line.hasPrefix(start), "\(lines)") }
+    }
+
+    private static let spellings: [(String, Quantity, String?)] = [
+        ("2G", .bytes, "write \"2 GiB\""), ("64mb", .bytes, "write \"64 MiB\""),
+        ("5 minutes", .time, "write \"5 min\""), ("3 sec", .time, "write \"3 s\""),
+        ("10 MB", .rate, "write \"10 MB/s\""), ("10 MiB/s", .rate, "write \"10 MB/s\""), ("10 Mbps", .rate, nil),
+        ("10 apples", .bytes, nil), ("much", .time, nil), ("2 GiB", .bytes, nil),
+    ]
+
+    @Test("a unit of another spelling is told with ours", arguments: spellings)
+    func units(text: String, kind: Quantity, advice: String?) {
+        #expect(kind.advice(on: text) == advice)
+    }
+}
