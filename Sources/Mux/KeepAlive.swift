@@ -2,7 +2,8 @@
 /// times that it is told.
 struct KeepAlive: Sendable {
     private enum State {
-        case quiet(nextPing: Moment)
+        /// Nothing is asked. The next question has so much time for its answer, if less than usual.
+        case quiet(nextPing: Moment, timeout: Duration? = nil)
         case asked(payload: UInt64, at: Moment, deadline: Moment)
     }
 
@@ -15,7 +16,13 @@ struct KeepAlive: Sendable {
         case dead
     }
 
+    /// Between two questions on one carrier at least, so that no number of probes exceeds what a peer accepts. Each end
+    /// accepts at least ``MuxLimits/leastPings`` in ten seconds.
+    static let spacing = Duration.seconds(1)
+
     private var state: State
+    /// When the last question on this carrier was asked.
+    private var lastAsked: Moment?
     private var counter: UInt64
     private let limits: MuxLimits
     /// The time between an answer and the next question, before it is moved at random.
@@ -41,7 +48,7 @@ struct KeepAlive: Sendable {
     /// When ``tick(now:)`` is due next.
     var deadline: Moment {
         switch state {
-        case .quiet(let nextPing): nextPing
+        case .quiet(let nextPing, _): nextPing
         case .asked(_, _, let deadline): deadline
         }
     }
@@ -49,34 +56,52 @@ struct KeepAlive: Sendable {
     /// Does what the time asks for.
     mutating func tick(now: Moment) -> Action {
         switch state {
-        case .quiet(let nextPing):
-            return now >= nextPing ? ask(now: now, limits.pingTimeout) : .none
+        case .quiet(let nextPing, let timeout):
+            return now >= nextPing ? ask(now: now, timeout ?? limits.pingTimeout) : .none
         case .asked(_, _, let deadline):
             return now >= deadline ? .dead : .none
         }
     }
 
-    /// Asks at once, unless a question is under way; that one's answer may take no longer either.
+    /// Whether the peer has answered a question that was asked within the last second.
+    func hasJustAnswered(now: Moment) -> Bool {
+        guard case .quiet = state, let lastAsked else { return false }
+        return now.since(lastAsked) < Self.spacing
+    }
+
+    /// Asks at once, or as soon as ``spacing`` allows. If a question is open, its answer may take no longer either.
     mutating func probe(now: Moment, timeout: Duration? = nil) -> Action {
-        let timeout = timeout ?? limits.pingTimeout
-        guard case .asked(let payload, let at, let deadline) = state else { return ask(now: now, timeout) }
-        state = .asked(payload: payload, at: at, deadline: min(deadline, now + timeout))
-        return .none
+        switch state {
+        case .asked(let payload, let at, let deadline):
+            state = .asked(payload: payload, at: at, deadline: min(deadline, now + (timeout ?? limits.pingTimeout)))
+            return .none
+        case .quiet(let nextPing, let shorter):
+            let timeouts = [timeout, shorter].compactMap { $0 }
+            guard let lastAsked, now.since(lastAsked) < Self.spacing else {
+                return ask(now: now, timeouts.min() ?? limits.pingTimeout)
+            }
+            state = .quiet(nextPing: min(nextPing, lastAsked + Self.spacing), timeout: timeouts.min())
+            return .none
+        }
     }
 
     /// Asks more or less often from now on; a wait that has begun may become shorter, not longer.
     mutating func setInterval(_ new: Duration, now: Moment) {
         interval = new
-        if case .quiet(let next) = state { state = .quiet(nextPing: min(next, now + new)) }
+        if case .quiet(let next, let timeout) = state {
+            state = .quiet(nextPing: min(next, now + new), timeout: timeout)
+        }
     }
 
     /// A new carrier: whether it carries both ways is asked at once.
     mutating func restart(now: Moment) {
+        lastAsked = nil
         state = .quiet(nextPing: now)
     }
 
     private mutating func ask(now: Moment, _ timeout: Duration) -> Action {
         counter = generator.next()
+        lastAsked = now
         state = .asked(payload: counter, at: now, deadline: now + timeout)
         return .ping(counter)
     }

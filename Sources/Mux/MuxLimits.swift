@@ -64,6 +64,8 @@ public struct MuxLimits: Sendable, Hashable {
     /// How long a session waits for a new carrier before it ends and its streams are reset. 120 s: long enough for a
     /// proxy that restarts or a laptop that changes networks, short enough for a visitor's patience.
     public var grace: Duration = .seconds(120)
+    /// The least that ``pingsInTenSeconds`` may be. 15: a peer that pings every second, moved by a fifth, sends 13.
+    public static let leastPings = 15
     /// The peer's PINGs within ten seconds. 20: ours sends one in twenty seconds, and some more when it probes.
     public var pingsInTenSeconds = 20
     /// Odd but legal events (empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN or BIND beyond the limits)

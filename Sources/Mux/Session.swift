@@ -66,7 +66,7 @@ public struct Session {
         self.role = role
         self.limits = limits
         self.peerWindow = peerWindow
-        self.streams = StreamTable(role: role)
+        self.streams = StreamTable(role: role, limits: limits)
         self.replay = ReplayBuffer(capacity: limits.replayBytes)
         self.flight = FlightControl(ackDelay: limits.ackDelay, now: now)
         self.acknowledger = Acknowledger(limits: limits)
@@ -90,6 +90,25 @@ public struct Session {
         guard isActive, isAttached, !peerIsGoingAway, streams.next != nil else { return false }
         return streams.count < limits.streams && streams.opening < limits.opening
             && scheduler.waitingControl <= limits.waitingControl / 2
+    }
+
+    /// Whether a visitor who comes to a tunnel may have a stream.
+    public enum Room: Sendable, Hashable {
+        /// There is room.
+        case free
+        /// Not now: there is no carrier, or many services are being connected to, or the peer does not read.
+        case later
+        /// As many streams live as may, but for those that other tunnels keep in reserve.
+        case usedUp
+    }
+
+    /// Whether there is room for another visitor of a tunnel.
+    public func room(at tunnel: UInt16) -> Room {
+        guard isActive, isAttached, !peerIsGoingAway, streams.next != nil,
+            scheduler.waitingControl <= limits.waitingControl / 2
+        else { return .later }
+        guard streams.places.hasRoom(for: tunnel) else { return .usedUp }
+        return streams.openingPlaces.hasRoom(for: tunnel) ? .free : .later
     }
 
     /// Whether a stream has a place here still: its socket has bytes to take, or may bring some.
@@ -214,6 +233,9 @@ public struct Session {
         guard !isEnded, isAttached else { return }
         perform(keepAlive.probe(now: now, timeout: timeout))
     }
+
+    /// Whether the peer has answered within the last second, which counts as a sign of life.
+    public func hasJustAnswered(now: Moment) -> Bool { isAttached && keepAlive.hasJustAnswered(now: now) }
 
     /// The time between two PINGs.
     public var pingInterval: Duration { keepAlive.interval }

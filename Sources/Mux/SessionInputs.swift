@@ -19,6 +19,7 @@ extension Session {
     /// Server: the port could not be bound, or is given up. Ignored where the client has not asked for it.
     public mutating func unbound(_ tunnel: UInt16, _ refusal: Refusal) {
         guard !isEnded, tunnels.remove(tunnel) else { return }
+        streams.divide(with: tunnel, isThere: false)
         scheduler.enqueue(refusal.frame(.unbound, tunnel: tunnel))
     }
 
@@ -26,17 +27,17 @@ extension Session {
 
     /// Opens a stream for a visitor. Bytes may follow at once.
     ///
-    /// - Returns: nil where ``canOpen`` is false.
+    /// - Returns: nil unless ``room(at:)`` says that there is room.
     public mutating func open(_ visit: Visit, now: Moment) -> StreamID? {
-        guard canOpen, let id = streams.next else { return nil }
-        streams.open(newStream(id, now: now), acceptBy: now + limits.openTimeout)
+        guard room(at: visit.tunnel) == .free, let id = streams.next else { return nil }
+        streams.open(newStream(id, visit, now: now), acceptBy: now + limits.openTimeout)
         scheduler.enqueue(visit.frame(id))
         return id
     }
 
     /// With what both ends grant it at first.
-    func newStream(_ id: StreamID, now: Moment) -> Stream {
-        Stream(id: id, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
+    func newStream(_ id: StreamID, _ visit: Visit, now: Moment) -> Stream {
+        Stream(id: id, tunnel: visit.tunnel, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
     }
 
     /// The service has been reached.

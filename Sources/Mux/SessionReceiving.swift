@@ -114,7 +114,7 @@ extension Session {
             scheduler.enqueue(ResetCode.busy.frame(id))
             return try conduct.glitches("more streams than there is room for", now: now)
         }
-        streams.enter(newStream(id, now: now))
+        streams.enter(newStream(id, visit, now: now))
         actions.append(.open(id, visit))
     }
 
@@ -141,6 +141,7 @@ extension Session {
             scheduler.enqueue(refusal.frame(.unbound, tunnel: request.tunnel))
             return try conduct.glitches("more tunnels than allowed", now: now)
         }
+        streams.divide(with: request.tunnel, isThere: true)
         actions.append(.bind(request))
     }
 

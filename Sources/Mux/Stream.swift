@@ -16,6 +16,8 @@ final class Stream {
     }
 
     let id: StreamID
+    /// The tunnel at which the visitor came.
+    let tunnel: UInt16
     private(set) var credit: SendCredit
     var receiving: ReceiveCredit
     private var outgoing = Outgoing.open
@@ -33,8 +35,9 @@ final class Stream {
     /// Whether the opener still waits for ACCEPT.
     var isOpening = true
 
-    init(id: StreamID, sendWindow: UInt32, receiveWindow: Int, now: Moment) {
+    init(id: StreamID, tunnel: UInt16 = 0, sendWindow: UInt32, receiveWindow: Int, now: Moment) {
         self.id = id
+        self.tunnel = tunnel
         self.credit = SendCredit(initialWindow: sendWindow)
         self.receiving = ReceiveCredit(window: receiveWindow, now: now)
     }

@@ -11,8 +11,11 @@ struct StreamTable {
     /// alone.
     var next: StreamID?
     private var highestOfPeer = StreamID.session
+    /// The places of all streams, and of those that wait for ACCEPT, as tunnels have them.
+    private(set) var places: TunnelShares
+    private(set) var openingPlaces: TunnelShares
     /// Streams that wait for ACCEPT.
-    private(set) var opening = 0
+    var opening: Int { openingPlaces.taken }
     /// Streams that have ended on the wire, and whose sockets still have bytes to take.
     private(set) var lingering = 0
     /// Streams of ours in the order of their deadlines for ACCEPT; those that have it are dropped when they come first.
@@ -20,8 +23,10 @@ struct StreamTable {
     /// Streams whose RESET waits behind their bytes, in the order of their deadlines.
     private var resets = CircularBuffer<(id: StreamID, deadline: Moment)>()
 
-    init(role: Role) {
+    init(role: Role, limits: MuxLimits) {
         self.role = role
+        places = TunnelShares(total: limits.streams)
+        openingPlaces = TunnelShares(total: limits.opening)
         next = role.firstStream
     }
 
@@ -54,13 +59,25 @@ struct StreamTable {
     /// A new stream begins.
     mutating func enter(_ stream: Stream) {
         streams[stream.id] = stream
-        opening += 1
+        places.take(stream.tunnel)
+        openingPlaces.take(stream.tunnel)
+    }
+
+    /// A tunnel has come, or has gone: places are divided anew.
+    mutating func divide(with tunnel: UInt16, isThere: Bool) {
+        if isThere {
+            places.add(tunnel)
+            openingPlaces.add(tunnel)
+        } else {
+            places.remove(tunnel)
+            openingPlaces.remove(tunnel)
+        }
     }
 
     /// A stream that waited for ACCEPT has it.
     mutating func accept(_ stream: Stream) {
         stream.isOpening = false
-        opening -= 1
+        openingPlaces.giveBack(stream.tunnel)
         while let first = unaccepted.first, !(streams[first.id]?.isOpening ?? false) { unaccepted.removeFirst() }
     }
 
@@ -132,17 +149,19 @@ struct StreamTable {
 
     /// Forgets a stream.
     mutating func remove(_ stream: Stream) {
-        if stream.isOpening { opening -= 1 }
+        guard streams.removeValue(forKey: stream.id) != nil else { return }
+        if stream.isOpening { openingPlaces.giveBack(stream.tunnel) }
         stream.isOpening = false
         if stream.isFinished { lingering -= 1 }
-        streams[stream.id] = nil
+        places.giveBack(stream.tunnel)
         forgetResets()
     }
 
     /// Forgets all of them; numbers stay used.
     mutating func removeAll() {
         streams = [:]
-        opening = 0
+        places.giveBackAll()
+        openingPlaces.giveBackAll()
         lingering = 0
         unaccepted.removeAll()
         resets.removeAll()

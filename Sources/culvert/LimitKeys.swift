@@ -63,8 +63,8 @@ enum LimitKeys {
         try table.count(
             "pings_in_ten_seconds",
             &limits.pingsInTenSeconds,
-            5...10_000,
-            "the peer pings when it is in doubt, and some more when it probes"
+            MuxLimits.leastPings...10_000,
+            "the peer may ping every second, and less would end its session"
         )
         try table.count(
             "odd_events_in_ten_seconds",
@@ -294,6 +294,12 @@ enum LimitKeys {
             &limits.waitingVisitors,
             1...100_000,
             "each costs a socket"
+        )
+        try table.time(
+            "stream_waiting_time",
+            &limits.waitingTimeForStream,
+            .milliseconds(100) ... .seconds(60),
+            "a visitor who is not refused by then hears nothing at all"
         )
         try table.time(
             "waiting_time",

@@ -71,7 +71,7 @@ struct LimitsTests {
             replay_bytes = "8 MiB"
             waiting_control = 3000
             fragments = 8
-            pings_in_ten_seconds = 10
+            pings_in_ten_seconds = 30
             odd_events_in_ten_seconds = 100
             binds_in_ten_seconds = 50
             ping_interval = "30 s"
@@ -90,7 +90,7 @@ struct LimitsTests {
         (limits.tunnels, limits.streams, limits.opening, limits.openTimeout) = (4, 1_000, 100, .seconds(5))
         (limits.initialWindow, limits.maximumWindow, limits.bufferedBytes) = (131_072, 8_388_608, 32_000_000)
         (limits.queuedPerStream, limits.queuedBytes, limits.replayBytes) = (32_768, 16_777_216, 8_388_608)
-        (limits.waitingControl, limits.pingsInTenSeconds, limits.glitchesInTenSeconds) = (3_000, 10, 100)
+        (limits.waitingControl, limits.pingsInTenSeconds, limits.glitchesInTenSeconds) = (3_000, 30, 100)
         (limits.bindsInTenSeconds, limits.pingInterval) = (50, .seconds(30))
         (limits.pingTimeout, limits.resetPatience) = (.milliseconds(1_500), .seconds(7))
         #expect(configuration.limits == limits)
@@ -102,7 +102,7 @@ struct LimitsTests {
         own.sessionsPerClient = 9
         (own.reservedDescriptors, own.backendConnections, own.backendIdle) = (70, 7, .seconds(120))
         own.admin = AdminLimits(connections: 6, timeout: .seconds(3))
-        (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (8, 10)
+        (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (8, 30)
         #expect(configuration.serverLimits == own)
         #expect(configuration.drainTimeout == .seconds(3_600))
     }
@@ -125,7 +125,7 @@ struct LimitsTests {
             replay_bytes = "256 KiB"
             waiting_control = 2000
             fragments = 1
-            pings_in_ten_seconds = 5
+            pings_in_ten_seconds = 25
             odd_events_in_ten_seconds = 10
             ping_interval = "1 s"
             ping_timeout = "500 ms"
@@ -138,13 +138,13 @@ struct LimitsTests {
         (limits.tunnels, limits.streams, limits.opening) = (20, 1_000, 100)
         (limits.initialWindow, limits.maximumWindow, limits.bufferedBytes) = (16_384, 1 << 30, 1 << 31)
         (limits.queuedPerStream, limits.queuedBytes, limits.replayBytes) = (16_384, 1_048_576, 262_144)
-        (limits.waitingControl, limits.pingsInTenSeconds, limits.glitchesInTenSeconds) = (2_000, 5, 10)
+        (limits.waitingControl, limits.pingsInTenSeconds, limits.glitchesInTenSeconds) = (2_000, 25, 10)
         (limits.pingInterval, limits.pingTimeout) = (.seconds(1), .milliseconds(500))
         #expect(configuration.limits == limits)
         var own = ClientLimits()
         (own.hopTimeout, own.serviceTimeout) = (.seconds(20), .milliseconds(500))
         own.admin = AdminLimits(connections: 1, timeout: .seconds(1))
-        (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (1, 5)
+        (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (1, 25)
         #expect(configuration.clientLimits == own)
         #expect(configuration.drainTimeout == .seconds(1))
     }
@@ -167,7 +167,7 @@ struct LimitsTests {
         Range("streams", ["1", "1000000"], ["0", "1000001"], beside: "waiting_control = 2000000"),
         Range("unaccepted_streams", ["1", "100000"], ["0", "100001"]),
         Range("waiting_control", ["100", "4000000"], ["99", "4000001"], beside: "streams = 10"),
-        Range("pings_in_ten_seconds", ["5", "10000"], ["4", "10001"]),
+        Range("pings_in_ten_seconds", ["15", "10000"], ["14", "10001"]),
         Range("odd_events_in_ten_seconds", ["10", "1000000"], ["9", "1000001"]),
         Range("ping_interval", ["\"1 s\"", "\"1 h\""], ["\"999 ms\"", "3601"]),
         Range("ping_timeout", ["\"500 ms\"", "\"5 min\""], ["\"499 ms\"", "301"]),
@@ -217,6 +217,7 @@ struct LimitsTests {
             Range("strangers_per_address", ["1", "100000"], ["0", "100001"], beside: "strangers = 100000"),
             Range("connections_per_second", ["1", "100000"], ["0", "100001"]),
             Range("waiting_visitors", ["1", "100000"], ["0", "100001"]),
+            Range("stream_waiting_time", ["\"100 ms\"", "60"], ["\"99 ms\"", "61"]),
             Range("waiting_time", ["1", "600"], ["0", "601"]),
             Range("sessions_per_client", ["1", "1000000"], ["0", "1000001"]),
             Range("wrong_proofs", ["1", "1000"], ["0", "1001"]),

@@ -142,7 +142,7 @@ extension EndToEnd {
                     (["-R", "\(port == 65_535 ? 1_024 : port + 1):localhost:9"], "not allowed"),
                     (["-R", "127.0.0.2:\(port):localhost:9"], "port not allowed"),
                     (
-                        ["-R", "\(port):localhost:9", "-R", "\(port):localhost:10", "--exit-on-refusal"],
+                        ["-R", "\(port):localhost:9", "-R", "0:localhost:10", "--exit-on-refusal"],
                         "may have 1 tunnels"
                     ),
                 ]

@@ -46,6 +46,52 @@ import Testing
         #expect(server.numbers(of: .ping) == [])
     }
 
+    @Test("a thousand probes within ten seconds are at most eleven questions, and the first is asked at once")
+    func probes() throws {
+        var server = session(.server)
+        var questions = 0
+        for step in 0..<1_000 {
+            let now = Moment.at(.milliseconds(10 * step))
+            server.probe(now: now)
+            try server.tick(now: now)
+            for question in server.frames(now).filter({ $0.header.type == .ping }) {
+                questions += 1
+                try server.receive(frame(.pong, number: question.number), now: now)
+            }
+            if step == 0 { #expect(questions == 1) }
+            #expect(server.hasJustAnswered(now: now))
+        }
+        #expect((9...11).contains(questions))
+        #expect(questions < MuxLimits.leastPings)
+        #expect(!server.hasJustAnswered(now: .at(.seconds(12))), "an old answer is no sign of life")
+    }
+
+    @Test("a probe that has to wait keeps its own time for the answer")
+    func patientProbe() throws {
+        var server = session(.server)
+        try server.tick(now: .start)
+        let first = try #require(server.numbers(of: .ping).first)
+        try server.receive(frame(.pong, number: first), now: .start)
+        server.probe(now: .at(.milliseconds(100)), timeout: .seconds(2))
+        #expect(server.deadline == .at(.seconds(1)))
+        try server.tick(now: .at(.seconds(1)))
+        #expect(server.numbers(of: .ping).count == 1)
+        #expect(kind { () throws(MuxError) in try server.tick(now: .at(.seconds(3))) } == .silence)
+    }
+
+    @Test("the next carrier is asked at once, however lately the one before was")
+    func nextCarrier() throws {
+        var server = session(.server)
+        try server.tick(now: .start)
+        let first = try #require(server.numbers(of: .ping).first)
+        try server.receive(frame(.pong, number: first), now: .start)
+        server.detach(now: .start)
+        try server.attach(peerReceived: 0, now: .at(.milliseconds(10)))
+        try server.tick(now: .at(.milliseconds(10)))
+        #expect(server.numbers(of: .ping).count == 1)
+        #expect(!server.hasJustAnswered(now: .at(.milliseconds(10))))
+    }
+
     private func asked(_ seed: UInt64 = 1) -> (KeepAlive, UInt64) {
         var keepAlive = KeepAlive(limits: MuxLimits(), seed: seed, now: .start)
         guard case .ping(let payload) = keepAlive.tick(now: .start) else { return (keepAlive, 0) }

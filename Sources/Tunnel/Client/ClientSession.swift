@@ -34,6 +34,7 @@ final class ClientSession: SessionDelegate {
     private var refused: String?
     /// Tunnels outside the client's rights.
     private var refusedTunnels: Set<Int> = []
+    private let loops: LoopDetector
     let progress: ClientProgress
     private let exitsOnRefusal: Bool
 
@@ -43,6 +44,7 @@ final class ClientSession: SessionDelegate {
         limits: ClientLimits,
         totals: TrafficTotals,
         progress: ClientProgress,
+        serverHost: String = "",
         exitsOnRefusal: Bool = false,
         logger: Logger
     ) {
@@ -58,6 +60,7 @@ final class ClientSession: SessionDelegate {
         }
         self.connector = ServiceConnector(loop: driver.loop, timeout: TimeAmount(limits.serviceTimeout))
         self.progress = progress
+        self.loops = LoopDetector(serverHost: serverHost)
         self.exitsOnRefusal = exitsOnRefusal
         self.logger = logger
     }
@@ -102,6 +105,7 @@ final class ClientSession: SessionDelegate {
         bindRetries[Int(binding.tunnel)] = nil
         ledgers[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
         progress.published(Int(binding.tunnel))
+        loops.bound(binding, to: forwards[Int(binding.tunnel)])
         refusedTunnels.remove(Int(binding.tunnel))
         onEvent?(.bound(forwards[Int(binding.tunnel)], binding))
     }
@@ -143,6 +147,13 @@ final class ClientSession: SessionDelegate {
         let index = Int(visit.tunnel)
         guard forwards.indices.contains(index) else { return driver.reset(stream, .noSuchTunnel) }
         let forward = forwards[index]
+        guard !loops.isLoop(visit) else {
+            logger.warning(
+                "a tunnel leads to a public port of its own; the visitor is refused",
+                metadata: ["tunnel": "\(forward)", "visitor": "\(visit.visitor)"]
+            )
+            return driver.reset(stream, .refused)
+        }
         let origin = StreamOrigin(visitor: visit.visitor, ledger: ledgers[index])
         let pipe = StreamPipe(driver: driver, stream: stream, origin: origin, logger: logger) { pipe in
             pipe.open(stream)
@@ -190,6 +201,7 @@ final class ClientSession: SessionDelegate {
             SocketOptions.resetOnClose(channel)
             return channel.close(promise: nil)
         }
+        loops.joined(channel)
         do {
             try channel.pipeline.syncOperations.addHandler(pipe)
             // A service that closed at once has done so before anybody listened.

@@ -106,6 +106,7 @@ final class LiveSession: Sendable {
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 progress: dialler.progress,
+                serverHost: route.endpoint.host,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,
                 logger: logger
             ),

@@ -16,6 +16,8 @@ final class PublicListener {
     let tunnel: UInt16
     /// The port, the same on all addresses.
     let port: UInt16
+    /// The addresses that were asked for; a machine without one of the families lacks some.
+    let requestedAddresses: Set<String>
     private let channels: [any Channel]
     private let pauses: [AcceptPause]
     /// How many visitors a second are accepted, over all addresses.
@@ -23,7 +25,14 @@ final class PublicListener {
     /// The first descriptor that is for others than visitors.
     private let highestDescriptor: Int
 
-    private init(tunnel: UInt16, port: UInt16, channels: [any Channel], limits: ServerLimits) {
+    private init(
+        tunnel: UInt16,
+        port: UInt16,
+        addresses: [String],
+        channels: [any Channel],
+        limits: ServerLimits
+    ) {
+        requestedAddresses = Set(addresses)
         let descriptors = ProcessUsage.descriptorLimit ?? .max
         highestDescriptor = max(descriptors - limits.reservedDescriptors, descriptors / 2)
         let perSecond = Double(limits.visitorsPerSecond)
@@ -70,7 +79,10 @@ final class PublicListener {
             }
         }
         let listener = bound.map {
-            NIOLoopBound(PublicListener(tunnel: tunnel, port: port, channels: $0, limits: limits), eventLoop: loop)
+            NIOLoopBound(
+                PublicListener(tunnel: tunnel, port: port, addresses: addresses, channels: $0, limits: limits),
+                eventLoop: loop
+            )
         }
         return listener.map(\.value)
     }

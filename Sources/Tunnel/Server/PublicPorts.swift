@@ -6,6 +6,8 @@ import NIOCore
 protocol PublicPortsOwner: AnyObject {
     /// A visitor has come to a tunnel's port.
     func ports(_ ports: PublicPorts, visitedBy channel: any Channel, at tunnel: UInt16) throws
+    /// A tunnel has no port.
+    func ports(_ ports: PublicPorts, refused tunnel: UInt16)
     /// A tunnel's port is public.
     func ports(_ ports: PublicPorts, published listener: PublicListener)
     /// After ``PublicPorts/giveBack()`` nothing is bound, being bound or claimed any more. Called once.
@@ -62,15 +64,37 @@ final class PublicPorts {
     /// Ports that are public, or being bound.
     var count: Int { listeners.count + bindsUnderWay }
 
-    /// Whether visitors are taken from the listen queues, where they wait otherwise.
-    func setAccepting(_ isAccepting: Bool) {
-        for listener in listeners where listener.isAccepting != isAccepting { listener.isAccepting = isAccepting }
+    /// Decides for each tunnel whether visitors are taken from its listen queue, where they wait otherwise.
+    ///
+    /// - Returns: whether all are.
+    func setAccepting(_ accepts: (UInt16) -> Bool) -> Bool {
+        var all = true
+        for listener in listeners {
+            let isAccepting = accepts(listener.tunnel)
+            if listener.isAccepting != isAccepting { listener.isAccepting = isAccepting }
+            all = all && isAccepting
+        }
+        return all
     }
 
     /// No visitor is let in any more, and no port becomes public.
     func close() {
         if isOpen { state = .closed }
         for listener in listeners { listener.close(on: loop).whenComplete { _ in } }
+    }
+
+    /// The ports that are public.
+    var published: [PublicListener] { listeners }
+
+    /// Gives one port up, as soon as the system has let go of it.
+    func withdraw(_ listener: PublicListener) {
+        listeners.removeAll { $0 === listener }
+        bindsUnderWay += 1
+        listener.close(on: loop).assumeIsolated().whenComplete { _ in
+            self.release(listener.port)
+            self.bindsUnderWay -= 1
+            self.finishIfOver()
+        }
     }
 
     /// The session is over, and the ports are closed: gives their claims back as soon as the system has let go of them.
@@ -109,6 +133,7 @@ final class PublicPorts {
     /// Tells the client that it cannot have the port.
     func refuse(_ request: BindRequest, _ refusal: Refusal) {
         logger.warning("port refused", metadata: ["port": "\(request.port)", "reason": "\(refusal)"])
+        owner?.ports(self, refused: request.tunnel)
         driver.unbound(request.tunnel, refusal)
     }
 

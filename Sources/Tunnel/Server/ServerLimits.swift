@@ -42,6 +42,9 @@ public struct ServerLimits: Sendable, Equatable {
     /// How long a visitor waits for a session's next WebSocket. 15 s: a proxy that restarts takes less, and a person
     /// gives up.
     public var waitingTime: Duration = .seconds(15)
+    /// How long a visitor waits for one of the session's streams while all are used up. 2 s: a page that loads has closed
+    /// some by then, and a silent tunnel helps nobody.
+    public var waitingTimeForStream: Duration = .seconds(2)
     /// Descriptors that visitors leave free, for clients, their ports and the operator. 64.
     public var reservedDescriptors = 64
     /// Connections that are handed on to the backend. 256: enough for a site, and little enough to leave the tunnels

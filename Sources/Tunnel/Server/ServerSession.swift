@@ -15,16 +15,25 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     /// The doors of the tunnels, and what their visitors share.
     private var doors: [UInt16: Door] = [:]
     /// The client's own rate, over all its tunnels.
-    private let pace: Pace?
+    private var pace: Pace?
 
-    /// One tunnel's door.
-    private struct Door {
+    /// One tunnel's door, from its request until the port is given up.
+    private final class Door {
+        /// What the client asked for.
+        let request: BindRequest
         var gate: VisitorGate
-        let pace: Pace?
+        var pace: Pace?
         /// Whether the client wants to know at which address visitors came.
-        let tellsAddress: Bool
+        var tellsAddress: Bool { request.visitors.wantsPublicAddress }
         /// Who is there, and what has been carried.
         let ledger: TunnelLedger
+
+        init(_ request: BindRequest, gate: VisitorGate, ledger: TunnelLedger) {
+            self.request = request
+            self.gate = gate
+            self.ledger = ledger
+            pace = gate.limits.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
+        }
     }
     private let totals: TrafficTotals
     private let ports: PublicPorts
@@ -39,6 +48,8 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     /// Visitors that were accepted while the session had no room or no carrier.
     private var waitingRoom: WaitingRoom
     private var waitingTimer: Scheduled<Void>?
+    /// Some tunnel's visitors wait in its listen queue.
+    private var isHoldingBack = false
     /// The epoch of the present carrier: only a higher one takes its place.
     private var epoch: UInt64 = 0
     /// Where the present carrier comes from.
@@ -96,9 +107,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         watchExpiry()
     }
 
-    /// The operator has changed the client's rights: further requests are judged by the new ones. Ports that are public
-    /// stay, as do the bounds of the session.
+    /// The operator has changed the client's rights: ports that it may not have any more are closed, and everything that
+    /// comes is judged by the new ones. Streams that live go on, and the session keeps its number of streams.
     func update(_ rights: ClientRights, _ configuration: ServerConfiguration) {
+        let before = self.rights
         self.rights = rights
         policy = rights.policy(configuration)
         visitorLimits = rights.visitors ?? configuration.visitors
@@ -108,6 +120,53 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         drainTimeout = configuration.drainTimeout
         refusedVisitors.update(limits)
         watchExpiry()
+        pace = Pace.updated(pace, bytesPerSecond: rights.bandwidth)
+        applyRightsToTunnels()
+        if before.maximumStreams != rights.maximumStreams {
+            logger.notice("the client's number of streams holds from its next session on")
+        }
+    }
+
+    /// Closes the ports that the client may not have any more, and holds visitors of the others to the new limits.
+    private func applyRightsToTunnels() {
+        var kept = 0
+        for listener in ports.published.sorted(by: { $0.tunnel < $1.tunnel }) {
+            guard let door = doors[listener.tunnel] else { continue }
+            if let refusal = refusal(of: door.request, at: listener, beside: kept) {
+                logger.notice(
+                    "port closed: the client's rights have changed",
+                    metadata: [
+                        "port": "\(listener.port)", "tunnel": "\(listener.tunnel)", "reason": "\(refusal)",
+                        "visitors_that_go_on": "\(door.gate.visitors)",
+                    ]
+                )
+                doors[listener.tunnel] = nil
+                ports.withdraw(listener)
+                driver.unbound(listener.tunnel, refusal)
+                continue
+            }
+            kept += 1
+            guard let limits = visitorLimits.narrowed(by: door.request.visitors) else { continue }
+            door.pace = Pace.updated(door.pace, bytesPerSecond: limits.bandwidth)
+            door.gate.limits = limits
+        }
+    }
+
+    /// Why the client may not have a public port any more; nil if it may.
+    private func refusal(of request: BindRequest, at listener: PublicListener, beside others: Int) -> Refusal? {
+        if let most = rights.maximumTunnels, others >= most {
+            return Refusal(.limit, "this client may have \(most) tunnels")
+        }
+        do throws(Refusal) {
+            let now = BindRequest(tunnel: request.tunnel, address: request.address, port: listener.port)
+            let addresses = Set(try policy.addresses(for: now))
+            guard listener.requestedAddresses.isSubset(of: addresses) else {
+                return Refusal(.portNotAllowed, "this client may not have the port on these addresses any more")
+            }
+            return nil
+        } catch {
+            return error
+        }
     }
 
     /// Ends the session when the client's time is over.
@@ -178,9 +237,8 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             return ports.refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
         }
         doors[request.tunnel] = Door(
+            request,
             gate: VisitorGate(limits, rememberedAddresses: self.limits.rememberedAddresses),
-            pace: limits.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) },
-            tellsAddress: request.visitors.wantsPublicAddress,
             ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
         )
         do throws(Refusal) {
@@ -188,6 +246,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         } catch {
             ports.refuse(request, error)
         }
+    }
+
+    func ports(_ ports: PublicPorts, refused tunnel: UInt16) {
+        doors[tunnel] = nil
     }
 
     func ports(_ ports: PublicPorts, published listener: PublicListener) {
@@ -243,13 +305,13 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     ) throws {
         guard let door = doors[tunnel] else { return channel.close(promise: nil) }
         let isShort = memory.pressure >= .refusesStreams
-        if let refusal = isShort ? .noMemory : doors[tunnel]?.gate.admit(address, now: .now) {
+        if let refusal = isShort ? .noMemory : door.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
             refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
             TunnelMetrics.refused(refusal)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitor())
         }
-        channel.closeFuture.assumeIsolated().whenComplete { _ in self.doors[tunnel]?.gate.left() }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in door.gate.left() }
         let visit = Visit(
             tunnel: tunnel,
             visitor: visitor,
@@ -275,37 +337,86 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
 
     private func admit(_ pipe: StreamPipe, _ visit: Visit) {
         guard !driver.isEnded, !isDraining else { return pipe.reset(.goingAway) }
-        if waitingRoom.isEmpty, let id = driver.open(visit, pipe) { return pipe.open(id) }
+        if !waitingRoom.isWaitedFor(visit.tunnel), let id = driver.open(visit, pipe) { return pipe.open(id) }
+        let isUsedUp = driver.room(at: visit.tunnel) == .usedUp
+        guard !(isUsedUp && waitingRoom.isFull) else { return refuseForStreams(pipe, visit) }
         waitingRoom.enter(pipe, visit, now: .now)
+        if isUsedUp {
+            waitingRoom.hurry(visit.tunnel, now: .now)
+            refusedVisitors.log(
+                "all streams of the session are used; visitors are refused unless some end soon",
+                at: .warning,
+                to: logger,
+                ["tunnel": "\(visit.tunnel)", "streams": "\(driver.streamCount)"]
+            )
+        }
         setAccepting()
         watchWaiting()
     }
 
-    /// Without a carrier some visitors wait here, where it is known since when; all others wait in the listen queue.
-    private func setAccepting() {
-        ports.setAccepting(driver.hasCarrier ? waitingRoom.isEmpty : !waitingRoom.isFull)
+    private func refuseForStreams(_ pipe: StreamPipe, _ visit: Visit) {
+        let metadata: Logger.Metadata = [
+            "visitor": "\(visit.visitor)", "tunnel": "\(visit.tunnel)", "streams": "\(driver.streamCount)",
+            "reason": "\(VisitorRefusal.noStreams.rawValue)",
+        ]
+        refusedVisitors.log("visitor refused", at: .warning, to: logger, metadata)
+        TunnelMetrics.refused(.noStreams)
+        pipe.reset(.busy)
     }
 
-    /// Resets those who have waited too long for a carrier.
+    /// Without a carrier some visitors wait here, where it is known since when; all others wait in the listen queue. With
+    /// one they wait there while services are slow, and come in to be refused once the streams are used up.
+    private func setAccepting() {
+        let hasCarrier = driver.hasCarrier
+        let acceptsAll = ports.setAccepting { tunnel in
+            guard hasCarrier else { return !waitingRoom.isFull }
+            return !waitingRoom.isWaitedFor(tunnel) || driver.room(at: tunnel) == .usedUp
+        }
+        isHoldingBack = !acceptsAll
+    }
+
+    /// Resets those who have waited too long for a carrier, a stream or a service.
     private func watchWaiting() {
         waitingTimer?.cancel()
-        guard !driver.hasCarrier, let due = waitingRoom.nextDeadline else { return }
+        waitingTimer = nil
+        guard let due = waitingRoom.nextDeadline else { return }
         waitingTimer = loop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(due.nanoseconds)) {
-            guard !self.driver.hasCarrier else { return }
-            for visitor in self.waitingRoom.expired(now: .now) { visitor.pipe.reset(.timeout) }
+            for visitor in self.waitingRoom.expired(now: .now) {
+                guard visitor.waitsForStream, self.driver.hasCarrier else {
+                    visitor.pipe.reset(.timeout)
+                    continue
+                }
+                self.refuseForStreams(visitor.pipe, visitor.visit)
+            }
             self.setAccepting()
             self.watchWaiting()
         }
     }
 
-    func sessionHasRoom(_ driver: SessionDriver) {
-        while let next = waitingRoom.first, driver.canOpen {
-            waitingRoom.removeFirst()
-            guard next.pipe.isPending else { continue }
-            guard let id = driver.open(next.visit, next.pipe) else { break }
-            next.pipe.open(id)
+    private func openWaiting(_ tunnel: UInt16) {
+        while let next = waitingRoom.first(tunnel) {
+            guard next.pipe.isPending else {
+                waitingRoom.removeFirst(tunnel)
+                continue
+            }
+            switch driver.room(at: tunnel) {
+            case .later: return
+            case .usedUp: return waitingRoom.hurry(tunnel, now: .now)
+            case .free:
+                guard let id = driver.open(next.visit, next.pipe) else { return }
+                waitingRoom.removeFirst(tunnel)
+                next.pipe.open(id)
+            }
         }
-        setAccepting()
+    }
+
+    func sessionHasRoom(_ driver: SessionDriver) {
+        if !waitingRoom.isEmpty || isHoldingBack {
+            let due = waitingRoom.nextDeadline
+            for tunnel in waitingRoom.tunnels { openWaiting(tunnel) }
+            setAccepting()
+            if waitingRoom.nextDeadline != due { watchWaiting() }
+        }
         if isDraining, driver.streamCount == 0, !driver.isEnded {
             driver.end(Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
@@ -344,7 +455,6 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         epoch = resumption.epoch
         self.peer = peer
         carriers += 1
-        waitingTimer?.cancel()
         driver.attach(
             carrier,
             peerReceived: resumption.received,

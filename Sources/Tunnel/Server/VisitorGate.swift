@@ -6,12 +6,13 @@ enum VisitorRefusal: String, Sendable, CaseIterable {
     case denied = "its address is not permitted"
     case tooMany = "as many visitors as the tunnel may have"
     case tooFast = "too many connections a second from its address"
+    case noStreams = "all streams of the session are used"
     case noMemory = "the server is short of memory"
 }
 
 /// The door of one tunnel: who may come in, and how many at a time.
 struct VisitorGate {
-    let limits: VisitorLimits
+    var limits: VisitorLimits
     private(set) var visitors = 0
     /// Addresses of which it is known how often they came. Beyond that the ones that have not come lately are
     /// forgotten, and where all have, new ones share one count.

@@ -1,49 +1,83 @@
 import Mux
 import NIOCore
 
-/// Visitors who were accepted and have no stream yet, in the order in which they came.
+/// Visitors who were accepted and have no stream yet, in the order in which they came to each tunnel.
 ///
 /// Pure: it is told the time, and says who has waited too long.
 struct WaitingRoom {
+    /// A visitor at the door.
+    struct Visitor {
+        let pipe: StreamPipe
+        let visit: Visit
+        fileprivate(set) var deadline: Moment
+        /// Whether it waits for one of the session's streams, which are used up.
+        fileprivate(set) var waitsForStream = false
+    }
+
     private let capacity: Int
     private let patience: Duration
-    private var visitors: CircularBuffer<(pipe: StreamPipe, visit: Visit, deadline: Moment)> = []
+    private let patienceForStream: Duration
+    private var queues: [UInt16: CircularBuffer<Visitor>] = [:]
+    /// Visitors who wait.
+    private(set) var count = 0
 
     init(_ limits: ServerLimits) {
         capacity = limits.waitingVisitors
         patience = limits.waitingTime
+        patienceForStream = limits.waitingTimeForStream
     }
 
-    var isEmpty: Bool { visitors.isEmpty }
+    var isEmpty: Bool { count == 0 }
 
-    var isFull: Bool { visitors.count >= capacity }
+    var isFull: Bool { count >= capacity }
 
-    /// Who is next.
-    var first: (pipe: StreamPipe, visit: Visit)? { visitors.first.map { ($0.pipe, $0.visit) } }
+    /// The tunnels whose visitors wait.
+    var tunnels: [UInt16] { Array(queues.keys) }
 
-    /// When the first has waited long enough; nil where nobody waits.
-    var nextDeadline: Moment? { visitors.first?.deadline }
+    /// Whether visitors of a tunnel wait.
+    func isWaitedFor(_ tunnel: UInt16) -> Bool { queues[tunnel] != nil }
+
+    /// Who is next at a tunnel.
+    func first(_ tunnel: UInt16) -> Visitor? { queues[tunnel]?.first }
+
+    /// When the first has waited long enough; nil if nobody waits.
+    var nextDeadline: Moment? { queues.values.compactMap { $0.first?.deadline }.min() }
 
     mutating func enter(_ pipe: StreamPipe, _ visit: Visit, now: Moment) {
-        visitors.append((pipe, visit, now + patience))
+        queues[visit.tunnel, default: []].append(Visitor(pipe: pipe, visit: visit, deadline: now + patience))
+        count += 1
     }
 
-    mutating func removeFirst() {
-        _ = visitors.popFirst()
+    /// The visitors of a tunnel wait for streams that are used up: soon they are refused.
+    mutating func hurry(_ tunnel: UInt16, now: Moment) {
+        guard var queue = queues[tunnel], queue.last?.waitsForStream == false else { return }
+        for index in queue.indices where !queue[index].waitsForStream {
+            queue[index].waitsForStream = true
+            queue[index].deadline = min(queue[index].deadline, now + patienceForStream)
+        }
+        queues[tunnel] = queue
+    }
+
+    mutating func removeFirst(_ tunnel: UInt16) {
+        guard queues[tunnel]?.popFirst() != nil else { return }
+        count -= 1
+        if queues[tunnel]?.isEmpty == true { queues[tunnel] = nil }
     }
 
     /// Takes out those who have waited too long.
-    mutating func expired(now: Moment) -> [(pipe: StreamPipe, visit: Visit)] {
-        var expired: [(pipe: StreamPipe, visit: Visit)] = []
-        while let next = visitors.first, next.deadline <= now {
-            visitors.removeFirst()
-            expired.append((next.pipe, next.visit))
+    mutating func expired(now: Moment) -> [Visitor] {
+        var expired: [Visitor] = []
+        for tunnel in tunnels {
+            while let next = queues[tunnel]?.first, next.deadline <= now {
+                removeFirst(tunnel)
+                expired.append(next)
+            }
         }
         return expired
     }
 
-    mutating func removeAll() -> [(pipe: StreamPipe, visit: Visit)] {
-        defer { visitors.removeAll() }
-        return visitors.map { ($0.pipe, $0.visit) }
+    mutating func removeAll() -> [Visitor] {
+        defer { (queues, count) = ([:], 0) }
+        return queues.values.flatMap { $0 }
     }
 }

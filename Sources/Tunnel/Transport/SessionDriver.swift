@@ -82,8 +82,8 @@ final class SessionDriver: CarrierReceiver {
             armTimer()
         }
     }
-    /// Whether a visitor may come in.
-    var canOpen: Bool { session.canOpen }
+    /// Whether another visitor of a tunnel may come in.
+    func room(at tunnel: UInt16) -> Session.Room { session.room(at: tunnel) }
     /// Whether the session is over.
     var isEnded: Bool { session.isEnded }
 
@@ -129,9 +129,15 @@ final class SessionDriver: CarrierReceiver {
             promise.succeed(false)
             return promise.futureResult
         }
+        // Many may ask at the same time: the last answer stands for all of them.
+        guard !session.hasJustAnswered(now: .now) else {
+            promise.succeed(true)
+            return promise.futureResult
+        }
         probes.append(promise)
         session.probe(now: .now)
         setNeedsPump()
+        armTimer()
         let task = loop.scheduleTask(in: timeout) { promise.succeed(false) }
         promise.futureResult.whenComplete { _ in task.cancel() }
         return promise.futureResult

@@ -31,13 +31,26 @@ final class Pace {
     /// At least one full frame passes at once.
     private static let smallestBurst = 65_536.0
 
+    private var bytesPerSecond: Int
     private var reading: TokenBucket
     private var writing: TokenBucket
 
     init(bytesPerSecond: Int, now: Moment) {
+        self.bytesPerSecond = bytesPerSecond
         let rate = Double(bytesPerSecond)
         reading = TokenBucket(perSecond: rate, burst: max(Self.smallestBurst, rate * Self.burst), now: now)
         writing = reading
+    }
+
+    /// A pace for another rate. One that is there changes for the sockets that share it; a new one holds for those that
+    /// come.
+    static func updated(_ pace: Pace?, bytesPerSecond: Int?) -> Pace? {
+        guard let bytesPerSecond else { return nil }
+        guard let pace else { return Pace(bytesPerSecond: bytesPerSecond, now: .now) }
+        guard pace.bytesPerSecond != bytesPerSecond else { return pace }
+        let fresh = Pace(bytesPerSecond: bytesPerSecond, now: .now)
+        (pace.reading, pace.writing, pace.bytesPerSecond) = (fresh.reading, fresh.writing, bytesPerSecond)
+        return pace
     }
 
     fileprivate func read(_ count: Int) -> Double { reading.overdraw(count, now: .now) }

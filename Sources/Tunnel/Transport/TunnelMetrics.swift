@@ -97,6 +97,7 @@ extension VisitorRefusal {
         case .denied: "denied"
         case .tooMany: "too_many"
         case .tooFast: "too_fast"
+        case .noStreams: "no_streams"
         case .noMemory: "no_memory"
         }
     }

@@ -298,8 +298,11 @@ extension HostileTests {
             }
         }
 
-        @Test("N21 REFUSED credentials while a session waits ends the client as refused")
-        func refusedWhileWaiting() async throws {
+        @Test(
+            "N21 REFUSED credentials while a session waits is asked again after a minute, and ends a client that wants it",
+            arguments: [false, true]
+        )
+        func refusedWhileWaiting(exits: Bool) async throws {
             let play = try Play([
                 { peer, play in try play.begin(peer) },
                 { peer, play in
@@ -308,7 +311,13 @@ extension HostileTests {
                     _ = try peer.toTheEnd()
                 },
             ])
-            try await play.withClient { client in
+            try await play.withClient(configure: { $0.exitsOnRefusal = exits }) { client in
+                guard exits else {
+                    try await eventually("the next try is a minute later") {
+                        client.log.count("again_in=6") + client.log.count("again_in=7") == 1
+                    }
+                    return
+                }
                 let end = try await client.ends.next("the client ends")
                 #expect(end.hasPrefix("refused: "), "\(end)")
             }

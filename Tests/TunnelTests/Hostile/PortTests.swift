@@ -97,6 +97,38 @@ extension HostileTests {
             }
         }
 
+        @Test("A11 a reload that narrows a client's rights closes its port with a reason, and its visitors go on")
+        func narrowedRights() async throws {
+            let (kept, lost) = (try FreePorts.next(), try FreePorts.next())
+            try await RunningServer.with { server in
+                let scene = try await onThread {
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try demand(try peer.bind(kept) == nil && peer.bind(lost, tunnel: 1) == nil, "refused at first")
+                    let visitor = try TCPSocket(port: lost)
+                    let stream = try peer.frame(.open).header.stream
+                    try peer.send(OutboundFrame(.accept, stream))
+                    return NonSendable((peer: peer, visitor: visitor, stream: stream))
+                }
+                server.reload { $0.clients[0].allowedPorts = PortRanges(ranges: [kept...kept]) }
+                try await onThread {
+                    let (peer, visitor, stream) = scene.value
+                    let refusal = try Refusal(peer.frame(.unbound).payload, of: .unbound)
+                    try demand(refusal.code == .portNotAllowed, "\(refusal)")
+                    try visitor.send("still here")
+                    let data = try peer.frame(.data)
+                    try demand(data.header.stream == stream, "\(data.header)")
+                    try demand((try? TCPSocket(port: lost)) == nil, "the port is open")
+                    let other = try TCPSocket(port: kept)
+                    _ = try peer.frame(.open)
+                    other.close()
+                    try demand(server.log.count("port closed") == 1, "the log says so")
+                    // The port is free for another client.
+                    let bob = try WirePeer.session(server.port, .bob)
+                    try demand(try bob.bind(lost) == nil, "the port is held still")
+                }
+            }
+        }
+
         @Test("A20 a reload without a client ends its session with a reason, and its ports are free at once")
         func removedClient() async throws {
             let port = try FreePorts.next()

@@ -28,6 +28,8 @@ final class WirePeer {
     private(set) var counted: UInt64 = 0
     /// Whether the session's PINGs are answered.
     var isAlive = true
+    /// How many were.
+    private(set) var pingsAnswered = 0
 
     init(role: WebSocket.Role, socket: TCPSocket) {
         self.role = role
@@ -151,6 +153,7 @@ final class WirePeer {
             guard let frame = try assembler.receive(piece, isLast: isLast) else { return nil }
             if frame.header.type.isCounted { counted += 1 }
             if frame.header.type == .ping, isAlive {
+                pingsAnswered += 1
                 try? send(OutboundFrame(.pong, .session, frame.payload))
                 return nil
             }

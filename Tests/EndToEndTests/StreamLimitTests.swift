@@ -1,0 +1,93 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// A session whose streams are used up refuses, says so, and leaves other tunnels their share.
+    @Suite(.serialized)
+    struct StreamLimitTests {
+        private func scene(
+            _ scenario: Scenario,
+            streams: Int,
+            services: [TCPService]
+        ) async throws -> (server: CulvertServer, client: CulvertClient, ports: [UInt16], admin: UInt16) {
+            let file = "\(scenario.directory)/server.toml"
+            try scenario.write("[limits]\nstreams = \(streams)\n", to: file)
+            let admin = try FreePorts.next()
+            let server = try await scenario.server(options: ["--config", file, "--admin", "127.0.0.1:\(admin)"])
+            let client = try scenario.client(server.url, services.map { "0:127.0.0.1:\($0.port)" })
+            var ports: [UInt16] = []
+            for service in services { ports.append(try await client.tunnel(to: service.port)) }
+            return (server, client, ports, admin)
+        }
+
+        private static func visitors(_ count: Int, at port: UInt16) async throws -> [TCPSocket] {
+            try await onThread {
+                try (0..<count).map { _ in
+                    let visitor = try TCPSocket(port: port)
+                    try visitor.send("x")
+                    _ = try visitor.receive(exactly: 1)
+                    return visitor
+                }
+            }
+        }
+
+        @Test("idle visitors of one tunnel leave another one its reserve; the rest is reset, logged and counted")
+        func usedUp() async throws {
+            try await Scenario.play { scenario in
+                let (one, two) = (try TCPService.echo(), try TCPService.echo())
+                let (server, client, ports, admin) = try await scene(scenario, streams: 5, services: [one, two])
+                let idle = try await Self.visitors(4, at: ports[0])
+                let refused = try await onThread { try TCPSocket(port: ports[0]).drain() }
+                #expect(refused.ending == .reset && refused.bytes.isEmpty)
+                let line = try await server.process.logLine { $0.contains("visitor refused") }
+                #expect(line.contains("all streams of the session are used") && line.contains("warning"), "\(line)")
+                let metrics = try await onThread { try TCPSocket(port: admin).request("GET", "/metrics").body }
+                #expect(metrics.contains("culvert_refused_visitors_total{reason=\"no_streams\"} 1\n"))
+                try await expectEcho(through: ports[1])
+                for visitor in idle { visitor.close() }
+                try await expectEcho(through: ports[0])
+                #expect(client.process.exitStatus == nil)
+            }
+        }
+
+        @Test("a crowd beyond the streams is reset within seconds, however many wait")
+        func crowd() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let (_, _, ports, _) = try await scene(scenario, streams: 5, services: [echo])
+                let idle = try await Self.visitors(5, at: ports[0])
+                let endings = Mailbox<TCPSocket.Ending>()
+                try await onThreads(600, width: 600) { _ in
+                    let visitor = try TCPSocket(port: ports[0], patience: .seconds(10))
+                    endings.put(try visitor.drain().ending)
+                }
+                #expect(endings.all.count == 600 && endings.all.allSatisfy { $0 == .reset })
+                for visitor in idle { visitor.close() }
+                try await expectEcho(through: ports[0])
+            }
+        }
+
+        @Test("a tunnel that leads to its own public port refuses its visitor and leaves no stream behind")
+        func loop() async throws {
+            try await Scenario.play { scenario in
+                let port = try FreePorts.next()
+                let admin = try FreePorts.next()
+                let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
+                // By the server's own name, and by an address that leads there as well.
+                for service in ["127.0.0.1", "localhost"] {
+                    let client = try scenario.client(server.url, ["\(port):\(service):\(port)"])
+                    _ = try await client.tunnel(to: port)
+                    let (_, ending) = try await onThread { try TCPSocket(port: port).drain() }
+                    #expect(ending == .reset)
+                    _ = try await client.process.logLine { $0.contains("leads to a public port of its own") }
+                    try await eventually("no stream lives") {
+                        try TCPSocket(port: admin).request("GET", "/metrics").body.contains("\nculvert_streams 0\n")
+                    }
+                    client.process.signal(SIGTERM)
+                    _ = try await client.process.exitStatus()
+                }
+            }
+        }
+    }
+}
