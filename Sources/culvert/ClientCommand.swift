@@ -199,12 +199,12 @@ struct ClientCommand: AsyncParsableCommand {
         result.proxyFields =
             try proxyHeader.isEmpty
             ? fields(settings?.proxyHeader ?? [], "proxy_header") : fields(proxyHeader, "--proxy-header")
-        result.tls = try TLSFiles.client(
+        result.trust = try TLSFiles.trust(
             authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
             only: caOnly || settings?.caOnly ?? false
         )
         result.proxyTLS = try TLSFiles.identified(
-            result.tls,
+            result.proxyTLS,
             certificate: proxyCertificate ?? settings?.proxyCertificate,
             key: proxyKey ?? settings?.proxyKey,
             flags: "--proxy-certificate and --proxy-key"

@@ -132,7 +132,7 @@ struct ServerCommand: AsyncParsableCommand {
             clientAuthority: file?.string("tls_client_ca"),
             token: file?.string("token_file")
         )
-        result.tls = try TLSFiles.server(
+        (result.tls, result.clientTrust) = try TLSFiles.server(
             certificate: tlsCertificate ?? configured.certificate,
             key: tlsKey ?? configured.key,
             clientAuthority: tlsClientCa ?? configured.clientAuthority

@@ -102,8 +102,8 @@ private struct Transcript {
         configuration.proxyCredentials.password = fields["user"].map { _ in "pass-word" }
         configuration.proxySchemes = fields["auth"].flatMap { ProxyScheme(rawValue: $0) }.map { [$0] } ?? [.basic]
         let context = DialContext(
-            tls: TLSForClients(configuration.tls),
-            proxyTLS: TLSForClients(configuration.proxyTLS),
+            tls: TLSForClients(configuration.tls, configuration.trust),
+            proxyTLS: TLSForClients(configuration.proxyTLS, configuration.trust),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         return DialRoute(

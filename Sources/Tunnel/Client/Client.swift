@@ -49,14 +49,16 @@ public struct Client: Service {
     /// - Throws: ``ClientError`` when the client was refused for good, or gives up.
     public func run() async throws {
         let context = DialContext(
-            tls: TLSForClients(configuration.tls),
-            proxyTLS: TLSForClients(configuration.proxyTLS),
+            tls: TLSForClients(configuration.tls, configuration.trust),
+            proxyTLS: TLSForClients(configuration.proxyTLS, configuration.trust),
             logger: logger
         )
         do {
             if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
+        } catch let problem as CertificateProblem {
+            throw ClientError.configuration(problem.sentence(of: "the server"))
         } catch {
-            throw ClientError.configuration("the trust store cannot be read: \(error)")
+            throw ClientError.configuration("the certificate or its key cannot be used: \(error.inWords)")
         }
         for endpoint in configuration.endpoints where !endpoint.isSecure && !isLoopback(endpoint.host) {
             logger.warning(

@@ -39,10 +39,13 @@ public struct ClientConfiguration: Sendable {
     public var pollsBusily = true
     /// What CONNECT and the upgrade say in User-Agent.
     public var userAgent = "culvert/\(culvertVersion)"
-    /// How a server's certificate is verified, where the endpoint is wss.
-    public var tls = Self.defaultTLS
-    /// How a proxy's certificate is verified, where its URL is https, and with what we prove ourselves to it.
-    public var proxyTLS = Self.defaultTLS
+    /// The TLS that is spoken with servers whose endpoint is wss, and with what we prove ourselves to them. What it says
+    /// about verification is not looked at.
+    public var tls = TLSConfiguration.tunnelClient()
+    /// The same for proxies whose URL is https.
+    public var proxyTLS = TLSConfiguration.tunnelClient()
+    /// Whom servers' and proxies' certificates must lead to.
+    public var trust = TLSTrust()
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?
     /// When a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
@@ -55,12 +58,6 @@ public struct ClientConfiguration: Sendable {
     public var admin: ListenAddress?
     /// How long what runs may take to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
-
-    private static var defaultTLS: TLSConfiguration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        return tls
-    }
 
     /// The defaults.
     public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token?, instance: [UInt8]) {

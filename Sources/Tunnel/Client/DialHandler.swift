@@ -32,10 +32,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private enum Stage {
         case idle
-        case proxyTLS(NIOSSLClientHandler)
+        case proxyTLS(TLSHandshake)
         case connect(ConnectExchange)
         case socks(SocksExchange)
-        case tls(NIOSSLClientHandler)
+        case tls(TLSHandshake)
         case upgrade(ClientUpgrade, ResponseHeadParser, interim: Int)
         /// The answer was no 101; the beginning of its page is read for the message.
         case page(BodyDrain, DialError)
@@ -72,7 +72,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard let proxy = route.proxy, proxy.scheme == .https else { return startLeg(context) }
-        startTLS(context, route.context.proxyTLS, proxy.host) { .proxyTLS($0) }
+        startTLS(context, .proxy, route.context.proxyTLS, proxy.host) { .proxyTLS($0) }
     }
 
     private func startLeg(_ context: ChannelHandlerContext) {
@@ -143,19 +143,21 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func startServerTLS(_ context: ChannelHandlerContext) {
         guard route.endpoint.isSecure else { return startUpgrade(context) }
-        startTLS(context, route.context.tls, route.endpoint.host) { .tls($0) }
+        startTLS(context, .server, route.context.tls, route.endpoint.host) { .tls($0) }
     }
 
     private func startTLS(
         _ context: ChannelHandlerContext,
+        _ peer: TLSPeer,
         _ tls: TLSForClients,
         _ host: String,
-        _ next: (NIOSSLClientHandler) -> Stage
+        _ next: (TLSHandshake) -> Stage
     ) {
         arm(context)
         do {
-            let handler = try tls.handler(for: host)
-            stage = next(handler)
+            let handshake = try tls.handler(for: host)
+            let handler = handshake.handler
+            stage = next(handshake)
             let early = pending
             pending = ByteBuffer()
             try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
@@ -165,22 +167,16 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             handler.channelRead(context: tlsContext, data: NIOAny(early))
             handler.channelReadComplete(context: tlsContext)
         } catch {
-            fail(context, route.error(.tls, "\(error)", "", .configuration))
+            fail(context, route.unusableTLS(error, peer))
         }
     }
 
     /// A handshake is done; what follows depends on whose it was.
     private func handshakeCompleted(_ context: ChannelHandlerContext) {
         switch stage {
-        case .proxyTLS(let handler):
-            guard TLSForClients.isMeant(handler.peerCertificate, for: route.proxy?.host ?? "") else {
-                return fail(context, route.tlsError(WrongCertificate(), .proxy, handler.peerCertificate))
-            }
+        case .proxyTLS:
             startLeg(context)
-        case .tls(let handler):
-            guard TLSForClients.isMeant(handler.peerCertificate, for: route.endpoint.host) else {
-                return fail(context, route.tlsError(WrongCertificate(), .server, handler.peerCertificate))
-            }
+        case .tls:
             startUpgrade(context)
         case .idle, .connect, .socks, .upgrade, .page, .finished:
             break
@@ -197,7 +193,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
             advance(context)
         } catch {
-            fail(context, route.error(.upgrade, "\(error)", "correct --header or the URL", .configuration))
+            fail(context, route.error(.upgrade, error.inWords, "correct --header or the URL", .configuration))
         }
     }
 
@@ -265,7 +261,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
             promise.succeed(())
         } catch {
-            fail(context, route.error(.upgrade, "\(error)", "", .retry))
+            fail(context, route.error(.upgrade, error.inWords, "", .retry))
         }
     }
 
@@ -332,10 +328,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch stage {
-        case .proxyTLS(let handler) where !(error is IOError):
-            fail(context, route.tlsError(error, .proxy, handler.peerCertificate))
-        case .tls(let handler) where !(error is IOError):
-            fail(context, route.tlsError(error, .server, handler.peerCertificate))
+        case .proxyTLS(let handshake) where !(error is IOError):
+            fail(context, route.tlsError(error, .proxy, handshake.verification))
+        case .tls(let handshake) where !(error is IOError):
+            fail(context, route.tlsError(error, .server, handshake.verification))
         case .connect where error is BoringSSLError, .socks where error is BoringSSLError:
             // With TLS 1.3 a certificate of ours is judged, or missed, after the handshake is done for us.
             fail(context, route.tlsError(error, .proxy, nil))
@@ -359,14 +355,9 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             let action = exchange.connectionClosed()
             if let action { perform(context, action) }
         case .proxyTLS:
-            let remedy = "check the proxy's port: one that does not speak TLS is written with http://"
-            let answer = "the connection was closed during the handshake"
-            fail(context, route.error(.proxyTLS, answer, remedy, .retry))
+            fail(context, route.closedDuringHandshake(.proxy))
         case .tls:
-            fail(
-                context,
-                route.error(.tls, "the connection was closed during the handshake", route.afterConnect, .retry)
-            )
+            fail(context, route.closedDuringHandshake(.server))
         case .upgrade:
             let answer = "the connection was closed without an answer"
             fail(context, route.error(.upgrade, answer, route.afterConnect, .retry))

@@ -29,7 +29,7 @@ final class ServerConnection {
     }
 
     /// Prepares the pipeline.
-    func install(tls: NIOSSLContext?) throws {
+    func install(tls: TLSForServer?) throws {
         let limits = server.configuration.serverLimits
         let patience = TimeAmount(limits.handshakeTimeout)
         let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
@@ -46,7 +46,8 @@ final class ServerConnection {
                 }
             )
         }
-        if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+        let handshake = tls?.handshake()
+        if let handshake { try pipeline.addHandler(handshake.handler) }
         try pipeline.addHandler(
             UpgradeHandler(
                 upgrade: server.upgrade,
