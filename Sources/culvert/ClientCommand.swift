@@ -78,6 +78,25 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "The key of that certificate, PEM or DER.")
     var tlsKey: String?
 
+    @Option(
+        help: """
+            The key exchanges to offer, in order: X25519MLKEM768, X25519, P-256, P-384, P-521, with commas between \
+            them. (default: all)
+            """
+    )
+    var tlsGroups: String?
+
+    @Option(help: "The newest version of TLS to speak, 1.2 or 1.3. (default: 1.3)")
+    var tlsMaxVersion: String?
+
+    @Option(
+        help: """
+            Dial HOST:PORT in place of the URL's host and port, directly or through the proxy; the certificate must \
+            still be for the URL's host.
+            """
+    )
+    var connectTo: String?
+
     @Flag(help: "Trust only the CAs given with --ca.")
     var caOnly = false
 
@@ -126,6 +145,11 @@ struct ClientCommand: AsyncParsableCommand {
             }
         }
         _ = try carrierAge()
+        if let tlsGroups { _ = try TLSOptions.groups(tlsGroups) { ValidationError("--tls-groups: \($0)") } }
+        if let tlsMaxVersion {
+            _ = try TLSOptions.version(tlsMaxVersion) { ValidationError("--tls-max-version: \($0)") }
+        }
+        if let connectTo { _ = try TLSOptions.address(connectTo) { ValidationError("--connect-to: \($0)") } }
         if let maxRetries, maxRetries < 0 { throw ValidationError("--max-retries cannot be negative") }
         if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
         if config == nil {
@@ -203,8 +227,19 @@ struct ClientCommand: AsyncParsableCommand {
             authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
             only: caOnly || settings?.caOnly ?? false
         )
+        let groups = try tlsGroups.map { text throws(Failure) in
+            try TLSOptions.groups(text) { Failure(.configuration, "--tls-groups: \($0)") }
+        }
+        let newest = try tlsMaxVersion.map { text throws(Failure) in
+            try TLSOptions.version(text) { Failure(.configuration, "--tls-max-version: \($0)") }
+        }
+        result.tls = try TLSOptions.client(groups ?? settings?.tlsGroups, newest ?? settings?.tlsMaximum)
+        result.connectTo = try connectTo.map { text throws(Failure) in
+            try TLSOptions.address(text) { Failure(.configuration, "--connect-to: \($0)") }
+        }
+        result.connectTo = result.connectTo ?? settings?.connectTo
         result.proxyTLS = try TLSFiles.identified(
-            result.proxyTLS,
+            result.tls,
             certificate: proxyCertificate ?? settings?.proxyCertificate,
             key: proxyKey ?? settings?.proxyKey,
             flags: "--proxy-certificate and --proxy-key"

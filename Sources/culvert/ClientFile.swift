@@ -1,4 +1,5 @@
 import Mux
+import NIOSSL
 import Tunnel
 
 /// A client's configuration file.
@@ -7,6 +8,7 @@ struct ClientFile {
         "url", "token", "token_file", "name", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
+        "tls_groups", "tls_max_version", "connect_to",
         "max_retries", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
         "tunnel", "limits",
     ]
@@ -24,6 +26,9 @@ struct ClientFile {
     let netrc: Bool?
     let tlsCertificate: String?
     let tlsKey: String?
+    let tlsGroups: TLSGroups?
+    let tlsMaximum: TLSVersion?
+    let connectTo: ConnectAddress?
     let proxyHeader: [String]
     let ca: [String]
     let caOnly: Bool
@@ -59,6 +64,16 @@ struct ClientFile {
         netrc = try file.boolean("netrc")
         tlsCertificate = try file.string("tls_certificate")
         tlsKey = try file.string("tls_key")
+        let groups = try file.strings("tls_groups")
+        tlsGroups = try groups.map { groups throws(Failure) in
+            try TLSOptions.groups(groups.joined(separator: ",")) { file.failure("tls_groups", $0) }
+        }
+        tlsMaximum = try file.string("tls_max_version").map { text throws(Failure) in
+            try TLSOptions.version(text) { file.failure("tls_max_version", $0) }
+        }
+        connectTo = try file.string("connect_to").map { text throws(Failure) in
+            try TLSOptions.address(text) { file.failure("connect_to", $0) }
+        }
         proxyHeader = try file.strings("proxy_header") ?? []
         ca = try file.strings("ca") ?? []
         caOnly = try file.boolean("ca_only") ?? false

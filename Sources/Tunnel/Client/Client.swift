@@ -60,7 +60,8 @@ public struct Client: Service {
         } catch {
             throw ClientError.configuration("the certificate or its key cannot be used: \(error.inWords)")
         }
-        for endpoint in configuration.endpoints where !endpoint.isSecure && !isLoopback(endpoint.host) {
+        for endpoint in configuration.endpoints
+        where !endpoint.isSecure && !isLoopback(configuration.connectTo?.host ?? endpoint.host) {
             logger.warning(
                 "ws:// without TLS: everybody on the way can read and alter what the tunnel carries; use wss://",
                 metadata: ["url": "\(endpoint)"]

@@ -7,6 +7,8 @@ import ProxyConnect
 public struct ClientConfiguration: Sendable {
     /// Servers, tried in order.
     public var endpoints: [EndpointURL]
+    /// Where connections with servers lead, in place of each URL's host and port; nil for those.
+    public var connectTo: ConnectAddress?
     /// The tunnels to publish.
     public var forwards: [RemoteForward]
     /// The shared secret; nil for a server that runs without one.

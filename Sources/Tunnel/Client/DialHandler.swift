@@ -155,7 +155,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         arm(context)
         do {
-            let handshake = try tls.handler(for: host)
+            let hello = tls.hasSmallerHello ? route.context.hellos.size(at: route.place(peer)) : .full
+            if hello == .trial { route.tellOfTrial(peer) }
+            var handshake = try tls.handler(for: host, isSmall: hello.isSmall)
+            handshake.hello = hello
             let handler = handshake.handler
             stage = next(handshake)
             let early = pending
@@ -174,9 +177,11 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// A handshake is done; what follows depends on whose it was.
     private func handshakeCompleted(_ context: ChannelHandlerContext) {
         switch stage {
-        case .proxyTLS:
+        case .proxyTLS(let handshake):
+            route.answered(handshake, .proxy)
             startLeg(context)
-        case .tls:
+        case .tls(let handshake):
+            route.answered(handshake, .server)
             startUpgrade(context)
         case .idle, .connect, .socks, .upgrade, .page, .finished:
             break
@@ -275,6 +280,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard case .page(let drain, var error) = stage else { return }
         if let line = PageExcerpt.line(of: drain.collected.readableBytesView, hiding: route.secrets) {
             error.answer += ", page: \(line)"
+            error = route.withRemedy(error, forPage: line)
         }
         fail(context, error)
     }
@@ -300,10 +306,12 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             fail(context, route.error(exchange.deadline()))
         case .socks(var exchange):
             fail(context, route.error(exchange.deadline()))
-        case .proxyTLS:
+        case .proxyTLS(let handshake):
+            route.unanswered(handshake, .proxy)
             let remedy = "check the proxy's port: one that does not speak TLS is written with http://"
             fail(context, route.error(.proxyTLS, "no answer within \(seconds) s", remedy, .retry))
-        case .tls:
+        case .tls(let handshake):
+            route.unanswered(handshake, .server)
             fail(context, route.error(.tls, "no answer within \(seconds) s", "check that the port speaks TLS", .retry))
         case .upgrade:
             fail(context, route.error(.upgrade, "no answer within \(seconds) s", "check the URL", .retry))
@@ -329,9 +337,9 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch stage {
         case .proxyTLS(let handshake) where !(error is IOError):
-            fail(context, route.tlsError(error, .proxy, handshake.verification))
+            fail(context, route.tlsError(error, .proxy, handshake))
         case .tls(let handshake) where !(error is IOError):
-            fail(context, route.tlsError(error, .server, handshake.verification))
+            fail(context, route.tlsError(error, .server, handshake))
         case .connect where error is BoringSSLError, .socks where error is BoringSSLError:
             // With TLS 1.3 a certificate of ours is judged, or missed, after the handshake is done for us.
             fail(context, route.tlsError(error, .proxy, nil))
@@ -354,10 +362,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .socks(var exchange):
             let action = exchange.connectionClosed()
             if let action { perform(context, action) }
-        case .proxyTLS:
-            fail(context, route.closedDuringHandshake(.proxy))
-        case .tls:
-            fail(context, route.closedDuringHandshake(.server))
+        case .proxyTLS(let handshake):
+            fail(context, route.closedDuringHandshake(.proxy, handshake))
+        case .tls(let handshake):
+            fail(context, route.closedDuringHandshake(.server, handshake))
         case .upgrade:
             let answer = "the connection was closed without an answer"
             fail(context, route.error(.upgrade, answer, route.afterConnect, .retry))

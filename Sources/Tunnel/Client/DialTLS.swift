@@ -13,18 +13,21 @@ enum TLSPeer: Sendable, Hashable {
 
 extension DialRoute {
     /// Why a handshake failed, told from what the verifier found, else from what the other end answered.
-    func tlsError(_ error: any Error, _ peer: TLSPeer, _ verification: PeerVerification?) -> DialError {
-        if let problem = verification?.problem {
+    func tlsError(_ error: any Error, _ peer: TLSPeer, _ handshake: TLSHandshake?) -> DialError {
+        if let handshake, let problem = handshake.verification.problem {
+            answered(handshake, peer)
             return self.error(peer.hop, problem.sentence(of: host(peer)), remedy(problem, peer), .retry)
         }
         guard let failure = TLSFailure(error) else { return self.error(peer.hop, error.inWords, "", .retry) }
-        if failure.isClosed { return closedDuringHandshake(peer) }
+        if failure.isClosed { return closedDuringHandshake(peer, handshake) }
+        if let handshake { answered(handshake, peer) }
         let (answer, remedy) = words(for: failure, peer)
         return self.error(peer.hop, answer, remedy, .retry)
     }
 
     /// The connection ended before the handshake did, and nothing says why.
-    func closedDuringHandshake(_ peer: TLSPeer) -> DialError {
+    func closedDuringHandshake(_ peer: TLSPeer, _ handshake: TLSHandshake?) -> DialError {
+        if let handshake { unanswered(handshake, peer) }
         let remedy =
             peer == .server
             ? afterConnect : "check the proxy's port: one that does not speak TLS is written with http://"
@@ -44,6 +47,10 @@ extension DialRoute {
     private func words(for failure: TLSFailure, _ peer: TLSPeer) -> (answer: String, remedy: String) {
         let host = host(peer)
         if failure.says(TLSFailure.plain) { return notTLS(peer) }
+        if failure.says("ALERT_UNEXPECTED_MESSAGE") {
+            let (answer, remedy) = notTLS(peer)
+            return ("\(answer), or expects another handshake", remedy)
+        }
         if failure.says("KEY_USAGE_BIT_INCORRECT") {
             return (
                 "the key usage of the certificate of \(host) lacks digitalSignature, without which TLS cannot use it",
@@ -124,7 +131,7 @@ extension DialRoute {
         case .proxy:
             ("the proxy does not speak TLS on this port", "write its URL with http://")
         case .server where proxy == nil:
-            ("the server does not speak TLS on this port", "check the port; ws:// is for servers without TLS")
+            ("the server does not speak TLS on this port", "write the URL with ws://, or with the port that speaks TLS")
         case .server:
             (
                 "what answers behind the proxy does not speak TLS",

@@ -114,8 +114,8 @@ struct Dialler: Sendable {
     private func connect(_ route: DialRoute, _ leg: DialLeg, _ attempt: DialAttempt) async throws {
         let upgraded = loop.makePromise(of: Void.self)
         guard attempt.begin(upgraded) else { throw CancellationError() }
-        let host = route.proxy?.host ?? route.endpoint.host
-        let port = route.proxy?.port ?? route.endpoint.port
+        let host = route.proxy?.host ?? route.target.host
+        let port = route.proxy?.port ?? route.target.port
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(route.hopTimeout)
             .channelInitializer { channel in

@@ -6,7 +6,10 @@ import Synchronization
 final class TLSForClients: Sendable {
     private let configuration: TLSConfiguration
     private let verifier: PeerVerifier
-    private let made = Mutex<NIOSSLContext?>(nil)
+    /// Without the longest key shares; nil where that makes no difference.
+    private let smallerGroups: [NIOTLSCurve]?
+    /// By whether its hello is the small one.
+    private let made = Mutex<[Bool: NIOSSLContext]>([:])
 
     init(_ configuration: TLSConfiguration, _ trust: TLSTrust) {
         var configuration = configuration
@@ -15,17 +18,23 @@ final class TLSForClients: Sendable {
         configuration.trustRoots = .certificates([])
         configuration.additionalTrustRoots = []
         self.configuration = configuration
+        let hasLongShares = configuration.maximumTLSVersion.map { $0 == .tlsv13 } ?? true
+        smallerGroups = hasLongShares ? TLSGroups.smaller(configuration.curves ?? TLSConfiguration.tunnelGroups) : nil
         verifier = PeerVerifier(trust, .server)
     }
 
+    /// Whether there is a smaller ClientHello to try.
+    var hasSmallerHello: Bool { smallerGroups != nil }
+
     /// A handler that verifies the peer's certificates and that they are for `host`, whatever the socket leads to.
     ///
+    /// - Parameter isSmall: leaves out the key shares that make the ClientHello longer than a segment.
     /// - Throws: what makes our own certificate, or the host's name, unusable.
-    func handler(for host: String) throws -> TLSHandshake {
+    func handler(for host: String, isSmall: Bool = false) throws -> TLSHandshake {
         let name = PeerName(host)
         let verification = PeerVerification(verifier, name: name)
         let handler = try NIOSSLClientHandler(
-            context: context(),
+            context: context(isSmall),
             serverHostname: name.serverNameIndication,
             customVerificationCallback: verification.callback
         )
@@ -36,15 +45,17 @@ final class TLSForClients: Sendable {
     ///
     /// - Throws: ``CertificateProblem`` where there is no CA to trust, else what makes our own certificate unusable.
     func prepare() throws {
-        _ = try context()
+        _ = try context(false)
         try verifier.prepare()
     }
 
-    private func context() throws -> NIOSSLContext {
+    private func context(_ isSmall: Bool) throws -> NIOSSLContext {
         try made.withLock { made in
-            if let made { return made }
+            if let context = made[isSmall] { return context }
+            var configuration = configuration
+            if isSmall, let smallerGroups { configuration.curves = smallerGroups }
             let context = try NIOSSLContext(configuration: configuration)
-            made = context
+            made[isSmall] = context
             return context
         }
     }
@@ -54,4 +65,6 @@ final class TLSForClients: Sendable {
 struct TLSHandshake {
     let handler: NIOSSLClientHandler
     let verification: PeerVerification
+    /// The hello that was sent, and where.
+    var hello = HelloMemory.Size.full
 }

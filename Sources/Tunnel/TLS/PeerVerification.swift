@@ -56,7 +56,7 @@ final class PeerVerifier: Sendable {
 final class PeerVerification: Sendable {
     private let verifier: PeerVerifier
     private let name: PeerName?
-    private let found = Mutex<CertificateProblem?>(nil)
+    private let state = Mutex<(hasCertificates: Bool, problem: CertificateProblem?)>((false, nil))
 
     /// - Parameter name: who the peer must be; nil where a name is not compared.
     init(_ verifier: PeerVerifier, name: PeerName?) {
@@ -65,14 +65,18 @@ final class PeerVerification: Sendable {
     }
 
     /// Why the peer's certificate was refused; nil where it was not, or not yet.
-    var problem: CertificateProblem? { found.withLock { $0 } }
+    var problem: CertificateProblem? { state.withLock { $0.problem } }
+
+    /// Whether the peer has sent certificates.
+    var hasCertificates: Bool { state.withLock { $0.hasCertificates } }
 
     /// What NIOSSL asks once the peer has sent its certificates. The answer is found apart from the event loop.
     var callback: NIOSSLCustomVerificationCallback {
         { [self] certificates, promise in
+            state.withLock { $0.hasCertificates = true }
             Task {
                 let problem = await verifier.problem(with: certificates, for: name)
-                found.withLock { $0 = problem }
+                state.withLock { $0.problem = problem }
                 promise.succeed(problem == nil ? .certificateVerified : .failed)
             }
         }
