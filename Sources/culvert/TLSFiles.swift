@@ -67,7 +67,11 @@ enum TLSFiles {
         } catch {
             let problem =
                 isPEM ? "the key in \(path) cannot be read as PEM" : "no key in \(path), neither in PEM nor in DER"
-            throw Failure(.badData, problem + "; one with a passphrase must be decrypted before")
+            throw Failure(
+                .badData,
+                problem
+                    + "; it must be RSA, P-256, P-384, P-521 or Ed25519, and one with a passphrase must be decrypted before"
+            )
         }
     }
 

@@ -58,7 +58,7 @@ public struct Client: Service {
         } catch let problem as CertificateProblem {
             throw ClientError.configuration(problem.sentence(of: "the server"))
         } catch {
-            throw ClientError.configuration("the certificate or its key cannot be used: \(error.inWords)")
+            throw ClientError.configuration(TLSIdentity.problem(of: configuration.tls) ?? error.inWords)
         }
         for endpoint in configuration.endpoints
         where !endpoint.isSecure && !isLoopback(configuration.connectTo?.host ?? endpoint.host) {

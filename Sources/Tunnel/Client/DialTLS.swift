@@ -36,12 +36,12 @@ extension DialRoute {
 
     /// What is wrong with what we were told to say in the handshake.
     func unusableTLS(_ error: any Error, _ peer: TLSPeer) -> DialError {
-        if let failure = TLSFailure(error), failure.says("KEY_VALUES_MISMATCH") {
-            let flags = peer == .server ? "--tls-certificate and --tls-key" : "--proxy-certificate and --proxy-key"
-            return self.error(peer.hop, "the key is not the certificate's", "compare \(flags)", .configuration)
+        let flags = peer == .server ? "--tls-certificate and --tls-key" : "--proxy-certificate and --proxy-key"
+        if let problem = TLSIdentity.problem(of: peer == .server ? configuration.tls : configuration.proxyTLS) {
+            return self.error(peer.hop, problem, "check \(flags)", .configuration)
         }
-        let answer = "\(host(peer)) cannot be named in a TLS handshake, or the certificate or its key cannot be used"
-        return self.error(peer.hop, answer, "check the name and the files", .configuration)
+        let answer = "\(host(peer)) cannot be named in a TLS handshake: it is too long"
+        return self.error(peer.hop, answer, "check the URL", .configuration)
     }
 
     private func words(for failure: TLSFailure, _ peer: TLSPeer) -> (answer: String, remedy: String) {

@@ -46,6 +46,8 @@ final class ServerConnection {
                 }
             )
         }
+        let check = LanguageCheck(isTLS: tls != nil, throttle: server.refusedRequests, logger: logger)
+        try pipeline.addHandler(check)
         let handshake = tls?.handshake()
         if let handshake { try pipeline.addHandler(handshake.handler) }
         try pipeline.addHandler(
@@ -54,6 +56,7 @@ final class ServerConnection {
                 limits: limits.head,
                 logger: logger,
                 throttle: server.refusedRequests,
+                verification: handshake?.verification,
                 admits: { head in self.admits(head, place) },
                 handsOn: { head, rest in self.handsOn(head, rest, place, isSecure: tls != nil) }
             ) { channel, agreement in
