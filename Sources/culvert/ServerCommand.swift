@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Mux
 import NIOSSL
+import Synchronization
 import Tunnel
 
 /// `culvert server`: the public end.
@@ -82,23 +83,31 @@ struct ServerCommand: AsyncParsableCommand {
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
         let command = self
+        let watched = Mutex(tlsFiles)
         let reload: @Sendable () -> Void = {
             do {
                 continuation.yield(try command.configuration())
+                watched.withLock { $0 = command.tlsFiles }
             } catch {
-                logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(error)"])
+                logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(Failure(error))"])
             }
         }
-        let watching = Task { await FileWatch(tlsFiles).run(onChange: reload) }
+        let watching = Task { await FileWatch { watched.withLock { $0 } }.run(onChange: reload) }
         defer { watching.cancel() }
         try await runUntilSignalled(server, logger: logger, reload: reload)
     }
 
-    /// The certificate's files, which are read again when they change.
+    /// The files of certificates, which are read again when they change.
     private var tlsFiles: [String] {
         let file = config.flatMap { path in try? ConfigurationFile(path: path) }
-        let configured = try? (certificate: file?.string("tls_certificate"), key: file?.string("tls_key"))
-        return [tlsCertificate ?? configured?.certificate, tlsKey ?? configured?.key].compactMap { $0 }
+        let configured = try? (
+            certificate: file?.string("tls_certificate"), key: file?.string("tls_key"),
+            clientAuthority: file?.string("tls_client_ca")
+        )
+        return [
+            tlsCertificate ?? configured?.certificate, tlsKey ?? configured?.key,
+            tlsClientCa ?? configured?.clientAuthority,
+        ].compactMap { $0 }
     }
 
     /// Flags over the environment over the file.

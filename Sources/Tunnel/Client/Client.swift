@@ -67,6 +67,7 @@ public struct Client: Service {
                 metadata: ["url": "\(endpoint)"]
             )
         }
+        warnOfCertificates()
         let dialler = Dialler(
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
@@ -103,12 +104,22 @@ public struct Client: Service {
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
             }
             tasks.addTask { await watchSleep(current) }
+            tasks.addTask { await TLSIdentity.daily { warnOfCertificates() } }
             tasks.addTask {
                 await withGracefulShutdownOrCancellation()
                 if let session = current.stop() { await stop(session) }
             }
             defer { tasks.cancelAll() }
             try await tasks.next()
+        }
+    }
+
+    /// Says which certificates of ours have expired or soon will.
+    private func warnOfCertificates() {
+        for (flag, tls) in [("--tls-certificate", configuration.tls), ("--proxy-certificate", configuration.proxyTLS)] {
+            for warning in TLSIdentity.warnings(about: tls, now: WallClock.unixSeconds) {
+                logger.warning("\(warning)", metadata: ["given_by": "\(flag)"])
+            }
         }
     }
 

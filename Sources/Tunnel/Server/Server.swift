@@ -67,11 +67,13 @@ public struct Server: Service {
         }
         admin.listens()
         onEvent(.ready)
+        warn(core)
         if configuration.isOpen {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { for await new in reloads { await reload(core, new) } }
+            tasks.addTask { await TLSIdentity.daily { warn(core) } }
             await withGracefulShutdownOrCancellation()
             tasks.cancelAll()
         }
@@ -117,6 +119,13 @@ public struct Server: Service {
             logger.warning("listen, listen_queue, public_address and admin change with a restart only")
         }
         logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
+        warn(core)
+    }
+
+    /// Says which certificates of ours have expired or soon will.
+    private func warn(_ core: ServerCore) {
+        guard let tls = core.configuration.tls else { return }
+        for warning in TLSIdentity.warnings(about: tls, now: WallClock.unixSeconds) { logger.warning("\(warning)") }
     }
 
     private func unusable(_ configuration: ServerConfiguration, _ error: any Error) -> String {

@@ -41,6 +41,11 @@ public enum TLSIdentity {
         return "the key is not the certificate's: compare the two files"
     }
 
+    /// Does something twice a day, until its task is cancelled. The clock counts the time in which the machine sleeps.
+    static func daily(_ period: Duration = .seconds(43_200), _ action: @Sendable () -> Void) async {
+        while (try? await Task.sleep(for: period, clock: .continuous)) != nil { action() }
+    }
+
     /// What an operator has to know about the times of the configuration's certificates, now: those that have expired, that
     /// end soon, or that are not valid yet.
     ///
