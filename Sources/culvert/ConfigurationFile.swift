@@ -24,7 +24,7 @@ struct ConfigurationFile {
         } catch let error as TOMLParseError {
             throw Failure(.configuration, "\(path):\(error.source.begin.line): \(error.description)")
         } catch {
-            throw Failure(.configuration, "\(path): \(error)")
+            throw Failure(.configuration, "\(path): \(error.inWords)")
         }
         section = nil
     }

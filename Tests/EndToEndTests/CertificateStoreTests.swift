@@ -17,7 +17,6 @@ extension EndToEnd {
                 let url = "wss://localhost:\(server.port)"
                 let line = try await scenario.expectEnd(78, from: url, [], environment: Self.nowhere)
                 expect(line, says: "no CA certificates", "install the package ca-certificates", "--ca FILE")
-                #expect(isPlain(line), "\(line)")
                 let client = try await scenario.expectPage(
                     from: url,
                     ["--ca", certificate.authority],

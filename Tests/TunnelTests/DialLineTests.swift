@@ -29,6 +29,7 @@ struct DialLineTests {
         let line = try transcript.play { [$0] }.description
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
         #expect(!line.contains("pass-word"))
+        #expect(Insides.found(in: line) == nil, "\(line)")
         guard transcript.isReplayed else { return }
         // How an answer begins that is none is shown as far as it was there.
         let bytes = try transcript.play { $0.map { [$0] } }.description

@@ -135,7 +135,8 @@ extension DialRoute {
         case .server:
             (
                 "what answers behind the proxy does not speak TLS",
-                "if the network wants a login, open any page in a browser and log in; else check the server's port"
+                "if the network wants a login, open any page in a browser and log in; else check the server's port, "
+                    + "and write ws:// if it has no TLS"
             )
         }
     }

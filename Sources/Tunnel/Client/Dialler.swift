@@ -75,7 +75,7 @@ struct Dialler: Sendable {
                 }
             }.get()
         } catch {
-            throw route.error(.connect, "\(error)", "", .retry)
+            throw route.error(.connect, error.inWords, "", .retry)
         }
         // A dial that fails leaves nobody waiting for its grant.
         defer { attempt.outcome.fail(CarrierLoss(description: "the dial has failed")) }
@@ -104,7 +104,7 @@ struct Dialler: Sendable {
             } catch let error as DialError {
                 throw error
             } catch {
-                throw route.error(.connect, "\(error)", "", .retry)
+                throw route.error(.connect, error.inWords, "", .retry)
             }
         }
         throw route.error(.proxy, "closes the connection after each of its answers", "ask who runs the proxy", .retry)
@@ -171,7 +171,7 @@ extension DialRoute {
             return self.error(hop, "\(what) for \(host):\(port) within \(hopSeconds) s", remedy, .retry)
         }
         guard let failure = error as? NIOConnectionError else {
-            return self.error(.connect, "\(host):\(port): \(error)", "check the address of the \(what)", .retry)
+            return self.error(.connect, "\(host):\(port): \(error.inWords)", "check the address of the \(what)", .retry)
         }
         guard let first = failure.connectionErrors.first else {
             let remedy =
@@ -189,7 +189,7 @@ extension DialRoute {
             )
         }
         guard let io = first.error as? IOError else {
-            return self.error(.connect, "\(host):\(port): \(first.error)", "", .retry)
+            return self.error(.connect, "\(host):\(port): \(first.error.inWords)", "", .retry)
         }
         switch SocketFailure(io) {
         case .refused:
@@ -197,7 +197,7 @@ extension DialRoute {
         case .unreachable:
             return self.error(.connect, "no way to \(host):\(port)", "check the network", .retry)
         default:
-            return self.error(.connect, "\(host):\(port): \(io)", "", .retry)
+            return self.error(.connect, "\(host):\(port): \(io.inWords)", "", .retry)
         }
     }
 
@@ -229,7 +229,7 @@ extension DialRoute {
             let disposition: DialError.Disposition = loss.isProtocolViolation ? .notOursAtFirst : .retry
             return self.error(.session, loss.description, "", disposition)
         default:
-            return self.error(.session, "\(error)", "", .retry)
+            return self.error(.session, error.inWords, "", .retry)
         }
     }
 }

@@ -129,7 +129,9 @@ public struct Server: Service {
     }
 
     private func unusable(_ configuration: ServerConfiguration, _ error: any Error) -> String {
-        if let problem = error as? CertificateProblem { return "the CA of clients: \(problem.sentence(of: "a client"))" }
+        if let problem = error as? CertificateProblem {
+            return "the CA of clients: \(problem.sentence(of: "a client"))"
+        }
         return configuration.tls.flatMap(TLSIdentity.problem) ?? error.inWords
     }
 
