@@ -64,10 +64,12 @@ public struct IssuedCertificate: Sendable {
     /// - Parameters:
     ///   - issuer: which certificate signs it; nil for itself.
     ///   - sibling: the certificate whose key it has; nil for a new key.
+    ///   - options: what else openssl is told about the signature.
     public static func make(
         _ terms: Terms,
         by issuer: IssuedCertificate? = nil,
         keyOf sibling: IssuedCertificate? = nil,
+        signing options: [String] = [],
         in scenario: Scenario,
         named name: String
     ) async throws -> IssuedCertificate {
@@ -85,6 +87,7 @@ public struct IssuedCertificate: Sendable {
             .openssl,
             ["x509", "-req", "-in", "\(folder)/request.pem", "-out", made.certificate, "-days", "\(terms.days)"]
                 + ["-set_serial", "\(UInt32.random(in: 1...UInt32.max))", "-extfile", "\(folder)/extensions"] + signer
+                + options
         )
         return made
     }

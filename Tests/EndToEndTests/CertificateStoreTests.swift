@@ -10,16 +10,13 @@ extension EndToEnd {
         @Test("without any CA the client says what to install and what to give; with --ca it works", .needs(.openssl))
         func nothing() async throws {
             try await Scenario.play { scenario in
-                let certificate = try await Certificate.make(in: scenario)
-                let server = try await scenario.server(options: [
-                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-                ])
+                let (server, authority) = try await scenario.secureServer()
                 let url = "wss://localhost:\(server.port)"
                 let line = try await scenario.expectEnd(78, from: url, [], environment: Self.nowhere)
                 expect(line, says: "no CA certificates", "install the package ca-certificates", "--ca FILE")
                 let client = try await scenario.expectPage(
                     from: url,
-                    ["--ca", certificate.authority],
+                    ["--ca", authority],
                     environment: Self.nowhere
                 )
                 await client.process.end()
@@ -32,12 +29,9 @@ extension EndToEnd {
         @Test("SSL_CERT_FILE and SSL_CERT_DIR are honoured", .needs(.openssl))
         func variables() async throws {
             try await Scenario.play { scenario in
-                let certificate = try await Certificate.make(in: scenario)
-                let server = try await scenario.server(options: [
-                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-                ])
-                let folder = String(certificate.authority.dropLast("/ca.pem".count))
-                for environment in [["SSL_CERT_FILE": certificate.authority], ["SSL_CERT_DIR": folder]] {
+                let (server, authority) = try await scenario.secureServer()
+                let folder = String(authority.dropLast("/ca.pem".count))
+                for environment in [["SSL_CERT_FILE": authority], ["SSL_CERT_DIR": folder]] {
                     let url = "wss://localhost:\(server.port)"
                     let client = try await scenario.expectPage(from: url, [], environment: environment)
                     await client.process.end()
@@ -48,11 +42,8 @@ extension EndToEnd {
         @Test("a proxy that speaks TLS is told the same where there is no CA", .needs(.openssl))
         func proxy() async throws {
             try await Scenario.play { scenario in
-                let certificate = try await Certificate.make(in: scenario)
                 let server = try await scenario.server()
-                let proxy = try await scenario.server(options: [
-                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-                ])
+                let proxy = try await scenario.secureServer().server
                 let line = try await scenario.expectEnd(
                     69,
                     from: server.url,

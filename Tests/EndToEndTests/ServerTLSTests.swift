@@ -67,15 +67,12 @@ extension EndToEnd {
         )
         func addressOfTheProxy() async throws {
             try await Scenario.play { scenario in
-                let certificate = try await Certificate.make(in: scenario, for: "DNS:evil.example,IP:127.0.0.1")
-                let server = try await scenario.server(options: [
-                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-                ])
+                let (server, authority) = try await scenario.secureServer(for: "DNS:evil.example,IP:127.0.0.1")
                 let proxy = try ScriptedProxy.open()
                 let line = try await scenario.expectEnd(
                     69,
                     from: "wss://tunnel.test:\(server.port)",
-                    ["--proxy", proxy.url, "--ca", certificate.authority, "--max-retries", "0"]
+                    ["--proxy", proxy.url, "--ca", authority, "--max-retries", "0"]
                 )
                 expect(line, says: "not for tunnel.test", "evil.example")
                 #expect(!server.process.errors.text.contains("session opened"))

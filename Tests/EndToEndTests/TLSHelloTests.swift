@@ -6,14 +6,6 @@ extension EndToEnd {
     /// The ClientHello: what a user may say about it, and middleboxes that take only a short one.
     @Suite(.serialized)
     struct TLSHelloTests {
-        private func secure(_ scenario: Scenario) async throws -> (server: CulvertServer, authority: String) {
-            let certificate = try await Certificate.make(in: scenario)
-            let server = try await scenario.server(options: [
-                "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-            ])
-            return (server, certificate.authority)
-        }
-
         @Test(
             "after two handshakes that were cut without an answer a small hello is tried, kept for the run, and told",
             .needs(.openssl),
@@ -21,7 +13,7 @@ extension EndToEnd {
         )
         func fallsBack(_ manner: HelloBox.Manner) async throws {
             try await Scenario.play { scenario in
-                let (server, authority) = try await secure(scenario)
+                let (server, authority) = try await scenario.secureServer()
                 let box = try HelloBox(to: server.port, manner)
                 let client = try await scenario.expectPage(from: "wss://localhost:\(box.port)", ["--ca", authority])
                 let lengths = box.hellos.all
@@ -41,7 +33,7 @@ extension EndToEnd {
         )
         func fallsBackAfterSilence() async throws {
             try await Scenario.play { scenario in
-                let (server, authority) = try await secure(scenario)
+                let (server, authority) = try await scenario.secureServer()
                 let box = try HelloBox(to: server.port, .silence)
                 let path = "\(scenario.directory)/client.toml"
                 try scenario.write("[limits]\nhop_timeout = \"1 s\"\n", to: path)
@@ -54,7 +46,7 @@ extension EndToEnd {
         @Test("a TLS proxy's handshake falls back by itself, and the server's has its full hello", .needs(.openssl))
         func proxyFallsBack() async throws {
             try await Scenario.play { scenario in
-                let (server, authority) = try await secure(scenario)
+                let (server, authority) = try await scenario.secureServer()
                 let inner = try HelloBox(to: server.port, longest: 16_384, .end)
                 let certificate = try await Certificate.make(in: scenario, issuer: "Proxy CA")
                 let proxy = try await Squid.start(in: scenario, offering: [], tls: .init(certificate))
@@ -74,7 +66,7 @@ extension EndToEnd {
         )
         func chosen() async throws {
             try await Scenario.play { scenario in
-                let (server, authority) = try await secure(scenario)
+                let (server, authority) = try await scenario.secureServer()
                 let box = try HelloBox(to: server.port, .end)
                 let url = "wss://localhost:\(box.port)"
                 for options in [["--tls-groups", "x25519,P-256"], ["--tls-max-version", "1.2"]] {
@@ -111,11 +103,8 @@ extension EndToEnd {
         )
         func elsewhere() async throws {
             try await Scenario.play { scenario in
-                let certificate = try await Certificate.make(in: scenario, for: "DNS:tunnel.test")
-                let server = try await scenario.server(options: [
-                    "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-                ])
-                let trust = ["--ca", certificate.authority, "--connect-to", "127.0.0.1:\(server.port)"]
+                let (server, authority) = try await scenario.secureServer(for: "DNS:tunnel.test")
+                let trust = ["--ca", authority, "--connect-to", "127.0.0.1:\(server.port)"]
                 let direct = try await scenario.expectPage(from: "wss://tunnel.test", trust)
                 #expect(direct.process.output.text.contains("tunnel tcp://"), "\(direct.process)")
                 await direct.process.end()
@@ -125,7 +114,7 @@ extension EndToEnd {
                 #expect(proxy.requests.all.map(\.target) == ["127.0.0.1:\(server.port)"])
                 let path = "\(scenario.directory)/client.toml"
                 try scenario.write("connect_to = \"127.0.0.1:\(server.port)\"\n", to: path)
-                let options = ["--ca", certificate.authority, "--config", path, "--max-retries", "0"]
+                let options = ["--ca", authority, "--config", path, "--max-retries", "0"]
                 let line = try await scenario.expectEnd(69, from: "wss://other.test", options)
                 expect(line, says: "wss://other.test/tunnel at 127.0.0.1:\(server.port)", "not for other.test")
             }

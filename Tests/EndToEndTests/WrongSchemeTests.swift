@@ -5,14 +5,6 @@ extension EndToEnd {
     /// wss:// to a port without TLS, and ws:// to one with it: both ends notice, and say what to write.
     @Suite(.serialized)
     struct WrongSchemeTests {
-        private func secure(_ scenario: Scenario) async throws -> (server: CulvertServer, authority: String) {
-            let certificate = try await Certificate.make(in: scenario)
-            let server = try await scenario.server(options: [
-                "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
-            ])
-            return (server, certificate.authority)
-        }
-
         @Test(
             "wss:// to a server without TLS: the client says ws://, the server logs what came",
             arguments: [false, true]
@@ -35,7 +27,7 @@ extension EndToEnd {
         @Test("ws:// to a server with TLS: the client says wss://, the server logs what came", .needs(.openssl))
         func plainToSecure() async throws {
             try await Scenario.play { scenario in
-                let (server, _) = try await secure(scenario)
+                let (server, _) = try await scenario.secureServer()
                 let line = try await scenario.expectEnd(
                     76,
                     from: "ws://localhost:\(server.port)",
@@ -56,11 +48,25 @@ extension EndToEnd {
                 let hello = try TCPSocket(port: plain.port)
                 try hello.send([0x16, 0x03, 0x01, 0x02, 0x00] + Array(repeating: 0, count: 512))
                 #expect(try hello.receiveToEnd() == [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0A])
-                let (server, _) = try await secure(scenario)
+                let (server, _) = try await scenario.secureServer()
                 let request = try TCPSocket(port: server.port)
                 try request.send("GET /tunnel HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 let answer = String(decoding: try request.receiveToEnd(), as: UTF8.self)
                 #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n") && answer.contains("use wss://"), "\(answer)")
+            }
+        }
+
+        @Test(
+            "a front that speaks the PROXY protocol and is not named is told apart from a wrong scheme",
+            .needs(.openssl)
+        )
+        func unnamedFront() async throws {
+            try await Scenario.play { scenario in
+                let (server, _) = try await scenario.secureServer()
+                let front = try TCPSocket(port: server.port)
+                try front.send("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
+                _ = try front.receiveToEnd()
+                _ = try await server.process.logLine { $0.contains("--trusted-front") }
             }
         }
 

@@ -99,7 +99,8 @@ extension DialRoute {
         case .expired, .notYetValid:
             return "check this machine's clock; if it is right, the certificate of \(host(peer)) must be renewed"
         case .selfSigned, .unknownIssuer, .unknownRoot, .otherKey: return remedyForIssuer(problem, peer)
-        case .tooMany, .unreadable, .wrongPurpose, .notAnAuthority, .unknownExtension, .nameConstraints:
+        case .tooMany, .unreadable, .unreadableIssuer, .wrongPurpose, .notAnAuthority, .unknownExtension,
+            .nameConstraints:
             return "the certificate of \(host(peer)) must be issued anew"
         }
     }

@@ -16,6 +16,9 @@ final class HelloMemory: Sendable {
     /// How many handshakes must end without an answer, one after the other, before a smaller hello is tried.
     static let patience = 2
 
+    /// Places that are remembered; scripts may name ever other proxies. Past it all are forgotten, which costs two dials.
+    static let maximumPlaces = 256
+
     private struct Known {
         var cuts = 0
         /// A smaller hello has led to a session's handshake.
@@ -48,9 +51,9 @@ final class HelloMemory: Sendable {
     /// - Returns: whether this settles that the place needs the small one.
     func answered(at place: Place, to size: Size) -> Bool {
         known.withLock { known in
-            known[place, default: Known()].cuts = 0
+            known[place]?.cuts = 0
             guard size == .trial else { return false }
-            known[place]?.isSmall = true
+            known[place, default: Known()].isSmall = true
             return true
         }
     }
@@ -59,7 +62,9 @@ final class HelloMemory: Sendable {
     func unanswered(at place: Place, to size: Size) {
         known.withLock { known in
             switch size {
-            case .full: known[place, default: Known()].cuts += 1
+            case .full:
+                if known.count >= Self.maximumPlaces, known[place] == nil { known.removeAll() }
+                known[place, default: Known()].cuts += 1
             // That was not it: the full one has its two tries again.
             case .trial: known[place, default: Known()].cuts = 0
             case .small: break

@@ -33,6 +33,10 @@ final class LanguageCheck: ChannelInboundHandler, RemovableChannelHandler {
         guard !isAnswered else { return }
         let buffer = unwrapInboundIn(data)
         guard let first = buffer.readableBytesView.first else { return }
+        if isTLS, buffer.readableBytesView.starts(with: "PROXY ".utf8) {
+            log("the PROXY protocol came from an address that is not a trusted front; name it with --trusted-front")
+            return answer(context, Self.refusal)
+        }
         if isTLS, (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(first) {
             log("a request without TLS came to a port that speaks TLS; the client's URL must begin with wss://")
             return answer(context, Self.refusal)

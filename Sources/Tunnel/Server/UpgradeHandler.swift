@@ -152,9 +152,9 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             throttle.log("a client's certificate was refused", at: .info, to: logger, ["reason": "\(reason)"])
         } else if let failure = TLSFailure(error), failure.says("PEER_DID_NOT_RETURN_A_CERTIFICATE") {
             throttle.log("a client showed no certificate", at: .info, to: logger)
-        } else if let failure = TLSFailure(error), failure.says("ALERT") {
+        } else if let failure = TLSFailure(error), failure.says("ALERT", "KEY_USAGE") {
             let reason = failure.inWords
-            throttle.log("a client ended the TLS handshake", at: .info, to: logger, ["reason": "\(reason)"])
+            throttle.log("a TLS handshake with a client has failed", at: .info, to: logger, ["reason": "\(reason)"])
         } else {
             logger.debug("connection failed before the upgrade", metadata: ["error": "\(error.inWords)"])
         }

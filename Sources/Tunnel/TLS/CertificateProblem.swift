@@ -30,6 +30,8 @@ enum CertificateProblem: Error, Sendable, Hashable {
     case unknownRoot(String)
     /// A CA of the issuer's name is known, and has not signed the certificate.
     case otherKey(String)
+    /// The issuer is not known, and one of the CAs' certificates that the peer sent cannot be read.
+    case unreadableIssuer(String)
     /// One of the chain is not for servers, or not for clients.
     case wrongPurpose(Link)
     /// A certificate of the chain issued another one, and may not.
@@ -55,7 +57,8 @@ enum CertificateProblem: Error, Sendable, Hashable {
         case .noAuthorities(let places): return places
         case .tooMany(let most): return "\(owner) sent more than \(most) certificates"
         case .unreadable:
-            return "\(own) cannot be read: it breaks the rules of X.509, or its key or signature is of an unusual kind"
+            return
+                "\(own) cannot be read: it breaks the rules of X.509, or its key or signature is of an unusual kind, such as RSA-PSS"
         case .wrongName(let names):
             let list = names.isEmpty ? "nobody by name" : names.joined(separator: ", ")
             return "the certificate is not for \(owner), but for \(list)"
@@ -68,6 +71,10 @@ enum CertificateProblem: Error, Sendable, Hashable {
         case .unknownRoot(let root): return "\(own) is issued by \(root), which this machine does not trust"
         case .otherKey(let issuer):
             return "\(own) names \(issuer) as its issuer, and the certificate of that name has not signed it"
+        case .unreadableIssuer(let issuer):
+            return
+                "\(own) is issued by \(issuer), and a CA's certificate that was sent with it cannot be read: its key or "
+                + "its signature is of an unusual kind, such as RSA-PSS"
         case .wrongPurpose(let link): return "\(subject(link)) is not for this use: its extended key usage forbids it"
         case .notAnAuthority(let link): return "\(subject(link)) may not issue certificates, or not this many in a row"
         case .unknownExtension(let link, let identifier):

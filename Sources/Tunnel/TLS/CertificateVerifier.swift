@@ -38,8 +38,11 @@ struct CertificateVerifier: Sendable {
     func problem(with sent: [[UInt8]], for name: PeerName?) async -> CertificateProblem? {
         guard sent.count <= Self.maximumCertificates else { return .tooMany(Self.maximumCertificates) }
         guard let first = sent.first, let leaf = try? Certificate(derEncoded: first) else { return .unreadable }
-        let others = Self.distinct(sent.dropFirst().compactMap { try? Certificate(derEncoded: $0) })
-        if let problem = await problem(with: leaf, others) { return problem }
+        let readable = sent.dropFirst().compactMap { try? Certificate(derEncoded: $0) }
+        if let problem = await problem(with: leaf, Self.distinct(readable)) {
+            guard case .unknownIssuer(let issuer) = problem, readable.count < sent.count - 1 else { return problem }
+            return .unreadableIssuer(issuer)
+        }
         guard let name, !Self.isNamed(leaf, name) else { return nil }
         return .wrongName(leaf.shownNames)
     }

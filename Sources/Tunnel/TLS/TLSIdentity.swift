@@ -10,7 +10,7 @@ import Foundation
 
 /// A certificate of our own with its key: what makes it unusable, and until when it is valid.
 public enum TLSIdentity {
-    /// How long before its end an operator is reminded of a certificate that nobody has renewed.
+    /// How long before its end the operator is reminded of a certificate.
     public static let notice = Duration.seconds(14 * 86_400)
 
     /// What makes the certificate and the key of a configuration unusable, in words; nil where they work, or where it has

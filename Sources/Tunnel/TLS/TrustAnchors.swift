@@ -57,11 +57,14 @@ public struct TLSTrust: Sendable {
     /// - Throws: ``CertificateProblem/noAuthorities(_:)``.
     func anchors() throws(CertificateProblem) -> TrustAnchors {
         var certificates = authorities.compactMap { try? $0.toDERBytes() }
+        guard authorities.isEmpty || !TrustAnchors(certificates).isEmpty else {
+            throw .noAuthorities(
+                "the CA given to trust cannot be used: its key must be RSA, P-256, P-384, P-521 or Ed25519"
+            )
+        }
         if includesSystem { certificates += system.certificates() }
         let anchors = TrustAnchors(certificates)
-        guard !anchors.isEmpty else {
-            throw .noAuthorities(includesSystem ? system.nothingFound : "none of the CAs given with --ca can be used")
-        }
+        guard !anchors.isEmpty else { throw .noAuthorities(system.nothingFound) }
         return anchors
     }
 }

@@ -15,9 +15,17 @@ struct CertificateVerifierTests {
             _ name: String,
             _ terms: IssuedCertificate.Terms,
             by issuer: IssuedCertificate? = nil,
-            keyOf sibling: IssuedCertificate? = nil
+            keyOf sibling: IssuedCertificate? = nil,
+            signing options: [String] = []
         ) async throws -> IssuedCertificate {
-            try await IssuedCertificate.make(terms, by: issuer, keyOf: sibling, in: scenario, named: name)
+            try await IssuedCertificate.make(
+                terms,
+                by: issuer,
+                keyOf: sibling,
+                signing: options,
+                in: scenario,
+                named: name
+            )
         }
     }
 
@@ -125,6 +133,7 @@ struct CertificateVerifierTests {
         try await Scenario.play { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
+            let rsa = try await scene.make("rsa", .authority("RSA", key: IssuedCertificate.Terms.rsa))
             let client = try await scene.make(
                 "client",
                 .leaf(Self.names, ["extendedKeyUsage=clientAuth"]),
@@ -155,6 +164,12 @@ struct CertificateVerifierTests {
             #expect(try await Self.problem([client], trusting: [root], for: nil, .client) == nil)
             #expect(try await Self.problem([server], trusting: [root]) == nil)
             #expect(try await Self.problem([server], trusting: [root], for: nil, .client) == .wrongPurpose(.leaf))
+            let pss = ["-sigopt", "rsa_padding_mode:pss"]
+            let odder = try await scene.make("pss", .leaf(Self.names), by: rsa, signing: pss)
+            #expect(try await Self.problem([odder], trusting: [rsa]) == .unreadable)
+            let odderCA = try await scene.make("pss-ca", .authority("PSS"), by: rsa, signing: pss)
+            let belowOdder = try await scene.make("below-pss", .leaf(Self.names), by: odderCA)
+            #expect(try await Self.problem([belowOdder, odderCA], trusting: [rsa]) == .unreadableIssuer("\"PSS\""))
             let intermediate = CertificateProblem.Link.intermediate("\"localhost\"")
             #expect(try await Self.problem([child, leaf], trusting: [root]) == .notAnAuthority(intermediate))
             #expect(

@@ -46,6 +46,19 @@ struct HelloMemoryTests {
         #expect(memory.size(at: place) == .trial)
     }
 
+    @Test("is remembered for so many places, and past them all begin anew")
+    func bounded() throws {
+        for port in 1...HelloMemory.maximumPlaces {
+            let endpoint = try EndpointURL("wss://tunnel.example:\(port)")
+            let place = HelloMemory.Place(endpoint: endpoint, proxy: nil, peer: .server)
+            for _ in 0..<2 { memory.unanswered(at: place, to: .full) }
+        }
+        let first = HelloMemory.Place(endpoint: try EndpointURL("wss://tunnel.example:1"), proxy: nil, peer: .server)
+        #expect(memory.size(at: first) == .trial)
+        memory.unanswered(at: place, to: .full)
+        #expect(memory.size(at: first) == .full)
+    }
+
     @Test("groups are read in any case, and the smaller hello has all but the post-quantum one")
     func groups() throws {
         #expect(try TLSGroups("x25519mlkem768, X25519:p-256,secp384r1,P521").curves == TLSConfiguration.tunnelGroups)
