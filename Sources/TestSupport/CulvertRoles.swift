@@ -45,7 +45,9 @@ extension Scenario {
         _ arguments: [String],
         environment: [String: String] = [:]
     ) throws -> ChildProcess {
-        try start(name, CulvertExecutable.path(), arguments, environment: environment)
+        let process = try start(name, CulvertExecutable.path(), arguments, environment: environment)
+        listen(to: process)
+        return process
     }
 
     /// Starts a server on loopback, and waits until it accepts.

@@ -14,6 +14,8 @@ public final class Scenario: Sendable {
     @TaskLocal static var current: Scenario?
 
     private let processes = Mutex<[(process: ChildProcess, isKilled: Bool)]>([])
+    /// Those of the program under test, whose words are looked at.
+    private let speakers = Mutex<[ChildProcess]>([])
     private let services = Mutex<[TCPService]>([])
 
     private init() throws {
@@ -35,6 +37,7 @@ public final class Scenario: Sendable {
         do {
             let value = try await $current.withValue(scenario) { try await body(scenario) }
             await scenario.clear(showing: TestRun.showsLogs)
+            try scenario.expectPlainWords()
             return value
         } catch {
             await scenario.clear(showing: true)
@@ -52,6 +55,20 @@ public final class Scenario: Sendable {
             try FileManager.default.removeItem(atPath: directory)
         } catch {
             FileHandle.standardError.write(Data("\(directory) is left behind: \(error)\n".utf8))
+        }
+    }
+
+    func listen(to process: ChildProcess) {
+        speakers.withLock { $0.append(process) }
+    }
+
+    /// Whatever a scene is about, no line of ours shows a library's insides.
+    private func expectPlainWords() throws {
+        for process in speakers.withLock({ $0 }) {
+            for line in process.output.lines + process.errors.lines {
+                guard let mark = Insides.found(in: line) else { continue }
+                throw Disappointment(description: "\(process.name) shows its insides (\(mark)): \(line)")
+            }
         }
     }
 

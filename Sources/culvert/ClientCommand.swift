@@ -86,6 +86,25 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "The key of that certificate, PEM or DER.")
     var tlsKey: String?
 
+    @Option(
+        help: """
+            The key exchanges to offer, in order: X25519MLKEM768, X25519, P-256, P-384, P-521, with commas between \
+            them. (default: all)
+            """
+    )
+    var tlsGroups: String?
+
+    @Option(help: "The newest version of TLS to speak, 1.2 or 1.3. (default: 1.3)")
+    var tlsMaxVersion: String?
+
+    @Option(
+        help: """
+            Dial HOST:PORT in place of the URL's host and port, directly or through the proxy; the certificate must \
+            still be for the URL's host.
+            """
+    )
+    var connectTo: String?
+
     @Flag(help: "Trust only the CAs given with --ca.")
     var caOnly = false
 
@@ -135,6 +154,11 @@ struct ClientCommand: AsyncParsableCommand {
             }
         }
         _ = try carrierAge()
+        if let tlsGroups { _ = try TLSOptions.groups(tlsGroups) { ValidationError("--tls-groups: \($0)") } }
+        if let tlsMaxVersion {
+            _ = try TLSOptions.version(tlsMaxVersion) { ValidationError("--tls-max-version: \($0)") }
+        }
+        if let connectTo { _ = try TLSOptions.address(connectTo) { ValidationError("--connect-to: \($0)") } }
         if let maxRetries, maxRetries < 0 { throw ValidationError("--max-retries cannot be negative") }
         if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
         if config == nil {
@@ -263,15 +287,32 @@ struct ClientCommand: AsyncParsableCommand {
         _ result: inout ClientConfiguration
     ) {
         let trust = problems.attempt(ca.isEmpty ? file : nil, "ca_only", "ca") { () throws(Failure) in
-            try TLSFiles.client(
+            try TLSFiles.trust(
                 authorities: ca.isEmpty ? settings?.ca ?? [] : ca,
                 only: caOnly || settings?.caOnly ?? false
             )
         }
-        guard let trust else { return }
+        if let trust { result.trust = trust }
+        let options = problems.attempt(file, "tls_groups", "tls_max_version") { () throws(Failure) in
+            let groups = try tlsGroups.map { text throws(Failure) in
+                try TLSOptions.groups(text) { Failure(.configuration, "--tls-groups: \($0)") }
+            }
+            let newest = try tlsMaxVersion.map { text throws(Failure) in
+                try TLSOptions.version(text) { Failure(.configuration, "--tls-max-version: \($0)") }
+            }
+            return try TLSOptions.client(groups ?? settings?.tlsGroups, newest ?? settings?.tlsMaximum)
+        }
+        result.connectTo = settings?.connectTo
+        if let connectTo {
+            let address = problems.attempt(nil) { () throws(Failure) in
+                try TLSOptions.address(connectTo) { Failure(.configuration, "--connect-to: \($0)") }
+            }
+            result.connectTo = address ?? result.connectTo
+        }
+        guard let options else { return }
         let proxyTLS = problems.attempt(file, "proxy_key", "proxy_certificate") { () throws(Failure) in
             try TLSFiles.identified(
-                trust,
+                options,
                 certificate: proxyCertificate ?? settings?.proxyCertificate,
                 key: proxyKey ?? settings?.proxyKey,
                 flags: "--proxy-certificate and --proxy-key"
@@ -279,14 +320,14 @@ struct ClientCommand: AsyncParsableCommand {
         }
         let tls = problems.attempt(file, "tls_key", "tls_certificate") { () throws(Failure) in
             try TLSFiles.identified(
-                trust,
+                options,
                 certificate: tlsCertificate ?? settings?.tlsCertificate,
                 key: tlsKey ?? settings?.tlsKey,
                 flags: "--tls-certificate and --tls-key"
             )
         }
-        result.proxyTLS = proxyTLS ?? trust
-        result.tls = tls ?? trust
+        result.proxyTLS = proxyTLS ?? options
+        result.tls = tls ?? options
     }
 
     /// The proxies and their credentials.

@@ -1,4 +1,5 @@
 import Mux
+import NIOSSL
 import Tunnel
 
 /// A client's configuration file.
@@ -7,6 +8,7 @@ struct ClientFile {
         "url", "token", "token_file", "name", "instance", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
+        "tls_groups", "tls_max_version", "connect_to",
         "max_retries", "exit_on_refusal", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
         "tunnel", "limits",
     ]
@@ -25,6 +27,9 @@ struct ClientFile {
     let netrc: Bool?
     let tlsCertificate: String?
     let tlsKey: String?
+    let tlsGroups: TLSGroups?
+    let tlsMaximum: TLSVersion?
+    let connectTo: ConnectAddress?
     let proxyHeader: [String]
     let ca: [String]
     let caOnly: Bool?
@@ -64,6 +69,16 @@ struct ClientFile {
         netrc = file.boolean("netrc")
         tlsCertificate = file.string("tls_certificate")
         tlsKey = file.string("tls_key")
+        tlsGroups = Self.value("tls_groups", file, file.strings("tls_groups")?.joined(separator: ",")) {
+            text throws(Failure) in
+            try TLSOptions.groups(text) { Failure(.configuration, $0) }
+        }
+        tlsMaximum = Self.value("tls_max_version", file, file.string("tls_max_version")) { text throws(Failure) in
+            try TLSOptions.version(text) { Failure(.configuration, $0) }
+        }
+        connectTo = Self.value("connect_to", file, file.string("connect_to")) { text throws(Failure) in
+            try TLSOptions.address(text) { Failure(.configuration, $0) }
+        }
         proxyHeader = file.strings("proxy_header") ?? []
         ca = file.strings("ca") ?? []
         caOnly = file.boolean("ca_only")
@@ -79,6 +94,21 @@ struct ClientFile {
         maxCarrierAge = Self.carrierAge(file)
         hasTunnels = file.has("tunnel")
         forwards = Self.forwards(file)
+    }
+
+    /// What a key's text means; nil if it is not there or means nothing, which is reported.
+    private static func value<Value>(
+        _ key: String,
+        _ file: ConfigurationFile,
+        _ text: String?,
+        _ parse: (String) throws(Failure) -> Value
+    ) -> Value? {
+        guard let text else { return nil }
+        do throws(Failure) {
+            return try parse(text)
+        } catch {
+            return file.wrong(key, error.description)
+        }
     }
 
     private static func carrierAge(_ file: ConfigurationFile) -> Duration? {

@@ -27,6 +27,9 @@ struct Culvert: AsyncParsableCommand {
             }
         } catch let failure as Failure {
             failure.exit()
+        } catch  where exitCode(for: error) == .failure {
+            // Not one of the parser's own, which would print it as it is.
+            Failure(error).exit()
         } catch {
             exit(withError: error)
         }

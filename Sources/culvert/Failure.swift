@@ -45,7 +45,7 @@ struct Failure: Error, CustomStringConvertible {
             case .configuration(let text): self.init(.configuration, text)
             }
         case let error as ServerError: self.init(.configuration, error.description)
-        default: self.init(.bug, "unexpected: \(error)")
+        default: self.init(.bug, error.inWords)
         }
     }
 

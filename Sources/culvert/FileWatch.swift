@@ -1,37 +1,66 @@
-import Foundation
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
 
 /// Notices that files have changed, as a certificate does when it is renewed. It looks every ten seconds: a few calls
 /// that work on every file system.
+///
+/// Links are followed: what a renewal moves may be a link in the middle of the path, as Kubernetes does with `..data`.
 struct FileWatch {
     private struct State: Equatable {
-        let modified: Date?
-        let size: Int?
-    }
+        let device: UInt64
+        let file: UInt64
+        let size: Int64
+        let modified: Int64
+        let modifiedNanoseconds: Int64
 
-    private static let period = Duration.seconds(10)
-    private let paths: [String]
-
-    init(_ paths: [String]) {
-        self.paths = paths
-    }
-
-    /// Calls `onChange` after each change, until its task is cancelled. A file that is missing for a moment, while it is
-    /// replaced, is no change yet.
-    func run(onChange: () -> Void) async {
-        guard !paths.isEmpty else { return }
-        var known = states
-        while (try? await Task.sleep(for: Self.period)) != nil {
-            let now = states
-            guard now != known, now.allSatisfy({ $0.size != nil }) else { continue }
-            known = now
-            onChange()
+        /// Nil for a file that is missing.
+        init?(_ path: String) {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            device = UInt64(truncatingIfNeeded: status.st_dev)
+            file = UInt64(truncatingIfNeeded: status.st_ino)
+            size = Int64(status.st_size)
+            #if canImport(Darwin)
+            modified = Int64(status.st_mtimespec.tv_sec)
+            modifiedNanoseconds = Int64(status.st_mtimespec.tv_nsec)
+            #else
+            modified = Int64(status.st_mtim.tv_sec)
+            modifiedNanoseconds = Int64(status.st_mtim.tv_nsec)
+            #endif
         }
     }
 
-    private var states: [State] {
-        paths.map { path in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-            return State(modified: attributes?[.modificationDate] as? Date, size: attributes?[.size] as? Int)
+    private let paths: @Sendable () -> [String]
+    private let period: Duration
+
+    /// - Parameters:
+    ///   - paths: the files; asked again at each look, since a reload may name others.
+    ///   - period: the time between two looks.
+    init(period: Duration = .seconds(10), _ paths: @escaping @Sendable () -> [String]) {
+        self.paths = paths
+        self.period = period
+    }
+
+    /// Calls `onChange` after each change, until its task is cancelled. A file that is missing for a moment, while it is
+    /// replaced, has not changed yet, and neither have files that are named for the first time.
+    func run(onChange: () -> Void) async {
+        var names = paths()
+        var known = names.map(State.init)
+        while (try? await Task.sleep(for: period)) != nil {
+            let current = paths()
+            let now = current.map(State.init)
+            guard current == names else {
+                (names, known) = (current, now)
+                continue
+            }
+            guard now != known, !now.contains(nil) else { continue }
+            known = now
+            onChange()
         }
     }
 }

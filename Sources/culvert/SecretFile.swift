@@ -17,11 +17,12 @@ enum SecretFile {
         return text
     }
 
-    /// Says so where others can read a file that keeps a secret.
+    /// Says so where others can read a file that keeps a secret: the file that links lead to. A pipe or a terminal, as
+    /// `/dev/stdin` and `<(command)` are, keeps none.
     static func warnIfOthersCanRead(_ path: String, what: String) {
-        guard
-            let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-            let permissions = attributes[.posixPermissions] as? Int, permissions & 0o077 != 0
+        var status = stat()
+        guard !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/"), stat(path, &status) == 0,
+            status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0
         else { return }
         Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod 600 it")
     }

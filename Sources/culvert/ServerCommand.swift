@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Mux
 import NIOSSL
+import Synchronization
 import Tunnel
 
 /// `culvert server`: the public end.
@@ -82,23 +83,26 @@ struct ServerCommand: AsyncParsableCommand {
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
         let command = self
+        let watched = Mutex(tlsFiles)
         let reload: @Sendable () -> Void = {
             do {
                 continuation.yield(try command.configuration())
+                watched.withLock { $0 = command.tlsFiles }
             } catch {
-                logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(error)"])
+                logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(Failure(error))"])
             }
         }
-        let watching = Task { await FileWatch(tlsFiles).run(onChange: reload) }
+        let watching = Task { await FileWatch { watched.withLock { $0 } }.run(onChange: reload) }
         defer { watching.cancel() }
         try await runUntilSignalled(server, logger: logger, reload: reload)
     }
 
-    /// The certificate's files, which are read again when they change.
+    /// The files of certificates, which are read again when they change.
     private var tlsFiles: [String] {
         let file = config.map { path in ConfigurationFile(path: path, ConfigurationProblems(path)) }
         let (certificate, key) = (file?.string("tls_certificate"), file?.string("tls_key"))
-        return [tlsCertificate ?? certificate, tlsKey ?? key].compactMap { $0 }
+        let authority = file?.string("tls_client_ca")
+        return [tlsCertificate ?? certificate, tlsKey ?? key, tlsClientCa ?? authority].compactMap { $0 }
     }
 
     /// Flags over the environment over the file.
@@ -171,7 +175,7 @@ struct ServerCommand: AsyncParsableCommand {
                 clientAuthority: tlsClientCa ?? authority
             )
         }
-        result.tls = tls ?? nil
+        (result.tls, result.clientTrust) = tls ?? (nil, nil)
         let secret = problems.attempt(tokenFile == nil ? file : nil, "token_file") { () throws(Failure) in
             try SecretFile.token(file: tokenFile ?? token, configured: nil)
         }

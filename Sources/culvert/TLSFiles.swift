@@ -1,5 +1,6 @@
 import Foundation
 import NIOSSL
+import Tunnel
 
 /// TLS from the files that a user names; each failure names the file.
 enum TLSFiles {
@@ -13,25 +14,21 @@ enum TLSFiles {
         certificate: String?,
         key: String?,
         clientAuthority: String? = nil
-    ) throws(Failure) -> TLSConfiguration? {
+    ) throws(Failure) -> (TLSConfiguration?, TLSTrust?) {
         guard certificate != nil || key != nil else {
             guard clientAuthority == nil else {
                 throw Failure(.configuration, "--tls-client-ca needs --tls-certificate and --tls-key")
             }
-            return nil
+            return (nil, nil)
         }
         guard let certificate, let key else {
             throw Failure(.configuration, "a certificate and a key belong together: --tls-certificate and --tls-key")
         }
         let (chain, privateKey) = try identity(certificate, key)
-        var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: privateKey)
-        tls.minimumTLSVersion = .tlsv12
-        if let clientAuthority {
-            // A client has no name that could be compared.
-            tls.certificateVerification = .noHostnameVerification
-            tls.trustRoots = .certificates(try certificates(clientAuthority, "CA file"))
-        }
-        return tls
+        let tls = TLSConfiguration.tunnelServer(certificateChain: chain, privateKey: privateKey)
+        guard let clientAuthority else { return (tls, nil) }
+        let authorities = try certificates(clientAuthority, "CA file")
+        return (tls, TLSTrust(authorities: authorities, includesSystem: false))
     }
 
     /// A certificate with those above it, and its key.
@@ -76,7 +73,11 @@ enum TLSFiles {
         } catch {
             let problem =
                 isPEM ? "the key in \(path) cannot be read as PEM" : "no key in \(path), neither in PEM nor in DER"
-            throw Failure(.badData, problem + "; one with a passphrase must be decrypted before")
+            throw Failure(
+                .badData,
+                problem
+                    + "; it must be RSA, P-256, P-384, P-521 or Ed25519, and one with a passphrase must be decrypted before"
+            )
         }
     }
 
@@ -117,22 +118,15 @@ enum TLSFiles {
     }
 
     /// The client's trust: the system's store and the files, or the files alone.
-    static func client(authorities: [String], only: Bool) throws(Failure) -> TLSConfiguration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
+    static func trust(authorities: [String], only: Bool) throws(Failure) -> TLSTrust {
         guard !authorities.isEmpty else {
             guard !only else { throw Failure(.configuration, "--ca-only needs --ca") }
-            return tls
+            return TLSTrust()
         }
         var certificates: [NIOSSLCertificate] = []
         for file in authorities {
             certificates += try self.certificates(file, "CA file")
         }
-        if only {
-            tls.trustRoots = .certificates(certificates)
-        } else {
-            tls.additionalTrustRoots = [.certificates(certificates)]
-        }
-        return tls
+        return TLSTrust(authorities: certificates, includesSystem: !only)
     }
 }

@@ -40,7 +40,7 @@ enum TextFile {
     private static func reason(_ error: any Error) -> String {
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
         guard let underlying, underlying.domain == NSPOSIXErrorDomain else {
-            return (error as NSError).localizedDescription
+            return "it is not a file that can be read"
         }
         return String(cString: strerror(Int32(underlying.code)))
     }

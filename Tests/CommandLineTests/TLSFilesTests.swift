@@ -1,5 +1,7 @@
 import Foundation
+import NIOSSL
 import Testing
+import Tunnel
 
 @testable import culvert
 
@@ -77,11 +79,10 @@ struct TLSFilesTests {
     func certificates(_ row: Row) throws {
         try with(row.bytes) { path in
             let failures = [
-                outcome { _ = try TLSFiles.client(authorities: [path], only: false) },
+                outcome { _ = try TLSFiles.trust(authorities: [path], only: false) },
                 outcome { _ = try TLSFiles.server(certificate: path, key: "/no/such/key") },
                 outcome {
-                    let client = try TLSFiles.client(authorities: [], only: false)
-                    _ = try TLSFiles.identified(client, certificate: path, key: "/no/such/key", flags: "")
+                    _ = try TLSFiles.identified(.tunnelClient(), certificate: path, key: "/no/such/key", flags: "")
                 },
             ]
             guard let problem = row.problem?.replacing("F", with: path) else {

@@ -63,7 +63,7 @@ struct TextEncodingTests {
                     failure { try SecretFile.token(file: path, configured: nil) },
                     failure { try SecretFile.proxyCredentials(user: nil, passwordFile: path, netrc: false) },
                     failure { try ServerCommand.parse(["--config", path]).configuration() },
-                    failure { try TLSFiles.client(authorities: [path], only: true) },
+                    failure { try TLSFiles.trust(authorities: [path], only: true) },
                     failure { try TLSFiles.server(certificate: path, key: path) },
                 ]
                 for failure in failures {
@@ -125,16 +125,12 @@ struct TextEncodingTests {
             "# -----BEGIN CERTIFICATE----- is how one begins\n" + pem + pem,
         ] {
             try with(Array(text.utf8)) { path in
-                let tls = try TLSFiles.client(authorities: [path], only: true)
-                guard case .certificates(let roots) = tls.trustRoots else {
-                    Issue.record("no roots")
-                    return
-                }
-                #expect(roots.count == 2, "\(text.debugDescription)")
+                let trust = try TLSFiles.trust(authorities: [path], only: true)
+                #expect(trust.authorities.count == 2, "\(text.debugDescription)")
             }
         }
         try with(Array((pem + "x" + pem).utf8)) { path in
-            let failure = failure { try TLSFiles.client(authorities: [path], only: true) }
+            let failure = failure { try TLSFiles.trust(authorities: [path], only: true) }
             #expect(failure?.description == "a certificate in \(path) cannot be read as PEM")
         }
     }

@@ -3,6 +3,18 @@ import TestSupport
 import Testing
 
 extension Scenario {
+    /// A server that speaks TLS without a front.
+    ///
+    /// - Parameter names: whom its certificate is for.
+    /// - Returns: the server, and the CA to give with `--ca`.
+    func secureServer(
+        for names: String = "DNS:localhost,IP:127.0.0.1"
+    ) async throws -> (server: CulvertServer, authority: String) {
+        let made = try await Certificate.make(in: self, for: names)
+        let server = try await server(options: ["--tls-certificate", made.certificate, "--tls-key", made.key])
+        return (server, made.authority)
+    }
+
     /// Starts a client, and fetches a page from a service through it.
     ///
     /// - Parameters:

@@ -33,6 +33,11 @@ extension EndToEnd {
                 says: ["not for 127.0.0.1", "127.0.0.2"]
             ),
             Row(
+                testDescription: "has the address of the connection's other end, and another name",
+                names: "DNS:evil.example,IP:127.0.0.1",
+                says: ["not for localhost", "evil.example"]
+            ),
+            Row(
                 testDescription: "has its name as common name alone",
                 names: nil,
                 says: ["not for localhost", "nobody by name"]
@@ -52,6 +57,24 @@ extension EndToEnd {
                     ["--ca", certificate.authority, "--max-retries", "0"]
                 )
                 for words in row.says { #expect(line.contains(words), "\(line)") }
+                #expect(!server.process.errors.text.contains("session opened"))
+            }
+        }
+
+        @Test(
+            "behind a proxy, the proxy's address in a certificate does not stand for the server's name",
+            .needs(.openssl)
+        )
+        func addressOfTheProxy() async throws {
+            try await Scenario.play { scenario in
+                let (server, authority) = try await scenario.secureServer(for: "DNS:evil.example,IP:127.0.0.1")
+                let proxy = try ScriptedProxy.open()
+                let line = try await scenario.expectEnd(
+                    69,
+                    from: "wss://tunnel.test:\(server.port)",
+                    ["--proxy", proxy.url, "--ca", authority, "--max-retries", "0"]
+                )
+                expect(line, says: "not for tunnel.test", "evil.example")
                 #expect(!server.process.errors.text.contains("session opened"))
             }
         }

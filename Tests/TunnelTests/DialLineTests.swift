@@ -29,6 +29,7 @@ struct DialLineTests {
         let line = try transcript.play { [$0] }.description
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
         #expect(!line.contains("pass-word"))
+        #expect(Insides.found(in: line) == nil, "\(line)")
         guard transcript.isReplayed else { return }
         // How an answer begins that is none is shown as far as it was there.
         let bytes = try transcript.play { $0.map { [$0] } }.description
@@ -102,8 +103,8 @@ private struct Transcript {
         configuration.proxyCredentials.password = fields["user"].map { _ in "pass-word" }
         configuration.proxySchemes = fields["auth"].flatMap { ProxyScheme(rawValue: $0) }.map { [$0] } ?? [.basic]
         let context = DialContext(
-            tls: TLSForClients(configuration.tls),
-            proxyTLS: TLSForClients(configuration.proxyTLS),
+            tls: TLSForClients(configuration.tls, configuration.trust),
+            proxyTLS: TLSForClients(configuration.proxyTLS, configuration.trust),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         return DialRoute(

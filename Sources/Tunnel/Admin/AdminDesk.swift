@@ -27,7 +27,7 @@ struct AdminDesk: Sendable {
         do {
             return .json(try StatusJSON.encode(result))
         } catch {
-            return .text(.serverError, "\(error)")
+            return .text(.serverError, "the answer cannot be written as JSON")
         }
     }
 
@@ -48,7 +48,7 @@ struct AdminDesk: Sendable {
             do {
                 return .json(try await role.status())
             } catch {
-                return .text(.serverError, "the status cannot be written as JSON: \(error)")
+                return .text(.serverError, "the status cannot be written as JSON")
             }
         case .kick(let name):
             guard let count = await role.kick(name) else { return .text(.notFound, "a client has nobody to kick") }

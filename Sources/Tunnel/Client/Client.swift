@@ -49,21 +49,25 @@ public struct Client: Service {
     /// - Throws: ``ClientError`` when the client was refused for good, or gives up.
     public func run() async throws {
         let context = DialContext(
-            tls: TLSForClients(configuration.tls),
-            proxyTLS: TLSForClients(configuration.proxyTLS),
+            tls: TLSForClients(configuration.tls, configuration.trust),
+            proxyTLS: TLSForClients(configuration.proxyTLS, configuration.trust),
             logger: logger
         )
         do {
             if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
+        } catch let problem as CertificateProblem {
+            throw ClientError.configuration(problem.sentence(of: "the server"))
         } catch {
-            throw ClientError.configuration("the trust store cannot be read: \(error)")
+            throw ClientError.configuration(TLSIdentity.problem(of: configuration.tls) ?? error.inWords)
         }
-        for endpoint in configuration.endpoints where !endpoint.isSecure && !isLoopback(endpoint.host) {
+        for endpoint in configuration.endpoints
+        where !endpoint.isSecure && !isLoopback(configuration.connectTo?.host ?? endpoint.host) {
             logger.warning(
                 "ws:// without TLS: everybody on the way can read and alter what the tunnel carries; use wss://",
                 metadata: ["url": "\(endpoint)"]
             )
         }
+        warnOfCertificates()
         let dialler = Dialler(
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
@@ -103,12 +107,22 @@ public struct Client: Service {
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
             }
             tasks.addTask { await watchSleep(current) }
+            tasks.addTask { await TLSIdentity.daily { warnOfCertificates() } }
             tasks.addTask {
                 await withGracefulShutdownOrCancellation()
                 if let session = current.stop() { await stop(session) }
             }
             defer { tasks.cancelAll() }
             try await tasks.next()
+        }
+    }
+
+    /// Says which certificates of ours have expired or soon will.
+    private func warnOfCertificates() {
+        for (flag, tls) in [("--tls-certificate", configuration.tls), ("--proxy-certificate", configuration.proxyTLS)] {
+            for warning in TLSIdentity.warnings(about: tls, now: WallClock.unixSeconds) {
+                logger.warning("\(warning)", metadata: ["given_by": "\(flag)"])
+            }
         }
     }
 

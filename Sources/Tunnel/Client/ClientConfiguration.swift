@@ -7,6 +7,8 @@ import ProxyConnect
 public struct ClientConfiguration: Sendable {
     /// Servers, tried in order.
     public var endpoints: [EndpointURL]
+    /// Where connections with servers lead, in place of each URL's host and port; nil for those.
+    public var connectTo: ConnectAddress?
     /// The tunnels to publish.
     public var forwards: [RemoteForward]
     /// The shared secret; nil for a server that runs without one.
@@ -39,10 +41,13 @@ public struct ClientConfiguration: Sendable {
     public var pollsBusily = true
     /// What CONNECT and the upgrade say in User-Agent.
     public var userAgent = "culvert/\(culvertVersion)"
-    /// How a server's certificate is verified, where the endpoint is wss.
-    public var tls = Self.defaultTLS
-    /// How a proxy's certificate is verified, where its URL is https, and with what we prove ourselves to it.
-    public var proxyTLS = Self.defaultTLS
+    /// The TLS that is spoken with servers whose endpoint is wss, and with what we prove ourselves to them. What it says
+    /// about verification is not looked at.
+    public var tls = TLSConfiguration.tunnelClient()
+    /// The same for proxies whose URL is https.
+    public var proxyTLS = TLSConfiguration.tunnelClient()
+    /// Whom servers' and proxies' certificates must lead to.
+    public var trust = TLSTrust()
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?
     /// Ends the client at every refusal, also one by a server that has let this run in before.
@@ -57,12 +62,6 @@ public struct ClientConfiguration: Sendable {
     public var admin: ListenAddress?
     /// How long what runs may take to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
-
-    private static var defaultTLS: TLSConfiguration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
-        return tls
-    }
 
     /// The defaults.
     public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token?, instance: [UInt8]) {

@@ -32,10 +32,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private enum Stage {
         case idle
-        case proxyTLS(NIOSSLClientHandler)
+        case proxyTLS(TLSHandshake)
         case connect(ConnectExchange)
         case socks(SocksExchange)
-        case tls(NIOSSLClientHandler)
+        case tls(TLSHandshake)
         case upgrade(ClientUpgrade, ResponseHeadParser, interim: Int)
         /// The answer was no 101; the beginning of its page is read for the message.
         case page(BodyDrain, DialError)
@@ -72,7 +72,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard let proxy = route.proxy, proxy.scheme == .https else { return startLeg(context) }
-        startTLS(context, route.context.proxyTLS, proxy.host) { .proxyTLS($0) }
+        startTLS(context, .proxy, route.context.proxyTLS, proxy.host) { .proxyTLS($0) }
     }
 
     private func startLeg(_ context: ChannelHandlerContext) {
@@ -143,19 +143,24 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func startServerTLS(_ context: ChannelHandlerContext) {
         guard route.endpoint.isSecure else { return startUpgrade(context) }
-        startTLS(context, route.context.tls, route.endpoint.host) { .tls($0) }
+        startTLS(context, .server, route.context.tls, route.endpoint.host) { .tls($0) }
     }
 
     private func startTLS(
         _ context: ChannelHandlerContext,
+        _ peer: TLSPeer,
         _ tls: TLSForClients,
         _ host: String,
-        _ next: (NIOSSLClientHandler) -> Stage
+        _ next: (TLSHandshake) -> Stage
     ) {
         arm(context)
         do {
-            let handler = try tls.handler(for: host)
-            stage = next(handler)
+            let hello = tls.hasSmallerHello ? route.context.hellos.size(at: route.place(peer)) : .full
+            if hello == .trial { route.tellOfTrial(peer) }
+            var handshake = try tls.handler(for: host, isSmall: hello.isSmall)
+            handshake.hello = hello
+            let handler = handshake.handler
+            stage = next(handshake)
             let early = pending
             pending = ByteBuffer()
             try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
@@ -165,22 +170,18 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             handler.channelRead(context: tlsContext, data: NIOAny(early))
             handler.channelReadComplete(context: tlsContext)
         } catch {
-            fail(context, route.error(.tls, "\(error)", "", .configuration))
+            fail(context, route.unusableTLS(error, peer))
         }
     }
 
     /// A handshake is done; what follows depends on whose it was.
     private func handshakeCompleted(_ context: ChannelHandlerContext) {
         switch stage {
-        case .proxyTLS(let handler):
-            guard TLSForClients.isMeant(handler.peerCertificate, for: route.proxy?.host ?? "") else {
-                return fail(context, route.tlsError(WrongCertificate(), .proxy, handler.peerCertificate))
-            }
+        case .proxyTLS(let handshake):
+            route.answered(handshake, .proxy)
             startLeg(context)
-        case .tls(let handler):
-            guard TLSForClients.isMeant(handler.peerCertificate, for: route.endpoint.host) else {
-                return fail(context, route.tlsError(WrongCertificate(), .server, handler.peerCertificate))
-            }
+        case .tls(let handshake):
+            route.answered(handshake, .server)
             startUpgrade(context)
         case .idle, .connect, .socks, .upgrade, .page, .finished:
             break
@@ -197,7 +198,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
             advance(context)
         } catch {
-            fail(context, route.error(.upgrade, "\(error)", "correct --header or the URL", .configuration))
+            fail(context, route.error(.upgrade, error.inWords, "correct --header or the URL", .configuration))
         }
     }
 
@@ -265,7 +266,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
             promise.succeed(())
         } catch {
-            fail(context, route.error(.upgrade, "\(error)", "", .retry))
+            fail(context, route.error(.upgrade, error.inWords, "", .retry))
         }
     }
 
@@ -279,6 +280,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard case .page(let drain, var error) = stage else { return }
         if let line = PageExcerpt.line(of: drain.collected.readableBytesView, hiding: route.secrets) {
             error.answer += ", page: \(line)"
+            error = route.withRemedy(error, forPage: line)
         }
         fail(context, error)
     }
@@ -304,10 +306,12 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             fail(context, route.error(exchange.deadline()))
         case .socks(var exchange):
             fail(context, route.error(exchange.deadline()))
-        case .proxyTLS:
+        case .proxyTLS(let handshake):
+            route.unanswered(handshake, .proxy)
             let remedy = "check the proxy's port: one that does not speak TLS is written with http://"
             fail(context, route.error(.proxyTLS, "no answer within \(seconds) s", remedy, .retry))
-        case .tls:
+        case .tls(let handshake):
+            route.unanswered(handshake, .server)
             fail(context, route.error(.tls, "no answer within \(seconds) s", "check that the port speaks TLS", .retry))
         case .upgrade:
             fail(context, route.error(.upgrade, "no answer within \(seconds) s", "check the URL", .retry))
@@ -332,10 +336,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch stage {
-        case .proxyTLS(let handler) where !(error is IOError):
-            fail(context, route.tlsError(error, .proxy, handler.peerCertificate))
-        case .tls(let handler) where !(error is IOError):
-            fail(context, route.tlsError(error, .server, handler.peerCertificate))
+        case .proxyTLS(let handshake) where !(error is IOError):
+            fail(context, route.tlsError(error, .proxy, handshake))
+        case .tls(let handshake) where !(error is IOError):
+            fail(context, route.tlsError(error, .server, handshake))
         case .connect where error is BoringSSLError, .socks where error is BoringSSLError:
             // With TLS 1.3 a certificate of ours is judged, or missed, after the handshake is done for us.
             fail(context, route.tlsError(error, .proxy, nil))
@@ -358,15 +362,10 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .socks(var exchange):
             let action = exchange.connectionClosed()
             if let action { perform(context, action) }
-        case .proxyTLS:
-            let remedy = "check the proxy's port: one that does not speak TLS is written with http://"
-            let answer = "the connection was closed during the handshake"
-            fail(context, route.error(.proxyTLS, answer, remedy, .retry))
-        case .tls:
-            fail(
-                context,
-                route.error(.tls, "the connection was closed during the handshake", route.afterConnect, .retry)
-            )
+        case .proxyTLS(let handshake):
+            fail(context, route.closedDuringHandshake(.proxy, handshake))
+        case .tls(let handshake):
+            fail(context, route.closedDuringHandshake(.server, handshake))
         case .upgrade:
             let answer = "the connection was closed without an answer"
             fail(context, route.error(.upgrade, answer, route.afterConnect, .retry))

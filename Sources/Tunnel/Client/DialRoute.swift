@@ -39,6 +39,11 @@ struct DialRoute: Sendable {
         tickets = TicketSession(host: proxy?.host ?? "")
     }
 
+    /// Where the connection with the server leads. The URL's name is in SNI, in Host and in the certificate all the same.
+    var target: ConnectAddress {
+        configuration.connectTo ?? ConnectAddress(host: endpoint.host, port: endpoint.port)
+    }
+
     /// How long each hop may take.
     var hopTimeout: TimeAmount { TimeAmount(configuration.clientLimits.hopTimeout) }
 
@@ -75,7 +80,7 @@ struct DialRoute: Sendable {
         case .socks5, .socks5h:
             if credentials != nil { sendsPasswordReadably() }
             do throws(SocksError) {
-                return .socks(try SocksExchange(host: endpoint.host, port: endpoint.port, credentials: credentials))
+                return .socks(try SocksExchange(host: target.host, port: target.port, credentials: credentials))
             } catch {
                 throw self.error(error)
             }
@@ -88,8 +93,8 @@ struct DialRoute: Sendable {
         _ credentials: ProxyCredentials?
     ) throws(ConnectError) -> ConnectExchange {
         try ConnectExchange(
-            host: endpoint.host,
-            port: endpoint.port,
+            host: target.host,
+            port: target.port,
             credentials: credentials,
             permitted: configuration.proxySchemes,
             seed: AuthenticationSeed(
@@ -146,6 +151,7 @@ struct DialContext: Sendable {
     /// TLS with proxies.
     let proxyTLS: TLSForClients
     let memory = ProxyMemory()
+    let hellos = HelloMemory()
     let logger: Logger
 }
 

@@ -20,7 +20,7 @@ extension DialRoute {
     ) -> DialError {
         DialError(
             hop: hop,
-            endpoint: endpoint.description,
+            endpoint: endpoint.description + (configuration.connectTo.map { " at \($0)" } ?? ""),
             proxy: proxy?.redacted,
             answer: answer,
             remedy: remedy,
@@ -104,6 +104,9 @@ extension DialRoute {
 
     func notHTTP(_ error: HTTP1Error, start: [UInt8]) -> DialError {
         let shown = String(decoding: start, as: UTF8.self).hiding(secrets).escapedForDisplay(limit: 64)
+        if !endpoint.isSecure, start.starts(with: [0x15, 0x03]) || start.starts(with: [0x16, 0x03]) {
+            return self.error(.upgrade, "the server speaks TLS on this port", Self.useTLS, .notOursAtFirst)
+        }
         let answer = "the answer is no HTTP (\(error)); it begins with \(shown)"
         return self.error(.upgrade, answer, "check the URL's scheme and port", .notOursAtFirst)
     }
@@ -123,6 +126,17 @@ extension DialRoute {
         let (remedy, disposition) = Self.judge(status)
         var result = self.error(.upgrade, answer, remedy, disposition)
         result.retryAfter = retryAfter
+        return result
+    }
+
+    private static let useTLS = "write the URL with wss://"
+
+    /// A page says, in the words of one of the usual servers, that its port wants TLS.
+    func withRemedy(_ error: DialError, forPage page: String) -> DialError {
+        let words = ["HTTPS port", "HTTPS server", "SSL-enabled", "speaks TLS"]
+        guard !endpoint.isSecure, words.contains(where: page.contains) else { return error }
+        var result = error
+        result.remedy = Self.useTLS
         return result
     }
 

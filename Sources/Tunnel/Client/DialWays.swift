@@ -47,7 +47,7 @@ struct DialWays: Sendable {
                     hop: .proxy,
                     endpoint: endpoint.description,
                     proxy: nil,
-                    answer: "\(error)",
+                    answer: error.inWords,
                     remedy: "name the proxy with --proxy",
                     disposition: .retry
                 )

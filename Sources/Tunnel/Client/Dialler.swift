@@ -79,7 +79,7 @@ struct Dialler: Sendable {
                 }
             }.get()
         } catch {
-            throw route.error(.connect, "\(error)", "", .retry)
+            throw route.error(.connect, error.inWords, "", .retry)
         }
         // A dial that fails leaves nobody waiting for its grant.
         defer { attempt.outcome.fail(CarrierLoss(description: "the dial has failed")) }
@@ -108,7 +108,7 @@ struct Dialler: Sendable {
             } catch let error as DialError {
                 throw error
             } catch {
-                throw route.error(.connect, "\(error)", "", .retry)
+                throw route.error(.connect, error.inWords, "", .retry)
             }
         }
         throw route.error(.proxy, "closes the connection after each of its answers", "ask who runs the proxy", .retry)
@@ -118,8 +118,8 @@ struct Dialler: Sendable {
     private func connect(_ route: DialRoute, _ leg: DialLeg, _ attempt: DialAttempt) async throws {
         let upgraded = loop.makePromise(of: Void.self)
         guard attempt.begin(upgraded) else { throw CancellationError() }
-        let host = route.proxy?.host ?? route.endpoint.host
-        let port = route.proxy?.port ?? route.endpoint.port
+        let host = route.proxy?.host ?? route.target.host
+        let port = route.proxy?.port ?? route.target.port
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(route.hopTimeout)
             .channelInitializer { channel in
@@ -175,7 +175,7 @@ extension DialRoute {
             return self.error(hop, "\(what) for \(host):\(port) within \(hopSeconds) s", remedy, .retry)
         }
         guard let failure = error as? NIOConnectionError else {
-            return self.error(.connect, "\(host):\(port): \(error)", "check the address of the \(what)", .retry)
+            return self.error(.connect, "\(host):\(port): \(error.inWords)", "check the address of the \(what)", .retry)
         }
         guard let first = failure.connectionErrors.first else {
             let remedy =
@@ -193,7 +193,7 @@ extension DialRoute {
             )
         }
         guard let io = first.error as? IOError else {
-            return self.error(.connect, "\(host):\(port): \(first.error)", "", .retry)
+            return self.error(.connect, "\(host):\(port): \(first.error.inWords)", "", .retry)
         }
         switch SocketFailure(io) {
         case .refused:
@@ -201,7 +201,7 @@ extension DialRoute {
         case .unreachable:
             return self.error(.connect, "no way to \(host):\(port)", "check the network", .retry)
         default:
-            return self.error(.connect, "\(host):\(port): \(io)", "", .retry)
+            return self.error(.connect, "\(host):\(port): \(io.inWords)", "", .retry)
         }
     }
 
@@ -233,7 +233,7 @@ extension DialRoute {
             let disposition: DialError.Disposition = loss.isProtocolViolation ? .notOursAtFirst : .retry
             return self.error(.session, loss.description, "", disposition)
         default:
-            return self.error(.session, "\(error)", "", .retry)
+            return self.error(.session, error.inWords, "", .retry)
         }
     }
 }

@@ -133,6 +133,9 @@ public final class ProxyScript: Sendable {
 
     private static func failure(_ error: any Error) -> ProxyScriptFailure {
         error as? ProxyScriptFailure
-            ?? ProxyScriptFailure(reason: "\(error)".escapedForDisplay(), remedy: "name the proxy itself with --proxy")
+            ?? ProxyScriptFailure(
+                reason: error.inWords.escapedForDisplay(),
+                remedy: "name the proxy itself with --proxy"
+            )
     }
 }

@@ -68,7 +68,7 @@ struct ProxyScriptPage: Sendable {
     private func connectFailure(_ error: any Error) -> ProxyScriptFailure {
         guard let failure = error as? NIOConnectionError else {
             if case .connectTimeout? = error as? ChannelError { return tooLate }
-            return ProxyScriptFailure(reason: "\(error)", remedy: "check the address and the network")
+            return ProxyScriptFailure(reason: error.inWords, remedy: "check the address and the network")
         }
         guard let first = failure.connectionErrors.first else {
             return ProxyScriptFailure(reason: "no address found for \(host)", remedy: "check the name")
@@ -83,7 +83,7 @@ struct ProxyScriptPage: Sendable {
             return ProxyScriptFailure(reason: "no way to \(host):\(port)", remedy: "check the network")
         default:
             if case .connectTimeout? = first.error as? ChannelError { return tooLate }
-            return ProxyScriptFailure(reason: "\(host):\(port): \(first.error)", remedy: "check the network")
+            return ProxyScriptFailure(reason: "\(host):\(port): \(first.error.inWords)", remedy: "check the network")
         }
     }
 }
@@ -125,7 +125,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
             finish(.failure(failure))
         } catch {
             let isTooLong = (error as? HTTP1Error)?.kind == .bodyTooLarge
-            finish(.failure(isTooLong ? .tooLong(limit: limit) : Self.malformed("\(error)")))
+            finish(.failure(isTooLong ? .tooLong(limit: limit) : Self.malformed(error.inWords)))
         }
     }
 
@@ -137,7 +137,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        let what = (error as? IOError).map { "\($0)" } ?? "\(error)"
+        let what = error.inWords
         finish(.failure(ProxyScriptFailure(reason: "the connection broke: \(what)", remedy: "check the network")))
     }
 

@@ -1,52 +1,70 @@
 import NIOCore
 import NIOSSL
-import ProxyConnect
 import Synchronization
 
-/// The TLS that a client speaks to servers or to proxies. What is needed of it is made once: the trust store is read a
-/// single time.
+/// The TLS that a client speaks to servers or to proxies. What is needed of it is made once.
 final class TLSForClients: Sendable {
     private let configuration: TLSConfiguration
-    private let contexts = Mutex<[Bool: NIOSSLContext]>([:])
+    private let verifier: PeerVerifier
+    /// Without the longest key shares; nil where that makes no difference.
+    private let smallerGroups: [NIOTLSCurve]?
+    /// By whether its hello is the small one.
+    private let made = Mutex<[Bool: NIOSSLContext]>([:])
 
-    init(_ configuration: TLSConfiguration) {
+    init(_ configuration: TLSConfiguration, _ trust: TLSTrust) {
+        var configuration = configuration
+        // Ours is the verifier; the names are compared there too.
+        configuration.certificateVerification = .noHostnameVerification
+        configuration.trustRoots = .certificates([])
+        configuration.additionalTrustRoots = []
         self.configuration = configuration
+        let hasLongShares = configuration.maximumTLSVersion.map { $0 == .tlsv13 } ?? true
+        smallerGroups = hasLongShares ? TLSGroups.smaller(configuration.curves ?? TLSConfiguration.tunnelGroups) : nil
+        verifier = PeerVerifier(trust, .server)
     }
 
-    /// A handler that verifies the certificate, and the name in it. An address is left to `isMeant`: NIOSSL would
-    /// compare it with the socket's other end, which is the proxy where there is one.
+    /// Whether there is a smaller ClientHello to try.
+    var hasSmallerHello: Bool { smallerGroups != nil }
+
+    /// A handler that verifies the peer's certificates and that they are for `host`, whatever the socket leads to.
     ///
-    /// - Throws: what makes the trust store unusable.
-    func handler(for host: String) throws -> NIOSSLClientHandler {
-        let isAddress = IPAddress(host) != nil
-        return try NIOSSLClientHandler(context: context(isAddress), serverHostname: isAddress ? nil : host)
+    /// - Parameter isSmall: leaves out the key shares that make the ClientHello longer than a segment.
+    /// - Throws: what makes our own certificate, or the host's name, unusable.
+    func handler(for host: String, isSmall: Bool = false) throws -> TLSHandshake {
+        let name = PeerName(host)
+        let verification = PeerVerification(verifier, name: name)
+        let handler = try NIOSSLClientHandler(
+            context: context(isSmall),
+            serverHostname: name.serverNameIndication,
+            customVerificationCallback: verification.callback
+        )
+        return TLSHandshake(handler: handler, verification: verification)
     }
 
-    /// Reads the trust store now rather than at the first handshake.
+    /// Makes ready what handshakes need, and reads the CAs: not for an event loop.
+    ///
+    /// - Throws: ``CertificateProblem`` where there is no CA to trust, else what makes our own certificate unusable.
     func prepare() throws {
         _ = try context(false)
+        try verifier.prepare()
     }
 
-    /// Whether the certificate of a finished handshake is for `host`. Names have been compared by then, but where there is
-    /// none NIOSSL takes the common name for one, which no CA vouches for (RFC 9525 section 6.3).
-    static func isMeant(_ certificate: NIOSSLCertificate?, for host: String) -> Bool {
-        guard let certificate else { return false }
-        guard let address = IPAddress(host) else {
-            return certificate._subjectAlternativeNames().contains { $0.nameType == .dnsName }
-        }
-        return certificate._subjectAlternativeNames().contains { name in
-            name.nameType == .ipAddress && name.contents.withUnsafeBufferPointer { $0.elementsEqual(address.bytes) }
-        }
-    }
-
-    private func context(_ isForAddresses: Bool) throws -> NIOSSLContext {
-        try contexts.withLock { contexts in
-            if let context = contexts[isForAddresses] { return context }
+    private func context(_ isSmall: Bool) throws -> NIOSSLContext {
+        try made.withLock { made in
+            if let context = made[isSmall] { return context }
             var configuration = configuration
-            if isForAddresses { configuration.certificateVerification = .noHostnameVerification }
+            if isSmall, let smallerGroups { configuration.curves = smallerGroups }
             let context = try NIOSSLContext(configuration: configuration)
-            contexts[isForAddresses] = context
+            made[isSmall] = context
             return context
         }
     }
+}
+
+/// A handshake, and the verification that belongs to it.
+struct TLSHandshake {
+    let handler: NIOSSLClientHandler
+    let verification: PeerVerification
+    /// The hello that was sent, and where.
+    var hello = HelloMemory.Size.full
 }

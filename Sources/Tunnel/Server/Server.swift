@@ -54,7 +54,7 @@ public struct Server: Service {
         do {
             core = try ServerCore(configuration, logger: logger)
         } catch {
-            throw ServerError.configuration("the certificate or its key cannot be used: \(error)")
+            throw ServerError.configuration(unusable(configuration, error))
         }
         let admin = ServerAdmin(core)
         let adminServer = try await listenForOperator(admin, core)
@@ -67,11 +67,13 @@ public struct Server: Service {
         }
         admin.listens()
         onEvent(.ready)
+        warn(core)
         if configuration.isOpen {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { for await new in reloads { await reload(core, new) } }
+            tasks.addTask { await TLSIdentity.daily { warn(core) } }
             await withGracefulShutdownOrCancellation()
             tasks.cancelAll()
         }
@@ -107,7 +109,7 @@ public struct Server: Service {
         do {
             try await core.reload(new)
         } catch {
-            let problem = "the certificate or its key cannot be used: \(error)"
+            let problem = unusable(new, error)
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
         }
         let oldQueue = old.serverLimits.listenQueue
@@ -117,6 +119,20 @@ public struct Server: Service {
             logger.warning("listen, listen_queue, public_address and admin change with a restart only")
         }
         logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
+        warn(core)
+    }
+
+    /// Says which certificates of ours have expired or soon will.
+    private func warn(_ core: ServerCore) {
+        guard let tls = core.configuration.tls else { return }
+        for warning in TLSIdentity.warnings(about: tls, now: WallClock.unixSeconds) { logger.warning("\(warning)") }
+    }
+
+    private func unusable(_ configuration: ServerConfiguration, _ error: any Error) -> String {
+        if let problem = error as? CertificateProblem {
+            return "the CA of clients: \(problem.sentence(of: "a client"))"
+        }
+        return configuration.tls.flatMap(TLSIdentity.problem) ?? error.inWords
     }
 
     private func listen(_ core: ServerCore, _ group: any EventLoopGroup) async throws -> [any Channel] {
@@ -225,7 +241,7 @@ public struct Server: Service {
         case .addressInUse?: "the address is in use by another program"
         case .notPermitted?: "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE"
         case .addressMissing?: "this machine does not have that address"
-        default: "\(error)"
+        default: error.inWords
         }
     }
 }

@@ -38,6 +38,8 @@ public struct ServerConfiguration: Sendable {
     public var pollsBusily = true
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
+    /// Whom the certificates of clients must lead to; nil where clients need none.
+    public var clientTrust: TLSTrust?
     /// The bounds of each session.
     public var limits = MuxLimits()
     /// All other bounds.

@@ -29,7 +29,7 @@ final class ServerConnection {
     }
 
     /// Prepares the pipeline.
-    func install(tls: NIOSSLContext?) throws {
+    func install(tls: TLSForServer?) throws {
         let limits = server.configuration.serverLimits
         let patience = TimeAmount(limits.handshakeTimeout)
         let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
@@ -46,13 +46,17 @@ final class ServerConnection {
                 }
             )
         }
-        if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+        let check = LanguageCheck(isTLS: tls != nil, throttle: server.refusedRequests, logger: logger)
+        try pipeline.addHandler(check)
+        let handshake = tls?.handshake()
+        if let handshake { try pipeline.addHandler(handshake.handler) }
         try pipeline.addHandler(
             UpgradeHandler(
                 upgrade: server.upgrade,
                 limits: limits.head,
                 logger: logger,
                 throttle: server.refusedRequests,
+                verification: handshake?.verification,
                 admits: { head in self.admits(head, place) },
                 handsOn: { head, rest in self.handsOn(head, rest, place, isSecure: tls != nil) }
             ) { channel, agreement in

@@ -12,12 +12,12 @@ final class ServerCore: Sendable {
     private struct Settings {
         let configuration: ServerConfiguration
         let authenticator: Authenticator
-        let tls: NIOSSLContext?
+        let tls: TLSForServer?
 
         init(_ configuration: ServerConfiguration) throws {
             self.configuration = configuration
             authenticator = Authenticator(configuration)
-            tls = try configuration.tls.map(NIOSSLContext.init(configuration:))
+            tls = try configuration.tls.map { try TLSForServer($0, configuration.clientTrust) }
         }
     }
 

@@ -12,6 +12,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let upgrade: ServerUpgrade
     private let logger: Logger
     private let throttle: LogThrottle
+    private let verification: PeerVerification?
     private let admits: (RequestHead) -> Bool
     private let handsOn: (RequestHead, ByteBuffer) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
@@ -24,6 +25,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         limits: HeadLimits = .request,
         logger: Logger,
         throttle: LogThrottle,
+        verification: PeerVerification? = nil,
         admits: @escaping (RequestHead) -> Bool = { _ in true },
         handsOn: @escaping (RequestHead, ByteBuffer) -> Bool = { _, _ in false },
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
@@ -32,6 +34,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.parser = RequestHeadParser(limits: limits)
         self.logger = logger
         self.throttle = throttle
+        self.verification = verification
         self.admits = admits
         self.handsOn = handsOn
         self.onUpgraded = onUpgraded
@@ -55,7 +58,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
         } catch {
             TunnelMetrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
-            logger.debug("not an HTTP request", metadata: ["error": "\(error)"])
+            logger.debug("not an HTTP request", metadata: ["error": "\(error.inWords)"])
             if error.kind == .notHTTP {
                 // TLS, or noise: whoever it is would not understand an answer.
                 isAnswered = true
@@ -144,7 +147,17 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        logger.debug("connection failed before the upgrade", metadata: ["error": "\(error)"])
+        if let problem = verification?.problem {
+            let reason = problem.sentence(of: "the client")
+            throttle.log("a client's certificate was refused", at: .info, to: logger, ["reason": "\(reason)"])
+        } else if let failure = TLSFailure(error), failure.says("PEER_DID_NOT_RETURN_A_CERTIFICATE") {
+            throttle.log("a client showed no certificate", at: .info, to: logger)
+        } else if let failure = TLSFailure(error), failure.says("ALERT", "KEY_USAGE") {
+            let reason = failure.inWords
+            throttle.log("a TLS handshake with a client has failed", at: .info, to: logger, ["reason": "\(reason)"])
+        } else {
+            logger.debug("connection failed before the upgrade", metadata: ["error": "\(error.inWords)"])
+        }
         context.close(promise: nil)
     }
 }

@@ -258,7 +258,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
                 // Caddy before 2.6.3 ends a client's WebSocket so when it reloads; the client has done nothing.
                 loss = CarrierLoss(description: "an unmasked Close frame, perhaps a front's that reloads")
             default:
-                loss = CarrierLoss(description: "the peer broke RFC 6455: \(error)", isProtocolViolation: true)
+                loss = CarrierLoss(description: "the peer broke RFC 6455: \(error.inWords)", isProtocolViolation: true)
             }
         }
         sendControl(context)
@@ -295,7 +295,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if loss == nil { loss = CarrierLoss(description: "the connection failed: \(error)") }
+        if loss == nil { loss = CarrierLoss(description: "the connection failed: \(error.inWords)") }
         context.close(promise: nil)
     }
 

@@ -32,7 +32,7 @@ struct KickCommand: AsyncParsableCommand {
             let result = try StatusJSON.decode(KickResult.self, from: data)
             Output.line("\(ShortText.count(result.kicked, "session")) of \(name.escapedForDisplay()) disconnected")
         } catch {
-            throw Failure(.notOurProtocol, "the answer is not what this release expects: \(error)")
+            throw Failure(.notOurProtocol, "the answer is not what this release expects")
         }
     }
 }

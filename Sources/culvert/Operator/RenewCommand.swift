@@ -33,7 +33,7 @@ struct RenewCommand: AsyncParsableCommand {
             let result = try StatusJSON.decode(RenewResult.self, from: data)
             Output.line(result.report ?? "\(ShortText.count(result.asked, "session")) asked for another WebSocket")
         } catch {
-            throw Failure(.notOurProtocol, "the answer is not what this release expects: \(error)")
+            throw Failure(.notOurProtocol, "the answer is not what this release expects")
         }
     }
 }

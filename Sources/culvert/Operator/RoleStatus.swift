@@ -18,7 +18,7 @@ enum RoleStatus {
             default: self = .server(try StatusJSON.decode(ServerStatus.self, from: data))
             }
         } catch {
-            throw Failure(.notOurProtocol, "the answer is no status that this release can read: \(error)")
+            throw Failure(.notOurProtocol, "the answer is no status that this release can read")
         }
     }
 

@@ -1,0 +1,99 @@
+import Foundation
+import NIOSSL
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+/// Where the system's CAs are found, in a folder that stands for the machine.
+@Suite("The system's CA certificates")
+struct SystemTrustStoreTests {
+    /// Makes a CA and hands its PEM and DER over.
+    private func withAuthority(
+        _ body: (_ scenario: Scenario, _ pem: String, _ der: [UInt8]) async throws -> Void
+    ) async throws {
+        try await Scenario.play { scenario in
+            let made = try await IssuedCertificate.make(.authority("CA"), in: scenario, named: "ca")
+            let pem = try String(contentsOfFile: made.certificate, encoding: .utf8)
+            let certificate = try #require(NIOSSLCertificate.fromPEMFile(made.certificate).first)
+            try await body(scenario, pem, certificate.toDERBytes())
+        }
+    }
+
+    private func write(_ text: String, _ path: String) throws {
+        let url = URL(fileURLWithPath: path)
+        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try text.write(to: url, atomically: true, encoding: .utf8)
+    }
+
+    @Test("are found at the places of Debian, Fedora, openSUSE, Alpine and the BSDs, each alone")
+    func places() async throws {
+        try await withAuthority { scenario, pem, der in
+            for (number, place) in (SystemTrustStore.files + SystemTrustStore.folders.map { $0 + "/one.pem" })
+                .enumerated()
+            {
+                let root = "\(scenario.directory)/root-\(number)"
+                try write(pem, root + place)
+                #expect(SystemTrustStore(environment: [:], root: root).certificates() == [der], "\(place)")
+            }
+            for place in [
+                "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+                "/var/lib/ca-certificates/ca-bundle.pem", "/etc/ssl/cert.pem", "/usr/local/share/certs/ca-root-nss.crt",
+            ] { #expect(SystemTrustStore.files.contains(place)) }
+        }
+    }
+
+    @Test("one that cannot be read takes no other with it, and nothing else in the file does")
+    func tolerant() async throws {
+        try await withAuthority { scenario, pem, der in
+            let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+            let key = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
+            let root = "\(scenario.directory)/root"
+            try write(
+                "# CA f\u{FC}r B\n" + broken + key + pem + "-----BEGIN CERTIFICATE-----\nMI",
+                root + SystemTrustStore.files[0]
+            )
+            #expect(SystemTrustStore(environment: [:], root: root).certificates() == [der])
+        }
+    }
+
+    @Test("SSL_CERT_FILE and SSL_CERT_DIR stand in place of the system's, each for its own kind")
+    func variables() async throws {
+        try await withAuthority { scenario, pem, der in
+            let other = try await IssuedCertificate.make(.authority("Other"), in: scenario, named: "other")
+            let root = "\(scenario.directory)/root"
+            try write(String(contentsOfFile: other.certificate, encoding: .utf8), root + SystemTrustStore.files[0])
+            let own = "\(scenario.directory)/own/one.crt"
+            try write(pem, own)
+            func found(_ environment: [String: String]) -> [[UInt8]] {
+                SystemTrustStore(environment: environment, root: root).certificates()
+            }
+            #expect(found(["SSL_CERT_FILE": own]).contains(der), "beside the system's folder, as in OpenSSL")
+            #expect(found(["SSL_CERT_FILE": own, "SSL_CERT_DIR": "/no/such/folder"]) == [der])
+            let folders = "/no/such/folder:\(scenario.directory)/own"
+            #expect(found(["SSL_CERT_DIR": folders]).contains(der) && found(["SSL_CERT_DIR": folders]).count == 2)
+            #expect(found(["SSL_CERT_FILE": "/no/such/file", "SSL_CERT_DIR": "\(scenario.directory)/own"]) == [der])
+            #expect(found(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""]).count == 1, "empty ones are not set")
+            #expect(found(["SSL_CERT_FILE": "/dev/zero", "SSL_CERT_DIR": "/no/such/folder"]).isEmpty)
+        }
+    }
+
+    @Test("where there are none, one sentence names the package and --ca, and a CA that was given is enough")
+    func none() async throws {
+        try await withAuthority { scenario, _, _ in
+            let empty = SystemTrustStore(environment: [:], root: "\(scenario.directory)/nothing")
+            #expect(throws: CertificateProblem.noAuthorities(empty.nothingFound)) {
+                try TLSTrust(system: empty).anchors()
+            }
+            #expect(empty.nothingFound.contains("install the package ca-certificates"))
+            #expect(empty.nothingFound.contains("--ca FILE"))
+            let named = SystemTrustStore(
+                environment: ["SSL_CERT_FILE": "/no/such"],
+                root: "\(scenario.directory)/nothing"
+            )
+            #expect(named.nothingFound.contains("SSL_CERT_FILE names /no/such"))
+            let given = try NIOSSLCertificate.fromPEMFile("\(scenario.directory)/ca/certificate.pem")
+            #expect(try !TLSTrust(authorities: given, system: empty).anchors().isEmpty)
+        }
+    }
+}
