@@ -18,6 +18,14 @@ public struct InboundFrame: Sendable {
         return joined
     }
 
+    /// The same in buffers of their own size, for a frame that waits: a slice keeps the whole read alive.
+    public var dense: InboundFrame {
+        InboundFrame(header: header, pieces: pieces.map { $0.dense(from: 2) }, payloadLength: payloadLength)
+    }
+
+    /// What the pieces' buffers take, bytes.
+    public var storage: Int { pieces.reduce(0) { $0 + $1.storageCapacity } }
+
     /// The number that CREDIT, PING, PONG and ACK carry. The assembler has checked the length.
     var number: UInt64 {
         var payload = payload
@@ -91,7 +99,8 @@ public struct FrameAssembler: Sendable {
         }
         if piece.readableBytes > 0 {
             if pieces.count < Self.mostPieces {
-                pieces.append(piece)
+                // A frame that comes in many reads would keep each of them alive.
+                pieces.append(isLast || pieces.isEmpty ? piece : piece.dense(from: 2))
             } else {
                 pieces[pieces.count - 1].writeImmutableBuffer(piece)
             }

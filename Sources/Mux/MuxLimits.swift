@@ -12,9 +12,9 @@ public struct MuxLimits: Sendable, Hashable {
 
     /// What a stream costs beside its bytes, for the sum of what a session holds: its place here, its channel and its
     /// socket's bookkeeping. Measured: 6 to 7 KiB, and 8 KiB are charged.
-    static let streamCost = 8_192
+    public static let streamCost = 8_192
     /// What a frame costs beside its bytes while it waits or is kept, for the same sum: buffers are objects.
-    static let frameCost = 128
+    public static let frameCost = 128
 
     /// The server's wishes for a new carrier within ten seconds. Ten: each makes the client dial.
     static let renewalsInTenSeconds = 10

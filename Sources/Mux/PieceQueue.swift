@@ -14,6 +14,8 @@ package struct PieceQueue: Sendable {
     private var others: CircularBuffer<ByteBuffer>?
     /// Bytes in all pieces.
     package private(set) var bytes = 0
+    /// What the pieces' buffers take, bytes. A piece that is partly taken counts whole.
+    package private(set) var storage = 0
 
     /// An empty queue.
     package init() {}
@@ -26,8 +28,8 @@ package struct PieceQueue: Sendable {
         guard piece.readableBytes > 0 else { return }
         bytes += piece.readableBytes
         if gather(piece) { return }
-        let isSparse = piece.readableBytes < Self.gatherLimit && piece.storageCapacity > 4 * Self.gatherLimit
-        let kept = isSparse ? ByteBuffer(bytes: piece.readableBytesView) : piece
+        let kept = piece.dense(from: 2)
+        storage += kept.storageCapacity
         if first == nil {
             first = kept
         } else {
@@ -40,10 +42,12 @@ package struct PieceQueue: Sendable {
     private mutating func gather(_ piece: ByteBuffer) -> Bool {
         let last = (others?.last ?? first)?.readableBytes
         guard let last, last + piece.readableBytes <= Self.gatherLimit else { return false }
-        if let index = others?.indices.last {
+        if let index = others?.indices.last, let before = others?[index].storageCapacity {
             others?[index].writeImmutableBuffer(piece)
-        } else {
+            storage += (others?[index].storageCapacity ?? before) - before
+        } else if let before = first?.storageCapacity {
             first?.writeImmutableBuffer(piece)
+            storage += (first?.storageCapacity ?? before) - before
         }
         return true
     }
@@ -57,6 +61,7 @@ package struct PieceQueue: Sendable {
             return part
         }
         bytes -= length
+        storage -= first?.storageCapacity ?? 0
         defer {
             first = others?.popFirst()
             if first == nil { others = nil }

@@ -42,6 +42,8 @@ public struct Session {
     var bufferedBytes = 0
     /// Read from sockets, and not yet taken by the carrier.
     var queuedBytes = 0
+    /// What their buffers take.
+    var queuedStorage = 0
     let peerWindow: UInt32
     var actions = CircularBuffer<SessionAction>()
     var scheduler = SendScheduler()
@@ -134,7 +136,7 @@ public struct Session {
     /// what the bookkeeping for each stream and frame costs.
     public var heldBytes: Int {
         mutating get {
-            queuedBytes + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
+            queuedStorage + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
                 + (replay.count + scheduler.waitingControl) * MuxLimits.frameCost
         }
     }
@@ -150,6 +152,7 @@ public struct Session {
             lingering: streams.lingering,
             bufferedBytes: bufferedBytes,
             queuedBytes: queuedBytes,
+            queuedStorage: queuedStorage,
             replayBytes: replay.bytes,
             waitingControl: scheduler.waitingControl
         )
@@ -162,6 +165,7 @@ public struct Session {
         var lingering = 0
         var bufferedBytes = 0
         var queuedBytes = 0
+        var queuedStorage = 0
         var replayBytes = 0
         var waitingControl = 0
     }
@@ -290,6 +294,7 @@ public struct Session {
             streams.removeAll()
             bufferedBytes = 0
             queuedBytes = 0
+            queuedStorage = 0
             scheduler = SendScheduler()
             readAhead = ReadAhead()
             replay = ReplayBuffer(capacity: limits.replayBytes)

@@ -59,6 +59,7 @@ extension Session {
         queuedBytes -= stream.queued
         stream.append(bytes)
         queuedBytes += stream.queued
+        recountStorage(stream)
         scheduler.schedule(stream)
         readAhead.brought(bytes.readableBytes, by: stream)
         // While much waits in all, one read of each socket is enough.

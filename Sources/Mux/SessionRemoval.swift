@@ -27,6 +27,7 @@ extension Session {
         queuedBytes -= stream.queued
         readAhead.remove(stream)
         stream.abandon()
+        recountStorage(stream)
         stream.endInput()
         streams.ended(stream)
     }
@@ -66,6 +67,13 @@ extension Session {
         bufferedBytes -= stream.receiving.buffered
         queuedBytes -= stream.queued
         stream.abandon()
+        recountStorage(stream)
         readAhead.remove(stream)
+    }
+
+    /// What a stream has queued has changed.
+    mutating func recountStorage(_ stream: Stream) {
+        queuedStorage += stream.queuedStorage - stream.countedStorage
+        stream.countedStorage = stream.queuedStorage
     }
 }

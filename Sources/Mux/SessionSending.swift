@@ -49,6 +49,7 @@ extension Session {
         if let stream {
             let taken = frame.header.type == .data ? frame.payload.readableBytes : 0
             queuedBytes -= taken
+            recountStorage(stream)
             readAhead.leaves(taken, of: stream)
             if frame.header.type == .end {
                 streams.ended(stream)

@@ -24,6 +24,10 @@ final class Stream {
     private var queue = PieceQueue()
     /// Bytes in the queue.
     var queued: Int { queue.bytes }
+    /// What their buffers take, bytes.
+    var queuedStorage: Int { queue.storage }
+    /// What of this the session has counted.
+    var countedStorage = 0
     /// Whether the stream stands in the scheduler's ring.
     var isScheduled = false
     /// Whether the socket was told to stop, and waits for `.sendable`.

@@ -142,6 +142,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 )
                 doors[listener.tunnel] = nil
                 ports.withdraw(listener)
+                chargeBookkeeping()
                 driver.unbound(listener.tunnel, refusal)
                 continue
             }
@@ -241,6 +242,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             gate: VisitorGate(limits, rememberedAddresses: self.limits.rememberedAddresses),
             ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
         )
+        chargeBookkeeping()
         do throws(Refusal) {
             ports.bind(request, try policy.addresses(for: request), allowed: policy.allowedPorts)
         } catch {
@@ -250,6 +252,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
 
     func ports(_ ports: PublicPorts, refused tunnel: UInt16) {
         doors[tunnel] = nil
+        chargeBookkeeping()
     }
 
     func ports(_ ports: PublicPorts, published listener: PublicListener) {
@@ -354,6 +357,13 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         watchWaiting()
     }
 
+    /// Tells the session's account what tunnels and waiting visitors take.
+    private func chargeBookkeeping() {
+        let remembered = doors.values.reduce(0) { $0 + $1.gate.rememberedCost }
+        driver.fixedCost =
+            doors.count * MemoryBudget.tunnelCost + waitingRoom.count * MuxLimits.streamCost + remembered
+    }
+
     private func refuseForStreams(_ pipe: StreamPipe, _ visit: Visit) {
         let metadata: Logger.Metadata = [
             "visitor": "\(visit.visitor)", "tunnel": "\(visit.tunnel)", "streams": "\(driver.streamCount)",
@@ -373,6 +383,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             return !waitingRoom.isWaitedFor(tunnel) || driver.room(at: tunnel) == .usedUp
         }
         isHoldingBack = !acceptsAll
+        chargeBookkeeping()
     }
 
     /// Resets those who have waited too long for a carrier, a stream or a service.

@@ -25,6 +25,9 @@ struct VisitorGate {
         self.rememberedAddresses = rememberedAddresses
     }
 
+    /// What the memory of addresses takes, bytes.
+    var rememberedCost: Int { rates.capacity * 96 }
+
     /// Lets a visitor in, who must be told to ``left()`` when it goes, or says why not.
     mutating func admit(_ visitor: IPAddress?, now: Moment) -> VisitorRefusal? {
         if !limits.allow.isEmpty || !limits.deny.isEmpty {

@@ -64,6 +64,8 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     private(set) var lastBytes = CarrierTimes()
     /// The peer's WebSocket pings.
     private var pings: SlidingWindow
+    /// Its WebSocket pongs, none of which was asked for.
+    private var pongs: SlidingWindow
 
     /// - Parameters:
     ///   - limits: what the peer is held to.
@@ -87,6 +89,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
             deflate: deflate
         )
         self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
+        self.pongs = SlidingWindow(limit: limits.pingsInTenSeconds)
         self.isCompressed = deflate != nil
         // No zlib for strangers: neither end compresses before the other has proved itself.
         self.connection.acceptsCompressed = false
@@ -241,7 +244,11 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
                 throw CarrierLoss(description: "the peer floods us with pings", isProtocolViolation: true)
             }
         case .pong:
-            break
+            // Nothing asks for them: the session has its own.
+            guard pongs.record(now: .now) else {
+                connection.close(.policyViolation, reason: "too many pongs")
+                throw CarrierLoss(description: "the peer floods us with pongs", isProtocolViolation: true)
+            }
         case .close(let code, let reason):
             let words = reason.isEmpty ? "" : " (\(reason.escapedForDisplay()))"
             let number = code?.description ?? "no code"

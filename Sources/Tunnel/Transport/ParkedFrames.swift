@@ -8,13 +8,15 @@ struct ParkedFrames {
 
     /// In the order in which they came.
     private(set) var frames: [InboundFrame] = []
-    private var bytes = 0
+    /// What they take, bytes.
+    private(set) var storage = 0
 
     /// Whether they are more than may be parked.
-    var areTooMany: Bool { bytes > Self.most }
+    var areTooMany: Bool { storage > Self.most }
 
     mutating func append(_ frame: InboundFrame) {
+        let frame = frame.dense
         frames.append(frame)
-        bytes += frame.payloadLength + MuxLimits.headerLength
+        storage += frame.storage + MuxLimits.frameCost
     }
 }

@@ -26,6 +26,10 @@ final class SessionDriver: CarrierReceiver {
     private var peerReason: Refusal?
     private let memory: MemoryBudget
     private var account: MemoryBudget.Account?
+    /// What the role's own bookkeeping takes, bytes: tunnels, and visitors that wait.
+    var fixedCost = 0 {
+        didSet { if fixedCost != oldValue { settleAccount() } }
+    }
     /// Bytes of visitors that have no stream yet.
     private var pendingBytes = 0
     private let vigil: LoopVigil?
@@ -404,7 +408,9 @@ final class SessionDriver: CarrierReceiver {
     /// Tells the process's budget what is held, and the session how short memory is.
     private func settleAccount() {
         guard let account else { return }
-        account.holds(session.heldBytes + pendingBytes)
+        var held = session.heldBytes + pendingBytes + (parked?.storage ?? 0) + fixedCost
+        if let carrier, !carrier.isWritable { held += MemoryBudget.blockedCarrierCost }
+        account.holds(held)
         session.pressure = account.pressure
     }
 

@@ -58,9 +58,8 @@ enum SocketOptions {
         if host.map(isLoopback) ?? (channel.remoteAddress?.ip?.isLoopback == true) { LoopbackPacing.end(on: channel) }
     }
 
-    private static var longReads: AdaptiveRecvByteBufferAllocator {
-        AdaptiveRecvByteBufferAllocator(minimum: 2_048, initial: 4_096, maximum: largestRead)
-    }
+    /// As large as what comes, and none of it is kept while the carrier idles.
+    private static var longReads: UnretainedReads { UnretainedReads(largest: largestRead, spare: 0) }
 
     /// Has a carrier's socket be read little at a time from now on, or as much as comes.
     static func setReads(of channel: any Channel, areShort: Bool) {

@@ -185,7 +185,9 @@ final class StreamPipe: ChannelInboundHandler {
                 held.append(bytes)
             } else {
                 writeHeld()
-                write(bytes)
+                // A socket that takes nothing keeps what it is given, and with a slice the whole read of the carrier. One
+                // that takes everything may stop at any time, so that small slices are copied for it as well.
+                write(bytes.dense(from: isWaitingForDrain ? 2 : 4))
             }
             return markDirty()
         case .resetting, .detached, .closed:
@@ -390,7 +392,7 @@ final class StreamPipe: ChannelInboundHandler {
         switch state {
         case .open(let id):
             if policy.idleTimeout != nil { lastByte = .now() }
-            mayRead = driver.write(id, bytes.compactIfSparse(), isReading: true)
+            mayRead = driver.write(id, bytes.dense(from: 2), isReading: true)
             if let time = policy.rest(afterReading: bytes.readableBytes) { rest(for: time) }
         case .pending:
             guard driver.keepPending(bytes.readableBytes) else { return abort(.busy) }
@@ -468,15 +470,5 @@ final class StreamPipe: ChannelInboundHandler {
         metadata["to_socket"] = .string(String(reported))
         metadata["reason"] = .string(words)
         logger.info("stream ended", metadata: metadata)
-    }
-}
-
-extension ByteBuffer {
-    /// A copy of its own size where a few bytes would keep a large read buffer alive until they are acknowledged.
-    fileprivate func compactIfSparse() -> ByteBuffer {
-        guard readableBytes < 4_096, storageCapacity > 4 * readableBytes else { return self }
-        var copy = ByteBuffer()
-        copy.writeImmutableBuffer(self)
-        return copy
     }
 }

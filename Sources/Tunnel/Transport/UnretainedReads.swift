@@ -16,20 +16,24 @@ struct UnretainedReads: RecvByteBufferAllocator {
 
     /// What the largest reads leave free, so that what one of them brings fits with the heads of its frames into one
     /// read of the carrier at the other end. A buffer's size is a power of two, and NIO fills it: so it is a gap.
-    private static let spare = 8_192
+    static let spare = 8_192
 
     private let largest: UInt32
+    private let spare: UInt16
     private var size = first
     /// The last read was small: one more, and the next ones are.
     private var wasSmall = false
 
-    /// - Parameter largest: the size of a busy socket's reads, from 16 KiB to 1 GiB.
-    init(largest: Int) {
+    /// - Parameters:
+    ///   - largest: the size of a busy socket's reads, from 16 KiB to 1 GiB.
+    ///   - spare: what the largest reads leave free.
+    init(largest: Int, spare: Int = Self.spare) {
+        self.spare = UInt16(clamping: spare)
         self.largest = UInt32(clamping: min(max(largest, 2 * Self.spare), 1 << 30))
     }
 
     /// Bytes at the front of the next buffer that nothing is read into.
-    private var gap: Int { size < largest ? 0 : Self.spare }
+    private var gap: Int { size < largest ? 0 : Int(spare) }
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: Int(size))
