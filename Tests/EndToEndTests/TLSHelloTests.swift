@@ -96,17 +96,7 @@ extension EndToEnd {
                         [], "knows no localhost"
                     ),
                 ] {
-                    let port = try FreePorts.next()
-                    let server = try scenario.start(
-                        "s_server-\(port)",
-                        Program.openssl.required(),
-                        [
-                            "s_server", "-accept", "127.0.0.1:\(port)", "-cert", made.certificate, "-key", made.key,
-                            "-quiet",
-                        ]
-                            + options
-                    )
-                    try await listens(port, server)
+                    let port = try await scenario.opensslServer(made.certificate, made.key, options)
                     let line = try await scenario.expectEnd(
                         69,
                         from: "wss://localhost:\(port)",
