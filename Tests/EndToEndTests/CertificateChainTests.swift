@@ -145,16 +145,7 @@ extension EndToEnd {
                 for (name, key) in [("ec", IssuedCertificate.Terms.p256), ("rsa", IssuedCertificate.Terms.rsa)] {
                     let usage = ["keyUsage=critical,keyEncipherment"]
                     let leaf = try await scene.make(name, .leaf("DNS:localhost", key: key, usage), by: scene.root)
-                    let port = try FreePorts.next()
-                    let other = try scenario.start(
-                        "s_server-\(name)",
-                        Program.openssl.required(),
-                        [
-                            "s_server", "-accept", "127.0.0.1:\(port)", "-cert", leaf.certificate, "-key", leaf.key,
-                            "-quiet",
-                        ]
-                    )
-                    try await listens(port, other)
+                    let port = try await scenario.opensslServer(leaf.certificate, leaf.key)
                     let line = try await scenario.expectEnd(
                         69,
                         from: "wss://localhost:\(port)",

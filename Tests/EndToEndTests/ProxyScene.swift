@@ -3,6 +3,20 @@ import TestSupport
 import Testing
 
 extension Scenario {
+    /// A TLS server of openssl's, for what ours would not do.
+    ///
+    /// - Returns: its port.
+    func opensslServer(_ certificate: String, _ key: String, _ options: [String] = []) async throws -> UInt16 {
+        let port = try FreePorts.next()
+        let server = try start(
+            "s_server-\(port)",
+            Program.openssl.required(),
+            ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-quiet"] + options
+        )
+        try await listens(port, server)
+        return port
+    }
+
     /// A server that speaks TLS without a front.
     ///
     /// - Parameter names: whom its certificate is for.

@@ -83,16 +83,11 @@ extension EndToEnd {
         func oldVersion() async throws {
             try await Scenario.play { scenario in
                 let certificate = try await Certificate.make(in: scenario)
-                let port = try FreePorts.next()
-                let old = try scenario.start(
-                    "s_server",
-                    Program.openssl.required(),
-                    [
-                        "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate.certificate, "-key",
-                        certificate.key, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-quiet",
-                    ]
+                let port = try await scenario.opensslServer(
+                    certificate.certificate,
+                    certificate.key,
+                    ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]
                 )
-                try await listens(port, old)
                 let line = try await scenario.expectEnd(
                     69,
                     from: "wss://localhost:\(port)",

@@ -81,6 +81,32 @@ extension EndToEnd {
             }
         }
 
+        @Test("a server that takes none of the chosen groups, or knows no such name, is told so", .needs(.openssl))
+        func notTaken() async throws {
+            try await Scenario.play { scenario in
+                let made = try await Certificate.make(in: scenario)
+                for (options, choice, says) in [
+                    (["-groups", "P-384"], ["--tls-groups", "x25519"], "--tls-groups"),
+                    (["-no_tls1_2"], ["--tls-max-version", "1.2"], "--tls-max-version"),
+                    (
+                        [
+                            "-servername", "other.test", "-servername_fatal", "-cert2", made.certificate, "-key2",
+                            made.key,
+                        ],
+                        [], "knows no localhost"
+                    ),
+                ] {
+                    let port = try await scenario.opensslServer(made.certificate, made.key, options)
+                    let line = try await scenario.expectEnd(
+                        69,
+                        from: "wss://localhost:\(port)",
+                        ["--ca", made.authority, "--max-retries", "0"] + choice
+                    )
+                    expect(line, says: ": TLS: ", says)
+                }
+            }
+        }
+
         @Test("groups and versions that cannot be are refused, with what can")
         func refused() async throws {
             try await Scenario.play { scenario in

@@ -102,11 +102,7 @@ private struct Transcript {
         configuration.proxyCredentials.user = fields["user"]
         configuration.proxyCredentials.password = fields["user"].map { _ in "pass-word" }
         configuration.proxySchemes = fields["auth"].flatMap { ProxyScheme(rawValue: $0) }.map { [$0] } ?? [.basic]
-        let context = DialContext(
-            tls: TLSForClients(configuration.tls, configuration.trust),
-            proxyTLS: TLSForClients(configuration.proxyTLS, configuration.trust),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        )
+        let context = DialContext(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         return DialRoute(
             try EndpointURL(fields["url"] ?? ""),
             try ProxyChoice(argument: fields["proxy"] ?? "none"),

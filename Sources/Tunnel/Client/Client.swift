@@ -48,11 +48,7 @@ public struct Client: Service {
     ///
     /// - Throws: ``ClientError`` when the client was refused for good, or gives up.
     public func run() async throws {
-        let context = DialContext(
-            tls: TLSForClients(configuration.tls, configuration.trust),
-            proxyTLS: TLSForClients(configuration.proxyTLS, configuration.trust),
-            logger: logger
-        )
+        let context = DialContext(configuration, logger: logger)
         do {
             if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
         } catch let problem as CertificateProblem {

@@ -153,6 +153,14 @@ struct DialContext: Sendable {
     let memory = ProxyMemory()
     let hellos = HelloMemory()
     let logger: Logger
+
+    init(_ configuration: ClientConfiguration, logger: Logger) {
+        // Both trust the same CAs, which are read once.
+        let verifier = PeerVerifier(configuration.trust, .server)
+        tls = TLSForClients(configuration.tls, verifier)
+        proxyTLS = TLSForClients(configuration.proxyTLS, verifier)
+        self.logger = logger
+    }
 }
 
 /// What the run has learnt about its proxies.

@@ -76,6 +76,12 @@ extension DialRoute {
                 "\(host) and this client have no cipher, group or signature in common", "allow more with --tls-groups"
             )
         }
+        if isNarrowed, failure.says("HANDSHAKE_FAILURE", "INTERNAL_ERROR", "INSUFFICIENT_SECURITY") {
+            return (
+                "\(host) takes none of the key exchanges or versions that were offered",
+                "allow more with --tls-groups or --tls-max-version"
+            )
+        }
         if failure.says(Self.refusals) {
             let remedy =
                 peer == .server
@@ -84,6 +90,11 @@ extension DialRoute {
             return ("the other end refused the handshake (\(Self.alert(failure)))", remedy)
         }
         return ("the handshake failed: \(failure.inWords)", "check what runs at \(host), and its certificate")
+    }
+
+    /// Whether the user has narrowed what is offered.
+    private var isNarrowed: Bool {
+        configuration.tls.curves != TLSConfiguration.tunnelGroups || configuration.tls.maximumTLSVersion != nil
     }
 
     private func remedy(_ problem: CertificateProblem, _ peer: TLSPeer) -> String {

@@ -1,3 +1,4 @@
+import Logging
 import ProxyConnect
 import Synchronization
 
@@ -23,6 +24,7 @@ final class HelloMemory: Sendable {
         var cuts = 0
         /// A smaller hello has led to a session's handshake.
         var isSmall = false
+        var isToldOf = false
     }
 
     private let known = Mutex<[Place: Known]>([:])
@@ -43,6 +45,14 @@ final class HelloMemory: Sendable {
         known.withLock { known in
             let here = known[place] ?? Known()
             return here.isSmall ? .small : here.cuts >= Self.patience ? .trial : .full
+        }
+    }
+
+    /// True once for each place: a server that is away is tried with both hellos in turn, and one line says so.
+    func isNewTrial(at place: Place) -> Bool {
+        known.withLock { known in
+            defer { known[place, default: Known()].isToldOf = true }
+            return known[place]?.isToldOf != true
         }
     }
 
@@ -81,7 +91,9 @@ extension DialRoute {
 
     /// Says that a smaller hello is tried, and why.
     func tellOfTrial(_ peer: TLSPeer) {
-        context.logger.notice(
+        let level: Logger.Level = context.hellos.isNewTrial(at: place(peer)) ? .notice : .debug
+        context.logger.log(
+            level: level,
             "handshakes have ended without an answer; trying a smaller ClientHello, without post-quantum key exchange",
             metadata: ["step": "\(peer.hop.rawValue)", "url": "\(endpoint)"]
         )

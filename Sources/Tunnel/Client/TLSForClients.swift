@@ -11,7 +11,7 @@ final class TLSForClients: Sendable {
     /// By whether its hello is the small one.
     private let made = Mutex<[Bool: NIOSSLContext]>([:])
 
-    init(_ configuration: TLSConfiguration, _ trust: TLSTrust) {
+    init(_ configuration: TLSConfiguration, _ verifier: PeerVerifier) {
         var configuration = configuration
         // Ours is the verifier; the names are compared there too.
         configuration.certificateVerification = .noHostnameVerification
@@ -20,7 +20,7 @@ final class TLSForClients: Sendable {
         self.configuration = configuration
         let hasLongShares = configuration.maximumTLSVersion.map { $0 == .tlsv13 } ?? true
         smallerGroups = hasLongShares ? TLSGroups.smaller(configuration.curves ?? TLSConfiguration.tunnelGroups) : nil
-        verifier = PeerVerifier(trust, .server)
+        self.verifier = verifier
     }
 
     /// Whether there is a smaller ClientHello to try.

@@ -41,6 +41,14 @@ enum CertificateProblem: Error, Sendable, Hashable {
     /// The CAs' name constraints do not allow the certificate, or cannot be compared.
     case nameConstraints
 
+    /// Whether other CAs on this machine could mend it.
+    var isAboutAuthorities: Bool {
+        switch self {
+        case .noAuthorities, .selfSigned, .unknownIssuer, .unknownRoot, .otherKey, .expired(.anchor, _): true
+        default: false
+        }
+    }
+
     /// The problem in words, the subject of the sentence being the peer's certificate.
     ///
     /// - Parameter owner: whose certificate it is: a host's name, or `the client`.

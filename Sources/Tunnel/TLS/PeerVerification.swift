@@ -2,7 +2,8 @@ import NIOCore
 import NIOSSL
 import Synchronization
 
-/// The verifier for one kind of peer. The CAs are read once, at the first handshake or before.
+/// The verifier for one kind of peer. The CAs are read at the first handshake or before, and again after a certificate
+/// was refused over its CA: the system's may have been updated meanwhile.
 final class PeerVerifier: Sendable {
     private enum Anchors {
         case unread
@@ -47,7 +48,9 @@ final class PeerVerifier: Sendable {
         case .failure(let problem): return problem
         case .success(let anchors):
             let encoded = sent.map { (try? $0.toDERBytes()) ?? [] }
-            return await CertificateVerifier(anchors, purpose).problem(with: encoded, for: name)
+            let problem = await CertificateVerifier(anchors, purpose).problem(with: encoded, for: name)
+            if let problem, problem.isAboutAuthorities, trust.includesSystem { self.anchors.withLock { $0 = .unread } }
+            return problem
         }
     }
 }

@@ -216,4 +216,24 @@ struct CertificateVerifierTests {
             #expect(await verifier.problem(with: [bytes], for: PeerName("localhost")) == .unreadable)
         }
     }
+
+    @Test("that were changed on the way are refused, whatever was changed, and never stop the program")
+    func mutated() async throws {
+        try await Scenario.play { scenario in
+            let scene = Scene(scenario: scenario)
+            let root = try await scene.make("root", .authority("Root"))
+            let middle = try await scene.make("middle", .authority("Middle"), by: root)
+            let leaf = try await scene.make("leaf", .leaf(Self.names), by: middle)
+            let verifier = CertificateVerifier(TrustAnchors([try Self.der(root)]), .server)
+            let chain = try [leaf, middle].map(Self.der)
+            var random = Fuzzing.generator(13)
+            let end = ContinuousClock.now + Fuzzing.time
+            while ContinuousClock.now < end {
+                let changed = chain.map { Fuzzing.mutate($0, &random) }
+                let problem = await verifier.problem(with: changed, for: PeerName("localhost"))
+                if changed != chain { #expect(problem != nil, "\(changed)") }
+                if let problem { #expect(Insides.found(in: problem.sentence(of: "localhost")) == nil) }
+            }
+        }
+    }
 }

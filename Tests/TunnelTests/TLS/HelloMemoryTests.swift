@@ -29,8 +29,12 @@ struct HelloMemoryTests {
     @Test("is full again where the small one is not answered either")
     func givesUp() {
         for _ in 0..<2 { memory.unanswered(at: place, to: .full) }
+        #expect(memory.isNewTrial(at: place))
         memory.unanswered(at: place, to: .trial)
         #expect(memory.size(at: place) == .full)
+        for _ in 0..<2 { memory.unanswered(at: place, to: .full) }
+        #expect(memory.size(at: place) == .trial)
+        #expect(!memory.isNewTrial(at: place), "it is told once")
     }
 
     @Test("stays full where an answer came in between, and at other places")

@@ -78,6 +78,20 @@ struct SystemTrustStoreTests {
         }
     }
 
+    @Test("are read again after a certificate was refused over its CA, so that an update needs no restart")
+    func updated() async throws {
+        try await withAuthority { scenario, pem, _ in
+            let other = try await IssuedCertificate.make(.authority("Other"), in: scenario, named: "other")
+            let root = "\(scenario.directory)/root"
+            try write(String(contentsOfFile: other.certificate, encoding: .utf8), root + SystemTrustStore.files[0])
+            let verifier = PeerVerifier(TLSTrust(system: SystemTrustStore(environment: [:], root: root)), .server)
+            let chain = try NIOSSLCertificate.fromPEMFile("\(scenario.directory)/ca/certificate.pem")
+            #expect(await verifier.problem(with: chain, for: nil) == .selfSigned)
+            try write(pem, root + SystemTrustStore.files[0])
+            #expect(await verifier.problem(with: chain, for: nil) == nil)
+        }
+    }
+
     @Test("where there are none, one sentence names the package and --ca, and a CA that was given is enough")
     func none() async throws {
         try await withAuthority { scenario, _, _ in
