@@ -8,6 +8,8 @@ import NIOCore
 package struct PieceQueue: Sendable {
     /// Pieces that have this size together share a buffer; copying so little costs less than a further piece.
     private static let gatherLimit = 4_096
+    /// Copies of sparse pieces share buffers of this size, so that they fill them.
+    private static let chunk = 32_768
 
     private var first: ByteBuffer?
     /// What comes behind the first piece; nil where there is no first one.
@@ -28,7 +30,12 @@ package struct PieceQueue: Sendable {
         guard piece.readableBytes > 0 else { return }
         bytes += piece.readableBytes
         if gather(piece) { return }
-        let kept = piece.dense(from: 2)
+        var kept = piece.dense(from: 2)
+        if kept.storageCapacity < piece.storageCapacity, first != nil, kept.readableBytes < Self.chunk {
+            // A copy, and perhaps not the last one: further ones go into the same buffer.
+            kept = ByteBufferAllocator().buffer(capacity: Self.chunk)
+            kept.writeImmutableBuffer(piece)
+        }
         storage += kept.storageCapacity
         if first == nil {
             first = kept
@@ -40,8 +47,11 @@ package struct PieceQueue: Sendable {
 
     /// Copies a piece behind the last one, where both are small together.
     private mutating func gather(_ piece: ByteBuffer) -> Bool {
-        let last = (others?.last ?? first)?.readableBytes
-        guard let last, last + piece.readableBytes <= Self.gatherLimit else { return false }
+        guard let last = others?.last ?? first else { return false }
+        let isSmall = last.readableBytes + piece.readableBytes <= Self.gatherLimit
+        let isSparse = piece.readableBytes * 2 < piece.storageCapacity
+        let fits = last.storageCapacity >= Self.chunk && last.writableBytes >= piece.readableBytes
+        guard isSmall || isSparse && fits else { return false }
         if let index = others?.indices.last, let before = others?[index].storageCapacity {
             others?[index].writeImmutableBuffer(piece)
             storage += (others?[index].storageCapacity ?? before) - before

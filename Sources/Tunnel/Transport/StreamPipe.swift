@@ -36,9 +36,6 @@ final class StreamPipe: ChannelInboundHandler {
         case idle = "silent for too long"
     }
 
-    /// Pieces below this are not handed to a socket that takes nothing: each would keep a buffer of its own.
-    private static let crumb = 4_096
-
     private let driver: SessionDriver
     private let onActive: (StreamPipe) -> Void
     private let logger: Logger
@@ -52,8 +49,7 @@ final class StreamPipe: ChannelInboundHandler {
     private var options: (any NIOSynchronousChannelOptions)?
     private var reason = Reason.finished
     private var resetCode: ResetCode?
-    /// For the socket, from before it was connected, or crumbs that came while the kernel takes nothing; bounded by the
-    /// stream's window.
+    /// For the socket, from before it was connected, or while the kernel takes nothing; bounded by the stream's window.
     private var held = PieceQueue()
     /// From the socket, from before there was a stream: it is not read then, but one that ends is read to its end.
     private var unsent = PieceQueue()
@@ -181,13 +177,11 @@ final class StreamPipe: ChannelInboundHandler {
             held.append(bytes)
             return false
         case .open:
-            if isWaitingForDrain, bytes.readableBytes < Self.crumb {
+            if isWaitingForDrain {
                 held.append(bytes)
             } else {
-                writeHeld()
-                // A socket that takes nothing keeps what it is given, and with a slice the whole read of the carrier. One
-                // that takes everything may stop at any time, so that small slices are copied for it as well.
-                write(bytes.dense(from: isWaitingForDrain ? 2 : 4))
+                // A socket may stop taking bytes at any time, and a slice that waits keeps the carrier's whole read.
+                write(bytes.dense(from: 4))
             }
             return markDirty()
         case .resetting, .detached, .closed:
