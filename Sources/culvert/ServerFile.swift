@@ -46,6 +46,9 @@ enum ServerFile {
             if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {
                 table.report("verifier", "the same token as that of \(other.name)")
             }
+            if let tunnels = client.maximumTunnels, tunnels > result.limits.tunnels {
+                table.warn("tunnels", "a session has at most \(result.limits.tunnels), by tunnels in [limits]")
+            }
             result.clients.append(client)
         }
     }
