@@ -21,6 +21,11 @@ enum Output {
         LogWriter.standardError.flush()
     }
 
+    /// The same without any other thread.
+    static func errorAtOnce(_ text: String) {
+        write(text + "\n", to: STDERR_FILENO)
+    }
+
     /// An answer for a program, to standard output, as it is.
     static func bytes(_ bytes: [UInt8]) {
         _ = bytes.withUnsafeBytes { write($0, to: STDOUT_FILENO) }

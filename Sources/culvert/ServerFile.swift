@@ -6,7 +6,8 @@ import Tunnel
 /// A server's configuration file.
 enum ServerFile {
     static let keys: Set<String> = Set([
-        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca", "backend",
+        "listen", "listen_mode", "listen_group", "path", "public_address", "allow_ports", "tls_certificate", "tls_key",
+        "tls_client_ca", "backend",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin",
         "public_proxy_protocol", "client", "limits",
