@@ -28,7 +28,7 @@ enum ProcessNeeds {
     /// Descriptors beside the standard streams, for a command: three for each event loop, and for a role those of its
     /// listeners, its carrier and its files.
     static func descriptors(of command: String?, cores: Int = System.coreCount) -> Int {
-        isRole(command) ? 3 * cores + 16 : fewDescriptors
+        isRole(command) ? 3 * cores + 32 : fewDescriptors
     }
 
     private static func isRole(_ command: String?) -> Bool { command.map(roles.contains) ?? false }

@@ -18,12 +18,15 @@ enum SecretFile {
     }
 
     /// Says so where others can read a file that keeps a secret.
-    static func warnIfOthersCanRead(_ path: String, what: String) {
+    ///
+    /// - Parameter isForGroup: whether the file's group may read it, for one that an administrator's group keeps.
+    static func warnIfOthersCanRead(_ path: String, what: String, isForGroup: Bool = false) {
         guard
             let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-            let permissions = attributes[.posixPermissions] as? Int, permissions & 0o077 != 0
+            let permissions = attributes[.posixPermissions] as? Int, permissions & (isForGroup ? 0o037 : 0o077) != 0
         else { return }
-        Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod 600 it")
+        let mode = isForGroup ? "640" : "600"
+        Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod \(mode) it")
     }
 
     /// The token from the file, else from the environment, else from the configuration; nil where there is none.

@@ -122,6 +122,10 @@ struct ServerCommand: AsyncParsableCommand {
         let file = config.map { ConfigurationFile(path: $0, problems) }
         var result = ServerConfiguration()
         if let file { ServerFile.apply(file, to: &result) }
+        // A verifier is enough to play the server to its client.
+        if let config, file?.has("client") == true {
+            SecretFile.warnIfOthersCanRead(config, what: "configuration", isForGroup: true)
+        }
         if !listen.isEmpty {
             let addresses = problems.attempt(nil) { () throws(Failure) in
                 try Self.addresses(listen) { Failure(.configuration, "--listen \($0)") }
