@@ -22,6 +22,7 @@ struct Culvert: AsyncParsableCommand {
         do throws(Failure) {
             arguments = try ProcessArguments.all()
             try ProcessNeeds.check(arguments.first)
+            if let problem = OptionNames.problem(inCommandLine: arguments) { throw Failure(.usage, problem) }
         } catch {
             error.exitAtOnce()
         }

@@ -24,6 +24,7 @@ struct Reconnecting {
     private let logger: Logger
     private let onEvent: @Sendable (Client.Event) -> Void
     private var backoff = Backoff()
+    private var repeated = RepeatedFailure()
     private var hasWorked = false
     private var ways = DialWays()
     private var lessons: PathLessons
@@ -169,6 +170,7 @@ struct Reconnecting {
                     onEvent(.tunnel(url: binding.url(way.endpoint), service: forward.service))
                 }
                 ways.worked(way)
+                repeated.worked()
                 hasWorked = true
                 return next
             } catch {
@@ -276,7 +278,13 @@ struct Reconnecting {
         if let most = dialler.configuration.maximumRetries, backoff.triesSinceSession > most {
             throw .unreachable(error.description)
         }
-        logger.warning("\(error)", metadata: ["again_in": "\(wait.inShort)"])
+        if let told = repeated.line(error.description) {
+            var metadata: Logger.Metadata = ["again_in": "\(wait.inShort)"]
+            if told.times > 1 { metadata["times"] = "\(told.times)" }
+            logger.warning("\(error)", metadata: metadata)
+        } else {
+            logger.debug("\(error)", metadata: ["again_in": "\(wait.inShort)"])
+        }
         return wait
     }
 }

@@ -65,6 +65,10 @@ public struct Server: Service {
             await adminServer?.stop()
             throw error
         }
+        for port in channels.compactMap({ $0.localAddress?.port }) {
+            core.registry.note(own: UInt16(truncatingIfNeeded: port), use: "its endpoint")
+        }
+        if case .tcp(_, let port)? = adminServer?.address { core.registry.note(own: port, use: "its admin address") }
         admin.listens()
         onEvent(.ready)
         if configuration.isOpen {
