@@ -150,7 +150,7 @@ struct ClientCommand: AsyncParsableCommand {
         let (renewals, renewal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let client = Client(configuration, renewals: renewals, metrics: metrics, logger: logger) { event in
             switch event {
-            case .tunnel(let url, let service): Output.line("tunnel \(url) -> \(service)")
+            case .tunnel(let url, let service): Output.fact("tunnel \(url) -> \(service)")
             }
         }
         // It works once it runs: the server may be away for a while, and services that wait for us must not.

@@ -14,6 +14,11 @@ enum Output {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
+    /// A fact for scripts while the process serves: written apart from the thread that has it, which carries traffic.
+    static func fact(_ text: String) {
+        LogWriter.standardOutput.append(Array(text.utf8), isUrgent: true)
+    }
+
     /// A line for people, to standard error, behind what the log has said so far. Who does not read it is not waited for
     /// longer than the log is.
     static func error(_ text: String) {

@@ -79,7 +79,7 @@ struct ServerCommand: AsyncParsableCommand {
         let metrics = AdminMetrics.bootstrap(configuration.admin)
         let server = Server(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
             switch event {
-            case .listening(let url, _): Output.line("listening \(url)")
+            case .listening(let url, _): Output.fact("listening \(url)")
             case .ready: manager.tell(.ready)
             case .reloading: manager.tell(.reloading)
             case .stopping: manager.tell(.stopping)

@@ -129,6 +129,41 @@ extension EndToEnd {
             }
         }
 
+        @Test("A client whose standard output nothing reads carries streams, is pinged, and ends when it is told to")
+        func unreadOutput() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                let fifo = "\(scenario.directory)/fifo"
+                try #require(mkfifo(fifo, 0o600) == 0)
+                let descriptor = open(fifo, O_RDWR | O_NONBLOCK)
+                try #require(descriptor >= 0)
+                defer { close(descriptor) }
+                while write(descriptor, [UInt8](repeating: 0, count: 4_096), 4_096) > 0 {}
+                // Pings come each second, and their answers within one.
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nping_interval = \"1 s\"\nping_timeout = \"1 s\"\n", to: file)
+                let server = try await scenario.server(options: ["--config", file])
+                let client = try scenario.start(
+                    "client",
+                    "/bin/sh",
+                    ["-c", "exec \"$@\" > \"$0\"", fifo, CulvertExecutable.path()]
+                        + clientArguments(scenario, server.url, "\(port):127.0.0.1:\(echo.port)")
+                )
+                _ = try await server.process.logLine { $0.contains("port is public") }
+                let visitor = try TCPSocket(port: port)
+                for round in 0..<4 {
+                    try visitor.demandEcho("round \(round)")
+                    // The subject is a loop that answers pings meanwhile.
+                    try await Task.sleep(for: .seconds(1))
+                }
+                #expect(!server.process.errors.text.contains("carrier lost"), "\(server.process)")
+                visitor.close()
+                client.signal(SIGTERM)
+                #expect(try await client.exitStatus(within: .seconds(10)) == .exited(0), "\(client)")
+            }
+        }
+
         @Test("An urgent byte stays in its place of the stream, from either end")
         func urgentData() async throws {
             try await Scenario.play { scenario in
