@@ -52,10 +52,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "CMalloc"),
+        .target(name: "CProcess"),
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "CMalloc", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "CMalloc", "CProcess", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

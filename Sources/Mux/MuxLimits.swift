@@ -68,14 +68,15 @@ public struct MuxLimits: Sendable, Hashable {
     public static let leastPings = 15
     /// The peer's PINGs within ten seconds. 20: ours sends one in twenty seconds, and some more when it probes.
     public var pingsInTenSeconds = 20
-    /// Odd but legal events (empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN or BIND beyond the limits)
+    /// Odd but legal events (empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN beyond the limits)
     /// within ten seconds. Frames on closed streams are none: they cross with our END or RESET, and cost nothing.
     public var glitchesInTenSeconds = 200
-    /// Public ports that a client may ask for in one session.
-    public var tunnels = 16
-    /// The client's BINDs within ten seconds. 160: each costs system calls, and sixteen tunnels whose ports are taken
-    /// ask again after 1, 2 and 4 seconds.
-    public var bindsInTenSeconds = 160
+    /// Public ports that a client may ask for in one session. 256: ranges of a hundred ports fit, and each port costs two
+    /// listening sockets and some KiB at the server.
+    public var tunnels = 256
+    /// The client's BINDs within ten seconds. 1,280, five for each tunnel: each costs system calls, and tunnels whose
+    /// ports are taken ask again after 1, 2 and 4 seconds.
+    public var bindsInTenSeconds = 1_280
 
     /// The defaults.
     public init() {}

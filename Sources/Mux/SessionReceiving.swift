@@ -138,8 +138,9 @@ extension Session {
         try conduct.binds(now: now)
         guard tunnels.count < limits.tunnels, tunnels.ask(request.tunnel) else {
             let refusal = Refusal(.limit, "at most \(limits.tunnels) tunnels in one session")
+            // Not odd: a client may have a longer range of ports than this server allows, and its BINDs are counted.
             scheduler.enqueue(refusal.frame(.unbound, tunnel: request.tunnel))
-            return try conduct.glitches("more tunnels than allowed", now: now)
+            return
         }
         streams.divide(with: request.tunnel, isThere: true)
         actions.append(.bind(request))

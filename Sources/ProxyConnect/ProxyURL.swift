@@ -85,7 +85,9 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         let name = rest.prefix { $0 != UInt8(ascii: ":") }
         let tail = rest[name.endIndex...]
         guard tail.starts(with: "://".utf8) else { return .http }
-        guard let scheme = Scheme(rawValue: String(Substring(name)).lowercased()) else { throw .unknownScheme }
+        let text = String(Substring(name)).lowercased()
+        // As desktops write it into the environment; SOCKS 4 has not been meant by it for long.
+        guard let scheme = text == "socks" ? .socks5 : Scheme(rawValue: text) else { throw .unknownScheme }
         rest = tail.dropFirst(3)
         return scheme
     }

@@ -19,4 +19,21 @@ public enum FreePorts {
         }
         throw Disappointment(description: "no free port")
     }
+
+    /// Ports one behind the other on which nobody listens.
+    ///
+    /// - Returns: the first of them.
+    public static func run(of count: UInt16) throws -> UInt16 {
+        for _ in 0..<1_000 {
+            let ports = UInt16.random(in: 10_000..<(32_000 - count))...
+            let run = Array(ports.prefix(Int(count)))
+            guard used.withLock({ $0.isDisjoint(with: run) }) else { continue }
+            let listeners = run.compactMap { try? TCPListener(port: $0) }
+            for listener in listeners { listener.close() }
+            guard listeners.count == run.count else { continue }
+            used.withLock { $0.formUnion(run) }
+            return run[0]
+        }
+        throw Disappointment(description: "no \(count) free ports in a row")
+    }
 }

@@ -49,6 +49,8 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let ssh = Program(name: "ssh", package: "openssh-client")
     /// Makes its keys.
     public static let sshKeygen = Program(name: "ssh-keygen", package: "openssh-client")
+    /// Starts a program as another user.
+    public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Starts a program with a view of the files of its own.
     public static let unshare = Program(name: "unshare", package: "util-linux")
     /// Opens sockets for others.

@@ -68,6 +68,13 @@ public final class TCPSocket: Sendable {
         }
     }
 
+    /// Sends one byte as urgent data.
+    public func sendUrgent(_ byte: UInt8) throws {
+        var byte = byte
+        let count = Foundation.send(descriptor, &byte, 1, Int32(MSG_OOB) | noSignal)
+        guard count == 1 else { throw failure("send") }
+    }
+
     /// Sends text.
     public func send(_ text: String) throws {
         try send(Array(text.utf8))

@@ -18,7 +18,10 @@ struct ClientCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customShort("R"), .customLong("remote")],
-        help: "Publish a service: [BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22; may be repeated."
+        help: """
+            Publish a service: [BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22, or a range of ports, \
+            8000-8010:localhost:8000-8010; may be repeated.
+            """
     )
     var remote: [String] = []
 
@@ -174,7 +177,7 @@ struct ClientCommand: AsyncParsableCommand {
         let (renewals, renewal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let client = Client(configuration, renewals: renewals, metrics: metrics, logger: logger) { event in
             switch event {
-            case .tunnel(let url, let service): Output.line("tunnel \(url) -> \(service)")
+            case .tunnel(let url, let service): Output.fact("tunnel \(url) -> \(service)")
             }
         }
         // It works once it runs: the server may be away for a while, and services that wait for us must not.
@@ -228,7 +231,11 @@ struct ClientCommand: AsyncParsableCommand {
         let most = result.limits.tunnels
         if forwards.count > most {
             problems.add(
-                Failure(.configuration, "\(forwards.count) tunnels, and at most \(most) fit into a session")
+                Failure(
+                    .configuration,
+                    "\(forwards.count) tunnels, and at most \(most) fit into a session; "
+                        + "tunnels in [limits] of both ends moves that"
+                )
             )
         }
         result.pollsBusily = settings?.busyPolling ?? true
@@ -392,11 +399,11 @@ struct ClientCommand: AsyncParsableCommand {
     private static func forwards(_ texts: [String]) throws(RemoteForward.Malformed) -> [RemoteForward] {
         var forwards: [RemoteForward] = []
         for text in texts {
-            let forward = try RemoteForward(text)
-            if let other = forwards.first(where: forward.collides) {
+            let range = try RemoteForward.list(text)
+            if let other = RemoteForward.collision(range, forwards) {
                 throw RemoteForward.Malformed("-R \(text): the same public port as that of -R \(other)")
             }
-            forwards.append(forward)
+            forwards += range
         }
         return forwards
     }

@@ -147,18 +147,23 @@ struct ClientFile {
                 _ = table.required("local")
                 continue
             }
-            var forward: RemoteForward
+            let range: [RemoteForward]
             do throws(RemoteForward.Malformed) {
-                forward = try RemoteForward("\(remote):\(local)")
+                range = try RemoteForward.list("\(remote):\(local)")
             } catch {
                 table.report("remote", error.description)
                 continue
             }
-            if let other = forwards.first(where: forward.collides) {
+            if let other = RemoteForward.collision(range, forwards) {
                 table.report("remote", "the same public port as that of \(other)")
             }
-            narrow(&forward, table)
-            forwards.append(forward)
+            guard var model = range.first else { continue }
+            narrow(&model, table)
+            forwards += range.map { forward in
+                var forward = forward
+                (forward.visitors, forward.proxyProtocol) = (model.visitors, model.proxyProtocol)
+                return forward
+            }
         }
         return forwards
     }

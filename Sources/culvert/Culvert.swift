@@ -18,8 +18,16 @@ struct Culvert: AsyncParsableCommand {
 
     static func main() async {
         ProcessSetup.prepare()
+        let arguments: [String]
+        do throws(Failure) {
+            arguments = try ProcessArguments.all()
+            try ProcessNeeds.check(arguments.first)
+            if let problem = OptionNames.problem(inCommandLine: arguments) { throw Failure(.usage, problem) }
+        } catch {
+            error.exitAtOnce()
+        }
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

@@ -10,9 +10,12 @@ import Darwin
 
 /// The exit codes of the contract, sysexits' numbers.
 enum ExitStatus: Int32 {
+    case usage = 64
     case badData = 65
     case unreachable = 69
     case bug = 70
+    /// The machine refuses what every start needs: threads, descriptors.
+    case system = 71
     case notOurProtocol = 76
     case refused = 77
     case configuration = 78
@@ -47,6 +50,12 @@ struct Failure: Error, CustomStringConvertible {
         case let error as ServerError: self.init(.configuration, error.description)
         default: self.init(.bug, error.inWords)
         }
+    }
+
+    /// The same before anything has begun, and without the thread that the log needs.
+    func exitAtOnce() -> Never {
+        Output.errorAtOnce("culvert: \(description)")
+        _exit(status.rawValue)
     }
 
     /// Prints the line to standard error and ends the process.

@@ -22,11 +22,22 @@ final class LogWriter: Sendable {
         return LogWriter(descriptor: STDERR_FILENO)
     }()
 
+    /// Facts for scripts, on the process's standard output. What is lost is told in the log, since a script would take a
+    /// note for a fact.
+    static let standardOutput: LogWriter = {
+        // What runs last at the exit was registered first: the log, which hears of losses.
+        _ = standardError
+        atexit { LogWriter.standardOutput.flush() }
+        return LogWriter(descriptor: STDOUT_FILENO, mostWaiting: mostFacts, tellsLossesInBand: false)
+    }()
+
     /// How long a line may wait for others. 20 ms: nobody who watches sees it.
     private static let gathering = DispatchTimeInterval.milliseconds(20)
     /// Bytes that may wait for the descriptor. 1 MiB: some thousands of lines, for a disk or a reader that is slow; what
     /// comes beyond that is lost, and counted.
     static let mostWaiting = 1_048_576
+    /// Bytes of facts that may wait for standard output. 64 KiB: some hundred lines, as much again as a pipe holds.
+    static let mostFacts = 65_536
     /// Bytes of one write. 4 KiB: as much as a pipe takes whole, so that no other process's line stands in one of ours.
     private static let chunk = 4_096
     /// How long the end of the process waits for a descriptor that takes nothing.
@@ -43,16 +54,32 @@ final class LogWriter: Sendable {
         var isDueAtOnce = false
         /// The last write ended within a line.
         var isCut = false
+        /// All lines that were lost so far.
+        var lostInAll = 0
+        /// What is told of all of them, where it is told elsewhere.
+        var onLoss: (@Sendable (Int) -> Void)?
         /// What is said of lines that were lost.
         var note: @Sendable (Int) -> [UInt8] = { Array("culvert: \($0) lines of the log were lost".utf8) }
     }
 
     private let descriptor: Int32
+    private let mostWaiting: Int
+    private let tellsLossesInBand: Bool
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "culvert.log")
 
-    init(descriptor: Int32) {
+    /// - Parameters:
+    ///   - mostWaiting: bytes that may wait for the descriptor.
+    ///   - tellsLossesInBand: whether a note stands among the lines where some are missing.
+    init(descriptor: Int32, mostWaiting: Int = LogWriter.mostWaiting, tellsLossesInBand: Bool = true) {
         self.descriptor = descriptor
+        self.mostWaiting = mostWaiting
+        self.tellsLossesInBand = tellsLossesInBand
+    }
+
+    /// Sets what hears of lost lines: how many there are so far, at the first, the second, the fourth and so on.
+    func onLoss(_ tell: @escaping @Sendable (Int) -> Void) {
+        waiting.withLock { $0.onLoss = tell }
     }
 
     /// Sets the form in which lost lines are told.
@@ -66,7 +93,7 @@ final class LogWriter: Sendable {
     func append(_ line: [UInt8], isUrgent: Bool = false) {
         // What is due already is not made due again, so that a blocked descriptor makes nothing pile up.
         let (isNew, isNewlyUrgent) = waiting.withLock { waiting in
-            guard waiting.bytes.count + line.count < Self.mostWaiting else {
+            guard waiting.bytes.count + line.count < mostWaiting else {
                 waiting.lost += 1
                 return (false, false)
             }
@@ -77,6 +104,7 @@ final class LogWriter: Sendable {
             if isUrgent { waiting.isDueAtOnce = true }
             return news
         }
+        if !tellsLossesInBand { tellLosses() }
         if isNewlyUrgent {
             queue.async { self.write() }
         } else if isNew {
@@ -94,27 +122,42 @@ final class LogWriter: Sendable {
         _ = done.wait(timeout: .now() + Self.farewell)
     }
 
+    /// Adds the lines that were lost just now to all of them, and tells of these elsewhere.
+    private func tellLosses() {
+        let (tell, total) = waiting.withLock { waiting -> ((@Sendable (Int) -> Void)?, Int) in
+            guard waiting.lost > 0 else { return (nil, 0) }
+            let before = waiting.lostInAll
+            waiting.lostInAll += waiting.lost
+            waiting.lost = 0
+            // At each power of two, and not for each line.
+            let isDue = before == 0 || before.leadingZeroBitCount != waiting.lostInAll.leadingZeroBitCount
+            return (isDue ? waiting.onLoss : nil, waiting.lostInAll)
+        }
+        tell?(total)
+    }
+
     // MARK: On the queue
 
     private func write() {
         let now = waiting.withLock { waiting in
             let now = waiting
-            waiting = Waiting(isCut: now.isCut, note: now.note)
+            waiting = Waiting(isCut: now.isCut, lostInAll: now.lostInAll, onLoss: now.onLoss, note: now.note)
             return now
         }
         var bytes = now.bytes
         // Where there was no room for lines, they came behind these.
-        if now.lost > 0 { bytes += now.note(now.lost) + [Self.newline] }
+        if now.lost > 0, tellsLossesInBand { bytes += now.note(now.lost) + [Self.newline] }
         guard !bytes.isEmpty else { return }
         if now.isCut { bytes.insert(Self.newline, at: 0) }
         let rest = bytes[write(bytes)...]
         var lost = rest.count { $0 == Self.newline }
         // The note stands last, and is no line of the log itself.
-        if lost > 0, now.lost > 0 { lost += now.lost - 1 }
+        if lost > 0, now.lost > 0, tellsLossesInBand { lost += now.lost - 1 }
         waiting.withLock { waiting in
             waiting.isCut = rest.startIndex == 0 ? now.isCut : bytes[rest.startIndex - 1] != Self.newline
             waiting.lost += lost
         }
+        if !tellsLossesInBand { tellLosses() }
     }
 
     /// Writes whole lines as long as the descriptor takes them, and says how many bytes it took.

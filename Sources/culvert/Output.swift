@@ -14,11 +14,21 @@ enum Output {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
+    /// A fact for scripts while the process serves: written apart from the thread that has it, which carries traffic.
+    static func fact(_ text: String) {
+        LogWriter.standardOutput.append(Array(text.utf8), isUrgent: true)
+    }
+
     /// A line for people, to standard error, behind what the log has said so far. Who does not read it is not waited for
     /// longer than the log is.
     static func error(_ text: String) {
         LogWriter.standardError.append(Array(text.utf8), isUrgent: true)
         LogWriter.standardError.flush()
+    }
+
+    /// The same without any other thread.
+    static func errorAtOnce(_ text: String) {
+        write(text + "\n", to: STDERR_FILENO)
     }
 
     /// An answer for a program, to standard output, as it is.

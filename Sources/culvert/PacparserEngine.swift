@@ -19,6 +19,10 @@ struct PacparserEngine {
 
     private static let names = ["libpacparser.so.1", "libpacparser.so", "libpacparser.dylib"]
 
+    /// What scripts expect besides: browsers have `alert` for debugging, and the engine does not. On the script's own
+    /// first line, so that its lines count as they are; a script's own function of that name takes its place.
+    private static let prelude = Array("function alert() {} ".utf8)
+
     private let start: Start
     private let setAddress: SetAddress
     private let parse: Parse
@@ -44,7 +48,7 @@ struct PacparserEngine {
         // Left to itself it looks up this machine's name, which is 127.0.1.1 on many; scripts ask for the network.
         if let address = Self.ownAddress() { _ = setAddress(address) }
         guard start() != 0 else { return nil }
-        let isRead = (script + [0]).withUnsafeBytes { parse($0.baseAddress) != 0 }
+        let isRead = (Self.prelude + script + [0]).withUnsafeBytes { parse($0.baseAddress) != 0 }
         guard isRead, let answer = find(url, host) else { return nil }
         return Array(UnsafeRawBufferPointer(start: answer, count: strlen(answer)))
     }

@@ -50,7 +50,7 @@ struct ProxyScriptProcess: ProxyScriptEngine {
                 isConfigurationError: true
             )
         case .exited(let code):
-            let complaint = Self.complaint(result.errors)
+            let complaint = Self.complaint(result.errors) + Self.advice(on: result.errors, script)
             throw Self.failure(code == ExitStatus.badData.rawValue ? complaint : "exit code \(code): \(complaint)")
         case .crashed(let signal) where [SIGXCPU, SIGALRM].contains(signal):
             throw Self.failure("the script did not end")
@@ -79,6 +79,17 @@ struct ProxyScriptProcess: ProxyScriptEngine {
             reason: reason,
             remedy: "tell who maintains the script, or name the proxy itself with --proxy"
         )
+    }
+
+    /// A sentence about the engine for a script that it cannot read, unless the text is a page and not a script.
+    private static func advice(on errors: [UInt8], _ script: [UInt8]) -> String {
+        let isPage = script.first { !" \t\r\n".utf8.contains($0) } == UInt8(ascii: "<")
+        let text = String(decoding: errors, as: UTF8.self)
+        // Methods that strings and arrays did not have before ECMAScript 6.
+        let newer = ["includes", "startsWith", "endsWith", "repeat", "find", "findIndex", "fill", "padStart", "padEnd"]
+        let isNewer = newer.contains { text.contains(".\($0) is not a function") }
+        guard !isPage, text.contains("SyntaxError") || isNewer else { return "" }
+        return "; the engine knows ECMAScript 5, without let, arrow functions, template strings and newer methods"
     }
 
     /// What the engine wrote, on one line and without its own function's names, which say nothing to anybody.

@@ -19,12 +19,15 @@ enum SecretFile {
 
     /// Says so where others can read a file that keeps a secret: the file that links lead to. A pipe or a terminal, as
     /// `/dev/stdin` and `<(command)` are, keeps none.
-    static func warnIfOthersCanRead(_ path: String, what: String) {
+    ///
+    /// - Parameter isForGroup: whether the file's group may read it, for one that an administrator's group keeps.
+    static func warnIfOthersCanRead(_ path: String, what: String, isForGroup: Bool = false) {
         var status = stat()
         guard !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/"), stat(path, &status) == 0,
-            status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0
+            status.st_mode & S_IFMT == S_IFREG, status.st_mode & (isForGroup ? 0o037 : 0o077) != 0
         else { return }
-        Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod 600 it")
+        let mode = isForGroup ? "640" : "600"
+        Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod \(mode) it")
     }
 
     /// The token from the file, else from the environment, else from the configuration; nil where there is none.

@@ -16,6 +16,12 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "Where to take WebSockets: ADDR:PORT or unix:PATH; may be repeated. (default: 127.0.0.1:8080)")
     var listen: [String] = []
 
+    @Option(help: "The mode of a unix socket to listen on, for instance 0660. (default: as the umask has it)")
+    var listenMode: String?
+
+    @Option(help: "The group of a unix socket to listen on, by name or number; its mode is 0660 then unless given.")
+    var listenGroup: String?
+
     @Option(help: "The endpoint's path. (default: /tunnel)")
     var path: String?
 
@@ -74,7 +80,7 @@ struct ServerCommand: AsyncParsableCommand {
         let metrics = AdminMetrics.bootstrap(configuration.admin)
         let server = Server(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
             switch event {
-            case .listening(let url, _): Output.line("listening \(url)")
+            case .listening(let url, _): Output.fact("listening \(url)")
             case .ready: manager.tell(.ready)
             case .reloading: manager.tell(.reloading)
             case .stopping: manager.tell(.stopping)
@@ -120,12 +126,17 @@ struct ServerCommand: AsyncParsableCommand {
         let file = config.map { ConfigurationFile(path: $0, problems) }
         var result = ServerConfiguration()
         if let file { ServerFile.apply(file, to: &result) }
+        // A verifier is enough to play the server to its client.
+        if let config, file?.has("client") == true {
+            SecretFile.warnIfOthersCanRead(config, what: "configuration", isForGroup: true)
+        }
         if !listen.isEmpty {
             let addresses = problems.attempt(nil) { () throws(Failure) in
                 try Self.addresses(listen) { Failure(.configuration, "--listen \($0)") }
             }
             if let addresses { result.listen = addresses }
         }
+        readAccess(file, problems, &result)
         if let path { result.path = path }
         if let publicAddress { result.publicAddress = publicAddress }
         if let allowPorts {
@@ -158,6 +169,28 @@ struct ServerCommand: AsyncParsableCommand {
         readFiles(file, problems, &result)
         check(file, problems, result)
         return result
+    }
+
+    /// Mode and group of a unix socket to listen on.
+    private func readAccess(
+        _ file: ConfigurationFile?,
+        _ problems: ConfigurationProblems,
+        _ result: inout ServerConfiguration
+    ) {
+        if let text = listenMode ?? file?.string("listen_mode") {
+            result.listenAccess.mode = UnixSocketAccess.mode(text)
+            if result.listenAccess.mode == nil {
+                let problem = "\(text) is no mode of a file; write it in octal digits, \"0660\""
+                report(listenMode == nil ? problem : "--listen-mode: \(problem)", "listen_mode", file, problems)
+            }
+        }
+        if let text = listenGroup ?? file?.string("listen_group") {
+            result.listenAccess.group = UnixSocketAccess.group(text)
+            if result.listenAccess.group == nil {
+                let problem = "there is no group \(text) on this machine"
+                report(listenGroup == nil ? problem : "--listen-group: \(problem)", "listen_group", file, problems)
+            }
+        }
     }
 
     /// The certificate and the token.
@@ -213,7 +246,8 @@ struct ServerCommand: AsyncParsableCommand {
     private var given: Set<String> {
         let flags = [
             ("listen", !listen.isEmpty), ("admin", admin != nil), ("path", path != nil),
-            ("public_address", publicAddress != nil),
+            ("public_address", publicAddress != nil), ("listen_mode", listenMode != nil),
+            ("listen_group", listenGroup != nil),
         ]
         return Set(flags.filter(\.1).map(\.0))
     }

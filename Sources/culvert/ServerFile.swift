@@ -6,7 +6,8 @@ import Tunnel
 /// A server's configuration file.
 enum ServerFile {
     static let keys: Set<String> = Set([
-        "listen", "path", "public_address", "allow_ports", "tls_certificate", "tls_key", "tls_client_ca", "backend",
+        "listen", "listen_mode", "listen_group", "path", "public_address", "allow_ports", "tls_certificate", "tls_key",
+        "tls_client_ca", "backend",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin",
         "public_proxy_protocol", "client", "limits",
@@ -45,6 +46,9 @@ enum ServerFile {
             guard let client = client(table) else { continue }
             if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {
                 table.report("verifier", "the same token as that of \(other.name)")
+            }
+            if let tunnels = client.maximumTunnels, tunnels > result.limits.tunnels {
+                table.warn("tunnels", "a session has at most \(result.limits.tunnels), by tunnels in [limits]")
             }
             result.clients.append(client)
         }

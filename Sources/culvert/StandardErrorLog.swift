@@ -34,7 +34,14 @@ struct StandardErrorLog: LogHandler {
         LogWriter.standardError.tellLosses { count in
             log.line(.now, .warning, "lines were lost, because nothing took the log", ["lines": "\(count)"])
         }
-        return Logger(label: "culvert") { _ in log }
+        let logger = Logger(label: "culvert") { _ in log }
+        LogWriter.standardOutput.onLoss { count in
+            logger.warning(
+                "lines of standard output were lost, because nothing reads them",
+                metadata: ["lines": "\(count)"]
+            )
+        }
+        return logger
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -5,7 +5,7 @@ import Mux
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token",
-        abstract: "Prints a new random token, and the verifier line for the server's configuration."
+        abstract: "Prints a new random token, and the verifier line for the server's configuration; both are secret."
     )
 
     @Option(help: "Take the token from this file instead of making one.")

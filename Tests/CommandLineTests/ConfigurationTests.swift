@@ -31,7 +31,9 @@ struct ConfigurationTests {
     func serverSample() throws {
         let configuration = try server(["--config", Self.fixtures.appendingPathComponent("server.toml").path])
         #expect(configuration.clients.map(\.name) == ["workshop"])
-        #expect(configuration.allowedPorts.description == "8000-8999")
+        #expect(configuration.allowedPorts.description == "8022,8081-8999")
+        guard case .tcp(_, let endpoint)? = configuration.listen.first else { throw CancellationError() }
+        #expect(!configuration.allowedPorts.contains(endpoint), "the endpoint's own port is no public one")
         #expect(configuration.clients[0].allowedPorts?.description == "8022,8081")
     }
 

@@ -1,4 +1,5 @@
 import Dispatch
+import Synchronization
 import Testing
 
 @testable import culvert
@@ -124,6 +125,37 @@ import Darwin
         #expect(said <= 2 * LogWriter.mostWaiting / 1_024 + 64)
         log.append(Array("last".utf8), isUrgent: true)
         #expect(read(until: "\n") == "last\n")
+        close(pipe.write)
+        close(pipe.read)
+    }
+
+    @Test(
+        "facts that nothing reads stop nothing: they are bounded, and what is lost is told elsewhere and not among them"
+    )
+    func facts() {
+        let facts = LogWriter(descriptor: pipe.write, mostWaiting: 4_096, tellsLossesInBand: false)
+        let told = Mutex([Int]())
+        facts.onLoss { count in told.withLock { $0.append(count) } }
+        // A pipe takes 64 KiB; what is on its way to it, and what waits, is bounded.
+        let line = Array(repeating: UInt8(ascii: "x"), count: 1_023)
+        for _ in 0..<1_000 { facts.append(line, isUrgent: true) }
+        let counts = told.withLock { $0 }
+        #expect(counts.first == 1 && counts == counts.sorted() && counts.count <= 10, "\(counts)")
+        #expect(counts.last.map { $0 >= 512 } == true, "\(counts)")
+        // A byte at the end of the process waits for a second at most.
+        let began = ContinuousClock.now
+        facts.flush()
+        #expect(.now - began < .seconds(5))
+        var (whole, other) = (0, 0)
+        readLines { text in
+            guard text != "last" else { return false }
+            if text == String(repeating: "x", count: 1_023) { whole += 1 } else { other += 1 }
+            // Some of these find no room, too.
+            facts.append(Array("last".utf8), isUrgent: true)
+            return true
+        }
+        facts.flush()
+        #expect(other == 0 && whole < 200, "no note stands among them: \(whole), \(other)")
         close(pipe.write)
         close(pipe.read)
     }

@@ -24,6 +24,28 @@ extension EndToEnd {
         static let rows = [
             Row(["dance"], 64, "dance"),
             Row(["client", dead, "-R", "8022:22", "--no-such-flag"], 64, "--no-such-flag"),
+            Row(
+                ["client", dead, "-R", "8022:22", "--token-fil", "s3cret"],
+                64,
+                "unknown option --token-fil; did you mean --token-file?"
+            ),
+            Row(
+                ["client", dead, "-R", "8022:22", "--token", "s3cret"],
+                64,
+                "there is no option --token,",
+                "--token-file"
+            ),
+            Row(
+                ["client", dead, "--remotes=s3cret", "-R", "8022:22"],
+                64,
+                "unknown option --remotes; did you mean --remote?"
+            ),
+            Row(
+                ["client", dead, "-L", "8022:s3cret:22"],
+                64,
+                "unknown option -L: of ssh's forwards there is -R alone"
+            ),
+            Row(["server", "--listne", "s3cret"], 64, "unknown option --listne; did you mean --listen?"),
             Row(["client", dead], 64, "-R"),
             Row(["client", "-R", "8022:localhost:22"], 64, "URL"),
             Row(["client", dead, "-R", "99999:localhost:22"], 64, "99999"),
@@ -74,6 +96,7 @@ extension EndToEnd {
                 #expect(allowed.contains(status), "\(process)")
                 for words in row.says { #expect(process.errors.text.contains(words), "\(process)") }
                 #expect(process.output.text.isEmpty, "\(process)")
+                #expect(!process.errors.text.contains("s3cret"), "\(process)")
             }
         }
 

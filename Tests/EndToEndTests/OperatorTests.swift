@@ -53,6 +53,38 @@ extension EndToEnd {
             }
         }
 
+        @Test("A range of 256 ports is as many tunnels, each to its own service's port", arguments: [true, false])
+        func range(isInFile: Bool) async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let (ports, services) = (try FreePorts.run(of: 256), try FreePorts.run(of: 256))
+                let (remote, local) = ("\(ports)-\(ports + 255)", "127.0.0.1:\(services)-\(services + 255)")
+                let places: [UInt16] = [0, 100, 255]
+                let pages = try places.map { place in
+                    try TCPService(port: services + place) { socket in
+                        try socket.send("service \(place)")
+                        try socket.finishSending()
+                    }
+                }
+                let file = "\(scenario.directory)/client.toml"
+                try scenario.write(
+                    "url = \"\(server.url)\"\n[[tunnel]]\nremote = \"\(remote)\"\nlocal = \"\(local)\"\n",
+                    to: file
+                )
+                let arguments = isInFile ? ["--config", file] : [server.url, "-R", "\(remote):\(local)"]
+                let client = try scenario.culvert("client", ["client", "--token-file", scenario.tokenFile] + arguments)
+                for place in places {
+                    _ = try await client.line { $0.hasSuffix(" -> 127.0.0.1:\(services + place)") }
+                    let text = try await onThread { try TCPSocket(port: ports + place).drain().bytes }
+                    #expect(String(decoding: text, as: UTF8.self) == "service \(place)")
+                }
+                try await eventually("all are public") {
+                    client.output.lines.count { $0.hasPrefix("tunnel ") } == 256
+                }
+                for page in pages { page.stop() }
+            }
+        }
+
         private func server(_ text: String, in scenario: Scenario) async throws -> Operated {
             let path = "\(scenario.directory)/server.toml"
             let listen = "listen = \"127.0.0.1:0\"\npublic_address = \"127.0.0.1\"\n"

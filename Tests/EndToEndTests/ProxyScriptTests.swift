@@ -57,6 +57,7 @@ extension EndToEnd {
                 ),
                 ("return dnsResolve('localhost')", "127.0.0.1"), ("return 42", "42"), ("return null", "null"),
                 ("", "undefined"),
+                ("alert('x'); return 'DIRECT'", "DIRECT"),
                 ("return ''", ""), ("return 'a\\0b'", "a"),
                 ("return /^\\d+\\.\\d+\\.\\d+\\.\\d+$/.test(myIpAddress())", "true"),
             ]
@@ -83,6 +84,30 @@ extension EndToEnd {
         func mistakes(script: String, expected: String) async throws {
             let reason = try await Self.reason(script)
             #expect(reason.hasPrefix(expected), "\(reason)")
+        }
+
+        @Test(
+            "A script in a newer language is told which one the engine knows, and a page is not",
+            .needsPacparser,
+            arguments: [
+                ("\nlet x = 1;\n" + Self.function("return 'DIRECT'"), 2, true),
+                ("const f = (a) => a;\n" + Self.function("return 'DIRECT'"), 1, true),
+                (Self.function("return `PROXY ${host}:1`"), 1, true),
+                ("class A {}\n" + Self.function("return 'DIRECT'"), 1, true),
+                (Self.function("return host.includes('h') ? 'DIRECT' : 'PROXY a:1'"), 1, true),
+                ("<!DOCTYPE html>", 1, false), (Self.function("return nobody()"), 1, false),
+            ]
+        )
+        func newerLanguage(script: String, line: Int, isTold: Bool) async throws {
+            let reason = try await Self.reason(script)
+            #expect(reason.hasPrefix("PAC script:\(line): "), "\(reason)")
+            #expect(reason.contains("the engine knows ECMAScript 5") == isTold, "\(reason)")
+        }
+
+        @Test("A script's own alert takes the place of the one that it is given", .needsPacparser)
+        func ownAlert() async throws {
+            let script = "var said;\nfunction alert(text) { said = text }\n"
+            #expect(try await Self.run(script + Self.function("alert('x'); return said")) == "x")
         }
 
         @Test(

@@ -39,6 +39,154 @@ extension EndToEnd {
         }
 
         @Test(
+            "Too few descriptors end a command with a sentence and 71, and not with a crash",
+            arguments: [["server"], ["client", "ws://127.0.0.1:1", "-R", "1:x:1"], ["demo", "--once"], ["status"]]
+        )
+        func tooFewDescriptors(arguments: [String]) async throws {
+            try await Scenario.play { scenario in
+                let process = try start(scenario, "culvert", arguments, by: "ulimit -n 10")
+                #expect(try await process.exitStatus() == .exited(71), "\(process)")
+                #expect(process.errors.lines.count == 1, "\(process)")
+                #expect(process.errors.text.hasPrefix("culvert: too few file descriptors: "), "\(process)")
+            }
+        }
+
+        @Test(
+            "Too few threads end a command with a sentence and 71, and not with a crash or for ever",
+            .needs(.setpriv),
+            .enabled(if: geteuid() == 0, "the bound of threads does not hold for root, who can be another user"),
+            arguments: [["server"], ["demo", "--once"], ["check", "--config", "/dev/null"]]
+        )
+        func tooFewThreads(arguments: [String]) async throws {
+            try await Scenario.play { scenario in
+                let copy = "\(scenario.directory)/culvert"
+                try FileManager.default.copyItem(atPath: CulvertExecutable.path(), toPath: copy)
+                let process = try scenario.start(
+                    "culvert",
+                    Program.setpriv.path ?? "setpriv",
+                    ["--reuid", "54321", "--clear-groups", "prlimit", "--nproc=3", copy] + arguments
+                )
+                #expect(try await process.exitStatus() == .exited(71), "\(process)")
+                #expect(process.errors.text.hasPrefix("culvert: too few threads: "), "\(process)")
+            }
+        }
+
+        @Test(
+            "Without /proc the arguments are seen",
+            .needs(.unshare),
+            .enabled(if: geteuid() == 0, "something is mounted over /proc")
+        )
+        func withoutProc() async throws {
+            try await Scenario.play { scenario in
+                for (arguments, status, says) in [
+                    (["--version"], 0, "culvert "), (["client"], 64, "give the server's URL"),
+                    (["check", "--config", "/no/such"], 78, "/no/such"),
+                ] as [([String], Int32, String)] {
+                    let process = try scenario.start(
+                        "culvert",
+                        Program.unshare.path ?? "unshare",
+                        ["-m", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh", CulvertExecutable.path()]
+                            + arguments
+                    )
+                    #expect(try await process.exitStatus() == .exited(status), "\(process)")
+                    #expect((process.output.text + process.errors.text).contains(says), "\(process)")
+                }
+            }
+        }
+
+        @Test("An argument that is not in UTF-8 is refused, and never becomes another text")
+        func argumentsInLatin1() async throws {
+            try await Scenario.play { scenario in
+                let script = "exec \"$0\" client ws://h -R 1:x:1 --proxy-user \"$(printf 'me:p\\344ss')\""
+                let process = try scenario.start("culvert", "/bin/sh", ["-c", script, CulvertExecutable.path()])
+                #expect(try await process.exitStatus() == .exited(64), "\(process)")
+                #expect(process.errors.lines == ["culvert: argument 6 is not in UTF-8"], "\(process)")
+            }
+        }
+
+        @Test("A unix socket to listen on has the mode and the group that it is given", arguments: [true, false])
+        func unixSocketAccess(isInFile: Bool) async throws {
+            try await Scenario.play { scenario in
+                let (socket, file) = ("\(scenario.directory)/socket", "\(scenario.directory)/server.toml")
+                let group = getgid()
+                let lines = "listen = \"unix:\(socket)\"\nlisten_mode = \"0620\"\nlisten_group = \"\(group)\"\n"
+                try scenario.write(lines, to: file)
+                let flags = ["--listen", "unix:\(socket)", "--listen-mode", "0620", "--listen-group", "\(group)"]
+                let arguments =
+                    ["server", "--token-file", scenario.tokenFile] + (isInFile ? ["--config", file] : flags)
+                let server = try start(scenario, "server", arguments, by: "umask 0")
+                _ = try await server.line { $0.hasPrefix("listening unix:") }
+                let facts = try FileManager.default.attributesOfItem(atPath: socket)
+                #expect(facts[.posixPermissions] as? Int == 0o620)
+                #expect(facts[.groupOwnerAccountID] as? Int == Int(group))
+                await server.end()
+                let wrong = try scenario.culvert(
+                    "server",
+                    ["server", "--listen-mode", "rw", "--listen-group", "no-such"]
+                )
+                #expect(try await wrong.exitStatus() == .exited(78), "\(wrong)")
+                #expect(wrong.errors.text.contains("--listen-mode: rw is no mode of a file"), "\(wrong)")
+            }
+        }
+
+        @Test("A client whose standard output nothing reads carries streams, is pinged, and ends when it is told to")
+        func unreadOutput() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let port = try FreePorts.next()
+                let fifo = "\(scenario.directory)/fifo"
+                try #require(mkfifo(fifo, 0o600) == 0)
+                let descriptor = open(fifo, O_RDWR | O_NONBLOCK)
+                try #require(descriptor >= 0)
+                defer { close(descriptor) }
+                while write(descriptor, [UInt8](repeating: 0, count: 4_096), 4_096) > 0 {}
+                // Pings come each second, and their answers within one.
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nping_interval = \"1 s\"\nping_timeout = \"1 s\"\n", to: file)
+                let server = try await scenario.server(options: ["--config", file])
+                let client = try scenario.start(
+                    "client",
+                    "/bin/sh",
+                    ["-c", "exec \"$@\" > \"$0\"", fifo, CulvertExecutable.path()]
+                        + clientArguments(scenario, server.url, "\(port):127.0.0.1:\(echo.port)")
+                )
+                _ = try await server.process.logLine { $0.contains("port is public") }
+                let visitor = try TCPSocket(port: port)
+                for round in 0..<4 {
+                    try visitor.demandEcho("round \(round)")
+                    // The subject is a loop that answers pings meanwhile.
+                    try await Task.sleep(for: .seconds(1))
+                }
+                #expect(!server.process.errors.text.contains("carrier lost"), "\(server.process)")
+                visitor.close()
+                client.signal(SIGTERM)
+                #expect(try await client.exitStatus(within: .seconds(10)) == .exited(0), "\(client)")
+            }
+        }
+
+        @Test("An urgent byte stays in its place of the stream, from either end")
+        func urgentData() async throws {
+            try await Scenario.play { scenario in
+                let service = try TCPService { socket in
+                    let bytes = try socket.receive(exactly: 5)
+                    try socket.send("(")
+                    try socket.sendUrgent(UInt8(ascii: "!"))
+                    try socket.send(bytes + Array(")".utf8))
+                    try socket.finishSending()
+                }
+                let (_, _, port) = try await scenario.tunnel(to: service)
+                let answer = try await onThread {
+                    let visitor = try TCPSocket(port: port, patience: .seconds(10))
+                    try visitor.send("ab")
+                    try visitor.sendUrgent(UInt8(ascii: "#"))
+                    try visitor.send("cd")
+                    return try visitor.drain().bytes
+                }
+                #expect(String(decoding: answer, as: UTF8.self) == "(!ab#cd)")
+            }
+        }
+
+        @Test(
             "X1 without descriptors a server rests: running streams go on, no processor spins, and later it accepts again"
         )
         func serverWithoutDescriptors() async throws {

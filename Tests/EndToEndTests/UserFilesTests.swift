@@ -57,6 +57,25 @@ extension EndToEnd {
             }
         }
 
+        @Test("A configuration with verifiers may be read by its group, and is warned about if others can read it")
+        func readableVerifiers() async throws {
+            try await Scenario.play { scenario in
+                let file = "\(scenario.directory)/server.toml"
+                let token = try scenario.culvert("token", ["token", "--from", scenario.tokenFile])
+                _ = try await token.exitStatus()
+                let verifier = try #require(token.output.lines.last?.split(separator: " ").last)
+                try scenario.write("[[client]]\nname = \"a\"\nverifier = \"\(verifier)\"\n", to: file)
+                for (mode, isWarnedAbout) in [(0o644, true), (0o660, true), (0o640, false), (0o600, false)] {
+                    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
+                    let process = try scenario.culvert("check", ["check", "--config", file])
+                    #expect(try await process.exitStatus() == .exited(0), "\(process)")
+                    let warning =
+                        "culvert: warning: others on this machine can read the configuration file \(file); chmod 640 it"
+                    #expect(process.errors.lines == (isWarnedAbout ? [warning] : []), "\(process)")
+                }
+            }
+        }
+
         @Test("A key that belongs to another certificate stops check and start alike, by its line", .needs(.openssl))
         func foreignKey() async throws {
             try await Scenario.play { scenario in

@@ -6,14 +6,35 @@ import Testing
 @Suite struct TokenTests {
     static let text = "correct-horse-battery-staple"
 
+    /// As many different characters.
+    private static func letters(_ count: Int, from first: UInt32 = 0x4E00) -> String {
+        String(String.UnicodeScalarView((0..<UInt32(count)).compactMap { Unicode.Scalar(first + $0) }))
+    }
+
+    @Test(
+        "A token that repeats a shorter text is refused, and says so",
+        arguments: [
+            (String(repeating: "x", count: 22), true), (String(repeating: "é", count: 40), true),
+            (String(repeating: "ab", count: 12), true), (String(repeating: "secret!", count: 5) + "sec", true),
+            ("0123456789012345678901", true), ("correct-horse-battery-staple", false),
+            ("aaaaaaaaaaaaaaaaaaaaab", false), ("culvert1culvert2culvert3", false),
+        ]
+    )
+    func repetitions(text: String, isRefused: Bool) {
+        do throws(Token.Unsuitable) {
+            _ = try Token(text)
+            #expect(!isRefused)
+        } catch {
+            #expect(isRefused && error.description.hasPrefix("the token repeats a shorter text"))
+        }
+    }
+
     @Test(
         "A2 a token has 22 to 1,024 printable characters",
         arguments: [
-            (String(repeating: "x", count: 22), true), (String(repeating: "x", count: 21), false),
-            (String(repeating: "x", count: 21) + "\n", false), (String(repeating: "é", count: 22), true),
-            (String(repeating: "x", count: 1_024), true), (String(repeating: "x", count: 1_025), false),
-            (String(repeating: "x", count: 1_024) + "\n", true), ("", false), ("\n", false),
-            (String(repeating: "x", count: 22) + "\n\n", false), ("xxxxxxxxxxxx\txxxxxxxxxxxxxx", false),
+            (letters(22), true), (letters(21), false), (letters(21) + "\n", false), (letters(22, from: 0xE0), true),
+            (letters(1_024), true), (letters(1_025), false), (letters(1_024) + "\n", true), ("", false), ("\n", false),
+            (letters(22) + "\n\n", false), ("xxxxxxxxxxxx\txxxxxxxxxxxxxx", false),
             ("xxxxxxxxxxxx\u{0}xxxxxxxxxxxxxx", false), ("xxxxxxxxxxxx\u{202e}xxxxxxxxxxxxxx", false),
             ("a space is printable, too", true),
         ]

@@ -9,6 +9,7 @@ struct ProxyURLTests {
             ("http://proxy.corp:3128", "http://proxy.corp:3128"), ("http://proxy.corp:3128/", "http://proxy.corp:3128"),
             ("proxy.corp:3128", "http://proxy.corp:3128"), ("proxy", "http://proxy:80"),
             ("HTTP://Proxy", "http://Proxy:80"),
+            ("socks://proxy/", "socks5://proxy:1080"), ("SOCKS://10.0.0.1:9", "socks5://10.0.0.1:9"),
             ("https://proxy", "https://proxy:443"), ("socks5://proxy", "socks5://proxy:1080"),
             ("socks5h://10.0.0.1:1081", "socks5h://10.0.0.1:1081"), ("http://[2001:DB8::1]", "http://[2001:db8::1]:80"),
             ("[::1]:3128", "http://[::1]:3128"), ("http://proxy:65535", "http://proxy:65535"),

@@ -65,6 +65,45 @@ struct AddressTests {
         #expect(throws: RemoteForward.Malformed.self) { try RemoteForward(text) }
     }
 
+    @Test(
+        "-R with ranges of ports is a tunnel for each port",
+        arguments: [
+            ("8000-8002:localhost:9000-9002", ["8000:localhost:9000", "8001:localhost:9001", "8002:localhost:9002"]),
+            ("127.0.0.1:8000-8001:[::1]:1-2", ["127.0.0.1:8000:[::1]:1", "127.0.0.1:8001:[::1]:2"]),
+            ("8000-8001:22-23", ["8000:localhost:22", "8001:localhost:23"]), ("8000-8000:x:1", ["8000:x:1"]),
+            ("65534-65535:x:65534-65535", ["65534:x:65534", "65535:x:65535"]),
+        ]
+    )
+    func remoteRanges(text: String, expected: [String]) throws {
+        #expect(try RemoteForward.list(text).map(\.description) == expected)
+    }
+
+    @Test(
+        "impossible ranges of -R",
+        arguments: [
+            "8000-8010:localhost:22", "8000:localhost:8000-8010", "8000-8010:localhost:8000-8011", "9-1:x:9-1",
+            "0-10:x:0-10", "0-1:x:1-2", "8000-:x:1-2", "-8000:x:1", "1-2-3:x:1-2-3", "65535-65536:x:1-2",
+        ]
+    )
+    func impossibleRange(text: String) {
+        #expect(throws: RemoteForward.Malformed.self) { try RemoteForward.list(text) }
+    }
+
+    @Test(
+        "two forwards collide if the server can give their port to one of them only",
+        arguments: [
+            ("1:x:1", "1:y:2", true), ("1:x:1", "2:x:1", false), ("0:x:1", "0:x:1", false),
+            ("127.0.0.1:1:x:1", "1:x:1", true), ("127.0.0.1:1:x:1", "127.0.0.2:1:x:1", false),
+            ("localhost:1:x:1", "[::1]:1:x:1", true), ("*:1:x:1", "127.0.0.1:1:x:1", true),
+            ("[0:0::1]:1:x:1", "[::1]:1:x:1", true), ("5-9:x:5-9", "9:x:1", true), ("5-9:x:5-9", "10:x:1", false),
+        ]
+    )
+    func collisions(one: String, two: String, collide: Bool) throws {
+        let (one, two) = (try RemoteForward.list(one), try RemoteForward.list(two))
+        #expect((RemoteForward.collision(one, two) != nil) == collide)
+        #expect((RemoteForward.collision(two, one) != nil) == collide)
+    }
+
     @Test("ranges of ports hold their ends and nothing else")
     func portRanges() throws {
         let ranges = try #require(PortRanges("1024-2000, 8022,9000-9001"))

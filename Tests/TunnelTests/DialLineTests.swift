@@ -12,7 +12,7 @@ import Testing
 
 /// What a person reads when a dial fails: one transcript for each way to fail, and the line expected.
 ///
-/// A transcript begins with `url:`, `proxy:` (a URL or none), perhaps `user:` and `auth:`, and `expect:`, the whole
+/// A transcript begins with `url:`, `proxy:` (a URL or none), perhaps `user:`, `auth:` and `split:`, and `expect:`, the whole
 /// line. Then come the turns of the other side, each behind a line of its own: `--- says` (bytes, up to the next such
 /// line; `\r\n` at the ends of lines as they stand), `--- closes`, `--- is silent`, `--- refuses the connection`,
 /// `--- has no address`, `--- does not answer the connection`.
@@ -30,7 +30,7 @@ struct DialLineTests {
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
         #expect(!line.contains("pass-word"))
         #expect(Insides.found(in: line) == nil, "\(line)")
-        guard transcript.isReplayed else { return }
+        guard transcript.isReplayed, transcript.isSplit else { return }
         // How an answer begins that is none is shown as far as it was there.
         let bytes = try transcript.play { $0.map { [$0] } }.description
         #expect(head(bytes) == head(line), "\(file.lastPathComponent) byte by byte")
@@ -46,6 +46,30 @@ struct DialLineTests {
 
     private func head(_ line: String) -> Substring {
         line[..<(line.firstRange(of: "begins with")?.lowerBound ?? line.endIndex)]
+    }
+
+    @Test("A failure that stays the same is told once, and then at two, four, eight times and so on")
+    func repeatedFailures() {
+        var repeated = RepeatedFailure()
+        #expect(
+            (1...20).map { _ in repeated.line("a")?.times ?? 0 } == [1, 2, 0, 4, 0, 0, 0, 8]
+                + Array(repeating: 0, count: 7) + [16, 0, 0, 0, 0]
+        )
+        #expect(repeated.line("b")?.times == 1)
+        #expect(repeated.line("a")?.times == 1)
+        repeated.worked()
+        #expect(repeated.line("a")?.times == 1)
+    }
+
+    @Test("A service whose name has no address is told as that")
+    func unresolvableService() async throws {
+        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        do {
+            try await bootstrap.connect(host: "no-such-host.invalid", port: 1).get().close()
+            Issue.record("it has an address")
+        } catch {
+            #expect(ServiceConnector.reason(error).hasPrefix("the name no-such-host.invalid has no address"))
+        }
     }
 
     @Test("The folder was found")
@@ -73,6 +97,9 @@ private struct Transcript {
 
     /// Bytes of the longest turn.
     var longestTurn: Int { (turns.map(\.unicodeScalars.count).max() ?? 0) - 5 }
+
+    /// False for an answer that is known by several bytes, which come together.
+    var isSplit: Bool { fields["split"] != "no" }
 
     /// False where the failure comes before the first byte.
     var isReplayed: Bool { turns.first?.hasPrefix("says") ?? false }

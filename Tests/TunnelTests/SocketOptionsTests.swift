@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOPosix
 import TestSupport
@@ -8,6 +9,11 @@ import Testing
 /// What our sockets are told, on real ones.
 @Suite("Options of sockets")
 struct SocketOptionsTests {
+    private static let urgentInline = ChannelOptions.Types.SocketOption(
+        level: .socket,
+        name: .init(rawValue: SO_OOBINLINE)
+    )
+
     /// The four kinds of socket (a visitor's, a service's, and either end of a carrier) get theirs from two functions.
     @Test("N30 no socket holds small pieces back, and a peer that is gone is noticed", arguments: [false, true])
     func network(isCarrier: Bool) async throws {
@@ -21,6 +27,7 @@ struct SocketOptionsTests {
             .connect(host: "127.0.0.1", port: Int(service.port)).get()
         #expect(try await channel.getOption(.tcpOption(.tcp_nodelay)).get() != 0)
         #expect(try await channel.getOption(.socketOption(.so_keepalive)).get() != 0)
+        if !isCarrier { #expect(try await channel.getOption(Self.urgentInline).get() != 0) }
         try await channel.close()
     }
 
@@ -38,13 +45,14 @@ struct SocketOptionsTests {
                     let own = try #require(channel.syncOptions)
                     let values = [
                         try own.getOption(.tcpOption(.tcp_nodelay)), try own.getOption(.socketOption(.so_keepalive)),
+                        try own.getOption(Self.urgentInline),
                     ]
                     options.succeed(values)
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let visitor = try await ClientBootstrap(group: group).connect(to: #require(port.localAddress)).get()
-        #expect(try await options.futureResult.get().map { $0 != 0 } == [true, true])
+        #expect(try await options.futureResult.get().map { $0 != 0 } == [true, true, true])
         try await visitor.close()
         try await port.close()
     }

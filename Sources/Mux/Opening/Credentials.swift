@@ -28,7 +28,10 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
     }
 }
 
-/// What a server keeps of a token: enough to verify a client and to prove itself to it, not enough to be the client.
+/// What a server keeps of a token: enough to verify a client and to prove itself to it.
+///
+/// It is a secret. With it alone a server can be played to the client; with it and one login of the client, the client
+/// can be played to the server (RFC 5802, section 9).
 public struct Verifier: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     /// The client's public name, 16 bytes.
     public let id: [UInt8]

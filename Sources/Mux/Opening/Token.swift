@@ -20,7 +20,8 @@ public struct Token: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// Takes a token's text; one trailing line end, as files have it, is no part of it.
     ///
-    /// - Throws: ``Unsuitable`` for fewer than 22 characters, more than 1,024, or one that cannot be printed.
+    /// - Throws: ``Unsuitable`` for fewer than 22 characters, more than 1,024, one that cannot be printed, or a shorter
+    ///   text that is repeated.
     public init(_ text: String) throws(Unsuitable) {
         var text = Substring(text)
         if text.last == "\n" || text.last == "\r\n" { text.removeLast() }
@@ -35,7 +36,24 @@ public struct Token: Sendable, CustomStringConvertible, CustomReflectable {
         guard text.count <= Self.maximumLength else {
             throw Unsuitable(description: "the token has more than \(Self.maximumLength) characters")
         }
-        self.bytes = Array(text.utf8)
+        let bytes = Array(text.utf8)
+        // Whole words said twice are as easy to guess as one letter said often.
+        guard Self.period(of: bytes) * 2 > bytes.count else {
+            throw Unsuitable(description: "the token repeats a shorter text; make one with `culvert token`")
+        }
+        self.bytes = bytes
+    }
+
+    /// How many bytes it takes until all of them come again: their count if they do not.
+    private static func period(of bytes: [UInt8]) -> Int {
+        // What each beginning ends with that it began with, as in Knuth, Morris and Pratt.
+        var borders = [0]
+        for byte in bytes.dropFirst() {
+            var border = borders[borders.count - 1]
+            while border > 0, bytes[border] != byte { border = borders[border - 1] }
+            borders.append(bytes[border] == byte ? border + 1 : 0)
+        }
+        return bytes.count - borders[borders.count - 1]
     }
 
     /// The credentials of a server and a client that run without a token: a well-known value that keeps nobody out.

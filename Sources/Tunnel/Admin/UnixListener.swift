@@ -8,11 +8,17 @@ import Musl
 import Darwin
 #endif
 
-/// A socket in the file system that its owner alone can connect to, from its first moment on: the mode is set between
-/// bind and listen, while nobody can connect yet. (NIO does both in one step, and a umask would be the whole process's.)
+/// A socket in the file system that only those can connect to who may, from its first moment on: mode and group are set
+/// between bind and listen, while no connection is taken yet. (NIO does both in one step, and a umask would be the whole
+/// process's.)
 enum UnixListener {
     static let backlog: Int32 = 64
-    private static let mode: mode_t = 0o600
+    /// The owner's alone.
+    static let ownersOnly: UnixSocketAccess = {
+        var access = UnixSocketAccess()
+        access.mode = 0o600
+        return access
+    }()
 
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -22,14 +28,31 @@ enum UnixListener {
     /// there.
     ///
     /// - Throws: `IOError`.
-    static func open(_ path: String) throws -> NIOBSDSocket.Handle {
+    static func open(
+        _ path: String,
+        _ access: UnixSocketAccess = ownersOnly,
+        backlog: Int32 = backlog
+    ) throws -> NIOBSDSocket.Handle {
         let descriptor = try StreamSocket.open(AF_UNIX)
         do {
             remove(path)
+            // The file has no more than this from its first moment on (Linux takes the mode from the socket).
+            if access.mode != nil || access.group != nil { _ = fchmod(descriptor, 0o600) }
             try SocketAddress(unixDomainSocketPath: path).withSockAddr { pointer, length in
                 _ = try StreamSocket.check(bind(descriptor, pointer, socklen_t(length)), "bind")
             }
-            _ = try StreamSocket.check(chmod(path, mode), "chmod")
+            // The group comes first, so that the old one never has what the mode grants.
+            if let group = access.group {
+                guard lchown(path, uid_t.max, gid_t(group)) == 0 else {
+                    let reason = String(cString: strerror(errno))
+                    throw Failure(
+                        description: "it cannot be given to that group (\(reason)); the user must be in the group"
+                    )
+                }
+            }
+            if let mode = access.mode ?? (access.group == nil ? nil : 0o660) {
+                _ = try StreamSocket.check(chmod(path, mode_t(mode)), "chmod")
+            }
             _ = try StreamSocket.check(listen(descriptor, backlog), "listen")
         } catch {
             close(descriptor)

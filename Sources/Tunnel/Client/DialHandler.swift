@@ -242,7 +242,9 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             let agreement = try upgrade.verify(head)
             guard agreement.subprotocol == subprotocolName else {
                 let answer = "a WebSocket server answered that does not speak \(subprotocolName)"
-                return fail(context, route.error(.upgrade, answer, "check the URL", .notOursAtFirst))
+                let remedy =
+                    "check the URL; a front before culvert server must pass Sec-WebSocket-Protocol on, both ways"
+                return fail(context, route.error(.upgrade, answer, remedy, .notOursAtFirst))
             }
             establish(context, agreement)
         } catch {

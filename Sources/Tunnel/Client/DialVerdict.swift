@@ -102,7 +102,17 @@ extension DialRoute {
     /// What must not show where the other side echoes our own fields.
     var secrets: [String] { configuration.fields.secrets + configuration.proxyFields.secrets }
 
+    /// What nginx needs, which passes on neither HTTP/1.1 nor the upgrade by itself.
+    private static let upgradeLines =
+        "a proxy or front does not pass the upgrade on; nginx needs these lines: proxy_http_version 1.1; "
+        + "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\""
+
     func notHTTP(_ error: HTTP1Error, start: [UInt8]) -> DialError {
+        // A frame of HTTP/2 for the whole connection: SETTINGS, or the GOAWAY that ends it.
+        if start.count >= 9, [4, 7].contains(start[3]), start[5...8].allSatisfy({ $0 == 0 }) {
+            let remedy = "let the front speak HTTP/1.1 here too, since WebSockets of HTTP/2 are not spoken"
+            return self.error(.upgrade, "the answer is HTTP/2, and the request was HTTP/1.1", remedy, .notOursAtFirst)
+        }
         let shown = String(decoding: start, as: UTF8.self).hiding(secrets).escapedForDisplay(limit: 64)
         if !endpoint.isSecure, start.starts(with: [0x15, 0x03]) || start.starts(with: [0x16, 0x03]) {
             return self.error(.upgrade, "the server speaks TLS on this port", Self.useTLS, .notOursAtFirst)
@@ -113,7 +123,9 @@ extension DialRoute {
 
     func refusedUpgrade(_ error: UpgradeError, _ head: ResponseHead) -> DialError {
         guard case .status(let status, let retryAfter) = error else {
-            let remedy = "a proxy or front may have changed the answer; wss:// hides it from them"
+            let isOld = error == .version(.http1_0)
+            let remedy =
+                isOld ? Self.upgradeLines : "a proxy or front may have changed the answer; wss:// hides it from them"
             return self.error(.upgrade, error.description, remedy, .notOursAtFirst)
         }
         var answer =
@@ -123,7 +135,10 @@ extension DialRoute {
             guard let value = head.fields.first(name) else { continue }
             answer += ", \(name): \(value.hiding(secrets).escapedForDisplay(limit: 120))"
         }
-        let (remedy, disposition) = Self.judge(status)
+        var (remedy, disposition) = Self.judge(status)
+        if (300..<400).contains(status), let secure = secureURL(head.fields.first("Location")) {
+            remedy = "use \(secure)"
+        }
         var result = self.error(.upgrade, answer, remedy, disposition)
         result.retryAfter = retryAfter
         return result
@@ -138,6 +153,14 @@ extension DialRoute {
         var result = error
         result.remedy = Self.useTLS
         return result
+    }
+
+    /// The URL to give in place of ours, if a redirect leads to the same host by TLS.
+    private func secureURL(_ location: String?) -> String? {
+        guard !endpoint.isSecure, let location, location.lowercased().hasPrefix("https://"),
+            let url = try? EndpointURL(location), url.host.lowercased() == endpoint.host.lowercased()
+        else { return nil }
+        return url.description
     }
 
     private static func judge(_ status: Int) -> (remedy: String, DialError.Disposition) {
@@ -156,11 +179,13 @@ extension DialRoute {
         case 407: ("something behind the proxy wants credentials of its own; ask who runs the server's front", .refused)
         case 403: ("the server or its front refuses this client; ask who runs it", .refusedAtFirst)
         case 404: ("check the URL's path against the server's --path", .notOursAtFirst)
-        case 400, 426:
+        case 400, 426, 505: (upgradeLines, .notOursAtFirst)
+        case 431:
             (
-                "a proxy or front does not pass the upgrade on; its configuration needs the Upgrade lines",
-                .notOursAtFirst
+                "the request's fields are too large for the front or the server: give fewer or shorter --header, or raise "
+                    + "its limit", .notOursAtFirst
             )
+        case 421: ("the front does not serve this host here: check the URL's host", .notOursAtFirst)
         case 429, 503: ("the server is busy; it will be tried again", .retry)
         case 502, 504: ("the front cannot reach the server behind it; check that culvert server runs", .retry)
         case 500...: ("the front or the server has failed; it will be tried again", .retry)

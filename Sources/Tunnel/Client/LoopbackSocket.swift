@@ -22,6 +22,7 @@ enum LoopbackSocket {
         guard let ip = address.ip, ip.isLoopback, ip == ip.unmapped else { return nil }
         let descriptor = try StreamSocket.open(address.protocol == .inet6 ? AF_INET6 : AF_INET)
         LoopbackPacing.end(on: descriptor)
+        SocketOptions.keepUrgentData(of: descriptor)
         do {
             if try isConnected(descriptor, to: address) { return descriptor }
         } catch {

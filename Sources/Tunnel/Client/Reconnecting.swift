@@ -24,6 +24,7 @@ struct Reconnecting {
     private let logger: Logger
     private let onEvent: @Sendable (Client.Event) -> Void
     private var backoff = Backoff()
+    private var repeated = RepeatedFailure()
     private var hasWorked = false
     private var ways = DialWays()
     private var lessons: PathLessons
@@ -179,6 +180,7 @@ struct Reconnecting {
                     onEvent(.tunnel(url: binding.url(way.endpoint), service: forward.service))
                 }
                 ways.worked(way)
+                repeated.worked()
                 hasWorked = true
                 dialler.progress.connected(way.description)
                 return next
@@ -296,7 +298,12 @@ struct Reconnecting {
         dialler.progress.failed(error.description, isDown: true, next: wait)
         var metadata: Logger.Metadata = ["again_in": "\(wait.inShort)"]
         if let why = error.waitReason { metadata["why"] = "\(why)" }
-        logger.warning("\(error)", metadata: metadata)
+        if let told = repeated.line(error.description) {
+            if told.times > 1 { metadata["times"] = "\(told.times)" }
+            logger.warning("\(error)", metadata: metadata)
+        } else {
+            logger.debug("\(error)", metadata: metadata)
+        }
         return wait
     }
 }

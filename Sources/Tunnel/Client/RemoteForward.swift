@@ -1,7 +1,7 @@
 import Mux
 import ProxyConnect
 
-/// One `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
+/// One tunnel of a `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
 public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
     /// The address to which the public port is narrowed, empty for the server's own choice.
     public let bind: String
@@ -29,13 +29,25 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Reads a forward.
+    /// Reads a forward of one port.
     ///
     /// - Throws: ``Malformed``, which says which part cannot be.
     public init(_ text: String) throws(Malformed) {
+        let all = try Self.list(text)
+        guard let first = all.first, all.count == 1 else {
+            throw Malformed("-R \(text): a range of ports stands for several tunnels")
+        }
+        self = first
+    }
+
+    /// Reads a forward of one port or of a range: `8000-8010:localhost:8000-8010` is eleven forwards, the first of them
+    /// `8000:localhost:8000`.
+    ///
+    /// - Throws: ``Malformed``, which says which part cannot be.
+    public static func list(_ text: String) throws(Malformed) -> [RemoteForward] {
         let form = "[BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22"
         func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
-        guard let parts = Self.parts(text) else { throw malformed("a bracket is not closed") }
+        guard let parts = parts(text) else { throw malformed("a bracket is not closed") }
         let bind: Substring
         let port: Substring
         let host: Substring
@@ -46,16 +58,32 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
         case 4: (bind, port, host, hostPort) = (parts[0], parts[1], parts[2], parts[3])
         default: throw malformed("it has \(parts.count) parts")
         }
-        guard let number = portNumber(port) else { throw malformed("\(port) is no port") }
-        guard let hostNumber = portNumber(hostPort), hostNumber > 0 else {
+        guard let ports = portRange(port) else { throw malformed("\(port) is no port") }
+        guard let hostPorts = portRange(hostPort), hostPorts.lowerBound > 0 else {
             throw malformed("\(hostPort) is no port of a service")
         }
+        guard ports.count == hostPorts.count else {
+            throw malformed("\(port) has \(ports.count) ports and \(hostPort) has \(hostPorts.count)")
+        }
+        guard ports.count == 1 || ports.lowerBound > 0 else { throw malformed("a range cannot begin with 0") }
         guard bind.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw malformed("the address is malformed") }
-        guard Self.isHost(host) else { throw malformed("the service's host is missing or malformed") }
-        self.bind = String(bind)
-        self.port = number
-        self.host = String(host)
-        self.hostPort = hostNumber
+        guard isHost(host) else { throw malformed("the service's host is missing or malformed") }
+        return zip(ports, hostPorts).map { port, hostPort in
+            RemoteForward(bind: String(bind), port: port, host: String(host), hostPort: hostPort)
+        }
+    }
+
+    private init(bind: String, port: UInt16, host: String, hostPort: UInt16) {
+        (self.bind, self.port, self.host, self.hostPort) = (bind, port, host, hostPort)
+    }
+
+    /// `8022` or `8000-8010`.
+    private static func portRange(_ text: Substring) -> ClosedRange<UInt16>? {
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard ends.count <= 2, let first = ends.first.flatMap(portNumber), let last = ends.last.flatMap(portNumber),
+            first <= last
+        else { return nil }
+        return first...last
     }
 
     /// A name, or an address in the one form that every reader takes for the same: not `127.1`, `0x7f.1` or `0177.0.0.1`.
@@ -92,6 +120,12 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
         guard port > 0, port == other.port else { return false }
         let (mine, others) = (Self.addresses(bind), Self.addresses(other.bind))
         return mine.isEmpty || others.isEmpty || !mine.isDisjoint(with: others)
+    }
+
+    /// The first of the others that wants a public port of these.
+    public static func collision(_ these: [RemoteForward], _ others: [RemoteForward]) -> RemoteForward? {
+        let ports = Dictionary(grouping: these, by: \.port)
+        return others.first { other in ports[other.port]?.contains(where: other.collides) == true }
     }
 
     /// The addresses of a BIND in one spelling; none for all of the server's.

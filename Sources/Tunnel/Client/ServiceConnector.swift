@@ -72,6 +72,9 @@ struct ServiceConnector {
         {
             return "its name leads to \(forbidden.address), where no service is"
         }
+        if let error = error as? NIOConnectionError, error.connectionErrors.isEmpty {
+            return "the name \(error.host) has no address: check its spelling, and this machine's name server"
+        }
         return "\(code(error))"
     }
 

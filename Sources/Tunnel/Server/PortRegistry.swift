@@ -30,6 +30,24 @@ final class PortRegistry: Sendable {
     }
 
     private let ports = Mutex<[UInt16: Claim]>([:])
+    /// Ports on which the server itself listens, each with its use.
+    private let own = Mutex<[UInt16: String]>([:])
+
+    /// Notes a port of the server's own, so that a client that asks for it is told.
+    func note(own port: UInt16, use: String) {
+        own.withLock { $0[port] = use }
+    }
+
+    /// What the server itself uses a port for; nil if it does not.
+    func use(ofOwn port: UInt16) -> String? { own.withLock { $0[port] } }
+
+    /// How many tunnels of a session have a claim on a port.
+    func claims(_ port: UInt16, of session: SessionHandle) -> Int {
+        ports.withLock { ports in
+            guard let held = ports[port], held.session === session else { return 0 }
+            return held.count
+        }
+    }
 
     /// Claims `port` for a session. A session may claim a port once for each of its addresses.
     func claim(_ port: UInt16, for session: SessionHandle, now: Moment) -> Outcome {

@@ -184,8 +184,9 @@ final class PublicPorts {
             case .success(let listener):
                 self.publish(listener)
             case .failure(let error):
+                let refusal = self.refusal(request.port, error)
                 self.release(request.port)
-                self.refuse(request, Self.refusal(request.port, error))
+                self.refuse(request, refusal)
             }
         }
     }
@@ -242,13 +243,20 @@ final class PublicPorts {
         owner?.ports(self, published: listener)
     }
 
-    private static func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
+    /// What uses a port that the system refuses because it is in use.
+    private func user(of port: UInt16) -> String {
+        if let use = registry.use(ofOwn: port) { return "culvert server itself, as \(use)" }
+        if let handle, registry.claims(port, of: handle) > 1 { return "another tunnel of this session" }
+        return "another program on the server"
+    }
+
+    private func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
         guard let failure = error as? PublicListener.Failure else {
             return Refusal(.bindFailed, "the server cannot bind port \(port)")
         }
         let place = "port \(port) of \(failure.address)"
         return switch SocketFailure(failure.error) {
-        case .addressInUse?: Refusal(.portInUse, "\(place) is in use by another program on the server")
+        case .addressInUse?: Refusal(.portInUse, "\(place) is in use by \(user(of: port))")
         case .notPermitted?: Refusal(.bindFailed, "the server may not bind \(place)")
         case .addressMissing?: Refusal(.bindFailed, "the server does not have the address \(failure.address)")
         case .familyMissing?: Refusal(.bindFailed, "the server does not have addresses like \(failure.address)")

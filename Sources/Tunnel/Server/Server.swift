@@ -65,6 +65,10 @@ public struct Server: Service {
             await adminServer?.stop()
             throw error
         }
+        for port in channels.compactMap({ $0.localAddress?.port }) {
+            core.registry.note(own: UInt16(truncatingIfNeeded: port), use: "its endpoint")
+        }
+        if case .tcp(_, let port)? = adminServer?.address { core.registry.note(own: port, use: "its admin address") }
         admin.listens()
         onEvent(.ready)
         warn(core)
@@ -95,7 +99,7 @@ public struct Server: Service {
                 logger: logger
             )
         } catch {
-            throw ServerError.bind(address, reason: Self.reason(error))
+            throw ServerError.bind(address, reason: Self.reason(error, isUnix: address.isUnix))
         }
     }
 
@@ -113,7 +117,8 @@ public struct Server: Service {
             return logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
         }
         let oldQueue = old.serverLimits.listenQueue
-        if new.listen != old.listen || new.publicAddress != old.publicAddress || new.admin != old.admin
+        if new.listen != old.listen || new.listenAccess != old.listenAccess || new.publicAddress != old.publicAddress
+            || new.admin != old.admin
             || new.serverLimits.listenQueue != oldQueue
         {
             logger.warning("listen, listen_queue, public_address and admin change with a restart only")
@@ -160,7 +165,7 @@ public struct Server: Service {
             } catch {
                 for channel in channels { try? await channel.close() }
                 if let error = error as? ServerError { throw error }
-                throw ServerError.bind(address, reason: Self.reason(error))
+                throw ServerError.bind(address, reason: Self.reason(error, isUnix: address.isUnix))
             }
         }
         return channels
@@ -210,7 +215,11 @@ public struct Server: Service {
                 try? await other.close()
                 throw ServerError.bind(address, reason: "another program answers there")
             }
-            return [try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()]
+            let length = Int32(clamping: configuration.serverLimits.listenQueue)
+            let descriptor = try UnixListener.open(path, configuration.listenAccess, backlog: length)
+            let channel = try await bootstrap.withBoundSocket(descriptor).get()
+            SocketOptions.setListenQueue(configuration.serverLimits.listenQueue, of: descriptor)
+            return [channel]
         }
     }
 
@@ -236,8 +245,9 @@ public struct Server: Service {
         }
     }
 
-    static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error, isUnix: Bool = false) -> String {
         switch SocketFailure(error) {
+        case .notPermitted? where isUnix: "permission denied; the user must be able to write to its folder"
         case .addressInUse?: "the address is in use by another program"
         case .notPermitted?: "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE"
         case .addressMissing?: "this machine does not have that address"

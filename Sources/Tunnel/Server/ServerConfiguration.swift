@@ -6,6 +6,8 @@ import ProxyConnect
 public struct ServerConfiguration: Sendable {
     /// Where WebSockets are taken.
     public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
+    /// Which users may connect where `listen` is a socket in the file system.
+    public var listenAccess = UnixSocketAccess()
     /// Listening sockets that were opened for the server; where there are some, they take the place of `listen`.
     public var openSockets: [Int32] = []
     /// The endpoint's path; anything else is answered with 404.

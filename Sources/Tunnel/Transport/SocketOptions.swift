@@ -15,10 +15,11 @@ enum SocketOptions {
     private static let largestRead = 262_144
 
     /// A public port's at an address. Its visitors' sockets have from it what keeps small pieces from being held back and
-    /// notices a peer that is gone: the system hands both down.
+    /// notices a peer that is gone, and urgent data in its place of the stream: the system hands all of it down.
     static func publicPort(_ channel: any Channel, at address: String) throws {
         guard let options = channel.syncOptions else { return }
         try network(options)
+        try keepUrgentData(options)
         if isLoopback(address) { LoopbackPacing.end(on: channel) }
     }
 
@@ -35,6 +36,24 @@ enum SocketOptions {
         try stream(options)
         // NIO has set TCP_NODELAY on what it dials.
         try options.setOption(.socketOption(.so_keepalive), value: 1)
+        try keepUrgentData(options)
+    }
+
+    /// An urgent byte would be taken out of the stream otherwise, and lost: telnet and FTP send some.
+    private static func keepUrgentData(_ options: any NIOSynchronousChannelOptions) throws {
+        let inline = ChannelOptions.Types.SocketOption(level: .socket, name: .init(rawValue: SO_OOBINLINE))
+        do {
+            try options.setOption(inline, value: 1)
+        } catch {
+            // A unix socket has no urgent data, or its own.
+            guard case .notSupported? = SocketFailure(error) else { throw error }
+        }
+    }
+
+    /// The same for a socket that NIO has not got yet.
+    static func keepUrgentData(of descriptor: Int32) {
+        var on: Int32 = 1
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// Half-close means something, and reads wait for credit.

@@ -101,7 +101,7 @@ extension HostileTests {
 
         /// Claims `port` as another client, which gets it once nobody holds it any more.
         ///
-        /// A claim is given back a moment after its session has ended; the server takes 160 BINDs in ten seconds.
+        /// A claim is given back a moment after its session has ended; the server takes 1,280 BINDs in ten seconds.
         private static func demandFree(_ port: UInt16, _ server: RunningServer, for identity: Identity = .bob) throws {
             let peer = try WirePeer.session(server.port, identity)
             let deadline = ContinuousClock.now + .seconds(10)

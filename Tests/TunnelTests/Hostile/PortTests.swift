@@ -39,10 +39,16 @@ extension HostileTests {
                     for (number, port) in [server.port, taken.port].enumerated() {
                         let refusal = try tunnel.peer.bind(port, tunnel: UInt16(number + 1))
                         try demand(refusal?.code == .portInUse, "\(port): \(refusal as Any)")
-                        let text = "port \(port) of 127.0.0.1 is in use by another program on the server"
+                        let user =
+                            number == 0 ? "culvert server itself, as its endpoint" : "another program on the server"
+                        let text = "port \(port) of 127.0.0.1 is in use by \(user)"
                         try demand(refusal?.text == text, "\(refusal as Any)")
                     }
-                    try demand(try tunnel.peer.bind(FreePorts.next(), tunnel: 3) == nil, "no further port")
+                    let own = try FreePorts.next()
+                    try demand(try tunnel.peer.bind(own, tunnel: 3) == nil, "no further port")
+                    let text = try tunnel.peer.bind(own, tunnel: 4)?.text
+                    let says = "port \(own) of 127.0.0.1 is in use by another tunnel of this session"
+                    try demand(text == says, "\(text as Any)")
                     try tunnel.demandBothWays()
                 }
             }
