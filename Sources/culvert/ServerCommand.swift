@@ -224,7 +224,9 @@ struct ServerCommand: AsyncParsableCommand {
         checkPlaces(file, problems, result)
         for problem in result.problems {
             // A client's entry with a mistake is still one.
-            if problem.isAboutMissing, problems.isPartial || file?.has("client") == true { continue }
+            if problem.isAboutMissing, problems.isPartial || (problems.hasErrors && file?.has("client") == true) {
+                continue
+            }
             report(problem.description, problem.key, file, problems)
         }
     }

@@ -94,6 +94,7 @@ struct CheckTests {
 
     static let rows = [
         Row.server(""),
+        Row.server("client = []\nlisten = \"0.0.0.0:1\"\n", "F:2: listen: refusing to listen"),
         Row.server("path = \"/x\"\nallow_ports = \"8000-8010\"\n"),
         Row.server("admin = \"unix:/tmp/culvert-check-test.sock\"\n"),
         Row.server("token_file = \"/no/such\"\nlisten = \"0.0.0.0:1\"\n", "F:1: token_file: the token file /no/such"),

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import TestSupport
 import Testing
@@ -188,6 +189,29 @@ extension EndToEnd {
                     #expect(try await client.process.exitStatus() == .exited(76), "\(client.process)")
                     #expect(client.process.errors.text.contains(says), "\(client.process)")
                 }
+            }
+        }
+
+        @Test("A front that drops the subprotocol is told apart from a server of another kind")
+        func lostSubprotocol() async throws {
+            try await Scenario.play { scenario in
+                let front = try TCPService { socket in
+                    var head = ""
+                    while !head.contains("\r\n\r\n") { head += String(decoding: try socket.receive(), as: UTF8.self) }
+                    let field = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key:") }
+                    let key = field?.split(separator: " ").last.map(String.init) ?? ""
+                    let magic = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+                    let accept = Data(Insecure.SHA1.hash(data: Data((key + magic).utf8))).base64EncodedString()
+                    try socket.send(
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            + "Sec-WebSocket-Accept: \(accept)\r\n\r\n"
+                    )
+                    _ = try socket.drain()
+                }
+                let client = try scenario.client("ws://127.0.0.1:\(front.port)", ["0:localhost:9"])
+                #expect(try await client.process.exitStatus() == .exited(76), "\(client.process)")
+                let says = "a front before culvert server must pass Sec-WebSocket-Protocol on"
+                #expect(client.process.errors.text.contains(says), "\(client.process)")
             }
         }
 
