@@ -8,7 +8,7 @@ import NIOCore
 package struct PieceQueue: Sendable {
     /// Pieces that have this size together share a buffer; copying so little costs less than a further piece.
     private static let gatherLimit = 4_096
-    /// Copies of sparse pieces share buffers of this size, so that they fill them.
+    /// Pieces that are packed share buffers of this size.
     private static let chunk = 32_768
 
     private var first: ByteBuffer?
@@ -26,14 +26,15 @@ package struct PieceQueue: Sendable {
     package var isEmpty: Bool { first == nil }
 
     /// Appends a piece. What is empty is left out.
-    package mutating func append(_ piece: ByteBuffer) {
+    ///
+    /// - Parameter isPacked: copies pieces of less than 16 KiB into buffers that they fill, for a queue that waits long.
+    package mutating func append(_ piece: ByteBuffer, isPacked: Bool = false) {
         guard piece.readableBytes > 0 else { return }
         bytes += piece.readableBytes
-        if gather(piece) { return }
+        if gather(piece, isPacked) { return }
         var kept = piece.dense(from: 2)
-        if kept.storageCapacity < piece.storageCapacity, first != nil, kept.readableBytes < Self.chunk {
-            // A copy, and perhaps not the last one: further ones go into the same buffer.
-            kept = ByteBufferAllocator().buffer(capacity: Self.chunk)
+        if isPacked, piece.readableBytes < Self.chunk / 2 {
+            kept = ByteBufferAllocator().buffer(capacity: first == nil ? piece.readableBytes : Self.chunk)
             kept.writeImmutableBuffer(piece)
         }
         storage += kept.storageCapacity
@@ -45,20 +46,19 @@ package struct PieceQueue: Sendable {
         }
     }
 
-    /// Copies a piece behind the last one, where both are small together.
-    private mutating func gather(_ piece: ByteBuffer) -> Bool {
+    /// Copies a piece behind the last one, if both are small together or the last one has room for it.
+    private mutating func gather(_ piece: ByteBuffer, _ isPacked: Bool) -> Bool {
         guard let last = others?.last ?? first else { return false }
         let isSmall = last.readableBytes + piece.readableBytes <= Self.gatherLimit
-        let isSparse = piece.readableBytes * 2 < piece.storageCapacity
-        let fits = last.storageCapacity >= Self.chunk && last.writableBytes >= piece.readableBytes
-        guard isSmall || isSparse && fits else { return false }
-        if let index = others?.indices.last, let before = others?[index].storageCapacity {
+        guard isSmall || isPacked && last.storageCapacity == Self.chunk && last.writableBytes >= piece.readableBytes
+        else { return false }
+        storage -= last.storageCapacity
+        if let index = others?.indices.last {
             others?[index].writeImmutableBuffer(piece)
-            storage += (others?[index].storageCapacity ?? before) - before
-        } else if let before = first?.storageCapacity {
+        } else {
             first?.writeImmutableBuffer(piece)
-            storage += (first?.storageCapacity ?? before) - before
         }
+        storage += (others?.last ?? first)?.storageCapacity ?? 0
         return true
     }
 

@@ -71,3 +71,43 @@ import Testing
         #expect(only == piece(9))
     }
 }
+
+@Suite("What waits in a queue is counted by its buffers")
+struct PieceStorageTests {
+    @Test("a slice of a large read is copied, and storage is what the buffers take", arguments: [100, 4_200, 60_000])
+    func sparse(length: Int) {
+        var queue = PieceQueue()
+        for _ in 0..<50 {
+            var read = ByteBuffer(repeating: 1, count: 262_144)
+            queue.append(read.readSlice(length: length) ?? ByteBuffer())
+        }
+        #expect(queue.bytes == 50 * length)
+        #expect(queue.storage >= queue.bytes && queue.storage <= 2 * queue.bytes + 8_192)
+        while queue.popFirst(atMost: 1_000) != nil { #expect(queue.storage >= queue.bytes) }
+        #expect(queue.storage == 0)
+    }
+
+    @Test("packed pieces fill their buffers, and come out in order", arguments: [1, 700, 4_200, 16_383])
+    func packed(length: Int) {
+        var queue = PieceQueue()
+        var expected: [UInt8] = []
+        for number in 0..<100 {
+            let bytes = [UInt8](repeating: UInt8(number), count: length)
+            queue.append(ByteBuffer(bytes: bytes), isPacked: true)
+            expected += bytes
+        }
+        #expect(queue.storage <= 2 * queue.bytes + 32_768)
+        if length == 4_200 { #expect(queue.storage <= queue.bytes * 5 / 4 + 32_768) }
+        var all: [UInt8] = []
+        while let piece = queue.popFirst() { all += piece.readableBytesView }
+        #expect(all == expected && queue.storage == 0)
+    }
+
+    @Test("a queue that is thrown away takes nothing")
+    func removed() {
+        var queue = PieceQueue()
+        queue.append(ByteBuffer(repeating: 1, count: 50_000))
+        queue.removeAll()
+        #expect(queue.storage == 0 && queue.bytes == 0)
+    }
+}

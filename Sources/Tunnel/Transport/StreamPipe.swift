@@ -174,11 +174,11 @@ final class StreamPipe: ChannelInboundHandler {
     func deliver(_ bytes: ByteBuffer) -> Bool {
         switch state {
         case .pending:
-            held.append(bytes)
+            held.append(bytes, isPacked: true)
             return false
         case .open:
             if isWaitingForDrain {
-                held.append(bytes)
+                held.append(bytes, isPacked: true)
             } else {
                 // A socket may stop taking bytes at any time, and a slice that waits keeps the carrier's whole read.
                 write(bytes.dense(from: 4))
