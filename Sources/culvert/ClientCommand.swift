@@ -182,6 +182,7 @@ struct ClientCommand: AsyncParsableCommand {
         }
         // It works once it runs: the server may be away for a while, and services that wait for us must not.
         let manager = ServiceManager(ProcessInfo.processInfo.environment)
+        ProcessSetup.logMemory(configuration.clientLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
         try await runUntilSignalled(client, logger: logger) {
@@ -225,6 +226,7 @@ struct ClientCommand: AsyncParsableCommand {
             instance: identity(name, settings, file, problems)
         )
         result.name = name
+        if let budget = SystemMemory().budget { result.clientLimits.memory = budget.bytes }
         if let file {
             _ = problems.attempt(file, "limits") { () throws(Failure) in try LimitKeys.apply(file, to: &result) }
         }

@@ -46,6 +46,16 @@ enum ProcessSetup {
         )
     }
 
+    /// Says how much sessions may hold, and why that much.
+    static func logMemory(_ bytes: Int, _ logger: Logger) {
+        let budget = SystemMemory().budget
+        let reason = budget?.bytes == bytes ? budget?.reason : nil
+        logger.info(
+            "memory for sessions",
+            metadata: ["memory": "\(bytes.asBytes)", "because": "\(reason ?? "it was set, or nothing is known")"]
+        )
+    }
+
     /// A socket or a log that goes away is an error to be handled, not a signal that kills.
     private static func ignoreBrokenPipes() {
         signal(SIGPIPE, SIG_IGN)

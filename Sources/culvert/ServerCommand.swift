@@ -86,6 +86,7 @@ struct ServerCommand: AsyncParsableCommand {
             case .stopping: manager.tell(.stopping)
             }
         }
+        ProcessSetup.logMemory(configuration.serverLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
         let command = self
@@ -125,6 +126,7 @@ struct ServerCommand: AsyncParsableCommand {
     func read(_ problems: ConfigurationProblems) -> ServerConfiguration {
         let file = config.map { ConfigurationFile(path: $0, problems) }
         var result = ServerConfiguration()
+        if let budget = SystemMemory().budget { result.serverLimits.memory = budget.bytes }
         if let file { ServerFile.apply(file, to: &result) }
         // A verifier is enough to play the server to its client.
         if let config, file?.has("client") == true {

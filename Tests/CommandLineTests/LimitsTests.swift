@@ -95,6 +95,7 @@ struct LimitsTests {
         (limits.pingTimeout, limits.resetPatience) = (.milliseconds(1_500), .seconds(7))
         #expect(configuration.limits == limits)
         var own = ServerLimits()
+        own.memory = SystemMemory().budget?.bytes ?? own.memory
         own.head = HeadLimits(maximumBytes: 32_768, maximumFields: 100, maximumLineBytes: 16_384)
         (own.handshakeTimeout, own.strangers, own.strangersPerAddress) = (.seconds(20), 300, 30)
         (own.freeProofs, own.longestProofDelay, own.logLines, own.rememberedAddresses) = (3, .seconds(7), 5, 100)
@@ -142,6 +143,7 @@ struct LimitsTests {
         (limits.pingInterval, limits.pingTimeout) = (.seconds(1), .milliseconds(500))
         #expect(configuration.limits == limits)
         var own = ClientLimits()
+        own.memory = SystemMemory().budget?.bytes ?? own.memory
         (own.hopTimeout, own.serviceTimeout) = (.seconds(20), .milliseconds(500))
         own.admin = AdminLimits(connections: 1, timeout: .seconds(1))
         (own.carrier.fragments, own.carrier.pingsInTenSeconds) = (1, 25)
