@@ -1,8 +1,8 @@
 /// The standard alphabet with padding (RFC 4648 section 4).
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    static func encoded(_ bytes: [UInt8]) -> String {
+    package static func encoded(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)
         for start in stride(from: 0, to: bytes.count, by: 3) {
@@ -18,7 +18,7 @@ enum Base64 {
 
     /// The bytes; nil for a character outside of the alphabet or a length that cannot be. Padding may be missing, as
     /// some proxies leave it out.
-    static func decoded(_ text: String) -> [UInt8]? {
+    package static func decoded(_ text: String) -> [UInt8]? {
         var digits = Array(text.utf8)[...]
         while digits.last == UInt8(ascii: "="), digits.count + 2 > text.utf8.count { digits.removeLast() }
         guard digits.count % 4 != 1 else { return nil }

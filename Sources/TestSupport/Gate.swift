@@ -1,8 +1,13 @@
 import Dispatch
+import Synchronization
 
 /// Holds threads until the test lets them go.
 public final class Gate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
+    private let opened = Atomic(false)
+
+    /// Whether it has been opened.
+    public var isOpen: Bool { opened.load(ordering: .relaxed) }
 
     /// A closed gate.
     public init() {}
@@ -14,6 +19,7 @@ public final class Gate: Sendable {
 
     /// Lets everybody through.
     public func open() {
+        opened.store(true, ordering: .relaxed)
         semaphore.signal()
     }
 }

@@ -42,7 +42,7 @@ import Testing
         let verified = meeting.server.verifyResume(Self.key, decoySecret: Meeting.decoySecret)
         let proof = try #require(verified)
         let answer = proof.resumed(received: 42)
-        guard case .resumed(received: 42) = try meeting.client.receive(answer.arrived) else {
+        guard case .resumed(received: 42, _) = try meeting.client.receive(answer.arrived) else {
             Issue.record("not resumed")
             return
         }

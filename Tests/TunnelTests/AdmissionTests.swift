@@ -1,5 +1,7 @@
 import Mux
 import NIOCore
+import ProxyConnect
+import Synchronization
 import Testing
 
 @testable import Tunnel
@@ -11,20 +13,122 @@ struct AdmissionTests {
 
     @Test("sixteen places for one address, and not one more until one is given back")
     func placesOfOneAddress() {
-        let admission = Admission(limits)
-        for _ in 0..<limits.strangersPerAddress { #expect(admission.enter("192.0.2.1")) }
-        #expect(!admission.enter("192.0.2.1"))
-        #expect(admission.enter("192.0.2.2"))
-        admission.leave("192.0.2.1")
-        #expect(admission.enter("192.0.2.1"))
+        for isHead in [false, true] {
+            let admission = Admission(unhurried, now: now)
+            func enter(_ address: String) -> Admission.Place? {
+                isHead ? admission.arrive(address, now: now) : admission.enter(address, now: now)
+            }
+            let places = (0..<limits.strangersPerAddress).compactMap { _ in enter("192.0.2.1") }
+            #expect(places.count == limits.strangersPerAddress)
+            #expect(enter("192.0.2.1") == nil)
+            #expect(enter("192.0.2.2") != nil)
+            admission.leave(places[0])
+            admission.leave(places[0])
+            #expect(enter("192.0.2.1") != nil && enter("192.0.2.1") == nil)
+        }
     }
 
-    @Test("256 places in all, for loopback too, where the front stands")
+    @Test("a /64 of IPv6 is one subscriber, for places and for wrong proofs")
+    func subscribers() throws {
+        let one = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:2::1", port: 1))
+        let neighbour = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:2:ffff::9", port: 1))
+        let other = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:3::1", port: 1))
+        #expect(one == neighbour && one != other && one != nil)
+        #expect(Admission.key(.v6(0xFFFF_C000_0201)) == "192.0.2.1")
+    }
+
+    @Test("strangers have three quarters of 256 places, and known clients find one however many strangers come")
     func placesInAll() {
-        let admission = Admission(unhurried)
-        for _ in 0..<limits.strangers { #expect(admission.enter(nil)) }
-        #expect(!admission.enter(nil))
-        #expect(!admission.enter("192.0.2.1"))
+        let admission = Admission(unhurried, now: now)
+        let closed = Mutex(0)
+        for _ in 0..<1_000 {
+            _ = admission.enter(nil, now: now) { closed.withLock { $0 += 1 } }
+        }
+        #expect(admission.waiting == 192)
+        #expect(closed.withLock { $0 } > 500, "those who came and found no place, or lost it, are closed")
+        let known = (0..<256).map { admission.enter(nil, ticket: "client \($0)", now: now) }
+        #expect(known.allSatisfy { $0 != nil })
+        #expect(admission.waiting == 256)
+        #expect(admission.enter(nil, ticket: "one more", now: now) == nil, "known clients do not take each other's")
+        #expect(admission.enter(nil, now: now) == nil)
+    }
+
+    @Test("silent strangers give way before those who speak, the oldest first, and sooner the fewer places are left")
+    func pressure() {
+        var places = StrangerPlaces()
+        func enter(_ seconds: Double, unit: Double = 0.999) -> StrangerPlaces.Outcome {
+            places.enter(nil, of: 16, perAddress: 16, unit: unit, now: now + .seconds(seconds))
+        }
+        // Six of twelve places, and nobody gives way.
+        for index in 0..<6 { #expect(enter(0) == .entered(UInt64(index + 1), evicted: [])) }
+        #expect(enter(1.9) == .entered(7, evicted: []))
+        #expect(enter(2) == .entered(8, evicted: [1]), "silent for two seconds while half is taken")
+        for id in UInt64(2)...6 { places.speaks(id) }
+        #expect(enter(2.5) == .entered(9, evicted: []), "the others have spoken")
+        for index in UInt64(10)...13 { #expect(enter(2.5) == .entered(index, evicted: [])) }
+        #expect(enter(2.9) == .entered(14, evicted: [7]), "silent for a second while all are taken")
+        #expect(enter(2.9) == .refused, "the newcomer has drawn itself")
+        #expect(enter(2.9, unit: 0) == .entered(15, evicted: [2]), "or another one, though it has spoken")
+        #expect(places.count == 12)
+    }
+
+    @Test("whatever comes and goes, places are counted right and no known client is evicted")
+    func random() {
+        var generator = SystemRandomNumberGenerator()
+        var places = StrangerPlaces()
+        var living: [UInt64: Bool] = [:]
+        for step in 0..<20_000 {
+            let isKnown = Bool.random()
+            switch Int.random(in: 0..<4) {
+            case 0:
+                if let id = living.keys.randomElement(using: &generator) {
+                    places.leave(id)
+                    living[id] = nil
+                }
+            case 1: if let id = living.keys.randomElement(using: &generator) { places.speaks(id) }
+            default:
+                let outcome = places.enter(
+                    Bool.random() ? nil : "a\(Int.random(in: 0..<9))",
+                    isKnown: isKnown,
+                    of: 32,
+                    perAddress: 4,
+                    unit: .random(in: 0..<1),
+                    now: now + .milliseconds(10 * step)
+                )
+                guard case .entered(let id, let evicted) = outcome else { continue }
+                for victim in evicted { #expect(living.removeValue(forKey: victim) == false, "a known client") }
+                living[id] = isKnown
+            }
+            #expect(places.count == living.count && places.count <= 32)
+            #expect(living.values.count { !$0 } <= 24)
+        }
+    }
+
+    @Test("connections without a head are taken four times as often as requests, and answers have a rate of their own")
+    func rates() {
+        let admission = Admission(limits, now: now)
+        var arrived = 0
+        while let place = admission.arrive(nil, now: now) {
+            arrived += 1
+            admission.leave(place)
+        }
+        #expect(arrived == 400)
+        #expect(admission.enter(nil, now: now) != nil)
+        let answers = (0..<300).count { _ in admission.mayAnswer(now: now) }
+        #expect(answers == 100)
+        #expect(admission.mayAnswer(now: now + .milliseconds(11)))
+    }
+
+    @Test("a client with a ticket has a quarter of the rate as well, so that a ticket that was copied harms little")
+    func copiedTicket() {
+        let admission = Admission(limits, now: now)
+        let taken = (0..<100).count { _ in
+            guard let place = admission.enter("192.0.2.1", ticket: "one", now: now) else { return false }
+            admission.leave(place)
+            return true
+        }
+        #expect(taken == 25)
+        #expect(admission.enter(nil, ticket: "another", now: now) != nil)
     }
 
     @Test(
@@ -60,18 +164,19 @@ struct AdmissionTests {
         #expect(admission.failed("192.0.2.1", now: now) == 0)
     }
 
-    @Test("Other limits hold for whoever comes from then on, and nobody who is there is sent away")
+    @Test("Other limits hold for what comes from then on, and nothing that is there is sent away")
     func otherLimits() {
         var few = limits
-        (few.strangers, few.strangersPerAddress) = (3, 2)
-        let admission = Admission(limits)
-        for _ in 0..<5 { #expect(admission.enter("192.0.2.1")) }
-        admission.update(few)
-        #expect(!admission.enter("192.0.2.2"))
-        for _ in 0..<3 { admission.leave("192.0.2.1") }
-        #expect(!admission.enter("192.0.2.1"))
-        #expect(admission.enter("192.0.2.2"))
-        #expect(!admission.enter("192.0.2.3"))
+        (few.strangers, few.strangersPerAddress) = (4, 2)
+        let admission = Admission(limits, now: now)
+        let places = (0..<5).compactMap { _ in admission.enter("192.0.2.1", now: now) }
+        #expect(places.count == 5)
+        admission.update(few, now: now)
+        #expect(admission.enter("192.0.2.1", now: now) == nil)
+        for place in places.dropLast(2) { admission.leave(place) }
+        #expect(admission.enter("192.0.2.1", now: now) == nil)
+        #expect(admission.enter("192.0.2.2", now: now) != nil)
+        #expect(admission.waiting == 3)
     }
 
     @Test("As many connections to the backend as there are places, and one more once one is given back")

@@ -39,8 +39,8 @@ import Testing
                 clients[index].backoff.dialled(now: now)
                 let isUp = time >= downFor
                 if isUp { perSecond[millisecond / 1_000, default: 0] += 1 }
-                if isUp, admission.enter(nil, now: now) {
-                    admission.leave(nil)
+                if isUp, let place = admission.enter(nil, now: now) {
+                    admission.leave(place)
                     back.append(time)
                     continue
                 }
@@ -76,34 +76,33 @@ import Testing
         }
     }
 
-    @Test("N19 a hundred connections in a second are taken, the next is asked to come back")
+    private func dial(_ admission: Admission, _ address: String?, ticket: String? = nil, _ now: Moment) -> Bool {
+        guard let place = admission.enter(address, ticket: ticket, now: now) else { return false }
+        admission.leave(place)
+        return true
+    }
+
+    @Test("N19 strangers have three quarters of a hundred connections in a second, and known clients the rest")
     func rate() {
         let start = Moment(nanoseconds: 1_000_000_000)
         let admission = Admission(ServerLimits(), now: start)
-        func dial(_ now: Moment) -> Bool {
-            defer { admission.leave(nil) }
-            return admission.enter(nil, now: now)
-        }
-        for _ in 0..<100 { #expect(dial(start)) }
-        #expect(!admission.enter(nil, now: start))
-        #expect(!admission.enter(nil, now: start + .milliseconds(9)))
-        #expect(dial(start + .milliseconds(11)))
-        #expect(!admission.enter(nil, now: start + .milliseconds(11)))
+        for _ in 0..<75 { #expect(dial(admission, nil, start)) }
+        #expect(!dial(admission, nil, start))
+        #expect(!dial(admission, nil, start + .milliseconds(9)))
+        #expect(dial(admission, nil, start + .milliseconds(11)))
+        #expect(!dial(admission, nil, start + .milliseconds(11)))
+        for client in 0..<25 { #expect(dial(admission, nil, ticket: "\(client)", start + .milliseconds(11))) }
+        #expect(!dial(admission, nil, ticket: "another", start + .milliseconds(11)))
     }
 
     @Test("N19 one address has a quarter of the rate, and cannot keep the others out")
     func share() {
         let start = Moment(nanoseconds: 1_000_000_000)
         let admission = Admission(ServerLimits(), now: start)
-        func dial(_ address: String, _ now: Moment) -> Bool {
-            guard admission.enter(address, now: now) else { return false }
-            admission.leave(address)
-            return true
-        }
-        for _ in 0..<25 { #expect(dial("192.0.2.1", start)) }
-        for _ in 0..<1_000 { #expect(!dial("192.0.2.1", start)) }
-        for other in 0..<75 { #expect(dial("198.51.100.\(other)", start)) }
-        #expect(!dial("203.0.113.1", start), "that was the rate of all")
+        for _ in 0..<25 { #expect(dial(admission, "192.0.2.1", start)) }
+        for _ in 0..<1_000 { #expect(!dial(admission, "192.0.2.1", start)) }
+        for other in 0..<50 { #expect(dial(admission, "198.51.100.\(other)", start)) }
+        #expect(!dial(admission, "203.0.113.1", start), "that was the rate of all strangers")
     }
 
     private struct Seeded: RandomNumberGenerator {

@@ -23,7 +23,7 @@ public struct ClientOpening: Sendable {
         /// The server knows the token, and the session stands.
         case established(Grant)
         /// The session has this carrier now, and the server has received so many of its counted frames.
-        case resumed(received: UInt64)
+        case resumed(received: UInt64, ticket: [UInt8])
         /// The server does not know the session, which is over therefore: send this and wait on for another one.
         case forgotten(OutboundFrame)
         /// The server said no.
@@ -103,7 +103,7 @@ public struct ClientOpening: Sendable {
                 throw MuxError(.proof, "the server does not know the session")
             }
             state = .finished
-            return .resumed(received: received)
+            return .resumed(received: received, ticket: try fields.ticket(2))
         case (.waitingForResumed(_, let challenge, let payload, _), .refused):
             let refusal = try Refusal(frame.payload, of: .refused)
             guard refusal.code == .unknownSession else {

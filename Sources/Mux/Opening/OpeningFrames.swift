@@ -115,9 +115,15 @@ public struct Welcome: Sendable, Hashable {
     public var initialWindow: UInt32
     /// How long the server keeps the session without a carrier, seconds; 0 where it does not.
     public var grace: UInt32
+    /// What the client may show to be known when it connects again, at most ``longestTicket`` bytes; empty for none.
+    public var ticket: [UInt8]
+
+    /// The longest ticket, bytes.
+    public static let longestTicket = 64
 
     /// Creates the server's grant.
-    public init(session: [UInt8], initialWindow: UInt32, grace: UInt32) {
+    public init(session: [UInt8], initialWindow: UInt32, grace: UInt32, ticket: [UInt8] = []) {
+        self.ticket = ticket
         self.session = session
         self.initialWindow = initialWindow
         self.grace = grace
@@ -128,6 +134,7 @@ public struct Welcome: Sendable, Hashable {
         fields.append(1, session)
         fields.append(2, number: initialWindow)
         fields.append(3, number: grace)
+        if !ticket.isEmpty { fields.append(4, ticket) }
         return fields
     }
 
@@ -135,6 +142,18 @@ public struct Welcome: Sendable, Hashable {
         session = try fields.bytes(1, count: 16)
         initialWindow = try fields.number(2)
         grace = try fields.number(3)
+        ticket = try fields.ticket(4)
+    }
+}
+
+extension FieldReader {
+    /// A ticket; empty if there is none.
+    func ticket(_ tag: UInt8) throws(MuxError) -> [UInt8] {
+        guard let ticket = bytes(tag) else { return [] }
+        guard ticket.count <= Welcome.longestTicket else {
+            throw MuxError(.malformedPayload, "a ticket of \(ticket.count) bytes")
+        }
+        return ticket
     }
 }
 

@@ -105,10 +105,13 @@ public struct ServerOpening: Sendable {
         let key: SymmetricKey
 
         /// The frame that takes the carrier, and says how many counted frames have come.
-        public func resumed(received: UInt64) -> OutboundFrame {
+        ///
+        /// - Parameter ticket: the client's next one, as in ``Welcome``.
+        public func resumed(received: UInt64, ticket: [UInt8] = []) -> OutboundFrame {
             var transcript = transcript
             var fields = FieldWriter()
             fields.append(1, number: received)
+            if !ticket.isEmpty { fields.append(2, ticket) }
             transcript.append("resumed", fields.bytes)
             fields.append(FieldReader.proofTag, transcript.authenticate(key).bytes)
             return OutboundFrame(.resumed, .session, fields.bytes)

@@ -8,7 +8,7 @@ final class ClientGreeting: CarrierReceiver {
         /// A session begins.
         case begins(ClientOpening.Grant)
         /// The session that there was goes on, and the server has so many of its counted frames.
-        case resumes(received: UInt64)
+        case resumes(received: UInt64, ticket: [UInt8])
     }
 
     private var opening: ClientOpening
@@ -49,8 +49,8 @@ final class ClientGreeting: CarrierReceiver {
                 send(answer)
             case .established(let grant):
                 finish(.success(.begins(grant)))
-            case .resumed(let received):
-                finish(.success(.resumes(received: received)))
+            case .resumed(let received, let ticket):
+                finish(.success(.resumes(received: received, ticket: ticket)))
             case .refused(let refusal):
                 // Whoever says no may leave the closing to us, and each dial would leave a connection behind.
                 end(refusal)

@@ -54,6 +54,7 @@ struct DialRoute: Sendable {
     func upgrade() throws -> ClientUpgrade {
         var fields = configuration.fields
         if fields.first("User-Agent") == nil { try fields.append("User-Agent", configuration.userAgent) }
+        if let ticket = context.serverTickets.ticket(for: endpoint) { try fields.append(ServerTickets.field, ticket) }
         return try ClientUpgrade(
             authority: endpoint.authority,
             path: endpoint.path,
@@ -62,6 +63,11 @@ struct DialRoute: Sendable {
             deflate: configuration.isCompressing
                 ? (configuration.sharesCompression ? DeflateOptions() : .isolated) : nil
         )
+    }
+
+    /// The server has given a ticket for the next connection; an empty one changes nothing.
+    func keep(ticket: [UInt8]) {
+        context.serverTickets.keep(ticket, for: endpoint)
     }
 
     /// What is said first, once TCP stands, or TLS with the proxy.
@@ -152,6 +158,7 @@ struct DialContext: Sendable {
     let proxyTLS: TLSForClients
     let memory = ProxyMemory()
     let hellos = HelloMemory()
+    let serverTickets = ServerTickets()
     let logger: Logger
 
     init(_ configuration: ClientConfiguration, logger: Logger) {

@@ -69,9 +69,11 @@ struct Dialler: Sendable {
                 ) { outcome, carrier in
                     switch outcome {
                     case .begins(let grant):
+                        route.keep(ticket: grant.welcome.ticket)
                         session?.forget()
                         return LiveSession(grant, carrier, route, self, onBound: onBound)
-                    case .resumes(let received):
+                    case .resumes(let received, let ticket):
+                        route.keep(ticket: ticket)
                         guard let session else { throw CarrierLoss(description: "there is no session") }
                         session.goOn(carrier, route, peerReceived: received)
                         return session

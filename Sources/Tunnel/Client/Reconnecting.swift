@@ -8,6 +8,8 @@ struct Reconnecting {
     /// How long only the session's own server is dialled after the carrier was lost, where several were named: another
     /// one would end the streams. It is as long as visitors are kept waiting.
     private static let loyalty = Duration.seconds(15)
+    /// The longest wish to be left alone that is obeyed while a session waits for a carrier.
+    private static let longestWishWithSession = Duration.seconds(3)
     private static let pingInterval = Meter(label: "culvert_ping_interval_seconds")
 
     /// What comes after a session.
@@ -137,7 +139,7 @@ struct Reconnecting {
             if isRenewal {
                 afterFailedRenewal(error, session)
             } else {
-                remind(session, in: try afterFailure(error))
+                remind(session, in: try afterFailure(error, hasSession: true))
             }
             return nil
         }
@@ -276,7 +278,10 @@ struct Reconnecting {
         remind(session, in: wait)
     }
 
-    private mutating func afterFailure(_ error: DialError) throws(ClientError) -> Duration {
+    private mutating func afterFailure(
+        _ error: DialError,
+        hasSession: Bool = false
+    ) throws(ClientError) -> Duration {
         TunnelMetrics.failedDial(error.hop)
         let isPatient = hasWorked && !dialler.configuration.exitsOnRefusal
         let unit = Double.random(in: 0...1)
@@ -290,7 +295,10 @@ struct Reconnecting {
         case .refused, .notOurs:
             wait = backoff.refused(unit: unit, now: .now)
         case .retry, .refusedAtFirst, .notOursAtFirst:
-            wait = backoff.failed(unit: unit, wish: error.retryAfter.map { .seconds($0) }, now: .now)
+            var wish = error.retryAfter.map { Duration.seconds($0) }
+            // The session's time runs out, and a front that is crowded says the same to everybody.
+            if hasSession, error.waitReason == nil { wish = wish.map { min($0, Self.longestWishWithSession) } }
+            wait = backoff.failed(unit: unit, wish: wish, now: .now)
         }
         if let most = dialler.configuration.maximumRetries, backoff.triesSinceSession > most {
             throw .unreachable(error.description)

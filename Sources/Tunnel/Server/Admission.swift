@@ -3,21 +3,54 @@ import NIOCore
 import ProxyConnect
 import Synchronization
 
-/// What strangers may cost before they have proved who they are. Shared by all event loops; asked once a connection.
+/// What strangers may cost before they have proved who they are. Shared by all event loops; asked a few times for each
+/// connection.
+///
+/// A connection passes two rooms: one until its request's head has come, one until its proof has. Both have
+/// ``StrangerPlaces``; the second takes a rate besides, of which a quarter is kept for clients with tickets.
 final class Admission: Sendable {
+    /// One of the rooms.
+    enum Room: Sendable {
+        /// No head has come.
+        case head
+        /// No proof has.
+        case proof
+    }
+
+    /// A place in a room, given back with ``leave(_:)``.
+    struct Place: Sendable, Hashable {
+        let room: Room
+        fileprivate let id: StrangerPlaces.ID
+    }
+
     private struct State {
         var limits: ServerLimits
         var rate: TokenBucket
+        var arrivals: TokenBucket
+        var answers: TokenBucket
         var rates: [String: TokenBucket] = [:]
-        var waiting = 0
-        var waitingByAddress: [String: Int] = [:]
+        var heads = StrangerPlaces()
+        var proofs = StrangerPlaces()
         var failures: [String: (count: Int, since: Moment)] = [:]
+        var closes: [Place: @Sendable () -> Void] = [:]
+
+        init(_ limits: ServerLimits, _ now: Moment) {
+            self.limits = limits
+            let perSecond = Double(limits.connectionsPerSecond)
+            rate = TokenBucket(perSecond: perSecond, burst: perSecond, now: now)
+            arrivals = TokenBucket(perSecond: 4 * perSecond, burst: 4 * perSecond, now: now)
+            answers = TokenBucket(perSecond: perSecond, burst: perSecond, now: now)
+        }
     }
+
+    /// Connections without a head that are taken for each that is taken with one. Four: a handshake of TLS costs a
+    /// millisecond of the processor.
+    static let arrivalsForEach = 4
 
     private let state: Mutex<State>
 
     init(_ limits: ServerLimits, now: Moment = .now) {
-        state = Mutex(State(limits: limits, rate: Self.rate(limits, now)))
+        state = Mutex(State(limits, now))
     }
 
     /// Whether an address comes no more often than its share: a quarter of what is taken in all, so that nobody alone
@@ -37,71 +70,120 @@ final class Admission: Sendable {
         return state.rates[key, default: fresh].takeOne(now: now)
     }
 
-    private static func rate(_ limits: ServerLimits, _ now: Moment) -> TokenBucket {
-        let rate = Double(limits.connectionsPerSecond)
-        return TokenBucket(perSecond: rate, burst: rate, now: now)
-    }
-
     /// Holds whoever comes from now on to other limits; who has a place keeps it.
     func update(_ limits: ServerLimits, now: Moment = .now) {
         state.withLock { state in
             if state.limits.connectionsPerSecond != limits.connectionsPerSecond {
-                state.rate = Self.rate(limits, now)
+                let fresh = State(limits, now)
+                (state.rate, state.arrivals, state.answers) = (fresh.rate, fresh.arrivals, fresh.answers)
                 state.rates = [:]
             }
             state.limits = limits
         }
     }
 
-    /// Whom a connection's costs are charged to: its address, or nobody in particular for a unix socket and loopback,
-    /// where a front stands with everybody behind it.
+    /// Whom a connection's costs are charged to: its address, one subscriber's block of IPv6, or nobody in particular for a
+    /// unix socket and loopback, where a front stands with everybody behind it.
     static func address(of peer: SocketAddress?) -> String? {
         guard let address = peer?.ip?.unmapped, !address.isLoopback else { return nil }
-        return address.description
+        return key(address)
     }
+
+    /// What an address's costs are counted under.
+    static func key(_ address: IPAddress) -> String { address.unmapped.subscriber.description }
 
     /// Connections that have a place now.
-    var waiting: Int { state.withLock { $0.waiting } }
+    var waiting: Int { state.withLock { $0.heads.count + $0.proofs.count } }
 
-    /// Takes a place for a new connection; false where there is none, or where too many come at once.
-    func enter(_ address: String?, now: Moment = .now) -> Bool {
+    /// Takes a place for a connection that has been accepted; nil if there is none, or if too many come at once.
+    ///
+    /// - Parameter close: ends the connection, from any thread, when its place is another's.
+    func arrive(_ address: String?, now: Moment = .now, close: @escaping @Sendable () -> Void = {}) -> Place? {
+        enter(.head, address, isKnown: false, now, close) { state in state.arrivals.takeOne(now: now) }
+    }
+
+    /// Takes a place for a connection whose request wants a session; nil if there is none, or if too many come at once.
+    ///
+    /// - Parameters:
+    ///   - address: where it comes from, as far as that is known.
+    ///   - ticket: the tag of a client that the server knows.
+    func enter(
+        _ address: String?,
+        ticket: String? = nil,
+        now: Moment = .now,
+        close: @escaping @Sendable () -> Void = {}
+    ) -> Place? {
+        enter(.proof, ticket ?? address, isKnown: ticket != nil, now, close) { state in
+            if let key = ticket ?? address, !Self.isWithinShare(key, &state, now) { return false }
+            let kept = ticket == nil ? Double(state.limits.connectionsPerSecond / 4) : 0
+            return state.rate.takeOne(leaving: kept, now: now)
+        }
+    }
+
+    private func enter(
+        _ room: Room,
+        _ address: String?,
+        isKnown: Bool,
+        _ now: Moment,
+        _ close: @escaping @Sendable () -> Void,
+        _ isWithinRate: (inout State) -> Bool
+    ) -> Place? {
+        let (place, evicted): (Place?, [@Sendable () -> Void]) = state.withLock { state in
+            guard isWithinRate(&state) else { return (nil, []) }
+            let limits = state.limits
+            let unit = Double.random(in: 0..<1)
+            let outcome =
+                switch room {
+                case .head:
+                    state.heads.enter(
+                        address,
+                        of: limits.silentStrangers,
+                        perAddress: limits.strangersPerAddress,
+                        unit: unit,
+                        now: now
+                    )
+                case .proof:
+                    state.proofs.enter(
+                        address,
+                        isKnown: isKnown,
+                        of: limits.strangers,
+                        perAddress: limits.strangersPerAddress,
+                        unit: unit,
+                        now: now
+                    )
+                }
+            guard case .entered(let id, let evicted) = outcome else { return (nil, []) }
+            let place = Place(room: room, id: id)
+            state.closes[place] = close
+            return (place, evicted.compactMap { state.closes.removeValue(forKey: Place(room: room, id: $0)) })
+        }
+        for close in evicted { close() }
+        return place
+    }
+
+    /// The connection has sent something of what is expected: silent ones give way before it.
+    func speaks(_ place: Place) {
         state.withLock { state in
-            guard state.waiting < state.limits.strangers else { return false }
-            guard let address else {
-                guard state.rate.takeOne(now: now) else { return false }
-                state.waiting += 1
-                return true
+            switch place.room {
+            case .head: state.heads.speaks(place.id)
+            case .proof: state.proofs.speaks(place.id)
             }
-            let ofAddress = state.waitingByAddress[address, default: 0]
-            guard ofAddress < state.limits.strangersPerAddress, Self.isWithinShare(address, &state, now),
-                state.rate.takeOne(now: now)
-            else { return false }
-            state.waiting += 1
-            state.waitingByAddress[address] = ofAddress + 1
-            return true
         }
     }
 
-    /// Charges a place that was nobody's in particular to an address that a front has named; false where that address
-    /// has as many as it may have.
-    func charge(_ address: String) -> Bool {
+    /// Gives a place back: authenticated, gone, or evicted.
+    func leave(_ place: Place) {
         state.withLock { state in
-            let ofAddress = state.waitingByAddress[address, default: 0]
-            guard ofAddress < state.limits.strangersPerAddress else { return false }
-            state.waitingByAddress[address] = ofAddress + 1
-            return true
+            state.closes[place] = nil
+            switch place.room {
+            case .head: state.heads.leave(place.id)
+            case .proof: state.proofs.leave(place.id)
+            }
         }
     }
 
-    /// Gives the place back: authenticated, or gone.
-    func leave(_ address: String?) {
-        state.withLock { state in
-            state.waiting -= 1
-            guard let address else { return }
-            let ofAddress = state.waitingByAddress[address, default: 1] - 1
-            state.waitingByAddress[address] = ofAddress > 0 ? ofAddress : nil
-        }
-    }
+    /// Whether a request that needs no session is answered at all: such answers have a rate of their own.
+    func mayAnswer(now: Moment = .now) -> Bool { state.withLock { $0.answers.takeOne(now: now) } }
 
     /// Counts a wrong proof, and says for how many seconds its refusal is to be held back.
     ///
@@ -119,5 +201,13 @@ final class Admission: Sendable {
             let longest = Int(clamping: state.limits.longestProofDelay.components.seconds)
             return min(max(0, entry.count - state.limits.freeProofs), longest)
         }
+    }
+}
+
+extension IPAddress {
+    /// What one subscriber has: an IPv4 address, or a /64 of IPv6.
+    var subscriber: IPAddress {
+        guard case .v6(let value) = self else { return self }
+        return .v6((value >> 64) << 64)
     }
 }

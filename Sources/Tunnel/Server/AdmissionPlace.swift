@@ -1,30 +1,58 @@
 import NIOCore
 
-/// A place among the connections that have not authenticated, given back once.
+/// The places of one connection that has not authenticated, each given back once.
 final class AdmissionPlace {
+    /// Whom its costs are charged to; nil for nobody in particular.
     private(set) var address: String?
     private let admission: Admission
-    private var isTaken = true
-    /// Ends the connection unless the place was given back in time.
+    private var place: Admission.Place?
+    private let close: @Sendable () -> Void
+    /// Ends the connection unless it has proved itself in time.
     private let deadline: Scheduled<Void>
 
-    init(_ admission: Admission, address: String?, deadline: Scheduled<Void>) {
+    /// - Parameter place: where it waits for its head.
+    init(
+        _ admission: Admission,
+        _ place: Admission.Place,
+        address: String?,
+        deadline: Scheduled<Void>,
+        close: @escaping @Sendable () -> Void
+    ) {
         self.admission = admission
+        self.place = place
         self.address = address
         self.deadline = deadline
+        self.close = close
     }
 
-    /// Charges the place to the address that a front has named; false where that one has its share already.
-    func charge(to address: String) -> Bool {
-        guard isTaken, self.address == nil, admission.charge(address) else { return false }
+    /// A front has named the address that bears the costs.
+    func comes(from address: String) {
         self.address = address
-        return true
     }
 
+    /// The head has come, and wants a session: takes a place among those that prove themselves.
+    ///
+    /// - Parameter ticket: the tag of a client that the server knows.
+    /// - Returns: false if there is none.
+    func enter(ticket: String?) -> Bool {
+        leave()
+        place = admission.enter(address, ticket: ticket, close: close)
+        return place != nil
+    }
+
+    /// The connection has sent something of what is expected of it.
+    func speaks() {
+        if let place { admission.speaks(place) }
+    }
+
+    /// The connection is not a stranger's any more, or is gone.
     func giveBack() {
-        guard isTaken else { return }
-        isTaken = false
         deadline.cancel()
-        admission.leave(address)
+        leave()
+    }
+
+    private func leave() {
+        if let place { admission.leave(place) }
+        place = nil
     }
 }

@@ -18,8 +18,18 @@ final class ServerConnection {
     /// Whether somebody has said already where the connection comes from.
     private var hasOrigin = false
 
-    /// Takes over a place that has been entered for `address`.
-    init(server: ServerCore, channel: any Channel, address: String?, front: TrustedFronts?, logger: Logger) {
+    private let place: Admission.Place
+
+    /// Takes over a place that has been taken for `address`.
+    init(
+        server: ServerCore,
+        channel: any Channel,
+        place: Admission.Place,
+        address: String?,
+        front: TrustedFronts?,
+        logger: Logger
+    ) {
+        self.place = place
         self.server = server
         self.channel = channel
         self.address = address
@@ -33,7 +43,9 @@ final class ServerConnection {
         let limits = server.configuration.serverLimits
         let patience = TimeAmount(limits.handshakeTimeout)
         let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
-        let place = AdmissionPlace(server.admission, address: address, deadline: timeout)
+        let place = AdmissionPlace(server.admission, place, address: address, deadline: timeout) { [channel] in
+            channel.close(promise: nil)
+        }
         // However the connection goes, and however early.
         channel.closeFuture.assumeIsolated().whenComplete { _ in place.giveBack() }
         try SocketOptions.carrier(channel)
@@ -41,8 +53,7 @@ final class ServerConnection {
         if front != nil {
             try pipeline.addHandler(
                 ProxyProtocolHandler(isRequired: false, timeout: patience) { header in
-                    guard let source = header?.ends?.source.address else { return }
-                    guard self.comes(from: source, place) else { throw BusyAddress() }
+                    if let source = header?.ends?.source.address { self.comes(from: source, place) }
                 }
             )
         }
@@ -57,7 +68,9 @@ final class ServerConnection {
                 logger: logger,
                 throttle: server.refusedRequests,
                 verification: handshake?.verification,
+                speaks: { place.speaks() },
                 admits: { head in self.admits(head, place) },
+                mayAnswer: { [admission = server.admission] in admission.mayAnswer() },
                 handsOn: { head, rest in self.handsOn(head, rest, place, isSecure: tls != nil) }
             ) { channel, agreement in
                 let greeting = ServerGreeting(
@@ -79,15 +92,23 @@ final class ServerConnection {
         )
     }
 
-    /// Whether there is room for whoever sends this request.
+    /// Whether there is room for the client that sends this request. One that shows a ticket is known.
     private func admits(_ head: RequestHead, _ place: AdmissionPlace) -> Bool {
-        guard !hasOrigin, let origin = front?.origin(of: head) else { return true }
-        return comes(from: origin, place)
+        learnOrigin(head, place)
+        let ticket = head.fields.first(TicketOffice.field).flatMap { field in
+            server.tickets.holder(of: field, now: WallClock.unixSeconds)
+        }
+        return place.enter(ticket: ticket)
+    }
+
+    private func learnOrigin(_ head: RequestHead, _ place: AdmissionPlace) {
+        if !hasOrigin, let origin = front?.origin(of: head) { comes(from: origin, place) }
     }
 
     /// Hands a request that is not for the endpoint on to the backend, where there is one with room.
     private func handsOn(_ head: RequestHead, _ rest: ByteBuffer, _ place: AdmissionPlace, isSecure: Bool) -> Bool {
         let configuration = server.configuration
+        if configuration.backend != nil { learnOrigin(head, place) }
         let isSecure = isSecure || (front != nil && head.fields.first("X-Forwarded-Proto")?.lowercased() == "https")
         let origin = hasOrigin ? peer : channel.remoteAddress?.ipAddress ?? "unknown"
         guard let backend = configuration.backend, head.target.prefix(while: { $0 != "?" }) != configuration.path,
@@ -101,13 +122,13 @@ final class ServerConnection {
         return true
     }
 
-    /// A front has named who is behind it: that address bears the costs from now on. Loopback bears none, as ever.
-    private func comes(from origin: IPAddress, _ place: AdmissionPlace) -> Bool {
+    /// A front has named who is behind it: that address bears the costs from now on.
+    private func comes(from origin: IPAddress, _ place: AdmissionPlace) {
         hasOrigin = true
         logger[metadataKey: "front"] = logger[metadataKey: "peer"]
         logger[metadataKey: "peer"] = "\(origin)"
         peer = "\(origin)"
-        return origin.isLoopback || place.charge(to: origin.unmapped.description)
+        place.comes(from: Admission.key(origin))
     }
 
     private func timeOut() {
@@ -119,9 +140,6 @@ final class ServerConnection {
         channel.close(promise: nil)
     }
 }
-
-/// The address that a front has named has as many connections as it may have.
-private struct BusyAddress: Error {}
 
 /// Answers a connection for which there is no place, and closes it.
 final class BusyHandler: ChannelInboundHandler {

@@ -24,6 +24,7 @@ final class ServerCore: Sendable {
     private let settings: Mutex<Settings>
     let admission: Admission
     let registry = PortRegistry()
+    let tickets = TicketOffice()
     let backendPlaces = BackendPlaces()
     let memory: MemoryBudget
     /// What has been carried since the start.
@@ -143,7 +144,7 @@ final class ServerCore: Sendable {
         let front = fronts.contains(channel.remoteAddress) ? fronts : nil
         // Whom a front speaks for is not known yet.
         let address = front == nil ? Admission.address(of: channel.remoteAddress) : nil
-        guard admission.enter(address) else {
+        guard let place = admission.arrive(address, close: { [channel] in channel.close(promise: nil) }) else {
             TunnelMetrics.failed(.busy)
             try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))
             return
@@ -151,6 +152,7 @@ final class ServerCore: Sendable {
         let connection = ServerConnection(
             server: self,
             channel: channel,
+            place: place,
             address: address,
             front: front,
             logger: logger
@@ -196,7 +198,8 @@ final class ServerCore: Sendable {
                 Welcome(
                     session: id,
                     initialWindow: UInt32(clamping: limits.initialWindow),
-                    grace: UInt32(clamping: grace)
+                    grace: UInt32(clamping: grace),
+                    ticket: tickets.issue(to: authentication.id + authentication.instance, now: WallClock.unixSeconds)
                 )
             )
         )
@@ -221,6 +224,7 @@ final class ServerCore: Sendable {
             registry: registry,
             memory: memory,
             totals: totals,
+            tickets: tickets,
             logger: logger,
             loop: channel.eventLoop
         )

@@ -31,6 +31,7 @@ final class ServerGreeting: CarrierReceiver {
 
     func carrier(received frame: InboundFrame) {
         guard let carrier else { return }
+        place.speaks()
         do throws(MuxError) {
             switch try opening.receive(frame) {
             case .verify(let authentication):

@@ -7,12 +7,16 @@ public struct ServerLimits: Sendable, Equatable {
     /// The time from accept to proof, and a front's for its PROXY header. 10 s, absolute: a byte now and then buys no
     /// more of it.
     public var handshakeTimeout: Duration = .seconds(10)
-    /// Connections that have not proved themselves. 256: each costs a socket and some KiB for ten seconds.
+    /// Connections whose request has come and that have not proved themselves, a quarter of them for clients with a ticket.
+    /// 256: each costs a socket and some KiB for ten seconds.
     public var strangers = 256
-    /// The same from one address. 16: an office behind one address comes back at once after a restart.
+    /// Connections whose request has not come. 256: each costs a socket and some KiB, and with TLS a handshake.
+    public var silentStrangers = 256
+    /// The same from one address, or one /64 of IPv6, of either kind. 16: an office behind one address comes back at once after a restart.
     public var strangersPerAddress = 16
-    /// Connections a second that the endpoint takes, and as many at once, a quarter of them from one address; others are
-    /// asked to come back. 100: after a
+    /// Requests for a session that the endpoint takes in a second, and as many at once, a quarter of them from one address,
+    /// and a quarter for clients with a ticket; others are asked to come back. Connections are taken four times as often,
+    /// and as many requests that need no session are answered. 100: after a
     /// restart a thousand clients are back within half a minute, and nobody's proof waits for the processor.
     public var connectionsPerSecond = 100
     /// Wrong proofs a minute from one address that are answered at once; each further one waits a second longer. 5: who

@@ -36,6 +36,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         }
     }
     private let totals: TrafficTotals
+    private let tickets: TicketOffice
     private let ports: PublicPorts
     private let memory: MemoryBudget
     private let logger: Logger
@@ -70,9 +71,11 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         registry: PortRegistry,
         memory: MemoryBudget,
         totals: TrafficTotals,
+        tickets: TicketOffice,
         logger: Logger,
         loop: any EventLoop
     ) {
+        self.tickets = tickets
         self.driver = driver
         self.rights = rights
         self.policy = rights.policy(configuration)
@@ -469,7 +472,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         driver.attach(
             carrier,
             peerReceived: resumption.received,
-            first: proof.resumed(received: driver.received)
+            first: proof.resumed(received: driver.received, ticket: ticket)
         )
         guard !driver.isEnded else { return nil }
         TunnelMetrics.resumes.increment()
@@ -481,6 +484,12 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             metadata: ["from": "\(peer)", "carriers": "\(carriers)", "without_carrier": "\(pause.inShort)"]
         )
         return nil
+    }
+
+    /// A ticket for the client's next connection.
+    private var ticket: [UInt8] {
+        guard let owner = handle?.owner else { return [] }
+        return tickets.issue(to: owner.client + owner.instance, now: WallClock.unixSeconds)
     }
 
     // MARK: The rest

@@ -13,7 +13,9 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let logger: Logger
     private let throttle: LogThrottle
     private let verification: PeerVerification?
+    private let speaks: () -> Void
     private let admits: (RequestHead) -> Bool
+    private let mayAnswer: () -> Bool
     private let handsOn: (RequestHead, ByteBuffer) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var parser: RequestHeadParser
@@ -26,7 +28,9 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         logger: Logger,
         throttle: LogThrottle,
         verification: PeerVerification? = nil,
+        speaks: @escaping () -> Void = {},
         admits: @escaping (RequestHead) -> Bool = { _ in true },
+        mayAnswer: @escaping () -> Bool = { true },
         handsOn: @escaping (RequestHead, ByteBuffer) -> Bool = { _, _ in false },
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
@@ -35,27 +39,31 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.logger = logger
         self.throttle = throttle
         self.verification = verification
+        self.speaks = speaks
         self.admits = admits
+        self.mayAnswer = mayAnswer
         self.handsOn = handsOn
         self.onUpgraded = onUpgraded
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isAnswered else { return }
+        if pending.readableBytes == 0 { speaks() }
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
-            guard admits(head) else {
-                TunnelMetrics.failed(.busy)
-                return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
-            }
             if handsOn(head, pending) {
                 // From here on the connection is somebody else's.
                 isAnswered = true
                 pending = ByteBuffer()
                 return context.pipeline.syncOperations.removeHandler(self, promise: nil)
             }
-            answer(context, upgrade.answer(head, hasLeftovers: pending.readableBytes > 0))
+            let answer = upgrade.answer(head, hasLeftovers: pending.readableBytes > 0)
+            if case .accept = answer, !admits(head) {
+                TunnelMetrics.failed(.busy)
+                return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
+            }
+            self.answer(context, answer)
         } catch {
             TunnelMetrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
             logger.debug("not an HTTP request", metadata: ["error": "\(error.inWords)"])
@@ -83,6 +91,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             }
         case .refuse(let head, let body, let reason):
             TunnelMetrics.failed(.request)
+            guard mayAnswer() else { return context.close(promise: nil) }
             throttle.log(
                 "request refused",
                 at: .info,

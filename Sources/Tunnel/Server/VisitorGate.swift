@@ -36,7 +36,7 @@ struct VisitorGate {
             else { return .denied }
         }
         if let most = limits.connections, visitors >= most { return .tooMany }
-        if let rate = limits.connectionsPerSecond, let visitor, !isWithin(rate, visitor.unmapped.ratedBlock, now) {
+        if let rate = limits.connectionsPerSecond, let visitor, !isWithin(rate, visitor.unmapped.subscriber, now) {
             return .tooFast
         }
         visitors += 1
@@ -62,13 +62,5 @@ struct VisitorGate {
             }
         }
         return rates[address, default: fresh].takeOne(now: now)
-    }
-}
-
-extension IPAddress {
-    /// What one subscriber has: an IPv4 address, or a /64 of IPv6.
-    fileprivate var ratedBlock: IPAddress {
-        guard case .v6(let value) = self else { return self }
-        return .v6((value >> 64) << 64)
     }
 }

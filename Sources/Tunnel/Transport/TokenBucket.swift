@@ -15,10 +15,10 @@ struct TokenBucket: Sendable {
         last = now
     }
 
-    /// Takes one if there is one.
-    mutating func takeOne(now: Moment) -> Bool {
+    /// Takes one if there is one, and if so many are left.
+    mutating func takeOne(leaving kept: Double = 0, now: Moment) -> Bool {
         fill(now)
-        guard level >= 1 else { return false }
+        guard level >= 1 + kept else { return false }
         level -= 1
         return true
     }

@@ -326,7 +326,7 @@ extension HostileTests {
                     let next = try WirePeer.dial(server.port)
                     var (opening, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
                     try drip(next, resume)
-                    guard case .resumed(received: 1) = try opening.receive(next.frame(.resumed, .refused)) else {
+                    guard case .resumed(received: 1, _) = try opening.receive(next.frame(.resumed, .refused)) else {
                         throw Disappointment(description: "the RESUME was refused")
                     }
                     let visitor = try TCPSocket(port: port)

@@ -137,7 +137,7 @@ extension HostileTests {
             }
         }
 
-        @Test("A2 X3 as many strangers as there are places, and the next is told when to come back")
+        @Test("A2 X3 beyond the places for strangers one is told when to come back, or has a silent one's place")
         func places() async throws {
             try await RunningServer.with({ $0.serverLimits.strangers = 3 }) { server in
                 try await onThread {
@@ -146,14 +146,57 @@ extension HostileTests {
                         _ = try peer.frame(.challenge)
                         return peer
                     }
-                    let next = try TCPSocket(port: server.port)
-                    let answer = String(decoding: try next.drain().bytes, as: UTF8.self)
-                    try demand(answer.hasPrefix("HTTP/1.1 503 ") && answer.contains("Retry-After: 2"), answer)
-                    held[0].socket.abort()
-                    // The place is given back a moment later.
+                    for _ in 0..<40 {
+                        let next = try TCPSocket(port: server.port)
+                        try next.send(WirePeer.upgradeRequest)
+                        let answer = String(decoding: try next.receive(), as: UTF8.self)
+                        let isRefused = answer.hasPrefix("HTTP/1.1 503 ") && answer.contains("Retry-After: 2")
+                        try demand(isRefused || answer.hasPrefix("HTTP/1.1 101 "), answer)
+                        next.abort()
+                    }
+                    for peer in held { peer.socket.abort() }
                     while (try? WirePeer.dial(server.port).frame(.challenge)) == nil { TunnelTests.pause() }
-                    withExtendedLifetime(held) {}
                 }
+            }
+        }
+
+        @Test("a known client whose carrier is cut comes back while strangers take every place and the whole rate")
+        func knownClient() async throws {
+            try await RunningServer.with({
+                $0.serverLimits.connectionsPerSecond = 100
+                $0.limits.grace = .seconds(60)
+            }) { server in
+                let isOver = Gate()
+                let flood = Task {
+                    try await onThread {
+                        // Plain upgrades that say nothing more, three hundred a second.
+                        var sockets: [TCPSocket] = []
+                        while !isOver.isOpen {
+                            if let socket = try? TCPSocket(port: server.port) {
+                                try? socket.send(WirePeer.upgradeRequest)
+                                sockets.append(socket)
+                                if sockets.count > 2_000 { sockets.removeFirst().close() }
+                            }
+                            Thread.sleep(forTimeInterval: 0.003)
+                        }
+                        for socket in sockets { socket.close() }
+                    }
+                }
+                defer { isOver.open() }
+                let service = try TCPService.echo()
+                let relay = try FaultRelay(to: server.port)
+                try await RunningClient.with(.alice, relay.port, "0:127.0.0.1:\(service.port)") { client in
+                    try await eventually("strangers are refused") { server.log.count("session opened") == 1 }
+                    for round in 1...5 {
+                        relay.cut(.reset)
+                        try await eventually("it is back, time \(round)", within: .seconds(8)) {
+                            client.log.count("session resumed") == round
+                        }
+                    }
+                    #expect(client.log.count("session lost") == 0)
+                }
+                isOver.open()
+                _ = try await flood.value
             }
         }
 

@@ -85,7 +85,7 @@ extension WirePeer {
         received: UInt64
     ) throws -> (peer: WirePeer, theirs: UInt64) {
         let (peer, answer) = try resume(port, identity, ticket, epoch: epoch, received: received)
-        guard case .resumed(let theirs) = answer else {
+        guard case .resumed(let theirs, _) = answer else {
             throw Disappointment(description: "epoch \(epoch) was answered with \(answer)")
         }
         return (peer, theirs)
