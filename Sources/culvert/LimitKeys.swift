@@ -12,6 +12,7 @@ enum LimitKeys {
         try readStrangers(&table, &server.serverLimits)
         try readServer(&table, &server.serverLimits)
         try readMemory(&table, &server.serverLimits.memory)
+        try readVisitorLog(&table, &server.serverLimits.visitorLogLines)
         try readCommon(&table, &server.serverLimits.admin, &server.serverLimits.carrier, &server.drainTimeout)
         server.serverLimits.carrier.pingsInTenSeconds = server.limits.pingsInTenSeconds
         try table.finish()
@@ -34,9 +35,15 @@ enum LimitKeys {
             "the visitor waits meanwhile, and the server gives it up after its open_timeout"
         )
         try readMemory(&table, &client.clientLimits.memory)
+        try readVisitorLog(&table, &client.clientLimits.visitorLogLines)
         try readCommon(&table, &client.clientLimits.admin, &client.clientLimits.carrier, &client.drainTimeout)
         client.clientLimits.carrier.pingsInTenSeconds = client.limits.pingsInTenSeconds
         try table.finish()
+    }
+
+    /// What visitors may write to the log.
+    private static func readVisitorLog(_ table: inout LimitsTable, _ lines: inout Int) throws(Failure) {
+        try table.count("visitor_log_lines", &lines, 1...1_000_000, "each has some 200 bytes, and visitors cause it")
     }
 
     /// What the process may hold.
@@ -214,6 +221,7 @@ enum LimitKeys {
             .seconds(2) ... .seconds(120),
             "a slow way takes seconds, and a silent stranger holds a place meanwhile"
         )
+        try table.count("silent_strangers", &limits.silentStrangers, 1...100_000, "each costs a socket and some KiB")
         try table.count("strangers", &limits.strangers, 1...100_000, "each costs a socket and some KiB")
         try table.count(
             "strangers_per_address",
@@ -288,6 +296,12 @@ enum LimitKeys {
             &limits.visitorsPerSecond,
             1...1_000_000,
             "each costs the client a connection to its service"
+        )
+        try table.count(
+            "ports_per_client",
+            &limits.portsPerClient,
+            1...65_535,
+            "there are no more, and other clients want some"
         )
         try table.count(
             "waiting_visitors",

@@ -15,7 +15,7 @@ import Testing
 /// A transcript begins with `url:`, `proxy:` (a URL or none), perhaps `user:`, `auth:` and `split:`, and `expect:`, the whole
 /// line. Then come the turns of the other side, each behind a line of its own: `--- says` (bytes, up to the next such
 /// line; `\r\n` at the ends of lines as they stand), `--- closes`, `--- is silent`, `--- refuses the connection`,
-/// `--- has no address`, `--- does not answer the connection`.
+/// `--- has no address`, `--- does not answer for the name`, `--- does not answer the connection`.
 @Suite("The line that a person reads")
 struct DialLineTests {
     /// Where the transcripts are.
@@ -26,20 +26,20 @@ struct DialLineTests {
     @Test("Each way to fail has its transcript, and the line that it must give", arguments: files)
     func line(_ file: URL) async throws {
         let transcript = try Transcript(file)
-        let line = try transcript.play { [$0] }.description
+        let line = try transcript.line { [$0] }
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
         #expect(!line.contains("pass-word"))
         #expect(Insides.found(in: line) == nil, "\(line)")
         guard transcript.isReplayed, transcript.isSplit else { return }
         // How an answer begins that is none is shown as far as it was there.
-        let bytes = try transcript.play { $0.map { [$0] } }.description
+        let bytes = try transcript.line { $0.map { [$0] } }
         #expect(head(bytes) == head(line), "\(file.lastPathComponent) byte by byte")
         // TLS is another library's: how far it reads before it gives up is its own business.
         guard !line.contains("TLS") else { return }
         for cut in 1..<max(2, transcript.longestTurn) {
             // Other tests wait for the same few threads.
             await Task.yield()
-            let halves = try transcript.play { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }.description
+            let halves = try transcript.line { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }
             #expect(head(halves) == head(line), "\(file.lastPathComponent) cut at \(cut)")
         }
     }
@@ -104,7 +104,13 @@ private struct Transcript {
     /// False where the failure comes before the first byte.
     var isReplayed: Bool { turns.first?.hasPrefix("says") ?? false }
 
-    func play(_ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
+    /// The line for a person, without the address behind the name, which is this test's own: those of
+    /// ``AddressTurnTests`` say where that stands.
+    func line(_ cut: ([UInt8]) -> [[UInt8]]) throws -> String {
+        try play(cut).description.replacing(#/ at 127\.0\.0\.1:\d+/#, with: "")
+    }
+
+    private func play(_ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
         let route = try route()
         let (host, port) = (route.proxy?.host ?? route.endpoint.host, route.proxy?.port ?? route.endpoint.port)
         switch turns.first?.split(separator: "\n").first {
@@ -113,6 +119,10 @@ private struct Transcript {
         case "has no address":
             return route.connectError(try connectFailure("nowhere.invalid", 1), host: host, port: port)
         case "does not answer the connection":
+            let address = try SocketAddress(ipAddress: "203.0.113.9", port: port)
+            _ = route.turn.choose(among: [address])
+            return route.connectError(ChannelError.connectTimeout(.seconds(10)), host: host, port: port)
+        case "does not answer for the name":
             return route.connectError(ChannelError.connectTimeout(.seconds(10)), host: host, port: port)
         default:
             return try replay(route, cut)

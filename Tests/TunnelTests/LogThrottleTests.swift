@@ -10,7 +10,7 @@ struct LogThrottleTests {
     private func throttle(_ lines: Int) -> LogThrottle {
         var limits = ServerLimits()
         limits.logLines = lines
-        return LogThrottle(limits)
+        return LogThrottle(lines: limits.logLines)
     }
 
     @Test("P16 as many lines in ten seconds as the limit, and not one more; the next says how many were left out")
@@ -30,7 +30,7 @@ struct LogThrottleTests {
         #expect(throttle.admit(now: start).isLogged)
         var limits = ServerLimits()
         limits.logLines = 2
-        throttle.update(limits)
+        throttle.update(lines: limits.logLines)
         #expect(throttle.admit(now: start).isLogged)
         #expect(!throttle.admit(now: start).isLogged)
     }

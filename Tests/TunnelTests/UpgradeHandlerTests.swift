@@ -33,7 +33,7 @@ struct UpgradeHandlerTests {
             upgrade: ServerUpgrade(path: "/tunnel", subprotocols: ["culvert-tunnel.v1"]),
             limits: limits,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            throttle: LogThrottle(ServerLimits())
+            throttle: LogThrottle(lines: ServerLimits().logLines)
         ) { _, _ in hasUpgraded = true }
         let channel = EmbeddedChannel(handler: handler)
         for piece in pieces { try channel.writeInbound(ByteBuffer(string: piece)) }

@@ -24,6 +24,8 @@ public struct Client: Service {
     private let onEvent: @Sendable (Event) -> Void
     /// Seconds since 1970. Set by tests alone, which cannot make a machine sleep.
     var wallClock: @Sendable () -> Int64 = { WallClock.unixSeconds }
+    /// Where names are looked up. Set by tests alone.
+    var names = HostNames.shared
 
     /// Prepares a client; nothing is dialled before ``run()``.
     ///
@@ -48,7 +50,7 @@ public struct Client: Service {
     ///
     /// - Throws: ``ClientError`` when the client was refused for good, or gives up.
     public func run() async throws {
-        let context = DialContext(configuration, logger: logger)
+        let context = DialContext(configuration, names: names, logger: logger)
         do {
             if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
         } catch let problem as CertificateProblem {
@@ -69,7 +71,7 @@ public struct Client: Service {
             credentials: (configuration.token ?? .none).credentials(),
             loop: MultiThreadedEventLoopGroup.singleton.next(),
             context: context,
-            totals: TrafficTotals(),
+            totals: TrafficTotals(loggedStreams: configuration.clientLimits.visitorLogLines),
             memory: MemoryBudget(capacity: configuration.clientLimits.memory),
             progress: ClientProgress(tunnels: configuration.forwards.map(\.description))
         )

@@ -11,6 +11,8 @@ public struct ClientLimits: Sendable, Equatable {
     public var carrier = CarrierLimits()
     /// What the session may hold, bytes. 1 GiB: more than its own bounds allow.
     public var memory = standardMemory
+    /// Log lines of streams that have ended, in ten seconds; what is left out is counted. 1,000, as at a server.
+    public var visitorLogLines = 1_000
 
     /// The defaults.
     public init() {}

@@ -45,6 +45,7 @@ final class ClientSession: SessionDelegate {
         totals: TrafficTotals,
         progress: ClientProgress,
         serverHost: String = "",
+        names: HostNames = .shared,
         exitsOnRefusal: Bool = false,
         logger: Logger
     ) {
@@ -58,7 +59,11 @@ final class ClientSession: SessionDelegate {
                 totals: totals
             )
         }
-        self.connector = ServiceConnector(loop: driver.loop, timeout: TimeAmount(limits.serviceTimeout))
+        self.connector = ServiceConnector(
+            loop: driver.loop,
+            timeout: TimeAmount(limits.serviceTimeout),
+            names: names
+        )
         self.progress = progress
         self.loops = LoopDetector(serverHost: serverHost)
         self.exitsOnRefusal = exitsOnRefusal

@@ -54,6 +54,8 @@ public struct DialError: Error, Sendable, CustomStringConvertible {
     public var waitReason: String?
     /// Whether a proxy has refused a password: trying again may lock the account.
     public var isPasswordRefusal = false
+    /// Whether the other side has answered in a way that its other addresses would repeat.
+    var isFinal = false
 
     /// One line: endpoint, way, hop, answer, remedy.
     public var description: String {

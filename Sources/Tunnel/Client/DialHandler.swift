@@ -71,6 +71,8 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     // MARK: Stages
 
     func channelActive(context: ChannelHandlerContext) {
+        // Of several addresses, another one may have been quicker in the very same moment.
+        guard route.turn.connected(to: context.remoteAddress) else { return context.close(promise: nil) }
         guard let proxy = route.proxy, proxy.scheme == .https else { return startLeg(context) }
         startTLS(context, .proxy, route.context.proxyTLS, proxy.host) { .proxyTLS($0) }
     }

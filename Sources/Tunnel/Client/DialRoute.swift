@@ -22,6 +22,8 @@ struct DialRoute: Sendable {
     let context: DialContext
     /// Where Negotiate's tokens come from; one security context for each dial.
     let tickets: TicketSession
+    /// Which addresses of the dialled name are tried.
+    let turn: AddressTurn
     private let withholdsCredentials: Bool
 
     init(
@@ -37,6 +39,7 @@ struct DialRoute: Sendable {
         self.configuration = configuration
         self.context = context
         tickets = TicketSession(host: proxy?.host ?? "")
+        turn = AddressTurn(context.suspects)
     }
 
     /// Where the connection with the server leads. The URL's name is in SNI, in Host and in the certificate all the same.
@@ -159,9 +162,13 @@ struct DialContext: Sendable {
     let memory = ProxyMemory()
     let hellos = HelloMemory()
     let serverTickets = ServerTickets()
+    let suspects = SuspectAddresses()
+    /// Where names are looked up.
+    let names: HostNames
     let logger: Logger
 
-    init(_ configuration: ClientConfiguration, logger: Logger) {
+    init(_ configuration: ClientConfiguration, names: HostNames = .shared, logger: Logger) {
+        self.names = names
         // Both trust the same CAs, which are read once.
         let verifier = PeerVerifier(configuration.trust, .server)
         tls = TLSForClients(configuration.tls, verifier)

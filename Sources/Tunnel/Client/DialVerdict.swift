@@ -1,4 +1,5 @@
 import HTTP1
+import NIOCore
 import ProxyConnect
 import WebSocket
 
@@ -18,15 +19,43 @@ extension DialRoute {
         _ remedy: String,
         _ disposition: DialError.Disposition
     ) -> DialError {
-        DialError(
+        self.error(hop, answer, remedy, disposition, at: turn.connected.map { [$0] } ?? [])
+    }
+
+    /// - Parameter addresses: those of the dialled name that the error is about.
+    func error(
+        _ hop: DialError.Hop,
+        _ answer: String,
+        _ remedy: String,
+        _ disposition: DialError.Disposition,
+        at addresses: [SocketAddress]
+    ) -> DialError {
+        let place = place(addresses)
+        var endpoint = endpoint.description
+        if let elsewhere = configuration.connectTo {
+            endpoint += " at \(elsewhere)" + (proxy == nil ? place.map { " (\($0))" } ?? "" : "")
+        } else if proxy == nil, let place {
+            endpoint += " at \(place)"
+        }
+        return DialError(
             hop: hop,
-            endpoint: endpoint.description + (configuration.connectTo.map { " at \($0)" } ?? ""),
-            proxy: proxy?.redacted,
+            endpoint: endpoint,
+            proxy: proxy.map { $0.redacted + (place.map { " at \($0)" } ?? "") },
             answer: answer,
             remedy: remedy,
             disposition: disposition
         )
     }
+
+    /// The addresses that a name has led to; nil where an address was written.
+    private func place(_ addresses: [SocketAddress]) -> String? {
+        guard IPAddress(proxy?.host ?? target.host) == nil, !addresses.isEmpty else { return nil }
+        let shown = addresses.prefix(Self.shownAddresses).map(\.inShort).joined(separator: ", ")
+        return addresses.count > Self.shownAddresses ? "\(shown), ..." : shown
+    }
+
+    /// Addresses that one line names.
+    private static let shownAddresses = 3
 
     func error(_ error: ConnectError) -> DialError {
         var result = self.error(.proxy, error.description, error.remedy, disposition(error))
@@ -37,6 +66,11 @@ extension DialRoute {
         }
         result.retryAfter = error.retryAfter
         result.isPasswordRefusal = result.disposition == .refused
+        switch error.kind {
+        case .closedWithoutAnswer, .closedWithinAnswer, .silence, .unfinishedAnswer, .malformedAnswer:
+            result.isFinal = error.isPasswordAtStake
+        default: result.isFinal = true
+        }
         if error.isPasswordAtStake, !forgetsTrust() { slowDown(&result, isClosed: error.isClosed) }
         return result
     }
@@ -73,6 +107,10 @@ extension DialRoute {
         }
         var result = self.error(.proxy, error.description, error.remedy, disposition)
         result.isPasswordRefusal = disposition == .refused
+        switch error.kind {
+        case .closed(.greeting), .silence(.greeting), .closed(.request), .silence(.request), .malformedAnswer: break
+        default: result.isFinal = true
+        }
         switch error.kind {
         case .closed(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: true) }
         case .silence(.authentication): if !forgetsTrust() { slowDown(&result, isClosed: false) }

@@ -46,6 +46,29 @@ struct Dialler: Sendable {
             context,
             withholdsCredentials: withholdsCredentials
         )
+        var failure: DialError?
+        while true {
+            do throws(DialError) {
+                let next = try await dial(route, for: session, onBound: onBound)
+                route.turn.succeeded()
+                return next
+            } catch {
+                // An answer that all addresses would give ends the turn.
+                guard error.mayDifferElsewhere else { throw error }
+                let told = error.moreTelling(than: failure)
+                guard route.turn.failed(), !Task.isCancelled else { throw told }
+                logger.warning("\(error); trying another address of the same name")
+                failure = told
+            }
+        }
+    }
+
+    /// Dials to one address, or to the first of several that connects.
+    private func dial(
+        _ route: DialRoute,
+        for session: LiveSession?,
+        onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
+    ) async throws(DialError) -> LiveSession {
         let opening = ClientOpening(
             credentials: credentials,
             authentication: Authentication(
@@ -53,7 +76,7 @@ struct Dialler: Sendable {
                 nonce: SecureRandom.bytes(32),
                 instance: configuration.instance,
                 name: configuration.name,
-                authority: endpoint.authority,
+                authority: route.endpoint.authority,
                 initialWindow: UInt32(clamping: configuration.limits.initialWindow),
                 software: softwareName
             )
@@ -101,8 +124,9 @@ struct Dialler: Sendable {
     /// Connects, anew for each leg of the proxy's exchange that wants it, and authenticates.
     private func dial(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
         var leg = try route.firstLeg()
-        for _ in 0..<Self.maximumLegs {
+        for number in 0..<Self.maximumLegs {
             do {
+                route.turn.begin(again: number > 0)
                 try await connect(route, leg, attempt)
                 return try await authenticate(route, attempt)
             } catch let redial as DialHandler.Redial {
@@ -143,7 +167,9 @@ struct Dialler: Sendable {
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
-        bootstrap.connect(host: host, port: port).whenFailure { error in
+        let turn = route.turn
+        let resolver = HostResolver(context.names, for: .carrier, on: loop) { turn.choose(among: $0) }
+        bootstrap.resolver(resolver).connect(host: host, port: port).whenFailure { error in
             upgraded.fail(route.connectError(error, host: host, port: port))
         }
         try await upgraded.futureResult.get()
@@ -171,10 +197,11 @@ extension DialRoute {
             let remedy =
                 proxy == nil && !isLoopback(host)
                 ? "if this network wants a proxy, give it with --proxy" : "check the address and the network"
-            // The resolver does not say how far it came.
-            let hop: DialError.Hop = IPAddress(host) == nil ? .lookup : .connect
-            let what = hop == .lookup ? "no address or no connection" : "no connection"
-            return self.error(hop, "\(what) for \(host):\(port) within \(hopSeconds) s", remedy, .retry)
+            guard turn.isLookedUp else {
+                return self.error(.lookup, "no answer about the name \(host) within \(hopSeconds) s", remedy, .retry)
+            }
+            let answer = "no connection for \(host):\(port) within \(hopSeconds) s"
+            return self.error(.connect, answer, remedy, .retry, at: turn.offered)
         }
         guard let failure = error as? NIOConnectionError else {
             return self.error(.connect, "\(host):\(port): \(error.inWords)", "check the address of the \(what)", .retry)
@@ -184,26 +211,35 @@ extension DialRoute {
                 proxy == nil
                 ? "check the name; if only the proxy can resolve it, give the proxy with --proxy"
                 : "check the proxy's name"
-            return self.error(.lookup, "no address found for \(host)", remedy, .retry)
+            let answer = (failure.nameFailure ?? .notFound).sentence(about: host)
+            return self.error(.lookup, answer, remedy, .retry)
         }
+        let places = failure.connectionErrors.map(\.target)
         if case .connectTimeout? = first.error as? ChannelError {
             return self.error(
                 .connect,
                 "\(host):\(port) did not answer within \(hopSeconds) s",
                 "check the network",
-                .retry
+                .retry,
+                at: places
             )
         }
         guard let io = first.error as? IOError else {
-            return self.error(.connect, "\(host):\(port): \(first.error.inWords)", "", .retry)
+            return self.error(.connect, "\(host):\(port): \(first.error.inWords)", "", .retry, at: places)
         }
         switch SocketFailure(io) {
         case .refused:
-            return self.error(.connect, "\(host):\(port) refused the connection", "check that the \(what) runs", .retry)
+            return self.error(
+                .connect,
+                "\(host):\(port) refused the connection",
+                "check that the \(what) runs",
+                .retry,
+                at: places
+            )
         case .unreachable:
-            return self.error(.connect, "no way to \(host):\(port)", "check the network", .retry)
+            return self.error(.connect, "no way to \(host):\(port)", "check the network", .retry, at: places)
         default:
-            return self.error(.connect, "\(host):\(port): \(io.inWords)", "", .retry)
+            return self.error(.connect, "\(host):\(port): \(io.inWords)", "", .retry, at: places)
         }
     }
 
@@ -223,6 +259,7 @@ extension DialRoute {
             }
             var result = self.error(.session, "the server refused: \(refusal)", remedy, disposition)
             result.retryAfter = refusal.retryAfter.map { Int(clamping: $0) }
+            result.isFinal = true
             return result
         case let error as MuxError where error.kind == .proof:
             let remedy = "compare --token-file with the server's; nothing was sent that could be used elsewhere"

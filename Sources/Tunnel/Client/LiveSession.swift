@@ -107,6 +107,7 @@ final class LiveSession: Sendable {
                 totals: dialler.totals,
                 progress: dialler.progress,
                 serverHost: route.endpoint.host,
+                names: dialler.context.names,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,
                 logger: logger
             ),

@@ -18,6 +18,7 @@ struct ProxyScriptPage: Sendable {
     let limit: Int
     /// For the whole of it, the lookup of the name included.
     var timeout = TimeAmount.seconds(10)
+    var names = HostNames.shared
 
     /// The body.
     ///
@@ -38,6 +39,7 @@ struct ProxyScriptPage: Sendable {
                     promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
                 }
             }
+            .resolver(HostResolver(names, for: .carrier, on: loop))
             .connect(host: host, port: port)
             .whenFailure { promise.fail(connectFailure($0)) }
         return try await withTaskCancellationHandler {
@@ -71,7 +73,8 @@ struct ProxyScriptPage: Sendable {
             return ProxyScriptFailure(reason: error.inWords, remedy: "check the address and the network")
         }
         guard let first = failure.connectionErrors.first else {
-            return ProxyScriptFailure(reason: "no address found for \(host)", remedy: "check the name")
+            let failure = failure.nameFailure ?? .notFound
+            return ProxyScriptFailure(reason: failure.sentence(about: host), remedy: "check the name")
         }
         switch SocketFailure(first.error) {
         case .refused?:

@@ -7,13 +7,15 @@ struct ServiceConnector {
     let loop: any EventLoop
     /// How long a service may take to answer.
     let timeout: TimeAmount
+    private let names: HostNames
     /// For sockets that are connected already: one for all visitors, who need nothing of their own in it.
     private let adopting: NIOLoopBound<ClientBootstrap>
 
     /// To be made on `loop`.
-    init(loop: any EventLoop, timeout: TimeAmount) {
+    init(loop: any EventLoop, timeout: TimeAmount, names: HostNames = .shared) {
         self.loop = loop
         self.timeout = timeout
+        self.names = names
         let bootstrap = ClientBootstrap(group: loop).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture { try SocketOptions.service(channel) }
         }
@@ -26,8 +28,7 @@ struct ServiceConnector {
         let attempts = NIOLoopBound(ConnectAttempts(), eventLoop: loop)
         pipe.connecting { attempts.value.cancel() }
         let port = Int(forward.hostPort)
-        // localhost needs no resolver (RFC 6761 section 6.3): it is asked for at each visitor, and the resolver has one
-        // thread.
+        // localhost needs no resolver (RFC 6761 section 6.3).
         guard forward.host == "localhost" else { return connect(forward.host, port, attempts) }
         return connect("127.0.0.1", port, attempts).flatMapError { error in
             guard !attempts.value.isCancelled else { return loop.makeFailedFuture(error) }
@@ -62,7 +63,7 @@ struct ServiceConnector {
                 }
             }
         if let address { return bootstrap.connect(to: address) }
-        return bootstrap.connect(host: host, port: port)
+        return bootstrap.resolver(HostResolver(names, for: .service, on: loop)).connect(host: host, port: port)
     }
 
     /// What the log says of it.
@@ -72,8 +73,8 @@ struct ServiceConnector {
         {
             return "its name leads to \(forbidden.address), where no service is"
         }
-        if let error = error as? NIOConnectionError, error.connectionErrors.isEmpty {
-            return "the name \(error.host) has no address: check its spelling, and this machine's name server"
+        if let error = error as? NIOConnectionError, let failure = error.nameFailure {
+            return "the name \(error.host) has no address (\(failure)): check its spelling, and this machine's name server"
         }
         return "\(code(error))"
     }
@@ -81,7 +82,9 @@ struct ServiceConnector {
     /// The code that tells the server, and through it the visitor's socket, what happened.
     static func code(_ error: any Error) -> ResetCode {
         if let error = error as? NIOConnectionError {
-            guard let first = error.connectionErrors.first else { return .unreachable }
+            guard let first = error.connectionErrors.first else {
+                return error.nameFailure == .busy ? .busy : .unreachable
+            }
             return code(first.error)
         }
         if case .connectTimeout? = error as? ChannelError { return .timeout }

@@ -122,6 +122,7 @@ extension Backend {
                     try backend.pipeline.syncOperations.addHandler(sides.value.1)
                 }
             }
+            .resolver(HostResolver(for: .service, on: loop))
             .connect(host: host, port: port)
             .assumeIsolated()
             .whenComplete { result in

@@ -49,6 +49,9 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
         )
     }
 
+    /// How many they are; what stands in several ranges counts for each.
+    var count: Int { ranges.reduce(0) { $0 + $1.count } }
+
     /// One of them at random.
     func random(using generator: inout some RandomNumberGenerator) -> UInt16? {
         let count = ranges.reduce(0) { $0 + $1.count }

@@ -49,6 +49,11 @@ final class PortRegistry: Sendable {
         }
     }
 
+    /// Ports that a client has, and those that all have.
+    func count(of client: [UInt8]) -> (own: Int, all: Int) {
+        ports.withLock { ports in (ports.values.count { $0.session.owner.client == client }, ports.count) }
+    }
+
     /// Claims `port` for a session. A session may claim a port once for each of its addresses.
     func claim(_ port: UInt16, for session: SessionHandle, now: Moment) -> Outcome {
         ports.withLock { ports in

@@ -30,6 +30,7 @@ final class PublicPorts {
 
     private let driver: SessionDriver
     private let registry: PortRegistry
+    private let refusals: LogThrottle
     private let logger: Logger
     private let loop: any EventLoop
     /// The operator's bounds for what is bound from now on.
@@ -42,7 +43,15 @@ final class PublicPorts {
     /// Until everything has been given back.
     private var owner: (any PublicPortsOwner)?
 
-    init(driver: SessionDriver, registry: PortRegistry, limits: ServerLimits, logger: Logger, loop: any EventLoop) {
+    init(
+        driver: SessionDriver,
+        registry: PortRegistry,
+        limits: ServerLimits,
+        refusals: LogThrottle,
+        logger: Logger,
+        loop: any EventLoop
+    ) {
+        self.refusals = refusals
         self.driver = driver
         self.registry = registry
         self.limits = limits
@@ -130,9 +139,23 @@ final class PublicPorts {
         }
     }
 
+    /// Why the client cannot have another port now, over all its sessions; nil if it can.
+    ///
+    /// - Parameter capacity: ports that it may ask for.
+    func room(for request: BindRequest, shares: ClientShares, of capacity: Int) -> Refusal? {
+        guard let handle else { return nil }
+        let (own, all) = registry.count(of: handle.owner.client)
+        if own >= limits.portsPerClient {
+            return Refusal(.limit, "this client may have \(limits.portsPerClient) ports in all its sessions")
+        }
+        guard shares.isExhausted(own, used: all, capacity: capacity) else { return nil }
+        return Refusal(.busy, "this client has its share of the server's ports", retryAfter: 30)
+    }
+
     /// Tells the client that it cannot have the port.
     func refuse(_ request: BindRequest, _ refusal: Refusal) {
-        logger.warning("port refused", metadata: ["port": "\(request.port)", "reason": "\(refusal)"])
+        let metadata: Logger.Metadata = ["port": "\(request.port)", "reason": "\(refusal)"]
+        refusals.log("port refused", at: .warning, to: logger, metadata)
         owner?.ports(self, refused: request.tunnel)
         driver.unbound(request.tunnel, refusal)
     }

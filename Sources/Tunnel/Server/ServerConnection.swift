@@ -57,7 +57,7 @@ final class ServerConnection {
                 }
             )
         }
-        let check = LanguageCheck(isTLS: tls != nil, throttle: server.refusedRequests, logger: logger)
+        let check = LanguageCheck(isTLS: tls != nil, throttle: server.logs.refusedRequests, logger: logger)
         try pipeline.addHandler(check)
         let handshake = tls?.handshake()
         if let handshake { try pipeline.addHandler(handshake.handler) }
@@ -66,7 +66,7 @@ final class ServerConnection {
                 upgrade: server.upgrade,
                 limits: limits.head,
                 logger: logger,
-                throttle: server.refusedRequests,
+                throttle: server.logs.refusedRequests,
                 verification: handshake?.verification,
                 speaks: { place.speaks() },
                 admits: { head in self.admits(head, place) },

@@ -28,10 +28,11 @@ final class ServerCore: Sendable {
     let backendPlaces = BackendPlaces()
     let memory: MemoryBudget
     /// What has been carried since the start.
-    let totals = TrafficTotals()
-    /// The log of what strangers do, one bound for each kind, so that one kind's noise hides no other.
-    let refusedRequests: LogThrottle
-    let refusedClients: LogThrottle
+    let totals: TrafficTotals
+    /// The log of what peers cause.
+    let logs: ServerLogs
+    /// What clients share.
+    let shares = ClientShares()
     private let stopping = Atomic(false)
     let logger: Logger
     private let sessions = Mutex(Sessions())
@@ -72,8 +73,8 @@ final class ServerCore: Sendable {
         let limits = configuration.serverLimits
         memory = MemoryBudget(capacity: limits.memory)
         admission = Admission(limits)
-        refusedRequests = LogThrottle(limits)
-        refusedClients = LogThrottle(limits)
+        logs = ServerLogs(limits)
+        totals = TrafficTotals(loggedStreams: limits.visitorLogLines)
         self.logger = logger
     }
 
@@ -93,8 +94,8 @@ final class ServerCore: Sendable {
         settings.withLock { $0 = new }
         memory.capacity = configuration.serverLimits.memory
         admission.update(configuration.serverLimits)
-        refusedRequests.update(configuration.serverLimits)
-        refusedClients.update(configuration.serverLimits)
+        logs.update(configuration.serverLimits)
+        totals.endedStreams.update(lines: configuration.serverLimits.visitorLogLines)
         let now = WallClock.unixSeconds
         var updates: [EventLoopFuture<Void>] = []
         for session in liveSessions {
@@ -225,6 +226,9 @@ final class ServerCore: Sendable {
             memory: memory,
             totals: totals,
             tickets: tickets,
+            logs: logs,
+            shares: shares,
+            share: shares.join(authentication.id),
             logger: logger,
             loop: channel.eventLoop
         )
@@ -243,7 +247,10 @@ final class ServerCore: Sendable {
             loop: channel.eventLoop
         )
         sessions.withLock { $0.add(handle) }
-        session.start(handle, from: peer) { [self] handle in sessions.withLock { $0.remove(handle) } }
+        session.start(handle, from: peer) { [self] handle in
+            sessions.withLock { $0.remove(handle) }
+            shares.leave(handle.owner.client)
+        }
         // A reload that came between the proof and the table has not seen this session.
         if let refusal = authenticator.refusal(of: handle.owner.client, now: WallClock.unixSeconds) {
             _ = handle.end(Refusal(.goingAway, refusal.text))

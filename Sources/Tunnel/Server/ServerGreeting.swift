@@ -69,7 +69,7 @@ final class ServerGreeting: CarrierReceiver {
         guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
             count(.credentials)
             let delay = server.admission.failed(place.address, now: .now)
-            server.refusedClients.log(
+            server.logs.refusedClients.log(
                 "client refused: unknown, or the proof is wrong",
                 at: .warning,
                 to: logger,
@@ -94,7 +94,7 @@ final class ServerGreeting: CarrierReceiver {
         }
         let owner = PortRegistry.Owner(client: authentication.id, instance: authentication.instance)
         guard server.hasRoom(for: owner) else {
-            server.refusedClients.log(
+            server.logs.refusedClients.log(
                 "client refused: it has as many sessions as it may have",
                 at: .warning,
                 to: logger,

@@ -33,6 +33,11 @@ public struct ServerLimits: Sendable, Equatable {
     /// Log lines of one kind in ten seconds that strangers may cause; what is left out is counted. 20: strangers must
     /// not be able to fill a disk.
     public var logLines = 20
+    /// Log lines of streams that have ended, in ten seconds; what is left out is counted. 1,000: a busy site's visitors are
+    /// all there, and a flood of them writes 20 KiB a second.
+    public var visitorLogLines = 1_000
+    /// Public ports of one client, over all its sessions. 1,024: four full sessions.
+    public var portsPerClient = 1_024
     /// Connections that the kernel holds for the endpoint. 1,024: all clients come back at once after a restart.
     public var listenQueue = 1_024
     /// The same for each public port. 4,096: a burst while the session has no room.

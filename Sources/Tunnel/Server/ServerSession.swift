@@ -37,6 +37,8 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     }
     private let totals: TrafficTotals
     private let tickets: TicketOffice
+    private let shares: ClientShares
+    private let share: ClientShare
     private let ports: PublicPorts
     private let memory: MemoryBudget
     private let logger: Logger
@@ -72,6 +74,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         memory: MemoryBudget,
         totals: TrafficTotals,
         tickets: TicketOffice,
+        logs: ServerLogs,
+        shares: ClientShares,
+        share: ClientShare,
         logger: Logger,
         loop: any EventLoop
     ) {
@@ -85,11 +90,15 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         self.limits = configuration.serverLimits
         self.waitingRoom = WaitingRoom(configuration.serverLimits)
         self.drainTimeout = configuration.drainTimeout
-        self.refusedVisitors = LogThrottle(configuration.serverLimits)
+        self.refusedVisitors = logs.refusedVisitors
+        self.shares = shares
+        self.share = share
+        driver.share = share
         self.ports = PublicPorts(
             driver: driver,
             registry: registry,
             limits: configuration.serverLimits,
+            refusals: logs.refusedPorts,
             logger: logger,
             loop: loop
         )
@@ -121,7 +130,6 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         limits = configuration.serverLimits
         ports.limits = limits
         drainTimeout = configuration.drainTimeout
-        refusedVisitors.update(limits)
         watchExpiry()
         pace = Pace.updated(pace, bytesPerSecond: rights.bandwidth)
         applyRightsToTunnels()
@@ -237,6 +245,11 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         if let most = rights.maximumTunnels, ports.count >= most {
             return ports.refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
         }
+        let ranges = policy.allowedPorts
+        switch ports.room(for: request, shares: shares, of: ranges.count) {
+        case nil: break
+        case let refusal?: return ports.refuse(request, refusal)
+        }
         guard let limits = visitorLimits.narrowed(by: request.visitors) else {
             return ports.refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
         }
@@ -310,14 +323,19 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         at place: String?
     ) throws {
         guard let door = doors[tunnel] else { return channel.close(promise: nil) }
-        let isShort = memory.pressure >= .refusesStreams
-        if let refusal = isShort ? .noMemory : door.gate.admit(address, now: .now) {
+        if let refusal = shortage ?? door.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
             refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
             TunnelMetrics.refused(refusal)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitor())
         }
-        channel.closeFuture.assumeIsolated().whenComplete { _ in door.gate.left() }
+        share.visitors.add(1, ordering: .relaxed)
+        shares.visitors.add(1, ordering: .relaxed)
+        channel.closeFuture.assumeIsolated().whenComplete { [share, shares] _ in
+            door.gate.left()
+            share.visitors.subtract(1, ordering: .relaxed)
+            shares.visitors.subtract(1, ordering: .relaxed)
+        }
         let visit = Visit(
             tunnel: tunnel,
             visitor: visitor,
@@ -332,6 +350,18 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             self?.admit(pipe, visit)
         }
         try channel.pipeline.syncOperations.addHandler(pipe)
+    }
+
+    /// What there is too little of for another visitor of this client; nil if there is enough.
+    private var shortage: VisitorRefusal? {
+        if memory.pressure >= .refusesStreams { return .noMemory }
+        let held = share.memory.load(ordering: .relaxed)
+        if shares.isExhausted(held, used: memory.used, capacity: memory.capacity) { return .noShare }
+        guard let descriptors = ProcessUsage.descriptorLimit else { return nil }
+        let own = share.visitors.load(ordering: .relaxed)
+        let all = shares.visitors.load(ordering: .relaxed)
+        let capacity = max(descriptors - limits.reservedDescriptors, descriptors / 2)
+        return shares.isExhausted(own, used: all, capacity: capacity) ? .noShare : nil
     }
 
     private func streamPolicy(_ door: Door) -> StreamPolicy {

@@ -17,7 +17,8 @@ extension Error {
         case let error as IOError: return String(cString: strerror(error.errnoCode)).lowercased()
         case let error as ChannelError: return error.words
         case let error as NIOConnectionError:
-            return error.connectionErrors.first?.error.inWords ?? "no address found for \(error.host)"
+            return error.connectionErrors.first?.error.inWords
+                ?? (error.nameFailure ?? .notFound).sentence(about: error.host)
         case is SocketAddressError: return "the address cannot be used"
         case is CancellationError: return "it was cancelled"
         case let error as CertificateProblem: return error.sentence(of: "the other end")

@@ -30,6 +30,9 @@ final class SessionDriver: CarrierReceiver {
     var fixedCost = 0 {
         didSet { if fixedCost != oldValue { settleAccount() } }
     }
+    /// What the client has over all its sessions; nil at a client.
+    var share: ClientShare?
+    private var sharedMemory = 0
     /// Bytes of visitors that have no stream yet.
     private var pendingBytes = 0
     private let vigil: LoopVigil?
@@ -411,6 +414,10 @@ final class SessionDriver: CarrierReceiver {
         var held = session.heldBytes + pendingBytes + (parked?.storage ?? 0) + fixedCost
         if let carrier, !carrier.isWritable { held += MemoryBudget.blockedCarrierCost }
         account.holds(held)
+        if let share {
+            share.memory.add(held - sharedMemory, ordering: .relaxed)
+            sharedMemory = held
+        }
         session.pressure = account.pressure
     }
 
@@ -541,6 +548,8 @@ final class SessionDriver: CarrierReceiver {
         answerProbes(false)
         account?.close()
         account = nil
+        share?.memory.subtract(sharedMemory, ordering: .relaxed)
+        sharedMemory = 0
         delegate.session(self, ended: end)
     }
 }

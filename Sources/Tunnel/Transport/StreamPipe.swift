@@ -457,7 +457,10 @@ final class StreamPipe: ChannelInboundHandler {
         var words = reason.rawValue
         if let resetCode { words += ": \(resetCode)" }
         guard logger.logLevel <= .info else { return }
+        let (isLogged, suppressed) = origin.ledger.endedStreams.admit(now: .now)
+        guard isLogged else { return }
         var metadata = origin.metadata
+        if suppressed > 0 { metadata["not_logged_before"] = .string(String(suppressed)) }
         // Strings, since interpolations take half as long again.
         metadata["stream"] = .string(id.description)
         metadata["from_socket"] = .string(String(read))

@@ -20,6 +20,13 @@ final class TrafficTotals: Sendable {
     private let toVisitor = Atomic(0)
     private let sessionCount = Atomic(0)
     private let visitorCount = Atomic(0)
+    /// The log's lines of streams that have ended: visitors cause them at will.
+    let endedStreams: LogThrottle
+
+    /// - Parameter loggedStreams: ended streams that are logged in ten seconds.
+    init(loggedStreams: Int = ServerLimits().visitorLogLines) {
+        endedStreams = LogThrottle(lines: loggedStreams)
+    }
 
     /// Bytes that have been counted.
     var traffic: Traffic {

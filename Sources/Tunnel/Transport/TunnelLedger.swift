@@ -27,6 +27,9 @@ final class TunnelLedger {
         self.totals = totals
     }
 
+    /// The log's lines of streams that have ended.
+    var endedStreams: LogThrottle { totals.endedStreams }
+
     /// The tunnel is public.
     func published(address: String, port: UInt16) {
         place = (address, port)

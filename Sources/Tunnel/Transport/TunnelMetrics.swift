@@ -98,6 +98,7 @@ extension VisitorRefusal {
         case .tooMany: "too_many"
         case .tooFast: "too_fast"
         case .noStreams: "no_streams"
+        case .noShare: "no_share"
         case .noMemory: "no_memory"
         }
     }

@@ -18,6 +18,7 @@ struct RunningClient: Sendable {
         _ forward: String,
         limits: MuxLimits = MuxLimits(),
         wall: SleepingWall? = nil,
+        names: HostNames? = nil,
         configure: (inout ClientConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningClient) async throws -> Void
     ) async throws {
@@ -34,6 +35,7 @@ struct RunningClient: Sendable {
         var client = Client(configuration, logger: running.log.logger) { event in
             if case .tunnel(let url, _) = event { running.tunnels.put(url) }
         }
+        if let names { client.names = names }
         if let wall { client.wallClock = { wall.seconds } }
         try await withThrowingTaskGroup(of: Void.self) { [client] tasks in
             tasks.addTask {

@@ -13,13 +13,14 @@ final class LogThrottle: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ limits: ServerLimits) {
-        state = Mutex(State(limit: limits.logLines))
+    /// - Parameter lines: events in each ten seconds that are logged.
+    init(lines: Int) {
+        state = Mutex(State(limit: lines))
     }
 
     /// Lets another number of events in from now on.
-    func update(_ limits: ServerLimits) {
-        state.withLock { $0.limit = limits.logLines }
+    func update(lines: Int) {
+        state.withLock { $0.limit = lines }
     }
 
     /// Logs the event, unless too many of its kind came before it.

@@ -1,0 +1,97 @@
+import TestSupport
+import Testing
+
+@testable import Mux
+@testable import Tunnel
+
+@Suite("Clients share what a server has")
+struct ClientSharesTests {
+    @Test("a client alone may have everything; beside another one, half of it, and that only once half is used")
+    func shares() {
+        let shares = ClientShares()
+        _ = shares.join([1])
+        #expect(!shares.isExhausted(99, used: 99, capacity: 100))
+        _ = shares.join([1])
+        #expect(!shares.isExhausted(99, used: 99, capacity: 100), "two sessions are one client")
+        _ = shares.join([2])
+        #expect(!shares.isExhausted(49, used: 49, capacity: 100))
+        #expect(!shares.isExhausted(49, used: 50, capacity: 100))
+        #expect(shares.isExhausted(50, used: 50, capacity: 100))
+        #expect(!shares.isExhausted(0, used: 99, capacity: 100), "the other one finds its share")
+        shares.leave([1])
+        #expect(shares.count == 2)
+        shares.leave([1])
+        #expect(shares.count == 1 && !shares.isExhausted(99, used: 99, capacity: 100))
+        shares.leave([1])
+        shares.leave([2])
+        #expect(shares.count == 0)
+    }
+}
+
+extension HostileTests {
+    /// What a client takes of ports leaves some for others.
+    @Suite(.serialized)
+    struct ShareTests {
+        @Test("ports of one client are bounded over all its sessions")
+        func portsPerClient() async throws {
+            try await RunningServer.with({ $0.serverLimits.portsPerClient = 3 }) { server in
+                try await onThread {
+                    let one = try WirePeer.session(server.port, .alice)
+                    let two = try WirePeer.session(server.port, .alice, instance: 2)
+                    for tunnel in UInt16(0)..<2 { try demand(try one.bind(0, tunnel: tunnel) == nil, "refused early") }
+                    try demand(try two.bind(0) == nil, "refused early")
+                    for peer in [one, two] {
+                        let refusal = try peer.bind(0, tunnel: 9)
+                        try demand(refusal?.code == .limit, "\(refusal as Any)")
+                    }
+                    let bob = try WirePeer.session(server.port, .bob)
+                    try demand(try bob.bind(0) == nil, "another client is not concerned")
+                }
+            }
+        }
+
+        @Test("beside another client, half of the ports that there are is a client's share")
+        func shareOfPorts() async throws {
+            let ports = try (0..<8).map { _ in try FreePorts.next() }
+            let ranges = ports.map { $0...$0 }
+            try await RunningServer.with({ $0.allowedPorts = PortRanges(ranges: ranges) }) { server in
+                try await onThread {
+                    let alice = try WirePeer.session(server.port, .alice)
+                    let bob = try WirePeer.session(server.port, .bob)
+                    for tunnel in UInt16(0)..<4 {
+                        try demand(try alice.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "tunnel \(tunnel)")
+                    }
+                    let refusal = try alice.bind(ports[4], tunnel: 4)
+                    try demand(refusal?.code == .busy && refusal?.retryAfter != nil, "\(refusal as Any)")
+                    for tunnel in UInt16(4)..<8 {
+                        try demand(try bob.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "tunnel \(tunnel)")
+                    }
+                }
+            }
+        }
+
+        @Test("refused ports and ended streams write so many lines, and the next says how many were left out")
+        func logLines() async throws {
+            try await RunningServer.with({
+                $0.serverLimits.logLines = 5
+                $0.serverLimits.visitorLogLines = 10
+            }) { server in
+                try await onThread {
+                    let peer = try WirePeer.session(server.port, .alice)
+                    for tunnel in UInt16(0)..<100 { try demand(try peer.bind(80, tunnel: tunnel) != nil, "bound") }
+                    try demand(server.log.count("port refused") == 5, "\(server.log.count("port refused")) lines")
+                    let port = try FreePorts.next()
+                    try demand(try peer.bind(port, tunnel: 200) == nil, "refused")
+                    for _ in 0..<50 {
+                        let visitor = try TCPSocket(port: port)
+                        let stream = try peer.frame(.open).header.stream
+                        try peer.send(ResetCode.refused.frame(stream))
+                        _ = try visitor.drain()
+                    }
+                    let lines = server.log.count("stream ended")
+                    try demand(lines <= 10, "\(lines) lines")
+                }
+            }
+        }
+    }
+}
