@@ -79,6 +79,13 @@ package struct PieceQueue: Sendable {
         return first
     }
 
+    /// Keeps so many of the first bytes, and throws the others away.
+    package mutating func keep(first count: Int) {
+        var kept = PieceQueue()
+        while kept.bytes < count, let piece = popFirst(atMost: count - kept.bytes) { kept.append(piece) }
+        self = kept
+    }
+
     /// Throws everything away.
     package mutating func removeAll() {
         self = PieceQueue()

@@ -79,14 +79,19 @@ extension Session {
     }
 
     /// The stream's socket was reset or cannot be reached. RESET follows what is queued, so that the other end gets the
-    /// bytes that came before it. It overtakes them after ``MuxLimits/resetPatience``, and at once if the peer has left
-    /// more than a window without credit.
+    /// bytes that came before it. It overtakes them after ``MuxLimits/resetPatience``. If the peer has left more than a
+    /// window without credit, what has no credit is dropped at once.
     public mutating func reset(_ id: StreamID, _ code: ResetCode, now: Moment) {
         guard let stream = streams[id], stream.pendingReset == nil else { return }
         // The peer knows the end already; only its bytes were left to be taken.
         guard !stream.isFinished else { return remove(stream) }
-        let withoutCredit = stream.queued - stream.credit.available
-        guard stream.queued > 0, withoutCredit <= Int(peerWindow) else { return resetAtOnce(stream, code) }
+        if stream.queued - stream.credit.available > Int(peerWindow) {
+            queuedBytes -= stream.queued
+            stream.dropWithoutCredit()
+            queuedBytes += stream.queued
+            recountStorage(stream)
+        }
+        guard stream.queued > 0 else { return resetAtOnce(stream, code) }
         bufferedBytes -= stream.receiving.buffered
         stream.receiving.consume(stream.receiving.buffered)
         readAhead.remove(stream)

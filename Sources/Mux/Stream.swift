@@ -82,6 +82,11 @@ final class Stream {
         outgoing = .resetting(code)
     }
 
+    /// Keeps of the queue what may be sent now.
+    func dropWithoutCredit() {
+        queue.keep(first: credit.available)
+    }
+
     /// The code of the RESET that waits behind what is queued; nil if none waits.
     var pendingReset: ResetCode? {
         if case .resetting(let code) = outgoing { code } else { nil }

@@ -75,6 +75,84 @@ extension EndToEnd {
             }
         }
 
+        @Test("a service that speaks and resets as soon as it has accepted is heard, with a PROXY header too")
+        func hastyService() async throws {
+            let line = Array("Exceeded MaxStartups\r\n".utf8)
+            try await Scenario.play { scenario in
+                let service = try TCPService { socket in
+                    try socket.send(line)
+                    socket.abort()
+                }
+                let server = try await scenario.server()
+                let file = "\(scenario.directory)/client.toml"
+                let tunnels = ["", "proxy_protocol = \"v1\"\n"]
+                    .map { "[[tunnel]]\nremote = \"0\"\nlocal = \"127.0.0.1:\(service.port)\"\n\($0)" }
+                try scenario.write(tunnels.joined(), to: file)
+                let client = try scenario.client(server.url, [], options: ["--config", file])
+                for number in tunnels.indices {
+                    let port = try await client.tunnel(to: service.port, skip: number)
+                    try await onThreads(5 * Self.rounds, width: 8) { round in
+                        let bytes = try TCPSocket(port: port).drain().bytes
+                        guard bytes == line else { throw Disappointment(description: "round \(round): \(bytes)") }
+                    }
+                }
+            }
+        }
+
+        @Test("a visitor that resets before it is looked at is known by its address, and by its PROXY header")
+        func hastyVisitor() async throws {
+            try await Scenario.play { scenario in
+                let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+                let service = try TCPService { socket in heard.put(try socket.drain()) }
+                let rules = [
+                    ("visitor_allow = [\"127.0.0.1\"]\n", ""),
+                    (
+                        "visitor_allow = [\"192.0.2.7\"]\ntrusted_front = [\"127.0.0.1\"]\npublic_proxy_protocol = true\n",
+                        "PROXY TCP4 192.0.2.7 192.0.2.1 5000 80\r\n"
+                    ),
+                ]
+                for (number, (rule, header)) in rules.enumerated() {
+                    let file = "\(scenario.directory)/server\(number).toml"
+                    try scenario.write(rule, to: file)
+                    let server = try await scenario.server(options: ["--config", file])
+                    let client = try scenario.client(server.url, ["0:127.0.0.1:\(service.port)"])
+                    let port = try await client.tunnel(to: service.port)
+                    for _ in 0..<Self.rounds {
+                        try await onThread {
+                            let visitor = try TCPSocket(port: port)
+                            try visitor.send(header + "last words")
+                            visitor.abort()
+                        }
+                        let (bytes, ending) = try await heard.next("the service hears of it")
+                        #expect(String(decoding: bytes, as: UTF8.self) == "last words" && ending == .reset)
+                    }
+                }
+            }
+        }
+
+        @Test("what a process that ends could not send before a reset looks cut off, and not complete")
+        func endOfProcess() async throws {
+            try await Scenario.play { scenario in
+                let service = try TCPService { socket in
+                    try socket.send([UInt8](repeating: 7, count: 60_000))
+                    socket.abort()
+                }
+                let admin = try FreePorts.next()
+                let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
+                let client = try scenario.client(server.url, ["0:127.0.0.1:\(service.port)"])
+                let port = try await client.tunnel(to: service.port)
+                let visitor = try await onThread { try TCPSocket(port: port, receiveBuffer: 4_096) }
+                // The kernel has taken all of it, and the visitor does not read.
+                _ = try await client.process.logLine { $0.contains("stream ended") }
+                try await eventually("the stream has ended") {
+                    try TCPSocket(port: admin).request("GET", "/metrics").body.contains("\nculvert_streams 0\n")
+                }
+                await server.process.kill()
+                let (bytes, ending) = try await onThread { try visitor.drain() }
+                #expect(ending == .reset, "\(bytes.count) bytes")
+            }
+        }
+
         @Test("a visitor that came, spoke and was reset while there was no carrier is heard after the resume")
         func withoutCarrier() async throws {
             try await Scenario.play { scenario in

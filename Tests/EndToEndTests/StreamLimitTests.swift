@@ -75,7 +75,7 @@ extension EndToEnd {
                 let admin = try FreePorts.next()
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
                 // By the server's own name, and by an address that leads there as well.
-                for service in ["127.0.0.1", "localhost"] {
+                for service in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
                     let client = try scenario.client(server.url, ["\(port):\(service):\(port)"])
                     _ = try await client.tunnel(to: port)
                     let (_, ending) = try await onThread { try TCPSocket(port: port).drain() }

@@ -56,6 +56,24 @@ import Testing
         #expect(queue.bytes == 0)
     }
 
+    @Test(
+        "the first bytes are kept, in whole pieces and in part of one",
+        arguments: [0, 1, 5_000, 5_001, 11_000, 99_999]
+    )
+    func kept(count: Int) {
+        var queue = PieceQueue()
+        queue.append(piece(5_000, 1))
+        queue.append(piece(6_000, 2))
+        queue.keep(first: count)
+        #expect(queue.bytes == min(count, 11_000))
+        var bytes: [UInt8] = []
+        while let piece = queue.popFirst() { bytes += Array(piece.readableBytesView) }
+        #expect(
+            bytes == Array(([UInt8](repeating: 1, count: 5_000) + [UInt8](repeating: 2, count: 6_000)).prefix(count))
+        )
+        #expect(queue.isEmpty && queue.storage == 0)
+    }
+
     @Test("after everything was thrown away the queue is as new")
     func removal() {
         var queue = PieceQueue()

@@ -63,13 +63,31 @@ struct ResetOrderTests {
         #expect(server.holdings.queuedBytes == 0)
     }
 
-    @Test("a window without credit is kept, and a byte more makes the reset overtake at once", arguments: [0, 1])
+    @Test(
+        "a window without credit is kept; with a byte more, what has credit leaves and the reset at once",
+        arguments: [0, 1]
+    )
     func window(more: Int) throws {
         var server = try serverWithStream(window: 400)
-        _ = server.write(two, bytes(800 + more))
+        _ = server.write(two, bytes(500))
+        _ = server.write(two, bytes(300 + more))
         server.reset(two, .connectionReset)
-        #expect(server.sent() == (more == 0 ? ["data 2"] : ["reset 2"]))
+        let frames = server.frames()
+        #expect(frames.filter { $0.header.type == .data }.map(\.arrived.payload.readableBytes) == [400])
+        #expect(frames.contains { $0.header.type == .reset } == (more > 0))
         #expect(server.streamCount == 1 - more)
+        #expect(server.holdings.queuedBytes == (more > 0 ? 0 : 400))
+    }
+
+    @Test("past a window without credit, and with none left, the reset overtakes at once")
+    func noCredit() throws {
+        var server = try serverWithStream(window: 400)
+        _ = server.write(two, bytes(400))
+        _ = server.frames()
+        _ = server.write(two, bytes(401))
+        server.reset(two, .connectionReset)
+        #expect(server.sent() == ["reset 2"])
+        #expect(server.holdings.streams == 0 && server.holdings.queuedBytes == 0 && server.holdings.queuedStorage == 0)
     }
 
     @Test("time without a carrier does not count, and bytes and reset leave on the next one in order")

@@ -161,14 +161,18 @@ final class ClientSession: SessionDelegate {
         }
         let origin = StreamOrigin(visitor: visit.visitor, ledger: ledgers[index])
         let pipe = StreamPipe(driver: driver, stream: stream, origin: origin, logger: logger) { pipe in
-            pipe.open(stream)
+            guard let version = forward.proxyProtocol else {
+                pipe.open(stream)
+                return driver.accept(stream)
+            }
+            // The service's first bytes may come while it is told, and follow ACCEPT.
             driver.accept(stream)
+            pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
         }
         driver.attach(pipe, to: stream)
         connector.connect(forward, for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
-                if let version = forward.proxyProtocol { Self.introduce(visit, to: channel, version) }
                 self.join(channel, pipe)
                 if self.unreachable.remove(index) != nil {
                     self.logger.notice("service answers again", metadata: ["service": "\(forward.service)"])
@@ -192,13 +196,13 @@ final class ClientSession: SessionDelegate {
         }
     }
 
-    /// Tells the service who comes, before the visitor's own first byte.
-    private static func introduce(_ visit: Visit, to channel: any Channel, _ version: ProxyProtocolVersion) {
+    /// What tells the service who comes, before the visitor's own first byte.
+    private static func introduction(of visit: Visit, _ version: ProxyProtocolVersion) -> ByteBuffer {
         let header = ProxyProtocolHeader(
             source: ProxyProtocolEnd(visit.visitor),
             destination: ProxyProtocolEnd(visit.publicAddress)
         )
-        channel.writeAndFlush(header.encoded(version), promise: nil)
+        return header.encoded(version)
     }
 
     private func join(_ channel: any Channel, _ pipe: StreamPipe) {

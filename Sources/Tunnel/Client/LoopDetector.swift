@@ -20,7 +20,7 @@ final class LoopDetector {
 
     /// A socket leads to a service, until it closes.
     func joined(_ channel: any Channel) {
-        guard let address = channel.localAddress?.inShort, sockets.insert(address).inserted else { return }
+        guard let address = channel.localAddress?.inShortUnmapped, sockets.insert(address).inserted else { return }
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.sockets.remove(address) }
     }
 

@@ -38,14 +38,19 @@ enum LoopbackSocket {
 
     private static func isConnected(_ descriptor: NIOBSDSocket.Handle, to address: SocketAddress) throws -> Bool {
         try address.withSockAddr { pointer, length in
-            // The first of them begins and mostly ends it, and only the second one is told.
-            for _ in 0..<2 {
-                if connect(descriptor, pointer, socklen_t(length)) == 0 || errno == EISCONN { return true }
-                guard errno == EINPROGRESS || errno == EALREADY || errno == EINTR else {
-                    throw IOError(errnoCode: errno, reason: "connect")
-                }
-            }
-            return false
+            if connect(descriptor, pointer, socklen_t(length)) == 0 { return true }
+            guard errno == EINPROGRESS || errno == EINTR else { throw IOError(errnoCode: errno, reason: "connect") }
+            // Both ends are mostly joined by now. A second `connect` would say so too, but throws away what a service has
+            // sent that has reset the connection already.
+            guard let state = TCPState(descriptor), !state.isConnected else { return true }
+            return try state.isClosed && hasBytes(descriptor)
         }
+    }
+
+    /// - Throws: `IOError`: why the connection is over, if the service has sent nothing.
+    private static func hasBytes(_ descriptor: NIOBSDSocket.Handle) throws -> Bool {
+        var byte: UInt8 = 0
+        guard recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0 else { return true }
+        throw IOError(errnoCode: errno, reason: "connect")
     }
 }

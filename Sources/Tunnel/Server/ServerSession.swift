@@ -289,9 +289,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
 
     func ports(_ ports: PublicPorts, visitedBy channel: any Channel, at tunnel: UInt16) throws {
         try SocketOptions.visitor(channel)
-        let visitor = channel.remoteAddress?.inShort ?? "unknown"
-        let address = channel.remoteAddress?.ip
-        guard let fronts, fronts.contains(channel.remoteAddress) else {
+        let peer = channel.peerAddress
+        let visitor = peer?.inShort ?? "unknown"
+        let address = peer?.ip
+        guard let fronts, fronts.contains(peer) else {
             return try enter(channel, tunnel, visitor, address, at: nil)
         }
         try channel.pipeline.syncOperations.addHandler(

@@ -1,6 +1,12 @@
 import NIOCore
 import ProxyConnect
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 extension SocketAddress {
     /// The address by its bits, without text in between; nil for a unix socket.
     var ip: IPAddress? {
@@ -14,9 +20,47 @@ extension SocketAddress {
     /// `203.0.113.9:40001`, `[2001:db8::1]:40001`, or the path of a unix socket.
     var inShort: String {
         guard let ip, let port else { return pathname ?? "unix" }
+        return Self.inShort(ip, port)
+    }
+
+    /// The same, with an IPv4 address as such also if an IPv6 socket writes it as ::ffff:203.0.113.9.
+    var inShortUnmapped: String {
+        guard let ip, let port else { return inShort }
+        return Self.inShort(ip.unmapped, port)
+    }
+
+    private static func inShort(_ ip: IPAddress, _ port: Int) -> String {
         switch ip {
-        case .v4: return "\(ip):\(port)"
-        case .v6: return "[\(ip)]:\(port)"
+        case .v4: "\(ip):\(port)"
+        case .v6: "[\(ip)]:\(port)"
         }
     }
+}
+
+extension Channel {
+    /// The address of the other side, also if it has reset the connection by now: the channel does not know it then.
+    var peerAddress: SocketAddress? {
+        if let remoteAddress { return remoteAddress }
+        #if os(Linux)
+        // The system wants the exact size of the family's address, and takes a shorter one.
+        guard let start = peerName(as: sockaddr_in.self) else { return nil }
+        return switch Int32(start.sin_family) {
+        case AF_INET: SocketAddress(start)
+        case AF_INET6: peerName(as: sockaddr_in6.self).map { SocketAddress($0) }
+        default: nil
+        }
+        #else
+        return nil
+        #endif
+    }
+
+    #if os(Linux)
+    private func peerName<Name: Sendable>(as: Name.Type) -> Name? {
+        guard let options = self as? any SocketOptionProvider else { return nil }
+        var name: Name?
+        options.unsafeGetSocketOption(level: .socket, name: .init(rawValue: SO_PEERNAME)).assumeIsolated()
+            .whenSuccess { (known: Name) in name = known }
+        return name
+    }
+    #endif
 }

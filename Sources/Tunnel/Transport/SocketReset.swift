@@ -10,13 +10,14 @@ enum SocketReset {
     ///
     /// - Parameter limit: how long the other side may take.
     static func afterSending(_ channel: any Channel, within limit: TimeAmount) {
+        // Also if the process ends before: what is cut off must not look complete.
+        SocketOptions.resetOnClose(channel)
         look(channel, wait: waits.first, deadline: .now() + limit)
     }
 
     private static func look(_ channel: any Channel, wait: TimeAmount, deadline: NIODeadline) {
         guard channel.isActive else { return }
         guard let state = TCPState(channel), state.isSending, NIODeadline.now() < deadline else {
-            SocketOptions.resetOnClose(channel)
             return channel.close(promise: nil)
         }
         channel.eventLoop.assumeIsolated().scheduleTask(in: wait) {

@@ -56,6 +56,8 @@ final class StreamPipe: ChannelInboundHandler {
     /// Gives up connecting to the service.
     private var cancelConnecting: (() -> Void)?
     private var mayRead = true
+    /// The channel was asked to read, and has brought nothing since.
+    private var isReading = false
     /// The socket rests, because it has had more than its share of the bandwidth.
     private var isResting = false
     private var lastByte = NIODeadline.now()
@@ -121,11 +123,18 @@ final class StreamPipe: ChannelInboundHandler {
     // MARK: For the role
 
     /// The socket is there and the stream too: bytes may flow.
-    func open(_ id: StreamID) {
+    ///
+    /// - Parameter introduction: for the socket, before the stream's own bytes and not counted among them.
+    func open(_ id: StreamID, introducedBy introduction: ByteBuffer? = nil) {
         guard case .pending = state else { return }
         self.id = id
         state = .open(id)
         cancelConnecting = nil
+        if let introduction, let context {
+            // A socket that is being read is read to its end if a write to it fails.
+            resumeReading()
+            context.writeAndFlush(wrapOutboundOut(introduction), promise: nil)
+        }
         flush()
         mayRead = true
         driver.releasePending(unsent.bytes)
@@ -206,8 +215,13 @@ final class StreamPipe: ChannelInboundHandler {
     /// The stream takes bytes again.
     func resumeReading() {
         mayRead = true
-        guard case .open = state, !inputEnded, !isResting else { return }
-        context?.read()
+        guard case .open = state, !inputEnded, !isResting, let context else { return }
+        read(context)
+    }
+
+    private func read(_ context: ChannelHandlerContext) {
+        isReading = true
+        context.read()
     }
 
     private func rest(for time: TimeAmount) {
@@ -271,6 +285,8 @@ final class StreamPipe: ChannelInboundHandler {
     /// Gives the socket some seconds for the bytes before a reset.
     private func limitReset() {
         guard resetTimer == nil, let id else { return }
+        // From now on: the process may end before the socket has taken everything.
+        if let context { SocketOptions.resetOnClose(context.channel) }
         resetTimer = driver.loop.assumeIsolated().scheduleTask(in: driver.resetPatience) {
             if case .closed = self.state { return }
             self.closeWithReset()
@@ -300,7 +316,7 @@ final class StreamPipe: ChannelInboundHandler {
         if !isWaitingForDrain { writeHeld() }
         // A write to a connection that was reset closes the channel, and what the socket sent before would be lost if it
         // is not being read. The reset itself is about to be noticed, and reads the socket to its end first.
-        if !mayRead, !inputEnded, TCPState(context.channel)?.isClosed == true { return }
+        if !isReading, !inputEnded, TCPState(context.channel)?.isClosed == true { return }
         context.flush()
         reportProgress()
     }
@@ -382,6 +398,7 @@ final class StreamPipe: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
+        isReading = false
         read += bytes.readableBytes
         switch state {
         case .open(let id):
@@ -398,7 +415,7 @@ final class StreamPipe: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         driver.readCompleted()
         guard case .open = state, mayRead, !inputEnded, !isResting else { return }
-        context.read()
+        read(context)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

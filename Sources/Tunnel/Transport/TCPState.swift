@@ -1,5 +1,13 @@
 import NIOCore
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// What the kernel knows of a TCP connection (Linux' TCP_INFO).
 struct TCPState {
     /// Segments that were sent and not acknowledged.
@@ -8,12 +16,14 @@ struct TCPState {
     let unsent: UInt32
     /// Whether the connection is over: the other side has reset it.
     let isClosed: Bool
+    /// Whether both sides have agreed on it: the other side may have ended its direction since, or sent bytes.
+    let isConnected: Bool
 
     /// Whether bytes are on their way, or wait to be sent.
     var isSending: Bool { !isClosed && (unacknowledged > 0 || unsent > 0) }
 
-    /// TCP_CLOSE of the kernel's states.
-    private static let closed: UInt8 = 7
+    /// TCP_ESTABLISHED, TCP_CLOSE and TCP_CLOSE_WAIT of the kernel's states.
+    private static let (established, closed, closeWait): (UInt8, UInt8, UInt8) = (1, 7, 8)
 
     #if os(Linux)
     /// The beginning of the kernel's `struct tcp_info`. The C library's own lacks the later fields.
@@ -36,11 +46,28 @@ struct TCPState {
     init?(_ channel: any Channel) {
         guard channel.isActive, let options = channel as? any SocketOptionProvider else { return nil }
         var known: Information?
-        options.unsafeGetSocketOption(level: .tcp, name: .tcp_info).assumeIsolated().whenSuccess { known = $0 }
+        options.unsafeGetSocketOption(level: .tcp, name: .tcp_info).assumeIsolated().whenSuccess {
+            (information: Information) in
+            known = information
+        }
         guard let known else { return nil }
+        self.init(known)
+    }
+
+    /// The same of a socket that NIO has not got yet.
+    init?(_ descriptor: Int32) {
+        var known = Information()
+        var length = socklen_t(MemoryLayout<Information>.size)
+        let (level, name) = (NIOBSDSocket.OptionLevel.tcp.rawValue, NIOBSDSocket.Option.tcp_info.rawValue)
+        guard getsockopt(descriptor, level, name, &known, &length) == 0 else { return nil }
+        self.init(known)
+    }
+
+    private init(_ known: Information) {
         unacknowledged = known.unacknowledged
         unsent = known.unsent
         isClosed = known.state == Self.closed
+        isConnected = known.state == Self.established || known.state == Self.closeWait
     }
     #else
     /// Nothing is known of it on this system.
