@@ -27,6 +27,14 @@ struct ChunkedBody: Sendable {
         if case .content(let remaining) = state { .content(remaining: remaining) } else { .framing }
     }
 
+    /// Whether the last chunk has been taken: trailers follow, or the end.
+    var isInTrailers: Bool {
+        switch state {
+        case .trailerStart, .trailer, .trailerLineFeed, .lastLineFeed: true
+        case .size, .extension, .sizeLineFeed, .content, .contentReturn, .contentLineFeed: false
+        }
+    }
+
     mutating func consumed(_ count: Int) {
         guard case .content(let remaining) = state else { return }
         state = remaining > count ? .content(remaining: remaining - count) : .contentReturn

@@ -215,7 +215,10 @@ struct ServerCommand: AsyncParsableCommand {
             try SecretFile.token(file: tokenFile ?? token, configured: nil)
         }
         if let secret = secret ?? nil {
-            result.clients.append(ClientRights(name: "default", verifier: secret.credentials().verifier))
+            var client = ClientRights(name: "default", verifier: secret.credentials().verifier)
+            // The one who has the server's own token is its operator; entries beside it are others.
+            client.allowsLoopback = result.clients.isEmpty
+            result.clients.append(client)
         }
         // A token that could not be read is no server without one.
         if secret == nil { result.clients.append(ClientRights(name: "default", verifier: .placeholder)) }

@@ -16,7 +16,8 @@ enum ServerFile {
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
     private static let clientKeys: Set<String> = Set([
-        "name", "verifier", "allow_ports", "allow_addresses", "tunnels", "streams", "bandwidth", "expires", "enabled",
+        "name", "verifier", "allow_ports", "allow_addresses", "allow_loopback", "tunnels", "streams", "bandwidth",
+        "expires", "enabled",
     ]).union(visitorKeys)
 
     static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) {
@@ -69,10 +70,12 @@ enum ServerFile {
         if let expires, Double(expires) <= Date().timeIntervalSince1970 {
             table.warn("expires", "this client's access has expired, and it cannot connect")
         }
+        let allowsLoopback = table.boolean("allow_loopback") ?? false
         let isEnabled = table.boolean("enabled") ?? true
         guard let name, let verifier else { return nil }
         var client = ClientRights(name: name, verifier: verifier, allowedPorts: allowedPorts)
         client.allowedAddresses = addresses
+        client.allowsLoopback = allowsLoopback
         (client.maximumTunnels, client.maximumStreams) = (tunnels, streams)
         (client.bandwidth, client.visitors) = (bandwidth, visitors)
         (client.expires, client.isEnabled) = (expires, isEnabled)

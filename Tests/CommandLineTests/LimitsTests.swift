@@ -365,7 +365,8 @@ struct LimitsTests {
         let named = Set(cells.flatMap { $0.split(separator: "`").map(String.init) })
         #expect(keys.subtracting(named).isEmpty)
         let others: Set = [
-            "allow_ports", "allow_addresses", "bandwidth", "busy_polling", "visitor_connections", "visitor_rate",
+            "allow_ports", "allow_addresses", "allow_loopback", "public_address", "bandwidth", "busy_polling",
+            "visitor_connections", "visitor_rate",
             "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
         ]
         let unknown = named.filter { $0.contains("_") }.subtracting(keys).subtracting(others)

@@ -85,9 +85,13 @@ extension EndToEnd {
             }
         }
 
-        private func server(_ text: String, in scenario: Scenario) async throws -> Operated {
+        private func server(
+            _ text: String,
+            in scenario: Scenario,
+            public address: String = "public_address = \"127.0.0.1\"\n"
+        ) async throws -> Operated {
             let path = "\(scenario.directory)/server.toml"
-            let listen = "listen = \"127.0.0.1:0\"\npublic_address = \"127.0.0.1\"\n"
+            let listen = "listen = \"127.0.0.1:0\"\n\(address)"
             try scenario.write(listen + text, to: path)
             let process = try scenario.culvert("server", ["server", "--config", path])
             let line = try await process.line { $0.hasPrefix("listening ") }
@@ -185,6 +189,33 @@ extension EndToEnd {
                 }
                 let right = try client(operated, credentials, ["-R", "\(port):127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: right.tunnel(to: echo.port))
+            }
+        }
+
+        @Test("the server's loopback is for clients with allow_loopback, and for the token of --token-file alone")
+        func loopback() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                for address in ["127.0.0.1", "localhost", "127.9.9.9"] {
+                    let remote = ["-R", "\(address):0:127.0.0.1:\(echo.port)"]
+                    let without = try await Credentials("without\(address)", scenario)
+                    let with = try await Credentials("with\(address)", scenario, rights: "allow_loopback = true")
+                    let operated = try await server(without.lines + with.lines, in: scenario, public: "")
+                    let refused = try client(operated, without, remote)
+                    #expect(try await refused.process.exitStatus() == .exited(77))
+                    #expect(refused.process.errors.text.contains("allow_loopback = true"), "\(refused.process)")
+                    _ = try await client(operated, with, remote).tunnel(to: echo.port)
+                    // Not on all addresses: those are no trusted ones.
+                    _ = try await client(operated, without, ["-R", "0:127.0.0.1:\(echo.port)"]).tunnel(to: echo.port)
+                }
+                let alone = try scenario.culvert(
+                    "alone",
+                    ["server", "--listen", "127.0.0.1:0", "--token-file", scenario.tokenFile]
+                )
+                let line = try await alone.line { $0.hasPrefix("listening ") }
+                let remotes = ["127.0.0.1:0:127.0.0.1:\(echo.port)"]
+                let own = try scenario.client(String(line.dropFirst("listening ".count)), remotes)
+                try await expectEcho(through: own.tunnel(to: echo.port))
             }
         }
 

@@ -182,11 +182,20 @@ struct AdmissionTests {
     @Test("As many connections to the backend as there are places, and one more once one is given back")
     func backendPlaces() {
         let places = BackendPlaces()
-        #expect(places.enter(most: 2) && places.enter(most: 2))
-        #expect(!places.enter(most: 2))
-        places.leave()
-        #expect(places.enter(most: 2))
-        #expect(places.enter(most: 3))
+        #expect(places.enter(nil, most: 2) && places.enter(nil, most: 2))
+        #expect(!places.enter(nil, most: 2))
+        places.leave(nil)
+        #expect(places.enter(nil, most: 2))
+        #expect(places.enter(nil, most: 3))
+    }
+
+    @Test("one address has a quarter of the connections to the backend")
+    func backendPlacesOfOneAddress() {
+        let places = BackendPlaces()
+        #expect((0..<100).count { _ in places.enter("192.0.2.1", most: 40) } == 10)
+        #expect(places.enter("192.0.2.2", most: 40))
+        places.leave("192.0.2.1")
+        #expect(places.enter("192.0.2.1", most: 40) && !places.enter("192.0.2.1", most: 40))
     }
 }
 

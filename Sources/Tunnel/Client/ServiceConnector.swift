@@ -74,7 +74,8 @@ struct ServiceConnector {
             return "its name leads to \(forbidden.address), where no service is"
         }
         if let error = error as? NIOConnectionError, let failure = error.nameFailure {
-            return "the name \(error.host) has no address (\(failure)): check its spelling, and this machine's name server"
+            return
+                "the name \(error.host) has no address (\(failure)): check its spelling, and this machine's name server"
         }
         return "\(code(error))"
     }

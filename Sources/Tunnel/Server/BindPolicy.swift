@@ -9,16 +9,20 @@ struct BindPolicy: Sendable {
     let allowedPorts: PortRanges
     /// Addresses that this client may have; nil for any of the server's.
     let clientAddresses: [String]?
+    /// Whether this client may have ports on loopback.
+    let allowsLoopback: Bool
 
     init(
         publicAddresses: [String],
         serverPorts: PortRanges,
         clientPorts: PortRanges?,
-        clientAddresses: [String]? = nil
+        clientAddresses: [String]? = nil,
+        allowsLoopback: Bool = false
     ) {
         self.publicAddresses = publicAddresses
         self.allowedPorts = clientPorts.map { serverPorts.intersection($0) } ?? serverPorts
         self.clientAddresses = clientAddresses
+        self.allowsLoopback = allowsLoopback
     }
 
     /// The addresses on which the request is to be bound.
@@ -30,7 +34,11 @@ struct BindPolicy: Sendable {
         guard request.port == 0 || allowedPorts.contains(request.port) else {
             throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowedPorts)")
         }
-        let addresses = try narrowed(request)
+        return try withoutLoopback(permitted(narrowed(request)))
+    }
+
+    /// Those of the addresses that the client may have.
+    private func permitted(_ addresses: [String]) throws(Refusal) -> [String] {
         guard let clientAddresses else { return addresses }
         // All addresses, for a client that may have some: those.
         let isForAll = addresses.contains("0.0.0.0")
@@ -40,6 +48,19 @@ struct BindPolicy: Sendable {
             throw Refusal(.portNotAllowed, "this client may have ports on \(own) only")
         }
         return permitted
+    }
+
+    /// A port on loopback looks to the server's own programs like one of theirs.
+    private func withoutLoopback(_ addresses: [String]) throws(Refusal) -> [String] {
+        guard !allowsLoopback else { return addresses }
+        let others = addresses.filter { IPAddress($0)?.isLoopback != true }
+        guard !others.isEmpty else {
+            throw Refusal(
+                .portNotAllowed,
+                "ports on the server's loopback want allow_loopback = true in the client's entry there"
+            )
+        }
+        return others
     }
 
     /// The server's addresses as the request narrows them.

@@ -10,6 +10,9 @@ public struct ClientRights: Sendable {
     public var allowedPorts: PortRanges?
     /// The addresses on which it may have them, within the server's own; nil for all of these.
     public var allowedAddresses: [String]?
+    /// Whether it may have ports on the server's loopback, where programs of that machine trust each other. A server whose
+    /// public address is loopback gives those to all.
+    public var allowsLoopback = false
     /// Tunnels that it may have at a time, over all its sessions' own bound; nil for that bound.
     public var maximumTunnels: Int?
     /// Visitors that it may have at a time in one session; nil for the session's bound.
@@ -54,7 +57,8 @@ extension ClientRights {
             publicAddresses: configuration.publicAddresses,
             serverPorts: configuration.allowedPorts,
             clientPorts: allowedPorts,
-            clientAddresses: allowedAddresses
+            clientAddresses: allowedAddresses,
+            allowsLoopback: allowsLoopback || configuration.isOpen || configuration.isPublicAddressLoopback
         )
     }
 }

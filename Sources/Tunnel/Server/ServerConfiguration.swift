@@ -63,6 +63,9 @@ public struct ServerConfiguration: Sendable {
         return isOpen ? ["127.0.0.1", "::1"] : ["0.0.0.0", "::"]
     }
 
+    /// Whether all public ports are on loopback, unless a client asks for others.
+    var isPublicAddressLoopback: Bool { publicAddresses.allSatisfy { IPAddress($0)?.isLoopback == true } }
+
     /// One thing with which the server would not start.
     public struct Problem: Sendable, CustomStringConvertible {
         /// The key of the configuration that it is about.

@@ -71,7 +71,9 @@ final class ServerConnection {
                 speaks: { place.speaks() },
                 admits: { head in self.admits(head, place) },
                 mayAnswer: { [admission = server.admission] in admission.mayAnswer() },
-                handsOn: { head, rest in self.handsOn(head, rest, place, isSecure: tls != nil) }
+                handsOn: { head, rest throws(Backend.Refusal) in
+                    try self.handsOn(head, rest, place, isSecure: tls != nil)
+                }
             ) { channel, agreement in
                 let greeting = ServerGreeting(
                     server: self.server,
@@ -106,23 +108,42 @@ final class ServerConnection {
     }
 
     /// Hands a request that is not for the endpoint on to the backend, where there is one with room.
-    private func handsOn(_ head: RequestHead, _ rest: ByteBuffer, _ place: AdmissionPlace, isSecure: Bool) -> Bool {
+    private func handsOn(
+        _ head: RequestHead,
+        _ rest: ByteBuffer,
+        _ place: AdmissionPlace,
+        isSecure: Bool
+    ) throws(Backend.Refusal) -> Bool {
         let configuration = server.configuration
-        if configuration.backend != nil { learnOrigin(head, place) }
-        let isSecure = isSecure || (front != nil && head.fields.first("X-Forwarded-Proto")?.lowercased() == "https")
-        let origin = hasOrigin ? peer : channel.remoteAddress?.ipAddress ?? "unknown"
-        guard let backend = configuration.backend, head.target.prefix(while: { $0 != "?" }) != configuration.path,
-            let forwarded = Backend.forwarded(head, origin: origin, isSecure: isSecure),
-            server.backendPlaces.enter(most: configuration.serverLimits.backendConnections)
-        else { return false }
-        channel.closeFuture.whenComplete { [places = server.backendPlaces] _ in places.leave() }
+        guard let backend = configuration.backend, !isForEndpoint(head, configuration.path) else { return false }
+        learnOrigin(head, place)
+        // What a front has added stands behind what its visitor has said.
+        let scheme = front == nil ? nil : head.fields.list("X-Forwarded-Proto").last
+        let origin = hasOrigin ? peer : channel.remoteAddress?.ip?.unmapped.description ?? "unknown"
+        let isSecure = isSecure || scheme?.lowercased() == "https"
+        let forwarded = try backend.forwarded(head, origin: origin, isSecure: isSecure)
+        let body: RequestBody
+        do throws(HTTP1Error) {
+            body = try RequestBody(of: head)
+        } catch {
+            throw .malformed(error.description)
+        }
+        let (places, address) = (server.backendPlaces, place.address)
+        guard places.enter(address, most: configuration.serverLimits.backendConnections) else { return false }
+        channel.closeFuture.whenComplete { _ in places.leave(address) }
         // No stranger to the tunnel any more, and held to the backend's own bounds.
         place.giveBack()
-        backend.take(channel, forwarded, rest: rest, idle: configuration.serverLimits.backendIdle)
+        backend.take(channel, forwarded, body, rest: rest, idle: configuration.serverLimits.backendIdle)
         return true
     }
 
-    /// A front has named who is behind it: that address bears the costs from now on.
+    /// Whether the path is the endpoint's, in whichever form the target is written.
+    private func isForEndpoint(_ head: RequestHead, _ path: String) -> Bool {
+        let written = (try? head.route().path) ?? String(head.target.prefix { $0 != "?" })
+        return written == path && head.method != "CONNECT"
+    }
+
+    /// A front has named who is behind it: that address bears the costs from now on, loopback too.
     private func comes(from origin: IPAddress, _ place: AdmissionPlace) {
         hasOrigin = true
         logger[metadataKey: "front"] = logger[metadataKey: "peer"]

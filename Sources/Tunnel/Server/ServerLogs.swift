@@ -18,6 +18,8 @@ struct ServerLogs: Sendable {
 
     /// Lets other numbers of events in from now on.
     func update(_ limits: ServerLimits) {
-        for log in [refusedRequests, refusedClients, refusedVisitors, refusedPorts] { log.update(lines: limits.logLines) }
+        for log in [refusedRequests, refusedClients, refusedVisitors, refusedPorts] {
+            log.update(lines: limits.logLines)
+        }
     }
 }

@@ -16,7 +16,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let speaks: () -> Void
     private let admits: (RequestHead) -> Bool
     private let mayAnswer: () -> Bool
-    private let handsOn: (RequestHead, ByteBuffer) -> Bool
+    private let handsOn: (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var parser: RequestHeadParser
     private var pending = ByteBuffer()
@@ -31,7 +31,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         speaks: @escaping () -> Void = {},
         admits: @escaping (RequestHead) -> Bool = { _ in true },
         mayAnswer: @escaping () -> Bool = { true },
-        handsOn: @escaping (RequestHead, ByteBuffer) -> Bool = { _, _ in false },
+        handsOn: @escaping (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool = { _, _ in false },
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.upgrade = upgrade
@@ -52,12 +52,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
-            if handsOn(head, pending) {
-                // From here on the connection is somebody else's.
-                isAnswered = true
-                pending = ByteBuffer()
-                return context.pipeline.syncOperations.removeHandler(self, promise: nil)
-            }
+            if handOn(context, head) { return }
             let answer = upgrade.answer(head, hasLeftovers: pending.readableBytes > 0)
             if case .accept = answer, !admits(head) {
                 TunnelMetrics.failed(.busy)
@@ -75,6 +70,27 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 refuse(context, status: error.status, reason: Self.reason(error.status))
             }
         }
+    }
+
+    /// Whether the request is the backend's, which has it now, or has been refused.
+    private func handOn(_ context: ChannelHandlerContext, _ head: RequestHead) -> Bool {
+        do throws(Backend.Refusal) {
+            guard try handsOn(head, pending) else { return false }
+            // From here on the connection is somebody else's.
+            isAnswered = true
+            pending = ByteBuffer()
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        } catch {
+            TunnelMetrics.failed(.request)
+            throttle.log(
+                "request refused",
+                at: .info,
+                to: logger,
+                ["status": "\(error.status)", "reason": "\(error.reason)"]
+            )
+            refuse(context, status: error.status, reason: Self.reason(error.status))
+        }
+        return true
     }
 
     private func answer(_ context: ChannelHandlerContext, _ answer: ServerUpgrade.Answer) {
@@ -115,6 +131,8 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         isAnswered = true
         do throws(HTTP1Error) {
             var fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
+            // Of all methods only CONNECT is refused so (RFC 9110 section 15.5.6).
+            if status == 405 { try fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") }
             if let seconds { try fields.append("Retry-After", "\(seconds)") }
             write(context, ResponseHead(version: .http1_1, status: status, reason: reason, fields: fields), body: "")
         } catch {
@@ -125,6 +143,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private static func reason(_ status: Int) -> String {
         switch status {
+        case 405: "Method Not Allowed"
         case 414: "URI Too Long"
         case 431: "Request Header Fields Too Large"
         case 505: "HTTP Version Not Supported"

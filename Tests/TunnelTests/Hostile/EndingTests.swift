@@ -42,7 +42,7 @@ extension HostileTests {
                     var otherRefusal = try other.bind(port)
                     // The server learns of the end a moment later.
                     while otherRefusal?.text.contains("is held by") == true {
-                        pause()
+                        TunnelTests.pause()
                         otherRefusal = try other.bind(port)
                     }
                     try demand(
@@ -73,7 +73,7 @@ extension HostileTests {
                     // The place is given back a moment after the FIN.
                     while try !handshakes().contains("\"handshakes\":0") {
                         try demand(.now - began < .seconds(9), "the place is held")
-                        pause()
+                        TunnelTests.pause()
                     }
                     try demand(.now - began < .seconds(9), "so late that the deadline may have given the place back")
                     withExtendedLifetime(stranger) {}
@@ -89,7 +89,7 @@ extension HostileTests {
             let deadline = ContinuousClock.now + .seconds(10)
             while let refusal = try peer.bind(port) {
                 try demand(.now < deadline, "port \(port) is still refused: \(refusal)")
-                pause()
+                TunnelTests.pause()
             }
             try peer.goodbye()
         }
