@@ -40,8 +40,11 @@ enum TLSFiles {
         let source = NIOSSLPrivateKeySource.privateKey(try privateKey(key))
         // BoringSSL compares the two as soon as it has both.
         let both = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: source)
-        guard (try? NIOSSLContext(configuration: both)) != nil else {
+        switch TLSIdentity.problem(of: both) {
+        case nil: break
+        case TLSIdentity.foreignKey?:
             throw Failure(.badData, "the key in \(key) does not belong to the certificate in \(certificate)")
+        case let problem?: throw Failure(.badData, "\(certificate): \(problem)")
         }
         return (chain, source)
     }

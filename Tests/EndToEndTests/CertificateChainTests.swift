@@ -171,7 +171,7 @@ extension EndToEnd {
                 )
                 for (certificate, key, says) in [
                     (unfit.certificate, unfit.key, "lacks digitalSignature"),
-                    (leaf.certificate, unfit.key, "the key is not the certificate's"),
+                    (leaf.certificate, unfit.key, "does not belong to the certificate"),
                     (odd.certificate, odd.key, "P-256"),
                 ] {
                     let server = try scenario.culvert(

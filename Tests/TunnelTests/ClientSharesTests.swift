@@ -18,6 +18,7 @@ struct ClientSharesTests {
         #expect(!shares.isExhausted(49, used: 50, capacity: 100))
         #expect(shares.isExhausted(50, used: 50, capacity: 100))
         #expect(!shares.isExhausted(0, used: 99, capacity: 100), "the other one finds its share")
+        #expect(!shares.isExhausted(0, used: 1, capacity: 1), "nobody's share is nothing")
         shares.leave([1])
         #expect(shares.count == 2)
         shares.leave([1])

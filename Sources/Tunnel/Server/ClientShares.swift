@@ -35,7 +35,7 @@ final class ClientShares: Sendable {
     ///   - used: what all have.
     ///   - capacity: what there is.
     func isExhausted(_ own: Int, used: Int, capacity: Int) -> Bool {
-        used >= capacity / 2 && own >= capacity / max(1, count)
+        used >= (capacity + 1) / 2 && own >= max(1, capacity / max(1, count))
     }
 }
 

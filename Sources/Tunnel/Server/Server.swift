@@ -175,7 +175,19 @@ public struct Server: Service {
         let scheme = configuration.tls == nil ? "ws" : "wss"
         let url = isUnix ? place : "\(scheme)://\(place)"
         logger.notice("listening", metadata: ["address": "\(place)", "version": "\(culvertVersion)"])
+        if isUnix || channel.localAddress?.ip?.isLoopback == true { announceFronts(channel.localAddress) }
         onEvent(.listening(url: url + configuration.path, port: channel.localAddress?.port))
+    }
+
+    /// At an address of this machine everybody comes by a front, which has to be known to tell them apart.
+    private func announceFronts(_ address: SocketAddress?) {
+        let isNamed = configuration.trustedFronts.contains(address)
+        // Without a token nobody comes from outside.
+        guard !isNamed, !configuration.clients.isEmpty else { return }
+        logger.notice(
+            "all who come by a front on this machine share one bound; name the front to tell them apart",
+            metadata: ["flag": "--trusted-front \(address?.ip.map { "\($0)" } ?? "unix")"]
+        )
     }
 
     private func bootstrap(

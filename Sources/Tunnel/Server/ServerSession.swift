@@ -245,10 +245,14 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         if let most = rights.maximumTunnels, ports.count >= most {
             return ports.refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
         }
-        let ranges = policy.allowedPorts
-        switch ports.room(for: request, shares: shares, of: ranges.count) {
-        case nil: break
-        case let refusal?: return ports.refuse(request, refusal)
+        let addresses: [String]
+        do throws(Refusal) {
+            addresses = try policy.addresses(for: request)
+        } catch {
+            return ports.refuse(request, error)
+        }
+        if let refusal = ports.room(for: request, shares: shares, of: policy.allowedPorts.count) {
+            return ports.refuse(request, refusal)
         }
         guard let limits = visitorLimits.narrowed(by: request.visitors) else {
             return ports.refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
@@ -259,11 +263,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
         )
         chargeBookkeeping()
-        do throws(Refusal) {
-            ports.bind(request, try policy.addresses(for: request), allowed: policy.allowedPorts)
-        } catch {
-            ports.refuse(request, error)
-        }
+        ports.bind(request, addresses, allowed: policy.allowedPorts)
     }
 
     func ports(_ ports: PublicPorts, refused tunnel: UInt16) {

@@ -13,6 +13,9 @@ public enum TLSIdentity {
     /// How long before its end the operator is reminded of a certificate.
     public static let notice = Duration.seconds(14 * 86_400)
 
+    /// The problem of a key that belongs to another certificate.
+    public static let foreignKey = "the key is not the certificate's: compare the two files"
+
     /// What makes the certificate and the key of a configuration unusable, in words; nil where they work, or where it has
     /// none.
     public static func problem(of configuration: TLSConfiguration) -> String? {
@@ -38,7 +41,7 @@ public enum TLSIdentity {
             return "the certificate cannot be used: its key usage lacks digitalSignature, which TLS needs; it must be "
                 + "issued anew with it, or without a key usage"
         }
-        return "the key is not the certificate's: compare the two files"
+        return foreignKey
     }
 
     /// Does something twice a day, until its task is cancelled. The clock counts the time in which the machine sleeps.
