@@ -55,7 +55,7 @@ let package = Package(
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "CMalloc", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "CMalloc", "CSpawn", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
