@@ -56,7 +56,7 @@ let package = Package(
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "CMalloc", "CProcess", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "CMalloc", "CProcess", "CSpawn", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -94,6 +94,8 @@ public final class Scenario: Sendable {
                 && key != "NETRC"
         }
         clean["HOME"] = directory
+        // Only root sees the descriptors of a process that hides its memory.
+        if geteuid() != 0 { clean["CULVERT_DUMPABLE"] = "1" }
         clean.merge(environment) { _, new in new }
         let process = try ChildProcess(
             name: name,

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CSpawn
 
 #if canImport(Glibc)
 import Glibc
@@ -21,6 +22,8 @@ struct EvaluateCommand: ParsableCommand {
     private static let longestInput = ProxyScriptProcess.longestScript + 4_096
 
     func run() throws {
+        culvert_renounce_privileges()
+        culvert_close_from(STDERR_FILENO + 1)
         let request = try Self.standardInput().split(
             separator: UInt8(ascii: "\n"),
             maxSplits: 2,

@@ -1,4 +1,5 @@
 import CMalloc
+import CSpawn
 import Logging
 
 #if canImport(Glibc)
@@ -15,7 +16,7 @@ enum ProcessSetup {
         openStandardStreams()
         culvert_tune_malloc()
         ignoreBrokenPipes()
-        keepSecretsOutOfCores()
+        keepSecretsToOurselves()
         hearOfChildren()
         raiseDescriptorLimit()
     }
@@ -29,8 +30,11 @@ enum ProcessSetup {
         }
     }
 
-    /// A core would hold tokens and what visitors send. The hard limit stays, for whoever wants one all the same (prlimit).
-    private static func keepSecretsOutOfCores() {
+    /// A core would hold tokens and what visitors send, and so does the memory that another process of the same user could
+    /// read. Root's debugger still can. `CULVERT_DUMPABLE=1` leaves the memory readable, and the hard limit of cores stays
+    /// for `prlimit`.
+    private static func keepSecretsToOurselves() {
+        if getenv("CULVERT_DUMPABLE").map({ String(cString: $0) }) != "1" { culvert_hide_memory() }
         #if canImport(Glibc)
         limit(__rlimit_resource_t(RLIMIT_CORE.rawValue)) { _ in 0 }
         #else

@@ -22,7 +22,7 @@ struct ProxyScriptProcess: ProxyScriptEngine {
     }()
 
     var executable = Self.ownExecutable
-    /// What the process inherits, but for what is ours.
+    /// From which the process inherits what the system's libraries read.
     var environment = ProcessInfo.processInfo.environment
     /// How long a script may run, looking names up included.
     var timeout = Duration.seconds(10)
@@ -63,12 +63,17 @@ struct ProxyScriptProcess: ProxyScriptEngine {
         }
     }
 
-    /// Without the token and the passwords, which are no business of an engine that a script may have taken over.
+    /// Variables that the loader, the resolver and the clock read.
+    private static let inherited: Set<String> = [
+        "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "RES_OPTIONS",
+        "LOCALDOMAIN",
+        "HOSTALIASES",
+    ]
+
+    /// Nothing else: tokens and passwords stand in variables of any name, and are no business of an engine that a script
+    /// may have taken over.
     private var childEnvironment: [String: String] {
-        var kept = environment.filter { name, _ in
-            let name = name.lowercased()
-            return !name.hasPrefix("culvert_") && !name.hasSuffix("_proxy")
-        }
+        var kept = environment.filter { name, _ in Self.inherited.contains(name) }
         // A crash is an answer like another one; a report about it would take longer than the script.
         kept["SWIFT_BACKTRACE"] = "enable=no"
         return kept

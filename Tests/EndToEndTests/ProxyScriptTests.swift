@@ -66,6 +66,41 @@ extension EndToEnd {
             #expect(try await Self.run(Self.function(body)) == answer)
         }
 
+        @Test("the script's process has three descriptors, few variables, and gains no privileges", .needsPacparser)
+        func isolated() async throws {
+            // One that every child inherits, unless it is told not to.
+            let leak = dup(STDERR_FILENO)
+            setenv("SECRET_OF_THE_TEST", "hunter2", 1)
+            defer {
+                close(leak)
+                unsetenv("SECRET_OF_THE_TEST")
+            }
+            let before = try Set(Self.children(of: getpid()))
+            let endless = Task { try await Self.run(Self.function("while (true) {}"), timeout: .seconds(60)) }
+            let child = try await eventually("the script's process is confined") { () -> String? in
+                try Self.children(of: getpid()).first { pid in
+                    guard !before.contains(pid) else { return false }
+                    let arguments = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()
+                    let status = FileManager.default.contents(atPath: "/proc/\(pid)/status") ?? Data()
+                    return String(decoding: arguments, as: UTF8.self).contains("evaluate-pac")
+                        && String(decoding: status, as: UTF8.self).contains("\nNoNewPrivs:\t1\n")
+                }
+            }
+            // Root may look; another user may not, which is the point (ResourceTests).
+            if geteuid() == 0 {
+                let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child)/fd")
+                #expect(descriptors.allSatisfy { ["0", "1", "2"].contains($0) }, "\(descriptors)")
+                let variables = FileManager.default.contents(atPath: "/proc/\(child)/environ") ?? Data()
+                let names = variables.split(separator: 0).map { entry in
+                    String(decoding: entry.prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self)
+                }
+                let known = ["PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SWIFT_BACKTRACE"]
+                #expect(names.allSatisfy(known.contains), "\(names)")
+            }
+            endless.cancel()
+            _ = await endless.result
+        }
+
         @Test(
             "What is wrong with a script is said in the engine's words",
             .needsPacparser,

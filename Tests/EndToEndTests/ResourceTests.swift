@@ -11,8 +11,8 @@ import Darwin
 extension EndToEnd {
     /// What a process has of the machine, and what happens when it has no more: THREATS B9 and the end of B7.
     ///
-    /// X8 is in ``TunnelTests``' standstill. X13: nothing blocks an event loop, because names are looked up on a thread of
-    /// NIO's own, files are read before the loops begin and at a reload outside of them, and inflating goes in bounded
+    /// X8 is in ``TunnelTests``' standstill. X13: nothing blocks an event loop, because names are looked up on threads of
+    /// their own, files are read before the loops begin and at a reload outside of them, and inflating goes in bounded
     /// pieces (D7); the loops' lag is a metric, whose test is in ``AdminTests``.
     @Suite(.serialized)
     struct ResourceTests {
@@ -463,7 +463,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("P19 no core is dumped, unless somebody asks for it while the process runs")
+        @Test("P19 no core is dumped")
         func noCore() async throws {
             try await Scenario.play { scenario in
                 let server = try start(
@@ -476,6 +476,26 @@ extension EndToEnd {
                 let limits = try String(contentsOfFile: "/proc/\(server.pid)/limits", encoding: .utf8)
                 let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
                 #expect(line.split(separator: " ")[4] == "0", "\(line)")
+            }
+        }
+
+        @Test("P19 no other process of its user reads its memory", .needs(.setpriv))
+        func memoryIsHidden() async throws {
+            try await Scenario.play { scenario in
+                let isRoot = geteuid() == 0
+                let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups"]
+                let server = try scenario.start(
+                    "server",
+                    Program.setpriv.required(),
+                    (isRoot ? user : []) + [CulvertExecutable.path(), "server", "--listen", "127.0.0.1:0"],
+                    environment: ["CULVERT_DUMPABLE": "0"]
+                )
+                _ = try await server.line { $0.hasPrefix("listening ") }
+                // What /proc shows of a process belongs to root if nobody else may look into it.
+                let facts = try FileManager.default.attributesOfItem(atPath: "/proc/\(server.pid)/mem")
+                #expect(facts[.ownerAccountID] as? Int == 0)
+                let status = try String(contentsOfFile: "/proc/\(server.pid)/status", encoding: .utf8)
+                #expect(status.contains("\nUid:\t\(isRoot ? 65_534 : geteuid())\t"))
             }
         }
     }

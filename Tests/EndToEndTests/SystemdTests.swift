@@ -84,6 +84,74 @@ extension EndToEnd {
             }
         }
 
+        /// Settings of a unit's section for services; the last one of a name counts.
+        private func settings(_ name: String) throws -> [String: String] {
+            let lines = try Fixture.text("systemd/\(name)").split(separator: "\n").filter { !$0.hasPrefix("#") }
+            let pairs = lines.compactMap { line -> (String, String)? in
+                let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                return parts.count == 2 ? (String(parts[0]), String(parts[1])) : nil
+            }
+            return Dictionary(pairs) { $1 }
+        }
+
+        @Test("A capability that a unit gives is within its bound, memory is bounded, and files are the service's own")
+        func unitsHarden() throws {
+            let server = try settings("culvert-server.service")
+            #expect(server["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE")
+            #expect(server["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE")
+            let client = try settings("culvert-client.service")
+            #expect(client["CapabilityBoundingSet"]?.isEmpty == true && client["AmbientCapabilities"] == nil)
+            for unit in [server, client] {
+                #expect(unit["MemoryMax"] == "2G")
+                #expect(unit["UMask"] == "0077")
+            }
+        }
+
+        @Test("systemd takes the units without a complaint", .needs(.systemdAnalyze))
+        func unitsAreValid() async throws {
+            try await Scenario.play { scenario in
+                // The unit's executable is looked for.
+                let paths = try ["culvert-server.service", "culvert-client.service", "culvert-server.socket"].map {
+                    name in
+                    let text = try Fixture.text("systemd/\(name)")
+                    let path = "\(scenario.directory)/\(name)"
+                    try scenario.write(
+                        text.replacing("/usr/local/bin/culvert", with: CulvertExecutable.path()),
+                        to: path
+                    )
+                    return path
+                }
+                let process = try scenario.start("verify", Program.systemdAnalyze.required(), ["verify"] + paths)
+                #expect(try await process.exitStatus() == .exited(0), "\(process)")
+                let complaints = process.errors.lines.filter { line in paths.contains { line.contains($0) } }
+                #expect(complaints.isEmpty, "\(complaints)")
+            }
+        }
+
+        @Test(
+            "a server with the unit's capability and no other right listens on a port below 1024",
+            .needs(.setpriv),
+            .enabled(if: geteuid() == 0, "only root gives capabilities")
+        )
+        func lowPort() async throws {
+            try await Scenario.play { scenario in
+                let port = (900..<1_000).first { port in
+                    (try? TCPService.listening(on: UInt16(port)))?.stop() != nil
+                }
+                let server = try scenario.start(
+                    "server",
+                    Program.setpriv.required(),
+                    [
+                        "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs",
+                        "--inh-caps", "-all,+net_bind_service", "--ambient-caps", "-all,+net_bind_service",
+                        "--bounding-set", "-all,+net_bind_service", CulvertExecutable.path(), "server", "--listen",
+                        "127.0.0.1:\(try #require(port))",
+                    ]
+                )
+                _ = try await server.line { $0.hasPrefix("listening ") }
+            }
+        }
+
         @Test("The units name flags, keys and exit codes that exist")
         func units() throws {
             for name in ["culvert-server.service", "culvert-client.service"] {

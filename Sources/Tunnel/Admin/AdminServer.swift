@@ -62,7 +62,7 @@ final class AdminServer: Sendable {
         _ limits: @escaping @Sendable () -> AdminLimits
     ) async throws -> any Channel {
         let router = AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal)
-        let count = NIOLoopBoundBox.makeBoxSendingValue(0, eventLoop: loop)
+        let places = NIOLoopBoundBox.makeBoxSendingValue(AdminPlaces(), eventLoop: loop)
         // All of it on one loop, so that the connections can be counted.
         let bootstrap = ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: UnixListener.backlog)
@@ -72,9 +72,9 @@ final class AdminServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 let limits = limits()
-                guard count.value < limits.connections else { return channel.close() }
-                count.value += 1
-                channel.closeFuture.whenComplete { _ in count.value -= 1 }
+                let address = channel.remoteAddress?.ip
+                guard places.value.enter(address, limits) else { return channel.close() }
+                channel.closeFuture.whenComplete { _ in places.value.leave(address) }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         AdminConnection(router: router, desk: desk, timeout: TimeAmount(limits.timeout))

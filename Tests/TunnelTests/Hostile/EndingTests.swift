@@ -64,7 +64,7 @@ extension HostileTests {
             let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
             try await RunningServer.with({ $0.admin = .unix(path: path) }) { server in
                 try await onThread {
-                    let handshakes = { 
+                    let handshakes = {
                         try TCPSocket(unixPath: path).request("GET", "/status").body.filter { !$0.isWhitespace }
                     }
                     let began = ContinuousClock.now

@@ -45,7 +45,18 @@ struct ServiceTests {
             ("240.0.0.1", true), ("127.0.0.1", true), ("10.0.0.1", true), ("192.168.1.1", true), ("::", false),
             ("::1", true), ("fe80::1", false), ("febf::1", false), ("fec0::1", true), ("ff02::1", false),
             ("fd00:ec2::254", false), ("fd00:ec2::253", true), ("::ffff:169.254.169.254", false),
-            ("::ffff:10.0.0.1", true), ("2001:db8::1", true),
+            ("::ffff:10.0.0.1", true), ("2001:db8::1", true), ("168.63.129.16", false), ("168.63.129.17", true),
+            ("100.100.100.200", false), ("100.100.100.199", true), ("192.0.0.192", false), ("192.0.0.193", true),
+            ("fd00:ec2::23", false), ("fd20:ce::254", false), ("fd20:ce::253", true), ("fd00:c1::a9fe:a9fe", false),
+            ("fd00:42::42", false), ("::ffff:100.100.100.200", false), ("64:ff9b::a9fe:a9fe", false),
+            ("64:ff9b::169.254.0.1", false), ("64:ff9b::168.63.129.16", false), ("64:ff9b::203.0.113.1", true),
+            ("64:ff9b:1::169.254.169.254", false), ("64:ff9b:1:a9fe:a9:fe00::", false),
+            ("64:ff9b:1:a9:fe:a9fe::", false), ("64:ff9b:1:5:a9:fea9:fe00:0", false), ("64:ff9b:1::10.0.0.1", true),
+            ("64:ff9b:2::169.254.169.254", true), ("2002:a9fe:a9fe::1", false), ("2002:a83f:8110::", false),
+            ("2002:cb00:7101::1", true), ("::169.254.169.254", false), ("::ffff:0:169.254.169.254", false),
+            ("2001:0:1:2:3:4:5601:5601", false), ("2001:0:1:2:3:4:f5ff:fffe", true),
+            ("2001:db8::5efe:169.254.169.254", false), ("2001:db8::200:5efe:a9fe:a9fe", false),
+            ("2001:db8::5efe:10.0.0.1", true),
         ]
     )
     func resolved(text: String, isDialled: Bool) throws {

@@ -1,0 +1,38 @@
+import ProxyConnect
+
+/// The admin server's connections: how many there are, and how many from each address.
+struct AdminPlaces {
+    private var taken = 0
+    private var takenByAddress: [IPAddress: Int] = [:]
+
+    /// Takes a place.
+    ///
+    /// - Parameter address: nil for a unix socket, where a file's mode decides who may connect.
+    /// - Returns: false if there is none left, in all or for this address.
+    mutating func enter(_ address: IPAddress?, _ limits: AdminLimits) -> Bool {
+        guard taken < limits.connections else { return false }
+        if let key = address?.subscriber {
+            guard takenByAddress[key, default: 0] < limits.connectionsPerAddress else { return false }
+            takenByAddress[key, default: 0] += 1
+        }
+        taken += 1
+        return true
+    }
+
+    /// Gives a place back.
+    mutating func leave(_ address: IPAddress?) {
+        taken -= 1
+        guard let key = address?.subscriber, let count = takenByAddress[key] else { return }
+        takenByAddress[key] = count > 1 ? count - 1 : nil
+    }
+}
+
+extension IPAddress {
+    /// What one subscriber has: an IPv4 address, or an IPv6 network of 64 bits.
+    fileprivate var subscriber: IPAddress {
+        switch unmapped {
+        case .v4(let bits): .v4(bits)
+        case .v6(let bits): .v6((bits >> 64) << 64)
+        }
+    }
+}
