@@ -134,7 +134,7 @@ extension EndToEnd {
                 let keys = Keystrokes(through: port)
                 let command = try scenario.culvert("renew", ["renew", "--admin", socket])
                 #expect(try await command.exitStatus() == .exited(0))
-                #expect(command.output.text == "1 session asked for another WebSocket")
+                #expect(command.output.text == "1 session asked for another WebSocket within 1 s")
                 _ = try await client.process.logLine { $0.contains("session resumed") }
                 _ = try await keys.finish()
                 #expect(relay.accepted == 2 && !client.process.errors.text.contains("carrier lost"))

@@ -82,8 +82,10 @@ final class ServerAdmin: Administered {
         )
         let waiting = sessions.count { $0.waitsUntil != nil }
         for session in sessions { session.askForRenewal(within: seconds) }
-        var report = "\(sessions.count - waiting) asked for another WebSocket within \(max(1, seconds)) s"
-        if waiting > 0 { report += "; \(waiting) without one are waited for" }
+        let asked = sessions.count - waiting
+        let what = asked == 1 ? "1 session" : "\(asked) sessions"
+        var report = "\(what) asked for another WebSocket within \(max(1, seconds)) s"
+        if waiting > 0 { report += "; \(waiting) that have none at the moment were not asked" }
         return RenewResult(asked: sessions.count, report: report)
     }
 }
