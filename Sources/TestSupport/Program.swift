@@ -53,8 +53,6 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Starts a program with a view of the files of its own.
     public static let unshare = Program(name: "unshare", package: "util-linux")
-    /// Starts a program as another user.
-    public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Reads units.
     public static let systemdAnalyze = Program(name: "systemd-analyze", package: "systemd")
     /// Opens sockets for others.

@@ -26,13 +26,3 @@ struct AdminPlaces {
         takenByAddress[key] = count > 1 ? count - 1 : nil
     }
 }
-
-extension IPAddress {
-    /// What one subscriber has: an IPv4 address, or an IPv6 network of 64 bits.
-    fileprivate var subscriber: IPAddress {
-        switch unmapped {
-        case .v4(let bits): .v4(bits)
-        case .v6(let bits): .v6((bits >> 64) << 64)
-        }
-    }
-}

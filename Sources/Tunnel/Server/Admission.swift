@@ -90,7 +90,7 @@ final class Admission: Sendable {
     }
 
     /// What an address's costs are counted under.
-    static func key(_ address: IPAddress) -> String { address.unmapped.subscriber.description }
+    static func key(_ address: IPAddress) -> String { address.subscriber.description }
 
     /// Connections that have a place now.
     var waiting: Int { state.withLock { $0.heads.count + $0.proofs.count } }
@@ -207,7 +207,7 @@ final class Admission: Sendable {
 extension IPAddress {
     /// What one subscriber has: an IPv4 address, or a /64 of IPv6.
     var subscriber: IPAddress {
-        guard case .v6(let value) = self else { return self }
+        guard case .v6(let value) = unmapped else { return unmapped }
         return .v6((value >> 64) << 64)
     }
 }
