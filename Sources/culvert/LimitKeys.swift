@@ -329,6 +329,24 @@ enum LimitKeys {
         )
         try table.count("backend_connections", &limits.backendConnections, 1...100_000, "each costs two sockets")
         try table.time(
+            "backend_body",
+            &limits.backendBody,
+            .seconds(1) ... .seconds(86_400),
+            "a stranger holds a place meanwhile"
+        )
+        try table.time(
+            "backend_answer",
+            &limits.backendAnswer,
+            .seconds(1) ... .seconds(3_600),
+            "a stranger waits meanwhile, and holds a place"
+        )
+        try table.time(
+            "backend_total",
+            &limits.backendTotal,
+            .seconds(10) ... .seconds(604_800),
+            "a stranger holds a place meanwhile"
+        )
+        try table.time(
             "backend_idle",
             &limits.backendIdle,
             .seconds(1) ... .seconds(3_600),

@@ -236,6 +236,9 @@ struct LimitsTests {
             Range("binds_in_ten_seconds", ["10", "100000"], ["9", "100001"]),
             Range("reserved_descriptors", ["1", "10000"], ["0", "10001"]),
             Range("backend_connections", ["1", "100000"], ["0", "100001"]),
+            Range("backend_body", ["1", "86400"], ["\"999 ms\"", "86401"]),
+            Range("backend_answer", ["1", "3600"], ["\"999 ms\"", "3601"]),
+            Range("backend_total", ["10", "604800"], ["9", "604801"]),
             Range("backend_idle", ["1", "3600"], ["0", "3601"]),
         ]
 

@@ -31,6 +31,18 @@ extension EndToEnd {
             }
         }
 
+        @Test("a server on loopback says that a front has to be named, unless it is")
+        func unnamedFront() async throws {
+            try await Scenario.play { scenario in
+                let bare = try await scenario.server()
+                let line = try await bare.process.logLine { $0.contains("share one bound") }
+                #expect(line.contains("--trusted-front 127.0.0.1"), "\(line)")
+                let named = try await scenario.server(options: ["--trusted-front", "127.0.0.1"])
+                _ = try await named.process.logLine { $0.contains("listening") }
+                #expect(!named.process.errors.text.contains("share one bound"), "\(named.process)")
+            }
+        }
+
         @Test("--exit-on-refusal ends the client at such a refusal with 77")
         func exitOnRefusal() async throws {
             try await Scenario.play { scenario in
@@ -85,6 +97,7 @@ extension EndToEnd {
                     return visitor
                 }
                 relay.cut(.reset)
+                _ = try await client.process.logLine { $0.contains("carrier lost") }
                 try await onThread {
                     try visitor.send("after")
                     _ = try visitor.receive(exactly: 5)

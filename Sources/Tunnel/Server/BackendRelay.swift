@@ -12,8 +12,14 @@ extension Backend {
     ///
     /// - Parameters:
     ///   - rest: what has come behind the head.
-    ///   - idle: the silence after which it is ended.
-    func take(_ channel: any Channel, _ head: RequestHead, _ body: RequestBody, rest: ByteBuffer, idle: Duration) {
+    ///   - limits: how long each part of it may take.
+    func take(
+        _ channel: any Channel,
+        _ head: RequestHead,
+        _ body: RequestBody,
+        rest: ByteBuffer,
+        limits: ServerLimits
+    ) {
         var first = ByteBuffer()
         do throws(HTTP1Error) {
             try head.serialize(into: &first)
@@ -21,8 +27,8 @@ extension Backend {
             return channel.close(promise: nil)
         }
         let loop = channel.eventLoop
-        let near = BackendRelaySide(idleTimeout: TimeAmount(idle), body: body)
-        let far = BackendRelaySide(idleTimeout: TimeAmount(idle))
+        let near = BackendRelaySide(idleTimeout: TimeAmount(limits.backendIdle), body: body)
+        let far = BackendRelaySide(idleTimeout: TimeAmount(limits.backendIdle))
         (near.other, far.other) = (far, near)
         far.write(first)
         do {
@@ -31,6 +37,7 @@ extension Backend {
         } catch {
             return channel.close(promise: nil)
         }
+        watch(channel, near, far, limits)
         near.pass(rest)
         guard !near.isRefused else { return }
         ClientBootstrap(group: loop)
@@ -62,4 +69,41 @@ extension Backend {
                 }
             }
     }
+
+    /// Ends a connection whose request, answer or whole takes too long.
+    private func watch(
+        _ channel: any Channel,
+        _ near: BackendRelaySide,
+        _ far: BackendRelaySide,
+        _ limits: ServerLimits
+    ) {
+        let loop = channel.eventLoop.assumeIsolated()
+        let body = loop.scheduleTask(in: TimeAmount(limits.backendBody)) {
+            guard !near.hasRequest else { return }
+            far.close()
+            near.answer(Self.timedOut)
+        }
+        let total = loop.scheduleTask(in: TimeAmount(limits.backendTotal)) {
+            far.close()
+            near.close()
+        }
+        near.onRequest = {
+            body.cancel()
+            let answer = loop.scheduleTask(in: TimeAmount(limits.backendAnswer)) {
+                guard !near.hasWritten else { return }
+                far.close()
+                near.answer(Self.silent)
+            }
+            channel.closeFuture.whenComplete { _ in answer.cancel() }
+        }
+        channel.closeFuture.whenComplete { _ in
+            body.cancel()
+            total.cancel()
+        }
+    }
+
+    private static let timedOut =
+        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    private static let silent =
+        "HTTP/1.1 504 Gateway Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 }

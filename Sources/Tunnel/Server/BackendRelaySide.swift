@@ -30,6 +30,20 @@ final class BackendRelaySide: ChannelInboundHandler {
     /// What came is no request, and has been answered so.
     private(set) var isRefused = false
 
+    /// Called once the whole request has come.
+    var onRequest: (() -> Void)? {
+        didSet { if hasRequest { tellRequest() } }
+    }
+
+    /// Whether the whole request has come.
+    var hasRequest: Bool { body?.isFinished ?? true }
+
+    private func tellRequest() {
+        let tell = onRequest
+        onRequest = nil
+        tell?()
+    }
+
     init(idleTimeout: TimeAmount, body: RequestBody? = nil) {
         self.idleTimeout = idleTimeout
         self.body = body
@@ -132,12 +146,22 @@ final class BackendRelaySide: ChannelInboundHandler {
         do throws(HTTP1Error) {
             let taken = try body?.take(from: &bytes) ?? ByteBuffer()
             if bytes.readableBytes > 0 { isDeaf = true }
+            if hasRequest, onRequest != nil { tellRequest() }
             guard taken.readableBytes > 0 else { return }
             touch()
             other?.write(taken)
         } catch {
             refuse()
         }
+    }
+
+    /// Answers in the backend's place, unless its answer has begun, and ends the connection.
+    func answer(_ text: String) {
+        isDeaf = true
+        guard !hasWritten, let context else { return close() }
+        hasWritten = true
+        context.write(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+        end(isReset: false)
     }
 
     /// The body is malformed: the backend gets no end of it.

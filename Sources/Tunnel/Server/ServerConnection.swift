@@ -133,7 +133,7 @@ final class ServerConnection {
         channel.closeFuture.whenComplete { _ in places.leave(address) }
         // No stranger to the tunnel any more, and held to the backend's own bounds.
         place.giveBack()
-        backend.take(channel, forwarded, body, rest: rest, idle: configuration.serverLimits.backendIdle)
+        backend.take(channel, forwarded, body, rest: rest, limits: configuration.serverLimits)
         return true
     }
 

@@ -61,6 +61,12 @@ public struct ServerLimits: Sendable, Equatable {
     public var backendConnections = 256
     /// Silence after which such a connection is ended. 60 s, as web servers have it.
     public var backendIdle: Duration = .seconds(60)
+    /// How long the body of a request to the backend may take. 10 min: 100 MB by a slow line, and no drip of single bytes.
+    public var backendBody: Duration = .seconds(600)
+    /// How long the backend may take to begin its answer, once it has the request. 60 s, as web servers have it.
+    public var backendAnswer: Duration = .seconds(60)
+    /// How long a connection to the backend may take in all. 1 h: a large download.
+    public var backendTotal: Duration = .seconds(3_600)
     /// What all sessions of the process may hold together, bytes. 1 GiB: what eight greedy ones hold at their own
     /// bounds.
     public var memory = standardMemory

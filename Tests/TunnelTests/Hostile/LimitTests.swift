@@ -151,6 +151,39 @@ extension HostileTests {
             }
         }
 
+        @Test(
+            "A request to the backend, its answer and the whole have their times, each with its answer",
+            .tags(.slow),
+            arguments: [
+                ("POST /site HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx", "HTTP/1.1 408 "),
+                ("GET /site HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 504 "),
+            ]
+        )
+        func backendTimes(request: String, answer: String) async throws {
+            let release = Gate()
+            let site = try TCPService.silent(until: release)
+            defer { release.open() }
+            for isTotal in [false, true] {
+                try await RunningServer.with({
+                    $0.backend = Backend("http://127.0.0.1:\(site.port)")
+                    if isTotal {
+                        $0.serverLimits.backendTotal = .milliseconds(400)
+                    } else {
+                        ($0.serverLimits.backendBody, $0.serverLimits.backendAnswer) = (
+                            .milliseconds(400), .milliseconds(400)
+                        )
+                    }
+                }) { server in
+                    try await onThread {
+                        let stranger = try TCPSocket(port: server.port, patience: .seconds(10))
+                        try stranger.send(request)
+                        let text = String(decoding: try stranger.drain().bytes, as: UTF8.self)
+                        try demand(isTotal ? text.isEmpty : text.hasPrefix(answer), text)
+                    }
+                }
+            }
+        }
+
         @Test("N9 a service that does not answer is given up after the configured time, and the visitor is reset")
         func serviceTimeout() async throws {
             let service = try FullListener()

@@ -19,7 +19,14 @@ struct HostNamesTests {
             self.answer = Mutex(answer)
         }
 
-        func service(_ limits: NameLimits = NameLimits(), configuration: String = "/nonexistent") -> HostNames {
+        /// Times that no loaded machine reaches.
+        static var patient: NameLimits {
+            var limits = NameLimits()
+            (limits.patience, limits.validity, limits.failureValidity) = (.seconds(600), .seconds(600), .seconds(600))
+            return limits
+        }
+
+        func service(_ limits: NameLimits = Names.patient, configuration: String = "/nonexistent") -> HostNames {
             HostNames(limits, configuration: configuration) { [self] name in
                 asked.put(name)
                 let answer = answer.withLock { $0 }
