@@ -127,7 +127,8 @@ public struct ClientUpgrade: Sendable {
         return Int(text)
     }
 
-    private static func isReserved(_ name: String) -> Bool {
+    /// Whether a field is the handshake's own, so that no other may have its name.
+    package static func isReserved(_ name: String) -> Bool {
         let reserved = [
             "Host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Expect", "Trailer", "TE",
         ]

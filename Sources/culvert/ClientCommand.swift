@@ -453,7 +453,7 @@ struct ClientCommand: AsyncParsableCommand {
         var fields = HeaderFields()
         let isOfFile = flags.isEmpty
         for (index, line) in (isOfFile ? configured ?? [] : flags).enumerated() {
-            guard let problem = Self.append(line, to: &fields) else { continue }
+            guard let problem = Self.append(line, to: &fields, of: key) else { continue }
             // By its number: the text may be a secret.
             if isOfFile, let file {
                 file.report(key, element: index, "\(index + 1): \(problem)")
@@ -466,12 +466,14 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     /// Appends `Name: value`, or says what is wrong with it.
-    private static func append(_ line: String, to fields: inout HeaderFields) -> String? {
+    private static func append(_ line: String, to fields: inout HeaderFields, of key: String) -> String? {
         guard let colon = line.firstIndex(of: ":") else { return "the form is 'Name: value'" }
         let value = line[line.index(after: colon)...].drop { $0 == " " }
         do throws(HTTP1Error) {
-            try fields.append(String(line[..<colon]), String(value))
-            return nil
+            let name = String(line[..<colon])
+            try fields.append(name, String(value))
+            guard key == "header", ClientConfiguration.isOwnField(name) else { return nil }
+            return "the upgrade request has a field \(name) of its own"
         } catch {
             return "\(error)"
         }

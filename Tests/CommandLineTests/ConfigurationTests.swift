@@ -210,6 +210,23 @@ struct ConfigurationTests {
         }
     }
 
+    @Test(
+        "a field that the upgrade request has of its own is refused before the first dial",
+        arguments: ["Host", "connection", "Content-Length", "Sec-WebSocket-Key"]
+    )
+    func ownFields(name: String) throws {
+        #expect { try client(["ws://h", "-R", "1:x:1", "--header", "\(name): x"]) } throws: {
+            Failure($0).description == "--header 1: the upgrade request has a field \(name) of its own"
+        }
+        let text = "url = \"ws://h\"\nheader = \"\(name): x\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+        try with(text) { path in
+            #expect { try client(["--config", path]) } throws: {
+                Failure($0).description.hasPrefix("\(path):2: header: 1: the upgrade request has a field")
+            }
+        }
+        _ = try client(["ws://h", "-R", "1:x:1", "--proxy-header", "\(name): x", "--header", "X-\(name): x"])
+    }
+
     @Test("the password may hold colons, because the first one splits")
     func proxyUser() throws {
         let sources = try SecretFile.proxyCredentials(user: "me:a:b", passwordFile: nil, netrc: false)

@@ -243,6 +243,49 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "a port that was taken away and given back is public as soon as the client is told to ask, and not 15 min later"
+        )
+        func givenBack() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("narrow", scenario)
+                let operated = try await server(credentials.lines, in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                try await expectEcho(through: client.tunnel(to: echo.port))
+                try await operated.reload("allow_ports = \"1\"\n" + credentials.lines)
+                _ = try await client.process.logLine { $0.contains("the server refused a tunnel") }
+                try await operated.reload(credentials.lines)
+                client.process.signal(SIGHUP)
+                try await expectEcho(through: client.tunnel(to: echo.port, skip: 1))
+            }
+        }
+
+        @Test("a reload names the visitors for whom the old limits go on")
+        func oldLimits() async throws {
+            try await Scenario.play { scenario in
+                let echo = try TCPService.echo()
+                let credentials = try await Credentials("narrow", scenario)
+                let operated = try await server(credentials.lines, in: scenario)
+                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let port = try await client.tunnel(to: echo.port)
+                let visitor = try await onThread {
+                    let visitor = try TCPSocket(port: port)
+                    try visitor.send("x")
+                    _ = try visitor.receive(exactly: 1)
+                    return visitor
+                }
+                let rights = "bandwidth = \"1 MB/s\"\nvisitor_idle = \"2 h\"\nvisitor_deny = [\"127.0.0.1\"]\n"
+                try await operated.reload(credentials.lines + rights)
+                let line = try await operated.process.logLine { $0.contains("go on under the old ones") }
+                #expect(line.contains("visitors_that_go_on=1"), "\(line)")
+                #expect(line.contains("visitor_deny,visitor_idle"), "\(line)")
+                _ = try await operated.process.logLine { $0.contains("new bandwidth holds for new visitors") }
+                try await expectReset(port)
+                visitor.close()
+            }
+        }
+
         @Test("P5 a port is kept for a client that was cut off, and another is told for how long")
         func keptPort() async throws {
             try await Scenario.play { scenario in

@@ -183,9 +183,13 @@ final class CurrentSession: Sendable {
         self.waits = waits
     }
 
-    /// Dials now: another carrier for the session that stands, or what a wait would have put off.
+    /// Ends all waits: dials another carrier for the session that stands, or what would have been dialled later, and asks
+    /// again for refused ports.
     func renew() {
-        if let session { session.renew("asked for") }
+        if let session {
+            session.renew("asked for")
+            session.askForPorts()
+        }
         waits.end()
     }
 

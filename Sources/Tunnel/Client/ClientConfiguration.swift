@@ -2,6 +2,7 @@ import HTTP1
 import Mux
 import NIOSSL
 import ProxyConnect
+import WebSocket
 
 /// Everything that a client has to be told.
 public struct ClientConfiguration: Sendable {
@@ -62,6 +63,9 @@ public struct ClientConfiguration: Sendable {
     public var admin: ListenAddress?
     /// How long what runs may take to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
+
+    /// Whether the upgrade request has a field of this name from us, so that ``fields`` may not.
+    public static func isOwnField(_ name: String) -> Bool { ClientUpgrade.isReserved(name) }
 
     /// The defaults.
     public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token?, instance: [UInt8]) {

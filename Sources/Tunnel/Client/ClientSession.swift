@@ -90,6 +90,13 @@ final class ClientSession: SessionDelegate {
         driver.end(Refusal(.goingAway, "the client is stopping"))
     }
 
+    /// Asks again for the ports that were refused, and begins anew with short waits.
+    func askForPorts() {
+        bindRetries = [:]
+        // One that is public, or asked for already, is left alone.
+        for index in forwards.indices { bind(index) }
+    }
+
     private func bind(_ index: Int) {
         guard !driver.isEnded, !isDraining else { return }
         let forward = forwards[index]

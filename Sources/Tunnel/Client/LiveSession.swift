@@ -224,6 +224,11 @@ final class LiveSession: Sendable {
         turn.yield(.renewal(why: why, carrier: carrier))
     }
 
+    /// Asks again for the ports that the server has refused, without waiting any longer.
+    func askForPorts() {
+        loop.execute { self.session.value.askForPorts() }
+    }
+
     /// Makes ``turns`` say a number after a while.
     func remind(_ number: Int, in wait: Duration) {
         let wait = max(0, wait / .nanoseconds(1))

@@ -131,6 +131,12 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         ports.limits = limits
         drainTimeout = configuration.drainTimeout
         watchExpiry()
+        if pace == nil, rights.bandwidth != nil, driver.streamCount > 0 {
+            logger.notice(
+                "the client's new bandwidth holds for new visitors",
+                metadata: ["visitors_that_go_on": "\(driver.streamCount)"]
+            )
+        }
         pace = Pace.updated(pace, bytesPerSecond: rights.bandwidth)
         applyRightsToTunnels()
         if before.maximumStreams != rights.maximumStreams {
@@ -159,6 +165,15 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             }
             kept += 1
             guard let limits = visitorLimits.narrowed(by: door.request.visitors) else { continue }
+            if door.gate.visitors > 0, limits != door.gate.limits {
+                logger.notice(
+                    "new limits hold for new visitors; those who are there go on under the old ones",
+                    metadata: [
+                        "tunnel": "\(listener.tunnel)", "visitors_that_go_on": "\(door.gate.visitors)",
+                        "changed": "\(limits.keys(thatDifferFrom: door.gate.limits).joined(separator: ","))",
+                    ]
+                )
+            }
             door.pace = Pace.updated(door.pace, bytesPerSecond: limits.bandwidth)
             door.gate.limits = limits
         }

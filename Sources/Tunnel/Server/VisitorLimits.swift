@@ -48,6 +48,19 @@ public struct VisitorLimits: Sendable, Hashable {
         return blocks
     }
 
+    /// The keys of the configuration whose values are not those of `other`.
+    func keys(thatDifferFrom other: VisitorLimits) -> [String] {
+        let differences = [
+            ("visitor_connections", connections != other.connections),
+            ("visitor_rate", connectionsPerSecond != other.connectionsPerSecond),
+            ("visitor_allow", allow != other.allow),
+            ("visitor_deny", deny != other.deny),
+            ("visitor_idle", idleSeconds != other.idleSeconds),
+            ("visitor_bandwidth", bandwidth != other.bandwidth),
+        ]
+        return differences.filter(\.1).map(\.0)
+    }
+
     /// Who may come, for the log: `anybody`, or the blocks.
     var description: String {
         let from = allow.isEmpty ? "anybody" : allow.map(\.description).joined(separator: ",")

@@ -312,6 +312,8 @@ final class StreamPipe: ChannelInboundHandler {
     /// Hands everything to the kernel and reports what it took.
     func flush() {
         isDirty = false
+        // A socket that is about to be reset is not ended by FIN before.
+        if case .closed = state { return }
         guard let context else { return }
         if !isWaitingForDrain { writeHeld() }
         // A write to a connection that was reset closes the channel, and what the socket sent before would be lost if it
