@@ -4,12 +4,22 @@ import NIOCore
 /// Recognises tunnels that lead to a public port of their own session: each visitor of such a tunnel becomes another one,
 /// until all streams are used.
 ///
-/// A visitor comes from the socket of a service if it has that socket's address. Where addresses are translated on the
-/// way, the service's name tells: it is the server's, and its port is the public one.
+/// A visitor comes from the socket of a service if it has that socket's address, and the socket leads to the public port at
+/// which the visitor came: the kernel gives one local port to several sockets that lead to different places. Where
+/// addresses are translated on the way, the service's name tells: it is the server's, and its port is the public one.
 final class LoopDetector {
+    /// A socket that leads to a service.
+    struct Socket: Hashable {
+        /// Its own address.
+        let local: String
+        /// The port to which it leads.
+        let port: UInt16
+    }
+
     private let serverHost: String
-    /// The local addresses of sockets that lead to services.
-    private var sockets: Set<String> = []
+    private var sockets: Set<Socket> = []
+    /// The public ports of the tunnels.
+    private var ports: [UInt16: UInt16] = [:]
     /// Tunnels whose services are their own public ports.
     private var tunnels: Set<UInt16> = []
 
@@ -18,14 +28,22 @@ final class LoopDetector {
         self.serverHost = serverHost.lowercased()
     }
 
-    /// A socket leads to a service, until it closes.
+    /// A channel leads to a service, until it closes.
     func joined(_ channel: any Channel) {
-        guard let address = channel.localAddress?.inShortUnmapped, sockets.insert(address).inserted else { return }
-        channel.closeFuture.assumeIsolated().whenComplete { _ in self.sockets.remove(address) }
+        guard let local = channel.localAddress?.inShortUnmapped,
+            let port = channel.remoteAddress?.port.flatMap({ UInt16(exactly: $0) })
+        else { return }
+        let socket = Socket(local: local, port: port)
+        guard join(socket) else { return }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.sockets.remove(socket) }
     }
+
+    /// A socket leads to a service; false if one like it does already.
+    func join(_ socket: Socket) -> Bool { sockets.insert(socket).inserted }
 
     /// A tunnel is public.
     func bound(_ binding: Binding, to forward: RemoteForward) {
+        ports[binding.tunnel] = binding.port
         let isOwn = forward.host.lowercased() == serverHost && forward.hostPort == binding.port
         // On loopback the port is another machine's, unless the server is on this one.
         if isOwn, !binding.address.hasPrefix("127.") || serverHost.hasPrefix("127.") || serverHost == "localhost" {
@@ -36,5 +54,8 @@ final class LoopDetector {
     }
 
     /// Whether a visitor is one of our own sockets, or would become one.
-    func isLoop(_ visit: Visit) -> Bool { tunnels.contains(visit.tunnel) || sockets.contains(visit.visitor) }
+    func isLoop(_ visit: Visit) -> Bool {
+        if tunnels.contains(visit.tunnel) { return true }
+        return ports[visit.tunnel].map { sockets.contains(Socket(local: visit.visitor, port: $0)) } ?? false
+    }
 }

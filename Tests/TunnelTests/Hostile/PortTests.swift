@@ -285,6 +285,7 @@ extension HostileTests {
             guard TCPService.hasIPv6 else { return }
             let configure: (inout ServerConfiguration) -> Void = {
                 $0.publicAddress = nil
+                for index in $0.clients.indices { $0.clients[index].allowsLoopback = true }
                 $0.visitors.deny = VisitorLimits.blocks("192.0.2.0/24") ?? []
             }
             try await RunningServer.with(configure) { server in

@@ -19,14 +19,9 @@ struct HostNamesTests {
             self.answer = Mutex(answer)
         }
 
-        /// Times that no loaded machine reaches.
-        static var patient: NameLimits {
-            var limits = NameLimits()
-            (limits.patience, limits.validity, limits.failureValidity) = (.seconds(600), .seconds(600), .seconds(600))
-            return limits
-        }
-
-        func service(_ limits: NameLimits = Names.patient, configuration: String = "/nonexistent") -> HostNames {
+        func service(_ limits: NameLimits = HostNamesTests.timeless, configuration: String = "/nonexistent")
+            -> HostNames
+        {
             HostNames(limits, configuration: configuration) { [self] name in
                 asked.put(name)
                 let answer = answer.withLock { $0 }
@@ -34,6 +29,13 @@ struct HostNamesTests {
                 return Result { [try SocketAddress(ipAddress: answer, port: 0)] }.mapError { _ in .notFound }
             }
         }
+    }
+
+    /// No answer grows old and no second lookup begins, however slow the machine is.
+    fileprivate static var timeless: NameLimits {
+        var limits = NameLimits()
+        (limits.validity, limits.patience) = (.seconds(600), .seconds(600))
+        return limits
     }
 
     private let loop = MultiThreadedEventLoopGroup.singleton.next()
@@ -110,11 +112,9 @@ struct HostNamesTests {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("resolv-\(UUID().uuidString)")
         try "nameserver 192.0.2.53\n".write(to: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(at: file) }
-        var limits = NameLimits()
-        // Only the change ends these.
-        (limits.validity, limits.patience) = (.seconds(600), .seconds(600))
+        // Only the change ends what is known.
         let names = Names("192.0.2.1")
-        let service = names.service(limits, configuration: file.path)
+        let service = names.service(configuration: file.path)
         _ = try await service.addresses(of: "known.test", for: .service, on: loop).0.get()
         let waiting = service.addresses(of: "slow.test", for: .carrier, on: loop).0
         try await eventually("the lookup runs") { names.asked.all.contains("slow.test") }
@@ -143,7 +143,7 @@ struct HostNamesTests {
         ]
         let asked = Mailbox<String>()
         let gate = Gate()
-        let service = HostNames(configuration: "/nonexistent") { name in
+        let service = HostNames(Self.timeless, configuration: "/nonexistent") { name in
             asked.put(name)
             if name.hasPrefix("slow") { gate.wait() }
             return .success(both)
@@ -165,7 +165,7 @@ struct HostNamesTests {
     func slowService() async throws {
         let gate = Gate()
         let asked = Mailbox<String>()
-        let names = HostNames(configuration: "/nonexistent") { name in
+        let names = HostNames(Self.timeless, configuration: "/nonexistent") { name in
             asked.put(name)
             if name == "slow.test" { gate.wait() }
             return Result { [try SocketAddress(ipAddress: "127.0.0.1", port: 0)] }.mapError { _ in .notFound }

@@ -1,0 +1,41 @@
+import Mux
+import Testing
+
+@testable import Tunnel
+
+@Suite("Tunnels that lead to themselves")
+struct LoopDetectorTests {
+    @Test(
+        "a visitor is one of our sockets if it has its address, and that leads to the public port at which it came",
+        arguments: [
+            ("192.0.2.1:40000", 8_022, "192.0.2.1:40000", true), ("192.0.2.1:40000", 8_022, "192.0.2.1:40001", false),
+            ("[::1]:40000", 8_022, "[::1]:40000", true),
+            // The service is ssh's port, and its socket shares the number 40000 with that of an ordinary visitor.
+            ("127.0.0.1:40000", 22, "127.0.0.1:40000", false),
+        ] as [(String, UInt16, String, Bool)]
+    )
+    func sockets(local: String, port: UInt16, visitor: String, isLoop: Bool) throws {
+        let detector = LoopDetector(serverHost: "tunnel.example")
+        let visit = Visit(tunnel: 3, visitor: visitor)
+        #expect(detector.join(LoopDetector.Socket(local: local, port: port)))
+        #expect(!detector.isLoop(visit), "no port is public yet")
+        detector.bound(
+            Binding(tunnel: 3, address: "0.0.0.0", port: 8_022),
+            to: try RemoteForward("8022:localhost:22")
+        )
+        #expect(detector.isLoop(visit) == isLoop)
+        #expect(!detector.isLoop(Visit(tunnel: 4, visitor: visitor)))
+    }
+
+    @Test("a service that is the server's own name and the public port is a loop, whatever addresses are seen")
+    func name() throws {
+        let detector = LoopDetector(serverHost: "Tunnel.Example")
+        for (service, isLoop) in [("tunnel.example:8022", true), ("tunnel.example:22", false), ("other:8022", false)] {
+            detector.bound(
+                Binding(tunnel: 0, address: "0.0.0.0 ::", port: 8_022),
+                to: try RemoteForward("8022:\(service)")
+            )
+            #expect(detector.isLoop(Visit(tunnel: 0, visitor: "203.0.113.9:5")) == isLoop, "\(service)")
+        }
+    }
+}
