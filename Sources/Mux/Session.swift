@@ -205,7 +205,6 @@ public struct Session {
             if let due = acknowledger.deadline { next = min(next, due) }
             if let due = streams.acceptDeadline { next = min(next, due) }
             if let due = streams.resetDeadline { next = min(next, due) }
-            if let due = streams.fullUntil { next = min(next, due) }
             if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
             return next
         }
@@ -325,7 +324,6 @@ public struct Session {
             unacknowledgedSince = now
             perform(keepAlive.probe(now: now))
         }
-        streams.forgetFullPeer(now: now)
         while let stream = streams.nextOverdue(now: now) { abort(stream, .timeout) }
         while let stream = streams.nextOverdueReset(now: now) { resetAtOnce(stream, .connectionReset) }
     }

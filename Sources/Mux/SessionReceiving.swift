@@ -18,7 +18,7 @@ extension Session {
         case .credit: try receiveCredit(id, frame.number, now: now)
         case .open: try receiveOpen(id, Visit(frame.payload), now: now)
         case .accept: try receiveAccept(id)
-        case .reset: try receiveReset(id, ResetCode(frame.payload), now: now)
+        case .reset: try receiveReset(id, ResetCode(frame.payload))
         case .bind: try receiveBind(BindRequest(frame.payload), now: now)
         case .bound: try receiveBound(Binding(frame.payload))
         case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
@@ -110,7 +110,7 @@ extension Session {
             scheduler.enqueue(ResetCode.busy.frame(id))
             return
         }
-        guard streams.hasRoomForPeer(at: visit.tunnel), streams.opening < limits.opening else {
+        guard streams.count - streams.lingering < limits.streams, streams.opening < limits.opening else {
             scheduler.enqueue(ResetCode.busy.frame(id))
             return try conduct.glitches("more streams than there is room for", now: now)
         }
@@ -126,11 +126,8 @@ extension Session {
         if stream.pendingReset == nil { actions.append(.accepted(id)) }
     }
 
-    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode, now: Moment) throws(MuxError) {
+    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode) throws(MuxError) {
         guard let stream = try streams.find(id, .reset) else { return }
-        let isRefused = code == .busy && stream.isOpening && id.opener == role
-        // The peer's bound may be lower than ours, which it never says.
-        if isRefused { streams.peerIsFull(now: now) }
         resetByPeer(stream, code)
     }
 
@@ -153,7 +150,6 @@ extension Session {
         guard role == .client, tunnels.bind(binding.tunnel) else {
             throw MuxError(.unexpectedFrame, "bound of tunnel \(binding.tunnel) from a \(role.peer)")
         }
-        streams.divide(with: binding.tunnel, isThere: true)
         actions.append(.bound(binding))
     }
 
@@ -161,7 +157,6 @@ extension Session {
         guard role == .client, tunnels.remove(tunnel) else {
             throw MuxError(.unexpectedFrame, "unbound of tunnel \(tunnel) from a \(role.peer)")
         }
-        streams.divide(with: tunnel, isThere: false)
         actions.append(.unbound(tunnel: tunnel, refusal))
     }
 }

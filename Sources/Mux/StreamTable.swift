@@ -14,10 +14,6 @@ struct StreamTable {
     /// The places of all streams, and of those that wait for ACCEPT, as tunnels have them.
     private(set) var places: TunnelShares
     private(set) var openingPlaces: TunnelShares
-    /// Streams that may live at a time.
-    private let limit: Int
-    /// Until when the peer's own bound on streams, which is lower, is heeded.
-    private(set) var fullUntil: Moment?
     /// Streams that wait for ACCEPT.
     var opening: Int { openingPlaces.taken }
     /// Streams that have ended on the wire, and whose sockets still have bytes to take.
@@ -29,7 +25,6 @@ struct StreamTable {
 
     init(role: Role, limits: MuxLimits) {
         self.role = role
-        limit = limits.streams
         places = TunnelShares(total: limits.streams)
         openingPlaces = TunnelShares(total: limits.opening)
         next = role.firstStream
@@ -101,28 +96,6 @@ struct StreamTable {
     /// All that wait for ACCEPT may wait until then.
     mutating func postponeAccept(until deadline: Moment) {
         for index in unaccepted.indices { unaccepted[index].deadline = deadline }
-    }
-
-    // MARK: Room
-
-    /// Whether the peer may open another stream at a tunnel. Those that have ended on the wire have left their places, as
-    /// far as the peer can know.
-    func hasRoomForPeer(at tunnel: UInt16) -> Bool { places.hasRoom(for: tunnel, besides: lingering) }
-
-    /// How long a peer that has refused a stream is taken at its word.
-    private static let memory = Duration.seconds(10)
-
-    /// The peer has no room for one of its streams: no more are opened for a while than it has now.
-    mutating func peerIsFull(now: Moment) {
-        places.limit(to: max(1, count - 1))
-        fullUntil = now + Self.memory
-    }
-
-    /// The peer may have room again.
-    mutating func forgetFullPeer(now: Moment) {
-        guard let fullUntil, now >= fullUntil else { return }
-        self.fullUntil = nil
-        places.limit(to: limit)
     }
 
     // MARK: Reset, with bytes that wait

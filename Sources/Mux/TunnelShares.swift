@@ -4,7 +4,7 @@
 /// A quarter of all places is reserve, the same for each tunnel and at least one, so that the visitors of one tunnel never
 /// shut another one. Taking and giving back are O(1) in the number of tunnels.
 struct TunnelShares {
-    private var total: Int
+    private let total: Int
     /// Places that each tunnel can always have.
     private(set) var reserve = 0
     private var tunnels: Set<UInt16> = []
@@ -19,19 +19,10 @@ struct TunnelShares {
     }
 
     /// Whether a tunnel may take another place.
-    ///
-    /// - Parameter others: places that are taken and do not count.
-    func hasRoom(for tunnel: UInt16, besides others: Int = 0) -> Bool {
-        let taken = taken - others
+    func hasRoom(for tunnel: UInt16) -> Bool {
         guard taken < total else { return false }
         if tunnels.contains(tunnel), used[tunnel, default: 0] < reserve { return true }
         return taken + keptFree < total
-    }
-
-    /// There are so many places from now on.
-    mutating func limit(to total: Int) {
-        self.total = total
-        divide()
     }
 
     /// A tunnel has come, and has a reserve from now on.

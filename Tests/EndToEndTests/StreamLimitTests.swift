@@ -68,32 +68,6 @@ extension EndToEnd {
             }
         }
 
-        @Test("a client with fewer streams than the server gives each tunnel its own, and no crowd ends its session")
-        func clientsBound() async throws {
-            try await Scenario.play { scenario in
-                let (one, two) = (try TCPService.echo(), try TCPService.echo())
-                let server = try await scenario.server()
-                let file = "\(scenario.directory)/client.toml"
-                try scenario.write("[limits]\nstreams = 5\n", to: file)
-                let client = try scenario.client(
-                    server.url,
-                    [one, two].map { "0:127.0.0.1:\($0.port)" },
-                    options: ["--config", file]
-                )
-                let ports = (try await client.tunnel(to: one.port), try await client.tunnel(to: two.port))
-                let idle = try await Self.visitors(4, at: ports.0)
-                try await onThreads(600, width: 300) { _ in
-                    let ending = try TCPSocket(port: ports.0, patience: .seconds(10)).drain()
-                    guard ending.ending == .reset else { throw Disappointment(description: "\(ending)") }
-                }
-                try await expectEcho(through: ports.1)
-                for visitor in idle { visitor.close() }
-                try await expectEcho(through: ports.0)
-                #expect(!client.process.errors.text.contains("session lost"), "\(client.process)")
-                _ = try await server.process.logLine { $0.contains("all streams of the session are used") }
-            }
-        }
-
         @Test("a tunnel that leads to its own public port refuses its visitor and leaves no stream behind")
         func loop() async throws {
             try await Scenario.play { scenario in
