@@ -51,6 +51,35 @@ extension EndToEnd {
             }
         }
 
+        @Test("a client with fewer streams than its server keeps its session, and the server refuses what does not fit")
+        func fewerAtTheClient() async throws {
+            try await Scenario.play { scenario in
+                let (one, two) = (try TCPService.echo(), try TCPService.echo())
+                let admin = try FreePorts.next()
+                let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
+                let file = "\(scenario.directory)/client.toml"
+                try scenario.write("[limits]\nstreams = 5\n", to: file)
+                let client = try scenario.client(
+                    server.url,
+                    [one, two].map { "0:127.0.0.1:\($0.port)" },
+                    options: ["--config", file]
+                )
+                let ports = [try await client.tunnel(to: one.port), try await client.tunnel(to: two.port)]
+                let idle = try await Self.visitors(4, at: ports[0])
+                try await onThreads(300, width: 300) { _ in
+                    // The connection may be reset before it is there.
+                    guard let visitor = try? TCPSocket(port: ports[0], patience: .seconds(10)) else { return }
+                    _ = try visitor.drain()
+                }
+                try await expectEcho(through: ports[1])
+                let metrics = try await onThread { try TCPSocket(port: admin).request("GET", "/metrics").body }
+                #expect(metrics.contains("culvert_refused_visitors_total{reason=\"no_streams\"} 300\n"))
+                #expect(!client.process.errors.text.contains("session lost"), "\(client.process)")
+                for visitor in idle { visitor.close() }
+                try await expectEcho(through: ports[0])
+            }
+        }
+
         @Test("a crowd beyond the streams is reset within seconds, however many wait")
         func crowd() async throws {
             try await Scenario.play { scenario in

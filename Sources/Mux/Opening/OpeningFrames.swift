@@ -60,6 +60,10 @@ public struct Authentication: Sendable, Hashable {
     public var initialWindow: UInt32
     /// The client's software and its version.
     public var software: String
+    /// Streams that the client takes at a time; nil if it does not say.
+    public var streams: UInt32?
+    /// Of these, the ones that may wait for its services; nil if it does not say.
+    public var opening: UInt32?
 
     /// Creates the client's part of an opening.
     public init(
@@ -69,8 +73,11 @@ public struct Authentication: Sendable, Hashable {
         name: String,
         authority: String,
         initialWindow: UInt32,
-        software: String
+        software: String,
+        streams: UInt32? = nil,
+        opening: UInt32? = nil
     ) {
+        (self.streams, self.opening) = (streams, opening)
         self.version = protocolVersion
         self.id = id
         self.nonce = nonce
@@ -92,10 +99,14 @@ public struct Authentication: Sendable, Hashable {
         fields.append(6, authority, atMost: 300)
         fields.append(7, number: initialWindow)
         fields.append(8, software, atMost: 64)
+        if let streams { fields.append(9, number: streams) }
+        if let opening { fields.append(10, number: opening) }
         return fields
     }
 
     init(_ fields: FieldReader) throws(MuxError) {
+        streams = try fields.optionalNumber(9)
+        opening = try fields.optionalNumber(10)
         version = try fields.number(1)
         id = try fields.bytes(2, count: 16)
         nonce = try fields.bytes(3, count: 32)

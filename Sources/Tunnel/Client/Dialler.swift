@@ -78,7 +78,9 @@ struct Dialler: Sendable {
                 name: configuration.name,
                 authority: route.endpoint.authority,
                 initialWindow: UInt32(clamping: configuration.limits.initialWindow),
-                software: softwareName
+                software: softwareName,
+                streams: UInt32(clamping: configuration.limits.streams),
+                opening: UInt32(clamping: configuration.limits.opening)
             )
         )
         let attempt: DialAttempt

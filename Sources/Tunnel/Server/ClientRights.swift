@@ -62,3 +62,14 @@ extension ClientRights {
         )
     }
 }
+
+extension MuxLimits {
+    /// No more streams than the client says that it takes: it would refuse the others, and too many of them end a session.
+    /// At least one: a client without streams has no tunnels either.
+    func narrowed(by client: Authentication) -> MuxLimits {
+        var limits = self
+        if let streams = client.streams { limits.streams = max(1, min(limits.streams, Int(streams))) }
+        if let opening = client.opening { limits.opening = max(1, min(limits.opening, Int(opening))) }
+        return limits
+    }
+}

@@ -192,7 +192,7 @@ final class ServerCore: Sendable {
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
         )
         let id = SecureRandom.bytes(16)
-        let limits = client.limits(within: configuration.limits)
+        let limits = client.limits(within: configuration.limits).narrowed(by: authentication)
         let (grace, _) = limits.grace.components
         carrier.send(
             verified.welcome(
