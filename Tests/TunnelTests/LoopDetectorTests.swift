@@ -1,4 +1,3 @@
-import Mux
 import Testing
 
 @testable import Tunnel
@@ -8,18 +7,17 @@ struct LoopDetectorTests {
     @Test(
         "a visitor is one of our sockets if it has its address, and on loopback if that leads to the public port",
         arguments: [
-            ("192.0.2.1:40000", nil, "192.0.2.1:40000", "203.0.113.1:8022", true),
-            ("192.0.2.1:40000", nil, "192.0.2.1:40001", "203.0.113.1:8022", false),
-            ("127.0.0.1:40000", 8_022, "127.0.0.1:40000", "127.0.0.1:8022", true),
-            ("[::1]:40000", 8_022, "[::1]:40000", "[::1]:8022", true),
+            ("192.0.2.1:40000", nil, "192.0.2.1:40000", 8_022, true),
+            ("192.0.2.1:40000", nil, "192.0.2.1:40001", 8_022, false),
+            ("127.0.0.1:40000", 8_022, "127.0.0.1:40000", 8_022, true),
+            ("[::1]:40000", 8_022, "[::1]:40000", 8_022, true),
             // The service is ssh's port, and its socket shares the number 40000 with that of an ordinary visitor.
-            ("127.0.0.1:40000", 22, "127.0.0.1:40000", "127.0.0.1:8022", false),
-            ("127.0.0.1:40000", 22, "127.0.0.1:40000", "", false),
-        ] as [(String, UInt16?, String, String, Bool)]
+            ("127.0.0.1:40000", 22, "127.0.0.1:40000", 8_022, false),
+            ("127.0.0.1:40000", 22, "127.0.0.1:40000", nil, false),
+        ] as [(String, UInt16?, String, UInt16?, Bool)]
     )
-    func sockets(local: String, port: UInt16?, visitor: String, publicAddress: String, isLoop: Bool) {
-        let visit = Visit(tunnel: 0, visitor: visitor, publicAddress: publicAddress)
+    func sockets(local: String, port: UInt16?, visitor: String, publicPort: UInt16?, isLoop: Bool) {
         let sockets: Set = [LoopDetector.Socket(local: local, loopbackPort: port)]
-        #expect(LoopDetector.isLoop(visit, of: sockets) == isLoop)
+        #expect(LoopDetector.isLoop(visitor, at: publicPort, of: sockets) == isLoop)
     }
 }

@@ -17,6 +17,8 @@ final class LoopDetector {
     }
 
     private var sockets: Set<Socket> = []
+    /// The public ports.
+    private var ports: [UInt16: UInt16] = [:]
     /// Tunnels whose services are their own public ports.
     private var tunnels: Set<UInt16> = []
 
@@ -39,14 +41,14 @@ final class LoopDetector {
     }
 
     /// Whether a visitor of a public port comes from one of these sockets.
-    static func isLoop(_ visit: Visit, of sockets: Set<Socket>) -> Bool {
-        let port = ProxyProtocolEnd(visit.publicAddress)?.port
-        return sockets.contains(Socket(local: visit.visitor, loopbackPort: nil))
-            || port.map { sockets.contains(Socket(local: visit.visitor, loopbackPort: $0)) } ?? false
+    static func isLoop(_ visitor: String, at port: UInt16?, of sockets: Set<Socket>) -> Bool {
+        sockets.contains(Socket(local: visitor, loopbackPort: nil))
+            || port.map { sockets.contains(Socket(local: visitor, loopbackPort: $0)) } ?? false
     }
 
     /// A tunnel is public.
     func bound(_ binding: Binding, to forward: RemoteForward) {
+        ports[binding.tunnel] = binding.port
         let isOwn = forward.host.lowercased() == serverHost && forward.hostPort == binding.port
         // On loopback the port is another machine's, unless the server is on this one.
         if isOwn, !binding.address.hasPrefix("127.") || serverHost.hasPrefix("127.") || serverHost == "localhost" {
@@ -57,5 +59,7 @@ final class LoopDetector {
     }
 
     /// Whether a visitor is one of our own sockets, or would become one.
-    func isLoop(_ visit: Visit) -> Bool { tunnels.contains(visit.tunnel) || Self.isLoop(visit, of: sockets) }
+    func isLoop(_ visit: Visit) -> Bool {
+        tunnels.contains(visit.tunnel) || Self.isLoop(visit.visitor, at: ports[visit.tunnel], of: sockets)
+    }
 }
