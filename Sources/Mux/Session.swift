@@ -94,7 +94,7 @@ public struct Session {
             && scheduler.waitingControl <= limits.waitingControl / 2
     }
 
-    /// Whether a visitor who comes to a tunnel may have a stream.
+    /// Whether a visitor of a tunnel may have a stream.
     public enum Room: Sendable, Hashable {
         /// There is room.
         case free

@@ -39,8 +39,8 @@ struct Backoff: Sendable {
         refusals = 0
     }
 
-    /// The server has refused what it took before in this run: it is asked again slowly, from one minute on, since
-    /// somebody has to mend it.
+    /// The server has refused what it took before in this run: it is asked again slowly, from one minute on, since an
+    /// operator has to mend it.
     ///
     /// - Parameter unit: a random number, 0 to 1.
     /// - Returns: how long to wait before the next dial.

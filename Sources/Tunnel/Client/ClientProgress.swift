@@ -1,7 +1,6 @@
 import Synchronization
 
-/// What a client's run has come to, for whoever operates it: whether there is a carrier, why not, and which tunnels are
-/// public.
+/// The state of a client's run, for its operator: whether there is a carrier, why not, and which tunnels are public.
 final class ClientProgress: Sendable {
     /// A moment's facts. Times are seconds since 1970.
     struct Facts: Sendable {

@@ -3,7 +3,7 @@ import NIOCore
 import ProxyConnect
 import Synchronization
 
-/// What strangers may cost before they have proved who they are. Shared by all event loops; asked a few times for each
+/// What strangers may cost before they have proved themselves. Shared by all event loops; asked a few times for each
 /// connection.
 ///
 /// A connection passes two rooms: one until its request's head has come, one until its proof has. Both have
@@ -53,9 +53,8 @@ final class Admission: Sendable {
         state = Mutex(State(limits, now))
     }
 
-    /// Whether an address comes no more often than its share: a quarter of what is taken in all, so that nobody alone
-    /// keeps everybody else out. Addresses that have not come lately are forgotten, and where none can be, new ones share
-    /// one count.
+    /// Whether an address comes no more often than its share: a quarter of what is taken in all, so that no single address
+    /// keeps the others out. Addresses that have not come lately are forgotten. If none can be, new ones share one count.
     private static func isWithinShare(_ address: String, _ state: inout State, _ now: Moment) -> Bool {
         let share = Double(max(1, state.limits.connectionsPerSecond / 4))
         var key = address
@@ -70,7 +69,7 @@ final class Admission: Sendable {
         return state.rates[key, default: fresh].takeOne(now: now)
     }
 
-    /// Holds whoever comes from now on to other limits; who has a place keeps it.
+    /// Holds connections that come from now on to other limits; those that have a place keep it.
     func update(_ limits: ServerLimits, now: Moment = .now) {
         state.withLock { state in
             if state.limits.connectionsPerSecond != limits.connectionsPerSecond {
@@ -82,8 +81,8 @@ final class Admission: Sendable {
         }
     }
 
-    /// Whom a connection's costs are charged to: its address, one subscriber's block of IPv6, or nobody in particular for a
-    /// unix socket and loopback, where a front stands with everybody behind it.
+    /// The address that bears a connection's costs, or one subscriber's block of IPv6. Nil for a unix socket and loopback,
+    /// which stand for a front and all its clients.
     static func address(of peer: SocketAddress?) -> String? {
         guard let address = peer?.ip?.unmapped, !address.isLoopback else { return nil }
         return key(address)
@@ -187,7 +186,7 @@ final class Admission: Sendable {
 
     /// Counts a wrong proof, and says for how many seconds its refusal is to be held back.
     ///
-    /// Holding back slows who guesses without locking out who shares the address.
+    /// Holding back slows a guesser without locking out others at its address.
     func failed(_ address: String?, now: Moment) -> Int {
         let address = address ?? "local"
         return state.withLock { state in

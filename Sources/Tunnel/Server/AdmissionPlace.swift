@@ -2,7 +2,7 @@ import NIOCore
 
 /// The places of one connection that has not authenticated, each given back once.
 final class AdmissionPlace {
-    /// Whom its costs are charged to; nil for nobody in particular.
+    /// The address that bears its costs; nil if none does.
     private(set) var address: String?
     private let admission: Admission
     private var place: Admission.Place?

@@ -140,7 +140,7 @@ final class BackendPlaces: Sendable {
 
     /// Takes a place; false if as many as `most` are taken, or a quarter of them by one address.
     ///
-    /// - Parameter address: whom the connection is charged to; nil for nobody in particular.
+    /// - Parameter address: the address that bears the costs; nil if none does.
     func enter(_ address: String?, most: Int) -> Bool {
         taken.withLock { taken in
             guard taken.all < most else { return false }

@@ -179,13 +179,13 @@ public struct Server: Service {
         onEvent(.listening(url: url + configuration.path, port: channel.localAddress?.port))
     }
 
-    /// At an address of this machine everybody comes by a front, which has to be known to tell them apart.
+    /// Says that clients behind a front on this machine are told apart only if the front is named.
     private func announceFronts(_ address: SocketAddress?) {
         let isNamed = configuration.trustedFronts.contains(address)
-        // Without a token nobody comes from outside.
+        // Without a token no client comes from outside.
         guard !isNamed, !configuration.clients.isEmpty else { return }
         logger.notice(
-            "all who come by a front on this machine share one bound; name the front to tell them apart",
+            "clients behind a front on this machine share one bound; name the front to tell them apart",
             metadata: ["flag": "--trusted-front \(address?.ip.map { "\($0)" } ?? "unix")"]
         )
     }

@@ -35,7 +35,7 @@ final class ServerConnection {
         self.address = address
         self.front = front
         self.logger = logger
-        self.peer = channel.remoteAddress?.inShort ?? "unix"
+        self.peer = channel.peerAddress?.inShort ?? "unix"
     }
 
     /// Prepares the pipeline.

@@ -140,11 +140,13 @@ final class ServerCore: Sendable {
     /// Prepares a connection that was accepted on the endpoint.
     func prepare(_ channel: any Channel) throws {
         var logger = logger
-        logger[metadataKey: "peer"] = "\(channel.remoteAddress?.inShort ?? "unix")"
+        // A connection that has been reset already has no remote address any more, and is not a unix socket for that.
+        let peer = channel.peerAddress
+        logger[metadataKey: "peer"] = "\(peer?.inShort ?? "unix")"
         let (tls, fronts) = settings.withLock { ($0.tls, $0.configuration.trustedFronts) }
-        let front = fronts.contains(channel.remoteAddress) ? fronts : nil
+        let front = fronts.contains(peer) ? fronts : nil
         // Whom a front speaks for is not known yet.
-        let address = front == nil ? Admission.address(of: channel.remoteAddress) : nil
+        let address = front == nil ? Admission.address(of: peer) : nil
         guard let place = admission.arrive(address, close: { [channel] in channel.close(promise: nil) }) else {
             TunnelMetrics.failed(.busy)
             try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))

@@ -52,7 +52,7 @@ public struct ServerLimits: Sendable, Equatable {
     /// gives up.
     public var waitingTime: Duration = .seconds(15)
     /// How long a visitor waits for one of the session's streams while all are used up. 2 s: a page that loads has closed
-    /// some by then, and a silent tunnel helps nobody.
+    /// some by then, and a silent tunnel helps no visitor.
     public var waitingTimeForStream: Duration = .seconds(2)
     /// Descriptors that visitors leave free, for clients, their ports and the operator. 64.
     public var reservedDescriptors = 64

@@ -1,6 +1,6 @@
 import Mux
 
-/// The places of connections that have not proved themselves, and which of them give way under pressure. Pure.
+/// Decides which connections have places before they have proved themselves, and which give way under pressure. Pure.
 ///
 /// A quarter of all places is for clients that the server knows by their tickets. Of the strangers' places
 /// | in use | what gives way for a newcomer |
@@ -8,7 +8,7 @@ import Mux
 /// | half | strangers that have been silent for two seconds, the oldest first |
 /// | all | the oldest that has been silent for a second, else one at random, which may be the newcomer |
 ///
-/// A known client that finds no place takes a stranger's. Every operation is O(1) but where something gives way.
+/// A known client that finds no place takes a stranger's. Every operation is O(1), unless a place is given up.
 struct StrangerPlaces {
     /// Names a place.
     typealias ID = UInt64
@@ -47,7 +47,7 @@ struct StrangerPlaces {
     /// Takes a place.
     ///
     /// - Parameters:
-    ///   - address: which connections share a bound; nil for one that is nobody's in particular.
+    ///   - address: connections of one address share a bound; nil for a connection without one.
     ///   - isKnown: whether the client has shown a ticket.
     ///   - unit: a random number, 0 to 1.
     mutating func enter(
@@ -61,7 +61,7 @@ struct StrangerPlaces {
         if let address, ofAddress[address, default: 0] >= perAddress { return .refused }
         var evicted: [ID] = []
         let most = Self.forStrangers(of: total)
-        // Fewer places may be configured than are taken: then nobody gives way for a newcomer.
+        // Fewer places may be configured than are taken: then no connection gives way for a newcomer.
         guard places.count <= total, isKnown || strangers <= most else { return .refused }
         if places.count >= total || !isKnown && strangers >= most {
             guard let victim = victim(isKnown: isKnown, unit: unit, now: now) else { return .refused }
@@ -87,7 +87,7 @@ struct StrangerPlaces {
         if places[id] != nil { _ = remove(id) }
     }
 
-    /// Who gives way when there is no place; nil if it is the newcomer.
+    /// The place that is given up when there is none; nil if the newcomer is refused.
     private func victim(isKnown: Bool, unit: Double, now: Moment) -> ID? {
         if let old = oldestSilent(for: Self.leastPatience, now: now) { return old }
         let candidates = places.filter { !$0.value.isKnown }.keys.sorted()

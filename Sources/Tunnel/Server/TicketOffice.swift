@@ -8,7 +8,7 @@ import ProxyConnect
 /// 01 | expiry, seconds since 1970 (8) | the client's tag (8) | first 16 bytes of HMAC-SHA-256(secret, what is before)
 /// ```
 ///
-/// The secret is this process's own: after a restart everybody is a stranger once.
+/// The secret is this process's own: after a restart every client is a stranger once.
 struct TicketOffice: Sendable {
     /// The field of the upgrade request that shows a ticket, in base64.
     static let field = "Culvert-Ticket"
@@ -28,7 +28,7 @@ struct TicketOffice: Sendable {
         return head + proof(head)
     }
 
-    /// Whom a ticket was given to, as a tag; nil if it is not ours, or has expired.
+    /// The client to which a ticket was given, as a tag; nil if it is not ours, or has expired.
     func holder(of field: String, now: Int64) -> String? {
         guard field.utf8.count == (Self.length + 2) / 3 * 4, let ticket = Base64.decoded(field) else { return nil }
         guard ticket.count == Self.length, ticket[0] == 1 else { return nil }

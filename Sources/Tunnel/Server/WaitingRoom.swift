@@ -37,10 +37,10 @@ struct WaitingRoom {
     /// Whether visitors of a tunnel wait.
     func isWaitedFor(_ tunnel: UInt16) -> Bool { queues[tunnel] != nil }
 
-    /// Who is next at a tunnel.
+    /// The next visitor at a tunnel.
     func first(_ tunnel: UInt16) -> Visitor? { queues[tunnel]?.first }
 
-    /// When the first has waited long enough; nil if nobody waits.
+    /// When the first has waited long enough; nil if no visitor waits.
     var nextDeadline: Moment? { queues.values.compactMap { $0.first?.deadline }.min() }
 
     mutating func enter(_ pipe: StreamPipe, _ visit: Visit, now: Moment) {

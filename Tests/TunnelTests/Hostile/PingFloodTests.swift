@@ -21,6 +21,21 @@ extension HostileTests {
             }
         }
 
+        @Test("W29 the 21st WebSocket pong in ten seconds is cut off: none was asked for", arguments: [20, 21])
+        func pongFlood(count: Int) async throws {
+            try await RunningServer.with { server in
+                try await onThread {
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try peer.socket.send((0..<count).flatMap { _ in peer.webSocketFrame(10, [1, 2, 3]) })
+                    guard count == 20 else {
+                        try demand(try peer.toTheEnd().code == .policyViolation, "the flood is taken")
+                        return
+                    }
+                    try demand(try peer.bind(FreePorts.next()) == nil, "twenty are no flood")
+                }
+            }
+        }
+
         @Test("W27 twenty WebSocket pings at once are all answered, and nobody minds", arguments: [false, true])
         func asManyAsAreAllowed(isAuthenticated: Bool) async throws {
             try await RunningServer.with { server in

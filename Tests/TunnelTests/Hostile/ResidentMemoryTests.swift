@@ -211,6 +211,30 @@ extension HostileTests {
             }
         }
 
+        @Test("sessions whose clients read nothing: frames that are kept, bytes that wait, and what the carrier holds")
+        func blockedCarriers() async throws {
+            try await Server.with { server in
+                let scene = try await onThread {
+                    try (0..<8).map { _ in
+                        let peer = try WirePeer.session(server.port, .alice, window: 8 << 20, receiveBuffer: 2_304)
+                        try peer.send(WirePeer.bindRequest(0))
+                        let port = try Binding(peer.frame(.bound).payload).port
+                        let visitors = try (0..<4).map { _ in try TCPSocket(port: port) }
+                        for visitor in visitors {
+                            _ = try visitor.sendUntilStalled(
+                                [UInt8](repeating: 5, count: 65_536),
+                                patience: .milliseconds(100),
+                                limit: 16 << 20
+                            )
+                        }
+                        return NonSendable((peer, visitors))
+                    }
+                }
+                try await server.expectTruth("8 blocked carriers", least: 8 * 262_144)
+                _ = scene
+            }
+        }
+
         @Test("visitors who came while there was no carrier, spoke and finished")
         func waiting() async throws {
             try await Server.with { server in
