@@ -80,19 +80,19 @@ extension Backend {
         let loop = channel.eventLoop.assumeIsolated()
         let body = loop.scheduleTask(in: TimeAmount(limits.backendBody)) {
             guard !near.hasRequest else { return }
-            far.close()
             near.answer(Self.timedOut)
+            far.close()
         }
         let total = loop.scheduleTask(in: TimeAmount(limits.backendTotal)) {
             far.close()
             near.close()
         }
-        near.onRequest = {
+        near.whenRequestHasCome {
             body.cancel()
             let answer = loop.scheduleTask(in: TimeAmount(limits.backendAnswer)) {
                 guard !near.hasWritten else { return }
-                far.close()
                 near.answer(Self.silent)
+                far.close()
             }
             channel.closeFuture.whenComplete { _ in answer.cancel() }
         }

@@ -30,9 +30,11 @@ final class BackendRelaySide: ChannelInboundHandler {
     /// What came is no request, and has been answered so.
     private(set) var isRefused = false
 
-    /// Called once the whole request has come.
-    var onRequest: (() -> Void)? {
-        didSet { if hasRequest { tellRequest() } }
+    private var onRequest: (() -> Void)?
+
+    /// Calls `action` once the whole request has come: now, or when it has. Never if the connection ends before.
+    func whenRequestHasCome(_ action: @escaping () -> Void) {
+        if hasRequest { action() } else { onRequest = action }
     }
 
     /// Whether the whole request has come.
@@ -127,6 +129,7 @@ final class BackendRelaySide: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         idle?.cancel()
+        onRequest = nil
         self.context = nil
     }
 
