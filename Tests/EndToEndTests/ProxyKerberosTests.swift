@@ -68,7 +68,7 @@ extension EndToEnd {
                     ["--proxy", proxy],
                     environment: realm.withoutTicket
                 )
-                expect(line, says: "proxy \(proxy): proxy: ", "ticket", "kinit", "HTTP/localhost")
+                expect(line, says: "through proxy \(proxy)", "ticket", "kinit", "HTTP/localhost")
                 #expect(squid.connects(to: server.port).count == 1, "nothing was sent that could be refused")
             }
         }

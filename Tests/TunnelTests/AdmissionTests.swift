@@ -114,6 +114,18 @@ struct AdmissionTests {
         }
         #expect(arrived == 400)
         #expect(admission.enter(nil, now: now) != nil)
+        // One address has a quarter, and what it has too much of costs the others nothing.
+        let fresh = Admission(limits, now: now)
+        var ofOne = 0
+        for _ in 0..<10_000 {
+            guard let place = fresh.arrive("192.0.2.1", now: now) else { continue }
+            ofOne += 1
+            fresh.leave(place)
+        }
+        #expect(ofOne == 100)
+        let held = (0..<100).compactMap { _ in fresh.arrive("192.0.2.2", now: now) }
+        #expect(held.count == limits.strangersPerAddress)
+        #expect(fresh.arrive("192.0.2.3", now: now) != nil)
         let answers = (0..<300).count { _ in admission.mayAnswer(now: now) }
         #expect(answers == 100)
         #expect(admission.mayAnswer(now: now + .milliseconds(11)))

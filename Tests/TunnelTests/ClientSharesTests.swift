@@ -71,6 +71,25 @@ extension HostileTests {
             }
         }
 
+        @Test("clients with ports of their own have all of them, whatever others have")
+        func portsOfTheirOwn() async throws {
+            let ports = try (0..<4).map { _ in try FreePorts.next() }
+            try await RunningServer.with({
+                $0.clients[0].allowedPorts = PortRanges(ranges: [ports[0]...ports[0], ports[1]...ports[1]])
+                $0.clients[1].allowedPorts = PortRanges(ranges: [ports[2]...ports[2], ports[3]...ports[3]])
+            }) { server in
+                try await onThread {
+                    let (alice, bob) = (
+                        try WirePeer.session(server.port, .alice), try WirePeer.session(server.port, .bob)
+                    )
+                    for tunnel in UInt16(0)..<2 {
+                        try demand(try alice.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "Alice \(tunnel)")
+                        try demand(try bob.bind(ports[Int(tunnel) + 2], tunnel: tunnel) == nil, "Bob \(tunnel)")
+                    }
+                }
+            }
+        }
+
         @Test("refused ports and ended streams write so many lines, and the next says how many were left out")
         func logLines() async throws {
             try await RunningServer.with({

@@ -137,7 +137,7 @@ final class ClientSession: SessionDelegate {
             }
         }
         let (first, longest) = isRefusal ? Self.refusalRetries : Self.bindRetries
-        let wait = max(bindRetries[index] ?? first, first)
+        let wait = min(max(bindRetries[index] ?? first, first), longest)
         bindRetries[index] = min(wait * 2, longest)
         logger.warning(
             isRefusal

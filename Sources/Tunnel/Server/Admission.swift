@@ -55,8 +55,10 @@ final class Admission: Sendable {
 
     /// Whether an address comes no more often than its share: a quarter of what is taken in all, so that no single address
     /// keeps the others out. Addresses that have not come lately are forgotten. If none can be, new ones share one count.
-    private static func isWithinShare(_ address: String, _ state: inout State, _ now: Moment) -> Bool {
-        let share = Double(max(1, state.limits.connectionsPerSecond / 4))
+    ///
+    /// - Parameter times: how often it may come for each time that the rate counts.
+    private static func isWithinShare(_ address: String, times: Int = 1, _ state: inout State, _ now: Moment) -> Bool {
+        let share = Double(times * max(1, state.limits.connectionsPerSecond / 4))
         var key = address
         if state.rates[key] == nil, state.rates.count >= state.limits.rememberedAddresses {
             state.rates = state.rates.filter { entry in
@@ -98,7 +100,13 @@ final class Admission: Sendable {
     ///
     /// - Parameter close: ends the connection, from any thread, when its place is another's.
     func arrive(_ address: String?, now: Moment = .now, close: @escaping @Sendable () -> Void = {}) -> Place? {
-        enter(.head, address, isKnown: false, now, close) { state in state.arrivals.takeOne(now: now) }
+        enter(.head, address, isKnown: false, now, close) { state in
+            if let address {
+                let key = "arrival " + address
+                guard Self.isWithinShare(key, times: Self.arrivalsForEach, &state, now) else { return false }
+            }
+            return state.arrivals.takeOne(now: now)
+        }
     }
 
     /// Takes a place for a connection whose request wants a session; nil if there is none, or if too many come at once.
@@ -128,14 +136,19 @@ final class Admission: Sendable {
         _ isWithinRate: (inout State) -> Bool
     ) -> Place? {
         let (place, evicted): (Place?, [@Sendable () -> Void]) = state.withLock { state in
-            guard isWithinRate(&state) else { return (nil, []) }
             let limits = state.limits
+            // What an address has too much of costs the others none of the rate.
+            let places = room == .head ? state.heads : state.proofs
+            guard !places.isFull(address, perAddress: limits.strangersPerAddress), isWithinRate(&state) else {
+                return (nil, [])
+            }
             let unit = Double.random(in: 0..<1)
             let outcome =
                 switch room {
                 case .head:
                     state.heads.enter(
                         address,
+                        keepsSome: false,
                         of: limits.silentStrangers,
                         perAddress: limits.strangersPerAddress,
                         unit: unit,

@@ -33,11 +33,12 @@ final class AdmissionPlace {
     /// The head has come, and wants a session: takes a place among those that prove themselves.
     ///
     /// - Parameter ticket: the tag of a client that the server knows.
-    /// - Returns: false if there is none.
+    /// - Returns: false if there is none. The connection keeps the place that it has until it is gone.
     func enter(ticket: String?) -> Bool {
+        guard let next = admission.enter(address, ticket: ticket, close: close) else { return false }
         leave()
-        place = admission.enter(address, ticket: ticket, close: close)
-        return place != nil
+        place = next
+        return true
     }
 
     /// The connection has sent something of what is expected of it.

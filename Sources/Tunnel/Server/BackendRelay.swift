@@ -87,12 +87,13 @@ extension Backend {
             far.close()
             near.close()
         }
-        near.whenRequestHasCome {
+        near.whenRequestHasCome { [weak near, weak far, weak channel = channel as (any Channel)?] in
             body.cancel()
+            guard let channel else { return }
             let answer = loop.scheduleTask(in: TimeAmount(limits.backendAnswer)) {
-                guard !near.hasWritten else { return }
+                guard let near, !near.hasWritten else { return }
                 near.answer(Self.silent)
-                far.close()
+                far?.close()
             }
             channel.closeFuture.whenComplete { _ in answer.cancel() }
         }

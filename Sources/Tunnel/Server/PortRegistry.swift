@@ -30,6 +30,8 @@ final class PortRegistry: Sendable {
     }
 
     private let ports = Mutex<[UInt16: Claim]>([:])
+    /// How many of them each client has.
+    private let ofClient = Mutex<[[UInt8]: Int]>([:])
     /// Ports on which the server itself listens, each with its use.
     private let own = Mutex<[UInt16: String]>([:])
 
@@ -51,7 +53,15 @@ final class PortRegistry: Sendable {
 
     /// Ports that a client has, and those that all have.
     func count(of client: [UInt8]) -> (own: Int, all: Int) {
-        ports.withLock { ports in (ports.values.count { $0.session.owner.client == client }, ports.count) }
+        let all = ports.withLock(\.count)
+        return (ofClient.withLock { $0[client, default: 0] }, all)
+    }
+
+    private func change(_ client: [UInt8], by change: Int) {
+        ofClient.withLock { counts in
+            let count = counts[client, default: 0] + change
+            counts[client] = count > 0 ? count : nil
+        }
     }
 
     /// Claims `port` for a session. A session may claim a port once for each of its addresses.
@@ -59,6 +69,7 @@ final class PortRegistry: Sendable {
         ports.withLock { ports in
             guard let held = ports[port] else {
                 ports[port] = Claim(session: session, since: now, count: 1)
+                change(session.owner.client, by: 1)
                 return .granted
             }
             if held.session === session {
@@ -80,7 +91,9 @@ final class PortRegistry: Sendable {
         ports.withLock { ports in
             guard let held = ports[port], held.session === session else { return }
             ports[port]?.count -= 1
-            if held.count <= 1 { ports[port] = nil }
+            guard held.count <= 1 else { return }
+            ports[port] = nil
+            change(session.owner.client, by: -1)
         }
     }
 }

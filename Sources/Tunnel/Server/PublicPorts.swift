@@ -141,14 +141,14 @@ final class PublicPorts {
 
     /// Why the client cannot have another port now, over all its sessions; nil if it can.
     ///
-    /// - Parameter capacity: ports that it may ask for.
-    func room(for request: BindRequest, shares: ClientShares, of capacity: Int) -> Refusal? {
+    /// - Parameter capacity: ports that all clients share; nil for a client with a range of its own.
+    func room(for request: BindRequest, shares: ClientShares, of capacity: Int?) -> Refusal? {
         guard let handle else { return nil }
         let (own, all) = registry.count(of: handle.owner.client)
         if own >= limits.portsPerClient {
             return Refusal(.limit, "this client may have \(limits.portsPerClient) ports in all its sessions")
         }
-        guard shares.isExhausted(own, used: all, capacity: capacity) else { return nil }
+        guard let capacity, shares.isExhausted(own, used: all, capacity: capacity) else { return nil }
         return Refusal(.busy, "this client has its share of the server's ports", retryAfter: 30)
     }
 

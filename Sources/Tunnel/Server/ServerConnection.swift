@@ -171,9 +171,15 @@ final class BusyHandler: ChannelInboundHandler {
     private static let patience = TimeAmount.seconds(1)
     private let isPlain: Bool
 
-    /// - Parameter isPlain: whether the connection is HTTP; to a TLS one nothing can be said before its handshake.
+    /// - Parameter isPlain: whether the connection is HTTP, and may be answered; to a TLS one nothing can be said before its
+    ///   handshake.
     init(isPlain: Bool) {
         self.isPlain = isPlain
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func channelActive(context: ChannelHandlerContext) {

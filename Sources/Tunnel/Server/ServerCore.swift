@@ -149,7 +149,7 @@ final class ServerCore: Sendable {
         let address = front == nil ? Admission.address(of: peer) : nil
         guard let place = admission.arrive(address, close: { [channel] in channel.close(promise: nil) }) else {
             TunnelMetrics.failed(.busy)
-            try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil))
+            try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil && admission.mayAnswer()))
             return
         }
         let connection = ServerConnection(

@@ -266,7 +266,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         } catch {
             return ports.refuse(request, error)
         }
-        if let refusal = ports.room(for: request, shares: shares, of: policy.allowedPorts.count) {
+        // A client with a range of its own takes no ports from others.
+        let capacity = rights.allowedPorts == nil ? policy.allowedPorts.count : nil
+        if let refusal = ports.room(for: request, shares: shares, of: capacity) {
             return ports.refuse(request, refusal)
         }
         guard let limits = visitorLimits.narrowed(by: request.visitors) else {
@@ -287,6 +289,15 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     }
 
     func ports(_ ports: PublicPorts, published listener: PublicListener) {
+        // The client's rights may have changed while the port was being bound.
+        if let door = doors[listener.tunnel],
+            let refusal = refusal(of: door.request, at: listener, beside: ports.published.count - 1)
+        {
+            doors[listener.tunnel] = nil
+            ports.withdraw(listener)
+            chargeBookkeeping()
+            return driver.unbound(listener.tunnel, refusal)
+        }
         let addresses = listener.addresses
         doors[listener.tunnel]?.ledger.published(address: addresses, port: listener.port)
         let visitors = doors[listener.tunnel]?.gate.limits.description ?? ""
@@ -315,9 +326,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 isRequired: true,
                 timeout: TimeAmount(limits.handshakeTimeout)
             ) { [weak self] header in
+                guard let self else { return channel.close(promise: nil) }
                 // A front's own check of health is about nobody, and comes as the front.
                 let ends = header?.ends
-                try self?.enter(
+                try self.enter(
                     channel,
                     tunnel,
                     ends.map { "\($0.source)" } ?? visitor,

@@ -49,18 +49,20 @@ struct StrangerPlaces {
     /// - Parameters:
     ///   - address: connections of one address share a bound; nil for a connection without one.
     ///   - isKnown: whether the client has shown a ticket.
+    ///   - keepsSome: whether a quarter of the places is for known clients.
     ///   - unit: a random number, 0 to 1.
     mutating func enter(
         _ address: String?,
         isKnown: Bool = false,
+        keepsSome: Bool = true,
         of total: Int,
         perAddress: Int,
         unit: Double,
         now: Moment
     ) -> Outcome {
-        if let address, ofAddress[address, default: 0] >= perAddress { return .refused }
+        guard !isFull(address, perAddress: perAddress) else { return .refused }
         var evicted: [ID] = []
-        let most = Self.forStrangers(of: total)
+        let most = keepsSome ? Self.forStrangers(of: total) : total
         // Fewer places may be configured than are taken: then no connection gives way for a newcomer.
         guard places.count <= total, isKnown || strangers <= most else { return .refused }
         if places.count >= total || !isKnown && strangers >= most {
@@ -75,6 +77,11 @@ struct StrangerPlaces {
         if !isKnown { strangers += 1 }
         if let address { ofAddress[address, default: 0] += 1 }
         return .entered(id, evicted: evicted)
+    }
+
+    /// Whether an address has as many places as it may have.
+    func isFull(_ address: String?, perAddress: Int) -> Bool {
+        address.map { ofAddress[$0, default: 0] >= perAddress } ?? false
     }
 
     /// A connection has sent something of what is expected of it.

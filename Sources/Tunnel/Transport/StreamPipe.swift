@@ -36,6 +36,9 @@ final class StreamPipe: ChannelInboundHandler {
         case idle = "silent for too long"
     }
 
+    /// How long a socket may take for the last bytes of a stream that has ended in order, once its session is over.
+    private static let detachedPatience = TimeAmount.seconds(60)
+
     private let driver: SessionDriver
     private let onActive: (StreamPipe) -> Void
     private let logger: Logger
@@ -251,6 +254,11 @@ final class StreamPipe: ChannelInboundHandler {
         guard case .open = state else { return }
         state = .detached
         flush()
+        guard !outputEnded, resetTimer == nil else { return }
+        // No account counts its bytes any more.
+        resetTimer = driver.loop.assumeIsolated().scheduleTask(in: Self.detachedPatience) {
+            if case .detached = self.state { self.closeWithReset() }
+        }
     }
 
     /// The stream was reset: so is the socket, once it has taken what came before. A service that is being connected to
