@@ -20,7 +20,7 @@ public enum FreePorts {
         throw Disappointment(description: "no free port")
     }
 
-    /// Ports one behind the other on which nobody listens.
+    /// Consecutive ports on which no socket listens.
     ///
     /// - Returns: the first of them.
     public static func run(of count: UInt16) throws -> UInt16 {

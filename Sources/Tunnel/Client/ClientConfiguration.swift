@@ -47,7 +47,7 @@ public struct ClientConfiguration: Sendable {
     public var tls = TLSConfiguration.tunnelClient()
     /// The same for proxies whose URL is https.
     public var proxyTLS = TLSConfiguration.tunnelClient()
-    /// Whom servers' and proxies' certificates must lead to.
+    /// The CAs to which certificates of servers and proxies must lead.
     public var trust = TLSTrust()
     /// Tries after a failed one before the client gives up; nil for ever.
     public var maximumRetries: Int?

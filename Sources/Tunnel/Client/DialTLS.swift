@@ -65,7 +65,7 @@ extension DialRoute {
             }
             return (
                 "\(host) speaks no TLS 1.2 or newer",
-                "whoever runs \(host) must allow TLS 1.2; older versions are not secure"
+                "the operator of \(host) must allow TLS 1.2; older versions are not secure"
             )
         }
         if failure.says("UNRECOGNIZED_NAME") {

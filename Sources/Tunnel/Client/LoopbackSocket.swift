@@ -40,7 +40,7 @@ enum LoopbackSocket {
         try address.withSockAddr { pointer, length in
             if connect(descriptor, pointer, socklen_t(length)) == 0 { return true }
             guard errno == EINPROGRESS || errno == EINTR else { throw IOError(errnoCode: errno, reason: "connect") }
-            // Both ends are mostly joined by now. A second `connect` would say so too, but throws away what a service has
+            // Both ends are usually joined by now. A second `connect` would say so too, but throws away what a service has
             // sent that has reset the connection already.
             guard let state = TCPState(descriptor), !state.isConnected else { return true }
             return try state.isClosed && hasBytes(descriptor)

@@ -97,7 +97,7 @@ struct NameTable {
         return (request, actions)
     }
 
-    /// Nobody wants the answer any more.
+    /// The answer is not wanted any more.
     mutating func cancelled(_ request: Request, of name: String) {
         names[name]?.waiting.removeAll { $0.request == request }
     }

@@ -40,7 +40,7 @@ public struct ServerConfiguration: Sendable {
     public var pollsBusily = true
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
-    /// Whom the certificates of clients must lead to; nil where clients need none.
+    /// The CAs to which certificates of clients must lead; nil if clients need none.
     public var clientTrust: TLSTrust?
     /// The bounds of each session.
     public var limits = MuxLimits()

@@ -5,7 +5,7 @@ final class TLSForServer: Sendable {
     private let context: NIOSSLContext
     private let verifier: PeerVerifier?
 
-    /// - Parameter trust: whom clients' certificates must lead to; nil where clients need none.
+    /// - Parameter trust: the CAs to which certificates of clients must lead; nil if clients need none.
     /// - Throws: what makes the certificate, its key or the CAs unusable.
     init(_ configuration: TLSConfiguration, _ trust: TLSTrust?) throws {
         var configuration = configuration

@@ -76,7 +76,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func handOn(_ context: ChannelHandlerContext, _ head: RequestHead) -> Bool {
         do throws(Backend.Refusal) {
             guard try handsOn(head, pending) else { return false }
-            // From here on the connection is somebody else's.
+            // From here on the connection is the backend's.
             isAnswered = true
             pending = ByteBuffer()
             context.pipeline.syncOperations.removeHandler(self, promise: nil)

@@ -32,7 +32,7 @@ struct TrustAnchors: Sendable {
     }
 }
 
-/// Whom TLS trusts: the system's CAs, those that the user has named, or both.
+/// The CAs that TLS trusts: the system's, those that the user has named, or both.
 public struct TLSTrust: Sendable {
     /// CAs that the user has named.
     public var authorities: [NIOSSLCertificate]
