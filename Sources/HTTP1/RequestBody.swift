@@ -2,7 +2,7 @@ import NIOCore
 
 /// Takes the body of one request off what comes behind its head, for handing it on.
 ///
-/// What follows the body would be another request, which nobody has checked. Chunks pass as they are; trailers are dropped,
+/// Bytes after the body would be another request, without any check. Chunks pass as they are; trailers are dropped,
 /// since some receivers take them for fields of the head.
 public struct RequestBody: Sendable {
     private enum State: Sendable {

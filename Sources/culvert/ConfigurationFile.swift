@@ -147,7 +147,7 @@ struct ConfigurationFile {
 
     /// The key among several that a failure is about: the one whose value it names, else the last that is there.
     func key(_ keys: [String], of failure: Failure) -> String? {
-        // A variable is no part of the file.
+        // A variable does not belong to the file.
         guard !failure.description.hasPrefix("CULVERT_") else { return nil }
         let present = keys.filter(has)
         let named = present.first { key in

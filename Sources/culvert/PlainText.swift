@@ -1,4 +1,4 @@
-/// The text of a file as people's editors leave it: a byte order mark of UTF-8 is no part of it, and text in another
+/// The text of a file as people's editors leave it: it does not include a byte order mark of UTF-8, and text in another
 /// encoding is refused. A secret in it is the one that was typed, or an error.
 enum PlainText {
     /// Why bytes are no text; never holds any of them.

@@ -182,7 +182,7 @@ struct ServerCommand: AsyncParsableCommand {
         if let text = listenMode ?? file?.string("listen_mode") {
             result.listenAccess.mode = UnixSocketAccess.mode(text)
             if result.listenAccess.mode == nil {
-                let problem = "\(text) is no mode of a file; write it in octal digits, \"0660\""
+                let problem = "\(text) is not a file mode; write it in octal digits, \"0660\""
                 report(listenMode == nil ? problem : "--listen-mode: \(problem)", "listen_mode", file, problems)
             }
         }
@@ -216,7 +216,7 @@ struct ServerCommand: AsyncParsableCommand {
         }
         if let secret = secret ?? nil {
             var client = ClientRights(name: "default", verifier: secret.credentials().verifier)
-            // The one who has the server's own token is its operator; entries beside it are others.
+            // The server's own token belongs to its operator; other entries belong to other people.
             client.allowsLoopback = result.clients.isEmpty
             result.clients.append(client)
         }

@@ -10,6 +10,7 @@ struct FileWatchTests {
     private final class Scene: Sendable {
         let folder: String
         let changes: AsyncStream<Void>
+        private let looks: AsyncStream<Void>
         private let task: Task<Void, Never>
 
         init(_ names: [String], prepare: (String) throws -> Void) throws {
@@ -17,17 +18,29 @@ struct FileWatchTests {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try prepare(folder)
             let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+            let (looks, look) = AsyncStream.makeStream(of: Void.self)
             self.folder = folder
             changes = stream
+            self.looks = looks
             let paths = names.map { "\(folder)/\($0)" }
             task = Task {
-                await FileWatch(period: .milliseconds(5)) { paths }.run { continuation.yield() }
+                let watch = FileWatch(period: .milliseconds(5)) {
+                    look.yield()
+                    return paths
+                }
+                await watch.run { continuation.yield() }
             }
         }
 
         deinit {
             task.cancel()
             try? FileManager.default.removeItem(atPath: folder)
+        }
+
+        /// The second look begins after the first one has recorded the files.
+        func hasLooked() async {
+            var iterator = looks.makeAsyncIterator()
+            for _ in 0..<2 { _ = await iterator.next() }
         }
 
         func changed() async -> Bool {
@@ -61,7 +74,7 @@ struct FileWatchTests {
             try manager.createSymbolicLink(atPath: "\(folder)/..data", withDestinationPath: "..1")
             try manager.createSymbolicLink(atPath: "\(folder)/tls.crt", withDestinationPath: "..data/tls.crt")
         }
-        try await Task.sleep(for: .milliseconds(50))
+        await scene.hasLooked()
         try manager.createSymbolicLink(atPath: "\(scene.folder)/..data_tmp", withDestinationPath: "..2")
         #expect(rename("\(scene.folder)/..data_tmp", "\(scene.folder)/..data") == 0)
         #expect(await scene.changed())
@@ -73,7 +86,7 @@ struct FileWatchTests {
             try Self.write("one", "\(folder)/file")
             try FileManager.default.createSymbolicLink(atPath: "\(folder)/link", withDestinationPath: "file")
         }
-        try await Task.sleep(for: .milliseconds(50))
+        await scene.hasLooked()
         try Self.write("longer", "\(scene.folder)/file")
         #expect(await scene.changed())
     }

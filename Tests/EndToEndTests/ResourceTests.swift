@@ -125,7 +125,7 @@ extension EndToEnd {
                     ["server", "--listen-mode", "rw", "--listen-group", "no-such"]
                 )
                 #expect(try await wrong.exitStatus() == .exited(78), "\(wrong)")
-                #expect(wrong.errors.text.contains("--listen-mode: rw is no mode of a file"), "\(wrong)")
+                #expect(wrong.errors.text.contains("--listen-mode: rw is not a file mode"), "\(wrong)")
             }
         }
 

@@ -40,7 +40,7 @@ extension EndToEnd {
             Row(
                 testDescription: "has its name as common name alone",
                 names: nil,
-                says: ["not for localhost", "nobody by name"]
+                says: ["not for localhost", "it names no host"]
             ),
         ]
 

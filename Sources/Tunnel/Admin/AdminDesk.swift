@@ -54,7 +54,7 @@ struct AdminDesk: Sendable {
             guard let count = await role.kick(name) else { return .text(.notFound, "a client has nobody to kick") }
             return json(KickResult(kicked: count))
         case .renew(let name):
-            guard let result = await role.renew(name) else { return .text(.notFound, "a client has nobody to ask") }
+            guard let result = await role.renew(name) else { return .text(.notFound, "a client renews itself alone") }
             return json(result)
         }
     }

@@ -203,7 +203,7 @@ final class ClientSession: SessionDelegate {
         }
     }
 
-    /// What tells the service who comes, before the visitor's own first byte.
+    /// The PROXY protocol header that the service receives before the visitor's first byte.
     private static func introduction(of visit: Visit, _ version: ProxyProtocolVersion) -> ByteBuffer {
         let header = ProxyProtocolHeader(
             source: ProxyProtocolEnd(visit.visitor),

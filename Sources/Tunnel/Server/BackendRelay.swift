@@ -11,7 +11,7 @@ extension Backend {
     /// Hands a connection on: `head` goes first, then its body, and the answer comes back.
     ///
     /// - Parameters:
-    ///   - rest: what has come behind the head.
+    ///   - rest: the bytes received after the head.
     ///   - limits: how long each part of it may take.
     func take(
         _ channel: any Channel,

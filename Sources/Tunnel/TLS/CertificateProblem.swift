@@ -68,8 +68,8 @@ enum CertificateProblem: Error, Sendable, Hashable {
             return
                 "\(own) cannot be read: it breaks the rules of X.509, or its key or signature is of an unusual kind, such as RSA-PSS"
         case .wrongName(let names):
-            let list = names.isEmpty ? "nobody by name" : names.joined(separator: ", ")
-            return "the certificate is not for \(owner), but for \(list)"
+            if names.isEmpty { return "the certificate is not for \(owner): it names no host" }
+            return "the certificate is not for \(owner), but for \(names.joined(separator: ", "))"
         case .notYetValid(let link, let day): return "\(subject(link)) is not valid yet: its time begins on \(day)"
         case .expired(let link, let day): return "\(subject(link)) has expired on \(day)"
         case .selfSigned: return "\(own) is signed by itself, which this machine does not trust"
