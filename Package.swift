@@ -12,6 +12,8 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "culvert", targets: ["culvert"]),
+        .library(name: "NetworkAddress", targets: ["NetworkAddress"]),
+        .library(name: "HTTP1", targets: ["HTTP1"]),
         .library(name: "WebSocket", targets: ["WebSocket"]),
         .library(name: "Mux", targets: ["Mux"]),
         .library(name: "ProxyConnect", targets: ["ProxyConnect"]),
@@ -30,16 +32,29 @@ let package = Package(
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
-        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CGSSAPI"),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CGSSAPI", path: "Sources/C/CGSSAPI"),
+        .target(name: "Platform", swiftSettings: strict),
+        .target(name: "ByteText", swiftSettings: strict),
+        .target(name: "NetworkAddress", dependencies: ["ByteText"], swiftSettings: strict),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
-        .target(name: "WebSocket", dependencies: ["CZlib", "HTTP1", byteBuffer, crypto], swiftSettings: strict),
-        .target(name: "Mux", dependencies: [byteBuffer, crypto], swiftSettings: strict),
-        .target(name: "ProxyConnect", dependencies: ["HTTP1", byteBuffer, crypto], swiftSettings: strict),
+        .target(
+            name: "WebSocket",
+            dependencies: ["ByteText", "CZlib", "HTTP1", byteBuffer, crypto],
+            swiftSettings: strict
+        ),
+        .target(name: "Mux", dependencies: ["ByteText", byteBuffer, crypto], swiftSettings: strict),
+        .target(
+            name: "ProxyConnect",
+            dependencies: ["ByteText", "HTTP1", "NetworkAddress", byteBuffer, crypto],
+            swiftSettings: strict
+        ),
         .target(
             name: "Tunnel",
             dependencies: [
-                "CGSSAPI", "CMalloc", "HTTP1", "WebSocket", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "ByteText", "CGSSAPI", "CMalloc", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect",
+                "WebSocket",
+                byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
@@ -51,12 +66,14 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(name: "CMalloc"),
-        .target(name: "CProcess"),
+        .target(name: "CMalloc", path: "Sources/C/CMalloc"),
+        .target(name: "CProcess", path: "Sources/C/CProcess"),
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "CMalloc", "CProcess", "CSpawn", "Tunnel", "HTTP1", "Mux", "ProxyConnect", byteBuffer, crypto,
+                "ByteText", "CMalloc", "CProcess", "CSpawn", "HTTP1", "Mux", "NetworkAddress", "Platform",
+                "ProxyConnect",
+                "Tunnel", byteBuffer, crypto,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -71,14 +88,14 @@ let package = Package(
         .executableTarget(
             name: "websocket-echo",
             dependencies: [
-                "HTTP1", "WebSocket", byteBuffer,
+                "HTTP1", "Platform", "WebSocket", byteBuffer,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Sources/WebSocketEcho",
+            path: "Sources/Tools/WebSocketEcho",
             swiftSettings: strict
         ),
-        .target(name: "CMallocCounter"),
+        .target(name: "CMallocCounter", path: "Sources/C/CMallocCounter"),
         .executableTarget(
             name: "culvert-microbench",
             dependencies: [
@@ -86,44 +103,57 @@ let package = Package(
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
-            path: "Sources/MicroBench",
+            path: "Sources/Tools/MicroBench",
             swiftSettings: strict
         ),
-        .target(name: "CSpawn"),
-        .target(name: "TestSupport", dependencies: ["CSpawn"], swiftSettings: strict),
+        .target(name: "CSpawn", path: "Sources/C/CSpawn"),
+        .target(
+            name: "TestSupport",
+            dependencies: ["CSpawn", "Platform"],
+            path: "Tests/Support",
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "culvert-soak",
             dependencies: ["TestSupport"],
-            path: "Sources/Soak",
+            path: "Sources/Tools/Soak",
             swiftSettings: strict
         ),
-        .systemLibrary(name: "CEpoll"),
+        .systemLibrary(name: "CEpoll", path: "Sources/C/CEpoll"),
         .executableTarget(
             name: "culvert-bench",
             dependencies: [
                 "CEpoll", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Sources/Bench",
+            path: "Sources/Tools/Bench",
             swiftSettings: strict
         ),
+        .testTarget(name: "ByteTextTests", dependencies: ["ByteText"], swiftSettings: strict),
+        .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(
             name: "WebSocketTests",
-            dependencies: ["CZlib", "WebSocket", "TestSupport", byteBuffer],
+            dependencies: ["CZlib", "Platform", "WebSocket", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
-        .testTarget(name: "MuxTests", dependencies: ["Mux", "TestSupport", byteBuffer, crypto], swiftSettings: strict),
+        .testTarget(
+            name: "MuxTests",
+            dependencies: ["ByteText", "Mux", "Platform", "TestSupport", byteBuffer, crypto],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "ProxyConnectTests",
-            dependencies: ["ProxyConnect", "TestSupport", byteBuffer],
+            dependencies: ["ByteText", "NetworkAddress", "ProxyConnect", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "Tunnel", "HTTP1", "Mux", "WebSocket", "TestSupport", byteBuffer, crypto,
+                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "TestSupport", "Tunnel", "WebSocket",
+                byteBuffer,
+                crypto,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -134,14 +164,19 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "culvert", "Tunnel", .product(name: "CoreMetrics", package: "swift-metrics"),
+                "culvert", "NetworkAddress", "Platform", "Tunnel",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: strict
         ),
         .testTarget(name: "BenchTests", dependencies: ["culvert-bench"], swiftSettings: strict),
-        .testTarget(name: "EndToEndTests", dependencies: ["culvert", "TestSupport", crypto], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["culvert", "Platform", "TestSupport", crypto],
+            swiftSettings: strict
+        ),
     ]
 )
 
@@ -152,7 +187,7 @@ if Context.environment["CULVERT_FUZZ"] != nil {
         .executableTarget(
             name: "websocket-fuzz",
             dependencies: ["WebSocket", byteBuffer],
-            path: "Sources/WebSocketFuzz",
+            path: "Sources/Tools/WebSocketFuzz",
             swiftSettings: [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]
         )

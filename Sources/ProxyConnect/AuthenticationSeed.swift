@@ -1,3 +1,5 @@
+import ByteText
+
 /// What the schemes cannot make themselves: fresh randomness and the time. For one exchange.
 public struct AuthenticationSeed: Sendable {
     /// NTLM's challenge to the proxy, 8 bytes.
@@ -20,15 +22,5 @@ public struct AuthenticationSeed: Sendable {
         clientChallenge = Array(bytes.prefix(8))
         clientNonce = Base16.encoded(bytes.suffix(16))
         fileTime = (unixTime &+ Self.epochs) &* 10_000_000
-    }
-}
-
-/// Two lower-case digits for each byte (RFC 4648 section 8).
-enum Base16 {
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    static func encoded(_ bytes: some Sequence<UInt8>) -> String {
-        // Four bits are below 16, the number of digits.
-        String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 }

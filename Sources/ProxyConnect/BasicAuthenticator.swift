@@ -1,3 +1,5 @@
+import ByteText
+
 /// Basic authentication (RFC 7617): the user and the password, in UTF-8 whatever charset the challenge names, in base64.
 /// One leg; a second challenge is a refusal. Anyone who sees the bytes knows the password.
 public struct BasicAuthenticator: ProxyAuthenticator {

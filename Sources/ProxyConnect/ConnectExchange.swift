@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import NetworkAddress
 
 /// The exchange with an HTTP proxy that opens a tunnel (RFC 9110 section 9.3.6), from the first CONNECT to the 2xx.
 ///

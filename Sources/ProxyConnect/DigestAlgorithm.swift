@@ -1,3 +1,4 @@
+import ByteText
 import Crypto
 
 /// How a Digest answer is hashed (RFC 7616 sections 3.4.2 and 6.1). Not supported: SHA-512-256, which Crypto lacks.
@@ -29,12 +30,8 @@ struct DigestAlgorithm: Sendable, Equatable {
     func digest(_ text: String) -> String {
         let bytes = Array(text.utf8)
         return switch hash {
-        case .md5: Self.hexadecimal(Insecure.MD5.hash(data: bytes))
-        case .sha256: Self.hexadecimal(SHA256.hash(data: bytes))
+        case .md5: Base16.encoded(Insecure.MD5.hash(data: bytes))
+        case .sha256: Base16.encoded(SHA256.hash(data: bytes))
         }
-    }
-
-    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { byte in (byte < 0x10 ? "0" : "") + String(byte, radix: 16) }.joined()
     }
 }

@@ -1,3 +1,5 @@
+import ByteText
+
 /// NTLM version 2 ([MS-NLMP], over HTTP [MS-NTHT]): NEGOTIATE, the proxy's CHALLENGE, AUTHENTICATE, all on one
 /// connection. Where the proxy sends its time, the answer carries an integrity code over all three messages. A challenge
 /// that is wrapped in SPNEGO is answered alike.

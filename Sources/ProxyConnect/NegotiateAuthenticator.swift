@@ -1,3 +1,5 @@
+import ByteText
+
 /// Negotiate (RFC 4559): tokens of the system's GSSAPI, in practice a Kerberos ticket for `HTTP@proxyhost`, in base64.
 ///
 /// It makes no tokens itself: each is asked of the caller, with what the proxy sent. A proxy that does not take the

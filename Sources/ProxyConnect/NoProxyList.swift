@@ -1,3 +1,6 @@
+import ByteText
+import NetworkAddress
+
 /// The servers that are reached without a proxy: the value of `no_proxy`.
 ///
 /// Entries are separated by commas or white space:

@@ -1,3 +1,4 @@
+import ByteText
 import HTTP1
 
 /// What a proxy answered instead of a tunnel: what helps a person to see which box said no, and why. Every text in it is

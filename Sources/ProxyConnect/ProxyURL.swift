@@ -1,4 +1,6 @@
+import ByteText
 import HTTP1
+import NetworkAddress
 
 /// Where a proxy is and how it is spoken to.
 ///

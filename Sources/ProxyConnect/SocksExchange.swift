@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import NetworkAddress
 
 /// The exchange with a SOCKS version 5 proxy (RFC 1928) that opens a tunnel, with user and password (RFC 1929) where
 /// there are any, from the greeting to the reply.

@@ -1,4 +1,5 @@
 import NIOCore
+import NetworkAddress
 
 /// The methods of authentication that are spoken here (RFC 1928 section 3).
 enum SocksMethod {

@@ -1,4 +1,5 @@
 import Foundation
+import NetworkAddress
 import ProxyConnect
 import TOMLKit
 import Tunnel

@@ -1,13 +1,6 @@
 import ArgumentParser
 import CSpawn
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// `culvert evaluate-pac`: runs one proxy script, for a client that has started it (``ProxyScriptProcess``). No command
 /// for people.

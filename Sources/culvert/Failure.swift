@@ -1,12 +1,5 @@
+import Platform
 import Tunnel
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The exit codes of the contract, sysexits' numbers.
 enum ExitStatus: Int32 {

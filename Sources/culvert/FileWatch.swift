@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// Notices that files have changed, as a certificate does when it is renewed. It looks every ten seconds: a few calls
 /// that work on every file system.

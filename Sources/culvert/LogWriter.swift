@@ -1,13 +1,6 @@
 import Dispatch
+import Platform
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The log's way to a descriptor, apart from whoever logs: a line comes from the thread that carries traffic, and must
 /// wait neither for a disk nor for a reader who has stopped to read (X15).

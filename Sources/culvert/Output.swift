@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// Whole lines to the standard streams, without a buffer in between: a script reads each fact as soon as it is one. The
 /// log has ``LogWriter`` in between.

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// The system's pacparser, loaded when it is asked for: the functions of proxy scripts on top of an old SpiderMonkey.
 ///

@@ -1,13 +1,6 @@
 import CProcess
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// What a command needs of the system before it begins. The libraries below end a process without a word, or wait for
 /// ever, if they get no thread or no descriptor; so both are tried first.

@@ -1,14 +1,7 @@
 import CMalloc
 import CSpawn
 import Logging
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// What a process that serves many sockets wants of the system, once at its start.
 enum ProcessSetup {

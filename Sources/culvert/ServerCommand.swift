@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Mux
 import NIOSSL
+import NetworkAddress
 import Synchronization
 import Tunnel
 

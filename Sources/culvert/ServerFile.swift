@@ -1,5 +1,6 @@
 import Foundation
 import Mux
+import NetworkAddress
 import ProxyConnect
 import Tunnel
 

@@ -1,14 +1,7 @@
 import Logging
+import Platform
 import ServiceLifecycle
 import UnixSignals
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Waits for SIGTERM or SIGINT, once.
 func firstSignal() async {

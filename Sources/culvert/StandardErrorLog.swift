@@ -1,14 +1,7 @@
 import ArgumentParser
 import HTTP1
 import Logging
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// The forms of the log.
 enum LogFormat: String, CaseIterable, ExpressibleByArgument {

@@ -1,16 +1,9 @@
 import Dispatch
+import Platform
 import Synchronization
 import Testing
 
 @testable import culvert
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The log's way out, through a real pipe.
 @Suite struct LogWriterTests {

@@ -1,12 +1,7 @@
 import Foundation
+import Platform
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 extension EndToEnd {
     /// What an operator decides: who may connect, for how long, to which ports, and what visitors are held to.

@@ -1,12 +1,7 @@
 import Foundation
+import Platform
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 extension EndToEnd {
     /// What a process has of the machine, and what happens when it has no more: THREATS B9 and the end of B7.

@@ -1,3 +1,4 @@
+import ByteText
 import NIOCore
 import Testing
 
@@ -127,7 +128,7 @@ import Testing
                 } else if original == challenge {
                     _ = try client.receive(frame)
                 } else if original == welcome, case .established = try waiting.receive(frame) {
-                    Issue.record("established by \(message.hex)")
+                    Issue.record("established by \(Base16.encoded(message))")
                 }
             } catch {
                 errors[error.kind, default: 0] += 1

@@ -1,15 +1,8 @@
 import NIOCore
+import Platform
 import Testing
 
 @testable import Mux
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Random sequences of operations against the model. `CULVERT_MODEL_SEED` runs one seed, `CULVERT_MODEL_ITERATIONS`
 /// sets the number of steps of each.

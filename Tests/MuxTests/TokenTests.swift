@@ -1,3 +1,4 @@
+import ByteText
 import Testing
 
 @testable import Mux
@@ -68,7 +69,7 @@ import Testing
         #expect("\(token)" == "***")
         #expect(!shown.contains(Self.text))
         for secret in [verifier.storedKey, verifier.serverKey, credentials.clientKey.bytes, Array(Self.text.utf8)] {
-            #expect(!shown.contains(secret.hex))
+            #expect(!shown.contains(Base16.encoded(secret)))
             #expect(!shown.contains(secret.prefix(4).map(String.init).joined(separator: ", ")))
         }
     }

@@ -1,3 +1,4 @@
+import ByteText
 import Testing
 
 @testable import ProxyConnect
@@ -283,23 +284,5 @@ struct NTLMTests {
         var dumped = ""
         dump(ntlm, to: &dumped)
         #expect(!(dumped + "\(ntlm)" + String(reflecting: ntlm)).contains("Password"))
-    }
-}
-
-@Suite("Base64")
-struct Base64Tests {
-    @Test("Every length comes back, with and without padding")
-    func roundTrip() {
-        for length in 0..<70 {
-            let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 * 37) }
-            let text = Base64.encoded(bytes)
-            #expect(Base64.decoded(text) == bytes)
-            #expect(Base64.decoded(text.filter { $0 != "=" }) == bytes)
-        }
-    }
-
-    @Test("What is no base64 is nothing", arguments: ["A", "AAAAA", "A=AA", "AA-_", "AAA A", "====", "AAAA=", "é"])
-    func malformed(_ text: String) {
-        #expect(Base64.decoded(text) == nil || text == "AAAA=")
     }
 }

@@ -1,4 +1,5 @@
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 import Testing
 
@@ -102,23 +103,6 @@ struct AddressTests {
         let (one, two) = (try RemoteForward.list(one), try RemoteForward.list(two))
         #expect((RemoteForward.collision(one, two) != nil) == collide)
         #expect((RemoteForward.collision(two, one) != nil) == collide)
-    }
-
-    @Test("ranges of ports hold their ends and nothing else")
-    func portRanges() throws {
-        let ranges = try #require(PortRanges("1024-2000, 8022,9000-9001"))
-        #expect([1024, 2000, 8022, 9000, 9001].allSatisfy { ranges.contains($0) })
-        #expect([0, 1023, 2001, 8021, 8023, 8999, 9002, 65535].allSatisfy { !ranges.contains($0) })
-        var generator = SystemRandomNumberGenerator()
-        for _ in 0..<1_000 {
-            let port = try #require(ranges.random(using: &generator))
-            #expect(ranges.contains(port))
-        }
-    }
-
-    @Test("what is no range of ports", arguments: ["", "0", "0-5", "5-4", "65536", "1-", "-1", "a", "1,,2", "1-2-3"])
-    func notPortRanges(text: String) {
-        #expect(PortRanges(text) == nil)
     }
 
     @Test(

@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 import Testing
 
 @testable import Tunnel

@@ -1,3 +1,4 @@
+import NetworkAddress
 import ProxyConnect
 import TestSupport
 import Testing

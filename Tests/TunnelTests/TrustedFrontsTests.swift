@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 import Testing
 

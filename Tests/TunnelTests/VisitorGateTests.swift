@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 import ProxyConnect
 import Testing
 

@@ -1,14 +1,9 @@
 import CZlib
 import NIOCore
+import Platform
 import Testing
 
 @testable import WebSocket
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Bombs and memory, THREATS D7 to D9, D17 and D19.
 @Suite struct DeflateLimitTests {

@@ -1,3 +1,4 @@
+import ByteText
 import Crypto
 
 /// What a client derives from its token: SCRAM's keys (RFC 5802 section 3, with SHA-256 as in RFC 7677).
@@ -17,10 +18,10 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
     }
 
     /// The public part alone.
-    public var description: String { "credentials \(id.hex)" }
+    public var description: String { "credentials \(Base16.encoded(id))" }
 
     /// Shows no key to `dump` either.
-    public var customMirror: Mirror { Mirror(self, children: ["id": id.hex]) }
+    public var customMirror: Mirror { Mirror(self, children: ["id": Base16.encoded(id)]) }
 
     /// What a server keeps in order to recognise this token.
     public var verifier: Verifier {
@@ -50,16 +51,18 @@ public struct Verifier: Sendable, Hashable, CustomStringConvertible, CustomRefle
     }
 
     /// The line for the configuration: `culvert1:ID:STORED:SERVER`, each in lower-case hexadecimal.
-    public var line: String { "culvert1:\(id.hex):\(storedKey.hex):\(serverKey.hex)" }
+    public var line: String {
+        "culvert1:\(Base16.encoded(id)):\(Base16.encoded(storedKey)):\(Base16.encoded(serverKey))"
+    }
 
     /// Reads a configuration line; nil where it is none.
     public init?(line: String) {
         let parts = line.split(separator: ":", omittingEmptySubsequences: false)
         guard
             parts.count == 4, parts[0] == "culvert1",
-            let id = [UInt8](hex: parts[1]), id.count == 16,
-            let storedKey = [UInt8](hex: parts[2]), storedKey.count == 32,
-            let serverKey = [UInt8](hex: parts[3]), serverKey.count == 32
+            let id = Base16.decoded(parts[1]), id.count == 16,
+            let storedKey = Base16.decoded(parts[2]), storedKey.count == 32,
+            let serverKey = Base16.decoded(parts[3]), serverKey.count == 32
         else { return nil }
         self.init(id: id, storedKey: storedKey, serverKey: serverKey)
     }
@@ -74,34 +77,12 @@ public struct Verifier: Sendable, Hashable, CustomStringConvertible, CustomRefle
     }
 
     /// The public part alone.
-    public var description: String { "verifier \(id.hex)" }
+    public var description: String { "verifier \(Base16.encoded(id))" }
 
     /// Shows no key to `dump` either.
-    public var customMirror: Mirror { Mirror(self, children: ["id": id.hex]) }
+    public var customMirror: Mirror { Mirror(self, children: ["id": Base16.encoded(id)]) }
 }
 
 extension SymmetricKey {
     var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
-}
-
-extension Sequence<UInt8> {
-    /// Two lower-case digits a byte.
-    var hex: String {
-        let digits = Array("0123456789abcdef")
-        return String(flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
-    }
-}
-
-extension [UInt8] {
-    /// Bytes from hexadecimal digits of either case; nil for anything else.
-    init?(hex: some StringProtocol) {
-        let digits = hex.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
-        guard digits.count.isMultiple(of: 2) else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let high = digits[index], let low = digits[index + 1] else { return nil }
-            bytes.append(UInt8(high << 4 | low))
-        }
-        self = bytes
-    }
 }

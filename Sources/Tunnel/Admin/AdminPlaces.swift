@@ -1,3 +1,4 @@
+import NetworkAddress
 import ProxyConnect
 
 /// The admin server's connections: how many there are, and how many from each address.

@@ -1,4 +1,5 @@
 import HTTP1
+import NetworkAddress
 import ProxyConnect
 
 /// What the operator, or a program of the operator's, may ask.

@@ -1,12 +1,5 @@
 import Metrics
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// What the process takes of the machine, by the names that Prometheus has for it. Linux tells it in /proc; elsewhere
 /// there is nothing to tell.

@@ -1,12 +1,5 @@
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// A socket in the file system that only those can connect to who may, from its first moment on: mode and group are set
 /// between bind and listen, while no connection is taken yet. (NIO does both in one step, and a umask would be the whole

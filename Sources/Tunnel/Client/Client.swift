@@ -2,6 +2,7 @@ import Logging
 import Mux
 import NIOCore
 import NIOPosix
+import NetworkAddress
 import ProxyConnect
 import ServiceLifecycle
 import Synchronization

@@ -1,4 +1,5 @@
 import HTTP1
+import NetworkAddress
 import ProxyConnect
 
 /// Where a server's WebSocket is: `wss://tunnel.example/tunnel`.
@@ -80,14 +81,8 @@ func splitHostPort(_ text: Substring, defaultPort: Int) -> (host: String, port: 
     }
     guard !host.isEmpty, text.hasPrefix("[") || host.utf8.allSatisfy(isHostByte) else { return nil }
     guard let digits else { return (String(host), defaultPort) }
-    guard let port = portNumber(digits) else { return nil }
+    guard let port = Port.parse(digits) else { return nil }
     return (String(host), Int(port))
-}
-
-/// A port in decimal digits, 0 to 65535.
-func portNumber(_ digits: Substring) -> UInt16? {
-    guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
-    return UInt16(digits)
 }
 
 private func isHostByte(_ byte: UInt8) -> Bool {

@@ -1,13 +1,6 @@
 import CGSSAPI
+import Platform
 import ProxyConnect
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The system's GSSAPI, loaded when a proxy first asks for Negotiate. It finds the user's ticket itself: in the cache
 /// that `KRB5CCNAME` names, the default one, or by the keytab of `KRB5_CLIENT_KTNAME`.

@@ -1,12 +1,5 @@
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// A service at this machine's own loopback is mostly connected to before `connect` returns: the kernel has joined both
 /// ends, and says so to whoever asks again at once. NIO's dial asks when its loop comes round, under a timer.

@@ -1,12 +1,5 @@
 import NIOPosix
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// A proxy script in a file.
 struct ProxyScriptFile: Sendable {

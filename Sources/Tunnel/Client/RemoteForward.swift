@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 import ProxyConnect
 
 /// One tunnel of a `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
@@ -80,7 +81,7 @@ public struct RemoteForward: Sendable, Hashable, CustomStringConvertible {
     /// `8022` or `8000-8010`.
     private static func portRange(_ text: Substring) -> ClosedRange<UInt16>? {
         let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count <= 2, let first = ends.first.flatMap(portNumber), let last = ends.last.flatMap(portNumber),
+        guard ends.count <= 2, let first = ends.first.flatMap(Port.parse), let last = ends.last.flatMap(Port.parse),
             first <= last
         else { return nil }
         return first...last

@@ -1,4 +1,5 @@
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 
 /// Keeps a service's name from leading where no service is: whoever answers for the name may have it point at the

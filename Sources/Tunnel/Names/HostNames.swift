@@ -1,14 +1,7 @@
 import Mux
 import NIOCore
+import Platform
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// Looks names up, on threads of its own: the one place for services, backends, servers, proxies and their scripts.
 ///

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// Which file the system's resolver reads, as it stands: another one means other name servers, for instance a VPN's.
 struct ResolverConfiguration: Sendable, Hashable {

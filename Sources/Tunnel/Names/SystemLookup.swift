@@ -1,13 +1,6 @@
 import NIOCore
+import Platform
 import ProxyConnect
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The system's own resolver: files, DNS and whatever else the machine is told to ask.
 enum SystemLookup {

@@ -1,4 +1,5 @@
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 
 /// The two forms of the PROXY protocol's header (HAProxy's specification, sections 2.1 and 2.2).
@@ -26,7 +27,7 @@ public struct ProxyProtocolEnd: Sendable, Hashable, CustomStringConvertible {
     public init?(_ text: String) {
         guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")),
             let address = IPAddress(String(text[..<colon])),
-            let port = portNumber(text[text.utf8.index(after: colon)...])
+            let port = Port.parse(text[text.utf8.index(after: colon)...])
         else { return nil }
         if case .v6 = address, !text.hasPrefix("[") { return nil }
         self.init(address: address.unmapped, port: port)

@@ -1,4 +1,5 @@
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 
 /// Reads the header of the PROXY protocol, either version, from the beginning of a connection, strictly, and never more
@@ -43,7 +44,7 @@ struct ProxyProtocolParser: Sendable {
         guard parts.count >= 2 else { throw .malformed }
         if parts[1] == "UNKNOWN" { return ProxyProtocolHeader(source: nil, destination: nil) }
         guard parts.count == 6, let source = IPAddress(parts[2]), let destination = IPAddress(parts[3]),
-            let from = portNumber(Substring(parts[4])), let to = portNumber(Substring(parts[5]))
+            let from = Port.parse(Substring(parts[4])), let to = Port.parse(Substring(parts[5]))
         else { throw .malformed }
         switch (parts[1], source, destination) {
         case ("TCP4", .v4, .v4), ("TCP6", .v6, .v6):

@@ -1,5 +1,6 @@
 import Mux
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 import Synchronization
 

@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 import ProxyConnect
 
 /// Which addresses and ports a client's BIND may have: decided before anything is bound, and without asking a resolver.

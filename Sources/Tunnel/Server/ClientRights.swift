@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 
 /// One client that may connect to a server, and its rights. Without an entry there are none.
 public struct ClientRights: Sendable {

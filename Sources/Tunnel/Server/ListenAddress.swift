@@ -1,4 +1,5 @@
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 
 /// Where a server listens: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/culvert.sock`.
@@ -22,9 +23,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         var host = String(text[..<colon])
         let digits = text[text.index(after: colon)...]
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(digits) else {
-            return nil
-        }
+        guard let port = Port.parse(digits) else { return nil }
         if host.hasPrefix("["), host.hasSuffix("]") {
             host = String(host.dropFirst().dropLast())
             guard host.contains(":") else { return nil }

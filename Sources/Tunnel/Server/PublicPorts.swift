@@ -1,6 +1,7 @@
 import Logging
 import Mux
 import NIOCore
+import NetworkAddress
 
 /// Who has public ports.
 protocol PublicPortsOwner: AnyObject {

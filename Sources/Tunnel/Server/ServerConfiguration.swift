@@ -1,5 +1,6 @@
 import Mux
 import NIOSSL
+import NetworkAddress
 import ProxyConnect
 
 /// Everything that a server has to be told.

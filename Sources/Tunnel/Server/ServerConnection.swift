@@ -2,6 +2,7 @@ import HTTP1
 import Logging
 import NIOCore
 import NIOSSL
+import NetworkAddress
 import ProxyConnect
 import WebSocket
 

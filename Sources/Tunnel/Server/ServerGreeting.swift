@@ -1,3 +1,4 @@
+import ByteText
 import Logging
 import Mux
 import NIOCore
@@ -74,7 +75,7 @@ final class ServerGreeting: CarrierReceiver {
                 at: .warning,
                 to: logger,
                 [
-                    "id": "\(authentication.id.hexadecimal)", "name": "\(authentication.name)",
+                    "id": "\(Base16.encoded(authentication.id))", "name": "\(authentication.name)",
                     "answered_after_s": "\(delay)",
                 ]
             )

@@ -1,6 +1,7 @@
 import Logging
 import Mux
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 
 /// A client's session at the server: its public ports, and a stream for each visitor.

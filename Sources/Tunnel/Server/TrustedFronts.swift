@@ -1,5 +1,6 @@
 import HTTP1
 import NIOCore
+import NetworkAddress
 import ProxyConnect
 
 /// The fronts that the operator has named: whose word about where a connection comes from is believed.

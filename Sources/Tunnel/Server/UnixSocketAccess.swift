@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// Which users of the machine may connect to a socket in the file system.
 public struct UnixSocketAccess: Sendable, Hashable {

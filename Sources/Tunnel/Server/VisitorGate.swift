@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 import ProxyConnect
 
 /// Why a visitor was reset at the door.

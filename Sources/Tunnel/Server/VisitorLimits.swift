@@ -1,4 +1,5 @@
 import Mux
+import NetworkAddress
 import ProxyConnect
 
 /// What the visitors to one tunnel are held to. Everything is off by default but what the session itself bounds.

@@ -1,12 +1,5 @@
 import NIOSSL
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// The system's CAs: where `SSL_CERT_FILE` and `SSL_CERT_DIR` say, else at the places that systems keep them.
 ///

@@ -1,13 +1,6 @@
 import Mux
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 extension Moment {
     /// The event loops' monotonic clock; the protocol modules are told the time, they never ask.

@@ -1,14 +1,7 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 extension Error {
     /// The error in words for a person: never a type's name, a list in brackets or a path of the build.

@@ -1,11 +1,7 @@
 import NIOCore
+import NetworkAddress
+import Platform
 import ProxyConnect
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 extension SocketAddress {
     /// The address by its bits, without text in between; nil for a unix socket.

@@ -10,13 +10,3 @@ enum SecureRandom {
         return generator.next()
     }
 }
-
-extension [UInt8] {
-    /// Two lower-case digits a byte, for logs.
-    var hexadecimal: String {
-        map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
-    }
-}

@@ -1,3 +1,4 @@
+import ByteText
 import HTTP1
 import NIOCore
 import NIOPosix

@@ -1,13 +1,6 @@
 import NIOCore
 import NIOPosix
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// What systemd is told about this process (sd_notify(3)), where it asks for it by `NOTIFY_SOCKET`; nothing elsewhere.
 struct ServiceManager: Sendable {

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOEmbedded
+import NetworkAddress
 import ProxyConnect
 import TestSupport
 import Testing

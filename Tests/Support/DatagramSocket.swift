@@ -1,10 +1,5 @@
 import Foundation
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
+import Platform
 
 /// A unix socket that takes datagrams, as the one does to which services tell their state.
 public final class DatagramSocket: Sendable {

@@ -6,7 +6,8 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
     /// What a server allows unless it is told otherwise: all but the privileged ports.
     public static let unprivileged = PortRanges(ranges: [1_024...65_535])
 
-    init(ranges: [ClosedRange<UInt16>]) {
+    /// A set of these ranges.
+    public init(ranges: [ClosedRange<UInt16>]) {
         self.ranges = ranges
     }
 
@@ -31,17 +32,15 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
 
     private static func port(_ text: Substring) -> UInt16? {
         let text = text.filter { $0 != " " }
-        guard !text.isEmpty, text.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(text) else {
-            return nil
-        }
-        return port == 0 ? nil : port
+        guard let port = Port.parse(text), port > 0 else { return nil }
+        return port
     }
 
     /// Whether `port` is one of them.
     public func contains(_ port: UInt16) -> Bool { ranges.contains { $0.contains(port) } }
 
     /// The ports that are in both sets.
-    func intersection(_ other: PortRanges) -> PortRanges {
+    public func intersection(_ other: PortRanges) -> PortRanges {
         PortRanges(
             ranges: ranges.flatMap { range in
                 other.ranges.compactMap { $0.overlaps(range) ? range.clamped(to: $0) : nil }
@@ -50,10 +49,10 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// How many they are; what stands in several ranges counts for each.
-    var count: Int { ranges.reduce(0) { $0 + $1.count } }
+    public var count: Int { ranges.reduce(0) { $0 + $1.count } }
 
     /// One of them at random.
-    func random(using generator: inout some RandomNumberGenerator) -> UInt16? {
+    public func random(using generator: inout some RandomNumberGenerator) -> UInt16? {
         let count = ranges.reduce(0) { $0 + $1.count }
         guard count > 0 else { return nil }
         var index = Int.random(in: 0..<count, using: &generator)

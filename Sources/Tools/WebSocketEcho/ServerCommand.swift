@@ -1,15 +1,8 @@
 import ArgumentParser
 import NIOCore
 import NIOPosix
+import Platform
 import WebSocket
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// `websocket-echo server`: echoes until it is killed.
 struct ServerCommand: AsyncParsableCommand {

@@ -1,3 +1,5 @@
+import ByteText
+
 /// An IPv4 or IPv6 address, parsed strictly: four decimal octets without leading zeros, or RFC 4291 section 2.2 text
 /// without a zone. The forms of `inet_aton` (`127.1`, `0x7f.1`, `017700000001`) are no addresses here, so that two
 /// readers never take the same text for different hosts.
@@ -145,32 +147,5 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
         guard groups.count == 8 else { return nil }
         return groups.reduce(0) { $0 << 16 | $1 }
-    }
-}
-
-/// Decimal numbers without sign, blanks or leading zeros.
-enum DecimalText {
-    static func value(_ digits: some Collection<UInt8>, through maximum: Int) -> Int? {
-        guard !digits.isEmpty, digits.count <= 9, digits.count == 1 || digits.first != UInt8(ascii: "0") else {
-            return nil
-        }
-        var value = 0
-        for digit in digits {
-            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
-            value = value * 10 + Int(digit - UInt8(ascii: "0"))
-        }
-        return value <= maximum ? value : nil
-    }
-}
-
-extension UInt8 {
-    var isHexDigit: Bool {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
-            UInt8(ascii: "A")...UInt8(ascii: "F"):
-            true
-        default:
-            false
-        }
     }
 }

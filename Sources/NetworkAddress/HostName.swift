@@ -1,3 +1,5 @@
+import ByteText
+
 /// What may stand where a host does.
 public enum HostName {
     /// The host without brackets, or nil when it is none. A name is labels of letters, digits, `-` and `_`; one whose

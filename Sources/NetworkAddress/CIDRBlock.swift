@@ -1,3 +1,5 @@
+import ByteText
+
 /// A block of addresses, `10.0.0.0/8` or `fd00::/8` (RFC 4632, RFC 4291 section 2.3).
 public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
     /// The first address of the block.

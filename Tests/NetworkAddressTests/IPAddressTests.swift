@@ -1,4 +1,4 @@
-import ProxyConnect
+import NetworkAddress
 import Testing
 
 @Suite("Addresses and blocks")

@@ -1,0 +1,38 @@
+import NetworkAddress
+import Testing
+
+@Suite("Ports and ranges of ports")
+struct PortTests {
+    @Test("a port is decimal digits up to 65535")
+    func port() {
+        #expect(Port.parse("0") == 0)
+        #expect(Port.parse("65535") == 65_535)
+        #expect(["", "65536", "+1", "-1", " 1", "1 ", "0x1", "١"].allSatisfy { Port.parse($0) == nil })
+    }
+
+    @Test("ranges of ports hold their ends and nothing else")
+    func portRanges() throws {
+        let ranges = try #require(PortRanges("1024-2000, 8022,9000-9001"))
+        #expect([1024, 2000, 8022, 9000, 9001].allSatisfy { ranges.contains($0) })
+        #expect([0, 1023, 2001, 8021, 8023, 8999, 9002, 65535].allSatisfy { !ranges.contains($0) })
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<1_000 {
+            let port = try #require(ranges.random(using: &generator))
+            #expect(ranges.contains(port))
+        }
+    }
+
+    @Test("what is no range of ports", arguments: ["", "0", "0-5", "5-4", "65536", "1-", "-1", "a", "1,,2", "1-2-3"])
+    func notPortRanges(text: String) {
+        #expect(PortRanges(text) == nil)
+    }
+
+    @Test("an intersection holds the ports that are in both sets")
+    func intersection() throws {
+        let one = try #require(PortRanges("1000-2000,3000"))
+        let two = try #require(PortRanges("1500-3500"))
+        #expect(one.intersection(two).description == "1500-2000,3000")
+        #expect(one.intersection(two).count == 502)
+        #expect(one.intersection(try #require(PortRanges("1"))).ranges.isEmpty)
+    }
+}
