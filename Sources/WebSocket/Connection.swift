@@ -35,12 +35,12 @@ public struct Connection: ~Copyable, Sendable {
     }
 
     /// Which end this is.
-    public let role: Role
-    private let limits: Limits
+    public let role: WebSocketRole
+    private let limits: WebSocketLimits
     private var state = State.open
     private var masks: MaskSource
     private var decoder: FrameDecoder
-    private var messages: MessageAssembler
+    private var messages: MessageRules
     /// The buffer being read, and those handed over before it was used up.
     private var input = ByteBuffer()
     private var laterInput = CircularBuffer<ByteBuffer>(initialCapacity: 1)
@@ -73,8 +73,8 @@ public struct Connection: ~Copyable, Sendable {
     ///   - acceptsText: false to refuse a text message at its first byte, with 1003.
     ///   - deflate: what was agreed about compression; nil where nothing was.
     public init(
-        role: Role,
-        limits: Limits = .default,
+        role: WebSocketRole,
+        limits: WebSocketLimits = .default,
         masks: MaskSource = MaskSource(),
         acceptsText: Bool = true,
         deflate: DeflateAgreement? = nil
@@ -84,7 +84,7 @@ public struct Connection: ~Copyable, Sendable {
         self.masks = masks
         self.deflate = deflate
         decoder = FrameDecoder(role: role, allowsCompression: deflate != nil)
-        messages = MessageAssembler(limits: limits, acceptsText: acceptsText)
+        messages = MessageRules(limits: limits, acceptsText: acceptsText)
     }
 
     /// Whether compressed messages are taken, where they were agreed on. Off for a peer that has not proved itself yet,
@@ -121,7 +121,7 @@ public struct Connection: ~Copyable, Sendable {
     ///
     /// - Throws: what the peer did wrong. The output then ends with a Close of that error's code, unless one was sent
     ///   before; the connection is over, and what else was received is dropped.
-    public mutating func nextEvent() throws(WebSocketError) -> Event? {
+    public mutating func nextEvent() throws(WebSocketError) -> WebSocketEvent? {
         do throws(WebSocketError) {
             if let error = pendingError { throw error }
             while !isClosed {
@@ -154,7 +154,7 @@ public struct Connection: ~Copyable, Sendable {
         return false
     }
 
-    private mutating func receive(_ part: FrameDecoder.Part) throws(WebSocketError) -> Event? {
+    private mutating func receive(_ part: FrameDecoder.Part) throws(WebSocketError) -> WebSocketEvent? {
         switch part {
         case .data(let bytes, let endsMessage):
             guard messages.isCompressed else { return try deliver(bytes, endsMessage) }
@@ -174,7 +174,7 @@ public struct Connection: ~Copyable, Sendable {
         }
     }
 
-    private mutating func deliver(_ bytes: ByteBuffer, _ endsMessage: Bool) throws(WebSocketError) -> Event? {
+    private mutating func deliver(_ bytes: ByteBuffer, _ endsMessage: Bool) throws(WebSocketError) -> WebSocketEvent? {
         let (event, error) = messages.receive(bytes, endsMessage: endsMessage)
         guard let error else { return event }
         guard let event else { throw error }
@@ -187,7 +187,7 @@ public struct Connection: ~Copyable, Sendable {
     ///
     /// What came out before an error is still delivered, as with text that is not UTF-8: what is delivered must not
     /// depend on where the network cut the bytes.
-    private mutating func inflate() throws(WebSocketError) -> Event? {
+    private mutating func inflate() throws(WebSocketError) -> WebSocketEvent? {
         guard let deflate, case (var input, let endsMessage)? = compressed.take() else { return nil }
         if inflater == nil {
             let (noContextTakeover, _) = deflate.direction(from: role == .server ? .client : .server)
@@ -227,7 +227,7 @@ public struct Connection: ~Copyable, Sendable {
     private mutating func deliver(
         _ bytes: ByteBuffer,
         before error: WebSocketError
-    ) throws(WebSocketError) -> Event? {
+    ) throws(WebSocketError) -> WebSocketEvent? {
         guard bytes.readableBytes > 0, let event = try deliver(bytes, false) else { throw error }
         // Text that is not UTF-8 comes first where both are wrong.
         pendingError = pendingError ?? error

@@ -48,9 +48,9 @@ import Testing
     }
 
     @Test func anOrderIsReadAsItWasWritten() {
-        let order = Order(kind: .download, stream: 7, milliseconds: 70_000, kilobytesPerSecond: 15_000)
-        #expect(Order(order.bytes) == order)
-        #expect(Order(Array(order.bytes.dropLast())) == nil)
-        #expect(Order([0] + order.bytes.dropFirst()) == nil)
+        let order = WorkloadRequest(kind: .download, stream: 7, milliseconds: 70_000, kilobytesPerSecond: 15_000)
+        #expect(WorkloadRequest(order.bytes) == order)
+        #expect(WorkloadRequest(Array(order.bytes.dropLast())) == nil)
+        #expect(WorkloadRequest([0] + order.bytes.dropFirst()) == nil)
     }
 }

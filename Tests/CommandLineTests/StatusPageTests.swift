@@ -158,7 +158,7 @@ struct StatusPageTests {
         ]
     )
     func bytes(_ count: Int, _ text: String) {
-        #expect(ShortText.bytes(count) == text)
+        #expect(CompactNumber.bytes(count) == text)
     }
 
     @Test(
@@ -169,6 +169,6 @@ struct StatusPageTests {
         ] as [(Double, String)]
     )
     func times(_ seconds: Double, _ text: String) {
-        #expect(ShortText.time(seconds) == text)
+        #expect(CompactNumber.time(seconds) == text)
     }
 }

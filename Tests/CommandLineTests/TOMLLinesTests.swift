@@ -84,6 +84,6 @@ struct TOMLLinesTests {
         ]
     )
     func spelling(word: String, meant: String?) {
-        #expect(Spelling.nearest(word, among: ["remote", "local", "token_file", "listen"]) == meant)
+        #expect(SpellingSuggestion.nearest(word, among: ["remote", "local", "token_file", "listen"]) == meant)
     }
 }

@@ -45,7 +45,7 @@ extension EndToEnd {
                     for _ in 0..<5 {
                         try visitor.send(bytes)
                         guard try visitor.receive(exactly: bytes.count) == bytes else {
-                            throw Disappointment(description: "connection \(index) got other bytes")
+                            throw ScenarioFailure(description: "connection \(index) got other bytes")
                         }
                     }
                     if index.isMultiple(of: 10) { visitor.abort() } else { visitor.close() }

@@ -48,7 +48,7 @@ extension EndToEnd {
                     try? visitor.send([UInt8](repeating: 7, count: 20_000_000))
                     let bytes = (try? visitor.drain().bytes) ?? []
                     guard bytes == answer else {
-                        throw Disappointment(description: "round \(round): \(bytes.count) of \(answer.count) bytes")
+                        throw ScenarioFailure(description: "round \(round): \(bytes.count) of \(answer.count) bytes")
                     }
                 }
             }
@@ -70,7 +70,7 @@ extension EndToEnd {
                     try visitor.send("SSH-2.0-test\r\n")
                     if round.isMultiple(of: 5) { Thread.sleep(forTimeInterval: 0.1) }
                     let bytes = try visitor.drain().bytes
-                    guard bytes == line else { throw Disappointment(description: "round \(round): \(bytes)") }
+                    guard bytes == line else { throw ScenarioFailure(description: "round \(round): \(bytes)") }
                 }
             }
         }
@@ -93,7 +93,7 @@ extension EndToEnd {
                     let port = try await client.tunnel(to: service.port, skip: number)
                     try await onThreads(5 * Self.rounds, width: 8) { round in
                         let bytes = try TCPSocket(port: port).drain().bytes
-                        guard bytes == line else { throw Disappointment(description: "round \(round): \(bytes)") }
+                        guard bytes == line else { throw ScenarioFailure(description: "round \(round): \(bytes)") }
                     }
                 }
             }

@@ -63,7 +63,9 @@ final class EchoedCopy: Sendable {
             hash.update(data: bytes)
             shared.state.withLock { $0.received += bytes.count }
         }
-        guard let sent = digest.all.first else { throw Disappointment(description: "the echo ended before its source") }
+        guard let sent = digest.all.first else {
+            throw ScenarioFailure(description: "the echo ended before its source")
+        }
         return (sent, Array(hash.finalize()))
     }
 

@@ -43,7 +43,7 @@ extension EndToEnd {
                     let verifier = process.output.lines.first(where: { $0.hasPrefix("verifier") })?.split(
                         separator: " "
                     ).last
-                else { throw Disappointment(description: "no verifier: \(process)") }
+                else { throw ScenarioFailure(description: "no verifier: \(process)") }
                 lines = "[[client]]\nname = \"\(name)\"\nverifier = \"\(verifier)\"\n\(rights)\n"
             }
         }

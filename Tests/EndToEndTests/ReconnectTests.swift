@@ -305,7 +305,7 @@ func eventuallyEchoes(through port: UInt16, within limit: Duration) async throws
     while true {
         if try await onThread({ EndToEnd.ReconnectTests.answers(port) }) { return }
         if ContinuousClock.now > deadline {
-            throw Disappointment(description: "no echo through \(port) within \(limit)")
+            throw ScenarioFailure(description: "no echo through \(port) within \(limit)")
         }
         try await Task.sleep(for: .milliseconds(50))
     }

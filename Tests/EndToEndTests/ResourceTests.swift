@@ -512,7 +512,7 @@ extension Scenario {
             let line = (try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8)) ?? ""
             return line.contains("\0--listen\0127.0.0.1:\(port)\0") && !line.hasPrefix("/bin/sh")
         }
-        guard let pid else { throw Disappointment(description: "nobody listens on \(port)") }
+        guard let pid else { throw ScenarioFailure(description: "nobody listens on \(port)") }
         kill(pid, SIGTERM)
         try await eventually("it has ended") { kill(pid, 0) != 0 }
     }

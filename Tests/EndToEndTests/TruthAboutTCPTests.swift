@@ -134,7 +134,7 @@ extension EndToEnd {
                     if index.isMultiple(of: 4) { Thread.sleep(forTimeInterval: 0.1) }
                     let received = try visitor.receiveToEnd()
                     guard received == farewell else {
-                        throw Disappointment(description: "\(received.count) bytes of \(farewell.count) arrived")
+                        throw ScenarioFailure(description: "\(received.count) bytes of \(farewell.count) arrived")
                     }
                 }
             }
@@ -165,7 +165,7 @@ extension EndToEnd {
                     try visitor.finishSending()
                     let answer = try visitor.receiveToEnd()
                     guard answer == Array("\(question.count)\n".utf8) + question else {
-                        throw Disappointment(
+                        throw ScenarioFailure(
                             description: "connection \(index): \(answer.count) bytes for \(question.count)"
                         )
                     }

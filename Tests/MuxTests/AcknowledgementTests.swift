@@ -157,9 +157,9 @@ extension ReplayBuffer {
     }
 }
 
-extension FlightControl.Stamp {
+extension CongestionWindow.Stamp {
     /// One that nobody looks at.
-    fileprivate static var any: FlightControl.Stamp {
-        FlightControl(ackDelay: .zero, now: .start).stamp(now: .start)
+    fileprivate static var any: CongestionWindow.Stamp {
+        CongestionWindow(ackDelay: .zero, now: .start).stamp(now: .start)
     }
 }

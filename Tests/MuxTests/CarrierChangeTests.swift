@@ -60,7 +60,7 @@ import Testing
         var client = try clientWithStream()
         client.detach(now: .start)
         #expect(client.deadline == .at(Self.grace))
-        let before = Moment.at(Self.grace - .nanoseconds(1))
+        let before = Instant.at(Self.grace - .nanoseconds(1))
         try client.tick(now: before)
         try client.attach(peerReceived: 1, now: before)
         client.detach(now: before)
@@ -190,7 +190,7 @@ import Testing
 
 extension Session {
     /// Answers the question that is under way.
-    fileprivate mutating func answerPings(at now: Moment) throws {
+    fileprivate mutating func answerPings(at now: Instant) throws {
         try tick(now: now)
         for frame in frames(now) where frame.header.type == .ping {
             try receive(MuxTests.frame(.pong, number: frame.number), now: now)

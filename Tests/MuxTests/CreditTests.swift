@@ -81,7 +81,7 @@ import Testing
     @Test("a window that is used within two round trips doubles, up to its bound")
     func growth() throws {
         var credit = ReceiveCredit(window: 600_000, now: .start)
-        var now = Moment.start
+        var now = Instant.start
         func turn(_ wait: Duration, roundTrip: Duration?, most: Int = 2_100_000) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
@@ -104,7 +104,7 @@ import Testing
     @Test("a window half of which holds no turn doubles also when it is used within a hundred milliseconds")
     func narrow() throws {
         var credit = ReceiveCredit(window: 65_536, now: .start)
-        var now = Moment.start
+        var now = Instant.start
         func turn(_ wait: Duration) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)

@@ -85,7 +85,7 @@ import Testing
         #expect(try BindRequest(request.frame.payload) == request)
         let binding = Binding(tunnel: 1, address: "::", port: 65_535)
         #expect(try Binding(binding.frame.payload) == binding)
-        #expect(try Visit(visit.frame(two).payload) == visit)
+        #expect(try OpenRequest(visit.frame(two).payload) == visit)
         #expect(try ResetCode(ResetCode(rawValue: .max).frame(two).payload) == ResetCode(rawValue: .max))
         let refusal = Refusal(RefusalCode(rawValue: 4_000_000_000), "")
         #expect(try Refusal(refusal.frame(.goAway).payload, of: .goAway) == refusal)

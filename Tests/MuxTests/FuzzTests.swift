@@ -68,7 +68,7 @@ import Testing
         let end = ContinuousClock.now + .milliseconds(400)
         while ContinuousClock.now < end {
             var session = MuxTests.session(role)
-            var now = Moment.start
+            var now = Instant.start
             if role == .server { for _ in 0..<2 { _ = session.open(visit, now: now) } }
             if role == .client { session.bind(BindRequest(tunnel: 0, address: "", port: 0)) }
             _ = session.frames()

@@ -36,7 +36,7 @@ import Testing
         try server.receive(frame(.pong, number: first), now: .start)
         try server.receive(frame(.ack, number: 1), now: .start)
         for second in 0..<10 {
-            let now = Moment.at(.seconds(second))
+            let now = Instant.at(.seconds(second))
             _ = server.write(two, bytes(10))
             _ = server.frames(now)
             try server.tick(now: now + .milliseconds(900))
@@ -51,7 +51,7 @@ import Testing
         var server = session(.server)
         var questions = 0
         for step in 0..<1_000 {
-            let now = Moment.at(.milliseconds(10 * step))
+            let now = Instant.at(.milliseconds(10 * step))
             server.probe(now: now)
             try server.tick(now: now)
             for question in server.frames(now).filter({ $0.header.type == .ping }) {
@@ -180,7 +180,7 @@ import Testing
     func hour() throws {
         var server = session(.server)
         var client = session(.client)
-        var now = Moment.start
+        var now = Instant.start
         var pings = 0
         while now < .at(.seconds(3_600)) {
             now = min(server.deadline, client.deadline)
@@ -205,17 +205,17 @@ import Testing
         #expect(window.record(now: .at(.seconds(10))) == false, "two of the last ten seconds are left, and this one")
         #expect(window.record(now: .at(.seconds(1_000_000))) == true)
         #expect(window.record(now: .start) == true, "a clock that runs backwards traps nobody")
-        #expect(window.record(now: Moment(nanoseconds: 0)) == false)
-        #expect(window.record(now: Moment(nanoseconds: .max)) == true)
+        #expect(window.record(now: Instant(nanoseconds: 0)) == false)
+        #expect(window.record(now: Instant(nanoseconds: .max)) == true)
     }
 
     @Test("moments stay within their clock")
     func moments() {
-        #expect(Moment(nanoseconds: .max) + .seconds(1) == Moment(nanoseconds: .max))
-        #expect(Moment.start + .seconds(-1) == .start)
-        #expect(Moment.start + .seconds(Int64.max) == Moment(nanoseconds: .max))
-        #expect(Moment.start.since(.at(.seconds(1))) == .zero)
-        #expect(Moment(nanoseconds: .max).since(Moment(nanoseconds: 0)) == .nanoseconds(Int64.max))
+        #expect(Instant(nanoseconds: .max) + .seconds(1) == Instant(nanoseconds: .max))
+        #expect(Instant.start + .seconds(-1) == .start)
+        #expect(Instant.start + .seconds(Int64.max) == Instant(nanoseconds: .max))
+        #expect(Instant.start.since(.at(.seconds(1))) == .zero)
+        #expect(Instant(nanoseconds: .max).since(Instant(nanoseconds: 0)) == .nanoseconds(Int64.max))
     }
 }
 

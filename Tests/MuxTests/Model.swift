@@ -10,7 +10,7 @@ struct Model {
 
     let seed: UInt64
     var random: SplitMix
-    var now = Moment.start
+    var now = Instant.start
     var sessions: [Role: Session]
     /// Carriers that were ever made: in each what the role has sent. Old ones may still bring something.
     var carriers = [[Role.server: ModelLink(), .client: ModelLink()]]

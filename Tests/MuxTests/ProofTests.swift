@@ -104,7 +104,7 @@ import Testing
     func rogueServer() throws {
         var meeting = try Meeting(Meeting.token)
         let verified = try #require(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier))
-        let rogue = ServerOpening.Verified(
+        let rogue = ServerHandshake.Verified(
             authentication: verified.authentication,
             resumeKey: verified.resumeKey,
             transcript: verified.transcript,

@@ -22,7 +22,7 @@ import Testing
 
     /// Nothing but the line holds the server up, on a path within one machine unless it is `far`.
     private func holdByLine(_ server: inout Session, isFar: Bool = false) {
-        server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
+        server.flight = CongestionWindow(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
         server.flight.answered(within: isFar ? .milliseconds(1) : .microseconds(999), now: .start)
         server.readAhead = ReadAhead(most: Self.most)
     }

@@ -15,7 +15,7 @@ import Testing
         var server = session(.server, limits, window: .max)
         for _ in 0..<count { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        server.flight = FlightControl(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
+        server.flight = CongestionWindow(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
         return server
     }
 
@@ -91,7 +91,7 @@ import Testing
         var server = session(.server, limits, window: .max)
         for _ in 0..<3 { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        let first = FlightControl.first
+        let first = CongestionWindow.first
         _ = server.write(id(0), bytes(limits.queuedBytes / 2))
         var sent = 0
         while let frame = server.nextFrame(now: .start) { sent += frame.length }
@@ -153,9 +153,9 @@ import Testing
     @Test("what is known of the path begins anew with each carrier")
     func anotherCarrier() throws {
         var server = server(1)
-        #expect(server.flight.window > FlightControl.first)
+        #expect(server.flight.window > CongestionWindow.first)
         try server.attach(peerReceived: 1, now: .start)
-        #expect(server.flight.window == FlightControl.first)
+        #expect(server.flight.window == CongestionWindow.first)
     }
 
     @Test("on a fast path pieces are long, since even those leave within a millisecond")
@@ -269,13 +269,13 @@ import Testing
         for index in 0..<2 { _ = server.write(id(index), bytes(1_000_000)) }
         _ = server.nextFrame(now: .start)
         try server.receive(frame(.ack, number: 4), now: .at(.microseconds(10)))
-        let now = Moment.at(.microseconds(20))
+        let now = Instant.at(.microseconds(20))
         func streams(_ count: Int) -> [StreamID] {
             (0..<count).compactMap { _ in server.nextFrame(now: now)?.header.stream }
         }
         #expect(streams(2) == [id(1), id(1)])
         // Enough is under way: only who types goes on.
-        server.flight = FlightControl(ackDelay: .milliseconds(20), first: 100_000, now: now)
+        server.flight = CongestionWindow(ackDelay: .milliseconds(20), first: 100_000, now: now)
         _ = server.write(id(2), bytes(1))
         #expect(streams(3) == [id(2)])
         try server.receive(frame(.ack, number: 6), now: .at(.microseconds(30)))
@@ -288,7 +288,7 @@ import Testing
     @Test("a copy makes room after another stream's question, and not for its own first bytes")
     func roomForQuestions() throws {
         var server = server(3)
-        server.flight = FlightControl(ackDelay: .milliseconds(20), now: .start)
+        server.flight = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         var sent: UInt64 = 3
         /// What may be under way once so much of a stream has left and was acknowledged, 100 µs later.
         func window(_ count: Int, of index: Int, at time: Duration) throws -> Int {
@@ -300,11 +300,11 @@ import Testing
         let much = 500_000
         for _ in 0..<3 { _ = try window(much, of: 0, at: .zero) }
         let copies = try window(much, of: 0, at: .zero)
-        let company = copies - FlightControl.slack.copies + FlightControl.nearbySlackInCompany
+        let company = copies - CongestionWindow.slack.copies + CongestionWindow.nearbySlackInCompany
         let asked = Duration.milliseconds(10)
         #expect(try window(1, of: 1, at: asked) == company)
         #expect(try window(much, of: 0, at: asked + .milliseconds(50)) == company)
-        #expect(try window(much, of: 0, at: asked + FlightControl.companyOnFastPath) == copies)
+        #expect(try window(much, of: 0, at: asked + CongestionWindow.companyOnFastPath) == copies)
         // A long frame is what makes it a copy: 64 KiB, and not the rest of one.
         #expect(try window(SendScheduler.little, of: 2, at: .seconds(1)) == company)
         #expect(try window(MuxLimits.maximumData - 1, of: 2, at: .seconds(1) + .milliseconds(1)) == company)
@@ -314,7 +314,7 @@ import Testing
     @Test("who comes later gets its share beside copies that have wide windows already", arguments: [2, 8, 64])
     func newcomer(others: Int) throws {
         var (server, client) = (session(.server, window: 65_536), session(.client))
-        var now = Moment.start
+        var now = Instant.start
         let read = bytes(253_952)
         var sent: [StreamID: Int] = [:]
         var readable: Set<StreamID> = []

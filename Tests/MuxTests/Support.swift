@@ -27,11 +27,11 @@ func kind(_ body: () throws(MuxError) -> Void) -> MuxError.Kind? {
     }
 }
 
-extension Moment {
+extension Instant {
     /// A time after the start of all tests, which is not the clock's.
-    static func at(_ span: Duration) -> Moment { Moment(nanoseconds: 5_000_000_000_000) + span }
+    static func at(_ span: Duration) -> Instant { Instant(nanoseconds: 5_000_000_000_000) + span }
 
-    static let start = Moment.at(.zero)
+    static let start = Instant.at(.zero)
 }
 
 extension OutboundFrame {
@@ -76,7 +76,7 @@ func bindFrame(_ tunnel: UInt16) -> InboundFrame {
     BindRequest(tunnel: tunnel, address: "", port: 0).frame.arrived
 }
 
-let visit = Visit(tunnel: 0, visitor: "203.0.113.9:40001")
+let visit = OpenRequest(tunnel: 0, visitor: "203.0.113.9:40001")
 let two = StreamID(2)
 
 /// A session whose first PING lies behind it, unless `fresh`.
@@ -101,17 +101,17 @@ extension Session {
         return all
     }
 
-    mutating func frames(_ now: Moment = .start) -> [OutboundFrame] {
+    mutating func frames(_ now: Instant = .start) -> [OutboundFrame] {
         var all: [OutboundFrame] = []
         while let frame = nextFrame(now: now) { all.append(frame) }
         return all
     }
 
     /// What is sent, in short.
-    mutating func sent(_ now: Moment = .start) -> [String] { frames(now).map(\.short) }
+    mutating func sent(_ now: Instant = .start) -> [String] { frames(now).map(\.short) }
 
     /// The kind of error to which frames of the peer's lead.
-    mutating func kind(of frames: InboundFrame..., now: Moment = .start) -> MuxError.Kind? {
+    mutating func kind(of frames: InboundFrame..., now: Instant = .start) -> MuxError.Kind? {
         do throws(MuxError) {
             for frame in frames { try receive(frame, now: now) }
             return nil

@@ -40,7 +40,7 @@ public struct Apache: Front {
         try scenario.write(site, to: "\(folder)/culvert.conf")
         let installed = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"]
         guard let library = installed.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
-            throw Disappointment(description: "Apache's modules are in none of \(installed)")
+            throw ScenarioFailure(description: "Apache's modules are in none of \(installed)")
         }
         // Children of root continue as somebody else; nobody's is in every system.
         let user = geteuid() == 0 ? "User nobody\nGroup #65534" : ""

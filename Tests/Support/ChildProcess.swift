@@ -107,7 +107,7 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         return try await eventually(what, within: limit, found: { self.description }) {
             let hasEnded = self.exitStatus != nil && log.isComplete
             if let line = log.lines.lazy.filter(matches).dropFirst(skip).first { return line }
-            if hasEnded { throw Disappointment(description: "it ended without \(what). \(self)") }
+            if hasEnded { throw ScenarioFailure(description: "it ended without \(what). \(self)") }
             return nil
         }
     }

@@ -13,6 +13,6 @@ public enum CulvertExecutable {
             let beside = place.deletingLastPathComponent().appendingPathComponent("culvert").path
             if FileManager.default.isExecutableFile(atPath: beside) { return beside }
         }
-        throw Disappointment(description: "no culvert beside \(places[0].path): build it, or set CULVERT_BIN")
+        throw ScenarioFailure(description: "no culvert beside \(places[0].path): build it, or set CULVERT_BIN")
     }
 }

@@ -32,7 +32,7 @@ public struct CulvertClient: Sendable {
         }
         let address = line.dropFirst("tunnel tcp://".count).prefix { $0 != " " }
         guard let port = address.split(separator: ":").last.flatMap({ UInt16($0) }) else {
-            throw Disappointment(description: "no port in: \(line)")
+            throw ScenarioFailure(description: "no port in: \(line)")
         }
         return port
     }
@@ -64,7 +64,7 @@ extension Scenario {
         let line = try await process.line { $0.hasPrefix("listening ") }
         let url = String(line.dropFirst("listening ".count))
         guard let actual = URL(string: url)?.port.flatMap({ UInt16(exactly: $0) }), actual > 0 else {
-            throw Disappointment(description: "no port in: \(line)")
+            throw ScenarioFailure(description: "no port in: \(line)")
         }
         return CulvertServer(process: process, port: actual, url: url)
     }
@@ -107,7 +107,7 @@ public func expectEcho(through port: UInt16, of text: String = "ping", within li
         let visitor = try TCPSocket(port: port, patience: limit)
         try visitor.send(text)
         let answer = String(decoding: try visitor.receive(exactly: text.utf8.count), as: UTF8.self)
-        guard answer == text else { throw Disappointment(description: "an echo of \(answer) instead of \(text)") }
+        guard answer == text else { throw ScenarioFailure(description: "an echo of \(answer) instead of \(text)") }
         visitor.close()
     }
 }

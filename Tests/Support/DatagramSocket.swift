@@ -20,7 +20,7 @@ public final class DatagramSocket: Sendable {
         address.sun_family = sa_family_t(AF_UNIX)
         let name = Array(path.utf8)
         guard name.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw Disappointment(description: "\(path) is too long for a socket")
+            throw ScenarioFailure(description: "\(path) is too long for a socket")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
         let result = withUnsafePointer(to: &address) { pointer in
@@ -50,7 +50,7 @@ public final class DatagramSocket: Sendable {
         while true {
             let text = try receive()
             if text.hasPrefix(prefix) { return }
-            guard text == "WATCHDOG=1" else { throw Disappointment(description: "\(text) instead of \(prefix)") }
+            guard text == "WATCHDOG=1" else { throw ScenarioFailure(description: "\(text) instead of \(prefix)") }
         }
     }
 }

@@ -1,5 +1,5 @@
 /// What a test waited for did not come, or what came was not it.
-public struct Disappointment: Error, CustomStringConvertible {
+public struct ScenarioFailure: Error, CustomStringConvertible {
     /// What was waited for, how long, and what was there instead.
     public let description: String
 
@@ -11,7 +11,7 @@ public struct Disappointment: Error, CustomStringConvertible {
 
 /// Throws where a condition does not hold: for threads, on which an expectation would not know its test.
 public func demand(_ condition: Bool, _ found: @autoclosure () -> String) throws {
-    if !condition { throw Disappointment(description: found()) }
+    if !condition { throw ScenarioFailure(description: found()) }
 }
 
 /// How often an event is looked for before it is given up.
@@ -40,7 +40,7 @@ public func eventually<T: Sendable>(
         looks += 1
         let isOver = ContinuousClock.now > deadline && looks > leastLooks
         if let value = try event() { return value }
-        if isOver { throw Disappointment(description: "not within \(limit): \(what). \(found())") }
+        if isOver { throw ScenarioFailure(description: "not within \(limit): \(what). \(found())") }
         try await Task.sleep(for: .milliseconds(5))
     }
 }

@@ -12,7 +12,7 @@ public enum Fixture {
     public static func text(_ path: String, replacing places: [(String, String)]) throws -> String {
         try places.reduce(try text(path)) { text, place in
             guard text.components(separatedBy: place.0).count == 2 else {
-                throw Disappointment(description: "Fixtures/\(path) must have this once: \(place.0)")
+                throw ScenarioFailure(description: "Fixtures/\(path) must have this once: \(place.0)")
             }
             return text.replacingOccurrences(of: place.0, with: place.1)
         }
@@ -34,6 +34,6 @@ public enum Fixture {
             let file = folder.appendingPathComponent("Fixtures/\(path)")
             if FileManager.default.fileExists(atPath: file.path) { return file }
         }
-        throw Disappointment(description: "no Fixtures/\(path) above \(#filePath)")
+        throw ScenarioFailure(description: "no Fixtures/\(path) above \(#filePath)")
     }
 }

@@ -17,7 +17,7 @@ public enum FreePorts {
                 return port
             }
         }
-        throw Disappointment(description: "no free port")
+        throw ScenarioFailure(description: "no free port")
     }
 
     /// Consecutive ports on which no socket listens.
@@ -34,6 +34,6 @@ public enum FreePorts {
             used.withLock { $0.formUnion(run) }
             return run[0]
         }
-        throw Disappointment(description: "no \(count) free ports in a row")
+        throw ScenarioFailure(description: "no \(count) free ports in a row")
     }
 }

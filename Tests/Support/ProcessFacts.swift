@@ -23,7 +23,7 @@ extension ChildProcess {
             let facts = try String(contentsOfFile: "/proc/\(pid)/io", encoding: .utf8)
             let line = facts.split(separator: "\n").first { $0.hasPrefix("wchar:") }
             guard let number = line?.split(separator: " ").last.flatMap({ Int($0) }) else {
-                throw Disappointment(description: "/proc/\(pid)/io has no wchar")
+                throw ScenarioFailure(description: "/proc/\(pid)/io has no wchar")
             }
             return number
         }
@@ -41,7 +41,7 @@ extension ChildProcess {
             // Its name is in parentheses, and may hold anything.
             let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
             guard fields.count > 12, let user = Double(fields[12]), let system = Double(fields[13]) else {
-                throw Disappointment(description: "/proc/\(pid)/stat: \(line)")
+                throw ScenarioFailure(description: "/proc/\(pid)/stat: \(line)")
             }
             return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
         }
@@ -59,7 +59,7 @@ extension ChildProcess {
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         let line = status.split(separator: "\n").first { $0.hasPrefix(field) }
         guard let number = line?.split(whereSeparator: { " \t".contains($0) }).dropFirst().first.flatMap({ Int($0) })
-        else { throw Disappointment(description: "/proc/\(pid)/status has no \(field)") }
+        else { throw ScenarioFailure(description: "/proc/\(pid)/status has no \(field)") }
         return number
     }
 }

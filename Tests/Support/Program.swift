@@ -75,7 +75,7 @@ public struct Program: Sendable, CustomStringConvertible {
     /// Where it is.
     public func required() throws -> String {
         guard let path else {
-            throw Disappointment(description: "\(name) is not installed: apt-get install \(package)")
+            throw ScenarioFailure(description: "\(name) is not installed: apt-get install \(package)")
         }
         return path
     }

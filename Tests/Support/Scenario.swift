@@ -67,7 +67,7 @@ public final class Scenario: Sendable {
         for process in speakers.withLock({ $0 }) {
             for line in process.output.lines + process.errors.lines {
                 guard let mark = Insides.found(in: line) else { continue }
-                throw Disappointment(description: "\(process.name) shows its insides (\(mark)): \(line)")
+                throw ScenarioFailure(description: "\(process.name) shows its insides (\(mark)): \(line)")
             }
         }
     }
@@ -120,7 +120,7 @@ public final class Scenario: Sendable {
     ) async throws -> String {
         let process = try start(program.name, program.required(), arguments, environment: environment)
         guard try await process.exitStatus(within: limit) == .exited(0) else {
-            throw Disappointment(description: "\(program) \(arguments) failed. \(process)")
+            throw ScenarioFailure(description: "\(program) \(arguments) failed. \(process)")
         }
         return process.output.text
     }
@@ -148,7 +148,7 @@ public final class Scenario: Sendable {
 /// Waits until a port answers.
 public func listens(_ port: UInt16, _ process: ChildProcess, within limit: Duration = .seconds(20)) async throws {
     try await eventually("\(process.name) listens on \(port)", within: limit, found: { process.description }) {
-        if let status = process.exitStatus { throw Disappointment(description: "it ended with \(status). \(process)") }
+        if let status = process.exitStatus { throw ScenarioFailure(description: "it ended with \(status). \(process)") }
         return (try? TCPSocket(port: port)) != nil
     }
 }

@@ -108,7 +108,7 @@ public final class ScriptedProxy: Sendable {
             answering: (_ server: TCPSocket) throws -> Void
         ) throws {
             guard let port = request.target.split(separator: ":").last.flatMap({ UInt16($0) }) else {
-                throw Disappointment(description: "no port in \(request.lines[0])")
+                throw ScenarioFailure(description: "no port in \(request.lines[0])")
             }
             let server = try TCPSocket(port: port, patience: patience)
             try answering(server)

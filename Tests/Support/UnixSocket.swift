@@ -44,7 +44,7 @@ public struct HTTPAnswer: Sendable {
         let text = String(decoding: bytes, as: UTF8.self)
         guard let end = text.range(of: "\r\n\r\n"),
             let status = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-        else { throw Disappointment(description: "no HTTP answer: \(text)") }
+        else { throw ScenarioFailure(description: "no HTTP answer: \(text)") }
         self.status = status
         head = String(text[..<end.upperBound])
         body = String(text[end.upperBound...])

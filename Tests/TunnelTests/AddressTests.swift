@@ -50,7 +50,7 @@ struct AddressTests {
         ]
     )
     func remoteForward(text: String, expected: String) throws {
-        #expect(try RemoteForward(text).description == expected)
+        #expect(try TunnelSpec(text).description == expected)
     }
 
     @Test(
@@ -63,7 +63,7 @@ struct AddressTests {
         ]
     )
     func impossibleForward(text: String) {
-        #expect(throws: RemoteForward.Malformed.self) { try RemoteForward(text) }
+        #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec(text) }
     }
 
     @Test(
@@ -76,7 +76,7 @@ struct AddressTests {
         ]
     )
     func remoteRanges(text: String, expected: [String]) throws {
-        #expect(try RemoteForward.list(text).map(\.description) == expected)
+        #expect(try TunnelSpec.list(text).map(\.description) == expected)
     }
 
     @Test(
@@ -87,7 +87,7 @@ struct AddressTests {
         ]
     )
     func impossibleRange(text: String) {
-        #expect(throws: RemoteForward.Malformed.self) { try RemoteForward.list(text) }
+        #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec.list(text) }
     }
 
     @Test(
@@ -100,9 +100,9 @@ struct AddressTests {
         ]
     )
     func collisions(one: String, two: String, collide: Bool) throws {
-        let (one, two) = (try RemoteForward.list(one), try RemoteForward.list(two))
-        #expect((RemoteForward.collision(one, two) != nil) == collide)
-        #expect((RemoteForward.collision(two, one) != nil) == collide)
+        let (one, two) = (try TunnelSpec.list(one), try TunnelSpec.list(two))
+        #expect((TunnelSpec.collision(one, two) != nil) == collide)
+        #expect((TunnelSpec.collision(two, one) != nil) == collide)
     }
 
     @Test(

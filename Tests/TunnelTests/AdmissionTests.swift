@@ -9,7 +9,7 @@ import Testing
 @Suite("What strangers may cost")
 struct AdmissionTests {
     private let limits = ServerLimits()
-    private let now = Moment(nanoseconds: 1_000_000_000_000)
+    private let now = Instant(nanoseconds: 1_000_000_000_000)
 
     @Test("sixteen places for one address, and not one more until one is given back")
     func placesOfOneAddress() {
@@ -55,8 +55,8 @@ struct AdmissionTests {
 
     @Test("silent strangers give way before those who speak, the oldest first, and sooner the fewer places are left")
     func pressure() {
-        var places = StrangerPlaces()
-        func enter(_ seconds: Double, unit: Double = 0.999) -> StrangerPlaces.Outcome {
+        var places = UnauthenticatedSlots()
+        func enter(_ seconds: Double, unit: Double = 0.999) -> UnauthenticatedSlots.Outcome {
             places.enter(nil, of: 16, perAddress: 16, unit: unit, now: now + .seconds(seconds))
         }
         // Six of twelve places, and nobody gives way.
@@ -75,7 +75,7 @@ struct AdmissionTests {
     @Test("whatever comes and goes, places are counted right and no known client is evicted")
     func random() {
         var generator = SystemRandomNumberGenerator()
-        var places = StrangerPlaces()
+        var places = UnauthenticatedSlots()
         var living: [UInt64: Bool] = [:]
         for step in 0..<20_000 {
             let isKnown = Bool.random()
@@ -193,7 +193,7 @@ struct AdmissionTests {
 
     @Test("As many connections to the backend as there are places, and one more once one is given back")
     func backendPlaces() {
-        let places = BackendPlaces()
+        let places = BackendSlots()
         #expect(places.enter(nil, most: 2) && places.enter(nil, most: 2))
         #expect(!places.enter(nil, most: 2))
         places.leave(nil)
@@ -203,7 +203,7 @@ struct AdmissionTests {
 
     @Test("one address has a quarter of the connections to the backend")
     func backendPlacesOfOneAddress() {
-        let places = BackendPlaces()
+        let places = BackendSlots()
         #expect((0..<100).count { _ in places.enter("192.0.2.1", most: 40) } == 10)
         #expect(places.enter("192.0.2.2", most: 40))
         places.leave("192.0.2.1")

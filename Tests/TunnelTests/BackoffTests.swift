@@ -5,7 +5,7 @@ import Testing
 
 @Suite("When to dial again")
 struct BackoffTests {
-    private let start = Moment(nanoseconds: 1_000_000_000_000)
+    private let start = Instant(nanoseconds: 1_000_000_000_000)
 
     @Test("the ceiling of the wait doubles from half a second to thirty, and the dice choose below it")
     func ceilingDoubles() {

@@ -68,7 +68,7 @@ struct DialLineTests {
             try await bootstrap.connect(host: "no-such-host.invalid", port: 1).get().close()
             Issue.record("it has an address")
         } catch {
-            #expect(ServiceConnector.reason(error).hasPrefix("the name no-such-host.invalid has no address"))
+            #expect(TCPEgress.reason(error).hasPrefix("the name no-such-host.invalid has no address"))
         }
     }
 
@@ -105,7 +105,7 @@ private struct Transcript {
     var isReplayed: Bool { turns.first?.hasPrefix("says") ?? false }
 
     /// The line for a person, without the address behind the name, which is this test's own: those of
-    /// ``AddressTurnTests`` say where that stands.
+    /// ``AddressRotationTests`` say where that stands.
     func line(_ cut: ([UInt8]) -> [[UInt8]]) throws -> String {
         try play(cut).description.replacing(#/ at 127\.0\.0\.1:\d+/#, with: "")
     }
@@ -153,7 +153,7 @@ private struct Transcript {
         do {
             let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             try bootstrap.connect(host: host, port: Int(port)).wait().close().wait()
-            throw Disappointment(description: "\(host):\(port) answers")
+            throw ScenarioFailure(description: "\(host):\(port) answers")
         } catch let error as NIOConnectionError {
             return error
         }
@@ -181,7 +181,7 @@ private struct Transcript {
             loop.run()
         }
         _ = try? channel.finish()
-        promise.fail(Disappointment(description: "the dial goes on"))
+        promise.fail(ScenarioFailure(description: "the dial goes on"))
         return try #require(failure.error as? DialError, "\(String(describing: failure.error))")
     }
 }

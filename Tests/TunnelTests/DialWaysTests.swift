@@ -55,7 +55,7 @@ struct DialWaysTests {
         _ configuration: ClientConfiguration,
         at seconds: UInt64
     ) async throws -> [String] {
-        let now = Moment(nanoseconds: seconds * 1_000_000_000)
+        let now = Instant(nanoseconds: seconds * 1_000_000_000)
         return try await ways.inOrder(configuration).compactMap { way in
             switch ways.permission(for: way, configuration, now: now) {
             case .asItIs: "+\(way.endpoint.host) by \(way.choice)"
@@ -70,7 +70,7 @@ struct DialWaysTests {
         let configuration = try configuration(["ws://a", "ws://b"], ["p:1", "none"])
         var ways = DialWays()
         let first = try await ways.inOrder(configuration)[0]
-        ways.refused(first, refusal, configuration, now: Moment(nanoseconds: 0))
+        ways.refused(first, refusal, configuration, now: Instant(nanoseconds: 0))
         #expect(try await open(ways, configuration, at: 1) == ["+a by none", "+b by none"])
         #expect(try await open(ways, configuration, at: 1_799) == ["+a by none", "+b by none"])
         #expect(try await open(ways, configuration, at: 1_801).count == 4)
@@ -82,7 +82,7 @@ struct DialWaysTests {
         (configuration.proxyCredentials.user, configuration.proxyCredentials.password) = ("alice", "secret")
         var ways = DialWays()
         let first = try await ways.inOrder(configuration)[0]
-        ways.refused(first, refusal, configuration, now: Moment(nanoseconds: 0))
+        ways.refused(first, refusal, configuration, now: Instant(nanoseconds: 0))
         #expect(
             try await open(ways, configuration, at: 1)
                 == ["-a by http://q:1", "+a by http://x:***@r:1", "+a by none"]

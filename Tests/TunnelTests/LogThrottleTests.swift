@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Log lines of strangers")
 struct LogThrottleTests {
-    private let start = Moment(nanoseconds: 1_000_000_000_000)
+    private let start = Instant(nanoseconds: 1_000_000_000_000)
 
     private func throttle(_ lines: Int) -> LogThrottle {
         var limits = ServerLimits()

@@ -16,15 +16,15 @@ struct LoopDetectorTests {
     )
     func sockets(local: String, port: UInt16, visitor: String, isLoop: Bool) throws {
         let detector = LoopDetector(serverHost: "tunnel.example")
-        let visit = Visit(tunnel: 3, visitor: visitor)
+        let visit = OpenRequest(tunnel: 3, visitor: visitor)
         #expect(detector.join(LoopDetector.Socket(local: local, port: port)))
         #expect(!detector.isLoop(visit), "no port is public yet")
         detector.bound(
             Binding(tunnel: 3, address: "0.0.0.0", port: 8_022),
-            to: try RemoteForward("8022:localhost:22")
+            to: try TunnelSpec("8022:localhost:22")
         )
         #expect(detector.isLoop(visit) == isLoop)
-        #expect(!detector.isLoop(Visit(tunnel: 4, visitor: visitor)))
+        #expect(!detector.isLoop(OpenRequest(tunnel: 4, visitor: visitor)))
     }
 
     @Test("a service that is the server's own name and the public port is a loop, whatever addresses are seen")
@@ -33,9 +33,9 @@ struct LoopDetectorTests {
         for (service, isLoop) in [("tunnel.example:8022", true), ("tunnel.example:22", false), ("other:8022", false)] {
             detector.bound(
                 Binding(tunnel: 0, address: "0.0.0.0 ::", port: 8_022),
-                to: try RemoteForward("8022:\(service)")
+                to: try TunnelSpec("8022:\(service)")
             )
-            #expect(detector.isLoop(Visit(tunnel: 0, visitor: "203.0.113.9:5")) == isLoop, "\(service)")
+            #expect(detector.isLoop(OpenRequest(tunnel: 0, visitor: "203.0.113.9:5")) == isLoop, "\(service)")
         }
     }
 }

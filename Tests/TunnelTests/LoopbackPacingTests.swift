@@ -95,7 +95,7 @@ import Testing
     func service() async throws {
         let service = try TCPService(patience: .seconds(600)) { _ = try $0.receiveToEnd() }
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: Int(service.port))
-        let socket = try await eventually("a socket is connected") { try LoopbackSocket.connected(to: address) }
+        let socket = try await eventually("a socket is connected") { try LoopbackConnect.connected(to: address) }
         let channel = try await ClientBootstrap(group: group).withConnectedSocket(socket).get()
         let wanted = try await expected()
         #expect(try await Self.control(of: channel) == wanted)

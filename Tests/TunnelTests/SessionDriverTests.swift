@@ -72,7 +72,7 @@ private struct Arriving {
     let frame: OutboundFrame
 
     static func open(_ stream: UInt32) -> Arriving {
-        Arriving(frame: Visit(tunnel: 0, visitor: "192.0.2.1:1").frame(StreamID(stream)))
+        Arriving(frame: OpenRequest(tunnel: 0, visitor: "192.0.2.1:1").frame(StreamID(stream)))
     }
 
     static func data(_ stream: UInt32, _ text: String) -> Arriving {
@@ -119,16 +119,16 @@ private final class NotedCarrier: CarrierLink {
 private final class EmbeddedServices: SessionDelegate {
     let loop = EmbeddedEventLoop()
     private var channels: [StreamID: EmbeddedChannel] = [:]
-    private let ledger = TunnelLedger(tunnel: 0, role: .client, totals: TrafficTotals())
+    private let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: TrafficTotals())
     /// What had been written to the first service since the last dial, at each.
     private(set) var writtenAtDial: [String] = []
 
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest) {
         writtenAtDial.append((try? sent(to: 2)) ?? "")
         let pipe = StreamPipe(
             driver: driver,
             stream: stream,
-            origin: StreamOrigin(visitor: visit.visitor, ledger: ledger),
+            origin: StreamIdentity(visitor: visit.visitor, statistics: statistics),
             logger: driver.logger
         ) { pipe in
             pipe.open(stream)

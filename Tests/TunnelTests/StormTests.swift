@@ -20,11 +20,11 @@ import Testing
     /// - Returns: when each client was back, and the most connections within any second.
     private func storm(downFor: Duration, wish: Duration?, seed: UInt64) -> (back: [Duration], busiest: Int) {
         var random = Seeded(state: seed)
-        let start = Moment(nanoseconds: 1_000_000_000)
+        let start = Instant(nanoseconds: 1_000_000_000)
         let admission = Admission(ServerLimits(), now: start)
         var clients = (0..<1_000).map { _ in
             var client = Client(next: .zero)
-            client.backoff.dialled(now: Moment(nanoseconds: 0))
+            client.backoff.dialled(now: Instant(nanoseconds: 0))
             client.next = client.backoff.lost(held: .seconds(600), unit: random.unit(), wish: wish, now: start)
             return client
         }
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    private func dial(_ admission: Admission, _ address: String?, ticket: String? = nil, _ now: Moment) -> Bool {
+    private func dial(_ admission: Admission, _ address: String?, ticket: String? = nil, _ now: Instant) -> Bool {
         guard let place = admission.enter(address, ticket: ticket, now: now) else { return false }
         admission.leave(place)
         return true
@@ -84,7 +84,7 @@ import Testing
 
     @Test("N19 strangers have three quarters of a hundred connections in a second, and known clients the rest")
     func rate() {
-        let start = Moment(nanoseconds: 1_000_000_000)
+        let start = Instant(nanoseconds: 1_000_000_000)
         let admission = Admission(ServerLimits(), now: start)
         for _ in 0..<75 { #expect(dial(admission, nil, start)) }
         #expect(!dial(admission, nil, start))
@@ -97,7 +97,7 @@ import Testing
 
     @Test("N19 one address has a quarter of the rate, and cannot keep the others out")
     func share() {
-        let start = Moment(nanoseconds: 1_000_000_000)
+        let start = Instant(nanoseconds: 1_000_000_000)
         let admission = Admission(ServerLimits(), now: start)
         for _ in 0..<25 { #expect(dial(admission, "192.0.2.1", start)) }
         for _ in 0..<1_000 { #expect(!dial(admission, "192.0.2.1", start)) }

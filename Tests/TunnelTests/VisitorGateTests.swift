@@ -7,7 +7,7 @@ import Testing
 
 @Suite("The door of a tunnel")
 struct VisitorGateTests {
-    private func moment(_ seconds: Double) -> Moment { Moment(nanoseconds: UInt64(1e9 + seconds * 1e9)) }
+    private func moment(_ seconds: Double) -> Instant { Instant(nanoseconds: UInt64(1e9 + seconds * 1e9)) }
 
     private func gate(_ change: (inout VisitorLimits) -> Void) -> VisitorGate {
         var limits = VisitorLimits()
@@ -96,7 +96,7 @@ struct VisitorGateTests {
         own.connections = 10
         own.bandwidth = 1_000
         own.allow = try #require(VisitorLimits.blocks("10.0.0.0/8"))
-        var terms = VisitorTerms()
+        var terms = RequestedVisitorLimits()
         (terms.connections, terms.bandwidth, terms.idleSeconds) = (20, 500, 60)
         (terms.allow, terms.deny) = ("10.1.0.0/16,0.0.0.0/0", "10.1.1.1")
         let limits = try #require(own.narrowed(by: terms))
@@ -109,7 +109,7 @@ struct VisitorGateTests {
     func disjoint() throws {
         var own = VisitorLimits()
         own.allow = try #require(VisitorLimits.blocks("10.0.0.0/8"))
-        var terms = VisitorTerms()
+        var terms = RequestedVisitorLimits()
         terms.allow = "192.0.2.0/24"
         var gate = VisitorGate(try #require(own.narrowed(by: terms)), rememberedAddresses: 4_096)
         for text in ["10.1.1.1", "192.0.2.1", "2001:db8::1"] {
@@ -119,7 +119,7 @@ struct VisitorGateTests {
 
     @Test("Terms that are no blocks are refused", arguments: ["10.0.0.0/33", "nowhere", "10.0.0.0/8;", "1.2.3"])
     func malformed(_ text: String) {
-        var terms = VisitorTerms()
+        var terms = RequestedVisitorLimits()
         terms.deny = text
         #expect(VisitorLimits().narrowed(by: terms) == nil)
     }
@@ -127,7 +127,7 @@ struct VisitorGateTests {
 
 @Suite("Rates")
 struct TokenBucketTests {
-    private func moment(_ seconds: Double) -> Moment { Moment(nanoseconds: UInt64(1e9 + seconds * 1e9)) }
+    private func moment(_ seconds: Double) -> Instant { Instant(nanoseconds: UInt64(1e9 + seconds * 1e9)) }
 
     @Test("What is overdrawn is rested for, to the second")
     func overdraw() {

@@ -91,7 +91,7 @@ import Testing
             events: [.ping(buffer("ab")), .ping(buffer("cd"))],
             error: .controlQueueFull,
             output: hex("8a02 6162 8a02 6364 8802 03f0"),
-            limits: Limits(maximumQueuedControlBytes: 9)
+            limits: WebSocketLimits(maximumQueuedControlBytes: 9)
         ),
         Row(
             name: "W27 ten pings are answered with ten pongs",

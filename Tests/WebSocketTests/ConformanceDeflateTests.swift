@@ -78,9 +78,9 @@ import Testing
         options.clientMaxWindowBits = clientBits
         let (server, client) = try Self.negotiate(options)
         #expect(server == client)
-        for role in [Role.server, .client] {
+        for role in [WebSocketRole.server, .client] {
             var sender = Connection(role: role, limits: .unlimited, deflate: server)
-            let other: Role = role == .server ? .client : .server
+            let other: WebSocketRole = role == .server ? .client : .server
             var receiver = Connection(role: other, limits: .unlimited, deflate: client)
             let count = length > 10_000 ? 2 : 4
             let messages = corpus.bytes(length * count)

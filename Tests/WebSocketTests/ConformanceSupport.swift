@@ -57,7 +57,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
     }
 
     /// The bytes on the wire, as an end of that role receives them.
-    func bytes(to role: Role) -> [UInt8] {
+    func bytes(to role: WebSocketRole) -> [UInt8] {
         frames.flatMap { Self.encode($0, masked: role == .server) }
     }
 
@@ -69,7 +69,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
     }
 
     /// What an end of that role must send.
-    func expected(from role: Role) -> [UInt8] {
+    func expected(from role: WebSocketRole) -> [UInt8] {
         var all = answers
         switch ending {
         case .clean(let code), .failed(let code as UInt16?):
@@ -81,7 +81,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
 
     /// Runs the case in both roles, cut in every way, or in the given sizes for long ones.
     func check(chops: [Int] = []) {
-        for role in [Role.client, .server] {
+        for role in [WebSocketRole.client, .server] {
             let (bytes, expected) = (bytes(to: role), expected(from: role))
             let isClean = if case .clean = ending { true } else { false }
             func run(_ pieces: [[UInt8]], _ how: String) {
@@ -108,7 +108,7 @@ struct Echo {
     var sent: [UInt8] = []
     var isClean = false
 
-    static func run(_ pieces: [[UInt8]], _ role: Role, deflate: DeflateAgreement? = nil) -> Echo {
+    static func run(_ pieces: [[UInt8]], _ role: WebSocketRole, deflate: DeflateAgreement? = nil) -> Echo {
         var echo = Echo()
         var connection = Connection(
             role: role,

@@ -60,7 +60,7 @@ private typealias Frame = ConformanceCase.Frame
 
     @Test("Autobahn 6.4.3, 6.4.4: text fails at the byte that makes it impossible, within a frame")
     func failsFast() {
-        for role in [Role.client, .server] {
+        for role in [WebSocketRole.client, .server] {
             let bytes = ConformanceCase.encode(Self.whole(Self.tooHigh), masked: role == .server)
             let header = bytes.count - Self.tooHigh.count
             #expect(feed([Array(bytes.prefix(header + 12))], role).error == nil)

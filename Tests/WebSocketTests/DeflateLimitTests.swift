@@ -14,7 +14,12 @@ import Testing
     func bombStopsAtLimit(limit: Int) throws {
         let bytes = frame(0xC2, try Self.bomb(), to: .server)
         #expect(bytes.count < 20_000)
-        let outcome = sameHowever(bytes, .server, limits: Limits(maximumMessageBytes: limit), deflate: agreement())
+        let outcome = sameHowever(
+            bytes,
+            .server,
+            limits: WebSocketLimits(maximumMessageBytes: limit),
+            deflate: agreement()
+        )
         #expect(outcome.error == .messageTooLarge)
         #expect(received(outcome).count == limit)
     }
@@ -25,7 +30,7 @@ import Testing
         #expect(small.count < 64)
         var connection = Connection(
             role: .client,
-            limits: Limits(maximumMessageBytes: limit),
+            limits: WebSocketLimits(maximumMessageBytes: limit),
             deflate: agreement()
         )
         connection.receive(buffer(frame(0xC2, small, to: .client)))
@@ -57,7 +62,7 @@ import Testing
     @Test("D8 a bomb in fragments, each far below the limit, stops at the limit too")
     func fragmentedBomb() throws {
         let bytes = ConformanceDeflateTests.refragmented(frame(0xC2, try Self.bomb(), to: .client), size: 100)
-        let limits = Limits(
+        let limits = WebSocketLimits(
             maximumFrameBytes: 200,
             maximumMessageBytes: 50_000,
             maximumFragments: .max
@@ -72,7 +77,7 @@ import Testing
         let noise = ConformanceDeflateTests.Corpus.noise.bytes(1_000)
         let small = try deflated(noise)
         #expect(small.count > noise.count)
-        let limits = Limits(maximumFrameBytes: 1_000, maximumMessageBytes: 1_000)
+        let limits = WebSocketLimits(maximumFrameBytes: 1_000, maximumMessageBytes: 1_000)
         let bytes = frame(0xC2, small, to: .server)
         #expect(sameHowever(bytes, .server, limits: limits, deflate: agreement()) == Outcome(events: [binary(noise)]))
         #expect(feed([hex("c27e 0429")], .client, limits: limits, deflate: agreement()).error == .frameTooLarge)

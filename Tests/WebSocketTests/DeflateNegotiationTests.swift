@@ -144,7 +144,7 @@ import Testing
         let request = try ClientUpgrade(authority: "h", path: "/").request()
         #expect(request.fields.values(of: "Sec-WebSocket-Extensions").isEmpty)
         #expect(ServerUpgrade(path: "/").deflate == nil)
-        for role in [Role.client, .server] {
+        for role in [WebSocketRole.client, .server] {
             let outcome = sameHowever(frame(0xC2, hex("f248cdc9c90700"), to: role), role, deflate: nil)
             #expect(outcome.error == .reservedBits)
         }

@@ -49,7 +49,7 @@ import Testing
     @Test("prefix and payload are one compressed message, masked by a client")
     func prefix() throws {
         for (prefix, payload) in [("", "abcabcabcabcabc"), ("abcabcabcabcabc", ""), ("abcabc", "abcabcabc")] {
-            for (role, other) in [(Role.client, Role.server), (.server, .client)] {
+            for (role, other) in [(WebSocketRole.client, WebSocketRole.server), (.server, .client)] {
                 var connection = Connection(
                     role: role,
                     masks: MaskSource(generator: FixedGenerator()),
@@ -89,7 +89,7 @@ import Testing
         var lengths: Set<UInt8> = []
         // Noise comes out a few bytes longer: on both sides of 125 and of 65,535.
         for length in [1] + Array(117...123) + Array(65_490...65_540) {
-            for (role, other) in [(Role.client, Role.server), (.server, .client)] {
+            for (role, other) in [(WebSocketRole.client, WebSocketRole.server), (.server, .client)] {
                 var connection = Connection(role: role, limits: .unlimited, deflate: agreement())
                 var out = ByteBuffer()
                 try connection.encodeMessage(.binary, payload: buffer("before"), compress: false, into: &out)

@@ -15,17 +15,19 @@ import Testing
     private static func row(
         _ name: String,
         _ bytes: String,
-        _ events: [Event],
+        _ events: [WebSocketEvent],
         _ error: WebSocketError? = nil,
         noContextTakeover: Bool = false,
-        limits: Limits = .default
+        limits: WebSocketLimits = .default
     ) -> Row {
         var row = Row(name: name, role: .client, bytes: hex(bytes), events: events, error: error, limits: limits)
         row.deflate = agreement(noContextTakeover: noContextTakeover)
         return row
     }
 
-    private static func begun(_ text: String) -> Event { .message(.text, buffer(text), isFirst: true, isLast: false) }
+    private static func begun(_ text: String) -> WebSocketEvent {
+        .message(.text, buffer(text), isFirst: true, isLast: false)
+    }
 
     private static let hello = "c107 f248cdc9c90700"
     /// "H" and four letters from five bytes before: "Hello" by the window of the message before, and nothing without.
@@ -105,7 +107,7 @@ import Testing
         row("D10 Huffman codes that are none", "c105 0500000000", [], .invalidDeflate),
     ]
 
-    private static func limit(_ bytes: Int) -> Limits { Limits(maximumMessageBytes: bytes) }
+    private static func limit(_ bytes: Int) -> WebSocketLimits { WebSocketLimits(maximumMessageBytes: bytes) }
 
     @Test("D10 a stream cut short fails, wherever, and never spills into the next message")
     func truncated() throws {
@@ -128,7 +130,7 @@ import Testing
             var bad = good
             bad[bit / 8] ^= 1 << UInt8(bit % 8)
             let bytes = frame(0xC2, bad, to: .client)
-            let limits = Limits(maximumMessageBytes: 2_000)
+            let limits = WebSocketLimits(maximumMessageBytes: 2_000)
             let whole = feed([bytes], .client, limits: limits, deflate: agreement())
             #expect(feed(bytes.map { [$0] }, .client, limits: limits, deflate: agreement()) == whole, "bit \(bit)")
             #expect(received(whole).count <= 2_000)
@@ -161,7 +163,7 @@ import Testing
     @Test("compressed text that is not UTF-8 is refused at its byte")
     func invalidText() throws {
         let wrong = Array("some text that is long enough ".utf8) + [0xC3, 0x28] + Array(" and goes on".utf8)
-        for role in [Role.client, .server] {
+        for role in [WebSocketRole.client, .server] {
             let bytes = frame(0xC1, try deflated(wrong), to: role)
             let outcome = sameHowever(bytes, role, deflate: agreement())
             #expect(outcome.error == .invalidText)

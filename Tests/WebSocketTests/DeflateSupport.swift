@@ -39,15 +39,15 @@ func deflated(_ bytes: [UInt8], bits: Int = 15) throws -> [UInt8] {
 }
 
 /// A frame as an end of that role receives it.
-func frame(_ first: UInt8, _ payload: [UInt8], to role: Role) -> [UInt8] {
+func frame(_ first: UInt8, _ payload: [UInt8], to role: WebSocketRole) -> [UInt8] {
     ConformanceCase.encode(.init(first: first, payload: payload), masked: role == .server)
 }
 
 /// What comes of the bytes; that it is the same however they are cut is checked. Long input is cut into a few sizes.
 func sameHowever(
     _ bytes: [UInt8],
-    _ role: Role,
-    limits: Limits = .default,
+    _ role: WebSocketRole,
+    limits: WebSocketLimits = .default,
     deflate: DeflateAgreement?,
     acceptsText: Bool = true
 ) -> Outcome {

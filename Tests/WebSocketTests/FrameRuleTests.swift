@@ -148,7 +148,7 @@ import Testing
         let payload = (0..<65536).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let plain = hex("827f0000000000010000") + payload
         let cloaked = masked(0x82, payload)
-        for (bytes, role) in [(plain, Role.client), (cloaked, .server)] {
+        for (bytes, role) in [(plain, WebSocketRole.client), (cloaked, .server)] {
             for cut in [1, 9, 13, 14, 15, 17, 4099, 65535] {
                 let outcome = feed([Array(bytes[..<cut]), Array(bytes[cut...])], role)
                 #expect(outcome.events == [binary(payload)])

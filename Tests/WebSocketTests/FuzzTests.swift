@@ -8,12 +8,12 @@ import Testing
 @Suite struct FuzzTests {
     /// Good and odd traffic from Fixtures, as it comes to this end: fragments, control frames in between, Close, and
     /// whatever the fuzzer has found before.
-    private static func seeds(_ role: Role) throws -> [[UInt8]] {
+    private static func seeds(_ role: WebSocketRole) throws -> [[UInt8]] {
         try Fuzzing.corpus("websocket/to-\(role)").map(\.bytes)
     }
 
     /// Compressed messages of several kinds: of RFC 7692, in fragments, of two blocks, by the window of those before.
-    private static func deflatedSeeds(_ role: Role) throws -> [[UInt8]] {
+    private static func deflatedSeeds(_ role: WebSocketRole) throws -> [[UInt8]] {
         let long = try deflated(ConformanceDeflateTests.Corpus.json.bytes(900))
         let zeros = try deflated([UInt8](repeating: 0, count: 5_000))
         let text = try deflated(Array("Hello, κόσμε 🌍, κόσμε".utf8))
@@ -27,9 +27,12 @@ import Testing
         return traffic.map { $0.flatMap { frame($0.0, $0.1, to: role) } }
     }
 
-    @Test("W31 mutated traffic gives the same events or error however it is cut", arguments: [Role.client, .server])
-    func mutations(role: Role) throws {
-        let limits = Limits(
+    @Test(
+        "W31 mutated traffic gives the same events or error however it is cut",
+        arguments: [WebSocketRole.client, .server]
+    )
+    func mutations(role: WebSocketRole) throws {
+        let limits = WebSocketLimits(
             maximumFrameBytes: 300,
             maximumMessageBytes: 400,
             maximumFragments: 6,
@@ -40,11 +43,11 @@ import Testing
 
     @Test(
         "D10 so does mutated compressed traffic",
-        arguments: [Role.client, .server],
+        arguments: [WebSocketRole.client, .server],
         [agreement(), agreement(noContextTakeover: true, bits: 9)]
     )
-    func deflatedMutations(role: Role, agreement: DeflateAgreement) throws {
-        let limits = Limits(
+    func deflatedMutations(role: WebSocketRole, agreement: DeflateAgreement) throws {
+        let limits = WebSocketLimits(
             maximumFrameBytes: 1_000,
             maximumMessageBytes: 4_000,
             maximumFragments: 6,
@@ -53,7 +56,12 @@ import Testing
         Self.fuzz(try Self.deflatedSeeds(role), role, limits, deflate: agreement)
     }
 
-    private static func fuzz(_ seeds: [[UInt8]], _ role: Role, _ limits: Limits, deflate: DeflateAgreement?) {
+    private static func fuzz(
+        _ seeds: [[UInt8]],
+        _ role: WebSocketRole,
+        _ limits: WebSocketLimits,
+        deflate: DeflateAgreement?
+    ) {
         var random = Fuzzing.generator(role == .client ? 0xC1 : 0x5E)
         let end = ContinuousClock.now + Fuzzing.time
         var rounds = 0
@@ -78,10 +86,10 @@ import Testing
     @Test("what one end encodes, the other decodes")
     func roundTrip() throws {
         var random = SplitMix64(state: 77)
-        for role in [Role.client, .server] {
+        for role in [WebSocketRole.client, .server] {
             var sender = Connection(role: role, masks: MaskSource(generator: random))
             var sent = buffer("")
-            var expected: [Event] = []
+            var expected: [WebSocketEvent] = []
             for _ in 0..<300 {
                 let length = Int.random(in: 0...300, using: &random)
                 let payload = (0..<length).map { _ in UInt8.random(in: .min ... .max, using: &random) }

@@ -9,7 +9,7 @@ import Testing
         row.check()
     }
 
-    static let small = Limits(
+    static let small = WebSocketLimits(
         maximumFrameBytes: 4,
         maximumMessageBytes: 6,
         maximumFragments: 3,

@@ -123,7 +123,7 @@ import Testing
 
     @Test("pings of our own are bounded in size and number, and refusing one ends nothing")
     func ownPings() throws {
-        var connection = Connection(role: .server, limits: Limits(maximumQueuedControlBytes: 4))
+        var connection = Connection(role: .server, limits: WebSocketLimits(maximumQueuedControlBytes: 4))
         #expect(throws: WebSocketError.controlPayloadTooLong) {
             try connection.ping(buffer([UInt8](repeating: 0, count: 126)))
         }

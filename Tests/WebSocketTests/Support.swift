@@ -36,19 +36,19 @@ func masked(_ first: UInt8, _ payload: some Sequence<UInt8>) -> [UInt8] {
 func masked(_ first: UInt8, _ payload: String) -> [UInt8] { masked(first, payload.utf8) }
 
 /// A whole text message.
-func text(_ payload: String) -> Event { .message(.text, buffer(payload), isFirst: true, isLast: true) }
+func text(_ payload: String) -> WebSocketEvent { .message(.text, buffer(payload), isFirst: true, isLast: true) }
 
 /// A whole binary message.
-func binary(_ payload: [UInt8]) -> Event { .message(.binary, buffer(payload), isFirst: true, isLast: true) }
+func binary(_ payload: [UInt8]) -> WebSocketEvent { .message(.binary, buffer(payload), isFirst: true, isLast: true) }
 
 /// All that came of an input.
 struct Outcome: Equatable {
-    var events: [Event] = []
+    var events: [WebSocketEvent] = []
     var error: WebSocketError?
     var output: [UInt8] = []
 
     /// Adds an event, joining it to the piece before when both belong to one message.
-    mutating func append(_ event: Event) {
+    mutating func append(_ event: WebSocketEvent) {
         if case .message(let kind, let bytes, isFirst: false, let isLast) = event,
             case .message(kind, var begun, let isFirst, isLast: false) = events.last
         {
@@ -81,8 +81,8 @@ extension Connection {
 /// Feeds a connection piece by piece, asking for events after each one, or after all of them.
 func feed(
     _ pieces: [[UInt8]],
-    _ role: Role,
-    limits: Limits = .default,
+    _ role: WebSocketRole,
+    limits: WebSocketLimits = .default,
     acceptsText: Bool = true,
     deflate: DeflateAgreement? = nil,
     drainsEach: Bool = true
@@ -107,13 +107,13 @@ func feed(
 /// One row of a table: bytes, who receives them, and what must come of it.
 struct Row: CustomTestStringConvertible, Sendable {
     var name: String
-    var role: Role
+    var role: WebSocketRole
     var bytes: [UInt8]
-    var events: [Event] = []
+    var events: [WebSocketEvent] = []
     var error: WebSocketError?
     /// What must be sent back, or nil when the row does not say.
     var output: [UInt8]?
-    var limits = Limits.default
+    var limits = WebSocketLimits.default
     var acceptsText = true
     var deflate: DeflateAgreement?
 

@@ -70,7 +70,7 @@ final class Backend {
         }
     }
 
-    private static func start(_ order: Order, on connection: Connection, echoed: Int) {
+    private static func start(_ order: WorkloadRequest, on connection: Connection, echoed: Int) {
         Thread.detachNewThread {
             switch order.kind {
             case .download:

@@ -39,7 +39,7 @@ struct BulkLoad: ParsableCommand {
     }
 
     private func download(_ stream: Int) -> (bytes: Int, verdict: PatternReceiver.Verdict) {
-        let order = Order(
+        let order = WorkloadRequest(
             kind: .download,
             stream: stream,
             milliseconds: Int(seconds * 1_000),
@@ -54,7 +54,7 @@ struct BulkLoad: ParsableCommand {
 
     private func upload(_ stream: Int) -> (bytes: Int, verdict: PatternReceiver.Verdict) {
         guard let connection = Connection(port: port, waits: true),
-            connection.sendAll(Order(kind: .upload, stream: stream).bytes)
+            connection.sendAll(WorkloadRequest(kind: .upload, stream: stream).bytes)
         else { return (0, .broken) }
         defer { connection.close() }
         let sent = PatternSender(connection: connection, stream: stream).run(seconds: seconds)
@@ -71,13 +71,13 @@ struct StalledLoad: ParsableCommand {
 
     func run() throws {
         var report = LoadReport()
-        let order = Order(kind: .download, stream: 900, milliseconds: 600_000)
+        let order = WorkloadRequest(kind: .download, stream: 900, milliseconds: 600_000)
         guard let connection = Connection(port: port, waits: true), connection.sendAll(order.bytes) else {
             report.broken = 1
             return try report.print()
         }
         try report.print()
-        Cue.wait()
+        PhaseSignal.wait()
         connection.close()
     }
 }

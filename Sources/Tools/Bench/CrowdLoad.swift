@@ -22,13 +22,13 @@ struct CrowdLoad: ParsableCommand {
     func run() throws {
         let crowd = EchoVisitors(visitors, port: port)
         try phase(crowd, width: Self.opening) { crowd.open($0, bytes: Exchange.bytes) }.print()
-        Cue.wait()
+        PhaseSignal.wait()
         if burst > 0 {
             try phase(crowd, width: Self.bursting) { ask($0, of: crowd, bytes: burst) }.print()
-            Cue.wait()
+            PhaseSignal.wait()
         }
         try phase(crowd, width: visitors) { ask($0, of: crowd, bytes: Exchange.bytes) }.print()
-        Cue.wait()
+        PhaseSignal.wait()
         try close(crowd).print()
     }
 
@@ -66,7 +66,8 @@ struct CrowdLoad: ParsableCommand {
         while left > 0, Clock.seconds < began + Self.patience {
             guard let connection = Connection(port: backend, waits: true) else { break }
             defer { connection.close() }
-            guard connection.sendAll(Order(kind: .census).bytes), let count = connection.receiveNumber() else { break }
+            guard connection.sendAll(WorkloadRequest(kind: .census).bytes), let count = connection.receiveNumber()
+            else { break }
             left = count
             if left > 0 { Clock.sleep(until: Clock.seconds + 0.005) }
         }

@@ -5,7 +5,7 @@ extension Trial {
     private static let burst = 262_144
 
     /// What idle connections hold, before and after something has gone through each.
-    func idle(_ stage: Stage) async throws -> Measurement {
+    func idle(_ stage: TrialEnvironment) async throws -> Measurement {
         let before = stage.usage
         let crowd = try self.crowd(stage, size.idle, ["--burst", "\(Self.burst)"])
         var measurement = Measurement()
@@ -17,15 +17,15 @@ extension Trial {
                 let held = Double(stage.usage.resident - before.resident)
                 measurement.values[figure] = held / 1_024 / Double(size.idle)
             }
-            crowd.signal(Cue.signal)
+            crowd.signal(PhaseSignal.signal)
         }
         measurement.add(try await stage.report(of: crowd, phase: 2))
         return measurement
     }
 
     /// How long it takes until all have come, until each has had an echo, and until all have gone.
-    func visitors(_ stage: Stage) async throws -> Measurement {
-        let meter = Meter(stage)
+    func visitors(_ stage: TrialEnvironment) async throws -> Measurement {
+        let meter = CPUMeter(stage)
         let crowd = try self.crowd(stage, size.visitors, [])
         var times: [Figure: Double] = [:]
         var reports: [LoadReport] = []
@@ -34,7 +34,7 @@ extension Trial {
             times[figure] = report.seconds
             reports.append(report)
             try await Task.sleep(for: .milliseconds(500))
-            crowd.signal(Cue.signal)
+            crowd.signal(PhaseSignal.signal)
         }
         var measurement = meter.measurement()
         for report in reports { measurement.add(report) }
@@ -42,7 +42,7 @@ extension Trial {
         return measurement
     }
 
-    private func crowd(_ stage: Stage, _ visitors: Int, _ options: [String]) throws -> ChildProcess {
+    private func crowd(_ stage: TrialEnvironment, _ visitors: Int, _ options: [String]) throws -> ChildProcess {
         try stage.load("crowd", ["--backend", "\(stage.backend)", "--visitors", "\(visitors)"] + options)
     }
 }

@@ -7,7 +7,7 @@ import ArgumentParser
 @main
 enum CulvertBench {
     static func main() async {
-        Cue.prepare()
+        PhaseSignal.prepare()
         DescriptorLimit.raise()
         let arguments = Array(CommandLine.arguments.dropFirst())
         let isPart = arguments.first.map(Part.names.contains) ?? false
@@ -27,7 +27,9 @@ enum CulvertBench {
 
 /// What this executable is when it has started itself.
 struct Part: ParsableCommand {
-    static let configuration = CommandConfiguration(subcommands: [LoadCommand.self, BackendCommand.self, Keeper.self])
+    static let configuration = CommandConfiguration(subcommands: [
+        LoadCommand.self, BackendCommand.self, OrphanReaper.self,
+    ])
 
     /// The first arguments that mean a part.
     static var names: [String] { configuration.subcommands.compactMap { $0.configuration.commandName } }

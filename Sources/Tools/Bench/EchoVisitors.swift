@@ -94,7 +94,7 @@ final class EchoVisitors {
     private func send(_ index: Int) -> Bool {
         guard let connection = visitors[index].connection else { return false }
         if !visitors[index].isAdmitted {
-            guard connection.sendAll(Order(kind: .echo).bytes) else { return false }
+            guard connection.sendAll(WorkloadRequest(kind: .echo).bytes) else { return false }
             visitors[index].isAdmitted = true
         }
         while visitors[index].sent < visitors[index].end {

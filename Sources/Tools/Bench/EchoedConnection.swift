@@ -12,7 +12,7 @@ final class EchoedConnection {
         /// Its order was to echo.
         case begins
         /// Its order was something else.
-        case ordered(Order)
+        case ordered(WorkloadRequest)
         case over
     }
 
@@ -30,13 +30,13 @@ final class EchoedConnection {
         guard let bytes = buffer.baseAddress else { return .over }
         if !unsent.isEmpty { return sendRest() }
         // The order alone, so that what follows it is left to whoever carries it out.
-        let count = connection.receive(bytes, isEchoed ? buffer.count : Order.length - head.count)
+        let count = connection.receive(bytes, isEchoed ? buffer.count : WorkloadRequest.length - head.count)
         if count < 0, errno == EAGAIN { return .unchanged }
         guard count > 0 else { return .over }
         if isEchoed { return echo(bytes, count) }
         head += UnsafeRawBufferPointer(start: bytes, count: count)
-        guard head.count == Order.length else { return .unchanged }
-        guard let order = Order(head) else { return .over }
+        guard head.count == WorkloadRequest.length else { return .unchanged }
+        guard let order = WorkloadRequest(head) else { return .over }
         guard order.kind == .echo else { return .ordered(order) }
         isEchoed = true
         return .begins

@@ -39,12 +39,12 @@ struct MeasureCommand: AsyncParsableCommand {
         let wanted = systems?.items ?? System.allCases
         let room = DescriptorLimit.visitors
         let run = Run(
-            systems: wanted.filter { $0.obstacle == nil },
+            systems: wanted.filter { $0.notReadyReason == nil },
             workloads: scenarios?.items ?? Workload.allCases,
             rounds: rounds,
             size: Size(seconds: seconds, idle: min(idle, room), visitors: min(visitors, room))
         )
-        var notes = wanted.compactMap { system in system.obstacle.map { "\(system.rawValue) is skipped: \($0)" } }
+        var notes = wanted.compactMap { system in system.notReadyReason.map { "\(system.rawValue) is skipped: \($0)" } }
         for (workload, count) in [(Workload.idle, idle), (.visitors, visitors)]
         where count > room && run.workloads.contains(workload) {
             notes.append("Not \(count) but \(room) visitors: a relay wants two descriptors for each, see `ulimit -Hn`.")

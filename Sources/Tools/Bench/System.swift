@@ -40,7 +40,7 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     }
 
     /// Why it cannot be measured here; nil where it can.
-    var obstacle: String? {
+    var notReadyReason: String? {
         if let missing = programs.first(where: { $0.path == nil }) {
             return "\(missing) is not installed (apt-get install \(missing.package))"
         }

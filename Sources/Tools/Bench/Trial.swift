@@ -21,7 +21,7 @@ struct Trial: Sendable {
     }
 
     private func measured(_ scenario: Scenario) async throws -> Measurement {
-        let stage = try await Stage(system, in: scenario)
+        let stage = try await TrialEnvironment(system, in: scenario)
         return switch workload {
         case .download: try await bulk(stage, streams: 1, [])
         case .upload: try await bulk(stage, streams: 1, ["--uploads"])
@@ -42,8 +42,8 @@ struct Trial: Sendable {
 
     private var seconds: [String] { ["--seconds", "\(size.seconds)"] }
 
-    private func bulk(_ stage: Stage, streams: Int, _ options: [String]) async throws -> Measurement {
-        let meter = Meter(stage)
+    private func bulk(_ stage: TrialEnvironment, streams: Int, _ options: [String]) async throws -> Measurement {
+        let meter = CPUMeter(stage)
         let load = try stage.load("bulk", ["--streams", "\(streams)"] + seconds + options)
         let report = try await stage.report(of: load, after: size.seconds)
         var measurement = meter.measurement(bytes: report.bytes)
@@ -52,8 +52,8 @@ struct Trial: Sendable {
         return measurement
     }
 
-    private func exchanges(_ stage: Stage, _ name: String, visitors: Int) async throws -> Measurement {
-        let meter = Meter(stage)
+    private func exchanges(_ stage: TrialEnvironment, _ name: String, visitors: Int) async throws -> Measurement {
+        let meter = CPUMeter(stage)
         let load = try stage.load(name, ["--visitors", "\(visitors)"] + seconds)
         let report = try await stage.report(of: load, after: size.seconds)
         var measurement = meter.measurement(operations: report.operations)
@@ -62,8 +62,8 @@ struct Trial: Sendable {
         return measurement
     }
 
-    private func beside(_ stage: Stage, streams: Int, _ options: [String]) async throws -> Measurement {
-        let meter = Meter(stage)
+    private func beside(_ stage: TrialEnvironment, streams: Int, _ options: [String]) async throws -> Measurement {
+        let meter = CPUMeter(stage)
         let (bulk, exchanges) = try await company(stage, streams: streams, options)
         var measurement = meter.measurement(bytes: bulk.bytes)
         for report in [bulk, exchanges] { measurement.add(report) }
@@ -72,7 +72,7 @@ struct Trial: Sendable {
     }
 
     /// A download and questions, first by themselves and then beside somebody who never reads.
-    private func besideStalled(_ stage: Stage) async throws -> Measurement {
+    private func besideStalled(_ stage: TrialEnvironment) async throws -> Measurement {
         // The first time is not counted: later ones find everything warm.
         _ = try await company(stage, streams: 1, [])
         let (bulk, exchanges) = try await company(stage, streams: 1, [])
@@ -87,7 +87,7 @@ struct Trial: Sendable {
     }
 
     private func company(
-        _ stage: Stage,
+        _ stage: TrialEnvironment,
         streams: Int,
         _ options: [String]
     ) async throws -> (bulk: LoadReport, exchanges: LoadReport) {
@@ -99,8 +99,8 @@ struct Trial: Sendable {
         return (try await stage.report(of: bulk), exchanges)
     }
 
-    private func proxied(_ stage: Stage) async throws -> Measurement {
-        let (meter, hops) = (Meter(stage), stage.usageOfHops)
+    private func proxied(_ stage: TrialEnvironment) async throws -> Measurement {
+        let (meter, hops) = (CPUMeter(stage), stage.usageOfHops)
         // The kernel counts in hundredths of a second, and at this rate there are few of them.
         let long = 2 * size.seconds
         let load = try stage.load("bulk", ["--kilobytes-per-second", "50000", "--seconds", "\(long)"])

@@ -29,7 +29,7 @@ struct FrameBench {
         ByteBuffer(bytes: (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) })
     }
 
-    private static func encode(_ size: Int, role: WebSocket.Role) -> Row {
+    private static func encode(_ size: Int, role: WebSocketRole) -> Row {
         let payload = payload(size)
         let ours = Encoder(role: role)
         let channel = EmbeddedChannel(handler: WebSocketFrameEncoder())
@@ -47,7 +47,7 @@ struct FrameBench {
     }
 
     /// `role` is the receiving end.
-    private static func decode(_ size: Int, role: WebSocket.Role) -> Row {
+    private static func decode(_ size: Int, role: WebSocketRole) -> Row {
         var wire = ByteBuffer()
         var sender = Connection(role: role == .server ? .client : .server)
         for _ in 0..<batch {
@@ -99,7 +99,7 @@ private final class Encoder {
     private var connection: Connection
     private var out = ByteBuffer()
 
-    init(role: WebSocket.Role) {
+    init(role: WebSocketRole) {
         connection = Connection(role: role)
     }
 
@@ -114,7 +114,7 @@ private final class Encoder {
 private final class Decoder {
     private var connection: Connection
 
-    init(role: WebSocket.Role) {
+    init(role: WebSocketRole) {
         connection = Connection(role: role)
     }
 

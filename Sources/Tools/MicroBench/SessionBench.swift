@@ -49,16 +49,16 @@ private final class Pair {
     /// Time goes on, as it does between two turns of a loop.
     private var nanoseconds: UInt64 = 1_000_000_000
 
-    private var now: Moment { Moment(nanoseconds: nanoseconds) }
+    private var now: Instant { Instant(nanoseconds: nanoseconds) }
 
     init(streams: Int, isFramed: Bool) {
-        let start = Moment(nanoseconds: nanoseconds)
+        let start = Instant(nanoseconds: nanoseconds)
         client = Session(role: .client, peerWindow: 4_194_304, seed: 1, now: start)
         server = Session(role: .server, peerWindow: 4_194_304, seed: 2, now: start)
         toServer = Wire(from: .client, isFramed: isFramed)
         toClient = Wire(from: .server, isFramed: isFramed)
         for _ in 0..<streams {
-            if let id = server.open(Visit(tunnel: 0, visitor: "192.0.2.1:1"), now: start) { ids.append(id) }
+            if let id = server.open(OpenRequest(tunnel: 0, visitor: "192.0.2.1:1"), now: start) { ids.append(id) }
         }
         exchange()
         for id in ids { client.accept(id, now: start) }
@@ -103,7 +103,7 @@ private struct Wire: ~Copyable {
     private var receiver: WebSocket.Connection
     private var assembler = FrameAssembler()
 
-    init(from role: WebSocket.Role, isFramed: Bool) {
+    init(from role: WebSocketRole, isFramed: Bool) {
         self.isFramed = isFramed
         sender = Connection(role: role)
         receiver = Connection(role: role == .client ? .server : .client)

@@ -13,8 +13,8 @@ struct Soak {
             exit(64)
         }
         let growth = try await Scenario.play { @Sendable scenario in
-            let field = try await Field(scenario)
-            var record = Record()
+            let field = try await SoakRig(scenario)
+            var record = SoakReport()
             let end = ContinuousClock.now + .seconds(minutes * 60)
             var round = 0
             repeat {
@@ -22,7 +22,7 @@ struct Soak {
                 try await field.churn(round)
                 let samples = try await field.rest()
                 record.add(samples)
-                print(Record.line(round, samples, field))
+                print(SoakReport.line(round, samples, field))
                 fflush(nil)
             } while .now < end
             print(record.table)

@@ -127,7 +127,7 @@ final class EchoHandler: ChannelInboundHandler {
         }
     }
 
-    private func begin(_ role: Role, _ agreement: Agreement) {
+    private func begin(_ role: WebSocketRole, _ agreement: Agreement) {
         connection = Connection(role: role, limits: .unlimited, deflate: agreement.deflate)
         phase = .frames
     }
@@ -156,7 +156,7 @@ final class EchoHandler: ChannelInboundHandler {
         if connection?.isOpen == false { finish(context) }
     }
 
-    private func take(_ event: Event, _ context: ChannelHandlerContext) throws(WebSocketError) {
+    private func take(_ event: WebSocketEvent, _ context: ChannelHandlerContext) throws(WebSocketError) {
         guard case .message(let kind, let piece, let isFirst, let isLast) = event else { return }
         if isFirst { message.clear() }
         message.writeImmutableBuffer(piece)

@@ -10,7 +10,7 @@ import WebSocket
 public func fuzzWebSocket(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     guard let start, count > 2 else { return 0 }
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
-    let role: Role = bytes[0] & 1 == 0 ? .server : .client
+    let role: WebSocketRole = bytes[0] & 1 == 0 ? .server : .client
     let isDeflating = bytes[0] & 2 != 0
     let step = Int(bytes[1] % 31) + 1
     let traffic = Array(bytes.dropFirst(2))
@@ -27,8 +27,8 @@ private struct Outcome: Equatable {
     var error: WebSocketError?
 }
 
-private func outcome(of pieces: [[UInt8]], _ role: Role, _ isDeflating: Bool) -> Outcome {
-    let limits = Limits(
+private func outcome(of pieces: [[UInt8]], _ role: WebSocketRole, _ isDeflating: Bool) -> Outcome {
+    let limits = WebSocketLimits(
         maximumFrameBytes: 4_096,
         maximumMessageBytes: 16_384,
         maximumFragments: 16,
@@ -50,7 +50,7 @@ private func outcome(of pieces: [[UInt8]], _ role: Role, _ isDeflating: Bool) ->
 }
 
 extension Outcome {
-    fileprivate mutating func append(_ event: Event) {
+    fileprivate mutating func append(_ event: WebSocketEvent) {
         switch event {
         case .message(let kind, let bytes, isFirst: let isFirst, isLast: let isLast):
             if isFirst { marks.append("\(kind) from \(payload.count)") }

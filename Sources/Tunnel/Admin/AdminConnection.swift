@@ -17,7 +17,7 @@ final class AdminConnection: ChannelInboundHandler {
     }
 
     private let router: AdminRouter
-    private let desk: AdminDesk
+    private let desk: AdminResponder
     private let timeout: TimeAmount
     private var parser = RequestHeadParser(limits: AdminConnection.limits)
     private var pending = ByteBuffer()
@@ -26,7 +26,7 @@ final class AdminConnection: ChannelInboundHandler {
     private var deadline: Scheduled<Void>?
 
     /// - Parameter timeout: the time for the head, and again that for the answer.
-    init(router: AdminRouter, desk: AdminDesk, timeout: TimeAmount) {
+    init(router: AdminRouter, desk: AdminResponder, timeout: TimeAmount) {
         self.router = router
         self.desk = desk
         self.timeout = timeout

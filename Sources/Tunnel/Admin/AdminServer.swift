@@ -9,9 +9,9 @@ final class AdminServer: Sendable {
     /// Where it listens, with the port that the system has chosen.
     let address: ListenAddress
     private let channel: any Channel
-    private let loops: LoopWatch
+    private let loops: EventLoopMonitor
 
-    private init(address: ListenAddress, channel: any Channel, loops: LoopWatch) {
+    private init(address: ListenAddress, channel: any Channel, loops: EventLoopMonitor) {
         self.address = address
         self.channel = channel
         self.loops = loops
@@ -23,14 +23,14 @@ final class AdminServer: Sendable {
     /// - Throws: ``UnixListener/Failure``, or the system's error.
     static func start(
         _ address: ListenAddress,
-        role: any Administered,
+        role: any AdminTarget,
         metrics: (@Sendable () -> String)?,
         group: any EventLoopGroup,
         limits: @escaping @Sendable () -> AdminLimits,
         logger: Logger
     ) async throws -> AdminServer {
-        let loops = LoopWatch(loops: Array(group.makeIterator()), now: .now)
-        let desk = AdminDesk(role: role, loops: loops, metrics: metrics)
+        let loops = EventLoopMonitor(loops: Array(group.makeIterator()), now: .now)
+        let desk = AdminResponder(role: role, loops: loops, metrics: metrics)
         do {
             let channel = try await listen(address, desk, on: group.next(), limits)
             var bound = address
@@ -57,17 +57,17 @@ final class AdminServer: Sendable {
 
     private static func listen(
         _ address: ListenAddress,
-        _ desk: AdminDesk,
+        _ desk: AdminResponder,
         on loop: any EventLoop,
         _ limits: @escaping @Sendable () -> AdminLimits
     ) async throws -> any Channel {
         let router = AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal)
-        let places = NIOLoopBoundBox.makeBoxSendingValue(AdminPlaces(), eventLoop: loop)
+        let places = NIOLoopBoundBox.makeBoxSendingValue(AdminSlots(), eventLoop: loop)
         // All of it on one loop, so that the connections can be counted.
         let bootstrap = ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: UnixListener.backlog)
             .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptPause()) }
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptGate()) }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in

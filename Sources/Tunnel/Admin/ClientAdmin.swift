@@ -9,7 +9,7 @@ import Foundation
 #endif
 
 /// A client as whoever runs it deals with it.
-final class ClientAdmin: Administered {
+final class ClientAdmin: AdminTarget {
     /// How long an operator waits for the outcome of a dial. 8 s: a dial through a proxy takes less, and the answer of the
     /// admin server has 10 s.
     private static let patience = Duration.seconds(8)
@@ -35,9 +35,9 @@ final class ClientAdmin: Administered {
         TunnelMetrics.prepareClient()
     }
 
-    var obstacle: String? {
+    var notReadyReason: String? {
         if current.isStopping { return "the client is stopping" }
-        return progress.now.obstacle
+        return progress.now.notReadyReason
     }
 
     func measure() async {
@@ -95,19 +95,19 @@ extension ClientSession {
             streams: driver.streamCount,
             queuedBytes: driver.waitingBytes.toSend,
             bufferedBytes: driver.waitingBytes.toDeliver,
-            tunnels: zip(forwards, ledgers).enumerated().map { index, entry in
-                let (forward, ledger) = entry
-                var status = TunnelStatus(ledger)
+            tunnels: zip(forwards, statistics).enumerated().map { index, entry in
+                let (forward, statistics) = entry
+                var status = TunnelStatus(statistics)
                 status.refusal = progress.now.tunnels[index].refusal?.escapedForDisplay(limit: 512)
                 status.service = forward.service
                 status.address = status.address?.escapedForDisplay()
-                status.url = ledger.place.map { place in
-                    Binding(tunnel: ledger.tunnel, address: place.address, port: place.port).url(route.endpoint)
+                status.url = statistics.place.map { place in
+                    Binding(tunnel: statistics.tunnel, address: place.address, port: place.port).url(route.endpoint)
                         .escapedForDisplay()
                 }
                 return status
             },
-            visitors: ledgers.flatMap(VisitorStatus.all)
+            visitors: statistics.flatMap(VisitorStatus.all)
         )
     }
 }

@@ -13,7 +13,7 @@ import Foundation
 #endif
 
 /// A server as its operator deals with it. What a session knows is asked of it on its own event loop.
-final class ServerAdmin: Administered {
+final class ServerAdmin: AdminTarget {
     /// When a client that was kicked may come back, in seconds: time enough for the operator to disable it for good.
     private static let kickedFor: UInt32 = 10
     private static let handshakes = Meter(label: "culvert_handshakes")
@@ -30,7 +30,7 @@ final class ServerAdmin: Administered {
     /// The endpoint accepts.
     func listens() { isListening.store(true, ordering: .relaxed) }
 
-    var obstacle: String? {
+    var notReadyReason: String? {
         if core.isStopping { return "the server is stopping" }
         return isListening.load(ordering: .relaxed) ? nil : "the server does not listen yet"
     }
@@ -57,7 +57,7 @@ final class ServerAdmin: Administered {
         return ServerStatus(
             started: started,
             now: Date(),
-            isAccepting: obstacle == nil,
+            isAccepting: notReadyReason == nil,
             handshakes: core.admission.waiting,
             sessions: sessions.sorted { $0.number < $1.number },
             totals: TotalStatus(core.totals)
@@ -93,7 +93,7 @@ final class ServerAdmin: Administered {
 extension ServerSession {
     /// What the operator sees of it.
     func status(_ facts: SessionFacts) -> SessionStatus {
-        let ledgers = ledgers
+        let statistics = statistics
         return SessionStatus(
             number: facts.number,
             client: facts.client.escapedForDisplay(),
@@ -109,8 +109,8 @@ extension ServerSession {
             streams: driver.streamCount,
             queuedBytes: driver.waitingBytes.toSend,
             bufferedBytes: driver.waitingBytes.toDeliver,
-            tunnels: ledgers.map(TunnelStatus.init),
-            visitors: ledgers.flatMap(VisitorStatus.all)
+            tunnels: statistics.map(TunnelStatus.init),
+            visitors: statistics.flatMap(VisitorStatus.all)
         )
     }
 }

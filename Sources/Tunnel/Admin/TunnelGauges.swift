@@ -20,14 +20,14 @@ struct TunnelGauges: Sendable {
     init() {}
 
     /// Of one session, whose bytes are counted on the way; on its event loop.
-    init(_ driver: SessionDriver, _ ledgers: some Sequence<TunnelLedger>) {
+    init(_ driver: SessionDriver, _ statistics: some Sequence<TunnelStatistics>) {
         sessions = 1
         carriers = driver.hasCarrier ? 1 : 0
         streams = driver.streamCount
         (queued, buffered) = driver.waitingBytes
-        for ledger in ledgers {
-            ledger.countAll()
-            if ledger.place != nil { tunnels += 1 }
+        for statistics in statistics {
+            statistics.countAll()
+            if statistics.place != nil { tunnels += 1 }
         }
     }
 

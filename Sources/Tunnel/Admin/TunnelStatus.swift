@@ -62,28 +62,28 @@ public struct TotalStatus: Codable, Sendable, Hashable {
 
 extension TunnelStatus {
     /// Counts what has been carried, and tells it.
-    init(_ ledger: TunnelLedger) {
-        ledger.countAll()
-        tunnel = Int(ledger.tunnel)
-        address = ledger.place?.address
-        port = ledger.place.map { Int($0.port) }
-        visitors = ledger.pipes.count
-        visitorsSoFar = ledger.visitorsSoFar
-        bytesToService = ledger.traffic.toService
-        bytesToVisitor = ledger.traffic.toVisitor
+    init(_ statistics: TunnelStatistics) {
+        statistics.countAll()
+        tunnel = Int(statistics.tunnel)
+        address = statistics.place?.address
+        port = statistics.place.map { Int($0.port) }
+        visitors = statistics.pipes.count
+        visitorsSoFar = statistics.visitorsSoFar
+        bytesToService = statistics.traffic.toService
+        bytesToVisitor = statistics.traffic.toVisitor
     }
 }
 
 extension VisitorStatus {
     /// The visitors of a tunnel, the longest there first.
-    static func all(of ledger: TunnelLedger) -> [VisitorStatus] {
-        let visitors = ledger.pipes.map { pipe in
-            let traffic = ledger.traffic(of: pipe)
+    static func all(of statistics: TunnelStatistics) -> [VisitorStatus] {
+        let visitors = statistics.pipes.map { pipe in
+            let traffic = statistics.traffic(of: pipe)
             return VisitorStatus(
                 stream: pipe.id?.rawValue,
                 address: pipe.origin.visitor.escapedForDisplay(),
-                tunnel: Int(ledger.tunnel),
-                port: ledger.place.map { Int($0.port) },
+                tunnel: Int(statistics.tunnel),
+                port: statistics.place.map { Int($0.port) },
                 since: Date(timeIntervalSince1970: Double(pipe.origin.since)),
                 bytesToService: traffic.toService,
                 bytesToVisitor: traffic.toVisitor

@@ -24,12 +24,12 @@ struct Backoff: Sendable {
 
     private var failures = 0
     private var refusals = 0
-    private var lastDial: Moment?
+    private var lastDial: Instant?
     /// Failed tries since the last session, for `--max-retries`.
     private(set) var triesSinceSession = 0
 
     /// A dial begins.
-    mutating func dialled(now: Moment) {
+    mutating func dialled(now: Instant) {
         lastDial = now
     }
 
@@ -44,7 +44,7 @@ struct Backoff: Sendable {
     ///
     /// - Parameter unit: a random number, 0 to 1.
     /// - Returns: how long to wait before the next dial.
-    mutating func refused(unit: Double, now: Moment) -> Duration {
+    mutating func refused(unit: Double, now: Instant) -> Duration {
         triesSinceSession += 1
         let (first, longest) = Self.refusalWaits
         let wait = min(first * (1 << min(refusals, 4)), longest)
@@ -58,7 +58,7 @@ struct Backoff: Sendable {
     ///   - unit: a random number, 0 to 1.
     ///   - wish: what the other side asked for.
     /// - Returns: how long to wait before the next.
-    mutating func failed(unit: Double, wish: Duration?, now: Moment) -> Duration {
+    mutating func failed(unit: Double, wish: Duration?, now: Instant) -> Duration {
         triesSinceSession += 1
         let ceiling = min(Self.first * (1 << min(failures, 6)), Self.ceiling)
         failures += 1
@@ -67,7 +67,7 @@ struct Backoff: Sendable {
     }
 
     /// A session was lost after it had stood for `held`.
-    mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Moment) -> Duration {
+    mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Instant) -> Duration {
         sessionStood()
         if held >= Self.steady { failures = 0 } else if held >= Self.useful { failures /= 2 }
         return spaced(wish.map { obeyed($0, unit: unit, atLeast: Self.first * unit) } ?? .zero, now: now)
@@ -79,7 +79,7 @@ struct Backoff: Sendable {
         return wish + max(jitter, wish * unit)
     }
 
-    private func spaced(_ wait: Duration, now: Moment) -> Duration {
+    private func spaced(_ wait: Duration, now: Instant) -> Duration {
         guard let lastDial else { return wait }
         return max(wait, Self.spacing - now.since(lastDial))
     }

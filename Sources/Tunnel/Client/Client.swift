@@ -57,7 +57,7 @@ public struct Client: Service {
         } catch let problem as CertificateProblem {
             throw ClientError.configuration(problem.sentence(of: "the server"))
         } catch {
-            throw ClientError.configuration(TLSIdentity.problem(of: configuration.tls) ?? error.inWords)
+            throw ClientError.configuration(TLSIdentity.problem(of: configuration.tls) ?? error.userDescription)
         }
         for endpoint in configuration.endpoints
         where !endpoint.isSecure && !isLoopback(configuration.connectTo?.host ?? endpoint.host) {
@@ -92,7 +92,7 @@ public struct Client: Service {
     private func run(_ dialler: Dialler, _ current: CurrentSession) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
-                var reconnecting = Reconnecting(dialler: dialler, logger: logger, onEvent: onEvent)
+                var reconnecting = ReconnectLoop(dialler: dialler, logger: logger, onEvent: onEvent)
                 do {
                     try await reconnecting.run(current)
                 } catch {
@@ -127,14 +127,14 @@ public struct Client: Service {
 
     /// Asks for a sign of life as soon as the machine has slept.
     private func watchSleep(_ current: CurrentSession) async {
-        var watch = SleepWatch()
+        var watch = SleepDetector()
         while !Task.isCancelled {
             if watch.look(wall: wallClock(), monotonic: .now), let session = current.session {
                 logger.notice("the machine has slept, or its clock was set; asking for a sign of life")
-                session.probe(within: SleepWatch.patience)
+                session.probe(within: SleepDetector.patience)
             }
             do {
-                try await Task.sleep(for: SleepWatch.period)
+                try await Task.sleep(for: SleepDetector.period)
             } catch {
                 return
             }
@@ -159,7 +159,7 @@ public struct Client: Service {
     }
 
     /// Lets the streams end, and ends those that do not in time.
-    private func stop(_ session: LiveSession) async {
+    private func stop(_ session: ClientSessionHandle) async {
         logger.notice("stopping")
         session.drain()
         await withTaskGroup(of: Void.self) { tasks in
@@ -177,7 +177,7 @@ public struct Client: Service {
 
 /// The session that stands now, shared between the loop that dials and the one that waits for the end.
 final class CurrentSession: Sendable {
-    private let stored = Mutex<(session: LiveSession?, isStopping: Bool)>((nil, false))
+    private let stored = Mutex<(session: ClientSessionHandle?, isStopping: Bool)>((nil, false))
     private let waits: DialWaits
 
     init(waits: DialWaits = DialWaits()) {
@@ -195,13 +195,13 @@ final class CurrentSession: Sendable {
     }
 
     /// The session that stands; nil while there is none.
-    var session: LiveSession? { stored.withLock { $0.session } }
+    var session: ClientSessionHandle? { stored.withLock { $0.session } }
 
     /// Whether none is wanted any more.
     var isStopping: Bool { stored.withLock { $0.isStopping } }
 
     /// A session stands, or none; false where the client is stopping and wants none.
-    func hold(_ session: LiveSession?) -> Bool {
+    func hold(_ session: ClientSessionHandle?) -> Bool {
         stored.withLock { stored in
             stored.session = session
             return !stored.isStopping
@@ -209,7 +209,7 @@ final class CurrentSession: Sendable {
     }
 
     /// No further session is wanted; the one that stands is to be ended.
-    func stop() -> LiveSession? {
+    func stop() -> ClientSessionHandle? {
         stored.withLock { stored in
             stored.isStopping = true
             return stored.session

@@ -11,7 +11,7 @@ public struct ClientConfiguration: Sendable {
     /// Where connections with servers lead, in place of each URL's host and port; nil for those.
     public var connectTo: ConnectAddress?
     /// The tunnels to publish.
-    public var forwards: [RemoteForward]
+    public var forwards: [TunnelSpec]
     /// The shared secret; nil for a server that runs without one.
     public var token: Token?
     /// Which of this user's clients on this machine it is, for the operator's logs; may be empty.
@@ -68,7 +68,7 @@ public struct ClientConfiguration: Sendable {
     public static func isOwnField(_ name: String) -> Bool { ClientUpgrade.isReserved(name) }
 
     /// The defaults.
-    public init(endpoints: [EndpointURL], forwards: [RemoteForward], token: Token?, instance: [UInt8]) {
+    public init(endpoints: [EndpointURL], forwards: [TunnelSpec], token: Token?, instance: [UInt8]) {
         self.endpoints = endpoints
         self.forwards = forwards
         self.token = token

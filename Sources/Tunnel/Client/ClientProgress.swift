@@ -140,7 +140,7 @@ final class ClientProgress: Sendable {
 
 extension ClientProgress.Facts {
     /// Why the client does not do what it is there for; nil if it does.
-    var obstacle: String? {
+    var notReadyReason: String? {
         if let since = withoutCarrierSince {
             var text = "no connection to a server for \(max(0, WallClock.unixSeconds - since)) s"
             if let lastError { text += "; last error: \(lastError)" }

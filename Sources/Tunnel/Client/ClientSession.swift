@@ -6,7 +6,7 @@ import NIOCore
 final class ClientSession: SessionDelegate {
     /// What happens that the client's owner has to know.
     enum Event {
-        case bound(RemoteForward, Binding)
+        case bound(TunnelSpec, Binding)
         /// The carrier is gone, and the session waits for another one.
         case lost(LostCarrier)
         /// The server wants another carrier within so many seconds.
@@ -21,13 +21,13 @@ final class ClientSession: SessionDelegate {
     private static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
 
     let driver: SessionDriver
-    let forwards: [RemoteForward]
-    private let connector: ServiceConnector
+    let forwards: [TunnelSpec]
+    private let connector: TCPEgress
     private let logger: Logger
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
     /// Who is at each of the tunnels, and what has been carried.
-    let ledgers: [TunnelLedger]
+    let statistics: [TunnelStatistics]
     /// Services that did not answer the last time, so that the log tells changes and not each visitor.
     private var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
@@ -40,7 +40,7 @@ final class ClientSession: SessionDelegate {
 
     init(
         driver: SessionDriver,
-        forwards: [RemoteForward],
+        forwards: [TunnelSpec],
         limits: ClientLimits,
         totals: TrafficTotals,
         progress: ClientProgress,
@@ -51,15 +51,15 @@ final class ClientSession: SessionDelegate {
     ) {
         self.driver = driver
         self.forwards = forwards
-        self.ledgers = forwards.enumerated().map { index, forward in
-            TunnelLedger(
+        self.statistics = forwards.enumerated().map { index, forward in
+            TunnelStatistics(
                 tunnel: UInt16(truncatingIfNeeded: index),
                 role: .client,
                 service: forward.service,
                 totals: totals
             )
         }
-        self.connector = ServiceConnector(
+        self.connector = TCPEgress(
             loop: driver.loop,
             timeout: TimeAmount(limits.serviceTimeout),
             names: names
@@ -115,7 +115,7 @@ final class ClientSession: SessionDelegate {
     func session(_ driver: SessionDriver, bound binding: Binding) {
         guard forwards.indices.contains(Int(binding.tunnel)) else { return }
         bindRetries[Int(binding.tunnel)] = nil
-        ledgers[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
+        statistics[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
         progress.published(Int(binding.tunnel))
         loops.bound(binding, to: forwards[Int(binding.tunnel)])
         refusedTunnels.remove(Int(binding.tunnel))
@@ -126,7 +126,7 @@ final class ClientSession: SessionDelegate {
         let index = Int(tunnel)
         guard forwards.indices.contains(index) else { return }
         let forward = forwards[index]
-        ledgers[index].withdrawn()
+        statistics[index].withdrawn()
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
         if isRefusal {
@@ -155,7 +155,7 @@ final class ClientSession: SessionDelegate {
 
     // MARK: Visitors
 
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest) {
         let index = Int(visit.tunnel)
         guard forwards.indices.contains(index) else { return driver.reset(stream, .noSuchTunnel) }
         let forward = forwards[index]
@@ -166,7 +166,7 @@ final class ClientSession: SessionDelegate {
             )
             return driver.reset(stream, .refused)
         }
-        let origin = StreamOrigin(visitor: visit.visitor, ledger: ledgers[index])
+        let origin = StreamIdentity(visitor: visit.visitor, statistics: statistics[index])
         let pipe = StreamPipe(driver: driver, stream: stream, origin: origin, logger: logger) { pipe in
             guard let version = forward.proxyProtocol else {
                 pipe.open(stream)
@@ -188,13 +188,13 @@ final class ClientSession: SessionDelegate {
                 // The visitor went first.
                 break
             case .failure(let error):
-                let code = ServiceConnector.code(error)
+                let code = TCPEgress.code(error)
                 if self.unreachable.insert(index).inserted {
                     self.logger.warning(
                         "service cannot be reached",
                         metadata: [
                             "service": "\(forward.service)", "visitor": "\(visit.visitor)",
-                            "reason": "\(ServiceConnector.reason(error))",
+                            "reason": "\(TCPEgress.reason(error))",
                         ]
                     )
                 }
@@ -204,7 +204,7 @@ final class ClientSession: SessionDelegate {
     }
 
     /// The PROXY protocol header that the service receives before the visitor's first byte.
-    private static func introduction(of visit: Visit, _ version: ProxyProtocolVersion) -> ByteBuffer {
+    private static func introduction(of visit: OpenRequest, _ version: ProxyProtocolVersion) -> ByteBuffer {
         let header = ProxyProtocolHeader(
             source: ProxyProtocolEnd(visit.visitor),
             destination: ProxyProtocolEnd(visit.publicAddress)

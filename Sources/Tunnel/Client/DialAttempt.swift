@@ -11,11 +11,11 @@ final class DialAttempt: Sendable {
     }
 
     /// Done when the server has proved itself.
-    let outcome: EventLoopPromise<ClientGreeting.Outcome>
+    let outcome: EventLoopPromise<ClientCarrierHandshake.Outcome>
     /// The session, which begins or goes on in the very moment of that, on the event loop: the server's next frame may
     /// be right behind.
-    let session: EventLoopFuture<LiveSession>
-    let greeting: NIOLoopBound<ClientGreeting>
+    let session: EventLoopFuture<ClientSessionHandle>
+    let greeting: NIOLoopBound<ClientCarrierHandshake>
     let carrier: NIOLoopBoundBox<Carrier?>
     private let connections = Mutex(Connections())
 
@@ -26,16 +26,16 @@ final class DialAttempt: Sendable {
     ///   - mayBegin: whether another one may begin where the server does not know it.
     init(
         loop: any EventLoop,
-        opening: ClientOpening,
-        for session: LiveSession?,
+        opening: ClientHandshake,
+        for session: ClientSessionHandle?,
         mayBegin: Bool,
-        start: @escaping @Sendable (ClientGreeting.Outcome, Carrier) throws -> LiveSession
+        start: @escaping @Sendable (ClientCarrierHandshake.Outcome, Carrier) throws -> ClientSessionHandle
     ) {
-        let outcome = loop.makePromise(of: ClientGreeting.Outcome.self)
+        let outcome = loop.makePromise(of: ClientCarrierHandshake.Outcome.self)
         let carrier = NIOLoopBoundBox.makeEmptyBox(valueType: Carrier.self, eventLoop: loop)
         self.outcome = outcome
         self.carrier = carrier
-        let greeting = ClientGreeting(
+        let greeting = ClientCarrierHandshake(
             opening: opening,
             ticket: { session?.ticket() },
             mayBegin: mayBegin,

@@ -200,7 +200,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
             advance(context)
         } catch {
-            fail(context, route.error(.upgrade, error.inWords, "correct --header or the URL", .configuration))
+            fail(context, route.error(.upgrade, error.userDescription, "correct --header or the URL", .configuration))
         }
     }
 
@@ -270,7 +270,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
             promise.succeed(())
         } catch {
-            fail(context, route.error(.upgrade, error.inWords, "", .retry))
+            fail(context, route.error(.upgrade, error.userDescription, "", .retry))
         }
     }
 

@@ -23,7 +23,7 @@ struct DialRoute: Sendable {
     /// Where Negotiate's tokens come from; one security context for each dial.
     let tickets: TicketSession
     /// Which addresses of the dialled name are tried.
-    let turn: AddressTurn
+    let turn: AddressRotation
     private let withholdsCredentials: Bool
 
     init(
@@ -39,7 +39,7 @@ struct DialRoute: Sendable {
         self.configuration = configuration
         self.context = context
         tickets = TicketSession(host: proxy?.host ?? "")
-        turn = AddressTurn(context.suspects)
+        turn = AddressRotation(context.suspects)
     }
 
     /// Where the connection with the server leads. The URL's name is in SNI, in Host and in the certificate all the same.
@@ -160,7 +160,7 @@ struct DialContext: Sendable {
     /// TLS with proxies.
     let proxyTLS: TLSForClients
     let memory = ProxyMemory()
-    let hellos = HelloMemory()
+    let hellos = HelloSizeMemory()
     let serverTickets = ServerTickets()
     let suspects = SuspectAddresses()
     /// Where names are looked up.

@@ -18,7 +18,7 @@ extension DialRoute {
             answered(handshake, peer)
             return self.error(peer.hop, problem.sentence(of: host(peer)), remedy(problem, peer), .retry)
         }
-        guard let failure = TLSFailure(error) else { return self.error(peer.hop, error.inWords, "", .retry) }
+        guard let failure = TLSFailure(error) else { return self.error(peer.hop, error.userDescription, "", .retry) }
         if failure.isClosed { return closedDuringHandshake(peer, handshake) }
         if let handshake { answered(handshake, peer) }
         let (answer, remedy) = words(for: failure, peer)
@@ -89,7 +89,7 @@ extension DialRoute {
                 : "it may want a certificate of yours: give it with --proxy-certificate and --proxy-key"
             return ("the other end refused the handshake (\(Self.alert(failure)))", remedy)
         }
-        return ("the handshake failed: \(failure.inWords)", "check what runs at \(host), and its certificate")
+        return ("the handshake failed: \(failure.userDescription)", "check what runs at \(host), and its certificate")
     }
 
     /// Whether the user has narrowed what is offered.

@@ -19,7 +19,7 @@ struct DialWays: Sendable {
         let choice: ProxyChoice
         let credentials: ProxyCredentials?
         let error: DialError
-        let until: Moment
+        let until: Instant
     }
 
     /// How long refused credentials are not tried again. Accounts are locked by a few tries in about that time.
@@ -47,7 +47,7 @@ struct DialWays: Sendable {
                     hop: .proxy,
                     endpoint: endpoint.description,
                     proxy: nil,
-                    answer: error.inWords,
+                    answer: error.userDescription,
                     remedy: "name the proxy with --proxy",
                     disposition: .retry
                 )
@@ -67,7 +67,7 @@ struct DialWays: Sendable {
     }
 
     /// How a way may be tried now.
-    func permission(for way: DialWay, _ configuration: ClientConfiguration, now: Moment) -> Permission {
+    func permission(for way: DialWay, _ configuration: ClientConfiguration, now: Instant) -> Permission {
         let current = refusals.filter { $0.until > now }
         guard !current.isEmpty else { return .asItIs }
         if let own = current.first(where: { $0.choice == way.choice }) { return .notNow(own.error) }
@@ -88,7 +88,7 @@ struct DialWays: Sendable {
     }
 
     /// The proxy has refused the credentials.
-    mutating func refused(_ way: DialWay, _ error: DialError, _ configuration: ClientConfiguration, now: Moment) {
+    mutating func refused(_ way: DialWay, _ error: DialError, _ configuration: ClientConfiguration, now: Instant) {
         refusals.removeAll { $0.until <= now }
         let credentials = Self.credentials(way.choice, configuration)
         refusals.append(Refused(choice: way.choice, credentials: credentials, error: error, until: now + Self.ban))

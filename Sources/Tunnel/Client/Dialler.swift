@@ -35,10 +35,10 @@ struct Dialler: Sendable {
     func dial(
         _ endpoint: EndpointURL,
         _ choice: ProxyChoice,
-        for session: LiveSession? = nil,
+        for session: ClientSessionHandle? = nil,
         withholdsCredentials: Bool = false,
-        onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
-    ) async throws(DialError) -> LiveSession {
+        onBound: @escaping @Sendable (TunnelSpec, Binding) -> Void
+    ) async throws(DialError) -> ClientSessionHandle {
         let route = DialRoute(
             endpoint,
             choice,
@@ -66,10 +66,10 @@ struct Dialler: Sendable {
     /// Dials to one address, or to the first of several that connects.
     private func dial(
         _ route: DialRoute,
-        for session: LiveSession?,
-        onBound: @escaping @Sendable (RemoteForward, Binding) -> Void
-    ) async throws(DialError) -> LiveSession {
-        let opening = ClientOpening(
+        for session: ClientSessionHandle?,
+        onBound: @escaping @Sendable (TunnelSpec, Binding) -> Void
+    ) async throws(DialError) -> ClientSessionHandle {
+        let opening = ClientHandshake(
             credentials: credentials,
             authentication: Authentication(
                 id: credentials.id,
@@ -96,7 +96,7 @@ struct Dialler: Sendable {
                     case .begins(let grant):
                         route.keep(ticket: grant.welcome.ticket)
                         session?.forget()
-                        return LiveSession(grant, carrier, route, self, onBound: onBound)
+                        return ClientSessionHandle(grant, carrier, route, self, onBound: onBound)
                     case .resumes(let received, let ticket):
                         route.keep(ticket: ticket)
                         guard let session else { throw CarrierLoss(description: "there is no session") }
@@ -106,11 +106,11 @@ struct Dialler: Sendable {
                 }
             }.get()
         } catch {
-            throw route.error(.connect, error.inWords, "", .retry)
+            throw route.error(.connect, error.userDescription, "", .retry)
         }
         // A dial that fails leaves nobody waiting for its grant.
         defer { attempt.outcome.fail(CarrierLoss(description: "the dial has failed")) }
-        let result: Result<LiveSession, DialError> = await withTaskCancellationHandler {
+        let result: Result<ClientSessionHandle, DialError> = await withTaskCancellationHandler {
             do throws(DialError) {
                 return .success(try await dial(route, attempt))
             } catch {
@@ -124,7 +124,7 @@ struct Dialler: Sendable {
     }
 
     /// Connects, anew for each leg of the proxy's exchange that wants it, and authenticates.
-    private func dial(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
+    private func dial(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> ClientSessionHandle {
         var leg = try route.firstLeg()
         for number in 0..<Self.maximumLegs {
             do {
@@ -136,7 +136,7 @@ struct Dialler: Sendable {
             } catch let error as DialError {
                 throw error
             } catch {
-                throw route.error(.connect, error.inWords, "", .retry)
+                throw route.error(.connect, error.userDescription, "", .retry)
             }
         }
         throw route.error(.proxy, "closes the connection after each of its answers", "ask who runs the proxy", .retry)
@@ -178,7 +178,8 @@ struct Dialler: Sendable {
     }
 
     /// The opening exchange, and the session that comes out of it.
-    private func authenticate(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> LiveSession {
+    private func authenticate(_ route: DialRoute, _ attempt: DialAttempt) async throws(DialError) -> ClientSessionHandle
+    {
         let timeout = loop.scheduleTask(in: route.hopTimeout) {
             attempt.carrier.value?.abort("no answer within \(route.hopSeconds) s")
         }
@@ -206,7 +207,12 @@ extension DialRoute {
             return self.error(.connect, answer, remedy, .retry, at: turn.offered)
         }
         guard let failure = error as? NIOConnectionError else {
-            return self.error(.connect, "\(host):\(port): \(error.inWords)", "check the address of the \(what)", .retry)
+            return self.error(
+                .connect,
+                "\(host):\(port): \(error.userDescription)",
+                "check the address of the \(what)",
+                .retry
+            )
         }
         guard let first = failure.connectionErrors.first else {
             let remedy =
@@ -227,7 +233,7 @@ extension DialRoute {
             )
         }
         guard let io = first.error as? IOError else {
-            return self.error(.connect, "\(host):\(port): \(first.error.inWords)", "", .retry, at: places)
+            return self.error(.connect, "\(host):\(port): \(first.error.userDescription)", "", .retry, at: places)
         }
         switch SocketFailure(io) {
         case .refused:
@@ -241,7 +247,7 @@ extension DialRoute {
         case .unreachable:
             return self.error(.connect, "no way to \(host):\(port)", "check the network", .retry, at: places)
         default:
-            return self.error(.connect, "\(host):\(port): \(io.inWords)", "", .retry, at: places)
+            return self.error(.connect, "\(host):\(port): \(io.userDescription)", "", .retry, at: places)
         }
     }
 
@@ -274,7 +280,7 @@ extension DialRoute {
             let disposition: DialError.Disposition = loss.isProtocolViolation ? .notOursAtFirst : .retry
             return self.error(.session, loss.description, "", disposition)
         default:
-            return self.error(.session, error.inWords, "", .retry)
+            return self.error(.session, error.userDescription, "", .retry)
         }
     }
 }

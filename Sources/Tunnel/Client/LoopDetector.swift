@@ -42,7 +42,7 @@ final class LoopDetector {
     func join(_ socket: Socket) -> Bool { sockets.insert(socket).inserted }
 
     /// A tunnel is public.
-    func bound(_ binding: Binding, to forward: RemoteForward) {
+    func bound(_ binding: Binding, to forward: TunnelSpec) {
         ports[binding.tunnel] = binding.port
         let isOwn = forward.host.lowercased() == serverHost && forward.hostPort == binding.port
         // On loopback the port is another machine's, unless the server is on this one.
@@ -54,7 +54,7 @@ final class LoopDetector {
     }
 
     /// Whether a visitor is one of our own sockets, or would become one.
-    func isLoop(_ visit: Visit) -> Bool {
+    func isLoop(_ visit: OpenRequest) -> Bool {
         if tunnels.contains(visit.tunnel) { return true }
         return ports[visit.tunnel].map { sockets.contains(Socket(local: visit.visitor, port: $0)) } ?? false
     }

@@ -134,7 +134,7 @@ public final class ProxyScript: Sendable {
     private static func failure(_ error: any Error) -> ProxyScriptFailure {
         error as? ProxyScriptFailure
             ?? ProxyScriptFailure(
-                reason: error.inWords.escapedForDisplay(),
+                reason: error.userDescription.escapedForDisplay(),
                 remedy: "name the proxy itself with --proxy"
             )
     }

@@ -70,7 +70,7 @@ struct ProxyScriptPage: Sendable {
     private func connectFailure(_ error: any Error) -> ProxyScriptFailure {
         guard let failure = error as? NIOConnectionError else {
             if case .connectTimeout? = error as? ChannelError { return tooLate }
-            return ProxyScriptFailure(reason: error.inWords, remedy: "check the address and the network")
+            return ProxyScriptFailure(reason: error.userDescription, remedy: "check the address and the network")
         }
         guard let first = failure.connectionErrors.first else {
             let failure = failure.nameFailure ?? .notFound
@@ -86,7 +86,10 @@ struct ProxyScriptPage: Sendable {
             return ProxyScriptFailure(reason: "no way to \(host):\(port)", remedy: "check the network")
         default:
             if case .connectTimeout? = first.error as? ChannelError { return tooLate }
-            return ProxyScriptFailure(reason: "\(host):\(port): \(first.error.inWords)", remedy: "check the network")
+            return ProxyScriptFailure(
+                reason: "\(host):\(port): \(first.error.userDescription)",
+                remedy: "check the network"
+            )
         }
     }
 }
@@ -128,7 +131,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
             finish(.failure(failure))
         } catch {
             let isTooLong = (error as? HTTP1Error)?.kind == .bodyTooLarge
-            finish(.failure(isTooLong ? .tooLong(limit: limit) : Self.malformed(error.inWords)))
+            finish(.failure(isTooLong ? .tooLong(limit: limit) : Self.malformed(error.userDescription)))
         }
     }
 
@@ -140,7 +143,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        let what = error.inWords
+        let what = error.userDescription
         finish(.failure(ProxyScriptFailure(reason: "the connection broke: \(what)", remedy: "check the network")))
     }
 

@@ -5,7 +5,7 @@ import Synchronization
 /// The tickets that servers have given this run: they tell a client from strangers while strangers crowd a server.
 final class ServerTickets: Sendable {
     /// The field of the upgrade request that shows a ticket.
-    static let field = TicketOffice.field
+    static let field = TicketIssuer.field
 
     private let tickets = Mutex<[EndpointURL: String]>([:])
 

@@ -66,5 +66,5 @@ struct TLSHandshake {
     let handler: NIOSSLClientHandler
     let verification: PeerVerification
     /// The hello that was sent, and where.
-    var hello = HelloMemory.Size.full
+    var hello = HelloSizeMemory.Size.full
 }

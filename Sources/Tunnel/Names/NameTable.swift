@@ -34,12 +34,12 @@ struct NameTable {
 
     private struct Running {
         let name: String
-        let since: Moment
+        let since: Instant
     }
 
     private struct Answer {
         let outcome: Outcome
-        let until: Moment
+        let until: Instant
     }
 
     private struct Name {
@@ -47,9 +47,9 @@ struct NameTable {
         var lastGood: Answer?
         var waiting: [(request: Request, purpose: Purpose)] = []
 
-        func fresh(now: Moment) -> Outcome? { answer.flatMap { $0.until > now ? $0.outcome : nil } }
+        func fresh(now: Instant) -> Outcome? { answer.flatMap { $0.until > now ? $0.outcome : nil } }
 
-        func old(now: Moment) -> Outcome? { lastGood.flatMap { $0.until > now ? $0.outcome : nil } }
+        func old(now: Instant) -> Outcome? { lastGood.flatMap { $0.until > now ? $0.outcome : nil } }
     }
 
     private let limits: NameLimits
@@ -68,14 +68,14 @@ struct NameTable {
     var threads: Int { running.count + outdated.count }
 
     /// Whether nothing is kept that a changed configuration or the passing of time would change.
-    func isIdle(now: Moment) -> Bool {
+    func isIdle(now: Instant) -> Bool {
         threads == 0 && names.values.allSatisfy { $0.fresh(now: now) == nil && $0.waiting.isEmpty }
     }
 
     // MARK: Inputs
 
     /// A name is wanted. The answer is an action of this or of a later input.
-    mutating func ask(_ name: String, for purpose: Purpose, now: Moment) -> (Request, [Action]) {
+    mutating func ask(_ name: String, for purpose: Purpose, now: Instant) -> (Request, [Action]) {
         let request = Request(number: next())
         if names[name] == nil {
             makeRoom(now: now)
@@ -103,7 +103,7 @@ struct NameTable {
     }
 
     /// A lookup has returned, and its thread is free.
-    mutating func returned(_ lookup: Lookup, _ outcome: Outcome, now: Moment) -> [Action] {
+    mutating func returned(_ lookup: Lookup, _ outcome: Outcome, now: Instant) -> [Action] {
         outdated.remove(lookup)
         guard let name = running.removeValue(forKey: lookup)?.name else { return [] }
         var known = names[name] ?? Name()
@@ -125,7 +125,7 @@ struct NameTable {
     }
 
     /// Time has passed: answers with what there is, or begins a second lookup, where the first one is slow.
-    mutating func tick(now: Moment) -> [Action] {
+    mutating func tick(now: Instant) -> [Action] {
         var actions: [Action] = []
         for name in slowNames(now: now) {
             guard let waiting = names[name]?.waiting, !waiting.isEmpty else { continue }
@@ -142,7 +142,7 @@ struct NameTable {
 
     /// The resolver's configuration has changed: what was learnt by the old one holds no more, and what waits is asked
     /// again.
-    mutating func changed(now: Moment) -> [Action] {
+    mutating func changed(now: Instant) -> [Action] {
         outdated.formUnion(running.keys)
         running = [:]
         names = names.compactMapValues { $0.waiting.isEmpty ? nil : Name(waiting: $0.waiting) }
@@ -166,7 +166,7 @@ struct NameTable {
     }
 
     /// Takes a thread for a lookup, if one may be taken.
-    private mutating func start(_ name: String, for purpose: Purpose, now: Moment) -> Action? {
+    private mutating func start(_ name: String, for purpose: Purpose, now: Instant) -> Action? {
         let most = purpose == .carrier ? limits.threads : limits.threads - limits.threadsForCarriers
         guard threads < most, running.values.count(where: { $0.name == name }) < limits.threadsPerName else {
             return nil
@@ -182,12 +182,12 @@ struct NameTable {
         return waiting.map { .answer($0.request, outcome) }
     }
 
-    private func slowNames(now: Moment) -> Set<String> {
+    private func slowNames(now: Instant) -> Set<String> {
         Set(running.values.lazy.filter { now.since($0.since) >= limits.patience }.map(\.name))
     }
 
     /// Forgets a name for another one. A name that is waited for has a lookup, so that there are few of those.
-    private mutating func makeRoom(now: Moment) {
+    private mutating func makeRoom(now: Instant) {
         guard names.count >= limits.names else { return }
         let stale = names.first { $0.value.waiting.isEmpty && $0.value.fresh(now: now) == nil }
         guard let name = (stale ?? names.first { $0.value.waiting.isEmpty })?.key else { return }

@@ -8,7 +8,7 @@ import Synchronization
 /// connection.
 ///
 /// A connection passes two rooms: one until its request's head has come, one until its proof has. Both have
-/// ``StrangerPlaces``; the second takes a rate besides, of which a quarter is kept for clients with tickets.
+/// ``UnauthenticatedSlots``; the second takes a rate besides, of which a quarter is kept for clients with tickets.
 final class Admission: Sendable {
     /// One of the rooms.
     enum Room: Sendable {
@@ -21,7 +21,7 @@ final class Admission: Sendable {
     /// A place in a room, given back with ``leave(_:)``.
     struct Place: Sendable, Hashable {
         let room: Room
-        fileprivate let id: StrangerPlaces.ID
+        fileprivate let id: UnauthenticatedSlots.ID
     }
 
     private struct State {
@@ -30,12 +30,12 @@ final class Admission: Sendable {
         var arrivals: TokenBucket
         var answers: TokenBucket
         var rates: [String: TokenBucket] = [:]
-        var heads = StrangerPlaces()
-        var proofs = StrangerPlaces()
-        var failures: [String: (count: Int, since: Moment)] = [:]
+        var heads = UnauthenticatedSlots()
+        var proofs = UnauthenticatedSlots()
+        var failures: [String: (count: Int, since: Instant)] = [:]
         var closes: [Place: @Sendable () -> Void] = [:]
 
-        init(_ limits: ServerLimits, _ now: Moment) {
+        init(_ limits: ServerLimits, _ now: Instant) {
             self.limits = limits
             let perSecond = Double(limits.connectionsPerSecond)
             rate = TokenBucket(perSecond: perSecond, burst: perSecond, now: now)
@@ -50,7 +50,7 @@ final class Admission: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ limits: ServerLimits, now: Moment = .now) {
+    init(_ limits: ServerLimits, now: Instant = .now) {
         state = Mutex(State(limits, now))
     }
 
@@ -58,7 +58,7 @@ final class Admission: Sendable {
     /// keeps the others out. Addresses that have not come lately are forgotten. If none can be, new ones share one count.
     ///
     /// - Parameter times: how often it may come for each time that the rate counts.
-    private static func isWithinShare(_ address: String, times: Int = 1, _ state: inout State, _ now: Moment) -> Bool {
+    private static func isWithinShare(_ address: String, times: Int = 1, _ state: inout State, _ now: Instant) -> Bool {
         let share = Double(times * max(1, state.limits.connectionsPerSecond / 4))
         var key = address
         if state.rates[key] == nil, state.rates.count >= state.limits.rememberedAddresses {
@@ -73,7 +73,7 @@ final class Admission: Sendable {
     }
 
     /// Holds connections that come from now on to other limits; those that have a place keep it.
-    func update(_ limits: ServerLimits, now: Moment = .now) {
+    func update(_ limits: ServerLimits, now: Instant = .now) {
         state.withLock { state in
             if state.limits.connectionsPerSecond != limits.connectionsPerSecond {
                 let fresh = State(limits, now)
@@ -100,7 +100,7 @@ final class Admission: Sendable {
     /// Takes a place for a connection that has been accepted; nil if there is none, or if too many come at once.
     ///
     /// - Parameter close: ends the connection, from any thread, when its place is another's.
-    func arrive(_ address: String?, now: Moment = .now, close: @escaping @Sendable () -> Void = {}) -> Place? {
+    func arrive(_ address: String?, now: Instant = .now, close: @escaping @Sendable () -> Void = {}) -> Place? {
         enter(.head, address, isKnown: false, now, close) { state in
             if let address {
                 let key = "arrival " + address
@@ -118,7 +118,7 @@ final class Admission: Sendable {
     func enter(
         _ address: String?,
         ticket: String? = nil,
-        now: Moment = .now,
+        now: Instant = .now,
         close: @escaping @Sendable () -> Void = {}
     ) -> Place? {
         enter(.proof, ticket ?? address, isKnown: ticket != nil, now, close) { state in
@@ -132,7 +132,7 @@ final class Admission: Sendable {
         _ room: Room,
         _ address: String?,
         isKnown: Bool,
-        _ now: Moment,
+        _ now: Instant,
         _ close: @escaping @Sendable () -> Void,
         _ isWithinRate: (inout State) -> Bool
     ) -> Place? {
@@ -196,12 +196,12 @@ final class Admission: Sendable {
     }
 
     /// Whether a request that needs no session is answered at all: such answers have a rate of their own.
-    func mayAnswer(now: Moment = .now) -> Bool { state.withLock { $0.answers.takeOne(now: now) } }
+    func mayAnswer(now: Instant = .now) -> Bool { state.withLock { $0.answers.takeOne(now: now) } }
 
     /// Counts a wrong proof, and says for how many seconds its refusal is to be held back.
     ///
     /// Holding back slows a guesser without locking out others at its address.
-    func failed(_ address: String?, now: Moment) -> Int {
+    func failed(_ address: String?, now: Instant) -> Int {
         let address = address ?? "local"
         return state.withLock { state in
             var entry = state.failures[address] ?? (0, now)

@@ -29,8 +29,8 @@ struct Authenticator: Sendable {
     /// work in both cases.
     func verify(
         _ authentication: Authentication,
-        _ opening: inout ServerOpening
-    ) -> (ClientRights, ServerOpening.Verified)? {
+        _ opening: inout ServerHandshake
+    ) -> (ClientRights, ServerHandshake.Verified)? {
         let client = clients[authentication.id]
         guard let verified = opening.verify(client?.verifier, decoySecret: decoySecret), let client else { return nil }
         return (client, verified)
@@ -38,7 +38,7 @@ struct Authenticator: Sendable {
 
     /// Verifies that a client holds the key of the session that it wants to go on with; nil where that is not known or
     /// the proof is wrong, after the same work in both cases.
-    func verifyResume(_ key: SymmetricKey?, _ opening: inout ServerOpening) -> ServerOpening.Resumed? {
+    func verifyResume(_ key: SymmetricKey?, _ opening: inout ServerHandshake) -> ServerHandshake.Resumed? {
         opening.verifyResume(key, decoySecret: decoySecret)
     }
 }

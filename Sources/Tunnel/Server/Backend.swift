@@ -135,7 +135,7 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// How many connections to the backend there are, over all loops.
-final class BackendPlaces: Sendable {
+final class BackendSlots: Sendable {
     private let taken = Mutex<(all: Int, ofAddress: [String: Int])>((0, [:]))
 
     /// Takes a place; false if as many as `most` are taken, or a quarter of them by one address.

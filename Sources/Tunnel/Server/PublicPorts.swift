@@ -10,7 +10,7 @@ protocol PublicPortsOwner: AnyObject {
     /// A tunnel has no port.
     func ports(_ ports: PublicPorts, refused tunnel: UInt16)
     /// A tunnel's port is public.
-    func ports(_ ports: PublicPorts, published listener: PublicListener)
+    func ports(_ ports: PublicPorts, published listener: TCPIngress)
     /// After ``PublicPorts/giveBack()`` nothing is bound, being bound or claimed any more. Called once.
     func portsAreGivenBack(_ ports: PublicPorts)
 }
@@ -30,23 +30,23 @@ final class PublicPorts {
     private static let tries = 50
 
     private let driver: SessionDriver
-    private let registry: PortRegistry
+    private let registry: PortDirectory
     private let refusals: LogThrottle
     private let logger: Logger
     private let loop: any EventLoop
     /// The operator's bounds for what is bound from now on.
     var limits: ServerLimits
     private var state = State.open
-    private var listeners: [PublicListener] = []
+    private var listeners: [TCPIngress] = []
     /// Binds that have been asked of the system: their claims must be given back even if the session ends first.
     private var bindsUnderWay = 0
-    private var handle: SessionHandle?
+    private var handle: ServerSessionHandle?
     /// Until everything has been given back.
     private var owner: (any PublicPortsOwner)?
 
     init(
         driver: SessionDriver,
-        registry: PortRegistry,
+        registry: PortDirectory,
         limits: ServerLimits,
         refusals: LogThrottle,
         logger: Logger,
@@ -61,7 +61,7 @@ final class PublicPorts {
     }
 
     /// Ports are claimed in the name of `handle` from now on.
-    func start(_ handle: SessionHandle, _ owner: any PublicPortsOwner) {
+    func start(_ handle: ServerSessionHandle, _ owner: any PublicPortsOwner) {
         self.handle = handle
         self.owner = owner
     }
@@ -94,10 +94,10 @@ final class PublicPorts {
     }
 
     /// The ports that are public.
-    var published: [PublicListener] { listeners }
+    var published: [TCPIngress] { listeners }
 
     /// Gives one port up, as soon as the system has let go of it.
-    func withdraw(_ listener: PublicListener) {
+    func withdraw(_ listener: TCPIngress) {
         listeners.removeAll { $0 === listener }
         bindsUnderWay += 1
         listener.close(on: loop).assumeIsolated().whenComplete { _ in
@@ -181,7 +181,7 @@ final class PublicPorts {
 
     /// The same process comes back before its old connection was missed: if that one still answers, two processes run
     /// and the newcomer has to wait; otherwise it takes the port.
-    private func takeOver(_ request: BindRequest, _ addresses: [String], from other: SessionHandle) {
+    private func takeOver(_ request: BindRequest, _ addresses: [String], from other: ServerSessionHandle) {
         let self_ = NIOLoopBound(self, eventLoop: loop)
         other.isAlive(within: .seconds(2)).hop(to: loop).whenComplete { answer in
             guard case .success(false) = answer else {
@@ -240,10 +240,10 @@ final class PublicPorts {
         _ tunnel: UInt16,
         _ addresses: [String],
         _ port: UInt16,
-        _ then: @escaping (Result<PublicListener, any Error>) -> Void
+        _ then: @escaping (Result<TCPIngress, any Error>) -> Void
     ) {
         bindsUnderWay += 1
-        PublicListener.bind(tunnel: tunnel, addresses: addresses, port: port, limits: limits, loop: loop) { channel in
+        TCPIngress.bind(tunnel: tunnel, addresses: addresses, port: port, limits: limits, loop: loop) { channel in
             guard let owner = self.owner else { return channel.close(promise: nil) }
             try owner.ports(self, visitedBy: channel, at: tunnel)
         }.assumeIsolated().whenComplete { result in
@@ -253,7 +253,7 @@ final class PublicPorts {
         }
     }
 
-    private func publish(_ listener: PublicListener) {
+    private func publish(_ listener: TCPIngress) {
         guard isOpen, !driver.isEnded else {
             bindsUnderWay += 1
             listener.close(on: loop).assumeIsolated().whenComplete { _ in
@@ -275,7 +275,7 @@ final class PublicPorts {
     }
 
     private func refusal(_ port: UInt16, _ error: any Error) -> Refusal {
-        guard let failure = error as? PublicListener.Failure else {
+        guard let failure = error as? TCPIngress.Failure else {
             return Refusal(.bindFailed, "the server cannot bind port \(port)")
         }
         let place = "port \(port) of \(failure.address)"

@@ -137,7 +137,7 @@ public struct Server: Service {
         if let problem = error as? CertificateProblem {
             return "the CA of clients: \(problem.sentence(of: "a client"))"
         }
-        return configuration.tls.flatMap(TLSIdentity.problem) ?? error.inWords
+        return configuration.tls.flatMap(TLSIdentity.problem) ?? error.userDescription
     }
 
     private func listen(_ core: ServerCore, _ group: any EventLoopGroup) async throws -> [any Channel] {
@@ -202,7 +202,7 @@ public struct Server: Service {
                     // One that was bound by others has an address already.
                     let isLocal = address?.isLocal ?? (channel.localAddress?.ip?.isLoopback == true)
                     if isLocal { LoopbackPacing.end(on: channel) }
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause())
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate())
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -263,7 +263,7 @@ public struct Server: Service {
         case .addressInUse?: "the address is in use by another program"
         case .notPermitted?: "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE"
         case .addressMissing?: "this machine does not have that address"
-        default: error.inWords
+        default: error.userDescription
         }
     }
 }

@@ -44,7 +44,7 @@ final class ServerConnection {
         let limits = server.configuration.serverLimits
         let patience = TimeAmount(limits.handshakeTimeout)
         let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
-        let place = AdmissionPlace(server.admission, place, address: address, deadline: timeout) { [channel] in
+        let place = AdmissionSlot(server.admission, place, address: address, deadline: timeout) { [channel] in
             channel.close(promise: nil)
         }
         // However the connection goes, and however early.
@@ -58,7 +58,7 @@ final class ServerConnection {
                 }
             )
         }
-        let check = LanguageCheck(isTLS: tls != nil, throttle: server.logs.refusedRequests, logger: logger)
+        let check = FirstByteCheck(isTLS: tls != nil, throttle: server.logs.refusedRequests, logger: logger)
         try pipeline.addHandler(check)
         let handshake = tls?.handshake()
         if let handshake { try pipeline.addHandler(handshake.handler) }
@@ -76,7 +76,7 @@ final class ServerConnection {
                     try self.handsOn(head, rest, place, isSecure: tls != nil)
                 }
             ) { channel, agreement in
-                let greeting = ServerGreeting(
+                let greeting = ServerCarrierHandshake(
                     server: self.server,
                     channel: channel,
                     place: place,
@@ -96,15 +96,15 @@ final class ServerConnection {
     }
 
     /// Whether there is room for the client that sends this request. One that shows a ticket is known.
-    private func admits(_ head: RequestHead, _ place: AdmissionPlace) -> Bool {
+    private func admits(_ head: RequestHead, _ place: AdmissionSlot) -> Bool {
         learnOrigin(head, place)
-        let ticket = head.fields.first(TicketOffice.field).flatMap { field in
+        let ticket = head.fields.first(TicketIssuer.field).flatMap { field in
             server.tickets.holder(of: field, now: WallClock.unixSeconds)
         }
         return place.enter(ticket: ticket)
     }
 
-    private func learnOrigin(_ head: RequestHead, _ place: AdmissionPlace) {
+    private func learnOrigin(_ head: RequestHead, _ place: AdmissionSlot) {
         if !hasOrigin, let origin = front?.origin(of: head) { comes(from: origin, place) }
     }
 
@@ -112,7 +112,7 @@ final class ServerConnection {
     private func handsOn(
         _ head: RequestHead,
         _ rest: ByteBuffer,
-        _ place: AdmissionPlace,
+        _ place: AdmissionSlot,
         isSecure: Bool
     ) throws(Backend.Refusal) -> Bool {
         let configuration = server.configuration
@@ -145,7 +145,7 @@ final class ServerConnection {
     }
 
     /// A front has named who is behind it: that address bears the costs from now on, loopback too.
-    private func comes(from origin: IPAddress, _ place: AdmissionPlace) {
+    private func comes(from origin: IPAddress, _ place: AdmissionSlot) {
         hasOrigin = true
         logger[metadataKey: "front"] = logger[metadataKey: "peer"]
         logger[metadataKey: "peer"] = "\(origin)"

@@ -23,9 +23,9 @@ final class ServerCore: Sendable {
 
     private let settings: Mutex<Settings>
     let admission: Admission
-    let registry = PortRegistry()
-    let tickets = TicketOffice()
-    let backendPlaces = BackendPlaces()
+    let registry = PortDirectory()
+    let tickets = TicketIssuer()
+    let backendPlaces = BackendSlots()
     let memory: MemoryBudget
     /// What has been carried since the start.
     let totals: TrafficTotals
@@ -40,18 +40,18 @@ final class ServerCore: Sendable {
     /// The sessions that live.
     private struct Sessions {
         /// By the names that RESUME calls them.
-        private(set) var all: [[UInt8]: SessionHandle] = [:]
+        private(set) var all: [[UInt8]: ServerSessionHandle] = [:]
         /// How many each client has, by its id.
         private var ofClient: [[UInt8]: Int] = [:]
 
         func count(of client: [UInt8]) -> Int { ofClient[client, default: 0] }
 
-        mutating func add(_ session: SessionHandle) {
+        mutating func add(_ session: ServerSessionHandle) {
             all[session.id] = session
             ofClient[session.owner.client, default: 0] += 1
         }
 
-        mutating func remove(_ session: SessionHandle) {
+        mutating func remove(_ session: ServerSessionHandle) {
             guard all.removeValue(forKey: session.id) != nil else { return }
             let left = count(of: session.owner.client) - 1
             ofClient[session.owner.client] = left > 0 ? left : nil
@@ -59,7 +59,7 @@ final class ServerCore: Sendable {
 
         /// The client's session that has waited the longest for a carrier, one of the same process before all others.
         /// Looks at all sessions, since only a client at its bound asks.
-        func longestWaiting(of owner: PortRegistry.Owner) -> SessionHandle? {
+        func longestWaiting(of owner: PortDirectory.Owner) -> ServerSessionHandle? {
             let waiting = all.values.compactMap { session in
                 session.owner.client == owner.client ? session.waitsUntil.map { (session, until: $0) } : nil
             }
@@ -110,16 +110,16 @@ final class ServerCore: Sendable {
     }
 
     /// The sessions that live now.
-    var liveSessions: [SessionHandle] { sessions.withLock { Array($0.all.values) } }
+    var liveSessions: [ServerSessionHandle] { sessions.withLock { Array($0.all.values) } }
 
     /// The session of that name.
-    func session(_ id: [UInt8]) -> SessionHandle? { sessions.withLock { $0.all[id] } }
+    func session(_ id: [UInt8]) -> ServerSessionHandle? { sessions.withLock { $0.all[id] } }
 
     /// Whether there is room for another session of a client; one of its own that waits for a carrier makes some.
     /// Event loops that ask at the same time may each add one.
-    func hasRoom(for owner: PortRegistry.Owner) -> Bool {
+    func hasRoom(for owner: PortDirectory.Owner) -> Bool {
         let most = configuration.serverLimits.sessionsPerClient
-        let (hasRoom, oldest): (Bool, SessionHandle?) = sessions.withLock { sessions in
+        let (hasRoom, oldest): (Bool, ServerSessionHandle?) = sessions.withLock { sessions in
             guard sessions.count(of: owner.client) >= most else { return (true, nil) }
             guard let oldest = sessions.longestWaiting(of: owner) else { return (false, nil) }
             sessions.remove(oldest)
@@ -177,7 +177,7 @@ final class ServerCore: Sendable {
 
     /// Starts the session of a client that has proved itself.
     func open(
-        _ verified: ServerOpening.Verified,
+        _ verified: ServerHandshake.Verified,
         _ client: ClientRights,
         _ carrier: Carrier,
         _ channel: any Channel,
@@ -234,11 +234,11 @@ final class ServerCore: Sendable {
             logger: logger,
             loop: channel.eventLoop
         )
-        let handle = SessionHandle(
+        let handle = ServerSessionHandle(
             session,
             id: id,
             resumeKey: verified.resumeKey,
-            owner: PortRegistry.Owner(client: authentication.id, instance: authentication.instance),
+            owner: PortDirectory.Owner(client: authentication.id, instance: authentication.instance),
             facts: SessionFacts(
                 number: totals.addSession(),
                 client: client.name,

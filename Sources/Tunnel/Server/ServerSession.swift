@@ -13,44 +13,44 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     private var visitorLimits: VisitorLimits
     /// The fronts before the public ports; nil where there are none.
     private var fronts: TrustedFronts?
-    /// The doors of the tunnels, and what their visitors share.
-    private var doors: [UInt16: Door] = [:]
+    /// The admissions of the tunnels, and what their visitors share.
+    private var admissions: [UInt16: TunnelAdmission] = [:]
     /// The client's own rate, over all its tunnels.
-    private var pace: Pace?
+    private var pace: RateLimit?
 
     /// One tunnel's door, from its request until the port is given up.
-    private final class Door {
+    private final class TunnelAdmission {
         /// What the client asked for.
         let request: BindRequest
         var gate: VisitorGate
-        var pace: Pace?
+        var pace: RateLimit?
         /// Whether the client wants to know at which address visitors came.
         var tellsAddress: Bool { request.visitors.wantsPublicAddress }
         /// Who is there, and what has been carried.
-        let ledger: TunnelLedger
+        let statistics: TunnelStatistics
 
-        init(_ request: BindRequest, gate: VisitorGate, ledger: TunnelLedger) {
+        init(_ request: BindRequest, gate: VisitorGate, statistics: TunnelStatistics) {
             self.request = request
             self.gate = gate
-            self.ledger = ledger
-            pace = gate.limits.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
+            self.statistics = statistics
+            pace = gate.limits.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
         }
     }
     private let totals: TrafficTotals
-    private let tickets: TicketOffice
+    private let tickets: TicketIssuer
     private let shares: ClientShares
     private let share: ClientShare
     private let ports: PublicPorts
     private let memory: MemoryBudget
     private let logger: Logger
     private let loop: any EventLoop
-    private var onEnd: ((SessionHandle) -> Void)?
+    private var onEnd: ((ServerSessionHandle) -> Void)?
     private let refusedVisitors: LogThrottle
     /// The operator's bounds, beside the session's own.
     private var limits: ServerLimits
     private var drainTimeout: Duration
     /// Visitors that were accepted while the session had no room or no carrier.
-    private var waitingRoom: WaitingRoom
+    private var waitingRoom: PendingVisitors
     private var waitingTimer: Scheduled<Void>?
     /// Some tunnel's visitors wait in its listen queue.
     private var isHoldingBack = false
@@ -58,23 +58,23 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     private var epoch: UInt64 = 0
     /// Where the present carrier comes from.
     private(set) var peer = ""
-    private var lostAt: Moment?
+    private var lostAt: Instant?
     /// Carriers so far.
     private(set) var carriers = 1
     /// Nobody can come back with another carrier.
     private var endsWithCarrier = false
     private let drained: EventLoopPromise<Void>
     private var expiry: Scheduled<Void>?
-    private var handle: SessionHandle?
+    private var handle: ServerSessionHandle?
 
     init(
         driver: SessionDriver,
         rights: ClientRights,
         configuration: ServerConfiguration,
-        registry: PortRegistry,
+        registry: PortDirectory,
         memory: MemoryBudget,
         totals: TrafficTotals,
-        tickets: TicketOffice,
+        tickets: TicketIssuer,
         logs: ServerLogs,
         shares: ClientShares,
         share: ClientShare,
@@ -87,9 +87,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         self.policy = rights.policy(configuration)
         self.visitorLimits = rights.visitors ?? configuration.visitors
         self.fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
-        self.pace = rights.bandwidth.map { Pace(bytesPerSecond: $0, now: .now) }
+        self.pace = rights.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
         self.limits = configuration.serverLimits
-        self.waitingRoom = WaitingRoom(configuration.serverLimits)
+        self.waitingRoom = PendingVisitors(configuration.serverLimits)
         self.drainTimeout = configuration.drainTimeout
         self.refusedVisitors = logs.refusedVisitors
         self.shares = shares
@@ -111,7 +111,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     }
 
     /// Starts the session; `onEnd` is called once it is over.
-    func start(_ handle: SessionHandle, from peer: String, onEnd: @escaping (SessionHandle) -> Void) {
+    func start(_ handle: ServerSessionHandle, from peer: String, onEnd: @escaping (ServerSessionHandle) -> Void) {
         self.handle = handle
         self.peer = peer
         self.onEnd = onEnd
@@ -138,7 +138,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 metadata: ["visitors_that_go_on": "\(driver.streamCount)"]
             )
         }
-        pace = Pace.updated(pace, bytesPerSecond: rights.bandwidth)
+        pace = RateLimit.updated(pace, bytesPerSecond: rights.bandwidth)
         applyRightsToTunnels()
         if before.maximumStreams != rights.maximumStreams {
             logger.notice("the client's number of streams holds from its next session on")
@@ -149,7 +149,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     private func applyRightsToTunnels() {
         var kept = 0
         for listener in ports.published.sorted(by: { $0.tunnel < $1.tunnel }) {
-            guard let door = doors[listener.tunnel] else { continue }
+            guard let door = admissions[listener.tunnel] else { continue }
             if let refusal = refusal(of: door.request, at: listener, beside: kept) {
                 logger.notice(
                     "port closed: the client's rights have changed",
@@ -158,7 +158,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                         "visitors_that_go_on": "\(door.gate.visitors)",
                     ]
                 )
-                doors[listener.tunnel] = nil
+                admissions[listener.tunnel] = nil
                 ports.withdraw(listener)
                 chargeBookkeeping()
                 driver.unbound(listener.tunnel, refusal)
@@ -175,13 +175,13 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                     ]
                 )
             }
-            door.pace = Pace.updated(door.pace, bytesPerSecond: limits.bandwidth)
+            door.pace = RateLimit.updated(door.pace, bytesPerSecond: limits.bandwidth)
             door.gate.limits = limits
         }
     }
 
     /// Why the client may not have a public port any more; nil if it may.
-    private func refusal(of request: BindRequest, at listener: PublicListener, beside others: Int) -> Refusal? {
+    private func refusal(of request: BindRequest, at listener: TCPIngress, beside others: Int) -> Refusal? {
         if let most = rights.maximumTunnels, others >= most {
             return Refusal(.limit, "this client may have \(most) tunnels")
         }
@@ -213,8 +213,8 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     // MARK: For the handle
 
     /// The tunnels that are public, by number.
-    var ledgers: [TunnelLedger] {
-        doors.values.map(\.ledger).filter { $0.place != nil }.sorted { $0.tunnel < $1.tunnel }
+    var statistics: [TunnelStatistics] {
+        admissions.values.map(\.statistics).filter { $0.place != nil }.sorted { $0.tunnel < $1.tunnel }
     }
 
     func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> { driver.probe(timeout: timeout) }
@@ -275,33 +275,33 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         guard let limits = visitorLimits.narrowed(by: request.visitors) else {
             return ports.refuse(request, Refusal(.portNotAllowed, "allow and deny must be blocks such as 10.0.0.0/8"))
         }
-        doors[request.tunnel] = Door(
+        admissions[request.tunnel] = TunnelAdmission(
             request,
             gate: VisitorGate(limits, rememberedAddresses: self.limits.rememberedAddresses),
-            ledger: TunnelLedger(tunnel: request.tunnel, role: .server, totals: totals)
+            statistics: TunnelStatistics(tunnel: request.tunnel, role: .server, totals: totals)
         )
         chargeBookkeeping()
         ports.bind(request, addresses, allowed: policy.allowedPorts)
     }
 
     func ports(_ ports: PublicPorts, refused tunnel: UInt16) {
-        doors[tunnel] = nil
+        admissions[tunnel] = nil
         chargeBookkeeping()
     }
 
-    func ports(_ ports: PublicPorts, published listener: PublicListener) {
+    func ports(_ ports: PublicPorts, published listener: TCPIngress) {
         // The client's rights may have changed while the port was being bound.
-        if let door = doors[listener.tunnel],
+        if let door = admissions[listener.tunnel],
             let refusal = refusal(of: door.request, at: listener, beside: ports.published.count - 1)
         {
-            doors[listener.tunnel] = nil
+            admissions[listener.tunnel] = nil
             ports.withdraw(listener)
             chargeBookkeeping()
             return driver.unbound(listener.tunnel, refusal)
         }
         let addresses = listener.addresses
-        doors[listener.tunnel]?.ledger.published(address: addresses, port: listener.port)
-        let visitors = doors[listener.tunnel]?.gate.limits.description ?? ""
+        admissions[listener.tunnel]?.statistics.published(address: addresses, port: listener.port)
+        let visitors = admissions[listener.tunnel]?.gate.limits.description ?? ""
         logger.notice(
             "port is public",
             metadata: [
@@ -351,7 +351,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         _ address: IPAddress?,
         at place: String?
     ) throws {
-        guard let door = doors[tunnel] else { return channel.close(promise: nil) }
+        guard let door = admissions[tunnel] else { return channel.close(promise: nil) }
         if let refusal = shortage ?? door.gate.admit(address, now: .now) {
             let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
             refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
@@ -365,7 +365,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             share.visitors.subtract(1, ordering: .relaxed)
             shares.visitors.subtract(1, ordering: .relaxed)
         }
-        let visit = Visit(
+        let visit = OpenRequest(
             tunnel: tunnel,
             visitor: visitor,
             publicAddress: door.tellsAddress ? place ?? channel.localAddress?.inShort ?? "" : ""
@@ -373,7 +373,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         let pipe = StreamPipe(
             driver: driver,
             policy: streamPolicy(door),
-            origin: StreamOrigin(visitor: visitor, ledger: door.ledger),
+            origin: StreamIdentity(visitor: visitor, statistics: door.statistics),
             logger: logger
         ) { [weak self] pipe in
             self?.admit(pipe, visit)
@@ -393,14 +393,14 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         return shares.isExhausted(own, used: all, capacity: capacity) ? .noShare : nil
     }
 
-    private func streamPolicy(_ door: Door) -> StreamPolicy {
+    private func streamPolicy(_ door: TunnelAdmission) -> StreamPolicy {
         StreamPolicy(
             idleTimeout: door.gate.limits.idleSeconds.map { .seconds(Int64($0)) },
             paces: [pace, door.pace].compactMap { $0 }
         )
     }
 
-    private func admit(_ pipe: StreamPipe, _ visit: Visit) {
+    private func admit(_ pipe: StreamPipe, _ visit: OpenRequest) {
         guard !driver.isEnded, !isDraining else { return pipe.reset(.goingAway) }
         if !waitingRoom.isWaitedFor(visit.tunnel), let id = driver.open(visit, pipe) { return pipe.open(id) }
         let isUsedUp = driver.room(at: visit.tunnel) == .usedUp
@@ -421,12 +421,12 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
 
     /// Tells the session's account what tunnels and waiting visitors take.
     private func chargeBookkeeping() {
-        let remembered = doors.values.reduce(0) { $0 + $1.gate.rememberedCost }
+        let remembered = admissions.values.reduce(0) { $0 + $1.gate.rememberedCost }
         driver.fixedCost =
-            doors.count * MemoryBudget.tunnelCost + waitingRoom.count * MuxLimits.streamCost + remembered
+            admissions.count * MemoryBudget.tunnelCost + waitingRoom.count * MuxLimits.streamCost + remembered
     }
 
-    private func refuseForStreams(_ pipe: StreamPipe, _ visit: Visit) {
+    private func refuseForStreams(_ pipe: StreamPipe, _ visit: OpenRequest) {
         let metadata: Logger.Metadata = [
             "visitor": "\(visit.visitor)", "tunnel": "\(visit.tunnel)", "streams": "\(driver.streamCount)",
             "reason": "\(VisitorRefusal.noStreams.rawValue)",
@@ -500,7 +500,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     func session(_ driver: SessionDriver, lost carrier: LostCarrier) {
         TunnelMetrics.lostCarriers.increment()
         guard !endsWithCarrier else { return driver.end(Refusal(.goingAway, "the server is stopping")) }
-        let now = Moment.now
+        let now = Instant.now
         lostAt = now
         handle?.waitsUntil = now + driver.grace
         logger.notice(
@@ -521,7 +521,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         _ carrier: any CarrierLink,
         from peer: String,
         _ resumption: Resumption,
-        _ proof: ServerOpening.Resumed
+        _ proof: ServerHandshake.Resumed
     ) -> Refusal? {
         guard !driver.isEnded else { return Refusal(.replaced, "the session has just ended") }
         guard resumption.epoch > epoch else { return Refusal(.replaced, "a newer carrier has been here") }
@@ -536,7 +536,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         guard !driver.isEnded else { return nil }
         TunnelMetrics.resumes.increment()
         handle?.waitsUntil = nil
-        let pause = lostAt.map { Moment.now.since($0) } ?? .zero
+        let pause = lostAt.map { Instant.now.since($0) } ?? .zero
         lostAt = nil
         logger.notice(
             "session resumed",
@@ -577,7 +577,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     // A client never gets these from its own frames: the session refuses them from a client.
     func session(_ driver: SessionDriver, bound binding: Binding) {}
     func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit) {}
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest) {}
     func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {}
 }
 

@@ -61,7 +61,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             self.answer(context, answer)
         } catch {
             TunnelMetrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
-            logger.debug("not an HTTP request", metadata: ["error": "\(error.inWords)"])
+            logger.debug("not an HTTP request", metadata: ["error": "\(error.userDescription)"])
             if error.kind == .notHTTP {
                 // TLS, or noise: whoever it is would not understand an answer.
                 isAnswered = true
@@ -181,10 +181,10 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         } else if let failure = TLSFailure(error), failure.says("PEER_DID_NOT_RETURN_A_CERTIFICATE") {
             throttle.log("a client showed no certificate", at: .info, to: logger)
         } else if let failure = TLSFailure(error), failure.says("ALERT", "KEY_USAGE") {
-            let reason = failure.inWords
+            let reason = failure.userDescription
             throttle.log("a TLS handshake with a client has failed", at: .info, to: logger, ["reason": "\(reason)"])
         } else {
-            logger.debug("connection failed before the upgrade", metadata: ["error": "\(error.inWords)"])
+            logger.debug("connection failed before the upgrade", metadata: ["error": "\(error.userDescription)"])
         }
         context.close(promise: nil)
     }

@@ -31,7 +31,7 @@ struct VisitorGate {
     var rememberedCost: Int { rates.capacity * 96 }
 
     /// Lets a visitor in, who must be told to ``left()`` when it goes, or says why not.
-    mutating func admit(_ visitor: IPAddress?, now: Moment) -> VisitorRefusal? {
+    mutating func admit(_ visitor: IPAddress?, now: Instant) -> VisitorRefusal? {
         if !limits.allow.isEmpty || !limits.deny.isEmpty {
             guard let visitor = visitor?.unmapped, !limits.deny.contains(where: { $0.contains(visitor) }),
                 limits.allow.isEmpty || limits.allow.contains(where: { $0.contains(visitor) })
@@ -50,7 +50,7 @@ struct VisitorGate {
         visitors -= 1
     }
 
-    private mutating func isWithin(_ rate: Int, _ address: IPAddress, _ now: Moment) -> Bool {
+    private mutating func isWithin(_ rate: Int, _ address: IPAddress, _ now: Instant) -> Bool {
         let fresh = TokenBucket(perSecond: Double(rate), burst: Double(rate), now: now)
         if rates[address] == nil, rates.count >= rememberedAddresses {
             rates = rates.filter { entry in

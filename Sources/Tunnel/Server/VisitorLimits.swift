@@ -21,7 +21,7 @@ public struct VisitorLimits: Sendable, Hashable {
     public init() {}
 
     /// The stricter of these, the operator's, and a client's own terms; nil where the terms make no sense.
-    func narrowed(by terms: VisitorTerms) -> VisitorLimits? {
+    func narrowed(by terms: RequestedVisitorLimits) -> VisitorLimits? {
         guard let allow = Self.blocks(terms.allow), let deny = Self.blocks(terms.deny) else { return nil }
         var limits = self
         limits.connections = Self.least(connections, terms.connections.map { Int($0) })

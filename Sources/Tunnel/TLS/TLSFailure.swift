@@ -44,7 +44,7 @@ struct TLSFailure {
     func says(_ words: [String]) -> Bool { reasons.contains { reason in words.contains(where: reason.contains) } }
 
     /// For a person.
-    var inWords: String {
+    var userDescription: String {
         if isClosed { return "the connection was closed during the handshake" }
         if says(Self.plain) { return "the other end does not speak TLS" }
         guard let reason = reasons.first else { return "the connection broke off" }

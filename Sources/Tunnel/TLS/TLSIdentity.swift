@@ -26,7 +26,7 @@ public enum TLSIdentity {
             _ = try NIOSSLContext(configuration: configuration)
             return nil
         } catch {
-            return reason(configuration) ?? "the certificate or its key cannot be used: \(error.inWords)"
+            return reason(configuration) ?? "the certificate or its key cannot be used: \(error.userDescription)"
         }
     }
 

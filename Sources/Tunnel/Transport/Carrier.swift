@@ -71,7 +71,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     ///   - limits: what the peer is held to.
     ///   - deflate: what the handshake agreed on about compression.
     init(
-        role: WebSocket.Role,
+        role: WebSocketRole,
         limits: CarrierLimits = CarrierLimits(),
         deflate: DeflateAgreement?,
         receiver: CarrierReceiver
@@ -79,7 +79,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
         let longest = MuxLimits.headerLength + MuxLimits.maximumData
         self.connection = Connection(
             role: role,
-            limits: Limits(
+            limits: WebSocketLimits(
                 maximumFrameBytes: longest,
                 maximumMessageBytes: longest,
                 maximumFragments: limits.fragments,
@@ -224,7 +224,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
         }
     }
 
-    private func handle(_ event: WebSocket.Event) throws {
+    private func handle(_ event: WebSocketEvent) throws {
         switch event {
         case .message(_, let piece, isFirst: _, let isLast):
             do throws(MuxError) {
@@ -265,7 +265,10 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
                 // Caddy before 2.6.3 ends a client's WebSocket so when it reloads; the client has done nothing.
                 loss = CarrierLoss(description: "an unmasked Close frame, perhaps a front's that reloads")
             default:
-                loss = CarrierLoss(description: "the peer broke RFC 6455: \(error.inWords)", isProtocolViolation: true)
+                loss = CarrierLoss(
+                    description: "the peer broke RFC 6455: \(error.userDescription)",
+                    isProtocolViolation: true
+                )
             }
         }
         sendControl(context)
@@ -302,7 +305,7 @@ final class Carrier: ChannelInboundHandler, CarrierLink {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if loss == nil { loss = CarrierLoss(description: "the connection failed: \(error.inWords)") }
+        if loss == nil { loss = CarrierLoss(description: "the connection failed: \(error.userDescription)") }
         context.close(promise: nil)
     }
 

@@ -25,8 +25,8 @@ protocol CarrierLink: AnyObject {
 
 /// When bytes went over a carrier.
 struct CarrierTimes {
-    var came = Moment.now
-    var went = Moment.now
+    var came = Instant.now
+    var went = Instant.now
 }
 
 /// A carrier that is gone, and what can be learnt from it.

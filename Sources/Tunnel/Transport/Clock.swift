@@ -2,9 +2,9 @@ import Mux
 import NIOCore
 import Platform
 
-extension Moment {
+extension Instant {
     /// The event loops' monotonic clock; the protocol modules are told the time, they never ask.
-    static var now: Moment { Moment(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
+    static var now: Instant { Instant(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
 }
 
 /// The time that people and certificates know.

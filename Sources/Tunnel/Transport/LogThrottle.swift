@@ -7,7 +7,7 @@ final class LogThrottle: Sendable {
     private struct State {
         /// Events in each ten seconds that are logged.
         var limit: Int
-        var began = Moment(nanoseconds: 0)
+        var began = Instant(nanoseconds: 0)
         var count = 0
     }
 
@@ -38,7 +38,7 @@ final class LogThrottle: Sendable {
     }
 
     /// Whether the event may be logged, and how many before it were not.
-    func admit(now: Moment) -> (isLogged: Bool, suppressed: Int) {
+    func admit(now: Instant) -> (isLogged: Bool, suppressed: Int) {
         state.withLock { state in
             var suppressed = 0
             if now.since(state.began) >= .seconds(10) {

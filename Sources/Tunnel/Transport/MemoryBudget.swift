@@ -18,7 +18,7 @@ final class MemoryBudget: Sendable {
     /// What an idle session costs beside its tunnels and streams, with its carrier and TLS. Measured: 20 KiB, and 12 KiB
     /// more with TLS.
     static let sessionCost = 32_768
-    /// What a tunnel costs: its sockets that listen, its gate and its ledger. Measured: 4 to 8 KiB.
+    /// What a tunnel costs: its sockets that listen, its gate and its statistics. Measured: 4 to 8 KiB.
     static let tunnelCost = 8_192
     /// What a carrier keeps that takes nothing at the moment: what was handed to it beyond the session's own copies.
     static let blockedCarrierCost = 327_680
@@ -32,10 +32,10 @@ final class MemoryBudget: Sendable {
     private let counted = Atomic(0)
     private let accounts = Mutex<[ObjectIdentifier: Account]>([:])
     private let isRelieving = Atomic(false)
-    private let tide: MemoryTide
+    private let tide: HeapTrimmer
 
     /// A budget of `capacity` bytes, at least ``least``.
-    init(capacity: Int = standardMemory, tide: MemoryTide = MemoryTide()) {
+    init(capacity: Int = standardMemory, tide: HeapTrimmer = HeapTrimmer()) {
         most = Atomic(max(capacity, Self.least))
         self.tide = tide
     }

@@ -9,7 +9,7 @@ protocol SessionDelegate: AnyObject {
     /// Client: a port was refused or given up.
     func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal)
     /// Client: a visitor has come.
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: Visit)
+    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest)
     /// The peer will accept nothing new.
     func session(_ driver: SessionDriver, goingAway reason: Refusal)
     /// The carrier is gone; the session waits for another one.

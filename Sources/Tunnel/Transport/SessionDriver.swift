@@ -12,16 +12,16 @@ final class SessionDriver: CarrierReceiver {
     let logger: Logger
     private var session: Session
     private var carrier: (any CarrierLink)?
-    private var carrierSince = Moment.now
+    private var carrierSince = Instant.now
     /// Where another carrier is asked for.
-    private var parked: ParkedFrames?
-    private var promptness = Promptness()
+    private var parked: DeferredFrames?
+    private var promptness = FlushPolicy()
     private var delegate: SessionDelegate?
     private var pipes: [StreamID: StreamPipe] = [:]
     private var unflushed: [StreamPipe] = []
     private var isPumpScheduled = false
     private var isPerforming = false
-    private var timer: (due: Moment, task: Scheduled<Void>)?
+    private var timer: (due: Instant, task: Scheduled<Void>)?
     private var probes: [EventLoopPromise<Bool>] = []
     private var peerReason: Refusal?
     private let memory: MemoryBudget
@@ -35,7 +35,7 @@ final class SessionDriver: CarrierReceiver {
     private var sharedMemory = 0
     /// Bytes of visitors that have no stream yet.
     private var pendingBytes = 0
-    private let vigil: LoopVigil?
+    private let vigil: BusyPollLoop?
 
     /// - Parameter pollsBusily: whether the loop looks out for events that are about to come; it is the present one then.
     init(
@@ -158,7 +158,7 @@ final class SessionDriver: CarrierReceiver {
     // MARK: For the streams' sockets
 
     /// Opens a stream for a visitor; nil where there is no room.
-    func open(_ visit: Visit, _ pipe: StreamPipe) -> StreamID? {
+    func open(_ visit: OpenRequest, _ pipe: StreamPipe) -> StreamID? {
         guard let id = session.open(visit, now: .now) else { return nil }
         vigil?.moves(.little)
         pipes[id] = pipe
@@ -188,7 +188,7 @@ final class SessionDriver: CarrierReceiver {
     ///   NIO fires `channelReadComplete` behind every `channelRead` of a channel that is active still, and one that is not
     ///   says ``finish(_:)`` or ``reset(_:_:)``, which lead to the carrier themselves.
     func write(_ id: StreamID, _ bytes: ByteBuffer, isReading: Bool = false) -> Bool {
-        let isLittle = bytes.readableBytes <= BusyPolling.Load.mostLittle
+        let isLittle = bytes.readableBytes <= BusyPollPolicy.Load.mostLittle
         vigil?.moves(isLittle ? .little : .bulk)
         let mayRead = session.write(id, bytes)
         promptness.brings()
@@ -261,7 +261,7 @@ final class SessionDriver: CarrierReceiver {
     }
 
     private func take(_ frame: InboundFrame) {
-        vigil?.moves(BusyPolling.Load(receiving: frame.header.type, frame.payloadLength))
+        vigil?.moves(BusyPollPolicy.Load(receiving: frame.header.type, frame.payloadLength))
         do throws(MuxError) {
             try session.receive(frame, now: .now)
         } catch {
@@ -307,7 +307,7 @@ final class SessionDriver: CarrierReceiver {
 
     /// The carrier is gone or as good as gone; streams pause.
     private func lose(_ loss: CarrierLoss, isSilence: Bool = false) {
-        let now = Moment.now
+        let now = Instant.now
         let times = carrier?.lastBytes ?? CarrierTimes()
         // A question that nobody answers was asked when the path was dead already.
         let idle = isSilence ? times.went.since(times.came) : now.since(max(times.came, times.went))
@@ -334,7 +334,7 @@ final class SessionDriver: CarrierReceiver {
     /// Client: the number of counted frames that have come, for a RESUME that is about to be sent. What the present
     /// carrier brings from now on is kept aside, since the new one will bring it again.
     func parkForRenewal() -> UInt64 {
-        if carrier != nil, parked == nil { parked = ParkedFrames() }
+        if carrier != nil, parked == nil { parked = DeferredFrames() }
         return session.received
     }
 
@@ -397,7 +397,7 @@ final class SessionDriver: CarrierReceiver {
         promptness.pumped()
         settleAccount()
         guard let carrier else { return performActions() }
-        let now = Moment.now
+        let now = Instant.now
         while carrier.isWritable, let frame = session.nextFrame(now: now) {
             carrier.send(frame)
         }

@@ -54,7 +54,7 @@ enum SocketOptions {
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.autoRead, value: false)
         try options.setOption(.maxMessagesPerRead, value: 1)
-        try options.setOption(.recvAllocator, value: UnretainedReads(largest: largestRead))
+        try options.setOption(.recvAllocator, value: IdleAwareReadBuffers(largest: largestRead))
     }
 
     /// A carrier's, at either end, from its first byte on.
@@ -71,7 +71,7 @@ enum SocketOptions {
     }
 
     /// As large as what comes, and none of it is kept while the carrier idles.
-    private static var longReads: UnretainedReads { UnretainedReads(largest: largestRead, spare: 0) }
+    private static var longReads: IdleAwareReadBuffers { IdleAwareReadBuffers(largest: largestRead, spare: 0) }
 
     /// Has a carrier's socket be read little at a time from now on, or as much as comes.
     static func setReads(of channel: any Channel, areShort: Bool) {

@@ -44,7 +44,7 @@ final class StreamPipe: ChannelInboundHandler {
     private let logger: Logger
     private let policy: StreamPolicy
     /// Where the stream comes from.
-    let origin: StreamOrigin
+    let origin: StreamIdentity
     private var state: State
     private(set) var id: StreamID?
     private var context: ChannelHandlerContext?
@@ -53,9 +53,9 @@ final class StreamPipe: ChannelInboundHandler {
     private var reason = Reason.finished
     private var resetCode: ResetCode?
     /// For the socket, from before it was connected, or while the kernel takes nothing; bounded by the stream's window.
-    private var held = PieceQueue()
+    private var held = ChunkQueue()
     /// From the socket, from before there was a stream: it is not read then, but one that ends is read to its end.
-    private var unsent = PieceQueue()
+    private var unsent = ChunkQueue()
     /// Gives up connecting to the service.
     private var cancelConnecting: (() -> Void)?
     private var mayRead = true
@@ -80,11 +80,11 @@ final class StreamPipe: ChannelInboundHandler {
     private var written = 0
     private var reported = 0
     private var read = 0
-    /// What of these the tunnel's ledger knows.
-    private var counted = Moved()
+    /// What of these the tunnel's statistics knows.
+    private var counted = ByteCounts()
 
     /// Bytes that went through the socket, each way.
-    struct Moved {
+    struct ByteCounts {
         var fromSocket = 0
         var toSocket = 0
     }
@@ -99,7 +99,7 @@ final class StreamPipe: ChannelInboundHandler {
         driver: SessionDriver,
         stream: StreamID? = nil,
         policy: StreamPolicy = .unbounded,
-        origin: StreamOrigin,
+        origin: StreamIdentity,
         logger: Logger,
         onActive: @escaping (StreamPipe) -> Void
     ) {
@@ -112,15 +112,15 @@ final class StreamPipe: ChannelInboundHandler {
         self.origin = origin
     }
 
-    // MARK: For the ledger
+    // MARK: For the statistics
 
     /// What the socket has moved so far.
-    var moved: Moved { Moved(fromSocket: read, toSocket: reported) }
+    var moved: ByteCounts { ByteCounts(fromSocket: read, toSocket: reported) }
 
     /// What it has moved since this was asked last.
-    func takeUncounted() -> Moved {
+    func takeUncounted() -> ByteCounts {
         defer { counted = moved }
-        return Moved(fromSocket: read - counted.fromSocket, toSocket: reported - counted.toSocket)
+        return ByteCounts(fromSocket: read - counted.fromSocket, toSocket: reported - counted.toSocket)
     }
 
     // MARK: For the role
@@ -397,7 +397,7 @@ final class StreamPipe: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         options = context.channel.syncOptions
-        origin.ledger.joined(self)
+        origin.statistics.joined(self)
         if context.channel.isActive { onActive(self) }
     }
 
@@ -474,7 +474,7 @@ final class StreamPipe: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         options = nil
-        origin.ledger.left(self)
+        origin.statistics.left(self)
     }
 
     private func logEnd() {
@@ -484,7 +484,7 @@ final class StreamPipe: ChannelInboundHandler {
         var words = reason.rawValue
         if let resetCode { words += ": \(resetCode)" }
         guard logger.logLevel <= .info else { return }
-        let (isLogged, suppressed) = origin.ledger.endedStreams.admit(now: .now)
+        let (isLogged, suppressed) = origin.statistics.endedStreams.admit(now: .now)
         guard isLogged else { return }
         var metadata = origin.metadata
         if suppressed > 0 { metadata["not_logged_before"] = .string(String(suppressed)) }

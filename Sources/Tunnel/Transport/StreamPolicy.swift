@@ -6,7 +6,7 @@ struct StreamPolicy {
     /// How long it may be silent, both ways; nil for ever.
     var idleTimeout: TimeAmount?
     /// The rates that it shares with others: its tunnel's, its client's.
-    var paces: [Pace] = []
+    var paces: [RateLimit] = []
 
     /// No bounds.
     static var unbounded: StreamPolicy { StreamPolicy() }
@@ -17,7 +17,7 @@ struct StreamPolicy {
     /// Counts bytes that the socket took, and says how long the credit for them should wait.
     func rest(afterWriting count: Int) -> TimeAmount? { rest { $0.written(count) } }
 
-    private func rest(_ take: (Pace) -> Double) -> TimeAmount? {
+    private func rest(_ take: (RateLimit) -> Double) -> TimeAmount? {
         guard !paces.isEmpty else { return nil }
         let seconds = paces.reduce(0) { max($0, take($1)) }
         return seconds > 0 ? .nanoseconds(Int64(min(seconds, 3_600) * 1e9)) : nil
@@ -25,7 +25,7 @@ struct StreamPolicy {
 }
 
 /// Bytes a second in each direction, shared by the sockets of one event loop.
-final class Pace {
+final class RateLimit {
     /// How much may pass at once, in seconds of the rate.
     private static let burst = 0.25
     /// At least one full frame passes at once.
@@ -35,7 +35,7 @@ final class Pace {
     private var reading: TokenBucket
     private var writing: TokenBucket
 
-    init(bytesPerSecond: Int, now: Moment) {
+    init(bytesPerSecond: Int, now: Instant) {
         self.bytesPerSecond = bytesPerSecond
         let rate = Double(bytesPerSecond)
         reading = TokenBucket(perSecond: rate, burst: max(Self.smallestBurst, rate * Self.burst), now: now)
@@ -44,11 +44,11 @@ final class Pace {
 
     /// A pace for another rate. One that is there changes for the sockets that share it; a new one holds for those that
     /// come.
-    static func updated(_ pace: Pace?, bytesPerSecond: Int?) -> Pace? {
+    static func updated(_ pace: RateLimit?, bytesPerSecond: Int?) -> RateLimit? {
         guard let bytesPerSecond else { return nil }
-        guard let pace else { return Pace(bytesPerSecond: bytesPerSecond, now: .now) }
+        guard let pace else { return RateLimit(bytesPerSecond: bytesPerSecond, now: .now) }
         guard pace.bytesPerSecond != bytesPerSecond else { return pace }
-        let fresh = Pace(bytesPerSecond: bytesPerSecond, now: .now)
+        let fresh = RateLimit(bytesPerSecond: bytesPerSecond, now: .now)
         (pace.reading, pace.writing, pace.bytesPerSecond) = (fresh.reading, fresh.writing, bytesPerSecond)
         return pace
     }

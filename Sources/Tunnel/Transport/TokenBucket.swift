@@ -5,10 +5,10 @@ struct TokenBucket: Sendable {
     private let perSecond: Double
     private let capacity: Double
     private var level: Double
-    private var last: Moment
+    private var last: Instant
 
     /// A full bucket.
-    init(perSecond: Double, burst: Double, now: Moment) {
+    init(perSecond: Double, burst: Double, now: Instant) {
         self.perSecond = max(perSecond, .leastNormalMagnitude)
         capacity = max(burst, 1)
         level = capacity
@@ -16,7 +16,7 @@ struct TokenBucket: Sendable {
     }
 
     /// Takes one if there is one, and if so many are left.
-    mutating func takeOne(leaving kept: Double = 0, now: Moment) -> Bool {
+    mutating func takeOne(leaving kept: Double = 0, now: Instant) -> Bool {
         fill(now)
         guard level >= 1 + kept else { return false }
         level -= 1
@@ -24,19 +24,19 @@ struct TokenBucket: Sendable {
     }
 
     /// Takes `count`, there or not, and says for how many seconds nothing more should be taken.
-    mutating func overdraw(_ count: Int, now: Moment) -> Double {
+    mutating func overdraw(_ count: Int, now: Instant) -> Double {
         fill(now)
         level -= Double(count)
         return level < 0 ? -level / perSecond : 0
     }
 
     /// Whether nothing has been taken that has not come back.
-    mutating func isFull(now: Moment) -> Bool {
+    mutating func isFull(now: Instant) -> Bool {
         fill(now)
         return level >= capacity
     }
 
-    private mutating func fill(_ now: Moment) {
+    private mutating func fill(_ now: Instant) {
         let (seconds, attoseconds) = now.since(last).components
         level = min(capacity, level + perSecond * (Double(seconds) + Double(attoseconds) / 1e18))
         last = now

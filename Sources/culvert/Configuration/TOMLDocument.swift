@@ -38,7 +38,7 @@ struct TOMLDocument {
         _ description: String,
         _ problems: ConfigurationProblems
     ) {
-        if let slip = TOMLSlip(lines[number - 1]) {
+        if let slip = TOMLSyntaxError(lines[number - 1]) {
             problems.addSyntax(line: number, slip.problem)
             lines[number - 1] = slip.mended
             return
@@ -65,7 +65,7 @@ struct TOMLDocument {
 }
 
 /// A line that TOML does not take, and that shows what was meant: a value without its quotes, or a verifier pasted whole.
-struct TOMLSlip {
+struct TOMLSyntaxError {
     /// What to write, in words for a person. It never repeats what may be a secret.
     let problem: String
     /// The line as it was meant.

@@ -67,7 +67,7 @@ struct AdminClient {
         case ENOENT?: reason = "there is no such socket"
         case ECONNREFUSED?: reason = "nothing listens there"
         case EACCES?, EPERM?: reason = "permission denied: ask as the user who runs it"
-        default: reason = error.inWords
+        default: reason = error.userDescription
         }
         return Failure(
             .unreachable,

@@ -16,7 +16,7 @@ struct StatusPage {
         for table in [sessions, tunnels] where !table.rows.isEmpty { lines += [""] + table.lines }
         let (visitors, left) = visitors
         if !visitors.rows.isEmpty { lines += [""] + visitors.lines }
-        if left > 0 { lines.append("and \(ShortText.count(left, "visitor")) more; --json has all") }
+        if left > 0 { lines.append("and \(CompactNumber.count(left, "visitor")) more; --json has all") }
         return lines
     }
 
@@ -31,27 +31,28 @@ struct StatusPage {
             let state = server.isAccepting ? "" : ", not accepting"
             first = "culvert \(server.version) server, up \(age(server.started, server.now))\(state)"
             let tunnels = all.reduce(0) { $0 + $1.tunnels.count }
-            now = "now: \(ShortText.count(all.count, "session")), \(ShortText.count(tunnels, "tunnel"))"
+            now = "now: \(CompactNumber.count(all.count, "session")), \(CompactNumber.count(tunnels, "tunnel"))"
         case .client(let client):
             first = "culvert \(client.version) client, up \(age(client.started, client.now))"
             now = client.session == nil ? "now: no session" : "now: a session"
             if let since = client.connection.withoutSince {
                 now += ", not connected for \(age(since, client.now))"
                 if let next = client.connection.nextTry {
-                    now += ", next try in \(ShortText.time(max(0, next.timeIntervalSince(client.now))))"
+                    now += ", next try in \(CompactNumber.time(max(0, next.timeIntervalSince(client.now))))"
                 } else {
                     now += ", dialling"
                 }
             }
         }
-        now += ", \(ShortText.count(visitors, "visitor"))"
+        now += ", \(CompactNumber.count(visitors, "visitor"))"
         if let rate = rates?[.total] {
-            now += ", \(ShortText.rate(rate.toService)) to services, \(ShortText.rate(rate.toVisitor)) to visitors"
+            now +=
+                ", \(CompactNumber.rate(rate.toService)) to services, \(CompactNumber.rate(rate.toVisitor)) to visitors"
         }
         let soFar =
-            "so far: \(ShortText.count(totals.sessions, "session")), \(ShortText.count(totals.visitors, "visitor")), "
-            + "\(ShortText.bytes(totals.bytesToService)) to services, "
-            + "\(ShortText.bytes(totals.bytesToVisitor)) to visitors"
+            "so far: \(CompactNumber.count(totals.sessions, "session")), \(CompactNumber.count(totals.visitors, "visitor")), "
+            + "\(CompactNumber.bytes(totals.bytesToService)) to services, "
+            + "\(CompactNumber.bytes(totals.bytesToVisitor)) to visitors"
         guard case .client(let client) = status, let error = client.connection.lastError,
             let at = client.connection.lastErrorAt
         else { return [first, now, soFar] }
@@ -69,7 +70,7 @@ struct StatusPage {
                 table.append([
                     session.name + (session.isDraining ? " (draining)" : session.hasCarrier ? "" : " (no WebSocket)"),
                     session.peer, session.software,
-                    age(session.since, server.now), ShortText.milliseconds(session.roundTripMs),
+                    age(session.since, server.now), CompactNumber.milliseconds(session.roundTripMs),
                 ])
             }
             return table
@@ -81,7 +82,7 @@ struct StatusPage {
             if let session = client.session {
                 table.append([
                     session.url + (session.isDraining ? " (draining)" : ""), session.proxy ?? "none",
-                    session.software, age(session.since, client.now), ShortText.milliseconds(session.roundTripMs),
+                    session.software, age(session.since, client.now), CompactNumber.milliseconds(session.roundTripMs),
                 ])
             }
             return table
@@ -154,10 +155,10 @@ struct StatusPage {
     }
 
     private func bytes(_ toService: Int, _ toVisitor: Int, _ key: StatusRates.Key?) -> [String] {
-        let counts = [ShortText.bytes(toService), ShortText.bytes(toVisitor)]
+        let counts = [CompactNumber.bytes(toService), CompactNumber.bytes(toVisitor)]
         guard let rates else { return counts }
         let rate = key.flatMap { rates[$0] }
-        return counts + [ShortText.rate(rate?.toService), ShortText.rate(rate?.toVisitor)]
+        return counts + [CompactNumber.rate(rate?.toService), CompactNumber.rate(rate?.toVisitor)]
     }
 
     private func place(_ tunnel: TunnelStatus) -> String {
@@ -168,6 +169,6 @@ struct StatusPage {
     }
 
     private func age(_ since: Date, _ now: Date) -> String {
-        ShortText.time(now.timeIntervalSince(since))
+        CompactNumber.time(now.timeIntervalSince(since))
     }
 }

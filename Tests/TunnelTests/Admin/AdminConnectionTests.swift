@@ -9,8 +9,8 @@ import Testing
 @Suite("Admin: one connection")
 struct AdminConnectionTests {
     /// A role that is not ready.
-    private struct Role: Administered {
-        var obstacle: String? { "not yet" }
+    private struct Role: AdminTarget {
+        var notReadyReason: String? { "not yet" }
         func measure() async {}
         func status() async throws -> [UInt8] { [] }
         func kick(_ name: String) async -> Int? { nil }
@@ -18,7 +18,7 @@ struct AdminConnectionTests {
     }
 
     private func channel() throws -> EmbeddedChannel {
-        let desk = AdminDesk(role: Role(), loops: LoopWatch(loops: [], now: .now), metrics: nil)
+        let desk = AdminResponder(role: Role(), loops: EventLoopMonitor(loops: [], now: .now), metrics: nil)
         let handler = AdminConnection(router: AdminRouter(isPrivate: true), desk: desk, timeout: .seconds(10))
         let channel = EmbeddedChannel()
         try channel.setOption(.allowRemoteHalfClosure, value: true).wait()
@@ -84,12 +84,12 @@ struct AdminConnectionTests {
 }
 
 @Suite("Admin: event loops")
-struct LoopWatchTests {
+struct EventLoopMonitorTests {
     @Test("A loop that has not turned for more than five seconds is named")
     func stuck() {
         let loops = [EmbeddedEventLoop(), EmbeddedEventLoop()]
-        let start = Moment.now
-        let watch = LoopWatch(loops: loops, now: start)
+        let start = Instant.now
+        let watch = EventLoopMonitor(loops: loops, now: start)
         #expect(watch.problem(now: start + .seconds(5)) == nil)
         watch.beat(0, now: start + .seconds(4))
         #expect(watch.problem(now: start + .seconds(6)) == "event loop 1 has not turned for 6.0 s")

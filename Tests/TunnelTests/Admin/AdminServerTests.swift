@@ -9,9 +9,9 @@ import Testing
 @Suite("Admin: the server over real sockets")
 struct AdminServerTests {
     /// A role whose status takes as long as the test wants.
-    private struct Role: Administered {
+    private struct Role: AdminTarget {
         var delay = Duration.zero
-        var obstacle: String? { nil }
+        var notReadyReason: String? { nil }
         func measure() async {}
 
         func status() async throws -> [UInt8] {

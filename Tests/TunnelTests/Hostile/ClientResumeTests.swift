@@ -41,7 +41,7 @@ extension HostileTests {
             }
 
             func expectResume(_ peer: WirePeer) throws -> WirePeer.WireResumption {
-                guard let ticket = ticket.withLock({ $0 }) else { throw Disappointment(description: "no session yet") }
+                guard let ticket = ticket.withLock({ $0 }) else { throw ScenarioFailure(description: "no session yet") }
                 let resumption = try peer.expectResume(ticket)
                 notes.put("RESUME \(resumption.wish.epoch) \(resumption.wish.received)")
                 return resumption
@@ -82,7 +82,7 @@ extension HostileTests {
                         try await body(client)
                         #expect(service.accepted >= 1)
                     } catch {
-                        throw Disappointment(description: "\(error)\nconnections: \(server.failures.all) \(notes.all)")
+                        throw ScenarioFailure(description: "\(error)\nconnections: \(server.failures.all) \(notes.all)")
                     }
                 }
             }
@@ -389,7 +389,7 @@ extension HostileTests {
         func refusedAndLeftOpen() async throws {
             let play = try Play([
                 { peer, play in
-                    var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+                    var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
                     try peer.send(opening.challenge)
                     _ = try opening.receive(peer.frame(.authenticate))
                     try peer.send(WirePeer.refused(.busy))

@@ -28,7 +28,7 @@ final class HostileServer: Sendable {
             do {
                 try await body(client)
             } catch {
-                throw Disappointment(description: "\(error)\nthe server's connections: \(failures.all)")
+                throw ScenarioFailure(description: "\(error)\nthe server's connections: \(failures.all)")
             }
         }
     }
@@ -37,20 +37,20 @@ final class HostileServer: Sendable {
 extension WirePeer {
     /// The frame that grants a session to the client, who must authenticate first.
     func grant() throws -> OutboundFrame {
-        var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
         try send(opening.challenge)
         guard case .verify = try opening.receive(frame(.authenticate)) else {
-            throw Disappointment(description: "the client did not authenticate")
+            throw ScenarioFailure(description: "the client did not authenticate")
         }
         let verifier = Identity.alice.credentials.verifier
         guard let verified = opening.verify(verifier, decoySecret: SymmetricKey(size: .bits256)) else {
-            throw Disappointment(description: "the client's proof is wrong")
+            throw ScenarioFailure(description: "the client's proof is wrong")
         }
         return verified.welcome(Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 0))
     }
 
     static func open(_ stream: UInt32, tunnel: UInt16 = 0) -> OutboundFrame {
-        Visit(tunnel: tunnel, visitor: "192.0.2.1:1").frame(StreamID(stream))
+        OpenRequest(tunnel: tunnel, visitor: "192.0.2.1:1").frame(StreamID(stream))
     }
 
     static func bound(_ port: UInt16 = 8_022) -> OutboundFrame {

@@ -62,7 +62,7 @@ extension HostileTests {
                     var (opening, authenticate) = try stranger.authentication(.alice)
                     try stranger.send(authenticate)
                     guard case .refused(let refusal) = try opening.receive(stranger.frame(.welcome, .refused)) else {
-                        throw Disappointment(description: "a session too many")
+                        throw ScenarioFailure(description: "a session too many")
                     }
                     try demand(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
                     try demand(refusal.text.contains("memory"), "\(refusal)")

@@ -74,7 +74,7 @@ extension HostileTests {
             } catch let error as SocketError where error != .timedOut {
                 // The server has cut it off.
             } catch {
-                throw Disappointment(description: "seed \(seed): \(error)")
+                throw ScenarioFailure(description: "seed \(seed): \(error)")
             }
             withExtendedLifetime(visitor) {}
         }

@@ -48,7 +48,7 @@ extension HostileTests {
                         switch try peer.next() {
                         case .pong: pongs += 1
                         case .frame: continue
-                        case let other: throw Disappointment(description: "\(other) after \(pongs) pongs")
+                        case let other: throw ScenarioFailure(description: "\(other) after \(pongs) pongs")
                         }
                     }
                     guard isAuthenticated else { return }

@@ -46,7 +46,7 @@ extension HostileTests {
                 let text = try TCPSocket(port: admin).request("GET", "/metrics").body
                 let line = text.split(separator: "\n").first { $0.hasPrefix("culvert_memory_bytes ") }
                 guard let number = line?.split(separator: " ").last.flatMap({ Double($0) }) else {
-                    throw Disappointment(description: "no culvert_memory_bytes in \(text)")
+                    throw ScenarioFailure(description: "no culvert_memory_bytes in \(text)")
                 }
                 return Int(number)
             }
@@ -261,7 +261,7 @@ extension HostileTests {
     @Suite struct ParkedFrameTests {
         @Test("frames that are set aside are counted by what they keep alive, and keep no more than that")
         func parked() {
-            var parked = ParkedFrames()
+            var parked = DeferredFrames()
             for _ in 0..<1_000 {
                 // One frame's payload within a large read.
                 var read = ByteBuffer(repeating: 1, count: 262_144)

@@ -24,7 +24,7 @@ struct RunningClient: Sendable {
     ) async throws {
         var configuration = ClientConfiguration(
             endpoints: [try EndpointURL("ws://127.0.0.1:\(port)")],
-            forwards: [try RemoteForward(forward)],
+            forwards: [try TunnelSpec(forward)],
             token: identity.token,
             instance: [UInt8](repeating: 200, count: 32)
         )
@@ -54,7 +54,7 @@ struct RunningClient: Sendable {
             do {
                 try await body(running)
             } catch {
-                throw Disappointment(description: "\(error)\nthe client's log:\n\(running.log.text)")
+                throw ScenarioFailure(description: "\(error)\nthe client's log:\n\(running.log.text)")
             }
         }
     }

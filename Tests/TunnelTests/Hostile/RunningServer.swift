@@ -48,7 +48,7 @@ struct RunningServer: Sendable {
             do {
                 try await body(RunningServer(port: ports.next("the server listens"), log: log, reload: reload))
             } catch {
-                throw Disappointment(description: "\(error)\n\(log.text)")
+                throw ScenarioFailure(description: "\(error)\n\(log.text)")
             }
         }
     }

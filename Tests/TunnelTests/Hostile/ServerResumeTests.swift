@@ -22,7 +22,7 @@ extension HostileTests {
             try await RunningServer.with(lasting, body)
         }
 
-        private static func code(_ answer: ClientOpening.Action) -> RefusalCode? {
+        private static func code(_ answer: ClientHandshake.Action) -> RefusalCode? {
             switch answer {
             case .refused(let refusal): refusal.code
             case .forgotten: .unknownSession
@@ -53,7 +53,7 @@ extension HostileTests {
                         let foreign = WireTicket(session: session, key: bobs.key)
                         let (peer, answer) = try WirePeer.resume(server.port, .bob, foreign, epoch: 9, received: 0)
                         guard case .forgotten(let authenticate) = answer else {
-                            throw Disappointment(description: "\(answer)")
+                            throw ScenarioFailure(description: "\(answer)")
                         }
                         // Who has no session any more begins one, on the same carrier.
                         try peer.send(authenticate)
@@ -190,7 +190,7 @@ extension HostileTests {
                 try await onThread {
                     let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: 1, received: 0)
                     guard case .forgotten(let authenticate) = answer else {
-                        throw Disappointment(description: "\(answer)")
+                        throw ScenarioFailure(description: "\(answer)")
                     }
                     try peer.send(authenticate)
                     try demand(try WirePeer.refusalCode(peer.frame(.refused)) == .credentials, "it was let in")
@@ -327,7 +327,7 @@ extension HostileTests {
                     var (opening, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
                     try drip(next, resume)
                     guard case .resumed(received: 1, _) = try opening.receive(next.frame(.resumed, .refused)) else {
-                        throw Disappointment(description: "the RESUME was refused")
+                        throw ScenarioFailure(description: "the RESUME was refused")
                     }
                     let visitor = try TCPSocket(port: port)
                     _ = try next.frame(.open)

@@ -24,7 +24,7 @@ struct ServiceTests {
     func noHost(host: String) {
         // `unix:/run/x` has another number of parts than a host and a port.
         let text = host == "unix" || host == "file" ? "1:\(host):/run/x.sock" : "1:\(host):22"
-        #expect(throws: RemoteForward.Malformed.self) { try RemoteForward(text) }
+        #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec(text) }
     }
 
     @Test(
@@ -35,7 +35,7 @@ struct ServiceTests {
         ]
     )
     func host(host: String) throws {
-        #expect(try RemoteForward("1:\(host):22").hostPort == 22)
+        #expect(try TunnelSpec("1:\(host):22").hostPort == 22)
     }
 
     @Test(
@@ -71,7 +71,7 @@ struct ServiceTests {
     @Test("S2 the log says where a name has led, the server hears that the service cannot be reached")
     func reason() {
         let forbidden = ServiceAddressGuard.Forbidden(address: "169.254.169.254")
-        #expect(ServiceConnector.code(forbidden) == .unreachable)
+        #expect(TCPEgress.code(forbidden) == .unreachable)
     }
 }
 

@@ -90,7 +90,7 @@ extension HostileTests {
                     try first.send(captured)
                     let welcome = try first.frame(.welcome)
                     guard case .established = try opening.receive(welcome) else {
-                        throw Disappointment(description: "the right proof was refused")
+                        throw ScenarioFailure(description: "the right proof was refused")
                     }
                     // Word for word, and with the server's proof in place of the client's.
                     let bytes = Array(captured.payload.readableBytesView.dropLast(32))
@@ -114,13 +114,13 @@ extension HostileTests {
         func rogueServer() async throws {
             let seen = Mailbox<[UInt8]>()
             let server = try HostileServer { peer in
-                var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+                var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
                 try peer.send(opening.challenge)
                 guard case .verify = try opening.receive(peer.frame(.authenticate)) else {
-                    throw Disappointment(description: "the client did not authenticate")
+                    throw ScenarioFailure(description: "the client did not authenticate")
                 }
                 // All that it can do without the verifier is to guess.
-                let guess = ServerOpening.Verified.guessed
+                let guess = ServerHandshake.Verified.guessed
                 try peer.send(guess)
                 _ = try peer.toTheEnd()
                 seen.put(peer.raw)
@@ -240,7 +240,7 @@ extension HostileTests {
     }
 }
 
-extension ServerOpening.Verified {
+extension ServerHandshake.Verified {
     /// A WELCOME by somebody who does not know the verifier.
     fileprivate static var guessed: OutboundFrame {
         var fields = Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 120).unproved

@@ -12,8 +12,8 @@ extension WirePeer {
         instance: UInt8 = 1,
         window: UInt32 = 65_536,
         name: String = ""
-    ) throws -> (opening: ClientOpening, frame: OutboundFrame) {
-        var opening = ClientOpening(
+    ) throws -> (opening: ClientHandshake, frame: OutboundFrame) {
+        var opening = ClientHandshake(
             credentials: identity.credentials,
             authentication: Authentication(
                 id: identity.credentials.id,
@@ -26,7 +26,7 @@ extension WirePeer {
             )
         )
         guard case .send(let authenticate) = try opening.receive(frame(.challenge)) else {
-            throw Disappointment(description: "the challenge led to no answer")
+            throw ScenarioFailure(description: "the challenge led to no answer")
         }
         return (opening, authenticate)
     }
@@ -44,7 +44,7 @@ extension WirePeer {
         var (opening, authenticate) = try peer.authentication(identity, instance: instance, window: window)
         try peer.send(authenticate)
         guard case .established = try opening.receive(peer.frame(.welcome, .refused)) else {
-            throw Disappointment(description: "the server refused a right proof")
+            throw ScenarioFailure(description: "the server refused a right proof")
         }
         return peer
     }

@@ -19,7 +19,7 @@ final class WirePeer {
     }
 
     let socket: TCPSocket
-    private let role: WebSocket.Role
+    private let role: WebSocketRole
     private var connection: WebSocket.Connection
     private var assembler = FrameAssembler()
     /// Everything that came behind the upgrade, as it came.
@@ -31,7 +31,7 @@ final class WirePeer {
     /// How many were.
     private(set) var pingsAnswered = 0
 
-    init(role: WebSocket.Role, socket: TCPSocket) {
+    init(role: WebSocketRole, socket: TCPSocket) {
         self.role = role
         self.socket = socket
         connection = Connection(role: role)
@@ -74,7 +74,7 @@ final class WirePeer {
         let name = "sec-websocket-key:"
         let line = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name) }
         guard let key = line?.dropFirst(name.utf8.count).trimmingPrefix(" ") else {
-            throw Disappointment(description: "no key in \(head)")
+            throw ScenarioFailure(description: "no key in \(head)")
         }
         try socket.send(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -147,7 +147,7 @@ final class WirePeer {
         }
     }
 
-    private func translate(_ event: WebSocket.Event) throws -> Received? {
+    private func translate(_ event: WebSocketEvent) throws -> Received? {
         switch event {
         case .message(_, let piece, isFirst: _, let isLast):
             guard let frame = try assembler.receive(piece, isLast: isLast) else { return nil }
@@ -175,7 +175,7 @@ final class WirePeer {
             switch try next() {
             case .frame(let frame) where types.contains(frame.header.type): return frame
             case .frame, .pong: continue
-            case let other: throw Disappointment(description: "\(other) where \(types) should have come")
+            case let other: throw ScenarioFailure(description: "\(other) where \(types) should have come")
             }
         }
     }

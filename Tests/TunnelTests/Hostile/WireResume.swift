@@ -9,7 +9,7 @@ struct WireTicket: Sendable {
     let session: [UInt8]
     var key: SymmetricKey
 
-    func resumption(epoch: UInt64, received: UInt64) -> ClientOpening.Ticket {
+    func resumption(epoch: UInt64, received: UInt64) -> ClientHandshake.Ticket {
         let nonce = WirePeer.randomBytes32
         return .init(Resumption(session: session, epoch: epoch, received: received, nonce: nonce), key: key)
     }
@@ -29,7 +29,7 @@ extension WirePeer {
         var (opening, authenticate) = try peer.authentication(identity, instance: instance)
         try peer.send(authenticate)
         guard case .established(let grant) = try opening.receive(peer.frame(.welcome, .refused)) else {
-            throw Disappointment(description: "the server refused a right proof")
+            throw ScenarioFailure(description: "the server refused a right proof")
         }
         return (peer, WireTicket(session: grant.welcome.session, key: grant.resumeKey))
     }
@@ -40,8 +40,8 @@ extension WirePeer {
         _ ticket: WireTicket,
         epoch: UInt64,
         received: UInt64
-    ) throws -> (opening: ClientOpening, frame: OutboundFrame) {
-        var opening = ClientOpening(
+    ) throws -> (opening: ClientHandshake, frame: OutboundFrame) {
+        var opening = ClientHandshake(
             credentials: identity.credentials,
             authentication: Authentication(
                 id: identity.credentials.id,
@@ -55,7 +55,7 @@ extension WirePeer {
         )
         let ticket = ticket.resumption(epoch: epoch, received: received)
         guard case .send(let resume) = try opening.receive(frame(.challenge), ticket: ticket) else {
-            throw Disappointment(description: "the challenge led to no answer")
+            throw ScenarioFailure(description: "the challenge led to no answer")
         }
         return (opening, resume)
     }
@@ -69,7 +69,7 @@ extension WirePeer {
         _ ticket: WireTicket,
         epoch: UInt64,
         received: UInt64
-    ) throws -> (peer: WirePeer, answer: ClientOpening.Action) {
+    ) throws -> (peer: WirePeer, answer: ClientHandshake.Action) {
         let peer = try dial(port)
         var (opening, resume) = try peer.resumption(identity, ticket, epoch: epoch, received: received)
         try peer.send(resume)
@@ -86,7 +86,7 @@ extension WirePeer {
     ) throws -> (peer: WirePeer, theirs: UInt64) {
         let (peer, answer) = try resume(port, identity, ticket, epoch: epoch, received: received)
         guard case .resumed(let theirs, _) = answer else {
-            throw Disappointment(description: "epoch \(epoch) was answered with \(answer)")
+            throw ScenarioFailure(description: "epoch \(epoch) was answered with \(answer)")
         }
         return (peer, theirs)
     }
@@ -96,24 +96,24 @@ extension WirePeer {
 extension WirePeer {
     /// The frame that grants a session that outlives its carrier, once the client has authenticated.
     func lastingGrant(grace: UInt32 = 120) throws -> (welcome: OutboundFrame, ticket: WireTicket) {
-        var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
         try send(opening.challenge)
         return try grant(&opening, grace: grace)
     }
 
     /// Refuses a client's wish to go on, as a server that has forgotten the session, and grants another one.
     func grantAnew() throws -> (welcome: OutboundFrame, ticket: WireTicket) {
-        var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
         try send(opening.challenge)
         guard case .resume = try opening.receive(frame(.resume, .authenticate)),
             opening.verifyResume(nil, decoySecret: SymmetricKey(size: .bits256)) == nil
-        else { throw Disappointment(description: "the client does not want to go on") }
+        else { throw ScenarioFailure(description: "the client does not want to go on") }
         try send(Self.refused(.unknownSession))
         return try grant(&opening)
     }
 
     private func grant(
-        _ opening: inout ServerOpening,
+        _ opening: inout ServerHandshake,
         grace: UInt32 = 120
     ) throws -> (welcome: OutboundFrame, ticket: WireTicket) {
         guard case .verify = try opening.receive(frame(.authenticate)),
@@ -121,7 +121,7 @@ extension WirePeer {
                 Identity.alice.credentials.verifier,
                 decoySecret: SymmetricKey(size: .bits256)
             )
-        else { throw Disappointment(description: "the client's proof is wrong") }
+        else { throw ScenarioFailure(description: "the client's proof is wrong") }
         let welcome = Welcome(session: randomBytes(16), initialWindow: 65_536, grace: grace)
         return (verified.welcome(welcome), WireTicket(session: welcome.session, key: verified.resumeKey))
     }
@@ -129,19 +129,19 @@ extension WirePeer {
     /// A client's wish to go on with its session on this carrier.
     struct WireResumption {
         let wish: Resumption
-        let proved: ServerOpening.Resumed
+        let proved: ServerHandshake.Resumed
     }
 
     /// Challenges a client that must want to go on with its session.
     func expectResume(_ ticket: WireTicket) throws -> WireResumption {
-        var opening = ServerOpening(nonce: randomBytes(32), software: "wire/1")
+        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
         try send(opening.challenge)
         guard case .resume(let wish) = try opening.receive(frame(.resume, .authenticate)) else {
-            throw Disappointment(description: "the client does not want to go on")
+            throw ScenarioFailure(description: "the client does not want to go on")
         }
         try demand(wish.session == ticket.session, "another session")
         guard let proved = opening.verifyResume(ticket.key, decoySecret: SymmetricKey(size: .bits256)) else {
-            throw Disappointment(description: "the client's proof is wrong")
+            throw ScenarioFailure(description: "the client's proof is wrong")
         }
         return WireResumption(wish: wish, proved: proved)
     }

@@ -175,7 +175,7 @@ struct HostNamesTests {
         try await RunningServer.with { server in
             let configure: (inout ClientConfiguration) -> Void = { configuration in
                 configuration.forwards = ["slow.test", "quick.test"].compactMap {
-                    try? RemoteForward("0:\($0):\(echo.port)")
+                    try? TunnelSpec("0:\($0):\(echo.port)")
                 }
                 if let url = try? EndpointURL("ws://server.test:\(server.port)") { configuration.endpoints = [url] }
             }

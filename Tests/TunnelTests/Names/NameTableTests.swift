@@ -9,7 +9,7 @@ struct NameTableTests {
     /// A table, its clock, and what it has decided.
     struct Played {
         var table: NameTable
-        var now = Moment(nanoseconds: 1_000_000_000_000)
+        var now = Instant(nanoseconds: 1_000_000_000_000)
         var running: [(lookup: NameTable.Lookup, name: String)] = []
         var answers: [NameTable.Request: NameTable.Outcome] = [:]
 

@@ -1,0 +1,162 @@
+/// What the peer's frames do to a session.
+extension Session {
+    /// Takes the peer's next frame.
+    ///
+    /// - Throws: ``MuxError`` where the peer broke the protocol: send ``end(_:streamsReset:)``'s frame and close.
+    public mutating func receive(_ frame: InboundFrame, now: Instant) throws(MuxError) {
+        guard !isEnded, isAttached else { return }
+        guard scheduler.waitingControl <= limits.waitingControl else {
+            throw MuxError(.flood, "\(scheduler.waitingControl) answers wait for a peer that does not read")
+        }
+        if frame.header.type.isCounted {
+            acknowledger.receive(MuxLimits.headerLength + frame.payloadLength, now: now)
+        }
+        let id = frame.header.stream
+        switch frame.header.type {
+        case .data: try receiveData(id, frame, now: now)
+        case .end: try receiveEnd(id, now: now)
+        case .credit: try receiveCredit(id, frame.number, now: now)
+        case .open: try receiveOpen(id, OpenRequest(frame.payload), now: now)
+        case .accept: try receiveAccept(id)
+        case .reset: try receiveReset(id, ResetCode(frame.payload))
+        case .bind: try receiveBind(BindRequest(frame.payload), now: now)
+        case .bound: try receiveBound(Binding(frame.payload))
+        case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
+        case .ping:
+            try conduct.pings(now: now)
+            scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
+        case .pong:
+            guard keepAlive.pong(frame.number, now: now) else {
+                return try conduct.glitches("a pong that answers nothing", now: now)
+            }
+            if let roundTrip { flight.answered(within: roundTrip, now: now) }
+            actions.append(.answered)
+        case .ack:
+            if let (bytes, last) = try replay.acknowledge(frame.number) {
+                flight.acknowledged(bytes, last, now: now)
+                keepAlive.progressed(now: now)
+                unacknowledgedSince = replay.count > 0 ? now : nil
+            } else {
+                try conduct.glitches("an acknowledgement of nothing new", now: now)
+            }
+        case .goAway:
+            let reason = try Refusal(frame.payload, of: .goAway)
+            if !peerIsGoingAway { actions.append(.goingAway(reason)) }
+            peerIsGoingAway = true
+        case .renew:
+            guard role == .client else { throw MuxError(.unexpectedFrame, "renew from a client") }
+            try conduct.asksForRenewal(now: now)
+            actions.append(.renew(within: try Renewal(frame.payload).within))
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused:
+            throw MuxError(.unexpectedFrame, "\(frame.header.type) frame after the opening")
+        }
+    }
+
+    private mutating func receiveData(_ id: StreamID, _ frame: InboundFrame, now: Instant) throws(MuxError) {
+        guard let stream = try streams.find(id, .data) else { return }
+        try expectAccepted(stream, .data)
+        guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
+        guard frame.payloadLength > 0 else { return try conduct.glitches("empty data", now: now) }
+        try stream.receiving.receive(frame.payloadLength)
+        guard stream.pendingReset == nil else {
+            // Its socket is gone: the bytes were sent before the peer could know.
+            stream.receiving.consume(frame.payloadLength)
+            return
+        }
+        bufferedBytes += frame.payloadLength
+        keepWithinBudget()
+        guard streams[id] != nil else { return }
+        for piece in frame.pieces {
+            actions.append(.deliver(id, piece))
+        }
+    }
+
+    private mutating func receiveEnd(_ id: StreamID, now: Instant) throws(MuxError) {
+        guard let stream = try streams.find(id, .end) else { return }
+        try expectAccepted(stream, .end)
+        guard !stream.inputEnded else { return try conduct.glitches("a second end", now: now) }
+        stream.endInput()
+        guard stream.pendingReset == nil else { return }
+        actions.append(.end(id))
+        streams.ended(stream)
+        removeIfFinished(stream)
+    }
+
+    /// Who was asked to accept a stream says so before it sends anything on it.
+    private func expectAccepted(_ stream: Stream, _ type: FrameType) throws(MuxError) {
+        guard !stream.isOpening || stream.id.opener != role else {
+            throw MuxError(.unexpectedFrame, "\(type) frame on stream \(stream.id) before its accept")
+        }
+    }
+
+    private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Instant) throws(MuxError) {
+        guard let stream = try streams.find(id, .credit) else { return }
+        guard try stream.grant(offset) else { return try conduct.glitches("credit that grants nothing", now: now) }
+        scheduler.schedule(stream)
+        readAhead.update(stream)
+    }
+
+    private mutating func receiveOpen(_ id: StreamID, _ visit: OpenRequest, now: Instant) throws(MuxError) {
+        guard id.opener == role.peer, role == .client else {
+            throw MuxError(.streamNumber, "open of stream \(id) from a \(role.peer)")
+        }
+        try streams.announce(id)
+        guard isActive else {
+            scheduler.enqueue(ResetCode.goingAway.frame(id))
+            return
+        }
+        guard pressure < .refusesStreams else {
+            // The peer cannot know, so that it has done nothing odd.
+            scheduler.enqueue(ResetCode.busy.frame(id))
+            return
+        }
+        guard streams.count - streams.lingering < limits.streams, streams.opening < limits.opening else {
+            scheduler.enqueue(ResetCode.busy.frame(id))
+            return try conduct.glitches("more streams than there is room for", now: now)
+        }
+        streams.enter(newStream(id, visit, now: now))
+        actions.append(.open(id, visit))
+    }
+
+    private mutating func receiveAccept(_ id: StreamID) throws(MuxError) {
+        guard id.opener == role else { throw MuxError(.unexpectedFrame, "accept of the peer's own stream \(id)") }
+        guard let stream = try streams.find(id, .accept) else { return }
+        guard stream.isOpening else { throw MuxError(.unexpectedFrame, "second accept of stream \(id)") }
+        streams.accept(stream)
+        if stream.pendingReset == nil { actions.append(.accepted(id)) }
+    }
+
+    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode) throws(MuxError) {
+        guard let stream = try streams.find(id, .reset) else { return }
+        resetByPeer(stream, code)
+    }
+
+    private mutating func receiveBind(_ request: BindRequest, now: Instant) throws(MuxError) {
+        guard role == .server, !tunnels.contains(request.tunnel) else {
+            throw MuxError(.unexpectedFrame, "bind of tunnel \(request.tunnel) from a \(role.peer)")
+        }
+        try conduct.binds(now: now)
+        guard tunnels.count < limits.tunnels, tunnels.ask(request.tunnel) else {
+            let refusal = Refusal(.limit, "at most \(limits.tunnels) tunnels in one session")
+            // Not odd: a client may have a longer range of ports than this server allows, and its BINDs are counted.
+            scheduler.enqueue(refusal.frame(.unbound, tunnel: request.tunnel))
+            return
+        }
+        streams.divide(with: request.tunnel, isThere: true)
+        actions.append(.bind(request))
+    }
+
+    private mutating func receiveBound(_ binding: Binding) throws(MuxError) {
+        guard role == .client, tunnels.bind(binding.tunnel) else {
+            throw MuxError(.unexpectedFrame, "bound of tunnel \(binding.tunnel) from a \(role.peer)")
+        }
+        actions.append(.bound(binding))
+    }
+
+    private mutating func receiveUnbound(_ tunnel: UInt16, _ refusal: Refusal) throws(MuxError) {
+        guard role == .client, tunnels.remove(tunnel) else {
+            throw MuxError(.unexpectedFrame, "unbound of tunnel \(tunnel) from a \(role.peer)")
+        }
+        actions.append(.unbound(tunnel: tunnel, refusal))
+    }
+}

@@ -1,0 +1,17 @@
+import ArgumentParser
+import Foundation
+
+/// Ends what a trial has started where the runner was killed, and could not do it itself.
+struct OrphanReaper: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "keeper", shouldDisplay: false)
+
+    @Argument var processes: [Int32]
+
+    func run() {
+        let runner = getppid()
+        let kept = processes.map { ($0, ProcessUsage.start(of: $0)) }
+        while getppid() == runner { Clock.sleep(until: Clock.seconds + 0.5) }
+        // No signal may reach a stranger that has got the number.
+        for (pid, start) in kept where start != nil && ProcessUsage.start(of: pid) == start { kill(pid, SIGKILL) }
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import TestSupport
+
+/// A system that runs for one trial, between a backend and the loads that are put on it.
+struct TrialEnvironment: Sendable {
+    /// How long a load may take beyond its time.
+    private static let patience = 150.0
+    private static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+
+    let system: RunningSystem
+    let backend: UInt16
+    private let scenario: Scenario
+
+    /// Starts the backend and the system, and sees one visitor through.
+    init(_ system: System, in scenario: Scenario) async throws {
+        self.scenario = scenario
+        let process = try scenario.start("backend", Self.executable, ["backend"], isKilled: true)
+        let line = try await process.line { $0.hasPrefix(BackendCommand.announcement) }
+        guard let port = UInt16(line.dropFirst(BackendCommand.announcement.count)) else {
+            throw ScenarioFailure(description: "no port in: \(line)")
+        }
+        backend = port
+        self.system = try await system.start(before: port, in: scenario)
+        let roots = (self.system.tunnel + self.system.hops).map(\.pid)
+        let processes = ProcessUsage.withDescendants(roots + [process.pid])
+        _ = try scenario.start("keeper", Self.executable, ["keeper"] + processes.map { "\($0)" }, isKilled: true)
+        let visit = try load("ping-pong", ["--seconds", "0.1"])
+        guard try await report(of: visit).operations > 0 else {
+            throw ScenarioFailure(description: "nothing comes back through \(system.rawValue)")
+        }
+        // What has begun with the first visitor comes to rest.
+        try await Task.sleep(for: .milliseconds(300))
+    }
+
+    /// Starts a load on the system.
+    func load(_ name: String, _ arguments: [String]) throws -> ChildProcess {
+        let port = ["--port", "\(system.port)"]
+        return try scenario.start(name, Self.executable, ["load", name] + port + arguments, isKilled: true)
+    }
+
+    /// Waits for a load's report.
+    ///
+    /// - Parameters:
+    ///   - phase: which of its reports.
+    ///   - seconds: how long it takes at least: until then nobody looks, which would cost processor time.
+    func report(of load: ChildProcess, phase: Int = 0, after seconds: Double = 0) async throws -> LoadReport {
+        try await Task.sleep(for: .seconds(seconds))
+        let line = try await load.line(skip: phase, within: .seconds(Self.patience)) { $0.hasPrefix("{") }
+        return try LoadReport(line: line)
+    }
+
+    /// What the tunnel's processes have used so far.
+    var usage: ProcessUsage { ProcessUsage(of: system.tunnel.map(\.pid)) }
+
+    /// The same for what stands in its way.
+    var usageOfHops: ProcessUsage { ProcessUsage(of: system.hops.map(\.pid)) }
+}

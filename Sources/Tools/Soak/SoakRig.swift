@@ -1,0 +1,161 @@
+import Foundation
+import Synchronization
+import TestSupport
+
+/// What the soak plays on: a server, a relay that fails when told to, a client, an echo service, and visitors.
+final class SoakRig: Sendable {
+    /// What one role has at a moment of rest.
+    struct Sample: Sendable {
+        let name: String
+        let residentBytes: Int
+        let descriptors: Int
+        let threads: Int
+        let streams: Int
+    }
+
+    private static let visitorsAtOnce = 12
+    private static let roundTime = Duration.seconds(20)
+
+    private let server: CulvertServer
+    private let client: CulvertClient
+    private let relay: FaultRelay
+    private let port: UInt16
+    private let configuration: String
+    private let scenario: Scenario
+    private let counts = Mutex((visitors: 0, bytes: 0, cuts: 0, reloads: 0))
+
+    /// Visitors that were served, bytes that they sent and had back, cuts, reloads.
+    var totals: (visitors: Int, bytes: Int, cuts: Int, reloads: Int) { counts.withLock { $0 } }
+
+    init(_ scenario: Scenario) async throws {
+        self.scenario = scenario
+        configuration = "\(scenario.directory)/server.toml"
+        try scenario.write(Self.text(round: 0), to: configuration)
+        let echo = try TCPService.echo()
+        server = try await scenario.server(
+            options: [
+                "--config", configuration, "--admin", "unix:\(scenario.directory)/server.sock", "--log-level",
+                "warning",
+            ]
+        )
+        relay = try FaultRelay(to: server.port)
+        client = try scenario.client(
+            "ws://127.0.0.1:\(relay.port)",
+            ["0:127.0.0.1:\(echo.port)"],
+            options: ["--admin", "unix:\(scenario.directory)/client.sock", "--log-level", "error"]
+        )
+        port = try await client.tunnel(to: echo.port)
+    }
+
+    private static func text(round: Int) -> String {
+        "visitor_connections = \(1_000 + round % 7)\n[limits]\ngrace = \"\(100 + round % 11) s\"\n"
+    }
+
+    // MARK: A round
+
+    /// Visitors come and go while the way is cut and the configuration is read.
+    func churn(_ round: Int) async throws {
+        let end = ContinuousClock.now + Self.roundTime
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<Self.visitorsAtOnce {
+                group.addTask {
+                    var visit = index
+                    while ContinuousClock.now < end {
+                        let kind = visit % 4
+                        let bytes = try await onThread { [port = self.port] in try Self.visit(port, kind) }
+                        self.counts.withLock { counts in
+                            counts.visitors += 1
+                            counts.bytes += bytes
+                        }
+                        visit += 1
+                        // Room for the machine's other work.
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                }
+            }
+            group.addTask {
+                var cut = round
+                while ContinuousClock.now < end {
+                    try await Task.sleep(for: .seconds(3))
+                    self.relay.cut(FaultRelay.Cut.allCases[cut % FaultRelay.Cut.allCases.count])
+                    if cut % 2 == 0 { self.client.process.signal(SIGHUP) }
+                    self.counts.withLock { $0.cuts += 1 }
+                    cut += 1
+                }
+            }
+            group.addTask {
+                try self.scenario.write(Self.text(round: round), to: self.configuration)
+                self.server.process.signal(SIGHUP)
+                self.counts.withLock { $0.reloads += 1 }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// One visitor: a question, a copy, a half-close, or one that leaves in the middle.
+    private static func visit(_ port: UInt16, _ kind: Int) throws -> Int {
+        let socket = try TCPSocket(port: port, patience: .seconds(60))
+        switch kind {
+        case 0:
+            try socket.send("ping")
+            let answer = try socket.receive(exactly: 4)
+            try demand(answer == Array("ping".utf8), "an echo of \(answer)")
+            socket.close()
+            return 4
+        case 1, 2:
+            let bytes = randomBytes(kind == 1 ? 200_000 : 20_000)
+            let sending = DispatchSemaphore(value: 0)
+            Thread.detachNewThread {
+                try? socket.send(bytes)
+                try? socket.finishSending()
+                sending.signal()
+            }
+            let answer = try socket.receiveToEnd()
+            sending.wait()
+            try demand(answer == bytes, "\(answer.count) bytes of \(bytes.count) came back, or others")
+            socket.close()
+            return bytes.count
+        default:
+            try socket.send(randomBytes(5_000))
+            _ = try socket.receive(exactly: 1)
+            socket.abort()
+            return 1
+        }
+    }
+
+    // MARK: Rest
+
+    /// Waits until nobody is there, and looks at both roles.
+    func rest() async throws -> [Sample] {
+        var samples: [Sample] = []
+        for (name, process) in [("server", server.process), ("client", client.process)] {
+            let socket = "\(scenario.directory)/\(name).sock"
+            try await eventually("no stream is left at the \(name)", within: .seconds(60)) {
+                try Self.metric("culvert_streams", socket) == 0 && Self.metric("culvert_carriers", socket) == 1
+            }
+            // What the last connections left goes a moment later.
+            let few = try await eventually("descriptors settle", within: .seconds(30)) { () -> Int? in
+                let (one, other) = (try process.descriptorCount, try process.descriptorCount)
+                return one == other ? one : nil
+            }
+            samples.append(
+                Sample(
+                    name: name,
+                    residentBytes: try process.residentBytes,
+                    descriptors: few,
+                    threads: try process.threadCount,
+                    streams: try Self.metric("culvert_streams", socket)
+                )
+            )
+        }
+        return samples
+    }
+
+    private static func metric(_ name: String, _ socket: String) throws -> Int {
+        let answer = try TCPSocket(unixPath: socket).request("GET", "/metrics")
+        guard let line = answer.body.split(separator: "\n").first(where: { $0.hasPrefix("\(name) ") }),
+            let value = line.split(separator: " ").last.flatMap({ Double($0) })
+        else { throw ScenarioFailure(description: "no \(name) in the metrics") }
+        return Int(value)
+    }
+}

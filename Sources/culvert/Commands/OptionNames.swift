@@ -1,0 +1,70 @@
+import ArgumentParser
+
+/// The options that a command has, and what was meant by one that it does not have.
+///
+/// They are looked through before anything else is judged: the value behind a mistyped option would be taken for a URL,
+/// and be repeated in the error although it may be a secret.
+struct OptionNames {
+    /// Each name with its dashes, and whether a value follows it.
+    private let takesValue: [String: Bool]
+
+    /// - Parameter help: the command's help, which lists all of them.
+    init(help: String) {
+        var names: [String: Bool] = ["--help": false, "-h": false, "--version": false]
+        for line in help.split(separator: "\n") where line.hasPrefix("  -") {
+            let words = line.split(separator: " ")
+            let own = words.prefix { $0.hasPrefix("-") }
+            let hasValue = words.dropFirst(own.count).first?.hasPrefix("<") == true
+            for name in own { names[name.filter { $0 != "," }] = hasValue }
+        }
+        takesValue = names
+    }
+
+    /// What is wrong with the options among the arguments of the command; nil if it has all of them.
+    func problem(_ arguments: some Collection<String>) -> String? {
+        var isValue = false
+        for argument in arguments {
+            if isValue {
+                isValue = false
+                continue
+            }
+            guard argument.hasPrefix("-"), argument != "-" else { continue }
+            if argument == "--" { return nil }
+            let name = String(argument.prefix { $0 != "=" })
+            let short = String(argument.prefix(2))
+            if let takes = takesValue[name] {
+                isValue = takes && name == argument
+            } else if argument.hasPrefix("--") || takesValue[short] == nil {
+                return Self.words(argument.hasPrefix("--") ? name : short, takesValue.keys)
+            }
+        }
+        return nil
+    }
+
+    /// Names the option alone, and never what stands behind it.
+    private static func words(_ name: String, _ known: some Sequence<String>) -> String {
+        switch name {
+        case "--token", "--password", "--secret":
+            return "there is no option \(name), because arguments show in the process list; "
+                + "use --token-file or CULVERT_TOKEN"
+        case "--proxy-password":
+            return "there is no option \(name); use --proxy-password-file or CULVERT_PROXY_PASSWORD"
+        case "-L", "-D", "-W":
+            return
+                "unknown option \(name): of ssh's forwards there is -R alone, which publishes a service at the server"
+        default:
+            let long = known.filter { $0.hasPrefix("--") }
+            let near = name.hasPrefix("--") ? SpellingSuggestion.nearest(name, among: long) : nil
+            return "unknown option \(name)"
+                + (near.map { "; did you mean \($0)?" } ?? "; `--help` lists those that there are")
+        }
+    }
+
+    /// The same for a whole command line; nil if the command is not known either.
+    static func problem(inCommandLine arguments: [String]) -> String? {
+        let commands = Culvert.configuration.subcommands
+        guard let name = arguments.first, let command = commands.first(where: { $0.configuration.commandName == name })
+        else { return nil }
+        return OptionNames(help: Culvert.helpMessage(for: command, columns: 1_000)).problem(arguments.dropFirst())
+    }
+}

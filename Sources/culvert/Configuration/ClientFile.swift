@@ -1,0 +1,198 @@
+import Mux
+import NIOSSL
+import Tunnel
+
+/// A client's configuration file.
+struct ClientFile {
+    static let keys: Set<String> = [
+        "url", "token", "token_file", "name", "instance", "proxy", "proxy_auth", "proxy_user", "proxy_password_file",
+        "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
+        "proxy_header", "ca", "ca_only", "header", "user_agent",
+        "tls_groups", "tls_max_version", "connect_to",
+        "max_retries", "exit_on_refusal", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
+        "tunnel", "limits",
+    ]
+
+    let url: [String]
+    let token: String?
+    let tokenFile: String?
+    let name: String?
+    let instance: String?
+    let proxy: [String]
+    let proxyAuth: String?
+    let proxyUser: String?
+    let proxyPasswordFile: String?
+    let proxyCertificate: String?
+    let proxyKey: String?
+    let netrc: Bool?
+    let tlsCertificate: String?
+    let tlsKey: String?
+    let tlsGroups: TLSGroups?
+    let tlsMaximum: TLSVersion?
+    let connectTo: ConnectAddress?
+    let proxyHeader: [String]
+    let ca: [String]
+    let caOnly: Bool?
+    let header: [String]
+    let userAgent: String?
+    let maxRetries: Int?
+    let exitOnRefusal: Bool?
+    let maxCarrierAge: Duration?
+    let busyPolling: Bool?
+    let compress: Bool?
+    let compressShared: Bool?
+    let admin: ListenAddress?
+    let forwards: [TunnelSpec]
+    /// Whether there is a `[[tunnel]]`, with or without mistakes.
+    let hasTunnels: Bool
+
+    init(_ file: ConfigurationFile) {
+        file.allow(Self.keys, others: ServerFile.keys.subtracting(Self.keys), of: "a server's configuration")
+        url = file.strings("url") ?? []
+        for (number, text) in url.enumerated() {
+            do throws(EndpointURL.Malformed) {
+                _ = try EndpointURL(text)
+            } catch {
+                file.report("url", element: url.count > 1 ? number : nil, error.description)
+            }
+        }
+        token = file.string("token")
+        tokenFile = file.string("token_file")
+        name = file.string("name")
+        instance = file.string("instance")
+        proxy = file.strings("proxy") ?? []
+        proxyAuth = file.string("proxy_auth")
+        proxyUser = file.string("proxy_user")
+        proxyPasswordFile = file.string("proxy_password_file")
+        proxyCertificate = file.string("proxy_certificate")
+        proxyKey = file.string("proxy_key")
+        netrc = file.boolean("netrc")
+        tlsCertificate = file.string("tls_certificate")
+        tlsKey = file.string("tls_key")
+        tlsGroups = Self.value("tls_groups", file, file.strings("tls_groups")?.joined(separator: ",")) {
+            text throws(Failure) in
+            try TLSOptions.groups(text) { Failure(.configuration, $0) }
+        }
+        tlsMaximum = Self.value("tls_max_version", file, file.string("tls_max_version")) { text throws(Failure) in
+            try TLSOptions.version(text) { Failure(.configuration, $0) }
+        }
+        connectTo = Self.value("connect_to", file, file.string("connect_to")) { text throws(Failure) in
+            try TLSOptions.address(text) { Failure(.configuration, $0) }
+        }
+        proxyHeader = file.strings("proxy_header") ?? []
+        ca = file.strings("ca") ?? []
+        caOnly = file.boolean("ca_only")
+        header = file.strings("header") ?? []
+        userAgent = file.string("user_agent")
+        busyPolling = file.boolean("busy_polling")
+        compress = file.boolean("compress")
+        compressShared = file.boolean("compress_shared")
+        admin = file.address("admin")
+        exitOnRefusal = file.boolean("exit_on_refusal")
+        maxRetries = file.integer("max_retries")
+        if let maxRetries, maxRetries < 0 { file.report("max_retries", "cannot be negative") }
+        maxCarrierAge = Self.carrierAge(file)
+        hasTunnels = file.has("tunnel")
+        forwards = Self.forwards(file)
+    }
+
+    /// What a key's text means; nil if it is not there or means nothing, which is reported.
+    private static func value<Value>(
+        _ key: String,
+        _ file: ConfigurationFile,
+        _ text: String?,
+        _ parse: (String) throws(Failure) -> Value
+    ) -> Value? {
+        guard let text else { return nil }
+        do throws(Failure) {
+            return try parse(text)
+        } catch {
+            return file.wrong(key, error.description)
+        }
+    }
+
+    private static func carrierAge(_ file: ConfigurationFile) -> Duration? {
+        let key = "max_carrier_age"
+        guard file.has(key) else { return nil }
+        guard let age = file.duration(key), ClientCommand.carrierAges.contains(age) else {
+            let problem = "expected a time from \"1 s\" to \"24 h\", for instance \"55 min\""
+            return file.wrong(key, file.advised(problem, key, .time))
+        }
+        return age
+    }
+
+    /// Whether the token or a proxy's password stands in it.
+    var holdsSecret: Bool {
+        let names = proxy.contains { text in
+            guard case .choice(.proxy(let url)) = try? ProxyArgument(text) else { return false }
+            return url.namesPassword
+        }
+        // `:` alone stands for a ticket.
+        let password = proxyUser?.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).dropFirst()
+            .first
+        return token != nil || names || password?.isEmpty == false
+    }
+
+    private static let tunnelKeys: Set<String> = [
+        "remote", "local", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny",
+        "visitor_idle", "visitor_bandwidth",
+    ]
+
+    /// `[[tunnel]] remote = "8022" local = "localhost:22"`: the two halves of `-R`, and what its visitors are held to.
+    private static func forwards(_ file: ConfigurationFile) -> [TunnelSpec] {
+        var forwards: [TunnelSpec] = []
+        for table in file.tables("tunnel") {
+            table.allow(tunnelKeys)
+            guard let remote = table.required("remote"), let local = table.required("local") else {
+                _ = table.required("local")
+                continue
+            }
+            let range: [TunnelSpec]
+            do throws(TunnelSpec.Malformed) {
+                range = try TunnelSpec.list("\(remote):\(local)")
+            } catch {
+                table.report("remote", error.description)
+                continue
+            }
+            if let other = TunnelSpec.collision(range, forwards) {
+                table.report("remote", "the same public port as that of \(other)")
+            }
+            guard var model = range.first else { continue }
+            narrow(&model, table)
+            forwards += range.map { forward in
+                var forward = forward
+                (forward.visitors, forward.proxyProtocol) = (model.visitors, model.proxyProtocol)
+                return forward
+            }
+        }
+        return forwards
+    }
+
+    private static func narrow(_ forward: inout TunnelSpec, _ table: ConfigurationFile) {
+        forward.visitors.connections = count(table, "visitor_connections")
+        forward.visitors.connectionsPerSecond = count(table, "visitor_rate")
+        forward.visitors.allow = list(table, "visitor_allow")
+        forward.visitors.deny = list(table, "visitor_deny")
+        forward.visitors.idleSeconds = table.seconds("visitor_idle").map { UInt32(clamping: $0) }
+        forward.visitors.bandwidth = table.bytesPerSecond("visitor_bandwidth").map { UInt64(clamping: $0) }
+        if let text = table.string("proxy_protocol") {
+            guard let version = ProxyProtocolVersion(rawValue: text) else {
+                return table.report("proxy_protocol", "expected \"v1\" or \"v2\"")
+            }
+            forward.proxyProtocol = version
+        }
+    }
+
+    private static func count(_ table: ConfigurationFile, _ key: String) -> UInt32? {
+        guard let number = table.count(key) else { return nil }
+        return UInt32(exactly: number) ?? table.wrong(key, "expected a number above 0, and no more than \(UInt32.max)")
+    }
+
+    private static func list(_ table: ConfigurationFile, _ key: String) -> String {
+        let list = table.blocks(key).map(\.description).joined(separator: ",")
+        if list.utf8.count > RequestedVisitorLimits.maximumList {
+            table.report(key, "too long: at most \(RequestedVisitorLimits.maximumList) characters")
+        }
+        return list
+    }
+}

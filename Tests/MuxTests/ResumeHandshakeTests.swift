@@ -1,0 +1,137 @@
+import ByteText
+import Crypto
+import NIOCore
+import Testing
+
+@testable import Mux
+
+/// A carrier's opening for a session that lives (section 6): both ends prove that they hold its key.
+@Suite struct ResumeOpeningTests {
+    private static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
+    private static let other = SymmetricKey(data: [UInt8](repeating: 8, count: 32))
+
+    private static func ticket(epoch: UInt64 = 1, key: SymmetricKey = key) -> ClientHandshake.Ticket {
+        let resumption = Resumption(
+            session: [UInt8](repeating: 3, count: 16),
+            epoch: epoch,
+            received: 17,
+            nonce: [UInt8](repeating: 6, count: 32)
+        )
+        return ClientHandshake.Ticket(resumption, key: key)
+    }
+
+    /// The client's RESUME for the server's challenge.
+    private static func ask(_ meeting: inout Meeting, _ ticket: ClientHandshake.Ticket) throws -> OutboundFrame {
+        #expect(meeting.client.awaitsChallenge)
+        guard case .send(let frame) = try meeting.client.receive(meeting.server.challenge.arrived, ticket: ticket)
+        else {
+            throw MuxError(.unexpectedFrame, "no resume")
+        }
+        #expect(!meeting.client.awaitsChallenge)
+        return frame
+    }
+
+    @Test("A4 both ends prove the session's key, and tell how much they have received")
+    func happyPath() throws {
+        var meeting = try Meeting(Meeting.token)
+        let asked = try Self.ask(&meeting, Self.ticket())
+        guard case .resume(let resumption) = try meeting.server.receive(asked.arrived) else {
+            Issue.record("no resume")
+            return
+        }
+        #expect(resumption == Self.ticket().resumption)
+        let verified = meeting.server.verifyResume(Self.key, decoySecret: Meeting.decoySecret)
+        let proof = try #require(verified)
+        let answer = proof.resumed(received: 42)
+        guard case .resumed(received: 42, _) = try meeting.client.receive(answer.arrived) else {
+            Issue.record("not resumed")
+            return
+        }
+        #expect(
+            !Base16.encoded(asked.wire + answer.wire).contains(Base16.encoded(Self.key.bytes)),
+            "A4 no secret travels"
+        )
+    }
+
+    @Test("A1 A3 another key, another challenge or a changed byte is no proof; then the client authenticates anew")
+    func wrongProofs() throws {
+        var meeting = try Meeting(Meeting.token)
+        let asked = try Self.ask(&meeting, Self.ticket())
+        for index in 0..<asked.payload.readableBytes {
+            var server = meeting.server
+            var bytes = Array(asked.payload.readableBytesView)
+            bytes[index] ^= 1
+            guard (try? server.receive(frame(.resume, 0, buffer(bytes)))) != nil else { continue }
+            #expect(server.verifyResume(Self.key, decoySecret: Meeting.decoySecret) == nil, "byte \(index)")
+        }
+        for (nonce, key) in [(UInt8(1), Self.other), (9, Self.key)] {
+            var server = try Meeting(Meeting.token, serverNonce: nonce).server
+            _ = try server.receive(asked.arrived)
+            #expect(server.verifyResume(key, decoySecret: Meeting.decoySecret) == nil)
+        }
+        // A decoy is no key, not even for who knows it.
+        var unknown = try Meeting(Meeting.token)
+        let guessed = try Self.ask(&unknown, Self.ticket(key: Meeting.decoySecret))
+        _ = try unknown.server.receive(guessed.arrived)
+        #expect(unknown.server.verifyResume(nil, decoySecret: Meeting.decoySecret) == nil)
+        let refusal = unknown.server.refuse(Refusal(.unknownSession, "authenticate anew"))
+        guard case .forgotten(let anew) = try unknown.client.receive(refusal.arrived) else {
+            Issue.record("not forgotten")
+            return
+        }
+        let verified = try #require(try unknown.verify(anew, unknown.credentials.verifier))
+        guard case .established(let grant) = try unknown.client.receive(verified.welcome(Meeting.terms).arrived) else {
+            Issue.record("not established")
+            return
+        }
+        #expect(grant.resumeKey == verified.resumeKey, "what was said of the resume is no part of the proofs")
+    }
+
+    @Test("A5 A6 a server that does not hold the key is caught, and so is a change of any byte of its answer")
+    func rogueServer() throws {
+        var meeting = try Meeting(Meeting.token)
+        let asked = try Self.ask(&meeting, Self.ticket())
+        _ = try meeting.server.receive(asked.arrived)
+        let verified = meeting.server.verifyResume(Self.key, decoySecret: Meeting.decoySecret)
+        let proof = try #require(verified)
+        let answer = proof.resumed(received: 42)
+        for index in 0..<answer.payload.readableBytes {
+            var client = meeting.client
+            var bytes = Array(answer.payload.readableBytesView)
+            bytes[index] ^= 1
+            let error = kind { () throws(MuxError) in _ = try client.receive(frame(.resumed, 0, buffer(bytes))) }
+            #expect(error == .proof || error == .malformedPayload, "byte \(index)")
+        }
+        var client = meeting.client
+        let mirrored = FieldWriter.resumed(received: 42, proof: Array(asked.payload.readableBytesView.suffix(32)))
+        let error = kind { () throws(MuxError) in _ = try client.receive(frame(.resumed, 0, mirrored)) }
+        #expect(error == .proof, "the client's own proof is none of the server's")
+    }
+
+    @Test("A refusal for another reason ends the opening, and nothing else is due but an answer")
+    func otherAnswers() throws {
+        var meeting = try Meeting(Meeting.token)
+        _ = try Self.ask(&meeting, Self.ticket())
+        let refusal = Refusal(.replaced, "a newer carrier has been here")
+        var client = meeting.client
+        guard case .refused(let read) = try client.receive(meeting.server.refuse(refusal).arrived) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(read == refusal)
+        for type in FrameType.allCases where type != .resumed && type != .refused {
+            var client = meeting.client
+            let error = kind { () throws(MuxError) in _ = try client.receive(frame(type)) }
+            #expect(error == .unexpectedFrame, "\(type)")
+        }
+    }
+}
+
+extension FieldWriter {
+    fileprivate static func resumed(received: UInt64, proof: [UInt8]) -> ByteBuffer {
+        var fields = FieldWriter()
+        fields.append(1, number: received)
+        fields.append(FieldReader.proofTag, proof)
+        return fields.bytes
+    }
+}

@@ -1,0 +1,87 @@
+import NIOCore
+import NIOPosix
+import NetworkAddress
+import ProxyConnect
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+@Suite("Places at the admin server")
+struct AdminSlotsTests {
+    /// Whether each of these gets a place, one after the other; nil is a unix socket, and "-" gives the place of what
+    /// follows back.
+    private func entered(_ steps: [String?], _ connections: Int) throws -> [Bool] {
+        var places = AdminSlots()
+        let limits = AdminLimits(connections: connections)
+        return try steps.compactMap { step in
+            let leaves = step?.hasPrefix("-") ?? false
+            let address = try step.map { try #require(IPAddress(leaves ? String($0.dropFirst()) : $0)) }
+            guard leaves else { return places.enter(address, limits) }
+            places.leave(address)
+            return nil
+        }
+    }
+
+    @Test("an address has a quarter of the places and no more, and others have theirs")
+    func quarter() throws {
+        let one = [String](repeating: "192.0.2.1", count: 17)
+        let all = one + ["192.0.2.2", "-192.0.2.1", "192.0.2.1", "192.0.2.1"]
+        #expect(try entered(all, 64) == [Bool](repeating: true, count: 16) + [false, true, true, false])
+    }
+
+    @Test(
+        "an IPv6 subscriber has one address's places, wherever in its /64 it is; an IPv4 address has one in both forms"
+    )
+    func subscribers() throws {
+        let network = ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"]
+        #expect(try entered(network, 4) == [true, false, true])
+        #expect(try entered(["192.0.2.1", "::ffff:192.0.2.1"], 4) == [true, false])
+    }
+
+    @Test("all places can be taken by a unix socket, and one more is none; one address has one place at least")
+    func unix() throws {
+        #expect(try entered([nil, nil, nil, nil], 3) == [true, true, true, false])
+        #expect(try entered(["192.0.2.1", "192.0.2.2"], 1) == [true, false])
+    }
+
+    @Test("connections of one address that say nothing leave the TCP port to others")
+    func others() async throws {
+        let port = try FreePorts.next()
+        let configure: (inout ServerConfiguration) -> Void = {
+            $0.admin = .tcp(host: "127.0.0.1", port: port)
+            $0.serverLimits.admin = AdminLimits(connections: 8, timeout: .seconds(60))
+        }
+        try await RunningServer.with(configure) { server in
+            let idle = try (0..<20).map { _ in try TCPSocket(port: port) }
+            // Those beyond the address's places are closed at once.
+            _ = try await onThread { try idle[19].drain() }
+            let answers = Mailbox<String>()
+            let other = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .bind(to: SocketAddress(ipAddress: "127.0.0.3", port: 0))
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(Reader(answers))
+                    }
+                }
+                .connect(to: SocketAddress(ipAddress: "127.0.0.1", port: Int(port))).get()
+            try await other.writeAndFlush(ByteBuffer(string: "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+            let answer = try await answers.next("the other address is answered")
+            #expect(answer.hasPrefix("HTTP/1.1 200 "))
+            for socket in idle { socket.close() }
+        }
+    }
+
+    private final class Reader: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let answers: Mailbox<String>
+
+        init(_ answers: Mailbox<String>) {
+            self.answers = answers
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            answers.put(String(buffer: unwrapInboundIn(data)))
+        }
+    }
+}

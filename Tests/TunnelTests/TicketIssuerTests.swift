@@ -1,0 +1,46 @@
+import Testing
+
+@testable import Tunnel
+
+@Suite("Tickets tell known clients from strangers")
+struct TicketIssuerTests {
+    private let client = [UInt8](repeating: 7, count: 48)
+    private let now: Int64 = 1_700_000_000
+
+    private func field(_ ticket: [UInt8]) throws -> String {
+        let tickets = ServerTickets()
+        let endpoint = try EndpointURL("ws://localhost")
+        tickets.keep(ticket, for: endpoint)
+        return try #require(tickets.ticket(for: endpoint))
+    }
+
+    @Test("a ticket is good for a week, for one client, at the process that has issued it")
+    func life() throws {
+        let office = TicketIssuer()
+        let ticket = try field(office.issue(to: client, now: now))
+        let holder = office.holder(of: ticket, now: now)
+        #expect(holder != nil)
+        #expect(office.holder(of: ticket, now: now + TicketIssuer.lifetime - 1) == holder)
+        #expect(office.holder(of: ticket, now: now + TicketIssuer.lifetime) == nil)
+        let again = try field(office.issue(to: client, now: now + 5))
+        #expect(again != ticket && office.holder(of: again, now: now + 5) == holder)
+        let other = try field(office.issue(to: [UInt8](repeating: 8, count: 48), now: now))
+        #expect(office.holder(of: other, now: now) != holder)
+        #expect(TicketIssuer().holder(of: ticket, now: now) == nil)
+    }
+
+    @Test("a ticket of which any byte was changed, or that is something else, is none")
+    func forged() throws {
+        let office = TicketIssuer()
+        let ticket = office.issue(to: client, now: now)
+        for index in ticket.indices {
+            var forged = ticket
+            forged[index] ^= 1
+            #expect(office.holder(of: try field(forged), now: now) == nil, "byte \(index)")
+        }
+        let texts = ["", "=", "AAAA", String(repeating: "A", count: 44), String(repeating: "é", count: 22)]
+        for text in try texts + [field(Array(ticket.dropLast())), field(ticket + [0]), field(ticket) + "=="] {
+            #expect(office.holder(of: text, now: now) == nil)
+        }
+    }
+}
