@@ -5,6 +5,11 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let byteBuffer = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 let package = Package(
@@ -50,20 +55,45 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
-            name: "Tunnel",
+            name: "TunnelCore",
             dependencies: [
-                "ByteText", "CGSSAPI", "CMalloc", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect",
-                "WebSocket",
-                byteBuffer, crypto,
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "CMalloc", "HTTP1", "Mux", "NetworkAddress", "Platform", "WebSocket", byteBuffer, crypto, logging,
+                metrics,
+                nioPosix, nioSSL, x509,
                 .product(name: "NIOTLS", package: "swift-nio"),
-                .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TunnelAdmin",
+            dependencies: ["HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, metrics, nioPosix],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TunnelServer",
+            dependencies: [
+                "ByteText", "HTTP1", "Mux", "NetworkAddress", "TunnelAdmin", "TunnelCore", "WebSocket", byteBuffer,
+                crypto,
+                logging, metrics, nioPosix, nioSSL,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TunnelClient",
+            dependencies: [
+                "ByteText", "CGSSAPI", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TunnelAdmin",
+                "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL, x509,
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Tunnel",
+            dependencies: ["TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer"],
             swiftSettings: strict
         ),
         .target(name: "CMalloc", path: "Sources/C/CMalloc"),

@@ -47,6 +47,12 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         return .v4(UInt32(truncatingIfNeeded: value))
     }
 
+    /// The address block that one subscriber has, by its first address: an IPv4 address, or a /64 of IPv6.
+    package var subscriber: IPAddress {
+        guard case .v6(let value) = unmapped else { return unmapped }
+        return .v6((value >> 64) << 64)
+    }
+
     /// True for 127.0.0.0/8 and ::1, mapped ones too.
     public var isLoopback: Bool {
         switch unmapped {

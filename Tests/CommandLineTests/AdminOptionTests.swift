@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelCore
 @testable import culvert
 
 @Suite("--admin")

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 @testable import culvert
 
 /// What is said about a configuration, all at once and line by line; a start says the first of it.

@@ -2,7 +2,9 @@ import Foundation
 import Mux
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 @testable import culvert
 
 @Suite("Configuration files")

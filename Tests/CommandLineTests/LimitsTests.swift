@@ -3,7 +3,10 @@ import HTTP1
 import Mux
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 @testable import culvert
 
 /// `[limits]` in either role's configuration: what it moves, how far, and what is said beyond.

@@ -1,7 +1,9 @@
 import Foundation
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelServer
 @testable import culvert
 
 @Suite("culvert status")

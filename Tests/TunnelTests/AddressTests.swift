@@ -1,9 +1,9 @@
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
 
 @Suite("Addresses as users write them")
 struct AddressTests {

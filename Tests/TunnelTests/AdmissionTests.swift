@@ -4,7 +4,9 @@ import ProxyConnect
 import Synchronization
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("What strangers may cost")
 struct AdmissionTests {

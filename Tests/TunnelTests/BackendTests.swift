@@ -4,7 +4,10 @@ import ProxyConnect
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 /// What arrives at a backend, and what does not, by a raw backend behind a server of this process.
 @Suite("What reaches the backend")

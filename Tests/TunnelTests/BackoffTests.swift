@@ -1,7 +1,7 @@
 import Mux
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
 
 @Suite("When to dial again")
 struct BackoffTests {

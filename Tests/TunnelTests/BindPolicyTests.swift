@@ -2,7 +2,7 @@ import Mux
 import NetworkAddress
 import Testing
 
-@testable import Tunnel
+@testable import TunnelServer
 
 @Suite("Which ports and addresses a client may have")
 struct BindPolicyTests {

@@ -4,7 +4,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 @Suite("Looking out for the next event") struct BusyPollPolicyTests {
     private let start = NIODeadline.uptimeNanoseconds(5_000_000_000)

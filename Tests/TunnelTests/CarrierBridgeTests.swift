@@ -4,7 +4,7 @@ import NIOEmbedded
 import Testing
 import WebSocket
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// A carrier on another event loop than its session's, each loop turned by hand.
 @Suite("A carrier on another event loop")

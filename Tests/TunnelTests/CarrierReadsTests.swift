@@ -7,7 +7,10 @@ import TestSupport
 import Testing
 import WebSocket
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("How much of a carrier is read at a time")
 struct CarrierReadsTests {

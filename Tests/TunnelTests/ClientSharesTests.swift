@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelServer
 
 @Suite("Clients share what a server has")
 struct ClientSharesTests {

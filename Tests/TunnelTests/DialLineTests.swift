@@ -8,7 +8,9 @@ import ProxyConnect
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 /// What a person reads when a dial fails: one transcript for each way to fail, and the line expected.
 ///

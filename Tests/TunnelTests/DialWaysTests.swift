@@ -2,7 +2,7 @@ import Mux
 import ProxyConnect
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
 
 @Suite("The order of several ways")
 struct DialWaysTests {

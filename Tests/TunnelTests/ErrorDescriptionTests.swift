@@ -3,12 +3,14 @@ import Mux
 import NIOCore
 import NIOPosix
 import NIOSSL
-import ProxyConnect
 import TestSupport
 import Testing
 import WebSocket
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 /// Errors of the libraries, and what a person reads in their place.
 @Suite("Errors in words")

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// What is passed on before the loop's turn ends.
 @Suite struct FlushPolicyTests {

@@ -3,7 +3,7 @@ import ProxyConnect
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelServer
 
 @Suite("An address of loopback that a front reports")
 struct ForwardedLoopbackTests {

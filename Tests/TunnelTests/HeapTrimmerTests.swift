@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// When memory goes back to the system: time is what the test says it is.
 @Suite struct HeapTrimmerTests {

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// How large a stream's socket is read.
 @Suite struct IdleAwareReadBuffersTests {

@@ -1,7 +1,8 @@
 import Mux
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("Log lines of strangers")
 struct LogThrottleTests {

@@ -4,7 +4,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 #if os(Linux)
 @Suite("Services of this machine are connected to at once") struct LoopbackConnectTests {

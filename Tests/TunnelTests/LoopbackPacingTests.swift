@@ -3,7 +3,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 #if os(Linux)
 /// On real sockets. What they are told shows only where the system paces; elsewhere they keep its choice.

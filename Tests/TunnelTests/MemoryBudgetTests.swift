@@ -2,7 +2,7 @@ import Mux
 import Synchronization
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// The process's memory for sessions: what gives way, when, and who (X10).
 @Suite struct MemoryBudgetTests {

@@ -1,7 +1,7 @@
 import Mux
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
 
 /// What a client learns about its path from carriers that died (N10, N11).
 @Suite struct PathProfileTests {

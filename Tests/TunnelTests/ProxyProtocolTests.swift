@@ -4,7 +4,9 @@ import ProxyConnect
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 @Suite("The PROXY protocol")
 struct ProxyProtocolTests {

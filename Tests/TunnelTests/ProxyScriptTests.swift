@@ -7,7 +7,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 /// An engine that notes what it is asked, and answers as it is told.
 private final class ScriptedEngine: ProxyScriptEngine {

@@ -5,7 +5,8 @@ import Testing
 import WebSocket
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelCore
+@testable import TunnelServer
 
 /// When a client's session writes its carrier and its services' sockets, turned by hand.
 @Suite("A client's session, its carrier and its sockets")

@@ -4,7 +4,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// What our sockets are told, on real ones.
 @Suite("Options of sockets")

@@ -1,7 +1,8 @@
 import Mux
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelServer
 
 /// A server restarts under a thousand clients (N19): real back-off and real admission, on a clock of the test's own.
 @Suite struct StormTests {

@@ -1,6 +1,9 @@
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("Tickets tell known clients from strangers")
 struct TicketIssuerTests {

@@ -1,10 +1,9 @@
 import HTTP1
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 import Testing
 
-@testable import Tunnel
+@testable import TunnelServer
 
 @Suite("Fronts that are believed")
 struct TrustedFrontsTests {

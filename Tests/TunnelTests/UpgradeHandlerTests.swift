@@ -7,7 +7,10 @@ import NIOEmbedded
 import Testing
 import WebSocket
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 /// A stranger's connection until it is a WebSocket or gone, on a channel without a socket.
 @Suite("Strangers at the endpoint")

@@ -1,9 +1,9 @@
 import Mux
 import NetworkAddress
-import ProxyConnect
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("The door of a tunnel")
 struct VisitorGateTests {

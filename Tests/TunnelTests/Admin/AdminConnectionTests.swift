@@ -4,7 +4,9 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 @Suite("Admin: one connection")
 struct AdminConnectionTests {

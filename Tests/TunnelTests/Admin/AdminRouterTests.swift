@@ -2,7 +2,7 @@ import HTTP1
 import NIOCore
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
 
 @Suite("Admin: what a request asks")
 struct AdminRouterTests {

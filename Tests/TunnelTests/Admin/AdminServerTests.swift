@@ -4,7 +4,9 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 @Suite("Admin: the server over real sockets")
 struct AdminServerTests {

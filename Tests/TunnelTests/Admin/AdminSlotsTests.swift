@@ -1,11 +1,13 @@
 import NIOCore
 import NIOPosix
 import NetworkAddress
-import ProxyConnect
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("Places at the admin server")
 struct AdminSlotsTests {

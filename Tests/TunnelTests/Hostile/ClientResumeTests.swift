@@ -5,7 +5,7 @@ import Testing
 import WebSocket
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelClient
 
 extension HostileTests {
     /// Servers that break the promises of a resume, or cannot keep them.

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelServer
 
 extension HostileTests {
     /// A living session is not ended by what a second process of the same identity does.

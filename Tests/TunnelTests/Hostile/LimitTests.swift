@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelServer
 
 extension HostileTests {
     /// Bounds that an operator has moved, each tried at the bound and one past it.

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelCore
 
 extension HostileTests {
     /// What gives way over sockets when the memory for sessions runs short, in the order of `MemoryBudget`.

@@ -1,11 +1,12 @@
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 import TestSupport
 import Testing
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 extension HostileTests {
     /// Public ports: who may have which, what is said where one cannot be had, and that nobody shares one.

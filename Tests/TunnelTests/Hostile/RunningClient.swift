@@ -1,7 +1,9 @@
 import Mux
 import TestSupport
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 /// A client of this process.
 struct RunningClient: Sendable {

@@ -2,7 +2,8 @@ import Logging
 import Synchronization
 import TestSupport
 
-@testable import Tunnel
+@testable import TunnelCore
+@testable import TunnelServer
 
 /// A server of this process on a loopback port.
 struct RunningServer: Sendable {

@@ -4,7 +4,9 @@ import Testing
 import WebSocket
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 extension HostileTests {
     /// What a hostile client sends into its session, and what the server does: it ends that session, with a reason, and

@@ -4,7 +4,10 @@ import Testing
 import WebSocket
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 extension HostileTests {
     /// Clients that bring a session another carrier, and strangers who try.

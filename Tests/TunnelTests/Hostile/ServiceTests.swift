@@ -6,7 +6,8 @@ import TestSupport
 import Testing
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
 
 /// Where a client's services may be: THREATS B8.
 ///

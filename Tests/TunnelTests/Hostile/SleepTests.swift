@@ -3,7 +3,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
 
 extension HostileTests {
     /// A client whose machine sleeps: the wall clock goes on, the others do not.

@@ -4,7 +4,10 @@ import TestSupport
 import Testing
 
 @testable import Mux
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 extension HostileTests {
     /// Who has proved nothing gets nothing, by whatever door.

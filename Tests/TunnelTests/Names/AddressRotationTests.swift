@@ -4,7 +4,8 @@ import ProxyConnect
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
 
 @Suite("Several addresses of one name")
 struct AddressRotationTests {

@@ -5,7 +5,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
 
 @Suite("Looking names up, off the event loops")
 struct HostNamesTests {

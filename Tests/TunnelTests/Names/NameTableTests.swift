@@ -2,7 +2,9 @@ import Mux
 import NIOCore
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("Which names are looked up, and by how many threads")
 struct NameTableTests {

@@ -2,7 +2,9 @@ import NIOSSL
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 /// Chains as servers, proxies and clients send them, made by openssl.
 @Suite("Certificates of peers")

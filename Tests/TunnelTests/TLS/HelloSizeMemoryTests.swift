@@ -2,7 +2,9 @@ import NIOSSL
 import ProxyConnect
 import Testing
 
-@testable import Tunnel
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 @Suite("The size of a ClientHello")
 struct HelloSizeMemoryTests {

@@ -1,6 +1,9 @@
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
 
 /// Names and addresses in certificates, as RFC 9525 compares them.
 @Suite("The name in a certificate")

@@ -3,7 +3,9 @@ import NIOSSL
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelAdmin
+@testable import TunnelClient
+@testable import TunnelCore
 
 /// Where the system's CAs are found, in a folder that stands for the machine.
 @Suite("The system's CA certificates")

@@ -3,7 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Tunnel
+@testable import TunnelCore
 
 /// What an operator is told of a certificate of our own.
 @Suite("Our own certificate")

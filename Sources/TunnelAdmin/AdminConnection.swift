@@ -1,0 +1,118 @@
+import HTTP1
+import NIOCore
+import TunnelCore
+
+/// One connection to the admin server: reads one head, has it answered, and ends. Whatever else comes is thrown away.
+package final class AdminConnection: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    /// Scrapers and probes send few fields.
+    package static let limits = HeadLimits(maximumBytes: 8_192, maximumFields: 32, maximumLineBytes: 4_096)
+
+    private enum State {
+        case reading
+        case answering
+        /// The kernel has the answer, and FIN is behind it.
+        case answered
+    }
+
+    private let router: AdminRouter
+    private let desk: AdminResponder
+    private let timeout: TimeAmount
+    private var parser = RequestHeadParser(limits: AdminConnection.limits)
+    private var pending = ByteBuffer()
+    private var state = State.reading
+    private var peerHasEnded = false
+    private var deadline: Scheduled<Void>?
+
+    /// - Parameter timeout: the time for the head, and again that for the answer.
+    package init(router: AdminRouter, desk: AdminResponder, timeout: TimeAmount) {
+        self.router = router
+        self.desk = desk
+        self.timeout = timeout
+    }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+            self.refuse(context, AdminResponse(HTTP1Error(.timeout)))
+        }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        deadline?.cancel()
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard case .reading = state else { return }
+        pending.writeImmutableBuffer(unwrapInboundIn(data))
+        do throws(HTTP1Error) {
+            guard let head = try parser.receive(&pending) else { return }
+            switch router.route(head) {
+            case .ask(let request, let isHead): ask(context, request, isHead: isHead)
+            case .refuse(let response): refuse(context, response, isHead: head.method == "HEAD")
+            }
+        } catch {
+            guard error.kind != .notHTTP else { return context.close(promise: nil) }
+            refuse(context, AdminResponse(error))
+        }
+    }
+
+    private func ask(_ context: ChannelHandlerContext, _ request: AdminRequest, isHead: Bool) {
+        begin(context)
+        let answer = context.eventLoop.makePromise(of: AdminResponse.self)
+        let desk = desk
+        answer.completeWithTask { await desk.answer(request) }
+        answer.futureResult.assumeIsolated().whenSuccess { response in
+            guard context.channel.isActive else { return }
+            self.write(context, response, isHead: isHead)
+        }
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, _ response: AdminResponse, isHead: Bool = false) {
+        guard case .reading = state else { return }
+        begin(context)
+        write(context, response, isHead: isHead)
+    }
+
+    /// From here on the time is for the answer.
+    private func begin(_ context: ChannelHandlerContext) {
+        state = .answering
+        pending = ByteBuffer()
+        deadline?.cancel()
+        let channel = context.channel
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { channel.close(promise: nil) }
+    }
+
+    private func write(_ context: ChannelHandlerContext, _ response: AdminResponse, isHead: Bool) {
+        let bytes: ByteBuffer
+        do throws(HTTP1Error) {
+            bytes = try response.serialized(isHead: isHead)
+        } catch {
+            // Status and fields are constants of ours.
+            return context.close(promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
+            self.state = .answered
+            guard !self.peerHasEnded else { return context.close(promise: nil) }
+            // FIN first, and the other end's is waited for: a close over unread bytes is a reset, which may destroy the
+            // answer.
+            context.close(mode: .output, promise: nil)
+        }
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent {
+            peerHasEnded = true
+            switch state {
+            case .reading, .answered: context.close(promise: nil)
+            case .answering: break
+            }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}

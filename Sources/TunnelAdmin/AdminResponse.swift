@@ -1,0 +1,88 @@
+import HTTP1
+import NIOCore
+import TunnelCore
+
+/// An answer of the admin server, before it is bytes.
+package struct AdminResponse: Sendable, Hashable {
+    package enum Status: Int, Sendable {
+        case ok = 200
+        case badRequest = 400
+        case notFound = 404
+        case methodNotAllowed = 405
+        case timeout = 408
+        case uriTooLong = 414
+        case misdirected = 421
+        case headTooLarge = 431
+        case serverError = 500
+        case unavailable = 503
+        case versionNotSupported = 505
+
+        package var reason: String {
+            switch self {
+            case .ok: "OK"
+            case .badRequest: "Bad Request"
+            case .notFound: "Not Found"
+            case .methodNotAllowed: "Method Not Allowed"
+            case .timeout: "Request Timeout"
+            case .uriTooLong: "URI Too Long"
+            case .misdirected: "Misdirected Request"
+            case .headTooLarge: "Request Header Fields Too Large"
+            case .serverError: "Internal Server Error"
+            case .unavailable: "Service Unavailable"
+            case .versionNotSupported: "HTTP Version Not Supported"
+            }
+        }
+    }
+
+    package let status: Status
+    package let contentType: String
+    package let body: [UInt8]
+    /// The methods that would do, where the one that came does not.
+    package var allow: String?
+
+    package init(_ status: Status, contentType: String, body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    /// What a malformed request gets.
+    package init(_ error: HTTP1Error) {
+        self = .text(Status(rawValue: error.status) ?? .badRequest, error.description)
+    }
+
+    /// A line of text.
+    package static func text(_ status: Status, _ line: String) -> AdminResponse {
+        AdminResponse(status, contentType: "text/plain; charset=utf-8", body: Array((line + "\n").utf8))
+    }
+
+    /// Metrics, in the form in which Prometheus wants them.
+    package static func exposition(_ text: String) -> AdminResponse {
+        AdminResponse(.ok, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
+    }
+
+    package static func json(_ bytes: some Sequence<UInt8>) -> AdminResponse {
+        AdminResponse(.ok, contentType: "application/json", body: Array(bytes) + [UInt8(ascii: "\n")])
+    }
+
+    package static func notAllowed(_ methods: String) -> AdminResponse {
+        var response = text(.methodNotAllowed, "expected \(methods)")
+        response.allow = methods
+        return response
+    }
+
+    /// The answer on the wire; nothing else is said on that connection.
+    ///
+    /// - Parameter isHead: leaves the body out, but not its length.
+    package func serialized(isHead: Bool) throws(HTTP1Error) -> ByteBuffer {
+        var fields = try HeaderFields([
+            ("Connection", "close"), ("Content-Type", contentType), ("Content-Length", "\(body.count)"),
+            ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+        ])
+        if let allow { try fields.append("Allow", allow) }
+        var bytes = ByteBuffer()
+        try ResponseHead(status: status.rawValue, reason: status.reason, fields: fields).serialize(into: &bytes)
+        if !isHead { bytes.writeBytes(body) }
+        return bytes
+    }
+}

@@ -1,0 +1,52 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// The form of `GET /status`: keys in snake case and in order, moments as `2026-01-31T12:00:00Z`.
+public enum StatusJSON {
+    /// Writes a status, over several lines.
+    public static func encode(_ status: some Encodable) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.dateEncodingStrategy = .iso8601
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(status)
+    }
+
+    /// Reads a status.
+    public static func decode<Status: Decodable>(_ type: Status.Type, from data: Data) throws -> Status {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        decoder.dateDecodingStrategy = .iso8601
+        return try decoder.decode(type, from: data)
+    }
+}
+
+/// The answer to `POST /renew`.
+public struct RenewResult: Codable, Sendable, Hashable {
+    /// Sessions that were asked for another carrier.
+    public var asked: Int
+    /// What was done, in words.
+    public var report: String?
+
+    package init(asked: Int, report: String? = nil) {
+        self.asked = asked
+        self.report = report
+    }
+}
+
+/// The answer to `POST /kick`.
+public struct KickResult: Codable, Sendable, Hashable {
+    /// How many sessions were ended.
+    public var kicked: Int
+}
+
+extension Duration {
+    /// Milliseconds, to the microsecond.
+    package var milliseconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) * 1e3 + (Double(attoseconds) / 1e12).rounded() / 1e3
+    }
+}

@@ -1,0 +1,115 @@
+import HTTP1
+import Metrics
+import Mux
+import TunnelAdmin
+import TunnelCore
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A client as whoever runs it deals with it.
+final class ClientAdmin: AdminTarget {
+    /// How long an operator waits for the outcome of a dial. 8 s: a dial through a proxy takes less, and the answer of the
+    /// admin server has 10 s.
+    private static let patience = Duration.seconds(8)
+    private static let withoutCarrier = Meter(label: "culvert_without_carrier_seconds")
+    private static let nextDial = Meter(label: "culvert_next_dial_seconds")
+
+    private let current: CurrentSession
+    private let progress: ClientProgress
+    private let totals: TrafficTotals
+    private let memory: MemoryBudget
+    private let started = Date()
+
+    init(
+        _ current: CurrentSession,
+        _ progress: ClientProgress,
+        _ totals: TrafficTotals,
+        _ memory: MemoryBudget
+    ) {
+        self.progress = progress
+        self.memory = memory
+        self.current = current
+        self.totals = totals
+        ClientMetrics.prepare()
+    }
+
+    var notReadyReason: String? {
+        if current.isStopping { return "the client is stopping" }
+        return progress.now.notReadyReason
+    }
+
+    func measure() async {
+        let gauges = try? await current.session?.measure().get()
+        (gauges ?? TunnelGauges()).publish()
+        let facts = progress.now
+        let now = WallClock.unixSeconds
+        Self.withoutCarrier.set(facts.withoutCarrierSince.map { max(0, now - $0) } ?? 0)
+        Self.nextDial.set(facts.nextTry.map { max(0, $0 - now) } ?? 0)
+        memory.publish()
+    }
+
+    func status() async throws -> [UInt8] {
+        let session = try? await current.session?.status().get()
+        let status = ClientStatus(
+            started: started,
+            now: Date(),
+            connection: ConnectionStatus(progress.now),
+            session: session,
+            totals: TotalStatus(totals)
+        )
+        return Array(try StatusJSON.encode(status))
+    }
+
+    /// A client has nobody to kick.
+    func kick(_ name: String) async -> Int? { nil }
+
+    func renew(_ name: String?) async -> RenewResult? {
+        guard name == nil else { return nil }
+        let hadCarrier = progress.now.withoutCarrierSince == nil
+        let outcome = await progress.nextOutcome(within: Self.patience) { current.renew() }
+        let text: String
+        switch outcome {
+        case .connected(let way): text = hadCarrier ? "another WebSocket has taken over: \(way)" : "connected: \(way)"
+        case .failed(let error):
+            text = hadCarrier ? "the present WebSocket stays; the dial failed: \(error)" : "the dial failed: \(error)"
+        case nil: text = "dialling; the outcome is not known yet, culvert status shows it"
+        }
+        return RenewResult(asked: current.session == nil ? 0 : 1, report: text)
+    }
+}
+
+extension ClientSession {
+    /// What whoever runs the client sees of it.
+    func status(_ route: DialRoute, software: String, since: Int64, carriers: Int) -> ClientSessionStatus {
+        ClientSessionStatus(
+            url: "\(route.endpoint)",
+            proxy: route.proxy.map { "\($0.redacted)" },
+            software: software.escapedForDisplay(),
+            since: Date(timeIntervalSince1970: Double(since)),
+            roundTripMs: driver.roundTrip?.milliseconds,
+            isDraining: isDraining,
+            hasCarrier: driver.hasCarrier,
+            carriers: carriers,
+            streams: driver.streamCount,
+            queuedBytes: driver.waitingBytes.toSend,
+            bufferedBytes: driver.waitingBytes.toDeliver,
+            tunnels: zip(forwards, statistics).enumerated().map { index, entry in
+                let (forward, statistics) = entry
+                var status = TunnelStatus(statistics)
+                status.refusal = progress.now.tunnels[index].refusal?.escapedForDisplay(limit: 512)
+                status.service = forward.service
+                status.address = status.address?.escapedForDisplay()
+                status.url = statistics.place.map { place in
+                    Binding(tunnel: statistics.tunnel, address: place.address, port: place.port).url(route.endpoint)
+                        .escapedForDisplay()
+                }
+                return status
+            },
+            visitors: statistics.flatMap(VisitorStatus.all)
+        )
+    }
+}

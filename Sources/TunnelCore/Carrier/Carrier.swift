@@ -1,0 +1,323 @@
+import HTTP1
+import Mux
+import NIOCore
+import NIOSSL
+import WebSocket
+
+/// Who takes what a carrier brings: the opening at first, then the session.
+package protocol CarrierReceiver: AnyObject {
+    /// The peer's next frame.
+    func carrier(received frame: InboundFrame)
+    /// Nothing more is at hand for now: the moment to flush.
+    func carrierReadCompleted()
+    /// The carrier takes frames again.
+    func carrierBecameWritable()
+    /// The peer broke the rules of frames: say so and close.
+    func carrier(violatedBy error: MuxError)
+    /// The WebSocket is gone. Called exactly once, and nothing follows.
+    func carrierLost(_ loss: CarrierLoss)
+}
+
+/// How a carrier ended.
+package struct CarrierLoss: Error, CustomStringConvertible {
+    /// One line for the log.
+    package let description: String
+    /// By the peer's Close, in order, and not by something on the way; unless that speaks WebSocket too.
+    package var isClosedByPeer = false
+    /// The peer broke RFC 6455 or the session's framing: trying again at once would not help.
+    package var isProtocolViolation = false
+
+    package init(description: String, isClosedByPeer: Bool = false, isProtocolViolation: Bool = false) {
+        self.description = description
+        self.isClosedByPeer = isClosedByPeer
+        self.isProtocolViolation = isProtocolViolation
+    }
+}
+
+/// One WebSocket connection in its channel: bytes to frames, frames to bytes. What frames mean is its receiver's
+/// business.
+///
+/// One session frame travels in one binary message. Small frames are gathered in one buffer, so that many share a
+/// system call; a server's large payloads are handed to the socket as they are, and a client's are masked while they
+/// are copied into that buffer.
+package final class Carrier: ChannelInboundHandler, CarrierLink {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    /// Payloads from this size on are not copied by a server.
+    private static let gatherLimit = 4_096
+    /// The gathered bytes are handed to the channel from this size on. 64 KiB: one long frame, so that its buffer
+    /// need not grow, which copies it; the channel writes several at once.
+    private static let gatheredLimit = 65_536
+    /// How long the closing handshake may take.
+    private static let closeTimeout = TimeAmount.seconds(5)
+
+    private var connection: WebSocket.Connection
+    private let isCompressed: Bool
+    private var assembler = FrameAssembler()
+    private var gathered = ByteBuffer()
+    /// Something was written to the channel since it was flushed.
+    private var isUnflushed = false
+    /// Bytes have come since the last time that nothing more was at hand.
+    private var hasRead = false
+    private var reads = CarrierReads()
+    /// Whether TLS is below it, whose records are complete before they bring anything, however little is read at a time.
+    private var isEncrypted = false
+    private var header = ByteBuffer()
+    private var context: ChannelHandlerContext?
+    private var receiver: CarrierReceiver?
+    private var loss: CarrierLoss?
+    package private(set) var lastBytes = CarrierTimes()
+    /// The peer's WebSocket pings.
+    private var pings: SlidingWindow
+    /// Its WebSocket pongs, none of which was asked for.
+    private var pongs: SlidingWindow
+
+    /// - Parameters:
+    ///   - limits: what the peer is held to.
+    ///   - deflate: what the handshake agreed on about compression.
+    package init(
+        role: WebSocketRole,
+        limits: CarrierLimits = CarrierLimits(),
+        deflate: DeflateAgreement?,
+        receiver: CarrierReceiver
+    ) {
+        let longest = MuxLimits.headerLength + MuxLimits.maximumData
+        self.connection = Connection(
+            role: role,
+            limits: WebSocketLimits(
+                maximumFrameBytes: longest,
+                maximumMessageBytes: longest,
+                maximumFragments: limits.fragments,
+                maximumQueuedControlBytes: 4_096
+            ),
+            acceptsText: false,
+            deflate: deflate
+        )
+        self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
+        self.pongs = SlidingWindow(limit: limits.pingsInTenSeconds)
+        self.isCompressed = deflate != nil
+        // No zlib for strangers: neither end compresses before the other has proved itself.
+        self.connection.acceptsCompressed = false
+        self.receiver = receiver
+    }
+
+    // MARK: For the receiver
+
+    /// Whether frames may be sent without piling up.
+    package var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    /// Whether the socket is read. What is not waits at the peer.
+    package var isRead = true {
+        didSet {
+            guard isRead != oldValue else { return }
+            try? context?.channel.syncOptions?.setOption(.autoRead, value: isRead)
+        }
+    }
+
+    /// The peer has proved itself: long frames are taken from now on, and go to `receiver`.
+    package func admit(_ receiver: any CarrierReceiver) {
+        assembler.isAdmitted = true
+        connection.acceptsCompressed = true
+        self.receiver = receiver
+    }
+
+    /// Another carrier has taken its place: whatever it still brings, and its end, is nobody's business.
+    package func disown() {
+        receiver = nil
+    }
+
+    /// Puts a frame on the WebSocket; it leaves with the next ``flush()``.
+    package func send(_ frame: OutboundFrame) {
+        guard let context, loss == nil else { return }
+        header.clear()
+        frame.header.write(into: &header)
+        do {
+            if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
+                try connection.encodeMessageHead(
+                    .binary,
+                    prefix: header,
+                    payloadLength: frame.payload.readableBytes,
+                    into: &gathered
+                )
+                writeGathered(context)
+                write(frame.payload, context)
+            } else {
+                // What does not become shorter is to fit too.
+                if isCompressed { gathered.reserveCapacity(minimumWritableBytes: frame.length + 14) }
+                try connection.encodeMessage(
+                    .binary,
+                    prefix: header,
+                    payload: frame.payload,
+                    compress: assembler.isAdmitted,
+                    into: &gathered
+                )
+                if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
+            }
+        } catch {
+            // The closing handshake has begun; what comes after it is not sent (RFC 6455 section 5.5.1).
+        }
+    }
+
+    /// Hands everything to the socket.
+    package func flush() {
+        guard let context else { return }
+        writeGathered(context)
+        guard isUnflushed else { return }
+        isUnflushed = false
+        lastBytes.went = .now
+        context.flush()
+    }
+
+    /// Ends the WebSocket in order: Close, the peer's answer, then the connection.
+    package func close(_ code: CloseCode, reason: String) {
+        guard let context, loss == nil else { return }
+        connection.close(code, reason: reason)
+        sendControl(context)
+        flush()
+        loss = CarrierLoss(description: "closed by this end: \(reason)")
+        let channel = context.channel
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
+    }
+
+    /// Ends the connection at once.
+    package func abort(_ reason: String) {
+        if loss == nil { loss = CarrierLoss(description: reason) }
+        context?.close(promise: nil)
+    }
+
+    private func writeGathered(_ context: ChannelHandlerContext) {
+        guard gathered.readableBytes > 0 else { return }
+        let bytes = gathered
+        gathered = ByteBuffer()
+        write(bytes, context)
+    }
+
+    private func write(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        isUnflushed = true
+        context.write(wrapOutboundOut(bytes), promise: nil)
+    }
+
+    private func sendControl(_ context: ChannelHandlerContext) {
+        if let output = connection.takeOutput() { gathered.writeImmutableBuffer(output) }
+    }
+
+    // MARK: The channel
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        isEncrypted = (try? context.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self)) != nil
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        lost(CarrierLoss(description: "the connection was closed"))
+        self.context = nil
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastBytes.came = .now
+        hasRead = true
+        let bytes = unwrapInboundIn(data)
+        reads.brings(bytes.readableBytes)
+        connection.receive(bytes)
+        do {
+            while let event = try connection.nextEvent() {
+                try handle(event)
+            }
+            sendControl(context)
+        } catch {
+            fail(context, error)
+        }
+    }
+
+    private func handle(_ event: WebSocketEvent) throws {
+        switch event {
+        case .message(_, let piece, isFirst: _, let isLast):
+            do throws(MuxError) {
+                guard let frame = try assembler.receive(piece, isLast: isLast) else { return }
+                if frame.header.type == .data { reads.bringsMessage(frame.payloadLength) }
+                receiver?.carrier(received: frame)
+            } catch {
+                receiver?.carrier(violatedBy: error)
+                throw CarrierLoss(
+                    description: "the peer broke the session protocol: \(error)",
+                    isProtocolViolation: true
+                )
+            }
+        case .ping:
+            guard pings.record(now: .now) else {
+                connection.close(.policyViolation, reason: "too many pings")
+                throw CarrierLoss(description: "the peer floods us with pings", isProtocolViolation: true)
+            }
+        case .pong:
+            // Nothing asks for them: the session has its own.
+            guard pongs.record(now: .now) else {
+                connection.close(.policyViolation, reason: "too many pongs")
+                throw CarrierLoss(description: "the peer floods us with pongs", isProtocolViolation: true)
+            }
+        case .close(let code, let reason):
+            let words = reason.isEmpty ? "" : " (\(reason.escapedForDisplay()))"
+            let number = code?.description ?? "no code"
+            throw CarrierLoss(description: "the peer closed the WebSocket with \(number)\(words)", isClosedByPeer: true)
+        }
+    }
+
+    /// Sends what is left to say, as a best effort, and ends the connection.
+    private func fail(_ context: ChannelHandlerContext, _ error: any Error) {
+        if loss == nil {
+            switch error {
+            case let error as CarrierLoss: loss = error
+            case WebSocketError.unmaskedFrame(.close):
+                // Caddy before 2.6.3 ends a client's WebSocket so when it reloads; the client has done nothing.
+                loss = CarrierLoss(description: "an unmasked Close frame, perhaps a front's that reloads")
+            default:
+                loss = CarrierLoss(
+                    description: "the peer broke RFC 6455: \(error.userDescription)",
+                    isProtocolViolation: true
+                )
+            }
+        }
+        sendControl(context)
+        flush()
+        context.close(promise: nil)
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent {
+            // A WebSocket has no half-close: a peer that sends no more is gone.
+            lost(CarrierLoss(description: "the peer closed the connection without a closing handshake"))
+            context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        // At the end of input nothing new has come. To flush then may close the channel under NIO's feet, where the peer's
+        // RST is behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
+        guard hasRead else { return }
+        hasRead = false
+        if reads.end(), !isEncrypted { SocketOptions.setReads(of: context.channel, areShort: reads.areShort) }
+        receiver?.carrierReadCompleted()
+        flush()
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { receiver?.carrierBecameWritable() }
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        lost(CarrierLoss(description: "the connection was closed without a closing handshake"))
+        context.fireChannelInactive()
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if loss == nil { loss = CarrierLoss(description: "the connection failed: \(error.userDescription)") }
+        context.close(promise: nil)
+    }
+
+    private func lost(_ loss: CarrierLoss) {
+        guard let receiver else { return }
+        self.receiver = nil
+        receiver.carrierLost(self.loss ?? loss)
+    }
+}

@@ -1,0 +1,49 @@
+import NIOCore
+import Platform
+
+/// A service at this machine's own loopback is mostly connected to before `connect` returns: the kernel has joined both
+/// ends, and says so to whoever asks again at once. NIO's dial asks when its loop comes round, under a timer.
+package enum LoopbackConnect {
+    /// A socket that is connected to `address`, and is the caller's. Nil where the address is none of loopback's, or the
+    /// kernel takes longer, for instance because the service's queue is full: then it is NIO's turn. Whoever listens
+    /// there has seen nothing of it, but for a reset where it accepts in the very moment in which this is given up.
+    ///
+    /// - Throws: `IOError`, for instance where nobody listens.
+    package static func connected(to address: SocketAddress) throws -> NIOBSDSocket.Handle? {
+        #if os(Linux)
+        // Not an IPv4 address in IPv6's form: whether a socket takes that is a setting of the system's.
+        guard let ip = address.ip, ip.isLoopback, ip == ip.unmapped else { return nil }
+        let descriptor = try StreamSocket.open(address.protocol == .inet6 ? AF_INET6 : AF_INET)
+        LoopbackPacing.end(on: descriptor)
+        SocketOptions.keepUrgentData(of: descriptor)
+        do {
+            if try isConnected(descriptor, to: address) { return descriptor }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        var now = linger(l_onoff: 1, l_linger: 0)
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+        close(descriptor)
+        #endif
+        return nil
+    }
+
+    private static func isConnected(_ descriptor: NIOBSDSocket.Handle, to address: SocketAddress) throws -> Bool {
+        try address.withSockAddr { pointer, length in
+            if connect(descriptor, pointer, socklen_t(length)) == 0 { return true }
+            guard errno == EINPROGRESS || errno == EINTR else { throw IOError(errnoCode: errno, reason: "connect") }
+            // Both ends are usually joined by now. A second `connect` would say so too, but throws away what a service has
+            // sent that has reset the connection already.
+            guard let state = TCPState(descriptor), !state.isConnected else { return true }
+            return try state.isClosed && hasBytes(descriptor)
+        }
+    }
+
+    /// - Throws: `IOError`: why the connection is over, if the service has sent nothing.
+    private static func hasBytes(_ descriptor: NIOBSDSocket.Handle) throws -> Bool {
+        var byte: UInt8 = 0
+        guard recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0 else { return true }
+        throw IOError(errnoCode: errno, reason: "connect")
+    }
+}

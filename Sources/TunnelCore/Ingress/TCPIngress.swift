@@ -1,0 +1,193 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+
+/// The public sockets of one tunnel: bound on the session's own event loop, so that a visitor's bytes never change
+/// threads.
+package final class TCPIngress {
+    /// How many may come at once, in seconds of the rate.
+    private static let burst = 0.1
+
+    /// How many descriptors before its limit a port takes its visitors one by one. Eight: twice what NIO takes in a turn.
+    /// It costs a fourteenth of the visitors who come and go, so that it does not begin sooner.
+    private static let nearby = 8
+
+    package let tunnel: UInt16
+    /// The port, the same on all addresses.
+    package let port: UInt16
+    /// The addresses that were asked for; a machine without one of the families lacks some.
+    package let requestedAddresses: Set<String>
+    private let channels: [any Channel]
+    private let pauses: [AcceptGate]
+    /// How many visitors a second are accepted, over all addresses.
+    private var rate: TokenBucket
+    /// The first descriptor that is for others than visitors.
+    private let highestDescriptor: Int
+
+    private init(
+        tunnel: UInt16,
+        port: UInt16,
+        addresses: [String],
+        channels: [any Channel],
+        limits: IngressLimits
+    ) {
+        requestedAddresses = Set(addresses)
+        let descriptors = ProcessUsage.descriptorLimit ?? .max
+        highestDescriptor = max(descriptors - limits.reservedDescriptors, descriptors / 2)
+        let perSecond = Double(limits.connectionsPerSecond)
+        rate = TokenBucket(perSecond: perSecond, burst: perSecond * Self.burst, now: .now)
+        self.tunnel = tunnel
+        self.port = port
+        self.channels = channels
+        self.pauses = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptGate.self) }
+        for pause in pauses {
+            pause.hasDescriptor = { [highestDescriptor] in ProcessUsage.nextDescriptor < highestDescriptor }
+        }
+        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted() } }
+    }
+
+    /// Binds `port` on every one of `addresses`.
+    ///
+    /// The bind is the check. Where all addresses or loopback are asked for, a machine may lack one of the families;
+    /// everything else fails, and leaves nothing bound.
+    ///
+    /// - Returns: fails with a ``Failure``.
+    package static func bind(
+        tunnel: UInt16,
+        addresses: [String],
+        port: UInt16,
+        limits: IngressLimits,
+        loop: any EventLoop,
+        onVisitor: @escaping (any Channel) throws -> Void
+    ) -> EventLoopFuture<TCPIngress> {
+        let visitor = NIOLoopBound(onVisitor, eventLoop: loop)
+        var bound = loop.makeSucceededFuture([any Channel]())
+        for address in addresses {
+            bound = bound.flatMap { channels in
+                bind(address, port, limits, loop, visitor).map { channels + [$0] }.flatMapError { error in
+                    let isLast = address == addresses.last
+                    if standsForFamily(address), isMissing(error), !isLast || !channels.isEmpty {
+                        return loop.makeSucceededFuture(channels)
+                    }
+                    // The port is free for whoever asks next once these are closed.
+                    let closed = channels.map { channel in channel.close().flatMapError { _ in channel.closeFuture } }
+                    return EventLoopFuture.andAllComplete(closed, on: loop).flatMapThrowing { _ in
+                        throw Failure(address: address, error: error)
+                    }
+                }
+            }
+        }
+        let listener = bound.map {
+            NIOLoopBound(
+                TCPIngress(tunnel: tunnel, port: port, addresses: addresses, channels: $0, limits: limits),
+                eventLoop: loop
+            )
+        }
+        return listener.map(\.value)
+    }
+
+    /// Binds one address; an IPv6 one takes no IPv4 visitors, so that both can be bound side by side.
+    private static func bind(
+        _ address: String,
+        _ port: UInt16,
+        _ limits: IngressLimits,
+        _ loop: any EventLoop,
+        _ visitor: NIOLoopBound<(any Channel) throws -> Void>
+    ) -> EventLoopFuture<any Channel> {
+        var bootstrap = ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: Int32(clamping: limits.listenQueue))
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try SocketOptions.publicPort(channel, at: address)
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate())
+                }
+            }
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try visitor.value(channel) }
+            }
+        if address.contains(":") {
+            bootstrap = bootstrap.serverChannelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
+                value: 1
+            )
+        }
+        do {
+            return bootstrap.bind(to: try SocketAddress(ipAddress: address, port: Int(port)))
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
+    }
+
+    /// Why a port could not be bound.
+    package struct Failure: Error {
+        /// The address that could not be had.
+        package let address: String
+        package let error: any Error
+    }
+
+    private static func standsForFamily(_ address: String) -> Bool {
+        ["0.0.0.0", "::", "127.0.0.1", "::1"].contains(address)
+    }
+
+    /// The machine has not that family, or not that address of it.
+    private static func isMissing(_ error: any Error) -> Bool {
+        switch SocketFailure(error) {
+        case .addressMissing?, .familyMissing?: true
+        default: false
+        }
+    }
+
+    /// Whether visitors are taken, or wait in the kernel's queue.
+    package var isAccepting = true {
+        didSet {
+            for pause in pauses { pause.isWanted = isAccepting }
+        }
+    }
+
+    /// Visitors that come faster than they may, or when few descriptors are left, wait in the kernel's queue.
+    private func accepted() {
+        let seconds = rate.overdraw(1, now: .now)
+        if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }
+        // The lowest number that is free tells that all below are taken.
+        let next = ProcessUsage.nextNumber
+        // For good: whoever leaves makes a low number free, which does not tell how many above are taken.
+        if next > highestDescriptor - Self.nearby { for pause in pauses { pause.takeSingly() } }
+        if next > highestDescriptor { rest(for: AcceptGate.withoutDescriptors) }
+    }
+
+    private func rest(for time: TimeAmount) {
+        for pause in pauses { pause.rest(for: time) }
+    }
+
+    /// The addresses that are bound, separated by spaces.
+    package var addresses: String { channels.compactMap { $0.localAddress?.ipAddress }.joined(separator: " ") }
+
+    /// Gives the port up; done when the kernel has.
+    package func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
+        EventLoopFuture.andAllComplete(
+            channels.map { channel in
+                channel.close(promise: nil)
+                return channel.closeFuture
+            },
+            on: loop
+        )
+    }
+}
+
+/// What a public port is held to.
+package struct IngressLimits: Sendable {
+    /// Connections in the kernel's queue.
+    package let listenQueue: Int
+    /// Connections accepted in a second.
+    package let connectionsPerSecond: Int
+    /// Descriptors that are kept for other uses than visitors.
+    package let reservedDescriptors: Int
+
+    package init(listenQueue: Int, connectionsPerSecond: Int, reservedDescriptors: Int) {
+        self.listenQueue = listenQueue
+        self.connectionsPerSecond = connectionsPerSecond
+        self.reservedDescriptors = reservedDescriptors
+    }
+}

@@ -1,0 +1,134 @@
+import Metrics
+import Mux
+import Synchronization
+
+/// What all sessions of a process may hold together, so that no number of clients or visitors ends it for want of
+/// memory. Shared by all event loops; a session tells it what it holds once a turn, when that has changed by much.
+///
+/// | in use | what gives way |
+/// |---|---|
+/// | half | windows shrink, and sockets are read a piece at a time |
+/// | three quarters | new streams are refused |
+/// | seven eighths | new sessions are refused |
+/// | all | the session that holds the most loses its greediest streams |
+///
+/// It counts bytes that wait or are kept, and a share for each stream and session; not the code, the libraries and what
+/// strangers may cost before they have proved themselves, which has a bound of its own (some 40 MiB together).
+package final class MemoryBudget: Sendable {
+    /// What an idle session costs beside its tunnels and streams, with its carrier and TLS. Measured: 20 KiB, and 12 KiB
+    /// more with TLS.
+    package static let sessionCost = 32_768
+    /// What a tunnel costs: its sockets that listen, its gate and its statistics. Measured: 4 to 8 KiB.
+    package static let tunnelCost = 8_192
+    /// What a carrier keeps that takes nothing at the moment: what was handed to it beyond the session's own copies.
+    package static let blockedCarrierCost = 327_680
+    /// Less than this would refuse ordinary work.
+    package static let least = 16_777_216
+
+    private static let usedMeter = Meter(label: "culvert_memory_bytes")
+    private static let capacityMeter = Meter(label: "culvert_memory_limit_bytes")
+
+    private let most: Atomic<Int>
+    private let counted = Atomic(0)
+    private let accounts = Mutex<[ObjectIdentifier: Account]>([:])
+    private let isRelieving = Atomic(false)
+    private let tide: HeapTrimmer
+
+    /// A budget of `capacity` bytes, at least ``least``.
+    package init(capacity: Int = standardMemory, tide: HeapTrimmer = HeapTrimmer()) {
+        most = Atomic(max(capacity, Self.least))
+        self.tide = tide
+    }
+
+    /// Bytes that may be in use. Less than what is in use makes everything give way until it is not.
+    package var capacity: Int {
+        get { most.load(ordering: .relaxed) }
+        set { most.store(max(newValue, Self.least), ordering: .relaxed) }
+    }
+
+    /// Bytes in use.
+    package var used: Int { counted.load(ordering: .relaxed) }
+
+    /// Hands its state to the metrics.
+    package func publish() {
+        Self.usedMeter.set(used)
+        Self.capacityMeter.set(capacity)
+    }
+
+    /// What gives way now.
+    package var pressure: MemoryPressure {
+        let (used, capacity) = (used, capacity)
+        if used < capacity / 2 { return .none }
+        if used < capacity / 4 * 3 { return .shrinksWindows }
+        return used < capacity / 8 * 7 ? .refusesStreams : .refusesSessions
+    }
+
+    /// Opens an account for a session.
+    ///
+    /// - Parameter shed: makes the session give back so many bytes, and calls the other function when it has.
+    package func open(shed: @escaping @Sendable (Int, @escaping @Sendable () -> Void) -> Void) -> Account {
+        let account = Account(self, shed: shed)
+        accounts.withLock { $0[ObjectIdentifier(account)] = account }
+        account.holds(0)
+        return account
+    }
+
+    fileprivate func close(_ account: Account) {
+        accounts.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(account)) }
+    }
+
+    fileprivate func change(by bytes: Int) {
+        let used = counted.add(bytes, ordering: .relaxed).newValue
+        let capacity = capacity
+        if bytes > 0, used > capacity { relieve(used - capacity) }
+        tide.moves { self.used }
+    }
+
+    /// Turns to whoever holds the most, and to nobody else before it has answered.
+    private func relieve(_ excess: Int) {
+        guard !isRelieving.exchange(true, ordering: .acquiring) else { return }
+        let greediest = accounts.withLock { $0.values.max { $0.held < $1.held } }
+        guard let greediest else { return isRelieving.store(false, ordering: .releasing) }
+        greediest.shed(excess) { self.isRelieving.store(false, ordering: .releasing) }
+    }
+
+    /// What one session holds.
+    package final class Account: Sendable {
+        private let budget: MemoryBudget
+        private let stored = Atomic(0)
+        fileprivate let shed: @Sendable (Int, @escaping @Sendable () -> Void) -> Void
+        /// Changes below this are not worth telling: with ten thousand sessions they are 40 MiB.
+        private static let grain = 4_096
+
+        fileprivate init(
+            _ budget: MemoryBudget,
+            shed: @escaping @Sendable (Int, @escaping @Sendable () -> Void) -> Void
+        ) {
+            self.budget = budget
+            self.shed = shed
+        }
+
+        fileprivate var held: Int { stored.load(ordering: .relaxed) }
+
+        /// The session holds so many bytes now. Called on its event loop alone.
+        package func holds(_ bytes: Int) {
+            let news = bytes + MemoryBudget.sessionCost - held
+            guard abs(news) >= Self.grain || held == 0 else { return }
+            stored.store(bytes + MemoryBudget.sessionCost, ordering: .relaxed)
+            budget.change(by: news)
+        }
+
+        /// The session is over.
+        package func close() {
+            budget.close(self)
+            budget.change(by: -stored.exchange(0, ordering: .relaxed))
+        }
+
+        /// What gives way now.
+        package var pressure: MemoryPressure { budget.pressure }
+    }
+}
+
+/// What all sessions of a process may hold together unless it is told otherwise: 1 GiB, what eight greedy sessions hold
+/// at their own bounds.
+public let standardMemory = 1_073_741_824

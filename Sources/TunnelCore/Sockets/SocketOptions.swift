@@ -1,0 +1,103 @@
+import NIOCore
+import NIOPosix
+import Platform
+
+/// The options of every socket of ours, in one place.
+package enum SocketOptions {
+    /// The largest read of a busy socket. 256 KiB: the size of the reads is what a relay's speed hangs on.
+    private static let largestRead = 262_144
+
+    /// A public port's at an address. Its visitors' sockets have from it what keeps small pieces from being held back and
+    /// notices a peer that is gone, and urgent data in its place of the stream: the system hands all of it down.
+    package static func publicPort(_ channel: any Channel, at address: String) throws {
+        guard let options = channel.syncOptions else { return }
+        try network(options)
+        try keepUrgentData(options)
+        if isLoopback(address) { LoopbackPacing.end(on: channel) }
+    }
+
+    /// A visitor's, which comes from a ``publicPort(_:at:)``.
+    package static func visitor(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try stream(options)
+        if channel.remoteAddress?.ip?.isLoopback == true { LoopbackPacing.end(on: channel) }
+    }
+
+    /// A service's.
+    package static func service(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try stream(options)
+        // NIO has set TCP_NODELAY on what it dials.
+        try options.setOption(.socketOption(.so_keepalive), value: 1)
+        try keepUrgentData(options)
+    }
+
+    /// An urgent byte would be taken out of the stream otherwise, and lost: telnet and FTP send some.
+    private static func keepUrgentData(_ options: any NIOSynchronousChannelOptions) throws {
+        let inline = ChannelOptions.Types.SocketOption(level: .socket, name: .init(rawValue: SO_OOBINLINE))
+        do {
+            try options.setOption(inline, value: 1)
+        } catch {
+            // A unix socket has no urgent data, or its own.
+            guard case .notSupported? = SocketFailure(error) else { throw error }
+        }
+    }
+
+    /// The same for a socket that NIO has not got yet.
+    package static func keepUrgentData(of descriptor: Int32) {
+        var on: Int32 = 1
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Half-close means something, and reads wait for credit.
+    private static func stream(_ options: any NIOSynchronousChannelOptions) throws {
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try options.setOption(.autoRead, value: false)
+        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(.recvAllocator, value: IdleAwareReadBuffers(largest: largestRead))
+    }
+
+    /// A carrier's, at either end, from its first byte on.
+    ///
+    /// - Parameter host: where it will lead; nil for one that has come.
+    package static func carrier(_ channel: any Channel, to host: String? = nil) throws {
+        guard let options = channel.syncOptions else { return }
+        try options.setOption(.recvAllocator, value: longReads)
+        // What has come is passed on before more is read: a read is large already.
+        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
+        try network(options)
+        if host.map(isLoopback) ?? (channel.remoteAddress?.ip?.isLoopback == true) { LoopbackPacing.end(on: channel) }
+    }
+
+    /// As large as what comes, and none of it is kept while the carrier idles.
+    private static var longReads: IdleAwareReadBuffers { IdleAwareReadBuffers(largest: largestRead, spare: 0) }
+
+    /// Has a carrier's socket be read little at a time from now on, or as much as comes.
+    package static func setReads(of channel: any Channel, areShort: Bool) {
+        // The channel may just have been closed.
+        try? channel.syncOptions?.setOption(.recvAllocator, value: areShort ? ShortReads() : longReads)
+    }
+
+    private static func network(_ options: any NIOSynchronousChannelOptions) throws {
+        do {
+            try options.setOption(.socketOption(.so_keepalive), value: 1)
+            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+        } catch {
+            // A unix socket has neither.
+            guard case .notSupported? = SocketFailure(error) else { throw error }
+        }
+    }
+
+    /// Changes how many connections may wait at a socket that listens already.
+    package static func setListenQueue(_ length: Int, of descriptor: Int32) {
+        _ = listen(descriptor, Int32(clamping: length))
+    }
+
+    /// Makes the close that follows a reset (RST) rather than an end (FIN).
+    package static func resetOnClose(_ channel: any Channel) {
+        (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in
+            // The socket is closed already: there is nothing left to reset.
+        }
+    }
+}

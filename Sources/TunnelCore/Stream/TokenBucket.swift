@@ -1,0 +1,44 @@
+import Mux
+
+/// A rate with room for a burst: a bucket that fills at the rate, and may be overdrawn by one take.
+package struct TokenBucket: Sendable {
+    private let perSecond: Double
+    private let capacity: Double
+    private var level: Double
+    private var last: Instant
+
+    /// A full bucket.
+    package init(perSecond: Double, burst: Double, now: Instant) {
+        self.perSecond = max(perSecond, .leastNormalMagnitude)
+        capacity = max(burst, 1)
+        level = capacity
+        last = now
+    }
+
+    /// Takes one if there is one, and if so many are left.
+    package mutating func takeOne(leaving kept: Double = 0, now: Instant) -> Bool {
+        fill(now)
+        guard level >= 1 + kept else { return false }
+        level -= 1
+        return true
+    }
+
+    /// Takes `count`, there or not, and says for how many seconds nothing more should be taken.
+    package mutating func overdraw(_ count: Int, now: Instant) -> Double {
+        fill(now)
+        level -= Double(count)
+        return level < 0 ? -level / perSecond : 0
+    }
+
+    /// Whether nothing has been taken that has not come back.
+    package mutating func isFull(now: Instant) -> Bool {
+        fill(now)
+        return level >= capacity
+    }
+
+    private mutating func fill(_ now: Instant) {
+        let (seconds, attoseconds) = now.since(last).components
+        level = min(capacity, level + perSecond * (Double(seconds) + Double(attoseconds) / 1e18))
+        last = now
+    }
+}

@@ -1,0 +1,62 @@
+import Metrics
+import Platform
+
+/// What the process takes of the machine, by the names that Prometheus has for it. Linux tells it in /proc; elsewhere
+/// there is nothing to tell.
+package enum ProcessUsage {
+    private static let memory = Meter(label: "process_resident_memory_bytes")
+    private static let openDescriptors = Meter(label: "process_open_fds")
+    private static let maximumDescriptors = Meter(label: "process_max_fds")
+
+    package static func measure() {
+        if let bytes = residentBytes { memory.set(bytes) }
+        if let count = descriptorCount { openDescriptors.set(count) }
+        if let limit = descriptorLimit { maximumDescriptors.set(limit) }
+    }
+
+    /// Memory that is in use; the second number of statm counts its pages.
+    package static var residentBytes: Int? {
+        let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        let bytes = [UInt8](unsafeUninitializedCapacity: 128) { buffer, count in
+            count = max(0, read(file, buffer.baseAddress, 128))
+        }
+        let numbers = bytes.split(separator: UInt8(ascii: " "))
+        guard numbers.count > 1, let pages = Int(String(decoding: numbers[1], as: UTF8.self)) else { return nil }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    /// Descriptors that are open, without the one that counts them.
+    package static var descriptorCount: Int? {
+        guard let folder = opendir("/proc/self/fd") else { return nil }
+        defer { closedir(folder) }
+        var count = 0
+        while readdir(folder) != nil { count += 1 }
+        // Itself, `.` and `..`.
+        return max(0, count - 3)
+    }
+
+    /// The number that the next one would get: all below it are open. As many as can be, where there is none, in the
+    /// process or in the whole system.
+    package static var nextDescriptor: Int {
+        let next = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        guard next >= 0 else { return .max }
+        close(next)
+        return Int(next)
+    }
+
+    /// The same for little, of the process alone: the system's own table is not asked.
+    package static var nextNumber: Int {
+        let next = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+        guard next >= 0 else { return errno == EBADF ? Int(STDIN_FILENO) : .max }
+        close(next)
+        return Int(next)
+    }
+
+    /// How many may be open.
+    package static var descriptorLimit: Int? {
+        let limit = sysconf(Int32(_SC_OPEN_MAX))
+        return limit > 0 ? Int(limit) : nil
+    }
+}

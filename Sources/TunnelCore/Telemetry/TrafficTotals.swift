@@ -1,0 +1,63 @@
+import Synchronization
+
+/// Bytes by direction, the same words at both ends of a tunnel.
+package struct Traffic: Sendable, Hashable {
+    /// From visitors, towards services.
+    package var toService = 0
+    /// From services, towards visitors.
+    package var toVisitor = 0
+
+    package static func += (left: inout Traffic, right: Traffic) {
+        left.toService += right.toService
+        left.toVisitor += right.toVisitor
+    }
+}
+
+/// What a role has carried since it started. Shared by all event loops; added to when visitors come and go and when
+/// somebody looks, never by their bytes.
+package final class TrafficTotals: Sendable {
+    private let toService = Atomic(0)
+    private let toVisitor = Atomic(0)
+    private let sessionCount = Atomic(0)
+    private let visitorCount = Atomic(0)
+    /// Ended streams that are logged in ten seconds unless configured.
+    package static let defaultLoggedStreams = 1_000
+    /// The log's lines of streams that have ended: visitors cause them at will.
+    package let endedStreams: LogThrottle
+
+    /// - Parameter loggedStreams: ended streams that are logged in ten seconds.
+    package init(loggedStreams: Int = TrafficTotals.defaultLoggedStreams) {
+        endedStreams = LogThrottle(lines: loggedStreams)
+    }
+
+    /// Bytes that have been counted.
+    package var traffic: Traffic {
+        Traffic(toService: toService.load(ordering: .relaxed), toVisitor: toVisitor.load(ordering: .relaxed))
+    }
+
+    /// Sessions so far.
+    package var sessions: Int { sessionCount.load(ordering: .relaxed) }
+
+    /// Visitors so far.
+    package var visitors: Int { visitorCount.load(ordering: .relaxed) }
+
+    /// Counts a session.
+    ///
+    /// - Returns: its number, from 1 on.
+    @discardableResult
+    package func addSession() -> Int {
+        TunnelMetrics.sessions.increment()
+        return sessionCount.add(1, ordering: .relaxed).newValue
+    }
+
+    package func addVisitor() {
+        visitorCount.add(1, ordering: .relaxed)
+    }
+
+    package func add(_ news: Traffic) {
+        toService.add(news.toService, ordering: .relaxed)
+        toVisitor.add(news.toVisitor, ordering: .relaxed)
+        TunnelMetrics.bytesToServices.increment(by: news.toService)
+        TunnelMetrics.bytesToVisitors.increment(by: news.toVisitor)
+    }
+}

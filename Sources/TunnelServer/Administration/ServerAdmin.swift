@@ -1,0 +1,118 @@
+import HTTP1
+import Logging
+import Metrics
+import Mux
+import NIOCore
+import NIOPosix
+import Synchronization
+import TunnelAdmin
+import TunnelCore
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A server as its operator deals with it. What a session knows is asked of it on its own event loop.
+final class ServerAdmin: AdminTarget {
+    /// When a client that was kicked may come back, in seconds: time enough for the operator to disable it for good.
+    private static let kickedFor: UInt32 = 10
+    private static let handshakes = Meter(label: "culvert_handshakes")
+
+    private let core: ServerCore
+    private let started = Date()
+    private let isListening = Atomic(false)
+
+    init(_ core: ServerCore) {
+        self.core = core
+        ServerMetrics.prepare()
+    }
+
+    /// The endpoint accepts.
+    func listens() { isListening.store(true, ordering: .relaxed) }
+
+    var notReadyReason: String? {
+        if core.isStopping { return "the server is stopping" }
+        return isListening.load(ordering: .relaxed) ? nil : "the server does not listen yet"
+    }
+
+    func measure() async {
+        var gauges = TunnelGauges()
+        for session in core.liveSessions {
+            if let measured = try? await session.measure().get() { gauges += measured }
+        }
+        gauges.publish()
+        Self.handshakes.set(core.admission.waiting)
+        core.memory.publish()
+    }
+
+    func status() async throws -> [UInt8] {
+        Array(try StatusJSON.encode(await report()))
+    }
+
+    func report() async -> ServerStatus {
+        var sessions: [SessionStatus] = []
+        for session in core.liveSessions {
+            if let status = try? await session.status().get() { sessions.append(status) }
+        }
+        return ServerStatus(
+            started: started,
+            now: Date(),
+            isAccepting: notReadyReason == nil,
+            handshakes: core.admission.waiting,
+            sessions: sessions.sorted { $0.number < $1.number },
+            totals: TotalStatus(core.totals)
+        )
+    }
+
+    func kick(_ name: String) async -> Int? {
+        let sessions = core.liveSessions.filter { $0.facts.isMeant(by: name) }
+        let reason = Refusal(.goingAway, "kicked by the operator", retryAfter: Self.kickedFor)
+        core.logger.notice("kicked by the operator", metadata: ["client": "\(name)", "sessions": "\(sessions.count)"])
+        for session in sessions { try? await session.end(reason).get() }
+        return sessions.count
+    }
+
+    /// Ten clients a second, half a minute at most: each dials, and proves itself.
+    func renew(_ name: String?) async -> RenewResult? {
+        let sessions = core.liveSessions.filter { session in name.map { session.facts.isMeant(by: $0) } ?? true }
+        let seconds = UInt32(clamping: min(sessions.count / 10, 30))
+        core.logger.notice(
+            "clients are asked for another carrier",
+            metadata: ["sessions": "\(sessions.count)", "within_s": "\(seconds)"]
+        )
+        let waiting = sessions.count { $0.waitsUntil != nil }
+        for session in sessions { session.askForRenewal(within: seconds) }
+        let asked = sessions.count - waiting
+        let what = asked == 1 ? "1 session" : "\(asked) sessions"
+        var report = "\(what) asked for another WebSocket within \(max(1, seconds)) s"
+        if waiting > 0 { report += "; \(waiting) that have none at the moment were not asked" }
+        return RenewResult(asked: sessions.count, report: report)
+    }
+}
+
+extension ServerSession {
+    /// What the operator sees of it.
+    func status(_ facts: SessionFacts) -> SessionStatus {
+        let statistics = statistics
+        return SessionStatus(
+            number: facts.number,
+            client: facts.client.escapedForDisplay(),
+            name: facts.name.escapedForDisplay(),
+            peer: peer.escapedForDisplay(),
+            software: facts.software.escapedForDisplay(),
+            version: Int(facts.version),
+            since: Date(timeIntervalSince1970: Double(facts.since)),
+            roundTripMs: driver.roundTrip?.milliseconds,
+            isDraining: isDraining,
+            hasCarrier: driver.hasCarrier,
+            carriers: carriers,
+            streams: driver.streamCount,
+            queuedBytes: driver.waitingBytes.toSend,
+            bufferedBytes: driver.waitingBytes.toDeliver,
+            tunnels: statistics.map(TunnelStatus.init),
+            visitors: statistics.flatMap(VisitorStatus.all)
+        )
+    }
+}

@@ -1,0 +1,74 @@
+import Logging
+import NIOCore
+import TunnelAdmin
+import TunnelCore
+
+/// Looks at the first byte of a connection, and answers in the other side's language where it is not the port's: a TLS
+/// alert to a ClientHello on a plain port, and HTTP's 400 to a plain request on a TLS port.
+final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// A record of the type handshake (RFC 8446 section 5.1). No HTTP method begins so.
+    private static let handshake: UInt8 = 0x16
+    /// A fatal alert, unexpected_message (RFC 8446 section 6).
+    static let alert: [UInt8] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0A]
+    /// What the answer to a plain request says.
+    static let advice = "this port speaks TLS: use wss:// or https://\n"
+    /// How long the other end may take to read the answer.
+    private static let patience = TimeAmount.seconds(1)
+
+    private let isTLS: Bool
+    private let throttle: LogThrottle
+    private let logger: Logger
+    private var isAnswered = false
+
+    /// - Parameter isTLS: whether the port speaks TLS.
+    init(isTLS: Bool, throttle: LogThrottle, logger: Logger) {
+        self.isTLS = isTLS
+        self.throttle = throttle
+        self.logger = logger
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isAnswered else { return }
+        let buffer = unwrapInboundIn(data)
+        guard let first = buffer.readableBytesView.first else { return }
+        if isTLS, buffer.readableBytesView.starts(with: "PROXY ".utf8) {
+            log("the PROXY protocol came from an address that is not a trusted front; name it with --trusted-front")
+            return answer(context, Self.refusal)
+        }
+        if isTLS, (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(first) {
+            log("a request without TLS came to a port that speaks TLS; the client's URL must begin with wss://")
+            return answer(context, Self.refusal)
+        }
+        if !isTLS, first == Self.handshake {
+            log("a TLS handshake came to a port without TLS; the client's URL must begin with ws://")
+            return answer(context, ByteBuffer(bytes: Self.alert))
+        }
+        context.fireChannelRead(data)
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    private static var refusal: ByteBuffer {
+        ByteBuffer(
+            string: "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+                + "Content-Length: \(advice.utf8.count)\r\n\r\n\(advice)"
+        )
+    }
+
+    private func log(_ message: Logger.Message) {
+        ServerMetrics.failed(.notHTTP)
+        throttle.log(message, at: .info, to: logger)
+    }
+
+    private func answer(_ context: ChannelHandlerContext, _ bytes: ByteBuffer) {
+        isAnswered = true
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        // FIN first: a close over unread bytes is a reset, which may destroy the answer.
+        context.close(mode: .output, promise: nil)
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+    }
+}

@@ -1,0 +1,145 @@
+import ByteText
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// A carrier between its upgrade and its session: the server speaks first, the client proves itself, and only then
+/// does anything exist for it.
+final class ServerCarrierHandshake: CarrierReceiver {
+    private let server: ServerCore
+    private let channel: any Channel
+    private let place: AdmissionSlot
+    private let peer: String
+    private let logger: Logger
+    private var opening: ServerHandshake
+    private var carrier: Carrier?
+    private var hasFailed = false
+
+    init(server: ServerCore, channel: any Channel, place: AdmissionSlot, peer: String, logger: Logger) {
+        self.server = server
+        self.channel = channel
+        self.place = place
+        self.peer = peer
+        self.logger = logger
+        self.opening = ServerHandshake(nonce: SecureRandom.bytes(32), software: softwareName)
+    }
+
+    func start(_ carrier: Carrier) {
+        self.carrier = carrier
+        carrier.send(opening.challenge)
+        carrier.flush()
+    }
+
+    func carrier(received frame: InboundFrame) {
+        guard let carrier else { return }
+        place.speaks()
+        do throws(MuxError) {
+            switch try opening.receive(frame) {
+            case .verify(let authentication):
+                verify(authentication, carrier)
+            case .resume(let resumption):
+                resume(resumption, carrier)
+            }
+        } catch {
+            fail(.violation, carrier, Refusal(error.code, error.detail))
+        }
+    }
+
+    private func resume(_ resumption: Resumption, _ carrier: Carrier) {
+        let session = server.session(resumption.session)
+        guard let proof = server.authenticator.verifyResume(session?.resumeKey, &opening), let session else {
+            ServerMetrics.unknownSessions.increment()
+            return carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
+        }
+        if let refusal = server.authenticator.refusal(of: session.owner.client, now: WallClock.unixSeconds) {
+            return fail(.rights, carrier, refusal)
+        }
+        guard !server.isStopping else {
+            return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+        }
+        place.giveBack()
+        self.carrier = nil
+        let refuse = { @Sendable [opening] (link: any CarrierLink, refusal: Refusal) in
+            link.send(opening.refuse(refusal))
+            link.close(.policyViolation, reason: refusal.code.description)
+        }
+        session.resume(carrier, on: channel.eventLoop, from: peer, resumption, proof, refuse: refuse)
+    }
+
+    private func verify(_ authentication: Authentication, _ carrier: Carrier) {
+        guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
+            count(.credentials)
+            let delay = server.admission.failed(place.address, now: .now)
+            server.logs.refusedClients.log(
+                "client refused: unknown, or the proof is wrong",
+                at: .warning,
+                to: logger,
+                [
+                    "id": "\(Base16.encoded(authentication.id))", "name": "\(authentication.name)",
+                    "answered_after_s": "\(delay)",
+                ]
+            )
+            // Whatever else it sends meanwhile is not looked at, or it would hasten the answer.
+            self.carrier = nil
+            channel.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(delay))) {
+                self.refuse(carrier, Refusal(.credentials, "the server does not accept this token"))
+            }
+            return
+        }
+        if let refusal = client.refusal(now: WallClock.unixSeconds) { return fail(.rights, carrier, refusal) }
+        guard !server.isStopping else {
+            return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+        }
+        guard server.memory.pressure < .refusesSessions else {
+            return fail(.memory, carrier, Refusal(.busy, "the server is short of memory", retryAfter: 10))
+        }
+        let owner = PortDirectory.Owner(client: authentication.id, instance: authentication.instance)
+        guard server.hasRoom(for: owner) else {
+            server.logs.refusedClients.log(
+                "client refused: it has as many sessions as it may have",
+                at: .warning,
+                to: logger,
+                ["client": "\(client.name)", "name": "\(authentication.name)"]
+            )
+            let text = "this client has as many sessions as it may have"
+            return fail(.busy, carrier, Refusal(.busy, text, retryAfter: 10))
+        }
+        place.giveBack()
+        server.open(verified, client, carrier, channel, peer: peer, logger)
+        self.carrier = nil
+    }
+
+    private func fail(_ reason: HandshakeFailure, _ carrier: Carrier, _ refusal: Refusal) {
+        count(reason)
+        refuse(carrier, refusal)
+    }
+
+    /// Counts the first reason: what follows are its consequences.
+    private func count(_ reason: HandshakeFailure) {
+        if !hasFailed { ServerMetrics.failed(reason) }
+        hasFailed = true
+    }
+
+    private func refuse(_ carrier: Carrier, _ refusal: Refusal) {
+        carrier.send(opening.refuse(refusal))
+        carrier.close(.policyViolation, reason: refusal.code.description)
+    }
+
+    func carrier(violatedBy error: MuxError) {
+        guard let carrier else { return }
+        fail(.violation, carrier, Refusal(error.code, error.detail))
+    }
+
+    func carrierReadCompleted() {
+        carrier?.flush()
+    }
+
+    func carrierBecameWritable() {}
+
+    func carrierLost(_ loss: CarrierLoss) {
+        carrier = nil
+        count(.gone)
+        logger.debug("gone before authentication", metadata: ["reason": "\(loss)"])
+    }
+}

@@ -1,0 +1,193 @@
+import HTTP1
+import Logging
+import NIOCore
+import TunnelAdmin
+import TunnelCore
+import WebSocket
+
+/// A stranger's connection until it is a WebSocket or gone: reads one request head, answers it, and hands the rest to
+/// the carrier.
+final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let upgrade: ServerUpgrade
+    private let logger: Logger
+    private let throttle: LogThrottle
+    private let verification: PeerVerification?
+    private let speaks: () -> Void
+    private let admits: (RequestHead) -> Bool
+    private let mayAnswer: () -> Bool
+    private let handsOn: (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool
+    private let onUpgraded: (any Channel, Agreement) throws -> Void
+    private var parser: RequestHeadParser
+    private var pending = ByteBuffer()
+    private var isAnswered = false
+
+    init(
+        upgrade: ServerUpgrade,
+        limits: HeadLimits = .request,
+        logger: Logger,
+        throttle: LogThrottle,
+        verification: PeerVerification? = nil,
+        speaks: @escaping () -> Void = {},
+        admits: @escaping (RequestHead) -> Bool = { _ in true },
+        mayAnswer: @escaping () -> Bool = { true },
+        handsOn: @escaping (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool = { _, _ in false },
+        onUpgraded: @escaping (any Channel, Agreement) throws -> Void
+    ) {
+        self.upgrade = upgrade
+        self.parser = RequestHeadParser(limits: limits)
+        self.logger = logger
+        self.throttle = throttle
+        self.verification = verification
+        self.speaks = speaks
+        self.admits = admits
+        self.mayAnswer = mayAnswer
+        self.handsOn = handsOn
+        self.onUpgraded = onUpgraded
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isAnswered else { return }
+        if pending.readableBytes == 0 { speaks() }
+        pending.writeImmutableBuffer(unwrapInboundIn(data))
+        do throws(HTTP1Error) {
+            guard let head = try parser.receive(&pending) else { return }
+            if handOn(context, head) { return }
+            let answer = upgrade.answer(head, hasLeftovers: pending.readableBytes > 0)
+            if case .accept = answer, !admits(head) {
+                ServerMetrics.failed(.busy)
+                return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
+            }
+            self.answer(context, answer)
+        } catch {
+            ServerMetrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
+            logger.debug("not an HTTP request", metadata: ["error": "\(error.userDescription)"])
+            if error.kind == .notHTTP {
+                // TLS, or noise: whoever it is would not understand an answer.
+                isAnswered = true
+                context.close(promise: nil)
+            } else {
+                refuse(context, status: error.status, reason: Self.reason(error.status))
+            }
+        }
+    }
+
+    /// Whether the request is the backend's, which has it now, or has been refused.
+    private func handOn(_ context: ChannelHandlerContext, _ head: RequestHead) -> Bool {
+        do throws(Backend.Refusal) {
+            guard try handsOn(head, pending) else { return false }
+            // From here on the connection is the backend's.
+            isAnswered = true
+            pending = ByteBuffer()
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        } catch {
+            ServerMetrics.failed(.request)
+            throttle.log(
+                "request refused",
+                at: .info,
+                to: logger,
+                ["status": "\(error.status)", "reason": "\(error.reason)"]
+            )
+            refuse(context, status: error.status, reason: Self.reason(error.status))
+        }
+        return true
+    }
+
+    private func answer(_ context: ChannelHandlerContext, _ answer: ServerUpgrade.Answer) {
+        isAnswered = true
+        switch answer {
+        case .accept(let head, let agreement):
+            write(context, head, body: "")
+            context.flush()
+            do {
+                try onUpgraded(context.channel, agreement)
+                context.pipeline.syncOperations.removeHandler(self, promise: nil)
+            } catch {
+                context.close(promise: nil)
+            }
+        case .refuse(let head, let body, let reason):
+            ServerMetrics.failed(.request)
+            guard mayAnswer() else { return context.close(promise: nil) }
+            throttle.log(
+                "request refused",
+                at: .info,
+                to: logger,
+                ["status": "\(head.status)", "reason": "\(reason)"]
+            )
+            write(context, head, body: body)
+            finish(context)
+        }
+    }
+
+    /// The handshake has taken too long.
+    func timeOut(_ context: ChannelHandlerContext) {
+        guard !isAnswered else { return }
+        ServerMetrics.failed(.timeout)
+        throttle.log("the request took too long", at: .info, to: logger)
+        refuse(context, status: 408, reason: "Request Timeout")
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, status: Int, reason: String, after seconds: Int? = nil) {
+        isAnswered = true
+        do throws(HTTP1Error) {
+            var fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
+            // Of all methods only CONNECT is refused so (RFC 9110 section 15.5.6).
+            if status == 405 { try fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") }
+            if let seconds { try fields.append("Retry-After", "\(seconds)") }
+            write(context, ResponseHead(version: .http1_1, status: status, reason: reason, fields: fields), body: "")
+        } catch {
+            // The fields are constants.
+        }
+        finish(context)
+    }
+
+    private static func reason(_ status: Int) -> String {
+        switch status {
+        case 405: "Method Not Allowed"
+        case 414: "URI Too Long"
+        case 431: "Request Header Fields Too Large"
+        case 505: "HTTP Version Not Supported"
+        default: "Bad Request"
+        }
+    }
+
+    private func write(_ context: ChannelHandlerContext, _ head: ResponseHead, body: String) {
+        var bytes = ByteBuffer()
+        do throws(HTTP1Error) {
+            try head.serialize(into: &bytes)
+            bytes.writeString(body)
+            context.write(wrapOutboundOut(bytes), promise: nil)
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    /// Sends FIN after the answer and waits for the other side's, so that the answer is not lost to a reset that
+    /// unread bytes would cause; the handshake's deadline bounds the wait.
+    private func finish(_ context: ChannelHandlerContext) {
+        context.flush()
+        context.close(mode: .output, promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let problem = verification?.problem {
+            let reason = problem.sentence(of: "the client")
+            throttle.log("a client's certificate was refused", at: .info, to: logger, ["reason": "\(reason)"])
+        } else if let failure = TLSFailure(error), failure.says("PEER_DID_NOT_RETURN_A_CERTIFICATE") {
+            throttle.log("a client showed no certificate", at: .info, to: logger)
+        } else if let failure = TLSFailure(error), failure.says("ALERT", "KEY_USAGE") {
+            let reason = failure.userDescription
+            throttle.log("a TLS handshake with a client has failed", at: .info, to: logger, ["reason": "\(reason)"])
+        } else {
+            logger.debug("connection failed before the upgrade", metadata: ["error": "\(error.userDescription)"])
+        }
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,95 @@
+import Mux
+import NetworkAddress
+
+/// Which addresses and ports a client's BIND may have: decided before anything is bound, and without asking a resolver.
+struct BindPolicy: Sendable {
+    /// Addresses for a port that the client did not narrow.
+    let publicAddresses: [String]
+    /// The ports that this client may have: its own within the server's.
+    let allowedPorts: PortRanges
+    /// Addresses that this client may have; nil for any of the server's.
+    let clientAddresses: [String]?
+    /// Whether this client may have ports on loopback.
+    let allowsLoopback: Bool
+
+    init(
+        publicAddresses: [String],
+        serverPorts: PortRanges,
+        clientPorts: PortRanges?,
+        clientAddresses: [String]? = nil,
+        allowsLoopback: Bool = false
+    ) {
+        self.publicAddresses = publicAddresses
+        self.allowedPorts = clientPorts.map { serverPorts.intersection($0) } ?? serverPorts
+        self.clientAddresses = clientAddresses
+        self.allowsLoopback = allowsLoopback
+    }
+
+    /// The addresses on which the request is to be bound.
+    ///
+    /// A client may narrow the server's addresses and never widen them.
+    ///
+    /// - Throws: ``Mux/Refusal`` that the client is told.
+    func addresses(for request: BindRequest) throws(Refusal) -> [String] {
+        guard request.port == 0 || allowedPorts.contains(request.port) else {
+            throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowedPorts)")
+        }
+        return try withoutLoopback(permitted(narrowed(request)))
+    }
+
+    /// Those of the addresses that the client may have.
+    private func permitted(_ addresses: [String]) throws(Refusal) -> [String] {
+        guard let clientAddresses else { return addresses }
+        // All addresses, for a client that may have some: those.
+        let isForAll = addresses.contains("0.0.0.0")
+        let permitted = isForAll ? clientAddresses : addresses.filter(clientAddresses.contains)
+        guard !permitted.isEmpty else {
+            let own = clientAddresses.joined(separator: " and ")
+            throw Refusal(.portNotAllowed, "this client may have ports on \(own) only")
+        }
+        return permitted
+    }
+
+    /// A port on loopback looks to the server's own programs like one of theirs.
+    private func withoutLoopback(_ addresses: [String]) throws(Refusal) -> [String] {
+        guard !allowsLoopback else { return addresses }
+        let others = addresses.filter { IPAddress($0)?.isLoopback != true }
+        guard !others.isEmpty else {
+            throw Refusal(
+                .portNotAllowed,
+                "ports on the server's loopback want allow_loopback = true in the client's entry there"
+            )
+        }
+        return others
+    }
+
+    /// The server's addresses as the request narrows them.
+    private func narrowed(_ request: BindRequest) throws(Refusal) -> [String] {
+        let isForAll = publicAddresses.contains("0.0.0.0")
+        switch request.address {
+        case "", "*":
+            return publicAddresses
+        case "localhost" where isForAll || publicAddresses.contains("127.0.0.1"):
+            return ["127.0.0.1", "::1"]
+        default:
+            guard let address = IPAddress(request.address), address.isOfOneHost else {
+                throw Refusal(.portNotAllowed, "\(request.address) is no address to bind; give an IP address")
+            }
+            guard isForAll || publicAddresses.contains(address.description) else {
+                let own = publicAddresses.joined(separator: " and ")
+                throw Refusal(.portNotAllowed, "public ports are bound on \(own) here, not on \(address)")
+            }
+            return [address.description]
+        }
+    }
+}
+
+extension IPAddress {
+    /// Neither multicast nor broadcast.
+    fileprivate var isOfOneHost: Bool {
+        switch self {
+        case .v4(let bits): bits >> 28 != 0xE && bits != .max
+        case .v6(let bits): bits >> 120 != 0xFF
+        }
+    }
+}
