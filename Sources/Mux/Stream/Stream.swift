@@ -5,22 +5,12 @@ import NIOCore
 /// A class, because the session's table, the ring of the scheduler and the frame at hand speak of the same one; it is
 /// never seen outside the session.
 final class Stream {
-    /// What this end still sends.
-    private enum Outgoing {
-        case open
-        /// The socket has no more bytes; END follows the queue.
-        case finishing
-        /// The socket was reset; RESET follows the queue.
-        case resetting(ResetCode)
-        case ended
-    }
-
     let id: StreamID
     /// The tunnel at which the visitor came.
     let tunnel: UInt16
     private(set) var credit: SendCredit
     var receiving: ReceiveCredit
-    private var outgoing = Outgoing.open
+    private var lifecycle = StreamLifecycle()
     private var queue = ChunkQueue()
     /// Bytes in the queue.
     var queued: Int { queue.bytes }
@@ -34,10 +24,6 @@ final class Stream {
     var isBlocked = false
     /// Its part in whose socket is read next.
     var readAhead = ReadAhead.Share()
-    /// Whether the peer has sent END.
-    private(set) var inputEnded = false
-    /// Whether the opener still waits for ACCEPT.
-    var isOpening = true
 
     init(id: StreamID, tunnel: UInt16 = 0, sendWindow: UInt32, receiveWindow: Int, now: Instant) {
         self.id = id
@@ -46,79 +32,85 @@ final class Stream {
         self.receiving = ReceiveCredit(window: receiveWindow, now: now)
     }
 
-    /// Both ENDs have gone their way, or the peer's RESET has come. The socket may still have bytes to take.
-    var isFinished: Bool {
-        if case .ended = outgoing { inputEnded } else { false }
-    }
+    /// Whether the opener still waits for ACCEPT.
+    var isOpening: Bool { lifecycle.isOpening }
+
+    /// Whether the peer has sent END or RESET.
+    var inputEnded: Bool { lifecycle.inputEnded }
+
+    /// Whether both directions have ended on the wire. The socket may still have bytes to take.
+    var isFinished: Bool { lifecycle.isEnded }
 
     /// Whether the socket may still bring bytes.
-    var isOpen: Bool {
-        if case .open = outgoing { true } else { false }
-    }
+    var isOpen: Bool { lifecycle.takesBytes }
+
+    /// The code of the RESET that waits behind what is queued; nil if none waits.
+    var pendingReset: ResetCode? { lifecycle.pendingReset }
 
     /// Whether the scheduler has something to take.
-    var isReady: Bool {
-        switch outgoing {
-        case .open: queued > 0 && credit.available > 0
-        case .finishing, .resetting: queued == 0 || credit.available > 0
-        case .ended: false
-        }
+    var isReady: Bool { lifecycle.next(queued: queued, credit: credit.available) != nil }
+
+    /// ACCEPT was sent or has come.
+    func accept() {
+        lifecycle.accept()
     }
 
     /// Queues bytes from the socket; ignored after the end.
     func append(_ bytes: ByteBuffer) {
-        guard case .open = outgoing else { return }
+        guard lifecycle.takesBytes else { return }
         queue.append(bytes)
     }
 
-    /// The socket has no more bytes.
+    /// The socket has no more bytes: END follows what is queued.
     func finish() {
-        guard case .open = outgoing else { return }
-        outgoing = .finishing
+        lifecycle.finish()
     }
 
     /// The socket was reset: RESET follows what is queued, at the latest when the caller overtakes it.
     func reset(_ code: ResetCode) {
-        outgoing = .resetting(code)
+        lifecycle.reset(code)
     }
 
-    /// Keeps of the queue what may be sent now.
+    /// Drops from the queue what the peer has not given credit for.
     func dropWithoutCredit() {
         queue.keep(first: credit.available)
     }
 
-    /// The code of the RESET that waits behind what is queued; nil if none waits.
-    var pendingReset: ResetCode? {
-        if case .resetting(let code) = outgoing { code } else { nil }
-    }
-
-    /// Takes the next frame's worth: bytes, at most `most` of them, or the END or RESET after the last ones.
-    func take(atMost most: Int) -> OutboundFrame? {
-        guard isReady else { return nil }
-        guard queued > 0 else {
-            // The session forgets the stream with its RESET.
-            if let reset = pendingReset { return reset.frame(id) }
-            outgoing = .ended
+    /// Takes the next frame: at most `limit` bytes of DATA, or the END or RESET after the last of them.
+    ///
+    /// - Returns: nil if nothing may be sent. After a RESET the caller removes the stream.
+    func take(atMost limit: Int) -> OutboundFrame? {
+        switch lifecycle.next(queued: queued, credit: credit.available) {
+        case nil:
+            return nil
+        case .reset(let code):
+            return code.frame(id)
+        case .end:
+            lifecycle.endSent()
             return OutboundFrame(.end, id)
+        case .data:
+            guard let piece = queue.popFirst(atMost: min(limit, credit.available)) else { return nil }
+            credit.use(piece.readableBytes)
+            return OutboundFrame(.data, id, piece)
         }
-        guard let piece = queue.popFirst(atMost: min(most, credit.available)) else { return nil }
-        credit.use(piece.readableBytes)
-        return OutboundFrame(.data, id, piece)
     }
 
-    /// Takes a CREDIT; true when the stream may go on.
+    /// Applies a CREDIT frame.
+    ///
+    /// - Returns: whether the offset grants more than the one before.
+    /// - Throws: ``MuxError`` for an impossible offset.
     func grant(_ offset: UInt64) throws(MuxError) -> Bool {
         try credit.grant(offset)
     }
 
-    /// The stream is dead: what waited is thrown away, and the scheduler passes it over.
+    /// The stream is dead: drops what waits, and nothing more is sent.
     func abandon() {
-        outgoing = .ended
+        lifecycle.abandon()
         queue.removeAll()
     }
 
     /// The peer has sent END.
     func endInput() {
-        inputEnded = true
+        lifecycle.endReceived()
     }
 }

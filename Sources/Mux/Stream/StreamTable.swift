@@ -76,7 +76,7 @@ struct StreamTable {
 
     /// A stream that waited for ACCEPT has it.
     mutating func accept(_ stream: Stream) {
-        stream.isOpening = false
+        stream.accept()
         openingPlaces.giveBack(stream.tunnel)
         while let first = unaccepted.first, !(streams[first.id]?.isOpening ?? false) { unaccepted.removeFirst() }
     }
@@ -151,7 +151,6 @@ struct StreamTable {
     mutating func remove(_ stream: Stream) {
         guard streams.removeValue(forKey: stream.id) != nil else { return }
         if stream.isOpening { openingPlaces.giveBack(stream.tunnel) }
-        stream.isOpening = false
         if stream.isFinished { lingering -= 1 }
         places.giveBack(stream.tunnel)
         forgetResets()
