@@ -17,7 +17,7 @@ enum LookupThread {
     }
 
     /// Bytes of its stack: resolvers and their modules need some 100 KiB.
-    private static let stack = 512 << 10
+    static let stack = 512 << 10
 
     /// Runs `body` on a new thread; false if the system has none left.
     static func start(_ body: @escaping @Sendable () -> Void) -> Bool {

@@ -27,9 +27,9 @@ struct StreamPolicy {
 /// Bytes a second in each direction, shared by the sockets of one event loop.
 final class Pace {
     /// How much may pass at once, in seconds of the rate.
-    private static let burst = 0.25
+    static let burst = 0.25
     /// At least one full frame passes at once.
-    private static let smallestBurst = 65_536.0
+    static let smallestBurst = 65_536.0
 
     private var bytesPerSecond: Int
     private var reading: TokenBucket
