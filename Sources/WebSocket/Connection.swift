@@ -19,7 +19,7 @@ import NIOCore
 /// that is why a connection cannot be copied.
 public struct Connection: ~Copyable, Sendable {
     /// Bytes of a compressed message that are inflated at a time.
-    private static let inflatedPiece = 65_536
+    package static let inflatedPiece = 65_536
     /// The largest buffer of a piece that is kept for the next one, bytes.
     private static let keptPiece = 4_096
     /// The longest match of deflate, bytes (RFC 1951 section 3.2.5).

@@ -4,6 +4,9 @@
 /// A quarter of all places is reserve, the same for each tunnel and at least one, so that the visitors of one tunnel never
 /// shut another one. Taking and giving back are O(1) in the number of tunnels.
 struct TunnelShares {
+    /// One part in so many of the places is reserve.
+    static let reservePart = 4
+
     private let total: Int
     /// Places that each tunnel can always have.
     private(set) var reserve = 0
@@ -39,7 +42,7 @@ struct TunnelShares {
 
     private mutating func divide() {
         let count = tunnels.count
-        reserve = count == 0 ? 0 : min(max(1, total / (4 * count)), total / count)
+        reserve = count == 0 ? 0 : min(max(1, total / (Self.reservePart * count)), total / count)
         keptFree = tunnels.reduce(0) { $0 + max(0, reserve - used[$1, default: 0]) }
     }
 

@@ -41,13 +41,13 @@ public struct ConnectExchange: Sendable {
     }
 
     /// Bytes of a 407's body that are read past to keep the connection.
-    static let drainLimit = 65536
+    package static let drainLimit = 65536
     /// The same where no other connection will do.
-    static let boundDrainLimit = 262_144
+    package static let boundDrainLimit = 262_144
     /// Interim answers before the final one.
-    static let interimLimit = 8
+    package static let interimLimit = 8
     /// Bytes of a malformed answer that are shown.
-    static let startLimit = 64
+    package static let startLimit = 64
 
     private enum State: Sendable {
         case idle

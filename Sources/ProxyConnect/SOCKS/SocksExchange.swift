@@ -34,7 +34,7 @@ public struct SocksExchange: Sendable {
     }
 
     /// Bytes of an answer in another protocol that are shown.
-    static let startLimit = 64
+    static let startLimit = ConnectExchange.startLimit
 
     private enum State: Sendable {
         case idle

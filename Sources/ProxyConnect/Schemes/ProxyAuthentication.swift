@@ -16,7 +16,7 @@ struct ProxyAuthentication: Sendable {
     }
 
     /// No scheme needs more than negotiate, challenge, response.
-    private static let maximumLegs = 3
+    static let maximumLegs = 3
 
     private var authenticators: [any ProxyAuthenticator]
     private let request: ProxyAuthenticationRequest

@@ -14,7 +14,7 @@ import Foundation
 final class ClientAdmin: AdminTarget {
     /// How long an operator waits for the outcome of a dial. 8 s: a dial through a proxy takes less, and the answer of the
     /// admin server has 10 s.
-    private static let patience = Duration.seconds(8)
+    static let patience = Duration.seconds(8)
     private static let withoutCarrier = Meter(label: "culvert_without_carrier_seconds")
     private static let nextDial = Meter(label: "culvert_next_dial_seconds")
 

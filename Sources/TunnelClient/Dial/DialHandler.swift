@@ -20,9 +20,9 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = ByteBuffer
 
     /// Interim answers before the one to the upgrade.
-    private static let maximumInterim = 8
+    private static let maximumInterim = ConnectExchange.interimLimit
     /// Bytes of an answer that are shown where it is no HTTP.
-    private static let shownStart = 64
+    private static let shownStart = ConnectExchange.startLimit
 
     /// The proxy has closed the connection between two legs of the exchange: dial it again and go on.
     struct Redial: Error {

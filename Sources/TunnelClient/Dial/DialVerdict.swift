@@ -124,7 +124,7 @@ extension DialRoute {
 
     /// How long a proxy is left alone that may have dropped us over a wrong password: accounts are locked by a few tries
     /// in half an hour.
-    private static let patienceWithPassword = 300
+    static let patienceWithPassword = 300
 
     private func slowDown(_ error: inout DialError, isClosed: Bool) {
         error.retryAfter = max(error.retryAfter ?? 0, Self.patienceWithPassword)

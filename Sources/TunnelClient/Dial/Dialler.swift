@@ -10,7 +10,7 @@ import WebSocket
 /// Makes one session: dials, by way of the proxy where there is one, and authenticates.
 struct Dialler: Sendable {
     /// Connections that one proxy exchange may take: each scheme needs few legs.
-    private static let maximumLegs = 8
+    static let maximumLegs = 8
 
     let configuration: ClientConfiguration
     let credentials: Credentials

@@ -14,7 +14,7 @@ import TunnelCore
 /// doing: otherwise a name is left to the proxy where there is one.
 public final class ProxyScript: Sendable {
     /// Bytes of a script at most; large ones of companies have a tenth of that.
-    static let limit = 1 << 20
+    package static let limit = 1 << 20
     /// How long a script that came from a web server is asked without being fetched again.
     static let freshness = Duration.seconds(300)
 

@@ -11,6 +11,9 @@ import TunnelCore
 /// Redirects are not followed, and nothing is sent that tells who asks. Compressed answers are refused: we say that we
 /// do not want them.
 struct ProxyScriptPage: Sendable {
+    /// How long a script may take to come.
+    static let longestFetch = TimeAmount.seconds(10)
+
     let host: String
     let port: Int
     /// What Host says.
@@ -19,7 +22,7 @@ struct ProxyScriptPage: Sendable {
     /// Bytes of the answer's body at most, framing included.
     let limit: Int
     /// For the whole of it, the lookup of the name included.
-    var timeout = TimeAmount.seconds(10)
+    var timeout = Self.longestFetch
     var names = HostNames.shared
 
     /// The body.
@@ -108,7 +111,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
     }
 
     /// Interim answers before the one to the request.
-    private static let maximumInterim = 8
+    private static let maximumInterim = ConnectExchange.interimLimit
 
     private let request: ByteBuffer
     private let limit: Int

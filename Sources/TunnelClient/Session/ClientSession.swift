@@ -17,9 +17,9 @@ final class ClientSession: SessionDelegate {
     }
 
     /// The first and the longest wait before a port that could not be bound is asked for again.
-    private static let bindRetries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
+    static let bindRetries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
     /// The same for a port outside the client's rights, which an operator has to grant.
-    private static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
+    static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
 
     let driver: SessionDriver
     let forwards: [TunnelSpec]

@@ -8,9 +8,9 @@ import TunnelCore
 struct ReconnectLoop {
     /// How long only the session's own server is dialled after the carrier was lost, where several were named: another
     /// one would end the streams. It is as long as visitors are kept waiting.
-    private static let loyalty = Duration.seconds(15)
+    static let loyalty = Duration.seconds(15)
     /// The longest wish to be left alone that is obeyed while a session waits for a carrier.
-    private static let longestWishWithSession = Duration.seconds(3)
+    static let longestWishWithSession = Duration.seconds(3)
     private static let pingInterval = Meter(label: "culvert_ping_interval_seconds")
 
     /// What comes after a session.

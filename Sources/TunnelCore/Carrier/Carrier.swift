@@ -49,8 +49,10 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     /// The gathered bytes are handed to the channel from this size on. 64 KiB: one long frame, so that its buffer
     /// need not grow, which copies it; the channel writes several at once.
     private static let gatheredLimit = 65_536
+    /// Bytes of WebSocket control frames that may wait.
+    package static let queuedControlBytes = 4_096
     /// How long the closing handshake may take.
-    private static let closeTimeout = TimeAmount.seconds(5)
+    package static let closeTimeout = TimeAmount.seconds(5)
 
     private var connection: WebSocket.Connection
     private let isCompressed: Bool
@@ -89,7 +91,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
                 maximumFrameBytes: longest,
                 maximumMessageBytes: longest,
                 maximumFragments: limits.fragments,
-                maximumQueuedControlBytes: 4_096
+                maximumQueuedControlBytes: Self.queuedControlBytes
             ),
             acceptsText: false,
             deflate: deflate

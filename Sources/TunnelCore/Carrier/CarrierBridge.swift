@@ -9,7 +9,10 @@ import WebSocket
 /// later, since neither they nor the session's sockets can move.
 package final class CarrierBridge: CarrierLink {
     /// Bytes that may be on the bridge, not yet taken by the carrier: what the carrier itself lets pile up.
-    private static let mostUnderWay = 262_144
+    package static let mostUnderWay = 262_144
+    /// Bytes on their way to the session from which on the socket is not read: a loop that is behind must not make the
+    /// peer's bytes pile up here.
+    package static let mostOnTheWay = 1_048_576
     /// Bytes that have arrived are reported from this many on: each report wakes the carrier's loop.
     private static let reportedAtOnce = 65_536
 
@@ -112,10 +115,6 @@ package final class CarrierBridge: CarrierLink {
 
 /// The bridge's other end, on the carrier's event loop. What it is told crosses over in the order in which it came.
 private final class FarEnd: CarrierReceiver {
-    /// Bytes on their way to the session from which on the socket is not read: a loop that is behind must not make the
-    /// peer's bytes pile up here.
-    private static let mostOnTheWay = 1_048_576
-
     let carrier: Carrier
     private let loop: any EventLoop
     /// The end at the session, from the moment on at which the session has it, to the carrier's end.
@@ -159,14 +158,14 @@ private final class FarEnd: CarrierReceiver {
         let (frames, bytes) = (bundle, bundleBytes)
         (bundle, bundleBytes) = ([], 0)
         onTheWay += bytes
-        if onTheWay >= Self.mostOnTheWay { carrier.isRead = false }
+        if onTheWay >= CarrierBridge.mostOnTheWay { carrier.isRead = false }
         atSession { $0.brought(frames, bytes) }
     }
 
     /// The session has taken so many bytes.
     func arrived(_ bytes: Int) {
         onTheWay -= bytes
-        if onTheWay < Self.mostOnTheWay { carrier.isRead = true }
+        if onTheWay < CarrierBridge.mostOnTheWay { carrier.isRead = true }
     }
 
     func carrier(violatedBy error: MuxError) {

@@ -7,11 +7,11 @@ import NIOPosix
 /// threads.
 package final class TCPIngress {
     /// How many may come at once, in seconds of the rate.
-    private static let burst = 0.1
+    package static let burst = 0.1
 
     /// How many descriptors before its limit a port takes its visitors one by one. Eight: twice what NIO takes in a turn.
     /// It costs a fourteenth of the visitors who come and go, so that it does not begin sooner.
-    private static let nearby = 8
+    package static let nearby = 8
 
     package let tunnel: UInt16
     /// The port, the same on all addresses.

@@ -25,7 +25,7 @@ package final class HostNames: Sendable {
     }
 
     /// Seconds between two looks at the clock and at the resolver's configuration.
-    private static let period: UInt32 = 1
+    package static let period: UInt32 = 1
 
     private let state: Mutex<State>
     private let configuration: String

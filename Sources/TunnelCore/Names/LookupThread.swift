@@ -11,7 +11,7 @@ package enum LookupThread {
     }
 
     /// Bytes of its stack: resolvers and their modules need some 100 KiB.
-    private static let stack = 512 << 10
+    package static let stack = 512 << 10
 
     /// Runs `body` on a new thread; false if the system has none left.
     package static func start(_ body: @escaping @Sendable () -> Void) -> Bool {

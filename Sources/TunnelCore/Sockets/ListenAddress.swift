@@ -8,6 +8,9 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// A socket in the file system.
     case unix(path: String)
 
+    /// The longest path of a socket, bytes. 100: the kernel takes some more.
+    package static let longestPath = 100
+
     /// What is expected, for an error.
     public static let form = "expected ADDR:PORT with an IP address, for instance 127.0.0.1:8080, or unix:/PATH"
 
@@ -15,7 +18,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
             let path = text.dropFirst(5)
-            guard path.hasPrefix("/"), path.utf8.count <= 100 else { return nil }
+            guard path.hasPrefix("/"), path.utf8.count <= Self.longestPath else { return nil }
             self = .unix(path: String(path))
             return
         }

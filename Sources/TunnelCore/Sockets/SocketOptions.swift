@@ -5,7 +5,10 @@ import Platform
 /// The options of every socket of ours, in one place.
 package enum SocketOptions {
     /// The largest read of a busy socket. 256 KiB: the size of the reads is what a relay's speed hangs on.
-    private static let largestRead = 262_144
+    package static let largestRead = 262_144
+
+    /// Unsent bytes of a carrier: from the greater number on nothing more is handed to it, until the lesser is reached.
+    package static let unsentBytes = (least: 65_536, most: 262_144)
 
     /// A public port's at an address. Its visitors' sockets have from it what keeps small pieces from being held back and
     /// notices a peer that is gone, and urgent data in its place of the stream: the system hands all of it down.
@@ -65,7 +68,7 @@ package enum SocketOptions {
         try options.setOption(.recvAllocator, value: longReads)
         // What has come is passed on before more is read: a read is large already.
         try options.setOption(.maxMessagesPerRead, value: 1)
-        try options.setOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
+        try options.setOption(.writeBufferWaterMark, value: .init(low: unsentBytes.least, high: unsentBytes.most))
         try network(options)
         if host.map(isLoopback) ?? (channel.remoteAddress?.ip?.isLoopback == true) { LoopbackPacing.end(on: channel) }
     }

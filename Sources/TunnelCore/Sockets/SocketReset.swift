@@ -3,7 +3,7 @@ import NIOCore
 /// Closes sockets by a reset (RST).
 package enum SocketReset {
     /// The waits between two looks at what the kernel has to send: they double from the first to the last.
-    private static let waits: (first: TimeAmount, longest: TimeAmount) = (.milliseconds(5), .milliseconds(320))
+    package static let waits: (first: TimeAmount, longest: TimeAmount) = (.milliseconds(5), .milliseconds(320))
 
     /// Closes a socket by a reset once the kernel has sent what it was given and the other side has acknowledged it. A
     /// reset throws away what the kernel still holds.

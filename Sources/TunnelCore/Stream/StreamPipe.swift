@@ -37,7 +37,7 @@ package final class StreamPipe: ChannelInboundHandler {
     }
 
     /// How long a socket may take for the last bytes of a stream that has ended in order, once its session is over.
-    private static let detachedPatience = TimeAmount.seconds(60)
+    package static let detachedPatience = TimeAmount.seconds(60)
 
     private let driver: SessionDriver
     private let onActive: (StreamPipe) -> Void

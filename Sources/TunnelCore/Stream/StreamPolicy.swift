@@ -32,9 +32,9 @@ package struct StreamPolicy {
 /// Bytes a second in each direction, shared by the sockets of one event loop.
 package final class RateLimit {
     /// How much may pass at once, in seconds of the rate.
-    private static let burst = 0.25
+    package static let burst = 0.25
     /// At least one full frame passes at once.
-    private static let smallestBurst = 65_536.0
+    package static let smallestBurst = 65_536.0
 
     private var bytesPerSecond: Int
     private var reading: TokenBucket

@@ -25,9 +25,9 @@ public struct SystemTrustStore: Sendable {
         "/usr/local/share/certs", "/etc/openssl/certs",
     ]
     /// Longer than any bundle.
-    private static let maximumLength = 16_777_216
+    package static let maximumLength = 16_777_216
     /// More files than a store has.
-    private static let maximumFiles = 4_096
+    package static let maximumFiles = 4_096
 
     private let environment: [String: String]
     private let root: String

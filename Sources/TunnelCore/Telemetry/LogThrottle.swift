@@ -4,6 +4,9 @@ import Synchronization
 
 /// Lets some events of a kind into the log and counts the others: strangers must not be able to fill a disk.
 package final class LogThrottle: Sendable {
+    /// The time over which events are counted.
+    package static let period = Duration.seconds(10)
+
     private struct State {
         /// Events in each ten seconds that are logged.
         var limit: Int
@@ -41,7 +44,7 @@ package final class LogThrottle: Sendable {
     package func admit(now: Instant) -> (isLogged: Bool, suppressed: Int) {
         state.withLock { state in
             var suppressed = 0
-            if now.since(state.began) >= .seconds(10) {
+            if now.since(state.began) >= Self.period {
                 suppressed = max(0, state.count - state.limit)
                 state.began = now
                 state.count = 0

@@ -17,7 +17,7 @@ import Foundation
 /// A server as its operator deals with it. What a session knows is asked of it on its own event loop.
 final class ServerAdmin: AdminTarget {
     /// When a client that was kicked may come back, in seconds: time enough for the operator to disable it for good.
-    private static let kickedFor: UInt32 = 10
+    static let kickedFor: UInt32 = 10
     private static let handshakes = Meter(label: "culvert_handshakes")
 
     private let core: ServerCore

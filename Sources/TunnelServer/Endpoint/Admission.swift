@@ -41,7 +41,8 @@ final class Admission: Sendable {
             self.limits = limits
             let perSecond = Double(limits.connectionsPerSecond)
             rate = TokenBucket(perSecond: perSecond, burst: perSecond, now: now)
-            arrivals = TokenBucket(perSecond: 4 * perSecond, burst: 4 * perSecond, now: now)
+            let arrivalsPerSecond = Double(arrivalsForEach) * perSecond
+            arrivals = TokenBucket(perSecond: arrivalsPerSecond, burst: arrivalsPerSecond, now: now)
             answers = TokenBucket(perSecond: perSecond, burst: perSecond, now: now)
         }
     }
@@ -49,6 +50,11 @@ final class Admission: Sendable {
     /// Connections without a head that are taken for each that is taken with one. Four: a handshake of TLS costs a
     /// millisecond of the processor.
     static let arrivalsForEach = 4
+
+    /// One address has at most one part in so many of the rate, and clients with tickets have as much to themselves.
+    static let ratePart = 4
+    /// The time over which wrong proofs are counted.
+    static let proofPeriod = Duration.seconds(60)
 
     private let state: Mutex<State>
 
@@ -61,7 +67,7 @@ final class Admission: Sendable {
     ///
     /// - Parameter times: how often it may come for each time that the rate counts.
     private static func isWithinShare(_ address: String, times: Int = 1, _ state: inout State, _ now: Instant) -> Bool {
-        let share = Double(times * max(1, state.limits.connectionsPerSecond / 4))
+        let share = Double(times * max(1, state.limits.connectionsPerSecond / ratePart))
         var key = address
         if state.rates[key] == nil, state.rates.count >= state.limits.rememberedAddresses {
             state.rates = state.rates.filter { entry in
@@ -125,7 +131,7 @@ final class Admission: Sendable {
     ) -> Place? {
         enter(.proof, ticket ?? address, isKnown: ticket != nil, now, close) { state in
             if let key = ticket ?? address, !Self.isWithinShare(key, &state, now) { return false }
-            let kept = ticket == nil ? Double(state.limits.connectionsPerSecond / 4) : 0
+            let kept = ticket == nil ? Double(state.limits.connectionsPerSecond / Self.ratePart) : 0
             return state.rate.takeOne(leaving: kept, now: now)
         }
     }
@@ -207,7 +213,7 @@ final class Admission: Sendable {
         let address = address ?? "local"
         return state.withLock { state in
             var entry = state.failures[address] ?? (0, now)
-            if now.since(entry.since) > .seconds(60) { entry = (0, now) }
+            if now.since(entry.since) > Self.proofPeriod { entry = (0, now) }
             entry.count += 1
             if state.failures[address] == nil, state.failures.count >= state.limits.rememberedAddresses {
                 state.failures.removeAll()

@@ -138,6 +138,9 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
 
 /// How many connections to the backend there are, over all loops.
 final class BackendSlots: Sendable {
+    /// One address has at most one part in so many of the places.
+    static let addressPart = 4
+
     private let taken = Mutex<(all: Int, ofAddress: [String: Int])>((0, [:]))
 
     /// Takes a place; false if as many as `most` are taken, or a quarter of them by one address.
@@ -147,7 +150,7 @@ final class BackendSlots: Sendable {
         taken.withLock { taken in
             guard taken.all < most else { return false }
             if let address {
-                guard taken.ofAddress[address, default: 0] < max(1, most / 4) else { return false }
+                guard taken.ofAddress[address, default: 0] < max(1, most / Self.addressPart) else { return false }
                 taken.ofAddress[address, default: 0] += 1
             }
             taken.all += 1

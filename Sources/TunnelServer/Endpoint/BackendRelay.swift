@@ -5,7 +5,7 @@ import TunnelCore
 
 extension Backend {
     /// How long the backend may take to accept.
-    private static let connectTimeout = TimeAmount.seconds(10)
+    static let connectTimeout = TimeAmount.seconds(10)
     private static let unavailable =
         "HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -66,7 +66,7 @@ extension Backend {
                 case .failure:
                     near.write(ByteBuffer(string: Self.unavailable))
                     near.finish()
-                    loop.assumeIsolated().scheduleTask(in: .seconds(1)) { near.close() }
+                    loop.assumeIsolated().scheduleTask(in: BusyHandler.patience) { near.close() }
                 }
             }
     }

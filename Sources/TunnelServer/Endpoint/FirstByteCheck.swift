@@ -17,7 +17,7 @@ final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
     /// What the answer to a plain request says.
     static let advice = "this port speaks TLS: use wss:// or https://\n"
     /// How long the other end may take to read the answer.
-    private static let patience = TimeAmount.seconds(1)
+    private static let patience = BusyHandler.patience
 
     private let isTLS: Bool
     private let throttle: LogThrottle

@@ -170,7 +170,7 @@ final class BusyHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// How long the other end may take to read the answer.
-    private static let patience = TimeAmount.seconds(1)
+    static let patience = TimeAmount.seconds(1)
     private let isPlain: Bool
 
     /// - Parameter isPlain: whether the connection is HTTP, and may be answered; to a TLS one nothing can be said before its

@@ -34,6 +34,9 @@ struct UnauthenticatedSlots {
     /// The same while all are.
     static let leastPatience = Duration.seconds(1)
 
+    /// One part in so many of the places is for known clients.
+    static let knownPart = 4
+
     private var places: [ID: Place] = [:]
     private var next: ID = 1
     private var ofAddress: [String: Int] = [:]
@@ -43,7 +46,7 @@ struct UnauthenticatedSlots {
     var count: Int { places.count }
 
     /// Places that strangers may have of so many: all but a quarter.
-    static func forStrangers(of total: Int) -> Int { max(1, total - total / 4) }
+    static func forStrangers(of total: Int) -> Int { max(1, total - total / knownPart) }
 
     /// Takes a place.
     ///

@@ -29,7 +29,10 @@ final class PublicPorts {
     }
 
     /// How many ports of the allowed range are tried where any will do.
-    private static let tries = 50
+    static let tries = 50
+
+    /// How long the session that holds a port has to prove that it lives.
+    static let takeOverPatience = TimeAmount.seconds(2)
 
     private let driver: SessionDriver
     private let registry: PortDirectory
@@ -185,7 +188,7 @@ final class PublicPorts {
     /// and the newcomer has to wait; otherwise it takes the port.
     private func takeOver(_ request: BindRequest, _ addresses: [String], from other: ServerSessionHandle) {
         let self_ = NIOLoopBound(self, eventLoop: loop)
-        other.isAlive(within: .seconds(2)).hop(to: loop).whenComplete { answer in
+        other.isAlive(within: Self.takeOverPatience).hop(to: loop).whenComplete { answer in
             guard case .success(false) = answer else {
                 let text =
                     "port \(request.port) is held by another running process of \(other.name)"

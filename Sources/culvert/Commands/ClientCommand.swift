@@ -228,7 +228,7 @@ struct ClientCommand: AsyncParsableCommand {
         result.name = name
         if let budget = SystemMemory().budget { result.clientLimits.memory = budget.bytes }
         if let file {
-            _ = problems.attempt(file, "limits") { () throws(Failure) in try LimitKeys.apply(file, to: &result) }
+            LimitReader.apply(file, to: &result)
         }
         let most = result.limits.tunnels
         if forwards.count > most {

@@ -11,6 +11,12 @@ import Platform
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "evaluate-pac", shouldDisplay: false)
 
+    /// Processor time, in seconds. 12: more than the parent waits, for a script that outlives it.
+    static let processorSeconds = 12
+    /// Seconds until the process ends, whatever it does.
+    static let lifeSeconds = 15
+    /// Bytes of address space. 512 MiB: the engine needs a small part of it.
+    static let addressSpace = 1 << 29
     /// Bytes of standard input at most.
     private static let longestInput = ProxyScriptProcess.longestScript + 4_096
 
@@ -51,14 +57,16 @@ struct EvaluateCommand: ParsableCommand {
         // A name server that is silent must not use up a script's time: two seconds, not ten, for each of them.
         setenv("RES_OPTIONS", "timeout:2 attempts:1", 0)
         signal(SIGALRM, SIG_DFL)
-        alarm(15)
+        alarm(UInt32(lifeSeconds))
         #if canImport(Glibc)
         let limits: [(__rlimit_resource, rlim_t)] = [
-            (RLIMIT_CPU, 12), (RLIMIT_AS, 1 << 29), (RLIMIT_CORE, 0), (RLIMIT_FSIZE, 0),
+            (RLIMIT_CPU, rlim_t(processorSeconds)), (RLIMIT_AS, rlim_t(addressSpace)), (RLIMIT_CORE, 0),
+            (RLIMIT_FSIZE, 0),
         ]
         #else
         let limits: [(Int32, rlim_t)] = [
-            (RLIMIT_CPU, 12), (RLIMIT_AS, 1 << 29), (RLIMIT_CORE, 0), (RLIMIT_FSIZE, 0),
+            (RLIMIT_CPU, rlim_t(processorSeconds)), (RLIMIT_AS, rlim_t(addressSpace)), (RLIMIT_CORE, 0),
+            (RLIMIT_FSIZE, 0),
         ]
         #endif
         for (resource, value) in limits {

@@ -7,7 +7,7 @@ import TOMLKit
 /// nil.
 struct ConfigurationFile {
     /// Longer than any configuration.
-    private static let maximumLength = 1_048_576
+    static let maximumLength = 1_048_576
 
     let path: String
     let table: TOMLTable

@@ -29,13 +29,16 @@ struct FileWatch {
         }
     }
 
+    /// The time between two looks. 10 s: a renewed certificate may wait so long.
+    static let standardPeriod = Duration.seconds(10)
+
     private let paths: @Sendable () -> [String]
     private let period: Duration
 
     /// - Parameters:
     ///   - paths: the files; asked again at each look, since a reload may name others.
     ///   - period: the time between two looks.
-    init(period: Duration = .seconds(10), _ paths: @escaping @Sendable () -> [String]) {
+    init(period: Duration = Self.standardPeriod, _ paths: @escaping @Sendable () -> [String]) {
         self.paths = paths
         self.period = period
     }

@@ -82,7 +82,9 @@ extension Duration {
     /// As a time is written in a configuration: `10 s`.
     var asTime: String {
         let (seconds, attoseconds) = components
-        guard attoseconds == 0 else { return "\(seconds * 1_000 + attoseconds / 1_000_000_000_000_000) ms" }
+        let microseconds = attoseconds / 1_000_000_000_000
+        guard microseconds % 1_000 == 0 else { return "\(seconds * 1_000_000 + microseconds) µs" }
+        guard microseconds == 0 else { return "\(seconds * 1_000 + microseconds / 1_000) ms" }
         for (unit, name) in [(3_600, "h"), (60, "min")] where seconds >= unit && seconds % Int64(unit) == 0 {
             return "\(seconds / Int64(unit)) \(name)"
         }

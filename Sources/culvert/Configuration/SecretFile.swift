@@ -6,9 +6,9 @@ import ProxyConnect
 /// process list would show; the proxy's password may, as in curl, beside better ways.
 enum SecretFile {
     /// Longer than any secret: more is some other file.
-    private static let maximumLength = 8_192
+    static let maximumLength = 8_192
     /// More entries than anybody keeps.
-    private static let maximumNetrc = 1_048_576
+    static let maximumNetrc = 1_048_576
 
     /// Reads a file with a secret in it.
     static func read(_ path: String, what: String) throws(Failure) -> String {

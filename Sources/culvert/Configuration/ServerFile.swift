@@ -43,7 +43,7 @@ enum ServerFile {
         }
         result.hasFrontsOnPublicPorts = file.boolean("public_proxy_protocol") ?? false
         result.visitors = visitors(file) ?? VisitorLimits()
-        _ = file.problems.attempt(file, "limits") { () throws(Failure) in try LimitKeys.apply(file, to: &result) }
+        LimitReader.apply(file, to: &result)
         for table in file.tables("client") {
             guard let client = client(table) else { continue }
             if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {

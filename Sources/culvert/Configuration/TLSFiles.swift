@@ -5,7 +5,7 @@ import Tunnel
 /// TLS from the files that a user names; each failure names the file.
 enum TLSFiles {
     /// Longer than any bundle of certificates.
-    private static let maximumLength = 16_777_216
+    static let maximumLength = 16_777_216
 
     /// The server's certificate and key; nil where neither was named.
     ///

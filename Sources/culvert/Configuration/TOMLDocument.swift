@@ -3,7 +3,7 @@ import TOMLKit
 /// A parsed TOML text. Mistakes in its syntax are reported, mended as far as they can be, and the rest is read.
 struct TOMLDocument {
     /// Mistakes in the syntax that are looked for in one run.
-    private static let mostMistakes = 50
+    static let mostMistakes = 50
 
     let table: TOMLTable
     /// The text that was parsed, with the lines of the original.

@@ -9,6 +9,9 @@ enum TOMLStep: Hashable {
 /// The TOML library knows lines only for syntax errors. This scan finds the rest: under table heads in every form, for
 /// dotted and quoted keys, in inline tables and in arrays over several lines. It accepts any text, and finds what it can.
 struct TOMLLines {
+    /// Arrays and tables within each other; the TOML library refuses more.
+    static let deepest = 256
+
     private let lines: [[TOMLStep]: Int]
 
     /// - Parameter text: a document that the TOML library has taken; line ends are LF or CR LF.
@@ -30,9 +33,6 @@ struct TOMLLines {
 
 /// The scan behind ``TOMLLines``: each step moves forward, and no byte of the text is taken for granted.
 private struct TOMLScan {
-    /// Arrays and tables within each other; the TOML library refuses more.
-    private static let deepest = 256
-
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
@@ -99,7 +99,7 @@ private struct TOMLScan {
     // MARK: Values
 
     private mutating func value(at path: [TOMLStep], depth: Int) {
-        guard let byte = current, depth < Self.deepest else { return }
+        guard let byte = current, depth < TOMLLines.deepest else { return }
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "'"): _ = string()
         case UInt8(ascii: "["): elements(of: path, depth: depth)

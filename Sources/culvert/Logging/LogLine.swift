@@ -6,7 +6,7 @@ struct LogLine {
     /// Bytes that a line has mostly, or fewer.
     private static let usualLength = 320
     /// Characters of one value that are shown.
-    private static let longestValue = 600
+    static let longestValue = 600
 
     private(set) var bytes: [UInt8] = []
 

@@ -34,7 +34,7 @@ final class LogWriter: Sendable {
     /// Bytes of one write. 4 KiB: as much as a pipe takes whole, so that no other process's line stands in one of ours.
     private static let chunk = 4_096
     /// How long the end of the process waits for a descriptor that takes nothing.
-    private static let farewell = DispatchTimeInterval.seconds(1)
+    static let farewell = Duration.seconds(1)
 
     private static let newline = UInt8(ascii: "\n")
 
@@ -112,7 +112,7 @@ final class LogWriter: Sendable {
             self.write()
             done.signal()
         }
-        _ = done.wait(timeout: .now() + Self.farewell)
+        _ = done.wait(timeout: .now() + Self.farewell / .seconds(1))
     }
 
     /// Adds the lines that were lost just now to all of them, and tells of these elsewhere.

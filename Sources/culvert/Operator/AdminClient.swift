@@ -7,8 +7,8 @@ import Tunnel
 /// Asks a running role over its admin socket: one request, one answer.
 struct AdminClient {
     /// More than any status: a thousand sessions with a hundred visitors each.
-    private static let maximumBody = 67_108_864
-    private static let patience = TimeAmount.seconds(10)
+    static let maximumBody = 67_108_864
+    static let patience = TimeAmount.seconds(10)
 
     let path: String
 

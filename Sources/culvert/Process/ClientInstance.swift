@@ -7,7 +7,7 @@ enum ClientInstance {
     /// Characters of a given value: 22 would be random enough, and a person may choose a word.
     static let lengths = 1...256
     /// Longer than any value with its line end.
-    private static let longestFile = 1_024
+    static let longestFile = 1_024
 
     /// A hash, so that the server learns nothing about the machine.
     ///

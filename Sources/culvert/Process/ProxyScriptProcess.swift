@@ -8,9 +8,10 @@ import Tunnel
 /// That is no sandbox: the process is the same user's, and an engine that can be made to crash can perhaps be made to do
 /// worse. Whoever is trusted to choose the proxy is trusted with this.
 struct ProxyScriptProcess: ProxyScriptEngine {
-    static let longestScript = 1 << 20
-    private static let longestAnswer = 8_192
-    private static let longestComplaint = 4_096
+    static let longestScript = ProxyScript.limit
+    static let longestAnswer = 8_192
+    static let longestComplaint = 4_096
+    static let longestRun = Duration.seconds(10)
 
     /// This program, also where its file has been replaced since it began.
     static let ownExecutable: String = {
@@ -25,7 +26,7 @@ struct ProxyScriptProcess: ProxyScriptEngine {
     /// From which the process inherits what the system's libraries read.
     var environment = ProcessInfo.processInfo.environment
     /// How long a script may run, looking names up included.
-    var timeout = Duration.seconds(10)
+    var timeout = Self.longestRun
 
     func answer(of script: [UInt8], url: String, host: String) async throws -> String {
         let child = BoundedChild(

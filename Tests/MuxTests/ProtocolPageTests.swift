@@ -1,0 +1,80 @@
+import Foundation
+import Testing
+
+@testable import Mux
+
+/// Section 9 of the protocol page has the numbers of the code.
+@Suite("Limits on the protocol page")
+struct ProtocolPageTests {
+    private static let limits = MuxLimits()
+
+    /// What the first two columns of the table say.
+    private static let rows: [(limit: String, value: String)] = [
+        ("payload of DATA (wire)", "\(grouped(MuxLimits.maximumData)) bytes"),
+        (
+            "payload of other frames, and of all before the opening is done (wire)",
+            "\(grouped(MuxLimits.maximumControl)) bytes"
+        ),
+        (
+            "DATA while another stream is ready, on a path below \(Int(CongestionWindow.fast / 1e6)) MB/s",
+            "\(grouped(MuxLimits.sharedData)) bytes"
+        ),
+        ("streams at a time", grouped(limits.streams)),
+        ("OPENs without ACCEPT", grouped(limits.opening)),
+        ("time from OPEN to ACCEPT", seconds(limits.openTimeout)),
+        (
+            "time that RESET waits behind DATA, and a socket has for the bytes before it",
+            seconds(limits.resetPatience)
+        ),
+        ("queued bytes without credit behind which RESET waits", "the peer's initial window"),
+        ("initial window", "\(grouped(limits.initialWindow)) bytes"),
+        ("widest window", mebibytes(limits.maximumWindow)),
+        ("received bytes that no socket has taken, all streams", mebibytes(limits.bufferedBytes)),
+        (
+            "sent and unacknowledged bytes, with \(MuxLimits.frameCost) for each frame",
+            mebibytes(limits.replayBytes)
+        ),
+        (
+            "one stream's bytes that wait for the carrier",
+            "\(grouped(limits.queuedPerStream)); any, once \(mebibytes(limits.queuedBytes / 2)) wait in all"
+        ),
+        ("all streams' bytes that wait for the carrier", mebibytes(limits.queuedBytes)),
+        ("control frames that wait for the carrier", grouped(limits.waitingControl)),
+        (
+            "bytes received without an ACK",
+            "\(grouped(limits.ackBytes)), or \(Int(limits.ackDelay / .milliseconds(1))) ms"
+        ),
+        ("PINGs in ten seconds on one carrier", grouped(limits.pingsInTenSeconds)),
+        ("odd events in ten seconds", grouped(limits.glitchesInTenSeconds)),
+        ("tunnels in a session", grouped(limits.tunnels)),
+        ("BINDs in ten seconds", grouped(limits.bindsInTenSeconds)),
+        ("RENEWs in ten seconds", grouped(MuxLimits.renewalsInTenSeconds)),
+        ("time without a carrier", seconds(limits.grace)),
+        ("time without an ACK while frames are under way", seconds(limits.ackPatience)),
+    ]
+
+    @Test("the table of section 9 has each limit with the value of the code, and no other")
+    func limitsOfSection9() throws {
+        let path = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Sources/Mux/Mux.docc/SessionProtocol.md").path
+        let page = try String(contentsOfFile: path, encoding: .utf8)
+        let section = try #require(page.range(of: "\n## 9. Limits\n"))
+        let shown = page[section.upperBound...].split(separator: "\n").filter { $0.hasPrefix("|") }.dropFirst(2)
+            .map { $0.split(separator: "|").prefix(2).map { $0.trimmingCharacters(in: .whitespaces) } }
+        let expected = Self.rows.map { [$0.limit, $0.value] }
+        for row in expected where !shown.contains(row) { Issue.record("the page lacks: \(row)") }
+        for row in shown where !expected.contains(row) { Issue.record("the page has what the code does not: \(row)") }
+        #expect(shown.count == expected.count)
+    }
+
+    private static func seconds(_ duration: Duration) -> String { "\(Int(duration / .seconds(1))) s" }
+
+    private static func mebibytes(_ count: Int) -> String { "\(count >> 20) MiB" }
+
+    /// `65,536`.
+    private static func grouped(_ number: Int) -> String {
+        number < 1_000
+            ? "\(number)" : grouped(number / 1_000) + "," + String(String(1_000 + number % 1_000).dropFirst())
+    }
+}
