@@ -82,10 +82,10 @@ extension VisitorStatus {
             let traffic = statistics.traffic(of: pipe)
             return VisitorStatus(
                 stream: pipe.id?.rawValue,
-                address: pipe.origin.visitor.escapedForDisplay(),
+                address: pipe.identity.visitor.escapedForDisplay(),
                 tunnel: Int(statistics.tunnel),
                 port: statistics.place.map { Int($0.port) },
-                since: Date(timeIntervalSince1970: Double(pipe.origin.since)),
+                since: Date(timeIntervalSince1970: Double(pipe.identity.since)),
                 bytesToService: traffic.toService,
                 bytesToVisitor: traffic.toVisitor
             )

@@ -95,7 +95,7 @@ import Testing
         }
         var server = try serverWithStream(limits)
         try server.receive(frame(.ack, number: 1), now: .start)
-        for _ in 0..<10 { _ = server.write(two, bytes(5_000)) }
+        for _ in 0..<10 { server.write(two, bytes(5_000)) }
         #expect(server.sent() == ["data 2", "data 2"], "at its bound it is full")
         #expect(server.holdings.replayBytes == 10_016)
         server.reset(two, .connectionReset)

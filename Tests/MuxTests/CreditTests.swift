@@ -28,7 +28,7 @@ import Testing
             #expect(server.kind(of: frame(.credit, 2, number: offset)) == expected, "\(offset)")
         }
         var moved = try serverWithStream(window: 100)
-        #expect(moved.write(two, bytes(100)) == true)
+        #expect(moved.accepts(two, bytes(100)) == true)
         _ = moved.frames()
         #expect(moved.kind(of: frame(.credit, 2, number: (1 << 32) + 100)) == nil)
         #expect(moved.kind(of: frame(.credit, 2, number: (1 << 32) + 101)) == .creditRange)
@@ -37,7 +37,7 @@ import Testing
     @Test("no byte leaves beyond the credit, and a credit of one byte lets one byte go")
     func sending() throws {
         var server = try serverWithStream(window: 10)
-        #expect(server.write(two, bytes(25)) == false)
+        #expect(server.accepts(two, bytes(25)) == false)
         #expect(server.frames().map(\.payload.readableBytes) == [10])
         #expect(server.kind(of: frame(.credit, 2, number: 11)) == nil)
         #expect(server.frames().map(\.payload.readableBytes) == [1])
@@ -187,9 +187,9 @@ import Testing
     func queuedBudget() throws {
         var server = session(.server, limits { $0.queuedBytes = 1_000 })
         let ids = [server.open(visit, now: .start), server.open(visit, now: .start)].compactMap { $0 }
-        #expect(server.write(ids[0], bytes(400)) == true)
-        #expect(server.write(ids[1], bytes(600)) == false, "past half the bound one read of each socket is enough")
-        #expect(server.write(ids[0], bytes(1)) == false)
+        #expect(server.accepts(ids[0], bytes(400)) == true)
+        #expect(server.accepts(ids[1], bytes(600)) == false, "past half the bound one read of each socket is enough")
+        #expect(server.accepts(ids[0], bytes(1)) == false)
         #expect(server.actions() == [.abort(ids[0], .busy)])
         #expect(server.holdings.queuedBytes == 600)
         #expect(server.sent() == ["open 2", "open 4", "reset 2", "data 4"])
@@ -199,13 +199,13 @@ import Testing
     @Test("M14 a socket is told to stop when much waits, and to go on when it has gone")
     func backPressure() throws {
         var server = try serverWithStream(limits { $0.queuedPerStream = 100 }, window: 150)
-        #expect(server.write(two, bytes(99)) == true)
-        #expect(server.write(two, bytes(1)) == false)
-        #expect(server.actions().isEmpty)
+        #expect(server.accepts(two, bytes(99)) == true)
+        #expect(server.accepts(two, bytes(1)) == false)
+        #expect(server.allActions() == [.blocked(two)])
         _ = server.frames()
         #expect(server.actions() == [.sendable(two)])
-        #expect(server.write(two, bytes(50)) == true)
-        #expect(server.write(two, bytes(1)) == false, "no credit is left for it")
+        #expect(server.accepts(two, bytes(50)) == true)
+        #expect(server.accepts(two, bytes(1)) == false, "no credit is left for it")
         _ = server.frames()
         #expect(server.holdings.queuedBytes == 1)
         #expect(server.kind(of: frame(.credit, 2, number: 151)) == nil)
@@ -217,10 +217,10 @@ import Testing
     func writeAfterEnd() throws {
         var server = try serverWithStream(limits { $0.queuedBytes = 100 })
         server.finish(two)
-        #expect(server.write(two, bytes(1_000)) == false)
+        #expect(server.accepts(two, bytes(1_000)) == false)
         #expect(server.actions().isEmpty)
         #expect(server.sent() == ["end 2"])
         #expect(server.holdings.queuedBytes == 0)
-        #expect(server.write(StreamID(8), bytes(1)) == false)
+        #expect(server.accepts(StreamID(8), bytes(1)) == false)
     }
 }

@@ -83,7 +83,7 @@ import Testing
                         switch action {
                         case .open(let id, _):
                             session.accept(id, now: now)
-                            _ = session.write(id, bytes(30))
+                            session.write(id, bytes(30))
                         case .deliver(let id, let bytes):
                             delivered += bytes.readableBytes
                             session.consumed(id, bytes.readableBytes, now: now)

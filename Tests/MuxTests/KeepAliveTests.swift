@@ -15,7 +15,7 @@ import Testing
         try server.receive(frame(.ack, number: 1), now: .start)
         // What has come is acknowledged.
         _ = server.frames(.at(.milliseconds(20)))
-        _ = server.write(two, bytes(10))
+        server.write(two, bytes(10))
         #expect(server.frames().count == 1)
         #expect(server.deadline == .at(.seconds(2)))
         try server.tick(now: .at(.milliseconds(1_999)))
@@ -37,7 +37,7 @@ import Testing
         try server.receive(frame(.ack, number: 1), now: .start)
         for second in 0..<10 {
             let now = Instant.at(.seconds(second))
-            _ = server.write(two, bytes(10))
+            server.write(two, bytes(10))
             _ = server.frames(now)
             try server.tick(now: now + .milliseconds(900))
             try server.receive(frame(.ack, number: UInt64(second) + 2), now: now + .milliseconds(950))

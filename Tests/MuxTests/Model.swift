@@ -114,9 +114,14 @@ struct Model {
                 guard end.mayWrite else { return "its socket was never told to go on" }
                 return end.sawEnd && end.hasFinished && end.consumed == end.delivered ? nil : "closed too early"
             }
-        case .answered:
+        case .answered, .roomChanged:
             break
-        case .bind, .bound, .unbound, .goingAway, .renew:
+        case .blocked(let id):
+            change(id, role, action) { end, _ in
+                defer { end.mayWrite = false }
+                return end.mayWrite ? nil : "blocked twice"
+            }
+        case .bind, .bound, .unbound, .goingAway, .renew, .numbersRunOut:
             check(false, "\(action) at \(role)")
         }
     }
@@ -185,10 +190,8 @@ struct Model {
         let length = [1, 100, 3_000, 40_000][below(4)]
         let bytes = buffer((offset..<offset + below(length)).map { stream.byte($0, from: role) })
         streams[id]?[role].written += bytes.readableBytes
-        var mayWrite = true
-        // What the model may hear at once: the session never resets here, since the queues are far from their bound.
-        with(role) { session throws(MuxError) in mayWrite = session.write(id, bytes) }
-        streams[id]?[role].mayWrite = mayWrite
+        // The session never resets here, since the queues are far from their bound.
+        with(role) { session throws(MuxError) in session.write(id, bytes) }
     }
 
     private mutating func finish(_ id: StreamID, _ role: Role) {

@@ -29,7 +29,7 @@ import Testing
 
     /// A socket brings so much that it is told to stop.
     private func bring(_ server: inout Session, _ stream: StreamID) {
-        let mayGoOn = server.write(stream, bytes(Self.read))
+        let mayGoOn = server.accepts(stream, bytes(Self.read))
         #expect(!mayGoOn)
     }
 
@@ -114,12 +114,12 @@ import Testing
         for _ in 0...50 { _ = server.open(visit, now: .start) }
         _ = server.frames()
         holdByLine(&server)
-        for index in 0..<50 { _ = server.write(id(index), bytes(50_000)) }
+        for index in 0..<50 { server.write(id(index), bytes(50_000)) }
         bring(&server, id(50))
         var turns = 0, sent = 0
         while sent < 200 * Self.most, let frame = server.nextFrame(now: .start) {
             sent += frame.payload.readableBytes
-            if frame.header.stream != id(50) { _ = server.write(frame.header.stream, frame.payload) }
+            if frame.header.stream != id(50) { server.write(frame.header.stream, frame.payload) }
             for stream in released(&server) where stream == id(50) {
                 turns += 1
                 bring(&server, id(50))
@@ -137,7 +137,7 @@ import Testing
         var turns: [StreamID] = []
         // Somebody always has a little, so that the server is never without anything to send.
         for _ in 0..<200 where turns.count < 3 {
-            _ = server.write(id(4), bytes(20_000))
+            server.write(id(4), bytes(20_000))
             _ = server.nextFrame(now: .start)
             _ = server.nextFrame(now: .start)
             turns += released(&server).filter { $0 != id(4) }
@@ -152,7 +152,7 @@ import Testing
         let early = send(&server) { $0.waitingBytes.toSend < 500_000 }
         #expect(early.isEmpty)
         server.pressure = .shrinksWindows
-        let mayGoOn = server.write(id(10), bytes(1))
+        let mayGoOn = server.accepts(id(10), bytes(1))
         #expect(!mayGoOn)
         var frames: [StreamID] = []
         while frames.last != id(10), let frame = server.nextFrame(now: .start) { frames.append(frame.header.stream) }
@@ -236,11 +236,11 @@ import Testing
         var server = session(.server, MuxLimits(), window: 70_000)
         _ = server.open(visit, now: .start)
         _ = server.frames()
-        _ = server.write(two, bytes(MuxLimits.maximumData - 1))
+        server.write(two, bytes(MuxLimits.maximumData - 1))
         #expect(server.isCopying == false)
-        _ = server.write(two, bytes(1))
+        server.write(two, bytes(1))
         #expect(server.isCopying == true)
-        _ = server.write(two, bytes(100_000))
+        server.write(two, bytes(100_000))
         _ = server.frames()
         #expect(server.waitingBytes.toSend > MuxLimits.maximumData && !server.isCopying, "no credit")
         try server.receive(frame(.accept, 2), now: .start)

@@ -9,7 +9,7 @@ struct ResetOrderTests {
     @Test("RESET travels behind the stream's own DATA, at either end", arguments: [Role.server, .client])
     func behindData(role: Role) throws {
         var end = try role == .server ? serverWithStream() : clientWithStream()
-        _ = end.write(two, bytes(500))
+        end.write(two, bytes(500))
         end.reset(two, .connectionReset)
         #expect(end.sent() == ["data 2", "reset 2"])
         #expect(end.holdings.streams == 0 && end.holdings.queuedBytes == 0)
@@ -27,7 +27,7 @@ struct ResetOrderTests {
     @Test("a reset after the end of the socket's input replaces the END that waits")
     func afterFinish() throws {
         var server = try serverWithStream()
-        _ = server.write(two, bytes(500))
+        server.write(two, bytes(500))
         server.finish(two)
         server.reset(two, .connectionReset)
         server.finish(two)
@@ -37,7 +37,7 @@ struct ResetOrderTests {
     @Test("bytes without credit wait for it, and the reset behind them")
     func waitsForCredit() throws {
         var server = try serverWithStream(window: 400)
-        _ = server.write(two, bytes(500))
+        server.write(two, bytes(500))
         server.reset(two, .connectionReset)
         #expect(server.sent() == ["data 2"])
         #expect(server.streamCount == 1)
@@ -49,7 +49,7 @@ struct ResetOrderTests {
     @Test("after 5 s without credit the reset overtakes, and the rest is dropped")
     func patience() throws {
         var server = try serverWithStream(window: 400)
-        _ = server.write(two, bytes(500))
+        server.write(two, bytes(500))
         server.reset(two, .timeout)
         _ = server.frames()
         try server.tick(now: .at(.milliseconds(4_999)))
@@ -69,8 +69,8 @@ struct ResetOrderTests {
     )
     func window(more: Int) throws {
         var server = try serverWithStream(window: 400)
-        _ = server.write(two, bytes(500))
-        _ = server.write(two, bytes(300 + more))
+        server.write(two, bytes(500))
+        server.write(two, bytes(300 + more))
         server.reset(two, .connectionReset)
         let frames = server.frames()
         #expect(frames.filter { $0.header.type == .data }.map(\.arrived.payload.readableBytes) == [400])
@@ -82,9 +82,9 @@ struct ResetOrderTests {
     @Test("past a window without credit, and with none left, the reset overtakes at once")
     func noCredit() throws {
         var server = try serverWithStream(window: 400)
-        _ = server.write(two, bytes(400))
+        server.write(two, bytes(400))
         _ = server.frames()
-        _ = server.write(two, bytes(401))
+        server.write(two, bytes(401))
         server.reset(two, .connectionReset)
         #expect(server.sent() == ["reset 2"])
         #expect(server.holdings.streams == 0 && server.holdings.queuedBytes == 0 && server.holdings.queuedStorage == 0)
@@ -94,7 +94,7 @@ struct ResetOrderTests {
     func acrossResume() throws {
         var server = try serverWithStream()
         server.detach(now: .start)
-        _ = server.write(two, bytes(500))
+        server.write(two, bytes(500))
         server.reset(two, .connectionReset)
         try server.tick(now: .at(.seconds(60)))
         try server.attach(peerReceived: 1, now: .at(.seconds(60)))
@@ -108,13 +108,13 @@ struct ResetOrderTests {
         var server = try serverWithStream(limits { $0.initialWindow = 1_000 }, window: 400)
         #expect(server.kind(of: frame(.data, 2, bytes(300))) == nil)
         _ = server.actions()
-        _ = server.write(two, bytes(500))
+        server.write(two, bytes(500))
         server.reset(two, .connectionReset)
         #expect(server.holdings.bufferedBytes == 0)
         #expect(server.kind(of: frame(.data, 2, bytes(700)), frame(.end, 2)) == nil)
         #expect(server.actions().isEmpty && server.holdings.bufferedBytes == 0)
         var greedy = try serverWithStream(limits { $0.initialWindow = 1_000 }, window: 400)
-        _ = greedy.write(two, bytes(500))
+        greedy.write(two, bytes(500))
         greedy.reset(two, .connectionReset)
         #expect(greedy.kind(of: frame(.data, 2, bytes(1_001))) == .creditOverrun)
     }
@@ -122,7 +122,7 @@ struct ResetOrderTests {
     @Test("a stream that both ends reset is gone, and neither is told of it")
     func bothReset() throws {
         var server = try serverWithStream(window: 400)
-        _ = server.write(two, bytes(500))
+        server.write(two, bytes(500))
         server.reset(two, .connectionReset)
         _ = server.frames()
         #expect(server.kind(of: resetFrame(2)) == nil)
@@ -133,7 +133,7 @@ struct ResetOrderTests {
     @Test("the peer's reset keeps what came before it in the budget until the socket has taken it")
     func delivered() throws {
         var server = try serverWithStream()
-        _ = server.write(two, bytes(10))
+        server.write(two, bytes(10))
         #expect(server.kind(of: frame(.data, 2, bytes(500)), resetFrame(2, .refused)) == nil)
         #expect(server.actions() == [.deliver(two, bytes(500)), .reset(two, .refused)])
         #expect(server.holds(two) && server.holdings.bufferedBytes == 500 && server.holdings.queuedBytes == 0)

@@ -156,7 +156,7 @@ import Testing
         #expect(server.kind(of: frame, frame) == nil)
         #expect(server.actions() == [.goingAway(reason)])
         #expect(!server.canOpen && server.open(visit, now: .start) == nil)
-        #expect(server.write(two, bytes(1)) == true)
+        #expect(server.accepts(two, bytes(1)) == true)
         #expect(server.sent() == ["data 2"])
     }
 
@@ -182,7 +182,7 @@ import Testing
     func end() throws {
         var server = session(.server)
         let ids = (0..<128).compactMap { _ in server.open(visit, now: .start) }
-        for id in ids { _ = server.write(id, bytes(1_000)) }
+        for id in ids { server.write(id, bytes(1_000)) }
         _ = (0..<200).compactMap { _ in server.nextFrame(now: .start) }
         _ = server.actions()
         let goodbye = server.end(Refusal(.protocolViolation, "why"), streamsReset: .goingAway)
@@ -192,7 +192,7 @@ import Testing
         #expect(resets.count == 128 && Set(resets) == Set(ids.map { .reset($0, .goingAway) }))
         #expect(server.isEnded && !server.canOpen && server.holdings == Session.Holdings())
         #expect(server.kind(of: frame(.data, 2, bytes(1)), openFrame(3), frame(.ping, number: 1)) == nil)
-        #expect(server.write(two, bytes(1)) == false)
+        #expect(server.accepts(two, bytes(1)) == false)
         server.probe(now: .start)
         server.bind(BindRequest(tunnel: 0, address: "", port: 0))
         server.drain(Refusal(.goingAway, ""))

@@ -17,7 +17,7 @@ import Testing
         }
         let opened = server.open(visit, now: .start)
         let id = try #require(opened)
-        #expect(server.write(id, buffer("early")) == true)
+        #expect(server.accepts(id, buffer("early")) == true)
         try cross()
         #expect(client.actions() == [.open(id, visit), .deliver(id, buffer("early"))])
         client.consumed(id, 5, now: .start)
@@ -26,7 +26,7 @@ import Testing
         try cross()
         #expect(client.actions() == [.end(id)])
         #expect(server.actions() == [.accepted(id)])
-        #expect(client.write(id, buffer("answer")) == true)
+        #expect(client.accepts(id, buffer("answer")) == true)
         client.finish(id)
         try cross()
         #expect(client.actions() == [.closed(id)])

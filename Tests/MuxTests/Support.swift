@@ -95,10 +95,27 @@ extension Session {
     /// The stream's socket was reset, at the start of time.
     mutating func reset(_ id: StreamID, _ code: ResetCode) { reset(id, code, now: .start) }
 
+    /// The actions that are due, but for `.blocked` and `.roomChanged`, which have tests of their own.
     mutating func actions() -> [SessionAction] {
+        allActions().filter { action in
+            switch action {
+            case .blocked, .roomChanged: false
+            default: true
+            }
+        }
+    }
+
+    mutating func allActions() -> [SessionAction] {
         var all: [SessionAction] = []
         while let action = nextAction() { all.append(action) }
         return all
+    }
+
+    /// Writes, and says whether the stream takes more.
+    mutating func accepts(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
+        write(id, bytes)
+        guard let stream = streams[id], stream.isOpen else { return false }
+        return !stream.isBlocked
     }
 
     mutating func frames(_ now: Instant = .start) -> [OutboundFrame] {

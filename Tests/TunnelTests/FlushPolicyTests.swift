@@ -2,58 +2,47 @@ import Testing
 
 @testable import TunnelCore
 
-/// What is passed on before the loop's turn ends.
+/// What is flushed before the event loop's iteration ends.
 @Suite struct FlushPolicyTests {
-    @Test("the carrier is written after sixteen pieces, and after each further sixteen")
-    func pieces() {
-        var promptness = FlushPolicy()
+    @Test("the carrier is flushed after sixteen chunks, and after each further sixteen")
+    func chunks() {
+        var policy = FlushPolicy()
         for _ in 0..<3 {
-            #expect(!promptness.hasPiece)
-            var answers: [Bool] = []
-            for _ in 0..<16 {
-                promptness.brings()
-                answers.append(promptness.pumps(isAwaited: false))
-            }
-            #expect(promptness.hasPiece)
+            #expect(!policy.hasBytes)
+            let answers = (0..<16).map { _ in policy.bytesCame(isInteractive: false, besideBulk: true) }
+            #expect(policy.hasBytes)
             #expect(answers == Array(repeating: false, count: 15) + [true])
-            promptness.pumped()
+            policy.sent()
         }
     }
 
-    @Test("it is written at once for who waits beside copies, four times in a turn")
-    func awaited() {
-        var promptness = FlushPolicy()
+    @Test("it is flushed at once for interactive bytes beside bulk data, four times in an iteration")
+    func interactive() {
+        var policy = FlushPolicy()
         for _ in 0..<3 {
-            var answers: [Bool] = []
-            for _ in 0..<6 {
-                promptness.brings()
-                answers.append(promptness.pumps(isAwaited: true))
-                promptness.pumped()
+            let answers = (0..<6).map { _ in
+                defer { policy.sent() }
+                return policy.bytesCame(isInteractive: true, besideBulk: true)
             }
             #expect(answers == [true, true, true, true, false, false])
-            promptness.turnEnds()
+            policy.iterationEnded()
         }
+        let alone = policy.bytesCame(isInteractive: true, besideBulk: false)
+        #expect(!alone)
     }
 
-    @Test("where services are joined by the dozen, the carrier is written after each second, from six to sixteen")
-    func services() {
-        var promptness = FlushPolicy()
-        for count in [2, 5, 20, 6, 3] {
-            let written = (1...count).filter { _ in promptness.joins() }
-            #expect(written == [6, 8, 10, 12, 14, 16].filter { $0 <= count })
-            promptness.readEnds()
-        }
-    }
-
-    @Test("sockets are written eight at a time, thirty-two times within one read")
+    @Test("sockets are flushed eight at a time, thirty-two times within one read")
     func sockets() {
-        var promptness = FlushPolicy()
+        var policy = FlushPolicy()
         for _ in 0..<3 {
-            let few = promptness.flushes(7)
+            let few = policy.flushesSockets(7)
             #expect(!few)
-            let answers = (0..<34).map { _ in promptness.flushes(8) }
+            let answers = (0..<34).map { _ in policy.flushesSockets(8) }
             #expect(answers == Array(repeating: true, count: 32) + [false, false])
-            promptness.readEnds()
+            policy.carrierReadCompleted()
+            let one = policy.flushesSockets(1, connectsNext: true)
+            #expect(one)
+            policy.carrierReadCompleted()
         }
     }
 }

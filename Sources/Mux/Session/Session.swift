@@ -58,6 +58,9 @@ public struct Session {
     /// about it.
     var unacknowledgedSince: Instant?
     var conduct: PeerRateLimits
+    var saidNearExhaustion = false
+    /// What the caller knows of the room for streams.
+    private var knownRoom = RoomState()
 
     /// Starts a session whose opening is done.
     ///
@@ -211,7 +214,31 @@ public struct Session {
     }
 
     /// The next thing to do; nil once all is done.
-    public mutating func nextAction() -> SessionAction? { actions.popFirst() }
+    public mutating func nextAction() -> SessionAction? {
+        if let action = actions.popFirst() { return action }
+        let room = RoomState(
+            streams: streams.count,
+            opening: streams.opening,
+            isOpen: isActive && isAttached && !peerIsGoingAway,
+            isHeard: scheduler.waitingControl <= limits.waitingControl / 2
+        )
+        defer { knownRoom = room }
+        return room.mayHaveMore(than: knownRoom) ? .roomChanged : nil
+    }
+
+    /// What decides whether streams may be opened, apart from the shares of tunnels.
+    private struct RoomState {
+        var streams = 0
+        var opening = 0
+        var isOpen = false
+        /// Whether the peer reads what is sent to it.
+        var isHeard = true
+
+        func mayHaveMore(than before: RoomState) -> Bool {
+            streams < before.streams || opening < before.opening || isOpen && !before.isOpen
+                || isHeard && !before.isHeard
+        }
+    }
 
     // MARK: The session's life
 

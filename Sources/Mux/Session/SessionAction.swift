@@ -23,8 +23,15 @@ public enum SessionAction: Sendable, Hashable {
     case reset(StreamID, ResetCode)
     /// The stream is gone, because there is no room for it or the peer broke its rules: reset the socket at once.
     case abort(StreamID, ResetCode)
+    /// The stream takes no more bytes for now: stop reading its socket.
+    case blocked(StreamID)
     /// The stream takes bytes again: read its socket.
     case sendable(StreamID)
+    /// There may be room for another stream, where there was none: ask ``Session/room(at:)``. Raised after all other
+    /// actions. Also raised when streams have ended, so that a session that drains can be ended with the last of them.
+    case roomChanged
+    /// This end's stream numbers are about to run out: drain this session and begin another. Raised once.
+    case numbersRunOut
     /// Both directions have ended in order, and the stream's number is forgotten. Everything that was delivered has been
     /// consumed, unless the session ended: then the socket still takes what it was given.
     case closed(StreamID)

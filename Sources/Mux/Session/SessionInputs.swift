@@ -32,6 +32,10 @@ extension Session {
         guard room(at: visit.tunnel) == .free, let id = streams.next else { return nil }
         streams.open(newStream(id, visit, now: now), acceptBy: now + limits.openTimeout)
         scheduler.enqueue(visit.frame(id))
+        if isNearExhaustion, !saidNearExhaustion {
+            saidNearExhaustion = true
+            actions.append(.numbersRunOut)
+        }
         return id
     }
 
@@ -47,15 +51,10 @@ extension Session {
         scheduler.enqueue(OutboundFrame(.accept, id))
     }
 
-    /// Queues bytes from the stream's socket.
-    ///
-    /// - Returns: whether the socket may be read on; if not, `.sendable` says when.
-    public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
-        guard let stream = streams[id], stream.isOpen else { return false }
-        guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else {
-            abort(stream, .busy)
-            return false
-        }
+    /// Queues bytes from the stream's socket. `.blocked` follows if the socket is not to be read before `.sendable`.
+    public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) {
+        guard let stream = streams[id], stream.isOpen else { return }
+        guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else { return abort(stream, .busy) }
         queuedBytes -= stream.queued
         stream.append(bytes)
         queuedBytes += stream.queued
@@ -65,9 +64,9 @@ extension Session {
         // While much waits in all, one read of each socket is enough.
         let isShort = queuedBytes > limits.queuedBytes / 2 || pressure >= .shrinksWindows
         let most = isShort ? 1 : limits.queuedPerStream
-        guard stream.queued >= most || stream.credit.available < stream.queued else { return true }
+        guard stream.queued >= most || stream.credit.available < stream.queued else { return }
         stream.isBlocked = true
-        return false
+        actions.append(.blocked(id))
     }
 
     /// The stream's socket has no more bytes (FIN): END follows what is queued.

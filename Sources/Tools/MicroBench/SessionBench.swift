@@ -68,7 +68,7 @@ private final class Pair {
     func move(_ payload: ByteBuffer, times: Int) {
         nanoseconds += 100_000
         for _ in 0..<times {
-            for id in ids { _ = client.write(id, payload) }
+            for id in ids { client.write(id, payload) }
         }
         exchange()
     }

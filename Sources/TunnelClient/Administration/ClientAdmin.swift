@@ -90,13 +90,13 @@ extension ClientSession {
             proxy: route.proxy.map { "\($0.redacted)" },
             software: software.escapedForDisplay(),
             since: Date(timeIntervalSince1970: Double(since)),
-            roundTripMs: driver.roundTrip?.milliseconds,
+            roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,
-            hasCarrier: driver.hasCarrier,
+            hasCarrier: sessionLoop.hasCarrier,
             carriers: carriers,
-            streams: driver.streamCount,
-            queuedBytes: driver.waitingBytes.toSend,
-            bufferedBytes: driver.waitingBytes.toDeliver,
+            streams: sessionLoop.streamCount,
+            queuedBytes: sessionLoop.waitingBytes.toSend,
+            bufferedBytes: sessionLoop.waitingBytes.toDeliver,
             tunnels: zip(forwards, statistics).enumerated().map { index, entry in
                 let (forward, statistics) = entry
                 var status = TunnelStatus(statistics)

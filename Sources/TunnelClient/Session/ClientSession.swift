@@ -4,7 +4,7 @@ import NIOCore
 import TunnelCore
 
 /// A session at the client: asks for the public ports, and joins each visitor's stream to its service.
-final class ClientSession: SessionDelegate {
+final class ClientSession: ClientSessionOwner {
     /// What happens that the client's owner has to know.
     enum Event {
         case bound(TunnelSpec, Binding)
@@ -21,7 +21,7 @@ final class ClientSession: SessionDelegate {
     /// The same for a port outside the client's rights, which an operator has to grant.
     static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
 
-    let driver: SessionDriver
+    let sessionLoop: SessionLoop
     let forwards: [TunnelSpec]
     private let connector: TCPEgress
     private let logger: Logger
@@ -40,7 +40,7 @@ final class ClientSession: SessionDelegate {
     private let exitsOnRefusal: Bool
 
     init(
-        driver: SessionDriver,
+        sessionLoop: SessionLoop,
         forwards: [TunnelSpec],
         limits: ClientLimits,
         totals: TrafficTotals,
@@ -50,7 +50,7 @@ final class ClientSession: SessionDelegate {
         exitsOnRefusal: Bool = false,
         logger: Logger
     ) {
-        self.driver = driver
+        self.sessionLoop = sessionLoop
         self.forwards = forwards
         self.statistics = forwards.enumerated().map { index, forward in
             TunnelStatistics(
@@ -61,7 +61,7 @@ final class ClientSession: SessionDelegate {
             )
         }
         self.connector = TCPEgress(
-            loop: driver.loop,
+            loop: sessionLoop.eventLoop,
             timeout: TimeAmount(limits.serviceTimeout),
             names: names
         )
@@ -74,7 +74,7 @@ final class ClientSession: SessionDelegate {
     func start(_ onEvent: @escaping (Event) -> Void) {
         self.onEvent = onEvent
         progress.beginsSession()
-        driver.start(self)
+        sessionLoop.start(self)
         for index in forwards.indices { bind(index) }
     }
 
@@ -82,13 +82,13 @@ final class ClientSession: SessionDelegate {
     func drain() {
         guard !isDraining else { return }
         isDraining = true
-        driver.drain(Refusal(.goingAway, "the client is stopping"))
-        sessionHasRoom(driver)
+        sessionLoop.run(.drain(Refusal(.goingAway, "the client is stopping")))
+        sessionRoomChanged(sessionLoop)
     }
 
     /// Ends the session now.
     func end() {
-        driver.end(Refusal(.goingAway, "the client is stopping"))
+        sessionLoop.run(.end(Refusal(.goingAway, "the client is stopping")))
     }
 
     /// Asks again for the ports that were refused, and begins anew with short waits.
@@ -99,21 +99,23 @@ final class ClientSession: SessionDelegate {
     }
 
     private func bind(_ index: Int) {
-        guard !driver.isEnded, !isDraining else { return }
+        guard !sessionLoop.isEnded, !isDraining else { return }
         let forward = forwards[index]
-        driver.bind(
-            BindRequest(
-                tunnel: UInt16(truncatingIfNeeded: index),
-                address: forward.bind,
-                port: forward.port,
-                visitors: forward.visitors
+        sessionLoop.run(
+            .bind(
+                BindRequest(
+                    tunnel: UInt16(truncatingIfNeeded: index),
+                    address: forward.bind,
+                    port: forward.port,
+                    visitors: forward.visitors
+                )
             )
         )
     }
 
     // MARK: Ports
 
-    func session(_ driver: SessionDriver, bound binding: Binding) {
+    func session(_ sessionLoop: SessionLoop, bound binding: Binding) {
         guard forwards.indices.contains(Int(binding.tunnel)) else { return }
         bindRetries[Int(binding.tunnel)] = nil
         statistics[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
@@ -123,7 +125,7 @@ final class ClientSession: SessionDelegate {
         onEvent?(.bound(forwards[Int(binding.tunnel)], binding))
     }
 
-    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {
+    func session(_ sessionLoop: SessionLoop, unbound tunnel: UInt16, _ refusal: Refusal) {
         let index = Int(tunnel)
         guard forwards.indices.contains(index) else { return }
         let forward = forwards[index]
@@ -146,7 +148,7 @@ final class ClientSession: SessionDelegate {
                 : "the server could not bind a port; trying again",
             metadata: ["tunnel": "\(forward)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
         )
-        driver.loop.assumeIsolated().scheduleTask(in: wait) { self.bind(index) }
+        sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.bind(index) }
     }
 
     /// Whether a refused tunnel ends the client: all of them are outside its rights, and no tunnel was public in this run.
@@ -156,28 +158,28 @@ final class ClientSession: SessionDelegate {
 
     // MARK: Visitors
 
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest) {
+    func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
         let index = Int(visit.tunnel)
-        guard forwards.indices.contains(index) else { return driver.reset(stream, .noSuchTunnel) }
+        guard forwards.indices.contains(index) else { return sessionLoop.run(.reset(stream, .noSuchTunnel)) }
         let forward = forwards[index]
         guard !loops.isLoop(visit) else {
             logger.warning(
                 "a tunnel leads to a public port of its own; the visitor is refused",
                 metadata: ["tunnel": "\(forward)", "visitor": "\(visit.visitor)"]
             )
-            return driver.reset(stream, .refused)
+            return sessionLoop.run(.reset(stream, .refused))
         }
-        let origin = StreamIdentity(visitor: visit.visitor, statistics: statistics[index])
-        let pipe = StreamPipe(driver: driver, stream: stream, origin: origin, logger: logger) { pipe in
+        let identity = StreamIdentity(visitor: visit.visitor, statistics: statistics[index])
+        let pipe = StreamPipe(session: sessionLoop, stream: stream, identity: identity, logger: logger) { pipe in
             guard let version = forward.proxyProtocol else {
                 pipe.open(stream)
-                return driver.accept(stream)
+                return sessionLoop.run(.accept(stream))
             }
             // The service's first bytes may come while it is told, and follow ACCEPT.
-            driver.accept(stream)
+            sessionLoop.run(.accept(stream))
             pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
         }
-        driver.attach(pipe, to: stream)
+        sessionLoop.attach(pipe, to: stream)
         connector.connect(forward.host, forward.hostPort, for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
@@ -228,30 +230,26 @@ final class ClientSession: SessionDelegate {
         }
     }
 
-    func sessionHasRoom(_ driver: SessionDriver) {
-        if isDraining, driver.streamCount == 0, !driver.isEnded { end() }
+    func sessionRoomChanged(_ sessionLoop: SessionLoop) {
+        if isDraining, sessionLoop.streamCount == 0, !sessionLoop.isEnded { end() }
     }
 
     // MARK: The rest
 
-    func session(_ driver: SessionDriver, goingAway reason: Refusal) {
+    func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
     }
 
-    func session(_ driver: SessionDriver, lost carrier: LostCarrier) {
+    func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
         onEvent?(.lost(carrier))
     }
 
-    func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {
+    func session(_ sessionLoop: SessionLoop, renewWithin seconds: UInt32) {
         onEvent?(.renewal(within: seconds))
     }
 
-    func session(_ driver: SessionDriver, ended end: SessionEnd) {
+    func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
         onEvent?(.ended(end, refused: refused))
         onEvent = nil
     }
-
-    // Only the server opens streams, and only it is asked for ports.
-    func sessionIsUsedUp(_ driver: SessionDriver) {}
-    func session(_ driver: SessionDriver, bind request: BindRequest) {}
 }

@@ -79,7 +79,7 @@ final class ClientSessionHandle: Sendable {
         let promise = loop.makePromise(of: End.self)
         var limits = dialler.configuration.limits
         limits.grace = min(limits.grace, .seconds(Int64(grant.welcome.grace)))
-        let driver = SessionDriver(
+        let sessionLoop = SessionLoop(
             session: Session(
                 role: .client,
                 limits: limits,
@@ -103,7 +103,7 @@ final class ClientSessionHandle: Sendable {
         inside = NIOLoopBound(Inside(route), eventLoop: loop)
         session = NIOLoopBound(
             ClientSession(
-                driver: driver,
+                sessionLoop: sessionLoop,
                 forwards: dialler.configuration.forwards,
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
@@ -168,13 +168,13 @@ final class ClientSessionHandle: Sendable {
     /// What a RESUME needs, for a carrier that is about to ask for it; nil where the session is over. Until that carrier
     /// is taken or given up, what the present one brings is kept aside.
     func ticket() -> ClientHandshake.Ticket? {
-        let driver = session.value.driver
-        guard !driver.isEnded else { return nil }
+        let sessionLoop = session.value.sessionLoop
+        guard !sessionLoop.isEnded else { return nil }
         inside.value.epoch += 1
         let resumption = Resumption(
             session: id,
             epoch: inside.value.epoch,
-            received: driver.parkForRenewal(),
+            received: sessionLoop.deferFrames(),
             nonce: SecureRandom.bytes(32)
         )
         return ClientHandshake.Ticket(resumption, key: resumeKey)
@@ -182,7 +182,9 @@ final class ClientSessionHandle: Sendable {
 
     /// The server has given the session this carrier.
     func goOn(_ carrier: Carrier, _ route: DialRoute, peerReceived: UInt64) {
-        guard !isOver else { return session.value.driver.attach(carrier, peerReceived: peerReceived) }
+        guard !isOver else {
+            return session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
+        }
         let pause = withoutCarrierSince.map { Instant.now.since($0) } ?? .zero
         lostAt.store(0, ordering: .relaxed)
         inside.value.route = route
@@ -196,25 +198,25 @@ final class ClientSessionHandle: Sendable {
                 ["carriers": "\(number)", "without_carrier": "\(pause.inShort)"]
             ) { $1 }
         )
-        session.value.driver.attach(carrier, peerReceived: peerReceived)
+        session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
     }
 
     /// The server does not know the session any more, and has begun another one.
     func forget() {
-        session.value.driver.forget()
+        session.value.sessionLoop.run(.forget)
     }
 
     // MARK: From anywhere
 
     /// The carrier that was asked for did not come about; the present one, where there is one, goes on.
     func goOnAsBefore() {
-        loop.execute { self.session.value.driver.unpark() }
+        loop.execute { self.session.value.sessionLoop.run(.takeDeferred) }
     }
 
     /// How the carrier is to be kept alive, and when it is to be replaced; counted from the carrier's own start.
     func keep(pingInterval: Duration?, renewal: Duration?) {
         loop.execute { [self] in
-            if let pingInterval { session.value.driver.pingInterval = pingInterval }
+            if let pingInterval { session.value.sessionLoop.run(.pingInterval(pingInterval)) }
             guard let renewal, !isOver, withoutCarrierSince == nil else { return }
             let left = renewal - Instant.now.since(inside.value.carrierSince)
             scheduleRenewal(in: max(0, left / .seconds(1)), "it has served for \(renewal.inShort)")
@@ -239,7 +241,7 @@ final class ClientSessionHandle: Sendable {
 
     /// Asks the server for a sign of life, which must come soon.
     func probe(within patience: Duration) {
-        loop.execute { self.session.value.driver.probe(silenceEndsCarrierAfter: patience) }
+        loop.execute { self.session.value.sessionLoop.run(.probe(timeout: patience)) }
     }
 
     /// What whoever runs the client sees of it now.
@@ -251,7 +253,7 @@ final class ClientSessionHandle: Sendable {
 
     /// What the metrics say of it now.
     func measure() -> EventLoopFuture<TunnelGauges> {
-        loop.submit { TunnelGauges(self.session.value.driver, self.session.value.statistics) }
+        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.statistics) }
     }
 
     /// Lets the streams finish.

@@ -31,7 +31,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Time for the last bytes of a stream after its session",
-            .time(StreamPipe.detachedPatience),
+            .time(StreamPipe.detachedTimeout),
             "a slow socket keeps the end of its stream, and must not stay for ever"
         ),
         FixedLimit(
@@ -183,11 +183,11 @@ extension FixedLimit {
         FixedLimit(
             "Time that an event loop polls before it sleeps",
             .time(BusyPollPolicy.span),
-            "a peer in the same room answers in it, and `busy_polling` turns it off"
+            "a peer in the same room answers in it, and only with `busy_polling`"
         ),
         FixedLimit(
             "Longest pause of that polling",
-            .time(BusyPollPolicy.longestRetreat),
+            .time(BusyPollPolicy.longestBackOff),
             "other programs want the processor"
         ),
     ]

@@ -1,74 +1,58 @@
-/// What is passed on before the loop's turn ends, so that the other end works on it while this one goes on, or that who
-/// waits for it does not wait for copies too. All else that the turn brings shares few writes at the end of it.
+/// Decides what is flushed before the event loop's iteration ends, so that the other end can work on it meanwhile.
+/// Everything else shares one flush at the end of the iteration.
 ///
-/// Pure: it is told what has come and what was written.
+/// Pure: it is told what has come and what was flushed.
 package struct FlushPolicy {
-    /// Pieces from sockets after which the carrier is written. Sixteen: a tenth more round trips of 64 connections.
-    private static let pieces = 16
-    /// How often within one turn the carrier is written at once for bytes that somebody may wait for, since copies would
-    /// have the loop before them otherwise. Four: beyond that they share a write at the end of the turn.
-    private static let mostPumps = 4
-    /// Sockets with something to write after which they are written before the carrier is read to its end.
+    /// Chunks from sockets after which the carrier is flushed.
+    private static let chunks = 16
+    /// Flushes of the carrier in one iteration for interactive bytes beside bulk data. Beyond four they share one.
+    private static let interactiveFlushes = 4
+    /// Sockets with unflushed bytes after which they are flushed before the carrier is read to its end.
     private static let sockets = 8
-    /// How often within one read: a peer that sends single bytes on eight streams must not cost a system call for each.
-    private static let mostFlushes = 32
-    /// The services, of those joined between two ends of reads, after which the carrier is written: the other end looks out
-    /// for what follows then. From the sixth on, with which visitors who come and go by sixteen are an eighth more; with the
-    /// second, those who come by fours were a twentieth fewer. To the sixteenth: where they come by 64, what is written for
-    /// more of them costs a tenth more of the processor.
-    private static let told = stride(from: 6, through: 16, by: 2)
+    /// Such flushes in one read of the carrier: single bytes on eight streams must not cost a system call each.
+    private static let socketFlushes = 32
 
-    private var piecesSincePump = 0
-    private var joinedInRead = 0
-    private var pumpsOfTurn = 0
-    private var flushesOfRead = 0
+    private var chunksSinceFlush = 0
+    private var interactiveFlushesInIteration = 0
+    private var socketFlushesInRead = 0
 
-    /// Whether a piece has come since the carrier was written.
-    package var hasPiece: Bool { piecesSincePump > 0 }
+    package init() {}
 
-    /// A socket has brought a piece.
-    package mutating func brings() {
-        piecesSincePump += 1
-    }
+    /// Whether bytes have come since the carrier was flushed.
+    package var hasBytes: Bool { chunksSinceFlush > 0 }
 
-    /// Whether the carrier is to be written at once.
+    /// A socket has brought bytes.
     ///
-    /// - Parameter isAwaited: the piece that has just come is short, and copies would go before it.
-    package mutating func pumps(isAwaited: Bool) -> Bool {
-        if piecesSincePump >= Self.pieces { return true }
-        guard isAwaited, pumpsOfTurn < Self.mostPumps else { return false }
-        pumpsOfTurn += 1
+    /// - Returns: whether the carrier is to be flushed at once.
+    package mutating func bytesCame(isInteractive: Bool, besideBulk: @autoclosure () -> Bool) -> Bool {
+        chunksSinceFlush += 1
+        if chunksSinceFlush >= Self.chunks { return true }
+        guard isInteractive, interactiveFlushesInIteration < Self.interactiveFlushes, besideBulk() else { return false }
+        interactiveFlushesInIteration += 1
         return true
     }
 
-    /// A service has been joined to its stream; says whether the carrier is to be written at once.
-    package mutating func joins() -> Bool {
-        joinedInRead += 1
-        return Self.told.contains(joinedInRead)
+    /// The carrier was flushed.
+    package mutating func sent() {
+        chunksSinceFlush = 0
     }
 
-    /// The carrier is written.
-    package mutating func pumped() {
-        piecesSincePump = 0
+    /// The iteration of the event loop is over.
+    package mutating func iterationEnded() {
+        interactiveFlushesInIteration = 0
     }
 
-    /// The turn is over.
-    package mutating func turnEnds() {
-        pumpsOfTurn = 0
-    }
-
-    /// Whether so many sockets are to be written at once.
+    /// Whether so many sockets are to be flushed at once.
     ///
-    /// - Parameter isServiceNext: a service is about to be connected to, which takes longer than to write to a few.
-    package mutating func flushes(_ count: Int, isServiceNext: Bool = false) -> Bool {
-        guard count >= (isServiceNext ? 1 : Self.sockets), flushesOfRead < Self.mostFlushes else { return false }
-        flushesOfRead += 1
+    /// - Parameter connectsNext: a service is about to be connected to, which takes longer than to flush a few sockets.
+    package mutating func flushesSockets(_ count: Int, connectsNext: Bool = false) -> Bool {
+        guard count >= (connectsNext ? 1 : Self.sockets), socketFlushesInRead < Self.socketFlushes else { return false }
+        socketFlushesInRead += 1
         return true
     }
 
-    /// The carrier is read to its end.
-    package mutating func readEnds() {
-        flushesOfRead = 0
-        joinedInRead = 0
+    /// The carrier was read to its end.
+    package mutating func carrierReadCompleted() {
+        socketFlushesInRead = 0
     }
 }

@@ -1,11 +1,12 @@
 import Logging
+import Mux
 import NIOCore
 
 /// Where a stream comes from: for its last line in the log, the operator's status and the metrics.
 package struct StreamIdentity {
-    /// The visitor's address, as its end tells it.
+    /// The visitor's address, as its end reports it.
     package let visitor: String
-    /// The tunnel's.
+    /// The statistics of its tunnel.
     package let statistics: TunnelStatistics
     /// When the visitor came, in seconds since 1970.
     package let since = WallClock.unixSeconds
@@ -16,14 +17,43 @@ package struct StreamIdentity {
         self.statistics = statistics
     }
 
-    /// What the log says of it when the stream has ended, with room for what the stream itself adds.
-    package var metadata: Logger.Metadata {
+    /// Counts the end of the stream, and writes its line to the log.
+    package func logEnd(
+        of stream: StreamID,
+        _ bytes: StreamPipe.ByteCounts,
+        _ ending: SocketState.Ending,
+        to logger: Logger
+    ) {
+        TunnelMetrics.streams.increment()
+        if ending != .finished { TunnelMetrics.resetStreams.increment() }
+        guard logger.logLevel <= .info else { return }
+        let (isLogged, suppressed) = statistics.endedStreams.admit(now: .now)
+        guard isLogged else { return }
+        // Strings, since interpolations take half as long again.
         var metadata = Logger.Metadata(minimumCapacity: 12)
         metadata["visitor"] = .string(visitor)
         metadata["tunnel"] = .string(String(statistics.tunnel))
         metadata["duration_ms"] = .string(String((NIODeadline.now() - began).nanoseconds / 1_000_000))
         if let service = statistics.service { metadata["service"] = .string(service) }
         if let place = statistics.place { metadata["port"] = .string(String(place.port)) }
-        return metadata
+        if suppressed > 0 { metadata["not_logged_before"] = .string(String(suppressed)) }
+        metadata["stream"] = .string(stream.description)
+        metadata["from_socket"] = .string(String(bytes.fromSocket))
+        metadata["to_socket"] = .string(String(bytes.toSocket))
+        metadata["reason"] = .string(ending.description)
+        logger.info("stream ended", metadata: metadata)
+    }
+}
+
+extension SocketState.Ending: CustomStringConvertible {
+    /// The reason for the log.
+    package var description: String {
+        switch self {
+        case .finished: "finished"
+        case .resetByThisSocket: "reset by this end's socket"
+        case .resetByOtherEnd(let code): "reset by the other end: \(code)"
+        case .idle: "silent for too long"
+        case .withoutSocket: "without a socket"
+        }
     }
 }

@@ -20,11 +20,11 @@ package struct TunnelGauges: Sendable {
     package init() {}
 
     /// Of one session, whose bytes are counted on the way; on its event loop.
-    package init(_ driver: SessionDriver, _ statistics: some Sequence<TunnelStatistics>) {
+    package init(_ sessionLoop: SessionLoop, _ statistics: some Sequence<TunnelStatistics>) {
         sessions = 1
-        carriers = driver.hasCarrier ? 1 : 0
-        streams = driver.streamCount
-        (queued, buffered) = driver.waitingBytes
+        carriers = sessionLoop.hasCarrier ? 1 : 0
+        streams = sessionLoop.streamCount
+        (queued, buffered) = sessionLoop.waitingBytes
         for statistics in statistics {
             statistics.countAll()
             if statistics.place != nil { tunnels += 1 }

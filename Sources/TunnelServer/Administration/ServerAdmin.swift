@@ -104,13 +104,13 @@ extension ServerSession {
             software: facts.software.escapedForDisplay(),
             version: Int(facts.version),
             since: Date(timeIntervalSince1970: Double(facts.since)),
-            roundTripMs: driver.roundTrip?.milliseconds,
+            roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,
-            hasCarrier: driver.hasCarrier,
+            hasCarrier: sessionLoop.hasCarrier,
             carriers: carriers,
-            streams: driver.streamCount,
-            queuedBytes: driver.waitingBytes.toSend,
-            bufferedBytes: driver.waitingBytes.toDeliver,
+            streams: sessionLoop.streamCount,
+            queuedBytes: sessionLoop.waitingBytes.toSend,
+            bufferedBytes: sessionLoop.waitingBytes.toDeliver,
             tunnels: statistics.map(TunnelStatus.init),
             visitors: statistics.flatMap(VisitorStatus.all)
         )

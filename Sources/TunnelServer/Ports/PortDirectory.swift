@@ -163,7 +163,7 @@ final class ServerSessionHandle: Sendable {
 
     /// Asks the client for another carrier.
     func askForRenewal(within seconds: UInt32) {
-        loop.execute { self.session.value.driver.askForRenewal(within: seconds) }
+        loop.execute { self.session.value.sessionLoop.run(.askForRenewal(within: seconds)) }
     }
 
     /// What the operator sees of it now.
@@ -173,7 +173,7 @@ final class ServerSessionHandle: Sendable {
 
     /// What the metrics say of it now.
     func measure() -> EventLoopFuture<TunnelGauges> {
-        loop.submit { TunnelGauges(self.session.value.driver, self.session.value.statistics) }
+        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.statistics) }
     }
 
     /// Whether the client at the other end answers within `timeout`.

@@ -34,7 +34,7 @@ final class PublicPorts {
     /// How long the session that holds a port has to prove that it lives.
     static let takeOverPatience = TimeAmount.seconds(2)
 
-    private let driver: SessionDriver
+    private let sessionLoop: SessionLoop
     private let registry: PortDirectory
     private let refusals: LogThrottle
     private let logger: Logger
@@ -50,7 +50,7 @@ final class PublicPorts {
     private var owner: (any PublicPortsOwner)?
 
     init(
-        driver: SessionDriver,
+        sessionLoop: SessionLoop,
         registry: PortDirectory,
         limits: ServerLimits,
         refusals: LogThrottle,
@@ -58,7 +58,7 @@ final class PublicPorts {
         loop: any EventLoop
     ) {
         self.refusals = refusals
-        self.driver = driver
+        self.sessionLoop = sessionLoop
         self.registry = registry
         self.limits = limits
         self.logger = logger
@@ -163,11 +163,11 @@ final class PublicPorts {
         let metadata: Logger.Metadata = ["port": "\(request.port)", "reason": "\(refusal)"]
         refusals.log("port refused", at: .warning, to: logger, metadata)
         owner?.ports(self, refused: request.tunnel)
-        driver.unbound(request.tunnel, refusal)
+        sessionLoop.run(.unbound(request.tunnel, refusal))
     }
 
     private func claim(_ request: BindRequest, _ addresses: [String], mayTakeOver: Bool) {
-        guard let handle, !driver.isEnded else { return }
+        guard let handle, !sessionLoop.isEnded else { return }
         switch registry.claim(request.port, for: handle, now: .now) {
         case .granted:
             listen(request, addresses)
@@ -223,7 +223,7 @@ final class PublicPorts {
     /// Tries ports of the allowed range at random: the bind is the check.
     private func bindAnyPort(_ request: BindRequest, _ addresses: [String], _ allowed: PortRanges, triesLeft: Int) {
         var generator = SystemRandomNumberGenerator()
-        guard let handle, !driver.isEnded else { return }
+        guard let handle, !sessionLoop.isEnded else { return }
         guard triesLeft > 0, let port = allowed.random(using: &generator) else {
             return refuse(request, Refusal(.bindFailed, "no free port found"))
         }
@@ -260,7 +260,7 @@ final class PublicPorts {
     }
 
     private func publish(_ listener: TCPIngress) {
-        guard isOpen, !driver.isEnded else {
+        guard isOpen, !sessionLoop.isEnded else {
             bindsUnderWay += 1
             listener.close(on: loop).assumeIsolated().whenComplete { _ in
                 self.release(listener.port)

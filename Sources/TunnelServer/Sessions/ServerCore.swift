@@ -208,7 +208,7 @@ final class ServerCore: Sendable {
                 )
             )
         )
-        let driver = SessionDriver(
+        let sessionLoop = SessionLoop(
             session: Session(
                 role: .server,
                 limits: limits,
@@ -223,7 +223,7 @@ final class ServerCore: Sendable {
             logger: logger
         )
         let session = ServerSession(
-            driver: driver,
+            sessionLoop: sessionLoop,
             rights: client,
             configuration: configuration,
             registry: registry,

@@ -7,8 +7,8 @@ import TunnelAdmin
 import TunnelCore
 
 /// A client's session at the server: its public ports, and a stream for each visitor.
-final class ServerSession: SessionDelegate, PublicPortsOwner {
-    let driver: SessionDriver
+final class ServerSession: ServerSessionOwner, PublicPortsOwner {
+    let sessionLoop: SessionLoop
     /// The session's own grant: what its requests are judged by.
     private var rights: ClientRights
     private var policy: BindPolicy
@@ -70,7 +70,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     private var handle: ServerSessionHandle?
 
     init(
-        driver: SessionDriver,
+        sessionLoop: SessionLoop,
         rights: ClientRights,
         configuration: ServerConfiguration,
         registry: PortDirectory,
@@ -84,7 +84,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         loop: any EventLoop
     ) {
         self.tickets = tickets
-        self.driver = driver
+        self.sessionLoop = sessionLoop
         self.rights = rights
         self.policy = rights.policy(configuration)
         self.visitorLimits = rights.visitors ?? configuration.visitors
@@ -96,9 +96,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         self.refusedVisitors = logs.refusedVisitors
         self.shares = shares
         self.share = share
-        driver.share = share
+        sessionLoop.share = share
         self.ports = PublicPorts(
-            driver: driver,
+            sessionLoop: sessionLoop,
             registry: registry,
             limits: configuration.serverLimits,
             refusals: logs.refusedPorts,
@@ -118,7 +118,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         self.peer = peer
         self.onEnd = onEnd
         ports.start(handle, self)
-        driver.start(self)
+        sessionLoop.start(self)
         watchExpiry()
     }
 
@@ -134,10 +134,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         ports.limits = limits
         drainTimeout = configuration.drainTimeout
         watchExpiry()
-        if pace == nil, rights.bandwidth != nil, driver.streamCount > 0 {
+        if pace == nil, rights.bandwidth != nil, sessionLoop.streamCount > 0 {
             logger.notice(
                 "the client's new bandwidth holds for new visitors",
-                metadata: ["visitors_that_go_on": "\(driver.streamCount)"]
+                metadata: ["visitors_that_go_on": "\(sessionLoop.streamCount)"]
             )
         }
         pace = RateLimit.updated(pace, bytesPerSecond: rights.bandwidth)
@@ -163,7 +163,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 admissions[listener.tunnel] = nil
                 ports.withdraw(listener)
                 chargeBookkeeping()
-                driver.unbound(listener.tunnel, refusal)
+                sessionLoop.run(.unbound(listener.tunnel, refusal))
                 continue
             }
             kept += 1
@@ -206,9 +206,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         // At most a day at a time: the wall clock may be set meanwhile.
         let left = min(max(0, expires - WallClock.unixSeconds), 86_400)
         expiry = loop.assumeIsolated().scheduleTask(in: .seconds(left)) {
-            guard !self.driver.isEnded else { return }
+            guard !self.sessionLoop.isEnded else { return }
             guard let refusal = self.rights.refusal(now: WallClock.unixSeconds) else { return self.watchExpiry() }
-            self.driver.end(Refusal(.goingAway, refusal.text))
+            self.sessionLoop.run(.end(Refusal(.goingAway, refusal.text)))
         }
     }
 
@@ -219,10 +219,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         admissions.values.map(\.statistics).filter { $0.place != nil }.sorted { $0.tunnel < $1.tunnel }
     }
 
-    func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> { driver.probe(timeout: timeout) }
+    func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> { sessionLoop.probe(timeout: timeout) }
 
     func end(_ reason: Refusal) -> EventLoopFuture<Void> {
-        driver.end(reason)
+        sessionLoop.run(.end(reason))
         return drained.futureResult
     }
 
@@ -234,16 +234,18 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     }
 
     private func beginDraining(_ reason: Refusal) {
-        driver.drain(reason)
+        sessionLoop.run(.drain(reason))
         stopAccepting()
-        if driver.streamCount == 0 || (endsWithCarrier && !driver.hasCarrier) { driver.end(reason) }
+        if sessionLoop.streamCount == 0 || (endsWithCarrier && !sessionLoop.hasCarrier) {
+            sessionLoop.run(.end(reason))
+        }
     }
 
-    func sessionIsUsedUp(_ driver: SessionDriver) {
+    func sessionNumbersRunOut(_ sessionLoop: SessionLoop) {
         guard !isDraining else { return }
         let reason = Refusal(.goingAway, "this session has used up its stream numbers; begin another")
         beginDraining(reason)
-        loop.assumeIsolated().scheduleTask(in: TimeAmount(drainTimeout)) { driver.end(reason) }
+        loop.assumeIsolated().scheduleTask(in: TimeAmount(drainTimeout)) { sessionLoop.run(.end(reason)) }
     }
 
     /// Whether the session takes nothing new.
@@ -258,8 +260,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
 
     // MARK: Ports
 
-    func session(_ driver: SessionDriver, bind request: BindRequest) {
-        guard !isDraining else { return driver.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")) }
+    func session(_ sessionLoop: SessionLoop, bind request: BindRequest) {
+        guard !isDraining else {
+            return sessionLoop.run(.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")))
+        }
         if let most = rights.maximumTunnels, ports.count >= most {
             return ports.refuse(request, Refusal(.limit, "this client may have \(most) tunnels"))
         }
@@ -299,7 +303,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             admissions[listener.tunnel] = nil
             ports.withdraw(listener)
             chargeBookkeeping()
-            return driver.unbound(listener.tunnel, refusal)
+            return sessionLoop.run(.unbound(listener.tunnel, refusal))
         }
         let addresses = listener.addresses
         admissions[listener.tunnel]?.statistics.published(address: addresses, port: listener.port)
@@ -311,7 +315,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 "visitors": "\(visitors)",
             ]
         )
-        driver.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.port))
+        sessionLoop.run(.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.port)))
     }
 
     // MARK: Visitors
@@ -373,9 +377,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
             publicAddress: door.tellsAddress ? place ?? channel.localAddress?.inShort ?? "" : ""
         )
         let pipe = StreamPipe(
-            driver: driver,
+            session: sessionLoop,
             policy: streamPolicy(door),
-            origin: StreamIdentity(visitor: visitor, statistics: door.statistics),
+            identity: StreamIdentity(visitor: visitor, statistics: door.statistics),
             logger: logger
         ) { [weak self] pipe in
             self?.admit(pipe, visit)
@@ -403,9 +407,9 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     }
 
     private func admit(_ pipe: StreamPipe, _ visit: OpenRequest) {
-        guard !driver.isEnded, !isDraining else { return pipe.reset(.goingAway) }
-        if !waitingRoom.isWaitedFor(visit.tunnel), let id = driver.open(visit, pipe) { return pipe.open(id) }
-        let isUsedUp = driver.room(at: visit.tunnel) == .usedUp
+        guard !sessionLoop.isEnded, !isDraining else { return pipe.reset(.goingAway) }
+        if !waitingRoom.isWaitedFor(visit.tunnel), let id = sessionLoop.open(visit, pipe) { return pipe.open(id) }
+        let isUsedUp = sessionLoop.room(at: visit.tunnel) == .usedUp
         guard !(isUsedUp && waitingRoom.isFull) else { return refuseForStreams(pipe, visit) }
         waitingRoom.enter(pipe, visit, now: .now)
         if isUsedUp {
@@ -414,7 +418,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 "all streams of the session are used; visitors are refused unless some end soon",
                 at: .warning,
                 to: logger,
-                ["tunnel": "\(visit.tunnel)", "streams": "\(driver.streamCount)"]
+                ["tunnel": "\(visit.tunnel)", "streams": "\(sessionLoop.streamCount)"]
             )
         }
         setAccepting()
@@ -424,13 +428,13 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     /// Tells the session's account what tunnels and waiting visitors take.
     private func chargeBookkeeping() {
         let remembered = admissions.values.reduce(0) { $0 + $1.gate.rememberedCost }
-        driver.fixedCost =
+        sessionLoop.fixedCost =
             admissions.count * MemoryBudget.tunnelCost + waitingRoom.count * MuxLimits.streamCost + remembered
     }
 
     private func refuseForStreams(_ pipe: StreamPipe, _ visit: OpenRequest) {
         let metadata: Logger.Metadata = [
-            "visitor": "\(visit.visitor)", "tunnel": "\(visit.tunnel)", "streams": "\(driver.streamCount)",
+            "visitor": "\(visit.visitor)", "tunnel": "\(visit.tunnel)", "streams": "\(sessionLoop.streamCount)",
             "reason": "\(VisitorRefusal.noStreams.rawValue)",
         ]
         refusedVisitors.log("visitor refused", at: .warning, to: logger, metadata)
@@ -441,10 +445,10 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
     /// Without a carrier some visitors wait here, where it is known since when; all others wait in the listen queue. With
     /// one they wait there while services are slow, and come in to be refused once the streams are used up.
     private func setAccepting() {
-        let hasCarrier = driver.hasCarrier
+        let hasCarrier = sessionLoop.hasCarrier
         let acceptsAll = ports.setAccepting { tunnel in
             guard hasCarrier else { return !waitingRoom.isFull }
-            return !waitingRoom.isWaitedFor(tunnel) || driver.room(at: tunnel) == .usedUp
+            return !waitingRoom.isWaitedFor(tunnel) || sessionLoop.room(at: tunnel) == .usedUp
         }
         isHoldingBack = !acceptsAll
         chargeBookkeeping()
@@ -457,7 +461,7 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         guard let due = waitingRoom.nextDeadline else { return }
         waitingTimer = loop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(due.nanoseconds)) {
             for visitor in self.waitingRoom.expired(now: .now) {
-                guard visitor.waitsForStream, self.driver.hasCarrier else {
+                guard visitor.waitsForStream, self.sessionLoop.hasCarrier else {
                     visitor.pipe.reset(.timeout)
                     continue
                 }
@@ -474,42 +478,42 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
                 waitingRoom.removeFirst(tunnel)
                 continue
             }
-            switch driver.room(at: tunnel) {
+            switch sessionLoop.room(at: tunnel) {
             case .later: return
             case .usedUp: return waitingRoom.hurry(tunnel, now: .now)
             case .free:
-                guard let id = driver.open(next.visit, next.pipe) else { return }
+                guard let id = sessionLoop.open(next.visit, next.pipe) else { return }
                 waitingRoom.removeFirst(tunnel)
                 next.pipe.open(id)
             }
         }
     }
 
-    func sessionHasRoom(_ driver: SessionDriver) {
+    func sessionRoomChanged(_ sessionLoop: SessionLoop) {
         if !waitingRoom.isEmpty || isHoldingBack {
             let due = waitingRoom.nextDeadline
             for tunnel in waitingRoom.tunnels { openWaiting(tunnel) }
             setAccepting()
             if waitingRoom.nextDeadline != due { watchWaiting() }
         }
-        if isDraining, driver.streamCount == 0, !driver.isEnded {
-            driver.end(Refusal(.goingAway, "the server is stopping", retryAfter: 1))
+        if isDraining, sessionLoop.streamCount == 0, !sessionLoop.isEnded {
+            sessionLoop.run(.end(Refusal(.goingAway, "the server is stopping", retryAfter: 1)))
         }
     }
 
     // MARK: Carriers
 
-    func session(_ driver: SessionDriver, lost carrier: LostCarrier) {
+    func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
         TunnelMetrics.lostCarriers.increment()
-        guard !endsWithCarrier else { return driver.end(Refusal(.goingAway, "the server is stopping")) }
+        guard !endsWithCarrier else { return sessionLoop.run(.end(Refusal(.goingAway, "the server is stopping"))) }
         let now = Instant.now
         lostAt = now
-        handle?.waitsUntil = now + driver.grace
+        handle?.waitsUntil = now + sessionLoop.grace
         logger.notice(
             "carrier lost; the session waits for another one",
             metadata: [
                 "reason": "\(carrier.reason)", "from": "\(peer)", "after": "\(carrier.age.inShort)",
-                "waits": "\(driver.grace.inShort)", "streams": "\(driver.streamCount)",
+                "waits": "\(sessionLoop.grace.inShort)", "streams": "\(sessionLoop.streamCount)",
             ]
         )
         setAccepting()
@@ -525,17 +529,14 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         _ resumption: Resumption,
         _ proof: ServerHandshake.Resumed
     ) -> Refusal? {
-        guard !driver.isEnded else { return Refusal(.replaced, "the session has just ended") }
+        guard !sessionLoop.isEnded else { return Refusal(.replaced, "the session has just ended") }
         guard resumption.epoch > epoch else { return Refusal(.replaced, "a newer carrier has been here") }
         epoch = resumption.epoch
         self.peer = peer
         carriers += 1
-        driver.attach(
-            carrier,
-            peerReceived: resumption.received,
-            first: proof.resumed(received: driver.received, ticket: ticket)
-        )
-        guard !driver.isEnded else { return nil }
+        let first = proof.resumed(received: sessionLoop.received, ticket: ticket)
+        sessionLoop.run(.attach(carrier, peerReceived: resumption.received, first: first))
+        guard !sessionLoop.isEnded else { return nil }
         TunnelMetrics.resumes.increment()
         handle?.waitsUntil = nil
         let pause = lostAt.map { Instant.now.since($0) } ?? .zero
@@ -555,13 +556,13 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
 
     // MARK: The rest
 
-    func session(_ driver: SessionDriver, goingAway reason: Refusal) {
+    func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {
         logger.info("client is going away", metadata: ["reason": "\(reason)"])
         stopAccepting()
-        if driver.streamCount == 0 { driver.end(Refusal(.goingAway, "as asked")) }
+        if sessionLoop.streamCount == 0 { sessionLoop.run(.end(Refusal(.goingAway, "as asked"))) }
     }
 
-    func session(_ driver: SessionDriver, ended end: SessionEnd) {
+    func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
         expiry?.cancel()
         logger.notice("session ended", metadata: ["reason": "\(end)"])
         stopAccepting()
@@ -575,12 +576,6 @@ final class ServerSession: SessionDelegate, PublicPortsOwner {
         onEnd = nil
         drained.succeed(())
     }
-
-    // A client never gets these from its own frames: the session refuses them from a client.
-    func session(_ driver: SessionDriver, bound binding: Binding) {}
-    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest) {}
-    func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {}
 }
 
 /// A visitor that may not come in: reset at once, before a byte of it is read.

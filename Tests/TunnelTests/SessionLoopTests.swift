@@ -10,7 +10,7 @@ import WebSocket
 
 /// When a client's session writes its carrier and its services' sockets, turned by hand.
 @Suite("A client's session, its carrier and its sockets")
-struct SessionDriverTests {
+struct SessionLoopTests {
     @Test("what has come for a service is written to it before the next one is connected to")
     func bytesBeforeTheNextService() throws {
         let scene = try Scene()
@@ -27,31 +27,18 @@ struct SessionDriverTests {
         for number in 1...40 { try scene.receive(.data(2, "x"), .open(2 + 2 * UInt32(number))) }
         let written = scene.services.writtenAtDial.dropFirst()
         #expect(written.prefix(32).allSatisfy { $0 == "x" } && written.dropFirst(32).allSatisfy(\.isEmpty))
-        scene.driver.carrierReadCompleted()
+        scene.session.carrierReadCompleted()
         #expect(try scene.services.sent(to: 2) == "xxxxxxxx")
-    }
-
-    @Test("the server hears of a crowd's services two by two from the sixth on, of a few at the end of the turn")
-    func crowd() throws {
-        let scene = try Scene()
-        var written: [Int] = []
-        for number in 1...20 {
-            try scene.receive(.open(UInt32(2 * number)))
-            if scene.carrier.takeSent().contains(.accept) { written.append(number) }
-        }
-        #expect(written == [6, 8, 10, 12, 14, 16])
-        scene.driver.carrierReadCompleted()
-        #expect(scene.carrier.takeSent().filter { $0 == .accept }.count == 4)
     }
 
     /// A session without a server: what comes is put into it, what it sends is noted.
     private struct Scene {
         let carrier = NotedCarrier()
         let services = EmbeddedServices()
-        let driver: SessionDriver
+        let session: SessionLoop
 
         init() throws {
-            driver = SessionDriver(
+            session = SessionLoop(
                 session: Session(role: .client, peerWindow: 65_536, seed: 1, now: .now),
                 carrier: carrier,
                 loop: services.loop,
@@ -59,11 +46,11 @@ struct SessionDriverTests {
                 memory: MemoryBudget(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             )
-            driver.start(services)
+            session.start(services)
         }
 
         func receive(_ frames: Arriving...) throws {
-            for frame in frames { driver.carrier(received: try frame.inbound()) }
+            for frame in frames { session.carrier(received: try frame.inbound()) }
         }
     }
 }
@@ -117,25 +104,25 @@ private final class NotedCarrier: CarrierLink {
 }
 
 /// Services that are connected to at once.
-private final class EmbeddedServices: SessionDelegate {
+private final class EmbeddedServices: ClientSessionOwner {
     let loop = EmbeddedEventLoop()
     private var channels: [StreamID: EmbeddedChannel] = [:]
     private let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: TrafficTotals())
     /// What had been written to the first service since the last dial, at each.
     private(set) var writtenAtDial: [String] = []
 
-    func session(_ driver: SessionDriver, open stream: StreamID, _ visit: OpenRequest) {
+    func session(_ session: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
         writtenAtDial.append((try? sent(to: 2)) ?? "")
         let pipe = StreamPipe(
-            driver: driver,
+            session: session,
             stream: stream,
-            origin: StreamIdentity(visitor: visit.visitor, statistics: statistics),
-            logger: driver.logger
+            identity: StreamIdentity(visitor: visit.visitor, statistics: statistics),
+            logger: session.logger
         ) { pipe in
             pipe.open(stream)
-            driver.accept(stream)
+            session.run(.accept(stream))
         }
-        driver.attach(pipe, to: stream)
+        session.attach(pipe, to: stream)
         let channel = EmbeddedChannel(loop: loop)
         channels[stream] = channel
         if let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 1) {
@@ -153,13 +140,11 @@ private final class EmbeddedServices: SessionDelegate {
         return text
     }
 
-    func session(_ driver: SessionDriver, bind request: BindRequest) {}
-    func session(_ driver: SessionDriver, bound binding: Binding) {}
-    func session(_ driver: SessionDriver, unbound tunnel: UInt16, _ refusal: Refusal) {}
-    func session(_ driver: SessionDriver, goingAway reason: Refusal) {}
-    func session(_ driver: SessionDriver, lost carrier: LostCarrier) {}
-    func session(_ driver: SessionDriver, renewWithin seconds: UInt32) {}
-    func sessionHasRoom(_ driver: SessionDriver) {}
-    func sessionIsUsedUp(_ driver: SessionDriver) {}
-    func session(_ driver: SessionDriver, ended end: SessionEnd) {}
+    func session(_ session: SessionLoop, bound binding: Binding) {}
+    func session(_ session: SessionLoop, unbound tunnel: UInt16, _ refusal: Refusal) {}
+    func session(_ session: SessionLoop, goingAway reason: Refusal) {}
+    func session(_ session: SessionLoop, lost carrier: LostCarrier) {}
+    func session(_ session: SessionLoop, renewWithin seconds: UInt32) {}
+    func sessionRoomChanged(_ session: SessionLoop) {}
+    func session(_ session: SessionLoop, ended end: SessionEnd) {}
 }

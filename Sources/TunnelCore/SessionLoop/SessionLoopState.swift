@@ -1,0 +1,53 @@
+import Mux
+import NIOCore
+
+/// What the role sees of a session.
+extension SessionLoop {
+    /// Streams that live.
+    package var streamCount: Int { session.streamCount }
+
+    /// The last measured time from a PING to its PONG.
+    package var roundTrip: Duration? { session.roundTrip }
+
+    /// Bytes that wait for the carrier, and bytes that wait for sockets.
+    package var waitingBytes: (toSend: Int, toDeliver: Int) { session.waitingBytes }
+
+    /// Whether there is a carrier.
+    package var hasCarrier: Bool { carrier != nil }
+
+    /// How long the session waits for another carrier.
+    package var grace: Duration { session.grace }
+
+    /// Counted frames that have come.
+    package var received: UInt64 { session.received }
+
+    /// The time between two PINGs.
+    package var pingInterval: Duration { session.pingInterval }
+
+    /// Whether the session is over.
+    package var isEnded: Bool { session.isEnded }
+
+    /// How long a socket may take for the bytes before a reset.
+    package var resetTimeout: TimeAmount { TimeAmount(session.resetPatience) }
+
+    /// What the client has over all its sessions; nil at a client.
+    package var share: ClientShare? {
+        get { account.share }
+        set { account.share = newValue }
+    }
+
+    /// Whether another visitor of a tunnel may have a stream.
+    package func room(at tunnel: UInt16) -> Session.Room { session.room(at: tunnel) }
+
+    /// Asks the peer for a sign of life.
+    ///
+    /// - Returns: false if none comes within `timeout`.
+    package func probe(timeout: TimeAmount) -> EventLoopFuture<Bool> {
+        guard !session.isEnded, carrier != nil else { return eventLoop.makeSucceededFuture(false) }
+        // Many may ask at the same time: the last answer stands for all of them.
+        guard !session.hasJustAnswered(now: .now) else { return eventLoop.makeSucceededFuture(true) }
+        let answer = probes.wait(timeout, on: eventLoop)
+        run(.probe(timeout: nil))
+        return answer
+    }
+}
