@@ -109,6 +109,8 @@ final class Rig {
 
     var isEnded: Bool { driver.isEnded }
     var streamCount: Int { driver.streamCount }
+    /// Bytes of the peer's that no socket has taken yet.
+    var bytesForSockets: Int { driver.waitingBytes.toDeliver }
 
     // MARK: Sockets
 
