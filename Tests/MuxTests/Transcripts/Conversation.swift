@@ -1,0 +1,227 @@
+import Crypto
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import Mux
+
+/// A client and a server that talk over one carrier after another, with every frame written down.
+///
+/// Nonces, tokens and times are fixed, so that the same calls make the same bytes. A frame takes 5 ms to the other end.
+struct Conversation {
+    private static let hop = Duration.milliseconds(5)
+    private static let decoySecret = SymmetricKey(data: [UInt8](repeating: 9, count: 32))
+    private static let name = [UInt8](repeating: 0x53, count: 16)
+
+    var client: Session
+    var server: Session
+    private(set) var lines: [String] = []
+    private(set) var now = Instant.start
+    /// The number of the carrier that both sessions are on, and of the newest one.
+    private var carrier = 0
+    private var newest = 0
+    private var epoch: UInt64 = 0
+    private var resumeKey = SymmetricKey(size: .bits256)
+    private var assemblers: [Role: FrameAssembler] = [:]
+
+    /// Two ends before their first carrier; each lets the other send `window` bytes on a new stream.
+    init(window: UInt32 = 1_000) {
+        let limits = limits { $0.initialWindow = Int(window) }
+        client = Session(role: .client, limits: limits, peerWindow: window, seed: 1, now: .start)
+        server = Session(role: .server, limits: limits, peerWindow: window, seed: 2, now: .start)
+        self.window = window
+    }
+
+    private let window: UInt32
+
+    mutating func note(_ text: String) { lines.append("# \(text)") }
+
+    // MARK: Openings
+
+    /// What may be said in an opening beside the necessary.
+    struct Terms {
+        var streams: UInt32?
+        var opening: UInt32?
+        var ticket: [UInt8] = []
+    }
+
+    private mutating func newOpenings(_ terms: Terms) throws -> (server: ServerHandshake, client: ClientHandshake) {
+        newest += 1
+        let credentials = try #require(Meeting.token)
+        let authentication = Authentication(
+            id: credentials.id,
+            nonce: nonce(0xc0),
+            instance: [UInt8](repeating: 0x49, count: 32),
+            name: "laptop",
+            authority: "tunnel.example.com:443",
+            initialWindow: window,
+            software: "culvert 1.2.4",
+            streams: terms.streams,
+            opening: terms.opening
+        )
+        return (
+            ServerHandshake(nonce: nonce(0x50), software: "culvert 1.2.3"),
+            ClientHandshake(credentials: credentials, authentication: authentication)
+        )
+    }
+
+    /// Another one for each carrier.
+    private func nonce(_ base: UInt8) -> [UInt8] { [UInt8](repeating: base + UInt8(newest), count: 32) }
+
+    /// A session begins on a new carrier.
+    mutating func authenticate(_ terms: Terms = Terms()) throws {
+        var (atServer, atClient) = try newOpenings(terms)
+        record(atServer.challenge, from: .server, on: newest)
+        guard case .send(let request) = try atClient.receive(atServer.challenge.arrived) else { throw Unexpected() }
+        try welcome(&atServer, &atClient, request, terms)
+    }
+
+    private mutating func welcome(
+        _ atServer: inout ServerHandshake,
+        _ atClient: inout ClientHandshake,
+        _ request: OutboundFrame,
+        _ terms: Terms
+    ) throws {
+        record(request, from: .client, on: newest)
+        guard case .verify = try atServer.receive(request.arrived) else { throw Unexpected() }
+        let verified = atServer.verify(try #require(Meeting.token).verifier, decoySecret: Self.decoySecret)
+        let welcome = Welcome(session: Self.name, initialWindow: window, grace: 120, ticket: terms.ticket)
+        let answer = try #require(verified).welcome(welcome)
+        record(answer, from: .server, on: newest)
+        guard case .established(let grant) = try atClient.receive(answer.arrived) else { throw Unexpected() }
+        resumeKey = grant.resumeKey
+        moveToNewest()
+    }
+
+    /// The session moves to a new carrier; the one before may be gone or not.
+    mutating func resume(ticket: [UInt8] = []) throws {
+        var (atServer, atClient) = try newOpenings(Terms())
+        let request = try askToResume(atServer, &atClient)
+        guard case .resume(let asked) = try atServer.receive(request.arrived),
+            let proof = atServer.verifyResume(resumeKey, decoySecret: Self.decoySecret)
+        else { throw Unexpected() }
+        let answer = proof.resumed(received: server.received, ticket: ticket)
+        record(answer, from: .server, on: newest)
+        guard case .resumed(let received, _) = try atClient.receive(answer.arrived) else { throw Unexpected() }
+        moveToNewest()
+        try server.attach(peerReceived: asked.received, now: now)
+        try client.attach(peerReceived: received, now: now)
+    }
+
+    /// The server has forgotten the session, and the client authenticates anew on the same carrier.
+    mutating func resumeInVain() throws {
+        var (atServer, atClient) = try newOpenings(Terms())
+        let request = try askToResume(atServer, &atClient)
+        guard case .resume = try atServer.receive(request.arrived),
+            atServer.verifyResume(nil, decoySecret: Self.decoySecret) == nil
+        else { throw Unexpected() }
+        let refusal = atServer.refuse(Refusal(.unknownSession, "authenticate anew"))
+        record(refusal, from: .server, on: newest)
+        guard case .forgotten(let anew) = try atClient.receive(refusal.arrived) else { throw Unexpected() }
+        try welcome(&atServer, &atClient, anew, Terms())
+    }
+
+    /// The server refuses a client whose proof is wrong.
+    mutating func authenticateInVain() throws {
+        var (atServer, atClient) = try newOpenings(Terms())
+        record(atServer.challenge, from: .server, on: newest)
+        guard case .send(let request) = try atClient.receive(atServer.challenge.arrived) else { throw Unexpected() }
+        record(request, from: .client, on: newest)
+        _ = try atServer.receive(request.arrived)
+        guard atServer.verify(nil, decoySecret: Self.decoySecret) == nil else { throw Unexpected() }
+        let refusal = Refusal(.credentials, "the server does not accept this token", retryAfter: 30)
+        record(atServer.refuse(refusal), from: .server, on: newest)
+    }
+
+    private mutating func askToResume(
+        _ atServer: ServerHandshake,
+        _ atClient: inout ClientHandshake
+    ) throws -> OutboundFrame {
+        epoch += 1
+        record(atServer.challenge, from: .server, on: newest)
+        let wish = Resumption(session: Self.name, epoch: epoch, received: client.received, nonce: nonce(0xc0))
+        let ticket = ClientHandshake.Ticket(wish, key: resumeKey)
+        guard case .send(let request) = try atClient.receive(atServer.challenge.arrived, ticket: ticket) else {
+            throw Unexpected()
+        }
+        record(request, from: .client, on: newest)
+        return request
+    }
+
+    private mutating func moveToNewest() {
+        carrier = newest
+        for role in [Role.client, .server] {
+            var assembler = FrameAssembler()
+            assembler.isAdmitted = true
+            assemblers[role] = assembler
+        }
+    }
+
+    // MARK: The session
+
+    /// Lets both ends send what they have, in turn, until neither has anything.
+    mutating func flow() throws {
+        while true {
+            let (toClient, toServer) = (try send(from: .server), try send(from: .client))
+            guard toClient + toServer > 0 else { return }
+        }
+    }
+
+    /// Lets one end send what it has.
+    ///
+    /// - Parameter arriving: how many of the frames reach the other end; the others are lost with the carrier.
+    /// - Returns: how many left.
+    @discardableResult
+    mutating func send(from role: Role, arriving: Int = .max) throws -> Int {
+        let frames = role == .server ? server.frames(now) : client.frames(now)
+        guard !frames.isEmpty else { return 0 }
+        now = now + Self.hop
+        for (index, frame) in frames.enumerated() {
+            let isLost = index >= arriving
+            record(frame, from: role, on: carrier, isLost: isLost)
+            if !isLost { try deliver(frame, to: role.peer) }
+        }
+        return frames.count
+    }
+
+    private mutating func deliver(_ frame: OutboundFrame, to role: Role) throws {
+        let arrived = try assemblers[role]?.receive(buffer(frame.wire), isLast: true)
+        let inbound = try #require(arrived)
+        if role == .server {
+            try server.receive(inbound, now: now)
+            _ = server.actions()
+        } else {
+            try client.receive(inbound, now: now)
+            _ = client.actions()
+        }
+    }
+
+    /// Time passes, and both ends do what is due.
+    mutating func pass(_ time: Duration) throws {
+        now = now + time
+        try server.tick(now: now)
+        try client.tick(now: now)
+        try flow()
+    }
+
+    /// The carrier is gone, and both ends know it.
+    mutating func lose() {
+        note("carrier \(carrier) is gone")
+        server.detach(now: now)
+        client.detach(now: now)
+    }
+
+    /// Writes a frame down.
+    mutating func record(_ frame: OutboundFrame, from role: Role, on carrier: Int, isLost: Bool = false) {
+        let wire = frame.wire
+        let stream = frame.header.stream.rawValue
+        let name = WireText.name(ofFrame: wire[0]) + (stream == 0 ? "" : " \(stream)")
+        let direction = role == .server ? "server>client" : "client>server"
+        let header = WireText.hexadecimal(wire.prefix(8))
+        let line = "\(carrier) \(direction) \(name): \(header) \(WireText.hexadecimal(wire.dropFirst(8)))"
+        lines.append((line.hasSuffix(" ") ? String(line.dropLast()) : line) + (isLost ? " (lost)" : ""))
+    }
+}
+
+/// An opening took another turn than the transcript has it.
+struct Unexpected: Error {}
