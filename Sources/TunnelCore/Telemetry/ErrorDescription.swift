@@ -18,14 +18,19 @@ extension Error {
         default: break
         }
         if let failure = TLSFailure(self) { return failure.userDescription }
-        // Ours have been written for people; those of libraries have not.
+        // Descriptions in this package are written for people; those of libraries are not.
         let module = String(reflecting: type(of: self)).prefix { $0 != "." }
-        if ["Tunnel", "Mux", "HTTP1", "WebSocket", "ProxyConnect", "culvert"].contains(module),
-            let error = self as? any CustomStringConvertible
-        {
+        if Self.describedModules.contains(String(module)), let error = self as? any CustomStringConvertible {
             return error.description
         }
         return "something unexpected went wrong"
+    }
+
+    private static var describedModules: Set<String> {
+        [
+            "HTTP1", "Mux", "ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer", "WebSocket",
+            "culvert",
+        ]
     }
 }
 
