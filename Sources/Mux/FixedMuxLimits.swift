@@ -12,13 +12,11 @@ extension MuxLimits {
     /// Bytes in flight at the start of a carrier, and at least.
     package static var bytesInFlight: (first: Int, least: Int) { (CongestionWindow.first, CongestionWindow.least) }
     /// Bytes that a stream sends before the next one's turn.
-    package static var quantum: Int { CongestionWindow.longestTurn }
+    package static var quantum: Int { CongestionWindow.maximumQuantum }
     /// Bytes up to which a stream counts as interactive, the bytes kept free for such streams, and their frames in a row.
     package static var interactive: (bytes: Int, reserve: Int, frames: Int) {
-        (SendScheduler.little, SendScheduler.reserve, SendScheduler.littleInARow)
+        (SendScheduler.interactiveBytes, SendScheduler.reserve, SendScheduler.interactiveInARow)
     }
-    /// Bytes that wait within one machine before a paused socket is read again.
-    package static var readAhead: Int { ReadAhead.most }
     /// Buffers of one received payload.
     package static var payloadPieces: Int { FrameAssembler.mostPieces }
     /// Rounds of the token's key derivation.

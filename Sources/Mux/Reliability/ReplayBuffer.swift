@@ -4,7 +4,7 @@ import NIOCore
 /// (protocol page, section 6). What it holds is what a new carrier would have to carry again; its bound is also
 /// back-pressure.
 struct ReplayBuffer: Sendable {
-    private var frames = CircularBuffer<(frame: OutboundFrame, stamp: CongestionWindow.Stamp)>()
+    private var frames = CircularBuffer<(frame: OutboundFrame, sample: PathEstimate.Sample)>()
     /// Bytes held, headers included.
     private(set) var bytes = 0
     /// Frames held.
@@ -24,26 +24,26 @@ struct ReplayBuffer: Sendable {
     /// Whether no further frame may be sent before the peer acknowledges some.
     var isFull: Bool { bytes + frames.count * MuxLimits.frameCost >= capacity }
 
-    mutating func append(_ frame: OutboundFrame, _ stamp: CongestionWindow.Stamp) {
-        frames.append((frame, stamp))
+    mutating func append(_ frame: OutboundFrame, _ sample: PathEstimate.Sample) {
+        frames.append((frame, sample))
         bytes += frame.length
         sent += 1
     }
 
     /// Drops what the peer has received.
     ///
-    /// - Returns: how many bytes these were, and the stamp of the last; nil where the count did not advance.
+    /// - Returns: how many bytes these were, and the sample of the last; nil where the count did not advance.
     /// - Throws: ``MuxError`` for a count of frames that were never sent, or one that runs backwards.
-    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> (bytes: Int, last: CongestionWindow.Stamp)? {
+    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> (bytes: Int, last: PathEstimate.Sample)? {
         guard count >= acknowledged, count <= sent else {
             throw MuxError(.acknowledgement, "\(count) acknowledged of \(sent), after \(acknowledged)")
         }
         let before = bytes
-        var last: CongestionWindow.Stamp?
-        while acknowledged < count, let (frame, stamp) = frames.popFirst() {
+        var last: PathEstimate.Sample?
+        while acknowledged < count, let (frame, sample) = frames.popFirst() {
             bytes -= frame.length
             acknowledged += 1
-            last = stamp
+            last = sample
             if let index = repeated { repeated = max(0, index - 1) }
         }
         return last.map { (before - bytes, $0) }
@@ -55,15 +55,15 @@ struct ReplayBuffer: Sendable {
         repeated = 0
     }
 
-    /// The next of the frames that are to be sent again, with another stamp; nil where there is none left.
-    mutating func nextToRepeat(_ stamp: CongestionWindow.Stamp) -> OutboundFrame? {
+    /// The next of the frames that are to be sent again, with another sample; nil where there is none left.
+    mutating func nextToRepeat(_ sample: PathEstimate.Sample) -> OutboundFrame? {
         guard let index = repeated else { return nil }
         guard index < frames.count else {
             repeated = nil
             return nil
         }
         repeated = index + 1
-        frames[offset: index].stamp = stamp
+        frames[offset: index].sample = sample
         return frames[offset: index].frame
     }
 }

@@ -48,10 +48,10 @@ public struct Session {
     var actions = CircularBuffer<SessionAction>()
     var scheduler = SendScheduler()
     /// Replaced by tests alone.
-    var readAhead = ReadAhead()
+    var readGate: ReadGate
     var replay: ReplayBuffer
     /// Replaced by tests alone.
-    var flight: CongestionWindow
+    var congestion: CongestionWindow
     var acknowledger: Acknowledger
     var keepAlive: KeepAlive
     /// Since when the peer has acknowledged nothing although there is something to acknowledge, or since it was last asked
@@ -72,8 +72,9 @@ public struct Session {
         self.limits = limits
         self.peerWindow = peerWindow
         self.streams = StreamTable(role: role, limits: limits)
+        self.readGate = ReadGate(limit: limits.queuedBytes / 2)
         self.replay = ReplayBuffer(capacity: limits.replayBytes)
-        self.flight = CongestionWindow(ackDelay: limits.ackDelay, now: now)
+        self.congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
         self.acknowledger = Acknowledger(limits: limits)
         self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
         self.conduct = PeerRateLimits(limits: limits)
@@ -128,9 +129,8 @@ public struct Session {
     /// Bytes read from sockets that wait for the carrier, and bytes received that wait for sockets.
     public var waitingBytes: (toSend: Int, toDeliver: Int) { (queuedBytes, bufferedBytes) }
 
-    /// Whether copies have so much at hand that whoever types would wait behind it: a long frame's worth, which could
-    /// leave as soon as less is under way.
-    public var isCopying: Bool { mutating get { readAhead.ready >= MuxLimits.maximumData } }
+    /// Whether bulk streams have a long frame's worth ready, behind which interactive bytes would wait.
+    public var isCarryingBulk: Bool { mutating get { readGate.ready >= MuxLimits.maximumData } }
 
     /// How short of memory the caller is. Set it as often as you like; it counts for what comes next.
     public var pressure = MemoryPressure.none
@@ -295,7 +295,7 @@ public struct Session {
         detach(now: now)
         try replay.rewind(to: peerReceived)
         // Another carrier may take another path.
-        flight = CongestionWindow(ackDelay: limits.ackDelay, now: now)
+        congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
         link = .attached
         unacknowledgedSince = nil
         keepAlive.restart(now: now)
@@ -323,7 +323,7 @@ public struct Session {
             queuedBytes = 0
             queuedStorage = 0
             scheduler = SendScheduler()
-            readAhead = ReadAhead()
+            readGate = ReadGate(limit: limits.queuedBytes / 2)
             replay = ReplayBuffer(capacity: limits.replayBytes)
         }
         return reason.frame(.goAway)

@@ -88,7 +88,7 @@ struct ReceiveCredit: Sendable {
         window = min(window, UInt64(most))
         let next = consumed + window
         guard next >= granted + window / 2 else { return nil }
-        let often = window / 2 < UInt64(CongestionWindow.longestTurn) ? Self.sharing : Self.busy
+        let often = window / 2 < UInt64(CongestionWindow.maximumQuantum) ? Self.sharing : Self.busy
         if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, often), window < UInt64(most) {
             window = min(window * 2, UInt64(most))
         }

@@ -23,7 +23,7 @@ final class Stream {
     /// Whether the socket was told to stop, and waits for `.sendable`.
     var isBlocked = false
     /// Its part in whose socket is read next.
-    var readAhead = ReadAhead.Share()
+    var readShare = ReadGate.Share()
 
     init(id: StreamID, tunnel: UInt16 = 0, sendWindow: UInt32, receiveWindow: Int, now: Instant) {
         self.id = id
