@@ -71,10 +71,10 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("event loops look out for what is about to come unless the operator says otherwise")
+    @Test("event loops poll only if the operator says so")
     func busyPolling() throws {
         let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
-        for (line, expected) in [("", true), ("busy_polling = true\n", true), ("busy_polling = false\n", false)] {
+        for (line, expected) in [("", false), ("busy_polling = true\n", true), ("busy_polling = false\n", false)] {
             try with("url = \"ws://h\"\n" + line + tunnel) { path in
                 let client = try client(["--config", path])
                 #expect(client.pollsBusily == expected)

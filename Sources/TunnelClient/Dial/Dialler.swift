@@ -153,7 +153,7 @@ struct Dialler: Sendable {
             .connectTimeout(route.hopTimeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try SocketOptions.carrier(channel, to: host)
+                    try SocketOptions.carrier(channel)
                     attempt.opened(channel)
                     let handler = DialHandler(route: route, leg: leg, promise: upgraded) { channel, agreement in
                         let greeting = attempt.greeting.value

@@ -22,6 +22,8 @@ public struct Client: Service {
     private let configuration: ClientConfiguration
     private let renewals: AsyncStream<Void>
     private let metrics: (@Sendable () -> String)?
+    /// What the client's sessions hold now.
+    public let memoryUse = MemoryUse()
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
     /// Seconds since 1970. Set by tests alone, which cannot make a machine sleep.
@@ -74,7 +76,7 @@ public struct Client: Service {
             loop: MultiThreadedEventLoopGroup.singleton.next(),
             context: context,
             totals: TrafficTotals(loggedStreams: configuration.clientLimits.visitorLogLines),
-            memory: MemoryBudget(capacity: configuration.clientLimits.memory),
+            memory: MemoryBudget(capacity: configuration.clientLimits.memory, use: memoryUse),
             progress: ClientProgress(tunnels: configuration.forwards.map(\.description))
         )
         let current = CurrentSession(waits: dialler.waits)

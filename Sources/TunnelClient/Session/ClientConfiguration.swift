@@ -38,10 +38,9 @@ public struct ClientConfiguration: Sendable {
     /// Lets the windows of compression live from message to message, which packs better and gives that protection up; the
     /// server has to agree.
     public var sharesCompression = false
-    /// Lets an event loop look for the next event, up to 60 µs, before it sleeps, where it mostly comes by then: an answer
-    /// that is about to come need not wait until a processor has woken up. Costs processor time, which is offered to
-    /// others at each look, and counts where there is a quota or a battery.
-    public var pollsBusily = true
+    /// Lets an event loop poll for the next interactive bytes, up to 60 µs, before it sleeps. A request then does not wait
+    /// until a processor has woken up. It costs processor time, which is offered to other programs at each poll.
+    public var pollsBusily = false
     /// What CONNECT and the upgrade say in User-Agent.
     public var userAgent = "culvert/\(culvertVersion)"
     /// The TLS that is spoken with servers whose endpoint is wss, and with what we prove ourselves to them. What it says

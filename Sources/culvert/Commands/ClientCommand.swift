@@ -185,6 +185,8 @@ struct ClientCommand: AsyncParsableCommand {
         ProcessSetup.logMemory(configuration.clientLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
+        let trimming = Task { [memory = client.memoryUse] in await HeapTrimmer.run { memory.bytes } }
+        defer { trimming.cancel() }
         try await runUntilSignalled(client, logger: logger) {
             manager.tell(.ready)
         } reload: {
@@ -240,7 +242,7 @@ struct ClientCommand: AsyncParsableCommand {
                 )
             )
         }
-        result.pollsBusily = settings?.busyPolling ?? true
+        result.pollsBusily = settings?.busyPolling ?? false
         result.isCompressing = compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
         result.admin = settings?.admin
