@@ -145,7 +145,7 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        do throws(TunnelSpec.Malformed) { _ = try Self.forwards(remote) } catch {
+        do throws(TunnelSpec.Malformed) { _ = try Self.tunnels(remote) } catch {
             throw ValidationError("\(error)")
         }
         for text in url {
@@ -214,14 +214,14 @@ struct ClientCommand: AsyncParsableCommand {
             SecretFile.warnIfOthersCanRead(config, what: "configuration")
         }
         let endpoints = endpoints(settings, problems)
-        let forwards = forwards(settings, problems)
+        let specs = tunnels(settings, problems)
         let token = problems.attempt(tokenFile == nil ? file : nil, "token", "token_file") { () throws(Failure) in
             try SecretFile.token(file: tokenFile ?? settings?.tokenFile, configured: settings?.token)
         }
         let name = name(settings, file, problems)
         var result = ClientConfiguration(
             endpoints: endpoints,
-            forwards: forwards,
+            tunnels: specs,
             token: token ?? nil,
             instance: identity(name, settings, file, problems)
         )
@@ -230,12 +230,12 @@ struct ClientCommand: AsyncParsableCommand {
         if let file {
             LimitReader.apply(file, to: &result)
         }
-        let most = result.limits.tunnels
-        if forwards.count > most {
+        let limit = result.limits.tunnels
+        if specs.count > limit {
             problems.add(
                 Failure(
                     .configuration,
-                    "\(forwards.count) tunnels, and at most \(most) fit into a session; "
+                    "\(specs.count) tunnels, and at most \(limit) fit into a session; "
                         + "tunnels in [limits] of both ends moves that"
                 )
             )
@@ -382,32 +382,32 @@ struct ClientCommand: AsyncParsableCommand {
         return endpoints
     }
 
-    private func forwards(_ settings: ClientFile?, _ problems: ConfigurationProblems) -> [TunnelSpec] {
+    private func tunnels(_ settings: ClientFile?, _ problems: ConfigurationProblems) -> [TunnelSpec] {
         guard !remote.isEmpty else {
             let isThere = settings?.hasTunnels ?? false
             if !isThere { problems.addMissing("no tunnel, by [[tunnel]] or -R") }
-            return settings?.forwards ?? []
+            return settings?.tunnels ?? []
         }
-        let forwards = problems.attempt(nil) { () throws(Failure) in
+        let tunnels = problems.attempt(nil) { () throws(Failure) in
             do {
-                return try Self.forwards(remote)
+                return try Self.tunnels(remote)
             } catch {
                 throw Failure(.configuration, "\(error)")
             }
         }
-        return forwards ?? []
+        return tunnels ?? []
     }
 
-    private static func forwards(_ texts: [String]) throws(TunnelSpec.Malformed) -> [TunnelSpec] {
-        var forwards: [TunnelSpec] = []
+    private static func tunnels(_ texts: [String]) throws(TunnelSpec.Malformed) -> [TunnelSpec] {
+        var tunnels: [TunnelSpec] = []
         for text in texts {
             let range = try TunnelSpec.list(text)
-            if let other = TunnelSpec.collision(range, forwards) {
+            if let other = TunnelSpec.collision(range, tunnels) {
                 throw TunnelSpec.Malformed("-R \(text): the same public port as that of -R \(other)")
             }
-            forwards += range
+            tunnels += range
         }
-        return forwards
+        return tunnels
     }
 
     /// The flag, else the file, else the environment as each endpoint's scheme and name want it.
