@@ -17,10 +17,11 @@ public struct ClientConfiguration: Sendable {
     public var token: Token?
     /// A name that distinguishes this user's clients on one machine in the operator's logs; may be empty.
     public var name = ""
-    /// A hash of machine, user and name, 32 bytes. It stays the same after a restart, so that the client gets its ports
-    /// back.
+    /// A hash of machine, user and name, 32 bytes, as ``ClientInstance`` makes it. It stays the same after a restart, so
+    /// that the client gets its ports back.
     public var instance: [UInt8]
-    /// Returns the proxies on the ways to an endpoint, in order; called before each dial.
+    /// Returns the proxies on the ways to an endpoint, in order; called before each dial. ``ProxySources`` has such a
+    /// function for the environment, for named proxies and for proxy scripts.
     ///
     /// - Throws: ``DialError`` or another error in words for a person; the client then dials again later.
     public var proxies: @Sendable (EndpointURL) async throws -> [ProxyChoice] = { _ in [.direct] }

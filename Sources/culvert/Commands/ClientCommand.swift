@@ -152,7 +152,7 @@ struct ClientCommand: AsyncParsableCommand {
             do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
         }
         for text in proxy {
-            do throws(ProxyArgument.Malformed) { _ = try ProxyArgument(text) } catch {
+            do throws(ProxySource.Malformed) { _ = try ProxySource(text) } catch {
                 throw ValidationError("--proxy: \(error)")
             }
         }
@@ -283,7 +283,7 @@ struct ClientCommand: AsyncParsableCommand {
     ) -> [UInt8] {
         guard let text = instance ?? settings?.instance else { return ClientInstance.identity(name: name) }
         let value = problems.attempt(instance == nil ? file : nil, "instance") { () throws(Failure) in
-            try ClientInstance.value(text, isTrial: problems.isTrial)
+            try InstanceFile.value(text, isTrial: problems.isTrial)
         }
         return ClientInstance.identity(name: name, given: value)
     }
@@ -417,29 +417,22 @@ struct ClientCommand: AsyncParsableCommand {
     ) throws(Failure) -> @Sendable (EndpointURL) async throws -> [ProxyChoice] {
         let named = proxy.isEmpty ? settings?.proxy ?? [] : proxy
         if !named.isEmpty {
-            var arguments: [ProxyArgument] = []
+            var sources: [ProxySource] = []
             for text in named {
-                do throws(ProxyArgument.Malformed) {
-                    arguments.append(try ProxyArgument(text))
+                do throws(ProxySource.Malformed) {
+                    sources.append(try ProxySource(text))
                 } catch {
                     throw Failure(.configuration, proxy.isEmpty ? "\(error)" : "proxy: \(error)")
                 }
             }
-            let ways = ProxyWays(arguments, logger: StandardErrorLog.logger(log))
-            return { try await ways.choices(for: $0) }
+            let all = ProxySources(sources, engine: ProxyScriptProcess(), logger: StandardErrorLog.logger(log))
+            return { try await all.choices(for: $0) }
         }
-        let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
-        var choices: [EndpointURL: ProxyChoice] = [:]
-        for endpoint in endpoints {
-            let target = ProxyEnvironment.Target(isSecure: endpoint.isSecure, host: endpoint.host, port: endpoint.port)
-            do throws(ProxyEnvironment.Failure) {
-                choices[endpoint] = try environment.choice(for: target)
-            } catch {
-                throw Failure(.configuration, "the environment's \(error)")
-            }
+        do throws(ProxyEnvironment.Failure) {
+            return try ProxyEnvironment(ProcessInfo.processInfo.environment).choices(for: endpoints)
+        } catch {
+            throw Failure(.configuration, "the environment's \(error)")
         }
-        let all = choices
-        return { endpoint in [all[endpoint] ?? .direct] }
     }
 
     /// Further fields, of the flag or else of the file's key.

@@ -124,7 +124,7 @@ struct ClientFile {
     /// Whether the token or a proxy's password stands in it.
     var holdsSecret: Bool {
         let names = proxy.contains { text in
-            guard case .choice(.proxy(let url)) = try? ProxyArgument(text) else { return false }
+            guard case .choice(.proxy(let url)) = try? ProxySource(text) else { return false }
             return url.namesPassword
         }
         // `:` alone stands for a ticket.
