@@ -50,7 +50,7 @@ struct DialLineTests {
         line[..<(line.firstRange(of: "begins with")?.lowerBound ?? line.endIndex)]
     }
 
-    @Test("A failure that stays the same is told once, and then at two, four, eight times and so on")
+    @Test("A failure that stays the same is logged once, and then at two, four, eight times and so on")
     func repeatedFailures() {
         var repeated = RepeatedFailure()
         #expect(
@@ -114,27 +114,31 @@ private struct Transcript {
 
     private func play(_ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
         let route = try route()
-        let (host, port) = (route.proxy?.host ?? route.endpoint.host, route.proxy?.port ?? route.endpoint.port)
         switch turns.first?.split(separator: "\n").first {
         case "refuses the connection":
-            return route.connectError(try connectFailure("127.0.0.1", FreePorts.next()), host: host, port: port)
+            return route.error(.connect(ConnectFailure(try connectFailure("127.0.0.1", FreePorts.next()), offered: [])))
         case "has no address":
-            return route.connectError(try connectFailure("nowhere.invalid", 1), host: host, port: port)
+            return route.error(.connect(ConnectFailure(try connectFailure("nowhere.invalid", 1), offered: [])))
         case "does not answer the connection":
-            let address = try SocketAddress(ipAddress: "203.0.113.9", port: port)
-            _ = route.turn.choose(among: [address])
-            return route.connectError(ChannelError.connectTimeout(.seconds(10)), host: host, port: port)
+            let address = try SocketAddress(ipAddress: "203.0.113.9", port: route.dialled.port)
+            _ = route.rotation.choose(among: [address])
+            return timedOut(route)
         case "does not answer for the name":
-            return route.connectError(ChannelError.connectTimeout(.seconds(10)), host: host, port: port)
+            return timedOut(route)
         default:
             return try replay(route, cut)
         }
     }
 
+    private func timedOut(_ route: DialRoute) -> DialError {
+        let error = ChannelError.connectTimeout(.seconds(10))
+        return route.error(.connect(ConnectFailure(error, offered: route.rotation.offered)))
+    }
+
     private func route() throws -> DialRoute {
         var configuration = ClientConfiguration(
             endpoints: [],
-            forwards: [],
+            tunnels: [],
             token: nil,
             instance: Array(repeating: 0, count: 32)
         )
@@ -142,12 +146,11 @@ private struct Transcript {
         configuration.proxyCredentials.password = fields["user"].map { _ in "pass-word" }
         configuration.proxySchemes = fields["auth"].flatMap { ProxyScheme(rawValue: $0) }.map { [$0] } ?? [.basic]
         let context = DialContext(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        return DialRoute(
-            try EndpointURL(fields["url"] ?? ""),
-            try ProxyChoice(argument: fields["proxy"] ?? "none"),
-            configuration,
-            context
+        let way = DialWay(
+            endpoint: try EndpointURL(fields["url"] ?? ""),
+            choice: try ProxyChoice(argument: fields["proxy"] ?? "none")
         )
+        return DialRoute(way, configuration, context)
     }
 
     /// What the system says to a connection that cannot be.
@@ -167,7 +170,7 @@ private struct Transcript {
         let promise = loop.makePromise(of: Void.self)
         let failure = Failure()
         promise.futureResult.whenFailure { failure.error = $0 }
-        let handler = DialHandler(route: route, leg: try route.firstLeg(), promise: promise) { _, _ in }
+        let handler = DialHandler(route: route, steps: try route.steps(), promise: promise) { _, _ in }
         let channel = EmbeddedChannel(handler: handler, loop: loop)
         channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         for turn in turns {

@@ -15,12 +15,12 @@ struct BackoffTests {
         for _ in 0..<9 {
             backoff.dialled(now: now)
             now = now + .seconds(1)
-            ceilings.append(backoff.failed(unit: 1, wish: nil, now: now))
+            ceilings.append(backoff.failed(unit: 1, pause: nil, now: now))
         }
         #expect(ceilings.map { $0 / .milliseconds(500) } == [1, 2, 4, 8, 16, 32, 60, 60, 60])
         var low = Backoff()
         low.dialled(now: start)
-        #expect(low.failed(unit: 0, wish: nil, now: start + .seconds(1)) == .zero)
+        #expect(low.failed(unit: 0, pause: nil, now: start + .seconds(1)) == .zero)
     }
 
     @Test(
@@ -39,9 +39,9 @@ struct BackoffTests {
     func lostSessionIsDialledAtOnce() {
         var backoff = Backoff()
         backoff.dialled(now: start)
-        #expect(backoff.lost(held: .seconds(60), unit: 1, wish: nil, now: start + .seconds(60)) == .zero)
+        #expect(backoff.lost(held: .seconds(60), unit: 1, pause: nil, now: start + .seconds(60)) == .zero)
         backoff.dialled(now: start + .seconds(60))
-        let wait = backoff.lost(held: .milliseconds(10), unit: 1, wish: nil, now: start + .milliseconds(60_100))
+        let wait = backoff.lost(held: .milliseconds(10), unit: 1, pause: nil, now: start + .milliseconds(60_100))
         #expect(wait == .milliseconds(400))
     }
 
@@ -52,42 +52,42 @@ struct BackoffTests {
         for _ in 0..<4 {
             backoff.dialled(now: now)
             now = now + .seconds(40)
-            _ = backoff.failed(unit: 1, wish: nil, now: now)
+            _ = backoff.failed(unit: 1, pause: nil, now: now)
         }
-        _ = backoff.lost(held: .milliseconds(999), unit: 1, wish: nil, now: now)
-        #expect(backoff.failed(unit: 1, wish: nil, now: now + .seconds(40)) == .seconds(8))
-        _ = backoff.lost(held: .seconds(10), unit: 1, wish: nil, now: now)
-        #expect(backoff.failed(unit: 1, wish: nil, now: now + .seconds(80)) == .milliseconds(500))
+        _ = backoff.lost(held: .milliseconds(999), unit: 1, pause: nil, now: now)
+        #expect(backoff.failed(unit: 1, pause: nil, now: now + .seconds(40)) == .seconds(8))
+        _ = backoff.lost(held: .seconds(10), unit: 1, pause: nil, now: now)
+        #expect(backoff.failed(unit: 1, pause: nil, now: now + .seconds(80)) == .milliseconds(500))
     }
 
     @Test("each carrier that held for a second brings the ceiling half-way down", arguments: [1.0, 9.999])
     func usefulCarriers(held: Double) {
         var backoff = Backoff()
-        for _ in 0..<8 { _ = backoff.failed(unit: 1, wish: nil, now: start) }
+        for _ in 0..<8 { _ = backoff.failed(unit: 1, pause: nil, now: start) }
         var waits: [Duration] = []
         for _ in 0..<4 {
-            _ = backoff.lost(held: .seconds(held), unit: 1, wish: nil, now: start)
-            waits.append(backoff.failed(unit: 1, wish: nil, now: start))
+            _ = backoff.lost(held: .seconds(held), unit: 1, pause: nil, now: start)
+            waits.append(backoff.failed(unit: 1, pause: nil, now: start))
         }
         #expect(waits.map { $0 / .seconds(1) } == [8, 2, 1, 1])
     }
 
-    @Test("what the other side wishes is obeyed, up to five minutes")
-    func wishesAreObeyed() {
+    @Test("the pause that a peer asks for is obeyed, up to five minutes")
+    func pausesAreObeyed() {
         var backoff = Backoff()
         backoff.dialled(now: start)
         let later = start + .seconds(1)
-        #expect(backoff.failed(unit: 0, wish: .seconds(7), now: later) == .seconds(7))
-        #expect(backoff.failed(unit: 0, wish: .seconds(100_000), now: later) == .seconds(300))
-        #expect(backoff.lost(held: .zero, unit: 0, wish: .seconds(2), now: later) == .seconds(2))
+        #expect(backoff.failed(unit: 0, pause: .seconds(7), now: later) == .seconds(7))
+        #expect(backoff.failed(unit: 0, pause: .seconds(100_000), now: later) == .seconds(300))
+        #expect(backoff.lost(held: .zero, unit: 0, pause: .seconds(2), now: later) == .seconds(2))
     }
 
     @Test("--max-retries counts tries since the last session that worked")
     func triesAreCounted() {
         var backoff = Backoff()
-        for _ in 0..<3 { _ = backoff.failed(unit: 0, wish: nil, now: start) }
+        for _ in 0..<3 { _ = backoff.failed(unit: 0, pause: nil, now: start) }
         #expect(backoff.triesSinceSession == 3)
-        _ = backoff.lost(held: .zero, unit: 0, wish: nil, now: start)
+        _ = backoff.lost(held: .zero, unit: 0, pause: nil, now: start)
         #expect(backoff.triesSinceSession == 0)
     }
 }

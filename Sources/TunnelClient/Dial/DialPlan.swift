@@ -1,20 +1,10 @@
 import Mux
 import ProxyConnect
 
-/// One way to a session: a server, and the proxy before it or none.
-struct DialWay: Sendable, Hashable {
-    let endpoint: EndpointURL
-    let choice: ProxyChoice
-
-    /// For the operator, without a password.
-    var description: String {
-        guard case .proxy(let url) = choice else { return "\(endpoint)" }
-        return "\(endpoint) through proxy \(url.redacted)"
-    }
-}
-
-/// What a run has learnt about the ways to its servers: which one worked, which credentials were refused.
-struct DialWays: Sendable {
+/// Decides which ways to a server are tried, in which order, and with which credentials.
+///
+/// It remembers for one run which way worked, and which proxies refused which credentials.
+struct DialPlan: Sendable {
     private struct Refused {
         let choice: ProxyChoice
         let credentials: ProxyCredentials?
@@ -22,17 +12,21 @@ struct DialWays: Sendable {
         let until: Instant
     }
 
-    /// How long refused credentials are not tried again. Accounts are locked by a few tries in about that time.
+    /// The time without another try of refused credentials: a few tries lock an account for about as long.
     static let ban = Duration.seconds(1_800)
 
-    /// The one that worked last.
+    /// The time after the loss of a carrier in which only the session's own server is dialled: another server would end
+    /// the streams. Visitors wait as long.
+    static let loyalty = Duration.seconds(15)
+
+    /// The way that worked last.
     private(set) var last: DialWay?
     private var refusals: [Refused] = []
 
-    /// The ways to try, in order: the one that worked last, then those that were named.
+    /// The ways to try, in order: the one that worked last, then those of the configuration.
     ///
-    /// - Throws: ``DialError``: why the proxies are not known.
-    func inOrder(_ configuration: ClientConfiguration) async throws(DialError) -> [DialWay] {
+    /// - Throws: ``DialError`` if the proxies are not known.
+    func ways(_ configuration: ClientConfiguration) async throws(DialError) -> [DialWay] {
         var ways: [DialWay] = []
         for endpoint in configuration.endpoints {
             do {
@@ -57,37 +51,44 @@ struct DialWays: Sendable {
         return [last] + ways[..<index] + ways[(index + 1)...]
     }
 
-    /// How a way may be tried.
-    enum Permission {
-        case asItIs
-        /// Another proxy has refused the credentials that this one would get, and one account would pay for both.
-        case withoutCredentials(DialError)
-        /// Its proxy has refused the credentials.
-        case notNow(DialError)
+    /// The only server to dial for a session; nil for all.
+    ///
+    /// - Parameter time: the time since the session lost its carrier; zero if it has one.
+    func soleEndpoint(withoutCarrierFor time: Duration) -> EndpointURL? {
+        time > Self.loyalty ? nil : last?.endpoint
     }
 
-    /// How a way may be tried now.
+    /// The permission to try a way.
+    enum Permission {
+        case granted
+        /// Another proxy has refused the credentials that this one would get, and both would count for one account.
+        case withoutCredentials(DialError)
+        /// Its proxy has refused the credentials.
+        case denied(DialError)
+    }
+
+    /// The permission to try a way now.
     func permission(for way: DialWay, _ configuration: ClientConfiguration, now: Instant) -> Permission {
         let current = refusals.filter { $0.until > now }
-        guard !current.isEmpty else { return .asItIs }
-        if let own = current.first(where: { $0.choice == way.choice }) { return .notNow(own.error) }
+        guard !current.isEmpty else { return .granted }
+        if let own = current.first(where: { $0.choice == way.choice }) { return .denied(own.error) }
         guard let credentials = Self.credentials(way.choice, configuration),
             let other = current.first(where: { $0.credentials == credentials })
-        else { return .asItIs }
+        else { return .granted }
         return .withoutCredentials(other.error)
     }
 
-    /// Everything may be tried again.
+    /// Permits all ways again.
     mutating func forgetRefusals() {
         refusals = []
     }
 
-    /// A session came about this way.
+    /// Records that a session was reached by this way.
     mutating func worked(_ way: DialWay) {
         last = way
     }
 
-    /// The proxy has refused the credentials.
+    /// Records that the proxy of a way has refused the credentials.
     mutating func refused(_ way: DialWay, _ error: DialError, _ configuration: ClientConfiguration, now: Instant) {
         refusals.removeAll { $0.until <= now }
         let credentials = Self.credentials(way.choice, configuration)
@@ -97,17 +98,5 @@ struct DialWays: Sendable {
     private static func credentials(_ choice: ProxyChoice, _ configuration: ClientConfiguration) -> ProxyCredentials? {
         guard case .proxy(let url) = choice else { return nil }
         return try? configuration.proxyCredentials.credentials(for: url)
-    }
-
-    /// What is said where there was nothing to try.
-    var nowhere: DialError {
-        DialError(
-            hop: .connect,
-            endpoint: "",
-            proxy: nil,
-            answer: "no server to dial",
-            remedy: "give the server's URL",
-            disposition: .configuration
-        )
     }
 }

@@ -3,18 +3,18 @@ import NIOSSL
 import Synchronization
 import TunnelCore
 
-/// The TLS that a client speaks to servers or to proxies. What is needed of it is made once.
-final class TLSForClients: Sendable {
+/// Makes the TLS handlers for servers or for proxies. NIOSSL's contexts are made once.
+final class ClientTLSContext: Sendable {
     private let configuration: TLSConfiguration
     private let verifier: PeerVerifier
-    /// Without the longest key shares; nil where that makes no difference.
+    /// The groups without the longest key shares; nil if that makes no difference.
     private let smallerGroups: [NIOTLSCurve]?
-    /// By whether its hello is the small one.
-    private let made = Mutex<[Bool: NIOSSLContext]>([:])
+    /// The contexts, by whether their ClientHello is the small one.
+    private let contexts = Mutex<[Bool: NIOSSLContext]>([:])
 
     init(_ configuration: TLSConfiguration, _ verifier: PeerVerifier) {
         var configuration = configuration
-        // Ours is the verifier; the names are compared there too.
+        // Our own verifier compares the names too.
         configuration.certificateVerification = .noHostnameVerification
         configuration.trustRoots = .certificates([])
         configuration.additionalTrustRoots = []
@@ -27,45 +27,44 @@ final class TLSForClients: Sendable {
     /// Whether there is a smaller ClientHello to try.
     var hasSmallerHello: Bool { smallerGroups != nil }
 
-    /// A handler that verifies the peer's certificates and that they are for `host`, whatever the socket leads to.
+    /// A handshake that verifies the peer's certificates, and that they are for `host`, whatever the socket leads to.
     ///
-    /// - Parameter isSmall: leaves out the key shares that make the ClientHello longer than a segment.
-    /// - Throws: what makes our own certificate, or the host's name, unusable.
-    func handler(for host: String, isSmall: Bool = false) throws -> TLSHandshake {
+    /// - Throws: the reason why our own certificate, or the host's name, cannot be used.
+    func handshake(with host: String, hello: HelloSizeMemory.Size) throws -> TLSHandshake {
         let name = PeerName(host)
         let verification = PeerVerification(verifier, name: name)
         let handler = try NIOSSLClientHandler(
-            context: context(isSmall),
+            context: context(hello.isSmall),
             serverHostname: name.serverNameIndication,
             customVerificationCallback: verification.callback
         )
-        return TLSHandshake(handler: handler, verification: verification)
+        return TLSHandshake(handler: handler, verification: verification, hello: hello)
     }
 
-    /// Makes ready what handshakes need, and reads the CAs: not for an event loop.
+    /// Makes the context and reads the CAs. Blocks, so it must not be called on an event loop.
     ///
-    /// - Throws: ``CertificateProblem`` where there is no CA to trust, else what makes our own certificate unusable.
+    /// - Throws: ``CertificateProblem`` if there is no CA to trust, else the reason why our certificate cannot be used.
     func prepare() throws {
         _ = try context(false)
         try verifier.prepare()
     }
 
     private func context(_ isSmall: Bool) throws -> NIOSSLContext {
-        try made.withLock { made in
-            if let context = made[isSmall] { return context }
+        try contexts.withLock { contexts in
+            if let context = contexts[isSmall] { return context }
             var configuration = configuration
             if isSmall, let smallerGroups { configuration.curves = smallerGroups }
             let context = try NIOSSLContext(configuration: configuration)
-            made[isSmall] = context
+            contexts[isSmall] = context
             return context
         }
     }
 }
 
-/// A handshake, and the verification that belongs to it.
+/// A TLS handshake in progress.
 struct TLSHandshake {
     let handler: NIOSSLClientHandler
     let verification: PeerVerification
-    /// The hello that was sent, and where.
-    var hello = HelloSizeMemory.Size.full
+    /// The size of the ClientHello that was sent.
+    let hello: HelloSizeMemory.Size
 }

@@ -73,18 +73,19 @@ import Testing
         ] as [(Int64, Int64, Bool)]
     )
     func sleep(wall: Int64, monotonic: Int64, hasSlept: Bool) {
-        var watch = SleepDetector()
-        #expect(watch.look(wall: 1_800_000_000, monotonic: .at(0)) == false, "the first look tells nothing")
-        #expect(watch.look(wall: 1_800_000_000 + wall, monotonic: .at(monotonic)) == hasSlept)
-        #expect(watch.look(wall: 1_800_000_000 + wall + 2, monotonic: .at(monotonic + 2)) == false, "it is told once")
+        var detector = SleepDetector()
+        #expect(detector.check(wall: 1_800_000_000, monotonic: .at(0)) == false, "the first check reports nothing")
+        #expect(detector.check(wall: 1_800_000_000 + wall, monotonic: .at(monotonic)) == hasSlept)
+        let again = detector.check(wall: 1_800_000_000 + wall + 2, monotonic: .at(monotonic + 2))
+        #expect(again == false, "it is reported once")
     }
 
     @Test("N16 a wall clock at its ends traps nothing")
     func clockEnds() {
-        var watch = SleepDetector()
-        #expect(watch.look(wall: .min, monotonic: .at(0)) == false)
-        #expect(watch.look(wall: .max, monotonic: .at(1)) == true)
-        #expect(watch.look(wall: .min, monotonic: .at(2)) == true)
+        var detector = SleepDetector()
+        #expect(detector.check(wall: .min, monotonic: .at(0)) == false)
+        #expect(detector.check(wall: .max, monotonic: .at(1)) == true)
+        #expect(detector.check(wall: .min, monotonic: .at(2)) == true)
     }
 }
 

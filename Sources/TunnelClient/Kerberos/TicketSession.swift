@@ -3,15 +3,13 @@ import NIOCore
 import NIOPosix
 import ProxyConnect
 import Synchronization
-import TunnelAdmin
-import TunnelCore
 
-/// The tokens of one exchange with one proxy, from the system's GSSAPI: a security context of SPNEGO (RFC 4178) with
-/// the service `HTTP@proxyhost` (RFC 4559 section 4.1).
+/// Makes the tokens of one exchange with one proxy, by the system's GSSAPI.
 ///
-/// The library reads files and asks the Kerberos server over the network, so it is called on a thread of its own.
+/// The security context is of SPNEGO (RFC 4178), with the service `HTTP@proxyhost` (RFC 4559 section 4.1). The library
+/// reads files and asks the Kerberos server over the network, so it is called on a thread of its own.
 final class TicketSession: Sendable {
-    /// How long a token may take. Then another scheme is tried, while the proxy still waits.
+    /// The timeout of a token. Another scheme is then tried, while the proxy still waits.
     static let timeout = TimeAmount.seconds(5)
 
     private struct Context: @unchecked Sendable {
@@ -36,15 +34,15 @@ final class TicketSession: Sendable {
         }
     }
 
-    /// The next token, or why there is none; on `loop`, and not later than the timeout.
+    /// The next token, or the reason why there is none; on `loop`, and not later than the timeout.
     func token(after input: [UInt8]?, on loop: any EventLoop) -> EventLoopFuture<Result<[UInt8], TicketFailure>> {
         let promise = loop.makePromise(of: Result<[UInt8], TicketFailure>.self)
-        let late = loop.scheduleTask(in: Self.timeout) { promise.succeed(.failure(.late)) }
+        let timer = loop.scheduleTask(in: Self.timeout) { promise.succeed(.failure(.late)) }
         NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
             Result { () throws(TicketFailure) in try self.makeToken(after: input ?? []) }
         }
         .whenComplete { result in
-            late.cancel()
+            timer.cancel()
             switch result {
             case .success(let token): promise.succeed(token)
             case .failure: promise.succeed(.failure(.late))
@@ -67,7 +65,7 @@ final class TicketSession: Sendable {
         return try result.get()
     }
 
-    /// SPNEGO says no more than that no mechanism works; Kerberos, asked by itself, says why.
+    /// The reason of Kerberos itself. SPNEGO reports only that no mechanism works.
     private func explained(_ failure: TicketFailure, _ library: GSSAPI) -> TicketFailure {
         var trial: UnsafeMutableRawPointer?
         defer {
@@ -125,11 +123,11 @@ final class TicketSession: Sendable {
             var ignored: UInt32 = 0
             _ = library.releaseBuffer(&ignored, &output)
         }
-        // The upper half tells errors; the lower one that another leg may follow.
+        // The upper half is the error; the lower half says whether another leg follows.
         guard major >> 16 == 0 else { throw Self.failure(library.text(major, minor), host) }
         guard output.length > 0 else {
             throw TicketFailure(
-                reason: "the proxy asked for more after the last token",
+                reason: "the proxy asked for another token after the last one",
                 remedy: "choose another scheme with --proxy-auth"
             )
         }
