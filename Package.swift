@@ -96,6 +96,20 @@ let package = Package(
             dependencies: ["TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer"],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "websocket-echo-server",
+            dependencies: ["HTTP1", "WebSocket", byteBuffer, nioPosix],
+            path: "Sources/Examples/WebSocketEchoServer",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "publish-handler",
+            dependencies: [
+                "Mux", "ProxyConnect", "Tunnel", byteBuffer, logging, .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Sources/Examples/PublishHandler",
+            swiftSettings: strict
+        ),
         .target(name: "CMalloc", path: "Sources/C/CMalloc"),
         .target(name: "CProcess", path: "Sources/C/CProcess"),
         .executableTarget(

@@ -97,11 +97,11 @@ extension ClientSession {
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
-            tunnels: zip(tunnels, statistics).enumerated().map { index, entry in
-                let (spec, statistics) = entry
+            tunnels: tunnels.enumerated().filter { !$0.element.isRemoved }.map { index, tunnel in
+                let statistics = tunnel.statistics
                 var status = TunnelStatus(statistics)
                 status.refusal = progress.now.tunnels[index].refusal?.escapedForDisplay(limit: 512)
-                status.service = spec.service
+                status.service = tunnel.spec.service
                 status.address = status.address?.escapedForDisplay()
                 status.url = statistics.place.map { place in
                     Binding(tunnel: statistics.tunnel, address: place.address, port: place.port).url(route.endpoint)

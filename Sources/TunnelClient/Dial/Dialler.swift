@@ -20,6 +20,7 @@ struct Dialler: SessionDialler {
     let memory: MemoryBudget
     /// The state of the run, for the operator.
     let progress: ClientProgress
+    let tunnels: TunnelSet
 
     var logger: Logger { context.logger }
 

@@ -21,8 +21,11 @@ public struct Client: Service {
     private let configuration: ClientConfiguration
     private let renewals: AsyncStream<Void>
     private let metrics: (@Sendable () -> String)?
-    /// What the client's sessions hold now.
+    private let group: any EventLoopGroup
+    /// Bytes that the client's sessions hold now.
     public let memoryUse = MemoryUse()
+    /// The tunnels, to which others can be added while the client runs.
+    public let tunnels: TunnelSet
     private let logger: Logger
     private let onEvent: @Sendable (Event) -> Void
     /// Seconds since 1970. Set by tests alone, which cannot make a machine sleep.
@@ -34,16 +37,20 @@ public struct Client: Service {
     ///
     /// - Parameters:
     ///   - renewals: each element makes the client dial a new carrier for its session, whose streams continue.
+    ///   - group: the event loops, of which a client uses one for its sessions.
     ///   - metrics: returns the metrics as Prometheus reads them, for the admin server.
     public init(
         _ configuration: ClientConfiguration,
         renewals: AsyncStream<Void> = AsyncStream { $0.finish() },
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         metrics: (@Sendable () -> String)? = nil,
         logger: Logger,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.renewals = renewals
+        self.group = group
+        self.tunnels = TunnelSet(configuration.tunnels)
         self.metrics = metrics
         self.logger = logger
         self.onEvent = onEvent
@@ -66,14 +73,16 @@ public struct Client: Service {
         let dialler = Dialler(
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
-            loop: MultiThreadedEventLoopGroup.singleton.next(),
+            loop: group.next(),
             context: context,
             totals: TrafficTotals(loggedStreams: configuration.clientLimits.visitorLogLines),
             memory: MemoryBudget(capacity: configuration.clientLimits.memory, use: memoryUse),
-            progress: ClientProgress(tunnels: configuration.tunnels.map(\.description))
+            progress: ClientProgress(tunnels: tunnels.entries.map(\.spec.description)),
+            tunnels: tunnels
         )
         let waits = DialWaits()
         let current = CurrentSession(waits: waits)
+        tunnels.observe { current.session?.tunnelsChanged() }
         let admin = try await startAdmin(ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory))
         do {
             try await run(dialler, waits, current)
@@ -160,7 +169,7 @@ public struct Client: Service {
                 address,
                 role: admin,
                 metrics: metrics,
-                group: MultiThreadedEventLoopGroup.singleton,
+                group: group,
                 limits: { [limits = configuration.clientLimits.admin] in limits },
                 logger: logger
             )

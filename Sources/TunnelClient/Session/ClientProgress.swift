@@ -23,6 +23,8 @@ final class ClientProgress: Sendable {
     struct TunnelState: Sendable {
         let name: String
         var isPublic = false
+        /// Whether the program has removed it.
+        var isRemoved = false
         /// The server's reason for not making it public.
         var refusal: String?
     }
@@ -42,6 +44,15 @@ final class ClientProgress: Sendable {
         var first = Facts(withoutCarrierSince: WallClock.unixSeconds)
         first.tunnels = tunnels.map { TunnelState(name: $0) }
         facts = Mutex(first)
+    }
+
+    /// Records that a tunnel was added or removed.
+    func tunnel(_ index: Int, _ name: String, isRemoved: Bool) {
+        facts.withLock { facts in
+            if index == facts.tunnels.count { facts.tunnels.append(TunnelState(name: name)) }
+            guard facts.tunnels.indices.contains(index) else { return }
+            facts.tunnels[index].isRemoved = isRemoved
+        }
     }
 
     /// The present state.
@@ -149,7 +160,7 @@ extension ClientProgress.Facts {
             if let nextTry { text += "; next try in \(max(0, nextTry - WallClock.unixSeconds)) s" }
             return text
         }
-        guard let tunnel = tunnels.first(where: { !$0.isPublic }) else { return nil }
+        guard let tunnel = tunnels.first(where: { !$0.isPublic && !$0.isRemoved }) else { return nil }
         return "tunnel \(tunnel.name) is not public" + (tunnel.refusal.map { ": \($0)" } ?? " yet")
     }
 }

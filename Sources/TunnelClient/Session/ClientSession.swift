@@ -17,32 +17,43 @@ final class ClientSession: ClientSessionOwner {
         case ended(SessionEnd, refused: String?)
     }
 
+    /// One tunnel in this session.
+    struct Tunnel {
+        let spec: TunnelSpec
+        let egress: any Egress
+        /// The visitors and the transferred bytes.
+        let statistics: TunnelStatistics
+        var isRemoved: Bool
+    }
+
     /// The first and the longest wait before a port that could not be bound is requested again.
     static let bindRetries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
     /// The same for a port outside the client's rights, which an operator has to grant.
     static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
 
     let sessionLoop: SessionLoop
-    let tunnels: [TunnelSpec]
-    private let egress: TCPEgress
-    private let logger: Logger
+    /// The tunnels by their numbers.
+    private(set) var tunnels: [Tunnel] = []
+    private let source: TunnelSet
+    private let serviceTimeout: TimeAmount
+    private let names: HostNames
+    private let totals: TrafficTotals
+    let logger: Logger
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
-    /// The visitors and the transferred bytes of each tunnel.
-    let statistics: [TunnelStatistics]
     /// Services that could not be reached the last time, so that the log reports changes and not each visitor.
-    private var unreachable: Set<Int> = []
+    var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
     private var refused: String?
     /// Tunnels outside the client's rights.
     private var refusedTunnels: Set<Int> = []
-    private let loops: LoopDetector
+    let loops: LoopDetector
     let progress: ClientProgress
     private let exitsOnRefusal: Bool
 
     init(
         sessionLoop: SessionLoop,
-        tunnels: [TunnelSpec],
+        tunnels: TunnelSet,
         limits: ClientLimits,
         totals: TrafficTotals,
         progress: ClientProgress,
@@ -52,20 +63,10 @@ final class ClientSession: ClientSessionOwner {
         logger: Logger
     ) {
         self.sessionLoop = sessionLoop
-        self.tunnels = tunnels
-        self.statistics = tunnels.enumerated().map { index, spec in
-            TunnelStatistics(
-                tunnel: UInt16(truncatingIfNeeded: index),
-                role: .client,
-                service: spec.service,
-                totals: totals
-            )
-        }
-        self.egress = TCPEgress(
-            loop: sessionLoop.eventLoop,
-            timeout: TimeAmount(limits.serviceTimeout),
-            names: names
-        )
+        self.source = tunnels
+        self.serviceTimeout = TimeAmount(limits.serviceTimeout)
+        self.names = names
+        self.totals = totals
         self.progress = progress
         self.loops = LoopDetector(serverHost: serverHost)
         self.exitsOnRefusal = exitsOnRefusal
@@ -76,7 +77,45 @@ final class ClientSession: ClientSessionOwner {
         self.onEvent = onEvent
         progress.beginsSession()
         sessionLoop.start(self)
-        for index in tunnels.indices { bind(index) }
+        tunnelsChanged()
+    }
+
+    /// Tunnels were added or removed: requests the ports of new ones.
+    func tunnelsChanged() {
+        for (index, entry) in source.entries.enumerated() {
+            if tunnels.indices.contains(index) {
+                if entry.isRemoved, !tunnels[index].isRemoved { remove(index) }
+            } else {
+                tunnels.append(tunnel(index, entry))
+                progress.tunnel(index, entry.spec.description, isRemoved: entry.isRemoved)
+                bind(index)
+            }
+        }
+    }
+
+    private func tunnel(_ index: Int, _ entry: TunnelSet.Entry) -> Tunnel {
+        let loop = sessionLoop.eventLoop
+        let egress: any Egress =
+            switch entry.spec.target {
+            case .address(let host, let port):
+                TCPEgress(host: host, port: port, loop: loop, timeout: serviceTimeout, names: names)
+            case .inProcess(let service):
+                InProcessEgress(service, loop: loop)
+            }
+        let statistics = TunnelStatistics(
+            tunnel: UInt16(truncatingIfNeeded: index),
+            role: .client,
+            service: entry.spec.service,
+            totals: totals
+        )
+        return Tunnel(spec: entry.spec, egress: egress, statistics: statistics, isRemoved: entry.isRemoved)
+    }
+
+    private func remove(_ index: Int) {
+        tunnels[index].isRemoved = true
+        tunnels[index].statistics.withdrawn()
+        progress.tunnel(index, tunnels[index].spec.description, isRemoved: true)
+        logger.notice("tunnel removed", metadata: ["tunnel": "\(tunnels[index].spec)"])
     }
 
     /// Accepts no further visitor, and ends the session once the last one has left.
@@ -92,6 +131,9 @@ final class ClientSession: ClientSessionOwner {
         sessionLoop.run(.end(Refusal(.goingAway, "the client is stopping")))
     }
 
+    /// The statistics of each tunnel, by number.
+    var statistics: [TunnelStatistics] { tunnels.map(\.statistics) }
+
     /// Requests the refused ports again, and begins anew with short waits.
     func askForPorts() {
         bindRetries = [:]
@@ -100,8 +142,8 @@ final class ClientSession: ClientSessionOwner {
     }
 
     private func bind(_ index: Int) {
-        guard !sessionLoop.isEnded, !isDraining else { return }
-        let spec = tunnels[index]
+        guard !sessionLoop.isEnded, !isDraining, !tunnels[index].isRemoved else { return }
+        let spec = tunnels[index].spec
         sessionLoop.run(
             .bind(
                 BindRequest(
@@ -118,20 +160,26 @@ final class ClientSession: ClientSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, bound binding: Binding) {
         let index = Int(binding.tunnel)
-        guard tunnels.indices.contains(index) else { return }
+        guard let tunnel = tunnel(binding.tunnel) else { return }
         bindRetries[index] = nil
-        statistics[index].published(address: binding.address, port: binding.port)
+        tunnel.statistics.published(address: binding.address, port: binding.port)
         progress.published(index)
-        loops.bound(binding, to: tunnels[index])
+        loops.bound(binding, to: tunnel.spec)
         refusedTunnels.remove(index)
-        onEvent?(.bound(tunnels[index], binding))
+        onEvent?(.bound(tunnel.spec, binding))
     }
 
-    func session(_ sessionLoop: SessionLoop, unbound tunnel: UInt16, _ refusal: Refusal) {
-        let index = Int(tunnel)
-        guard tunnels.indices.contains(index) else { return }
-        let spec = tunnels[index]
-        statistics[index].withdrawn()
+    /// A tunnel that was not removed.
+    func tunnel(_ number: UInt16) -> Tunnel? {
+        guard tunnels.indices.contains(Int(number)) else { return nil }
+        let tunnel = tunnels[Int(number)]
+        return tunnel.isRemoved ? nil : tunnel
+    }
+
+    func session(_ sessionLoop: SessionLoop, unbound number: UInt16, _ refusal: Refusal) {
+        guard let tunnel = tunnel(number) else { return }
+        let (index, spec) = (Int(number), tunnel.spec)
+        tunnel.statistics.withdrawn()
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
         if isRefusal {
@@ -155,81 +203,8 @@ final class ClientSession: ClientSessionOwner {
 
     /// Whether a refused tunnel ends the client: all tunnels are outside its rights, and none was public in this run.
     private func endsClient() -> Bool {
-        exitsOnRefusal || (refusedTunnels.count == tunnels.count && !progress.now.hasPublished)
-    }
-
-    // MARK: Visitors
-
-    func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
-        let index = Int(visit.tunnel)
-        guard tunnels.indices.contains(index) else { return sessionLoop.run(.reset(stream, .noSuchTunnel)) }
-        let spec = tunnels[index]
-        guard !loops.isLoop(visit) else {
-            logger.warning(
-                "a tunnel leads to a public port of its own; the visitor is refused",
-                metadata: ["tunnel": "\(spec)", "visitor": "\(visit.visitor)"]
-            )
-            return sessionLoop.run(.reset(stream, .refused))
-        }
-        let identity = StreamIdentity(visitor: visit.visitor, statistics: statistics[index])
-        let pipe = StreamPipe(session: sessionLoop, stream: stream, identity: identity, logger: logger) { pipe in
-            guard let version = spec.proxyProtocol else {
-                pipe.open(stream)
-                return sessionLoop.run(.accept(stream))
-            }
-            // The service's first bytes may arrive while the header is sent, and must follow ACCEPT.
-            sessionLoop.run(.accept(stream))
-            pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
-        }
-        sessionLoop.attach(pipe, to: stream)
-        egress.connect(spec.host, spec.hostPort, for: pipe).assumeIsolated().whenComplete { result in
-            switch result {
-            case .success(let channel):
-                self.join(channel, pipe)
-                if self.unreachable.remove(index) != nil {
-                    self.logger.notice("service answers again", metadata: ["service": "\(spec.service)"])
-                }
-            case .failure where !pipe.isPending:
-                // The visitor left before the service answered.
-                break
-            case .failure(let error):
-                let code = TCPEgress.code(error)
-                if self.unreachable.insert(index).inserted {
-                    self.logger.warning(
-                        "service cannot be reached",
-                        metadata: [
-                            "service": "\(spec.service)", "visitor": "\(visit.visitor)",
-                            "reason": "\(TCPEgress.reason(error))",
-                        ]
-                    )
-                }
-                pipe.fail(code)
-            }
-        }
-    }
-
-    /// The PROXY protocol header that the service receives before the visitor's first byte.
-    private static func introduction(of visit: OpenRequest, _ version: ProxyProtocolVersion) -> ByteBuffer {
-        let header = ProxyProtocolHeader(
-            source: ProxyProtocolEnd(visit.visitor),
-            destination: ProxyProtocolEnd(visit.publicAddress)
-        )
-        return header.encoded(version)
-    }
-
-    private func join(_ channel: any Channel, _ pipe: StreamPipe) {
-        guard pipe.isPending else {
-            SocketOptions.resetOnClose(channel)
-            return channel.close(promise: nil)
-        }
-        loops.joined(channel)
-        do {
-            try channel.pipeline.syncOperations.addHandler(pipe)
-            // A service may have closed before the handler was added.
-            if !channel.isActive { pipe.fail(.connectionReset) }
-        } catch {
-            pipe.fail(.connectionReset)
-        }
+        let wanted = tunnels.count { !$0.isRemoved }
+        return exitsOnRefusal || (refusedTunnels.count >= wanted && !progress.now.hasPublished)
     }
 
     func sessionRoomChanged(_ sessionLoop: SessionLoop) {

@@ -78,7 +78,7 @@ final class ClientSessionHandle: DialledSession {
         session = NIOLoopBound(
             ClientSession(
                 sessionLoop: sessionLoop,
-                tunnels: dialler.configuration.tunnels,
+                tunnels: dialler.tunnels,
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 progress: dialler.progress,
@@ -203,6 +203,10 @@ final class ClientSessionHandle: DialledSession {
     /// Asks at once for the ports that the server has refused.
     func askForPorts() {
         loop.execute { self.session.value.askForPorts() }
+    }
+
+    func tunnelsChanged() {
+        loop.execute { self.session.value.tunnelsChanged() }
     }
 
     func remind(_ number: Int, in wait: Duration) {

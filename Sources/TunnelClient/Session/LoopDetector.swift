@@ -49,7 +49,12 @@ final class LoopDetector {
     /// Records that a tunnel is public.
     func bound(_ binding: Binding, to spec: TunnelSpec) {
         ports[binding.tunnel] = binding.port
-        let isOwn = spec.host.lowercased() == serverHost && spec.hostPort == binding.port
+        let isOwn =
+            if case .address(let host, let port) = spec.target {
+                host.lowercased() == serverHost && port == binding.port
+            } else {
+                false
+            }
         // A port on loopback is another machine's, unless the server runs on this one.
         if isOwn, !binding.address.hasPrefix("127.") || serverHost.hasPrefix("127.") || serverHost == "localhost" {
             tunnels.insert(binding.tunnel)

@@ -8,15 +8,21 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     public let bind: String
     /// The public port, 0 for one that the server chooses.
     public let port: UInt16
-    /// The service's host; IPv6 without brackets.
-    public let host: String
-    /// The service's port.
-    public let hostPort: UInt16
+    /// The service.
+    public let target: Target
     /// The limits of the tunnel's visitors, besides those of the server's operator.
     public var visitors = RequestedVisitorLimits()
     /// The version of the PROXY protocol header that the service receives before a visitor's first byte; nil for none.
     public var proxyProtocol: ProxyProtocolVersion? {
         didSet { visitors.wantsPublicAddress = proxyProtocol != nil }
+    }
+
+    /// A service behind a tunnel.
+    public enum Target: Sendable, Hashable {
+        /// A host, IPv6 without brackets, and a port.
+        case address(host: String, port: UInt16)
+        /// A closure of the program.
+        case inProcess(InProcessService)
     }
 
     /// The reason why a text is not a tunnel.
@@ -70,12 +76,17 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         guard bind.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw malformed("the address is malformed") }
         guard isHost(host) else { throw malformed("the service's host is missing or malformed") }
         return zip(ports, hostPorts).map { port, hostPort in
-            TunnelSpec(bind: String(bind), port: port, host: String(host), hostPort: hostPort)
+            TunnelSpec(port: port, bind: String(bind), to: .address(host: String(host), port: hostPort))
         }
     }
 
-    private init(bind: String, port: UInt16, host: String, hostPort: UInt16) {
-        (self.bind, self.port, self.host, self.hostPort) = (bind, port, host, hostPort)
+    /// A tunnel from a public port to a service.
+    ///
+    /// - Parameters:
+    ///   - port: 0 for one that the server chooses.
+    ///   - bind: the address to which the public port is narrowed; empty for the server's own choice.
+    public init(port: UInt16, bind: String = "", to target: Target) {
+        (self.port, self.bind, self.target) = (port, bind, target)
     }
 
     /// `8022` or `8000-8010`.
@@ -139,8 +150,13 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// `localhost:22`.
-    public var service: String { "\(host.contains(":") ? "[\(host)]" : host):\(hostPort)" }
+    /// The service for people: `localhost:22`, or the name of a service in the program.
+    public var service: String {
+        switch target {
+        case .address(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .inProcess(let service): service.name
+        }
+    }
 
     /// The tunnel as it is written for `-R`.
     public var description: String {

@@ -2,17 +2,28 @@ import Mux
 import NIOCore
 import NIOPosix
 
-/// Connects to a local service, on the session's own event loop.
-package struct TCPEgress {
-    package let loop: any EventLoop
-    /// How long a service may take to answer.
-    package let timeout: TimeAmount
+/// Connects to a service by TCP, on the session's own event loop.
+package struct TCPEgress: Egress {
+    private let host: String
+    private let port: UInt16
+    private let loop: any EventLoop
+    private let timeout: TimeAmount
     private let names: HostNames
-    /// For sockets that are connected already: one for all visitors, who need nothing of their own in it.
+    /// For sockets that are connected already: the same for all visitors.
     private let adopting: NIOLoopBound<ClientBootstrap>
 
     /// To be made on `loop`.
-    package init(loop: any EventLoop, timeout: TimeAmount, names: HostNames = .shared) {
+    ///
+    /// - Parameter timeout: time that the service may take to accept a connection.
+    package init(
+        host: String,
+        port: UInt16,
+        loop: any EventLoop,
+        timeout: TimeAmount,
+        names: HostNames = .shared
+    ) {
+        self.host = host
+        self.port = port
         self.loop = loop
         self.timeout = timeout
         self.names = names
@@ -22,9 +33,7 @@ package struct TCPEgress {
         adopting = NIOLoopBound(bootstrap, eventLoop: loop)
     }
 
-    /// Connects; the channel is not read before somebody asks for it. `pipe` may lose its interest meanwhile, and
-    /// then no further attempt is made.
-    package func connect(_ host: String, _ port: UInt16, for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+    package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
         let attempts = NIOLoopBound(ConnectAttempts(), eventLoop: loop)
         pipe.connecting { attempts.value.cancel() }
         let port = Int(port)
@@ -44,7 +53,7 @@ package struct TCPEgress {
         let address = try? SocketAddress(ipAddress: host, port: port)
         if let address {
             do {
-                // Done at once, so that nobody can lose interest meanwhile.
+                // Done at once, so that the pipe cannot end meanwhile.
                 if let socket = try LoopbackConnect.connected(to: address) {
                     return adopting.value.withConnectedSocket(socket)
                 }
@@ -63,37 +72,6 @@ package struct TCPEgress {
             }
         if let address { return bootstrap.connect(to: address) }
         return bootstrap.resolver(HostResolver(names, for: .service, on: loop)).connect(host: host, port: port)
-    }
-
-    /// What the log says of it.
-    package static func reason(_ error: any Error) -> String {
-        if let error = error as? NIOConnectionError,
-            let forbidden = error.connectionErrors.lazy.compactMap({ $0.error as? ServiceAddressGuard.Forbidden }).first
-        {
-            return "its name leads to \(forbidden.address), where no service is"
-        }
-        if let error = error as? NIOConnectionError, let failure = error.nameFailure {
-            return
-                "the name \(error.host) has no address (\(failure)): check its spelling, and this machine's name server"
-        }
-        return "\(code(error))"
-    }
-
-    /// The code that tells the server, and through it the visitor's socket, what happened.
-    package static func code(_ error: any Error) -> ResetCode {
-        if let error = error as? NIOConnectionError {
-            guard let first = error.connectionErrors.first else {
-                return error.nameFailure == .busy ? .busy : .unreachable
-            }
-            return code(first.error)
-        }
-        if case .connectTimeout? = error as? ChannelError { return .timeout }
-        switch SocketFailure(error) {
-        case .refused?: return .refused
-        case .timedOut?: return .timeout
-        case .outOfDescriptors?, .outOfMemory?: return .busy
-        default: return .unreachable
-        }
     }
 }
 

@@ -70,7 +70,7 @@ struct DialLineTests {
             try await bootstrap.connect(host: "no-such-host.invalid", port: 1).get().close()
             Issue.record("it has an address")
         } catch {
-            #expect(TCPEgress.reason(error).hasPrefix("the name no-such-host.invalid has no address"))
+            #expect(EgressFailure.reason(error).hasPrefix("the name no-such-host.invalid has no address"))
         }
     }
 

@@ -1,0 +1,47 @@
+import Mux
+import NIOCore
+import NIOPosix
+
+/// A destination of streams: a service behind a tunnel.
+package protocol Egress {
+    /// Connects to the service. The channel is not read before the pipe asks for it.
+    ///
+    /// If the pipe ends meanwhile, no further attempt is made.
+    func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel>
+}
+
+/// Why a service could not be connected to.
+package enum EgressFailure {
+    /// The reason for the log.
+    package static func reason(_ error: any Error) -> String {
+        if let error = error as? NIOConnectionError {
+            if let forbidden = error.connectionErrors.lazy.compactMap({ $0.error as? ServiceAddressGuard.Forbidden })
+                .first
+            {
+                return "its name leads to \(forbidden.address), where no service is"
+            }
+            if let failure = error.nameFailure {
+                return
+                    "the name \(error.host) has no address (\(failure)): check its spelling, and this machine's name server"
+            }
+        }
+        return "\(code(error))"
+    }
+
+    /// The code that tells the server, and through it the visitor's socket, what happened.
+    package static func code(_ error: any Error) -> ResetCode {
+        if let error = error as? NIOConnectionError {
+            guard let first = error.connectionErrors.first else {
+                return error.nameFailure == .busy ? .busy : .unreachable
+            }
+            return code(first.error)
+        }
+        if case .connectTimeout? = error as? ChannelError { return .timeout }
+        switch SocketFailure(error) {
+        case .refused?: return .refused
+        case .timedOut?: return .timeout
+        case .outOfDescriptors?, .outOfMemory?: return .busy
+        default: return .unreachable
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Mux
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
+
+/// A client in a program: services that are closures, and tunnels that come and go.
+@Suite("A client inside a program") struct EmbeddingTests {
+    /// Sends back what comes, in capitals, and ends when the visitor has ended.
+    private final class Shout: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let text = String(buffer: unwrapInboundIn(data)).uppercased()
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+        }
+
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            guard case .inputClosed? = event as? ChannelEvent else { return }
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "!")), promise: nil)
+            context.close(mode: .output, promise: nil)
+        }
+    }
+
+    private static func shouting(_ name: String = "shout") -> InProcessService {
+        InProcessService(name: name) { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Shout()) }
+        }
+    }
+
+    private func client(
+        _ port: UInt16,
+        _ tunnels: [TunnelSpec],
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        log: CollectedLog = CollectedLog(),
+        _ urls: Mailbox<String>
+    ) throws -> Client {
+        var configuration = ClientConfiguration(
+            endpoints: [try EndpointURL("ws://127.0.0.1:\(port)")],
+            tunnels: tunnels,
+            token: Identity.alice.token,
+            instance: ClientInstance.identity(name: "embedded")
+        )
+        configuration.drainTimeout = .seconds(1)
+        return Client(configuration, group: group, logger: log.logger) { event in
+            if case .tunnel(let url, let service) = event { urls.put("\(service) \(url)") }
+        }
+    }
+
+    private func port(_ urls: Mailbox<String>) async throws -> UInt16 {
+        let url = try await urls.next("a tunnel is public")
+        return try #require(url.split(separator: ":").last.flatMap { UInt16($0) })
+    }
+
+    @Test("a closure gets each visitor's stream, half-close included")
+    func closure() async throws {
+        try await RunningServer.with { server in
+            let urls = Mailbox<String>()
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let client = try client(
+                server.port,
+                [TunnelSpec(port: 0, to: .inProcess(Self.shouting()))],
+                group: group,
+                urls
+            )
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { try await client.run() }
+                let publicPort = try await port(urls)
+                try await onThread {
+                    for _ in 0..<3 {
+                        let visitor = try TCPSocket(port: publicPort)
+                        try visitor.send(Array("hello".utf8))
+                        try visitor.finishSending()
+                        let answer = try visitor.receiveToEnd()
+                        try demand(String(decoding: answer, as: UTF8.self) == "HELLO!", "\(answer)")
+                        visitor.close()
+                    }
+                }
+                tasks.cancelAll()
+            }
+            try await group.shutdownGracefully()
+        }
+    }
+
+    @Test("a tunnel that is added while the client runs becomes public; one that is removed takes no visitor")
+    func tunnelsComeAndGo() async throws {
+        try await RunningServer.with { server in
+            let urls = Mailbox<String>()
+            let first = TunnelSpec(port: 0, to: .inProcess(Self.shouting("first")))
+            let second = TunnelSpec(port: 0, to: .inProcess(Self.shouting("second")))
+            let log = CollectedLog()
+            let client = try client(server.port, [first], log: log, urls)
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { try await client.run() }
+                let one = try await port(urls)
+                #expect(client.tunnels.add(second))
+                let two = try await port(urls)
+                let staying = try await onThread {
+                    for port in [one, two] { try Self.demandAnswer(at: port) }
+                    let staying = try TCPSocket(port: one)
+                    try staying.send("a")
+                    _ = try staying.receive(exactly: 1)
+                    return staying
+                }
+                #expect(client.tunnels.remove(first))
+                #expect(!client.tunnels.remove(first))
+                try await eventually("the session knows") { log.count("tunnel removed") == 1 }
+                try await onThread {
+                    try Self.demandReset(at: one)
+                    // The streams of the removed tunnel go on.
+                    try staying.send("b")
+                    try demand(try staying.receive(exactly: 1) == Array("B".utf8), "the stream goes on")
+                    try Self.demandAnswer(at: two)
+                }
+                #expect(client.tunnels.all == [second])
+                tasks.cancelAll()
+            }
+        }
+    }
+
+    private static func demandAnswer(at port: UInt16) throws {
+        let visitor = try TCPSocket(port: port)
+        try visitor.send(Array("x".utf8))
+        try demand(try visitor.receive(exactly: 1) == Array("X".utf8), "an answer at \(port)")
+        visitor.close()
+    }
+
+    private static func demandReset(at port: UInt16) throws {
+        let visitor = try TCPSocket(port: port)
+        do {
+            let bytes = try visitor.receive(exactly: 1)
+            throw ScenarioFailure(description: "\(bytes) from a removed tunnel")
+        } catch SocketError.reset {
+            visitor.close()
+        }
+    }
+}
