@@ -173,6 +173,7 @@ let package = Package(
             path: "Sources/Tools/Bench",
             swiftSettings: strict
         ),
+        .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(name: "ByteTextTests", dependencies: ["ByteText"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),

@@ -35,4 +35,28 @@ struct PortTests {
         #expect(one.intersection(two).count == 502)
         #expect(one.intersection(try #require(PortRanges("1"))).ranges.isEmpty)
     }
+
+    @Test(
+        "a host and a port as in a URL",
+        arguments: [
+            ("a.example:80", "a.example:80"), ("192.0.2.1:1", "192.0.2.1:1"),
+            ("[2001:DB8::1]:65535", "[2001:db8::1]:65535"),
+            ("a.example", "a.example:8080"), ("[::1]", "[::1]:8080"),
+        ]
+    )
+    func hostPort(text: String, expected: String) {
+        #expect(HostPort(text, defaultPort: 8_080)?.description == expected)
+        #expect((HostPort(text) == nil) == !text.hasSuffix(expected.suffix(3)))
+    }
+
+    @Test(
+        "malformed hosts and ports",
+        arguments: [
+            "", ":80", "a:", "a:0", "a:65536", "a:+1", "a b:1", "::1:80", "[::1:80", "[1.2.3.4]:1", "127.1:80", "u@a:1",
+            "a/b",
+        ]
+    )
+    func notHostPort(text: String) {
+        #expect(HostPort(text, defaultPort: 80) == nil)
+    }
 }

@@ -31,6 +31,35 @@ struct SessionLoopTests {
         #expect(try scene.services.sent(to: 2) == "xxxxxxxx")
     }
 
+    @Test("inputs that arrive while actions are performed wait until all of them are done")
+    func neverEntered() throws {
+        let scene = try Scene()
+        try scene.receive(.open(2), .open(4))
+        // The role ends the session while it is told of the third stream, with a fourth one behind it.
+        scene.services.onOpen = { session in
+            session.run(.end(Refusal(.goingAway, "enough")))
+            return session.isEnded
+        }
+        try scene.receive(.open(6))
+        #expect(scene.services.seenEnded == [false], "the end waited for the action")
+        #expect(scene.session.isEnded && scene.services.ends == 1)
+        try scene.receive(.open(8))
+        #expect(scene.services.opened == [2, 4, 6])
+    }
+
+    @Test("what sockets report while they are flushed is applied in the same run, before frames are sent")
+    func reportsWhileFlushing() throws {
+        let scene = try Scene()
+        try scene.receive(.open(2))
+        scene.session.carrierReadCompleted()
+        _ = scene.carrier.takeSent()
+        // Half a window and more: the socket takes it at once, so that CREDIT leaves with the frames of this run.
+        try scene.receive(.data(2, String(repeating: "x", count: 40_000)))
+        #expect(scene.carrier.takeSent() == [])
+        scene.session.carrierReadCompleted()
+        #expect(scene.carrier.takeSent().contains(.credit))
+    }
+
     /// A session without a server: what comes is put into it, what it sends is noted.
     private struct Scene {
         let carrier = NotedCarrier()
@@ -108,10 +137,17 @@ private final class EmbeddedServices: ClientSessionOwner {
     let loop = EmbeddedEventLoop()
     private var channels: [StreamID: EmbeddedChannel] = [:]
     private let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: TrafficTotals())
+    /// Called when a stream is opened, once set; its results are noted.
+    var onOpen: ((SessionLoop) -> Bool)?
+    private(set) var seenEnded: [Bool] = []
+    private(set) var opened: [UInt32] = []
+    private(set) var ends = 0
     /// What had been written to the first service since the last dial, at each.
     private(set) var writtenAtDial: [String] = []
 
     func session(_ session: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
+        opened.append(stream.rawValue)
+        if let onOpen { seenEnded.append(onOpen(session)) }
         writtenAtDial.append((try? sent(to: 2)) ?? "")
         let pipe = StreamPipe(
             session: session,
@@ -146,5 +182,5 @@ private final class EmbeddedServices: ClientSessionOwner {
     func session(_ session: SessionLoop, lost carrier: LostCarrier) {}
     func session(_ session: SessionLoop, renewWithin seconds: UInt32) {}
     func sessionRoomChanged(_ session: SessionLoop) {}
-    func session(_ session: SessionLoop, ended end: SessionEnd) {}
+    func session(_ session: SessionLoop, ended end: SessionEnd) { ends += 1 }
 }

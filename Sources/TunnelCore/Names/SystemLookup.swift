@@ -1,6 +1,5 @@
 import NIOCore
 import Platform
-import ProxyConnect
 
 /// The system's own resolver: files, DNS and whatever else the machine is told to ask.
 package enum SystemLookup {

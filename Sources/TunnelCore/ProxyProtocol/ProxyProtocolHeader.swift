@@ -1,6 +1,5 @@
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 
 /// The two forms of the PROXY protocol's header (HAProxy's specification, sections 2.1 and 2.2).
 public enum ProxyProtocolVersion: String, Sendable, Hashable {

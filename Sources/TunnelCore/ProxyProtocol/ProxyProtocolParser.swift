@@ -1,6 +1,5 @@
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 
 /// Reads the header of the PROXY protocol, either version, from the beginning of a connection, strictly, and never more
 /// than its bound.

@@ -1,7 +1,6 @@
 import HTTP1
 import NIOSSL
 import NetworkAddress
-import ProxyConnect
 import SwiftASN1
 import X509
 

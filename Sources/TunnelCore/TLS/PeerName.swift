@@ -1,5 +1,4 @@
 import NetworkAddress
-import ProxyConnect
 
 /// The name or the address that was dialled, compared with what a certificate names (RFC 9525).
 ///

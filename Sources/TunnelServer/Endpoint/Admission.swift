@@ -1,7 +1,6 @@
 import Mux
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 import Synchronization
 import TunnelAdmin
 import TunnelCore

@@ -1,7 +1,7 @@
 import HTTP1
 import NIOCore
 import NIOPosix
-import ProxyConnect
+import NetworkAddress
 import Synchronization
 import TunnelAdmin
 import TunnelCore
@@ -20,8 +20,13 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `http://HOST[:PORT]`; nil for anything else.
     public init?(_ text: String) {
-        guard text.hasPrefix("http://"), let url = try? ProxyURL(text), url.credentials == nil else { return nil }
-        (host, port) = (url.host, url.port)
+        guard text.hasPrefix("http://") else { return nil }
+        let authority = text.dropFirst(7)
+        guard let address = HostPort(authority.hasSuffix("/") ? authority.dropLast() : authority, defaultPort: 80)
+        else {
+            return nil
+        }
+        (host, port) = (address.host, Int(address.port))
     }
 
     /// The URL.

@@ -1,6 +1,5 @@
 import ByteText
 import Crypto
-import ProxyConnect
 import TunnelAdmin
 import TunnelCore
 

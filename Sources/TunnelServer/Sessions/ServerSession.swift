@@ -2,7 +2,6 @@ import Logging
 import Mux
 import NIOCore
 import NetworkAddress
-import ProxyConnect
 import TunnelAdmin
 import TunnelCore
 

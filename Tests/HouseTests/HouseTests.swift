@@ -1,0 +1,109 @@
+import Foundation
+import Testing
+
+/// The rules of the house that no compiler checks.
+@Suite("The rules of the house") struct HouseTests {
+    private static let sources = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Sources")
+
+    private struct SourceFile {
+        let path: String
+        let name: String
+        let text: String
+
+        /// The text without comments.
+        var code: String {
+            text.split(separator: "\n", omittingEmptySubsequences: false)
+                .filter { !$0.trimmingCharacters(in: .whitespaces).hasPrefix("//") }.joined(separator: "\n")
+        }
+    }
+
+    private static func files(in folder: String) throws -> [SourceFile] {
+        let root = sources.appendingPathComponent(folder)
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: root.path).filter { $0.hasSuffix(".swift") }
+        try #require(!paths.isEmpty, "no files in \(folder)")
+        return try paths.sorted().map { path in
+            let url = root.appendingPathComponent(path)
+            return SourceFile(
+                path: "\(folder)/\(path)",
+                name: url.deletingPathExtension().lastPathComponent,
+                text: try String(contentsOf: url, encoding: .utf8)
+            )
+        }
+    }
+
+    private static func imports(_ file: SourceFile) -> [String] {
+        file.text.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ")
+            guard let index = words.firstIndex(of: "import"), index < 2, words.count > index + 1 else { return nil }
+            return String(words[index + 1])
+        }
+    }
+
+    @Test(
+        "a pure target does no input or output and has no clock: it imports these modules and no other",
+        arguments: [
+            ("ByteText", []), ("NetworkAddress", ["ByteText"]), ("HTTP1", ["NIOCore"]),
+            ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
+            ("Mux", ["ByteText", "Crypto", "NIOCore"]),
+            ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
+        ]
+    )
+    func pureTargets(target: String, allowed: [String]) throws {
+        for file in try Self.files(in: target) {
+            let others = Set(Self.imports(file)).subtracting(allowed)
+            #expect(others.isEmpty, "\(file.path) imports \(others.sorted())")
+        }
+    }
+
+    @Test("arrows point down: no role sees the other, and the core sees no role")
+    func arrows() throws {
+        let forbidden = [
+            "TunnelCore": ["ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelServer"],
+            "TunnelAdmin": ["ProxyConnect", "TunnelClient", "TunnelServer"],
+            "TunnelClient": ["TunnelServer"],
+            "TunnelServer": ["ProxyConnect", "TunnelClient"],
+        ]
+        for (target, modules) in forbidden {
+            for file in try Self.files(in: target) {
+                let wrong = Set(Self.imports(file)).intersection(modules)
+                #expect(wrong.isEmpty, "\(file.path) imports \(wrong.sorted())")
+            }
+        }
+    }
+
+    @Test("the session loop is the only caller of the session's frames and actions, and of the carrier's flush")
+    func onePump() throws {
+        for folder in ["TunnelCore/SessionLoop", "TunnelCore/Stream", "TunnelServer", "TunnelClient"] {
+            for file in try Self.files(in: folder) where file.name != "SessionLoop" {
+                // Before there is a session, the handshake flushes its own frames.
+                guard !file.name.hasSuffix("CarrierHandshake") else { continue }
+                for call in ["session.nextFrame(", "session.nextAction(", "carrier.flush()"] {
+                    #expect(!file.code.contains(call), "\(file.path) calls \(call)")
+                }
+            }
+        }
+    }
+
+    @Test("an owner of a session has no empty method")
+    func noEmptyMethods() throws {
+        let empty = /func session\w*\([^)]*\) *\{ *\}/
+        for folder in ["TunnelServer", "TunnelClient"] {
+            for file in try Self.files(in: folder) {
+                #expect(!file.code.contains(empty), "\(file.path)")
+            }
+        }
+    }
+
+    @Test("a number that a benchmark chose stands in Tuning or beside the congestion window")
+    func tuning() throws {
+        for folder in ["TunnelCore", "TunnelServer", "TunnelClient"] {
+            for file in try Self.files(in: folder) where !file.path.contains("/Tuning/") {
+                for word in ["sched_yield", "TCP_CONGESTION", "malloc_trim", "mallopt", "setrlimit"] {
+                    #expect(!file.code.contains(word), "\(file.path) has \(word)")
+                }
+            }
+        }
+    }
+}
