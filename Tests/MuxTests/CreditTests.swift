@@ -82,11 +82,11 @@ import Testing
     func growth() throws {
         var credit = ReceiveCredit(window: 600_000, now: .start)
         var now = Instant.start
-        func turn(_ wait: Duration, roundTrip: Duration?, most: Int = 2_100_000) throws -> UInt64 {
+        func turn(_ wait: Duration, roundTrip: Duration?, limit: Int = 2_100_000) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
-            _ = credit.nextGrant(now: now, roundTrip: roundTrip, most: most)
+            _ = credit.nextGrant(now: now, roundTrip: roundTrip, limit: limit)
             #expect(credit.granted == credit.consumed + credit.window)
             return credit.window
         }
@@ -95,7 +95,7 @@ import Testing
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 1_200_000)
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), most: 600_000) == 600_000, "memory is short")
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), limit: 600_000) == 600_000, "memory is short")
         #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 600_000, "not for a short path alone")
         let shortly = Duration.milliseconds(2) - .nanoseconds(1)
         #expect(try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000, "so much credit wakes the peer too often")
@@ -109,7 +109,7 @@ import Testing
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
-            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), most: .max)
+            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), limit: .max)
             return credit.window
         }
         let shortly = Duration.milliseconds(100) - .nanoseconds(1)
@@ -125,11 +125,11 @@ import Testing
         var credit = ReceiveCredit(window: 400, now: .start)
         try credit.receive(300)
         credit.consume(300)
-        #expect(credit.nextGrant(now: .start, roundTrip: nil, most: 100) == nil)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == nil)
         #expect(credit.granted == 400)
         try credit.receive(100)
         credit.consume(50)
-        #expect(credit.nextGrant(now: .start, roundTrip: nil, most: 100) == 450)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == 450)
     }
 
     @Test("M15 the session's memory is used to its last byte; past it the stream that holds the most is reset")

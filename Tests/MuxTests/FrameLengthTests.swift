@@ -59,7 +59,7 @@ import Testing
             result = try assembler.receive(buffer([byte]), isLast: index == wire.count - 1)
         }
         let frame = try #require(result)
-        #expect(frame.pieces.count == FrameAssembler.mostPieces)
+        #expect(frame.pieces.count == FrameAssembler.maximumChunks)
         #expect(Array(frame.payload.readableBytesView) == Array(wire.dropFirst(8)))
     }
 

@@ -12,7 +12,7 @@ struct ProtocolPageTests {
     private static let rows: [(limit: String, value: String)] = [
         ("payload of DATA (wire)", "\(grouped(MuxLimits.maximumData)) bytes"),
         (
-            "payload of other frames, and of all before the opening is done (wire)",
+            "payload of other frames, and of all before the handshake is done (wire)",
             "\(grouped(MuxLimits.maximumControl)) bytes"
         ),
         (
