@@ -1,4 +1,4 @@
-/// `method SP request-target SP HTTP-version` (RFC 9112 section 3), single spaces only.
+/// The grammar of a request line with single spaces: `method SP request-target SP HTTP-version` (RFC 9112, section 3).
 struct RequestLine: LineGrammar {
     private enum Part {
         case method(count: Int)
@@ -44,7 +44,7 @@ struct RequestLine: LineGrammar {
         }
     }
 
-    /// The head that the accepted line begins, or nil for the empty line.
+    /// Returns the head that the accepted line begins; nil for an empty line.
     func head(_ line: [UInt8]) -> RequestHead? {
         guard case .version(let methodCount, let targetCount, let text) = part, let version = text.version else {
             return nil
@@ -57,7 +57,7 @@ struct RequestLine: LineGrammar {
     }
 }
 
-/// `HTTP/` DIGIT `.` DIGIT, upper case (RFC 9112 section 2.3).
+/// The grammar of a version in upper case: `HTTP/` DIGIT `.` DIGIT (RFC 9112, section 2.3).
 struct VersionText: Sendable {
     private static let prefix = Array("HTTP/".utf8)
 
@@ -65,7 +65,7 @@ struct VersionText: Sendable {
     private var major = 0
     private var minor = 0
 
-    /// False when the byte cannot stand there.
+    /// Processes a byte; false if it is illegal here.
     mutating func accept(_ byte: UInt8) -> Bool {
         defer { count += 1 }
         switch count {
@@ -84,11 +84,11 @@ struct VersionText: Sendable {
         }
     }
 
-    /// The version once all eight bytes are there.
+    /// The version after all eight bytes; nil before.
     var version: HTTPVersion? {
         count == 8 ? HTTPVersion(major: major, minor: minor) : nil
     }
 
-    /// True while the fixed five bytes are not complete.
+    /// Whether the five fixed bytes are incomplete.
     var isInPrefix: Bool { count < Self.prefix.count }
 }
