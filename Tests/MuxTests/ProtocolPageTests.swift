@@ -15,21 +15,17 @@ struct ProtocolPageTests {
             "payload of other frames, and of all before the handshake is done (wire)",
             "\(grouped(MuxLimits.maximumControl)) bytes"
         ),
-        (
-            "DATA while another stream is ready, on a path below \(Int(CongestionWindow.fast / 1e6)) MB/s",
-            "\(grouped(MuxLimits.sharedData)) bytes"
-        ),
         ("streams at a time", grouped(limits.streams)),
         ("OPENs without ACCEPT", grouped(limits.opening)),
         ("time from OPEN to ACCEPT", seconds(limits.openTimeout)),
         (
-            "time that RESET waits behind DATA, and a socket has for the bytes before it",
+            "time that RESET waits behind DATA, and that a socket has for the bytes before it",
             seconds(limits.resetPatience)
         ),
         ("queued bytes without credit behind which RESET waits", "the peer's initial window"),
         ("initial window", "\(grouped(limits.initialWindow)) bytes"),
         ("widest window", mebibytes(limits.maximumWindow)),
-        ("received bytes that no socket has taken, all streams", mebibytes(limits.bufferedBytes)),
+        ("received bytes that no socket has accepted, all streams", mebibytes(limits.bufferedBytes)),
         (
             "sent and unacknowledged bytes, with \(MuxLimits.frameCost) for each frame",
             mebibytes(limits.replayBytes)
@@ -45,12 +41,12 @@ struct ProtocolPageTests {
             "\(grouped(limits.ackBytes)), or \(Int(limits.ackDelay / .milliseconds(1))) ms"
         ),
         ("PINGs in ten seconds on one carrier", grouped(limits.pingsInTenSeconds)),
-        ("odd events in ten seconds", grouped(limits.glitchesInTenSeconds)),
+        ("tolerated anomalies in ten seconds", grouped(limits.glitchesInTenSeconds)),
         ("tunnels in a session", grouped(limits.tunnels)),
         ("BINDs in ten seconds", grouped(limits.bindsInTenSeconds)),
         ("RENEWs in ten seconds", grouped(MuxLimits.renewalsInTenSeconds)),
         ("time without a carrier", seconds(limits.grace)),
-        ("time without an ACK while frames are under way", seconds(limits.ackPatience)),
+        ("time without an ACK while frames are in flight", seconds(limits.ackPatience)),
     ]
 
     @Test("the table of section 9 has each limit with the value of the code, and no other")
