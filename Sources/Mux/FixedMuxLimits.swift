@@ -12,13 +12,11 @@ extension MuxLimits {
     /// Bytes in flight: the first window of a carrier, and the smallest window.
     package static var bytesInFlight: (first: Int, least: Int) { (CongestionWindow.first, CongestionWindow.least) }
     /// Bytes that a stream sends before the next stream's quantum.
-    package static var quantum: Int { CongestionWindow.longestTurn }
+    package static var quantum: Int { CongestionWindow.maximumQuantum }
     /// Interactive streams: their largest queue in bytes, the bytes reserved for them, and their frames in a row.
     package static var interactive: (bytes: Int, reserve: Int, frames: Int) {
-        (SendScheduler.little, SendScheduler.reserve, SendScheduler.littleInARow)
+        (SendScheduler.interactiveBytes, SendScheduler.reserve, SendScheduler.interactiveInARow)
     }
-    /// Bytes that wait within one machine before a paused socket is read again.
-    package static var readAhead: Int { ReadAhead.most }
     /// Buffers that hold one received payload.
     package static var payloadPieces: Int { FrameAssembler.maximumChunks }
     /// Rounds of the token's key derivation.

@@ -43,7 +43,7 @@ struct ConfigurationTests {
     func clientSample() async throws {
         let configuration = try client(["--config", Self.fixtures.appendingPathComponent("client.toml").path])
         #expect(configuration.endpoints.map(\.description) == ["wss://tunnel.example/tunnel"])
-        #expect(configuration.forwards.map(\.description) == ["8022:localhost:22", "127.0.0.1:8081:localhost:80"])
+        #expect(configuration.tunnels.map(\.description) == ["8022:localhost:22", "127.0.0.1:8081:localhost:80"])
         let ways = try await configuration.proxies(configuration.endpoints[0])
         #expect(ways.map(\.description) == ["http://proxy.example:3128"])
     }
@@ -71,10 +71,10 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("event loops look out for what is about to come unless the operator says otherwise")
+    @Test("event loops poll only if the operator says so")
     func busyPolling() throws {
         let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
-        for (line, expected) in [("", true), ("busy_polling = true\n", true), ("busy_polling = false\n", false)] {
+        for (line, expected) in [("", false), ("busy_polling = true\n", true), ("busy_polling = false\n", false)] {
             try with("url = \"ws://h\"\n" + line + tunnel) { path in
                 let client = try client(["--config", path])
                 #expect(client.pollsBusily == expected)
@@ -124,7 +124,7 @@ struct ConfigurationTests {
         "a client's file is read as strictly",
         arguments: [
             ("url = \"ws://127.0.0.1:1\"\n", "no tunnel"),
-            ("url = \"nowhere\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n", ":1: url: nowhere is no URL"),
+            ("url = \"nowhere\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n", ":1: url: nowhere is not a URL"),
             (
                 "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n[[tunnel]]\nlocl = \"x\"\nremote = \"2\"\n",
                 ":6: tunnel.locl"

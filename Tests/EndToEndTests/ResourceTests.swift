@@ -199,6 +199,7 @@ extension EndToEnd {
                 let crowd = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
                 let most: @Sendable () throws -> Int = { try server.descriptorCount }
                 try await eventually("the server has as many as it may") { try most() >= 48 }
+                _ = try await server.logLine { $0.contains("few descriptors are left") }
                 let before = try server.processorSeconds
                 // The clock is the subject: how busy a process is that can accept nobody.
                 try await Task.sleep(for: .seconds(1.7))
@@ -213,6 +214,7 @@ extension EndToEnd {
                 )
                 _ = try await second.tunnel(to: echo.port)
                 for visitor in crowd { visitor.close() }
+                _ = try await server.logLine { $0.contains("descriptors are free again") }
                 try await expectEcho(through: tunnel)
                 try running.demandEcho("after")
                 running.close()

@@ -93,7 +93,7 @@ extension EndToEnd {
                     from: "wss://localhost:\(port)",
                     ["--ca", certificate.authority, "--max-retries", "0"]
                 )
-                expect(line, says: "TLS", "localhost speaks no TLS 1.2 or newer")
+                expect(line, says: "TLS", "localhost does not speak TLS 1.2 or newer")
             }
         }
 

@@ -93,7 +93,7 @@ extension EndToEnd {
                             "-servername", "other.test", "-servername_fatal", "-cert2", made.certificate, "-key2",
                             made.key,
                         ],
-                        [], "knows no localhost"
+                        [], "does not serve the name localhost"
                     ),
                 ] {
                     let port = try await scenario.opensslServer(made.certificate, made.key, options)

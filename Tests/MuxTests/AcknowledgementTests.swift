@@ -157,9 +157,9 @@ extension ReplayBuffer {
     }
 }
 
-extension CongestionWindow.Stamp {
+extension PathEstimate.Sample {
     /// One that nobody looks at.
-    fileprivate static var any: CongestionWindow.Stamp {
-        CongestionWindow(ackDelay: .zero, now: .start).stamp(now: .start)
+    fileprivate static var any: PathEstimate.Sample {
+        CongestionWindow(ackDelay: .zero, now: .start).sample(now: .start)
     }
 }

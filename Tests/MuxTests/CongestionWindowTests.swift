@@ -16,10 +16,10 @@ import Testing
         var isInCompany = false
         /// What the replay buffer holds at most.
         var bound = 4_194_304
-        private(set) var flight = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+        private(set) var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         private(set) var now = 0.0
-        private var underWay: [(bytes: Int, arrives: Double, stamp: CongestionWindow.Stamp)] = []
-        private var answers: [(bytes: Int, arrives: Double, stamp: CongestionWindow.Stamp)] = []
+        private var underWay: [(bytes: Int, arrives: Double, stamp: PathEstimate.Sample)] = []
+        private var answers: [(bytes: Int, arrives: Double, stamp: PathEstimate.Sample)] = []
         private var first = 0, firstAnswer = 0
         private var bytesUnderWay = 0
         private var toSend = 0
@@ -27,7 +27,7 @@ import Testing
         private var bottleneckIsFree = 0.0
         private var unacknowledged = 0
         private var unacknowledgedSince = Double.infinity
-        private var lastStamp: CongestionWindow.Stamp?
+        private var lastStamp: PathEstimate.Sample?
 
         init(rate: Double, time: Double) {
             self.rate = rate
@@ -39,7 +39,7 @@ import Testing
         /// The PING with which a carrier begins.
         mutating func isAnswered() {
             now += time
-            flight.answered(within: .seconds(time), now: Self.moment(now))
+            congestion.answered(within: .seconds(time), now: Self.moment(now))
         }
 
         /// Sends so many bytes and waits until all were acknowledged.
@@ -86,17 +86,17 @@ import Testing
                 let ack = answers[firstAnswer]
                 firstAnswer += 1
                 bytesUnderWay -= ack.bytes
-                flight.acknowledged(ack.bytes, ack.stamp, now: Self.moment(now))
+                congestion.acknowledged(ack.bytes, ack.stamp, now: Self.moment(now))
             }
         }
 
         private mutating func send() {
-            if isInCompany { flight.company.sendsLittle(StreamID(4), now: Self.moment(now)) }
-            let room = min(flight.window, bound)
+            if isInCompany { congestion.interactive.sendsShort(StreamID(4), now: Self.moment(now)) }
+            let room = min(congestion.window, bound)
             while toSend > 0, bytesUnderWay < room {
-                if bytesUnderWay == 0 { flight.begins(now: Self.moment(now)) }
-                let bytes = min(toSend, isShared ? flight.sharedPiece : flight.piece)
-                let stamp = flight.stamp(now: Self.moment(now))
+                if bytesUnderWay == 0 { congestion.restart(now: Self.moment(now)) }
+                let bytes = min(toSend, isShared ? congestion.sharedChunk : congestion.chunk)
+                let stamp = congestion.sample(now: Self.moment(now))
                 bottleneckIsFree = max(now, bottleneckIsFree) + Double(bytes) / rate
                 underWay.append((bytes, bottleneckIsFree + time / 2, stamp))
                 bytesUnderWay += bytes
@@ -104,7 +104,7 @@ import Testing
                 wait += bottleneckIsFree - now
                 count += 1
             }
-            if toSend > 0 { flight.holds() } else { flight.rests() }
+            if toSend > 0 { congestion.isLimiting() } else { congestion.isIdle() }
         }
     }
 
@@ -241,39 +241,29 @@ import Testing
         answer: Duration,
         bytes: Int = 1_000_000
     ) -> [Int] {
-        var flight = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+        var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         return sent.enumerated().map { number, sent in
             let now = Instant.at(.milliseconds((number + 1) * milliseconds))
-            flight.begins(now: now)
-            let stamp = flight.stamp(now: now)
-            if let stream = sent.little { flight.company.sendsLittle(stream, now: now + answer) }
-            if let stream = sent.much { flight.company.sendsMuch(stream) }
-            flight.acknowledged(bytes, stamp, now: now + answer)
-            return flight.window
+            congestion.restart(now: now)
+            let stamp = congestion.sample(now: now)
+            if let stream = sent.little { congestion.interactive.sendsShort(stream, now: now + answer) }
+            if let stream = sent.much { congestion.interactive.sendsLong(stream) }
+            congestion.acknowledged(bytes, stamp, now: now + answer)
+            return congestion.window
         }
     }
 
-    @Test(
-        "on a fast path less is under way for a second after somebody has sent little; nearby still less, and for 100 ms",
-        arguments: [
-            (answer: 999, bytes: 1_000_000, span: CongestionWindow.companyOnFastPath, slack: 163_840),
-            (answer: 1_000, bytes: 1_000_000, span: CongestionWindow.company, slack: 262_144),
-            // 1 MiB leaves within 2 ms, and not quite.
-            (answer: 500, bytes: 262_144, span: CongestionWindow.companyOnFastPath, slack: 163_840),
-            (answer: 500, bytes: 262_143, span: CongestionWindow.company, slack: 163_840),
-        ]
-    )
-    func company(answer: Int, bytes: Int, span: Duration, slack: Int) {
-        let milliseconds = Int(span / .milliseconds(1))
+    @Test("for a second after a short chunk less is in flight on a fast path", arguments: [100, 500, 1_000, 5_000])
+    func interactive(answer: Int) {
+        let milliseconds = Int(CongestionWindow.interactiveSpan / .milliseconds(1))
         for (more, isOver) in [(-1, false), (0, true)] {
             let seen = windows(
                 [(nil, nil), (StreamID(2), nil), (nil, nil)],
                 each: milliseconds + more,
-                answer: .microseconds(answer),
-                bytes: bytes
+                answer: .microseconds(answer)
             )
-            let less = seen[0] - CongestionWindow.slack.copies + slack
-            #expect(seen[0] > CongestionWindow.slack.copies)
+            let less = seen[0] - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
+            #expect(seen[0] > CongestionWindow.ackAllowance.bulk)
             #expect(seen == [seen[0], less, isOver ? seen[0] : less], "after \(milliseconds + more) ms")
         }
     }
@@ -286,7 +276,7 @@ import Testing
             each: 50,
             answer: .microseconds(500)
         )
-        let difference = CongestionWindow.slack.copies - CongestionWindow.nearbySlackInCompany
+        let difference = CongestionWindow.ackAllowance.bulk - CongestionWindow.ackAllowance.interactive
         #expect(seen == [seen[0], seen[0], seen[0], seen[0] - difference])
     }
 
@@ -294,17 +284,17 @@ import Testing
     func copyBeginsInCompany() {
         let two = StreamID(2), four = StreamID(4)
         for order in [[two, four], [four, two]] {
-            var flight = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
-            flight.begins(now: .start)
-            let stamp = flight.stamp(now: .start)
-            for stream in order { flight.company.sendsLittle(stream, now: .start) }
-            flight.company.sendsMuch(four)
-            flight.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
-            let withCompany = flight.window
-            flight.company.sendsMuch(two)
-            flight.acknowledged(1, stamp, now: .start + .microseconds(500))
-            let difference = CongestionWindow.slack.copies - CongestionWindow.nearbySlackInCompany
-            #expect(flight.window >= withCompany + difference)
+            var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+            congestion.restart(now: .start)
+            let stamp = congestion.sample(now: .start)
+            for stream in order { congestion.interactive.sendsShort(stream, now: .start) }
+            congestion.interactive.sendsLong(four)
+            congestion.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
+            let withCompany = congestion.window
+            congestion.interactive.sendsLong(two)
+            congestion.acknowledged(1, stamp, now: .start + .microseconds(500))
+            let difference = CongestionWindow.ackAllowance.bulk - CongestionWindow.ackAllowance.interactive
+            #expect(congestion.window >= withCompany + difference)
         }
     }
 
@@ -312,10 +302,10 @@ import Testing
     func pieces() {
         /// After one acknowledgement of so many bytes: rate and window follow from it.
         func piece(_ bytes: Int, within answer: Duration) -> (piece: Int, window: Int) {
-            var flight = CongestionWindow(ackDelay: .milliseconds(1), now: .start)
-            flight.begins(now: .start)
-            flight.acknowledged(bytes, flight.stamp(now: .start), now: .start + answer)
-            return (flight.piece, flight.window)
+            var congestion = CongestionWindow(ackDelay: .milliseconds(1), now: .start)
+            congestion.restart(now: .start)
+            congestion.acknowledged(bytes, congestion.sample(now: .start), now: .start + answer)
+            return (congestion.chunk, congestion.window)
         }
         let long = MuxLimits.maximumData, short = MuxLimits.sharedData
         let slow = piece(80_000, within: .milliseconds(100))
@@ -330,26 +320,26 @@ import Testing
 
     @Test("what comes from a hostile peer's ACKs is bounded, whatever the clock says")
     func extremes() {
-        var flight = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
-        let stamp = flight.stamp(now: .start)
+        var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+        let stamp = congestion.sample(now: .start)
         let most = Int(Int32.max)
         for now in [Instant.start, .at(.nanoseconds(1)), Instant(nanoseconds: 0), Instant(nanoseconds: .max)] {
-            flight.acknowledged(.max, stamp, now: now)
-            #expect(flight.window >= CongestionWindow.least && flight.window <= most)
-            flight.acknowledged(0, stamp, now: now)
-            #expect((0...CongestionWindow.longestTurn).contains(flight.turn))
-            #expect(flight.window >= CongestionWindow.least && flight.window <= most)
-            flight.answered(within: .zero, now: now)
+            congestion.acknowledged(.max, stamp, now: now)
+            #expect(congestion.window >= CongestionWindow.least && congestion.window <= most)
+            congestion.acknowledged(0, stamp, now: now)
+            #expect((0...CongestionWindow.maximumQuantum).contains(congestion.quantum))
+            #expect(congestion.window >= CongestionWindow.least && congestion.window <= most)
+            congestion.answered(within: .zero, now: now)
         }
     }
 
     @Test("a stamp of another carrier's, for a frame that was kept, says nothing of this one's rate")
     func foreignStamps() {
         var old = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
-        old.acknowledged(50_000_000, old.stamp(now: .start), now: .at(.milliseconds(10)))
-        let stale = old.stamp(now: .at(.milliseconds(10)))
-        var flight = CongestionWindow(ackDelay: .milliseconds(20), now: .at(.seconds(1)))
-        flight.acknowledged(1_000, stale, now: .at(.seconds(2)))
-        #expect(flight.window == CongestionWindow.first)
+        old.acknowledged(50_000_000, old.sample(now: .start), now: .at(.milliseconds(10)))
+        let stale = old.sample(now: .at(.milliseconds(10)))
+        var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .at(.seconds(1)))
+        congestion.acknowledged(1_000, stale, now: .at(.seconds(2)))
+        #expect(congestion.window == CongestionWindow.first)
     }
 }

@@ -15,7 +15,7 @@ import Testing
         var server = session(.server, limits, window: .max)
         for _ in 0..<count { _ = server.open(visit, now: .start) }
         _ = server.frames()
-        server.flight = CongestionWindow(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
+        server.congestion = CongestionWindow(ackDelay: .milliseconds(20), first: Int(Int32.max), now: .start)
         return server
     }
 
@@ -62,11 +62,11 @@ import Testing
     func littleIsBounded() {
         var server = server(101)
         server.write(id(0), bytes(200_000))
-        for index in 1...100 { server.write(id(index), bytes(SendScheduler.little)) }
+        for index in 1...100 { server.write(id(index), bytes(SendScheduler.interactiveBytes)) }
         let sizes = (0..<36).compactMap { _ in server.nextFrame(now: .start)?.payload.readableBytes }
         for (index, size) in sizes.enumerated() {
-            let isPiece = index % (SendScheduler.littleInARow + 1) == SendScheduler.littleInARow
-            #expect(size == (isPiece ? MuxLimits.sharedData : SendScheduler.little), "frame \(index)")
+            let isPiece = index % (SendScheduler.interactiveInARow + 1) == SendScheduler.interactiveInARow
+            #expect(size == (isPiece ? MuxLimits.sharedData : SendScheduler.interactiveBytes), "frame \(index)")
         }
     }
 
@@ -74,10 +74,10 @@ import Testing
     func littleEnds() {
         var server = server(4)
         server.write(id(0), bytes(20_000))
-        server.write(id(1), bytes(SendScheduler.little + 1))
-        server.write(id(2), bytes(SendScheduler.little))
+        server.write(id(1), bytes(SendScheduler.interactiveBytes + 1))
+        server.write(id(2), bytes(SendScheduler.interactiveBytes))
         server.write(id(3), bytes(10))
-        server.write(id(3), bytes(SendScheduler.little))
+        server.write(id(3), bytes(SendScheduler.interactiveBytes))
         let sent = server.frames().map { "\($0.header.stream):\($0.payload.readableBytes)" }
         #expect(sent == ["6:4096", "8:10", "2:16384", "4:4097", "8:4096", "2:3616"])
     }
@@ -100,11 +100,11 @@ import Testing
         #expect(server.frames().map(\.payload.readableBytes) == [100], "a keystroke does not")
         var little = 0
         while true {
-            server.write(id(2), bytes(SendScheduler.little))
+            server.write(id(2), bytes(SendScheduler.interactiveBytes))
             guard let frame = server.nextFrame(now: .start) else { break }
             little += frame.length
         }
-        #expect(little > 0 && little <= SendScheduler.reserve + SendScheduler.little, "up to the reserve")
+        #expect(little > 0 && little <= SendScheduler.reserve + SendScheduler.interactiveBytes, "up to the reserve")
         server.reset(id(1), .connectionReset)
         #expect(server.sent() == ["reset 4"], "control goes on")
         limits.replayBytes = 1_000
@@ -128,7 +128,7 @@ import Testing
         // A megabit a second, and fifty milliseconds until a frame's acknowledgement is back.
         var underWay: [(stream: StreamID, bytes: Int, answered: Double)] = []
         var now = 0.0, isFree = 0.0, copied = 0, all = 0
-        for index in 1...others { server.write(id(index), bytes(SendScheduler.little)) }
+        for index in 1...others { server.write(id(index), bytes(SendScheduler.interactiveBytes)) }
         while now < 120 {
             server.write(id(0), bytes(20_000))
             while let frame = server.nextFrame(now: .at(.seconds(now))) {
@@ -144,7 +144,7 @@ import Testing
             try server.receive(frame(.ack, number: acknowledged), now: .at(.seconds(now)))
             all += length
             // The peer has its answer, and asks again.
-            if stream == id(0) { copied += length } else { server.write(stream, bytes(SendScheduler.little)) }
+            if stream == id(0) { copied += length } else { server.write(stream, bytes(SendScheduler.interactiveBytes)) }
         }
         #expect(now > 100 && copied < all / 2)
         #expect(copied > all / 10, "\(copied) of \(all) bytes were the copy's")
@@ -153,9 +153,9 @@ import Testing
     @Test("what is known of the path begins anew with each carrier")
     func anotherCarrier() throws {
         var server = server(1)
-        #expect(server.flight.window > CongestionWindow.first)
+        #expect(server.congestion.window > CongestionWindow.first)
         try server.attach(peerReceived: 1, now: .start)
-        #expect(server.flight.window == CongestionWindow.first)
+        #expect(server.congestion.window == CongestionWindow.first)
     }
 
     @Test("on a fast path pieces are long, since even those leave within a millisecond")
@@ -172,7 +172,7 @@ import Testing
     @Test("a stream sends on in its turn; who has little comes in between, and who has nothing more gives the turn up")
     func turns() {
         var scheduler = SendScheduler()
-        let room = SendScheduler.Room.pieces(shared: 10_000, alone: 20_000, turn: 30_000)
+        let room = SendScheduler.Room.chunks(shared: 10_000, alone: 20_000, quantum: 30_000)
         func stream(_ index: Int, _ count: Int, credit: UInt32 = .max) -> Stream {
             let stream = Stream(id: id(index), sendWindow: credit, receiveWindow: 0, now: .start)
             stream.append(bytes(count))
@@ -223,12 +223,12 @@ import Testing
                     scheduler.schedule(streams[index])
                 default:
                     let shared = [16_384, 65_536][Int.random(in: 0..<2, using: &random)]
-                    guard let next = scheduler.next(.pieces(shared: shared, alone: 65_536, turn: 262_144)) else {
+                    guard let next = scheduler.next(.chunks(shared: shared, alone: 65_536, quantum: 262_144)) else {
                         continue
                     }
                     let from = (Int(next.frame.header.stream.rawValue) - 2) / 2
                     sent[from] += next.frame.payload.readableBytes
-                    guard !next.isLittle else { continue }
+                    guard !next.isShort else { continue }
                     inARow = (from, (inARow.index == from ? inARow.bytes : 0) + next.frame.payload.readableBytes)
                     let isAlone = streams.enumerated().allSatisfy { $0.offset == from || !$0.element.isReady }
                     if isAlone { inARow.bytes = 0 }
@@ -240,7 +240,7 @@ import Testing
                 streams[index].finish()
                 scheduler.schedule(streams[index])
             }
-            while let next = scheduler.next(.pieces(shared: 16_384, alone: 65_536, turn: 262_144)) {
+            while let next = scheduler.next(.chunks(shared: 16_384, alone: 65_536, quantum: 262_144)) {
                 sent[(Int(next.frame.header.stream.rawValue) - 2) / 2] += next.frame.payload.readableBytes
             }
             #expect(sent == written && scheduler.isEmpty, "seed \(seed)")
@@ -275,7 +275,7 @@ import Testing
         }
         #expect(streams(2) == [id(1), id(1)])
         // Enough is under way: only who types goes on.
-        server.flight = CongestionWindow(ackDelay: .milliseconds(20), first: 100_000, now: now)
+        server.congestion = CongestionWindow(ackDelay: .milliseconds(20), first: 100_000, now: now)
         server.write(id(2), bytes(1))
         #expect(streams(3) == [id(2)])
         try server.receive(frame(.ack, number: 6), now: .at(.microseconds(30)))
@@ -288,27 +288,27 @@ import Testing
     @Test("a copy makes room after another stream's question, and not for its own first bytes")
     func roomForQuestions() throws {
         var server = server(3)
-        server.flight = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+        server.congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         var sent: UInt64 = 3
         /// What may be under way once so much of a stream has left and was acknowledged, 100 µs later.
         func window(_ count: Int, of index: Int, at time: Duration) throws -> Int {
             server.write(id(index), bytes(count))
             while server.nextFrame(now: .at(time)) != nil { sent += 1 }
             try server.receive(frame(.ack, number: sent), now: .at(time + .microseconds(100)))
-            return server.flight.window
+            return server.congestion.window
         }
         let much = 500_000
         for _ in 0..<3 { _ = try window(much, of: 0, at: .zero) }
         let copies = try window(much, of: 0, at: .zero)
-        let company = copies - CongestionWindow.slack.copies + CongestionWindow.nearbySlackInCompany
+        let company = copies - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
         let asked = Duration.milliseconds(10)
         #expect(try window(1, of: 1, at: asked) == company)
-        #expect(try window(much, of: 0, at: asked + .milliseconds(50)) == company)
-        #expect(try window(much, of: 0, at: asked + CongestionWindow.companyOnFastPath) == copies)
+        #expect(try window(much, of: 0, at: asked + .milliseconds(500)) == company)
+        #expect(try window(much, of: 0, at: asked + CongestionWindow.interactiveSpan) == copies)
         // A long frame is what makes it a copy: 64 KiB, and not the rest of one.
-        #expect(try window(SendScheduler.little, of: 2, at: .seconds(1)) == company)
-        #expect(try window(MuxLimits.maximumData - 1, of: 2, at: .seconds(1) + .milliseconds(1)) == company)
-        #expect(try window(MuxLimits.maximumData, of: 2, at: .seconds(1) + .milliseconds(2)) == copies)
+        #expect(try window(SendScheduler.interactiveBytes, of: 2, at: .seconds(3)) == company)
+        #expect(try window(MuxLimits.maximumData - 1, of: 2, at: .seconds(3) + .milliseconds(1)) == company)
+        #expect(try window(MuxLimits.maximumData, of: 2, at: .seconds(3) + .milliseconds(2)) == copies)
     }
 
     @Test("who comes later gets its share beside copies that have wide windows already", arguments: [2, 8, 64])

@@ -151,7 +151,7 @@ struct ProxyScriptTests {
         release.open()
     }
 
-    @Test("A file is read anew each time, and what is no file is refused")
+    @Test("A file is read anew each time, and anything but a file is refused")
     func files() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("culvert-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -169,7 +169,7 @@ struct ProxyScriptTests {
         try Data(repeating: 120, count: 65).write(to: URL(fileURLWithPath: path))
         #expect(mkfifo(folder + "/fifo", 0o600) == 0)
         for (name, expected) in [
-            ("/none", "No such file"), ("/fifo", "no ordinary file"), ("", "no ordinary file"),
+            ("/none", "No such file"), ("/fifo", "not an ordinary file"), ("", "not an ordinary file"),
             ("/proxy.pac", "longer than 64"),
         ] {
             await #expect { try await ProxyScriptFile(path: folder + name, limit: 64).bytes() } throws: {

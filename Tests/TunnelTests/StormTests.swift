@@ -17,16 +17,16 @@ import Testing
     ///
     /// - Parameters:
     ///   - downFor: how long nothing answers.
-    ///   - wish: what the server said when it stopped, where it could: a second for each hundred clients.
+    ///   - pause: what the server said when it stopped, where it could: a second for each hundred clients.
     /// - Returns: when each client was back, and the most connections within any second.
-    private func storm(downFor: Duration, wish: Duration?, seed: UInt64) -> (back: [Duration], busiest: Int) {
+    private func storm(downFor: Duration, pause: Duration?, seed: UInt64) -> (back: [Duration], busiest: Int) {
         var random = Seeded(state: seed)
         let start = Instant(nanoseconds: 1_000_000_000)
         let admission = Admission(ServerLimits(), now: start)
         var clients = (0..<1_000).map { _ in
             var client = Client(next: .zero)
             client.backoff.dialled(now: Instant(nanoseconds: 0))
-            client.next = client.backoff.lost(held: .seconds(600), unit: random.unit(), wish: wish, now: start)
+            client.next = client.backoff.lost(held: .seconds(600), unit: random.unit(), pause: pause, now: start)
             return client
         }
         // Who dials in each millisecond.
@@ -47,7 +47,7 @@ import Testing
                 }
                 let wait = clients[index].backoff.failed(
                     unit: random.unit(),
-                    wish: isUp ? .seconds(2) : nil,
+                    pause: isUp ? .seconds(2) : nil,
                     now: now
                 )
                 agenda[max(millisecond + 1, Self.millisecond(time + wait)), default: []].append(index)
@@ -61,9 +61,9 @@ import Testing
         arguments: [0, 5] as [Int64],
         [nil, 10] as [Int64?]
     )
-    func restart(downFor: Int64, wish: Int64?) {
+    func restart(downFor: Int64, pause: Int64?) {
         for seed in UInt64(1)...2 {
-            let (back, busiest) = storm(downFor: .seconds(downFor), wish: wish.map { .seconds($0) }, seed: seed)
+            let (back, busiest) = storm(downFor: .seconds(downFor), pause: pause.map { .seconds($0) }, seed: seed)
             #expect(back.count == 1_000)
             let last = back.last ?? .seconds(600)
             #expect(last - .seconds(downFor) < .seconds(60), "the last one is back after \(last)")
@@ -73,7 +73,7 @@ import Testing
                 #expect(admitted <= 200, "\(admitted) in second \(second)")
             }
             // Where it could say when, they do not even knock together.
-            if wish != nil { #expect(busiest <= 250, "\(busiest) dials in one second") }
+            if pause != nil { #expect(busiest <= 250, "\(busiest) dials in one second") }
         }
     }
 

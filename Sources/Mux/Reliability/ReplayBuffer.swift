@@ -3,7 +3,7 @@ import NIOCore
 /// The counted frames that were handed to the carrier and not yet acknowledged (protocol page, section 6). A new
 /// carrier sends them again. The buffer's limit also provides back-pressure.
 struct ReplayBuffer: Sendable {
-    private var frames = CircularBuffer<(frame: OutboundFrame, stamp: CongestionWindow.Stamp)>()
+    private var frames = CircularBuffer<(frame: OutboundFrame, sample: PathEstimate.Sample)>()
     /// Bytes held, headers included.
     private(set) var bytes = 0
     /// Frames held.
@@ -23,26 +23,26 @@ struct ReplayBuffer: Sendable {
     /// Whether sending must wait for an acknowledgement.
     var isFull: Bool { bytes + frames.count * MuxLimits.frameCost >= capacity }
 
-    mutating func append(_ frame: OutboundFrame, _ stamp: CongestionWindow.Stamp) {
-        frames.append((frame, stamp))
+    mutating func append(_ frame: OutboundFrame, _ sample: PathEstimate.Sample) {
+        frames.append((frame, sample))
         bytes += frame.length
         sent += 1
     }
 
     /// Drops the frames that the peer has received.
     ///
-    /// - Returns: the bytes dropped and the stamp of the last frame; nil if the count did not advance.
+    /// - Returns: the bytes dropped and the sample of the last frame; nil if the count did not advance.
     /// - Throws: ``MuxError`` if the count decreases or exceeds the frames sent.
-    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> (bytes: Int, last: CongestionWindow.Stamp)? {
+    mutating func acknowledge(_ count: UInt64) throws(MuxError) -> (bytes: Int, last: PathEstimate.Sample)? {
         guard count >= acknowledged, count <= sent else {
             throw MuxError(.acknowledgement, "\(count) acknowledged of \(sent), after \(acknowledged)")
         }
         let before = bytes
-        var last: CongestionWindow.Stamp?
-        while acknowledged < count, let (frame, stamp) = frames.popFirst() {
+        var last: PathEstimate.Sample?
+        while acknowledged < count, let (frame, sample) = frames.popFirst() {
             bytes -= frame.length
             acknowledged += 1
-            last = stamp
+            last = sample
             if let index = repeated { repeated = max(0, index - 1) }
         }
         return last.map { (before - bytes, $0) }
@@ -56,15 +56,15 @@ struct ReplayBuffer: Sendable {
         repeated = 0
     }
 
-    /// Returns the next frame to send again and gives it a new stamp; nil if none is left.
-    mutating func nextToRepeat(_ stamp: CongestionWindow.Stamp) -> OutboundFrame? {
+    /// Returns the next frame to send again and gives it a new sample; nil if none is left.
+    mutating func nextToRepeat(_ sample: PathEstimate.Sample) -> OutboundFrame? {
         guard let index = repeated else { return nil }
         guard index < frames.count else {
             repeated = nil
             return nil
         }
         repeated = index + 1
-        frames[offset: index].stamp = stamp
+        frames[offset: index].sample = sample
         return frames[offset: index].frame
     }
 }

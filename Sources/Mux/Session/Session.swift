@@ -48,10 +48,10 @@ public struct Session {
     var actions = CircularBuffer<SessionAction>()
     var scheduler = SendScheduler()
     /// Replaced only by tests.
-    var readAhead = ReadAhead()
+    var readGate: ReadGate
     var replay: ReplayBuffer
     /// Replaced only by tests.
-    var flight: CongestionWindow
+    var congestion: CongestionWindow
     var acknowledger: Acknowledger
     var keepAlive: KeepAlive
     /// The instant of the last acknowledgement, or of the last PING about a missing one; nil if nothing is
@@ -72,8 +72,9 @@ public struct Session {
         self.limits = limits
         self.peerWindow = peerWindow
         self.streams = StreamTable(role: role, limits: limits)
+        self.readGate = ReadGate(limit: limits.queuedBytes / 2)
         self.replay = ReplayBuffer(capacity: limits.replayBytes)
-        self.flight = CongestionWindow(ackDelay: limits.ackDelay, now: now)
+        self.congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
         self.acknowledger = Acknowledger(limits: limits)
         self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
         self.rateLimits = PeerRateLimits(limits: limits)
@@ -130,7 +131,7 @@ public struct Session {
 
     /// Whether bulk streams have enough ready to delay an interactive stream: one long frame that could leave as soon
     /// as the congestion window allows.
-    public var isCopying: Bool { mutating get { readAhead.ready >= MuxLimits.maximumData } }
+    public var isCarryingBulk: Bool { mutating get { readGate.ready >= MuxLimits.maximumData } }
 
     /// The process's shortage of memory. It may be set at any time, and affects later inputs only.
     public var pressure = MemoryPressure.none
@@ -296,7 +297,7 @@ public struct Session {
         detach(now: now)
         try replay.rewind(to: peerReceived)
         // A new carrier may use another path.
-        flight = CongestionWindow(ackDelay: limits.ackDelay, now: now)
+        congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
         link = .attached
         unacknowledgedSince = nil
         keepAlive.restart(now: now)
@@ -324,7 +325,7 @@ public struct Session {
             queuedBytes = 0
             queuedStorage = 0
             scheduler = SendScheduler()
-            readAhead = ReadAhead()
+            readGate = ReadGate(limit: limits.queuedBytes / 2)
             replay = ReplayBuffer(capacity: limits.replayBytes)
         }
         return reason.frame(.goAway)

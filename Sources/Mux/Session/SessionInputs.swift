@@ -60,7 +60,7 @@ extension Session {
         queuedBytes += stream.queued
         recountStorage(stream)
         scheduler.schedule(stream)
-        readAhead.brought(bytes.readableBytes, by: stream)
+        readGate.brought(bytes.readableBytes, by: stream)
         // While the queues of all streams are long, one read of each socket is enough.
         let isMemoryShort = queuedBytes > limits.queuedBytes / 2 || pressure >= .shrinksWindows
         let limit = isMemoryShort ? 1 : limits.queuedPerStream
@@ -74,7 +74,7 @@ extension Session {
         guard let stream = streams[id], stream.pendingReset == nil else { return }
         stream.finish()
         scheduler.schedule(stream)
-        if readAhead.remove(stream) { unblock(stream) }
+        if readGate.remove(stream) { unblock(stream) }
     }
 
     /// Reports that the stream's socket was reset or cannot be reached. RESET follows the queued bytes, so the other
@@ -93,7 +93,7 @@ extension Session {
         guard stream.queued > 0 else { return resetAtOnce(stream, code) }
         bufferedBytes -= stream.receiving.buffered
         stream.receiving.consume(stream.receiving.buffered)
-        readAhead.remove(stream)
+        readGate.remove(stream)
         stream.isBlocked = false
         stream.reset(code)
         streams.delayReset(of: stream, until: now + limits.resetPatience)

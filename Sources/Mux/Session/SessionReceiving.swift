@@ -30,11 +30,11 @@ extension Session {
             guard keepAlive.pong(frame.number, now: now) else {
                 return try rateLimits.countAnomaly("a pong that answers nothing", now: now)
             }
-            if let roundTrip { flight.answered(within: roundTrip, now: now) }
+            if let roundTrip { congestion.answered(within: roundTrip, now: now) }
             actions.append(.answered)
         case .ack:
             if let (bytes, last) = try replay.acknowledge(frame.number) {
-                flight.acknowledged(bytes, last, now: now)
+                congestion.acknowledged(bytes, last, now: now)
                 keepAlive.progressed(now: now)
                 unacknowledgedSince = replay.count > 0 ? now : nil
             } else {
@@ -96,7 +96,7 @@ extension Session {
             return try rateLimits.countAnomaly("credit that grants nothing", now: now)
         }
         scheduler.schedule(stream)
-        readAhead.update(stream)
+        readGate.update(stream)
     }
 
     private mutating func receiveOpen(_ id: StreamID, _ request: OpenRequest, now: Instant) throws(MuxError) {

@@ -25,7 +25,7 @@ extension Session {
         guard stream.receiving.buffered > 0, isKept else { return remove(stream) }
         if stream.isOpening { streams.accept(stream) }
         queuedBytes -= stream.queued
-        readAhead.remove(stream)
+        readGate.remove(stream)
         stream.abandon()
         recountStorage(stream)
         stream.endInput()
@@ -68,7 +68,7 @@ extension Session {
         queuedBytes -= stream.queued
         stream.abandon()
         recountStorage(stream)
-        readAhead.remove(stream)
+        readGate.remove(stream)
     }
 
     /// Updates the session's count after a stream's queue has changed.

@@ -1,14 +1,15 @@
-/// What a session hands to its carrier, and which sockets may be read on for it.
+/// What a session hands to its carrier, and which sockets are resumed for it.
 extension Session {
-    /// What may be sent, where so much is under way.
+    /// What may be sent, with so much in flight.
     private var room: SendScheduler.Room {
         mutating get {
             if replay.isFull { return .none }
-            if replay.bytes < flight.window {
-                return .pieces(shared: flight.sharedPiece, alone: flight.piece, turn: flight.turn)
+            if replay.bytes < congestion.window {
+                return .chunks(shared: congestion.sharedChunk, alone: congestion.chunk, quantum: congestion.quantum)
             }
-            // The last piece may have gone beyond the window.
-            return replay.bytes < flight.window + flight.piece + SendScheduler.reserve ? .little : .control
+            // The last frame may have gone beyond the window.
+            let reserve = congestion.chunk + SendScheduler.reserve
+            return replay.bytes < congestion.window + reserve ? .interactive : .control
         }
     }
 
@@ -20,52 +21,62 @@ extension Session {
             scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
         }
         if let frame = scheduler.nextUrgent() { return frame }
-        if let frame = replay.nextToRepeat(flight.stamp(now: now)) {
+        if let frame = replay.nextToRepeat(congestion.sample(now: now)) {
             if unacknowledgedSince == nil { unacknowledgedSince = now }
             return frame
         }
-        guard let (frame, stream, isLittle) = scheduler.next(room) else {
-            if scheduler.isEmpty {
-                flight.rests()
-                readAhead.runsDry()
-                while let next = readAhead.next(isUnbounded: true) { unblock(next) }
-            } else {
-                flight.holds()
+        guard let turn = scheduler.next(room) else {
+            guard scheduler.isEmpty else {
+                congestion.isLimiting()
+                return nil
             }
+            congestion.isIdle()
+            while let next = readGate.next(isIdle: true) { unblock(next) }
             return nil
         }
+        record(turn, now: now)
+        return turn.frame
+    }
+
+    /// Counts a frame that leaves for the first time.
+    private mutating func record(_ turn: SendScheduler.Turn, now: Instant) {
+        let frame = turn.frame
         if frame.header.type.isCounted {
-            if replay.count == 0 { flight.begins(now: now) }
-            replay.append(frame, flight.stamp(now: now))
-            if let stream, frame.header.type == .data {
-                if isLittle {
-                    flight.company.sendsLittle(stream.id, now: now)
-                } else if frame.payload.readableBytes == MuxLimits.maximumData {
-                    flight.company.sendsMuch(stream.id)
-                }
-            }
+            if replay.count == 0 { congestion.restart(now: now) }
+            replay.append(frame, congestion.sample(now: now))
         }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
-        if let stream {
-            let taken = frame.header.type == .data ? frame.payload.readableBytes : 0
-            queuedBytes -= taken
+        guard let stream = turn.stream else { return }
+        switch frame.header.type {
+        case .data:
+            noteActivity(of: stream, frame.payload.readableBytes, isShort: turn.isShort, now: now)
+            queuedBytes -= frame.payload.readableBytes
             recountStorage(stream)
-            readAhead.leaves(taken, of: stream)
-            if frame.header.type == .end {
-                streams.ended(stream)
-                removeIfFinished(stream)
-            } else if frame.header.type == .reset {
-                remove(stream)
-            } else if stream.isBlocked, stream.queued < limits.queuedPerStream {
-                if stream.isOpen, flight.isNearby, stream.readAhead.bringsMuch {
-                    readAhead.enqueue(stream)
-                } else {
-                    unblock(stream)
-                }
-            }
-            while let next = readAhead.next(isUnbounded: !flight.isNearby) { unblock(next) }
+            readGate.update(stream)
+            resumeIfPossible(stream)
+        case .end:
+            streams.ended(stream)
+            removeIfFinished(stream)
+        case .reset:
+            remove(stream)
+        default:
+            break
         }
-        return frame
+        if let next = readGate.next(isIdle: false) { unblock(next) }
+    }
+
+    private mutating func noteActivity(of stream: Stream, _ bytes: Int, isShort: Bool, now: Instant) {
+        if isShort {
+            congestion.interactive.sendsShort(stream.id, now: now)
+        } else if bytes == MuxLimits.maximumData {
+            congestion.interactive.sendsLong(stream.id)
+        }
+    }
+
+    /// Resumes a paused socket once its stream's queue has room.
+    private mutating func resumeIfPossible(_ stream: Stream) {
+        guard stream.isBlocked, stream.queued < limits.queuedPerStream else { return }
+        if !stream.isOpen || readGate.resumes(stream) { unblock(stream) }
     }
 
     /// A stream's socket may be read on.

@@ -52,7 +52,7 @@ struct ReceiveCredit: Sendable {
         window = min(window, UInt64(limit))
         let next = consumed + window
         guard next >= granted + window / 2 else { return nil }
-        let frequent = window / 2 < UInt64(CongestionWindow.longestTurn) ? Self.sharing : Self.busy
+        let frequent = window / 2 < UInt64(CongestionWindow.maximumQuantum) ? Self.sharing : Self.busy
         if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, frequent), window < UInt64(limit) {
             window = min(window * 2, UInt64(limit))
         }

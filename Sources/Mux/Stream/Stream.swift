@@ -21,8 +21,8 @@ final class Stream {
     var isScheduled = false
     /// Whether the socket was paused and waits for `.sendable`.
     var isBlocked = false
-    /// The stream's state in the read-ahead queue.
-    var readAhead = ReadAhead.Share()
+    /// The stream's state in the read gate.
+    var readShare = ReadGate.Share()
 
     init(id: StreamID, tunnel: UInt16 = 0, sendWindow: UInt32, receiveWindow: Int, now: Instant) {
         self.id = id

@@ -10,11 +10,11 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A client as whoever runs it deals with it.
+/// Answers the operator of a client.
 final class ClientAdmin: AdminTarget {
-    /// How long an operator waits for the outcome of a dial. 8 s: a dial through a proxy takes less, and the answer of the
-    /// admin server has 10 s.
-    static let patience = Duration.seconds(8)
+    /// The time that an operator waits for the outcome of a dial. A dial through a proxy takes less, and the admin server
+    /// must answer within its own timeout.
+    static let outcomeTimeout = Duration.seconds(8)
     private static let withoutCarrier = Meter(label: "culvert_without_carrier_seconds")
     private static let nextDial = Meter(label: "culvert_next_dial_seconds")
 
@@ -64,13 +64,13 @@ final class ClientAdmin: AdminTarget {
         return Array(try StatusJSON.encode(status))
     }
 
-    /// A client has nobody to kick.
+    /// Returns nil: a client has no clients.
     func kick(_ name: String) async -> Int? { nil }
 
     func renew(_ name: String?) async -> RenewResult? {
         guard name == nil else { return nil }
         let hadCarrier = progress.now.withoutCarrierSince == nil
-        let outcome = await progress.nextOutcome(within: Self.patience) { current.renew() }
+        let outcome = await progress.nextOutcome(within: Self.outcomeTimeout) { current.renew() }
         let text: String
         switch outcome {
         case .connected(let way): text = hadCarrier ? "another WebSocket has taken over: \(way)" : "connected: \(way)"
@@ -83,7 +83,7 @@ final class ClientAdmin: AdminTarget {
 }
 
 extension ClientSession {
-    /// What whoever runs the client sees of it.
+    /// The status of the session for the operator.
     func status(_ route: DialRoute, software: String, since: Int64, carriers: Int) -> ClientSessionStatus {
         ClientSessionStatus(
             url: "\(route.endpoint)",
@@ -97,11 +97,11 @@ extension ClientSession {
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
-            tunnels: zip(forwards, statistics).enumerated().map { index, entry in
-                let (forward, statistics) = entry
+            tunnels: zip(tunnels, statistics).enumerated().map { index, entry in
+                let (spec, statistics) = entry
                 var status = TunnelStatus(statistics)
                 status.refusal = progress.now.tunnels[index].refusal?.escapedForDisplay(limit: 512)
-                status.service = forward.service
+                status.service = spec.service
                 status.address = status.address?.escapedForDisplay()
                 status.url = statistics.place.map { place in
                     Binding(tunnel: statistics.tunnel, address: place.address, port: place.port).url(route.endpoint)

@@ -8,35 +8,35 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// What a running client says of itself: the answer to `GET /status`.
+/// The status of a running client: the answer to `GET /status`.
 public struct ClientStatus: Codable, Sendable, Hashable {
-    /// `client`, to tell it from a server's.
+    /// `client`, which distinguishes it from a server's status.
     public var role = "client"
-    /// The release that runs.
+    /// The release of the client.
     public var version = culvertVersion
-    /// When the client was started.
+    /// The start of the client.
     public var started: Date
-    /// The moment of this answer.
+    /// The time of this answer.
     public var now: Date
-    /// Whether the client is connected, and if not, since when and why.
+    /// The connection to a server.
     public var connection: ConnectionStatus
     /// The session with a server; nil while there is none.
     public var session: ClientSessionStatus?
-    /// Since the start.
+    /// The totals since the start.
     public var totals: TotalStatus
 }
 
-/// How a client's connection to a server stands.
+/// The state of a client's connection to a server.
 public struct ConnectionStatus: Codable, Sendable, Hashable {
     /// Whether there is a WebSocket.
     public var isConnected: Bool
-    /// Since when there is none; nil while there is one.
+    /// The time since which there is none; nil while there is one.
     public var withoutSince: Date?
     /// The last failed dial or lost WebSocket of this run, in one line.
     public var lastError: String?
-    /// When that was.
+    /// The time of that error.
     public var lastErrorAt: Date?
-    /// When the next dial begins; nil while one is running, and while none is needed.
+    /// The time of the next dial; nil while one is running, and while none is needed.
     public var nextTry: Date?
 }
 
@@ -59,24 +59,24 @@ public struct ClientSessionStatus: Codable, Sendable, Hashable {
     public var proxy: String?
     /// The server's software and its release.
     public var software: String
-    /// When the session began.
+    /// The beginning of the session.
     public var since: Date
-    /// The last time from a ping to its answer, in milliseconds; nil before the first.
+    /// The last round trip of a ping, in milliseconds; nil before the first.
     public var roundTripMs: Double?
-    /// Whether it takes nothing new.
+    /// Whether it accepts no new visitors.
     public var isDraining: Bool
-    /// Whether there is a WebSocket under it.
+    /// Whether the session has a WebSocket.
     public var hasCarrier: Bool
-    /// WebSockets that it has had, with the present one.
+    /// The WebSockets of the session so far, with the present one.
     public var carriers: Int
-    /// Streams that live.
+    /// Open streams.
     public var streams: Int
-    /// Bytes from services that wait for the WebSocket.
+    /// Bytes of services that wait for the WebSocket.
     public var queuedBytes: Int
-    /// Bytes from the server that wait for services' sockets.
+    /// Bytes of the server that wait for the sockets of services.
     public var bufferedBytes: Int
-    /// The tunnels that were asked for.
+    /// The requested tunnels.
     public var tunnels: [TunnelStatus]
-    /// The visitors of all of them.
+    /// The visitors of all tunnels.
     public var visitors: [VisitorStatus]
 }

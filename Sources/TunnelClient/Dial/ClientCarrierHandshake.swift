@@ -1,35 +1,34 @@
 import Mux
 import NIOCore
-import TunnelAdmin
 import TunnelCore
 
-/// A client's carrier between its upgrade and its session.
+/// Authenticates on a client's carrier, between its upgrade and its session.
 final class ClientCarrierHandshake: CarrierReceiver {
-    /// What the carrier is for.
+    /// The purpose that the carrier has found.
     enum Outcome: Sendable {
         /// A session begins.
         case begins(ClientHandshake.Grant)
-        /// The session that there was goes on, and the server has so many of its counted frames.
+        /// The session continues, and the server has received so many of its counted frames.
         case resumes(received: UInt64, ticket: [UInt8])
     }
 
-    private var opening: ClientHandshake
+    private var handshake: ClientHandshake
     private let ticket: () -> ClientHandshake.Ticket?
     private let mayBegin: Bool
     private var carrier: Carrier?
     private var promise: EventLoopPromise<Outcome>?
 
     /// - Parameters:
-    ///   - ticket: of the session that wants the carrier, asked for when it is needed; nil to begin one.
-    ///   - mayBegin: whether a new session is wanted where the server does not know that one.
+    ///   - ticket: returns the ticket of the session that needs the carrier; called when it is sent. Nil begins a session.
+    ///   - mayBegin: whether another session may begin if the server does not know that one.
     ///   - promise: fails with a ``Refusal``, a ``MuxError`` or a ``CarrierLoss``.
     init(
-        opening: ClientHandshake,
+        _ handshake: ClientHandshake,
         ticket: @escaping () -> ClientHandshake.Ticket?,
         mayBegin: Bool,
         promise: EventLoopPromise<Outcome>
     ) {
-        self.opening = opening
+        self.handshake = handshake
         self.ticket = ticket
         self.mayBegin = mayBegin
         self.promise = promise
@@ -41,9 +40,9 @@ final class ClientCarrierHandshake: CarrierReceiver {
 
     func carrier(received frame: InboundFrame) {
         do throws(MuxError) {
-            let ticket = opening.awaitsChallenge ? ticket() : nil
-            guard mayBegin || ticket != nil || !opening.awaitsChallenge else { return end(Self.sessionIsOver) }
-            switch try opening.receive(frame, ticket: ticket) {
+            let ticket = handshake.awaitsChallenge ? ticket() : nil
+            guard mayBegin || ticket != nil || !handshake.awaitsChallenge else { return end(Self.sessionIsOver) }
+            switch try handshake.receive(frame, ticket: ticket) {
             case .send(let answer):
                 send(answer)
             case .forgotten(let answer):
@@ -54,7 +53,7 @@ final class ClientCarrierHandshake: CarrierReceiver {
             case .resumed(let received, let ticket):
                 finish(.success(.resumes(received: received, ticket: ticket)))
             case .refused(let refusal):
-                // Whoever says no may leave the closing to us, and each dial would leave a connection behind.
+                // A server that refuses may leave the closing to the client, and each dial would leave a connection.
                 end(refusal)
             }
         } catch {

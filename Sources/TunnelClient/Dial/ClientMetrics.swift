@@ -1,18 +1,21 @@
 import Metrics
 import TunnelCore
 
-/// What a client counts beside ``TunnelMetrics``.
+/// The metrics of a client besides ``TunnelMetrics``.
 enum ClientMetrics {
+    /// The time between two pings of the present carrier.
+    static let pingInterval = Meter(label: "culvert_ping_interval_seconds")
+
     private static let failedDials = Dictionary(
         uniqueKeysWithValues: DialError.Hop.allCases.map { hop in
             (hop, Counter(label: "culvert_failed_dials_total", dimensions: [("hop", hop.label)]))
         }
     )
 
-    /// A dial led to no session.
+    /// Counts a dial that led to no session.
     static func failedDial(_ hop: DialError.Hop) { failedDials[hop]?.increment() }
 
-    /// Makes all counters of a client exist, so that they are 0 before the first event.
+    /// Creates the counters of a client, so that they are 0 before the first event.
     static func prepare() {
         TunnelMetrics.prepare()
         _ = failedDials

@@ -1,14 +1,11 @@
-import HTTP1
-import TunnelCore
-
-/// Where a server's connection leads in place of its URL's host and port: `10.0.0.5:8443`.
+/// An address to dial in place of a URL's host and port: `10.0.0.5:8443`.
 public struct ConnectAddress: Sendable, Hashable, CustomStringConvertible {
     /// A name or an address; IPv6 without brackets.
     public let host: String
     /// The port.
     public let port: Int
 
-    /// Why a text is not such an address.
+    /// The reason why a text is not such an address.
     public struct Malformed: Error, Sendable, CustomStringConvertible {
         /// One line for a person.
         public let description: String

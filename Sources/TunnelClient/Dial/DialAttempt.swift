@@ -3,7 +3,7 @@ import NIOCore
 import Synchronization
 import TunnelCore
 
-/// One dial from its first connection to its session, as the event loop and the task that waits for it share it.
+/// One dial from its first connection to its session, shared between the event loop and the task that waits for it.
 final class DialAttempt: Sendable {
     private struct Connections {
         var channels: [any Channel] = []
@@ -11,23 +11,23 @@ final class DialAttempt: Sendable {
         var isCancelled = false
     }
 
-    /// Done when the server has proved itself.
+    /// Succeeds when the server has proved itself.
     let outcome: EventLoopPromise<ClientCarrierHandshake.Outcome>
-    /// The session, which begins or goes on in the very moment of that, on the event loop: the server's next frame may
-    /// be right behind.
+    /// The session. It begins or continues on the event loop together with the outcome, since the server's next frame
+    /// may follow at once.
     let session: EventLoopFuture<ClientSessionHandle>
-    let greeting: NIOLoopBound<ClientCarrierHandshake>
+    let handshake: NIOLoopBound<ClientCarrierHandshake>
     let carrier: NIOLoopBoundBox<Carrier?>
     private let connections = Mutex(Connections())
 
     /// Must be called on `loop`, and `start` is called there.
     ///
     /// - Parameters:
-    ///   - session: the one that wants a carrier; nil where there is none.
-    ///   - mayBegin: whether another one may begin where the server does not know it.
+    ///   - session: the session that needs a carrier; nil if there is none.
+    ///   - mayBegin: whether another session may begin if the server does not know that one.
     init(
         loop: any EventLoop,
-        opening: ClientHandshake,
+        handshake: ClientHandshake,
         for session: ClientSessionHandle?,
         mayBegin: Bool,
         start: @escaping @Sendable (ClientCarrierHandshake.Outcome, Carrier) throws -> ClientSessionHandle
@@ -36,20 +36,22 @@ final class DialAttempt: Sendable {
         let carrier = NIOLoopBoundBox.makeEmptyBox(valueType: Carrier.self, eventLoop: loop)
         self.outcome = outcome
         self.carrier = carrier
-        let greeting = ClientCarrierHandshake(
-            opening: opening,
+        let handshake = ClientCarrierHandshake(
+            handshake,
             ticket: { session?.ticket() },
             mayBegin: mayBegin,
             promise: outcome
         )
-        self.greeting = NIOLoopBound(greeting, eventLoop: loop)
+        self.handshake = NIOLoopBound(handshake, eventLoop: loop)
         self.session = outcome.futureResult.flatMapThrowing { outcome in
             guard let carrier = carrier.value else { throw CarrierLoss(description: "there is no carrier") }
             return try start(outcome, carrier)
         }
     }
 
-    /// A connection is about to be made; false where nobody wants it any more.
+    /// Begins a connection.
+    ///
+    /// - Returns: false if the dial has been cancelled.
     func begin(_ upgraded: EventLoopPromise<Void>) -> Bool {
         let isWanted = connections.withLock { connections in
             connections.upgraded = upgraded
@@ -59,7 +61,7 @@ final class DialAttempt: Sendable {
         return isWanted
     }
 
-    /// A socket has been opened, one of perhaps several for a name with several addresses.
+    /// Records a socket, one of perhaps several for a name with several addresses.
     func opened(_ channel: any Channel) {
         let isWanted = connections.withLock { connections in
             connections.channels.append(channel)
@@ -68,7 +70,7 @@ final class DialAttempt: Sendable {
         if !isWanted { channel.close(promise: nil) }
     }
 
-    /// Nobody wants the session any more: whatever is under way ends at once.
+    /// Cancels the dial: all of its connections end at once.
     func cancel() {
         let (channels, upgraded) = connections.withLock { connections in
             connections.isCancelled = true

@@ -1,35 +1,33 @@
 import HTTP1
 import NetworkAddress
-import ProxyConnect
-import TunnelAdmin
 import TunnelCore
 
-/// Where a server's WebSocket is: `wss://tunnel.example/tunnel`.
+/// The URL of a server's WebSocket: `wss://tunnel.example/tunnel`.
 public struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
     /// Whether the WebSocket runs in TLS.
     public let isSecure: Bool
     /// A name or an address; IPv6 without brackets.
     public let host: String
-    /// The port, 443 or 80 where the URL names none.
+    /// The port, by default the one of the scheme.
     public let port: Int
-    /// The path with its query, `/tunnel` where the URL names none.
+    /// The path with its query, by default `/tunnel`.
     public let path: String
 
-    /// Why a text is no endpoint.
+    /// The reason why a text is not an endpoint.
     public struct Malformed: Error, Sendable, CustomStringConvertible {
         /// One line for a person.
         public let description: String
     }
 
-    /// Reads ws:// and wss://, and takes http:// and https:// for them.
+    /// Reads ws:// and wss://, and treats http:// and https:// as the same.
     ///
-    /// - Throws: ``Malformed`` for anything else. User information is refused: a secret in a URL ends up in logs.
+    /// - Throws: ``Malformed`` for anything else. User information is refused, since a secret in a URL appears in logs.
     public init(_ text: String) throws(Malformed) {
         guard !text.contains("@") else {
             throw Malformed(description: "a URL of a server has no user or password; the token comes from --token-file")
         }
         func malformed(_ why: String) -> Malformed {
-            Malformed(description: "\(text.escapedForDisplay()) is no URL of a server: \(why)")
+            Malformed(description: "\(text.escapedForDisplay()) is not a URL of a server: \(why)")
         }
         guard let colon = text.firstRange(of: "://") else {
             throw malformed("it must begin with wss:// or ws://")
@@ -55,17 +53,17 @@ public struct EndpointURL: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// `host:port`, as HTTP's Host has it: without the port where it is the scheme's own.
+    /// The value of HTTP's Host: `host:port`, or `host` if the port is the scheme's own.
     var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
     }
 
-    /// The URL, complete.
+    /// The complete URL.
     public var description: String { "\(isSecure ? "wss" : "ws")://\(authority)\(path)" }
 }
 
-/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`; nil where that is not what it is.
+/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`; nil for any other text.
 func splitHostPort(_ text: Substring, defaultPort: Int) -> (host: String, port: Int)? {
     var host = text
     var digits: Substring?

@@ -4,12 +4,14 @@ import ProxyConnect
 import TunnelAdmin
 import TunnelCore
 
-/// The system's GSSAPI, loaded when a proxy first asks for Negotiate. It finds the user's ticket itself: in the cache
-/// that `KRB5CCNAME` names, the default one, or by the keytab of `KRB5_CLIENT_KTNAME`.
+/// The system's GSSAPI, loaded when a proxy first asks for Negotiate.
+///
+/// The library finds the user's ticket itself: in the cache that `KRB5CCNAME` names, in the default cache, or by the
+/// keytab of `KRB5_CLIENT_KTNAME`.
 struct GSSAPI: @unchecked Sendable {
-    // The library stays loaded for good, and its functions may be called from any thread.
+    // The library is never unloaded, and its functions may be called from any thread.
 
-    /// MIT's library, Heimdal's, Apple's.
+    /// The libraries of MIT, Heimdal and Apple.
     private static let names = [
         "libgssapi_krb5.so.2", "libgssapi.so.3", "/System/Library/Frameworks/GSS.framework/GSS",
     ]
@@ -56,7 +58,7 @@ struct GSSAPI: @unchecked Sendable {
         return unsafeBitCast(symbol, to: Function.self)
     }
 
-    /// What the library says about a status: the mechanism's own words where it has some.
+    /// The library's text for a status: the mechanism's own, if it has one.
     func text(_ major: UInt32, _ minor: UInt32) -> String {
         let mechanism = minor == 0 ? nil : message(minor, kind: 2)
         return (mechanism ?? message(major, kind: 1) ?? "status \(major)").escapedForDisplay(limit: 300)
@@ -67,13 +69,13 @@ struct GSSAPI: @unchecked Sendable {
         var buffer = culvert_gss_buffer()
         guard displayStatus(&minor, status, kind, nil, &more, &buffer) == 0 else { return nil }
         defer { _ = releaseBuffer(&minor, &buffer) }
-        // Some texts come with the zero at their end counted in.
+        // The length of some texts includes the zero at their end.
         let text = String(decoding: buffer.bytes.filter { $0 != 0 }, as: UTF8.self)
         return text.isEmpty ? nil : text
     }
 }
 
 extension culvert_gss_buffer {
-    /// A copy of what the library owns.
+    /// A copy of the bytes, which the library owns.
     var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : length)) }
 }

@@ -2,7 +2,7 @@ import HTTP1
 import ProxyConnect
 import TunnelCore
 
-/// Fixed bounds of a client: dials, proxies and how it comes back.
+/// The fixed limits of a client: dials, proxies, reconnecting and renewals.
 extension FixedLimit {
     package static let dialling: [FixedLimit] = [
         FixedLimit(
@@ -26,7 +26,7 @@ extension FixedLimit {
             "an error quotes its first line"
         ),
         FixedLimit(
-            "Bytes quoted of an answer that is no HTTP",
+            "Bytes quoted of an answer that is not HTTP",
             .bytes(ConnectExchange.startLimit),
             "the first bytes name the protocol"
         ),
@@ -43,7 +43,7 @@ extension FixedLimit {
         FixedLimit(
             "Time for which a failed address is tried last",
             .time(SuspectAddresses.validity),
-            "a server that was mended is then as good as its neighbours"
+            "a repaired server is then as good as its neighbours"
         ),
         FixedLimit(
             "Servers and proxies whose ClientHello size is remembered",
@@ -52,8 +52,8 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Unanswered TLS handshakes before a smaller ClientHello",
-            .count(HelloSizeMemory.patience),
-            "one lost packet is no middlebox that drops large ones"
+            .count(HelloSizeMemory.unansweredLimit),
+            "one lost packet is not yet a middlebox that drops large ones"
         ),
     ]
 
@@ -95,12 +95,12 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Time without another try of refused credentials",
-            .time(DialWays.ban),
+            .time(DialPlan.ban),
             "few wrong tries lock an account for about as long"
         ),
         FixedLimit(
             "Time without a dial after a proxy was silent about a password",
-            .time(.seconds(DialRoute.patienceWithPassword)),
+            .time(.seconds(ProxyFailure.pauseAfterSilence)),
             "further tries may lock the account"
         ),
         FixedLimit(
@@ -153,53 +153,53 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Longest `Retry-After` that a client without a session obeys",
-            .time(Backoff.longestWish),
+            .time(Backoff.longestPause),
             "a mistaken header must not stop a client for a day"
         ),
         FixedLimit(
             "Longest `Retry-After` while a session waits for a WebSocket",
-            .time(ReconnectLoop.longestWishWithSession),
+            .time(RetryPolicy.longestPauseWithSession),
             "visitors wait too"
         ),
         FixedLimit(
             "First wait after a refusal by a server that has let the client in",
             .time(Backoff.refusalWaits.first),
-            "an operator has to mend it"
+            "an operator has to correct it"
         ),
         FixedLimit(
             "Longest wait after such refusals",
             .time(Backoff.refusalWaits.longest),
-            "the client comes back without a person's help"
+            "the client reconnects without an operator's help"
         ),
         FixedLimit(
             "Time for which only the session's own server is dialled",
-            .time(ReconnectLoop.loyalty),
+            .time(DialPlan.loyalty),
             "another server would end the streams, and visitors wait as long"
         ),
         FixedLimit(
-            "First wait before a taken port is asked for again",
+            "First wait before a taken port is requested again",
             .time(ClientSession.bindRetries.first),
             "the old session often ends soon"
         ),
         FixedLimit(
-            "Longest wait before a taken port is asked for again",
+            "Longest wait before a taken port is requested again",
             .time(ClientSession.bindRetries.longest),
             "each request costs the server system calls"
         ),
         FixedLimit(
-            "First wait before a port outside the client's rights is asked for again",
+            "First wait before a port outside the client's rights is requested again",
             .time(ClientSession.refusalRetries.first),
             "an operator has to grant it"
         ),
         FixedLimit(
-            "Longest wait before such a port is asked for again",
+            "Longest wait before such a port is requested again",
             .time(ClientSession.refusalRetries.longest),
-            "the client gets its port without a person's help"
+            "the client gets its port without an operator's help"
         ),
         FixedLimit(
-            "Time between two looks for a sleep of the machine",
+            "Time between two checks for a sleep of the machine",
             .time(SleepDetector.period),
-            "a laptop that wakes finds its path dead, and a look costs little"
+            "a laptop that wakes finds its path dead, and a check costs little"
         ),
         FixedLimit(
             "Difference of the clocks that counts as a sleep",
@@ -208,7 +208,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Time to answer a ping after a sleep",
-            .time(SleepDetector.patience),
+            .time(SleepDetector.pingTimeout),
             "a path that outlived the sleep answers sooner"
         ),
         FixedLimit(
@@ -226,7 +226,7 @@ extension FixedLimit {
     package static let renewals: [FixedLimit] = [
         FixedLimit(
             "Time that an operator waits for the outcome of a dial",
-            .time(ClientAdmin.patience),
+            .time(ClientAdmin.outcomeTimeout),
             "the answer must come within `admin_timeout`"
         )
     ]

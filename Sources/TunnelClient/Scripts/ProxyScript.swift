@@ -1,21 +1,19 @@
 import Logging
 import ProxyConnect
 import Synchronization
-import TunnelAdmin
 import TunnelCore
 
-/// A proxy script (PAC): asked for the ways to a server before each dial.
+/// A proxy script (PAC), which is evaluated for a server before each dial.
 ///
-/// A script on a web server is fetched again once it is five minutes old, one in a file is read each time. Where that
-/// fails and there is an older one, that one is asked, with a warning. A script that failed to run is forgotten, so that
-/// a login page in its place does not last.
-///
-/// The fetch goes directly, without any proxy. A script may look names up, the server's among them; that is its own
-/// doing: otherwise a name is left to the proxy where there is one.
+/// - A script on a web server is fetched again after some minutes, directly and without a proxy. A script in a file is
+///   read each time.
+/// - If that fails and there is an older text, the older one is evaluated, with a warning.
+/// - A script that failed to run is forgotten, so that a login page in its place does not stay.
+/// - A script may look names up, and the server's name is among its arguments. Without a script, a proxy resolves it.
 public final class ProxyScript: Sendable {
-    /// Bytes of a script at most; large ones of companies have a tenth of that.
+    /// The limit of a script's length, in bytes. Large scripts of companies have a tenth of it.
     package static let limit = 1 << 20
-    /// How long a script that came from a web server is asked without being fetched again.
+    /// The age at which a script of a web server is fetched again.
     static let freshness = Duration.seconds(300)
 
     private struct Text: Sendable {
@@ -24,14 +22,14 @@ public final class ProxyScript: Sendable {
         var isFresh: Bool
     }
 
-    /// Where the script is.
+    /// The address of the script.
     public let location: ProxyScriptLocation
     private let engine: any ProxyScriptEngine
     private let logger: Logger
     private let freshness: Duration
     private let latest = Mutex<Text?>(nil)
 
-    /// A script that nobody has read yet.
+    /// A script at an address. It is read before the first dial.
     public convenience init(_ location: ProxyScriptLocation, engine: any ProxyScriptEngine, logger: Logger) {
         self.init(location, engine: engine, logger: logger, freshness: Self.freshness)
     }
@@ -48,12 +46,12 @@ public final class ProxyScript: Sendable {
         self.freshness = freshness
     }
 
-    /// The ways to a server, in the script's order; at least one.
+    /// The proxies on the ways to a server, in the script's order; at least one.
     ///
-    /// The script is told scheme, host and port, as `https://host/` for wss and `http://host/` for ws: browsers keep
-    /// the path from it, too.
+    /// The script receives scheme, host and port, as `https://host/` for wss and `http://host/` for ws. Like browsers, the
+    /// client keeps the path to itself.
     ///
-    /// - Throws: ``DialError``, to be tried again unless it says otherwise.
+    /// - Throws: ``DialError``, which says whether a later try may succeed.
     public func choices(for endpoint: EndpointURL) async throws(DialError) -> [ProxyChoice] {
         do {
             let script = try await script()
@@ -88,7 +86,7 @@ public final class ProxyScript: Sendable {
         }
     }
 
-    /// The script's text, as fresh as it can be had.
+    /// The script's text, fetched or read again if it is old.
     private func script() async throws -> [UInt8] {
         let known = latest.withLock { $0 }
         if let known, known.isFresh, known.readAt.duration(to: .now) < freshness { return known.bytes }
@@ -96,11 +94,11 @@ public final class ProxyScript: Sendable {
             let (bytes, isFromFile) = try await read()
             guard !bytes.contains(0) else {
                 throw ProxyScriptFailure(
-                    reason: "this is no script: there is a NUL in it",
+                    reason: "this is not a script: there is a NUL in it",
                     remedy: "check the address"
                 )
             }
-            // Engines take a byte order mark for a syntax error.
+            // Engines treat a byte order mark as a syntax error.
             let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
             let script = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
             latest.withLock { $0 = Text(bytes: script, readAt: .now, isFresh: !isFromFile) }
@@ -110,7 +108,7 @@ public final class ProxyScript: Sendable {
             latest.withLock { $0?.isFresh = false }
             let failure = Self.failure(error)
             logger.warning(
-                "the proxy script cannot be had; the one from before is asked",
+                "the proxy script cannot be read; the earlier one is used",
                 metadata: ["script": "\(location)", "reason": "\(failure)"]
             )
             return known.bytes

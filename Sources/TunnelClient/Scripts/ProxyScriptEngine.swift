@@ -1,27 +1,29 @@
-import TunnelAdmin
-import TunnelCore
-
-/// Something that can run proxy scripts.
+/// Runs proxy scripts.
 ///
-/// Scripts are strangers' programs, and an engine may crash or never end: whoever implements it sees to it that this
-/// ends in an error, in bounded time, and leaves the process alone.
+/// A script is a program of unknown origin. An implementation must turn a crash, an endless loop and an excess of memory
+/// into an error, within a bounded time. The executable of this project therefore runs each script in a child process.
 public protocol ProxyScriptEngine: Sendable {
-    /// What the script's `FindProxyForURL(url, host)` returns, as text.
+    /// Evaluates `FindProxyForURL(url, host)` of a script.
     ///
-    /// - Throws: ``ProxyScriptFailure``. When the task is cancelled, any error, soon.
+    /// - Parameters:
+    ///   - script: the text of the script.
+    ///   - url: the first argument of the function.
+    ///   - host: the second argument of the function.
+    /// - Returns: the result as text, such as `PROXY proxy.example:3128; DIRECT`.
+    /// - Throws: ``ProxyScriptFailure``; any error, without delay, if the task is cancelled.
     func answer(of script: [UInt8], url: String, host: String) async throws -> String
 }
 
-/// Why a proxy script could not be had or run.
+/// The reason why a proxy script could not be read or run.
 public struct ProxyScriptFailure: Error, Sendable, Equatable, CustomStringConvertible {
-    /// What happened.
+    /// The reason.
     public var reason: String
-    /// One thing to do about it.
+    /// One remedy.
     public var remedy: String
-    /// True where trying again later cannot help.
+    /// Whether a later try cannot help.
     public var isConfigurationError: Bool
 
-    /// A failure in words for a person; nothing in it is escaped any further.
+    /// A failure in words for a person, which are not escaped any further.
     public init(reason: String, remedy: String, isConfigurationError: Bool = false) {
         self.reason = reason
         self.remedy = remedy

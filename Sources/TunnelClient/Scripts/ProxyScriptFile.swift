@@ -1,14 +1,12 @@
 import NIOPosix
 import Platform
-import TunnelAdmin
-import TunnelCore
 
 /// A proxy script in a file.
 struct ProxyScriptFile: Sendable {
     let path: String
     let limit: Int
 
-    /// All of it, read on a thread where nobody waits for anything else.
+    /// The bytes of the file, read on a thread of a pool.
     ///
     /// - Throws: ``ProxyScriptFailure``.
     func bytes() async throws -> [UInt8] {
@@ -16,23 +14,23 @@ struct ProxyScriptFile: Sendable {
     }
 
     private func read() throws(ProxyScriptFailure) -> [UInt8] {
-        // A pipe or a device would make us wait; those are told apart only once they are open.
+        // A pipe or a device would block. It can be recognised once it is open.
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure(errno) }
         defer { close(descriptor) }
         var facts = stat()
         guard fstat(descriptor, &facts) == 0 else { throw failure(errno) }
         guard facts.st_mode & S_IFMT == S_IFREG else {
-            throw ProxyScriptFailure(reason: "this is no ordinary file", remedy: "give the script's own path")
+            throw ProxyScriptFailure(reason: "this is not an ordinary file", remedy: "give the script's own path")
         }
         var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65_536)
+        var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
-            let count = piece.withUnsafeMutableBytes { systemRead(descriptor, $0.baseAddress, $0.count) }
+            let count = chunk.withUnsafeMutableBytes { systemRead(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw failure(errno) }
             if count == 0 { return bytes }
-            bytes += piece[..<count]
+            bytes += chunk[..<count]
             guard bytes.count <= limit else { throw .tooLong(limit: limit) }
         }
     }
@@ -40,7 +38,7 @@ struct ProxyScriptFile: Sendable {
     private func failure(_ number: Int32) -> ProxyScriptFailure {
         ProxyScriptFailure(
             reason: "the file cannot be read: \(String(cString: strerror(number)))",
-            remedy: "check the path and who may read it"
+            remedy: "check the path and its permissions"
         )
     }
 }
@@ -51,7 +49,7 @@ extension ProxyScriptFailure {
     }
 }
 
-/// The system's `read`, which the method of that name hides.
+/// Calls the system's `read`, which the method of that name hides.
 private func systemRead(_ descriptor: Int32, _ start: UnsafeMutableRawPointer?, _ count: Int) -> Int {
     read(descriptor, start, count)
 }

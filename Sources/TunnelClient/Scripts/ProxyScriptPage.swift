@@ -2,38 +2,36 @@ import HTTP1
 import NIOCore
 import NIOPosix
 import ProxyConnect
-import TunnelAdmin
 import TunnelCore
 
-/// A proxy script on a web server: one GET over a connection of its own, directly, answered with 200 within ten
-/// seconds.
+/// A proxy script on a web server, fetched by one GET over a direct connection of its own.
 ///
-/// Redirects are not followed, and nothing is sent that tells who asks. Compressed answers are refused: we say that we
-/// do not want them.
+/// Redirects are not followed, and nothing is sent that identifies the client. Compressed answers are refused, as the
+/// request asks for none.
 struct ProxyScriptPage: Sendable {
-    /// How long a script may take to come.
+    /// The timeout of a fetch.
     static let longestFetch = TimeAmount.seconds(10)
 
     let host: String
     let port: Int
-    /// What Host says.
+    /// The value of Host.
     let authority: String
     let target: String
-    /// Bytes of the answer's body at most, framing included.
+    /// The limit of the answer's body in bytes, with its framing.
     let limit: Int
-    /// For the whole of it, the lookup of the name included.
+    /// The timeout of the fetch, with the lookup of the name.
     var timeout = Self.longestFetch
     var names = HostNames.shared
 
-    /// The body.
+    /// Fetches the body.
     ///
     /// - Throws: ``ProxyScriptFailure``, or `CancellationError`.
     func bytes() async throws -> [UInt8] {
         let request = try request()
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let promise = loop.makePromise(of: [UInt8].self)
-        let late = loop.scheduleTask(in: timeout) { promise.fail(tooLate) }
-        promise.futureResult.whenComplete { _ in late.cancel() }
+        let timer = loop.scheduleTask(in: timeout) { promise.fail(timedOut) }
+        promise.futureResult.whenComplete { _ in timer.cancel() }
         let limit = limit
         ClientBootstrap(group: loop)
             .connectTimeout(timeout)
@@ -65,7 +63,7 @@ struct ProxyScriptPage: Sendable {
         return buffer
     }
 
-    private var tooLate: ProxyScriptFailure {
+    private var timedOut: ProxyScriptFailure {
         ProxyScriptFailure(
             reason: "no whole answer within \(timeout.nanoseconds / 1_000_000_000) s",
             remedy: "check the address and the network"
@@ -74,7 +72,7 @@ struct ProxyScriptPage: Sendable {
 
     private func connectFailure(_ error: any Error) -> ProxyScriptFailure {
         guard let failure = error as? NIOConnectionError else {
-            if case .connectTimeout? = error as? ChannelError { return tooLate }
+            if case .connectTimeout? = error as? ChannelError { return timedOut }
             return ProxyScriptFailure(reason: error.userDescription, remedy: "check the address and the network")
         }
         guard let first = failure.connectionErrors.first else {
@@ -90,7 +88,7 @@ struct ProxyScriptPage: Sendable {
         case .unreachable?:
             return ProxyScriptFailure(reason: "no way to \(host):\(port)", remedy: "check the network")
         default:
-            if case .connectTimeout? = first.error as? ChannelError { return tooLate }
+            if case .connectTimeout? = first.error as? ChannelError { return timedOut }
             return ProxyScriptFailure(
                 reason: "\(host):\(port): \(first.error.userDescription)",
                 remedy: "check the network"
@@ -99,7 +97,7 @@ struct ProxyScriptPage: Sendable {
     }
 }
 
-/// The exchange over the connection. The promise's end closes it.
+/// Performs the exchange on the connection, which closes once the promise is completed.
 private final class ProxyScriptPageHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -110,8 +108,8 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
         case finished
     }
 
-    /// Interim answers before the one to the request.
-    private static let maximumInterim = ConnectExchange.interimLimit
+    /// The limit of interim answers before the final one.
+    private static let interimLimit = ConnectExchange.interimLimit
 
     private let request: ByteBuffer
     private let limit: Int
@@ -161,7 +159,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
                 let head = try parser.receive(&buffer)
                 stage = .head(parser, interim: interim)
                 guard let head else { return }
-                if (100...199).contains(head.status), head.status != 101, interim < Self.maximumInterim {
+                if (100...199).contains(head.status), head.status != 101, interim < Self.interimLimit {
                     stage = .head(parser, interim: interim + 1)
                 } else {
                     try accept(head)
@@ -180,7 +178,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
         guard head.status == 200 else { throw Self.refused(head) }
         guard head.fields.list("Content-Encoding").allSatisfy({ $0.lowercased() == "identity" }) else {
             throw ProxyScriptFailure(
-                reason: "the answer is compressed, though that was not asked for",
+                reason: "the answer is compressed, and the request did not allow that",
                 remedy: "let the web server send the script as it is"
             )
         }
@@ -205,7 +203,7 @@ private final class ProxyScriptPageHandler: ChannelInboundHandler {
         }
         return ProxyScriptFailure(
             reason: "HTTP \(head.status)\(reason), Location: \(next.escapedForDisplay(limit: 200))",
-            remedy: "redirects are not followed: give the address where the script is"
+            remedy: "redirects are not followed: give the address of the script itself"
         )
     }
 

@@ -1,49 +1,51 @@
 import Mux
 
-/// When to dial next. Pure: it is told what happened and when, and how the dice fell.
+/// Computes the wait before the next dial. Pure: events, times and random numbers go in.
 ///
-/// - A carrier lost after the server had proved itself is dialled again at once, at most twice a second.
-/// - After a failed try the wait is random between zero and a ceiling that doubles from 0.5 s to 30 s (full jitter:
-///   clients of one server spread out instead of coming in waves).
-/// - The ceiling falls back once a carrier has held for ten seconds, and to half as many failures for each that held
-///   for one: a path that comes and goes is not hammered, and streams that get on between two cuts do not wait as if the server were gone.
+/// - A carrier lost after the server had proved itself is dialled again at once, but not sooner than the spacing allows.
+/// - After a failed dial the wait is random, between zero and a ceiling that doubles with each failure. This full jitter
+///   spreads the clients of one server.
+/// - A carrier that was steady brings the ceiling back to its start, and a useful one halves the count of failures. So a
+///   path that comes and goes is not hammered, and streams that progress between two cuts do not wait long.
 struct Backoff: Sendable {
+    /// The ceiling of the wait after the first failure.
     static let first = Duration.milliseconds(500)
+    /// The highest ceiling of the wait.
     static let ceiling = Duration.seconds(30)
-    /// A carrier that held so long counts as one that works.
+    /// The age of a carrier that works.
     static let steady = Duration.seconds(10)
-    /// One that held so long carried something.
+    /// The age of a carrier that transferred something.
     static let useful = Duration.seconds(1)
-    /// Between two dials at least.
+    /// The shortest time between two dials.
     static let spacing = Duration.milliseconds(500)
-    /// The longest that a server's or proxy's wish to be left alone is obeyed.
-    static let longestWish = Duration.seconds(300)
+    /// The longest pause of a server or proxy that is obeyed.
+    static let longestPause = Duration.seconds(300)
 
-    /// The first wait after a refusal by a server that has let this run in before, and the longest.
+    /// The first and the longest wait after a refusal by a server that has accepted this run before.
     static let refusalWaits = (first: Duration.seconds(60), longest: Duration.seconds(900))
 
     private var failures = 0
     private var refusals = 0
     private var lastDial: Instant?
-    /// Failed tries since the last session, for `--max-retries`.
+    /// Failed dials since the last session.
     private(set) var triesSinceSession = 0
 
-    /// A dial begins.
+    /// Records that a dial begins.
     mutating func dialled(now: Instant) {
         lastDial = now
     }
 
-    /// A session stood, however it ended.
+    /// Records that there was a session, however it ended.
     mutating func sessionStood() {
         triesSinceSession = 0
         refusals = 0
     }
 
-    /// The server has refused what it took before in this run: it is asked again slowly, from one minute on, since an
-    /// operator has to mend it.
+    /// Records a refusal by a server that accepted this run before. It is asked again slowly, since an operator has to
+    /// correct it.
     ///
     /// - Parameter unit: a random number, 0 to 1.
-    /// - Returns: how long to wait before the next dial.
+    /// - Returns: the wait before the next dial.
     mutating func refused(unit: Double, now: Instant) -> Duration {
         triesSinceSession += 1
         let (first, longest) = Self.refusalWaits
@@ -52,31 +54,34 @@ struct Backoff: Sendable {
         return spaced(min(wait + wait * (unit / 4), longest), now: now)
     }
 
-    /// The dial failed.
+    /// Records a failed dial.
     ///
     /// - Parameters:
     ///   - unit: a random number, 0 to 1.
-    ///   - wish: what the other side asked for.
-    /// - Returns: how long to wait before the next.
-    mutating func failed(unit: Double, wish: Duration?, now: Instant) -> Duration {
+    ///   - pause: the pause that the peer requested.
+    /// - Returns: the wait before the next dial.
+    mutating func failed(unit: Double, pause: Duration?, now: Instant) -> Duration {
         triesSinceSession += 1
         let ceiling = min(Self.first * (1 << min(failures, 6)), Self.ceiling)
         failures += 1
         let jitter = ceiling * unit
-        return spaced(wish.map { obeyed($0, unit: unit, atLeast: jitter) } ?? jitter, now: now)
+        return spaced(pause.map { obeyed($0, unit: unit, atLeast: jitter) } ?? jitter, now: now)
     }
 
-    /// A session was lost after it had stood for `held`.
-    mutating func lost(held: Duration, unit: Double, wish: Duration?, now: Instant) -> Duration {
+    /// Records the loss of a carrier.
+    ///
+    /// - Parameter held: the age of the carrier.
+    /// - Returns: the wait before the next dial.
+    mutating func lost(held: Duration, unit: Double, pause: Duration?, now: Instant) -> Duration {
         sessionStood()
         if held >= Self.steady { failures = 0 } else if held >= Self.useful { failures /= 2 }
-        return spaced(wish.map { obeyed($0, unit: unit, atLeast: Self.first * unit) } ?? .zero, now: now)
+        return spaced(pause.map { obeyed($0, unit: unit, atLeast: Self.first * unit) } ?? .zero, now: now)
     }
 
-    /// A wish, and as much again at random: it was told to many.
-    private func obeyed(_ wish: Duration, unit: Double, atLeast jitter: Duration) -> Duration {
-        let wish = min(wish, Self.longestWish)
-        return wish + max(jitter, wish * unit)
+    /// The pause that a peer requested, and up to as much again at random, since many clients received the same request.
+    private func obeyed(_ pause: Duration, unit: Double, atLeast jitter: Duration) -> Duration {
+        let pause = min(pause, Self.longestPause)
+        return pause + max(jitter, pause * unit)
     }
 
     private func spaced(_ wait: Duration, now: Instant) -> Duration {

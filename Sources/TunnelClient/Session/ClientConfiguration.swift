@@ -2,77 +2,81 @@ import HTTP1
 import Mux
 import NIOSSL
 import ProxyConnect
-import TunnelAdmin
 import TunnelCore
 import WebSocket
 
-/// Everything that a client has to be told.
+/// The configuration of a client.
 public struct ClientConfiguration: Sendable {
     /// Servers, tried in order.
     public var endpoints: [EndpointURL]
-    /// Where connections with servers lead, in place of each URL's host and port; nil for those.
+    /// The address to dial in place of each URL's host and port; nil to dial those.
     public var connectTo: ConnectAddress?
     /// The tunnels to publish.
-    public var forwards: [TunnelSpec]
+    public var tunnels: [TunnelSpec]
     /// The shared secret; nil for a server that runs without one.
     public var token: Token?
-    /// Which of this user's clients on this machine it is, for the operator's logs; may be empty.
+    /// A name that distinguishes this user's clients on one machine in the operator's logs; may be empty.
     public var name = ""
-    /// A hash of machine, user and name, 32 bytes: the same after a restart, so that a port comes back.
+    /// A hash of machine, user and name, 32 bytes, as ``ClientInstance`` makes it. It stays the same after a restart, so
+    /// that the client gets its ports back.
     public var instance: [UInt8]
-    /// The ways to each endpoint, in order; asked anew for each dial.
+    /// Returns the proxies on the ways to an endpoint, in order; called before each dial. ``ProxySources`` has such a
+    /// function for the environment, for named proxies and for proxy scripts.
     ///
-    /// - Throws: ``DialError`` or another error in words for a person; the dial is tried again later.
+    /// - Throws: ``DialError`` or another error in words for a person; the client then dials again later.
     public var proxies: @Sendable (EndpointURL) async throws -> [ProxyChoice] = { _ in [.direct] }
-    /// Where the credentials for a proxy come from.
+    /// The sources of the credentials for a proxy.
     public var proxyCredentials = ProxyCredentialSources()
-    /// The schemes with which a proxy may be answered.
+    /// The schemes that a proxy's challenge may be answered with.
     public var proxySchemes = ProxyScheme.all
     /// Further fields of the CONNECT request.
     public var proxyFields = HeaderFields()
     /// Further fields of the upgrade request.
     public var fields = HeaderFields()
-    /// Offers the server to compress (RFC 7692), without a window that outlives its message: streams of several visitors
-    /// share the WebSocket, and lengths would tell one about another (CRIME).
+    /// Offers compression (RFC 7692), with a window for each message.
+    ///
+    /// Streams of several visitors share the WebSocket. With a common window, the lengths of one visitor's messages would
+    /// reveal content of another's (CRIME).
     public var isCompressing = false
-    /// Lets the windows of compression live from message to message, which packs better and gives that protection up; the
-    /// server has to agree.
+    /// Lets compression share its window between messages, which packs better and gives that protection up. The server
+    /// has to agree.
     public var sharesCompression = false
-    /// Lets an event loop look for the next event, up to 60 µs, before it sleeps, where it mostly comes by then: an answer
-    /// that is about to come need not wait until a processor has woken up. Costs processor time, which is offered to
-    /// others at each look, and counts where there is a quota or a battery.
-    public var pollsBusily = true
-    /// What CONNECT and the upgrade say in User-Agent.
+    /// Lets an event loop poll for the next interactive bytes, up to 60 µs, before it sleeps.
+    ///
+    /// A request then does not wait until a processor has woken up. It costs processor time, which is offered to other
+    /// programs at each poll.
+    public var pollsBusily = false
+    /// The User-Agent of CONNECT and of the upgrade.
     public var userAgent = "culvert/\(culvertVersion)"
-    /// The TLS that is spoken with servers whose endpoint is wss, and with what we prove ourselves to them. What it says
-    /// about verification is not looked at.
+    /// The TLS with wss servers, and the client's certificate there. Its settings for verification are
+    /// not used.
     public var tls = TLSConfiguration.tunnelClient()
-    /// The same for proxies whose URL is https.
+    /// The same for https proxies.
     public var proxyTLS = TLSConfiguration.tunnelClient()
     /// The CAs to which certificates of servers and proxies must lead.
     public var trust = TLSTrust()
-    /// Tries after a failed one before the client gives up; nil for ever.
+    /// Retries after a failed dial before the client gives up; nil for no limit.
     public var maximumRetries: Int?
-    /// Ends the client at every refusal, also one by a server that has let this run in before.
+    /// Ends the client at every refusal, also at one by a server that has accepted this run before.
     public var exitsOnRefusal = false
-    /// When a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
+    /// The age at which a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
     public var maximumCarrierAge: Duration?
-    /// The bounds of each session.
+    /// The limits of each session.
     public var limits = MuxLimits()
-    /// All other bounds.
+    /// All other limits.
     public var clientLimits = ClientLimits()
-    /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.
+    /// The address of the admin server: metrics and health, and on a unix socket the status too; nil for none.
     public var admin: ListenAddress?
-    /// How long what runs may take to end once the client stops.
+    /// The time that streams have to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
 
-    /// Whether the upgrade request has a field of this name from us, so that ``fields`` may not.
+    /// Whether the upgrade request has a field of this name from the client itself, so that ``fields`` may not.
     public static func isOwnField(_ name: String) -> Bool { ClientUpgrade.isReserved(name) }
 
-    /// The defaults.
-    public init(endpoints: [EndpointURL], forwards: [TunnelSpec], token: Token?, instance: [UInt8]) {
+    /// A configuration with defaults for the rest.
+    public init(endpoints: [EndpointURL], tunnels: [TunnelSpec], token: Token?, instance: [UInt8]) {
         self.endpoints = endpoints
-        self.forwards = forwards
+        self.tunnels = tunnels
         self.token = token
         self.instance = instance
     }

@@ -1,20 +1,20 @@
 import TunnelAdmin
 import TunnelCore
 
-/// The bounds of a client beside those of its sessions: each with its default and its reason. Zero never means "without".
+/// The limits of a client besides those of its sessions. Zero never means "without a limit".
 public struct ClientLimits: Sendable, Equatable {
-    /// How long each hop of a dial may take: name and connect, proxy, TLS, upgrade, session. 10 s: proxies that scan or
-    /// ask a directory take some of them.
+    /// The timeout of each hop of a dial: name and connect, proxy, TLS, upgrade, session. Proxies that scan or ask a
+    /// directory take some seconds.
     public var hopTimeout: Duration = .seconds(10)
-    /// How long a service may take to accept. 10 s, below the 15 s after which the server gives the visitor up.
+    /// The time that a service may take to accept. It is shorter than the time after which the server resets the visitor.
     public var serviceTimeout: Duration = .seconds(10)
-    /// The operator's own door.
+    /// The limits of the admin server.
     public var admin = AdminLimits()
-    /// What the server's WebSocket is held to.
+    /// The limits of the WebSocket with the server.
     public var carrier = CarrierLimits()
-    /// What the session may hold, bytes. 1 GiB: more than its own bounds allow.
+    /// Bytes that the session may hold: more than its own limits allow.
     public var memory = standardMemory
-    /// Log lines of streams that have ended, in ten seconds; what is left out is counted. 1,000, as at a server.
+    /// Log lines of ended streams in ten seconds. Further ones are counted.
     public var visitorLogLines = 1_000
 
     /// The defaults.

@@ -1,18 +1,19 @@
 import Synchronization
 import TunnelCore
 
-/// The state of a client's run, for its operator: whether there is a carrier, why not, and which tunnels are public.
+/// The state of a client's run for its operator: the carrier, the last error, and the public tunnels.
 final class ClientProgress: Sendable {
-    /// A moment's facts. Times are seconds since 1970.
+    /// The state at one moment. Times are seconds since 1970.
     struct Facts: Sendable {
-        /// Since when there is no carrier; nil while there is one.
+        /// The time since which there is no carrier; nil while there is one.
         var withoutCarrierSince: Int64?
         /// The last failed dial or lost carrier, in one line.
         var lastError: String?
+        /// The time of that error.
         var lastErrorAt: Int64?
-        /// When the next dial begins; nil while one is running or none is needed.
+        /// The time of the next dial; nil while one is running or none is needed.
         var nextTry: Int64?
-        /// The tunnels that were asked for, by number.
+        /// The requested tunnels, by number.
         var tunnels: [TunnelState] = []
         /// Whether any tunnel was public in this run.
         var hasPublished = false
@@ -22,11 +23,11 @@ final class ClientProgress: Sendable {
     struct TunnelState: Sendable {
         let name: String
         var isPublic = false
-        /// Why the server does not make it public.
+        /// The server's reason for not making it public.
         var refusal: String?
     }
 
-    /// How a dial ended that an operator has asked for.
+    /// The outcome of a dial that an operator requested.
     enum Outcome: Sendable {
         case connected(String)
         case failed(String)
@@ -36,37 +37,37 @@ final class ClientProgress: Sendable {
     private let outcomes = Mutex<[UInt64: AsyncStream<Outcome>.Continuation]>([:])
     private let numbers = Atomic<UInt64>(0)
 
-    /// A run that begins now.
+    /// The state of a run that begins now.
     init(tunnels: [String]) {
         var first = Facts(withoutCarrierSince: WallClock.unixSeconds)
         first.tunnels = tunnels.map { TunnelState(name: $0) }
         facts = Mutex(first)
     }
 
-    /// What is so now.
+    /// The present state.
     var now: Facts { facts.withLock { $0 } }
 
     // MARK: The carrier
 
-    /// A dial begins.
+    /// Records that a dial begins.
     func dials() {
         facts.withLock { $0.nextTry = nil }
     }
 
-    /// There is a carrier.
+    /// Records that there is a carrier.
     func connected(_ way: String) {
         facts.withLock { facts in
             facts.withoutCarrierSince = nil
             facts.nextTry = nil
         }
-        tell(.connected(way))
+        report(.connected(way))
     }
 
-    /// A dial has failed, or the carrier was lost.
+    /// Records that a dial has failed, or that the carrier was lost.
     ///
     /// - Parameters:
     ///   - isDown: whether there is no carrier now.
-    ///   - wait: how long until the next dial; nil if none is planned.
+    ///   - wait: the wait before the next dial; nil if none is planned.
     func failed(_ error: String, isDown: Bool, next wait: Duration?) {
         let now = WallClock.unixSeconds
         facts.withLock { facts in
@@ -75,12 +76,12 @@ final class ClientProgress: Sendable {
             facts.lastErrorAt = now
             facts.nextTry = wait.map { now + Int64(clamping: $0.components.seconds) }
         }
-        tell(.failed(error))
+        report(.failed(error))
     }
 
     // MARK: Tunnels
 
-    /// A session begins: nothing is public.
+    /// Records that a session begins, with no public tunnel.
     func beginsSession() {
         facts.withLock { facts in
             for index in facts.tunnels.indices {
@@ -90,12 +91,12 @@ final class ClientProgress: Sendable {
         }
     }
 
-    /// A tunnel is public.
+    /// Records that a tunnel is public.
     func published(_ index: Int) {
         change(index) { $0 = (true, nil) }
     }
 
-    /// The server does not make a tunnel public, or does so no more.
+    /// Records that a tunnel is not public, or no longer.
     func refused(_ index: Int, _ refusal: String) {
         change(index) { $0 = (false, refusal) }
     }
@@ -111,21 +112,21 @@ final class ClientProgress: Sendable {
         }
     }
 
-    // MARK: Waiting for it
+    // MARK: Outcomes
 
-    /// How the next dial ends; nil if it takes longer than `patience`.
+    /// Waits for the outcome of the next dial; nil after the timeout.
     ///
-    /// - Parameter asking: what makes the client dial; called once the answer cannot be missed.
-    func nextOutcome(within patience: Duration, asking: () -> Void) async -> Outcome? {
+    /// - Parameter startDial: makes the client dial; called once the outcome cannot be missed.
+    func nextOutcome(within timeout: Duration, startDial: () -> Void) async -> Outcome? {
         let (stream, continuation) = AsyncStream.makeStream(of: Outcome.self)
         let number = numbers.add(1, ordering: .relaxed).newValue
         outcomes.withLock { $0[number] = continuation }
         defer { outcomes.withLock { _ = $0.removeValue(forKey: number) } }
-        asking()
+        startDial()
         return await withTaskGroup(of: Outcome?.self) { tasks in
             tasks.addTask { await stream.first { _ in true } }
             tasks.addTask {
-                try? await Task.sleep(for: patience)
+                try? await Task.sleep(for: timeout)
                 return nil
             }
             let first = await tasks.next() ?? nil
@@ -134,13 +135,13 @@ final class ClientProgress: Sendable {
         }
     }
 
-    private func tell(_ outcome: Outcome) {
+    private func report(_ outcome: Outcome) {
         for continuation in outcomes.withLock({ Array($0.values) }) { continuation.yield(outcome) }
     }
 }
 
 extension ClientProgress.Facts {
-    /// Why the client does not do what it is there for; nil if it does.
+    /// The reason why the client does not serve all of its tunnels; nil if it does.
     var notReadyReason: String? {
         if let since = withoutCarrierSince {
             var text = "no connection to a server for \(max(0, WallClock.unixSeconds - since)) s"

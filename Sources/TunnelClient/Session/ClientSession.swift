@@ -3,33 +3,34 @@ import Mux
 import NIOCore
 import TunnelCore
 
-/// A session at the client: asks for the public ports, and joins each visitor's stream to its service.
+/// A session at the client: asks for the public ports, and connects each visitor's stream to its service.
 final class ClientSession: ClientSessionOwner {
-    /// What happens that the client's owner has to know.
+    /// An event of the session, for its owner.
     enum Event {
+        /// A tunnel is public.
         case bound(TunnelSpec, Binding)
-        /// The carrier is gone, and the session waits for another one.
+        /// The carrier is lost, and the session waits for another one.
         case lost(LostCarrier)
-        /// The server wants another carrier within so many seconds.
+        /// The server asks for another carrier within so many seconds.
         case renewal(within: UInt32)
-        /// The session is over; `refused` where the server refused a port for good.
+        /// The session is over; `refused` is set if the server refused a port for good.
         case ended(SessionEnd, refused: String?)
     }
 
-    /// The first and the longest wait before a port that could not be bound is asked for again.
+    /// The first and the longest wait before a port that could not be bound is requested again.
     static let bindRetries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
     /// The same for a port outside the client's rights, which an operator has to grant.
     static let refusalRetries = (first: TimeAmount.minutes(1), longest: TimeAmount.minutes(15))
 
     let sessionLoop: SessionLoop
-    let forwards: [TunnelSpec]
-    private let connector: TCPEgress
+    let tunnels: [TunnelSpec]
+    private let egress: TCPEgress
     private let logger: Logger
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
-    /// Who is at each of the tunnels, and what has been carried.
+    /// The visitors and the transferred bytes of each tunnel.
     let statistics: [TunnelStatistics]
-    /// Services that did not answer the last time, so that the log tells changes and not each visitor.
+    /// Services that could not be reached the last time, so that the log reports changes and not each visitor.
     private var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
     private var refused: String?
@@ -41,7 +42,7 @@ final class ClientSession: ClientSessionOwner {
 
     init(
         sessionLoop: SessionLoop,
-        forwards: [TunnelSpec],
+        tunnels: [TunnelSpec],
         limits: ClientLimits,
         totals: TrafficTotals,
         progress: ClientProgress,
@@ -51,16 +52,16 @@ final class ClientSession: ClientSessionOwner {
         logger: Logger
     ) {
         self.sessionLoop = sessionLoop
-        self.forwards = forwards
-        self.statistics = forwards.enumerated().map { index, forward in
+        self.tunnels = tunnels
+        self.statistics = tunnels.enumerated().map { index, spec in
             TunnelStatistics(
                 tunnel: UInt16(truncatingIfNeeded: index),
                 role: .client,
-                service: forward.service,
+                service: spec.service,
                 totals: totals
             )
         }
-        self.connector = TCPEgress(
+        self.egress = TCPEgress(
             loop: sessionLoop.eventLoop,
             timeout: TimeAmount(limits.serviceTimeout),
             names: names
@@ -75,10 +76,10 @@ final class ClientSession: ClientSessionOwner {
         self.onEvent = onEvent
         progress.beginsSession()
         sessionLoop.start(self)
-        for index in forwards.indices { bind(index) }
+        for index in tunnels.indices { bind(index) }
     }
 
-    /// Accepts no further visitor, and ends the session once the last has gone.
+    /// Accepts no further visitor, and ends the session once the last one has left.
     func drain() {
         guard !isDraining else { return }
         isDraining = true
@@ -91,23 +92,23 @@ final class ClientSession: ClientSessionOwner {
         sessionLoop.run(.end(Refusal(.goingAway, "the client is stopping")))
     }
 
-    /// Asks again for the ports that were refused, and begins anew with short waits.
+    /// Requests the refused ports again, and begins anew with short waits.
     func askForPorts() {
         bindRetries = [:]
-        // One that is public, or asked for already, is left alone.
-        for index in forwards.indices { bind(index) }
+        // The session ignores a tunnel that is public or already requested.
+        for index in tunnels.indices { bind(index) }
     }
 
     private func bind(_ index: Int) {
         guard !sessionLoop.isEnded, !isDraining else { return }
-        let forward = forwards[index]
+        let spec = tunnels[index]
         sessionLoop.run(
             .bind(
                 BindRequest(
                     tunnel: UInt16(truncatingIfNeeded: index),
-                    address: forward.bind,
-                    port: forward.port,
-                    visitors: forward.visitors
+                    address: spec.bind,
+                    port: spec.port,
+                    visitors: spec.visitors
                 )
             )
         )
@@ -116,26 +117,27 @@ final class ClientSession: ClientSessionOwner {
     // MARK: Ports
 
     func session(_ sessionLoop: SessionLoop, bound binding: Binding) {
-        guard forwards.indices.contains(Int(binding.tunnel)) else { return }
-        bindRetries[Int(binding.tunnel)] = nil
-        statistics[Int(binding.tunnel)].published(address: binding.address, port: binding.port)
-        progress.published(Int(binding.tunnel))
-        loops.bound(binding, to: forwards[Int(binding.tunnel)])
-        refusedTunnels.remove(Int(binding.tunnel))
-        onEvent?(.bound(forwards[Int(binding.tunnel)], binding))
+        let index = Int(binding.tunnel)
+        guard tunnels.indices.contains(index) else { return }
+        bindRetries[index] = nil
+        statistics[index].published(address: binding.address, port: binding.port)
+        progress.published(index)
+        loops.bound(binding, to: tunnels[index])
+        refusedTunnels.remove(index)
+        onEvent?(.bound(tunnels[index], binding))
     }
 
     func session(_ sessionLoop: SessionLoop, unbound tunnel: UInt16, _ refusal: Refusal) {
         let index = Int(tunnel)
-        guard forwards.indices.contains(index) else { return }
-        let forward = forwards[index]
+        guard tunnels.indices.contains(index) else { return }
+        let spec = tunnels[index]
         statistics[index].withdrawn()
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
         if isRefusal {
             refusedTunnels.insert(index)
             guard !endsClient() else {
-                refused = "-R \(forward): the server refused: \(refusal)"
+                refused = "-R \(spec): the server refused: \(refusal)"
                 return end()
             }
         }
@@ -144,51 +146,51 @@ final class ClientSession: ClientSessionOwner {
         bindRetries[index] = min(wait * 2, longest)
         logger.warning(
             isRefusal
-                ? "the server refused a tunnel; the others go on, and it is asked again"
+                ? "the server refused a tunnel; the others continue, and it is requested again"
                 : "the server could not bind a port; trying again",
-            metadata: ["tunnel": "\(forward)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
+            metadata: ["tunnel": "\(spec)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
         )
         sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.bind(index) }
     }
 
-    /// Whether a refused tunnel ends the client: all of them are outside its rights, and no tunnel was public in this run.
+    /// Whether a refused tunnel ends the client: all tunnels are outside its rights, and none was public in this run.
     private func endsClient() -> Bool {
-        exitsOnRefusal || (refusedTunnels.count == forwards.count && !progress.now.hasPublished)
+        exitsOnRefusal || (refusedTunnels.count == tunnels.count && !progress.now.hasPublished)
     }
 
     // MARK: Visitors
 
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
         let index = Int(visit.tunnel)
-        guard forwards.indices.contains(index) else { return sessionLoop.run(.reset(stream, .noSuchTunnel)) }
-        let forward = forwards[index]
+        guard tunnels.indices.contains(index) else { return sessionLoop.run(.reset(stream, .noSuchTunnel)) }
+        let spec = tunnels[index]
         guard !loops.isLoop(visit) else {
             logger.warning(
                 "a tunnel leads to a public port of its own; the visitor is refused",
-                metadata: ["tunnel": "\(forward)", "visitor": "\(visit.visitor)"]
+                metadata: ["tunnel": "\(spec)", "visitor": "\(visit.visitor)"]
             )
             return sessionLoop.run(.reset(stream, .refused))
         }
         let identity = StreamIdentity(visitor: visit.visitor, statistics: statistics[index])
         let pipe = StreamPipe(session: sessionLoop, stream: stream, identity: identity, logger: logger) { pipe in
-            guard let version = forward.proxyProtocol else {
+            guard let version = spec.proxyProtocol else {
                 pipe.open(stream)
                 return sessionLoop.run(.accept(stream))
             }
-            // The service's first bytes may come while it is told, and follow ACCEPT.
+            // The service's first bytes may arrive while the header is sent, and must follow ACCEPT.
             sessionLoop.run(.accept(stream))
             pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
         }
         sessionLoop.attach(pipe, to: stream)
-        connector.connect(forward.host, forward.hostPort, for: pipe).assumeIsolated().whenComplete { result in
+        egress.connect(spec.host, spec.hostPort, for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
                 self.join(channel, pipe)
                 if self.unreachable.remove(index) != nil {
-                    self.logger.notice("service answers again", metadata: ["service": "\(forward.service)"])
+                    self.logger.notice("service answers again", metadata: ["service": "\(spec.service)"])
                 }
             case .failure where !pipe.isPending:
-                // The visitor went first.
+                // The visitor left before the service answered.
                 break
             case .failure(let error):
                 let code = TCPEgress.code(error)
@@ -196,7 +198,7 @@ final class ClientSession: ClientSessionOwner {
                     self.logger.warning(
                         "service cannot be reached",
                         metadata: [
-                            "service": "\(forward.service)", "visitor": "\(visit.visitor)",
+                            "service": "\(spec.service)", "visitor": "\(visit.visitor)",
                             "reason": "\(TCPEgress.reason(error))",
                         ]
                     )
@@ -223,7 +225,7 @@ final class ClientSession: ClientSessionOwner {
         loops.joined(channel)
         do {
             try channel.pipeline.syncOperations.addHandler(pipe)
-            // A service that closed at once has done so before anybody listened.
+            // A service may have closed before the handler was added.
             if !channel.isActive { pipe.fail(.connectionReset) }
         } catch {
             pipe.fail(.connectionReset)
@@ -234,7 +236,7 @@ final class ClientSession: ClientSessionOwner {
         if isDraining, sessionLoop.streamCount == 0, !sessionLoop.isEnded { end() }
     }
 
-    // MARK: The rest
+    // MARK: The session
 
     func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])

@@ -6,38 +6,12 @@ import Synchronization
 import TunnelAdmin
 import TunnelCore
 
-/// A session as the client's reconnecting sees it: from outside its event loop, over all its carriers.
-final class ClientSessionHandle: Sendable {
-    /// How it ended.
-    struct End: Sendable {
-        let description: String
-        /// Seconds after which the server wants to be asked again.
-        let retryAfter: UInt32?
-        /// How long its last carrier had served.
-        let held: Duration
-        /// The peer broke the protocol: dialling again at once would not help.
-        let isViolation: Bool
-        /// What the server refused for good, so that no other session would get it either.
-        let refused: String?
-    }
-
-    /// What makes the client dial.
-    enum Turn: Sendable {
-        /// The carrier of that number is lost.
-        case lost(LostCarrier, carrier: Int)
-        /// The carrier of that number should be replaced while it lives.
-        case renewal(why: String, carrier: Int)
-        /// What ``remind(_:in:)`` was asked for.
-        case reminder(Int)
-        /// The session is over. Nothing follows.
-        case ended(End)
-    }
-
-    /// What happens, for one listener.
-    let turns: AsyncStream<Turn>
-    /// Done when the session is over.
-    let ended: EventLoopFuture<End>
-    private let turn: AsyncStream<Turn>.Continuation
+/// The handle of a client's session outside its event loop, valid over all of its carriers.
+final class ClientSessionHandle: DialledSession {
+    let signals: AsyncStream<SessionSignal>
+    /// Succeeds when the session is over.
+    let ended: EventLoopFuture<ClientSessionEnd>
+    private let signal: AsyncStream<SessionSignal>.Continuation
     private let loop: any EventLoop
     private let logger: Logger
     private let software: String
@@ -48,10 +22,10 @@ final class ClientSessionHandle: Sendable {
     private let inside: NIOLoopBound<Inside>
     private let carriers = Atomic(1)
     private let over = Atomic(false)
-    /// When the carrier was lost, in the event loops' nanoseconds; 0 while there is one.
+    /// The time at which the carrier was lost, in the event loop's nanoseconds; 0 while there is one.
     private let lostAt = Atomic<UInt64>(0)
 
-    /// What only the event loop knows.
+    /// The state of the event loop.
     private final class Inside {
         var route: DialRoute
         var carrierSince = Instant.now
@@ -76,7 +50,7 @@ final class ClientSessionHandle: Sendable {
         logger[metadataKey: "server"] = "\(route.endpoint)"
         dialler.totals.addSession()
         logger.notice("session opened", metadata: route.proxyMetadata.merging(["software": "\(grant.software)"]) { $1 })
-        let promise = loop.makePromise(of: End.self)
+        let promise = loop.makePromise(of: ClientSessionEnd.self)
         var limits = dialler.configuration.limits
         limits.grace = min(limits.grace, .seconds(Int64(grant.welcome.grace)))
         let sessionLoop = SessionLoop(
@@ -93,7 +67,7 @@ final class ClientSessionHandle: Sendable {
             memory: dialler.memory,
             logger: logger
         )
-        (turns, turn) = AsyncStream.makeStream(of: Turn.self)
+        (signals, signal) = AsyncStream.makeStream(of: SessionSignal.self)
         self.loop = loop
         self.logger = logger
         id = grant.welcome.session
@@ -104,7 +78,7 @@ final class ClientSessionHandle: Sendable {
         session = NIOLoopBound(
             ClientSession(
                 sessionLoop: sessionLoop,
-                forwards: dialler.configuration.forwards,
+                tunnels: dialler.configuration.tunnels,
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 progress: dialler.progress,
@@ -117,7 +91,7 @@ final class ClientSessionHandle: Sendable {
         )
         session.value.start { [self] event in
             switch event {
-            case .bound(let forward, let binding): onBound(forward, binding)
+            case .bound(let tunnel, let binding): onBound(tunnel, binding)
             case .lost(let carrier): lost(carrier)
             case .renewal(let seconds): scheduleRenewal(in: .random(in: 0...Double(seconds)), "the server asks for it")
             case .ended(let end, let refused): promise.succeed(finish(end, refused))
@@ -125,15 +99,12 @@ final class ClientSessionHandle: Sendable {
         }
     }
 
-    // MARK: Looked at from anywhere
+    // MARK: State
 
-    /// Whether the session is over.
     var isOver: Bool { over.load(ordering: .relaxed) }
 
-    /// The number of the carrier that it has, or had last: 1 for the first.
     var carrier: Int { carriers.load(ordering: .relaxed) }
 
-    /// Since when there is no carrier; nil while there is one.
     var withoutCarrierSince: Instant? {
         let time = lostAt.load(ordering: .relaxed)
         return time == 0 ? nil : Instant(nanoseconds: time)
@@ -145,28 +116,30 @@ final class ClientSessionHandle: Sendable {
         TunnelMetrics.lostCarriers.increment()
         lostAt.store(max(1, Instant.now.nanoseconds), ordering: .relaxed)
         inside.value.renewal?.cancel()
-        turn.yield(.lost(carrier, carrier: self.carrier))
+        signal.yield(.lost(carrier, carrier: self.carrier))
     }
 
-    private func finish(_ end: SessionEnd, _ refused: String?) -> End {
+    private func finish(_ end: SessionEnd, _ refused: String?) -> ClientSessionEnd {
         over.store(true, ordering: .relaxed)
         inside.value.renewal?.cancel()
-        let end = End(end, held: Instant.now.since(inside.value.carrierSince), refused: refused)
-        turn.yield(.ended(end))
-        turn.finish()
+        let held = Instant.now.since(inside.value.carrierSince)
+        let end = ClientSessionEnd(end, held: held, refused: refused)
+        signal.yield(.ended(end))
+        signal.finish()
         return end
     }
 
     private func scheduleRenewal(in seconds: Double, _ why: String) {
         inside.value.renewal?.cancel()
         let carrier = carrier
-        inside.value.renewal = loop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) { [turn] in
-            turn.yield(.renewal(why: why, carrier: carrier))
+        inside.value.renewal = loop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) { [signal] in
+            signal.yield(.renewal(why: why, carrier: carrier))
         }
     }
 
-    /// What a RESUME needs, for a carrier that is about to ask for it; nil where the session is over. Until that carrier
-    /// is taken or given up, what the present one brings is kept aside.
+    /// The content of a RESUME, for a carrier that is about to send it; nil if the session is over.
+    ///
+    /// Until that carrier takes over or fails, frames of the present carrier are set aside.
     func ticket() -> ClientHandshake.Ticket? {
         let sessionLoop = session.value.sessionLoop
         guard !sessionLoop.isEnded else { return nil }
@@ -180,8 +153,8 @@ final class ClientSessionHandle: Sendable {
         return ClientHandshake.Ticket(resumption, key: resumeKey)
     }
 
-    /// The server has given the session this carrier.
-    func goOn(_ carrier: Carrier, _ route: DialRoute, peerReceived: UInt64) {
+    /// Continues the session on a carrier for which the server has accepted the RESUME.
+    func resume(_ carrier: Carrier, _ route: DialRoute, peerReceived: UInt64) {
         guard !isOver else {
             return session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
         }
@@ -201,20 +174,19 @@ final class ClientSessionHandle: Sendable {
         session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
     }
 
-    /// The server does not know the session any more, and has begun another one.
+    /// Ends a session that the server does not know any more, since another one has begun in its place.
     func forget() {
         session.value.sessionLoop.run(.forget)
     }
 
-    // MARK: From anywhere
+    // MARK: From any thread
 
-    /// The carrier that was asked for did not come about; the present one, where there is one, goes on.
-    func goOnAsBefore() {
+    /// Continues on the present carrier, if there is one, since the dial for another one has failed.
+    func keepCarrier() {
         loop.execute { self.session.value.sessionLoop.run(.takeDeferred) }
     }
 
-    /// How the carrier is to be kept alive, and when it is to be replaced; counted from the carrier's own start.
-    func keep(pingInterval: Duration?, renewal: Duration?) {
+    func maintain(pingInterval: Duration?, renewal: Duration?) {
         loop.execute { [self] in
             if let pingInterval { session.value.sessionLoop.run(.pingInterval(pingInterval)) }
             guard let renewal, !isOver, withoutCarrierSince == nil else { return }
@@ -225,33 +197,32 @@ final class ClientSessionHandle: Sendable {
 
     /// Asks for a new carrier while the present one lives.
     func renew(_ why: String) {
-        turn.yield(.renewal(why: why, carrier: carrier))
+        signal.yield(.renewal(why: why, carrier: carrier))
     }
 
-    /// Asks again for the ports that the server has refused, without waiting any longer.
+    /// Asks at once for the ports that the server has refused.
     func askForPorts() {
         loop.execute { self.session.value.askForPorts() }
     }
 
-    /// Makes ``turns`` say a number after a while.
     func remind(_ number: Int, in wait: Duration) {
         let wait = max(0, wait / .nanoseconds(1))
-        loop.scheduleTask(in: .nanoseconds(Int64(wait))) { [turn] in turn.yield(.reminder(number)) }
+        loop.scheduleTask(in: .nanoseconds(Int64(wait))) { [signal] in signal.yield(.reminder(number)) }
     }
 
-    /// Asks the server for a sign of life, which must come soon.
-    func probe(within patience: Duration) {
-        loop.execute { self.session.value.sessionLoop.run(.probe(timeout: patience)) }
+    /// Pings the server, and ends the carrier unless the answer arrives in time.
+    func probe(within timeout: Duration) {
+        loop.execute { self.session.value.sessionLoop.run(.probe(timeout: timeout)) }
     }
 
-    /// What whoever runs the client sees of it now.
+    /// The status of the session for the operator.
     func status() -> EventLoopFuture<ClientSessionStatus> {
         loop.submit { [self] in
             session.value.status(inside.value.route, software: software, since: since, carriers: carrier)
         }
     }
 
-    /// What the metrics say of it now.
+    /// The gauges of the session for the metrics.
     func measure() -> EventLoopFuture<TunnelGauges> {
         loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.statistics) }
     }
@@ -261,7 +232,6 @@ final class ClientSessionHandle: Sendable {
         loop.execute { self.session.value.drain() }
     }
 
-    /// Ends it now.
     func end() {
         loop.execute { self.session.value.end() }
     }
@@ -271,19 +241,5 @@ extension DialRoute {
     /// The proxy, for the log.
     fileprivate var proxyMetadata: Logger.Metadata {
         proxy.map { ["proxy": "\($0.redacted)"] } ?? [:]
-    }
-}
-
-extension ClientSessionHandle.End {
-    fileprivate init(_ end: SessionEnd, held: Duration, refused: String?) {
-        var retryAfter: UInt32?
-        if case .peer(let reason) = end { retryAfter = reason.retryAfter }
-        let isViolation =
-            switch end {
-            case .violation: true
-            case .carrierLost(let loss): loss.isProtocolViolation
-            case .local, .peer, .abandoned, .forgotten: false
-            }
-        self.init(description: "\(end)", retryAfter: retryAfter, held: held, isViolation: isViolation, refused: refused)
     }
 }

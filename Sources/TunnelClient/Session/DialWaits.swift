@@ -1,23 +1,27 @@
 import Synchronization
-import TunnelAdmin
-import TunnelCore
 
 /// The waits between a client's dials, which its operator may end.
 final class DialWaits: Sendable {
     private struct State {
         var waiting: Task<Bool, Never>?
-        /// The end was asked for while a dial was running: the wait after it is left out.
+        /// The operator ended the wait after the dial that is running.
         var isEnded = false
     }
 
     private let state = Mutex(State())
+    private let wait: @Sendable (Duration) async throws -> Void
 
-    /// A dial begins: it is what an earlier wish asked for.
+    /// - Parameter wait: waits, and throws if its task is cancelled.
+    init(wait: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }) {
+        self.wait = wait
+    }
+
+    /// Records that a dial begins, for which the operator may have asked.
     func dialling() {
         state.withLock { $0.isEnded = false }
     }
 
-    /// Waits, unless ``end()`` is called meanwhile or the task is cancelled.
+    /// Waits until the time has passed, ``end()`` is called or the task is cancelled.
     ///
     /// - Returns: whether the operator has ended the wait.
     @discardableResult
@@ -27,9 +31,9 @@ final class DialWaits: Sendable {
                 state.isEnded = false
                 return nil
             }
-            let task = Task {
+            let task = Task { [wait] in
                 do {
-                    try await Task.sleep(for: time)
+                    try await wait(time)
                     return false
                 } catch {
                     return true
@@ -48,7 +52,7 @@ final class DialWaits: Sendable {
         return isEnded && !Task.isCancelled
     }
 
-    /// Ends the wait that is on, or the one that follows the dial that is running.
+    /// Ends the present wait, or the one after the dial that is running.
     func end() {
         state.withLock { state in
             if let waiting = state.waiting { waiting.cancel() } else { state.isEnded = true }

@@ -1,12 +1,15 @@
 import Mux
 import NIOCore
 
-/// Recognises tunnels that lead to a public port of their own session: each visitor of such a tunnel becomes another one,
-/// until all streams are used.
+/// Recognises tunnels that lead to a public port of their own session. Each visitor of such a tunnel would become another
+/// visitor, until all streams are used.
 ///
-/// A visitor comes from the socket of a service if it has that socket's address, and the socket leads to the public port at
-/// which the visitor came: the kernel gives one local port to several sockets that lead to different places. Where
-/// addresses are translated on the way, the service's name tells: it is the server's, and its port is the public one.
+/// A visitor comes from a socket to a service if it has that socket's address, and if that socket leads to the visitor's
+/// public port. The port matters, since the kernel gives one local port to several sockets that lead to
+/// different places.
+///
+/// If addresses are translated on the way, the name of the service decides: it is the server's, and its port is the public
+/// one.
 final class LoopDetector {
     /// A socket that leads to a service.
     struct Socket: Hashable {
@@ -20,7 +23,7 @@ final class LoopDetector {
     private var sockets: Set<Socket> = []
     /// The public ports of the tunnels.
     private var ports: [UInt16: UInt16] = [:]
-    /// Tunnels whose services are their own public ports.
+    /// Tunnels that lead to their own public ports.
     private var tunnels: Set<UInt16> = []
 
     /// - Parameter serverHost: the host of the server's URL.
@@ -28,7 +31,7 @@ final class LoopDetector {
         self.serverHost = serverHost.lowercased()
     }
 
-    /// A channel leads to a service, until it closes.
+    /// Records that a channel leads to a service, until it closes.
     func joined(_ channel: any Channel) {
         guard let local = channel.localAddress?.inShortUnmapped,
             let port = channel.remoteAddress?.port.flatMap({ UInt16(exactly: $0) })
@@ -38,14 +41,16 @@ final class LoopDetector {
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.sockets.remove(socket) }
     }
 
-    /// A socket leads to a service; false if one like it does already.
+    /// Records that a socket leads to a service.
+    ///
+    /// - Returns: false if an equal one was recorded before.
     func join(_ socket: Socket) -> Bool { sockets.insert(socket).inserted }
 
-    /// A tunnel is public.
-    func bound(_ binding: Binding, to forward: TunnelSpec) {
+    /// Records that a tunnel is public.
+    func bound(_ binding: Binding, to spec: TunnelSpec) {
         ports[binding.tunnel] = binding.port
-        let isOwn = forward.host.lowercased() == serverHost && forward.hostPort == binding.port
-        // On loopback the port is another machine's, unless the server is on this one.
+        let isOwn = spec.host.lowercased() == serverHost && spec.hostPort == binding.port
+        // A port on loopback is another machine's, unless the server runs on this one.
         if isOwn, !binding.address.hasPrefix("127.") || serverHost.hasPrefix("127.") || serverHost == "localhost" {
             tunnels.insert(binding.tunnel)
         } else {

@@ -1,43 +1,43 @@
 import Mux
 
-/// What a run has learnt about how long the path to the server lets a carrier live: proxies cut what is idle, and some
-/// cut whatever is older than they like. Pure.
+/// Learns in one run how long the path to the server lets a carrier live. Proxies cut idle connections, and some cut all
+/// connections of a certain age. Pure.
 ///
-/// Each lesson takes two carriers that died alike, since one may die of anything. It is never forgotten in this run:
-/// to ping too often costs a few bytes, and to be cut costs a pause.
+/// Each lesson takes two carriers that ended alike, since one may end for any reason. A lesson holds for the rest of the
+/// run: too many pings cost a few bytes, and a cut costs a pause.
 struct PathProfile: Sendable, Equatable {
-    /// What has just been learnt, for the log.
+    /// A new lesson, for the log.
     enum Lesson: Sendable, Equatable {
-        /// Carriers die when they are idle for so long.
+        /// The path cuts carriers that are idle for so long.
         case idle(Duration)
-        /// Carriers die at such an age.
+        /// The path cuts carriers of this age.
         case age(Duration)
     }
 
-    /// The shortest wait between two pings that is learnt.
+    /// The shortest time between two pings that is learnt.
     static let shortestPing = Duration.seconds(1)
-    /// Shorter silences mean nothing: something was always under way.
+    /// The shortest silence that means something. Below it the carrier was in use.
     static let shortestIdle = Duration.seconds(1)
-    /// Carriers that die younger are not renewed in time, but dialled anew.
+    /// The lowest age that leads to renewals. Younger carriers are dialled anew after their loss.
     static let youngest = Duration.seconds(10)
-    /// How much two deaths may differ and still be alike.
+    /// The relative difference up to which two ends are alike.
     static let tolerance = 0.1
 
-    /// The wait between two pings; nil where nothing has been learnt.
+    /// The time between two pings; nil if nothing has been learnt.
     private(set) var pingInterval: Duration?
-    /// When a carrier is to be renewed; nil for never.
+    /// The age at which a carrier is renewed; nil for none.
     private(set) var renewalAge: Duration?
     private var lastIdle: Duration?
     private var lastAge: Duration?
 
-    /// - Parameter maximumAge: when carriers are to be renewed in any case.
+    /// - Parameter maximumAge: the age at which carriers are renewed in any case.
     init(maximumAge: Duration?) {
         renewalAge = maximumAge
     }
 
-    /// A carrier was cut by whatever is on the way.
+    /// Learns from a carrier that the path has cut.
     mutating func lost(age: Duration, idle: Duration) -> Lesson? {
-        // One that had been idle for most of its life tells nothing of ages.
+        // The age means nothing if the carrier was idle for most of its life.
         if idle >= Self.shortestIdle, idle > age / 2 || age < Self.youngest {
             lastAge = nil
             return learnIdle(idle)
@@ -69,7 +69,8 @@ struct PathProfile: Sendable, Equatable {
         return difference <= max(max(left, right) * tolerance, .milliseconds(250))
     }
 
-    /// When to renew a carrier, somewhat before its time, so that the clients of one server do not do it together.
+    /// The age at which to renew a carrier, somewhat before the learnt one, so that the clients of one server do not
+    /// renew together.
     ///
     /// - Parameter unit: a random number, 0 to 1.
     func renewal(unit: Double) -> Duration? {

@@ -1,22 +1,24 @@
 import Mux
 
-/// Notices that the machine has slept: the wall clock went on and the monotonic one, which all timers follow, did not.
-/// A carrier that has slept through its proxy's patience is dead without a word. Pure.
+/// Notices that the machine has slept: the wall clock advanced, and the monotonic clock of all timers did not. Pure.
 ///
-/// Whoever sets the wall clock is taken for a sleeper, at the cost of one ping.
+/// A carrier that slept longer than its proxy's timeout is dead, and nothing reports it. A wall clock that is set looks
+/// like a sleep, which costs one ping.
 struct SleepDetector: Sendable {
-    /// How much the clocks may disagree between two looks.
+    /// The difference of the two clocks that counts as a sleep.
     static let tolerance = Duration.seconds(30)
-    /// How often to look.
+    /// The time between two checks.
     static let period = Duration.seconds(2)
-    /// How long the answer may take that is asked for after a sleep.
-    static let patience = Duration.seconds(5)
+    /// The timeout of the ping after a sleep.
+    static let pingTimeout = Duration.seconds(5)
 
     private var last: (wall: Int64, monotonic: Instant)?
 
+    /// Compares the clocks.
+    ///
     /// - Parameter wall: seconds since 1970.
-    /// - Returns: whether the machine has slept since the last look.
-    mutating func look(wall: Int64, monotonic: Instant) -> Bool {
+    /// - Returns: whether the machine has slept since the last check.
+    mutating func check(wall: Int64, monotonic: Instant) -> Bool {
         defer { last = (wall, monotonic) }
         guard let last else { return false }
         let (seconds, overflow) = wall.subtractingReportingOverflow(last.wall)

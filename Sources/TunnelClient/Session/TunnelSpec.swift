@@ -2,9 +2,9 @@ import Mux
 import NetworkAddress
 import TunnelCore
 
-/// One tunnel of a `-R` of the command line, as in ssh: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
+/// One tunnel, written as ssh's `-R`: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
 public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
-    /// The address to which the public port is narrowed, empty for the server's own choice.
+    /// The address to which the public port is narrowed; empty for the server's own choice.
     public let bind: String
     /// The public port, 0 for one that the server chooses.
     public let port: UInt16
@@ -12,27 +12,27 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     public let host: String
     /// The service's port.
     public let hostPort: UInt16
-    /// What the tunnel's visitors are held to, beside what the server's operator says.
+    /// The limits of the tunnel's visitors, besides those of the server's operator.
     public var visitors = RequestedVisitorLimits()
-    /// The form in which the service is told each visitor's address, before the visitor's first byte; nil for not at all.
+    /// The version of the PROXY protocol header that the service receives before a visitor's first byte; nil for none.
     public var proxyProtocol: ProxyProtocolVersion? {
         didSet { visitors.wantsPublicAddress = proxyProtocol != nil }
     }
 
-    /// Why a text is no forward.
+    /// The reason why a text is not a tunnel.
     public struct Malformed: Error, Sendable, CustomStringConvertible {
         /// One line for a person.
         public let description: String
 
-        /// Says why.
+        /// A reason in one line.
         public init(_ description: String) {
             self.description = description
         }
     }
 
-    /// Reads a forward of one port.
+    /// Reads a tunnel of one port.
     ///
-    /// - Throws: ``Malformed``, which says which part cannot be.
+    /// - Throws: ``Malformed``, which names the wrong part.
     public init(_ text: String) throws(Malformed) {
         let all = try Self.list(text)
         guard let first = all.first, all.count == 1 else {
@@ -41,10 +41,10 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         self = first
     }
 
-    /// Reads a forward of one port or of a range: `8000-8010:localhost:8000-8010` is eleven forwards, the first of them
-    /// `8000:localhost:8000`.
+    /// Reads a tunnel of one port, or a tunnel for each port of a range. The first tunnel of `8000-8010:localhost:8000-8010`
+    /// is `8000:localhost:8000`.
     ///
-    /// - Throws: ``Malformed``, which says which part cannot be.
+    /// - Throws: ``Malformed``, which names the wrong part.
     public static func list(_ text: String) throws(Malformed) -> [TunnelSpec] {
         let form = "[BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22"
         func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
@@ -59,9 +59,9 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         case 4: (bind, port, host, hostPort) = (parts[0], parts[1], parts[2], parts[3])
         default: throw malformed("it has \(parts.count) parts")
         }
-        guard let ports = portRange(port) else { throw malformed("\(port) is no port") }
+        guard let ports = portRange(port) else { throw malformed("\(port) is not a port") }
         guard let hostPorts = portRange(hostPort), hostPorts.lowerBound > 0 else {
-            throw malformed("\(hostPort) is no port of a service")
+            throw malformed("\(hostPort) is not a service's port")
         }
         guard ports.count == hostPorts.count else {
             throw malformed("\(port) has \(ports.count) ports and \(hostPort) has \(hostPorts.count)")
@@ -87,16 +87,17 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         return first...last
     }
 
-    /// A name, or an address in the one form that every reader takes for the same: not `127.1`, `0x7f.1` or `0177.0.0.1`.
+    /// Whether a text is a name, or an address in the form that all readers take for the same. `127.1`, `0x7f.1` and
+    /// `0177.0.0.1` are not.
     private static func isHost(_ text: Substring) -> Bool {
         guard text.contains(":") else { return HostName.normalized(String(text)) != nil }
-        // A link-local address needs the name of its link.
+        // A link-local address may have the name of its link.
         let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = IPAddress(String(parts[0])), case .v6 = address else { return false }
         return parts.count == 1 || HostName.normalized("if-" + parts[1]) != nil
     }
 
-    /// Splits at colons outside brackets, and takes the brackets off.
+    /// Splits at colons outside brackets, and removes the brackets.
     private static func parts(_ text: String) -> [Substring]? {
         var parts: [Substring] = []
         var rest = Substring(text)
@@ -116,20 +117,20 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether both want one public port, so that the server can give it to one of them only.
+    /// Whether two tunnels need the same public port, so that the server can bind only one of them.
     public func collides(with other: TunnelSpec) -> Bool {
         guard port > 0, port == other.port else { return false }
         let (mine, others) = (Self.addresses(bind), Self.addresses(other.bind))
         return mine.isEmpty || others.isEmpty || !mine.isDisjoint(with: others)
     }
 
-    /// The first of the others that wants a public port of these.
+    /// The first of the others that needs a public port of these.
     public static func collision(_ these: [TunnelSpec], _ others: [TunnelSpec]) -> TunnelSpec? {
         let ports = Dictionary(grouping: these, by: \.port)
         return others.first { other in ports[other.port]?.contains(where: other.collides) == true }
     }
 
-    /// The addresses of a BIND in one spelling; none for all of the server's.
+    /// The addresses of a BIND in one spelling; empty for all of the server's.
     private static func addresses(_ bind: String) -> Set<String> {
         switch bind {
         case "", "*", "0.0.0.0", "::": []
@@ -141,7 +142,7 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     /// `localhost:22`.
     public var service: String { "\(host.contains(":") ? "[\(host)]" : host):\(hostPort)" }
 
-    /// The forward as it is written.
+    /// The tunnel as it is written for `-R`.
     public var description: String {
         let bind = self.bind.isEmpty ? "" : (self.bind.contains(":") ? "[\(self.bind)]:" : "\(self.bind):")
         return "\(bind)\(port):\(service)"

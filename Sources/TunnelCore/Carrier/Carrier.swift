@@ -1,7 +1,6 @@
 import HTTP1
 import Mux
 import NIOCore
-import NIOSSL
 import WebSocket
 
 /// Who takes what a carrier brings: the opening at first, then the session.
@@ -62,9 +61,6 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     private var isUnflushed = false
     /// Bytes have come since the last time that nothing more was at hand.
     private var hasRead = false
-    private var reads = CarrierReads()
-    /// Whether TLS is below it, whose records are complete before they bring anything, however little is read at a time.
-    private var isEncrypted = false
     private var header = ByteBuffer()
     private var context: ChannelHandlerContext?
     private var receiver: CarrierReceiver?
@@ -208,7 +204,6 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        isEncrypted = (try? context.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self)) != nil
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
@@ -220,7 +215,6 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         lastBytes.came = .now
         hasRead = true
         let bytes = unwrapInboundIn(data)
-        reads.brings(bytes.readableBytes)
         connection.receive(bytes)
         do {
             while let event = try connection.nextEvent() {
@@ -237,7 +231,6 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         case .message(_, let piece, isFirst: _, let isLast):
             do throws(MuxError) {
                 guard let frame = try assembler.receive(piece, isLast: isLast) else { return }
-                if frame.header.type == .data { reads.bringsMessage(frame.payloadLength) }
                 receiver?.carrier(received: frame)
             } catch {
                 receiver?.carrier(violatedBy: error)
@@ -298,7 +291,6 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         // RST is behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
         guard hasRead else { return }
         hasRead = false
-        if reads.end(), !isEncrypted { SocketOptions.setReads(of: context.channel, areShort: reads.areShort) }
         receiver?.carrierReadCompleted()
         flush()
     }

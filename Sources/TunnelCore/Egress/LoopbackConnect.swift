@@ -14,7 +14,6 @@ package enum LoopbackConnect {
         // Not an IPv4 address in IPv6's form: whether a socket takes that is a setting of the system's.
         guard let ip = address.ip, ip.isLoopback, ip == ip.unmapped else { return nil }
         let descriptor = try StreamSocket.open(address.protocol == .inet6 ? AF_INET6 : AF_INET)
-        LoopbackPacing.end(on: descriptor)
         SocketOptions.keepUrgentData(of: descriptor)
         do {
             if try isConnected(descriptor, to: address) { return descriptor }

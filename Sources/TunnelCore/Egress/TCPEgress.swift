@@ -57,7 +57,6 @@ package struct TCPEgress {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try SocketOptions.service(channel)
-                    if address?.ip?.isLoopback == true { LoopbackPacing.end(on: channel) }
                     if address == nil { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
                     attempts.value.begun(channel)
                 }

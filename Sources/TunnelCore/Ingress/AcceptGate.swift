@@ -1,72 +1,92 @@
 import NIOCore
 
-/// Decides whether a listening socket accepts: not while its owner has no room, not for a moment when connections come
-/// faster than they may, and neither when the process has no descriptor left. NIO backs off then as well, but leaves the
-/// socket readable and spins.
+/// Decides whether a listening socket accepts. It does not while its owner has no room, while connections come faster than
+/// they may, and while the process has no descriptor left. NIO backs off then as well, but leaves the socket readable and
+/// spins.
 package final class AcceptGate: ChannelInboundHandler {
     package typealias InboundIn = any Channel
 
     /// How long accepting pauses when the process has no descriptor left.
     package static let withoutDescriptors = TimeAmount.milliseconds(500)
+    /// NIO's own number of connections in one iteration.
+    private static let acceptedAtOnce: UInt = 4
 
-    private var channel: (any Channel)?
-    /// Until when it rests.
-    private var restEnds = NIODeadline.uptimeNanoseconds(0)
-    private var isResting = false {
-        didSet { apply(oldValue != isResting) }
+    private enum State {
+        case accepting
+        /// Pauses until then; the latest wish counts.
+        case resting(until: NIODeadline)
     }
-    private var takesSingly = false
-    /// Asked when a rest ends: whether there is a descriptor for the next connection.
-    package var hasDescriptor: () -> Bool = { true }
-    /// Told of each connection.
-    package var onAccepted: () -> Void = {}
 
-    package init() {}
+    private let descriptors: DescriptorCount
+    private var channel: (any Channel)?
+    private var state = State.accepting
+    /// Whether there is a descriptor for the next connection: asked when a rest ends.
+    package var hasDescriptor: () -> Bool = { true }
+    /// Called for each connection.
+    package var onAccepted: () -> Void = {}
+    /// Called when the system had no descriptor for a connection.
+    package var onShortage: () -> Void = {}
+
+    package init(descriptors: DescriptorCount = .shared) {
+        self.descriptors = descriptors
+    }
 
     /// Whether the owner has room.
     package var isWanted = true {
-        didSet { apply(oldValue != isWanted) }
+        didSet { if isWanted != oldValue { apply() } }
     }
 
-    /// From now on takes one connection in a turn of the loop. NIO takes up to four, and a rest that one of them begins
-    /// does not stop the others.
-    package func takeSingly() {
-        guard !takesSingly, let channel else { return }
-        takesSingly = true
-        channel.setOption(.maxMessagesPerRead, value: 1).whenFailure { _ in
-            // Closed meanwhile: it takes none.
+    /// Whether one connection is accepted in an iteration of the loop, in place of several: a rest that one of several
+    /// begins does not stop the others.
+    package var acceptsSingly = false {
+        didSet {
+            guard acceptsSingly != oldValue, let channel else { return }
+            let count: UInt = acceptsSingly ? 1 : Self.acceptedAtOnce
+            channel.setOption(.maxMessagesPerRead, value: count).whenFailure { _ in
+                // Closed meanwhile: it accepts none.
+            }
         }
     }
 
-    private func apply(_ hasChanged: Bool) {
-        guard hasChanged, let channel else { return }
-        channel.setOption(.autoRead, value: isWanted && !isResting).whenFailure { _ in
-            // Closed meanwhile: it accepts nobody either way.
+    private func apply() {
+        guard let channel else { return }
+        let isAccepting = if case .accepting = state { isWanted } else { false }
+        channel.setOption(.autoRead, value: isAccepting).whenFailure { _ in
+            // Closed meanwhile: it accepts none either way.
         }
     }
 
-    /// Accepts nobody for a while; the longest such wish counts.
+    /// Accepts no connection for a while.
     package func rest(for time: TimeAmount) {
         guard let channel else { return }
-        restEnds = max(restEnds, .now() + time)
-        guard !isResting else { return }
-        isResting = true
-        wakeUp(channel.eventLoop)
+        let end = NIODeadline.now() + time
+        switch state {
+        case .accepting:
+            state = .resting(until: end)
+            apply()
+            wakeUp(at: end, on: channel.eventLoop)
+        case .resting(let until):
+            state = .resting(until: max(until, end))
+        }
     }
 
-    private func wakeUp(_ loop: any EventLoop) {
-        loop.assumeIsolated().scheduleTask(deadline: restEnds) {
+    private func wakeUp(at deadline: NIODeadline, on loop: any EventLoop) {
+        loop.assumeIsolated().scheduleTask(deadline: deadline) {
+            guard case .resting(let until) = self.state else { return }
             let now = NIODeadline.now()
-            guard now >= self.restEnds else { return self.wakeUp(loop) }
+            guard now >= until else { return self.wakeUp(at: until, on: loop) }
             guard self.hasDescriptor() else {
-                self.restEnds = now + Self.withoutDescriptors
-                return self.wakeUp(loop)
+                let later = now + Self.withoutDescriptors
+                self.state = .resting(until: later)
+                return self.wakeUp(at: later, on: loop)
             }
-            self.isResting = false
+            self.state = .accepting
+            self.apply()
         }
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        descriptors.track(unwrapInboundIn(data))
         onAccepted()
         context.fireChannelRead(data)
     }
@@ -81,6 +101,7 @@ package final class AcceptGate: ChannelInboundHandler {
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard case .outOfDescriptors? = SocketFailure(error) else { return context.fireErrorCaught(error) }
+        onShortage()
         rest(for: Self.withoutDescriptors)
     }
 }

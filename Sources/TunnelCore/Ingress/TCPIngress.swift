@@ -9,9 +9,16 @@ package final class TCPIngress {
     /// How many may come at once, in seconds of the rate.
     package static let burst = 0.1
 
-    /// How many descriptors before its limit a port takes its visitors one by one. Eight: twice what NIO takes in a turn.
-    /// It costs a fourteenth of the visitors who come and go, so that it does not begin sooner.
-    package static let nearby = 8
+    /// Descriptors before the limit from which a port takes its visitors one by one. Eight: twice what NIO accepts in one
+    /// iteration. Twice as many must be free before it takes them as usual again.
+    package static let scarceDescriptors = 8
+    /// Time between two looks at the descriptors while they are scarce.
+    private static let supplyPeriod = TimeAmount.seconds(1)
+
+    private enum Supply {
+        case plenty
+        case scarce
+    }
 
     package let tunnel: UInt16
     /// The port, the same on all addresses.
@@ -19,7 +26,10 @@ package final class TCPIngress {
     /// The addresses that were asked for; a machine without one of the families lacks some.
     package let requestedAddresses: Set<String>
     private let channels: [any Channel]
-    private let pauses: [AcceptGate]
+    private let gates: [AcceptGate]
+    private let descriptors: DescriptorCount
+    private let logger: Logger
+    private var supply = Supply.plenty
     /// How many visitors a second are accepted, over all addresses.
     private var rate: TokenBucket
     /// The first descriptor that is for others than visitors.
@@ -30,21 +40,27 @@ package final class TCPIngress {
         port: UInt16,
         addresses: [String],
         channels: [any Channel],
-        limits: IngressLimits
+        limits: IngressLimits,
+        descriptors: DescriptorCount,
+        logger: Logger
     ) {
         requestedAddresses = Set(addresses)
-        let descriptors = ProcessUsage.descriptorLimit ?? .max
-        highestDescriptor = max(descriptors - limits.reservedDescriptors, descriptors / 2)
+        let maximum = ProcessUsage.descriptorLimit ?? .max
+        highestDescriptor = max(maximum - limits.reservedDescriptors, maximum / 2)
         let perSecond = Double(limits.connectionsPerSecond)
         rate = TokenBucket(perSecond: perSecond, burst: perSecond * Self.burst, now: .now)
         self.tunnel = tunnel
         self.port = port
         self.channels = channels
-        self.pauses = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptGate.self) }
-        for pause in pauses {
-            pause.hasDescriptor = { [highestDescriptor] in ProcessUsage.nextDescriptor < highestDescriptor }
+        self.gates = channels.compactMap { try? $0.pipeline.syncOperations.handler(type: AcceptGate.self) }
+        self.descriptors = descriptors
+        self.logger = logger
+        descriptors.countOthers()
+        for gate in gates {
+            gate.hasDescriptor = { [highestDescriptor] in descriptors.inUse <= highestDescriptor }
+            gate.onAccepted = { [weak self] in self?.accepted() }
+            gate.onShortage = { [weak self] in self?.descriptorsAreScarce() }
         }
-        for pause in pauses { pause.onAccepted = { [weak self] in self?.accepted() } }
     }
 
     /// Binds `port` on every one of `addresses`.
@@ -59,13 +75,15 @@ package final class TCPIngress {
         port: UInt16,
         limits: IngressLimits,
         loop: any EventLoop,
+        descriptors: DescriptorCount = .shared,
+        logger: Logger,
         onVisitor: @escaping (any Channel) throws -> Void
     ) -> EventLoopFuture<TCPIngress> {
         let visitor = NIOLoopBound(onVisitor, eventLoop: loop)
         var bound = loop.makeSucceededFuture([any Channel]())
         for address in addresses {
             bound = bound.flatMap { channels in
-                bind(address, port, limits, loop, visitor).map { channels + [$0] }.flatMapError { error in
+                bind(address, port, limits, loop, descriptors, visitor).map { channels + [$0] }.flatMapError { error in
                     let isLast = address == addresses.last
                     if standsForFamily(address), isMissing(error), !isLast || !channels.isEmpty {
                         return loop.makeSucceededFuture(channels)
@@ -80,7 +98,15 @@ package final class TCPIngress {
         }
         let listener = bound.map {
             NIOLoopBound(
-                TCPIngress(tunnel: tunnel, port: port, addresses: addresses, channels: $0, limits: limits),
+                TCPIngress(
+                    tunnel: tunnel,
+                    port: port,
+                    addresses: addresses,
+                    channels: $0,
+                    limits: limits,
+                    descriptors: descriptors,
+                    logger: logger
+                ),
                 eventLoop: loop
             )
         }
@@ -93,6 +119,7 @@ package final class TCPIngress {
         _ port: UInt16,
         _ limits: IngressLimits,
         _ loop: any EventLoop,
+        _ descriptors: DescriptorCount,
         _ visitor: NIOLoopBound<(any Channel) throws -> Void>
     ) -> EventLoopFuture<any Channel> {
         var bootstrap = ServerBootstrap(group: loop)
@@ -100,8 +127,8 @@ package final class TCPIngress {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try SocketOptions.publicPort(channel, at: address)
-                    try channel.pipeline.syncOperations.addHandler(AcceptGate())
+                    try SocketOptions.publicPort(channel)
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(descriptors: descriptors))
                 }
             }
             .childChannelInitializer { channel in
@@ -142,7 +169,7 @@ package final class TCPIngress {
     /// Whether visitors are taken, or wait in the kernel's queue.
     package var isAccepting = true {
         didSet {
-            for pause in pauses { pause.isWanted = isAccepting }
+            for gate in gates { gate.isWanted = isAccepting }
         }
     }
 
@@ -150,15 +177,43 @@ package final class TCPIngress {
     private func accepted() {
         let seconds = rate.overdraw(1, now: .now)
         if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }
-        // The lowest number that is free tells that all below are taken.
-        let next = ProcessUsage.nextNumber
-        // For good: whoever leaves makes a low number free, which does not tell how many above are taken.
-        if next > highestDescriptor - Self.nearby { for pause in pauses { pause.takeSingly() } }
-        if next > highestDescriptor { rest(for: AcceptGate.withoutDescriptors) }
+        if descriptors.inUse > highestDescriptor - Self.scarceDescriptors { descriptorsAreScarce() }
+        if descriptors.inUse > highestDescriptor { rest(for: AcceptGate.withoutDescriptors) }
     }
 
     private func rest(for time: TimeAmount) {
-        for pause in pauses { pause.rest(for: time) }
+        for gate in gates { gate.rest(for: time) }
+    }
+
+    /// Takes visitors one by one until there are descriptors again.
+    private func descriptorsAreScarce() {
+        guard case .plenty = supply, let loop = channels.first?.eventLoop else { return }
+        supply = .scarce
+        for gate in gates { gate.acceptsSingly = true }
+        logger.warning("few descriptors are left; a port takes its visitors one by one", metadata: supplyMetadata)
+        watchSupply(loop)
+    }
+
+    private func watchSupply(_ loop: any EventLoop) {
+        loop.assumeIsolated().scheduleTask(in: Self.supplyPeriod) { [weak self] in
+            guard let self, self.channels.contains(where: \.isActive) else { return }
+            guard self.descriptors.inUse <= self.highestDescriptor - 2 * Self.scarceDescriptors else {
+                return self.watchSupply(loop)
+            }
+            self.supply = .plenty
+            for gate in self.gates { gate.acceptsSingly = false }
+            self.logger.notice(
+                "descriptors are free again; a port takes its visitors as usual",
+                metadata: self.supplyMetadata
+            )
+        }
+    }
+
+    private var supplyMetadata: Logger.Metadata {
+        [
+            "port": "\(port)", "tunnel": "\(tunnel)", "descriptors": "\(descriptors.inUse)",
+            "for_visitors": "\(highestDescriptor)",
+        ]
     }
 
     /// The addresses that are bound, separated by spaces.

@@ -118,11 +118,6 @@ extension FixedLimit {
             "the sender's replay buffer must get room in time"
         ),
         FixedLimit(
-            "Bytes that wait within one machine before a paused socket is read again",
-            .bytes(MuxLimits.readAhead),
-            "without the bound many bulk transfers cost twice the memory and more processor time"
-        ),
-        FixedLimit(
             "Buffers of one received payload",
             .count(MuxLimits.payloadPieces),
             "a peer that sends single bytes must not make us keep a buffer for each"

@@ -29,15 +29,14 @@ package final class MemoryBudget: Sendable {
     private static let capacityMeter = Meter(label: "culvert_memory_limit_bytes")
 
     private let most: Atomic<Int>
-    private let counted = Atomic(0)
+    private let use: MemoryUse
     private let accounts = Mutex<[ObjectIdentifier: Account]>([:])
     private let isRelieving = Atomic(false)
-    private let tide: HeapTrimmer
 
     /// A budget of `capacity` bytes, at least ``least``.
-    package init(capacity: Int = standardMemory, tide: HeapTrimmer = HeapTrimmer()) {
+    package init(capacity: Int = standardMemory, use: MemoryUse = MemoryUse()) {
         most = Atomic(max(capacity, Self.least))
-        self.tide = tide
+        self.use = use
     }
 
     /// Bytes that may be in use. Less than what is in use makes everything give way until it is not.
@@ -47,7 +46,7 @@ package final class MemoryBudget: Sendable {
     }
 
     /// Bytes in use.
-    package var used: Int { counted.load(ordering: .relaxed) }
+    package var used: Int { use.bytes }
 
     /// Hands its state to the metrics.
     package func publish() {
@@ -78,10 +77,9 @@ package final class MemoryBudget: Sendable {
     }
 
     fileprivate func change(by bytes: Int) {
-        let used = counted.add(bytes, ordering: .relaxed).newValue
+        let used = use.add(bytes)
         let capacity = capacity
         if bytes > 0, used > capacity { relieve(used - capacity) }
-        tide.moves { self.used }
     }
 
     /// Turns to whoever holds the most, and to nobody else before it has answered.

@@ -261,7 +261,7 @@ package final class SessionLoop: CarrierReceiver {
         let isInteractive = bytes.readableBytes <= BusyPollPolicy.interactiveBytes
         if isInteractive { busyPoll?.noteInteractive() }
         session.write(id, bytes)
-        if flushPolicy.bytesCame(isInteractive: isInteractive, besideBulk: session.isCopying) {
+        if flushPolicy.bytesCame(isInteractive: isInteractive, besideBulk: session.isCarryingBulk) {
             sendsNow = true
             sendAtEndOfIteration()
         } else if !isReading || streams.count > 1 {

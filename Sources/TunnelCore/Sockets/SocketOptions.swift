@@ -10,25 +10,24 @@ package enum SocketOptions {
     /// Unsent bytes of a carrier: from the greater number on nothing more is handed to it, until the lesser is reached.
     package static let unsentBytes = (least: 65_536, most: 262_144)
 
-    /// A public port's at an address. Its visitors' sockets have from it what keeps small pieces from being held back and
+    /// A public port's. Its visitors' sockets have from it what keeps small pieces from being held back and
     /// notices a peer that is gone, and urgent data in its place of the stream: the system hands all of it down.
-    package static func publicPort(_ channel: any Channel, at address: String) throws {
+    package static func publicPort(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try network(options)
         try keepUrgentData(options)
-        if isLoopback(address) { LoopbackPacing.end(on: channel) }
     }
 
-    /// A visitor's, which comes from a ``publicPort(_:at:)``.
+    /// A visitor's, which comes from a ``publicPort(_:)``.
     package static func visitor(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try stream(options)
-        if channel.remoteAddress?.ip?.isLoopback == true { LoopbackPacing.end(on: channel) }
     }
 
     /// A service's.
     package static func service(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
+        DescriptorCount.shared.track(channel)
         try stream(options)
         // NIO has set TCP_NODELAY on what it dials.
         try options.setOption(.socketOption(.so_keepalive), value: 1)
@@ -61,25 +60,13 @@ package enum SocketOptions {
     }
 
     /// A carrier's, at either end, from its first byte on.
-    ///
-    /// - Parameter host: where it will lead; nil for one that has come.
-    package static func carrier(_ channel: any Channel, to host: String? = nil) throws {
+    package static func carrier(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
-        try options.setOption(.recvAllocator, value: longReads)
+        try options.setOption(.recvAllocator, value: IdleAwareReadBuffers(largest: largestRead, spare: 0))
         // What has come is passed on before more is read: a read is large already.
         try options.setOption(.maxMessagesPerRead, value: 1)
         try options.setOption(.writeBufferWaterMark, value: .init(low: unsentBytes.least, high: unsentBytes.most))
         try network(options)
-        if host.map(isLoopback) ?? (channel.remoteAddress?.ip?.isLoopback == true) { LoopbackPacing.end(on: channel) }
-    }
-
-    /// As large as what comes, and none of it is kept while the carrier idles.
-    private static var longReads: IdleAwareReadBuffers { IdleAwareReadBuffers(largest: largestRead, spare: 0) }
-
-    /// Has a carrier's socket be read little at a time from now on, or as much as comes.
-    package static func setReads(of channel: any Channel, areShort: Bool) {
-        // The channel may just have been closed.
-        try? channel.syncOptions?.setOption(.recvAllocator, value: areShort ? ShortReads() : longReads)
     }
 
     private static func network(_ options: any NIOSynchronousChannelOptions) throws {

@@ -37,23 +37,6 @@ package enum ProcessUsage {
         return max(0, count - 3)
     }
 
-    /// The number that the next one would get: all below it are open. As many as can be, where there is none, in the
-    /// process or in the whole system.
-    package static var nextDescriptor: Int {
-        let next = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        guard next >= 0 else { return .max }
-        close(next)
-        return Int(next)
-    }
-
-    /// The same for little, of the process alone: the system's own table is not asked.
-    package static var nextNumber: Int {
-        let next = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-        guard next >= 0 else { return errno == EBADF ? Int(STDIN_FILENO) : .max }
-        close(next)
-        return Int(next)
-    }
-
     /// How many may be open.
     package static var descriptorLimit: Int? {
         let limit = sysconf(Int32(_SC_OPEN_MAX))

@@ -46,9 +46,8 @@ extension Backend {
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { backend in
-                backend.eventLoop.makeCompletedFuture {
-                    if isLoopback(host) { LoopbackPacing.end(on: backend) }
-                }
+                DescriptorCount.shared.track(backend)
+                return backend.eventLoop.makeSucceededVoidFuture()
             }
             .resolver(HostResolver(for: .service, on: loop))
             .connect(host: host, port: port)

@@ -26,6 +26,8 @@ public struct Server: Service {
     private let reloads: AsyncStream<ServerConfiguration>
     private let metrics: (@Sendable () -> String)?
     private let logger: Logger
+    /// What the server's sessions hold now.
+    public let memoryUse = MemoryUse()
     private let onEvent: @Sendable (Event) -> Void
 
     /// Prepares a server; nothing is bound before ``run()``.
@@ -54,7 +56,7 @@ public struct Server: Service {
         if let problem = configuration.problem { throw ServerError.configuration(problem) }
         let core: ServerCore
         do {
-            core = try ServerCore(configuration, logger: logger)
+            core = try ServerCore(configuration, memoryUse: memoryUse, logger: logger)
         } catch {
             throw ServerError.configuration(unusable(configuration, error))
         }
@@ -201,9 +203,6 @@ public struct Server: Service {
             .serverChannelOption(.backlog, value: Int32(clamping: configuration.serverLimits.listenQueue))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // One that was bound by others has an address already.
-                    let isLocal = address?.isLocal ?? (channel.localAddress?.ip?.isLoopback == true)
-                    if isLocal { LoopbackPacing.end(on: channel) }
                     try channel.pipeline.syncOperations.addHandler(AcceptGate())
                 }
             }

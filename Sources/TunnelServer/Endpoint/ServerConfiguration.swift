@@ -35,10 +35,9 @@ public struct ServerConfiguration: Sendable {
     /// with another's in sight, and lengths tell something about them (CRIME): for tunnels whose visitors trust each
     /// other.
     public var sharesCompression = false
-    /// Lets an event loop look for the next event, up to 60 µs, before it sleeps, where it mostly comes by then: an answer
-    /// that is about to come need not wait until a processor has woken up. Costs processor time, which is offered to
-    /// others at each look, and counts where there is a quota or a battery.
-    public var pollsBusily = true
+    /// Lets an event loop poll for the next interactive bytes, up to 60 µs, before it sleeps. A request then does not wait
+    /// until a processor has woken up. It costs processor time, which is offered to other programs at each poll.
+    public var pollsBusily = false
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
     /// The CAs to which certificates of clients must lead; nil if clients need none.

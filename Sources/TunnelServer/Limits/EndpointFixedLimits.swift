@@ -107,7 +107,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Descriptors before the limit at which a port accepts one visitor at a time",
-            .count(TCPIngress.nearby),
+            .count(TCPIngress.scarceDescriptors),
             "an event loop takes half of it in one iteration"
         ),
         FixedLimit(

@@ -248,7 +248,14 @@ final class PublicPorts {
         _ then: @escaping (Result<TCPIngress, any Error>) -> Void
     ) {
         bindsUnderWay += 1
-        TCPIngress.bind(tunnel: tunnel, addresses: addresses, port: port, limits: limits.ingress, loop: loop) {
+        TCPIngress.bind(
+            tunnel: tunnel,
+            addresses: addresses,
+            port: port,
+            limits: limits.ingress,
+            loop: loop,
+            logger: logger
+        ) {
             channel in
             guard let owner = self.owner else { return channel.close(promise: nil) }
             try owner.ports(self, visitedBy: channel, at: tunnel)

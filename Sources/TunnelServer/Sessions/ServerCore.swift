@@ -70,10 +70,10 @@ final class ServerCore: Sendable {
         }
     }
 
-    init(_ configuration: ServerConfiguration, logger: Logger) throws {
+    init(_ configuration: ServerConfiguration, memoryUse: MemoryUse = MemoryUse(), logger: Logger) throws {
         self.settings = Mutex(try Settings(configuration))
         let limits = configuration.serverLimits
-        memory = MemoryBudget(capacity: limits.memory)
+        memory = MemoryBudget(capacity: limits.memory, use: memoryUse)
         admission = Admission(limits)
         logs = ServerLogs(limits)
         totals = TrafficTotals(loggedStreams: limits.visitorLogLines)

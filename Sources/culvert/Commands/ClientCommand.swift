@@ -145,14 +145,14 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        do throws(TunnelSpec.Malformed) { _ = try Self.forwards(remote) } catch {
+        do throws(TunnelSpec.Malformed) { _ = try Self.tunnels(remote) } catch {
             throw ValidationError("\(error)")
         }
         for text in url {
             do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
         }
         for text in proxy {
-            do throws(ProxyArgument.Malformed) { _ = try ProxyArgument(text) } catch {
+            do throws(ProxySource.Malformed) { _ = try ProxySource(text) } catch {
                 throw ValidationError("--proxy: \(error)")
             }
         }
@@ -185,6 +185,8 @@ struct ClientCommand: AsyncParsableCommand {
         ProcessSetup.logMemory(configuration.clientLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
+        let trimming = Task { [memory = client.memoryUse] in await HeapTrimmer.run { memory.bytes } }
+        defer { trimming.cancel() }
         try await runUntilSignalled(client, logger: logger) {
             manager.tell(.ready)
         } reload: {
@@ -214,14 +216,14 @@ struct ClientCommand: AsyncParsableCommand {
             SecretFile.warnIfOthersCanRead(config, what: "configuration")
         }
         let endpoints = endpoints(settings, problems)
-        let forwards = forwards(settings, problems)
+        let specs = tunnels(settings, problems)
         let token = problems.attempt(tokenFile == nil ? file : nil, "token", "token_file") { () throws(Failure) in
             try SecretFile.token(file: tokenFile ?? settings?.tokenFile, configured: settings?.token)
         }
         let name = name(settings, file, problems)
         var result = ClientConfiguration(
             endpoints: endpoints,
-            forwards: forwards,
+            tunnels: specs,
             token: token ?? nil,
             instance: identity(name, settings, file, problems)
         )
@@ -230,17 +232,17 @@ struct ClientCommand: AsyncParsableCommand {
         if let file {
             LimitReader.apply(file, to: &result)
         }
-        let most = result.limits.tunnels
-        if forwards.count > most {
+        let limit = result.limits.tunnels
+        if specs.count > limit {
             problems.add(
                 Failure(
                     .configuration,
-                    "\(forwards.count) tunnels, and at most \(most) fit into a session; "
+                    "\(specs.count) tunnels, and at most \(limit) fit into a session; "
                         + "tunnels in [limits] of both ends moves that"
                 )
             )
         }
-        result.pollsBusily = settings?.busyPolling ?? true
+        result.pollsBusily = settings?.busyPolling ?? false
         result.isCompressing = compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
         result.admin = settings?.admin
@@ -283,7 +285,7 @@ struct ClientCommand: AsyncParsableCommand {
     ) -> [UInt8] {
         guard let text = instance ?? settings?.instance else { return ClientInstance.identity(name: name) }
         let value = problems.attempt(instance == nil ? file : nil, "instance") { () throws(Failure) in
-            try ClientInstance.value(text, isTrial: problems.isTrial)
+            try InstanceFile.value(text, isTrial: problems.isTrial)
         }
         return ClientInstance.identity(name: name, given: value)
     }
@@ -382,32 +384,32 @@ struct ClientCommand: AsyncParsableCommand {
         return endpoints
     }
 
-    private func forwards(_ settings: ClientFile?, _ problems: ConfigurationProblems) -> [TunnelSpec] {
+    private func tunnels(_ settings: ClientFile?, _ problems: ConfigurationProblems) -> [TunnelSpec] {
         guard !remote.isEmpty else {
             let isThere = settings?.hasTunnels ?? false
             if !isThere { problems.addMissing("no tunnel, by [[tunnel]] or -R") }
-            return settings?.forwards ?? []
+            return settings?.tunnels ?? []
         }
-        let forwards = problems.attempt(nil) { () throws(Failure) in
+        let tunnels = problems.attempt(nil) { () throws(Failure) in
             do {
-                return try Self.forwards(remote)
+                return try Self.tunnels(remote)
             } catch {
                 throw Failure(.configuration, "\(error)")
             }
         }
-        return forwards ?? []
+        return tunnels ?? []
     }
 
-    private static func forwards(_ texts: [String]) throws(TunnelSpec.Malformed) -> [TunnelSpec] {
-        var forwards: [TunnelSpec] = []
+    private static func tunnels(_ texts: [String]) throws(TunnelSpec.Malformed) -> [TunnelSpec] {
+        var tunnels: [TunnelSpec] = []
         for text in texts {
             let range = try TunnelSpec.list(text)
-            if let other = TunnelSpec.collision(range, forwards) {
+            if let other = TunnelSpec.collision(range, tunnels) {
                 throw TunnelSpec.Malformed("-R \(text): the same public port as that of -R \(other)")
             }
-            forwards += range
+            tunnels += range
         }
-        return forwards
+        return tunnels
     }
 
     /// The flag, else the file, else the environment as each endpoint's scheme and name want it.
@@ -417,29 +419,22 @@ struct ClientCommand: AsyncParsableCommand {
     ) throws(Failure) -> @Sendable (EndpointURL) async throws -> [ProxyChoice] {
         let named = proxy.isEmpty ? settings?.proxy ?? [] : proxy
         if !named.isEmpty {
-            var arguments: [ProxyArgument] = []
+            var sources: [ProxySource] = []
             for text in named {
-                do throws(ProxyArgument.Malformed) {
-                    arguments.append(try ProxyArgument(text))
+                do throws(ProxySource.Malformed) {
+                    sources.append(try ProxySource(text))
                 } catch {
                     throw Failure(.configuration, proxy.isEmpty ? "\(error)" : "proxy: \(error)")
                 }
             }
-            let ways = ProxyWays(arguments, logger: StandardErrorLog.logger(log))
-            return { try await ways.choices(for: $0) }
+            let all = ProxySources(sources, engine: ProxyScriptProcess(), logger: StandardErrorLog.logger(log))
+            return { try await all.choices(for: $0) }
         }
-        let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
-        var choices: [EndpointURL: ProxyChoice] = [:]
-        for endpoint in endpoints {
-            let target = ProxyEnvironment.Target(isSecure: endpoint.isSecure, host: endpoint.host, port: endpoint.port)
-            do throws(ProxyEnvironment.Failure) {
-                choices[endpoint] = try environment.choice(for: target)
-            } catch {
-                throw Failure(.configuration, "the environment's \(error)")
-            }
+        do throws(ProxyEnvironment.Failure) {
+            return try ProxyEnvironment(ProcessInfo.processInfo.environment).choices(for: endpoints)
+        } catch {
+            throw Failure(.configuration, "the environment's \(error)")
         }
-        let all = choices
-        return { endpoint in [all[endpoint] ?? .direct] }
     }
 
     /// Further fields, of the flag or else of the file's key.

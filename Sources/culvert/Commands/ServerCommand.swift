@@ -101,7 +101,11 @@ struct ServerCommand: AsyncParsableCommand {
             }
         }
         let watching = Task { await FileWatch { watched.withLock { $0 } }.run(onChange: reload) }
-        defer { watching.cancel() }
+        let trimming = Task { [memory = server.memoryUse] in await HeapTrimmer.run { memory.bytes } }
+        defer {
+            watching.cancel()
+            trimming.cancel()
+        }
         try await runUntilSignalled(server, logger: logger, reload: reload)
     }
 

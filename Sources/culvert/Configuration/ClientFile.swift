@@ -42,7 +42,7 @@ struct ClientFile {
     let compress: Bool?
     let compressShared: Bool?
     let admin: ListenAddress?
-    let forwards: [TunnelSpec]
+    let tunnels: [TunnelSpec]
     /// Whether there is a `[[tunnel]]`, with or without mistakes.
     let hasTunnels: Bool
 
@@ -93,7 +93,7 @@ struct ClientFile {
         if let maxRetries, maxRetries < 0 { file.report("max_retries", "cannot be negative") }
         maxCarrierAge = Self.carrierAge(file)
         hasTunnels = file.has("tunnel")
-        forwards = Self.forwards(file)
+        tunnels = Self.tunnels(file)
     }
 
     /// What a key's text means; nil if it is not there or means nothing, which is reported.
@@ -124,7 +124,7 @@ struct ClientFile {
     /// Whether the token or a proxy's password stands in it.
     var holdsSecret: Bool {
         let names = proxy.contains { text in
-            guard case .choice(.proxy(let url)) = try? ProxyArgument(text) else { return false }
+            guard case .choice(.proxy(let url)) = try? ProxySource(text) else { return false }
             return url.namesPassword
         }
         // `:` alone stands for a ticket.
@@ -139,8 +139,8 @@ struct ClientFile {
     ]
 
     /// `[[tunnel]] remote = "8022" local = "localhost:22"`: the two halves of `-R`, and what its visitors are held to.
-    private static func forwards(_ file: ConfigurationFile) -> [TunnelSpec] {
-        var forwards: [TunnelSpec] = []
+    private static func tunnels(_ file: ConfigurationFile) -> [TunnelSpec] {
+        var tunnels: [TunnelSpec] = []
         for table in file.tables("tunnel") {
             table.allow(tunnelKeys)
             guard let remote = table.required("remote"), let local = table.required("local") else {
@@ -154,18 +154,18 @@ struct ClientFile {
                 table.report("remote", error.description)
                 continue
             }
-            if let other = TunnelSpec.collision(range, forwards) {
+            if let other = TunnelSpec.collision(range, tunnels) {
                 table.report("remote", "the same public port as that of \(other)")
             }
             guard var model = range.first else { continue }
             narrow(&model, table)
-            forwards += range.map { forward in
+            tunnels += range.map { forward in
                 var forward = forward
                 (forward.visitors, forward.proxyProtocol) = (model.visitors, model.proxyProtocol)
                 return forward
             }
         }
-        return forwards
+        return tunnels
     }
 
     private static func narrow(_ forward: inout TunnelSpec, _ table: ConfigurationFile) {

@@ -28,7 +28,7 @@ enum ServerFile {
         if let address = file.string("public_address") { result.publicAddress = address }
         if let ranges = ports(file, "allow_ports") { result.allowedPorts = ranges }
         if let admin = file.address("admin") { result.admin = admin }
-        result.pollsBusily = file.boolean("busy_polling") ?? true
+        result.pollsBusily = file.boolean("busy_polling") ?? false
         result.sharesCompression = file.boolean("compress_shared") ?? false
         if let origins = file.strings("allow_origin") { result.allowedOrigins = origins }
         if let text = file.string("backend") {

@@ -97,7 +97,7 @@ private struct Demo {
     ) throws -> ClientConfiguration {
         var configuration = ClientConfiguration(
             endpoints: [try EndpointURL(endpoint)],
-            forwards: [try TunnelSpec("0:127.0.0.1:\(service.port)")],
+            tunnels: [try TunnelSpec("0:127.0.0.1:\(service.port)")],
             token: token,
             instance: ClientInstance.identity(name: "demo")
         )

@@ -64,7 +64,7 @@ struct LimitRangeTests {
 
     @Test("both roles have one default for a key that both have", arguments: cases)
     func rolesAgree(on test: Case) {
-        let client = ClientConfiguration(endpoints: [], forwards: [], token: nil, instance: [])
+        let client = ClientConfiguration(endpoints: [], tunnels: [], token: nil, instance: [])
         if let bound = test.key.server { #expect(bound.read(ServerConfiguration()) == test.limit.value) }
         if let bound = test.key.client { #expect(bound.read(client) == test.limit.value) }
     }

@@ -26,7 +26,7 @@ struct RunningClient: Sendable {
     ) async throws {
         var configuration = ClientConfiguration(
             endpoints: [try EndpointURL("ws://127.0.0.1:\(port)")],
-            forwards: [try TunnelSpec(forward)],
+            tunnels: [try TunnelSpec(forward)],
             token: identity.token,
             instance: [UInt8](repeating: 200, count: 32)
         )

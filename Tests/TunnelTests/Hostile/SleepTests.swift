@@ -46,7 +46,7 @@ extension HostileTests {
             try await Self.sleep(serverLives: true) { client, seen in
                 // The next question would come after twenty seconds.
                 _ = try await seen.next("it asks", within: SleepDetector.period + .seconds(4))
-                try await Task.sleep(for: SleepDetector.patience + .seconds(1))
+                try await Task.sleep(for: SleepDetector.pingTimeout + .seconds(1))
                 #expect(client.log.count("has slept") == 1 && client.log.count("lost") == 0)
                 #expect(seen.all.isEmpty, "the carrier has ended")
             }
@@ -57,9 +57,9 @@ extension HostileTests {
             try await Self.sleep(serverLives: false) { client, seen in
                 _ = try await seen.next("it asks", within: SleepDetector.period + .seconds(4))
                 let asked = ContinuousClock.now
-                _ = try await seen.next("the carrier is given up", within: SleepDetector.patience + .seconds(4))
+                _ = try await seen.next("the carrier is given up", within: SleepDetector.pingTimeout + .seconds(4))
                 let taken = ContinuousClock.now - asked
-                #expect(taken > SleepDetector.patience - .seconds(1))
+                #expect(taken > SleepDetector.pingTimeout - .seconds(1))
                 try await eventually("another one is dialled") { client.log.count("dialling") > 0 }
             }
         }

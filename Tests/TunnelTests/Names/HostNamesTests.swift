@@ -175,7 +175,7 @@ struct HostNamesTests {
         let echo = try TCPService.echo()
         try await RunningServer.with { server in
             let configure: (inout ClientConfiguration) -> Void = { configuration in
-                configuration.forwards = ["slow.test", "quick.test"].compactMap {
+                configuration.tunnels = ["slow.test", "quick.test"].compactMap {
                     try? TunnelSpec("0:\($0):\(echo.port)")
                 }
                 if let url = try? EndpointURL("ws://server.test:\(server.port)") { configuration.endpoints = [url] }

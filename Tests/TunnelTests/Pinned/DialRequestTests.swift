@@ -20,7 +20,7 @@ import Testing
             for (isCompressing, fields) in [(false, []), (true, [("X-Extra", "yes"), ("User-Agent", "another")])] {
                 var configuration = ClientConfiguration(
                     endpoints: [],
-                    forwards: [],
+                    tunnels: [],
                     token: nil,
                     instance: Array(repeating: 0, count: 32)
                 )
@@ -38,7 +38,8 @@ import Testing
 
     private func head(_ url: String, _ configuration: ClientConfiguration) throws -> [String] {
         let context = DialContext(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let route = DialRoute(try EndpointURL(url), try ProxyChoice(argument: "none"), configuration, context)
+        let way = DialWay(endpoint: try EndpointURL(url), choice: try ProxyChoice(argument: "none"))
+        let route = DialRoute(way, configuration, context)
         let request = try route.upgrade().request()
         let fields = request.fields.map { name, value in
             "\(name): \(name == "Sec-WebSocket-Key" ? "(\(value.utf8.count) characters)" : value)"

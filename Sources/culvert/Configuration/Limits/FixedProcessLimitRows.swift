@@ -130,7 +130,7 @@ extension FixedLimit {
         FixedLimit("netrc file", .bytes(SecretFile.maximumNetrc), "it has room for more entries than a person keeps"),
         FixedLimit(
             "File of `instance`",
-            .bytes(ClientInstance.longestFile),
+            .bytes(InstanceFile.longestFile),
             "it holds one value and its line end"
         ),
         FixedLimit(

@@ -51,7 +51,7 @@ struct Limit: Sendable {
         _ reason: String
     ) -> Limit {
         let key = LimitKey(name: key, range: bound.range, server: nil, client: bound)
-        let defaults = ClientConfiguration(endpoints: [], forwards: [], token: nil, instance: [])
+        let defaults = ClientConfiguration(endpoints: [], tunnels: [], token: nil, instance: [])
         return Limit(name, key, bound.read(defaults), reason)
     }
 

@@ -33,7 +33,7 @@ struct LimitTable {
         Theme("Memory and descriptors", .both, memory, fixed: FixedLimit.memory),
         Theme("Dialling", .client, dialling, fixed: FixedLimit.dialling),
         Theme("Proxies", .client, [], fixed: FixedLimit.proxies + FixedLimit.proxyScripts),
-        Theme("ReconnectLoop", .client, [], fixed: FixedLimit.reconnecting + FixedLimit.carrierAges),
+        Theme("Reconnecting", .client, [], fixed: FixedLimit.reconnecting + FixedLimit.carrierAges),
         Theme("Name lookups", .both, [], fixed: FixedLimit.names),
         Theme(
             "Administration",

@@ -1,0 +1,100 @@
+/// What the acknowledgements tell about the path: the most that it has delivered in a second lately, and the shortest time
+/// that an answer took. Their product is what the path itself holds (the bandwidth-delay product).
+///
+/// Pure: it is told what was sent and acknowledged, and when.
+struct PathEstimate: Sendable {
+    /// What was known when a frame was sent: given back when it is acknowledged.
+    struct Sample: Sendable {
+        fileprivate let sentAt: Instant
+        /// Bytes that had been acknowledged then, and since when.
+        fileprivate let delivered: UInt64
+        fileprivate let deliveredAt: Instant
+    }
+
+    /// Rounds in which the highest rate is remembered, twice.
+    private static let rounds = 5
+    /// Time in which the shortest round trip is remembered, twice.
+    static let memory = Duration.seconds(10)
+
+    private var delivered: UInt64 = 0
+    private var deliveredAt: Instant
+    /// The highest rate in these rounds and in the ones before, bytes per second.
+    private var rates = (now: 0.0, before: 0.0)
+    /// The shortest round trip in this span and in the one before, seconds.
+    private var times = (now: Double.infinity, before: Double.infinity)
+    private var timesSince: Instant
+    private var round = (number: 0, endsAt: UInt64(0))
+
+    init(now: Instant) {
+        deliveredAt = now
+        timesSince = now
+    }
+
+    /// Bytes per second; 0 while nothing is known.
+    var rate: Double { max(rates.now, rates.before) }
+
+    /// Seconds from a frame to its acknowledgement; infinite while nothing is known.
+    var minimumRTT: Double { min(times.now, times.before) }
+
+    /// A frame leaves.
+    func sample(now: Instant) -> Sample {
+        Sample(sentAt: now, delivered: delivered, deliveredAt: deliveredAt)
+    }
+
+    /// Nothing is in flight, and a frame is about to leave: the idle time before does not count.
+    mutating func restart(now: Instant) {
+        deliveredAt = now
+    }
+
+    /// What an acknowledgement has ended.
+    struct Progress {
+        /// A round trip's worth of bytes has been acknowledged.
+        let endsRound: Bool
+        /// The span for the shortest round trip is over.
+        let endsSpan: Bool
+        /// Time from the frame to its acknowledgement, seconds.
+        let roundTrip: Double
+    }
+
+    /// The peer has acknowledged bytes, the last of which were sent with `sample`.
+    mutating func acknowledged(_ bytes: Int, _ sample: Sample, now: Instant) -> Progress {
+        delivered &+= UInt64(clamping: bytes)
+        deliveredAt = now
+        let roundTrip = now.since(sample.sentAt).inSeconds
+        let endsSpan = learn(roundTrip: roundTrip, now: now)
+        let span = now.since(sample.deliveredAt).inSeconds
+        // A sample of an earlier carrier's frames says nothing of this one.
+        if span > 0, delivered > sample.delivered {
+            rates.now = max(rates.now, Double(delivered - sample.delivered) / span)
+        }
+        let endsRound = sample.delivered >= round.endsAt
+        if endsRound { round = (round.number + 1, delivered) }
+        return Progress(endsRound: endsRound, endsSpan: endsSpan, roundTrip: roundTrip)
+    }
+
+    /// Forgets rates of earlier rounds, once enough of them have passed. Only a path that was kept busy may look slower.
+    mutating func forgetRates() {
+        guard round.number >= Self.rounds else { return }
+        round.number = 0
+        rates = (0, rates.now)
+    }
+
+    /// A question was answered after this time.
+    ///
+    /// - Returns: whether the span for the shortest round trip is over.
+    mutating func learn(roundTrip: Double, now: Instant) -> Bool {
+        times.now = min(times.now, roundTrip)
+        guard now.since(timesSince) >= Self.memory else { return false }
+        timesSince = now
+        times = (roundTrip, times.now)
+        return true
+    }
+}
+
+extension Duration {
+    /// For arithmetic with rates.
+    var inSeconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) / 1e18
+    }
+}

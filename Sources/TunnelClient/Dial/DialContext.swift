@@ -1,0 +1,29 @@
+import Logging
+import TunnelCore
+
+/// The state that all dials of a client share.
+struct DialContext: Sendable {
+    /// TLS with servers.
+    let tls: ClientTLSContext
+    /// TLS with proxies.
+    let proxyTLS: ClientTLSContext
+    let memory = ProxyMemory()
+    let hellos = HelloSizeMemory()
+    let serverTickets = ServerTickets()
+    let suspects = SuspectAddresses()
+    /// The resolver of names.
+    let names: HostNames
+    let logger: Logger
+
+    init(_ configuration: ClientConfiguration, names: HostNames = .shared, logger: Logger) {
+        self.names = names
+        // Both trust the same CAs, which are read once.
+        let verifier = PeerVerifier(configuration.trust, .server)
+        tls = ClientTLSContext(configuration.tls, verifier)
+        proxyTLS = ClientTLSContext(configuration.proxyTLS, verifier)
+        self.logger = logger
+    }
+
+    /// The TLS for one of the two peers.
+    func tls(with peer: TLSPeer) -> ClientTLSContext { peer == .server ? tls : proxyTLS }
+}

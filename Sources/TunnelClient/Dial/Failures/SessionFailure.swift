@@ -1,0 +1,61 @@
+import Mux
+import TunnelCore
+
+/// A failed authentication: the carrier is connected, and no session began or continued on it.
+enum SessionFailure: Sendable {
+    /// The server refused the client.
+    case refused(Refusal)
+    /// The server broke the protocol, or did not prove that it knows the token.
+    case violation(MuxError)
+    /// The carrier was lost.
+    case lost(CarrierLoss)
+    /// An error of this process.
+    case local(String)
+
+    /// Reads an error of the handshake.
+    init(_ error: any Error) {
+        switch error {
+        case let refusal as Refusal: self = .refused(refusal)
+        case let error as MuxError: self = .violation(error)
+        case let loss as CarrierLoss: self = .lost(loss)
+        default: self = .local(error.userDescription)
+        }
+    }
+
+    /// The error for a person.
+    func error(on route: DialRoute) -> DialError {
+        switch self {
+        case .refused(let refusal):
+            return Self.error(refusal, on: route)
+        case .violation(let error) where error.kind == .proof:
+            let remedy = "compare --token-file with the server's; nothing was sent that could be used elsewhere"
+            return route.error(.session, error.detail, remedy, .refused)
+        case .violation(let error) where error.kind == .version:
+            return route.error(.session, error.detail, "", .notOurs)
+        case .violation(let error):
+            return route.error(.session, "the server does not speak our protocol (\(error))", "check the URL", .notOurs)
+        case .lost(let loss):
+            return route.error(.session, loss.description, "", loss.isProtocolViolation ? .notOursAtFirst : .retry)
+        case .local(let reason):
+            return route.error(.session, reason, "", .retry)
+        }
+    }
+
+    private static func error(_ refusal: Refusal, on route: DialRoute) -> DialError {
+        let disposition: DialError.Disposition
+        var remedy = ""
+        switch refusal.code {
+        case .credentials:
+            disposition = .refused
+            remedy =
+                route.configuration.token == nil
+                ? "this server wants a token: give --token-file" : "compare --token-file with the server's"
+        case .version, .protocolViolation: disposition = .notOurs
+        default: disposition = .retry
+        }
+        var result = route.error(.session, "the server refused: \(refusal)", remedy, disposition)
+        result.retryAfter = refusal.retryAfter.map { Int(clamping: $0) }
+        result.isFinal = true
+        return result
+    }
+}

@@ -1,0 +1,21 @@
+import Mux
+import NetworkAddress
+
+extension Binding {
+    /// The URL at which the public finds a tunnel.
+    ///
+    /// Its host is the server's own name if the port is bound on all addresses of a family that leads to that name.
+    /// Otherwise it is the first address of the binding.
+    func url(_ endpoint: EndpointURL) -> String {
+        let addresses = address.split(separator: " ").map(String.init)
+        let families =
+            switch IPAddress(endpoint.host) {
+            case .v4?: ["0.0.0.0"]
+            case .v6?: ["::"]
+            case nil: ["0.0.0.0", "::"]
+            }
+        let isForAll = addresses.contains(where: families.contains)
+        let host = isForAll ? endpoint.host : addresses.first ?? endpoint.host
+        return "tcp://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+}

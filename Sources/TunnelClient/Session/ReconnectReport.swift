@@ -1,0 +1,97 @@
+import Logging
+import TunnelCore
+
+/// Reports the events of ``ReconnectLoop`` to the log, to the metrics and to the operator's view of the run.
+struct ReconnectReport {
+    private let progress: ClientProgress
+    private let logger: Logger
+    private var repeated = RepeatedFailure()
+
+    init(_ progress: ClientProgress, _ logger: Logger) {
+        self.progress = progress
+        self.logger = logger
+    }
+
+    /// A dial begins.
+    func dialling() {
+        progress.dials()
+    }
+
+    /// A way has failed, and the next one is tried.
+    func tryingNext(after failure: DialError) {
+        logger.warning("\(failure)")
+    }
+
+    /// A dial has led to a session or to a carrier.
+    mutating func connected(_ way: DialWay) {
+        repeated.worked()
+        progress.connected(way.description)
+    }
+
+    /// Another carrier is dialled while the present one lives.
+    func renewing(_ why: String) {
+        logger.info("dialling another carrier while this one lives", metadata: ["reason": "\(why)"])
+    }
+
+    /// The server did not know the session, and began another one.
+    func forgotten() {
+        logger.warning("the server did not know the session any more; its streams were reset")
+    }
+
+    /// A carrier is lost, and its session waits for another one.
+    func lost(_ lost: LostCarrier, next wait: Duration) {
+        progress.failed("carrier lost: \(lost.reason)", isDown: true, next: wait)
+        logger.warning(
+            "carrier lost; dialling another one for the session",
+            metadata: ["reason": "\(lost.reason)", "after": "\(lost.age.inShort)", "in": "\(wait.inShort)"]
+        )
+    }
+
+    /// The path has taught a lesson, which the profile now contains.
+    func learnt(_ lesson: PathProfile.Lesson, _ path: PathProfile) {
+        switch lesson {
+        case .idle(let idle):
+            logger.notice(
+                "the path cuts idle connections; pinging more often from now on",
+                metadata: ["idle": "\(idle.inShort)", "every": "\((path.pingInterval ?? idle).inShort)"]
+            )
+        case .age(let age):
+            logger.notice(
+                "the path cuts old connections; renewing before that age from now on",
+                metadata: ["age": "\(age.inShort)", "at": "\((path.renewalAge ?? age).inShort)"]
+            )
+        }
+    }
+
+    /// A session is over.
+    func ended(_ end: ClientSessionEnd, next wait: Duration) {
+        progress.failed("session lost: \(end.description)", isDown: true, next: wait)
+        logger.warning(
+            "session lost; dialling again",
+            metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"]
+        )
+    }
+
+    /// A dial has led to no session. A failure that stays the same is logged more and more rarely.
+    mutating func failed(_ error: DialError, next wait: Duration) {
+        progress.failed(error.description, isDown: true, next: wait)
+        var metadata: Logger.Metadata = ["again_in": "\(wait.inShort)"]
+        if let why = error.waitReason { metadata["why"] = "\(why)" }
+        if let line = repeated.line(error.description) {
+            if line.times > 1 { metadata["times"] = "\(line.times)" }
+            logger.warning("\(error)", metadata: metadata)
+        } else {
+            logger.debug("\(error)", metadata: metadata)
+        }
+    }
+
+    /// A dial has led to no other carrier, and the present one stays.
+    ///
+    /// - Parameter wait: the wait before the next dial; nil if there is none.
+    func renewalFailed(_ error: DialError, next wait: Duration?) {
+        progress.failed(error.description, isDown: false, next: wait)
+        var metadata: Logger.Metadata = ["reason": "\(error)"]
+        if let wait { metadata["again_in"] = "\(wait.inShort)" }
+        logger.warning("no other carrier for now, and this one serves on", metadata: metadata)
+    }
+}

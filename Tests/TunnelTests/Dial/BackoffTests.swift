@@ -1,0 +1,93 @@
+import Mux
+import Testing
+
+@testable import TunnelClient
+
+@Suite("When to dial again")
+struct BackoffTests {
+    private let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    @Test("the ceiling of the wait doubles from half a second to thirty, and the dice choose below it")
+    func ceilingDoubles() {
+        var backoff = Backoff()
+        var now = start
+        var ceilings: [Duration] = []
+        for _ in 0..<9 {
+            backoff.dialled(now: now)
+            now = now + .seconds(1)
+            ceilings.append(backoff.failed(unit: 1, pause: nil, now: now))
+        }
+        #expect(ceilings.map { $0 / .milliseconds(500) } == [1, 2, 4, 8, 16, 32, 60, 60, 60])
+        var low = Backoff()
+        low.dialled(now: start)
+        #expect(low.failed(unit: 0, pause: nil, now: start + .seconds(1)) == .zero)
+    }
+
+    @Test(
+        "a server that refuses what it took before is asked after a minute, then ever later, at most after 15 minutes"
+    )
+    func refusals() {
+        var backoff = Backoff()
+        for unit in [0.0, 1.0] {
+            let waits = (0..<7).map { _ in backoff.refused(unit: unit, now: start) / .seconds(1) }
+            #expect(waits == (unit == 0 ? [60, 120, 240, 480, 900, 900, 900] : [75, 150, 300, 600, 900, 900, 900]))
+            backoff.sessionStood()
+        }
+    }
+
+    @Test("a lost session is dialled again at once, but at most twice a second")
+    func lostSessionIsDialledAtOnce() {
+        var backoff = Backoff()
+        backoff.dialled(now: start)
+        #expect(backoff.lost(held: .seconds(60), unit: 1, pause: nil, now: start + .seconds(60)) == .zero)
+        backoff.dialled(now: start + .seconds(60))
+        let wait = backoff.lost(held: .milliseconds(10), unit: 1, pause: nil, now: start + .milliseconds(60_100))
+        #expect(wait == .milliseconds(400))
+    }
+
+    @Test("N20 carriers that die within a second do not bring the ceiling down; one that held ten seconds does")
+    func youngSessionsKeepTheCeiling() {
+        var backoff = Backoff()
+        var now = start
+        for _ in 0..<4 {
+            backoff.dialled(now: now)
+            now = now + .seconds(40)
+            _ = backoff.failed(unit: 1, pause: nil, now: now)
+        }
+        _ = backoff.lost(held: .milliseconds(999), unit: 1, pause: nil, now: now)
+        #expect(backoff.failed(unit: 1, pause: nil, now: now + .seconds(40)) == .seconds(8))
+        _ = backoff.lost(held: .seconds(10), unit: 1, pause: nil, now: now)
+        #expect(backoff.failed(unit: 1, pause: nil, now: now + .seconds(80)) == .milliseconds(500))
+    }
+
+    @Test("each carrier that held for a second brings the ceiling half-way down", arguments: [1.0, 9.999])
+    func usefulCarriers(held: Double) {
+        var backoff = Backoff()
+        for _ in 0..<8 { _ = backoff.failed(unit: 1, pause: nil, now: start) }
+        var waits: [Duration] = []
+        for _ in 0..<4 {
+            _ = backoff.lost(held: .seconds(held), unit: 1, pause: nil, now: start)
+            waits.append(backoff.failed(unit: 1, pause: nil, now: start))
+        }
+        #expect(waits.map { $0 / .seconds(1) } == [8, 2, 1, 1])
+    }
+
+    @Test("the pause that a peer asks for is obeyed, up to five minutes")
+    func pausesAreObeyed() {
+        var backoff = Backoff()
+        backoff.dialled(now: start)
+        let later = start + .seconds(1)
+        #expect(backoff.failed(unit: 0, pause: .seconds(7), now: later) == .seconds(7))
+        #expect(backoff.failed(unit: 0, pause: .seconds(100_000), now: later) == .seconds(300))
+        #expect(backoff.lost(held: .zero, unit: 0, pause: .seconds(2), now: later) == .seconds(2))
+    }
+
+    @Test("--max-retries counts tries since the last session that worked")
+    func triesAreCounted() {
+        var backoff = Backoff()
+        for _ in 0..<3 { _ = backoff.failed(unit: 0, pause: nil, now: start) }
+        #expect(backoff.triesSinceSession == 3)
+        _ = backoff.lost(held: .zero, unit: 0, pause: nil, now: start)
+        #expect(backoff.triesSinceSession == 0)
+    }
+}
