@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Bodies that are read past")
 struct BodyDrainTests {
-    /// What came of a body: finished or not, what was collected, what was left, and the error.
+    /// The result of a body: whether it finished, the collected bytes, the bytes left, and the error.
     struct Outcome: Equatable, Sendable {
         var finished = false
         var collected = ""
@@ -92,7 +92,7 @@ struct BodyDrainTests {
         return outcome
     }
 
-    @Test("A body ends where its framing says, however it was cut", arguments: rows)
+    @Test("A body ends as its framing defines, however the network splits it", arguments: rows)
     func framing(_ row: Row) {
         everySplit(of: Array(row.body.utf8)) { pieces, how in
             #expect(drain(pieces, row.head) == row.expected, "\(how)")

@@ -182,7 +182,7 @@ struct RequestHeadParserTests {
         #expect(parser.bytesExamined == bytes.count)
     }
 
-    @Test("The status to answer follows from what was wrong")
+    @Test("The answer's status follows from the error")
     func statuses() {
         #expect(HTTP1Error(.unsupportedVersion).status == 505)
         #expect(HTTP1Error(.startLineTooLong).status == 414)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// What waits, in the pieces in which it came.
+/// Queued bytes, in the chunks in which they arrived.
 @Suite struct ChunkQueueTests {
     private func piece(_ count: Int, _ byte: UInt8 = 1) -> ByteBuffer { ByteBuffer(repeating: byte, count: count) }
 
@@ -90,9 +90,9 @@ import Testing
     }
 }
 
-@Suite("What waits in a queue is counted by its buffers")
+@Suite("Queued bytes are counted by their buffers")
 struct PieceStorageTests {
-    @Test("a slice of a large read is copied, and storage is what the buffers take", arguments: [100, 4_200, 60_000])
+    @Test("a slice of a large read is copied, and storage is the buffers' capacity", arguments: [100, 4_200, 60_000])
     func sparse(length: Int) {
         var queue = ChunkQueue()
         for _ in 0..<50 {

@@ -18,7 +18,7 @@ import Testing
         #expect(early.actions().count == 1)
     }
 
-    @Test("M12 credit runs forward, by at most 2^32 beyond what was sent, and its arithmetic never traps")
+    @Test("M12 credit only increases, by at most 2^32 beyond what was sent, and its arithmetic never traps")
     func range() throws {
         for (offset, expected) in [
             (UInt64(99), MuxError.Kind.creditRange), (0, .creditRange), (100, nil), (101, nil), (1 << 32, nil),
@@ -78,7 +78,7 @@ import Testing
         #expect(server.frames().isEmpty)
     }
 
-    @Test("a window that is used within two round trips doubles, up to its bound")
+    @Test("a window that is used within two round trips doubles, up to its limit")
     func growth() throws {
         var credit = ReceiveCredit(window: 600_000, now: .start)
         var now = Instant.start
@@ -98,7 +98,10 @@ import Testing
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), limit: 600_000) == 600_000, "memory is short")
         #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 600_000, "not for a short path alone")
         let shortly = Duration.milliseconds(2) - .nanoseconds(1)
-        #expect(try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000, "so much credit wakes the peer too often")
+        #expect(
+            try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000,
+            "frequent credit would wake the peer too often"
+        )
     }
 
     @Test("a window half of which holds no turn doubles also when it is used within a hundred milliseconds")
@@ -120,7 +123,7 @@ import Testing
         #expect(try turn(shortly) == 524_288, "half of it holds a turn")
     }
 
-    @Test("M15 what was granted stays granted while a window shrinks")
+    @Test("M15 granted credit stays while a window shrinks")
     func shrinking() throws {
         var credit = ReceiveCredit(window: 400, now: .start)
         try credit.receive(300)
@@ -132,7 +135,7 @@ import Testing
         #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == 450)
     }
 
-    @Test("M15 the session's memory is used to its last byte; past it the stream that holds the most is reset")
+    @Test("M15 the session's memory is used to its last byte; beyond it the stream that holds the most is reset")
     func budget() throws {
         var client = session(.client, limits { $0.bufferedBytes = 1_000 })
         #expect(client.kind(of: openFrame(2), openFrame(4)) == nil)
@@ -149,7 +152,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 401)
     }
 
-    @Test("M15 a stream that has ended counts until its socket has taken everything")
+    @Test("M15 a stream that has ended counts until its socket has accepted everything")
     func lingering() throws {
         var client = try clientWithStream(
             limits {
@@ -170,7 +173,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 100 && client.holdings.lingering == 0)
     }
 
-    @Test("M15 an ended stream that is shed says nothing on the wire, where it is over already")
+    @Test("M15 shedding a stream that has ended on the wire sends nothing")
     func sheddingAnEndedStream() throws {
         var client = try clientWithStream(limits { $0.bufferedBytes = 1_000 })
         client.finish(two)
@@ -183,7 +186,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 101 && client.holdings.lingering == 0)
     }
 
-    @Test("what waits for the carrier has a bound; the stream that brings more is reset at both ends")
+    @Test("queued bytes have a limit; the stream that delivers more is reset at both ends")
     func queuedBudget() throws {
         var server = session(.server, limits { $0.queuedBytes = 1_000 })
         let ids = [server.open(visit, now: .start), server.open(visit, now: .start)].compactMap { $0 }
@@ -196,7 +199,7 @@ import Testing
         #expect(server.holdings.queuedBytes == 0)
     }
 
-    @Test("M14 a socket is told to stop when much waits, and to go on when it has gone")
+    @Test("M14 a socket pauses while many bytes wait, and resumes once they have left")
     func backPressure() throws {
         var server = try serverWithStream(limits { $0.queuedPerStream = 100 }, window: 150)
         #expect(server.accepts(two, bytes(99)) == true)
@@ -213,7 +216,7 @@ import Testing
         #expect(server.actions().last == .sendable(two))
     }
 
-    @Test("bytes after the end are ignored and charged to nobody")
+    @Test("bytes after the end are ignored and not counted")
     func writeAfterEnd() throws {
         var server = try serverWithStream(limits { $0.queuedBytes = 100 })
         server.finish(two)

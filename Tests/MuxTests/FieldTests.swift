@@ -79,7 +79,7 @@ import Testing
         #expect(try Refusal.tunnel(refusal.frame(.unbound, tunnel: 3).payload) == 3)
     }
 
-    @Test("what is written reads back: bind, bound, open, reset, refusal")
+    @Test("payloads read back as written: bind, bound, open, reset, refusal")
     func roundTrips() throws {
         let request = BindRequest(tunnel: 65_535, address: "127.0.0.1", port: 8_022)
         #expect(try BindRequest(request.frame.payload) == request)

@@ -6,7 +6,7 @@ import Testing
 
 /// Seeded mutations of good traffic. The oracle: never a trap, always frames, actions or one typed error.
 @Suite struct FuzzTests {
-    /// What a peer of `role` could send, in an order that makes sense.
+    /// Frames that a peer of `role` could send, in a legal order.
     private static func traffic(to role: Role) -> [OutboundFrame] {
         let ids = [StreamID(2), StreamID(4)]
         var frames: [OutboundFrame] = []
@@ -103,7 +103,7 @@ import Testing
         #expect(errors.count >= 7 && delivered > 0, "\(errors)")
     }
 
-    @Test("A14 mutated openings never trap, and never establish anything")
+    @Test("A14 mutated handshakes never trap and never establish a session")
     func openings() throws {
         var random = SplitMix(state: 0x0A)
         var meeting = try Meeting(Meeting.token)

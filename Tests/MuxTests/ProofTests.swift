@@ -32,7 +32,7 @@ import Testing
         #expect(first.server.refuse(refusal).wire == second.server.refuse(refusal).wire)
     }
 
-    @Test("A1 A19 nobody can guess a decoy's proof into a session")
+    @Test("A1 A19 a correct proof for a decoy opens no session")
     func decoy() throws {
         var meeting = try Meeting(Meeting.token)
         let decoy = Verifier.decoy(for: meeting.credentials.id, secret: Meeting.decoySecret)
@@ -131,7 +131,7 @@ import Testing
         _ = try meeting.client.receive(welcome.arrived)
     }
 
-    @Test("A6 a client's proof is none of the server's: reflecting it proves nothing")
+    @Test("A6 a client's proof is not a server's proof, so reflecting it proves nothing")
     func reflected() throws {
         var meeting = try Meeting(Meeting.token)
         let proof = try authenticateFields(meeting.authenticate().payload).proof
@@ -141,7 +141,7 @@ import Testing
         #expect(error == .proof)
     }
 
-    @Test("A6 a server's proof is none of the client's, even with the same key")
+    @Test("A6 a server's proof is not a client's proof, even with the same key")
     func mirrored() throws {
         var meeting = try Meeting(Meeting.token)
         let (fields, _) = try authenticateFields(meeting.authenticate().payload)
@@ -152,7 +152,7 @@ import Testing
         #expect(try meeting.verify(authenticate(fields, proof: proof), meeting.credentials.verifier) == nil)
     }
 
-    @Test("A6 who holds the verifier alone cannot be the client")
+    @Test("A6 the verifier alone does not suffice to impersonate the client")
     func verifierAlone() throws {
         var meeting = try Meeting(Meeting.token)
         let (fields, _) = try authenticateFields(meeting.authenticate().payload)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// What was sent right before a reset arrives before it, within bounds (protocol page, section 3).
+/// Bytes sent directly before a reset arrive before it, within limits (protocol page, section 3).
 @Suite("A reset follows the bytes before it")
 struct ResetOrderTests {
     @Test("RESET travels behind the stream's own DATA, at either end", arguments: [Role.server, .client])
@@ -79,7 +79,7 @@ struct ResetOrderTests {
         #expect(server.holdings.queuedBytes == (more > 0 ? 0 : 400))
     }
 
-    @Test("past a window without credit, and with none left, the reset overtakes at once")
+    @Test("with more than a window and no credit at all, the reset overtakes at once")
     func noCredit() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(400))
@@ -103,7 +103,7 @@ struct ResetOrderTests {
         #expect(sent == ["data 2", "reset 2"])
     }
 
-    @Test("what the peer sent before it could know is dropped, within its credit, and takes no memory")
+    @Test("bytes that the peer sent before it could know of the reset are discarded and take no memory")
     func lateData() throws {
         var server = try serverWithStream(limits { $0.initialWindow = 1_000 }, window: 400)
         #expect(server.kind(of: frame(.data, 2, bytes(300))) == nil)
@@ -119,7 +119,7 @@ struct ResetOrderTests {
         #expect(greedy.kind(of: frame(.data, 2, bytes(1_001))) == .creditOverrun)
     }
 
-    @Test("a stream that both ends reset is gone, and neither is told of it")
+    @Test("a stream that both ends reset is removed without an action")
     func bothReset() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(500))
@@ -130,7 +130,7 @@ struct ResetOrderTests {
         #expect(server.holdings.streams == 0 && server.holdings.queuedBytes == 0)
     }
 
-    @Test("the peer's reset keeps what came before it in the budget until the socket has taken it")
+    @Test("bytes before the peer's reset count against the budget until the socket has accepted them")
     func delivered() throws {
         var server = try serverWithStream()
         server.write(two, bytes(10))

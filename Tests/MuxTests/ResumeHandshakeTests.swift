@@ -6,7 +6,7 @@ import Testing
 @testable import Mux
 
 /// A carrier's opening for a session that lives (section 6): both ends prove that they hold its key.
-@Suite struct ResumeOpeningTests {
+@Suite struct ResumeHandshakeTests {
     private static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
     private static let other = SymmetricKey(data: [UInt8](repeating: 8, count: 32))
 
@@ -69,7 +69,7 @@ import Testing
             _ = try server.receive(asked.arrived)
             #expect(server.verifyResume(key, decoySecret: Meeting.decoySecret) == nil)
         }
-        // A decoy is no key, not even for who knows it.
+        // A decoy is not a key, even for a client that knows it.
         var unknown = try Meeting(Meeting.token)
         let guessed = try Self.ask(&unknown, Self.ticket(key: Meeting.decoySecret))
         _ = try unknown.server.receive(guessed.arrived)
@@ -108,7 +108,7 @@ import Testing
         #expect(error == .proof, "the client's own proof is none of the server's")
     }
 
-    @Test("A refusal for another reason ends the opening, and nothing else is due but an answer")
+    @Test("a refusal for another reason ends the handshake, and only an answer is legal")
     func otherAnswers() throws {
         var meeting = try Meeting(Meeting.token)
         _ = try Self.ask(&meeting, Self.ticket())

@@ -35,7 +35,7 @@ import Testing
         #expect(client.kind(of: openFrame(500)) == .flood)
     }
 
-    @Test("M9 a server waits with opening while the carrier does not take what waits")
+    @Test("M9 a server opens no stream while control frames wait for the carrier")
     func openWhileStalled() throws {
         var server = session(.server, limits { $0.waitingControl = 100 })
         var opened = 0
@@ -62,7 +62,10 @@ import Testing
         }
     }
 
-    @Test("M13 M18 M27 what is odd but legal is counted: 200 in ten seconds, and one more", arguments: 0..<4)
+    @Test(
+        "M13 M18 M27 tolerated anomalies are counted: 200 in ten seconds pass, one more ends the session",
+        arguments: 0..<4
+    )
     func glitches(what: Int) throws {
         var server = try serverWithStream()
         func odd() -> InboundFrame {
@@ -88,7 +91,7 @@ import Testing
         #expect(client.kind(of: openFrame(1_000)) == .flood)
     }
 
-    @Test("M30 as many tunnels are bound as the limit says, and the next is refused until one is given back")
+    @Test("M30 tunnels are bound up to the limit, and the next is refused until one is given up")
     func tunnels() {
         var server = session(.server)
         #expect(MuxLimits().tunnels == 256)
@@ -137,7 +140,7 @@ import Testing
         #expect(client.sent() == ["bind"])
     }
 
-    @Test("M1 M6 frames of the opening or of the other role end the session", arguments: [Role.client, .server])
+    @Test("M1 M6 frames of the handshake or of the other role end the session", arguments: [Role.client, .server])
     func wrongFrames(role: Role) {
         for type in FrameType.allCases where type.isOpening {
             var end = session(role)
@@ -148,7 +151,7 @@ import Testing
         #expect(end.kind(of: role == .client ? bindFrame(0) : binding) == .unexpectedFrame)
     }
 
-    @Test("M24 after the peer's goaway nothing is opened, what runs goes on, and a second one says nothing new")
+    @Test("M24 after the peer's GOAWAY no stream is opened, existing ones continue, and a second GOAWAY is ignored")
     func goAway() throws {
         var server = try serverWithStream()
         let reason = Refusal(.goingAway, "restart", retryAfter: 3)
@@ -160,7 +163,7 @@ import Testing
         #expect(server.sent() == ["data 2"])
     }
 
-    @Test("M24 M25 a drain refuses what is new and lets finish what runs")
+    @Test("M24 M25 a drain refuses new streams and lets existing ones finish")
     func drain() throws {
         var client = try clientWithStream()
         client.drain(Refusal(.goingAway, "stopping"))
@@ -178,7 +181,7 @@ import Testing
         #expect(!server.canOpen)
     }
 
-    @Test("M29 the end resets each stream once, frees everything, and makes the session deaf and dumb")
+    @Test("M29 the end resets each stream once, frees everything, and disables the session")
     func end() throws {
         var server = session(.server)
         let ids = (0..<128).compactMap { _ in server.open(visit, now: .start) }

@@ -92,7 +92,7 @@ import Testing
         #expect(Verifier(line: verifier.line.uppercased().replacing("CULVERT", with: "culvert")) == verifier)
     }
 
-    @Test("what is no verifier line is none")
+    @Test("a malformed verifier line is refused")
     func noVerifier() throws {
         let line = try Token(Self.text).credentials().verifier.line
         var wrong = [

@@ -17,7 +17,7 @@ struct TunnelSharesTests {
         }
     }
 
-    @Test("what another tunnel has in reserve stays free for it, and no more than that", arguments: [5, 16, 10_000])
+    @Test("the places reserved for another tunnel stay free, and no more", arguments: [5, 16, 10_000])
     func reserve(total: Int) {
         var shares = TunnelShares(total: total)
         shares.add(1)

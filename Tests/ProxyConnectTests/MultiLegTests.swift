@@ -69,7 +69,7 @@ struct MultiLegTests {
     }
 
     @Test(
-        "R9 a connection that the legs are bound to is kept, whatever a careless proxy says of its length",
+        "R9 a bound connection is kept, whatever length a careless proxy declares",
         arguments: [
             "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nProxy-Connection: Keep-Alive\r\n\r\n",
             "HTTP/1.0 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 4\r\n\r\npage",
@@ -87,7 +87,7 @@ struct MultiLegTests {
         #expect(events == expected)
     }
 
-    @Test("R9 a page past 256 KiB, or none with a word of closing, is the end of it")
+    @Test("R9 a page beyond 256 KiB, or an announced close, ends a bound exchange")
     func notKept() throws {
         let long = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 262145\r\n\r\n"
         let bare = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\n\r\n"

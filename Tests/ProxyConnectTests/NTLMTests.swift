@@ -116,7 +116,7 @@ struct NTLMTests {
         )
     }
 
-    @Test("The first message names nobody, and offers neither NTLM 1 nor LM")
+    @Test("The first message names no user, and offers neither NTLM 1 nor LM")
     func negotiate() throws {
         let (first, _) = try conversation(challenge(info: Example.targetInfo))
         #expect(first.count == 32)
@@ -187,7 +187,7 @@ struct NTLMTests {
         #expect(field(last, 20).count == 16 + 28 + 8)
     }
 
-    @Test("NTLM travels under the name Negotiate where it is told to")
+    @Test("NTLM uses the name Negotiate if configured")
     func underNegotiate() throws {
         var ntlm = try authenticator(underNegotiate: true)
         #expect(ntlm.challengeName == "negotiate")

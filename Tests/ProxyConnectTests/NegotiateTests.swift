@@ -105,7 +105,7 @@ struct NegotiateTests {
         #expect(!error.isCredentialRefusal)
     }
 
-    @Test("R10 three tickets are the most")
+    @Test("R10 at most three tickets are used")
     func r10_threeTickets() throws {
         let again = challenge("Negotiate AQID")
         let ticket = Turn.ticket(.success([1]))

@@ -1,7 +1,7 @@
 import ProxyConnect
 import Testing
 
-@Suite("Where a proxy's credentials come from")
+@Suite("Sources of a proxy's credentials")
 struct ProxyCredentialSourcesTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let name: String
@@ -22,9 +22,9 @@ struct ProxyCredentialSourcesTests {
     static let rows: [Row] = [
         Row(name: "nothing is nothing", url: "http://p", expected: nil),
         Row(name: "the URL wins", url: "http://a:b@p", user: "c", password: "d", netrc: netrc, expected: "a b"),
-        Row(name: "else what was given", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
+        Row(name: "otherwise the options", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
         Row(name: "else netrc's entry of the host", url: "http://q", netrc: netrc, expected: "carol of-carol"),
-        Row(name: "a host without an entry has none", url: "http://r", netrc: netrc, expected: nil),
+        Row(name: "a host without an entry has no credentials", url: "http://r", netrc: netrc, expected: nil),
         Row(
             name: "netrc has the password of the user that was given",
             url: "http://p",
@@ -34,7 +34,7 @@ struct ProxyCredentialSourcesTests {
         ),
         Row(name: "and of the URL's", url: "http://bob@p", user: "alice", netrc: netrc, expected: "bob of-bob"),
         Row(name: "a password given apart is the URL's user's", url: "http://bob@p", password: "x", expected: "bob x"),
-        Row(name: "a password without a user is nobody's", url: "http://p", password: "x", expected: nil),
+        Row(name: "a password without a user is not used", url: "http://p", password: "x", expected: nil),
         Row(name: "an empty password that was given is one", url: "http://p", user: "c", password: "", expected: "c "),
         Row(name: "so is one behind a colon in the URL", url: "http://c:@p", user: "d", password: "e", expected: "c "),
         Row(name: "a colon alone stands for a ticket", url: "http://p", user: "", password: "", expected: nil),

@@ -1,7 +1,7 @@
 import ProxyConnect
 import Testing
 
-@Suite("Proxy scripts: where they are and what they answer")
+@Suite("Proxy scripts: their locations and answers")
 struct ProxyScriptTests {
     @Test(
         "A location reads, and shows itself in one form",

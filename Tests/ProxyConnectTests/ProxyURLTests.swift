@@ -92,7 +92,7 @@ struct ProxyURLTests {
         }
     }
 
-    @Test("none is direct")
+    @Test("`none` means a direct connection")
     func choice() throws {
         #expect(try ProxyChoice(argument: "none") == .direct)
         #expect(try ProxyChoice(argument: "proxy:1") == .proxy(ProxyURL("http://proxy:1")))

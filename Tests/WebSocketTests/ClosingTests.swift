@@ -2,7 +2,7 @@ import Testing
 
 @testable import WebSocket
 
-/// The closing handshake and control frames, THREATS W19 to W30 (RFC 6455 sections 5.5 and 7).
+/// The closing handshake and control frames, W19 to W30 (RFC 6455, sections 5.5 and 7).
 @Suite struct ClosingTests {
     @Test("Close frames are judged and answered once", arguments: rows)
     func closeFrame(row: Row) {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import WebSocket
 
-/// What is compressed on its way out, THREATS D4 and D16 (RFC 7692 section 7.2.1).
+/// Compression of sent messages, D4 and D16 (RFC 7692, section 7.2.1).
 @Suite struct DeflateSendingTests {
     private static func sent(_ messages: [[UInt8]], _ agreement: DeflateAgreement) throws -> [[UInt8]] {
         var connection = Connection(role: .server, deflate: agreement)
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test("a compressed message stands behind what was in the output before, whatever the length of its header")
+    @Test("a compressed message follows earlier output, whatever the length of its header")
     func behindOthers() throws {
         let noise = ConformanceDeflateTests.Corpus.noise.bytes(65_540)
         var lengths: Set<UInt8> = []
@@ -121,7 +121,7 @@ import Testing
         #expect((options.serverMaxWindowBits, options.clientMaxWindowBits) == (9, 15))
     }
 
-    @Test("a window that zlib does not take makes an error of ours, not a trap")
+    @Test("a window that zlib does not support causes an error, not a trap")
     func impossibleWindow() throws {
         var broken = agreement()
         broken.serverMaxWindowBits = 77
