@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite("Bodies that are read past")
+@Suite("Discarded bodies")
 struct BodyDrainTests {
     /// The result of a body: whether it finished, the collected bytes, the bytes left, and the error.
     struct Outcome: Equatable, Sendable {
@@ -111,7 +111,7 @@ struct BodyDrainTests {
         #expect(throws: HTTP1Error(.malformedLength)) { try BodyDrain(response: head) }
     }
 
-    @Test("The cap counts raw bytes: at the limit a body passes, one past it does not")
+    @Test("The limit counts raw bytes: a body at the limit passes, one byte more does not")
     func cap() {
         func outcome(_ pairs: [(String, String)], _ body: String, _ limit: Int) -> Outcome {
             drain([Array(body.utf8)], Row("", pairs, body, Outcome()).head, limit: limit)

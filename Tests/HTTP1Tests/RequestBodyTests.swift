@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite("Bodies of requests that are handed on")
+@Suite("Bodies of forwarded requests")
 struct RequestBodyTests {
     /// The result of a body: the forwarded bytes, the bytes left, whether it was complete, and the error.
     struct Outcome: Equatable, Sendable {

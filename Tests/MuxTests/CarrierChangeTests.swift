@@ -157,7 +157,7 @@ import Testing
         #expect(server.holdings == Session.Holdings() && server.heldBytes == 0)
     }
 
-    @Test("a wish for a new carrier reaches the client; ten in ten seconds are heard, the next is a flood")
+    @Test("RENEW reaches the client; ten in ten seconds are accepted, the next is a flood")
     func renewals() throws {
         var server = session(.server)
         server.askForRenewal(within: 30)
@@ -173,7 +173,7 @@ import Testing
         #expect(silent.allSatisfy { $0.header.type != .renew })
     }
 
-    @Test("a changed ping interval makes a wait that has begun shorter, never longer, and counts for all to come")
+    @Test("a changed ping interval shortens the current wait, never lengthens it, and applies to later waits")
     func pingInterval() throws {
         var client = session(.client, limits { $0.pingJitter = 0 })
         try client.tick(now: .start)

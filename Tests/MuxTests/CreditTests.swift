@@ -70,7 +70,7 @@ import Testing
         #expect(server.frames().map(\.number) == [250], "nobody consumes more than came")
     }
 
-    @Test("after the peer's end no credit is given")
+    @Test("after the peer's END no credit is granted")
     func noCreditAfterEnd() throws {
         var server = try serverWithStream(limits { $0.initialWindow = 100 })
         #expect(server.kind(of: frame(.data, 2, bytes(100)), frame(.end, 2)) == nil)
@@ -104,7 +104,7 @@ import Testing
         )
     }
 
-    @Test("a window half of which holds no turn doubles also when it is used within a hundred milliseconds")
+    @Test("a window whose half is below a quantum also doubles when it is used within 100 ms")
     func narrow() throws {
         var credit = ReceiveCredit(window: 65_536, now: .start)
         var now = Instant.start

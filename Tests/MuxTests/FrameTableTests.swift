@@ -44,7 +44,7 @@ import Testing
         ("M5 goaway on a stream", "33 00 0000 00000002", .error(.streamNumber)),
     ]
 
-    /// Gives the pieces of one message to an assembler.
+    /// Gives the chunks of one message to an assembler.
     static func run(_ pieces: [[UInt8]], closing: Bool = true) -> Outcome {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true

@@ -42,7 +42,7 @@ import Testing
         return bytes
     }
 
-    /// The message as a frame, in random pieces, or nil where the assembler refuses it.
+    /// The message as a frame, in random chunks; nil if the assembler refuses it.
     private static func assemble(_ message: [UInt8], _ random: inout SplitMix) throws(MuxError) -> InboundFrame? {
         var assembler = FrameAssembler()
         assembler.isAdmitted = Bool.random(using: &random)
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test(
-        "M1-M30 mutated traffic never traps, and what is wrong has a typed error",
+        "M1-M30 mutated traffic never traps, and every breach has a typed error",
         arguments: [
             Role.client, .server,
         ]

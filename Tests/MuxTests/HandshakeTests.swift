@@ -122,7 +122,7 @@ struct Meeting {
         }
     }
 
-    @Test("M2 a newer server that still speaks our version is fine")
+    @Test("M2 a newer server that supports this version is accepted")
     func newerServer() throws {
         var meeting = try Meeting(Meeting.token)
         let challenge = Challenge(versions: [9, 1, 8], nonce: [UInt8](repeating: 1, count: 32), software: "x")
@@ -182,7 +182,7 @@ struct Meeting {
         #expect(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier) != nil)
     }
 
-    @Test("a refusal reaches the client as it was said")
+    @Test("a refusal reaches the client unchanged")
     func refused() throws {
         for isAuthenticated in [false, true] {
             var meeting = try Meeting(Meeting.token)

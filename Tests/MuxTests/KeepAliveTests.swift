@@ -66,7 +66,7 @@ import Testing
         #expect(!server.hasJustAnswered(now: .at(.seconds(12))), "an old answer is no sign of life")
     }
 
-    @Test("a probe that has to wait keeps its own time for the answer")
+    @Test("a probe that must wait keeps its own timeout for the answer")
     func patientProbe() throws {
         var server = session(.server)
         try server.tick(now: .start)
@@ -162,7 +162,7 @@ import Testing
         #expect(keepAlive.pong(payload, now: .at(.seconds(3))) == false, "an answer counts once")
     }
 
-    @Test("a probe asks at once, but no second time while an answer is due")
+    @Test("a probe sends a PING at once, but no second one while an answer is due")
     func probe() throws {
         var server = session(.server)
         try server.tick(now: .start)
@@ -176,7 +176,7 @@ import Testing
         #expect(server.deadline == .at(.seconds(12)))
     }
 
-    @Test("an hour of questions and answers passes in no time, with 150 to 225 of them")
+    @Test("an hour of PINGs is simulated at once, with 150 to 225 of them")
     func hour() throws {
         var server = session(.server)
         var client = session(.client)

@@ -28,7 +28,10 @@ import Testing
         #expect(server.accepts(two, bytes(1)) != isShort)
     }
 
-    @Test("X10 short of memory no stream is taken, which is no fault of the peer's", arguments: MemoryPressure.allCases)
+    @Test(
+        "X10 short of memory no stream is accepted, which is not the peer's fault",
+        arguments: MemoryPressure.allCases
+    )
     func streams(pressure: MemoryPressure) throws {
         var client = session(.client, limits { $0.glitchesInTenSeconds = 1 })
         client.pressure = pressure

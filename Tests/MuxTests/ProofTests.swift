@@ -41,7 +41,7 @@ import Testing
         #expect(try meeting.verify(meeting.authenticate(), decoy) == nil)
     }
 
-    @Test("A3 a captured proof is worth nothing against another nonce of the server's")
+    @Test("A3 a captured proof is useless for another nonce of the server")
     func replay() throws {
         var captured = try Meeting(Meeting.token, serverNonce: 1)
         let frame = try captured.authenticate()
@@ -100,7 +100,7 @@ import Testing
         #expect(kind { () throws(MuxError) in _ = try meeting.server.receive(sent.arrived) } == .malformedPayload)
     }
 
-    @Test("A5 a server that does not know the token is caught before anything is opened")
+    @Test("A5 a server that does not know the token is detected before anything is opened")
     func rogueServer() throws {
         var meeting = try Meeting(Meeting.token)
         let verified = try #require(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier))
@@ -116,7 +116,7 @@ import Testing
         #expect(error == .proof)
     }
 
-    @Test("A5 A6 a change of any byte of WELCOME is caught: session, window, grace, proof")
+    @Test("A5 A6 a change of any byte of WELCOME is detected: session, window, grace, proof")
     func tamperedWelcome() throws {
         var meeting = try Meeting(Meeting.token)
         let verified = try #require(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier))
@@ -179,7 +179,7 @@ import Testing
         #expect(codes[0] == Array(HMAC<SHA256>.authenticationCode(for: bytes, using: SymmetricKey(data: [1]))))
     }
 
-    @Test("A1 comparison sees every byte and every length")
+    @Test("A1 the comparison covers every byte and every length")
     func comparison() {
         #expect(isEqual([], []))
         #expect(isEqual([1, 2], [1, 2]))

@@ -46,7 +46,7 @@ struct ResetOrderTests {
         #expect(server.holdings.streams == 0)
     }
 
-    @Test("after 5 s without credit the reset overtakes, and the rest is dropped")
+    @Test("after 5 s without credit the reset overtakes, and the rest is discarded")
     func patience() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(500))
@@ -64,7 +64,7 @@ struct ResetOrderTests {
     }
 
     @Test(
-        "a window without credit is kept; with a byte more, what has credit leaves and the reset at once",
+        "a window without credit is kept; beyond it, only bytes with credit leave before the reset",
         arguments: [0, 1]
     )
     func window(more: Int) throws {
@@ -145,7 +145,7 @@ struct ResetOrderTests {
         #expect(server.sent().allSatisfy { $0 == "ack" }, "a reset needs no answer, and its queue is gone")
     }
 
-    @Test("a socket that does not take it in time is given up without a frame")
+    @Test("a socket that does not accept the bytes in time is dropped without a frame")
     func givenUp() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: frame(.data, 2, bytes(500)), resetFrame(2)) == nil)
@@ -165,7 +165,7 @@ struct ResetOrderTests {
         #expect(server.sent().allSatisfy { $0 == "ack" })
     }
 
-    @Test("a service that is being connected to gets the last bytes, so many services at a time")
+    @Test("a service that is being connected to gets the last bytes, for a limited number of services")
     func pending() throws {
         var client = session(.client, limits { $0.opening = 3 })
         for number in stride(from: UInt32(2), through: 10, by: 2) {

@@ -31,7 +31,7 @@ import Testing
         return frame
     }
 
-    @Test("A4 both ends prove the session's key, and tell how much they have received")
+    @Test("A4 both ends prove the session's key, and report what they have received")
     func happyPath() throws {
         var meeting = try Meeting(Meeting.token)
         let asked = try Self.ask(&meeting, Self.ticket())
@@ -53,7 +53,7 @@ import Testing
         )
     }
 
-    @Test("A1 A3 another key, another challenge or a changed byte is no proof; then the client authenticates anew")
+    @Test("A1 A3 another key or challenge, or a changed byte, is refused; then the client authenticates")
     func wrongProofs() throws {
         var meeting = try Meeting(Meeting.token)
         let asked = try Self.ask(&meeting, Self.ticket())
@@ -87,7 +87,7 @@ import Testing
         #expect(grant.resumeKey == verified.resumeKey, "what was said of the resume is no part of the proofs")
     }
 
-    @Test("A5 A6 a server that does not hold the key is caught, and so is a change of any byte of its answer")
+    @Test("A5 A6 a server without the key is detected, and so is a change of any byte of its answer")
     func rogueServer() throws {
         var meeting = try Meeting(Meeting.token)
         let asked = try Self.ask(&meeting, Self.ticket())

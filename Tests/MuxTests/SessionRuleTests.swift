@@ -5,7 +5,7 @@ import Testing
 
 /// Ports, floods, going away and the end (sections 2, 8 and 9).
 @Suite struct SessionRuleTests {
-    @Test("M9 as many streams as the limit, and the next is reset without being made", arguments: [true, false])
+    @Test("M9 streams are opened up to the limit, and the next is reset without state", arguments: [true, false])
     func streams(byOpening: Bool) throws {
         let limits = limits {
             $0.streams = byOpening ? 100 : 3
@@ -27,7 +27,7 @@ import Testing
         #expect(server.canOpen)
     }
 
-    @Test("M9 a peer that opens past the limit again and again is cut off")
+    @Test("M9 a peer that repeatedly opens streams beyond the limit is cut off")
     func openFlood() {
         var client = session(.client, limits { $0.streams = 1 })
         #expect(client.kind(of: openFrame(2)) == nil)
@@ -83,7 +83,7 @@ import Testing
         #expect(later.kind(of: odd(), now: .at(.seconds(10))) == .flood)
     }
 
-    @Test("M13 a peer that makes us answer and does not read is cut off")
+    @Test("M13 a peer that provokes answers and does not read them is cut off")
     func waitingControl() {
         var client = session(.client, limits { $0.waitingControl = 50 })
         client.drain(Refusal(.goingAway, ""))
@@ -108,7 +108,7 @@ import Testing
         #expect(server.kind(of: bindFrame(257)) == nil)
     }
 
-    @Test("M30 asking for ports for ever is a flood, whatever the answer", arguments: [true, false])
+    @Test("M30 endless BINDs are a flood, whatever the answers", arguments: [true, false])
     func bindFlood(isAnswered: Bool) {
         var server = session(.server)
         var asked = 0

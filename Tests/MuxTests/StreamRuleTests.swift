@@ -198,7 +198,7 @@ import Testing
         #expect(first.holdings.streams + second.holdings.streams == 0)
     }
 
-    @Test("M10 a stream that is reset before it is accepted gives its place back")
+    @Test("M10 a stream that is reset before it is accepted returns its place")
     func rapidReset() throws {
         var client = session(.client)
         for number in stride(from: UInt32(2), to: 20_002, by: 2) {

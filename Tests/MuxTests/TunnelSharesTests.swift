@@ -38,7 +38,7 @@ struct TunnelSharesTests {
         #expect(!shares.hasRoom(for: 1) && shares.hasRoom(for: 2), "the last place is the reserve of the second")
     }
 
-    @Test("a tunnel that comes when all places are taken has the next one that is given back")
+    @Test("a tunnel added while all places are taken gets the next returned place")
     func late() {
         var shares = TunnelShares(total: 4)
         shares.add(1)

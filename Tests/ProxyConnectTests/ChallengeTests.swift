@@ -14,7 +14,7 @@ struct ChallengeTests {
     }
 
     @Test(
-        "R9 challenges are told apart, several in a field and several fields",
+        "R9 challenges are separated, several in a field and in several fields",
         arguments: [
             ([], []),
             ([""], []),

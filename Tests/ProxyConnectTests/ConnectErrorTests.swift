@@ -145,7 +145,7 @@ struct ConnectErrorTests {
     }
 
     @Test(
-        "any answer but 407 says nothing about the password that was sent",
+        "any answer but 407 does not judge the password",
         arguments: ["500", "502", "503", "504", "403", "404", "400", "429", "301"]
     )
     func otherAnswers(status: String) throws {

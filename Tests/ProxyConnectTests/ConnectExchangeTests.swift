@@ -274,7 +274,7 @@ struct ConnectExchangeTests {
         ),
     ]
 
-    @Test("An exchange goes as it must, however the answers were cut", arguments: rows)
+    @Test("An exchange proceeds as expected, however the answers are split", arguments: rows)
     func script(_ row: Row) throws {
         func run(_ cut: ([UInt8]) -> [[UInt8]]) throws -> [Event] {
             var script = Script(

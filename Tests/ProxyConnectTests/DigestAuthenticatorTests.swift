@@ -336,7 +336,7 @@ struct DigestConversationTests {
         #expect(authenticator.answer(Self.stale) == .refused)
     }
 
-    @Test("Of several challenges after an answer only those that say stale count")
+    @Test("Of several challenges after an answer only stale ones count")
     func staleAmongSeveral() throws {
         var authenticator = try digest()
         _ = authenticator.answer(Self.first, Self.first + ", algorithm=SHA-256")
@@ -403,13 +403,16 @@ struct DigestHostileTests {
         "Digest realm=\"corp\", nonce=\"n\", opaque=\"a\\\r\\\nb\"",
     ]
 
-    @Test("R20 a challenge that cannot be answered is malformed, and no trap", arguments: unusable)
+    @Test("R20 a challenge that cannot be answered is malformed and does not trap", arguments: unusable)
     func r20_malformed(_ challenge: String) throws {
         var authenticator = try digest()
         #expect(authenticator.answer(challenge) == .malformedChallenge)
     }
 
-    @Test("R20 it does no harm beside one that can be answered, and does not count as an answer", arguments: unusable)
+    @Test(
+        "R20 an unusable challenge beside a usable one is ignored, and does not count as an answer",
+        arguments: unusable
+    )
     func r20_besideGood(_ challenge: String) throws {
         let good = "Digest realm=\"corp\", nonce=\"good\", qop=\"auth\""
         for fields in [[challenge, good], [good, challenge]] {

@@ -59,7 +59,7 @@ struct MultiLegTests {
         #expect(try play([challenge("NTLM"), .closes]).last == .reconnected(authorized("NTLM leg1-none")))
     }
 
-    @Test("A connection that is not kept between two legs is the end")
+    @Test("A connection that ends between two legs ends the exchange")
     func connectionNotKept() throws {
         let closed = try play([challenge("NTLM"), challenge("NTLM type2", "Connection: close")])
         #expect(closed.last == .failed(.connectionNotKept(.ntlm)))
@@ -112,7 +112,7 @@ struct MultiLegTests {
         #expect(try play([both, challenge("Basic realm=x")], [basic]).last == .failed(.credentialsRefused(.ntlm)))
     }
 
-    @Test("R20 a malformed challenge, or an answer that is no field value, is an error and no trap")
+    @Test("R20 a malformed challenge, or an answer that is not a field value, is an error, not a trap")
     func r20_malformed() throws {
         #expect(try play([challenge("NTLM bad")]).last == .failed(.malformedChallenge(.ntlm)))
         #expect(try play([challenge("NTLM inject")]).last == .failed(.malformedChallenge(.ntlm)))

@@ -165,7 +165,7 @@ struct NTLMTests {
         #expect(hex(field(last, 20)).contains("0600040003000000"))
     }
 
-    @Test("A name with an at sign is a name, without a domain; one outside of ASCII travels in UTF-16")
+    @Test("A name with an at sign has no domain; a name outside ASCII is sent in UTF-16")
     func names() throws {
         let (_, mail) = try conversation(challenge(info: Example.targetInfo), user: "user@corp.example")
         #expect(field(mail, 28).isEmpty)
@@ -197,7 +197,7 @@ struct NTLMTests {
         #expect(value.hasPrefix("Negotiate TlRMTVNTUAAB"))
     }
 
-    @Test("A proxy that has no challenge for the first message does not do NTLM; after the last it refuses")
+    @Test("A proxy without a challenge for the first message does not support NTLM; after the last message it refuses")
     func ends() throws {
         var ntlm = try authenticator()
         _ = ntlm.answer(to: offer(nil), request)

@@ -83,7 +83,7 @@ struct NegotiateTests {
         #expect(events[3] == .established(leftover: ""))
     }
 
-    @Test("A ticket that the proxy does not take gives way to a password that was given")
+    @Test("A ticket that the proxy refuses gives way to a given password")
     func refusedTicket() throws {
         let both = challenge("Negotiate, Basic realm=x")
         let turns = [both, .ticket(.success([1])), both]
@@ -117,7 +117,7 @@ struct NegotiateTests {
         #expect(events.count == 7)
     }
 
-    @Test("R20 a token that is no base64 is malformed")
+    @Test("R20 a token that is not base64 is malformed")
     func r20_malformed() throws {
         let turns = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate A")]
         #expect(try play(nil, turns).last == .failed(.malformedChallenge(.negotiate)))

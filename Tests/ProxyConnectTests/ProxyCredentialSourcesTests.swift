@@ -41,7 +41,7 @@ struct ProxyCredentialSourcesTests {
         Row(name: "backslash, at sign and colon", url: "http://CORP%5Cme%40x:a%3Ab@p", expected: "CORP\\me@x a:b"),
     ]
 
-    @Test("Each place gives way to the one before it", arguments: rows)
+    @Test("Each source gives way to the one before it", arguments: rows)
     func order(_ row: Row) throws {
         var sources = ProxyCredentialSources()
         (sources.user, sources.password) = (row.user, row.password)
@@ -50,7 +50,7 @@ struct ProxyCredentialSourcesTests {
         #expect(credentials.map { "\($0.user) \($0.password)" } == row.expected)
     }
 
-    @Test("R10 a user whose password is nowhere is an error, and no try with an empty one")
+    @Test("R10 a user without a password in any source is an error, not an attempt with an empty one")
     func noPassword() throws {
         var sources = ProxyCredentialSources()
         sources.user = "alice"
@@ -59,7 +59,7 @@ struct ProxyCredentialSourcesTests {
         }
     }
 
-    @Test("The password that was given with one user goes with no other name")
+    @Test("A password given with one user is not used for another")
     func othersPassword() throws {
         var sources = ProxyCredentialSources()
         (sources.user, sources.password) = ("alice", "of-alice")
@@ -70,7 +70,7 @@ struct ProxyCredentialSourcesTests {
         #expect(alice?.password == "of-alice")
     }
 
-    @Test("Nothing of them shows in a description")
+    @Test("No description shows their contents")
     func secrets() {
         var sources = ProxyCredentialSources()
         sources.password = "secret"

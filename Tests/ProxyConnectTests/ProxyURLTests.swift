@@ -25,7 +25,7 @@ struct ProxyURLTests {
     }
 
     @Test(
-        "R16, R17 what is not well-formed is refused",
+        "R16 R17 malformed URLs are refused",
         arguments: [
             ("", .empty), ("ftp://proxy", .unknownScheme), ("://proxy", .unknownScheme),
             ("socks4://proxy", .unknownScheme),

@@ -122,7 +122,7 @@ struct SocksErrorTests {
         #expect(error.description.utf8.count < 500)
     }
 
-    @Test("No secret shows, however an exchange, an action or an error is printed or dumped")
+    @Test("No secret appears in a printed or dumped exchange, action or error")
     func secrets() throws {
         var shown = ""
         let login = SocksExchangeTests.login

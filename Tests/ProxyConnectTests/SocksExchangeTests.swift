@@ -175,7 +175,7 @@ struct SocksExchangeTests {
         ),
     ]
 
-    @Test("An exchange goes as it must, however the answers were cut", arguments: rows)
+    @Test("An exchange proceeds as expected, however the answers are split", arguments: rows)
     func script(_ row: Row) throws {
         let exchange = try makeSocksExchange(user: row.user)
         everySplit(of: octets(row.proxy)) { pieces, how in

@@ -19,7 +19,7 @@ struct SocksRequestTests {
         #expect(script.events.last == .sent([5, 1, 0] + octets(address)))
     }
 
-    @Test("R16 credentials of 255 bytes are sent, an empty password as one of length 0")
+    @Test("R16 credentials of 255 bytes are sent, an empty password with length 0")
     func r16_credentials() throws {
         let long = String(repeating: "ü", count: 127) + "x"
         for (user, password) in [(long, long), ("u", "")] {

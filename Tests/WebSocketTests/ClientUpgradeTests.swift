@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(
-        "R2, R3, R4 a 101 that lacks something, or has something not asked for, is refused",
+        "R2 R3 R4 a 101 that lacks a part, or has one that was not requested, is refused",
         arguments: [
             ("R2 no Accept", ["Sec-WebSocket-Accept": []], UpgradeError.missingAccept),
             ("R2 two Accepts", ["Sec-WebSocket-Accept": [good[2].1, good[2].1]], .missingAccept),

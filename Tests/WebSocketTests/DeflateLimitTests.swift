@@ -10,7 +10,7 @@ import Testing
     /// 16 MiB of zeros, in about 16 KiB.
     private static func bomb() throws -> [UInt8] { try deflated([UInt8](repeating: 0, count: 16 << 20)) }
 
-    @Test("D7 a bomb stops at the limit and not behind it", arguments: [20_000, 65_535, 65_536, 65_537, 100_000])
+    @Test("D7 a bomb is stopped at the limit, not behind it", arguments: [20_000, 65_535, 65_536, 65_537, 100_000])
     func bombStopsAtLimit(limit: Int) throws {
         let bytes = frame(0xC2, try Self.bomb(), to: .server)
         #expect(bytes.count < 20_000)
@@ -24,7 +24,7 @@ import Testing
         #expect(received(outcome).count == limit)
     }
 
-    @Test("D7 not even the room for more than the limit is made", arguments: [64, 100, 1_000])
+    @Test("D7 no memory is allocated beyond the limit", arguments: [64, 100, 1_000])
     func roomForNoMore(limit: Int) throws {
         let small = try deflated([UInt8](repeating: 7, count: 20_000))
         #expect(small.count < 64)
@@ -59,7 +59,7 @@ import Testing
         #expect(out.capacity < 4_096)
     }
 
-    @Test("D8 a bomb in fragments, each far below the limit, stops at the limit too")
+    @Test("D8 a bomb in fragments, each far below the limit, is stopped at the limit too")
     func fragmentedBomb() throws {
         let bytes = ConformanceDeflateTests.refragmented(frame(0xC2, try Self.bomb(), to: .client), size: 100)
         let limits = WebSocketLimits(

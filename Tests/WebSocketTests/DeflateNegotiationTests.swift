@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test("a server takes the first offer that it can meet", arguments: offers)
+    @Test("a server accepts the first offer that it can meet", arguments: offers)
     func server(test: Offer) {
         #expect(DeflateNegotiation.accept(test.values, test.options)?.answer == test.answer)
     }
@@ -154,7 +154,7 @@ import Testing
 
     /// Answers and a client's agreements; nil fails the handshake.
     @Test(
-        "a client takes an answer that fits its offer",
+        "a client accepts an answer that fits its offer",
         arguments: [
             (name, "s15 c15"), ("\(name); server_no_context_takeover", "S15 c15"),
             ("\(name); client_no_context_takeover", "s15 C15"), ("\(name); server_max_window_bits=8", "s8 c15"),

@@ -36,7 +36,7 @@ import Testing
         #expect(kept[1].count < 20)
     }
 
-    @Test("D4 short messages, empty ones, and those for a window of 8 bits go as they are")
+    @Test("D4 short messages, empty ones, and those for a window of 8 bits are sent uncompressed")
     func uncompressed() throws {
         let zeros = [UInt8](repeating: 0, count: 100)
         #expect(try Self.sent([zeros], agreement(minimumBytes: 101))[0][0] == 0x81)
@@ -112,7 +112,7 @@ import Testing
         #expect(Array(out.readableBytesView) == Array("before".utf8) + hex("8203010203"))
     }
 
-    @Test("options out of their range are brought to the nearest end of it")
+    @Test("options outside their range are clamped to it")
     func optionsOutOfRange() {
         var options = DeflateOptions()
         (options.level, options.memoryLevel) = (77, 0)

@@ -109,7 +109,7 @@ import Testing
 
     private static func limit(_ bytes: Int) -> WebSocketLimits { WebSocketLimits(maximumMessageBytes: bytes) }
 
-    @Test("D10 a stream cut short fails, wherever, and never spills into the next message")
+    @Test("D10 a stream truncated anywhere fails and never continues in the next message")
     func truncated() throws {
         for length in [5, 40, 300] {
             let payload = ConformanceDeflateTests.Corpus.json.bytes(length)
@@ -140,7 +140,7 @@ import Testing
 
     // A narrower window than the peer's distances cannot happen: ours is always the widest. zlib would notice it or not
     // as the bytes were cut.
-    @Test("D6 a peer that reaches back further than was agreed gets the same answer however the bytes are cut")
+    @Test("D6 distances beyond the agreed window give the same result however the bytes are split")
     func widerThanAgreed() throws {
         var payload = ConformanceDeflateTests.Corpus.noise.bytes(5_000)
         payload += payload

@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(
-        "D10 so does mutated compressed traffic",
+        "D10 mutated compressed traffic gives the same events or error however it is split",
         arguments: [WebSocketRole.client, .server],
         [agreement(), agreement(noContextTakeover: true, bits: 9)]
     )

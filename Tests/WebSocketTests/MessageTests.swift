@@ -4,7 +4,7 @@ import Testing
 
 /// Fragments, text and limits: W8, W9 and W12 to W18 (RFC 6455, sections 5.4, 5.6 and 8.1).
 @Suite struct MessageTests {
-    @Test("messages come out right, or end the connection, however the bytes are cut", arguments: rows)
+    @Test("messages are delivered, or end the connection, however the bytes are split", arguments: rows)
     func message(row: Row) {
         row.check()
     }

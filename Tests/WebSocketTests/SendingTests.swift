@@ -121,7 +121,7 @@ import Testing
         #expect(out.readableBytes == 0)
     }
 
-    @Test("pings of our own are bounded in size and number, and refusing one ends nothing")
+    @Test("own pings are limited in size and number, and a refused ping does not end the connection")
     func ownPings() throws {
         var connection = Connection(role: .server, limits: WebSocketLimits(maximumQueuedControlBytes: 4))
         #expect(throws: WebSocketError.controlPayloadTooLong) {
