@@ -1,14 +1,14 @@
-/// Two hexadecimal digits for each byte (RFC 4648 section 8).
+/// Hexadecimal text, two digits for each byte (RFC 4648, section 8).
 package enum Base16 {
     private static let digits = Array("0123456789abcdef".utf8)
 
-    /// The bytes in lower-case digits.
+    /// Encodes bytes in lower-case digits.
     package static func encoded(_ bytes: some Sequence<UInt8>) -> String {
         // Four bits are below 16, the number of digits.
         String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
-    /// The bytes of digits in either case; nil for any other character and for an odd number of digits.
+    /// Decodes digits of either case; nil for any other character and for an odd number of digits.
     package static func decoded(_ text: some StringProtocol) -> [UInt8]? {
         let digits = text.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
         guard digits.count.isMultiple(of: 2) else { return nil }

@@ -1,17 +1,17 @@
-/// The standard alphabet with padding (RFC 4648 section 4).
+/// Base64 with the standard alphabet and padding (RFC 4648, section 4).
 package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let padding = UInt8(ascii: "=")
 
-    /// Which texts are accepted for the same bytes.
+    /// The texts that are accepted for the same bytes.
     package enum Strictness {
-        /// Exactly one text: padded, and without set bits that encode nothing.
+        /// Exactly one text: padded, with unused bits zero.
         case canonical
-        /// Padding may be missing, and unused bits are ignored: some proxies send such tokens.
+        /// Padding may be missing and unused bits are ignored, since some proxies send such tokens.
         case lenient
     }
 
-    /// The bytes as text, padded.
+    /// Encodes bytes with padding.
     package static func encoded(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         var bits: UInt32 = 0
@@ -30,7 +30,7 @@ package enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The bytes of a text; nil for a character outside the alphabet or an impossible length.
+    /// Decodes a text; nil for a character outside the alphabet or an impossible length.
     package static func decoded(_ text: String, _ strictness: Strictness = .lenient) -> [UInt8]? {
         let length = text.utf8.count
         var digits = Array(text.utf8)[...]

@@ -1,6 +1,6 @@
 /// Decimal numbers without a sign, blanks or leading zeros.
 package enum DecimalText {
-    /// The number that the digits spell; nil for any other text, for more than nine digits, and above `maximum`.
+    /// Returns the number with these digits; nil for any other text, for more than nine digits, and above `maximum`.
     package static func value(_ digits: some Collection<UInt8>, through maximum: Int) -> Int? {
         guard !digits.isEmpty, digits.count <= 9, digits.count == 1 || digits.first != UInt8(ascii: "0") else {
             return nil

@@ -1,14 +1,14 @@
 import NIOCore
 
-/// Reads past the body of an answer that nobody wants, so that the connection can carry the next exchange, and keeps
-/// its beginning for an error message.
+/// Reads and discards the body of an answer, so that the connection can carry the next exchange. Keeps the beginning
+/// for an error message.
 ///
-/// The framing is RFC 9112 section 6.3: no body for 1xx, 204 and 304, else the last transfer coding if it is chunked,
-/// else Content-Length, else until the connection closes. The cap counts raw bytes as they come off the connection,
-/// chunk sizes, chunk extensions and trailers included (CVE-2023-39326); a declared length costs nothing.
+/// The framing follows RFC 9112, section 6.3: no body for 1xx, 204 and 304; otherwise the last transfer coding if it is
+/// chunked; otherwise Content-Length; otherwise the end of the connection. The limit counts raw bytes, including chunk
+/// sizes, chunk extensions and trailers (CVE-2023-39326). A declared length costs nothing.
 ///
-/// Not for the 2xx answer to CONNECT, which has no body whatever its fields say (RFC 9110 section 9.3.6), nor for an
-/// answer to HEAD. Trailer fields are dropped unread. Other transfer codings than chunked are not undone.
+/// Not for an answer to HEAD, nor for a 2xx answer to CONNECT, which has no body (RFC 9110, section 9.3.6). Trailer
+/// fields are discarded. Transfer codings other than chunked are not decoded.
 public struct BodyDrain: Sendable {
     private enum State: Sendable {
         case finished
@@ -18,26 +18,27 @@ public struct BodyDrain: Sendable {
         case failed(HTTP1Error)
     }
 
-    /// How many bytes of the content are kept, unless somebody wants more.
+    /// Bytes of the content that are kept by default.
     public static let collectedLimit = 4096
 
-    /// The beginning of the content, at most the bytes that were asked for, without chunk framing.
+    /// The kept beginning of the content, without chunk framing.
     public private(set) var collected = ByteBuffer()
-    /// The length that the answer declared by Content-Length, when that frames it.
+    /// The value of Content-Length, if it frames the body.
     public let declaredLength: Int?
-    /// True when the body ends with the connection, so that this cannot be used again.
+    /// Whether the body ends with the connection, which then cannot be reused.
     public let endsWithConnection: Bool
 
     private var state: State
     private var allowance: Int
     private let kept: Int
 
-    /// A drain for the body of this answer.
+    /// Creates a drain for the body of an answer.
     ///
     /// - Parameters:
-    ///   - limit: raw bytes that may be read; a body of exactly so many passes.
-    ///   - kept: bytes of the content that are collected.
-    /// - Throws: `malformedLength` for a Content-Length that is no decimal number or for several that differ.
+    ///   - response: the answer's head.
+    ///   - limit: raw bytes that may be read; a body of exactly this size passes.
+    ///   - kept: bytes of the content to keep.
+    /// - Throws: `malformedLength` if a Content-Length is not a decimal number or several differ.
     public init(
         response: ResponseHead,
         limit: Int = 65536,
@@ -61,16 +62,16 @@ public struct BodyDrain: Sendable {
         declaredLength = codings.isEmpty ? length : nil
     }
 
-    /// True once the whole body has been read.
+    /// Whether the whole body was read.
     public var isFinished: Bool {
         if case .finished = state { true } else { false }
     }
 
-    /// Takes what belongs to the body off `buffer`; what follows stays in it.
+    /// Consumes the body's bytes from `buffer` and leaves what follows.
     ///
-    /// - Returns: true once the body is complete.
-    /// - Throws: `bodyTooLarge` at the first byte past the limit, `malformedChunk`; and the same again for ever after.
-    ///   What was collected until then stays available.
+    /// - Returns: whether the body is complete.
+    /// - Throws: `bodyTooLarge` at the first byte beyond the limit, or `malformedChunk`. Later calls throw the same
+    ///   error. The kept bytes stay available.
     public mutating func receive(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> Bool {
         do {
             return try read(&buffer)
@@ -80,9 +81,9 @@ public struct BodyDrain: Sendable {
         }
     }
 
-    /// Says that the connection has ended.
+    /// Reports the end of the connection.
     ///
-    /// - Returns: true when the body was complete, or ended as such a body must; false when it was cut off.
+    /// - Returns: whether the body is complete; false if it was cut short.
     @discardableResult
     public mutating func ended() -> Bool {
         switch state {
@@ -135,25 +136,25 @@ public struct BodyDrain: Sendable {
         }
     }
 
-    /// Takes content off the buffer. What exceeds the cap stays there, after the beginning has been kept.
+    /// Consumes content. Bytes beyond the limit stay in the buffer; the beginning is kept before the error is thrown.
     private mutating func take(_ count: Int, from buffer: inout ByteBuffer) throws(HTTP1Error) {
         let allowed = min(count, allowance)
-        guard var piece = buffer.readSlice(length: allowed) else { return }
+        guard var bytes = buffer.readSlice(length: allowed) else { return }
         allowance -= allowed
-        let room = min(kept - collected.readableBytes, piece.readableBytes)
-        if room > 0, var start = piece.readSlice(length: room) {
+        let room = min(kept - collected.readableBytes, bytes.readableBytes)
+        if room > 0, var start = bytes.readSlice(length: room) {
             collected.writeBuffer(&start)
         }
         guard allowed == count else { throw HTTP1Error(.bodyTooLarge) }
     }
 
-    /// The one value of Content-Length, which equal repetitions do not change (RFC 9110 section 8.6).
+    /// Returns the value of Content-Length, which may be repeated if all values are equal (RFC 9110, section 8.6).
     private static func contentLength(_ fields: HeaderFields) throws(HTTP1Error) -> Int? {
         var length: Int?
         for value in fields.values(of: "Content-Length") {
             for member in value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
                 let digits = member.trimmed
-                // `Int` would take a sign; RFC 9110 has digits only. Overflow gives nil.
+                // `Int` would accept a sign, which RFC 9110 forbids. It returns nil on overflow.
                 guard digits.allSatisfy(\.isDigit), let number = Int(Substring(digits)), length ?? number == number
                 else { throw HTTP1Error(.malformedLength) }
                 length = number

@@ -1,4 +1,4 @@
-/// The character classes of RFC 9110 section 5.6 and RFC 9112, for single bytes.
+/// The character classes of RFC 9110, section 5.6, and RFC 9112 for single bytes.
 extension UInt8 {
     static let tab = UInt8(ascii: "\t")
     static let lineFeed = UInt8(ascii: "\n")
@@ -6,7 +6,7 @@ extension UInt8 {
     static let space = UInt8(ascii: " ")
     static let colon = UInt8(ascii: ":")
 
-    /// `tchar`: what methods and field names are made of.
+    /// Whether the byte is a `tchar`, as in methods and field names.
     var isToken: Bool {
         switch self {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -26,7 +26,7 @@ extension UInt8 {
         return UInt8(ascii: "a") <= lowered && lowered <= UInt8(ascii: "z")
     }
 
-    /// The value of a hexadecimal digit, or nil.
+    /// The value of a hexadecimal digit; nil for any other byte.
     var hexValue: Int? {
         switch self {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(self) - 0x30
@@ -36,10 +36,10 @@ extension UInt8 {
         }
     }
 
-    /// What may stand in a field value or reason phrase: tab, space, visible ASCII and obs-text; no other control.
+    /// Whether a field value or reason phrase may contain the byte: tab, space, visible ASCII and obs-text.
     var isFieldContent: Bool { self == .tab || (self >= .space && self != 0x7F) }
 
-    /// What may stand in a request target: visible ASCII but `#`, since a fragment is never sent.
+    /// Whether a request target may contain the byte: visible ASCII except `#`, since fragments are never sent.
     var isTarget: Bool { self > .space && self < 0x7F && self != UInt8(ascii: "#") }
 
     var isBlank: Bool { self == .space || self == .tab }
@@ -48,12 +48,13 @@ extension UInt8 {
 }
 
 extension String {
-    /// Equal but for the case of ASCII letters, which is how field names and tokens are compared.
+    /// Returns whether the strings are equal apart from the case of ASCII letters, as field names and tokens are
+    /// compared.
     func equalsIgnoringCase(_ other: String) -> Bool {
         utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }
     }
 
-    /// Text from the wire: UTF-8 where it is that, Latin-1 (what obs-text meant) otherwise. Never fails.
+    /// Decodes text from the wire as UTF-8, or as Latin-1 (the meaning of obs-text) if it is not UTF-8. Never fails.
     init(wire bytes: some Collection<UInt8>) {
         if let text = String(validating: bytes, as: UTF8.self) {
             self = text
@@ -66,7 +67,7 @@ extension String {
 }
 
 extension BidirectionalCollection<UInt8> {
-    /// Without the optional white space (OWS) at both ends.
+    /// The elements without optional white space (OWS) at both ends.
     var trimmed: SubSequence {
         guard let first = firstIndex(where: { !$0.isBlank }), let last = lastIndex(where: { !$0.isBlank }) else {
             return self[endIndex..<endIndex]

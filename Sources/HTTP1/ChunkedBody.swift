@@ -1,10 +1,11 @@
-/// Where a chunked body stands (RFC 9112 section 7.1). Strict: CRLF only, at most eight digits of size, no control
-/// characters in extensions or trailers; extensions and trailers are dropped.
+/// Decodes the framing of a chunked body (RFC 9112, section 7.1), strictly: CRLF only, at most eight digits of size,
+/// and no control characters in extensions or trailers. Extensions and trailers are discarded.
 struct ChunkedBody: Sendable {
+    /// The kind of the next byte.
     enum Next {
-        /// So many bytes of content come next.
+        /// `remaining` bytes of content follow.
         case content(remaining: Int)
-        /// A byte of framing comes next.
+        /// A byte of framing follows.
         case framing
     }
 
@@ -27,7 +28,7 @@ struct ChunkedBody: Sendable {
         if case .content(let remaining) = state { .content(remaining: remaining) } else { .framing }
     }
 
-    /// Whether the last chunk has been taken: trailers follow, or the end.
+    /// Whether the last chunk is complete, so that trailers or the end follow.
     var isInTrailers: Bool {
         switch state {
         case .trailerStart, .trailer, .trailerLineFeed, .lastLineFeed: true
@@ -40,12 +41,14 @@ struct ChunkedBody: Sendable {
         state = remaining > count ? .content(remaining: remaining - count) : .contentReturn
     }
 
-    /// Takes a byte of framing; true when it was the last one of the body.
+    /// Processes a byte of framing and returns whether it was the body's last byte.
+    ///
+    /// - Throws: `malformedChunk` if the byte is illegal.
     mutating func accept(_ byte: UInt8) throws(HTTP1Error) -> Bool {
         switch state {
         case .size(let digits, let value):
             if let digit = byte.hexValue {
-                // Eight digits are 4 GiB: no overflow, and far beyond any cap.
+                // Eight digits express 4 GiB, which cannot overflow and exceeds every limit.
                 guard digits < 8 else { throw HTTP1Error(.malformedChunk) }
                 state = .size(digits: digits + 1, value: value << 4 | digit)
             } else {

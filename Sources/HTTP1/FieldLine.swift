@@ -1,8 +1,8 @@
-/// `field-name ":" OWS field-value OWS` (RFC 9112 section 5), line after line to the empty one.
+/// The grammar of field lines up to the empty line: `field-name ":" OWS field-value OWS` (RFC 9112, section 5).
 ///
-/// Answers may break two rules that requests may not, because old proxies do, and nobody reads them behind us: a line
-/// that begins with a blank goes on with the field before it (obs-fold, section 5.2), and blanks may stand between a
-/// name and its colon (section 5.1).
+/// Answers may break two rules that requests may not, since old proxies do and no later recipient reads the head. A
+/// line that begins with a blank continues the field before it (obs-fold, section 5.2). Blanks may stand between a name
+/// and its colon (section 5.1).
 struct FieldLine: LineGrammar {
     private enum Part {
         case start
@@ -17,12 +17,14 @@ struct FieldLine: LineGrammar {
     private let limits: HeadLimits
     private let isAnswer: Bool
     private var part = Part.start
-    /// How many fields came before this line.
+    /// Fields before this line.
     private var count = 0
-    /// Bytes of the field so far, those of the lines that this one continues among them.
+    /// Bytes of the field so far, including the lines that this one continues.
     private var length = 0
 
-    /// - Parameter isAnswer: the field lines of an answer, which need not be clean.
+    /// Creates the grammar of a head's field lines.
+    ///
+    /// - Parameter isAnswer: whether the lines belong to an answer and may break the two rules.
     init(limits: HeadLimits, isAnswer: Bool) {
         self.limits = limits
         self.isAnswer = isAnswer
@@ -56,7 +58,7 @@ struct FieldLine: LineGrammar {
         case .value, .continuation:
             guard byte.isFieldContent else { throw HTTP1Error(.controlCharacter) }
         }
-        // The reader counts the bytes of one line; a field in many lines must be no longer.
+        // The reader limits each line; this limits a field of several lines.
         guard length < limits.maximumLineBytes else { throw HTTP1Error(Self.tooLong) }
         length += 1
     }
@@ -68,8 +70,9 @@ struct FieldLine: LineGrammar {
         }
     }
 
-    /// Adds the accepted line to the fields, and is ready for the next one; false when it was the empty line that ends
-    /// the head.
+    /// Adds the accepted line to the fields and prepares for the next line.
+    ///
+    /// - Returns: false for the empty line that ends the head.
     mutating func append(_ line: [UInt8], to fields: inout HeaderFields) -> Bool {
         defer { (part, count) = (.start, fields.count) }
         switch part {

@@ -1,83 +1,84 @@
-/// What was wrong with an HTTP/1.1 message, on its way in or out.
+/// An error in an HTTP/1.1 message, received or to be sent.
 ///
-/// Carries no byte of the peer's input, so it may be logged and answered without escaping.
+/// Contains no byte of the peer's input, so it may be logged and sent without escaping.
 public struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
-    /// One case for each way to be wrong.
+    /// The kind of error.
     public enum Kind: Equatable, Sendable {
         /// The first bytes cannot begin an HTTP message: TLS, SSH, random bytes. A server closes without an answer.
         case notHTTP
-        /// More than one empty line before the request line (RFC 9112 section 2.2 lets a server ignore one).
+        /// More than one empty line before the request line (RFC 9112, section 2.2, lets a server ignore one).
         case leadingEmptyLines
-        /// A start line with a part missing: HTTP/0.9, or text that is no HTTP.
+        /// A start line with a missing part: HTTP/0.9, or text that is not HTTP.
         case malformedStartLine
-        /// A request target with a control character, a space, `#` or a byte outside ASCII, or of a form not served.
+        /// A request target with a control character, a space, `#` or a byte outside ASCII, or of an unsupported form.
         case malformedTarget
-        /// No `HTTP/` DIGIT `.` DIGIT where the version belongs.
+        /// A version that is not `HTTP/` DIGIT `.` DIGIT.
         case malformedVersion
         /// A well-formed version other than HTTP/1.x.
         case unsupportedVersion
         /// A status code that is not three digits from 100 to 999.
         case malformedStatus
-        /// A reason phrase, of our own, that cannot be sent.
+        /// A reason phrase to send that contains a control character.
         case malformedReason
-        /// A method, of our own, that is no token.
+        /// A method to send that is not a token.
         case malformedMethod
-        /// A line that ends with LF alone where CRLF is asked for.
+        /// A line that ends with LF alone where CRLF is required.
         case bareLineFeed
-        /// A CR that no LF follows.
+        /// A CR without a following LF.
         case bareCarriageReturn
         /// NUL, DEL or another control character in a field value.
         case controlCharacter
-        /// A line that begins with a space or tab (obs-fold, RFC 9112 section 5.2) in a request, where it is never
-        /// joined, or before any field of an answer.
+        /// A line that begins with a space or tab (obs-fold, RFC 9112, section 5.2), in a request or before the first
+        /// field of an answer.
         case foldedLine
-        /// A space or tab between a field's name and its colon (RFC 9112 section 5.1) in a request.
+        /// A space or tab between a field's name and its colon in a request (RFC 9112, section 5.1).
         case whitespaceBeforeColon
-        /// A field name that is empty or no token.
+        /// A field name that is empty or not a token.
         case malformedFieldName
         /// A field line without a colon.
         case missingColon
-        /// The request line is longer than the limit.
+        /// A request line longer than the limit.
         case startLineTooLong
-        /// A field line, or the status line of an answer, is longer than the limit.
+        /// A field line, or an answer's status line, longer than the limit.
         case lineTooLong
-        /// The whole head is longer than the limit.
+        /// A head larger than the limit.
         case headTooLarge
         /// More fields than the limit.
         case tooManyFields
-        /// A field that may occur once occurs more often. Holds the name that was asked for.
+        /// Several fields of a name that may occur once. Contains the name that the caller asked for.
         case duplicateField(String)
         /// A request without Host.
         case missingHost
-        /// A Host that is no `host` or `host:port`.
+        /// A Host that is not `host` or `host:port`.
         case malformedHost
-        /// An absolute-form target that names another authority than Host.
+        /// An absolute-form target whose authority differs from Host.
         case hostMismatch
-        /// A Content-Length that is no decimal number, or several that differ.
+        /// A Content-Length that is not a decimal number, or several that differ.
         case malformedLength
-        /// A chunk size, chunk end or trailer that breaks RFC 9112 section 7.1.
+        /// A chunk size, chunk end or trailer that violates RFC 9112, section 7.1.
         case malformedChunk
-        /// A body that is longer than the cap.
+        /// A body larger than the limit.
         case bodyTooLarge
-        /// The connection ended within a message.
+        /// An end of the connection inside a message.
         case unexpectedEnd
-        /// For callers: a method that is well-formed but not served.
+        /// For callers: a well-formed method that is not supported.
         case methodNotAllowed
-        /// For callers: the head did not arrive in time.
+        /// For callers: a head that did not arrive in time.
         case timeout
-        /// For callers: an Expect that is not met.
+        /// For callers: an expectation that is not supported.
         case expectationFailed
     }
 
-    /// What was wrong.
+    /// The kind of error.
     public let kind: Kind
 
-    /// An error of the given kind.
+    /// Creates an error.
     public init(_ kind: Kind) {
         self.kind = kind
     }
 
-    /// What a server should answer: 400, 405, 408, 414, 417, 431 or 505. Means nothing for an error in an answer.
+    /// The status code of a server's answer: 400, 405, 408, 414, 417, 431 or 505. Meaningless for an error in an
+    /// answer.
     public var status: Int {
         switch kind {
         case .methodNotAllowed: 405
@@ -94,7 +95,7 @@ public struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The error in words, without any of the peer's bytes.
+    /// A description without any of the peer's bytes.
     public var description: String {
         switch kind {
         case .notHTTP: "not HTTP"

@@ -1,27 +1,16 @@
 import NIOCore
 
-/// What one kind of line may hold, asked byte by byte, so that the first illegal byte is refused when it comes and not
-/// once a line end has come.
-protocol LineGrammar: Sendable {
-    /// What a line of this kind that exceeds the limit is reported as.
-    static var tooLong: HTTP1Error.Kind { get }
-    /// Takes the next byte of the line; never CR or LF.
-    mutating func accept(_ byte: UInt8) throws(HTTP1Error)
-    /// Throws when the line may not end here. An empty line is the parser's business and passes.
-    func end() throws(HTTP1Error)
-}
-
-/// Takes lines off a connection. Each byte is looked at once, moved out of the caller's buffer and kept, so that the
-/// work is linear however the network cut the bytes (H20), and no search position can go stale.
+/// Reads lines from a connection. Each byte is examined once and moved out of the caller's buffer. So the work is
+/// linear however the network splits the bytes (H20), and no search position can become stale.
 struct LineReader: Sendable {
     private let limits: HeadLimits
-    /// RFC 9112 section 2.2 allows a recipient to take LF alone for a line end. Only answers are read so.
+    /// Whether LF alone ends a line, which RFC 9112, section 2.2, permits. Enabled for answers only.
     private let allowsBareLineFeed: Bool
     private var line: [UInt8] = []
     private var sawCarriageReturn = false
-    /// Bytes of the present head so far.
+    /// Bytes of the current head so far.
     private(set) var headBytes = 0
-    /// Bytes ever looked at, for the test of linear work.
+    /// Bytes examined in total, for the test of linear work.
     private(set) var bytesExamined = 0
 
     init(limits: HeadLimits, allowsBareLineFeed: Bool) {
@@ -29,12 +18,14 @@ struct LineReader: Sendable {
         self.allowsBareLineFeed = allowsBareLineFeed
     }
 
-    /// Starts counting the next head.
+    /// Resets the count of bytes for the next head.
     mutating func startHead() {
         headBytes = 0
     }
 
-    /// The next line without its end, or nil when the buffer is used up before one.
+    /// Returns the next line without its end; nil if the buffer is consumed first.
+    ///
+    /// - Throws: ``HTTP1Error`` at the first illegal byte or at a limit.
     mutating func next<Grammar: LineGrammar>(
         from buffer: inout ByteBuffer,
         _ grammar: inout Grammar
@@ -66,7 +57,7 @@ struct LineReader: Sendable {
                 line.append(byte)
             }
         }
-        // No end can follow within the limit any more: refused at the limit, not one byte later (H18).
+        // No line end can follow within the limit, so the head is refused at the limit, not one byte later (H18).
         guard headBytes < limits.maximumBytes else { throw HTTP1Error(.headTooLarge) }
         return nil
     }

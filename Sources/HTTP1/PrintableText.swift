@@ -1,9 +1,10 @@
 extension String {
-    /// This text on one line and safe for a terminal or a log: control, format (bidirectional overrides among them),
-    /// separator and unassigned characters are written as `\u{1B}`, tabs as spaces, and what exceeds `limit` scalars
-    /// is cut and marked with `…`. For everything that a peer sent (P15).
+    /// Returns this text on one line, safe for a terminal or a log. Use it for everything that a peer sent (P15).
+    ///
+    /// Control, format, separator and unassigned characters become `\u{1B}`; format characters include bidirectional
+    /// overrides. Tabs become spaces. Text beyond `limit` scalars is replaced by `…`.
     public func escapedForDisplay(limit: Int = 200) -> String {
-        // Most texts are short and plain ASCII, and this is asked for each value of each line of a log.
+        // Usual texts are short ASCII, and each value of each log line passes here.
         if utf8.count <= limit, utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return self }
         var result = String.UnicodeScalarView()
         for (count, scalar) in unicodeScalars.enumerated() {

@@ -1,9 +1,9 @@
 import NIOCore
 
-/// Takes the body of one request off what comes behind its head, for handing it on.
+/// Extracts the body of one request from the bytes behind its head, for forwarding.
 ///
-/// Bytes after the body would be another request, without any check. Chunks pass as they are; trailers are dropped,
-/// since some receivers take them for fields of the head.
+/// Bytes behind the body would be another, unchecked request, so they are left. Chunks are forwarded unchanged.
+/// Trailers are discarded, since some recipients merge them into the head.
 public struct RequestBody: Sendable {
     private enum State: Sendable {
         case length(remaining: Int)
@@ -14,10 +14,10 @@ public struct RequestBody: Sendable {
 
     private var state: State
 
-    /// The body of the request with this head (RFC 9112 section 6.3).
+    /// Creates an extractor for the request with this head (RFC 9112, section 6.3).
     ///
-    /// - Throws: `malformedLength` for a Content-Length that is no decimal number, for one that stands beside
-    ///   Transfer-Encoding, and for any coding but a single `chunked`; `duplicateField` for repeated ones.
+    /// - Throws: `malformedLength` if Content-Length is not a decimal number or accompanies Transfer-Encoding, or for
+    ///   any coding but a single `chunked`. `duplicateField` if either field is repeated.
     public init(of head: RequestHead) throws(HTTP1Error) {
         let length = try head.fields.single("Content-Length")
         let coding = try head.fields.single("Transfer-Encoding")
@@ -39,15 +39,14 @@ public struct RequestBody: Sendable {
         }
     }
 
-    /// True once the whole body has been taken.
+    /// Whether the whole body was extracted.
     public var isFinished: Bool {
         if case .finished = state { true } else { false }
     }
 
-    /// Takes what belongs to the body off `buffer`, and returns it in the form in which it is handed on. What follows the
-    /// body stays in `buffer`.
+    /// Consumes the body's bytes from `buffer` and returns them in the form to forward. What follows the body stays.
     ///
-    /// - Throws: `malformedChunk`, and the same again for ever after.
+    /// - Throws: `malformedChunk`. Later calls throw the same error.
     public mutating func take(from buffer: inout ByteBuffer) throws(HTTP1Error) -> ByteBuffer {
         switch state {
         case .finished:

@@ -1,17 +1,17 @@
 import NIOCore
 
-/// The request line and the fields of a request (RFC 9112 section 3).
+/// The request line and the fields of a request (RFC 9112, section 3).
 public struct RequestHead: Sendable, Equatable {
-    /// The method as sent; methods are case-sensitive.
+    /// The method as received; methods are case-sensitive.
     public var method: String
-    /// The request target as sent, not decoded and not normalised. `route()` takes it apart.
+    /// The request target as received, neither decoded nor normalised. ``route()`` splits it.
     public var target: String
     /// The version of the request line.
     public var version: HTTPVersion
     /// The fields.
     public var fields: HeaderFields
 
-    /// A head of these parts. Nothing is checked before `serialize`.
+    /// Creates a head without checks; ``serialize(into:)`` checks its parts.
     public init(
         method: String,
         target: String,
@@ -24,10 +24,10 @@ public struct RequestHead: Sendable, Equatable {
         self.fields = fields
     }
 
-    /// Appends the head with the empty line that ends it. Writes nothing when it throws.
+    /// Appends the head with its final empty line; appends nothing if it throws.
     ///
-    /// - Throws: `malformedMethod`, `malformedTarget` or `unsupportedVersion` when a part could not be read back as
-    ///   what it is; a CR, LF, NUL or space can so never leave. Fields are checked when they are made.
+    /// - Throws: `malformedMethod`, `malformedTarget` or `unsupportedVersion` if a part could not be parsed back. So a
+    ///   CR, LF, NUL or space cannot leave. Fields are checked when they are created.
     public func serialize(into buffer: inout ByteBuffer) throws(HTTP1Error) {
         guard !method.isEmpty, method.utf8.allSatisfy(\.isToken) else { throw HTTP1Error(.malformedMethod) }
         guard !target.isEmpty, target.utf8.allSatisfy(\.isTarget) else { throw HTTP1Error(.malformedTarget) }

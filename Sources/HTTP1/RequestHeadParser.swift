@@ -1,19 +1,19 @@
 import NIOCore
 
-/// Reads request heads, strictly: what a conforming client never sends is refused, never repaired, since whatever
-/// stands in front of us may have read it otherwise (request smuggling).
+/// Parses request heads strictly. What a conforming client never sends is refused and never repaired, since a front may
+/// have parsed it differently (request smuggling).
 ///
-/// Refused at the first illegal byte: anything but CRLF as a line end, obs-fold, white space before a colon, control
-/// characters, a target with a space, `#` or a byte outside ASCII, more than one empty line before the request line,
-/// versions other than 1.x, heads beyond the limits. Bytes above 0x7F in field values are kept (obs-text).
+/// The first illegal byte is refused: a line end other than CRLF, obs-fold, white space before a colon, or a control
+/// character. So are a target with a space, `#` or a byte outside ASCII, a second empty line before the request line, a
+/// version other than 1.x, and a head beyond the limits. Field values keep bytes above 0x7F (obs-text).
 ///
-/// Not enforced: which methods, minor versions, fields or targets are served, and that there is no body.
+/// Not enforced: supported methods, minor versions, fields and targets, and the absence of a body.
 public struct RequestHeadParser: Sendable {
     private enum State: Sendable {
         case requestLine(RequestLine, sawEmptyLine: Bool)
         case fields(RequestHead, FieldLine)
         case failed(HTTP1Error)
-        /// While a case's payload is being changed, so that its arrays have one owner and are not copied.
+        /// Held while a payload is modified, so that its arrays have one owner and are not copied.
         case modifying
     }
 
@@ -21,21 +21,21 @@ public struct RequestHeadParser: Sendable {
     private var reader: LineReader
     private var state: State
 
-    /// A parser that waits for the first request.
+    /// Creates a parser for a connection's first request.
     public init(limits: HeadLimits = .request) {
         self.limits = limits
         reader = LineReader(limits: limits, allowsBareLineFeed: false)
         state = .requestLine(RequestLine(), sawEmptyLine: false)
     }
 
-    /// Takes what belongs to the head off `buffer`; what follows the head stays in it.
+    /// Consumes the head's bytes from `buffer` and leaves what follows.
     ///
-    /// Without a whole head the buffer is used up and kept here, so it does not matter whether the caller hands over
-    /// only new bytes or appends to the same buffer. After a head the parser is ready for the next one; after an error
-    /// it throws that error for ever.
+    /// Without a complete head the buffer is consumed and kept here. The caller may pass new bytes only, or append to
+    /// the same buffer. After a head the parser is ready for the next one; after an error it throws that error for
+    /// ever.
     ///
-    /// - Returns: the head, or nil when more bytes are needed.
-    /// - Throws: the first error in the bytes; its `status` is what to answer.
+    /// - Returns: the head; nil if more bytes are needed.
+    /// - Throws: ``HTTP1Error`` for the first error in the bytes; its `status` is the answer's status.
     public mutating func receive(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> RequestHead? {
         do {
             return try read(&buffer)
@@ -45,7 +45,7 @@ public struct RequestHeadParser: Sendable {
         }
     }
 
-    /// Bytes ever looked at, for the test of linear work.
+    /// Bytes examined in total, for the test of linear work.
     var bytesExamined: Int { reader.bytesExamined }
 
     private mutating func read(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> RequestHead? {

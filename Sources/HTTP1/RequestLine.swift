@@ -1,4 +1,4 @@
-/// `method SP request-target SP HTTP-version` (RFC 9112 section 3), single spaces only.
+/// The grammar of a request line with single spaces: `method SP request-target SP HTTP-version` (RFC 9112, section 3).
 struct RequestLine: LineGrammar {
     private enum Part {
         case method(count: Int)
@@ -44,7 +44,7 @@ struct RequestLine: LineGrammar {
         }
     }
 
-    /// The head that the accepted line begins, or nil for the empty line.
+    /// Returns the head that the accepted line begins; nil for an empty line.
     func head(_ line: [UInt8]) -> RequestHead? {
         guard case .version(let methodCount, let targetCount, let text) = part, let version = text.version else {
             return nil
@@ -55,40 +55,4 @@ struct RequestLine: LineGrammar {
             version: version
         )
     }
-}
-
-/// `HTTP/` DIGIT `.` DIGIT, upper case (RFC 9112 section 2.3).
-struct VersionText: Sendable {
-    private static let prefix = Array("HTTP/".utf8)
-
-    private var count = 0
-    private var major = 0
-    private var minor = 0
-
-    /// False when the byte cannot stand there.
-    mutating func accept(_ byte: UInt8) -> Bool {
-        defer { count += 1 }
-        switch count {
-        case 0..<5:
-            return byte == Self.prefix[count]
-        case 5:
-            major = Int(byte) - 0x30
-            return byte.isDigit
-        case 6:
-            return byte == UInt8(ascii: ".")
-        case 7:
-            minor = Int(byte) - 0x30
-            return byte.isDigit
-        default:
-            return false
-        }
-    }
-
-    /// The version once all eight bytes are there.
-    var version: HTTPVersion? {
-        count == 8 ? HTTPVersion(major: major, minor: minor) : nil
-    }
-
-    /// True while the fixed five bytes are not complete.
-    var isInPrefix: Bool { count < Self.prefix.count }
 }

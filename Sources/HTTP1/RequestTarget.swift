@@ -1,14 +1,14 @@
-/// Where a request wants to go: its target and Host taken apart (RFC 9112 section 3.2 and 3.3).
+/// The destination of a request: its target and Host, split into parts (RFC 9112, sections 3.2 and 3.3).
 public struct RequestTarget: Sendable, Equatable {
-    /// The Host field: `host` or `host:port`, as sent.
+    /// The Host field, `host` or `host:port`, as received.
     public var authority: String
-    /// The path up to the first `?`, as sent: not decoded, no dot segments removed, no slashes merged. Compare it byte
-    /// for byte.
+    /// The path before the first `?`, as received: not decoded, with its dot segments and repeated slashes. Compare it
+    /// byte for byte.
     public var path: String
-    /// What follows the first `?`, or nil when there is none.
+    /// The text behind the first `?`; nil if there is none.
     public var query: String?
 
-    /// A target of these parts.
+    /// Creates a target.
     public init(authority: String, path: String, query: String? = nil) {
         self.authority = authority
         self.path = path
@@ -19,17 +19,17 @@ public struct RequestTarget: Sendable, Equatable {
 extension RequestHead {
     /// Checks target and Host against each other and splits the target.
     ///
-    /// Origin-form and absolute-form (http, https, ws, wss) are taken; the authority of an absolute target must equal
-    /// Host but for case, and is then of no further use. Host is asked for in HTTP/1.0 too.
+    /// Origin-form and absolute-form (http, https, ws, wss) are accepted. The authority of an absolute target must
+    /// equal Host apart from case. Host is required in HTTP/1.0 too.
     ///
-    /// Host must be a name of letters, digits and `-._~` or percent-encoded bytes, an IPv4 address, or an IPv6 literal
-    /// in brackets, with a port from 0 to 65535 after a colon if there is one. That is narrower than RFC 3986, whose
-    /// sub-delimiters (a comma among them) nobody needs in a host.
+    /// Host must be a name of letters, digits, `-._~` and percent-encoded bytes, an IPv4 address, or a bracketed IPv6
+    /// literal. A port from 0 to 65535 may follow a colon. RFC 3986 also permits sub-delimiters such as a comma, which
+    /// hosts do not use.
     ///
-    /// Not enforced: that the host is ours, and that an IPv6 literal is well-formed beyond its characters.
+    /// Not enforced: that the host is this server, and the syntax of an IPv6 literal beyond its characters.
     ///
-    /// - Throws: `missingHost`, `duplicateField`, `malformedHost`, `hostMismatch`, or `malformedTarget` for the
-    ///   authority-form, the asterisk-form and anything else.
+    /// - Throws: `missingHost`, `duplicateField`, `malformedHost`, `hostMismatch`, or `malformedTarget` for every other
+    ///   form.
     public func route() throws(HTTP1Error) -> RequestTarget {
         guard let host = try fields.single("Host") else { throw HTTP1Error(.missingHost) }
         guard HostSyntax.isAuthority(host.utf8) else { throw HTTP1Error(.malformedHost) }
@@ -53,60 +53,12 @@ extension RequestHead {
         )
     }
 
-    /// Where the authority of an absolute-form target starts.
+    /// Returns the index at which the authority of an absolute-form target begins.
     private func authorityStart() throws(HTTP1Error) -> String.Index {
         for scheme in ["http://", "https://", "ws://", "wss://"] {
             let start = target.utf8.prefix(scheme.utf8.count)
             if String(Substring(start)).equalsIgnoringCase(scheme) { return start.endIndex }
         }
         throw HTTP1Error(.malformedTarget)
-    }
-}
-
-/// The syntax of `uri-host [":" port]`, without userinfo.
-enum HostSyntax {
-    static func isAuthority(_ text: some BidirectionalCollection<UInt8>) -> Bool {
-        let host: any Collection<UInt8>
-        let port: Array<UInt8>
-        if text.first == UInt8(ascii: "[") {
-            guard let close = text.firstIndex(of: UInt8(ascii: "]")) else { return false }
-            let literal = text[text.index(after: text.startIndex)..<close]
-            guard literal.contains(.colon), literal.allSatisfy({ isLiteral($0) }) else { return false }
-            host = literal
-            port = Array(text[text.index(after: close)...])
-        } else {
-            let name = text.prefix { $0 != .colon }
-            guard isName(Array(name)) else { return false }
-            host = name
-            port = Array(text[name.endIndex...])
-        }
-        return !host.isEmpty && isPort(port)
-    }
-
-    private static func isLiteral(_ byte: UInt8) -> Bool {
-        byte.hexValue != nil || byte == .colon || byte == UInt8(ascii: ".")
-    }
-
-    private static func isName(_ bytes: [UInt8]) -> Bool {
-        var encoded = 0
-        for byte in bytes {
-            if encoded > 0 {
-                guard byte.hexValue != nil else { return false }
-                encoded -= 1
-            } else if byte == UInt8(ascii: "%") {
-                encoded = 2
-            } else {
-                guard byte.isLetter || byte.isDigit || "-._~".utf8.contains(byte) else { return false }
-            }
-        }
-        return encoded == 0
-    }
-
-    /// Empty, or a colon and a decimal number from 0 to 65535 of at most five digits.
-    private static func isPort(_ bytes: [UInt8]) -> Bool {
-        guard let first = bytes.first else { return true }
-        let digits = bytes.dropFirst()
-        guard first == .colon, !digits.isEmpty, digits.count <= 5, digits.allSatisfy(\.isDigit) else { return false }
-        return digits.reduce(0) { $0 * 10 + Int($1) - 0x30 } <= 65535
     }
 }

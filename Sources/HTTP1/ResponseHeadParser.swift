@@ -1,20 +1,21 @@
 import NIOCore
 
-/// Reads the heads of answers, from proxies and servers that we dialled.
+/// Parses the heads of answers from proxies and servers that this process dialled.
 ///
-/// More lenient than for requests where real proxies need it: LF alone ends a line, the reason phrase and the space
-/// before it may be missing, a field may go on in further lines that begin with a blank (obs-fold), blanks may stand
-/// before a colon, minor versions of HTTP/1 do not matter, and the limits are wide. Still refused at the first illegal
-/// byte: what does not begin with `HTTP/1.`, control characters (NUL among them), a folded line before any field, a CR
-/// without LF, heads beyond the limits.
+/// It is more lenient than for requests because real proxies require it. LF alone ends a line, and the reason phrase
+/// and the space before it may be missing. A field may continue in lines that begin with a blank (obs-fold), and blanks
+/// may precede a colon. Minor versions of HTTP/1 are ignored, and the limits are wide.
 ///
-/// Not enforced: what status and fields mean together. Framing is `BodyDrain`'s business.
+/// The first illegal byte is still refused: a start other than `HTTP/1.`, control characters including NUL, a folded
+/// line before any field, a CR without LF, and a head beyond the limits.
+///
+/// Not enforced: the meaning of status and fields. ``BodyDrain`` handles framing.
 public struct ResponseHeadParser: Sendable {
     private enum State: Sendable {
         case statusLine(StatusLine)
         case fields(ResponseHead, FieldLine)
         case failed(HTTP1Error)
-        /// While a case's payload is being changed, so that its arrays have one owner and are not copied.
+        /// Held while a payload is modified, so that its arrays have one owner and are not copied.
         case modifying
     }
 
@@ -22,21 +23,21 @@ public struct ResponseHeadParser: Sendable {
     private var reader: LineReader
     private var state: State
 
-    /// A parser that waits for the first answer.
+    /// Creates a parser for a connection's first answer.
     public init(limits: HeadLimits = .response) {
         self.limits = limits
         reader = LineReader(limits: limits, allowsBareLineFeed: true)
         state = .statusLine(StatusLine())
     }
 
-    /// Takes what belongs to the head off `buffer`; what follows the head stays in it.
+    /// Consumes the head's bytes from `buffer` and leaves what follows.
     ///
-    /// Without a whole head the buffer is used up and kept here, so it does not matter whether the caller hands over
-    /// only new bytes or appends to the same buffer. After a head the parser is ready for the next one; after an error
-    /// it throws that error for ever.
+    /// Without a complete head the buffer is consumed and kept here. The caller may pass new bytes only, or append to
+    /// the same buffer. After a head the parser is ready for the next one; after an error it throws that error for
+    /// ever.
     ///
-    /// - Returns: the head, or nil when more bytes are needed.
-    /// - Throws: the first error in the bytes.
+    /// - Returns: the head; nil if more bytes are needed.
+    /// - Throws: ``HTTP1Error`` for the first error in the bytes.
     public mutating func receive(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> ResponseHead? {
         do {
             return try read(&buffer)
@@ -46,7 +47,7 @@ public struct ResponseHeadParser: Sendable {
         }
     }
 
-    /// Bytes ever looked at, for the test of linear work.
+    /// Bytes examined in total, for the test of linear work.
     var bytesExamined: Int { reader.bytesExamined }
 
     private mutating func read(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> ResponseHead? {

@@ -1,5 +1,5 @@
-/// `HTTP-version SP status-code [SP [reason-phrase]]` (RFC 9112 section 4). Real proxies leave out the reason phrase
-/// and the space before it.
+/// The grammar of a status line: `HTTP-version SP status-code [SP [reason-phrase]]` (RFC 9112, section 4). Real proxies
+/// omit the reason phrase and the space before it.
 struct StatusLine: LineGrammar {
     private enum Part {
         case version(VersionText)
@@ -42,13 +42,13 @@ struct StatusLine: LineGrammar {
         }
     }
 
-    /// The head that the accepted line begins; nil for a line that is not complete (an empty one).
+    /// Returns the head that the accepted line begins; nil for an empty line.
     func head(_ line: [UInt8]) -> ResponseHead? {
         switch part {
         case .version: nil
         case .status(let version, _, let value): ResponseHead(version: version, status: value)
         case .reason(let version, let status):
-            // "HTTP/1.1 200 " is 13 bytes, whatever the digits are.
+            // "HTTP/1.1 200 " has 13 bytes with any digits.
             ResponseHead(version: version, status: status, reason: String(wire: line.dropFirst(13).trimmed))
         }
     }

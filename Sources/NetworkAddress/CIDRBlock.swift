@@ -1,13 +1,13 @@
 import ByteText
 
-/// A block of addresses, `10.0.0.0/8` or `fd00::/8` (RFC 4632, RFC 4291 section 2.3).
+/// A block of addresses, such as `10.0.0.0/8` or `fd00::/8` (RFC 4632; RFC 4291, section 2.3).
 public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
     /// The first address of the block.
     public let network: IPAddress
-    /// How many leading bits count: 0 to 32, or 0 to 128.
+    /// The number of leading bits that identify the block: 0 to 32, or 0 to 128.
     public let prefixLength: Int
 
-    /// The block that the text spells, or nil. Bits behind the prefix are taken for zero. Not enforced: that they are.
+    /// Parses a block; nil if the text is not one. Bits behind the prefix are treated as zero and not required to be.
     public init?(_ text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         guard parts.count == 2, let address = IPAddress(String(Substring(parts[0]))) else { return nil }
@@ -17,13 +17,13 @@ public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
         network = Self.masked(address, length)
     }
 
-    /// The block of one address.
+    /// Creates a block of one address.
     public init(_ address: IPAddress) {
         network = address
         prefixLength = if case .v4 = address { 32 } else { 128 }
     }
 
-    /// All addresses, in two blocks.
+    /// Two blocks that contain all addresses.
     public static let everything = [
         CIDRBlock(network: .v4(0), prefixLength: 0), CIDRBlock(network: .v6(0), prefixLength: 0),
     ]
@@ -33,12 +33,12 @@ public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
         self.prefixLength = prefixLength
     }
 
-    /// True when every address of the other block lies in this one.
+    /// Returns whether every address of the other block lies in this one.
     public func contains(_ other: CIDRBlock) -> Bool {
         other.prefixLength >= prefixLength && contains(other.network)
     }
 
-    /// True when the address lies in the block. An IPv4-mapped IPv6 address lies where its IPv4 address does.
+    /// Returns whether the address lies in the block. An IPv4-mapped IPv6 address counts as its IPv4 address.
     public func contains(_ address: IPAddress) -> Bool {
         switch (network, address) {
         case (.v4, .v4), (.v6, .v6):
@@ -53,7 +53,8 @@ public struct CIDRBlock: Sendable, Hashable, CustomStringConvertible {
     /// The block in canonical text.
     public var description: String { "\(network)/\(prefixLength)" }
 
-    /// Swift's smart shift gives zero when all bits are shifted out, so the length 0 needs no case of its own.
+    /// Returns the address with the bits behind the prefix cleared. Swift's smart shift yields zero if all bits are
+    /// shifted out, so length 0 needs no special case.
     private static func masked(_ address: IPAddress, _ length: Int) -> IPAddress {
         switch address {
         case .v4(let value): .v4(value & (UInt32.max << UInt32(32 - length)))

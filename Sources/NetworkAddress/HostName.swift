@@ -1,9 +1,11 @@
 import ByteText
 
-/// What may stand where a host does.
+/// The syntax of a host: a name or an address.
 public enum HostName {
-    /// The host without brackets, or nil when it is none. A name is labels of letters, digits, `-` and `_`; one whose
-    /// last label is a number must be a strict IPv4 address, or else some resolver takes `127.1` for one.
+    /// Returns the host without brackets; nil if it is not a host.
+    ///
+    /// A name consists of labels of letters, digits, `-` and `_`. A host whose last label is a number must be a strict
+    /// IPv4 address, since some resolvers accept `127.1` as one.
     public static func normalized(_ text: String) -> String? {
         if text.utf8.first == UInt8(ascii: "[") {
             guard text.utf8.last == UInt8(ascii: "]"), let address = IPAddress(text), case .v6 = address else {

@@ -1,15 +1,17 @@
 import ByteText
 
-/// An IPv4 or IPv6 address, parsed strictly: four decimal octets without leading zeros, or RFC 4291 section 2.2 text
-/// without a zone. The forms of `inet_aton` (`127.1`, `0x7f.1`, `017700000001`) are no addresses here, so that two
-/// readers never take the same text for different hosts.
+/// An IPv4 or IPv6 address with strict parsing.
+///
+/// Accepted are four decimal octets without leading zeros, and the text of RFC 4291, section 2.2, without a zone. The
+/// forms of `inet_aton` (`127.1`, `0x7f.1`, `017700000001`) are refused, so that two programs never read the same text
+/// as different hosts.
 public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
-    /// An IPv4 address, the first octet in the highest bits.
+    /// An IPv4 address with the first octet in the highest bits.
     case v4(UInt32)
-    /// An IPv6 address, the first group in the highest bits.
+    /// An IPv6 address with the first group in the highest bits.
     case v6(UInt128)
 
-    /// The address that the text spells, or nil. An IPv6 address may stand in brackets.
+    /// Parses an address; nil if the text is not one. An IPv6 address may be in brackets.
     public init?(_ text: String) {
         if text.utf8.first == UInt8(ascii: "["), text.utf8.last == UInt8(ascii: "]") {
             guard let value = Self.parseV6(text.dropFirst().dropLast()) else { return nil }
@@ -23,7 +25,7 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The address of 4 or 16 bytes, the first of them highest; nil for another number of them.
+    /// Creates an address from 4 or 16 bytes, the highest first; nil for another number of bytes.
     public init?(bytes: some Collection<UInt8>) {
         switch bytes.count {
         case 4: self = .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) })
@@ -41,19 +43,19 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The IPv4 address within an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), any other address as it is.
+    /// The IPv4 address in an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`); any other address unchanged.
     public var unmapped: IPAddress {
         guard case .v6(let value) = self, value >> 32 == 0xFFFF else { return self }
         return .v4(UInt32(truncatingIfNeeded: value))
     }
 
-    /// The address block that one subscriber has, by its first address: an IPv4 address, or a /64 of IPv6.
+    /// The first address of the block that one subscriber usually has: an IPv4 address, or a /64 of IPv6.
     package var subscriber: IPAddress {
         guard case .v6(let value) = unmapped else { return unmapped }
         return .v6((value >> 64) << 64)
     }
 
-    /// True for 127.0.0.0/8 and ::1, mapped ones too.
+    /// Whether the address lies in 127.0.0.0/8 or is ::1, also in IPv4-mapped form.
     public var isLoopback: Bool {
         switch unmapped {
         case .v4(let value): value >> 24 == 127
@@ -61,7 +63,7 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The canonical text (RFC 5952), without brackets.
+    /// The canonical text (RFC 5952) without brackets.
     public var description: String {
         switch self {
         case .v4(let value):
@@ -73,7 +75,7 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Digit by digit, since a server writes the address of each visitor.
+    /// Formats an address digit by digit, since a server writes the address of each visitor.
     private static func text(of address: UInt32) -> String {
         String(unsafeUninitializedCapacity: "255.255.255.255".utf8.count) { text in
             var count = 0
@@ -92,7 +94,7 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Writes the longest run of two or more zero groups as `::`, the first of equals.
+    /// Formats groups and writes the first of the longest runs of two or more zero groups as `::`.
     private static func text(of groups: [UInt16]) -> String {
         var best = 0..<0
         var start = 0
@@ -122,7 +124,7 @@ public enum IPAddress: Sendable, Hashable, CustomStringConvertible {
     private static func parseV6(_ text: Substring) -> UInt128? {
         let colon = UInt8(ascii: ":")
         var parts = text.utf8.split(separator: colon, omittingEmptySubsequences: false)
-        // "::" at an end gives two empty parts there; one stands for the gap.
+        // "::" at an end yields two empty parts there; one stands for the gap.
         guard (3...10).contains(parts.count) else { return nil }
         if parts[0].isEmpty {
             guard parts[1].isEmpty else { return nil }

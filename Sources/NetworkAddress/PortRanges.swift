@@ -1,17 +1,17 @@
-/// A set of ports as operators write it: `1024-65535`, `8022`, `8000-8099,9000`.
+/// A list of ports and port ranges, such as `1024-65535`, `8022` or `8000-8099,9000`.
 public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
-    /// The ranges, as written.
+    /// The ranges in their original order.
     public let ranges: [ClosedRange<UInt16>]
 
-    /// What a server allows unless it is told otherwise: all but the privileged ports.
+    /// A server's default: all ports but the privileged ones.
     public static let unprivileged = PortRanges(ranges: [1_024...65_535])
 
-    /// A set of these ranges.
+    /// Creates a list of ranges.
     public init(ranges: [ClosedRange<UInt16>]) {
         self.ranges = ranges
     }
 
-    /// Reads a list of ports and ranges; nil for anything else, for port 0, and for a range that runs backwards.
+    /// Parses a list; nil if the text is not one, contains port 0, or has a range whose end is lower than its start.
     public init?(_ text: String) {
         var ranges: [ClosedRange<UInt16>] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -36,10 +36,10 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
         return port
     }
 
-    /// Whether `port` is one of them.
+    /// Returns whether a range contains the port.
     public func contains(_ port: UInt16) -> Bool { ranges.contains { $0.contains(port) } }
 
-    /// The ports that are in both sets.
+    /// Returns the ports in both lists.
     public func intersection(_ other: PortRanges) -> PortRanges {
         PortRanges(
             ranges: ranges.flatMap { range in
@@ -48,10 +48,10 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
         )
     }
 
-    /// How many they are; what stands in several ranges counts for each.
+    /// The number of ports; a port in several ranges counts for each.
     public var count: Int { ranges.reduce(0) { $0 + $1.count } }
 
-    /// One of them at random.
+    /// Returns a random port of the list; nil if it is empty.
     public func random(using generator: inout some RandomNumberGenerator) -> UInt16? {
         let count = ranges.reduce(0) { $0 + $1.count }
         guard count > 0 else { return nil }
@@ -63,7 +63,7 @@ public struct PortRanges: Sendable, Hashable, CustomStringConvertible {
         return nil
     }
 
-    /// The list as operators write it.
+    /// The list as text that ``init(_:)`` accepts.
     public var description: String {
         ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
     }

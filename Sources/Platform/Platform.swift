@@ -1,4 +1,5 @@
-// The system's C library, whichever it is: files that need it import this module, and no other names the three.
+// Re-exports the system's C library. Files that need it import this module, and no other file names the three
+// libraries.
 #if canImport(Glibc)
 @_exported import Glibc
 #elseif canImport(Musl)

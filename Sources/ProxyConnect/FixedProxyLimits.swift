@@ -1,7 +1,8 @@
-/// Bounds of a proxy's authentication, for the table of limits. Their reasons stand at the types that hold them.
+/// Limits on a proxy's authentication, listed here for the table of limits. The type that holds each limit states its
+/// reason.
 extension ConnectExchange {
     /// Messages to the proxy within one scheme.
     package static var legs: Int { ProxyAuthentication.maximumLegs }
-    /// Target information of an NTLM challenge, bytes.
+    /// Target information in an NTLM challenge, bytes.
     package static var targetInformation: Int { NTLMChallenge.maximumTargetInfo }
 }

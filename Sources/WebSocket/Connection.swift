@@ -1,9 +1,9 @@
 import NIOCore
 
-/// One end of a WebSocket connection after its opening handshake: bytes go in, events and bytes come out.
+/// One end of a WebSocket connection after its handshake: bytes go in, events and bytes come out.
 ///
-/// It does no input or output and knows no time. A caller hands over what it reads from the socket, asks for events
-/// until there are none, writes what `takeOutput` gives, and writes messages that it encodes itself:
+/// It performs no I/O and has no clock. The caller passes bytes from the socket, takes events until there are none, and
+/// writes what ``takeOutput()`` returns. It also writes the messages that it encodes:
 ///
 /// ```swift
 /// connection.receive(bytes)
@@ -11,67 +11,52 @@ import NIOCore
 /// if let control = connection.takeOutput() { write(control) }
 /// ```
 ///
-/// Not enforced here, for want of a clock and a socket: how long the peer may take for its Close, which end closes the
-/// TCP connection first (the server, RFC 6455 section 7.1.1), how often pings may come, and whether text that is sent
-/// is UTF-8. Messages are sent in one frame each.
+/// Not enforced, since there is no clock and no socket: the time for the peer's Close, which end closes TCP first (the
+/// server, RFC 6455, section 7.1.1), the rate of pings, and whether sent text is UTF-8. Each message is sent in one frame.
 ///
-/// With permessage-deflate agreed it owns zlib's state, made when it is first needed and reused from message to message;
-/// that is why a connection cannot be copied.
+/// With permessage-deflate the connection owns zlib's state and therefore cannot be copied.
 public struct Connection: ~Copyable, Sendable {
-    /// Bytes of a compressed message that are inflated at a time.
-    package static let inflatedPiece = 65_536
-    /// The largest buffer of a piece that is kept for the next one, bytes.
-    private static let keptPiece = 4_096
-    /// The longest match of deflate, bytes (RFC 1951 section 3.2.5).
-    private static let longestMatch = 258
+    /// The largest inflated chunk, bytes.
+    package static let inflatedChunk = MessageInflater.maximumChunk
 
     private enum State {
         /// Both ends may send.
         case open
-        /// Our Close is in the output or beyond, the peer's has not come.
+        /// This end has sent Close; the peer's Close has not arrived.
         case closing
-        /// Nothing is read or sent any more. `isClean` when both ends have sent Close.
+        /// Nothing more is read or sent. `isClean` if both ends have sent Close.
         case closed(isClean: Bool)
     }
 
-    /// Which end this is.
+    /// The role of this end.
     public let role: WebSocketRole
     private let limits: WebSocketLimits
     private var state = State.open
     private var masks: MaskSource
     private var decoder: FrameDecoder
     private var messages: MessageRules
-    /// The buffer being read, and those handed over before it was used up.
+    /// The buffer being decoded, and later ones that wait.
     private var input = ByteBuffer()
     private var laterInput = CircularBuffer<ByteBuffer>(initialCapacity: 1)
-    private let deflate: DeflateAgreement?
-    private var deflater: Deflater?
-    private var inflater: Inflater?
-    /// What inflating has made of the message so far, and what it made of the one before: the best guess for the next.
-    private var inflatedBytes = 0
-    private var expectedBytes = 0
-    /// What came of a compressed message and is not inflated yet.
-    private var compressed: (bytes: ByteBuffer, endsMessage: Bool)?
-    /// The piece that was inflated last, if it is short: its memory is used again once nobody else holds it. Two calls
-    /// of the allocator weigh 3 % of inflating 1 KiB.
-    private var lastPiece = ByteBuffer()
-    /// An error that comes after an event that was returned before it.
+    private var deflater: MessageDeflater?
+    private var inflater: MessageInflater?
+    /// The error that follows the last returned event.
     private var pendingError: WebSocketError?
     private var output = ByteBuffer()
 
-    /// True once our Close is in the output or has been taken from there.
+    /// Whether this end's Close is in the output or was taken from it.
     public private(set) var closeSent = false
-    /// True once the peer's Close has come.
+    /// Whether the peer's Close has arrived.
     public private(set) var closeReceived = false
 
-    /// A connection whose opening handshake is done.
+    /// Creates a connection after a completed handshake.
     ///
     /// - Parameters:
-    ///   - role: which end this is.
-    ///   - limits: what is taken from the peer.
-    ///   - masks: where a client's masking keys come from; a server uses none.
+    ///   - role: the role of this end.
+    ///   - limits: limits on what the peer may send.
+    ///   - masks: the source of a client's masking keys; a server uses none.
     ///   - acceptsText: false to refuse a text message at its first byte, with 1003.
-    ///   - deflate: what was agreed about compression; nil where nothing was.
+    ///   - deflate: the negotiated compression; nil for none.
     public init(
         role: WebSocketRole,
         limits: WebSocketLimits = .default,
@@ -82,32 +67,36 @@ public struct Connection: ~Copyable, Sendable {
         self.role = role
         self.limits = limits
         self.masks = masks
-        self.deflate = deflate
+        if let deflate {
+            deflater = MessageDeflater(deflate, role: role)
+            let (noContextTakeover, _) = deflate.direction(from: role == .server ? .client : .server)
+            inflater = MessageInflater(noContextTakeover: noContextTakeover)
+        }
         decoder = FrameDecoder(role: role, allowsCompression: deflate != nil)
         messages = MessageRules(limits: limits, acceptsText: acceptsText)
     }
 
-    /// Whether compressed messages are taken, where they were agreed on. Off for a peer that has not proved itself yet,
-    /// so that no stranger makes us inflate; one that comes all the same is a protocol error.
+    /// Whether compressed messages are accepted, if they were negotiated. A compressed message is otherwise a protocol
+    /// error. While false, a peer that has not authenticated cannot make this end inflate.
     public var acceptsCompressed: Bool {
         get { decoder.allowsCompression }
-        set { decoder.allowsCompression = newValue && deflate != nil }
+        set { decoder.allowsCompression = newValue && inflater != nil }
     }
 
-    /// True while messages and pings may be sent.
+    /// Whether messages and pings may be sent.
     public var isOpen: Bool {
         if case .open = state { true } else { false }
     }
 
-    /// True once the connection is over: both ends have sent Close, the peer has failed, or its bytes have ended. What
-    /// is in the output is still to be written; then the TCP connection can be closed.
+    /// Whether the connection is over: both ends have sent Close, the peer broke a rule, or its bytes have ended. The
+    /// remaining output must still be written; then TCP can be closed.
     public var isClosed: Bool {
         if case .closed = state { true } else { false }
     }
 
     // MARK: Receiving
 
-    /// Hands over bytes from the socket. They are not copied. After the end of the connection they are dropped.
+    /// Adds bytes from the socket without copying them. After the end of the connection they are discarded.
     public mutating func receive(_ bytes: consuming ByteBuffer) {
         guard !isClosed, bytes.readableBytes > 0 else { return }
         if input.readableBytes == 0 && laterInput.isEmpty {
@@ -117,22 +106,22 @@ public struct Connection: ~Copyable, Sendable {
         }
     }
 
-    /// The next event in what was received, or nil when more is needed or the connection is over.
+    /// Removes and returns the next event; nil if more bytes are needed or the connection is over.
     ///
-    /// - Throws: what the peer did wrong. The output then ends with a Close of that error's code, unless one was sent
-    ///   before; the connection is over, and what else was received is dropped.
+    /// - Throws: ``WebSocketError`` if the peer broke a rule. The connection is then over and the remaining input is
+    ///   discarded. The output ends with a Close of that error's code, unless one was sent before.
     public mutating func nextEvent() throws(WebSocketError) -> WebSocketEvent? {
         do throws(WebSocketError) {
             if let error = pendingError { throw error }
             while !isClosed {
-                if compressed != nil {
+                if inflater?.hasInput ?? false {
                     if let event = try inflate() { return event }
                 } else if let part = try decoder.next(from: &input, messages: &messages) {
                     if let event = try receive(part) { return event }
                 } else if let next = laterInput.popFirst() {
                     input = next
                 } else {
-                    // An idle connection must not hold on to the buffer that its last bytes came in.
+                    // An idle connection must not keep its last receive buffer alive.
                     input = ByteBuffer()
                     return nil
                 }
@@ -145,9 +134,9 @@ public struct Connection: ~Copyable, Sendable {
         }
     }
 
-    /// The peer's bytes have ended. Ask for the events before.
+    /// Reports the end of the peer's bytes. Take the remaining events first.
     ///
-    /// - Returns: true when the closing handshake was complete; false when it was not, which is what RFC 6455 calls 1006.
+    /// - Returns: whether the closing handshake was complete. False corresponds to code 1006 of RFC 6455.
     public mutating func inputClosed() -> Bool {
         if case .closed(let isClean) = state { return isClean }
         end(isClean: false)
@@ -158,7 +147,7 @@ public struct Connection: ~Copyable, Sendable {
         switch part {
         case .data(let bytes, let endsMessage):
             guard messages.isCompressed else { return try deliver(bytes, endsMessage) }
-            compressed = (bytes, endsMessage)
+            inflater?.receive(bytes, endsMessage: endsMessage)
             return nil
         case .control(.ping, let payload):
             if isOpen { try queue(.pong, payload) }
@@ -182,54 +171,25 @@ public struct Connection: ~Copyable, Sendable {
         return event
     }
 
-    /// Inflates the next piece of what has come, one byte beyond the message's limit at most: a bomb is noticed there
-    /// and not behind it.
-    ///
-    /// What came out before an error is still delivered, as with text that is not UTF-8: what is delivered must not
-    /// depend on where the network cut the bytes.
     private mutating func inflate() throws(WebSocketError) -> WebSocketEvent? {
-        guard let deflate, case (var input, let endsMessage)? = compressed.take() else { return nil }
-        if inflater == nil {
-            let (noContextTakeover, _) = deflate.direction(from: role == .server ? .client : .server)
-            inflater = Inflater.make(noContextTakeover: noContextTakeover)
+        switch inflater?.next(limit: messages.inflatedRoom) {
+        case nil, .needsInput?:
+            return nil
+        case .chunk(let bytes, let endsMessage)?:
+            messages.inflated(bytes.readableBytes)
+            return try deliver(bytes, endsMessage)
+        case .failed(let error, let bytes)?:
+            return try deliver(bytes, before: error)
         }
-        // One piece for a message like the one before, or for four times what came; never more than the bound.
-        let guess = max(256, min(input.readableBytes, Self.inflatedPiece) * 4, expectedBytes - inflatedBytes)
-        let wanted = min(guess, Self.inflatedPiece)
-        let left = messages.inflatedRoom
-        let room = left < wanted ? left + 1 : wanted
-        lastPiece.clear(minimumCapacity: room)
-        let step = inflater?.inflate(&input, endsMessage: endsMessage, into: &lastPiece, atMost: room) ?? .invalid
-        var piece = lastPiece
-        if piece.capacity > Self.keptPiece { lastPiece = ByteBuffer() }
-        let isComplete = step == .drained && endsMessage
-        if step == .full { compressed = (input, endsMessage) }
-        guard step != .invalid, piece.readableBytes <= left else {
-            let isTooLong = piece.readableBytes > left
-            return try deliver(
-                piece.readSlice(length: min(left, piece.readableBytes)) ?? piece,
-                before: isTooLong ? .messageTooLarge : .invalidDeflate
-            )
-        }
-        messages.inflated(piece.readableBytes)
-        inflatedBytes += piece.readableBytes
-        if isComplete {
-            // One more than the message, so that its end is seen in the same step; and zlib goes byte by byte where there
-            // is no room for the longest match, which costs 4 % at 1 KiB.
-            expectedBytes = min(inflatedBytes, Self.inflatedPiece) + Self.longestMatch + 1
-            inflatedBytes = 0
-        }
-        guard isComplete || piece.readableBytes > 0 else { return nil }
-        return try deliver(piece, isComplete)
     }
 
-    /// Delivers the last bytes that came before an error, if there are any.
+    /// Delivers the last bytes before an error, if there are any.
     private mutating func deliver(
         _ bytes: ByteBuffer,
         before error: WebSocketError
     ) throws(WebSocketError) -> WebSocketEvent? {
         guard bytes.readableBytes > 0, let event = try deliver(bytes, false) else { throw error }
-        // Text that is not UTF-8 comes first where both are wrong.
+        // Invalid text in these bytes precedes the other error.
         pendingError = pendingError ?? error
         return event
     }
@@ -238,23 +198,21 @@ public struct Connection: ~Copyable, Sendable {
         state = .closed(isClean: isClean)
         input = ByteBuffer()
         laterInput.removeAll()
-        compressed = nil
-        lastPiece = ByteBuffer()
+        inflater?.removeAll()
         pendingError = nil
     }
 
     // MARK: Sending
 
-    /// Appends one complete message as a single frame; prefix and payload together are its payload. Both are copied,
-    /// and masked by a client, in one pass. What `takeOutput` gives must be written before or after, not within.
+    /// Appends one complete message as a single frame whose payload is `prefix` and `payload` together.
     ///
-    /// With permessage-deflate agreed the message is compressed, unless it is short, or would not become shorter and the
-    /// compressor begins anew with each message anyway.
+    /// Both parts are copied, and masked by a client, in one pass. The bytes of ``takeOutput()`` may be written before or
+    /// after the frame, not inside it. If compression was negotiated the message is compressed, with two exceptions: it is
+    /// short, or it would not shrink and the compressor resets after each message.
     ///
-    /// - Throws: `notOpen` once our Close has gone, `impossibleLength` for payloads that no memory could hold. Nothing
-    ///   is appended then, and the connection goes on. `compressorFailed` when zlib does: close the connection.
-    ///
-    /// - Parameter compress: false to send the message as it is, whatever was agreed.
+    /// - Parameter compress: false to send the message uncompressed.
+    /// - Throws: `notOpen` after this end's Close, `impossibleLength` for a payload that does not fit into memory. Nothing
+    ///   is appended then, and the connection continues. After `compressorFailed` the connection must be closed.
     public mutating func encodeMessage(
         _ kind: MessageKind,
         prefix: ByteBuffer = ByteBuffer(),
@@ -263,55 +221,16 @@ public struct Connection: ~Copyable, Sendable {
         into out: inout ByteBuffer
     ) throws(WebSocketError) {
         let header = try messageHeader(kind, prefix, payload.readableBytes)
-        if isCompressing, try encodeCompressed(header, prefix, payload, into: &out) { return }
+        if isCompressing, try deflater?.encode(header, prefix, payload, into: &out) ?? false { return }
         header.encode(prefix, payload, into: &out)
     }
 
-    /// Appends the message compressed; false, and nothing appended, where it is better sent as it is.
-    private mutating func encodeCompressed(
-        _ plain: FrameHeader,
-        _ prefix: ByteBuffer,
-        _ payload: ByteBuffer,
-        into out: inout ByteBuffer
-    ) throws(WebSocketError) -> Bool {
-        let length = plain.payloadLength
-        // zlib makes nothing at all of a flush without input, and counts its input in 32 bits.
-        guard let deflate, length >= max(1, deflate.options.minimumBytes), length <= Int(Int32.max) else {
-            return false
-        }
-        let (noContextTakeover, windowBits) = deflate.direction(from: role)
-        // The peer may have asked for a window that zlib does not compress with. Nobody has to compress.
-        guard windowBits >= DeflateOptions.narrowestForCompressing else { return false }
-        if deflater == nil {
-            deflater = Deflater.make(
-                windowBits: windowBits,
-                noContextTakeover: noContextTakeover,
-                options: deflate.options
-            )
-        }
-        // The header's length depends on what comes out: room is left for the longest.
-        let start = out.writerIndex
-        out.reserveCapacity(minimumWritableBytes: FrameHeader.maximumBytes + length / 2 + 64)
-        out.moveWriterIndex(forwardBy: FrameHeader.maximumBytes)
-        let isCompressed = deflater?.compress(prefix, payload, into: &out) ?? false
-        var header = plain
-        header.isCompressed = true
-        header.payloadLength = out.writerIndex - start - FrameHeader.maximumBytes
-        // With a window that lives on the peer must see all that went into it.
-        guard isCompressed, !noContextTakeover || header.payloadLength < length else {
-            out.moveWriterIndex(to: start)
-            if isCompressed { return false }
-            throw .compressorFailed
-        }
-        header.encode(at: start, in: &out)
-        return true
-    }
-
-    /// Appends the header of a message in a single frame, and the first bytes of its payload, so that the rest can be
-    /// written behind it by reference, without a copy. Exactly `payloadLength` bytes must be written next. Only for a
-    /// server: a client's payload must be masked.
+    /// Appends the header of a single-frame message and the first bytes of its payload.
     ///
-    /// - Throws: `payloadNeedsMask` for a client, and as `encodeMessage` does.
+    /// The caller writes the rest, `payloadLength` bytes, directly behind it without copying. Only for a server, since a
+    /// client must mask its payload.
+    ///
+    /// - Throws: `payloadNeedsMask` for a client, otherwise as ``encodeMessage(_:prefix:payload:compress:into:)``.
     public mutating func encodeMessageHead(
         _ kind: MessageKind,
         prefix: ByteBuffer = ByteBuffer(),
@@ -323,29 +242,29 @@ public struct Connection: ~Copyable, Sendable {
         header.encode(prefix, ByteBuffer(), into: &out)
     }
 
-    /// Puts a Ping into the output, with a payload of up to 125 bytes.
+    /// Adds a Ping to the output, with a payload of up to 125 bytes.
     ///
-    /// - Throws: `controlPayloadTooLong`, `controlQueueFull` when too much waits to be taken, `notOpen`. The connection
-    ///   goes on as before.
+    /// - Throws: `controlPayloadTooLong`, `notOpen`, or `controlQueueFull` if too many bytes wait in the output. The
+    ///   connection continues.
     public mutating func ping(_ payload: ByteBuffer = ByteBuffer()) throws(WebSocketError) {
         guard isOpen else { throw .notOpen }
         guard payload.readableBytes <= FrameHeader.maximumControlPayload else { throw .controlPayloadTooLong }
         try queue(.ping, payload)
     }
 
-    /// Starts the closing handshake: puts a Close into the output. Events may still come until the peer's Close does.
-    /// Has no effect once a Close has been sent or the connection is over.
+    /// Starts the closing handshake by adding a Close to the output. Events may follow until the peer's Close arrives. Has
+    /// no effect after a Close or the end of the connection.
     ///
     /// - Parameters:
-    ///   - code: why; a code that may not be sent (1005, 1006, 1015 and unassigned ones) is left out, like nil.
-    ///   - reason: for people; cut between two scalars after 123 bytes of UTF-8, and left out without a code.
+    ///   - code: the reason. A code that may not be sent (1005, 1006, 1015, unassigned) is omitted, like nil.
+    ///   - reason: a text for people, truncated between two scalars to 123 bytes of UTF-8. Omitted without a code.
     public mutating func close(_ code: CloseCode?, reason: String = "") {
         guard isOpen else { return }
         queueClose(code, reason: reason)
         state = .closing
     }
 
-    /// The control frames that wait to be written, in order, or nil when there are none. They go before further messages.
+    /// Removes and returns the control frames to write, in order; nil if there are none. They go before later messages.
     public mutating func takeOutput() -> ByteBuffer? {
         guard output.readableBytes > 0 else { return nil }
         defer { output = ByteBuffer() }
@@ -367,7 +286,9 @@ public struct Connection: ~Copyable, Sendable {
         FrameHeader(opcode: opcode, maskingKey: role.masksOutput ? masks.next() : nil, payloadLength: length)
     }
 
-    /// Appends a control frame to the output, within the limit.
+    /// Appends a control frame to the output.
+    ///
+    /// - Throws: `controlQueueFull` if the output would exceed its limit.
     private mutating func queue(_ opcode: Opcode, _ payload: ByteBuffer) throws(WebSocketError) {
         let header = header(opcode, payload.readableBytes)
         let bytes = (role.masksOutput ? 6 : 2) + payload.readableBytes
@@ -375,7 +296,7 @@ public struct Connection: ~Copyable, Sendable {
         header.encode(ByteBuffer(), payload, into: &output)
     }
 
-    /// Appends a Close to the output if none was sent before, whatever else waits there.
+    /// Appends this end's only Close to the output, even beyond the limit.
     private mutating func queueClose(_ code: CloseCode?, reason: String) {
         guard !closeSent else { return }
         closeSent = true

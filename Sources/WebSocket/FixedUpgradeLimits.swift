@@ -1,7 +1,8 @@
-/// Bounds of an upgrade's extensions, for the table of limits. Their reasons stand at the types that hold them.
+/// Limits on an upgrade's extensions, listed here for the table of limits. The type that holds each limit states its
+/// reason.
 extension WebSocketLimits {
-    /// Extensions that are read of one list.
+    /// Extensions read from one list.
     package static var extensions: Int { ExtensionElement.maximumElements }
-    /// Parameters that are read of one extension.
+    /// Parameters read from one extension.
     package static var extensionParameters: Int { ExtensionElement.maximumParameters }
 }

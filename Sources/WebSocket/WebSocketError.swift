@@ -1,10 +1,11 @@
-/// What ends a WebSocket connection, or what a caller asked that cannot be done.
+/// A breach of the protocol by the peer, or a request by the caller that cannot be met.
 ///
-/// All but the last five cases are the peer's doing; each stands for one rule, and for one close code.
+/// The last five cases are the caller's or zlib's; all others are the peer's. Each breach stands for one rule and has
+/// one close code.
 public enum WebSocketError: Error, Equatable, Sendable {
-    /// A reserved bit is set that no agreed extension has given a meaning (RFC 6455 section 5.2).
+    /// A reserved bit that no negotiated extension defines (RFC 6455, section 5.2).
     case reservedBits
-    /// An opcode that is not assigned (section 5.2).
+    /// An unassigned opcode (section 5.2).
     case unknownOpcode(Opcode)
     /// A client's frame without a mask (section 5.1).
     case unmaskedFrame(Opcode)
@@ -18,24 +19,24 @@ public enum WebSocketError: Error, Equatable, Sendable {
     case fragmentedControlFrame
     /// A control frame of more than 125 bytes (section 5.5).
     case oversizedControlFrame
-    /// A continuation where no message has begun (section 5.4).
+    /// A continuation frame outside a message (section 5.4).
     case unexpectedContinuation
-    /// A new message within an unfinished one (section 5.4).
+    /// A new message inside an unfinished one (section 5.4).
     case interleavedMessage
-    /// A text message where only binary ones are taken.
+    /// A text message on a connection that accepts only binary messages.
     case unexpectedText
-    /// A frame that declares more than the limit.
+    /// A frame header that declares more than the limit.
     case frameTooLarge
-    /// A message that comes to more than the limit.
+    /// A message longer than the limit.
     case messageTooLarge
     /// A message in more frames than the limit.
     case tooManyFragments
-    /// Pings whose answers the peer does not read, or control frames of our own that nobody took.
+    /// Too many unsent control frames: the peer does not read its pongs, or the caller did not take the output.
     case controlQueueFull
     /// A text message that is not UTF-8 (section 8.1).
     case invalidText
-    /// A compressed message that is no deflate stream, is cut short, or reaches back before the window's beginning
-    /// (RFC 7692 section 7.2.2).
+    /// A compressed message that is not a deflate stream, is cut short, or refers to bytes before the window (RFC 7692,
+    /// section 7.2.2).
     case invalidDeflate
     /// A Close frame with a payload of one byte (section 5.5.1).
     case truncatedCloseCode
@@ -44,18 +45,18 @@ public enum WebSocketError: Error, Equatable, Sendable {
     /// A Close frame whose reason is not UTF-8 (section 5.5.1).
     case invalidCloseReason
 
-    /// Asked to send after the Close frame, or on a connection that has ended.
+    /// A send after the Close frame, or on a connection that has ended.
     case notOpen
-    /// Asked to send a control payload of more than 125 bytes.
+    /// A control payload of more than 125 bytes to send.
     case controlPayloadTooLong
-    /// Asked to send a payload by reference as a client, whose payloads must be masked.
+    /// A payload to send by reference from a client, whose payloads must be masked.
     case payloadNeedsMask
-    /// Asked to send a payload of a negative length, or one that no length field can hold.
+    /// A payload length that is negative or too large for the length field.
     case impossibleLength
-    /// zlib has failed, for want of memory: what was compressed before cannot be continued.
+    /// A failure of zlib, for want of memory. The compressed stream cannot continue.
     case compressorFailed
 
-    /// The code that the Close frame carries. For the errors of a caller nothing is sent; 1011 is what would fit.
+    /// The code of the Close frame for this error. A caller's errors send no frame; their code is 1011.
     public var closeCode: CloseCode {
         switch self {
         case .reservedBits, .unknownOpcode, .unmaskedFrame, .maskedFrame, .lengthNotMinimal, .lengthOverflow,
@@ -77,7 +78,7 @@ public enum WebSocketError: Error, Equatable, Sendable {
 }
 
 extension WebSocketError: CustomStringConvertible {
-    /// One line for a log. It holds nothing of the peer's but numbers.
+    /// One line for a log. Contains only numbers from the peer.
     public var description: String {
         switch self {
         case .reservedBits: "reserved bits set in a frame header"
@@ -90,7 +91,7 @@ extension WebSocketError: CustomStringConvertible {
         case .oversizedControlFrame: "control frame of more than 125 bytes"
         case .unexpectedContinuation: "continuation frame outside a message"
         case .interleavedMessage: "new message within an unfinished one"
-        case .unexpectedText: "text message where only binary is spoken"
+        case .unexpectedText: "text message on a binary-only connection"
         case .frameTooLarge: "frame larger than the limit"
         case .messageTooLarge: "message larger than the limit"
         case .tooManyFragments: "message in too many fragments"
@@ -98,7 +99,7 @@ extension WebSocketError: CustomStringConvertible {
         case .invalidText: "text message is not UTF-8"
         case .invalidDeflate: "compressed message cannot be inflated"
         case .compressorFailed: "the compressor has failed"
-        case .truncatedCloseCode: "close frame with half a code"
+        case .truncatedCloseCode: "close frame with a truncated code"
         case .invalidCloseCode(let code): "close code \(code) may not be sent"
         case .invalidCloseReason: "close reason is not UTF-8"
         case .notOpen: "the connection is closing or closed"

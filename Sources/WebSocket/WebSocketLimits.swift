@@ -1,21 +1,20 @@
-/// How much a connection takes from its peer. What exceeds a limit ends the connection with an error.
+/// Limits on what a connection accepts from its peer. Exceeding one ends the connection with an error.
 ///
-/// Nothing is ever allocated for a length that a header merely declares: the limits bound what a message may come to,
-/// not what is reserved for it.
+/// Memory is allocated for bytes received, never for a length that a header declares.
 public struct WebSocketLimits: Sendable, Equatable {
-    /// The largest payload of one data frame, in bytes. One more is refused at the header, with 1009.
+    /// Largest payload of one data frame, bytes. One byte more is refused at the header, with 1009.
     public var maximumFrameBytes: Int
-    /// The largest payload of one message over all its fragments, in bytes. One more is refused at the header of the
-    /// frame that exceeds it, with 1009.
+    /// Largest payload of one message over all fragments, bytes. One byte more is refused at the header of the frame
+    /// that exceeds it, with 1009.
     public var maximumMessageBytes: Int
-    /// The greatest number of frames that one message may come in. One more is refused at its first byte, with 1008:
-    /// each frame costs work and an event, however few bytes it has.
+    /// Most frames of one message. One more is refused at its first byte, with 1008. Each frame costs work and an
+    /// event, even if it is empty.
     public var maximumFragments: Int
-    /// The most bytes of control frames that may wait to be taken by `takeOutput`. A Ping whose answer would exceed it
-    /// ends the connection with 1008: the peer asks and does not read. Our own Close is never held back.
+    /// Most bytes of control frames that may wait for `takeOutput`. A Ping whose answer would exceed it ends the
+    /// connection with 1008, since the peer does not read. This end's Close is exempt.
     public var maximumQueuedControlBytes: Int
 
-    /// WebSocketLimits of these values.
+    /// Creates limits.
     public init(
         maximumFrameBytes: Int = WebSocketLimits.default.maximumFrameBytes,
         maximumMessageBytes: Int = WebSocketLimits.default.maximumMessageBytes,
@@ -28,8 +27,8 @@ public struct WebSocketLimits: Sendable, Equatable {
         self.maximumQueuedControlBytes = maximumQueuedControlBytes
     }
 
-    /// 1 MiB a frame and a message, 32 fragments a message, 16 KiB of unsent control frames, which is more than a
-    /// hundred of the largest pongs.
+    /// 1 MiB per frame and message, 32 fragments per message, and 16 KiB of unsent control frames: over a hundred of
+    /// the largest pongs.
     public static let `default` = WebSocketLimits(
         maximumFrameBytes: 1 << 20,
         maximumMessageBytes: 1 << 20,
@@ -37,7 +36,7 @@ public struct WebSocketLimits: Sendable, Equatable {
         maximumQueuedControlBytes: 16 << 10
     )
 
-    /// No limit at all, for tests of conformance. A hostile peer can use it up.
+    /// No limits, for conformance tests. A hostile peer can exhaust the memory.
     public static let unlimited = WebSocketLimits(
         maximumFrameBytes: .max,
         maximumMessageBytes: .max,

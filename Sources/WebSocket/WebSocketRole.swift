@@ -1,15 +1,15 @@
-/// Which end of a WebSocket connection this is.
+/// The role of one end of a WebSocket connection.
 ///
-/// It decides the direction of masking (RFC 6455 section 5.1): a client masks every frame, a server none.
+/// The role determines the direction of masking (RFC 6455, section 5.1): a client masks every frame, a server none.
 public enum WebSocketRole: Sendable {
     /// The end that sent the upgrade request.
     case client
-    /// The end that answered it.
+    /// The end that answered the upgrade request.
     case server
 
-    /// True when frames that this end sends carry a mask.
+    /// Whether frames that this end sends carry a mask.
     var masksOutput: Bool { self == .client }
 
-    /// True when frames that this end receives must carry a mask.
+    /// Whether frames that this end receives must carry a mask.
     var expectsMaskedInput: Bool { self == .server }
 }

@@ -25,7 +25,7 @@ struct Base64Tests {
         #expect(Base64.decoded(text, .canonical) == nil)
     }
 
-    @Test("bits that encode nothing are refused only in the canonical form")
+    @Test("unused bits that are set are refused only in the canonical form")
     func unusedBits() {
         #expect(Base64.decoded("AB==") == [0])
         #expect(Base64.decoded("AB==", .canonical) == nil)

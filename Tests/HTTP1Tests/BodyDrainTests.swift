@@ -3,9 +3,9 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite("Bodies that are read past")
+@Suite("Discarded bodies")
 struct BodyDrainTests {
-    /// What came of a body: finished or not, what was collected, what was left, and the error.
+    /// The result of a body: whether it finished, the collected bytes, the bytes left, and the error.
     struct Outcome: Equatable, Sendable {
         var finished = false
         var collected = ""
@@ -92,7 +92,7 @@ struct BodyDrainTests {
         return outcome
     }
 
-    @Test("A body ends where its framing says, however it was cut", arguments: rows)
+    @Test("A body ends as its framing defines, however the network splits it", arguments: rows)
     func framing(_ row: Row) {
         everySplit(of: Array(row.body.utf8)) { pieces, how in
             #expect(drain(pieces, row.head) == row.expected, "\(how)")
@@ -111,7 +111,7 @@ struct BodyDrainTests {
         #expect(throws: HTTP1Error(.malformedLength)) { try BodyDrain(response: head) }
     }
 
-    @Test("The cap counts raw bytes: at the limit a body passes, one past it does not")
+    @Test("The limit counts raw bytes: a body at the limit passes, one byte more does not")
     func cap() {
         func outcome(_ pairs: [(String, String)], _ body: String, _ limit: Int) -> Outcome {
             drain([Array(body.utf8)], Row("", pairs, body, Outcome()).head, limit: limit)

@@ -3,14 +3,14 @@ import NIOCore
 import TestSupport
 import Testing
 
-/// What came out of a parser: the head (if any) and what was left behind it, or the error.
+/// The result of a parser: the head, if any, and the bytes left behind it, or the error.
 struct Parsed<Head: Equatable & Sendable>: Equatable, Sendable {
     var head: Head?
     var leftover: [UInt8] = []
     var error: HTTP1Error.Kind?
 }
 
-/// Hands the pieces over one by one, each in a buffer of its own, and collects what is left behind the first head.
+/// Passes the pieces one by one, each in its own buffer, and collects the bytes behind the first head.
 func feed<Head>(
     _ pieces: [[UInt8]],
     _ receive: (inout ByteBuffer) throws(HTTP1Error) -> Head?

@@ -17,7 +17,7 @@ struct FixturesTests {
         return []
     }
 
-    @Test("Each file in accept is one whole head, however it is cut", arguments: files("http1/accept"))
+    @Test("Each file in accept is one whole head, however it is split", arguments: files("http1/accept"))
     func accepted(_ file: URL) throws {
         everySplit(of: [UInt8](try Data(contentsOf: file))) { pieces, how in
             let parsed = parseRequest(pieces)
@@ -26,7 +26,7 @@ struct FixturesTests {
         }
     }
 
-    @Test("Each file in reject fails, with one error however it is cut", arguments: files("http1/reject"))
+    @Test("Each file in reject fails with one error, however it is split", arguments: files("http1/reject"))
     func rejected(_ file: URL) throws {
         let bytes = [UInt8](try Data(contentsOf: file))
         let expected = try #require(parseRequest([bytes]).error, "\(file.lastPathComponent)")

@@ -7,13 +7,13 @@ import Testing
 /// and the same one however the bytes are cut.
 @Suite("Mutated heads")
 struct FuzzTests {
-    @Test("H20 a mutated request gives the same head or error however it is cut")
+    @Test("H20 a mutated request gives the same head or error however it is split")
     func requests() throws {
         let seeds = try Fuzzing.corpus("http1/accept") + Fuzzing.corpus("http1/reject")
         fuzz(seeds.map(\.bytes), 0x11) { parseRequest($0) }
     }
 
-    @Test("R7 so does a mutated answer")
+    @Test("R7 a mutated answer gives the same head or error however it is split")
     func responses() throws {
         // Each turn of a transcript stands behind a line of its own.
         let turns = try Fuzzing.corpus("proxy").flatMap { file in

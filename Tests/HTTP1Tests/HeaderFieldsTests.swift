@@ -30,7 +30,7 @@ struct HeaderFieldsTests {
         #expect(list.list("absent") == [])
     }
 
-    @Test("H9 an underscore is no hyphen")
+    @Test("H9 an underscore differs from a hyphen")
     func h9_underscore() {
         #expect(fields(("Sec_WebSocket_Key", "x")).first("Sec-WebSocket-Key") == nil)
     }

@@ -3,9 +3,9 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite("Bodies of requests that are handed on")
+@Suite("Bodies of forwarded requests")
 struct RequestBodyTests {
-    /// What came of a body: what was handed on, what was left, whether it was complete, and the error.
+    /// The result of a body: the forwarded bytes, the bytes left, whether it was complete, and the error.
     struct Outcome: Equatable, Sendable {
         var taken = ""
         var left = ""
@@ -48,7 +48,7 @@ struct RequestBodyTests {
         Row("a chunk that is too long", chunked, "1\r\nab", Outcome(finished: false, error: .malformedChunk)),
     ]
 
-    @Test("what belongs to the body is taken, and what follows it stays", arguments: rows)
+    @Test("the body's bytes are consumed, and those behind them stay", arguments: rows)
     func table(row: Row) throws {
         try everySplit(of: Array(row.input.utf8)) { pieces, how in
             var head = RequestHead(method: "POST", target: "/")
@@ -65,7 +65,7 @@ struct RequestBodyTests {
             } catch {
                 outcome.error = error.kind
                 #expect(throws: HTTP1Error.self) { try body.take(from: &buffer) }
-                // What was taken before the error depends on the pieces.
+                // The bytes consumed before the error depend on the pieces.
                 outcome.taken = row.expected.taken
             }
             outcome.finished = body.isFinished

@@ -129,7 +129,10 @@ struct RequestHeadParserTests {
         Row("H11 two empty lines", "\r\n\r\n", .leadingEmptyLines),
     ]
 
-    @Test("A request is read, or refused at its first illegal byte, however it was cut", arguments: accepted + refused)
+    @Test(
+        "A request is parsed, or refused at its first illegal byte, however the network splits it",
+        arguments: accepted + refused
+    )
     func splitsDoNotMatter(_ row: Row) {
         everySplit(of: row.bytes) { pieces, how in
             #expect(parseRequest(pieces) == row.expected, "\(how)")
@@ -182,7 +185,7 @@ struct RequestHeadParserTests {
         #expect(parser.bytesExamined == bytes.count)
     }
 
-    @Test("The status to answer follows from what was wrong")
+    @Test("The answer's status follows from the error")
     func statuses() {
         #expect(HTTP1Error(.unsupportedVersion).status == 505)
         #expect(HTTP1Error(.startLineTooLong).status == 414)

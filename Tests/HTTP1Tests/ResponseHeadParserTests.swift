@@ -94,7 +94,10 @@ struct ResponseHeadParserTests {
         Row("no colon, bare LF", "HTTP/1.1 200 OK\nA\n", .missingColon),
     ]
 
-    @Test("An answer is read, or refused at its first illegal byte, however it was cut", arguments: accepted + refused)
+    @Test(
+        "An answer is parsed, or refused at its first illegal byte, however the network splits it",
+        arguments: accepted + refused
+    )
     func splitsDoNotMatter(_ row: Row) {
         everySplit(of: row.bytes) { pieces, how in
             #expect(parseResponse(pieces) == row.expected, "\(how)")
@@ -106,7 +109,7 @@ struct ResponseHeadParserTests {
         #expect(parseResponse([row.bytes.dropLast()]).error == nil)
     }
 
-    @Test("Bytes that are no UTF-8 are kept as Latin-1")
+    @Test("Bytes that are not UTF-8 are read as Latin-1")
     func latin1() {
         let bytes = Array("HTTP/1.1 200 caf".utf8) + [0xE9, 0x0A] + Array("A: ".utf8) + [0xFC, 0x0A, 0x0A]
         let expected = ResponseHead(status: 200, reason: "caf\u{E9}", fields: fields(("A", "\u{FC}")))
@@ -124,7 +127,7 @@ struct ResponseHeadParserTests {
         #expect(String(buffer: buffer) == "rest")
     }
 
-    @Test("H20 a value folded ten thousand times is one value, and costs no more than its bytes")
+    @Test("H20 a value folded ten thousand times is one value, in time linear in its bytes")
     func h20_folds() throws {
         let bytes = Array("HTTP/1.1 200 OK\nA: x\n\(String(repeating: " y\n", count: 10_000))\n".utf8)
         var parser = ResponseHeadParser()

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Heads that we send")
 struct SerializerTests {
-    @Test("A request reads back as what was written")
+    @Test("A request reads back as written")
     func requestRoundTrip() throws {
         let head = RequestHead(
             method: "CONNECT",
@@ -19,7 +19,7 @@ struct SerializerTests {
         #expect(try parser.receive(&buffer) == head)
     }
 
-    @Test("An answer reads back as what was written")
+    @Test("An answer reads back as written")
     func responseRoundTrip() throws {
         let head = ResponseHead(status: 426, reason: "Upgrade Required", fields: fields(("Connection", "close")))
         var buffer = ByteBuffer()
@@ -60,7 +60,7 @@ struct SerializerTests {
         #expect(throws: HTTP1Error(.malformedFieldName)) { try list.append("A\r\n", "x") }
     }
 
-    @Test("What could not be read back is not written")
+    @Test("A head that could not be read back is not written")
     func parts() {
         var buffer = ByteBuffer()
         for method in ["", "G T", "G\u{E9}"] {

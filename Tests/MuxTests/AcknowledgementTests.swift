@@ -8,7 +8,7 @@ import Testing
     /// A session that does not mind when nothing is acknowledged.
     private let patient = limits { $0.ackPatience = .seconds(3_600) }
 
-    @Test("what has come is acknowledged after 20 ms, and not before")
+    @Test("received frames are acknowledged after 20 ms, not earlier")
     func delay() throws {
         var server = try serverWithStream()
         _ = server.frames(.at(.seconds(1)))
@@ -22,7 +22,7 @@ import Testing
         #expect(server.sent(.at(.seconds(9))) == [], "once")
     }
 
-    @Test("what has come is acknowledged at once after 64 KiB, headers included", arguments: [65_528, 65_527])
+    @Test("received frames are acknowledged at once after 64 KiB, headers included", arguments: [65_528, 65_527])
     func size(payload: Int) throws {
         var acknowledger = Acknowledger(limits: MuxLimits())
         acknowledger.receive(payload + 8, now: .start)
@@ -31,7 +31,7 @@ import Testing
         #expect(acknowledger.take(now: .at(.milliseconds(20))) == (payload == 65_528 ? nil : 1))
     }
 
-    @Test("the session's deadline is the acknowledgement's where that comes first")
+    @Test("the session's deadline is the acknowledgement's if that is earlier")
     func deadline() throws {
         var server = try serverWithStream(patient)
         _ = server.frames(.at(.seconds(1)))
@@ -43,7 +43,7 @@ import Testing
         #expect(server.deadline == .at(.milliseconds(2_020)))
     }
 
-    @Test("an acknowledgement that is due and finds no room on the carrier wakes nobody again and again")
+    @Test("a due acknowledgement without room on the carrier does not wake the caller repeatedly")
     func dueWithoutRoom() throws {
         var server = try serverWithStream(patient)
         try server.tick(now: .start)
@@ -73,7 +73,7 @@ import Testing
         #expect(same.holdings.replayBytes == 0)
     }
 
-    @Test("an acknowledgement of what was never sent, or one that runs backwards, ends the session")
+    @Test("an acknowledgement of frames never sent, or a lower one, ends the session")
     func range() throws {
         for (count, expected) in [(UInt64(4), MuxError.Kind?.none), (5, .acknowledgement), (.max, .acknowledgement)] {
             var server = session(.server)
@@ -88,7 +88,7 @@ import Testing
         #expect(queued.kind(of: frame(.ack, number: 1)) == .acknowledgement, "queued is not sent")
     }
 
-    @Test("a full replay buffer stops what is counted, not the answers that empty the peer's")
+    @Test("a full replay buffer stops counted frames, not the ACKs that empty the peer's buffer")
     func full() throws {
         let limits = limits {
             $0.replayBytes = 2 * (5_000 + 8 + MuxLimits.frameCost); $0.initialWindow = 100_000
@@ -118,7 +118,7 @@ import Testing
         #expect(replay.isFull)
     }
 
-    @Test("what is sent again is exactly what the peer has not received, in the old order", arguments: 0...5)
+    @Test("exactly the frames that the peer has not received are sent again, in the old order", arguments: 0...5)
     func replay(received: Int) throws {
         var replay = ReplayBuffer(capacity: 1_000)
         let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
@@ -158,7 +158,7 @@ extension ReplayBuffer {
 }
 
 extension PathEstimate.Sample {
-    /// One that nobody looks at.
+    /// An arbitrary frame.
     fileprivate static var any: PathEstimate.Sample {
         CongestionWindow(ackDelay: .zero, now: .start).sample(now: .start)
     }

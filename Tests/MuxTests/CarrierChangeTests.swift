@@ -7,7 +7,7 @@ import Testing
 @Suite struct CarrierChangeTests {
     private static let grace = Duration.seconds(120)
 
-    @Test("without a carrier nothing leaves, nothing comes in, nobody is let in, and sockets are still taken")
+    @Test("without a carrier no frame is sent or received, no stream is opened, and sockets are still read")
     func pause() throws {
         var server = try serverWithStream()
         server.detach(now: .start)
@@ -23,7 +23,7 @@ import Testing
         #expect(server.sent(.at(.seconds(60))) == ["ping", "data 2", "end 2"])
     }
 
-    @Test("the new carrier brings what the peer misses, in the old order, before anything new", arguments: 0...4)
+    @Test("the new carrier sends what the peer misses, in the old order, before anything new", arguments: 0...4)
     func repetition(received: UInt64) throws {
         var server = session(.server)
         let ids = try (0..<3).map { _ in
@@ -42,7 +42,7 @@ import Testing
         #expect(server.holdings.queuedBytes == 0, "what is sent again is not taken from the queue again")
     }
 
-    @Test("a peer that has received what was never sent, or less than it has acknowledged, ends the session")
+    @Test("a count of frames never sent, or below the acknowledged one, ends the session")
     func impossibleNumbers() throws {
         for number: UInt64 in [0, 3, .max] {
             var server = try serverWithStream()
@@ -69,7 +69,7 @@ import Testing
         #expect(error == .abandoned)
     }
 
-    @Test("a question that was under way is forgotten with its carrier, and the new one is asked at once")
+    @Test("an outstanding PING is forgotten with its carrier, and the new carrier gets one at once")
     func liveness() throws {
         var client = try clientWithStream()
         try client.tick(now: .start)
@@ -84,7 +84,7 @@ import Testing
         #expect(error == .silence)
     }
 
-    @Test("M23 each carrier's first question is its own: a path that cuts again and again is no flood")
+    @Test("M23 each carrier's first PING is counted anew, so a path that cuts often is not a flood")
     func pings() throws {
         var client = try clientWithStream()
         for count in 0..<100 {
@@ -111,7 +111,7 @@ import Testing
         #expect(server.actions().last == .abort(two, .timeout))
     }
 
-    @Test("frames that were sent again and are not acknowledged within 2 s make the peer be asked")
+    @Test("repeated frames without an acknowledgement within 2 s cause a PING")
     func patienceAfterRepetition() throws {
         var server = try serverWithStream()
         server.write(two, bytes(10))
@@ -127,7 +127,7 @@ import Testing
         #expect(server.sent(.at(.seconds(2))) == ["ping"])
     }
 
-    @Test("an ACK that was due goes with the carrier: the next opening says how much has come")
+    @Test("a due ACK is forgotten with the carrier, since the next handshake reports the count")
     func acknowledgement() throws {
         var client = try clientWithStream()
         #expect(client.kind(of: frame(.data, 2, bytes(1))) == nil)
@@ -157,7 +157,7 @@ import Testing
         #expect(server.holdings == Session.Holdings() && server.heldBytes == 0)
     }
 
-    @Test("a wish for a new carrier reaches the client; ten in ten seconds are heard, the next is a flood")
+    @Test("RENEW reaches the client; ten in ten seconds are accepted, the next is a flood")
     func renewals() throws {
         var server = session(.server)
         server.askForRenewal(within: 30)
@@ -173,7 +173,7 @@ import Testing
         #expect(silent.allSatisfy { $0.header.type != .renew })
     }
 
-    @Test("a changed ping interval makes a wait that has begun shorter, never longer, and counts for all to come")
+    @Test("a changed ping interval shortens the current wait, never lengthens it, and applies to later waits")
     func pingInterval() throws {
         var client = session(.client, limits { $0.pingJitter = 0 })
         try client.tick(now: .start)
@@ -189,7 +189,7 @@ import Testing
 }
 
 extension Session {
-    /// Answers the question that is under way.
+    /// Answers the outstanding PING.
     fileprivate mutating func answerPings(at now: Instant) throws {
         try tick(now: now)
         for frame in frames(now) where frame.header.type == .ping {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// What waits, in the pieces in which it came.
+/// Queued bytes, in the chunks in which they arrived.
 @Suite struct ChunkQueueTests {
     private func piece(_ count: Int, _ byte: UInt8 = 1) -> ByteBuffer { ByteBuffer(repeating: byte, count: count) }
 
@@ -13,7 +13,7 @@ import Testing
         return sizes
     }
 
-    @Test("pieces come out whole and in order, however many wait")
+    @Test("chunks come out whole and in order, however many wait")
     func order() {
         var queue = ChunkQueue()
         for size in 5_000..<5_010 { queue.append(piece(size)) }
@@ -24,7 +24,7 @@ import Testing
         #expect(queue.bytes == 0)
     }
 
-    @Test("crumbs share a buffer up to 4,096 bytes, behind the first piece and behind a later one")
+    @Test("small chunks share a buffer up to 4,096 bytes, behind the first chunk and behind a later one")
     func crumbs() {
         var queue = ChunkQueue()
         for _ in 0..<4_096 { queue.append(piece(1)) }
@@ -35,7 +35,7 @@ import Testing
         #expect(sizes == [4_096, 5])
     }
 
-    @Test("a crumb of a large buffer does not keep it")
+    @Test("a small slice of a large buffer does not keep the buffer alive")
     func sparse() throws {
         var queue = ChunkQueue()
         let large = ByteBuffer(repeating: 7, count: 262_144)
@@ -46,7 +46,7 @@ import Testing
         #expect(kept.storageCapacity < 1_024)
     }
 
-    @Test("a piece is taken in parts, and the rest stays first")
+    @Test("a chunk is taken in parts, and the rest stays first")
     func parts() {
         var queue = ChunkQueue()
         queue.append(piece(5_000, 1))
@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test(
-        "the first bytes are kept, in whole pieces and in part of one",
+        "the first bytes are kept, in whole chunks and in a part of one",
         arguments: [0, 1, 5_000, 5_001, 11_000, 99_999]
     )
     func kept(count: Int) {
@@ -74,7 +74,7 @@ import Testing
         #expect(queue.isEmpty && queue.storage == 0)
     }
 
-    @Test("after everything was thrown away the queue is as new")
+    @Test("after everything was discarded the queue is like new")
     func removal() {
         var queue = ChunkQueue()
         queue.append(piece(5_000))
@@ -90,9 +90,9 @@ import Testing
     }
 }
 
-@Suite("What waits in a queue is counted by its buffers")
+@Suite("Queued bytes are counted by their buffers")
 struct PieceStorageTests {
-    @Test("a slice of a large read is copied, and storage is what the buffers take", arguments: [100, 4_200, 60_000])
+    @Test("a slice of a large read is copied, and storage is the buffers' capacity", arguments: [100, 4_200, 60_000])
     func sparse(length: Int) {
         var queue = ChunkQueue()
         for _ in 0..<50 {
@@ -105,7 +105,7 @@ struct PieceStorageTests {
         #expect(queue.storage == 0)
     }
 
-    @Test("packed pieces fill their buffers, and come out in order", arguments: [1, 700, 4_200, 16_383])
+    @Test("packed chunks fill their buffers, and come out in order", arguments: [1, 700, 4_200, 16_383])
     func packed(length: Int) {
         var queue = ChunkQueue()
         var expected: [UInt8] = []
@@ -121,7 +121,7 @@ struct PieceStorageTests {
         #expect(all == expected && queue.storage == 0)
     }
 
-    @Test("a queue that is thrown away takes nothing")
+    @Test("a discarded queue holds nothing")
     func removed() {
         var queue = ChunkQueue()
         queue.append(ByteBuffer(repeating: 1, count: 50_000))

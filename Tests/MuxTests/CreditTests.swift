@@ -18,7 +18,7 @@ import Testing
         #expect(early.actions().count == 1)
     }
 
-    @Test("M12 credit runs forward, by at most 2^32 beyond what was sent, and its arithmetic never traps")
+    @Test("M12 credit only increases, by at most 2^32 beyond what was sent, and its arithmetic never traps")
     func range() throws {
         for (offset, expected) in [
             (UInt64(99), MuxError.Kind.creditRange), (0, .creditRange), (100, nil), (101, nil), (1 << 32, nil),
@@ -70,7 +70,7 @@ import Testing
         #expect(server.frames().map(\.number) == [250], "nobody consumes more than came")
     }
 
-    @Test("after the peer's end no credit is given")
+    @Test("after the peer's END no credit is granted")
     func noCreditAfterEnd() throws {
         var server = try serverWithStream(limits { $0.initialWindow = 100 })
         #expect(server.kind(of: frame(.data, 2, bytes(100)), frame(.end, 2)) == nil)
@@ -78,15 +78,15 @@ import Testing
         #expect(server.frames().isEmpty)
     }
 
-    @Test("a window that is used within two round trips doubles, up to its bound")
+    @Test("a window that is used within two round trips doubles, up to its limit")
     func growth() throws {
         var credit = ReceiveCredit(window: 600_000, now: .start)
         var now = Instant.start
-        func turn(_ wait: Duration, roundTrip: Duration?, most: Int = 2_100_000) throws -> UInt64 {
+        func turn(_ wait: Duration, roundTrip: Duration?, limit: Int = 2_100_000) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
-            _ = credit.nextGrant(now: now, roundTrip: roundTrip, most: most)
+            _ = credit.nextGrant(now: now, roundTrip: roundTrip, limit: limit)
             #expect(credit.granted == credit.consumed + credit.window)
             return credit.window
         }
@@ -95,13 +95,16 @@ import Testing
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 1_200_000)
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
         #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), most: 600_000) == 600_000, "memory is short")
+        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), limit: 600_000) == 600_000, "memory is short")
         #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 600_000, "not for a short path alone")
         let shortly = Duration.milliseconds(2) - .nanoseconds(1)
-        #expect(try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000, "so much credit wakes the peer too often")
+        #expect(
+            try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000,
+            "frequent credit would wake the peer too often"
+        )
     }
 
-    @Test("a window half of which holds no turn doubles also when it is used within a hundred milliseconds")
+    @Test("a window whose half is below a quantum also doubles when it is used within 100 ms")
     func narrow() throws {
         var credit = ReceiveCredit(window: 65_536, now: .start)
         var now = Instant.start
@@ -109,7 +112,7 @@ import Testing
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
-            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), most: .max)
+            _ = credit.nextGrant(now: now, roundTrip: .microseconds(50), limit: .max)
             return credit.window
         }
         let shortly = Duration.milliseconds(100) - .nanoseconds(1)
@@ -120,19 +123,19 @@ import Testing
         #expect(try turn(shortly) == 524_288, "half of it holds a turn")
     }
 
-    @Test("M15 what was granted stays granted while a window shrinks")
+    @Test("M15 granted credit stays while a window shrinks")
     func shrinking() throws {
         var credit = ReceiveCredit(window: 400, now: .start)
         try credit.receive(300)
         credit.consume(300)
-        #expect(credit.nextGrant(now: .start, roundTrip: nil, most: 100) == nil)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == nil)
         #expect(credit.granted == 400)
         try credit.receive(100)
         credit.consume(50)
-        #expect(credit.nextGrant(now: .start, roundTrip: nil, most: 100) == 450)
+        #expect(credit.nextGrant(now: .start, roundTrip: nil, limit: 100) == 450)
     }
 
-    @Test("M15 the session's memory is used to its last byte; past it the stream that holds the most is reset")
+    @Test("M15 the session's memory is used to its last byte; beyond it the stream that holds the most is reset")
     func budget() throws {
         var client = session(.client, limits { $0.bufferedBytes = 1_000 })
         #expect(client.kind(of: openFrame(2), openFrame(4)) == nil)
@@ -149,7 +152,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 401)
     }
 
-    @Test("M15 a stream that has ended counts until its socket has taken everything")
+    @Test("M15 a stream that has ended counts until its socket has accepted everything")
     func lingering() throws {
         var client = try clientWithStream(
             limits {
@@ -170,7 +173,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 100 && client.holdings.lingering == 0)
     }
 
-    @Test("M15 an ended stream that is shed says nothing on the wire, where it is over already")
+    @Test("M15 shedding a stream that has ended on the wire sends nothing")
     func sheddingAnEndedStream() throws {
         var client = try clientWithStream(limits { $0.bufferedBytes = 1_000 })
         client.finish(two)
@@ -183,7 +186,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 101 && client.holdings.lingering == 0)
     }
 
-    @Test("what waits for the carrier has a bound; the stream that brings more is reset at both ends")
+    @Test("queued bytes have a limit; the stream that delivers more is reset at both ends")
     func queuedBudget() throws {
         var server = session(.server, limits { $0.queuedBytes = 1_000 })
         let ids = [server.open(visit, now: .start), server.open(visit, now: .start)].compactMap { $0 }
@@ -196,7 +199,7 @@ import Testing
         #expect(server.holdings.queuedBytes == 0)
     }
 
-    @Test("M14 a socket is told to stop when much waits, and to go on when it has gone")
+    @Test("M14 a socket pauses while many bytes wait, and resumes once they have left")
     func backPressure() throws {
         var server = try serverWithStream(limits { $0.queuedPerStream = 100 }, window: 150)
         #expect(server.accepts(two, bytes(99)) == true)
@@ -213,7 +216,7 @@ import Testing
         #expect(server.actions().last == .sendable(two))
     }
 
-    @Test("bytes after the end are ignored and charged to nobody")
+    @Test("bytes after the end are ignored and not counted")
     func writeAfterEnd() throws {
         var server = try serverWithStream(limits { $0.queuedBytes = 100 })
         server.finish(two)

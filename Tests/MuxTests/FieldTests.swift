@@ -30,7 +30,7 @@ import Testing
         #expect(try read("").bytes(1) == nil)
     }
 
-    @Test("a proof covers all that stands before it, known or not")
+    @Test("a proof covers all fields before it, known or not")
     func unproved() throws {
         #expect(try read("01 0001 61 7e 0001 62 ff 0001 63").unproved == buffer(hex("01 0001 61 7e 0001 62")))
         #expect(try read("01 0001 61").unproved == buffer(hex("01 0001 61")))
@@ -68,7 +68,7 @@ import Testing
         #expect(try reader.text(2, atMost: 4) == "")
     }
 
-    @Test("M30 a text of ours is always one that the peer reads", arguments: [0, 1, 2, 3, 4])
+    @Test("M30 every text that this end writes can be read by the peer", arguments: [0, 1, 2, 3, 4])
     func cleaned(shift: Int) throws {
         let text = String(repeating: "x", count: shift) + String(repeating: "é🌍\n\u{1b}\u{202e}", count: 100)
         let refusal = Refusal(.bindFailed, text, retryAfter: 5)
@@ -79,7 +79,7 @@ import Testing
         #expect(try Refusal.tunnel(refusal.frame(.unbound, tunnel: 3).payload) == 3)
     }
 
-    @Test("what is written reads back: bind, bound, open, reset, refusal")
+    @Test("payloads read back as written: bind, bound, open, reset, refusal")
     func roundTrips() throws {
         let request = BindRequest(tunnel: 65_535, address: "127.0.0.1", port: 8_022)
         #expect(try BindRequest(request.frame.payload) == request)

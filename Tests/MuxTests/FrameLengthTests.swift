@@ -5,7 +5,7 @@ import Testing
 
 /// The longest frames, and one byte more.
 @Suite struct FrameLengthTests {
-    /// Gives a frame in pieces of `size` bytes; the last is marked as such only where `isClosed`.
+    /// Gives a frame in chunks of `size` bytes; the last is marked as such only if `isClosed`.
     private func run(
         _ type: FrameType,
         _ length: Int,
@@ -49,7 +49,7 @@ import Testing
         #expect(error == .frameLength)
     }
 
-    @Test("M27 a payload in single bytes is kept in few pieces, and costs linear time")
+    @Test("M27 a payload in single bytes is kept in few chunks, and costs linear time")
     func shreds() throws {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true
@@ -59,7 +59,7 @@ import Testing
             result = try assembler.receive(buffer([byte]), isLast: index == wire.count - 1)
         }
         let frame = try #require(result)
-        #expect(frame.pieces.count == FrameAssembler.mostPieces)
+        #expect(frame.pieces.count == FrameAssembler.maximumChunks)
         #expect(Array(frame.payload.readableBytesView) == Array(wire.dropFirst(8)))
     }
 

@@ -34,7 +34,7 @@ import Testing
         ("M3 a reserved bit", "22 00 8000 00000002 00", .error(.reservedBits)),
         ("M3 the other reserved byte", "22 00 0001 00000002 00", .error(.reservedBits)),
         ("M4 type 0", "00 00 0000 00000000", .error(.unknownType)),
-        ("M4 a type of the opening's row", "07 00 0000 00000000", .error(.unknownType)),
+        ("M4 an unassigned type among the handshake's", "07 00 0000 00000000", .error(.unknownType)),
         ("M4 the highest type", "ff 00 0000 00000000", .error(.unknownType)),
         ("M4 an unknown type with flags is unknown first", "7f ff ffff ffffffff", .error(.unknownType)),
         ("M5 data on stream 0", "22 00 0000 00000000 00", .error(.streamNumber)),
@@ -44,7 +44,7 @@ import Testing
         ("M5 goaway on a stream", "33 00 0000 00000002", .error(.streamNumber)),
     ]
 
-    /// Gives the pieces of one message to an assembler.
+    /// Gives the chunks of one message to an assembler.
     static func run(_ pieces: [[UInt8]], closing: Bool = true) -> Outcome {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true
@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test("M3 nothing comes out before the message's last piece")
+    @Test("M3 no frame is returned before the message's last chunk")
     func waitsForTheEnd() {
         #expect(Self.run([hex("23 00 0000 00000002")], closing: false) == .nothing)
         #expect(Self.run([hex("22 00 0000 00000002 61")], closing: false) == .nothing)

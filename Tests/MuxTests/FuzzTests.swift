@@ -6,7 +6,7 @@ import Testing
 
 /// Seeded mutations of good traffic. The oracle: never a trap, always frames, actions or one typed error.
 @Suite struct FuzzTests {
-    /// What a peer of `role` could send, in an order that makes sense.
+    /// Frames that a peer of `role` could send, in a legal order.
     private static func traffic(to role: Role) -> [OutboundFrame] {
         let ids = [StreamID(2), StreamID(4)]
         var frames: [OutboundFrame] = []
@@ -42,7 +42,7 @@ import Testing
         return bytes
     }
 
-    /// The message as a frame, in random pieces, or nil where the assembler refuses it.
+    /// The message as a frame, in random chunks; nil if the assembler refuses it.
     private static func assemble(_ message: [UInt8], _ random: inout SplitMix) throws(MuxError) -> InboundFrame? {
         var assembler = FrameAssembler()
         assembler.isAdmitted = Bool.random(using: &random)
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test(
-        "M1-M30 mutated traffic never traps, and what is wrong has a typed error",
+        "M1-M30 mutated traffic never traps, and every breach has a typed error",
         arguments: [
             Role.client, .server,
         ]
@@ -103,7 +103,7 @@ import Testing
         #expect(errors.count >= 7 && delivered > 0, "\(errors)")
     }
 
-    @Test("A14 mutated openings never trap, and never establish anything")
+    @Test("A14 mutated handshakes never trap and never establish a session")
     func openings() throws {
         var random = SplitMix(state: 0x0A)
         var meeting = try Meeting(Meeting.token)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Mux
 
-/// A carrier's opening between two real halves, with a hand in between (section 5).
+/// A handshake between both real ends, with changes to the frames in between (section 5).
 struct Meeting {
     static let token = try? Token("correct-horse-battery-staple").credentials()
     static let other = try? Token("another-horse-battery-staple").credentials()
@@ -41,15 +41,15 @@ struct Meeting {
         return frame
     }
 
-    /// What the server makes of a client's frame.
+    /// The server's reaction to a client's frame.
     mutating func verify(_ frame: OutboundFrame, _ verifier: Verifier?) throws -> ServerHandshake.Verified? {
         guard case .verify = try server.receive(frame.arrived) else { throw MuxError(.unexpectedFrame, "no verify") }
         return server.verify(verifier, decoySecret: Self.decoySecret)
     }
 }
 
-/// The happy path, and what frames may come when.
-@Suite struct OpeningTests {
+/// The successful handshake, and the order of its frames.
+@Suite struct HandshakeOrderTests {
     @Test("A4 A5 both ends prove the token, agree on the terms, and end with the same resume key")
     func happyPath() throws {
         var meeting = try Meeting(Meeting.token)
@@ -80,7 +80,7 @@ struct Meeting {
         #expect(Set(keys).count == 3)
     }
 
-    @Test("M1 a frame that is not due ends the opening, at either end", arguments: FrameType.allCases)
+    @Test("M1 an unexpected frame ends the handshake, at either end", arguments: FrameType.allCases)
     func order(type: FrameType) throws {
         let wrong = OutboundFrame(type, StreamID(type.isOfStream ? 2 : 0), bytes(type.fixedPayloadLength ?? 0)).arrived
         var meeting = try Meeting(Meeting.token)
@@ -107,7 +107,7 @@ struct Meeting {
     }
 
     @Test(
-        "M2 a client without a common version says which end is old",
+        "M2 a client without a common version reports which end is old",
         arguments: [(UInt16(2), "client"), (0, "server")]
     )
     func versionAtClient(theirs: UInt16, old: String) throws {
@@ -122,7 +122,7 @@ struct Meeting {
         }
     }
 
-    @Test("M2 a newer server that still speaks our version is fine")
+    @Test("M2 a newer server that supports this version is accepted")
     func newerServer() throws {
         var meeting = try Meeting(Meeting.token)
         let challenge = Challenge(versions: [9, 1, 8], nonce: [UInt8](repeating: 1, count: 32), software: "x")
@@ -182,7 +182,7 @@ struct Meeting {
         #expect(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier) != nil)
     }
 
-    @Test("a refusal reaches the client as it was said")
+    @Test("a refusal reaches the client unchanged")
     func refused() throws {
         for isAuthenticated in [false, true] {
             var meeting = try Meeting(Meeting.token)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// What a session does when its caller is short of memory (X10), and that it says truly what it holds.
+/// The reactions of a session to its owner's shortage of memory (X10), and the count of what it holds.
 @Suite struct MemoryPressureTests {
     @Test("X10 while memory is short a window does not grow beyond the initial one", arguments: [false, true])
     func windows(isShort: Bool) throws {
@@ -28,7 +28,10 @@ import Testing
         #expect(server.accepts(two, bytes(1)) != isShort)
     }
 
-    @Test("X10 short of memory no stream is taken, which is no fault of the peer's", arguments: MemoryPressure.allCases)
+    @Test(
+        "X10 short of memory no stream is accepted, which is not the peer's fault",
+        arguments: MemoryPressure.allCases
+    )
     func streams(pressure: MemoryPressure) throws {
         var client = session(.client, limits { $0.glitchesInTenSeconds = 1 })
         client.pressure = pressure
@@ -38,7 +41,7 @@ import Testing
         #expect(client.sent() == (isRefused ? [2, 4, 6, 8, 10].map { "reset \($0)" } : []))
     }
 
-    @Test("X10 shedding resets those that hold the most, as many as it takes, and leaves small change")
+    @Test("X10 shedding resets the largest streams, as many as necessary, and spares those with little")
     func shedding() throws {
         var client = session(.client)
         for (id, count) in [(2, 60_000), (4, 20_000), (6, 40_000), (8, 100)] as [(UInt32, Int)] {
@@ -57,7 +60,7 @@ import Testing
         #expect(client.holdings.bufferedBytes == 100)
     }
 
-    @Test("X10 what is held is the sum of what waits, what is kept, and what bookkeeping costs")
+    @Test("X10 held memory is the sum of queued, received and unacknowledged bytes and the fixed costs")
     func held() throws {
         var server = session(.server)
         #expect(server.heldBytes == 0)
@@ -88,7 +91,7 @@ import Testing
 }
 
 extension Session {
-    /// Answers this end's own PING, so that a round trip is known.
+    /// Answers this end's PING, so that a round trip is measured.
     fileprivate mutating func answerPing(after span: Duration) throws {
         try tick(now: .start)
         let sent = frames()

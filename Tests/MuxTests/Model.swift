@@ -12,18 +12,18 @@ struct Model {
     var random: SplitMix
     var now = Instant.start
     var sessions: [Role: Session]
-    /// Carriers that were ever made: in each what the role has sent. Old ones may still bring something.
+    /// All carriers with the frames that each role has sent. Old ones may still deliver frames.
     var carriers = [[Role.server: ModelLink(), .client: ModelLink()]]
-    /// The carrier that each end believes in; nil where it believes in none.
+    /// The carrier that each end uses; nil if it has none.
     var believed: [Role: Int] = [.server: 0, .client: 0]
     /// Counted frames that each end has handed out, and how many of them the present carrier of that end has had.
     var handedOut: [Role: [OutboundFrame]] = [.server: [], .client: []]
     var position: [Role: Int] = [.server: 0, .client: 0]
-    /// Carriers that were lost, in what way.
+    /// The number of lost carriers by kind of loss.
     var cuts = 0
     var streams: [StreamID: ModelStream] = [:]
     var step = 0
-    /// What went wrong, with the step; the first is enough.
+    /// The first failure, with its step.
     var failure: String?
     /// Bytes that came out at the other end, for the test's own sake.
     var carried = 0
@@ -52,7 +52,7 @@ struct Model {
         if !condition, failure == nil { failure = "seed \(seed), step \(step): \(what())" }
     }
 
-    /// Gives an input to a session and looks at every action.
+    /// Gives an input to a session and checks every action.
     mutating func with(_ role: Role, _ body: (inout Session) throws(MuxError) -> Void) {
         guard var session = sessions.removeValue(forKey: role) else { return }
         do throws(MuxError) {
@@ -270,7 +270,7 @@ struct Model {
         with(role) { session throws(MuxError) in session.detach(now: now) }
     }
 
-    /// Nothing that is under way arrives; of the next frame of each direction a part does.
+    /// Loses all frames in flight, except a part of the next frame in each direction.
     private mutating func truncate(_ carrier: Int) {
         for role in [Role.server, .client] {
             let cameOut = carriers[carrier][role]?.truncate(&random) ?? false

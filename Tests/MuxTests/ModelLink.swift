@@ -8,7 +8,7 @@ struct ModelLink {
     private var messages = CircularBuffer<ByteBuffer>()
     private var assembler = FrameAssembler()
     private var isCut = false
-    /// Frames under way.
+    /// Frames in flight.
     var count: Int { messages.count }
 
     init() { assembler.isAdmitted = true }
@@ -46,8 +46,8 @@ struct ModelLink {
     }
 }
 
-/// What a stream must do, told without any of the session's machinery: for one direction, which bytes went in and came
-/// out, and for each end, what it was told.
+/// The required behaviour of a stream, without the session's machinery: for one direction, the bytes that went in and came
+/// out, and for each end, the actions it received.
 struct ModelStream {
     struct End {
         /// Bytes that were written here, as a count: byte `n` is `n` mixed with the stream's number.
@@ -65,9 +65,9 @@ struct ModelStream {
         var wasClosed = false
         var hasReset = false
         var sawReset = false
-        /// Its reset must not overtake what it wrote: the rest had credit, or little lacked it.
+        /// Whether its reset must not overtake its bytes, because they had credit or few lacked it.
         var resetFollows = false
-        /// The other end has reset the stream, and the socket still takes what came before.
+        /// Whether the other end has reset the stream while the socket still accepts earlier bytes.
         var isDraining = false
         var mayWrite = true
         var isKnown = false

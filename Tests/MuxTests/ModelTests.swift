@@ -15,7 +15,7 @@ import Testing
     static var iterations: Int { Int(clamping: environment("CULVERT_MODEL_ITERATIONS") ?? 6_000) }
 
     @Test(
-        "M22 M26 M28 whatever is cut, bytes come once and in order, ends and resets are told once, all is given back",
+        "M22 M26 M28 whatever is lost, bytes arrive once and in order, ends and resets once, and all is freed",
         arguments: seeds
     )
     func model(seed: UInt64) {

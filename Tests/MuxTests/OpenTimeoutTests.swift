@@ -2,7 +2,7 @@ import Testing
 
 @testable import Mux
 
-/// Streams that nobody accepts (section 3).
+/// Streams that are never accepted (section 3).
 @Suite struct OpenTimeoutTests {
     /// Limits of a session that does not mind when nothing is acknowledged.
     private func patient(_ change: (inout MuxLimits) -> Void) -> MuxLimits {

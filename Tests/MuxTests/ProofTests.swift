@@ -32,7 +32,7 @@ import Testing
         #expect(first.server.refuse(refusal).wire == second.server.refuse(refusal).wire)
     }
 
-    @Test("A1 A19 nobody can guess a decoy's proof into a session")
+    @Test("A1 A19 a correct proof for a decoy opens no session")
     func decoy() throws {
         var meeting = try Meeting(Meeting.token)
         let decoy = Verifier.decoy(for: meeting.credentials.id, secret: Meeting.decoySecret)
@@ -41,7 +41,7 @@ import Testing
         #expect(try meeting.verify(meeting.authenticate(), decoy) == nil)
     }
 
-    @Test("A3 a captured proof is worth nothing against another nonce of the server's")
+    @Test("A3 a captured proof is useless for another nonce of the server")
     func replay() throws {
         var captured = try Meeting(Meeting.token, serverNonce: 1)
         let frame = try captured.authenticate()
@@ -100,7 +100,7 @@ import Testing
         #expect(kind { () throws(MuxError) in _ = try meeting.server.receive(sent.arrived) } == .malformedPayload)
     }
 
-    @Test("A5 a server that does not know the token is caught before anything is opened")
+    @Test("A5 a server that does not know the token is detected before anything is opened")
     func rogueServer() throws {
         var meeting = try Meeting(Meeting.token)
         let verified = try #require(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier))
@@ -116,7 +116,7 @@ import Testing
         #expect(error == .proof)
     }
 
-    @Test("A5 A6 a change of any byte of WELCOME is caught: session, window, grace, proof")
+    @Test("A5 A6 a change of any byte of WELCOME is detected: session, window, grace, proof")
     func tamperedWelcome() throws {
         var meeting = try Meeting(Meeting.token)
         let verified = try #require(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier))
@@ -131,7 +131,7 @@ import Testing
         _ = try meeting.client.receive(welcome.arrived)
     }
 
-    @Test("A6 a client's proof is none of the server's: reflecting it proves nothing")
+    @Test("A6 a client's proof is not a server's proof, so reflecting it proves nothing")
     func reflected() throws {
         var meeting = try Meeting(Meeting.token)
         let proof = try authenticateFields(meeting.authenticate().payload).proof
@@ -141,7 +141,7 @@ import Testing
         #expect(error == .proof)
     }
 
-    @Test("A6 a server's proof is none of the client's, even with the same key")
+    @Test("A6 a server's proof is not a client's proof, even with the same key")
     func mirrored() throws {
         var meeting = try Meeting(Meeting.token)
         let (fields, _) = try authenticateFields(meeting.authenticate().payload)
@@ -152,7 +152,7 @@ import Testing
         #expect(try meeting.verify(authenticate(fields, proof: proof), meeting.credentials.verifier) == nil)
     }
 
-    @Test("A6 who holds the verifier alone cannot be the client")
+    @Test("A6 the verifier alone does not suffice to impersonate the client")
     func verifierAlone() throws {
         var meeting = try Meeting(Meeting.token)
         let (fields, _) = try authenticateFields(meeting.authenticate().payload)
@@ -179,7 +179,7 @@ import Testing
         #expect(codes[0] == Array(HMAC<SHA256>.authenticationCode(for: bytes, using: SymmetricKey(data: [1]))))
     }
 
-    @Test("A1 comparison sees every byte and every length")
+    @Test("A1 the comparison covers every byte and every length")
     func comparison() {
         #expect(isEqual([], []))
         #expect(isEqual([1, 2], [1, 2]))

@@ -3,33 +3,29 @@ import Testing
 
 @testable import Mux
 
-/// Section 9 of the protocol page has the numbers of the code.
-@Suite("Limits on the protocol page")
+/// The tables of the protocol page and of the sending policy have the numbers of the code.
+@Suite("Limits on the pages of Mux")
 struct ProtocolPageTests {
     private static let limits = MuxLimits()
 
-    /// What the first two columns of the table say.
+    /// The first two columns of the table in section 9.
     private static let rows: [(limit: String, value: String)] = [
         ("payload of DATA (wire)", "\(grouped(MuxLimits.maximumData)) bytes"),
         (
-            "payload of other frames, and of all before the opening is done (wire)",
+            "payload of other frames, and of all before the handshake is done (wire)",
             "\(grouped(MuxLimits.maximumControl)) bytes"
-        ),
-        (
-            "DATA while another stream is ready, on a path below \(Int(CongestionWindow.fast / 1e6)) MB/s",
-            "\(grouped(MuxLimits.sharedData)) bytes"
         ),
         ("streams at a time", grouped(limits.streams)),
         ("OPENs without ACCEPT", grouped(limits.opening)),
         ("time from OPEN to ACCEPT", seconds(limits.openTimeout)),
         (
-            "time that RESET waits behind DATA, and a socket has for the bytes before it",
+            "time that RESET waits behind DATA, and that a socket has for the bytes before it",
             seconds(limits.resetPatience)
         ),
         ("queued bytes without credit behind which RESET waits", "the peer's initial window"),
         ("initial window", "\(grouped(limits.initialWindow)) bytes"),
         ("widest window", mebibytes(limits.maximumWindow)),
-        ("received bytes that no socket has taken, all streams", mebibytes(limits.bufferedBytes)),
+        ("received bytes that no socket has accepted, all streams", mebibytes(limits.bufferedBytes)),
         (
             "sent and unacknowledged bytes, with \(MuxLimits.frameCost) for each frame",
             mebibytes(limits.replayBytes)
@@ -45,24 +41,54 @@ struct ProtocolPageTests {
             "\(grouped(limits.ackBytes)), or \(Int(limits.ackDelay / .milliseconds(1))) ms"
         ),
         ("PINGs in ten seconds on one carrier", grouped(limits.pingsInTenSeconds)),
-        ("odd events in ten seconds", grouped(limits.glitchesInTenSeconds)),
+        ("tolerated anomalies in ten seconds", grouped(limits.glitchesInTenSeconds)),
         ("tunnels in a session", grouped(limits.tunnels)),
         ("BINDs in ten seconds", grouped(limits.bindsInTenSeconds)),
         ("RENEWs in ten seconds", grouped(MuxLimits.renewalsInTenSeconds)),
         ("time without a carrier", seconds(limits.grace)),
-        ("time without an ACK while frames are under way", seconds(limits.ackPatience)),
+        ("time without an ACK while frames are in flight", seconds(limits.ackPatience)),
+    ]
+
+    /// The table of the page on the sending policy.
+    private static let policy: [(limit: String, value: String)] = [
+        ("window at the start of a carrier", "\(grouped(MuxLimits.bytesInFlight.first)) bytes"),
+        ("smallest window", "\(grouped(MuxLimits.bytesInFlight.least)) bytes"),
+        ("largest quantum", "\(grouped(MuxLimits.quantum)) bytes"),
+        ("bytes up to which a stream is interactive", "\(grouped(MuxLimits.interactive.bytes)) bytes"),
+        ("bytes beyond the window for interactive streams", "\(grouped(MuxLimits.interactive.reserve)) bytes"),
+        ("interactive frames in a row", "\(MuxLimits.interactive.frames)"),
+        (
+            "DATA of a shared path below \(Int(CongestionWindow.fast / 1e6)) MB/s",
+            "\(grouped(MuxLimits.sharedData)) bytes"
+        ),
     ]
 
     @Test("the table of section 9 has each limit with the value of the code, and no other")
     func limitsOfSection9() throws {
+        try compare("SessionProtocol", after: "\n## 9. Limits\n", with: Self.rows)
+    }
+
+    @Test("the table of the sending policy has the values of the code")
+    func sendingPolicy() throws {
+        try compare("SendingPolicy", after: "\n| limit | default |\n", with: Self.policy, headerRows: 1)
+    }
+
+    /// Compares the first table behind `marker` with the expected rows.
+    private func compare(
+        _ name: String,
+        after marker: String,
+        with rows: [(limit: String, value: String)],
+        headerRows: Int = 2
+    ) throws {
         let path = URL(fileURLWithPath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Sources/Mux/Mux.docc/SessionProtocol.md").path
+            .appendingPathComponent("Sources/Mux/Mux.docc/\(name).md").path
         let page = try String(contentsOfFile: path, encoding: .utf8)
-        let section = try #require(page.range(of: "\n## 9. Limits\n"))
-        let shown = page[section.upperBound...].split(separator: "\n").filter { $0.hasPrefix("|") }.dropFirst(2)
+        let section = try #require(page.range(of: marker))
+        let shown = page[section.upperBound...].split(separator: "\n", omittingEmptySubsequences: false)
+            .drop { !$0.hasPrefix("|") }.prefix { $0.hasPrefix("|") }.dropFirst(headerRows)
             .map { $0.split(separator: "|").prefix(2).map { $0.trimmingCharacters(in: .whitespaces) } }
-        let expected = Self.rows.map { [$0.limit, $0.value] }
+        let expected = rows.map { [$0.limit, $0.value] }
         for row in expected where !shown.contains(row) { Issue.record("the page lacks: \(row)") }
         for row in shown where !expected.contains(row) { Issue.record("the page has what the code does not: \(row)") }
         #expect(shown.count == expected.count)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// What was sent right before a reset arrives before it, within bounds (protocol page, section 3).
+/// Bytes sent directly before a reset arrive before it, within limits (protocol page, section 3).
 @Suite("A reset follows the bytes before it")
 struct ResetOrderTests {
     @Test("RESET travels behind the stream's own DATA, at either end", arguments: [Role.server, .client])
@@ -46,7 +46,7 @@ struct ResetOrderTests {
         #expect(server.holdings.streams == 0)
     }
 
-    @Test("after 5 s without credit the reset overtakes, and the rest is dropped")
+    @Test("after 5 s without credit the reset overtakes, and the rest is discarded")
     func patience() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(500))
@@ -64,7 +64,7 @@ struct ResetOrderTests {
     }
 
     @Test(
-        "a window without credit is kept; with a byte more, what has credit leaves and the reset at once",
+        "a window without credit is kept; beyond it, only bytes with credit leave before the reset",
         arguments: [0, 1]
     )
     func window(more: Int) throws {
@@ -79,7 +79,7 @@ struct ResetOrderTests {
         #expect(server.holdings.queuedBytes == (more > 0 ? 0 : 400))
     }
 
-    @Test("past a window without credit, and with none left, the reset overtakes at once")
+    @Test("with more than a window and no credit at all, the reset overtakes at once")
     func noCredit() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(400))
@@ -103,7 +103,7 @@ struct ResetOrderTests {
         #expect(sent == ["data 2", "reset 2"])
     }
 
-    @Test("what the peer sent before it could know is dropped, within its credit, and takes no memory")
+    @Test("bytes that the peer sent before it could know of the reset are discarded and take no memory")
     func lateData() throws {
         var server = try serverWithStream(limits { $0.initialWindow = 1_000 }, window: 400)
         #expect(server.kind(of: frame(.data, 2, bytes(300))) == nil)
@@ -119,7 +119,7 @@ struct ResetOrderTests {
         #expect(greedy.kind(of: frame(.data, 2, bytes(1_001))) == .creditOverrun)
     }
 
-    @Test("a stream that both ends reset is gone, and neither is told of it")
+    @Test("a stream that both ends reset is removed without an action")
     func bothReset() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(500))
@@ -130,7 +130,7 @@ struct ResetOrderTests {
         #expect(server.holdings.streams == 0 && server.holdings.queuedBytes == 0)
     }
 
-    @Test("the peer's reset keeps what came before it in the budget until the socket has taken it")
+    @Test("bytes before the peer's reset count against the budget until the socket has accepted them")
     func delivered() throws {
         var server = try serverWithStream()
         server.write(two, bytes(10))
@@ -145,7 +145,7 @@ struct ResetOrderTests {
         #expect(server.sent().allSatisfy { $0 == "ack" }, "a reset needs no answer, and its queue is gone")
     }
 
-    @Test("a socket that does not take it in time is given up without a frame")
+    @Test("a socket that does not accept the bytes in time is dropped without a frame")
     func givenUp() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: frame(.data, 2, bytes(500)), resetFrame(2)) == nil)
@@ -165,7 +165,7 @@ struct ResetOrderTests {
         #expect(server.sent().allSatisfy { $0 == "ack" })
     }
 
-    @Test("a service that is being connected to gets the last bytes, so many services at a time")
+    @Test("a service that is being connected to gets the last bytes, for a limited number of services")
     func pending() throws {
         var client = session(.client, limits { $0.opening = 3 })
         for number in stride(from: UInt32(2), through: 10, by: 2) {

@@ -6,7 +6,7 @@ import Testing
 @testable import Mux
 
 /// A carrier's opening for a session that lives (section 6): both ends prove that they hold its key.
-@Suite struct ResumeOpeningTests {
+@Suite struct ResumeHandshakeTests {
     private static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
     private static let other = SymmetricKey(data: [UInt8](repeating: 8, count: 32))
 
@@ -31,7 +31,7 @@ import Testing
         return frame
     }
 
-    @Test("A4 both ends prove the session's key, and tell how much they have received")
+    @Test("A4 both ends prove the session's key, and report what they have received")
     func happyPath() throws {
         var meeting = try Meeting(Meeting.token)
         let asked = try Self.ask(&meeting, Self.ticket())
@@ -53,7 +53,7 @@ import Testing
         )
     }
 
-    @Test("A1 A3 another key, another challenge or a changed byte is no proof; then the client authenticates anew")
+    @Test("A1 A3 another key or challenge, or a changed byte, is refused; then the client authenticates")
     func wrongProofs() throws {
         var meeting = try Meeting(Meeting.token)
         let asked = try Self.ask(&meeting, Self.ticket())
@@ -69,7 +69,7 @@ import Testing
             _ = try server.receive(asked.arrived)
             #expect(server.verifyResume(key, decoySecret: Meeting.decoySecret) == nil)
         }
-        // A decoy is no key, not even for who knows it.
+        // A decoy is not a key, even for a client that knows it.
         var unknown = try Meeting(Meeting.token)
         let guessed = try Self.ask(&unknown, Self.ticket(key: Meeting.decoySecret))
         _ = try unknown.server.receive(guessed.arrived)
@@ -87,7 +87,7 @@ import Testing
         #expect(grant.resumeKey == verified.resumeKey, "what was said of the resume is no part of the proofs")
     }
 
-    @Test("A5 A6 a server that does not hold the key is caught, and so is a change of any byte of its answer")
+    @Test("A5 A6 a server without the key is detected, and so is a change of any byte of its answer")
     func rogueServer() throws {
         var meeting = try Meeting(Meeting.token)
         let asked = try Self.ask(&meeting, Self.ticket())
@@ -108,7 +108,7 @@ import Testing
         #expect(error == .proof, "the client's own proof is none of the server's")
     }
 
-    @Test("A refusal for another reason ends the opening, and nothing else is due but an answer")
+    @Test("a refusal for another reason ends the handshake, and only an answer is legal")
     func otherAnswers() throws {
         var meeting = try Meeting(Meeting.token)
         _ = try Self.ask(&meeting, Self.ticket())

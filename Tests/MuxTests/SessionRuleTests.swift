@@ -5,7 +5,7 @@ import Testing
 
 /// Ports, floods, going away and the end (sections 2, 8 and 9).
 @Suite struct SessionRuleTests {
-    @Test("M9 as many streams as the limit, and the next is reset without being made", arguments: [true, false])
+    @Test("M9 streams are opened up to the limit, and the next is reset without state", arguments: [true, false])
     func streams(byOpening: Bool) throws {
         let limits = limits {
             $0.streams = byOpening ? 100 : 3
@@ -27,7 +27,7 @@ import Testing
         #expect(server.canOpen)
     }
 
-    @Test("M9 a peer that opens past the limit again and again is cut off")
+    @Test("M9 a peer that repeatedly opens streams beyond the limit is cut off")
     func openFlood() {
         var client = session(.client, limits { $0.streams = 1 })
         #expect(client.kind(of: openFrame(2)) == nil)
@@ -35,7 +35,7 @@ import Testing
         #expect(client.kind(of: openFrame(500)) == .flood)
     }
 
-    @Test("M9 a server waits with opening while the carrier does not take what waits")
+    @Test("M9 a server opens no stream while control frames wait for the carrier")
     func openWhileStalled() throws {
         var server = session(.server, limits { $0.waitingControl = 100 })
         var opened = 0
@@ -62,7 +62,10 @@ import Testing
         }
     }
 
-    @Test("M13 M18 M27 what is odd but legal is counted: 200 in ten seconds, and one more", arguments: 0..<4)
+    @Test(
+        "M13 M18 M27 tolerated anomalies are counted: 200 in ten seconds pass, one more ends the session",
+        arguments: 0..<4
+    )
     func glitches(what: Int) throws {
         var server = try serverWithStream()
         func odd() -> InboundFrame {
@@ -80,7 +83,7 @@ import Testing
         #expect(later.kind(of: odd(), now: .at(.seconds(10))) == .flood)
     }
 
-    @Test("M13 a peer that makes us answer and does not read is cut off")
+    @Test("M13 a peer that provokes answers and does not read them is cut off")
     func waitingControl() {
         var client = session(.client, limits { $0.waitingControl = 50 })
         client.drain(Refusal(.goingAway, ""))
@@ -88,7 +91,7 @@ import Testing
         #expect(client.kind(of: openFrame(1_000)) == .flood)
     }
 
-    @Test("M30 as many tunnels are bound as the limit says, and the next is refused until one is given back")
+    @Test("M30 tunnels are bound up to the limit, and the next is refused until one is given up")
     func tunnels() {
         var server = session(.server)
         #expect(MuxLimits().tunnels == 256)
@@ -105,7 +108,7 @@ import Testing
         #expect(server.kind(of: bindFrame(257)) == nil)
     }
 
-    @Test("M30 asking for ports for ever is a flood, whatever the answer", arguments: [true, false])
+    @Test("M30 endless BINDs are a flood, whatever the answers", arguments: [true, false])
     func bindFlood(isAnswered: Bool) {
         var server = session(.server)
         var asked = 0
@@ -137,7 +140,7 @@ import Testing
         #expect(client.sent() == ["bind"])
     }
 
-    @Test("M1 M6 frames of the opening or of the other role end the session", arguments: [Role.client, .server])
+    @Test("M1 M6 frames of the handshake or of the other role end the session", arguments: [Role.client, .server])
     func wrongFrames(role: Role) {
         for type in FrameType.allCases where type.isOpening {
             var end = session(role)
@@ -148,7 +151,7 @@ import Testing
         #expect(end.kind(of: role == .client ? bindFrame(0) : binding) == .unexpectedFrame)
     }
 
-    @Test("M24 after the peer's goaway nothing is opened, what runs goes on, and a second one says nothing new")
+    @Test("M24 after the peer's GOAWAY no stream is opened, existing ones continue, and a second GOAWAY is ignored")
     func goAway() throws {
         var server = try serverWithStream()
         let reason = Refusal(.goingAway, "restart", retryAfter: 3)
@@ -160,7 +163,7 @@ import Testing
         #expect(server.sent() == ["data 2"])
     }
 
-    @Test("M24 M25 a drain refuses what is new and lets finish what runs")
+    @Test("M24 M25 a drain refuses new streams and lets existing ones finish")
     func drain() throws {
         var client = try clientWithStream()
         client.drain(Refusal(.goingAway, "stopping"))
@@ -178,7 +181,7 @@ import Testing
         #expect(!server.canOpen)
     }
 
-    @Test("M29 the end resets each stream once, frees everything, and makes the session deaf and dumb")
+    @Test("M29 the end resets each stream once, frees everything, and disables the session")
     func end() throws {
         var server = session(.server)
         let ids = (0..<128).compactMap { _ in server.open(visit, now: .start) }

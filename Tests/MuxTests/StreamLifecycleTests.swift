@@ -2,7 +2,7 @@ import Testing
 
 @testable import Mux
 
-/// Section 3 of the protocol page: every state that can be reached, and what each event makes of it.
+/// Section 3 of the protocol page: every reachable state, and the effect of each event on it.
 @Suite("The life of a stream")
 struct StreamLifecycleTests {
     private enum Event: CaseIterable {
@@ -91,7 +91,7 @@ struct StreamLifecycleTests {
         }
     }
 
-    @Test("bytes go first, within the credit; END and RESET need none")
+    @Test("bytes go first, within the credit; END and RESET need no credit")
     func order() throws {
         let states = Self.reachable()
         for (name, lifecycle) in states {

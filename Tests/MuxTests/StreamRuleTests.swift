@@ -37,7 +37,7 @@ import Testing
         #expect(server.streamCount == 0 && client.streamCount == 0)
     }
 
-    @Test("M6 a client may not open, nor a server open odd numbers")
+    @Test("M6 a client opens no streams, and a server none with odd numbers")
     func wrongOpener() {
         var server = session(.server)
         #expect(server.kind(of: openFrame(2)) == .streamNumber)
@@ -57,7 +57,7 @@ import Testing
         #expect(skipped.kind(of: openFrame(4), openFrame(8), openFrame(.max - 1)) == nil)
     }
 
-    @Test("M7 near the end of the numbers the session says so, and at the end it opens nothing and does not trap")
+    @Test("M7 near the last number the session reports it; after the last number it opens nothing and does not trap")
     func exhausted() throws {
         var server = session(.server)
         #expect(!server.isNearExhaustion)
@@ -132,7 +132,7 @@ import Testing
         #expect(server.holdings.streams == 0)
     }
 
-    @Test("M17 a second end is ignored and counted")
+    @Test("M17 a second END is ignored and counted")
     func secondEnd() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: frame(.end, 2)) == nil)
@@ -141,7 +141,7 @@ import Testing
         #expect(server.actions() == [.end(two)])
     }
 
-    @Test("M17 a reset is told once, whoever sends it, and how often")
+    @Test("M17 a reset is reported once, whichever end sends it and however often")
     func resetOnce() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: resetFrame(2, .refused), resetFrame(2), frame(.end, 2)) == nil)
@@ -198,7 +198,7 @@ import Testing
         #expect(first.holdings.streams + second.holdings.streams == 0)
     }
 
-    @Test("M10 a stream that is reset before it is accepted gives its place back")
+    @Test("M10 a stream that is reset before it is accepted returns its place")
     func rapidReset() throws {
         var client = session(.client)
         for number in stride(from: UInt32(2), to: 20_002, by: 2) {

@@ -14,10 +14,10 @@ func buffer(_ bytes: some Sequence<UInt8>) -> ByteBuffer { ByteBuffer(bytes: byt
 
 func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
 
-/// That many bytes, which nobody looks at.
+/// A buffer of `count` bytes with arbitrary contents.
 func bytes(_ count: Int) -> ByteBuffer { ByteBuffer(repeating: 0x61, count: count) }
 
-/// The kind of the error that `body` throws, nil where it throws none.
+/// The kind of the error that `body` throws; nil if it throws none.
 func kind(_ body: () throws(MuxError) -> Void) -> MuxError.Kind? {
     do throws(MuxError) {
         try body()
@@ -51,7 +51,7 @@ extension OutboundFrame {
         )
     }
 
-    /// Type and stream, for lists of what was sent.
+    /// Type and stream, for lists of sent frames.
     var short: String { header.type.isOfStream ? "\(header.type) \(header.stream)" : "\(header.type)" }
 
     var number: UInt64 { arrived.number }
@@ -111,7 +111,7 @@ extension Session {
         return all
     }
 
-    /// Writes, and says whether the stream takes more.
+    /// Writes bytes and returns whether the stream accepts more.
     mutating func accepts(_ id: StreamID, _ bytes: ByteBuffer) -> Bool {
         write(id, bytes)
         guard let stream = streams[id], stream.isOpen else { return false }
@@ -124,7 +124,7 @@ extension Session {
         return all
     }
 
-    /// What is sent, in short.
+    /// The sent frames in short form.
     mutating func sent(_ now: Instant = .start) -> [String] { frames(now).map(\.short) }
 
     /// The kind of error to which frames of the peer's lead.

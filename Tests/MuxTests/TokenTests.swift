@@ -92,7 +92,7 @@ import Testing
         #expect(Verifier(line: verifier.line.uppercased().replacing("CULVERT", with: "culvert")) == verifier)
     }
 
-    @Test("what is no verifier line is none")
+    @Test("a malformed verifier line is refused")
     func noVerifier() throws {
         let line = try Token(Self.text).credentials().verifier.line
         var wrong = [
@@ -106,7 +106,7 @@ import Testing
         }
     }
 
-    @Test("A2 a random token suits, and no two are alike")
+    @Test("A2 a random token is accepted, and no two are equal")
     func random() throws {
         var generator = SystemRandomNumberGenerator()
         let tokens = (0..<100).map { _ in Token.random(using: &generator) }

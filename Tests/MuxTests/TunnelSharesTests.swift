@@ -17,7 +17,7 @@ struct TunnelSharesTests {
         }
     }
 
-    @Test("what another tunnel has in reserve stays free for it, and no more than that", arguments: [5, 16, 10_000])
+    @Test("the places reserved for another tunnel stay free, and no more", arguments: [5, 16, 10_000])
     func reserve(total: Int) {
         var shares = TunnelShares(total: total)
         shares.add(1)
@@ -38,7 +38,7 @@ struct TunnelSharesTests {
         #expect(!shares.hasRoom(for: 1) && shares.hasRoom(for: 2), "the last place is the reserve of the second")
     }
 
-    @Test("a tunnel that comes when all places are taken has the next one that is given back")
+    @Test("a tunnel added while all places are taken gets the next returned place")
     func late() {
         var shares = TunnelShares(total: 4)
         shares.add(1)

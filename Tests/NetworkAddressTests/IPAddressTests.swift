@@ -29,7 +29,7 @@ struct IPAddressTests {
     }
 
     @Test(
-        "R17 what only inet_aton takes, and what nobody should, is no address",
+        "R17 spellings that only inet_aton accepts, and malformed ones, are not addresses",
         arguments: [
             "", "1", "127.1", "127.0.1", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5", "1.2.3.256", "1.2.3.",
             ".1.2.3",

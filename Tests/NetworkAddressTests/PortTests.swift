@@ -22,7 +22,10 @@ struct PortTests {
         }
     }
 
-    @Test("what is no range of ports", arguments: ["", "0", "0-5", "5-4", "65536", "1-", "-1", "a", "1,,2", "1-2-3"])
+    @Test(
+        "text that is not a list of port ranges",
+        arguments: ["", "0", "0-5", "5-4", "65536", "1-", "-1", "a", "1,,2", "1-2-3"]
+    )
     func notPortRanges(text: String) {
         #expect(PortRanges(text) == nil)
     }

@@ -14,7 +14,7 @@ struct ChallengeTests {
     }
 
     @Test(
-        "R9 challenges are told apart, several in a field and several fields",
+        "R9 challenges are separated, several in a field and in several fields",
         arguments: [
             ([], []),
             ([""], []),
@@ -77,7 +77,7 @@ struct ChallengeTests {
         #expect(challenge?.parameter("nonce") == nil)
     }
 
-    @Test("H27 what is read is bounded, at the limit and one past it")
+    @Test("H27 the number of challenges and parameters is limited, at the limit and one beyond")
     func bounded() {
         let many = Array(repeating: "NTLM", count: Challenge.limit)
         #expect(Challenge.parse([many.joined(separator: ", ")]).count == Challenge.limit)

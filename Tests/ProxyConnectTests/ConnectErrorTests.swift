@@ -2,7 +2,7 @@ import HTTP1
 import ProxyConnect
 import Testing
 
-@Suite("What a person reads")
+@Suite("Messages to a user")
 struct ConnectErrorTests {
     private func error(_ turns: [Turn], user: String? = "user", port: Int = 443) throws -> ConnectError {
         var script = Script(try makeExchange(port: port, user: user))
@@ -44,14 +44,14 @@ struct ConnectErrorTests {
         #expect(error.remedy.contains("another proxy"))
     }
 
-    @Test("Without credentials the remedy says how to give them")
+    @Test("Without credentials the remedy explains how to give them")
     func needed() throws {
         let error = try error([.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))], user: nil)
         #expect(error.isCredentialRefusal)
         #expect(error.remedy.contains("--proxy-user"))
     }
 
-    @Test("P15 nothing of the proxy's reaches the terminal unescaped, and what is long is cut")
+    @Test("P15 texts from the proxy are escaped and truncated before they reach the terminal")
     func p15_escaped() throws {
         let long = String(repeating: "x", count: 5000)
         let error = try error([
@@ -129,7 +129,7 @@ struct ConnectErrorTests {
         #expect(try error([.says("\u{15}\u{3}\u{3}\0\u{2}\u{2}P")]).remedy.contains("https://"))
     }
 
-    @Test("R10 a connection that is closed over the password is told from one that is closed without it")
+    @Test("R10 a connection closed after the password is distinguished from one closed without it")
     func closedOverPassword() throws {
         let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
         let risky = try error([basic, .closes, .closes])
@@ -145,7 +145,7 @@ struct ConnectErrorTests {
     }
 
     @Test(
-        "any answer but 407 says nothing about the password that was sent",
+        "any answer but 407 does not judge the password",
         arguments: ["500", "502", "503", "504", "403", "404", "400", "429", "301"]
     )
     func otherAnswers(status: String) throws {
@@ -154,13 +154,13 @@ struct ConnectErrorTests {
         #expect(!error.isPasswordAtStake)
     }
 
-    @Test("an answer that is not HTTP says nothing about the password either")
+    @Test("an answer that is not HTTP does not judge the password")
     func noiseAfterPassword() throws {
         let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
         #expect(try !error([basic, .says("\u{15}\u{3}\u{3}")]).isPasswordAtStake)
     }
 
-    @Test("R16 a Proxy-Authorization of the caller's own is sent once, and hidden where the proxy echoes it")
+    @Test("R16 the caller's own Proxy-Authorization is sent once, and hidden if the proxy echoes it")
     func ownAuthorization() throws {
         let fields = try HeaderFields([("Proxy-Authorization", "Bearer very-secret-token")])
         var script = Script(

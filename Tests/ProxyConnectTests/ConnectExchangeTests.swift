@@ -194,7 +194,7 @@ struct ConnectExchangeTests {
             expected: [.sent(authorized()), .failed(.credentialsRefused(.basic))]
         ),
         Row(
-            name: "without credentials a 407 says so",
+            name: "a 407 without credentials is an error that says so",
             user: nil,
             sendAhead: true,
             turns: [.says(answer("407 Auth", wantsBasic, body: "page"))],
@@ -252,7 +252,7 @@ struct ConnectExchangeTests {
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
-            name: "nobody waits for a compressed page",
+            name: "a compressed page is not waited for",
             turns: [.says(answer("503 x", ["Content-Length: 99", "Content-Encoding: gzip"]))],
             expected: [.failed(.unexpectedStatus)]
         ),
@@ -268,13 +268,13 @@ struct ConnectExchangeTests {
             expected: [.failed(.closedWithinAnswer)]
         ),
         Row(
-            name: "R15 what comes after the end is not the exchange's",
+            name: "R15 later bytes do not belong to the exchange",
             turns: [.says(answer("200 OK")), .closes, .says("x")],
             expected: [.established(leftover: "")]
         ),
     ]
 
-    @Test("An exchange goes as it must, however the answers were cut", arguments: rows)
+    @Test("An exchange proceeds as expected, however the answers are split", arguments: rows)
     func script(_ row: Row) throws {
         func run(_ cut: ([UInt8]) -> [[UInt8]]) throws -> [Event] {
             var script = Script(
@@ -307,7 +307,7 @@ struct ConnectExchangeTests {
     }
 
     @Test(
-        "R14 what is no HTTP fails at its first illegal byte, and its start is shown escaped",
+        "R14 an answer that is not HTTP fails at its first illegal byte, and its start is shown escaped",
         arguments: [
             ("SSH-2.0-x\r\n", "SSH-2.0-x\\u{D}\\u{A}"), ("\u{15}\u{3}\u{1}", "\\u{15}\\u{3}\\u{1}"),
             ("<html>", "<html>"),

@@ -21,7 +21,7 @@ struct ConnectRequestTests {
     }
 
     @Test(
-        "R16 a host or a port that cannot be sent is an error of ours at the start",
+        "R16 a host or port that cannot be sent is an error at the start",
         arguments: [
             ("", 443), ("a\r\nX: y", 443), ("a b", 443), ("a/b", 443), ("u@a", 443), ("a:1", 443), ("a", 0),
             ("a", 65536), ("a", -1),
@@ -39,7 +39,7 @@ struct ConnectRequestTests {
         }
     }
 
-    @Test("Fields of ours take the place of the usual ones")
+    @Test("The caller's fields replace the usual ones")
     func fields() throws {
         let fields = try HeaderFields([("user-agent", "x/1"), ("X-Corp", "a"), ("Proxy-Authorization", "Bearer t")])
         let credentials = try ProxyCredentials(user: "u", password: "p")

@@ -22,7 +22,7 @@ extension DigestAuthenticator {
 }
 
 extension ProxyAuthenticationStep {
-    /// The parameters of the answer: read as a proxy reads them, so that quoting is undone.
+    /// The parameters of the answer, unquoted as a proxy reads them.
     fileprivate func parameter(_ name: String) -> String? {
         guard case .answer(let value) = self else { return nil }
         return Challenge.parse([value]).first?.parameter(name)
@@ -67,7 +67,7 @@ struct DigestAnswerTests {
         }
     }
 
-    @Test("RFC 7616 section 3.9.1: MD5 where nothing else is offered")
+    @Test("RFC 7616 section 3.9.1: MD5 if nothing else is offered")
     func rfc7616_3_9_1_md5() throws {
         let md5 = Array(Self.bothHashes.suffix(1))
         let answer = try mufasa(md5, "Circle of Life", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ")
@@ -93,7 +93,9 @@ struct DigestAnswerTests {
         }
     }
 
-    @Test("RFC 2069: without qop the answer has no client nonce, no count and no algorithm that nobody named")
+    @Test(
+        "RFC 2069: without qop the answer has no client nonce, no count and no algorithm unless the challenge names one"
+    )
     func rfc2069() throws {
         var authenticator = try digest()
         let expected = """
@@ -103,7 +105,7 @@ struct DigestAnswerTests {
         #expect(authenticator.answer("Digest realm=\"corp\", nonce=\"n1\"") == .answer(expected))
     }
 
-    @Test("A -sess answer carries the client nonce without qop too, for nobody could check it otherwise")
+    @Test("A -sess answer carries the client nonce without qop too, since it cannot be verified otherwise")
     func sessionWithoutProtection() throws {
         var authenticator = try digest()
         let answer = authenticator.answer("Digest realm=\"corp\", nonce=\"n1\", algorithm=md5-sess")
@@ -237,7 +239,7 @@ struct DigestTextTests {
         }
     }
 
-    @Test("A name beyond ASCII goes as username* where the proxy takes UTF-8, else as the bytes that it has")
+    @Test("A name beyond ASCII is sent as username* if the proxy accepts UTF-8, otherwise as its bytes")
     func extendedName() throws {
         for (charset, name, value) in [
             (", charset=UTF-8", "username*", "UTF-8''J%C3%A4s%C3%B8n%20Doe"),
@@ -273,7 +275,7 @@ struct DigestConversationTests {
     private static let first = "Digest realm=\"corp\", nonce=\"n1\", qop=\"auth\""
     private static let stale = "Digest realm=\"corp\", nonce=\"n2\", qop=\"auth\", stale=TRUE"
 
-    @Test("Digest is no scheme of one connection, takes two legs, and says nothing ahead")
+    @Test("Digest works on any connection, takes two legs, and sends nothing ahead")
     func properties() throws {
         var authenticator = try digest()
         #expect(authenticator.scheme == .digest)
@@ -334,7 +336,7 @@ struct DigestConversationTests {
         #expect(authenticator.answer(Self.stale) == .refused)
     }
 
-    @Test("Of several challenges after an answer only those that say stale count")
+    @Test("Of several challenges after an answer only stale ones count")
     func staleAmongSeveral() throws {
         var authenticator = try digest()
         _ = authenticator.answer(Self.first, Self.first + ", algorithm=SHA-256")
@@ -362,7 +364,7 @@ struct DigestConversationTests {
         #expect(together.answer(challenges.joined(separator: ", ")).parameter("nonce") == nonce)
     }
 
-    @Test("However it is shown, neither the password nor what is made of it shows")
+    @Test("No description shows the password or a value derived from it")
     func description() throws {
         var authenticator = try digest()
         _ = authenticator.answer(Self.first)
@@ -401,13 +403,16 @@ struct DigestHostileTests {
         "Digest realm=\"corp\", nonce=\"n\", opaque=\"a\\\r\\\nb\"",
     ]
 
-    @Test("R20 a challenge that cannot be answered is malformed, and no trap", arguments: unusable)
+    @Test("R20 a challenge that cannot be answered is malformed and does not trap", arguments: unusable)
     func r20_malformed(_ challenge: String) throws {
         var authenticator = try digest()
         #expect(authenticator.answer(challenge) == .malformedChallenge)
     }
 
-    @Test("R20 it does no harm beside one that can be answered, and does not count as an answer", arguments: unusable)
+    @Test(
+        "R20 an unusable challenge beside a usable one is ignored, and does not count as an answer",
+        arguments: unusable
+    )
     func r20_besideGood(_ challenge: String) throws {
         let good = "Digest realm=\"corp\", nonce=\"good\", qop=\"auth\""
         for fields in [[challenge, good], [good, challenge]] {
@@ -417,7 +422,10 @@ struct DigestHostileTests {
         }
     }
 
-    @Test("R20 after an answer it is malformed when it says stale, else a refusal", arguments: unusable.dropFirst(2))
+    @Test(
+        "R20 after an answer an unusable challenge is malformed if it is stale, otherwise a refusal",
+        arguments: unusable.dropFirst(2)
+    )
     func r20_afterAnswer(_ challenge: String) throws {
         let rest = challenge.dropFirst("Digest ".count)
         var authenticator = try digest()

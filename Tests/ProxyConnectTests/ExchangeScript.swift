@@ -3,7 +3,7 @@ import NIOCore
 import ProxyConnect
 import Testing
 
-/// What an exchange did, in words: requests as text, `established`, `reconnect`, the error.
+/// The actions of an exchange in words: requests as text, `established`, `reconnect`, the error.
 enum Event: Equatable, Sendable {
     case sent(String)
     case reconnected(String)
@@ -26,7 +26,7 @@ enum Event: Equatable, Sendable {
 enum Turn: Sendable {
     case says(String)
     case closes
-    /// Not the proxy's: what the system's GSSAPI gives.
+    /// The result of the system's GSSAPI, not of the proxy.
     case ticket(Result<[UInt8], TicketFailure>)
 }
 

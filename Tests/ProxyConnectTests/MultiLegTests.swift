@@ -59,7 +59,7 @@ struct MultiLegTests {
         #expect(try play([challenge("NTLM"), .closes]).last == .reconnected(authorized("NTLM leg1-none")))
     }
 
-    @Test("A connection that is not kept between two legs is the end")
+    @Test("A connection that ends between two legs ends the exchange")
     func connectionNotKept() throws {
         let closed = try play([challenge("NTLM"), challenge("NTLM type2", "Connection: close")])
         #expect(closed.last == .failed(.connectionNotKept(.ntlm)))
@@ -69,7 +69,7 @@ struct MultiLegTests {
     }
 
     @Test(
-        "R9 a connection that the legs are bound to is kept, whatever a careless proxy says of its length",
+        "R9 a bound connection is kept, whatever length a careless proxy declares",
         arguments: [
             "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nProxy-Connection: Keep-Alive\r\n\r\n",
             "HTTP/1.0 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 4\r\n\r\npage",
@@ -87,7 +87,7 @@ struct MultiLegTests {
         #expect(events == expected)
     }
 
-    @Test("R9 a page past 256 KiB, or none with a word of closing, is the end of it")
+    @Test("R9 a page beyond 256 KiB, or an announced close, ends a bound exchange")
     func notKept() throws {
         let long = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 262145\r\n\r\n"
         let bare = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\n\r\n"
@@ -112,7 +112,7 @@ struct MultiLegTests {
         #expect(try play([both, challenge("Basic realm=x")], [basic]).last == .failed(.credentialsRefused(.ntlm)))
     }
 
-    @Test("R20 a malformed challenge, or an answer that is no field value, is an error and no trap")
+    @Test("R20 a malformed challenge, or an answer that is not a field value, is an error, not a trap")
     func r20_malformed() throws {
         #expect(try play([challenge("NTLM bad")]).last == .failed(.malformedChallenge(.ntlm)))
         #expect(try play([challenge("NTLM inject")]).last == .failed(.malformedChallenge(.ntlm)))

@@ -116,7 +116,7 @@ struct NTLMTests {
         )
     }
 
-    @Test("The first message names nobody, and offers neither NTLM 1 nor LM")
+    @Test("The first message names no user, and offers neither NTLM 1 nor LM")
     func negotiate() throws {
         let (first, _) = try conversation(challenge(info: Example.targetInfo))
         #expect(first.count == 32)
@@ -165,7 +165,7 @@ struct NTLMTests {
         #expect(hex(field(last, 20)).contains("0600040003000000"))
     }
 
-    @Test("A name with an at sign is a name, without a domain; one outside of ASCII travels in UTF-16")
+    @Test("A name with an at sign has no domain; a name outside ASCII is sent in UTF-16")
     func names() throws {
         let (_, mail) = try conversation(challenge(info: Example.targetInfo), user: "user@corp.example")
         #expect(field(mail, 28).isEmpty)
@@ -187,7 +187,7 @@ struct NTLMTests {
         #expect(field(last, 20).count == 16 + 28 + 8)
     }
 
-    @Test("NTLM travels under the name Negotiate where it is told to")
+    @Test("NTLM uses the name Negotiate if configured")
     func underNegotiate() throws {
         var ntlm = try authenticator(underNegotiate: true)
         #expect(ntlm.challengeName == "negotiate")
@@ -197,7 +197,7 @@ struct NTLMTests {
         #expect(value.hasPrefix("Negotiate TlRMTVNTUAAB"))
     }
 
-    @Test("A proxy that has no challenge for the first message does not do NTLM; after the last it refuses")
+    @Test("A proxy without a challenge for the first message does not support NTLM; after the last message it refuses")
     func ends() throws {
         var ntlm = try authenticator()
         _ = ntlm.answer(to: offer(nil), request)

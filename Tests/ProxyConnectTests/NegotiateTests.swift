@@ -83,7 +83,7 @@ struct NegotiateTests {
         #expect(events[3] == .established(leftover: ""))
     }
 
-    @Test("A ticket that the proxy does not take gives way to a password that was given")
+    @Test("A ticket that the proxy refuses gives way to a given password")
     func refusedTicket() throws {
         let both = challenge("Negotiate, Basic realm=x")
         let turns = [both, .ticket(.success([1])), both]
@@ -105,7 +105,7 @@ struct NegotiateTests {
         #expect(!error.isCredentialRefusal)
     }
 
-    @Test("R10 three tickets are the most")
+    @Test("R10 at most three tickets are used")
     func r10_threeTickets() throws {
         let again = challenge("Negotiate AQID")
         let ticket = Turn.ticket(.success([1]))
@@ -117,7 +117,7 @@ struct NegotiateTests {
         #expect(events.count == 7)
     }
 
-    @Test("R20 a token that is no base64 is malformed")
+    @Test("R20 a token that is not base64 is malformed")
     func r20_malformed() throws {
         let turns = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate A")]
         #expect(try play(nil, turns).last == .failed(.malformedChallenge(.negotiate)))

@@ -71,7 +71,7 @@ struct NetrcTests {
     }
 
     @Test(
-        "A macro is passed over up to an empty line, at the top and within an entry",
+        "A macro is skipped up to an empty line, at the top and inside an entry",
         arguments: [
             ("macdef m\nmachine proxy.example.com login x password y\n\nmachine proxy.example.com login a", "a:"),
             ("macdef m\r\n\"open\r\n\r\nmachine proxy.example.com login a", "a:"),
@@ -122,7 +122,7 @@ struct NetrcTests {
     }
 
     @Test(
-        "What makes no sense is an error with its line",
+        "A syntax error names its line",
         arguments: [
             ("machine proxy.example.com login \"a", .malformedQuote(line: 1)),
             ("\n\nmachine x login \"a\nb\"", .malformedQuote(line: 3)),
@@ -141,7 +141,7 @@ struct NetrcTests {
         #expect(throws: error) { try Netrc(text) }
     }
 
-    @Test("R16 a control character is an error for whoever asks for that entry, and for nobody else")
+    @Test("R16 a control character is an error only when its entry is used")
     func r16_controlCharacters() throws {
         for bad in ["\"a\\nb\"", "\"\\r\"", "\"\\t\"", "a\u{0}b", "\u{1B}", "\u{7F}", "\u{85}"] {
             for part in ["login \(bad)", "login a password \(bad)"] {
@@ -168,7 +168,7 @@ struct NetrcTests {
         }
     }
 
-    @Test("A text cut anywhere is read or refused, and no trap")
+    @Test("A text truncated anywhere is parsed or refused without a trap")
     func cut() {
         let text = Array("macdef m\nx\n\nmachine a login \"b\\\"\\n\" password #c # d\r\ndefault account e\n".utf8)
         for end in text.indices {

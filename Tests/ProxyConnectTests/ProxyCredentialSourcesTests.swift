@@ -1,7 +1,7 @@
 import ProxyConnect
 import Testing
 
-@Suite("Where a proxy's credentials come from")
+@Suite("Sources of a proxy's credentials")
 struct ProxyCredentialSourcesTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let name: String
@@ -22,9 +22,9 @@ struct ProxyCredentialSourcesTests {
     static let rows: [Row] = [
         Row(name: "nothing is nothing", url: "http://p", expected: nil),
         Row(name: "the URL wins", url: "http://a:b@p", user: "c", password: "d", netrc: netrc, expected: "a b"),
-        Row(name: "else what was given", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
+        Row(name: "otherwise the options", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
         Row(name: "else netrc's entry of the host", url: "http://q", netrc: netrc, expected: "carol of-carol"),
-        Row(name: "a host without an entry has none", url: "http://r", netrc: netrc, expected: nil),
+        Row(name: "a host without an entry has no credentials", url: "http://r", netrc: netrc, expected: nil),
         Row(
             name: "netrc has the password of the user that was given",
             url: "http://p",
@@ -34,14 +34,14 @@ struct ProxyCredentialSourcesTests {
         ),
         Row(name: "and of the URL's", url: "http://bob@p", user: "alice", netrc: netrc, expected: "bob of-bob"),
         Row(name: "a password given apart is the URL's user's", url: "http://bob@p", password: "x", expected: "bob x"),
-        Row(name: "a password without a user is nobody's", url: "http://p", password: "x", expected: nil),
+        Row(name: "a password without a user is not used", url: "http://p", password: "x", expected: nil),
         Row(name: "an empty password that was given is one", url: "http://p", user: "c", password: "", expected: "c "),
         Row(name: "so is one behind a colon in the URL", url: "http://c:@p", user: "d", password: "e", expected: "c "),
         Row(name: "a colon alone stands for a ticket", url: "http://p", user: "", password: "", expected: nil),
         Row(name: "backslash, at sign and colon", url: "http://CORP%5Cme%40x:a%3Ab@p", expected: "CORP\\me@x a:b"),
     ]
 
-    @Test("Each place gives way to the one before it", arguments: rows)
+    @Test("Each source gives way to the one before it", arguments: rows)
     func order(_ row: Row) throws {
         var sources = ProxyCredentialSources()
         (sources.user, sources.password) = (row.user, row.password)
@@ -50,7 +50,7 @@ struct ProxyCredentialSourcesTests {
         #expect(credentials.map { "\($0.user) \($0.password)" } == row.expected)
     }
 
-    @Test("R10 a user whose password is nowhere is an error, and no try with an empty one")
+    @Test("R10 a user without a password in any source is an error, not an attempt with an empty one")
     func noPassword() throws {
         var sources = ProxyCredentialSources()
         sources.user = "alice"
@@ -59,7 +59,7 @@ struct ProxyCredentialSourcesTests {
         }
     }
 
-    @Test("The password that was given with one user goes with no other name")
+    @Test("A password given with one user is not used for another")
     func othersPassword() throws {
         var sources = ProxyCredentialSources()
         (sources.user, sources.password) = ("alice", "of-alice")
@@ -70,7 +70,7 @@ struct ProxyCredentialSourcesTests {
         #expect(alice?.password == "of-alice")
     }
 
-    @Test("Nothing of them shows in a description")
+    @Test("No description shows their contents")
     func secrets() {
         var sources = ProxyCredentialSources()
         sources.password = "secret"

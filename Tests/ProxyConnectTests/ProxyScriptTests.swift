@@ -1,7 +1,7 @@
 import ProxyConnect
 import Testing
 
-@Suite("Proxy scripts: where they are and what they answer")
+@Suite("Proxy scripts: their locations and answers")
 struct ProxyScriptTests {
     @Test(
         "A location reads, and shows itself in one form",
@@ -32,7 +32,7 @@ struct ProxyScriptTests {
     }
 
     @Test(
-        "What is no location is refused, with its reason",
+        "A malformed location is refused with its reason",
         arguments: [
             ("", .unknownScheme), ("pac+", .unknownScheme), ("pac+http", .unknownScheme),
             ("http://a/p.pac", .unknownScheme),
@@ -58,7 +58,7 @@ struct ProxyScriptTests {
     }
 
     @Test(
-        "Only what begins with pac+ means a script",
+        "Only text that begins with pac+ names a script",
         arguments: [("pac+x", true), ("PAC+", true), ("pac", false), ("http://pac+", false)]
     )
     func meant(_ text: String, _ isMeant: Bool) {
@@ -87,7 +87,7 @@ struct ProxyScriptTests {
     }
 
     @Test(
-        "What is hostile in an answer is passed over, and costs nothing else",
+        "Hostile entries in an answer are skipped, and the others count",
         arguments: [
             "PROXY a:0", "PROXY a:65536", "PROXY a:99999999999999999999", "PROXY :80", "PROXY a:", "PROXY a b",
             "DIRECT x",
@@ -102,7 +102,7 @@ struct ProxyScriptTests {
         #expect(answer.passedOver == 1)
     }
 
-    @Test("Sixteen ways are kept, and no more is looked at")
+    @Test("Sixteen ways are kept, and later ones are ignored")
     func bounded() {
         let answer = ProxyScriptAnswer((1...10_000).map { "PROXY p\($0):1" }.joined(separator: ";"))
         #expect(answer.choices.count == ProxyScriptAnswer.limit)

@@ -25,7 +25,7 @@ struct ProxyURLTests {
     }
 
     @Test(
-        "R16, R17 what is not well-formed is refused",
+        "R16 R17 malformed URLs are refused",
         arguments: [
             ("", .empty), ("ftp://proxy", .unknownScheme), ("://proxy", .unknownScheme),
             ("socks4://proxy", .unknownScheme),
@@ -92,7 +92,7 @@ struct ProxyURLTests {
         }
     }
 
-    @Test("none is direct")
+    @Test("`none` means a direct connection")
     func choice() throws {
         #expect(try ProxyChoice(argument: "none") == .direct)
         #expect(try ProxyChoice(argument: "proxy:1") == .proxy(ProxyURL("http://proxy:1")))

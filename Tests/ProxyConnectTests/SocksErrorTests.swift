@@ -2,7 +2,7 @@ import NIOCore
 import ProxyConnect
 import Testing
 
-@Suite("What a person behind a SOCKS proxy reads")
+@Suite("Messages to a user behind a SOCKS proxy")
 struct SocksErrorTests {
     private func error(_ bytes: [UInt8], user: String? = "user", closing: Bool = true) throws -> SocksError {
         var script = SocksScript(try makeSocksExchange(user: user))
@@ -53,7 +53,7 @@ struct SocksErrorTests {
         #expect(!error.isConfigurationError)
     }
 
-    @Test("Without credentials the remedy says how to give them")
+    @Test("Without credentials the remedy explains how to give them")
     func needed() throws {
         let error = try error([5, 0xFF], user: nil)
         #expect(error.description == "the proxy wants credentials")
@@ -62,7 +62,7 @@ struct SocksErrorTests {
         #expect(error.remedy.contains("--proxy-password-file"))
     }
 
-    @Test("Only what the credentials are to blame for is a refusal of them")
+    @Test("Only failures caused by the credentials count as their refusal")
     func refusals() throws {
         #expect(try error([5, 0xFF]).isCredentialRefusal)
         #expect(try error([5, 2, 1, 1]).isCredentialRefusal)
@@ -114,7 +114,7 @@ struct SocksErrorTests {
         #expect(error.kind == .closed(.greeting))
     }
 
-    @Test("P15 nothing of the proxy's reaches the terminal unescaped, and what is long is cut")
+    @Test("P15 texts from the proxy are escaped and truncated before they reach the terminal")
     func p15_escaped() throws {
         let error = try error(Array("<\u{1B}[31m\u{202E}\u{7}".utf8) + [UInt8](repeating: 0xFF, count: 5000))
         #expect(error.description.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control })
@@ -122,7 +122,7 @@ struct SocksErrorTests {
         #expect(error.description.utf8.count < 500)
     }
 
-    @Test("No secret shows, however an exchange, an action or an error is printed or dumped")
+    @Test("No secret appears in a printed or dumped exchange, action or error")
     func secrets() throws {
         var shown = ""
         let login = SocksExchangeTests.login

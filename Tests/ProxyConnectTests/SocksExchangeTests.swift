@@ -7,10 +7,10 @@ struct SocksExchangeTests {
     struct Row: Sendable, CustomTestStringConvertible {
         var name: String
         var user: String? = "user"
-        /// All that the proxy says, in hexadecimal.
+        /// All bytes from the proxy, in hexadecimal.
         var proxy: String
         var closes = false
-        /// What follows the greeting.
+        /// The actions after the greeting.
         var expected: [SocksEvent]
         var testDescription: String { name }
     }
@@ -68,7 +68,7 @@ struct SocksExchangeTests {
             expected: afterRequest(.established(leftover: []))
         ),
         Row(
-            name: "R15 what comes after the end is not the exchange's",
+            name: "R15 later bytes do not belong to the exchange",
             proxy: "05 00 05 00 00 01 00 00 00 00 00 00",
             closes: true,
             expected: afterRequest(.established(leftover: []))
@@ -88,13 +88,13 @@ struct SocksExchangeTests {
             expected: [.sent(login), .failed(.credentialsRefused(status: 2))]
         ),
         Row(
-            name: "microsocks, where the server refuses",
+            name: "microsocks, if the server refuses",
             proxy: "05 02 01 00 05 05 00 01 00 00 00 00 00 00",
             closes: true,
             expected: afterLogin(.failed(.refused(.connectionRefused)))
         ),
         Row(
-            name: "microsocks, where the name does not resolve",
+            name: "microsocks, if the name does not resolve",
             proxy: "05 02 01 00 05 01 00 01 00 00 00 00 00 00",
             closes: true,
             expected: afterLogin(.failed(.refused(.generalFailure)))
@@ -111,7 +111,7 @@ struct SocksExchangeTests {
             expected: [.failed(.malformedAnswer(.methodNotOffered(1)))]
         ),
         Row(
-            name: "R16 a password that was not offered is not asked for",
+            name: "R16 a proxy that asks for a password that was not offered",
             user: nil,
             proxy: "05 02",
             expected: [.failed(.malformedAnswer(.methodNotOffered(2)))]
@@ -138,7 +138,7 @@ struct SocksExchangeTests {
         ),
         Row(name: "R14 a page", proxy: "3C 68 74 6D", expected: [.failed(.malformedAnswer(.otherProtocol(.http)))]),
         Row(
-            name: "R14 what only begins like a status line",
+            name: "R14 an answer that only begins like a status line",
             proxy: "48 54 54 51",
             expected: [.failed(.malformedAnswer(.otherProtocol(.unknown)))]
         ),
@@ -175,7 +175,7 @@ struct SocksExchangeTests {
         ),
     ]
 
-    @Test("An exchange goes as it must, however the answers were cut", arguments: rows)
+    @Test("An exchange proceeds as expected, however the answers are split", arguments: rows)
     func script(_ row: Row) throws {
         let exchange = try makeSocksExchange(user: row.user)
         everySplit(of: octets(row.proxy)) { pieces, how in

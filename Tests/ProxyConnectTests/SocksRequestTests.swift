@@ -1,7 +1,7 @@
 import ProxyConnect
 import Testing
 
-@Suite("What is sent to a SOCKS proxy")
+@Suite("Messages to a SOCKS proxy")
 struct SocksRequestTests {
     @Test(
         "R19 a name is sent as a name, an address as an address",
@@ -19,7 +19,7 @@ struct SocksRequestTests {
         #expect(script.events.last == .sent([5, 1, 0] + octets(address)))
     }
 
-    @Test("R16 credentials of 255 bytes are sent, an empty password as one of length 0")
+    @Test("R16 credentials of 255 bytes are sent, an empty password with length 0")
     func r16_credentials() throws {
         let long = String(repeating: "ü", count: 127) + "x"
         for (user, password) in [(long, long), ("u", "")] {
@@ -31,7 +31,7 @@ struct SocksRequestTests {
     }
 
     @Test(
-        "R16 what cannot be sent is an error before anything is dialled",
+        "R16 values that cannot be sent are errors before the dial",
         arguments: [
             ("", 1, "u", "p", .unusableHost), ("a\r\nb", 1, "u", "p", .unusableHost),
             ("127.1", 1, "u", "p", .unusableHost), ("[::1", 1, "u", "p", .unusableHost),

@@ -1,7 +1,7 @@
 import NIOCore
 import ProxyConnect
 
-/// What a SOCKS exchange did: bytes that it sent, `established`, the error.
+/// The actions of a SOCKS exchange: sent bytes, `established`, the error.
 enum SocksEvent: Equatable, Sendable {
     case sent([UInt8])
     case established(leftover: [UInt8])

@@ -2,7 +2,7 @@ import Foundation
 import ProxyConnect
 import Testing
 
-/// A transcript begins with `expect: established|refused|policy|other`; then come the proxy's turns, each behind a line
+/// A transcript begins with `expect: established|refused|policy|other`. The proxy's turns follow, each behind a line
 /// `--- says` (the bytes up to the next such line) or `--- closes`; `--- has no ticket` is the user's own
 /// machine.
 @Suite("Kept transcripts of proxies")
@@ -27,7 +27,7 @@ struct TranscriptTests {
         return "established"
     }
 
-    @Test("Each transcript ends as it says, whole, byte by byte and at every split", arguments: files())
+    @Test("Each transcript ends as expected, whole, byte by byte and at every split", arguments: files())
     func replay(_ file: URL) async throws {
         let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
         let parts = text.components(separatedBy: "--- ")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import WebSocket
 
-/// THREATS H14 and the example of RFC 6455 section 1.3.
+/// H14 and the example of RFC 6455, section 1.3.
 @Suite struct AcceptKeyTests {
     @Test("RFC 6455 section 1.3: the key of the example has the answer of the example")
     func example() {
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(
-        "H14 a key that is not the one base64 form of 16 bytes is none",
+        "H14 a key that is not the canonical base64 form of 16 bytes is refused",
         arguments: [
             "", "=", "==", "====", "AAAA", "AAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAA=",
             "AAAAAAAAAAAAAAAAAAAAAA===", "AAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAB==",

@@ -4,7 +4,7 @@ import Testing
 
 @testable import WebSocket
 
-/// The client's side of the opening handshake, THREATS R1 to R6 (RFC 6455 section 4.1).
+/// The client's side of the handshake, R1 to R6 (RFC 6455, section 4.1).
 @Suite struct ClientUpgradeTests {
     static let key = Array("the sample nonce".utf8)
     static let good: [(String, String)] = [
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test("what no request can carry is refused before anything is sent")
+    @Test("values that no request can carry are refused before anything is sent")
     func invalidParts() {
         for authority in ["", "a b", "u@h", "h/x", "h\r\nX: y", "h:99999"] {
             #expect(throws: UpgradeError.invalidTarget) { try ClientUpgrade(authority: authority, path: "/") }
@@ -78,7 +78,7 @@ import Testing
         #expect(ClientUpgrade.randomKey() != ClientUpgrade.randomKey())
     }
 
-    @Test("a right 101 is taken, with a subprotocol that was offered or none")
+    @Test("a correct 101 is accepted, with an offered subprotocol or without one")
     func accepted() throws {
         #expect(try verify(Self.good) == Agreement())
         #expect(try verify(Self.good + [("Sec-WebSocket-Protocol", "superchat")]).subprotocol == "superchat")
@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(
-        "R1 any other status is an error that says it, and how long to wait",
+        "R1 any other status is an error with the status and the time to wait",
         arguments: [
             200, 204, 301, 302, 401, 403, 404, 407, 426, 429, 503,
         ]
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(
-        "R2, R3, R4 a 101 that lacks something, or has something not asked for, is refused",
+        "R2 R3 R4 a 101 that lacks a part, or has one that was not requested, is refused",
         arguments: [
             ("R2 no Accept", ["Sec-WebSocket-Accept": []], UpgradeError.missingAccept),
             ("R2 two Accepts", ["Sec-WebSocket-Accept": [good[2].1, good[2].1]], .missingAccept),
@@ -138,14 +138,14 @@ import Testing
         #expect(throws: UpgradeError.version(.http1_0)) { try verify(Self.good, version: .http1_0) }
     }
 
-    @Test("R5 an interim answer is told from the final one")
+    @Test("R5 interim answers are distinguished from the final one")
     func interim() {
         for (status, isInterim) in [(100, true), (101, false), (102, true), (103, true), (199, true), (200, false)] {
             #expect(ClientUpgrade.isInterim(ResponseHead(version: .http1_1, status: status, reason: "")) == isInterim)
         }
     }
 
-    @Test("R6 what comes behind the 101 in one segment is left for the connection")
+    @Test("R6 bytes behind the 101 in one segment are left for the connection")
     func leftovers() throws {
         var parser = ResponseHeadParser()
         var bytes = buffer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n")

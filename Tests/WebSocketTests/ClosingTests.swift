@@ -2,7 +2,7 @@ import Testing
 
 @testable import WebSocket
 
-/// The closing handshake and control frames, THREATS W19 to W30 (RFC 6455 sections 5.5 and 7).
+/// The closing handshake and control frames, W19 to W30 (RFC 6455, sections 5.5 and 7).
 @Suite struct ClosingTests {
     @Test("Close frames are judged and answered once", arguments: rows)
     func closeFrame(row: Row) {
@@ -102,7 +102,7 @@ import Testing
         ),
     ]
 
-    @Test("W20 a Close code that may not be sent is a protocol error, any other is taken")
+    @Test("W20 a Close code that may not be sent is a protocol error, any other is accepted")
     func codes() {
         let valid = Set(Array(1000...1003) + Array(1007...1014) + Array(3000...4999))
         for number in UInt16.min...UInt16.max {
@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test("W26 the end of the bytes without a Close is no clean end")
+    @Test("W26 the end of the bytes without a Close is not a clean end")
     func abruptEnd() throws {
         var fresh = Connection(role: .client)
         let isClean = fresh.inputClosed()

@@ -8,7 +8,7 @@ import Testing
 /// Sections 12 and 13 of the Autobahn|Testsuite in essence: messages of many sizes and kinds, whole and in fragments,
 /// under every combination of parameters, there and back. The suite's corpus is not ours to carry, so one is generated.
 @Suite struct ConformanceDeflateTests {
-    /// Kinds of data, like the suite's: JSON, a picture, prose, HTML, and what is compressed already.
+    /// Kinds of data, like the suite's: JSON, a picture, prose, HTML, and compressed data.
     enum Corpus: String, CaseIterable, Sendable {
         case json, picture, prose, markup, noise
 
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    /// The seven columns of section 13, as what the client asks and the server decides.
+    /// The seven columns of section 13: the client's requests and the server's decisions.
     static let parameters: [(number: Int, noContextTakeover: Bool, bits: Int)] = [
         (1, false, 15), (2, true, 15), (3, false, 9), (4, false, 15), (5, true, 9), (6, true, 15), (7, true, 12),
     ]
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    /// Negotiates, sends a few messages from each end to the other, and compares what arrives.
+    /// Negotiates, sends a few messages in both directions, and compares them.
     static func exchange(
         _ corpus: Corpus,
         _ length: Int,
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    /// The opening handshake with the options at both ends; what the two make of it.
+    /// Performs the handshake with options at both ends and returns both agreements.
     static func negotiate(_ options: DeflateOptions) throws -> (server: DeflateAgreement, client: DeflateAgreement) {
         let upgrade = try ClientUpgrade(authority: "h", path: "/", deflate: options)
         let answer = ServerUpgrade(path: "/", deflate: options).answer(try upgrade.request(), hasLeftovers: false)

@@ -5,7 +5,7 @@ import Testing
 private typealias Frame = ConformanceCase.Frame
 
 /// Sections 9 and 10 of the Autobahn|Testsuite: long messages, many fragments, small pieces, many messages. The suite
-/// goes to 16 MiB; here a quarter of a MiB is the most, so that a debug build takes seconds.
+/// goes to 16 MiB; here 256 KiB is the limit, so that a debug build takes seconds.
 @Suite struct ConformanceSizeTests {
     @Test(
         "Autobahn 9.1 and 9.2: long messages in one frame",

@@ -4,12 +4,12 @@ import Testing
 
 @testable import WebSocket
 
-/// A case of the Autobahn|Testsuite as a row of a table: what its fuzzer sends, and what an echo must answer.
+/// A case of the Autobahn|Testsuite as a table row: the fuzzer's input and an echo's required answer.
 ///
 /// The rows are named by the suite's numbers and hold for both roles. Each is run whole, byte by byte and cut at every
 /// single place, which covers the suite's pairs of cases that differ in how the bytes are chopped.
 struct ConformanceCase: CustomTestStringConvertible, Sendable {
-    /// What the peer sends: FIN, reserved bits and opcode, and the payload.
+    /// The peer's frames: FIN, reserved bits and opcode, and the payload.
     struct Frame: Sendable {
         var first: UInt8
         var payload: [UInt8]
@@ -25,7 +25,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
 
     var number: String
     var frames: [Frame]
-    /// What is echoed or answered before the end, in order: opcode and payload.
+    /// The echoes and answers before the end, in order: opcode and payload.
     var answers: [Frame]
     var ending: Ending
 
@@ -68,7 +68,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
         return [cloaked[0], cloaked[1] & 0x7F] + cloaked[2..<header] + frame.payload
     }
 
-    /// What an end of that role must send.
+    /// The frames that an end of this role must send.
     func expected(from role: WebSocketRole) -> [UInt8] {
         var all = answers
         switch ending {
@@ -103,7 +103,7 @@ func chop(_ bytes: [UInt8], _ size: Int) -> [[UInt8]] {
     stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
 }
 
-/// What `websocket-echo` does, without a socket: every message back, whole, in one frame.
+/// The behaviour of `websocket-echo` without a socket: it returns every message in one frame.
 struct Echo {
     var sent: [UInt8] = []
     var isClean = false
@@ -131,7 +131,7 @@ struct Echo {
                     echo.sent += out.readableBytesView
                 }
             } catch {
-                // The Close that says so is in the output.
+                // The output contains the Close for this error.
             }
             if let control = connection.takeOutput() { echo.sent += control.readableBytesView }
         }

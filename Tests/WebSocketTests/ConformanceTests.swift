@@ -58,7 +58,7 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
             answers: [frame(0x8A, [UInt8](repeating: 0xFE, count: 125))]
         ),
         ConformanceCase("2.5 a ping of 126", [frame(0x89, [UInt8](repeating: 0xFE, count: 126))], .failed(1002)),
-        ConformanceCase("2.7 a pong that nobody asked for", [frame(0x8A)]),
+        ConformanceCase("2.7 an unasked pong", [frame(0x8A)]),
         ConformanceCase("2.8 one with a payload", [frame(0x8A, "unsolicited pong payload")]),
         ConformanceCase(
             "2.9 and a ping behind it",
@@ -179,7 +179,7 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
             ConformanceCase("7.1.4 text after the close", [normal, hello]),
             ConformanceCase("7.1.5 a close between fragments", [halves[0], normal, halves[1]]),
             ConformanceCase("7.3.1 a close without a code", [frame(0x88)], .clean(nil)),
-            ConformanceCase("7.3.2 a close with half a code", [frame(0x88, "a")], .failed(1002)),
+            ConformanceCase("7.3.2 a close with a truncated code", [frame(0x88, "a")], .failed(1002)),
             ConformanceCase("7.3.3 a close with a code", [normal]),
             ConformanceCase("7.3.4 and a reason", [close(1000, Array("Hello World!".utf8))]),
             ConformanceCase("7.3.5 of 123 bytes", [close(1000, fill("*", 123))]),
@@ -192,7 +192,7 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
         + [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999].enumerated().map {
             ConformanceCase("7.9.\($0 + 1) code \($1)", [close($1)], .failed(1002))
         }
-        // The suite has these as informational: what the registry does not know is refused.
+        // The suite treats these as informational: codes outside the registry are refused.
         + [5000, 65_535].enumerated().map {
             ConformanceCase("7.13.\($0 + 1) code \($1)", [close($1)], .failed(1002))
         }

@@ -5,12 +5,12 @@ import Testing
 
 @testable import WebSocket
 
-/// Bombs and memory, THREATS D7 to D9, D17 and D19.
+/// Deflate bombs and memory: D7 to D9, D17 and D19.
 @Suite struct DeflateLimitTests {
     /// 16 MiB of zeros, in about 16 KiB.
     private static func bomb() throws -> [UInt8] { try deflated([UInt8](repeating: 0, count: 16 << 20)) }
 
-    @Test("D7 a bomb stops at the limit and not behind it", arguments: [20_000, 65_535, 65_536, 65_537, 100_000])
+    @Test("D7 a bomb is stopped at the limit, not behind it", arguments: [20_000, 65_535, 65_536, 65_537, 100_000])
     func bombStopsAtLimit(limit: Int) throws {
         let bytes = frame(0xC2, try Self.bomb(), to: .server)
         #expect(bytes.count < 20_000)
@@ -24,7 +24,7 @@ import Testing
         #expect(received(outcome).count == limit)
     }
 
-    @Test("D7 not even the room for more than the limit is made", arguments: [64, 100, 1_000])
+    @Test("D7 no memory is allocated beyond the limit", arguments: [64, 100, 1_000])
     func roomForNoMore(limit: Int) throws {
         let small = try deflated([UInt8](repeating: 7, count: 20_000))
         #expect(small.count < 64)
@@ -59,7 +59,7 @@ import Testing
         #expect(out.capacity < 4_096)
     }
 
-    @Test("D8 a bomb in fragments, each far below the limit, stops at the limit too")
+    @Test("D8 a bomb in fragments, each far below the limit, is stopped at the limit too")
     func fragmentedBomb() throws {
         let bytes = ConformanceDeflateTests.refragmented(frame(0xC2, try Self.bomb(), to: .client), size: 100)
         let limits = WebSocketLimits(
@@ -84,7 +84,7 @@ import Testing
     }
 
     // How many messages may come in how much time is not for a machine that knows no time; the tunnel's session counts.
-    // What it must not do is to cost more with each, or hold on to anything.
+    // Further messages must not cost more, and nothing may be kept.
     @Test("D9 many tiny compressed messages cost the same each")
     func manyMessages() {
         func time(_ count: Int) -> Duration {
@@ -97,7 +97,7 @@ import Testing
         #expect(time(16_000) < time(2_000) * 32 + .milliseconds(200))
     }
 
-    /// What zlib asks for, by its own hooks.
+    /// Counts zlib's allocations with its own hooks.
     private static func allocated(_ initialise: (UnsafeMutablePointer<z_stream>) -> Int32) -> Int {
         let total = UnsafeMutablePointer<Int>.allocate(capacity: 1)
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
@@ -118,7 +118,10 @@ import Testing
         return total.pointee
     }
 
-    @Test("D17 the memory of a compressor is what DeflateOptions says", arguments: [(15, 8), (12, 5), (9, 1), (15, 9)])
+    @Test(
+        "D17 a compressor takes the memory that DeflateOptions states",
+        arguments: [(15, 8), (12, 5), (9, 1), (15, 9)]
+    )
     func compressorMemory(row: (bits: Int, level: Int)) {
         let bytes = Self.allocated { stream in
             let status = culvert_deflate_init(stream, 6, Int32(row.bits), Int32(row.level))
@@ -128,7 +131,7 @@ import Testing
         #expect(bytes >= documented && bytes <= documented + 8_192, "\(bytes)")
     }
 
-    @Test("D17 the memory of an inflater is what DeflateOptions says")
+    @Test("D17 an inflater takes the memory that DeflateOptions states")
     func inflaterMemory() {
         let bytes = Self.allocated { stream in
             let status = culvert_inflate_init(stream, 15)

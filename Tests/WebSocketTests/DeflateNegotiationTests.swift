@@ -3,9 +3,9 @@ import Testing
 
 @testable import WebSocket
 
-/// The negotiation of permessage-deflate, THREATS D1 to D5 (RFC 7692 sections 5 and 7.1).
+/// The negotiation of permessage-deflate, D1 to D5 (RFC 7692, sections 5 and 7.1).
 @Suite struct DeflateNegotiationTests {
-    /// Offers, and what a server answers; nil declines them all.
+    /// Offers and a server's answers; nil declines them all.
     struct Offer: CustomTestStringConvertible, Sendable {
         var name: String
         var values: [String]
@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test("a server takes the first offer that it can meet", arguments: offers)
+    @Test("a server accepts the first offer that it can meet", arguments: offers)
     func server(test: Offer) {
         #expect(DeflateNegotiation.accept(test.values, test.options)?.answer == test.answer)
     }
@@ -96,7 +96,7 @@ import Testing
                 answer: nil
             ),
             Offer("D2 a window twice", "\(name); server_max_window_bits=10; server_max_window_bits=10", answer: nil),
-            Offer("D2 a value where none belongs", "\(name); server_no_context_takeover=1", answer: nil),
+            Offer("D2 a value for a parameter without one", "\(name); server_no_context_takeover=1", answer: nil),
             Offer("D2 the client's, too", "\(name); client_no_context_takeover=true", answer: nil),
             Offer("D2 a missing value", "\(name); server_max_window_bits", answer: nil),
             Offer(
@@ -139,7 +139,7 @@ import Testing
         #expect(throws: UpgradeError.unrequestedExtension) { try DeflateNegotiation.judge([Self.name], nil) }
     }
 
-    @Test("D18, W18 nothing is offered, accepted or taken unless it is asked for, as in the tunnel")
+    @Test("D18 W18 compression and text are off by default")
     func offByDefault() throws {
         let request = try ClientUpgrade(authority: "h", path: "/").request()
         #expect(request.fields.values(of: "Sec-WebSocket-Extensions").isEmpty)
@@ -152,9 +152,9 @@ import Testing
         #expect(isolated.serverNoContextTakeover && isolated.clientNoContextTakeover)
     }
 
-    /// Answers, and what a client makes of them; nil fails the handshake.
+    /// Answers and a client's agreements; nil fails the handshake.
     @Test(
-        "a client takes an answer that fits its offer",
+        "a client accepts an answer that fits its offer",
         arguments: [
             (name, "s15 c15"), ("\(name); server_no_context_takeover", "S15 c15"),
             ("\(name); client_no_context_takeover", "s15 C15"), ("\(name); server_max_window_bits=8", "s8 c15"),
@@ -177,7 +177,7 @@ import Testing
         #expect(summary == row.agreed)
     }
 
-    @Test("D2 a client fails the connection over an answer that does not do what was asked, with the right error")
+    @Test("D2 a client fails the connection with the right error if an answer does not grant its request")
     func broken() throws {
         var options = DeflateOptions()
         options.serverNoContextTakeover = true
@@ -199,8 +199,8 @@ import Testing
         #expect(try DeflateNegotiation.judge([], options) == nil)
     }
 
-    // D5, an answer with client_max_window_bits that was not offered, cannot come about: we always offer it, so that a
-    // server may save memory. This is the offer.
+    // D5, an answer with client_max_window_bits that was not offered, cannot occur: the client always offers it, so that a
+    // server can save memory. This is the offer.
     @Test("D5 the offer always allows the server to choose the client's window")
     func offer() {
         var options = DeflateOptions()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import WebSocket
 
-/// What is compressed on its way out, THREATS D4 and D16 (RFC 7692 section 7.2.1).
+/// Compression of sent messages, D4 and D16 (RFC 7692, section 7.2.1).
 @Suite struct DeflateSendingTests {
     private static func sent(_ messages: [[UInt8]], _ agreement: DeflateAgreement) throws -> [[UInt8]] {
         var connection = Connection(role: .server, deflate: agreement)
@@ -36,7 +36,7 @@ import Testing
         #expect(kept[1].count < 20)
     }
 
-    @Test("D4 short messages, empty ones, and those for a window of 8 bits go as they are")
+    @Test("D4 short messages, empty ones, and those for a window of 8 bits are sent uncompressed")
     func uncompressed() throws {
         let zeros = [UInt8](repeating: 0, count: 100)
         #expect(try Self.sent([zeros], agreement(minimumBytes: 101))[0][0] == 0x81)
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test("a compressed message stands behind what was in the output before, whatever the length of its header")
+    @Test("a compressed message follows earlier output, whatever the length of its header")
     func behindOthers() throws {
         let noise = ConformanceDeflateTests.Corpus.noise.bytes(65_540)
         var lengths: Set<UInt8> = []
@@ -112,7 +112,7 @@ import Testing
         #expect(Array(out.readableBytesView) == Array("before".utf8) + hex("8203010203"))
     }
 
-    @Test("options out of their range are brought to the nearest end of it")
+    @Test("options outside their range are clamped to it")
     func optionsOutOfRange() {
         var options = DeflateOptions()
         (options.level, options.memoryLevel) = (77, 0)
@@ -121,7 +121,7 @@ import Testing
         #expect((options.serverMaxWindowBits, options.clientMaxWindowBits) == (9, 15))
     }
 
-    @Test("a window that zlib does not take makes an error of ours, not a trap")
+    @Test("a window that zlib does not support causes an error, not a trap")
     func impossibleWindow() throws {
         var broken = agreement()
         broken.serverMaxWindowBits = 77

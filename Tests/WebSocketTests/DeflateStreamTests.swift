@@ -3,7 +3,7 @@ import Testing
 
 @testable import WebSocket
 
-/// What is inflated and what is not, THREATS D6 and D10 to D16 (RFC 7692 sections 6 and 7.2).
+/// Inflating of valid and invalid data, D6 and D10 to D16 (RFC 7692, sections 6 and 7.2).
 ///
 /// D20, compression nested in compression, is not possible: one extension is known, and it is negotiated once.
 @Suite struct DeflateStreamTests {
@@ -104,12 +104,12 @@ import Testing
         row("D10 the length of a stored block does not match", "c10b 000500faee48656c6c6f00", [], .invalidDeflate),
         row("D10 a stored block cut short", "c108 000500faff48656c", [begun("Hel\0\0")], .invalidDeflate),
         row("D10 the tail was not left out", "c105 00 0000ffff", [], .invalidDeflate),
-        row("D10 Huffman codes that are none", "c105 0500000000", [], .invalidDeflate),
+        row("D10 invalid Huffman codes", "c105 0500000000", [], .invalidDeflate),
     ]
 
     private static func limit(_ bytes: Int) -> WebSocketLimits { WebSocketLimits(maximumMessageBytes: bytes) }
 
-    @Test("D10 a stream cut short fails, wherever, and never spills into the next message")
+    @Test("D10 a stream truncated anywhere fails and never continues in the next message")
     func truncated() throws {
         for length in [5, 40, 300] {
             let payload = ConformanceDeflateTests.Corpus.json.bytes(length)
@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    @Test("D10 a single bit wrong is an error or other bytes, and the same however it is cut")
+    @Test("D10 a single wrong bit causes an error or other bytes, the same however they are split")
     func flipped() throws {
         let good = try deflated(ConformanceDeflateTests.Corpus.markup.bytes(300))
         for bit in stride(from: 0, to: good.count * 8, by: 7) {
@@ -140,7 +140,7 @@ import Testing
 
     // A narrower window than the peer's distances cannot happen: ours is always the widest. zlib would notice it or not
     // as the bytes were cut.
-    @Test("D6 a peer that reaches back further than was agreed gets the same answer however the bytes are cut")
+    @Test("D6 distances beyond the agreed window give the same result however the bytes are split")
     func widerThanAgreed() throws {
         var payload = ConformanceDeflateTests.Corpus.noise.bytes(5_000)
         payload += payload
@@ -149,7 +149,7 @@ import Testing
         #expect(outcome == Outcome(events: [binary(payload)]))
     }
 
-    @Test("a piece that is kept stays what it was when the next message comes")
+    @Test("a kept chunk is unchanged after the next message")
     func keptPiece() throws {
         var connection = Connection(role: .client, deflate: agreement())
         connection.receive(buffer(hex(Self.hello)))
@@ -173,7 +173,7 @@ import Testing
         }
     }
 
-    @Test("W18 compressed text is refused at its first byte where only binary is spoken")
+    @Test("W18 compressed text is refused at its first byte on a binary-only connection")
     func textRefused() {
         let outcome = sameHowever(hex("c1"), .client, deflate: agreement(), acceptsText: false)
         #expect(outcome.error == .unexpectedText)

@@ -24,13 +24,13 @@ func agreement(
 /// zlib could not be set up.
 struct NoMemory: Error {}
 
-/// The value that there must be: `#require` takes none that cannot be copied.
+/// Returns the value, which must exist. `#require` does not accept values that cannot be copied.
 func unwrap<Value: ~Copyable>(_ value: consuming Value?) throws -> Value {
     guard let value else { throw NoMemory() }
     return value
 }
 
-/// What a peer's compressor makes of one message, as its first.
+/// Compresses one message as a peer's first.
 func deflated(_ bytes: [UInt8], bits: Int = 15) throws -> [UInt8] {
     var deflater = try unwrap(Deflater.make(windowBits: bits, noContextTakeover: true, options: DeflateOptions()))
     var out = ByteBuffer()
@@ -43,7 +43,8 @@ func frame(_ first: UInt8, _ payload: [UInt8], to role: WebSocketRole) -> [UInt8
     ConformanceCase.encode(.init(first: first, payload: payload), masked: role == .server)
 }
 
-/// What comes of the bytes; that it is the same however they are cut is checked. Long input is cut into a few sizes.
+/// Returns the events of the bytes, and checks that they do not depend on how the bytes are split. Long input is split
+/// into a few sizes only.
 func sameHowever(
     _ bytes: [UInt8],
     _ role: WebSocketRole,

@@ -2,7 +2,7 @@ import Testing
 
 @testable import WebSocket
 
-/// What a single frame may look like, THREATS W1 to W11 (RFC 6455 sections 5.1, 5.2 and 5.5).
+/// The rules for a single frame, W1 to W11 (RFC 6455, sections 5.1, 5.2 and 5.5).
 @Suite struct FrameRuleTests {
     @Test("a frame that breaks a rule is refused at the byte that breaks it, with the right code", arguments: refused)
     func refusal(row: Row) {

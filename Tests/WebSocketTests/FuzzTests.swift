@@ -6,7 +6,7 @@ import Testing
 /// Seeded mutations of good traffic. The oracle: never a trap, always events or one typed error, and the same ones
 /// however the bytes are cut.
 @Suite struct FuzzTests {
-    /// Good and odd traffic from Fixtures, as it comes to this end: fragments, control frames in between, Close, and
+    /// Usual and unusual traffic from Fixtures, as this end receives it: fragments, control frames in between, Close, and
     /// whatever the fuzzer has found before.
     private static func seeds(_ role: WebSocketRole) throws -> [[UInt8]] {
         try Fuzzing.corpus("websocket/to-\(role)").map(\.bytes)
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test(
-        "W31 mutated traffic gives the same events or error however it is cut",
+        "W31 mutated traffic gives the same events or error however it is split",
         arguments: [WebSocketRole.client, .server]
     )
     func mutations(role: WebSocketRole) throws {
@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(
-        "D10 so does mutated compressed traffic",
+        "D10 mutated compressed traffic gives the same events or error however it is split",
         arguments: [WebSocketRole.client, .server],
         [agreement(), agreement(noContextTakeover: true, bits: 9)]
     )
@@ -83,7 +83,7 @@ import Testing
         #expect(rounds > 10)
     }
 
-    @Test("what one end encodes, the other decodes")
+    @Test("messages that one end encodes, the other decodes")
     func roundTrip() throws {
         var random = SplitMix64(state: 77)
         for role in [WebSocketRole.client, .server] {

@@ -2,9 +2,9 @@ import Testing
 
 @testable import WebSocket
 
-/// Fragments, text and limits, THREATS W8, W9 and W12 to W18 (RFC 6455 sections 5.4, 5.6 and 8.1).
+/// Fragments, text and limits: W8, W9 and W12 to W18 (RFC 6455, sections 5.4, 5.6 and 8.1).
 @Suite struct MessageTests {
-    @Test("messages come out right, or end the connection, however the bytes are cut", arguments: rows)
+    @Test("messages are delivered, or end the connection, however the bytes are split", arguments: rows)
     func message(row: Row) {
         row.check()
     }
@@ -110,14 +110,14 @@ import Testing
             events: [binary([])]
         ),
         Row(
-            name: "W18 text where only binary is spoken",
+            name: "W18 text on a binary-only connection",
             role: .server,
             bytes: hex("81"),
             error: .unexpectedText,
             acceptsText: false
         ),
         Row(
-            name: "W18 binary where only binary is spoken",
+            name: "W18 binary on a binary-only connection",
             role: .server,
             bytes: masked(0x82, "x"),
             events: [binary([0x78])],

@@ -4,7 +4,7 @@ import Testing
 
 @testable import WebSocket
 
-/// Masks and what is sent, THREATS W3, W32, W34 and W35 (RFC 6455 sections 5.3 and 10.3).
+/// Masks and sent frames: W3, W32, W34 and W35 (RFC 6455, sections 5.3 and 10.3).
 @Suite struct SendingTests {
     @Test("W32 masking agrees with the naive model for lengths 0 to 17, 31 to 33, every offset and every phase")
     func maskTable() {
@@ -87,7 +87,7 @@ import Testing
         #expect(seen.count > 990)
     }
 
-    @Test("W34 the plain payload never stands in what a client sends")
+    @Test("W34 a client's output never contains the plain payload")
     func alwaysMasked() throws {
         var connection = Connection(role: .client, masks: MaskSource(generator: SplitMix64(state: 5)))
         var out = buffer("")
@@ -121,7 +121,7 @@ import Testing
         #expect(out.readableBytes == 0)
     }
 
-    @Test("pings of our own are bounded in size and number, and refusing one ends nothing")
+    @Test("own pings are limited in size and number, and a refused ping does not end the connection")
     func ownPings() throws {
         var connection = Connection(role: .server, limits: WebSocketLimits(maximumQueuedControlBytes: 4))
         #expect(throws: WebSocketError.controlPayloadTooLong) {
@@ -138,7 +138,7 @@ import Testing
         #expect(isOpen)
     }
 
-    @Test("W35 a declared length reserves nothing; an unmasked payload shares memory with what was received")
+    @Test("W35 a declared length reserves nothing; an unmasked payload shares memory with the received buffer")
     func memory() throws {
         var connection = Connection(role: .client, limits: .unlimited)
         let read = buffer(hex("827f7fffffffffffffff 2a"))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import WebSocket
 
-/// The server's side of the opening handshake, THREATS H1 to H30 (RFC 6455 section 4.2).
+/// The server's side of the handshake, H1 to H30 (RFC 6455, section 4.2).
 @Suite struct ServerUpgradeTests {
     static let policy = ServerUpgrade(
         path: "/ws",
@@ -24,7 +24,7 @@ import Testing
         var method = "GET"
         var target = "/ws"
         var version = HTTPVersion.http1_1
-        /// Fields that replace those of their name; none to leave it out.
+        /// Fields that replace those of the same name; an empty list omits the field.
         var fields: [String: [String]] = [:]
         var hasLeftovers = false
 
@@ -139,7 +139,7 @@ import Testing
             Case("H15 version 8", 426, ["Sec-WebSocket-Version": ["8"]]),
             Case("H15 013", 426, ["Sec-WebSocket-Version": ["013"]]),
             Case("H15 13, 12", 426, ["Sec-WebSocket-Version": ["13, 12"]]),
-            Case("H15 none", 426, ["Sec-WebSocket-Version": []]),
+            Case("H15 no version", 426, ["Sec-WebSocket-Version": []]),
             Case("H16 a body", 400, ["Content-Length": ["5"]]), Case("H16 +0", 400, ["Content-Length": ["+0"]]),
             Case("H16 0x5", 400, ["Content-Length": ["0x5"]]), Case("H16 0, 0", 400, ["Content-Length": ["0, 0"]]),
             Case("H16 chunked", 400, ["Transfer-Encoding": ["chunked"]]),

@@ -104,14 +104,14 @@ func feed(
     return outcome
 }
 
-/// One row of a table: bytes, who receives them, and what must come of it.
+/// A table row: bytes, the role that receives them, and the expected result.
 struct Row: CustomTestStringConvertible, Sendable {
     var name: String
     var role: WebSocketRole
     var bytes: [UInt8]
     var events: [WebSocketEvent] = []
     var error: WebSocketError?
-    /// What must be sent back, or nil when the row does not say.
+    /// The expected output; nil if the row does not check it.
     var output: [UInt8]?
     var limits = WebSocketLimits.default
     var acceptsText = true

@@ -1,38 +1,39 @@
-/// How often the peer does what costs us something: all of it is legal once, and an attack a thousand times.
+/// Limits on how often the peer may do what costs this end work: each event is legal in small numbers.
 struct PeerRateLimits {
     private var pings: SlidingWindow
-    private var glitches: SlidingWindow
+    private var anomalies: SlidingWindow
     private var bindings: SlidingWindow
     private var renewals = SlidingWindow(limit: MuxLimits.renewalsInTenSeconds)
 
     init(limits: MuxLimits) {
         pings = SlidingWindow(limit: limits.pingsInTenSeconds)
-        glitches = SlidingWindow(limit: limits.glitchesInTenSeconds)
+        anomalies = SlidingWindow(limit: limits.glitchesInTenSeconds)
         bindings = SlidingWindow(limit: limits.bindsInTenSeconds)
     }
 
-    /// Something odd, that a peer may do when frames cross on the wire.
-    mutating func glitches(_ what: String, now: Instant) throws(MuxError) {
-        guard glitches.record(now: now) else { throw MuxError(.flood, "too often: \(what)") }
+    /// Counts a tolerated anomaly, which a correct peer causes when frames cross on the wire.
+    mutating func countAnomaly(_ event: String, now: Instant) throws(MuxError) {
+        guard anomalies.record(now: now) else { throw MuxError(.flood, "too often: \(event)") }
     }
 
-    /// A question that must be answered.
-    mutating func pings(now: Instant) throws(MuxError) {
+    /// Counts a PING.
+    mutating func countPing(now: Instant) throws(MuxError) {
         guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
     }
 
-    /// A public port is asked for.
-    mutating func binds(now: Instant) throws(MuxError) {
+    /// Counts a BIND.
+    mutating func countBind(now: Instant) throws(MuxError) {
         guard bindings.record(now: now) else { throw MuxError(.flood, "binds") }
     }
 
-    /// Another carrier is asked for.
-    mutating func asksForRenewal(now: Instant) throws(MuxError) {
-        guard renewals.record(now: now) else { throw MuxError(.flood, "wishes for a new carrier") }
+    /// Counts a RENEW.
+    mutating func countRenewal(now: Instant) throws(MuxError) {
+        guard renewals.record(now: now) else { throw MuxError(.flood, "requests for a new carrier") }
     }
 
-    /// Another carrier has come. Each begins with a question, and a path may cut two a second.
-    mutating func beginsAnew() {
+    /// Resets the count of PINGs for a new carrier. Each carrier begins with a PING, and a path may cut two carriers a
+    /// second.
+    mutating func resetForNewCarrier() {
         pings = SlidingWindow(limit: pings.limit)
     }
 }

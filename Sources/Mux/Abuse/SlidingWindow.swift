@@ -1,21 +1,23 @@
-/// Counts events of the last ten seconds in ten buckets: the one shape that all limits by rate have.
+/// Counts the events of the last ten seconds in ten buckets. All rate limits use this type.
 ///
-/// An event counts for nine to ten seconds. The memory is fixed, however many events come.
+/// An event counts for nine to ten seconds. Memory is constant.
 package struct SlidingWindow: Sendable {
     private static let bucketNanoseconds: UInt64 = 1_000_000_000
     private var buckets = [Int](repeating: 0, count: 10)
     private var newest: UInt64 = 0
     private var total = 0
 
-    /// Events of the last ten seconds, at most `limit` of them.
+    /// Events allowed within ten seconds.
     package let limit: Int
 
-    /// A window in which nothing has happened yet.
+    /// Creates a window without events.
     package init(limit: Int) {
         self.limit = limit
     }
 
-    /// Counts one event; false from the first one past the limit on.
+    /// Counts one event.
+    ///
+    /// - Returns: false if the limit is exceeded.
     package mutating func record(now: Instant) -> Bool {
         let bucket = now.nanoseconds / Self.bucketNanoseconds
         if bucket > newest {

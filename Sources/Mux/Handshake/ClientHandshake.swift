@@ -1,7 +1,7 @@
 import Crypto
 import NIOCore
 
-/// The client's half of the opening exchange on a new carrier (protocol page, section 5).
+/// The client's side of the handshake on a new carrier (protocol page, section 5).
 ///
 /// ```
 /// server: CHALLENGE -> client: AUTHENTICATE -> server: WELCOME | REFUSED
@@ -16,23 +16,23 @@ public struct ClientHandshake: Sendable {
         case finished
     }
 
-    /// What a frame of the server's leads to.
+    /// The result of a frame from the server.
     public enum Action: Sendable {
-        /// Send this and wait on.
+        /// Send this frame and wait for the next one.
         case send(OutboundFrame)
-        /// The server knows the token, and the session stands.
+        /// The server has proved that it knows the token, and the session exists.
         case established(Grant)
-        /// The session has this carrier now, and the server has received so many of its counted frames.
+        /// The carrier belongs to the session, and the server has received `received` of its counted frames.
         case resumed(received: UInt64, ticket: [UInt8])
-        /// The server does not know the session, which is over therefore: send this and wait on for another one.
+        /// The server does not know the session, which is therefore over. Send this frame and wait for a new session.
         case forgotten(OutboundFrame)
-        /// The server said no.
+        /// The server has refused the request.
         case refused(Refusal)
     }
 
-    /// What a session needs to get a new carrier.
+    /// The client's claim to a session, needed to resume it on a new carrier.
     public struct Ticket: Sendable {
-        /// What is asked for.
+        /// The request to resume.
         public let resumption: Resumption
         /// The session's key, from its grant.
         public let key: SymmetricKey
@@ -44,13 +44,13 @@ public struct ClientHandshake: Sendable {
         }
     }
 
-    /// A session as the client knows it.
+    /// A new session from the client's side.
     public struct Grant: Sendable {
         /// The server's terms.
         public let welcome: Welcome
         /// The server's software, for the log.
         public let software: String
-        /// The key under which a new carrier proves that it belongs to the session.
+        /// The key with which a new carrier proves that it belongs to the session.
         public let resumeKey: SymmetricKey
     }
 
@@ -58,22 +58,23 @@ public struct ClientHandshake: Sendable {
     private let authentication: Authentication
     private var state = State.waitingForChallenge
 
-    /// Prepares an opening; `authentication.nonce` must be fresh.
+    /// Prepares a handshake; `authentication.nonce` must be fresh.
     public init(credentials: Credentials, authentication: Authentication) {
         self.credentials = credentials
         self.authentication = authentication
     }
 
-    /// Whether the server's next frame may be its challenge, which is when a ticket is asked for.
+    /// Whether the server's next frame may be its challenge, which needs a ticket.
     public var awaitsChallenge: Bool {
         if case .waitingForChallenge = state { true } else { false }
     }
 
-    /// Takes the server's next frame.
+    /// Processes the server's next frame.
     ///
-    /// - Parameter ticket: of the session that wants the carrier; nil to begin a new one. Looked at with the challenge.
-    /// - Throws: ``MuxError`` for a frame that is not due, a payload that cannot be read, no common version, or a
-    ///   server that does not know the token: then nothing of the client's has been opened yet.
+    /// - Parameter ticket: the claim of the session that needs the carrier; nil to start a new session. Used only with
+    ///   the challenge.
+    /// - Throws: ``MuxError`` if the frame is not expected or malformed, no version is in common, or the server does
+    ///   not know the token. Nothing of the client's has been opened then.
     public mutating func receive(_ frame: InboundFrame, ticket: Ticket? = nil) throws(MuxError) -> Action {
         switch (state, frame.header.type) {
         case (.waitingForChallenge, .challenge):
@@ -126,7 +127,7 @@ public struct ClientHandshake: Sendable {
             state = .finished
             return .refused(try Refusal(frame.payload, of: .refused))
         case (_, let type):
-            throw MuxError(.unexpectedFrame, "\(type) frame during the opening")
+            throw MuxError(.unexpectedFrame, "\(type) frame during the handshake")
         }
     }
 

@@ -1,9 +1,9 @@
 import Crypto
 import NIOCore
 
-/// The server's half of the opening exchange on a new carrier (protocol page, section 5).
+/// The server's side of the handshake on a new carrier (protocol page, section 5).
 ///
-/// Nothing is allocated for a client before its proof holds: no session, no listener, no table.
+/// Before the client's proof holds, no session, listener or table entry exists for it.
 public struct ServerHandshake: Sendable {
     private enum State {
         case waitingForClient(mayResume: Bool)
@@ -12,34 +12,33 @@ public struct ServerHandshake: Sendable {
         case finished
     }
 
-    /// What the client's frame leads to.
+    /// The lookup that a frame from the client requires.
     public enum Action: Sendable {
-        /// Look up the verifier of this client, and call ``verify(_:decoySecret:)`` with it.
+        /// Look up the client's verifier and call ``verify(_:decoySecret:)``.
         case verify(Authentication)
-        /// The client wants to resume. Look up the session's key, and call ``verifyResume(_:decoySecret:)`` with it;
-        /// where that is in vain, send ``refuse(_:)`` with `.unknownSession`, and the client authenticates anew on the
-        /// same carrier.
+        /// Look up the session's key and call ``verifyResume(_:decoySecret:)``. If that fails, send ``refuse(_:)`` with
+        /// `.unknownSession`; the client then authenticates on the same carrier.
         case resume(Resumption)
     }
 
     private let challengePayload: ByteBuffer
     private var state = State.waitingForClient(mayResume: true)
 
-    /// Prepares an opening.
+    /// Prepares a handshake.
     ///
     /// - Parameters:
-    ///   - nonce: 32 fresh random bytes, used for this carrier alone.
-    ///   - software: our name and version, for the client's log.
+    ///   - nonce: 32 fresh random bytes, for this carrier alone.
+    ///   - software: the server's name and version, for the client's log.
     public init(nonce: [UInt8], software: String) {
         self.challengePayload = Challenge(nonce: nonce, software: software).payload
     }
 
-    /// The frame with which the server speaks first.
+    /// The server's first frame.
     public var challenge: OutboundFrame { OutboundFrame(.challenge, .session, challengePayload) }
 
-    /// Takes the client's next frame.
+    /// Processes the client's next frame.
     ///
-    /// - Throws: ``MuxError`` for a frame that is not due, a payload that cannot be read, or another version.
+    /// - Throws: ``MuxError`` if the frame is not expected or malformed, or the version is not supported.
     public mutating func receive(_ frame: InboundFrame) throws(MuxError) -> Action {
         switch (state, frame.header.type) {
         case (.waitingForClient, .authenticate):
@@ -62,20 +61,20 @@ public struct ServerHandshake: Sendable {
             state = .resuming(transcript, proof: try fields.bytes(FieldReader.proofTag, count: 32))
             return .resume(resumption)
         case (_, let type):
-            throw MuxError(.unexpectedFrame, "\(type) frame during the opening")
+            throw MuxError(.unexpectedFrame, "\(type) frame during the handshake")
         }
     }
 
-    /// A verified client: what the server needs to grant the session.
+    /// A verified client.
     public struct Verified: Sendable {
-        /// What the client said of itself, now proved.
+        /// The client's statements about itself, now proved.
         public let authentication: Authentication
-        /// The key under which the session's later carriers prove themselves.
+        /// The key with which later carriers prove that they belong to the session.
         public let resumeKey: SymmetricKey
         let transcript: Transcript
         let verifier: Verifier
 
-        /// The frame that grants the session on `terms`.
+        /// Returns the frame that grants the session on `terms`.
         public func welcome(_ terms: Welcome) -> OutboundFrame {
             var transcript = transcript
             var fields = terms.unproved
@@ -85,12 +84,12 @@ public struct ServerHandshake: Sendable {
         }
     }
 
-    /// Checks the proof, with the same work whether the client is known or not.
+    /// Checks the proof, with equal work for known and unknown clients.
     ///
     /// - Parameters:
-    ///   - verifier: the client's, nil where its name is not known.
-    ///   - decoySecret: random bytes of this process, from which unknown clients get their verifiers.
-    /// - Returns: nil where the client must be refused.
+    ///   - verifier: the client's verifier; nil if its id is unknown.
+    ///   - decoySecret: random bytes of this process, from which unknown clients get a verifier.
+    /// - Returns: nil if the client must be refused.
     public mutating func verify(_ verifier: Verifier?, decoySecret: SymmetricKey) -> Verified? {
         guard case .verifying(let transcript, let authentication, let proof) = state else { return nil }
         state = .finished
@@ -99,14 +98,14 @@ public struct ServerHandshake: Sendable {
         return Verified(authentication: authentication, resumeKey: key, transcript: transcript, verifier: used)
     }
 
-    /// A client that has proved to hold the session's key: what the server needs to take its carrier.
+    /// A client that has proved knowledge of the session's key.
     public struct Resumed: Sendable {
         let transcript: Transcript
         let key: SymmetricKey
 
-        /// The frame that takes the carrier, and says how many counted frames have come.
+        /// Returns the frame that accepts the carrier and reports the counted frames received.
         ///
-        /// - Parameter ticket: the client's next one, as in ``Welcome``.
+        /// - Parameter ticket: the client's next ticket, as in ``Welcome``.
         public func resumed(received: UInt64, ticket: [UInt8] = []) -> OutboundFrame {
             var transcript = transcript
             var fields = FieldWriter()
@@ -118,12 +117,12 @@ public struct ServerHandshake: Sendable {
         }
     }
 
-    /// Checks the proof of RESUME, with the same work whether the session is known or not.
+    /// Checks the proof of RESUME, with equal work for known and unknown sessions.
     ///
     /// - Parameters:
-    ///   - key: the session's, nil where it is not known.
+    ///   - key: the session's key; nil if the session is unknown.
     ///   - decoySecret: random bytes of this process.
-    /// - Returns: nil where the client has to authenticate anew, on this carrier. One try on each is all there is.
+    /// - Returns: nil if the client must authenticate on this carrier. A carrier allows one attempt to resume.
     public mutating func verifyResume(_ key: SymmetricKey?, decoySecret: SymmetricKey) -> Resumed? {
         guard case .resuming(let transcript, let proof) = state else { return nil }
         let isRight = isEqual(proof, transcript.authenticate(key ?? decoySecret).bytes)
@@ -135,6 +134,6 @@ public struct ServerHandshake: Sendable {
         return Resumed(transcript: transcript, key: key)
     }
 
-    /// The frame that says no. The client reads the text; it must be the same for an unknown client and a wrong proof.
+    /// Returns the frame that refuses the client. Its text must be the same for an unknown client and a wrong proof.
     public func refuse(_ refusal: Refusal) -> OutboundFrame { refusal.frame(.refused) }
 }

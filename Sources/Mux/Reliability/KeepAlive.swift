@@ -1,37 +1,38 @@
-/// When to ask the peer for a sign of life, and when to give it up (protocol page, section 7). A pure function of the
-/// times that it is told.
+/// Decides when to send a PING and when the peer counts as dead (protocol page, section 7). Depends only on its inputs.
 struct KeepAlive: Sendable {
     private enum State {
-        /// Nothing is asked. The next question has so much time for its answer, if less than usual.
+        /// No PING is outstanding. The next one allows `timeout` for its answer, if shorter than usual.
         case quiet(nextPing: Instant, timeout: Duration? = nil)
         case asked(payload: UInt64, at: Instant, deadline: Instant)
     }
 
-    /// What is to be done at a moment.
+    /// The action that is due.
     enum Action: Equatable {
         case none
         /// Send a PING with this payload.
         case ping(UInt64)
-        /// The peer has been silent for too long.
+        /// The peer has not answered in time.
         case dead
     }
 
-    /// Between two questions on one carrier at least, so that no number of probes exceeds what a peer accepts. Each end
+    /// Shortest time between two PINGs on one carrier, so that probes never exceed what the peer accepts. Each end
     /// accepts at least ``MuxLimits/leastPings`` in ten seconds.
     static let spacing = Duration.seconds(1)
 
     private var state: State
-    /// When the last question on this carrier was asked.
+    /// The instant of the last PING on this carrier.
     private var lastAsked: Instant?
     private var counter: UInt64
     private let limits: MuxLimits
-    /// The time between an answer and the next question, before it is moved at random.
+    /// The time between an answer and the next PING, before jitter.
     private(set) var interval: Duration
     private var generator: SplitMix
     /// The last measured time from PING to PONG.
     private(set) var roundTrip: Duration?
 
-    /// - Parameter seed: random bits, for the jitter and for payloads that cannot be guessed.
+    /// Creates a timer whose first PING is due at once.
+    ///
+    /// - Parameter seed: random bits for the jitter and for payloads that cannot be guessed.
     init(limits: MuxLimits, seed: UInt64, now: Instant) {
         self.limits = limits
         self.interval = limits.pingInterval
@@ -40,12 +41,12 @@ struct KeepAlive: Sendable {
         self.state = .quiet(nextPing: now)
     }
 
-    /// Whether a question is under way.
+    /// Whether a PING is outstanding.
     var isAsking: Bool {
         if case .asked = state { true } else { false }
     }
 
-    /// When ``tick(now:)`` is due next.
+    /// The instant at which ``tick(now:)`` is due.
     var deadline: Instant {
         switch state {
         case .quiet(let nextPing, _): nextPing
@@ -53,7 +54,7 @@ struct KeepAlive: Sendable {
         }
     }
 
-    /// Does what the time asks for.
+    /// Returns the action that is due at `now`.
     mutating func tick(now: Instant) -> Action {
         switch state {
         case .quiet(let nextPing, let timeout):
@@ -63,13 +64,13 @@ struct KeepAlive: Sendable {
         }
     }
 
-    /// Whether the peer has answered a question that was asked within the last second.
+    /// Returns whether the peer has answered a PING that was sent within the last second.
     func hasJustAnswered(now: Instant) -> Bool {
         guard case .quiet = state, let lastAsked else { return false }
         return now.since(lastAsked) < Self.spacing
     }
 
-    /// Asks at once, or as soon as ``spacing`` allows. If a question is open, its answer may take no longer either.
+    /// Sends a PING at once, or as soon as ``spacing`` allows. An outstanding PING gets the shorter of both timeouts.
     mutating func probe(now: Instant, timeout: Duration? = nil) -> Action {
         switch state {
         case .asked(let payload, let at, let deadline):
@@ -85,7 +86,7 @@ struct KeepAlive: Sendable {
         }
     }
 
-    /// Asks more or less often from now on; a wait that has begun may become shorter, not longer.
+    /// Changes the interval. A wait in progress may become shorter, not longer.
     mutating func setInterval(_ new: Duration, now: Instant) {
         interval = new
         if case .quiet(let next, let timeout) = state {
@@ -93,7 +94,7 @@ struct KeepAlive: Sendable {
         }
     }
 
-    /// A new carrier: whether it carries both ways is asked at once.
+    /// Starts anew with a new carrier: a PING is due at once, to verify both directions.
     mutating func restart(now: Instant) {
         lastAsked = nil
         state = .quiet(nextPing: now)
@@ -106,9 +107,9 @@ struct KeepAlive: Sendable {
         return .ping(counter)
     }
 
-    /// Takes a PONG; one that answers nothing is ignored.
+    /// Processes a PONG; one that answers no PING is ignored.
     ///
-    /// - Returns: whether it was the answer that was waited for.
+    /// - Returns: whether it answered the outstanding PING.
     mutating func pong(_ payload: UInt64, now: Instant) -> Bool {
         guard case .asked(payload, let at, _) = state else { return false }
         roundTrip = now.since(at)
@@ -118,22 +119,9 @@ struct KeepAlive: Sendable {
         return true
     }
 
-    /// The peer has acknowledged something new: a path that carries is alive, so the deadline moves on.
+    /// Extends the deadline after an acknowledgement of something new, since a path that carries data is alive.
     mutating func progressed(now: Instant) {
         guard case .asked(let payload, let at, _) = state else { return }
         state = .asked(payload: payload, at: at, deadline: now + limits.pingTimeout)
-    }
-}
-
-/// A small generator for jitter and payloads, seeded by the caller.
-struct SplitMix: RandomNumberGenerator, Sendable {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

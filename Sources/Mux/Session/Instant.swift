@@ -1,34 +1,45 @@
-/// A point on a monotonic clock that the caller owns, in nanoseconds since some start that means nothing.
+/// A point on a monotonic clock that the caller owns, in nanoseconds since an arbitrary start.
 ///
-/// The protocol modules have no clock of their own: every input that depends on time takes the time with it, so that
-/// tests can play hours in microseconds.
-public struct Instant: Sendable, Hashable, Comparable {
+/// The protocol modules have no clock. Every input that depends on time takes an instant, so tests can simulate hours
+/// in microseconds.
+public struct Instant: InstantProtocol {
     /// Nanoseconds since the clock's start.
     public let nanoseconds: UInt64
 
-    /// Creates the moment that lies `nanoseconds` after the clock's start.
+    /// Creates the instant `nanoseconds` after the clock's start.
     public init(nanoseconds: UInt64) {
         self.nanoseconds = nanoseconds
     }
 
-    /// Orders moments by time.
+    /// Orders instants by time.
     public static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
-    /// The moment `span` later; a negative span or an overflow stays at the clock's ends.
-    public static func + (moment: Instant, span: Duration) -> Instant {
-        let (seconds, attoseconds) = span.components
-        let nanoseconds = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        guard seconds >= 0, attoseconds >= 0 else { return moment }
-        guard !nanoseconds.overflow else { return Instant(nanoseconds: .max) }
-        let sum = moment.nanoseconds.addingReportingOverflow(
-            UInt64(nanoseconds.partialValue) &+ UInt64(attoseconds / 1_000_000_000)
-        )
-        return Instant(nanoseconds: sum.overflow ? .max : sum.partialValue)
+    /// Returns the instant `span` later, within the clock's range.
+    public static func + (instant: Instant, span: Duration) -> Instant { instant.advanced(by: span) }
+
+    /// Returns the instant `duration` later. The result stays within the clock's range if it would leave it.
+    public func advanced(by duration: Duration) -> Instant {
+        let (seconds, attoseconds) = duration.components
+        let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let span = whole.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
+        let isEarlier = seconds < 0 || attoseconds < 0
+        guard !whole.overflow, !span.overflow else { return Instant(nanoseconds: isEarlier ? 0 : .max) }
+        let distance = span.partialValue.magnitude
+        let result =
+            isEarlier
+            ? nanoseconds.subtractingReportingOverflow(distance) : nanoseconds.addingReportingOverflow(distance)
+        guard result.overflow else { return Instant(nanoseconds: result.partialValue) }
+        return Instant(nanoseconds: isEarlier ? 0 : .max)
     }
 
-    /// The time from `earlier` to this moment, zero where `earlier` is the later one.
+    /// Returns the time from this instant to `other`, negative if `other` is earlier.
+    public func duration(to other: Instant) -> Duration {
+        other < self ? .zero - since(other) : other.since(self)
+    }
+
+    /// Returns the time from `earlier` to this instant, or zero if `earlier` is later.
     public func since(_ earlier: Instant) -> Duration {
         guard nanoseconds > earlier.nanoseconds else { return .zero }
         return .nanoseconds(Int64(clamping: nanoseconds - earlier.nanoseconds))

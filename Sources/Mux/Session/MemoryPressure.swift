@@ -1,16 +1,15 @@
-/// How short of memory the process is in which a session lives. The caller knows, since it has many sessions; each step
-/// includes those before it.
+/// The process's shortage of memory, as its owner reports it to each session. Each level includes those before it.
 public enum MemoryPressure: Int, Sendable, Comparable, CaseIterable {
-    /// There is room.
+    /// Memory is available.
     case none
-    /// Windows shrink to the initial one, and one read of each socket may wait for the carrier.
+    /// Windows shrink to the initial one, and a socket is paused after one read.
     case shrinksWindows
-    /// No stream is opened or taken.
+    /// No stream is opened or accepted.
     case refusesStreams
-    /// No session begins: the caller's own business.
+    /// No session begins. The owner of the sessions enforces this level.
     case refusesSessions
 
-    /// Orders by how short memory is.
+    /// Orders levels by severity.
     public static func < (left: MemoryPressure, right: MemoryPressure) -> Bool {
         left.rawValue < right.rawValue
     }

@@ -1,42 +1,42 @@
-/// A peer that broke the session protocol; the session ends with a GOAWAY that carries `code`.
+/// A breach of the session protocol by the peer. The session ends with a GOAWAY that carries ``code``.
 ///
-/// What is wrong with one stream alone never throws: it resets that stream (protocol page, section 8).
+/// A fault of one stream is never thrown: it resets that stream (protocol page, section 8).
 public struct MuxError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What kind of breach it was, as a stable name for tables and logs.
+    /// The kind of breach, as a stable name for tables and logs.
     public enum Kind: String, Sendable, Hashable {
-        /// A frame that is shorter than its header or than its fixed payload, or longer than it may be.
+        /// A frame shorter than its header or fixed payload, or longer than its limit.
         case frameLength
-        /// A type that this version does not know.
+        /// A frame type that this version does not define.
         case unknownType
-        /// Flags or reserved bits that this version does not know.
+        /// Flags or reserved bits that this version does not define.
         case reservedBits
-        /// Stream 0 on a stream's frame, or another number on a session's.
+        /// Stream 0 on a stream's frame, or another number on a session's frame.
         case streamNumber
-        /// A frame that is not legal now or not from this end.
+        /// A frame that is not legal in this state or from this end.
         case unexpectedFrame
-        /// A payload whose fields are cut short, missing, doubled or out of range.
+        /// A payload with a field that is truncated, missing, duplicated or out of range.
         case malformedPayload
-        /// More bytes than the credit allowed.
+        /// More bytes than the credit allows.
         case creditOverrun
-        /// Credit that runs backwards or further than any window goes.
+        /// Credit that decreases or exceeds the largest window.
         case creditRange
-        /// An acknowledgement of what was never sent.
+        /// An acknowledgement of frames that were never sent.
         case acknowledgement
-        /// Too many of something that is legal in small numbers.
+        /// Too many events of a kind that is legal in small numbers.
         case flood
-        /// No version in common.
+        /// No protocol version in common.
         case version
         /// A proof that does not verify.
         case proof
-        /// The peer was silent past the deadline: its carrier is dead.
+        /// No answer from the peer before the deadline: the carrier is dead.
         case silence
-        /// No new carrier came in time.
+        /// No new carrier before the deadline.
         case abandoned
     }
 
     /// The kind of breach.
     public let kind: Kind
-    /// What happened, for the log. Holds numbers and names of ours, never bytes of the peer's.
+    /// What happened, for the log. Contains only our own numbers and names, never the peer's bytes.
     public let detail: String
 
     /// Creates an error.

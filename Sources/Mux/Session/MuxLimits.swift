@@ -1,83 +1,86 @@
-/// The bounds of a session: each with its default and its reason. Zero never means "without".
+/// The limits of a session, each with its default and reason. Zero never means "unlimited".
 public struct MuxLimits: Sendable, Hashable {
-    /// Payload of one DATA frame, bytes. 64 KiB: large enough that headers vanish, small enough to wait for.
+    /// Payload of one DATA frame, bytes. At 64 KiB the cost of headers is negligible and the wait for one frame is
+    /// short.
     public static let maximumData = 65_536
     /// Payload of any other frame, bytes. 4 KiB: a control frame carries names and numbers, never content.
     public static let maximumControl = 4_096
-    /// The frame's own header, bytes.
+    /// The header of a frame, bytes.
     public static let headerLength = 8
-    /// Payload of one DATA frame while more than one stream is ready, or while a path is not known to be fast, bytes: a
-    /// keystroke waits for the end of at most one.
+    /// Payload of one DATA frame while several streams are ready or the path is not known to be fast, bytes. An
+    /// interactive stream waits for at most one such frame.
     public static let sharedData = 16_384
 
-    /// What a stream costs beside its bytes, for the sum of what a session holds: its place here, its channel and its
-    /// socket's bookkeeping. Measured: 6 to 7 KiB, and 8 KiB are charged.
+    /// Memory that a stream costs besides its bytes, for the session's memory budget: table entry, channel and socket
+    /// state. Measured at 6 to 7 KiB; charged as 8 KiB.
     public static let streamCost = 8_192
-    /// What a frame costs beside its bytes while it waits or is kept, for the same sum: buffers are objects.
+    /// Memory that a frame costs besides its bytes while it is queued or kept: the buffer's own objects.
     public static let frameCost = 128
 
-    /// The server's wishes for a new carrier within ten seconds. Ten: each makes the client dial.
+    /// RENEW frames from the server within ten seconds. Each one makes the client dial.
     static let renewalsInTenSeconds = 10
 
-    /// Streams that live at a time. 10,000: what one address's ephemeral ports and a process's descriptors carry.
+    /// Concurrent streams. 10,000 fit into one address's ephemeral ports and a process's descriptors.
     public var streams = 10_000
-    /// Streams that were opened and not yet accepted. 256: the bound that other multiplexers added after years.
+    /// Streams opened and not yet accepted. 256 is the bound that other multiplexers adopted after attacks.
     public var opening = 256
-    /// How long the peer may take to accept a stream. 15 s: a client gives its service 10 s, and says so itself.
+    /// Time for the peer to accept a stream. A client gives its service 10 s and reports the failure itself, so 15 s
+    /// suffice.
     public var openTimeout: Duration = .seconds(15)
-    /// How long RESET waits behind its stream's bytes for a peer that does not take them, and how long a socket may take for
-    /// the bytes before a reset. 5 s: a path that works has carried 64 KiB by then.
+    /// Time that RESET waits behind its stream's bytes, and that a socket has to accept the bytes before a reset. A
+    /// working path carries 64 KiB within 5 s.
     public var resetPatience: Duration = .seconds(5)
-    /// What may be sent on a new stream before the first CREDIT, bytes. 64 KiB: a thousand streams whose readers never
-    /// begin fit into the session's budget. Of those that have taken more than a MB/s before they stand still, a hundred
-    /// and some: their windows have grown.
+    /// Bytes that may be sent on a new stream before the first CREDIT.
+    ///
+    /// With 64 KiB, a thousand streams whose readers never start fit into the session's budget. Windows grow above 1
+    /// MB/s, so only about a hundred streams fit if they stall after that.
     public var initialWindow = 65_536
-    /// The widest that a stream's window grows, bytes. 4 MiB: 320 Mbit/s at 100 ms.
+    /// Largest window of a stream, bytes. 4 MiB carry 320 Mbit/s at a round trip of 100 ms.
     public var maximumWindow = 4_194_304
-    /// Received bytes of all streams that no socket has taken yet. 64 MiB: past half of it windows shrink to the
-    /// initial one; past it the stream that holds the most is reset.
+    /// Received bytes of all streams that no socket has accepted. Beyond half of it windows shrink to the initial one;
+    /// beyond all of it the stream that holds the most is reset.
     public var bufferedBytes = 67_108_864
-    /// Bytes sent and not yet acknowledged, kept for a new carrier. 4 MiB; a full buffer stops sending.
+    /// Bytes sent and not yet acknowledged, kept for a new carrier. Sending stops while the buffer is full.
     public var replayBytes = 4_194_304
-    /// Bytes that one stream may have waiting for the carrier before its socket is no longer read; any at all once half
-    /// of `queuedBytes` is in use.
+    /// Bytes of one stream that may wait for the carrier before its socket is paused. Once half of `queuedBytes` is in
+    /// use, one byte suffices.
     public var queuedPerStream = 65_536
-    /// Bytes of all streams together that wait for the carrier. 64 MiB: a socket that ends is read to its end, however
-    /// much its kernel buffer holds; past the bound the stream that brings more is reset.
+    /// Bytes of all streams that wait for the carrier. A socket that ends is read to its end, whatever its kernel
+    /// buffer holds. Beyond the limit, the stream that delivers more is reset.
     public var queuedBytes = 67_108_864
-    /// Control frames that wait for the carrier. 25,000: two for each stream that may live, and some; a peer that
-    /// makes us answer and does not read is cut off there. From half of it on we open no stream ourselves.
+    /// Control frames that wait for the carrier. 25,000 allow two for each stream, and some more. A peer that provokes
+    /// answers and does not read is cut off there. From half of the limit on, this end opens no stream.
     public var waitingControl = 25_000
-    /// Bytes received before an ACK is due at once.
+    /// Received bytes after which an ACK is due at once.
     public var ackBytes = 65_536
-    /// How long an ACK may wait for more to acknowledge.
+    /// Time that an ACK may wait for more frames to acknowledge.
     public var ackDelay: Duration = .milliseconds(20)
-    /// Time between two PINGs. 20 s, because middleboxes cut after 60 and some after 30.
+    /// Time between two PINGs. Middleboxes cut idle connections after 60 s, some after 30 s.
     public var pingInterval: Duration = .seconds(20)
-    /// Share of `pingInterval` by which each wait is moved at random, so that clients do not fall into step.
+    /// Fraction of `pingInterval` by which each wait varies at random, so that clients do not synchronise.
     public var pingJitter = 0.2
-    /// How long frames may go unacknowledged before the peer is asked for a sign of life. 2 s: it acknowledges within
-    /// 20 ms, so that either the path is very slow or it is dead, which is then known ten seconds later.
+    /// Time that frames may stay unacknowledged before a PING is sent. The peer acknowledges within 20 ms, so after 2 s
+    /// the path is very slow or dead. The PING decides within ten seconds.
     public var ackPatience: Duration = .seconds(2)
-    /// How long the answer to a PING may take while the peer acknowledges nothing else.
+    /// Time for the answer to a PING while the peer acknowledges nothing else.
     public var pingTimeout: Duration = .seconds(10)
-    /// How long a session waits for a new carrier before it ends and its streams are reset. 120 s: long enough for a
-    /// proxy that restarts or a laptop that changes networks, short enough for a visitor's patience.
+    /// Time that a session waits for a new carrier before it ends and resets its streams. 120 s cover a proxy's restart
+    /// or a laptop's change of network, and visitors still wait that long.
     public var grace: Duration = .seconds(120)
-    /// The least that ``pingsInTenSeconds`` may be. 15: a peer that pings every second, moved by a fifth, sends 13.
+    /// Lowest permitted ``pingsInTenSeconds``. A peer that pings every second, varied by a fifth, sends 13.
     public static let leastPings = 15
-    /// The peer's PINGs within ten seconds. 20: ours sends one in twenty seconds, and some more when it probes.
+    /// The peer's PINGs within ten seconds. This end sends one in 20 s, and a few more when it probes.
     public var pingsInTenSeconds = 20
-    /// Odd but legal events (empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN beyond the limits)
-    /// within ten seconds. Frames on closed streams are none: they cross with our END or RESET, and cost nothing.
+    /// Tolerated anomalies within ten seconds: empty DATA, useless CREDIT, ACK or PONG, a second END, an OPEN beyond
+    /// the limits. Frames on closed streams do not count: they cross with END or RESET, and cost nothing.
     public var glitchesInTenSeconds = 200
-    /// Public ports that a client may ask for in one session. 256: ranges of a hundred ports fit, and each port costs two
-    /// listening sockets and some KiB at the server.
+    /// Public ports that a client may ask for in one session. 256 allow ranges of a hundred ports. Each port costs the
+    /// server two listening sockets and some KiB.
     public var tunnels = 256
-    /// The client's BINDs within ten seconds. 1,280, five for each tunnel: each costs system calls, and tunnels whose
-    /// ports are taken ask again after 1, 2 and 4 seconds.
+    /// The client's BINDs within ten seconds: five for each tunnel. Each BIND costs system calls. The client retries a
+    /// taken port after 1, 2 and 4 seconds.
     public var bindsInTenSeconds = 1_280
 
-    /// The defaults.
+    /// Creates the defaults.
     public init() {}
 }

@@ -1,71 +1,71 @@
 import NIOCore
 
-/// One authenticated session: streams, credit, scheduling, acknowledgement and liveness (the protocol page of this
-/// module is its specification).
+/// One authenticated session: streams, credit, scheduling, acknowledgement and liveness, as <doc:SessionProtocol>
+/// specifies.
 ///
-/// Pure: frames and times go in, actions and frames come out. The caller
-/// 1. gives an input (a frame, a write, a timer) together with the time,
+/// The session is pure: frames and instants go in, actions and frames come out. The caller
+/// 1. gives an input (a frame, a write, a timer) and the current instant,
 /// 2. performs every ``nextAction()``,
-/// 3. takes every ``nextFrame(now:)`` while the carrier has room,
+/// 3. sends every ``nextFrame(now:)`` while the carrier has room,
 /// 4. calls ``tick(now:)`` at ``deadline``.
 ///
-/// Every operation is O(1) in the number of streams, save shedding one of them when the memory budget is exceeded.
+/// Every operation is O(1) in the number of streams, except those that reset streams for want of memory.
 ///
-/// Here stand its life and its carriers; what its owner tells it, what the peer's frames do, what leaves for the carrier
-/// and how streams end have files of their own, for which alone its parts are not private.
+/// This file holds the session's life and its carriers. Extensions in other files hold the owner's inputs, received
+/// frames, sending and the removal of streams. The properties that they share are internal for that reason alone.
 public struct Session {
     private enum State {
         case active
-        /// We have sent GOAWAY: nothing new, what runs may end.
+        /// GOAWAY was sent: no new streams, existing ones may end.
         case draining
-        /// Over; every input is ignored.
+        /// The session is over and ignores every input.
         case ended
     }
 
-    /// Whether there is something under the session that carries its frames.
+    /// Whether a carrier transports the session's frames.
     private enum Link {
         case attached
-        /// The carrier is gone: streams pause, and the session ends then unless another one comes.
+        /// The carrier is lost. Streams pause, and the session ends at `until` unless a new carrier is attached.
         case detached(until: Instant)
     }
 
-    /// Which end this is.
+    /// The role of this end.
     public let role: Role
     let limits: MuxLimits
     private var state = State.active
     private var link = Link.attached
     var peerIsGoingAway = false
-    /// Changed by tests alone, from outside.
+    /// Changed from outside only by tests.
     var streams: StreamTable
     var tunnels = TunnelTable()
-    /// Received, and not yet taken by a socket.
+    /// Received bytes that no socket has accepted yet.
     var bufferedBytes = 0
-    /// Read from sockets, and not yet taken by the carrier.
+    /// Bytes read from sockets that the carrier has not accepted yet.
     var queuedBytes = 0
-    /// What their buffers take.
+    /// Capacity of the buffers of the queued bytes.
     var queuedStorage = 0
     let peerWindow: UInt32
     var actions = CircularBuffer<SessionAction>()
     var scheduler = SendScheduler()
-    /// Replaced by tests alone.
+    /// Replaced only by tests.
     var readGate: ReadGate
     var replay: ReplayBuffer
-    /// Replaced by tests alone.
+    /// Replaced only by tests.
     var congestion: CongestionWindow
     var acknowledger: Acknowledger
     var keepAlive: KeepAlive
-    /// Since when the peer has acknowledged nothing although there is something to acknowledge, or since it was last asked
-    /// about it.
+    /// The instant of the last acknowledgement, or of the last PING about a missing one; nil if nothing is
+    /// unacknowledged.
     var unacknowledgedSince: Instant?
-    var conduct: PeerRateLimits
-    var saidNearExhaustion = false
-    /// What the caller knows of the room for streams.
+    var rateLimits: PeerRateLimits
+    var didReportExhaustion = false
+    /// The room for streams that the last `.roomChanged` compared with.
     private var knownRoom = RoomState()
 
-    /// Starts a session whose opening is done.
+    /// Starts a session after a completed handshake.
     ///
     /// - Parameters:
-    ///   - peerWindow: what the peer lets us send on a new stream, from its AUTHENTICATE or WELCOME.
+    ///   - peerWindow: bytes that the peer accepts on a new stream, from its AUTHENTICATE or WELCOME.
     ///   - seed: random bits for the jitter and the payloads of PING.
     public init(role: Role, limits: MuxLimits = MuxLimits(), peerWindow: UInt32, seed: UInt64, now: Instant) {
         self.role = role
@@ -77,38 +77,38 @@ public struct Session {
         self.congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
         self.acknowledger = Acknowledger(limits: limits)
         self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
-        self.conduct = PeerRateLimits(limits: limits)
+        self.rateLimits = PeerRateLimits(limits: limits)
     }
 
-    // MARK: What the caller looks at
+    // MARK: State for the caller
     //
-    // What is asked for each frame or turn has a mutating getter, though it changes nothing: for another one the whole
-    // session is copied to the stack first, which costs more than all that it says.
+    // Properties read for each frame or iteration have mutating getters, although they change nothing. A non-mutating
+    // getter first copies the whole session to the stack, which costs more than the read itself.
 
-    /// Streams that live, and those that have ended but whose sockets still have bytes to take.
+    /// Streams in the session, including ended ones whose sockets still have bytes to accept.
     public var streamCount: Int { streams.count }
 
-    /// The last measured round trip through the carrier.
+    /// The last measured round trip through the carrier; nil before the first PONG.
     public var roundTrip: Duration? { keepAlive.roundTrip }
 
-    /// Whether a further stream may be opened by this end: visitors wait in the listen queue meanwhile.
+    /// Whether this end may open another stream. While false, visitors wait in the listen queue.
     public var canOpen: Bool {
         guard isActive, isAttached, !peerIsGoingAway, streams.next != nil else { return false }
         return streams.count < limits.streams && streams.opening < limits.opening
             && scheduler.waitingControl <= limits.waitingControl / 2
     }
 
-    /// Whether a visitor of a tunnel may have a stream.
+    /// The room for another visitor of a tunnel.
     public enum Room: Sendable, Hashable {
-        /// There is room.
+        /// A stream may be opened.
         case free
-        /// Not now: there is no carrier, or many services are being connected to, or the peer does not read.
+        /// Not now: there is no carrier, too many streams wait for ACCEPT, or the peer does not read.
         case later
-        /// As many streams live as may, but for those that other tunnels keep in reserve.
+        /// The stream limit is reached, apart from places reserved for other tunnels.
         case usedUp
     }
 
-    /// Whether there is room for another visitor of a tunnel.
+    /// Returns whether a visitor of the tunnel may have a stream now.
     public func room(at tunnel: UInt16) -> Room {
         guard isActive, isAttached, !peerIsGoingAway, streams.next != nil,
             scheduler.waitingControl <= limits.waitingControl / 2
@@ -117,26 +117,27 @@ public struct Session {
         return streams.openingPlaces.hasRoom(for: tunnel) ? .free : .later
     }
 
-    /// Whether a stream has a place here still: its socket has bytes to take, or may bring some.
+    /// Returns whether the session still holds a stream, whose socket may have bytes to accept or deliver.
     public func holds(_ id: StreamID) -> Bool { streams[id] != nil }
 
-    /// Bytes that sockets may still bring before the queue is at its bound.
+    /// Bytes that sockets may still deliver before the queue reaches its limit.
     public var queueRoom: Int { max(0, limits.queuedBytes - queuedBytes) }
 
-    /// How long a reset waits for the bytes before it.
+    /// Time that a RESET waits for the bytes before it.
     public var resetPatience: Duration { limits.resetPatience }
 
-    /// Bytes read from sockets that wait for the carrier, and bytes received that wait for sockets.
+    /// Bytes read from sockets that wait for the carrier, and received bytes that wait for sockets.
     public var waitingBytes: (toSend: Int, toDeliver: Int) { (queuedBytes, bufferedBytes) }
 
-    /// Whether bulk streams have a long frame's worth ready, behind which interactive bytes would wait.
+    /// Whether bulk streams have enough ready to delay an interactive stream: one long frame that could leave as soon
+    /// as the congestion window allows.
     public var isCarryingBulk: Bool { mutating get { readGate.ready >= MuxLimits.maximumData } }
 
-    /// How short of memory the caller is. Set it as often as you like; it counts for what comes next.
+    /// The process's shortage of memory. It may be set at any time, and affects later inputs only.
     public var pressure = MemoryPressure.none
 
-    /// Bytes that the session makes the process hold: what waits and what is kept for the peer's acknowledgement, with
-    /// what the bookkeeping for each stream and frame costs.
+    /// Memory that the session occupies, bytes: queued, received and unacknowledged bytes, with a fixed charge for each
+    /// stream and frame.
     public var heldBytes: Int {
         mutating get {
             queuedStorage + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
@@ -144,10 +145,10 @@ public struct Session {
         }
     }
 
-    /// Whether this end's stream numbers are about to run out: it is time to drain this session and begin another.
+    /// Whether this end's stream numbers are about to run out. The owner then drains this session and starts another.
     public var isNearExhaustion: Bool { streams.next?.isNearEnd ?? true }
 
-    /// What must be empty once all streams are gone and everything is acknowledged; for tests.
+    /// The session's contents for tests. All are zero once the streams are gone and everything is acknowledged.
     var holdings: Holdings {
         Holdings(
             streams: streams.count,
@@ -161,7 +162,7 @@ public struct Session {
         )
     }
 
-    /// What a session holds at a moment.
+    /// Counts of what a session holds at one instant.
     struct Holdings: Equatable {
         var streams = 0
         var opening = 0
@@ -173,7 +174,7 @@ public struct Session {
         var waitingControl = 0
     }
 
-    /// Whether new streams may come: it neither drains nor is over.
+    /// Whether new streams may begin: the session neither drains nor has ended.
     var isActive: Bool {
         if case .active = state { true } else { false }
     }
@@ -188,19 +189,19 @@ public struct Session {
         if case .attached = link { true } else { false }
     }
 
-    /// Whether an acknowledgement will leave within a moment, and control frames with it.
+    /// Whether an ACK will leave within the ACK delay, together with waiting control frames.
     public var isAcknowledgementScheduled: Bool { mutating get { acknowledger.deadline != nil } }
 
-    /// Whether an acknowledgement is due at once, because much has come.
+    /// Whether an ACK is due at once because enough bytes have arrived.
     public var isAcknowledgementDue: Bool { mutating get { acknowledger.isPending } }
 
-    /// How long it waits for a new one.
+    /// Time that the session waits for a new carrier.
     public var grace: Duration { limits.grace }
 
-    /// Counted frames that have come: what RESUME and RESUMED tell the other end.
+    /// Counted frames received, as RESUME and RESUMED report them to the other end.
     public var received: UInt64 { acknowledger.received }
 
-    /// When ``tick(now:)`` is due at the latest.
+    /// The latest instant at which ``tick(now:)`` must be called.
     public var deadline: Instant {
         mutating get {
             if case .detached(let until) = link { return until }
@@ -213,72 +214,73 @@ public struct Session {
         }
     }
 
-    /// The next thing to do; nil once all is done.
+    /// Removes and returns the next action; nil if there is none.
     public mutating func nextAction() -> SessionAction? {
         if let action = actions.popFirst() { return action }
         let room = RoomState(
             streams: streams.count,
             opening: streams.opening,
             isOpen: isActive && isAttached && !peerIsGoingAway,
-            isHeard: scheduler.waitingControl <= limits.waitingControl / 2
+            isRead: scheduler.waitingControl <= limits.waitingControl / 2
         )
         defer { knownRoom = room }
         return room.mayHaveMore(than: knownRoom) ? .roomChanged : nil
     }
 
-    /// What decides whether streams may be opened, apart from the shares of tunnels.
+    /// The conditions for opening streams, apart from the tunnels' shares.
     private struct RoomState {
         var streams = 0
         var opening = 0
         var isOpen = false
         /// Whether the peer reads what is sent to it.
-        var isHeard = true
+        var isRead = true
 
         func mayHaveMore(than before: RoomState) -> Bool {
             streams < before.streams || opening < before.opening || isOpen && !before.isOpen
-                || isHeard && !before.isHeard
+                || isRead && !before.isRead
         }
     }
 
-    // MARK: The session's life
+    // MARK: Life of the session
 
-    /// Server: asks the client for a new carrier, because this one will not last. The old one stays until then.
+    /// Server: asks the client for a new carrier because this one will not last. The old carrier stays in use until
+    /// then.
     ///
-    /// - Parameter within: over how many seconds many clients should spread.
+    /// - Parameter within: seconds over which many clients should spread their dials.
     public mutating func askForRenewal(within seconds: UInt32) {
         guard role == .server, !isEnded, isAttached else { return }
         scheduler.enqueueUrgent(Renewal(within: seconds).frame)
     }
 
-    /// Tells the peer that nothing new is accepted; what runs may end.
+    /// Sends GOAWAY: nothing new is accepted, existing streams may end.
     public mutating func drain(_ reason: Refusal) {
         guard isActive else { return }
         state = .draining
         scheduler.enqueue(reason.frame(.goAway))
     }
 
-    /// Asks the peer for a sign of life now.
+    /// Sends a PING now.
     ///
-    /// - Parameter timeout: how long the answer may take, where that is less than usual.
+    /// - Parameter timeout: time for the answer, if shorter than usual.
     public mutating func probe(now: Instant, timeout: Duration? = nil) {
         guard !isEnded, isAttached else { return }
         perform(keepAlive.probe(now: now, timeout: timeout))
     }
 
-    /// Whether the peer has answered within the last second, which counts as a sign of life.
+    /// Returns whether the peer has answered a PING that was sent within the last second.
     public func hasJustAnswered(now: Instant) -> Bool { isAttached && keepAlive.hasJustAnswered(now: now) }
 
     /// The time between two PINGs.
     public var pingInterval: Duration { keepAlive.interval }
 
-    /// Changes the time between two PINGs; a wait that has begun may become shorter, not longer.
+    /// Changes the time between two PINGs. A wait in progress may become shorter, not longer.
     public mutating func setPingInterval(_ interval: Duration, now: Instant) {
         keepAlive.setInterval(interval, now: now)
     }
 
     // MARK: Carriers
 
-    /// The carrier is gone. Streams pause; what was handed to it and not acknowledged is kept for the next one.
+    /// Records the loss of the carrier. Streams pause; frames not acknowledged are kept for the next carrier.
     public mutating func detach(now: Instant) {
         guard !isEnded, isAttached else { return }
         link = .detached(until: now + limits.grace)
@@ -286,29 +288,29 @@ public struct Session {
         acknowledger.forgetDue()
     }
 
-    /// A new carrier is there, on which both ends have said how much they have received: what the peer misses is sent
-    /// again before anything new. The one before, where there still is one, counts as gone.
+    /// Attaches a new carrier, on which both ends have reported the frames they received. What the peer misses is sent
+    /// again before anything new. An old carrier that still exists counts as lost.
     ///
-    /// - Throws: ``MuxError`` where the peer's number is impossible. The session must end then.
+    /// - Throws: ``MuxError`` if the peer's count is impossible. The session must then end.
     public mutating func attach(peerReceived: UInt64, now: Instant) throws(MuxError) {
         guard !isEnded else { return }
         detach(now: now)
         try replay.rewind(to: peerReceived)
-        // Another carrier may take another path.
+        // A new carrier may use another path.
         congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
         link = .attached
         unacknowledgedSince = nil
         keepAlive.restart(now: now)
-        conduct.beginsAnew()
-        // The pause was nobody's fault.
+        rateLimits.resetForNewCarrier()
+        // Time without a carrier does not count.
         streams.postponeAccept(until: now + limits.openTimeout)
         streams.postponeResets(until: now + limits.resetPatience)
     }
 
-    /// The session is over: every stream is reset, exactly once. One that has ended in order is closed instead, since
-    /// its last bytes are already here.
+    /// Ends the session and resets every stream exactly once. A stream that has ended in order is closed instead, since
+    /// its last bytes have already arrived.
     ///
-    /// - Returns: the GOAWAY to be sent as the last frame, where the carrier still takes one.
+    /// - Returns: the GOAWAY to send as the last frame, if the carrier still accepts one.
     public mutating func end(_ reason: Refusal, streamsReset code: ResetCode = .goingAway) -> OutboundFrame {
         if !isEnded {
             state = .ended
@@ -331,10 +333,10 @@ public struct Session {
 
     // MARK: Time
 
-    /// Does what is due.
+    /// Performs what is due at `now`.
     ///
-    /// - Throws: ``MuxError`` of kind `silence` when the peer has not answered a PING in time: the carrier is dead.
-    ///   Of kind `abandoned` when no new one has come in time: the session is.
+    /// - Throws: ``MuxError`` of kind `silence` if the peer has not answered a PING in time: the carrier is dead. Kind
+    ///   `abandoned` if no new carrier was attached in time: the session must end.
     public mutating func tick(now: Instant) throws(MuxError) {
         guard !isEnded else { return }
         if case .detached(let until) = link {

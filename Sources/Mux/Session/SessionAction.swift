@@ -1,44 +1,45 @@
 import NIOCore
 
-/// What a session wants done after an input. The caller takes them one by one with ``Session/nextAction()`` and only
-/// then gives the next input, so that the session is never entered twice.
+/// An action that a session requests after an input. The caller performs all of them, one by one with
+/// ``Session/nextAction()``, before the next input. So the session is never re-entered.
 public enum SessionAction: Sendable, Hashable {
     /// Server: bind a public port, and answer with ``Session/bound(_:)`` or ``Session/unbound(_:_:)``.
     case bind(BindRequest)
     /// Client: a port is public.
     case bound(Binding)
-    /// Client: a port could not be bound, or has been given up.
+    /// Client: a port could not be bound, or was given up.
     case unbound(tunnel: UInt16, Refusal)
-    /// Connect to the service of this tunnel, and answer with ``Session/accept(_:now:)`` or a reset.
+    /// Client: connect to the tunnel's service, and answer with ``Session/accept(_:now:)`` or a reset.
     case open(StreamID, OpenRequest)
     /// The other end has reached its service.
     case accepted(StreamID)
-    /// Write to the stream's socket, and report with ``Session/consumed(_:_:now:)`` what the socket has taken.
+    /// Write to the stream's socket, and report accepted bytes with ``Session/consumed(_:_:now:)``.
     case deliver(StreamID, ByteBuffer)
-    /// Nothing more will be delivered: half-close the socket once all is written.
+    /// Half-close the socket after all delivered bytes are written; nothing more follows.
     case end(StreamID)
-    /// The peer has reset the stream, or the session has ended: reset the socket once it has taken what was delivered,
-    /// and report that with ``Session/consumed(_:_:now:)`` as before. If ``Session/holds(_:)`` is still true, `.closed` or
-    /// `.abort` follows. The caller bounds how long a socket may take.
+    /// Reset the socket after it has accepted the delivered bytes, and report those with
+    /// ``Session/consumed(_:_:now:)``. The peer has reset the stream, or the session has ended. If
+    /// ``Session/holds(_:)`` is still true, `.closed` or `.abort` follows. The caller limits the time that a socket may
+    /// take.
     case reset(StreamID, ResetCode)
-    /// The stream is gone, because there is no room for it or the peer broke its rules: reset the socket at once.
+    /// Reset the socket at once. The stream is gone: there is no room for it, or the peer broke its rules.
     case abort(StreamID, ResetCode)
-    /// The stream takes no more bytes for now: stop reading its socket.
+    /// Stop reading the stream's socket.
     case blocked(StreamID)
-    /// The stream takes bytes again: read its socket.
+    /// Resume reading the stream's socket.
     case sendable(StreamID)
-    /// There may be room for another stream, where there was none: ask ``Session/room(at:)``. Raised after all other
-    /// actions. Also raised when streams have ended, so that a session that drains can be ended with the last of them.
+    /// There may be room for another stream, after there was none: call ``Session/room(at:)``. Raised after all other
+    /// actions, and whenever streams have ended, so that a draining session can end with its last stream.
     case roomChanged
-    /// This end's stream numbers are about to run out: drain this session and begin another. Raised once.
+    /// This end's stream numbers are about to run out: drain this session and start another. Raised once.
     case numbersRunOut
-    /// Both directions have ended in order, and the stream's number is forgotten. Everything that was delivered has been
-    /// consumed, unless the session ended: then the socket still takes what it was given.
+    /// Both directions have ended in order, and the session has forgotten the stream. The socket has accepted all
+    /// delivered bytes. Only if the session ended may some be outstanding.
     case closed(StreamID)
-    /// The peer has answered a PING: it lives.
+    /// The peer has answered a PING.
     case answered
-    /// Client: the server wants a new carrier within so many seconds; the old one stays until then.
+    /// Client: attach a new carrier within `within` seconds. The old carrier stays in use until then.
     case renew(within: UInt32)
-    /// The peer will accept nothing new, and ends the session once what runs has ended.
+    /// The peer accepts nothing new, and ends the session once its streams have ended.
     case goingAway(Refusal)
 }

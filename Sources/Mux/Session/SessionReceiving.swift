@@ -1,8 +1,9 @@
-/// What the peer's frames do to a session.
+/// Frames received from the peer.
 extension Session {
-    /// Takes the peer's next frame.
+    /// Processes the peer's next frame.
     ///
-    /// - Throws: ``MuxError`` where the peer broke the protocol: send ``end(_:streamsReset:)``'s frame and close.
+    /// - Throws: ``MuxError`` if the peer broke the protocol. The caller sends the frame of ``end(_:streamsReset:)``
+    ///   and closes.
     public mutating func receive(_ frame: InboundFrame, now: Instant) throws(MuxError) {
         guard !isEnded, isAttached else { return }
         guard scheduler.waitingControl <= limits.waitingControl else {
@@ -23,11 +24,11 @@ extension Session {
         case .bound: try receiveBound(Binding(frame.payload))
         case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
         case .ping:
-            try conduct.pings(now: now)
+            try rateLimits.countPing(now: now)
             scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
         case .pong:
             guard keepAlive.pong(frame.number, now: now) else {
-                return try conduct.glitches("a pong that answers nothing", now: now)
+                return try rateLimits.countAnomaly("a pong that answers nothing", now: now)
             }
             if let roundTrip { congestion.answered(within: roundTrip, now: now) }
             actions.append(.answered)
@@ -37,7 +38,7 @@ extension Session {
                 keepAlive.progressed(now: now)
                 unacknowledgedSince = replay.count > 0 ? now : nil
             } else {
-                try conduct.glitches("an acknowledgement of nothing new", now: now)
+                try rateLimits.countAnomaly("an acknowledgement of nothing new", now: now)
             }
         case .goAway:
             let reason = try Refusal(frame.payload, of: .goAway)
@@ -45,10 +46,10 @@ extension Session {
             peerIsGoingAway = true
         case .renew:
             guard role == .client else { throw MuxError(.unexpectedFrame, "renew from a client") }
-            try conduct.asksForRenewal(now: now)
+            try rateLimits.countRenewal(now: now)
             actions.append(.renew(within: try Renewal(frame.payload).within))
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused:
-            throw MuxError(.unexpectedFrame, "\(frame.header.type) frame after the opening")
+            throw MuxError(.unexpectedFrame, "\(frame.header.type) frame after the handshake")
         }
     }
 
@@ -56,25 +57,25 @@ extension Session {
         guard let stream = try streams.find(id, .data) else { return }
         try expectAccepted(stream, .data)
         guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
-        guard frame.payloadLength > 0 else { return try conduct.glitches("empty data", now: now) }
+        guard frame.payloadLength > 0 else { return try rateLimits.countAnomaly("empty data", now: now) }
         try stream.receiving.receive(frame.payloadLength)
         guard stream.pendingReset == nil else {
-            // Its socket is gone: the bytes were sent before the peer could know.
+            // The socket is gone; the peer sent these bytes before it could know.
             stream.receiving.consume(frame.payloadLength)
             return
         }
         bufferedBytes += frame.payloadLength
         keepWithinBudget()
         guard streams[id] != nil else { return }
-        for piece in frame.pieces {
-            actions.append(.deliver(id, piece))
+        for chunk in frame.pieces {
+            actions.append(.deliver(id, chunk))
         }
     }
 
     private mutating func receiveEnd(_ id: StreamID, now: Instant) throws(MuxError) {
         guard let stream = try streams.find(id, .end) else { return }
         try expectAccepted(stream, .end)
-        guard !stream.inputEnded else { return try conduct.glitches("a second end", now: now) }
+        guard !stream.inputEnded else { return try rateLimits.countAnomaly("a second end", now: now) }
         stream.endInput()
         guard stream.pendingReset == nil else { return }
         actions.append(.end(id))
@@ -82,7 +83,7 @@ extension Session {
         removeIfFinished(stream)
     }
 
-    /// Who was asked to accept a stream says so before it sends anything on it.
+    /// Throws unless the peer has accepted the stream, as it must before it sends DATA or END.
     private func expectAccepted(_ stream: Stream, _ type: FrameType) throws(MuxError) {
         guard !stream.isOpening || stream.id.opener != role else {
             throw MuxError(.unexpectedFrame, "\(type) frame on stream \(stream.id) before its accept")
@@ -91,12 +92,14 @@ extension Session {
 
     private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Instant) throws(MuxError) {
         guard let stream = try streams.find(id, .credit) else { return }
-        guard try stream.grant(offset) else { return try conduct.glitches("credit that grants nothing", now: now) }
+        guard try stream.grant(offset) else {
+            return try rateLimits.countAnomaly("credit that grants nothing", now: now)
+        }
         scheduler.schedule(stream)
         readGate.update(stream)
     }
 
-    private mutating func receiveOpen(_ id: StreamID, _ visit: OpenRequest, now: Instant) throws(MuxError) {
+    private mutating func receiveOpen(_ id: StreamID, _ request: OpenRequest, now: Instant) throws(MuxError) {
         guard id.opener == role.peer, role == .client else {
             throw MuxError(.streamNumber, "open of stream \(id) from a \(role.peer)")
         }
@@ -106,16 +109,16 @@ extension Session {
             return
         }
         guard pressure < .refusesStreams else {
-            // The peer cannot know, so that it has done nothing odd.
+            // The peer cannot know of the shortage, so this is not an anomaly.
             scheduler.enqueue(ResetCode.busy.frame(id))
             return
         }
         guard streams.count - streams.lingering < limits.streams, streams.opening < limits.opening else {
             scheduler.enqueue(ResetCode.busy.frame(id))
-            return try conduct.glitches("more streams than there is room for", now: now)
+            return try rateLimits.countAnomaly("more streams than there is room for", now: now)
         }
-        streams.enter(newStream(id, visit, now: now))
-        actions.append(.open(id, visit))
+        streams.enter(newStream(id, request, now: now))
+        actions.append(.open(id, request))
     }
 
     private mutating func receiveAccept(_ id: StreamID) throws(MuxError) {
@@ -135,14 +138,14 @@ extension Session {
         guard role == .server, !tunnels.contains(request.tunnel) else {
             throw MuxError(.unexpectedFrame, "bind of tunnel \(request.tunnel) from a \(role.peer)")
         }
-        try conduct.binds(now: now)
+        try rateLimits.countBind(now: now)
         guard tunnels.count < limits.tunnels, tunnels.ask(request.tunnel) else {
             let refusal = Refusal(.limit, "at most \(limits.tunnels) tunnels in one session")
-            // Not odd: a client may have a longer range of ports than this server allows, and its BINDs are counted.
+            // Not an anomaly: the client may ask for more ports than this server allows, and its BINDs are counted.
             scheduler.enqueue(refusal.frame(.unbound, tunnel: request.tunnel))
             return
         }
-        streams.divide(with: request.tunnel, isThere: true)
+        streams.divide(with: request.tunnel, isAdded: true)
         actions.append(.bind(request))
     }
 

@@ -1,4 +1,4 @@
-/// The tunnels of a session, by their numbers: which were asked for, and which have their public port.
+/// The tunnels of a session by number: those asked for, and those with a public port.
 struct TunnelTable {
     private enum State {
         case asked
@@ -7,26 +7,32 @@ struct TunnelTable {
 
     private var tunnels: [UInt16: State] = [:]
 
-    /// Tunnels that were asked for and not refused or given up since.
+    /// Tunnels asked for and neither refused nor given up.
     var count: Int { tunnels.count }
 
-    /// Whether a tunnel was asked for.
+    /// Returns whether a tunnel was asked for.
     func contains(_ tunnel: UInt16) -> Bool { tunnels[tunnel] != nil }
 
-    /// A tunnel is asked for; false where it was already.
+    /// Records a request for a tunnel.
+    ///
+    /// - Returns: false if the tunnel was already asked for.
     mutating func ask(_ tunnel: UInt16) -> Bool {
         guard tunnels[tunnel] == nil else { return false }
         tunnels[tunnel] = .asked
         return true
     }
 
-    /// A tunnel has its port; false where nobody waits for that.
+    /// Records a tunnel's port.
+    ///
+    /// - Returns: false unless the tunnel waits for its port.
     mutating func bind(_ tunnel: UInt16) -> Bool {
         guard case .asked? = tunnels[tunnel] else { return false }
         tunnels[tunnel] = .bound
         return true
     }
 
-    /// A tunnel is refused or given up; false where it was not asked for.
+    /// Removes a tunnel that was refused or given up.
+    ///
+    /// - Returns: false if the tunnel was not asked for.
     mutating func remove(_ tunnel: UInt16) -> Bool { tunnels.removeValue(forKey: tunnel) != nil }
 }

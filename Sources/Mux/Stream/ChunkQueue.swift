@@ -1,41 +1,43 @@
 import NIOCore
 
-/// Bytes that wait, in the pieces in which they came. Crumbs are gathered into one buffer, so that whoever sends single
-/// bytes makes us keep bytes and not buffers, each of which may be a slice of a large one.
+/// A queue of bytes, kept in the chunks in which they arrived.
 ///
-/// Each of thousands of streams has some of these queues, most of them empty or with one piece for a moment. So the
-/// first piece stands in the queue itself, and an empty queue owns no memory.
+/// Small chunks are gathered into one buffer. A peer that sends single bytes therefore costs bytes, not buffers; each
+/// buffer may be a slice of a much larger one.
+///
+/// A session has several of these queues for each of thousands of streams. Most are empty or hold one chunk briefly.
+/// The first chunk is stored inline, so an empty queue allocates nothing.
 package struct ChunkQueue: Sendable {
-    /// Pieces that have this size together share a buffer; copying so little costs less than a further piece.
+    /// Combined size below which two chunks share a buffer, bytes. Copying this little costs less than another buffer.
     private static let gatherLimit = 4_096
-    /// Pieces that are packed share buffers of this size.
-    private static let chunk = 32_768
+    /// Capacity of the buffers that packed chunks share, bytes.
+    private static let packedCapacity = 32_768
 
     private var first: ByteBuffer?
-    /// What comes behind the first piece; nil where there is no first one.
+    /// The chunks behind the first one; nil if the queue has no second chunk.
     private var others: CircularBuffer<ByteBuffer>?
-    /// Bytes in all pieces.
+    /// Bytes in all chunks.
     package private(set) var bytes = 0
-    /// What the pieces' buffers take, bytes. A piece that is partly taken counts whole.
+    /// Capacity of the chunks' buffers, bytes. A chunk that was taken in part counts in full.
     package private(set) var storage = 0
 
-    /// An empty queue.
+    /// Creates an empty queue.
     package init() {}
 
-    /// Whether nothing waits.
+    /// Whether the queue holds no bytes.
     package var isEmpty: Bool { first == nil }
 
-    /// Appends a piece. What is empty is left out.
+    /// Appends a chunk; an empty chunk is ignored.
     ///
-    /// - Parameter isPacked: copies pieces of less than 16 KiB into buffers that they fill, for a queue that waits long.
-    package mutating func append(_ piece: ByteBuffer, isPacked: Bool = false) {
-        guard piece.readableBytes > 0 else { return }
-        bytes += piece.readableBytes
-        if gather(piece, isPacked) { return }
-        var kept = piece.dense(from: 2)
-        if isPacked, piece.readableBytes < Self.chunk / 2 {
-            kept = ByteBufferAllocator().buffer(capacity: first == nil ? piece.readableBytes : Self.chunk)
-            kept.writeImmutableBuffer(piece)
+    /// - Parameter isPacked: copies chunks below 16 KiB into shared buffers, for a queue whose bytes wait long.
+    package mutating func append(_ chunk: ByteBuffer, isPacked: Bool = false) {
+        guard chunk.readableBytes > 0 else { return }
+        bytes += chunk.readableBytes
+        if gather(chunk, isPacked) { return }
+        var kept = chunk.dense(from: 2)
+        if isPacked, chunk.readableBytes < Self.packedCapacity / 2 {
+            kept = ByteBufferAllocator().buffer(capacity: first == nil ? chunk.readableBytes : Self.packedCapacity)
+            kept.writeImmutableBuffer(chunk)
         }
         storage += kept.storageCapacity
         if first == nil {
@@ -46,27 +48,31 @@ package struct ChunkQueue: Sendable {
         }
     }
 
-    /// Copies a piece behind the last one, if both are small together or the last one has room for it.
-    private mutating func gather(_ piece: ByteBuffer, _ isPacked: Bool) -> Bool {
+    /// Copies a chunk into the last buffer if both are small or the last buffer has room for it.
+    ///
+    /// - Returns: false if the chunk needs a buffer of its own.
+    private mutating func gather(_ chunk: ByteBuffer, _ isPacked: Bool) -> Bool {
         guard let last = others?.last ?? first else { return false }
-        let isSmall = last.readableBytes + piece.readableBytes <= Self.gatherLimit
-        guard isSmall || isPacked && last.storageCapacity == Self.chunk && last.writableBytes >= piece.readableBytes
+        let isSmall = last.readableBytes + chunk.readableBytes <= Self.gatherLimit
+        guard
+            isSmall
+                || isPacked && last.storageCapacity == Self.packedCapacity && last.writableBytes >= chunk.readableBytes
         else { return false }
         storage -= last.storageCapacity
         if let index = others?.indices.last {
-            others?[index].writeImmutableBuffer(piece)
+            others?[index].writeImmutableBuffer(chunk)
         } else {
-            first?.writeImmutableBuffer(piece)
+            first?.writeImmutableBuffer(chunk)
         }
         storage += (others?.last ?? first)?.storageCapacity ?? 0
         return true
     }
 
-    /// Takes the first piece, or as much of it as `most` bytes.
-    package mutating func popFirst(atMost most: Int = .max) -> ByteBuffer? {
+    /// Removes and returns the first chunk, or its first `limit` bytes; nil if the queue is empty.
+    package mutating func popFirst(atMost limit: Int = .max) -> ByteBuffer? {
         guard let length = first?.readableBytes else { return nil }
-        guard length <= most else {
-            guard let part = first?.readSlice(length: max(0, most)) else { return nil }
+        guard length <= limit else {
+            guard let part = first?.readSlice(length: max(0, limit)) else { return nil }
             bytes -= part.readableBytes
             return part
         }
@@ -79,14 +85,14 @@ package struct ChunkQueue: Sendable {
         return first
     }
 
-    /// Keeps so many of the first bytes, and throws the others away.
+    /// Keeps the first `count` bytes and discards the rest.
     package mutating func keep(first count: Int) {
         var kept = ChunkQueue()
-        while kept.bytes < count, let piece = popFirst(atMost: count - kept.bytes) { kept.append(piece) }
+        while kept.bytes < count, let chunk = popFirst(atMost: count - kept.bytes) { kept.append(chunk) }
         self = kept
     }
 
-    /// Throws everything away.
+    /// Discards all bytes.
     package mutating func removeAll() {
         self = ChunkQueue()
     }

@@ -1,28 +1,27 @@
 import NIOCore
 
-/// One stream of a session: two halves that end on their own (protocol page, section 3).
+/// One stream of a session, with two directions that end independently (protocol page, section 3).
 ///
-/// A class, because the session's table, the ring of the scheduler and the frame at hand speak of the same one; it is
-/// never seen outside the session.
+/// A class, because the stream table, the scheduler and the frame in progress share it. It never leaves the session.
 final class Stream {
     let id: StreamID
-    /// The tunnel at which the visitor came.
+    /// The tunnel that the visitor connected to.
     let tunnel: UInt16
     private(set) var credit: SendCredit
     var receiving: ReceiveCredit
     private var lifecycle = StreamLifecycle()
     private var queue = ChunkQueue()
-    /// Bytes in the queue.
+    /// Bytes in the send queue.
     var queued: Int { queue.bytes }
-    /// What their buffers take, bytes.
+    /// Capacity of the queue's buffers, bytes.
     var queuedStorage: Int { queue.storage }
-    /// What of this the session has counted.
+    /// The part of `queuedStorage` that the session has counted, bytes.
     var countedStorage = 0
-    /// Whether the stream stands in the scheduler's ring.
+    /// Whether the scheduler holds the stream.
     var isScheduled = false
-    /// Whether the socket was told to stop, and waits for `.sendable`.
+    /// Whether the socket was paused and waits for `.sendable`.
     var isBlocked = false
-    /// Its part in whose socket is read next.
+    /// The stream's state in the read gate.
     var readShare = ReadGate.Share()
 
     init(id: StreamID, tunnel: UInt16 = 0, sendWindow: UInt32, receiveWindow: Int, now: Instant) {
@@ -38,19 +37,19 @@ final class Stream {
     /// Whether the peer has sent END or RESET.
     var inputEnded: Bool { lifecycle.inputEnded }
 
-    /// Whether both directions have ended on the wire. The socket may still have bytes to take.
+    /// Whether both directions have ended on the wire. The socket may still have bytes to accept.
     var isFinished: Bool { lifecycle.isEnded }
 
-    /// Whether the socket may still bring bytes.
+    /// Whether the socket may still deliver bytes.
     var isOpen: Bool { lifecycle.takesBytes }
 
-    /// The code of the RESET that waits behind what is queued; nil if none waits.
+    /// The code of the RESET that waits behind the queue; nil if none waits.
     var pendingReset: ResetCode? { lifecycle.pendingReset }
 
-    /// Whether the scheduler has something to take.
+    /// Whether the stream has a frame to send.
     var isReady: Bool { lifecycle.next(queued: queued, credit: credit.available) != nil }
 
-    /// ACCEPT was sent or has come.
+    /// Records that ACCEPT was sent or received.
     func accept() {
         lifecycle.accept()
     }
@@ -61,22 +60,22 @@ final class Stream {
         queue.append(bytes)
     }
 
-    /// The socket has no more bytes: END follows what is queued.
+    /// Records the socket's end of input. END follows the queued bytes.
     func finish() {
         lifecycle.finish()
     }
 
-    /// The socket was reset: RESET follows what is queued, at the latest when the caller overtakes it.
+    /// Records that the socket was reset. RESET follows the queued bytes unless the caller sends it earlier.
     func reset(_ code: ResetCode) {
         lifecycle.reset(code)
     }
 
-    /// Drops from the queue what the peer has not given credit for.
+    /// Discards the queued bytes for which the peer has granted no credit.
     func dropWithoutCredit() {
         queue.keep(first: credit.available)
     }
 
-    /// Takes the next frame: at most `limit` bytes of DATA, or the END or RESET after the last of them.
+    /// Removes and returns the next frame: at most `limit` bytes of DATA, or the END or RESET behind the last byte.
     ///
     /// - Returns: nil if nothing may be sent. After a RESET the caller removes the stream.
     func take(atMost limit: Int) -> OutboundFrame? {
@@ -89,27 +88,27 @@ final class Stream {
             lifecycle.endSent()
             return OutboundFrame(.end, id)
         case .data:
-            guard let piece = queue.popFirst(atMost: min(limit, credit.available)) else { return nil }
-            credit.use(piece.readableBytes)
-            return OutboundFrame(.data, id, piece)
+            guard let chunk = queue.popFirst(atMost: min(limit, credit.available)) else { return nil }
+            credit.use(chunk.readableBytes)
+            return OutboundFrame(.data, id, chunk)
         }
     }
 
     /// Applies a CREDIT frame.
     ///
-    /// - Returns: whether the offset grants more than the one before.
-    /// - Throws: ``MuxError`` for an impossible offset.
+    /// - Returns: whether the offset grants more than the last one.
+    /// - Throws: ``MuxError`` if the offset is impossible.
     func grant(_ offset: UInt64) throws(MuxError) -> Bool {
         try credit.grant(offset)
     }
 
-    /// The stream is dead: drops what waits, and nothing more is sent.
+    /// Ends both directions and discards the queue; nothing more is sent.
     func abandon() {
         lifecycle.abandon()
         queue.removeAll()
     }
 
-    /// The peer has sent END.
+    /// Records the peer's END.
     func endInput() {
         lifecycle.endReceived()
     }

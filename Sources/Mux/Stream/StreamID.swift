@@ -1,12 +1,12 @@
-/// The number of a stream inside its session (protocol page, section 3).
+/// The number of a stream within its session (protocol page, section 3).
 ///
-/// The server's streams have even numbers from 2, the client's odd ones from 1; 0 is the session itself. Numbers rise
-/// and are never used twice.
+/// The server's streams have even numbers from 2, the client's odd numbers from 1. Number 0 is the session itself.
+/// Numbers increase and are never reused.
 public struct StreamID: Sendable, Hashable, Comparable, CustomStringConvertible {
-    /// The number as it stands on the wire.
+    /// The number on the wire.
     public let rawValue: UInt32
 
-    /// Creates an identifier from the wire's number.
+    /// Creates an identifier from the number on the wire.
     public init(_ rawValue: UInt32) {
         self.rawValue = rawValue
     }
@@ -14,21 +14,21 @@ public struct StreamID: Sendable, Hashable, Comparable, CustomStringConvertible 
     /// The session itself.
     public static let session = StreamID(0)
 
-    /// Who may open a stream of this number; nil for the session's own.
+    /// The role that may open a stream with this number; nil for the session's own number.
     public var opener: Role? {
         rawValue == 0 ? nil : (rawValue & 1 == 0 ? .server : .client)
     }
 
-    /// The next number of the same opener, nil at the end of the numbers.
+    /// The next number of the same opener; nil after the last number.
     public var next: StreamID? {
         let (sum, overflow) = rawValue.addingReportingOverflow(2)
         return overflow ? nil : StreamID(sum)
     }
 
-    /// Numbers that are left when it is time for a new session: a day of twelve visitors a second.
+    /// Numbers left when a new session is due: a day at twelve visitors per second.
     static let reserve: UInt32 = 1 << 21
 
-    /// Whether the numbers are about to end.
+    /// Whether the numbers are about to run out.
     var isNearEnd: Bool { rawValue > .max - Self.reserve }
 
     /// Orders identifiers by number, which is the order of opening.
@@ -38,18 +38,4 @@ public struct StreamID: Sendable, Hashable, Comparable, CustomStringConvertible 
 
     /// The number in decimal.
     public var description: String { String(rawValue) }
-}
-
-/// Which end of a session this is.
-public enum Role: Sendable, Hashable {
-    /// The one that dials, owns the services and asks for public ports.
-    case client
-    /// The one that listens, owns the public ports and opens streams for their visitors.
-    case server
-
-    /// The other end.
-    public var peer: Role { self == .client ? .server : .client }
-
-    /// The first stream number that this end opens.
-    var firstStream: StreamID { StreamID(self == .client ? 1 : 2) }
 }

@@ -1,4 +1,4 @@
-/// The life of one stream at one end, from OPEN to the end of both directions (protocol page, section 3).
+/// The state of one stream at one end, from OPEN to the end of both directions (protocol page, section 3).
 ///
 /// ```
 ///             accept              both directions have ended
@@ -10,17 +10,17 @@
 ///                |                  |
 ///                +-----reset--------+--> resetting(code): RESET follows the queue, then the session forgets the stream
 ///
-///  receiving:  open --END came--> ended
+///  receiving:  open --END received--> ended
 /// ```
 ///
-/// The two directions end independently, so `opening` and `open` carry both. An opener may finish while it is still
-/// opening; an acceptor may receive END before it has accepted.
+/// The two directions end independently, so `opening` and `open` carry both. An opener may finish before ACCEPT
+/// arrives; an acceptor may receive END before it accepts.
 struct StreamLifecycle: Equatable, Sendable {
     private enum State: Equatable {
         /// The opener waits for ACCEPT, or the acceptor has not sent it.
         case opening(Sending, Receiving)
         case open(Sending, Receiving)
-        /// Nothing more may be sent or received. The socket may still have bytes to take.
+        /// Nothing more is sent or received. The socket may still have bytes to accept.
         case ended
     }
 
@@ -38,7 +38,7 @@ struct StreamLifecycle: Equatable, Sendable {
         case ended
     }
 
-    /// What the stream puts on the wire next.
+    /// The kind of frame that the stream sends next.
     enum Next: Equatable {
         case data
         case end
@@ -47,14 +47,14 @@ struct StreamLifecycle: Equatable, Sendable {
 
     private var state = State.opening(.open, .open)
 
-    // MARK: Questions
+    // MARK: State
 
-    /// Whether ACCEPT is still missing.
+    /// Whether ACCEPT is outstanding.
     var isOpening: Bool {
         if case .opening = state { true } else { false }
     }
 
-    /// Whether the socket may still bring bytes.
+    /// Whether the socket may still deliver bytes.
     var takesBytes: Bool {
         switch state {
         case .opening(.open, _), .open(.open, _): true
@@ -83,11 +83,11 @@ struct StreamLifecycle: Equatable, Sendable {
         }
     }
 
-    /// What may be sent next.
+    /// Returns the kind of frame to send next; nil if nothing may be sent.
     ///
     /// - Parameters:
-    ///   - queued: bytes that wait.
-    ///   - credit: bytes that the peer takes.
+    ///   - queued: bytes in the queue.
+    ///   - credit: bytes that the peer accepts.
     func next(queued: Int, credit: Int) -> Next? {
         switch state {
         case .opening(let sending, _), .open(let sending, _):
@@ -103,13 +103,13 @@ struct StreamLifecycle: Equatable, Sendable {
 
     // MARK: Events
 
-    /// ACCEPT was sent or has come. Ignored if the stream is not opening.
+    /// Records that ACCEPT was sent or received. Ignored unless the stream is opening.
     mutating func accept() {
         guard case .opening(let sending, let receiving) = state else { return }
         state = Self.open(sending, receiving)
     }
 
-    /// The socket has no more bytes. Ignored if the direction is ending already.
+    /// Records the socket's end of input. Ignored if the sending direction is already ending.
     mutating func finish() {
         switch state {
         case .opening(.open, let receiving): state = .opening(.finishing, receiving)
@@ -118,7 +118,7 @@ struct StreamLifecycle: Equatable, Sendable {
         }
     }
 
-    /// The socket was reset: RESET takes END's place. Ignored if both directions have ended.
+    /// Records that the socket was reset: RESET replaces END. Ignored after both directions have ended.
     mutating func reset(_ code: ResetCode) {
         switch state {
         case .opening(_, let receiving): state = .opening(.resetting(code), receiving)
@@ -127,7 +127,7 @@ struct StreamLifecycle: Equatable, Sendable {
         }
     }
 
-    /// END has left.
+    /// Records that END was sent.
     mutating func endSent() {
         switch state {
         case .opening(.finishing, let receiving): state = .opening(.ended, receiving)
@@ -136,7 +136,7 @@ struct StreamLifecycle: Equatable, Sendable {
         }
     }
 
-    /// END has come.
+    /// Records the peer's END.
     mutating func endReceived() {
         switch state {
         case .opening(let sending, _): state = .opening(sending, .ended)
@@ -145,7 +145,7 @@ struct StreamLifecycle: Equatable, Sendable {
         }
     }
 
-    /// The peer's RESET has come, or the session gives the stream up: both directions end at once.
+    /// Ends both directions at once, after the peer's RESET or when the session drops the stream.
     mutating func abandon() {
         state = .ended
     }
@@ -156,7 +156,7 @@ struct StreamLifecycle: Equatable, Sendable {
 }
 
 extension StreamLifecycle: CustomStringConvertible {
-    /// The state, for tests and diagnostics: `open, sending finishing, receiving ended`.
+    /// The state for tests and diagnostics, such as `open, sending finishing, receiving ended`.
     var description: String {
         switch state {
         case .opening(let sending, let receiving): "opening, sending \(sending), receiving \(receiving)"

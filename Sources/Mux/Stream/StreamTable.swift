@@ -1,24 +1,25 @@
 import NIOCore
 
-/// The streams of a session, by their numbers: whose a number is, which one is next, and how many streams are at the
-/// beginning of their lives or behind the end of it.
+/// The streams of a session by number, with the next number, the streams that wait for ACCEPT, and those that linger
+/// after their end.
 ///
-/// Every operation on a single stream is O(1) in the number of streams, averaged over many.
+/// Every operation on one stream is O(1) amortised in the number of streams.
 struct StreamTable {
     private let role: Role
     private var streams: [StreamID: Stream] = [:]
-    /// The number of the next stream that this end opens; nil once they are used up. Set from outside by tests
-    /// alone.
+    /// The number of the next stream that this end opens; nil once the numbers are used up. Only tests set it from
+    /// outside.
     var next: StreamID?
     private var highestOfPeer = StreamID.session
-    /// The places of all streams, and of those that wait for ACCEPT, as tunnels have them.
+    /// Places for all streams, and for those that wait for ACCEPT, shared among the tunnels.
     private(set) var places: TunnelShares
     private(set) var openingPlaces: TunnelShares
     /// Streams that wait for ACCEPT.
     var opening: Int { openingPlaces.taken }
-    /// Streams that have ended on the wire, and whose sockets still have bytes to take.
+    /// Streams that have ended on the wire while their sockets still have bytes to accept.
     private(set) var lingering = 0
-    /// Streams of ours in the order of their deadlines for ACCEPT; those that have it are dropped when they come first.
+    /// Streams that this end opened, in the order of their ACCEPT deadlines. An accepted stream leaves when it becomes
+    /// the first.
     private var unaccepted = CircularBuffer<(id: StreamID, deadline: Instant)>()
     /// Streams whose RESET waits behind their bytes, in the order of their deadlines.
     private var resets = CircularBuffer<(id: StreamID, deadline: Instant)>()
@@ -32,23 +33,23 @@ struct StreamTable {
 
     var count: Int { streams.count }
 
-    /// All of them, in no order.
+    /// All streams, in no particular order.
     var all: some Collection<Stream> { streams.values }
 
     subscript(id: StreamID) -> Stream? { streams[id] }
 
-    // MARK: Coming
+    // MARK: Opening
 
-    /// A stream that this end opens, with the number ``next``.
+    /// Adds a stream that this end opens, with the number ``next``.
     mutating func open(_ stream: Stream, acceptBy deadline: Instant) {
         next = stream.id.next
         unaccepted.append((stream.id, deadline))
         enter(stream)
     }
 
-    /// The peer opens a stream with this number, whether it is let in or not.
+    /// Records the number of an OPEN from the peer, whether or not the stream is admitted.
     ///
-    /// - Throws: ``MuxError`` where the number is not above all before.
+    /// - Throws: ``MuxError`` unless the number is higher than all before.
     mutating func announce(_ id: StreamID) throws(MuxError) {
         guard id > highestOfPeer else {
             throw MuxError(.streamNumber, "open of stream \(id) after \(highestOfPeer)")
@@ -56,16 +57,16 @@ struct StreamTable {
         highestOfPeer = id
     }
 
-    /// A new stream begins.
+    /// Adds a new stream.
     mutating func enter(_ stream: Stream) {
         streams[stream.id] = stream
         places.take(stream.tunnel)
         openingPlaces.take(stream.tunnel)
     }
 
-    /// A tunnel has come, or has gone: places are divided anew.
-    mutating func divide(with tunnel: UInt16, isThere: Bool) {
-        if isThere {
+    /// Divides the places anew after a tunnel was added or removed.
+    mutating func divide(with tunnel: UInt16, isAdded: Bool) {
+        if isAdded {
             places.add(tunnel)
             openingPlaces.add(tunnel)
         } else {
@@ -74,17 +75,17 @@ struct StreamTable {
         }
     }
 
-    /// A stream that waited for ACCEPT has it.
+    /// Records the ACCEPT of a stream that waited for it.
     mutating func accept(_ stream: Stream) {
         stream.accept()
         openingPlaces.giveBack(stream.tunnel)
         while let first = unaccepted.first, !(streams[first.id]?.isOpening ?? false) { unaccepted.removeFirst() }
     }
 
-    /// When the first stream that waits for ACCEPT is given up, or earlier.
+    /// A time at or before the first ACCEPT deadline; nil if no stream waits.
     var acceptDeadline: Instant? { unaccepted.first?.deadline }
 
-    /// The next stream that has waited too long for ACCEPT; nil where there is none.
+    /// Removes and returns the next stream whose ACCEPT is overdue; nil if there is none.
     mutating func nextOverdue(now: Instant) -> Stream? {
         while let first = unaccepted.first, first.deadline <= now {
             unaccepted.removeFirst()
@@ -93,22 +94,22 @@ struct StreamTable {
         return nil
     }
 
-    /// All that wait for ACCEPT may wait until then.
+    /// Moves all ACCEPT deadlines to `deadline`.
     mutating func postponeAccept(until deadline: Instant) {
         for index in unaccepted.indices { unaccepted[index].deadline = deadline }
     }
 
-    // MARK: Reset, with bytes that wait
+    // MARK: Delayed RESET
 
-    /// A stream's RESET waits behind its bytes until `deadline` at the latest.
+    /// Lets a stream's RESET wait behind its bytes until `deadline`.
     mutating func delayReset(of stream: Stream, until deadline: Instant) {
         resets.append((stream.id, deadline))
     }
 
-    /// When the first RESET that waits overtakes its stream's bytes, or earlier.
+    /// A time at or before the first deadline of a delayed RESET; nil if none waits.
     var resetDeadline: Instant? { resets.first?.deadline }
 
-    /// The next stream whose RESET has waited too long; nil if there is none.
+    /// Removes and returns the next stream whose RESET is overdue; nil if there is none.
     mutating func nextOverdueReset(now: Instant) -> Stream? {
         while let first = resets.first, first.deadline <= now {
             resets.removeFirst()
@@ -117,22 +118,24 @@ struct StreamTable {
         return nil
     }
 
-    /// Drops the deadlines of streams that are gone, as far as they come first.
+    /// Drops the leading deadlines whose streams are gone.
     private mutating func forgetResets() {
         while let first = resets.first, streams[first.id] == nil { resets.removeFirst() }
     }
 
-    /// All RESETs that wait may wait until then.
+    /// Moves all deadlines of delayed RESETs to `deadline`.
     mutating func postponeResets(until deadline: Instant) {
         for index in resets.indices { resets[index].deadline = deadline }
     }
 
-    // MARK: Being there
+    // MARK: Lookup
 
-    /// The stream of a frame; nil where it has ended already, because frames cross on the wire. What comes then is
-    /// neither answered nor counted: it leaves no trace, and whole windows may be on their way when a stream is reset.
+    /// Returns the stream that a frame names; nil if that stream has already ended.
     ///
-    /// - Throws: ``MuxError`` where there never was one with this number.
+    /// Frames cross on the wire, and whole windows may be in flight when a stream is reset. Such frames are neither
+    /// answered nor counted, since they cost nothing.
+    ///
+    /// - Throws: ``MuxError`` if no stream ever had this number.
     func find(_ id: StreamID, _ type: FrameType) throws(MuxError) -> Stream? {
         if let stream = streams[id] { return stream.isFinished ? nil : stream }
         let wasOpened = id.opener == role ? next.map { id < $0 } ?? true : id <= highestOfPeer
@@ -140,14 +143,14 @@ struct StreamTable {
         return nil
     }
 
-    // MARK: Going
+    // MARK: Removal
 
-    /// One of a stream's directions has ended on the wire, and perhaps that was the second one.
+    /// Counts a stream as lingering if both its directions have ended on the wire.
     mutating func ended(_ stream: Stream) {
         if stream.isFinished { lingering += 1 }
     }
 
-    /// Forgets a stream.
+    /// Removes a stream.
     mutating func remove(_ stream: Stream) {
         guard streams.removeValue(forKey: stream.id) != nil else { return }
         if stream.isOpening { openingPlaces.giveBack(stream.tunnel) }
@@ -156,7 +159,7 @@ struct StreamTable {
         forgetResets()
     }
 
-    /// Forgets all of them; numbers stay used.
+    /// Removes all streams; their numbers stay used.
     mutating func removeAll() {
         streams = [:]
         places.giveBackAll()

@@ -9,12 +9,12 @@ import NIOCore
 /// +-------+-------+---------------+-------------------------------+
 /// ```
 public struct FrameHeader: Sendable, Hashable {
-    /// The kind of frame.
+    /// The type of the frame.
     public let type: FrameType
-    /// The stream it belongs to, or `.session`.
+    /// The frame's stream, or `.session`.
     public let stream: StreamID
 
-    /// Creates a header; the caller's own types make sure that type and stream go together.
+    /// Creates a header. The callers ensure that type and stream match.
     public init(_ type: FrameType, _ stream: StreamID = .session) {
         self.type = type
         self.stream = stream
@@ -22,10 +22,10 @@ public struct FrameHeader: Sendable, Hashable {
 
     /// Reads and checks a header.
     ///
-    /// - Throws: ``MuxError`` for an unknown type, set flags or reserved bits, or a stream number that does not suit
-    ///   the type.
+    /// - Throws: ``MuxError`` if the header is cut short, the type is unknown, flags or reserved bits are set, or the
+    ///   stream does not suit the type.
     init(reading bytes: inout ByteBuffer) throws(MuxError) {
-        // As one number, here and below: each access to a buffer costs as much as the eight bytes.
+        // Read and written as one number: each access to a buffer costs as much as copying eight bytes.
         guard let bits = bytes.readInteger(as: UInt64.self) else {
             throw MuxError(.frameLength, "a frame is shorter than its header")
         }

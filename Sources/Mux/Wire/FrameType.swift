@@ -1,48 +1,48 @@
-/// The kinds of session frames (protocol page, section 2). An unknown one ends the session: growth goes through the
-/// version, never through silent skipping.
+/// The type of a session frame (protocol page, section 2). An unknown type ends the session; new types need a new
+/// protocol version.
 public enum FrameType: UInt8, Sendable, CaseIterable {
-    /// Server's first frame on every carrier: versions, features, nonce.
+    /// The server's first frame on every carrier: versions and nonce.
     case challenge = 0x01
-    /// Client asks for a new session and proves that it knows the token.
+    /// The client asks for a new session and proves that it knows the token.
     case authenticate = 0x02
-    /// Server grants the session and proves that it knows the verifier.
+    /// The server grants the session and proves that it knows the verifier.
     case welcome = 0x03
-    /// Client brings a new carrier to a session that lives.
+    /// The client brings a new carrier for an existing session.
     case resume = 0x04
-    /// Server takes the carrier and says what it has received.
+    /// The server accepts the carrier and reports what it has received.
     case resumed = 0x05
-    /// Server refuses what the client asked for in the opening.
+    /// The server refuses the client's request during the handshake.
     case refused = 0x06
-    /// Client asks for a public port.
+    /// The client asks for a public port.
     case bind = 0x10
-    /// Server has bound it, and says where.
+    /// The server has bound the port at this address.
     case bound = 0x11
-    /// Server could not bind it or gives it up, and says why.
+    /// The server could not bind the port or gave it up, with the reason.
     case unbound = 0x12
-    /// A visitor has come: a stream begins.
+    /// A stream begins for a visitor.
     case open = 0x20
-    /// The service has been reached.
+    /// The service was reached.
     case accept = 0x21
     /// Bytes of a stream.
     case data = 0x22
-    /// No more bytes in this direction (FIN).
+    /// End of one direction (FIN).
     case end = 0x23
-    /// The stream is dead in both directions (RST).
+    /// End of both directions (RST).
     case reset = 0x24
-    /// How far the other end may send on a stream, as an absolute offset.
+    /// The absolute offset up to which the other end may send on a stream.
     case credit = 0x25
-    /// A question that only a living peer answers.
+    /// A request that only a live peer answers.
     case ping = 0x30
-    /// Its answer.
+    /// The answer to a PING.
     case pong = 0x31
-    /// How many counted frames have been received.
+    /// The number of counted frames received.
     case ack = 0x32
-    /// The session ends soon or now, and why.
+    /// The session ends now or soon, with the reason.
     case goAway = 0x33
-    /// Server asks for a new carrier, because this one will not last.
+    /// The server asks for a new carrier because this one will not last.
     case renew = 0x34
 
-    /// Whether the frame belongs to the opening of a carrier rather than to the session.
+    /// Whether the frame belongs to a carrier's handshake rather than to the session.
     public var isOpening: Bool {
         switch self {
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused: true
@@ -70,7 +70,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// The exact size of the payload in bytes, where it is fixed.
+    /// The exact size of the payload, bytes; nil if it varies.
     var fixedPayloadLength: Int? {
         switch self {
         case .credit, .ping, .pong, .ack: 8

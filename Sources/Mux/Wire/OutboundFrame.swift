@@ -1,10 +1,10 @@
 import NIOCore
 
-/// A frame on its way to the carrier: header and payload apart, so that the payload can travel without being copied.
+/// A frame to send, with header and payload apart so that the payload need not be copied.
 public struct OutboundFrame: Sendable, Hashable {
-    /// What stands before the payload.
+    /// The header.
     public let header: FrameHeader
-    /// The payload, complete.
+    /// The complete payload.
     public let payload: ByteBuffer
 
     /// Creates a frame of `type` on `stream`.
@@ -13,7 +13,7 @@ public struct OutboundFrame: Sendable, Hashable {
         self.payload = payload
     }
 
-    /// Creates a frame whose payload is one 64-bit number: CREDIT, PING, PONG, ACK.
+    /// Creates a CREDIT, PING, PONG or ACK, whose payload is one 64-bit number.
     init(_ type: FrameType, _ stream: StreamID = .session, number: UInt64) {
         self.init(type, stream, ByteBuffer(integer: number))
     }

@@ -1,27 +1,27 @@
 import NIOCore
 
-/// What a client wants of the visitors to one of its tunnels, a part of BIND. The server keeps the stricter of this and
-/// its operator's own.
+/// Limits that a client requests for the visitors of one tunnel, as part of BIND. The server applies the stricter of
+/// these and its operator's limits.
 public struct RequestedVisitorLimits: Sendable, Hashable {
-    /// Visitors at a time.
+    /// Concurrent visitors.
     public var connections: UInt32?
-    /// New visitors a second from one address.
+    /// New visitors per second from one address.
     public var connectionsPerSecond: UInt32?
-    /// Blocks of addresses, `10.0.0.0/8,2001:db8::/32`, from which alone visitors may come; empty for all.
+    /// Address blocks whose visitors are admitted, such as `10.0.0.0/8,2001:db8::/32`; empty for all.
     public var allow = ""
-    /// Blocks from which they may not come, whatever `allow` says.
+    /// Address blocks whose visitors are refused, even if `allow` contains them.
     public var deny = ""
     /// Seconds without a byte in either direction after which a visitor is reset.
     public var idleSeconds: UInt32?
-    /// Bytes a second in each direction, over all visitors of the tunnel.
+    /// Bytes per second in each direction, for all visitors of the tunnel together.
     public var bandwidth: UInt64?
-    /// Whether OPEN is to say at which public address the visitor came, as PROXY protocol headers have it.
+    /// Whether OPEN carries the public address that the visitor connected to, for PROXY protocol headers.
     public var wantsPublicAddress = false
 
     /// The longest list of blocks on the wire, bytes.
     public static let maximumList = 1_024
 
-    /// No wishes.
+    /// Creates a request without limits.
     public init() {}
 
     func write(to fields: inout FieldWriter) {

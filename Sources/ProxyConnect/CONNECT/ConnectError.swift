@@ -1,59 +1,59 @@
 import HTTP1
 
-/// Why there is no tunnel through the proxy, for a person who sits behind it. Holds no secret, and no byte of the
-/// proxy's that has not been escaped.
+/// The reason why the proxy opened no tunnel, for a user behind it. Contains no secret, and only escaped bytes from the
+/// proxy.
 public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// One case for each way to fail.
+    /// The kind of failure.
     public enum Kind: Sendable, Equatable {
-        /// 407, and there are no credentials.
+        /// A 407 without credentials to answer it.
         case credentialsNeeded
-        /// 407, and none of the schemes offered is one that we may answer with. Holds those.
+        /// A 407 that offers no permitted scheme. Contains the permitted ones that the credentials allow.
         case noUsableScheme(usable: [ProxyScheme])
-        /// 407 that Negotiate could answer, and there is no ticket to answer with.
+        /// A 407 that Negotiate could answer, without a ticket to answer it.
         case noTicket(TicketFailure)
-        /// The proxy offers this scheme and does not go on with it: it has no challenge for NTLM's first message, or does
-        /// not take the ticket. No password was sent.
+        /// A scheme that the proxy offers and does not continue: it sends no challenge for NTLM's first message, or
+        /// does not accept the ticket. No password was sent.
         case schemeNotTaken(ProxyScheme)
-        /// 407 to a fresh answer by this scheme.
+        /// A 407 to a fresh answer by this scheme.
         case credentialsRefused(ProxyScheme)
-        /// 407 to the Proxy-Authorization that stands among the caller's own fields.
+        /// A 407 to the Proxy-Authorization among the caller's own fields.
         case ownAuthorizationRefused
-        /// A challenge that makes no sense for this scheme.
+        /// A challenge that is malformed for this scheme.
         case malformedChallenge(ProxyScheme)
-        /// The connection ended between two legs of a scheme that needs one connection for all.
+        /// An end of the connection between two legs of a scheme that needs one connection for all.
         case connectionNotKept(ProxyScheme)
         /// 403.
         case refusedByPolicy
-        /// Any other status but 2xx.
+        /// Any status other than 2xx.
         case unexpectedStatus
-        /// More interim answers than anyone needs.
+        /// More interim answers than the limit.
         case tooManyInterimAnswers
-        /// Bytes that are no HTTP answer, and those of the first 64 that were there when the illegal one came.
+        /// Bytes that are not an HTTP answer, with those among the first 64 that had arrived before the illegal one.
         case malformedAnswer(HTTP1Error, start: String)
-        /// The connection ended before the first byte of an answer.
+        /// An end of the connection before the first byte of an answer.
         case closedWithoutAnswer
-        /// The connection ended within the answer's head.
+        /// An end of the connection inside the answer's head.
         case closedWithinAnswer
-        /// The caller's deadline passed without a byte.
+        /// The caller's deadline, without a byte from the proxy.
         case silence
-        /// The caller's deadline passed within the answer.
+        /// The caller's deadline, inside the answer.
         case unfinishedAnswer
-        /// The credentials cannot be sent: a matter of configuration.
+        /// Credentials that cannot be sent, which is a configuration error.
         case unusableCredentials(CredentialsError)
-        /// The host, the port or a field of ours cannot be sent: a matter of configuration.
+        /// A host, port or field that cannot be sent, which is a configuration error.
         case unusableRequest(HTTP1Error)
     }
 
-    /// What happened.
+    /// The kind of failure.
     public let kind: Kind
-    /// The server that the proxy was asked for: `host:port`.
+    /// The server that the proxy was asked for, `host:port`.
     public let target: String
-    /// What the proxy answered, where it did.
+    /// The proxy's answer; nil if there was none.
     public internal(set) var answer: ProxyAnswer?
-    /// True when an answer made of the password was sent, and nothing has been said to it: some proxies drop a connection
-    /// over wrong credentials, so that trying again may lock the account.
+    /// Whether an answer derived from the password was sent and the proxy has not reacted to it. Some proxies drop the
+    /// connection over wrong credentials, so a retry may lock the account.
     public internal(set) var isPasswordAtStake = false
-    /// True when the proxy had asked for credentials before, and so speaks HTTP.
+    /// Whether the proxy asked for credentials before, and therefore speaks HTTP.
     public internal(set) var hasChallenged = false
 
     init(_ kind: Kind, target: String, answer: ProxyAnswer? = nil) {
@@ -62,8 +62,8 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         self.answer = answer
     }
 
-    /// True for a 407 that could not be answered, or was said to our answer (exit code 77). Trying again may lock an
-    /// account only where a password was sent: `credentialsRefused`, `ownAuthorizationRefused`.
+    /// Whether a 407 could not be answered, or refused the answer (exit code 77). A retry may lock an account only if a
+    /// password was sent: `credentialsRefused`, `ownAuthorizationRefused`.
     public var isCredentialRefusal: Bool {
         switch kind {
         case .credentialsNeeded, .noUsableScheme, .credentialsRefused, .ownAuthorizationRefused, .schemeNotTaken: true
@@ -74,13 +74,13 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
-    /// True when the proxy closed the connection instead of answering, or within its answer.
+    /// Whether the proxy closed the connection before or inside its answer.
     public var isClosed: Bool { kind == .closedWithoutAnswer || kind == .closedWithinAnswer }
 
-    /// True for a 403: the proxy's rules forbid this server or this port.
+    /// Whether the status was 403: the proxy's rules forbid this server or port.
     public var isPolicyRefusal: Bool { kind == .refusedByPolicy }
 
-    /// True when what we were told to send cannot be sent (exit code 78).
+    /// Whether the request cannot be sent as configured (exit code 78).
     public var isConfigurationError: Bool {
         switch kind {
         case .unusableCredentials, .unusableRequest: true
@@ -93,10 +93,10 @@ public struct ConnectError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
-    /// Seconds after which the proxy wants to be asked again. Not capped: that is the caller's business.
+    /// Seconds after which the proxy asks for a retry, without an upper limit; the caller applies one.
     public var retryAfter: Int? { answer?.retryAfter }
 
-    /// One line: what the proxy answered. Which proxy that was is the caller's to say.
+    /// One line with the proxy's answer. The caller adds which proxy it was.
     public var description: String {
         var line = summary
         guard let answer else { return line }

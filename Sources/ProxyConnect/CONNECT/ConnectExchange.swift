@@ -2,7 +2,7 @@ import HTTP1
 import NIOCore
 import NetworkAddress
 
-/// The exchange with an HTTP proxy that opens a tunnel (RFC 9110 section 9.3.6), from the first CONNECT to the 2xx.
+/// The exchange with an HTTP proxy that opens a tunnel (RFC 9110, section 9.3.6), from the first CONNECT to the 2xx.
 ///
 /// ```
 ///            start            407, connection kept          2xx
@@ -12,37 +12,37 @@ import NetworkAddress
 ///                        └── any other status ─▶ readingPage ───▶ finished (failed)
 /// ```
 ///
-/// Negotiate goes from `draining` by way of `awaitingTicket` to `awaiting`: its tokens come from outside.
+/// Negotiate moves from `draining` through `awaitingTicket` to `awaiting`, since its tokens come from outside.
 ///
-/// - A 2xx ends the exchange right behind its head, whatever its fields say about a body (R8); what the server sent
-///   with it stays in the caller's buffer (R6).
-/// - Interim answers are skipped, at most 8. Only the status line gives the status (R13).
-/// - A 407 is answered by the strongest scheme that is offered and permitted. Its body is read past, up to 64 KiB, so
-///   that the connection can be used again; else the caller is asked to dial anew.
-/// - A 407 to a fresh answer is a refusal, and final. One to credentials that were sent ahead is a challenge.
-/// - Any other status fails once the beginning of its page is there, for the message.
+/// - A 2xx ends the exchange directly behind its head, whatever its fields say about a body (R8). The server's first
+///   bytes stay in the caller's buffer (R6).
+/// - Interim answers are skipped, at most 8. The status comes only from the status line (R13).
+/// - A 407 is answered by the strongest scheme that is offered and permitted. Its body is discarded, up to 64 KiB, to
+///   reuse the connection. Otherwise the caller is asked to dial again.
+/// - A 407 to a fresh answer is a final refusal. A 407 to credentials that were sent ahead is a challenge.
+/// - Any other status fails once the beginning of its page has arrived, for the message.
 ///
-/// Pure: bytes go in, actions come out. Not enforced: time. The caller has one deadline for the whole exchange, dialling
-/// anew included, and calls `deadline` when it passes.
+/// The exchange is pure: bytes go in, actions come out. Not enforced: time. The caller has one deadline for the whole
+/// exchange, including further dials, and calls ``deadline()`` when it passes.
 public struct ConnectExchange: Sendable {
-    /// What the caller does next.
+    /// The caller's next action.
     public enum Action: Sendable, Equatable {
         /// Write these bytes to the proxy.
         case send(ByteBuffer)
-        /// The tunnel is open. What is left in the buffer comes from the server.
+        /// Use the tunnel. The rest of the buffer comes from the server.
         case established
-        /// Close this connection and drop what is left in the buffer, dial the proxy again, write these bytes.
+        /// Close this connection and discard the rest of the buffer, dial the proxy again and write these bytes.
         case reconnectThenSend(ByteBuffer)
-        /// Get a token of the system's GSSAPI for `HTTP@proxyhost`, made out of these bytes of the proxy's (nil for the
-        /// first), and hand it to `ticket`. Go on reading meanwhile.
+        /// Get a token from the system's GSSAPI for `HTTP@proxyhost` and pass it to ``ticket(_:)``. `input` holds the
+        /// proxy's token; nil for the first one. Keep reading meanwhile.
         case fetchTicket(input: [UInt8]?)
         /// Close the connection: there is no tunnel.
         case fail(ConnectError)
     }
 
-    /// Bytes of a 407's body that are read past to keep the connection.
+    /// Bytes of a 407's body that are discarded to keep the connection.
     package static let drainLimit = 65536
-    /// The same where no other connection will do.
+    /// The same limit if the scheme needs this very connection.
     package static let boundDrainLimit = 262_144
     /// Interim answers before the final one.
     package static let interimLimit = 8
@@ -53,13 +53,13 @@ public struct ConnectExchange: Sendable {
         case idle
         case awaiting(Awaiting)
         case draining(BodyDrain, ProxyAnswer, next: Next)
-        /// A token is being fetched. The connection is kept unless something comes over it meanwhile.
+        /// A token is being fetched. The connection is kept unless bytes arrive on it meanwhile.
         case awaitingTicket(ProxyAnswer, isKept: Bool)
         case readingPage(BodyDrain, ConnectError)
         case finished
     }
 
-    /// What follows a 407.
+    /// The step after a 407.
     private enum Next: Sendable {
         case request(ByteBuffer)
         case ticket(input: [UInt8]?)
@@ -70,7 +70,8 @@ public struct ConnectExchange: Sendable {
         var start: [UInt8] = []
         var interimAnswers = 0
         var request: ByteBuffer
-        /// True when an earlier answer came over this connection: the proxy may have closed it since, without fault.
+        /// Whether an earlier answer arrived on this connection, so that the proxy may have closed it legitimately
+        /// since.
         var isReused: Bool
     }
 
@@ -81,18 +82,18 @@ public struct ConnectExchange: Sendable {
     private var authentication: ProxyAuthentication
     private var state = State.idle
 
-    /// An exchange that asks for `host:port`.
+    /// Creates an exchange that asks for `host:port`.
     ///
     /// - Parameters:
     ///   - host: a name, which the proxy resolves (R19), or an address; IPv6 with or without brackets.
     ///   - port: 1 to 65535.
-    ///   - credentials: what a challenge is answered with.
+    ///   - credentials: the credentials for a challenge.
     ///   - permitted: the schemes that may be used.
-    ///   - seed: what the schemes compute with; a fresh one for each exchange.
-    ///   - fields: further fields of ours; one named Host, User-Agent, Proxy-Connection or Proxy-Authorization takes the
-    ///     place of the usual one.
-    ///   - sendAhead: sends credentials without waiting for a challenge; only for a proxy where that worked before.
-    /// - Throws: `unusableCredentials` or `unusableRequest` when what was asked for cannot be sent (R16).
+    ///   - seed: random bytes and the time for the schemes; fresh for each exchange.
+    ///   - fields: additional fields. One named Host, User-Agent, Proxy-Connection or Proxy-Authorization replaces the
+    ///     usual one.
+    ///   - sendAhead: sends credentials without a challenge; only for a proxy where that worked before.
+    /// - Throws: `unusableCredentials` or `unusableRequest` if the request cannot be sent (R16).
     public init(
         host: String,
         port: Int,
@@ -120,9 +121,9 @@ public struct ConnectExchange: Sendable {
         )
     }
 
-    /// An exchange with authenticators of the caller's own, each for one exchange, in any order.
+    /// Creates an exchange with the caller's own authenticators, which serve one exchange each, in any order.
     ///
-    /// - Throws: `unusableRequest`.
+    /// - Throws: `unusableRequest` if the request cannot be sent.
     public init(
         host: String,
         port: Int,
@@ -174,20 +175,20 @@ public struct ConnectExchange: Sendable {
         )
     }
 
-    /// The scheme that was used, once one was: for sending ahead next time, and for a warning about Basic in the clear.
+    /// The scheme that was used, if any: to send ahead next time, and to warn about Basic in clear text.
     public var scheme: ProxyScheme? { authentication.scheme }
 
-    /// The first action, once the proxy has been dialled.
+    /// Returns the first action after dialling the proxy.
     public mutating func start() -> Action {
         guard case .idle = state else { preconditionFailure("an exchange starts once") }
         let ahead = sendsAhead ? authentication.answerAhead().flatMap { request(with: $0) } : nil
         return send(ahead ?? plainRequest, reusing: false)
     }
 
-    /// Takes bytes from the proxy off the buffer.
+    /// Consumes the proxy's bytes from the buffer.
     ///
-    /// - Returns: what to do, or nil when more bytes are needed or the exchange is over. Call again only when new bytes
-    ///   have come.
+    /// - Returns: the next action; nil if more bytes are needed or the exchange is over. Call again only after new
+    ///   bytes have arrived.
     public mutating func receive(_ buffer: inout ByteBuffer) -> Action? {
         while true {
             switch state {
@@ -216,7 +217,7 @@ public struct ConnectExchange: Sendable {
                 } catch {
                     return reconnect(next, answer)
                 }
-                // Bytes behind the body are no answer to what has not been sent yet.
+                // Bytes behind the body cannot answer a request that was not sent yet.
                 let isKept = buffer.readableBytes == 0
                 switch next {
                 case .request(let request): return isKept ? send(request, reusing: true) : reconnect(request, answer)
@@ -237,9 +238,9 @@ public struct ConnectExchange: Sendable {
         }
     }
 
-    /// Says that the proxy has closed its side, or reset the connection. Bytes that came before were handed over before.
+    /// Reports that the proxy closed or reset the connection. Pass earlier bytes first.
     ///
-    /// - Returns: what to do, or nil when the exchange is over: the connection is then the caller's own matter.
+    /// - Returns: the next action; nil if the exchange is over and the connection belongs to the caller.
     public mutating func connectionClosed() -> Action? {
         switch state {
         case .finished:
@@ -248,7 +249,7 @@ public struct ConnectExchange: Sendable {
             return fail(.closedWithoutAnswer)
         case .awaiting(let awaiting):
             guard awaiting.start.isEmpty else { return fail(.closedWithinAnswer) }
-            // A proxy may close a connection between two answers without fault; over another one it is asked once more.
+            // A proxy may close a connection between two answers. It is then asked once more on another one.
             let mayReconnect = awaiting.isReused && !authentication.isBoundToConnection
             return mayReconnect ? reconnect(awaiting.request, nil) : fail(.closedWithoutAnswer)
         case .draining(_, let answer, let next):
@@ -261,9 +262,9 @@ public struct ConnectExchange: Sendable {
         }
     }
 
-    /// Hands over the token that was asked for, or says why there is none.
+    /// Passes the requested token, or the reason why there is none.
     ///
-    /// - Returns: what to do, or nil when no token was asked for, as after the deadline.
+    /// - Returns: the next action; nil if no token was requested, as after the deadline.
     public mutating func ticket(_ ticket: Result<[UInt8], TicketFailure>) -> Action? {
         guard case .awaitingTicket(let answer, let isKept) = state else { return nil }
         state = .finished
@@ -279,8 +280,9 @@ public struct ConnectExchange: Sendable {
         }
     }
 
-    /// Ends the exchange because its time is over. The error tells what is known by then: a status that was seen is
-    /// worth more than the lateness of its page.
+    /// Ends the exchange because its time is over.
+    ///
+    /// - Returns: an error with what is known by then. A status that has arrived matters more than a late page.
     public mutating func deadline() -> ConnectError {
         defer { state = .finished }
         switch state {
@@ -297,7 +299,7 @@ public struct ConnectExchange: Sendable {
         }
     }
 
-    /// Nil when more must be read first.
+    /// Returns the next action; nil if more must be read first.
     private mutating func handle(
         _ head: ResponseHead,
         _ awaiting: Awaiting,
@@ -336,13 +338,13 @@ public struct ConnectExchange: Sendable {
         }
     }
 
-    /// Microsoft's proxies forbid a port with 502 and a reason in words.
+    /// Returns whether the reason phrase forbids the port, as Microsoft's proxies do with 502.
     private static func tellsOfPolicy(_ reason: String) -> Bool {
         let reason = reason.lowercased()
         return ["not allowed", "denied", "forbidden", "blocked"].contains { reason.contains($0) }
     }
 
-    /// Sends the next leg over this connection once the 407's body is past, or over another one.
+    /// Sends the next leg on this connection after the 407's body, or on another connection.
     private mutating func answer(_ head: ResponseHead, _ next: Next) -> Action? {
         let answer = ProxyAnswer(head, hiding: authentication.secrets)
         let isBound = authentication.isBoundToConnection
@@ -380,7 +382,7 @@ public struct ConnectExchange: Sendable {
         return .reconnectThenSend(request)
     }
 
-    /// Fails at once where no page can be had, else once its beginning is there.
+    /// Fails at once if no page can be read, otherwise after its beginning.
     private mutating func failAfterPage(_ kind: ConnectError.Kind, _ head: ResponseHead) -> Action? {
         let answer = ProxyAnswer(head, hiding: authentication.secrets)
         guard PageExcerpt.isReadable(head.fields),
@@ -400,8 +402,8 @@ public struct ConnectExchange: Sendable {
         return .fail(withPage(error, page))
     }
 
-    /// The request with the authenticator's value; nil when that is no field value, which a scheme that repeats parts of
-    /// the challenge must not turn into a trap. Credentials that the caller gave among the fields stay as they are.
+    /// Returns the request with the authenticator's value; nil if that is not a field value. A scheme that repeats
+    /// parts of the challenge could produce one that is not. Credentials among the caller's fields are kept.
     private func request(with authorization: String) -> ByteBuffer? {
         guard request.fields.first("Proxy-Authorization") == nil else { return plainRequest }
         var head = request
@@ -424,9 +426,9 @@ public struct ConnectExchange: Sendable {
     private func error(_ kind: ConnectError.Kind, _ answer: ProxyAnswer? = nil) -> ConnectError {
         var error = ConnectError(kind, target: target, answer: answer)
         error.isPasswordAtStake = authentication.isPasswordAtStake
-        // The answer was made, and had no connection to go by.
+        // The answer was computed, but no connection carried it.
         if case .connectionNotKept = kind { error.isPasswordAtStake = false }
-        // Only 407 says anything about a password: with any other answer the proxy has other troubles.
+        // Only 407 judges a password; any other answer reports another fault.
         if let answer, answer.status != 407 { error.isPasswordAtStake = false }
         if case .malformedAnswer = kind { error.isPasswordAtStake = false }
         error.hasChallenged = authentication.hasBegun

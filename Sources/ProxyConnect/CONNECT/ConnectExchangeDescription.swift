@@ -1,13 +1,13 @@
 extension ConnectExchange: CustomStringConvertible, CustomReflectable {
-    /// What is asked for, and nothing of the credentials.
+    /// The target without credentials.
     public var description: String { "CONNECT \(target)" }
 
-    /// Shows nothing but the description: what was sent would show the password.
+    /// Hides the sent bytes, which would show the password.
     public var customMirror: Mirror { Mirror(self, children: ["target": target]) }
 }
 
 extension ConnectExchange.Action: CustomStringConvertible, CustomReflectable {
-    /// The action, with the number of bytes in place of the bytes, which may hold a password.
+    /// The action with the number of bytes in place of the bytes, which may contain a password.
     public var description: String {
         switch self {
         case .send(let bytes): "send \(bytes.readableBytes) bytes"
@@ -18,6 +18,6 @@ extension ConnectExchange.Action: CustomStringConvertible, CustomReflectable {
         }
     }
 
-    /// Shows nothing but the description.
+    /// Hides everything but the description.
     public var customMirror: Mirror { Mirror(self, children: ["action": description]) }
 }

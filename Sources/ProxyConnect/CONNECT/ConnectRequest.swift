@@ -1,19 +1,21 @@
 import HTTP1
 
 extension ConnectExchange {
-    /// The request without credentials of an authenticator.
+    /// Returns the request without an authenticator's credentials.
+    ///
+    /// - Throws: ``HTTP1Error`` if a part cannot be sent.
     static func request(
         _ target: String,
         _ extra: HeaderFields,
         _ userAgent: String?
     ) throws(HTTP1Error) -> RequestHead {
-        // CONNECT has no body, and a length of ours would only help a smuggler.
+        // CONNECT has no body, and a length field would only help request smuggling.
         guard extra.first("Content-Length") == nil, extra.first("Transfer-Encoding") == nil else {
             throw HTTP1Error(.malformedLength)
         }
         _ = try extra.single("Host")
         var fields = HeaderFields()
-        // Proxy-Connection is what HTTP/1.0 proxies look for before they keep a connection between two legs.
+        // HTTP/1.0 proxies keep a connection between two legs only if Proxy-Connection asks for it.
         let usual = [("Host", target), ("User-Agent", userAgent ?? ""), ("Proxy-Connection", "Keep-Alive")]
         for (name, value) in usual where extra.first(name) == nil && !value.isEmpty {
             try fields.append(name, value)
@@ -26,8 +28,9 @@ extension ConnectExchange {
 }
 
 extension ResponseHead {
-    /// True when the connection can carry another exchange once this answer's body is past (RFC 9112 section 9.3).
-    /// A length beside a transfer coding tells that somebody on the way got the framing wrong: no reuse (section 6.1).
+    /// Whether the connection can carry another exchange after this answer's body (RFC 9112, section 9.3). A length
+    /// beside a transfer coding means that an intermediary framed it wrongly, so the connection is not reused (section
+    /// 6.1).
     var keepsConnection: Bool {
         let options = (fields.list("Connection") + fields.list("Proxy-Connection")).map { $0.lowercased() }
         guard !options.contains("close") else { return false }
@@ -35,12 +38,12 @@ extension ResponseHead {
         return version >= .http1_1 || options.contains("keep-alive")
     }
 
-    /// The head by whose framing the body is read past, so that the connection can carry another exchange; nil where it
-    /// cannot.
+    /// Returns the head whose framing applies when the body is discarded to reuse the connection; nil if it cannot be
+    /// reused.
     ///
-    /// - Parameter isBound: no other connection will do. Then what careless proxies get wrong is put right by the likeliest
-    ///   reading: a length in HTTP/1.0 means that the connection is kept, a length beside chunks is void, and no framing
-    ///   at all beside keep-alive means no body.
+    /// - Parameter isBound: whether the scheme needs this very connection. Common errors of proxies are then resolved
+    ///   by the likeliest reading. A length in HTTP/1.0 means that the connection is kept, a length beside chunks is
+    ///   void, and missing framing beside keep-alive means no body.
     func framedForReuse(isBound: Bool) -> ResponseHead? {
         let isFramed = fields.first("Content-Length") != nil || fields.first("Transfer-Encoding") != nil
         if keepsConnection, isFramed { return self }

@@ -1,15 +1,15 @@
 import HTTP1
 
-/// The one line of an error page that tells a person most.
+/// Extracts the most informative line of an error page.
 public enum PageExcerpt {
-    /// False for what is no readable text: a compressed page, an image. Then nobody waits for the body.
+    /// Returns false for an unreadable body, such as a compressed page or an image, which is not waited for.
     static func isReadable(_ fields: HeaderFields) -> Bool {
         guard fields.list("Content-Encoding").allSatisfy({ $0.lowercased() == "identity" }) else { return false }
         guard let type = fields.first("Content-Type")?.lowercased() else { return true }
         return type.hasPrefix("text/") || ["json", "xml", "html"].contains { type.contains($0) }
     }
 
-    /// The text of `<title>`, else the first line that has text outside of tags; nil when there is none.
+    /// Returns the text of `<title>`, otherwise the first line with text outside tags; nil if there is none.
     public static func line(of page: some Collection<UInt8>, hiding secrets: [String] = []) -> String? {
         let bytes = Array(page)
         let text = title(bytes).flatMap { firstLine($0) } ?? firstLine(withoutTags(bytes))
@@ -24,7 +24,7 @@ public enum PageExcerpt {
             }), let end = bytes[start...].firstIndex(of: UInt8(ascii: ">"))
         else { return nil }
         let content = bytes[end...].dropFirst().prefix { $0 != UInt8(ascii: "<") }
-        // A title may stand on several lines; it is one.
+        // A title may span several lines.
         return content.map { $0 == 0x0A || $0 == 0x0D ? UInt8(ascii: " ") : $0 }
     }
 
@@ -37,7 +37,7 @@ public enum PageExcerpt {
         }
     }
 
-    /// The first line with anything but blanks, without those around it.
+    /// Returns the first line that is not blank, trimmed.
     private static func firstLine(_ bytes: [UInt8]) -> [UInt8]? {
         for line in bytes.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) {
             guard let first = line.firstIndex(where: { !isBlank($0) }),

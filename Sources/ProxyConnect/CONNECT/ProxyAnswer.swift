@@ -1,29 +1,29 @@
 import ByteText
 import HTTP1
 
-/// What a proxy answered instead of a tunnel: what helps a person to see which box said no, and why. Every text in it is
-/// escaped for display and cut; what we sent as credentials shows as `***` where the proxy echoed it.
+/// The parts of a proxy's answer that show which box refused, and why. All texts are escaped for display and truncated.
+/// Sent credentials that the proxy echoed appear as `***`.
 public struct ProxyAnswer: Sendable, Equatable {
     /// The status code.
     public let status: Int
-    /// The status line: `HTTP/1.1 403 Forbidden`.
+    /// The status line, such as `HTTP/1.1 403 Forbidden`.
     public let statusLine: String
-    /// The names of the schemes in Proxy-Authenticate, in order, without doubles, at most eight.
+    /// The distinct scheme names in Proxy-Authenticate, in order, at most eight.
     public let offeredSchemes: [String]
-    /// Via: which boxes the answer came through.
+    /// Via: the boxes that the answer passed.
     public let via: String?
-    /// Server: which product answered.
+    /// Server: the product that answered.
     public let server: String?
-    /// X-Squid-Error: squid's own name for the reason.
+    /// X-Squid-Error: squid's name for the reason.
     public let squidError: String?
-    /// Location: where a captive portal wants a browser to go. Never followed.
+    /// Location: the page to which a captive portal redirects a browser. Never followed.
     public let location: String?
-    /// Retry-After in seconds; nil when absent or a date, which needs a clock. Not capped.
+    /// Retry-After in seconds, without an upper limit; nil if absent or a date, which would need a clock.
     public let retryAfter: Int?
     /// The title of the page, or its first line with text.
     public internal(set) var page: String?
 
-    /// The useful parts of a head.
+    /// Extracts the useful parts of a head.
     init(_ head: ResponseHead, hiding secrets: [String]) {
         func text(_ name: String) -> String? {
             head.fields.first(name).map { $0.hiding(secrets).escapedForDisplay() }
@@ -45,7 +45,7 @@ public struct ProxyAnswer: Sendable, Equatable {
         page = nil
     }
 
-    /// The fields that say who answered and why, for one line.
+    /// The fields that show who answered and why, for one line.
     var details: String {
         var details: [String] = []
         if !offeredSchemes.isEmpty { details.append("offers \(offeredSchemes.joined(separator: ", "))") }
@@ -59,7 +59,7 @@ public struct ProxyAnswer: Sendable, Equatable {
 }
 
 extension String {
-    /// This text with each secret replaced, before anything is cut off it.
+    /// Returns this text with each secret replaced by `***`. Apply it before truncation.
     public func hiding(_ secrets: [String]) -> String {
         secrets.reduce(self) { $1.isEmpty ? $0 : $0.replacing($1, with: "***") }
     }

@@ -1,7 +1,7 @@
 import ByteText
 import NetworkAddress
 
-/// The servers that are reached without a proxy: the value of `no_proxy`.
+/// The servers that are reached without a proxy, parsed from `no_proxy`.
 ///
 /// Entries are separated by commas or white space:
 ///
@@ -9,12 +9,12 @@ import NetworkAddress
 /// |---|---|
 /// | `*` | everything |
 /// | `example.com`, `.example.com`, `*.example.com` | that name and all below it |
-/// | `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` | that address, however it is written |
-/// | `10.0.0.0/8`, `fd00::/8` | addresses of the block |
+/// | `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` | that address in any spelling |
+/// | `10.0.0.0/8`, `fd00::/8` | addresses in the block |
 /// | any name or address with `:port` (IPv6 in brackets) | the same, at that port only |
 ///
-/// Names are compared without case and without a final dot. Nothing is resolved: an address in the list does not match a
-/// name that has it. An entry that is none of these matches nothing.
+/// Names are compared without case and without a final dot. Nothing is resolved: an address in the list does not match
+/// a name with that address. Any other entry matches nothing.
 public struct NoProxyList: Sendable, Hashable {
     private enum Host: Sendable, Hashable {
         case everything
@@ -30,13 +30,13 @@ public struct NoProxyList: Sendable, Hashable {
 
     private let entries: [Entry]
 
-    /// The list that the text spells.
+    /// Parses a list.
     public init(_ text: String) {
         entries = text.unicodeScalars.split { $0 == "," || $0.properties.isWhitespace }
             .compactMap { Self.entry(String($0)) }
     }
 
-    /// True when the server is to be reached without a proxy.
+    /// Returns whether the server is reached without a proxy.
     public func contains(host: String, port: Int) -> Bool {
         let address = IPAddress(host)?.unmapped
         let name = Self.canonicalName(host)

@@ -1,18 +1,18 @@
-/// How a server is reached.
+/// The way to reach a server.
 public enum ProxyChoice: Sendable, Hashable, CustomStringConvertible {
     /// Without a proxy.
     case direct
     /// Through this proxy.
     case proxy(ProxyURL)
 
-    /// What a person wrote: `none`, or a proxy's URL.
+    /// Parses `none` or a proxy's URL.
     ///
-    /// - Throws: as `ProxyURL` does.
+    /// - Throws: ``ProxyURLError`` if the text is neither.
     public init(argument text: String) throws(ProxyURLError) {
         self = text == "none" ? .direct : .proxy(try ProxyURL(text))
     }
 
-    /// `none`, or the URL without its password.
+    /// The text `none`, or the URL without its password.
     public var description: String {
         switch self {
         case .direct: "none"

@@ -1,21 +1,21 @@
-/// What the environment's proxy variables say about a server, by curl's rules.
+/// The environment's proxy variables, applied by curl's rules.
 ///
-/// For wss `https_proxy`, then `HTTPS_PROXY`; for ws `http_proxy` alone, since a web server hands a visitor's `Proxy:`
-/// field to CGI programs as `HTTP_PROXY` (R18); then `all_proxy`, `ALL_PROXY`. `no_proxy`, then `NO_PROXY`, exempts
-/// servers. A variable with an empty value counts as not set.
+/// For wss these are `https_proxy`, then `HTTPS_PROXY`. For ws it is `http_proxy` alone, since web servers pass a
+/// visitor's `Proxy:` field to CGI programs as `HTTP_PROXY` (R18). Then follow `all_proxy` and `ALL_PROXY`. `no_proxy`,
+/// then `NO_PROXY`, exempt servers. A variable with an empty value counts as unset.
 ///
-/// A pure function: nothing is read from the process. Loopback is exempt only where `no_proxy` says so.
+/// The type is pure: it reads nothing from the process. Loopback is exempt only if `no_proxy` contains it.
 public struct ProxyEnvironment: Sendable {
-    /// The server that is to be reached.
+    /// The server to reach.
     public struct Target: Sendable, Hashable {
-        /// True for wss, false for ws.
+        /// Whether the scheme is wss rather than ws.
         public var isSecure: Bool
-        /// A name or an address, an IPv6 address with or without brackets.
+        /// A name or an address; IPv6 with or without brackets.
         public var host: String
-        /// The port, the scheme's default included.
+        /// The port, also if it is the scheme's default.
         public var port: Int
 
-        /// A server to be reached.
+        /// Creates a target.
         public init(isSecure: Bool, host: String, port: Int) {
             self.isSecure = isSecure
             self.host = host
@@ -23,11 +23,11 @@ public struct ProxyEnvironment: Sendable {
         }
     }
 
-    /// A variable whose value is no proxy's URL.
+    /// A variable whose value is not a proxy's URL.
     public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
         /// The variable's name.
         public let variable: String
-        /// What is wrong with its value.
+        /// The fault of its value.
         public let reason: ProxyURLError
 
         /// The variable and the reason, never the value.
@@ -36,15 +36,15 @@ public struct ProxyEnvironment: Sendable {
 
     private let variables: [String: String]
 
-    /// Rules from these variables, those of a process for instance.
+    /// Creates rules from variables, such as a process's environment.
     public init(_ variables: [String: String]) {
         self.variables = variables
     }
 
-    /// How the target is reached.
+    /// Returns the way to reach the target.
     ///
-    /// - Throws: `Failure` when the variable that applies is malformed: dialling directly instead could leak, or
-    ///   succeed for the wrong reason.
+    /// - Throws: `Failure` if the variable that applies is malformed. A direct dial instead could leak, or succeed for
+    ///   the wrong reason.
     public func choice(for target: Target) throws(Failure) -> ProxyChoice {
         guard let variable = variable(for: target), let value = variables[variable] else { return .direct }
         do throws(ProxyURLError) {
@@ -54,7 +54,7 @@ public struct ProxyEnvironment: Sendable {
         }
     }
 
-    /// The name of the variable that applies to the target, for a log line; nil when it is reached directly.
+    /// Returns the name of the variable that applies to the target, for the log; nil if it is reached directly.
     public func variable(for target: Target) -> String? {
         let names = target.isSecure ? ["https_proxy", "HTTPS_PROXY"] : ["http_proxy"]
         guard let variable = firstSet(names + ["all_proxy", "ALL_PROXY"]) else { return nil }

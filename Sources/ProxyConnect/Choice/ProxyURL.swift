@@ -1,16 +1,15 @@
 import ByteText
-import HTTP1
 import NetworkAddress
 
-/// Where a proxy is and how it is spoken to.
+/// The address of a proxy and the protocol to speak to it.
 ///
-/// `[scheme://][user[:password]@]host[:port][/]`, parsed strictly (R16, R17). Without a scheme it is `http`. Default
-/// ports are the schemes' own: 80, 443, and 1080 for SOCKS; curl takes 1080 for all of them, which surprises more people
-/// than it serves, so write the port. Which schemes can be dialled is decided elsewhere.
+/// The form is `[scheme://][user[:password]@]host[:port][/]`, parsed strictly (R16, R17). The default scheme is `http`.
+/// Default ports are those of the schemes: 80, 443, and 1080 for SOCKS. curl uses 1080 for all of them, so write the
+/// port.
 ///
-/// Not enforced: that the name exists.
+/// Not enforced: that the name exists, and that the scheme is supported.
 public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible {
-    /// The protocol spoken to the proxy.
+    /// The protocol to the proxy.
     public enum Scheme: String, Sendable, Hashable, CaseIterable {
         /// HTTP CONNECT.
         case http
@@ -21,10 +20,10 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         /// SOCKS version 5; the proxy resolves the name.
         case socks5h
 
-        /// Whether it is a version of SOCKS.
+        /// Whether the scheme is a version of SOCKS.
         public var isSOCKS: Bool { self == .socks5 || self == .socks5h }
 
-        /// The port when the URL names none.
+        /// The port if the URL has none.
         public var defaultPort: Int {
             switch self {
             case .http: 80
@@ -34,20 +33,20 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         }
     }
 
-    /// The protocol spoken to the proxy.
+    /// The protocol to the proxy.
     public let scheme: Scheme
-    /// A name or an address; an IPv6 address without its brackets.
+    /// A name or an address; IPv6 without brackets.
     public let host: String
-    /// 1 to 65535.
+    /// The port, 1 to 65535.
     public let port: Int
-    /// What stood before the `@`, percent-decoded.
+    /// The percent-decoded text before the `@`.
     public let credentials: ProxyCredentials?
-    /// Whether a password stood there too, be it an empty one behind a colon.
+    /// Whether the URL has a password, which may be empty.
     public let namesPassword: Bool
 
-    /// The proxy that the text names.
+    /// Parses a proxy's URL.
     ///
-    /// - Throws: what is wrong; the error never holds the text, since that may hold a password.
+    /// - Throws: ``ProxyURLError``, which never contains the text, since that may hold a password.
     public init(_ text: String) throws(ProxyURLError) {
         guard !text.isEmpty else { throw .empty }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .controlCharacter }
@@ -66,7 +65,7 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         (host, port) = try Self.address(parts.last ?? authority, scheme)
     }
 
-    /// `scheme://host:port`, without any credentials.
+    /// The URL without credentials: `scheme://host:port`.
     public var redacted: String { "\(scheme.rawValue)://\(Self.bracketed(host)):\(port)" }
 
     /// The URL with the user's name and `***` for the password.
@@ -78,7 +77,7 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
     /// The same as `description`.
     public var debugDescription: String { description }
 
-    /// The host as it stands in a URL or a Host field: an IPv6 address in brackets.
+    /// Returns the host as URLs and Host fields contain it: IPv6 in brackets.
     static func bracketed(_ host: String) -> String {
         host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
     }
@@ -88,7 +87,7 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         let tail = rest[name.endIndex...]
         guard tail.starts(with: "://".utf8) else { return .http }
         let text = String(Substring(name)).lowercased()
-        // As desktops write it into the environment; SOCKS 4 has not been meant by it for long.
+        // Desktops write `socks` into the environment and no longer mean SOCKS 4.
         guard let scheme = text == "socks" ? .socks5 : Scheme(rawValue: text) else { throw .unknownScheme }
         rest = tail.dropFirst(3)
         return scheme
@@ -108,7 +107,7 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         }
     }
 
-    /// The text behind the percent signs, or nil where one is not followed by two digits or the bytes are no UTF-8.
+    /// Returns the percent-decoded text; nil if a percent sign lacks two digits or the bytes are not UTF-8.
     static func percentDecoded(_ text: Substring.UTF8View) -> String? {
         var bytes: [UInt8] = []
         var rest = text
@@ -145,39 +144,5 @@ public struct ProxyURL: Sendable, Hashable, CustomStringConvertible, CustomDebug
         }
         guard let name = HostName.normalized(String(Substring(host))) else { throw .malformedHost }
         return (name, port)
-    }
-}
-
-/// What is wrong with a proxy's URL. Never holds any of its text.
-public enum ProxyURLError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// No text at all.
-    case empty
-    /// Something before `://` that is not http, https, socks5 or socks5h.
-    case unknownScheme
-    /// A host that is neither a name nor an IPv4 address nor an IPv6 address in brackets.
-    case malformedHost
-    /// A port that is not a number from 1 to 65535.
-    case malformedPort
-    /// Percent signs that do not decode to UTF-8, or a second `@`.
-    case malformedUserinfo
-    /// A control character or a space, also one that was percent-encoded.
-    case controlCharacter
-    /// A path other than `/`, a query or a fragment.
-    case unexpectedPath
-
-    /// The reason and how to write it instead.
-    public var description: String {
-        switch self {
-        case .empty: "the proxy's URL is empty"
-        case .unknownScheme: "the proxy's URL must begin with http://, https://, socks5:// or socks5h://"
-        case .malformedHost:
-            "the proxy's host must be a name, an IPv4 address, or an IPv6 address in brackets"
-        case .malformedPort: "the proxy's port must be a number from 1 to 65535"
-        case .malformedUserinfo:
-            "the user or the password in the proxy's URL is not well-formed: write @ : / and % as %40 %3A %2F and %25"
-        case .controlCharacter: "a control character or a space in the proxy's URL"
-        case .unexpectedPath:
-            "the proxy's URL must end after the port (a / ? or # in the password is written %2F %3F %23)"
-        }
     }
 }

@@ -1,4 +1,4 @@
-/// Names and passwords by host, from the text of a `.netrc` file, in the dialect of curl 7.84 and later.
+/// User names and passwords by host, parsed from a `.netrc` file in the dialect of curl 7.84 and later.
 ///
 /// ```
 /// machine proxy.example.com
@@ -7,24 +7,25 @@
 /// default login guest password guest
 /// ```
 ///
-/// - Keywords and values are separated by spaces, tabs and line ends, so an entry may stand on one line or several.
-///   Keywords and hosts are compared without case, names with it.
-/// - A value in double quotes may hold anything; within it `\n`, `\r` and `\t` are control characters, and a backslash
-///   before any other character stands for that character. Elsewhere quotes and backslashes are plain text.
-/// - `#` begins a comment, which ends with the line, where a line or a keyword may begin. Elsewhere it is plain text.
-/// - `macdef` and all that follows, up to an empty line, is passed over; so is `account` with its value.
-/// - What is no keyword is passed over.
+/// - Keywords and values are separated by spaces, tabs and line ends, so an entry may span several lines. Keywords and
+///   hosts are compared without case, names with it.
+/// - A value in double quotes may contain anything. Inside it, `\n`, `\r` and `\t` are control characters, and a
+///   backslash before any other character stands for that character. Outside, quotes and backslashes are literal.
+/// - `#` begins a comment up to the end of the line, if a line or a keyword may begin there. Elsewhere it is literal.
+/// - `macdef` and its body up to an empty line are skipped, as is `account` with its value.
+/// - Words that are not keywords are skipped.
 ///
-/// Differences from curl: an entry is judged as a whole, while curl may take the name from one entry and the password
-/// from another one of the same host; a value never counts as a keyword; a `macdef` is known within an entry too; a
-/// value that is missing at the end, or text right behind a closing quote, is an error; a password may begin with `#`
-/// without quotes, unless it stands first on its line; of two logins or passwords in one entry the first counts.
+/// Differences from curl:
+/// - An entry is matched as a whole, while curl may combine the name and the password of two entries for one host.
+/// - A value never counts as a keyword, and `macdef` is recognised inside an entry too.
+/// - A missing value at the end, or text directly behind a closing quote, is an error.
+/// - A password may begin with `#` without quotes, unless it is the first word of its line.
+/// - The first of two logins or passwords in one entry counts.
 ///
-/// Not enforced: the size of the text, which the caller bounds, and that nobody else can read the file. The time taken
-/// grows with the text's length alone.
+/// Not enforced: the size of the text, which the caller limits, and the file's permissions. Parsing is linear.
 public struct Netrc: Sendable {
     private struct Entry: Sendable {
-        /// Nil for `default`.
+        /// The entry's host; nil for `default`.
         let host: String?
         let line: Int
         var login: String?
@@ -38,10 +39,10 @@ public struct Netrc: Sendable {
 
     private var entries: [Entry] = []
 
-    /// The entries that the text holds.
+    /// Parses the entries of a text.
     ///
-    /// - Throws: where the text makes no sense. Nothing else is judged before somebody asks for it: a file that serves
-    ///   other programs too may hold what no proxy could be told.
+    /// - Throws: ``NetrcError`` if the syntax is wrong. Values are checked only when used, since a file for other
+    ///   programs may hold some that no proxy accepts.
     public init(_ text: String) throws(NetrcError) {
         var reader = NetrcReader(text)
         while let token = try reader.next() {
@@ -57,23 +58,22 @@ public struct Netrc: Sendable {
         }
     }
 
-    /// The name and the password for a host: those of the first entry, in the order of the text, that is the host's or
-    /// the default one, and that has the user's name as its login if one is given. So a default entry hides what stands
-    /// below it.
+    /// Returns the name and the password for a host.
     ///
-    /// An entry without a login serves any user; without a given user the name is empty then. An entry without a
-    /// password means the empty one. An entry with neither is passed over.
+    /// The first matching entry counts: it is the host's or the default one, and has the given user as its login. So a
+    /// default entry hides those below it. An entry without a login matches any user; without a given user the name is
+    /// then empty. An entry without a password has an empty one. An entry with neither is skipped.
     ///
     /// - Parameters:
-    ///   - host: a name or an address, the latter without brackets.
-    ///   - user: the name to find the password of.
-    /// - Returns: nil when there is no such entry.
-    /// - Throws: `controlCharacter` when what was found holds one.
+    ///   - host: a name or an address, without brackets.
+    ///   - user: the user whose password is needed; nil for any.
+    /// - Returns: nil if no entry matches.
+    /// - Throws: `controlCharacter` if the matching entry contains one.
     public func credentials(host: String, user: String? = nil) throws(NetrcError) -> ProxyCredentials? {
         for entry in entries where entry.login != nil || entry.password != nil {
             guard entry.host.map({ Self.isSameHost($0, host) }) ?? true else { continue }
             let login = entry.login ?? user ?? ""
-            // By bytes: to Swift, two spellings of one accented letter are equal, to a proxy they are two names.
+            // Compared by bytes: Swift equates two spellings of an accented letter, proxies do not.
             guard user.map({ $0.utf8.elementsEqual(login.utf8) }) ?? true else { continue }
             do throws(CredentialsError) {
                 return try ProxyCredentials(user: login, password: entry.password ?? "")
@@ -84,7 +84,7 @@ public struct Netrc: Sendable {
         return nil
     }
 
-    /// What stands before all entries belongs to none.
+    /// Sets a part of the last entry. Parts before the first entry are ignored.
     private mutating func set(_ part: WritableKeyPath<Entry, String?>, _ value: String) {
         guard let last = entries.indices.last, entries[last][keyPath: part] == nil else { return }
         entries[last][keyPath: part] = value
@@ -100,31 +100,9 @@ public struct Netrc: Sendable {
 }
 
 extension Netrc: CustomStringConvertible, CustomReflectable {
-    /// How many entries there are, and nothing of what they hold.
+    /// The number of entries, without their contents.
     public var description: String { "netrc, entries: \(entries.count)" }
 
-    /// Shows nothing but the number of entries.
+    /// Hides everything but the number of entries.
     public var customMirror: Mirror { Mirror(self, children: ["entries": entries.count]) }
-}
-
-/// What is wrong with a `.netrc` file. Names the line, counted from 1, and never holds any of its text.
-public enum NetrcError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// A quote that is not closed on its line, or that text follows without a space.
-    case malformedQuote(line: Int)
-    /// A keyword with no value behind it. The line is the keyword's.
-    case missingValue(line: Int)
-    /// A control character in the login or password of the entry that begins on that line.
-    case controlCharacter(line: Int)
-
-    /// The line and the reason.
-    public var description: String {
-        switch self {
-        case .malformedQuote(let line):
-            "netrc, line \(line): a quoted value must end with a quote and a space or line end after it"
-        case .missingValue(let line):
-            "netrc, line \(line): the keyword has no value"
-        case .controlCharacter(let line):
-            "netrc, line \(line): a control character in this entry's login or password"
-        }
-    }
 }

@@ -1,24 +1,24 @@
-/// Walks along the text of a `.netrc` file, from one keyword or value to the next.
+/// Reads a `.netrc` text token by token.
 struct NetrcReader {
     struct Token: Equatable {
         let text: String
-        /// Counted from 1.
+        /// The line, counted from 1.
         let line: Int
     }
 
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
-    /// True until the line's first token.
+    /// Whether the next token is the first of its line.
     private var isAtLineStart = true
 
     init(_ text: String) {
         bytes = Array(text.utf8)
     }
 
-    /// Nil at the end.
+    /// Returns the next token; nil at the end.
     ///
-    /// - Parameter isValue: true behind a keyword, where a `#` may be how a password begins.
+    /// - Parameter isValue: whether a value is expected, which may begin with `#`.
     mutating func next(isValue: Bool = false) throws(NetrcError) -> Token? {
         while let byte = peek {
             if byte == UInt8(ascii: "\n") {
@@ -35,13 +35,15 @@ struct NetrcReader {
         return nil
     }
 
-    /// What follows a keyword.
+    /// Returns the value behind a keyword.
+    ///
+    /// - Throws: `missingValue` at the end of the text.
     mutating func value(of keyword: Token) throws(NetrcError) -> String {
         guard let token = try next(isValue: true) else { throw .missingValue(line: keyword.line) }
         return token.text
     }
 
-    /// Passes over a macro: the rest of this line, and all lines up to an empty one or the end.
+    /// Skips a macro: the rest of this line, and all lines up to an empty one or the end.
     mutating func skipMacro() {
         repeat {
             skipLine()
@@ -51,7 +53,7 @@ struct NetrcReader {
 
     private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    /// Goes past the byte at hand, which the caller has looked at.
+    /// Skips the current byte.
     private mutating func advance() {
         if peek == UInt8(ascii: "\n") {
             line += 1
@@ -104,7 +106,8 @@ struct NetrcReader {
         }
     }
 
-    /// White space other than a line feed. A carriage return is one, for files with the line ends of Windows.
+    /// Returns whether the byte is white space other than a line feed. It includes carriage return, for files with
+    /// Windows line ends.
     private static func isBlank(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
     }

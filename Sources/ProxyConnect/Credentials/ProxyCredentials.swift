@@ -1,34 +1,18 @@
 import HTTP1
 
-/// Why a user name or a password cannot be used.
-public enum CredentialsError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// A control character in the user name or the password.
-    case controlCharacter
-    /// A colon in the user name, which Basic cannot carry (RFC 7617 section 2).
-    case colonInUser
-
-    /// The reason, without the text itself.
-    public var description: String {
-        switch self {
-        case .controlCharacter: "control character in the proxy's user name or password"
-        case .colonInUser: "colon in the proxy's user name, which Basic authentication cannot carry"
-        }
-    }
-}
-
-/// What a proxy wants to know. However it is printed, dumped or reflected, the password shows as `***`.
+/// A user name and a password for a proxy. The password appears as `***` in every description, dump and mirror.
 public struct ProxyCredentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {
-    /// The user name; for NTLM `DOMAIN\user` or `user@domain` as the person wrote it.
+    /// The user name; for NTLM in the form `DOMAIN\user` or `user@domain`.
     public let user: String
     /// The password.
     public let password: String
 
-    /// Credentials as given.
+    /// Creates credentials.
     ///
-    /// - Throws: `controlCharacter` (R16): a line end that was smuggled in must not reach any head. A colon in the user
-    ///   name is for the scheme to judge.
+    /// - Throws: `controlCharacter` (R16), so that a smuggled line end cannot reach a head. The scheme decides about a
+    ///   colon in the user name.
     public init(user: String, password: String) throws(CredentialsError) {
         for scalar in (user + password).unicodeScalars where scalar.properties.generalCategory == .control {
             throw .controlCharacter
@@ -37,7 +21,7 @@ public struct ProxyCredentials: Sendable, Hashable, CustomStringConvertible, Cus
         self.password = password
     }
 
-    /// Credentials written as `USER:PASSWORD`, taken literally; the first colon splits. Without one the password is
+    /// Creates credentials from `USER:PASSWORD`, taken literally. The first colon splits; without one the password is
     /// empty.
     ///
     /// - Throws: `controlCharacter`.
@@ -53,6 +37,6 @@ public struct ProxyCredentials: Sendable, Hashable, CustomStringConvertible, Cus
     /// `user:***`.
     public var debugDescription: String { description }
 
-    /// Shows nothing but the description.
+    /// Hides the password.
     public var customMirror: Mirror { Mirror(self, children: ["user": user, "password": "***"]) }
 }

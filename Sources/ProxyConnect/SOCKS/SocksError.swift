@@ -1,28 +1,28 @@
-/// Why there is no tunnel through a SOCKS proxy, for a person who sits behind it. Holds no secret, and no byte of the
-/// proxy's that has not been escaped.
+/// The reason why the SOCKS proxy opened no tunnel, for a user behind it. Contains no secret, and only escaped bytes
+/// from the proxy.
 public struct SocksError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// One case for each way to fail.
+    /// The kind of failure.
     public enum Kind: Sendable, Equatable {
-        /// "No authentication" is not acceptable, and there are no credentials.
+        /// The proxy requires authentication, and there are no credentials.
         case credentialsNeeded
-        /// Neither "no authentication" nor user and password are acceptable.
+        /// The proxy accepts neither "no authentication" nor user and password.
         case noAcceptableMethod
-        /// The user and the password were sent, and this is the proxy's status (RFC 1929 section 2), which has no
-        /// meaning beyond being other than 0.
+        /// The proxy refused user and password with this status (RFC 1929, section 2). Any status other than 0 has the
+        /// same meaning.
         case credentialsRefused(status: UInt8)
         /// A reply other than "succeeded".
         case refused(SocksReply)
-        /// Bytes that are no SOCKS 5 answer.
+        /// Bytes that are not a SOCKS 5 answer.
         case malformedAnswer(SocksMalformation)
-        /// The connection ended before this answer was complete.
+        /// An end of the connection before this answer was complete.
         case closed(SocksStep)
-        /// The caller's deadline passed before this answer was complete.
+        /// The caller's deadline, before this answer was complete.
         case silence(SocksStep)
-        /// The host is neither a name nor an address: a matter of configuration, as are those below.
+        /// A host that is neither a name nor an address. Like the cases below, a configuration error.
         case unusableHost
-        /// The port is not one from 1 to 65535.
+        /// A port outside 1 to 65535.
         case unusablePort
-        /// No user name.
+        /// An empty user name.
         case emptyUser
         /// A user name of more than 255 bytes.
         case longUser
@@ -30,11 +30,11 @@ public struct SocksError: Error, Sendable, Equatable, CustomStringConvertible {
         case longPassword
     }
 
-    /// What happened.
+    /// The kind of failure.
     public let kind: Kind
-    /// The server that the proxy was asked for: `host:port`.
+    /// The server that the proxy was asked for, `host:port`.
     public let target: String
-    /// The first bytes of an answer in another protocol, those of the first 64 that were there, escaped; else empty.
+    /// The beginning of an answer in another protocol, at most 64 bytes, escaped; otherwise empty.
     public let start: String
 
     init(_ kind: Kind, target: String, start: String = "") {
@@ -43,8 +43,8 @@ public struct SocksError: Error, Sendable, Equatable, CustomStringConvertible {
         self.start = start
     }
 
-    /// True when trying again with the same credentials is useless, and may lock the account (exit code 77). Not for a
-    /// proxy that closes the connection on them: that may be chance.
+    /// Whether a retry with the same credentials is useless and may lock the account (exit code 77). False if the proxy
+    /// closes the connection after the credentials, which may be chance.
     public var isCredentialRefusal: Bool {
         switch kind {
         case .credentialsNeeded, .noAcceptableMethod, .credentialsRefused: true
@@ -54,10 +54,10 @@ public struct SocksError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// True for reply 2: the proxy's rules forbid this server or this port.
+    /// Whether the reply was 2: the proxy's rules forbid this server or port.
     public var isPolicyRefusal: Bool { kind == .refused(.notAllowed) }
 
-    /// True when what we were told to send cannot be sent (exit code 78).
+    /// Whether the request cannot be sent as configured (exit code 78).
     public var isConfigurationError: Bool {
         switch kind {
         case .unusableHost, .unusablePort, .emptyUser, .longUser, .longPassword: true
@@ -67,7 +67,7 @@ public struct SocksError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// One line: what the proxy answered. Which proxy that was is the caller's to say.
+    /// One line with the proxy's answer. The caller adds which proxy it was.
     public var description: String {
         start.isEmpty ? summary : "\(summary); it begins with \"\(start)\""
     }

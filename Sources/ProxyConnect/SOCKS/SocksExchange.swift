@@ -2,8 +2,8 @@ import HTTP1
 import NIOCore
 import NetworkAddress
 
-/// The exchange with a SOCKS version 5 proxy (RFC 1928) that opens a tunnel, with user and password (RFC 1929) where
-/// there are any, from the greeting to the reply.
+/// The exchange with a SOCKS version 5 proxy (RFC 1928) that opens a tunnel, with user and password (RFC 1929) if there
+/// are credentials.
 ///
 /// ```
 ///          start              method 2                    status 0             reply 0
@@ -13,21 +13,23 @@ import NetworkAddress
 ///   from each of them: any other answer, the connection's end, the deadline ───▶ finished (failed)
 /// ```
 ///
-/// - A name goes to the proxy as a name, for `socks5://` and `socks5h://` alike: it is never resolved here (R19).
-/// - Offered are "no authentication", and beside it user and password where there are credentials. The proxy chooses;
-///   the password is sent only to one that asks for it, and then in the clear, as RFC 1929 has it.
-/// - What the server sent with the proxy's last reply stays in the caller's buffer (R6).
+/// - A name goes to the proxy as a name, for `socks5://` and `socks5h://` alike. It is never resolved here (R19).
+/// - The offer is "no authentication", and also user and password if there are credentials. The proxy chooses. The
+///   password is sent only if the proxy asks for it, in clear text as RFC 1929 defines.
+/// - The server's first bytes behind the last reply stay in the caller's buffer (R6).
 /// - At most 262 bytes of an answer are kept: the reply with the longest address.
 ///
-/// Pure: bytes go in, actions come out, and each byte is judged alone, so that it does not matter how the network cut
-/// them. Not enforced: time, since the caller has one deadline for the whole exchange and calls `deadline` when it
-/// passes; and that an answer comes after its question, since a proxy that answers ahead harms nobody.
+/// The exchange is pure: bytes go in, actions come out. Each byte is parsed alone, so it does not matter how the
+/// network splits them.
+///
+/// Not enforced: time. The caller has one deadline for the whole exchange and calls ``deadline()`` when it passes. An
+/// answer may also precede its request, which is harmless.
 public struct SocksExchange: Sendable {
-    /// What the caller does next.
+    /// The caller's next action.
     public enum Action: Sendable, Equatable {
         /// Write these bytes to the proxy.
         case send(ByteBuffer)
-        /// The tunnel is open. What is left in the buffer comes from the server.
+        /// Use the tunnel. The rest of the buffer comes from the server.
         case established
         /// Close the connection: there is no tunnel.
         case fail(SocksError)
@@ -46,15 +48,15 @@ public struct SocksExchange: Sendable {
     private let messages: SocksMessages
     private var state = State.idle
 
-    /// An exchange that asks for `host:port`.
+    /// Creates an exchange that asks for `host:port`.
     ///
     /// - Parameters:
     ///   - host: a name, which the proxy resolves (R19), or an address; IPv6 with or without brackets.
     ///   - port: 1 to 65535.
-    ///   - credentials: what is sent to a proxy that asks for user and password. An empty password is sent as one of
-    ///     length 0, although RFC 1929 section 2 begins at 1: there is no other way to write it.
-    /// - Throws: `unusableHost`, `unusablePort`, `emptyUser`, `longUser` or `longPassword` when what was asked for
-    ///   cannot be sent (R16).
+    ///   - credentials: user and password, sent only on request. An empty password is sent with length 0, although RFC
+    ///     1929, section 2, begins at 1, since there is no other encoding.
+    /// - Throws: `unusableHost`, `unusablePort`, `emptyUser`, `longUser` or `longPassword` if the request cannot be
+    ///   sent (R16).
     public init(host: String, port: Int, credentials: ProxyCredentials?) throws(SocksError) {
         let shown = "\(host):\(port)".escapedForDisplay()
         guard let name = HostName.normalized(host) ?? HostName.normalized("[\(host)]") else {
@@ -64,17 +66,17 @@ public struct SocksExchange: Sendable {
         messages = try SocksMessages(host: name, port: port, credentials: credentials, shown: shown)
     }
 
-    /// The first action, once the proxy has been dialled.
+    /// Returns the first action after dialling the proxy.
     public mutating func start() -> Action {
         guard case .idle = state else { preconditionFailure("an exchange starts once") }
         return send(messages.greeting, .greeting)
     }
 
-    /// Takes bytes from the proxy off the buffer: those that belong to SOCKS, and none behind them. Of a reply that
-    /// refuses, only the beginning, since the connection is of no use after it.
+    /// Consumes the proxy's SOCKS bytes from the buffer and leaves those behind them. Of a refusing reply only the
+    /// beginning is consumed, since the connection is useless afterwards.
     ///
-    /// - Returns: what to do, or nil when more bytes are needed or the exchange is over. Call again only when new bytes
-    ///   have come, or when some are left behind a `send`.
+    /// - Returns: the next action; nil if more bytes are needed or the exchange is over. Call again only after new
+    ///   bytes have arrived, or if bytes are left after a `send`.
     public mutating func receive(_ buffer: inout ByteBuffer) -> Action? {
         guard case .awaiting(var answer) = state else { return nil }
         while let byte = buffer.readInteger(as: UInt8.self) {
@@ -88,7 +90,7 @@ public struct SocksExchange: Sendable {
                 return .established
             case .reply(let reply): return fail(.refused(reply))
             case .malformed(let malformation):
-                // Only what came before any secret of ours was sent is worth showing, and safe to show.
+                // Only an answer that arrived before any secret was sent is useful and safe to show.
                 guard answer.step == .greeting else { return fail(.malformedAnswer(malformation)) }
                 let start = answer.bytes + buffer.readableBytesView.prefix(Self.startLimit - answer.bytes.count)
                 return fail(.malformedAnswer(malformation), start: start)
@@ -98,9 +100,9 @@ public struct SocksExchange: Sendable {
         return nil
     }
 
-    /// Says that the proxy has closed its side, or reset the connection. Bytes that came before were handed over then.
+    /// Reports that the proxy closed or reset the connection. Pass earlier bytes first.
     ///
-    /// - Returns: what to do, or nil when the exchange is over: the connection is then the caller's own matter.
+    /// - Returns: the next action; nil if the exchange is over and the connection belongs to the caller.
     public mutating func connectionClosed() -> Action? {
         switch state {
         case .idle: fail(.closed(.greeting))
@@ -109,14 +111,14 @@ public struct SocksExchange: Sendable {
         }
     }
 
-    /// Ends the exchange because its time is over. The error tells what the proxy was asked last.
+    /// Ends the exchange because its time is over and returns an error with the outstanding step.
     public mutating func deadline() -> SocksError {
         defer { state = .finished }
         guard case .awaiting(let answer) = state else { return SocksError(.silence(.greeting), target: target) }
         return SocksError(.silence(answer.step), target: target)
     }
 
-    /// RFC 1928 section 3.
+    /// Continues with the proxy's choice of a method (RFC 1928, section 3).
     private mutating func answerChoice(of method: UInt8) -> Action {
         switch (method, messages.authentication) {
         case (SocksMethod.none, _): send(messages.request, .request)
@@ -140,15 +142,15 @@ public struct SocksExchange: Sendable {
 }
 
 extension SocksExchange: CustomStringConvertible, CustomReflectable {
-    /// What is asked for, and nothing of the credentials.
+    /// The target without credentials.
     public var description: String { "SOCKS 5 CONNECT \(target)" }
 
-    /// Shows nothing but the description: what is sent would show the password.
+    /// Hides the sent bytes, which would show the password.
     public var customMirror: Mirror { Mirror(self, children: ["target": target]) }
 }
 
 extension SocksExchange.Action: CustomStringConvertible, CustomReflectable {
-    /// The action, with the number of bytes in place of the bytes, which may hold a password.
+    /// The action with the number of bytes in place of the bytes, which may contain a password.
     public var description: String {
         switch self {
         case .send(let bytes): "send \(bytes.readableBytes) bytes"
@@ -157,6 +159,6 @@ extension SocksExchange.Action: CustomStringConvertible, CustomReflectable {
         }
     }
 
-    /// Shows nothing but the description.
+    /// Hides everything but the description.
     public var customMirror: Mirror { Mirror(self, children: ["action": description]) }
 }

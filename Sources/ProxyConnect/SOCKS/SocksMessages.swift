@@ -1,15 +1,7 @@
 import NIOCore
 import NetworkAddress
 
-/// The methods of authentication that are spoken here (RFC 1928 section 3).
-enum SocksMethod {
-    static let none: UInt8 = 0x00
-    static let password: UInt8 = 0x02
-    /// The proxy's way to say no.
-    static let noneAcceptable: UInt8 = 0xFF
-}
-
-/// What we say, made before the proxy is dialled: whatever cannot be written is known by then.
+/// The client's messages, encoded before the proxy is dialled so that unencodable values are found early.
 ///
 /// ```
 ///   greeting        5  number of methods  methods ...
@@ -18,13 +10,16 @@ enum SocksMethod {
 /// ```
 struct SocksMessages: Sendable {
     let greeting: ByteBuffer
-    /// Nil without credentials.
+    /// The message with user and password; nil without credentials.
     let authentication: ByteBuffer?
     let request: ByteBuffer
 
+    /// Encodes the messages.
+    ///
     /// - Parameters:
-    ///   - host: normalized, without brackets.
-    ///   - shown: the target as an error names it.
+    ///   - host: a normalised host without brackets.
+    ///   - shown: the target as errors name it.
+    /// - Throws: ``SocksError`` if a value cannot be encoded.
     init(host: String, port: Int, credentials: ProxyCredentials?, shown: String) throws(SocksError) {
         guard let port = UInt16(exactly: port), port > 0 else { throw SocksError(.unusablePort, target: shown) }
         var request = ByteBuffer(bytes: [5, 1, 0])
@@ -56,7 +51,7 @@ struct SocksMessages: Sendable {
 }
 
 extension ByteBuffer {
-    /// Writes a length byte and the text; false when the length does not fit in a byte.
+    /// Writes a length byte and the text; false if the length does not fit into a byte.
     fileprivate mutating func writeShort(_ text: String) -> Bool {
         guard let length = UInt8(exactly: text.utf8.count) else { return false }
         writeInteger(length)

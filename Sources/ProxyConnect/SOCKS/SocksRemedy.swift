@@ -1,5 +1,5 @@
 extension SocksError {
-    /// One thing to try, for somebody who cannot change the proxy.
+    /// One step that a user can take who cannot change the proxy.
     public var remedy: String {
         switch kind {
         case .credentialsNeeded:

@@ -1,33 +1,33 @@
-/// A reply code (RFC 1928 section 6). Those that are not assigned keep their number.
+/// A reply code (RFC 1928, section 6). Unassigned codes keep their number.
 public struct SocksReply: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
-    /// The byte.
+    /// The code.
     public let rawValue: UInt8
 
-    /// The reply with this code.
+    /// Creates a reply from its code.
     public init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 
     /// The tunnel is open.
     public static let succeeded = SocksReply(rawValue: 0)
-    /// Anything, a name that does not resolve among it.
+    /// Any failure, including a name that does not resolve.
     public static let generalFailure = SocksReply(rawValue: 1)
-    /// The proxy's rules forbid this server or this port.
+    /// The proxy's rules forbid this server or port.
     public static let notAllowed = SocksReply(rawValue: 2)
     /// The proxy has no route to the server's network.
     public static let networkUnreachable = SocksReply(rawValue: 3)
-    /// The proxy has no way to the server.
+    /// The proxy cannot reach the server.
     public static let hostUnreachable = SocksReply(rawValue: 4)
     /// The server refused the proxy's connection.
     public static let connectionRefused = SocksReply(rawValue: 5)
-    /// The proxy's connection did not reach the server; with many proxies, not in time.
+    /// The proxy's connection did not reach the server, or with many proxies not in time.
     public static let timeToLiveExpired = SocksReply(rawValue: 6)
-    /// The proxy opens no connections.
+    /// The proxy does not support CONNECT.
     public static let commandNotSupported = SocksReply(rawValue: 7)
-    /// The proxy does not take this kind of address.
+    /// The proxy does not support this type of address.
     public static let addressTypeNotSupported = SocksReply(rawValue: 8)
 
-    /// The meaning with its number: `host unreachable (reply 4)`.
+    /// The meaning with its number, such as `host unreachable (reply 4)`.
     public var description: String {
         let meaning =
             switch self {

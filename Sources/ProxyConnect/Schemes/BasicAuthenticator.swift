@@ -1,12 +1,12 @@
 import ByteText
 
-/// Basic authentication (RFC 7617): the user and the password, in UTF-8 whatever charset the challenge names, in base64.
-/// One leg; a second challenge is a refusal. Anyone who sees the bytes knows the password.
+/// Basic authentication (RFC 7617): user and password in base64, in UTF-8 whatever charset the challenge names. There
+/// is one leg; a second challenge is a refusal. An observer of the bytes learns the password.
 public struct BasicAuthenticator: ProxyAuthenticator {
     private let credentials: ProxyCredentials
     private var hasAnswered = false
 
-    /// An authenticator for one exchange.
+    /// Creates an authenticator for one exchange.
     ///
     /// - Throws: `colonInUser`, since the first colon ends the name.
     public init(_ credentials: ProxyCredentials) throws(CredentialsError) {
@@ -14,19 +14,19 @@ public struct BasicAuthenticator: ProxyAuthenticator {
         self.credentials = credentials
     }
 
-    /// Basic.
+    /// Always `basic`.
     public var scheme: ProxyScheme { .basic }
 
-    /// False: any connection will do.
+    /// Always false: any connection suffices.
     public var needsSameConnection: Bool { false }
 
-    /// One.
+    /// Always 1.
     public var maximumLegs: Int { 1 }
 
-    /// The same value as in an answer.
+    /// Returns the same value as an answer.
     public mutating func answerAhead(_ request: ProxyAuthenticationRequest) -> String? { value }
 
-    /// The credentials once, then a refusal.
+    /// Returns the credentials once, then a refusal.
     public mutating func answer(
         to challenges: [Challenge],
         _ request: ProxyAuthenticationRequest

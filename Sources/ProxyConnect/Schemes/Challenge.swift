@@ -1,34 +1,34 @@
-/// One challenge out of `Proxy-Authenticate` or `WWW-Authenticate` (RFC 9110 section 11.3).
+/// One challenge of `Proxy-Authenticate` or `WWW-Authenticate` (RFC 9110, section 11.3).
 public struct Challenge: Sendable, Equatable {
-    /// One `name=value`.
+    /// A parameter, `name=value`.
     public struct Parameter: Sendable, Equatable {
-        /// The name as sent; compared without case.
+        /// The name as received; compared without case.
         public let name: String
         /// The value, without quotes and escapes.
         public let value: String
     }
 
-    /// The scheme's name as sent; compared without case.
+    /// The scheme's name as received; compared without case.
     public let scheme: String
-    /// The one value of schemes that have no parameters: NTLM, Negotiate.
+    /// The only value of schemes without parameters, such as NTLM and Negotiate.
     public let token68: String?
-    /// The parameters in order, doubles included.
+    /// The parameters in order, including duplicates.
     public let parameters: [Parameter]
 
-    /// The value of the first parameter of that name.
+    /// Returns the value of the first parameter with a name; nil if there is none.
     public func parameter(_ name: String) -> String? {
         parameters.first { $0.name.lowercased() == name.lowercased() }?.value
     }
 
-    /// How many challenges of one answer are read, and how many parameters of one challenge. No proxy offers more than
-    /// four schemes, or sends more than ten parameters.
+    /// Most challenges of one answer, and most parameters of one challenge. Real proxies offer at most four schemes and
+    /// send at most ten parameters.
     public static let limit = 32
 
-    /// All challenges in the values of the field, in order.
+    /// Parses all challenges in the values of the field, in order.
     ///
-    /// Never fails: what is malformed ends the reading of that field's value, and what came before it counts. Unknown
-    /// schemes are kept. What proxies get wrong, and other clients read, is read too: values without quotes, empty ones
-    /// among them, no comma between parameters, and `qop=auth,auth-int`. Reads each byte at most four times.
+    /// Never fails. A malformed part ends the parsing of that value, and the challenges before it count. Unknown
+    /// schemes are kept. Common errors of proxies are tolerated as in other clients: unquoted and empty values, missing
+    /// commas between parameters, and `qop=auth,auth-int`. Each byte is read at most four times.
     public static func parse(_ values: [String]) -> [Challenge] {
         var challenges: [Challenge] = []
         for value in values {
@@ -41,8 +41,8 @@ public struct Challenge: Sendable, Equatable {
     }
 }
 
-/// Walks along one field's value. A comma separates both parameters and challenges; which one follows shows only
-/// behind the next token.
+/// Parses one field value. A comma separates parameters as well as challenges; only the token after it shows which one
+/// follows.
 private struct ChallengeReader {
     private let bytes: [UInt8]
     private var position = 0
@@ -57,7 +57,7 @@ private struct ChallengeReader {
         skip(\.isSeparator)
         guard let scheme = token() else { return nil }
         guard peek?.isBlank == true else {
-            // Only a comma or the end may follow a scheme that has nothing.
+            // Only a comma or the end may follow a scheme without parameters.
             if peek != nil, peek != UInt8(ascii: ",") { isMalformed = true }
             return Challenge(scheme: scheme, token68: nil, parameters: [])
         }
@@ -79,7 +79,7 @@ private struct ChallengeReader {
             guard let name = token() else { break }
             skip(\.isBlank)
             guard peek == UInt8(ascii: "=") else {
-                // A token without "=" is the next challenge's scheme, or rubbish within this one.
+                // A token without "=" is the next challenge's scheme, or a fault inside this one.
                 guard hasComma || parameters.isEmpty else { break }
                 position = start
                 return parameters
@@ -108,8 +108,8 @@ private struct ChallengeReader {
 
     private mutating func token() -> String? { take(\.isTokenCharacter) }
 
-    /// An unquoted value may be empty, and more than a token is taken, since some proxies forget the quotes. Nil for a
-    /// quoted string without its end.
+    /// Returns a parameter's value; nil for an unterminated quoted string. An unquoted value may be empty and may
+    /// contain more than a token, since some proxies forget the quotes.
     private mutating func value(of name: String) -> String? {
         let isQuoted = peek == UInt8(ascii: "\"")
         let first = isQuoted ? quotedString() : take { !$0.isSeparator && $0 != UInt8(ascii: "\"") } ?? ""
@@ -118,7 +118,7 @@ private struct ChallengeReader {
         return value
     }
 
-    /// The next value of a list of qualities of protection that is not in quotes. No scheme has such a name.
+    /// Returns the next element of an unquoted list of qualities of protection. No scheme has such a name.
     private mutating func furtherProtection() -> String? {
         let start = position
         skip(\.isSeparator)
@@ -135,7 +135,7 @@ private struct ChallengeReader {
         return nil
     }
 
-    /// Whether a further parameter comes next, rather than a challenge or the end.
+    /// Returns whether another parameter follows, not a challenge or the end.
     private func isBeforeParameter() -> Bool {
         var ahead = self
         ahead.skip(\.isSeparator)
@@ -144,8 +144,8 @@ private struct ChallengeReader {
         return ahead.peek == UInt8(ascii: "=")
     }
 
-    /// `token68`, if it is all that stands before the next comma or the end. `opaque=` looks like one, and is none where
-    /// further parameters follow.
+    /// Returns a `token68` if nothing else precedes the next comma or the end. `opaque=` resembles one but is a
+    /// parameter if others follow.
     private mutating func token68() -> String? {
         let start = position
         let text = take(\.isToken68Character)

@@ -1,7 +1,7 @@
 import ByteText
 import Crypto
 
-/// How a Digest answer is hashed (RFC 7616 sections 3.4.2 and 6.1). Not supported: SHA-512-256, which Crypto lacks.
+/// The hash of a Digest answer (RFC 7616, sections 3.4.2 and 6.1). SHA-512-256 is not supported, since Crypto lacks it.
 struct DigestAlgorithm: Sendable, Equatable {
     /// The hash functions, weakest first.
     enum Hash: Int, Sendable, Comparable {
@@ -12,10 +12,10 @@ struct DigestAlgorithm: Sendable, Equatable {
     }
 
     let hash: Hash
-    /// True for the `-sess` variants: the secret is hashed once more with both nonces.
+    /// Whether this is a `-sess` variant, which hashes the secret once more with both nonces.
     let isSession: Bool
 
-    /// The algorithm of that name, compared without case, or nil. None named is MD5.
+    /// Finds the algorithm with a name, compared without case; nil if it is unknown. No name means MD5.
     init?(name: String?) {
         switch name?.lowercased() {
         case nil, "md5": (hash, isSession) = (.md5, false)
@@ -26,7 +26,7 @@ struct DigestAlgorithm: Sendable, Equatable {
         }
     }
 
-    /// The hash of the text's UTF-8 in lower-case hexadecimal: `H` of the RFC.
+    /// Returns the hash of the text's UTF-8 in lower-case hexadecimal, `H` of the RFC.
     func digest(_ text: String) -> String {
         let bytes = Array(text.utf8)
         return switch hash {

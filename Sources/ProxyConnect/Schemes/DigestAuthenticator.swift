@@ -1,5 +1,5 @@
 /// Digest authentication (RFC 7616) with MD5, SHA-256 and their `-sess` variants: a hash over the password and the
-/// proxy's nonce. Of several challenges in one 407 the one with the strongest hash is answered, of equals the first.
+/// proxy's nonce. Of several challenges in one 407 the one with the strongest hash is answered; of equals, the first.
 ///
 /// ```
 ///            challenge             challenge with stale=true
@@ -8,45 +8,45 @@
 ///                           └────────────▶ refused ◀───────────────┘
 /// ```
 ///
-/// - `qop=auth`, or the form of RFC 2069 where the challenge has no `qop`. A challenge with nothing but `auth-int` is
-///   not usable: it would cover a body, and CONNECT has none.
-/// - Whoever overhears an answer can try passwords on it at leisure; MD5 makes that cheaper still.
-/// - Text is hashed and sent in UTF-8 whatever charset the challenge names. A proxy that means Latin-1 refuses a name,
-///   password or realm beyond ASCII.
+/// - The answer uses `qop=auth`, or the form of RFC 2069 if the challenge has no `qop`. A challenge with only
+///   `auth-int` is unusable: it would cover a body, and CONNECT has none.
+/// - An eavesdropper can test passwords against an answer offline, which MD5 makes cheaper.
+/// - Text is hashed and sent in UTF-8 whatever charset the challenge names. A proxy that expects Latin-1 refuses names,
+///   passwords and realms beyond ASCII.
 ///
-/// Not enforced: that name and password are in Unicode's normalization form C (RFC 7616 section 4), which most input
-/// is; that the proxy proves to know the password too (`Proxy-Authentication-Info`), since the tunnel is open by then.
+/// Not enforced: Unicode's normalisation form C for name and password (RFC 7616, section 4), which most input has. Nor
+/// is the proxy's own proof (`Proxy-Authentication-Info`), since the tunnel is open by then.
 public struct DigestAuthenticator: ProxyAuthenticator {
     private let credentials: ProxyCredentials
     private let clientNonce: String
     private var answers = 0
     private var lastNonce: String?
-    /// How often `lastNonce` was answered.
+    /// The number of answers to `lastNonce`.
     private var nonceCount = 0
 
-    /// An authenticator for one exchange.
+    /// Creates an authenticator for one exchange.
     ///
-    /// - Parameter clientNonce: fresh random text, at least 16 characters of hexadecimal or base64. Not enforced: that
-    ///   it is random, or that it holds no control character, which would fail as a malformed challenge.
+    /// - Parameter clientNonce: fresh random text, at least 16 characters of hexadecimal or base64. Not enforced: its
+    ///   randomness. A control character in it fails as a malformed challenge.
     public init(_ credentials: ProxyCredentials, clientNonce: String) {
         self.credentials = credentials
         self.clientNonce = clientNonce
     }
 
-    /// Digest.
+    /// Always `digest`.
     public var scheme: ProxyScheme { .digest }
 
-    /// False: the nonce holds on any connection.
+    /// Always false: the nonce is valid on any connection.
     public var needsSameConnection: Bool { false }
 
-    /// Two: one more when the nonce of the first was stale.
+    /// Always 2: another leg if the first nonce was stale.
     public var maximumLegs: Int { 2 }
 
-    /// Nil: without a challenge there is no nonce, and nonces are not kept from one exchange to the next.
+    /// Always nil: there is no nonce before a challenge, and nonces are not kept between exchanges.
     public mutating func answerAhead(_ request: ProxyAuthenticationRequest) -> String? { nil }
 
-    /// An answer to the strongest challenge that can be answered. After the first one, only a challenge that says
-    /// `stale=true` gets another; it is no refusal, since the proxy says that the password was right.
+    /// Answers the strongest usable challenge. After the first answer, only a challenge with `stale=true` gets another
+    /// one. The proxy then confirms the password, so this is not a refusal.
     public mutating func answer(
         to challenges: [Challenge],
         _ request: ProxyAuthenticationRequest
@@ -66,7 +66,7 @@ public struct DigestAuthenticator: ProxyAuthenticator {
         return .answer(value(for: challenge, request))
     }
 
-    /// The answer of RFC 7616 section 3.4.
+    /// Returns the answer (RFC 7616, section 3.4).
     private func value(for challenge: DigestChallenge, _ request: ProxyAuthenticationRequest) -> String {
         let isSession = challenge.algorithm.isSession
         var parameters = [
@@ -77,7 +77,7 @@ public struct DigestAuthenticator: ProxyAuthenticator {
         ]
         if let name = challenge.algorithmName { parameters.append("algorithm=\(name)") }
         if challenge.hasProtection { parameters += ["qop=auth", "nc=\(countText)"] }
-        // RFC 2617 forbids it where the challenge has no qop, but nobody can check a -sess answer without it.
+        // RFC 2617 forbids cnonce without qop, but a -sess answer cannot be verified without it.
         if challenge.hasProtection || isSession { parameters.append("cnonce=" + QuotedString.encoded(clientNonce)) }
         parameters.append("response=\"\(response(to: challenge, request))\"")
         if let opaque = challenge.opaque { parameters.append("opaque=" + QuotedString.encoded(opaque)) }
@@ -85,7 +85,7 @@ public struct DigestAuthenticator: ProxyAuthenticator {
         return "Digest " + parameters.joined(separator: ", ")
     }
 
-    /// RFC 7616 sections 3.4.1 to 3.4.3.
+    /// Returns the hash (RFC 7616, sections 3.4.1 to 3.4.3).
     private func response(to challenge: DigestChallenge, _ request: ProxyAuthenticationRequest) -> String {
         let (algorithm, nonce) = (challenge.algorithm, challenge.nonce)
         var secret = algorithm.digest("\(credentials.user):\(challenge.realm):\(credentials.password)")
@@ -95,7 +95,7 @@ public struct DigestAuthenticator: ProxyAuthenticator {
         return algorithm.digest("\(secret):\(nonce):\(count)\(subject)")
     }
 
-    /// `username`, hashed where the proxy wants that (RFC 7616 section 3.4.4), or `username*`.
+    /// Returns `username`, hashed if the proxy asks for it (RFC 7616, section 3.4.4), or `username*`.
     private func userParameter(for challenge: DigestChallenge) -> String {
         if challenge.hashesUser {
             return "username=\"\(challenge.algorithm.digest("\(credentials.user):\(challenge.realm)"))\""
@@ -106,7 +106,7 @@ public struct DigestAuthenticator: ProxyAuthenticator {
             : "username=" + QuotedString.encoded(credentials.user)
     }
 
-    /// `nc`: eight hexadecimal digits.
+    /// The value of `nc`: eight hexadecimal digits.
     private var countText: String {
         let digits = String(nonceCount, radix: 16)
         return String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits
@@ -114,9 +114,9 @@ public struct DigestAuthenticator: ProxyAuthenticator {
 }
 
 extension DigestAuthenticator: CustomStringConvertible, CustomReflectable {
-    /// `Digest user:***`.
+    /// The scheme and the user: `Digest user:***`.
     public var description: String { "Digest \(credentials)" }
 
-    /// Shows nothing but the description.
+    /// Hides everything but the description.
     public var customMirror: Mirror { Mirror(self, children: ["credentials": credentials.description]) }
 }

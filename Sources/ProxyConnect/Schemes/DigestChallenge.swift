@@ -1,24 +1,24 @@
-/// A Digest challenge that can be answered (RFC 7616 section 3.3).
+/// A Digest challenge that can be answered (RFC 7616, section 3.3).
 ///
-/// Not enforced: that a parameter comes once (the first counts), that a nonce has any length.
+/// Not enforced: that a parameter occurs once (the first counts), and the length of a nonce.
 struct DigestChallenge: Sendable {
     let realm: String
     let nonce: String
     let opaque: String?
     let algorithm: DigestAlgorithm
-    /// The algorithm's name as sent, for the answer; nil when there was none.
+    /// The algorithm's name as received, for the answer; nil if there was none.
     let algorithmName: String?
-    /// True for `qop=auth`, false for the form of RFC 2069, which has neither a client nonce nor a count.
+    /// Whether `qop=auth` applies. Otherwise the form of RFC 2069 applies, without client nonce and count.
     let hasProtection: Bool
-    /// True when the answer before was right but for its nonce.
+    /// Whether the previous answer was right except for its nonce.
     let isStale: Bool
-    /// True when the proxy wants the user's name hashed.
+    /// Whether the proxy wants the user's name hashed.
     let hashesUser: Bool
-    /// True when the proxy says that it takes names in UTF-8.
+    /// Whether the proxy accepts names in UTF-8.
     let isUTF8: Bool
 
-    /// Nil for what cannot be answered: realm or nonce missing, a value that no field can hold, an algorithm that is
-    /// not supported, a list of protections without `auth`.
+    /// Checks a challenge; nil if it cannot be answered. Reasons are a missing realm or nonce, a value that no field
+    /// can carry, an unsupported algorithm, and a list of protections without `auth`.
     init?(_ challenge: Challenge) {
         guard let realm = challenge.parameter("realm"), let nonce = challenge.parameter("nonce"),
             let algorithm = DigestAlgorithm(name: challenge.parameter("algorithm")),
@@ -37,7 +37,7 @@ struct DigestChallenge: Sendable {
         isUTF8 = challenge.parameter("charset")?.lowercased() == "utf-8"
     }
 
-    /// False when there is no list, or one without members; nil when `auth` is not among them.
+    /// Returns whether the list contains `auth`; false without a list or elements, nil if the list has only others.
     private static func offersAuth(_ list: String?) -> Bool? {
         let names = (list ?? "").utf8.split { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: " ") || $0 == 0x09 }
         if names.isEmpty { return false }
@@ -46,6 +46,6 @@ struct DigestChallenge: Sendable {
 }
 
 extension Challenge {
-    /// `stale=true` (RFC 7616 section 3.3).
+    /// Whether the challenge has `stale=true` (RFC 7616, section 3.3).
     var isStale: Bool { parameter("stale")?.lowercased() == "true" }
 }

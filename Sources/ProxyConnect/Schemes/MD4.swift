@@ -1,9 +1,9 @@
-/// MD4 (RFC 1320), which NTLM hashes passwords with ([MS-NLMP] section 3.3.2). Broken as a hash: of no use for anything
-/// else.
+/// MD4 (RFC 1320), with which NTLM hashes passwords ([MS-NLMP], section 3.3.2). The hash is broken and must not be used
+/// for anything else.
 enum MD4 {
     private static let start: [UInt32] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476]
 
-    /// One of the three rounds: its constant, its shifts, the order in which it takes the block's words, its function.
+    /// One of the three rounds: its constant, shifts, word order and function.
     private struct Round {
         let constant: UInt32
         let shifts: [UInt32]
@@ -32,14 +32,14 @@ enum MD4 {
         ),
     ]
 
-    /// The hash, 16 bytes.
+    /// Returns the hash, 16 bytes.
     static func hash(_ message: [UInt8]) -> [UInt8] {
         var padded = message + [0x80]
         padded += Array(repeating: 0, count: (120 - padded.count % 64) % 64)
         padded.append(littleEndian: UInt64(message.count) &* 8)
         var state = start
         for block in stride(from: 0, to: padded.count, by: 64) {
-            // The length is a multiple of 64 now.
+            // The length is now a multiple of 64.
             let words = (0..<16).map { word in
                 (0..<4).reduce(UInt32(0)) { $0 | UInt32(padded[block + 4 * word + $1]) << (8 * $1) }
             }
@@ -62,7 +62,7 @@ enum MD4 {
 }
 
 extension [UInt8] {
-    /// Appends the number with its lowest byte first.
+    /// Appends a number in little-endian order.
     mutating func append(littleEndian number: some FixedWidthInteger & UnsignedInteger) {
         for shift in stride(from: 0, to: number.bitWidth, by: 8) {
             append(UInt8(truncatingIfNeeded: number >> shift))

@@ -1,11 +1,13 @@
 import ByteText
 
-/// NTLM version 2 ([MS-NLMP], over HTTP [MS-NTHT]): NEGOTIATE, the proxy's CHALLENGE, AUTHENTICATE, all on one
-/// connection. Where the proxy sends its time, the answer carries an integrity code over all three messages. A challenge
-/// that is wrapped in SPNEGO is answered alike.
+/// NTLM version 2 ([MS-NLMP]; over HTTP [MS-NTHT]): NEGOTIATE, the proxy's CHALLENGE, AUTHENTICATE, all on one
+/// connection.
 ///
-/// Never computed: NTLM version 1 and LM answers, whatever the proxy asks for; the LM field is zero. Nothing is signed
-/// or sealed afterwards, and no channel is bound.
+/// If the proxy sends its time, the answer carries an integrity code over all three messages. A challenge inside SPNEGO
+/// is answered in the same form.
+///
+/// Not supported: answers of NTLM version 1 and LM, whatever the proxy asks for. The LM field is zero. Messages after
+/// the handshake are neither signed nor sealed, and no channel is bound.
 public struct NTLMAuthenticator: ProxyAuthenticator {
     private enum State: Sendable {
         case start
@@ -19,11 +21,11 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
     private let isUnderNegotiate: Bool
     private var state = State.start
 
-    /// An authenticator for one exchange.
+    /// Creates an authenticator for one exchange.
     ///
     /// - Parameters:
     ///   - credentials: the user as `DOMAIN\user`, `user@domain` or `user`.
-    ///   - underNegotiate: for proxies that take NTLM's messages under the name Negotiate.
+    ///   - underNegotiate: for proxies that expect NTLM's messages under the name Negotiate.
     public init(_ credentials: ProxyCredentials, seed: AuthenticationSeed, underNegotiate: Bool = false) {
         account = NTLMAccount(credentials.user)
         password = credentials.password
@@ -31,28 +33,28 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
         isUnderNegotiate = underNegotiate
     }
 
-    /// NTLM.
+    /// Always `ntlm`.
     public var scheme: ProxyScheme { .ntlm }
 
-    /// `ntlm`, or `negotiate` where it travels under that name.
+    /// The name `ntlm`, or `negotiate` if the messages use that name.
     public var challengeName: String { isUnderNegotiate ? "negotiate" : "ntlm" }
 
-    /// Under the name Negotiate it is a guess, made where nothing but Basic is left.
+    /// The strength of NTLM. Under the name Negotiate it is a guess that ranks just above Basic.
     public var strength: Int { isUnderNegotiate ? 10 : ProxyScheme.ntlm.strength }
 
-    /// True.
+    /// Always true.
     public var needsSameConnection: Bool { true }
 
-    /// Two.
+    /// Always 2.
     public var maximumLegs: Int { 2 }
 
-    /// True once AUTHENTICATE has been sent.
+    /// Whether AUTHENTICATE was sent.
     public var risksPassword: Bool {
         if case .answered = state { true } else { false }
     }
 
-    /// NEGOTIATE, then AUTHENTICATE, then a refusal. A proxy that has no challenge for NEGOTIATE does not do NTLM, and
-    /// has seen nothing of the password.
+    /// Sends NEGOTIATE, then AUTHENTICATE, then reports a refusal. A proxy without a challenge for NEGOTIATE does not
+    /// support NTLM and has learned nothing about the password.
     public mutating func answer(
         to challenges: [Challenge],
         _ request: ProxyAuthenticationRequest
@@ -79,7 +81,7 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
         "\(isUnderNegotiate ? "Negotiate" : "NTLM") \(Base64.encoded(message))"
     }
 
-    /// NEGOTIATE_MESSAGE (section 2.2.1.1), which names neither domain nor machine.
+    /// NEGOTIATE_MESSAGE (section 2.2.1.1), without domain and machine.
     private static var negotiate: [UInt8] {
         var message = NTLMChallenge.signature
         message.append(littleEndian: UInt32(1))
@@ -87,7 +89,7 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
         return message + Array(repeating: 0, count: 16)
     }
 
-    /// AUTHENTICATE_MESSAGE (section 2.2.1.3).
+    /// Returns AUTHENTICATE_MESSAGE (section 2.2.1.3).
     private func authenticate(_ challenge: NTLMChallenge, _ negotiate: [UInt8]) -> [UInt8] {
         let time = challenge.targetInfo.timestamp
         let hasIntegrity = time != nil
@@ -102,7 +104,7 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
             targetInfo: challenge.targetInfo.encoded(integrity: hasIntegrity)
         )
         var flags = challenge.flags.intersection(.offered)
-        // Names outside of ASCII have no other form that both ends would agree on.
+        // Only Unicode represents names outside ASCII in a form that both ends share.
         if !(account.user + account.domain).utf8.allSatisfy({ $0 < 0x80 }) { flags.insert(.unicode) }
         if flags.contains(.unicode) { flags.remove(.oem) }
         let encoded = { (text: String) in flags.contains(.unicode) ? text.utf16Bytes : Array(text.utf8) }
@@ -120,7 +122,7 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
             offset += field.count
         }
         message.append(littleEndian: flags.rawValue)
-        // No version, and room for the integrity code.
+        // No version, and space for the integrity code.
         message += Array(repeating: 0, count: 24)
         message += fields.joined()
         guard hasIntegrity else { return message }
@@ -131,9 +133,9 @@ public struct NTLMAuthenticator: ProxyAuthenticator {
 }
 
 extension NTLMAuthenticator: CustomStringConvertible, CustomReflectable {
-    /// The scheme, and nothing of the credentials.
+    /// The scheme without credentials.
     public var description: String { "NTLM" }
 
-    /// Shows nothing but the description.
+    /// Hides everything but the description.
     public var customMirror: Mirror { Mirror(self, children: ["scheme": description]) }
 }

@@ -1,30 +1,30 @@
 import ByteText
 
-/// Negotiate (RFC 4559): tokens of the system's GSSAPI, in practice a Kerberos ticket for `HTTP@proxyhost`, in base64.
+/// Negotiate (RFC 4559): base64 tokens of the system's GSSAPI, usually a Kerberos ticket for `HTTP@proxyhost`.
 ///
-/// It makes no tokens itself: each is asked of the caller, with what the proxy sent. A proxy that does not take the
-/// ticket has seen no password, so that another scheme may follow.
+/// It creates no tokens: it asks the caller for each, with the proxy's input. A proxy that refuses the ticket has not
+/// seen a password, so another scheme may follow.
 ///
-/// Not enforced: that the proxy proves itself in turn. What travels behind it is protected end to end or not at all.
+/// Not enforced: the proxy's own proof. Traffic behind the proxy is protected end to end or not at all.
 public struct NegotiateAuthenticator: ProxyAuthenticator {
     private var hasAnswered = false
 
-    /// An authenticator for one exchange.
+    /// Creates an authenticator for one exchange.
     public init() {}
 
-    /// Negotiate.
+    /// Always `negotiate`.
     public var scheme: ProxyScheme { .negotiate }
 
-    /// True: a second token belongs to the first one's connection.
+    /// Always true: a second token belongs to the connection of the first.
     public var needsSameConnection: Bool { true }
 
-    /// Three, of which Kerberos needs one.
+    /// Always 3; Kerberos needs one.
     public var maximumLegs: Int { 3 }
 
-    /// False: a ticket is no password.
+    /// Always false: a ticket is not a password.
     public var risksPassword: Bool { false }
 
-    /// Asks for the next token. A challenge without a token after ours says that the ticket is not taken.
+    /// Asks for the next token. A challenge without a token, after one was sent, means that the ticket is refused.
     public mutating func answer(
         to challenges: [Challenge],
         _ request: ProxyAuthenticationRequest
@@ -39,27 +39,5 @@ public struct NegotiateAuthenticator: ProxyAuthenticator {
     public mutating func answer(with ticket: [UInt8]) -> ProxyAuthenticationStep {
         hasAnswered = true
         return .answer("Negotiate \(Base64.encoded(ticket))")
-    }
-}
-
-/// Why there is no token of the system's GSSAPI.
-public struct TicketFailure: Error, Sendable, Equatable {
-    /// What the library says, or why there is no library. No secret.
-    public let reason: String
-    /// What the user can do about it.
-    public let remedy: String
-
-    /// A failure, in words for a person.
-    public init(reason: String, remedy: String) {
-        self.reason = reason
-        self.remedy = remedy
-    }
-
-    /// Nothing came in the time that a hop has.
-    public static var late: TicketFailure {
-        TicketFailure(
-            reason: "no Kerberos ticket came in time",
-            remedy: "check that the network reaches the Kerberos server (KDC)"
-        )
     }
 }

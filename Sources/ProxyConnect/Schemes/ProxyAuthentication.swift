@@ -1,44 +1,46 @@
 import HTTP1
 
-/// Which scheme one exchange uses and how far it has come: picks the strongest one at the first challenge, and counts
-/// its legs (R10).
+/// The choice of a scheme for one exchange and its progress. The strongest scheme is chosen at the first challenge, and
+/// its legs are counted (R10).
 ///
-/// It stays with the scheme once an answer made of the password was refused: falling back to a weaker one would hand
-/// the password to whoever can forge a 407 (R12), and try it twice. A scheme that turns out not to work before that, for
-/// want of a ticket for instance, gives way to the next.
+/// After a refused answer that was derived from the password, the scheme does not change. A weaker one would reveal the
+/// password to an attacker who forges a 407 (R12), and try it twice. A scheme that fails earlier, for example without a
+/// ticket, gives way to the next one.
 struct ProxyAuthentication: Sendable {
     enum Outcome: Sendable {
         /// Send the request again with this value.
         case answer(ProxyScheme, String)
-        /// Get a token of the system's GSSAPI, made out of these bytes of the proxy's.
+        /// Get a token from the system's GSSAPI with the proxy's input.
         case ticket(input: [UInt8]?)
         case fail(ConnectError.Kind)
     }
 
-    /// No scheme needs more than negotiate, challenge, response.
+    /// Most legs of a scheme: negotiate, challenge, response.
     static let maximumLegs = 3
 
     private var authenticators: [any ProxyAuthenticator]
     private let request: ProxyAuthenticationRequest
     private let hasCredentials: Bool
-    /// The caller has put a Proxy-Authorization among its fields: no other is sent, and a 407 is a refusal.
+    /// Whether the caller's fields contain Proxy-Authorization. No other is sent then, and a 407 is a refusal.
     private let hasOwnAuthorization: Bool
     /// The challenges of the last 407.
     private var challenges: [Challenge] = []
-    /// The one in use.
+    /// The index of the authenticator in use.
     private var active: Int?
-    /// Those that turned out not to work with this proxy, in the order of the attempts.
+    /// The authenticators that failed with this proxy, in the order of the attempts.
     private var unusable: [Int] = []
     private var ticketFailure: TicketFailure?
-    /// The first scheme whose challenge made no sense.
+    /// The first scheme with a malformed challenge.
     private var malformed: ProxyScheme?
     private(set) var legs = 0
-    /// What was sent, without the scheme's name: must not show up in an error.
+    /// The values sent, without the scheme's name. They must not appear in an error.
     private(set) var secrets: [String] = []
 
+    /// Creates the state of one exchange.
+    ///
     /// - Parameters:
-    ///   - hasCredentials: tells "none given" from "none of the permitted schemes can use them".
-    ///   - fields: the caller's own, whose values must not show up in an error.
+    ///   - hasCredentials: distinguishes missing credentials from permitted schemes that cannot use them.
+    ///   - fields: the caller's own fields, whose values must not appear in an error.
     init(
         _ authenticators: [any ProxyAuthenticator],
         _ request: ProxyAuthenticationRequest,
@@ -52,26 +54,27 @@ struct ProxyAuthentication: Sendable {
         self.request = request
     }
 
-    /// The scheme last used.
+    /// The scheme used last.
     private(set) var scheme: ProxyScheme?
 
-    /// True when the next answer must travel on the connection of the one before.
+    /// Whether the next answer must use the connection of the one before.
     var isBoundToConnection: Bool {
         guard let active, authenticators.indices.contains(active) else { return false }
         return legs > 1 && authenticators[active].needsSameConnection
     }
 
-    /// True when what was sent last was made of the password, and nothing has been said to it yet.
+    /// Whether the last answer was derived from the password and the proxy has not reacted to it.
     private(set) var isPasswordAtStake = false
 
-    /// True once a challenge has come.
+    /// Whether a challenge has arrived.
     private(set) var hasBegun = false
 
-    /// True when the answer must not travel on the connection of the one before: a scheme was begun and given up on it
-    /// that binds the connection, and squid for one takes no other scheme there.
+    /// Whether the next answer must use another connection. A scheme that binds the connection was abandoned on this
+    /// one, and squid, for example, accepts no other scheme there.
     private(set) var needsFreshConnection = false
 
-    /// What can be sent before any challenge, by the strongest scheme that can. A 407 to it is a first challenge.
+    /// Returns the value to send before any challenge, by the strongest scheme that can. A 407 to it is a first
+    /// challenge.
     mutating func answerAhead() -> String? {
         for index in authenticators.indices {
             if let value = authenticators[index].answerAhead(request) {
@@ -83,7 +86,7 @@ struct ProxyAuthentication: Sendable {
         return nil
     }
 
-    /// What is said to a 407.
+    /// Returns the reaction to a 407.
     mutating func respond(to head: ResponseHead) -> Outcome {
         challenges = Challenge.parse(head.fields.values(of: "Proxy-Authenticate"))
         needsFreshConnection = false
@@ -100,7 +103,7 @@ struct ProxyAuthentication: Sendable {
         return take(authenticators[active].answer(to: offered, request), of: active)
     }
 
-    /// What is said once the token is there, or is not to be had.
+    /// Returns the reaction to a token or its absence.
     mutating func respond(with ticket: Result<[UInt8], TicketFailure>) -> Outcome {
         guard let active, authenticators.indices.contains(active) else { return takeStrongest() }
         switch ticket {
@@ -112,7 +115,7 @@ struct ProxyAuthentication: Sendable {
         }
     }
 
-    /// Begins with the strongest scheme that is offered and has not failed yet.
+    /// Starts the strongest scheme that is offered and has not failed.
     private mutating func takeStrongest() -> Outcome {
         if let active, legs > 0, authenticators[active].needsSameConnection { needsFreshConnection = true }
         active = nil
@@ -162,7 +165,7 @@ struct ProxyAuthentication: Sendable {
 }
 
 extension HeaderFields {
-    /// The values that somebody would not like to see in a message, whole and by their words: short ones are no secrets.
+    /// The values that must not appear in a message, whole and word by word. Short words are not secrets.
     public var secrets: [String] {
         flatMap { field in [field.value] + field.value.split(separator: " ").map(String.init) }
             .filter { $0.utf8.count >= 8 }

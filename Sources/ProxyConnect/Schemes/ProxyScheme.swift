@@ -1,4 +1,4 @@
-/// The authentication schemes that a proxy may be answered with, weakest first.
+/// The authentication schemes for proxies, weakest first.
 public enum ProxyScheme: String, Sendable, Hashable, CaseIterable, Comparable {
     /// The password in base64 (RFC 7617).
     case basic
@@ -9,15 +9,15 @@ public enum ProxyScheme: String, Sendable, Hashable, CaseIterable, Comparable {
     /// SPNEGO, in practice Kerberos (RFC 4559).
     case negotiate
 
-    /// Every scheme: `--proxy-auth auto`.
+    /// All schemes, as for `--proxy-auth auto`.
     public static let all = Set(allCases)
 
-    /// Ordered by strength; the strongest permitted one that the proxy offers is taken.
+    /// Orders schemes by strength. The strongest permitted one that the proxy offers is used.
     public static func < (left: ProxyScheme, right: ProxyScheme) -> Bool {
         left.strength < right.strength
     }
 
-    /// The name as people know it.
+    /// The usual name.
     public var displayName: String {
         switch self {
         case .basic: "Basic"
@@ -27,7 +27,7 @@ public enum ProxyScheme: String, Sendable, Hashable, CaseIterable, Comparable {
         }
     }
 
-    /// Tens, so that a variant of a scheme finds its place in between.
+    /// The strength in tens, so that variants of a scheme fit between.
     var strength: Int {
         switch self {
         case .basic: 0
@@ -37,10 +37,10 @@ public enum ProxyScheme: String, Sendable, Hashable, CaseIterable, Comparable {
         }
     }
 
-    /// Whatever can answer with these credentials. The one place where a scheme is added. Negotiate needs none: it
-    /// lives on the user's ticket.
+    /// Returns the authenticators that these credentials allow. New schemes are added here only. Negotiate needs no
+    /// credentials, since it uses the user's ticket.
     ///
-    /// - Throws: `colonInUser` when Basic is permitted and cannot carry the name.
+    /// - Throws: `colonInUser` if Basic is permitted and cannot carry the name.
     static func authenticators(
         for credentials: ProxyCredentials?,
         permitted: Set<ProxyScheme>,
@@ -48,7 +48,7 @@ public enum ProxyScheme: String, Sendable, Hashable, CaseIterable, Comparable {
     ) throws(CredentialsError) -> [any ProxyAuthenticator] {
         var authenticators: [any ProxyAuthenticator] = []
         if permitted.contains(.negotiate) { authenticators.append(NegotiateAuthenticator()) }
-        // Without a name there is nothing but a ticket, which is what curl's `--proxy-user :` says.
+        // Without a name only a ticket remains, as with curl's `--proxy-user :`.
         guard let credentials, !(credentials.user.isEmpty && credentials.password.isEmpty) else {
             return authenticators
         }

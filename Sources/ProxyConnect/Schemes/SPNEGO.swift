@@ -1,16 +1,16 @@
-/// The envelope that RFC 4178 puts around another mechanism's messages, as far as NTLM needs it: some proxies wrap their
-/// challenge so, and take the answer wrapped alike.
+/// The envelope of RFC 4178 around another mechanism's messages, as far as NTLM needs it. Some proxies wrap their
+/// challenge in it and expect the answer in the same form.
 enum SPNEGO {
     private enum Tag {
         static let octetString: UInt8 = 0x04
         static let sequence: UInt8 = 0x30
         /// NegTokenResp (section 4.2.2).
         static let response: UInt8 = 0xA1
-        /// Its field with the mechanism's own message.
+        /// Its field with the mechanism's message.
         static let responseToken: UInt8 = 0xA2
     }
 
-    /// The mechanism's message in a NegTokenResp; nil where the bytes are none, or hold none.
+    /// Returns the mechanism's message in a NegTokenResp; nil if the bytes are not one or contain none.
     static func message(in token: [UInt8]) -> [UInt8]? {
         guard let response = element(token[...], Tag.response), let sequence = element(response, Tag.sequence) else {
             return nil
@@ -23,7 +23,7 @@ enum SPNEGO {
         return nil
     }
 
-    /// A NegTokenResp with a message.
+    /// Returns a NegTokenResp with a message.
     static func response(_ message: [UInt8]) -> [UInt8] {
         [Tag.octetString, Tag.responseToken, Tag.sequence, Tag.response].reduce(message) { content, tag in
             [tag] + length(content.count) + content
@@ -35,7 +35,7 @@ enum SPNEGO {
         return content
     }
 
-    /// The first element in DER, and what follows it; nil where it is cut short.
+    /// Returns the first DER element and what follows it; nil if it is cut short.
     private static func element(
         _ bytes: ArraySlice<UInt8>
     ) -> (tag: UInt8, content: ArraySlice<UInt8>, rest: ArraySlice<UInt8>)? {

@@ -1,21 +1,21 @@
-/// What a proxy script's `FindProxyForURL` has answered: `PROXY a:8080; SOCKS5 b; DIRECT`.
+/// The answer of a proxy script's `FindProxyForURL`, such as `PROXY a:8080; SOCKS5 b; DIRECT`.
 ///
-/// Kinds, in any case of letters: `DIRECT`, `PROXY` and `HTTP` (an HTTP proxy, port 80 unless it is named), `HTTPS` (the
-/// same within TLS, 443), `SOCKS5` and `SOCKS` (1080). Browsers take `SOCKS` for version 4; we speak version 5 alone, and
-/// nearly every server that is meant speaks both, so that it is tried.
+/// Keywords, in any case: `DIRECT`, `PROXY` and `HTTP` (an HTTP proxy, port 80 by default), `HTTPS` (the same inside
+/// TLS, port 443), `SOCKS5` and `SOCKS` (port 1080). Browsers read `SOCKS` as version 4. This implementation supports
+/// only version 5, and tries it, since most such servers support both.
 ///
-/// What cannot be read is passed over, `SOCKS4` included: one odd entry must not cost the others. Where nothing is
-/// left, the answer means a direct connection, as it does in browsers.
+/// Unreadable entries are skipped, including `SOCKS4`, so that one wrong entry does not disable the others. If none is
+/// left, the answer means a direct connection, as in browsers.
 public struct ProxyScriptAnswer: Sendable, Equatable {
-    /// Ways at most; each may cost a dial ten seconds.
+    /// Most ways to the server; each may cost a dial of ten seconds.
     public static let limit = 16
 
-    /// The ways in the script's order, each once, 1 to `limit`; what follows those is not looked at.
+    /// The distinct ways in the script's order, 1 to `limit`; later ones are ignored.
     public let choices: [ProxyChoice]
-    /// How many entries could not be read.
+    /// The number of unreadable entries.
     public let passedOver: Int
 
-    /// Reads an answer; any text is one.
+    /// Parses an answer; every text is valid.
     public init(_ text: String) {
         var choices: [ProxyChoice] = []
         var passedOver = 0
@@ -43,7 +43,7 @@ public struct ProxyScriptAnswer: Sendable, Equatable {
         default: return nil
         }
         guard words.count == 2 else { return nil }
-        // A host and a port, nothing else that a URL may hold: no path, and credentials are not a script's to give.
+        // Only a host and a port: no path, and a script must not supply credentials.
         guard !words[1].contains(where: { "/@".utf8.contains($0) }) else { return nil }
         guard let url = try? ProxyURL("\(scheme.rawValue)://\(Substring(words[1]))") else { return nil }
         return .proxy(url)

@@ -1,25 +1,25 @@
 import HTTP1
 
-/// Where a proxy script (proxy auto-configuration, PAC) is: `pac+http://host[:port]/path` or `pac+file:///path`.
+/// The location of a proxy script (proxy auto-configuration, PAC): `pac+http://host[:port]/path` or `pac+file:///path`.
 ///
-/// Parsed strictly, as a proxy's URL is. There are no credentials. A file's path is absolute, and percent signs in it
-/// are decoded; that of a web server is sent as it stands.
+/// Parsing is as strict as for a proxy's URL. There are no credentials. A file's path is absolute and percent-decoded;
+/// a web server's path is sent unchanged.
 ///
-/// Whoever can change the script, or its way here where that is HTTP, chooses the proxy, and so sees to which server
-/// the client goes and what it answers to a proxy that asks for credentials. TLS with the server protects all else.
+/// An attacker who can change the script, or its HTTP transfer, chooses the proxy. That proxy sees which server the
+/// client dials and how it answers challenges. TLS with the server protects everything else.
 public struct ProxyScriptLocation: Sendable, Hashable, CustomStringConvertible {
-    /// What there is to read.
+    /// The kind of source.
     public enum Source: Sendable, Hashable {
-        /// A file, by its absolute path.
+        /// A file with an absolute path.
         case file(path: String)
-        /// A page of a web server: the host without brackets, and the path with its query.
+        /// A web server's page: the host without brackets, and the path with its query.
         case http(host: String, port: Int, target: String)
     }
 
-    /// What there is to read.
+    /// The source of the script.
     public let source: Source
 
-    /// True for a text that means a script and no proxy, well-formed or not.
+    /// Returns whether the text names a script rather than a proxy, well-formed or not.
     public static func isMeant(by text: String) -> Bool {
         text.utf8.count >= prefix.count
             && text.utf8.prefix(prefix.count).elementsEqual(prefix) { $0 == $1 || $0 | 0x20 == $1 }
@@ -27,9 +27,9 @@ public struct ProxyScriptLocation: Sendable, Hashable, CustomStringConvertible {
 
     private static let prefix = Array("pac+".utf8)
 
-    /// The location that the text names.
+    /// Parses a location.
     ///
-    /// - Throws: what is wrong with it.
+    /// - Throws: ``ProxyScriptLocationError`` if the text is malformed.
     public init(_ text: String) throws(ProxyScriptLocationError) {
         guard Self.isMeant(by: text) else { throw .unknownScheme }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .controlCharacter }
@@ -45,13 +45,13 @@ public struct ProxyScriptLocation: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// `host:port` as HTTP's Host has it: without the port where it is 80. Empty for a file.
+    /// The value of HTTP's Host: `host`, or `host:port` if the port is not 80. Empty for a file.
     public var authority: String {
         guard case .http(let host, let port, _) = source else { return "" }
         return ProxyURL.bracketed(host) + (port == 80 ? "" : ":\(port)")
     }
 
-    /// The URL, safe for a terminal.
+    /// The URL, escaped for a terminal.
     public var description: String {
         switch source {
         case .file(let path): "pac+file://\(path.escapedForDisplay(limit: 400))"
@@ -82,40 +82,5 @@ public struct ProxyScriptLocation: Sendable, Hashable, CustomStringConvertible {
             throw .malformedPath
         }
         return .file(path: path)
-    }
-}
-
-/// What is wrong with the location of a proxy script.
-public enum ProxyScriptLocationError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Something other than pac+http and pac+file.
-    case unknownScheme
-    /// pac+https, which is not there.
-    case encrypted
-    /// A control character or a space.
-    case controlCharacter
-    /// A host or a port that is none.
-    case malformedHost
-    /// A user, which no such server is asked as.
-    case credentials
-    /// A fragment; percent signs that do not decode; for a file, a query.
-    case malformedPath
-    /// A file whose path does not begin with a slash.
-    case relativePath
-
-    /// The reason and how to write it instead.
-    public var description: String {
-        switch self {
-        case .unknownScheme: "a proxy script's URL must begin with pac+http:// or pac+file:///"
-        case .encrypted: "pac+https:// is not supported: save the script, and name it with pac+file:///"
-        case .controlCharacter: "a control character or a space in the proxy script's URL: write a space as %20"
-        case .malformedHost:
-            "the host of the proxy script's URL must be a name, an IPv4 address or an IPv6 address in brackets, and "
-                + "the port a number from 1 to 65535"
-        case .credentials: "a proxy script's URL has no user or password"
-        case .malformedPath:
-            "the path of the proxy script's URL is malformed: it has no fragment, and in a file's name % ? # are "
-                + "written %25 %3F %23"
-        case .relativePath: "the path of a proxy script's file must be absolute: pac+file:///home/me/proxy.pac"
-        }
     }
 }

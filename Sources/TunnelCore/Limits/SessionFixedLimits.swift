@@ -162,7 +162,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Bytes inflated at a time",
-            .bytes(Connection.inflatedPiece),
+            .bytes(Connection.inflatedChunk),
             "a small message can inflate to a thousand times its length"
         ),
         FixedLimit(

@@ -1,35 +1,34 @@
-/// What this end wants of permessage-deflate (RFC 7692), before anything is agreed.
+/// This end's wishes for permessage-deflate (RFC 7692), before negotiation.
 ///
-/// Memory for each connection, once it is used: compressing takes 2^(window bits + 2) + 2^(memory level + 9) bytes,
-/// 256 KiB with the defaults, and inflating 32 KiB, whatever the window; each of the two about 7 KiB more, and inflating
-/// up to 4 KiB for the last short piece. Nothing of it is there before the first message that needs it.
+/// Memory per connection: compressing takes 2^(window bits + 2) + 2^(memory level + 9) bytes, 256 KiB with the
+/// defaults. Inflating takes 32 KiB with any window. Each takes about 7 KiB more, and inflating up to 4 KiB for the
+/// last short chunk. Nothing is allocated before the first message that needs it.
 ///
-/// A number out of its range is brought to the nearest end of it.
+/// A number outside its range is clamped to it.
 ///
-/// Not enforced: that the peer keeps to the window that was agreed. Whatever it is, we can inflate it.
+/// Not enforced: the peer's window. Every window can be inflated.
 ///
-/// Compression tells an observer of lengths something about what is compressed (CRIME, BREACH): where the data of
-/// somebody who can choose it shares a window with a secret, ask for `noContextTakeover`, and put the two into messages
-/// of their own.
+/// The lengths of compressed data reveal something about it (CRIME, BREACH). If an attacker's data could share a window
+/// with a secret, set both `noContextTakeover` options and send the two in separate messages.
 public struct DeflateOptions: Sendable, Equatable {
-    /// The widest window, as the exponent of two: 15, which is 32 KiB.
+    /// The widest window as an exponent of two: 15 stands for 32 KiB.
     public static let widestWindow = 15
-    /// The narrowest window that RFC 7692 names. zlib can inflate it, but cannot compress with it.
+    /// The narrowest window of RFC 7692. zlib can inflate it but not compress with it.
     public static let narrowestWindow = 8
-    /// The narrowest window that zlib compresses with.
+    /// The narrowest window for compressing with zlib.
     static let narrowestForCompressing = 9
-    /// The windows that zlib compresses with.
+    /// The windows for compressing with zlib.
     static let windows = narrowestForCompressing...widestWindow
 
-    /// Whether the server's compressor begins anew with each message. A client's wish, a server's decision.
+    /// Whether the server resets its compressor after each message. A client requests this; a server decides it.
     public var serverNoContextTakeover = false
-    /// Whether the client's compressor begins anew with each message. A server's decision, a client's hint.
+    /// Whether the client resets its compressor after each message. A server decides this; a client announces it.
     public var clientNoContextTakeover = false
-    /// The widest window of the server's compressor, 9 to 15.
+    /// The server's widest window, as an exponent from 9 to 15.
     public var serverMaxWindowBits = widestWindow {
         didSet { serverMaxWindowBits = serverMaxWindowBits.clamped(to: Self.windows) }
     }
-    /// The widest window of the client's compressor, 9 to 15.
+    /// The client's widest window, as an exponent from 9 to 15.
     public var clientMaxWindowBits = widestWindow {
         didSet { clientMaxWindowBits = clientMaxWindowBits.clamped(to: Self.windows) }
     }
@@ -41,13 +40,14 @@ public struct DeflateOptions: Sendable, Equatable {
     public var memoryLevel = 8 {
         didSet { memoryLevel = memoryLevel.clamped(to: 1...9) }
     }
-    /// Messages shorter than this are sent as they are, bytes.
+    /// Length below which messages are sent uncompressed, bytes.
     public var minimumBytes = 32
 
-    /// The defaults: windows as wide as they go, kept from one message to the next.
+    /// Creates the defaults: the widest windows, kept between messages.
     public init() {}
 
-    /// Options for data of several parties in one connection: no window outlives its message, and little memory.
+    /// Options for data of several parties in one connection: windows are reset after each message, and memory is
+    /// small.
     public static var isolated: DeflateOptions {
         var options = DeflateOptions()
         options.serverNoContextTakeover = true
@@ -58,28 +58,6 @@ public struct DeflateOptions: Sendable, Equatable {
         options.level = 1
         options.minimumBytes = 128
         return options
-    }
-}
-
-/// What both ends have agreed on about permessage-deflate (RFC 7692 section 7.1).
-public struct DeflateAgreement: Sendable, Equatable {
-    /// The server's compressor begins anew with each message.
-    public var serverNoContextTakeover: Bool
-    /// The client's compressor begins anew with each message.
-    public var clientNoContextTakeover: Bool
-    /// The server compresses with a window of at most 2 to this power bytes, 8 to 15.
-    public var serverMaxWindowBits: Int
-    /// The client compresses with a window of at most 2 to this power bytes, 8 to 15.
-    public var clientMaxWindowBits: Int
-    /// How our own compressor is set up.
-    public var options: DeflateOptions
-
-    /// How the messages of an end are compressed.
-    func direction(from role: WebSocketRole) -> (noContextTakeover: Bool, windowBits: Int) {
-        switch role {
-        case .server: (serverNoContextTakeover, serverMaxWindowBits)
-        case .client: (clientNoContextTakeover, clientMaxWindowBits)
-        }
     }
 }
 

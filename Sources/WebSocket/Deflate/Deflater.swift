@@ -1,13 +1,13 @@
 import CZlib
 import NIOCore
 
-/// Compresses messages as RFC 7692 section 7.2.1 has it: raw deflate, flushed at each message's end, without the four
-/// bytes that every flush ends with.
+/// Compresses messages for RFC 7692, section 7.2.1: raw deflate, flushed at the end of each message, without the
+/// flush's last four bytes.
 ///
-/// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
+/// Owns zlib's state, which is created once and only reset between messages.
 package struct Deflater: ~Copyable, @unchecked Sendable {
-    // zlib keeps a pointer back to its stream, so that the stream must not move. Nobody else holds it: the owner is not
-    // copyable, which is what makes it safe to send.
+    // zlib keeps a pointer to its stream, so the stream must not move. The owner is not copyable, so no other thread
+    // can use the stream.
     private let stream: UnsafeMutablePointer<z_stream>
     private let noContextTakeover: Bool
 
@@ -16,7 +16,7 @@ package struct Deflater: ~Copyable, @unchecked Sendable {
         self.noContextTakeover = noContextTakeover
     }
 
-    /// Nil where zlib cannot be set up: for a window of 8 bits, or without memory.
+    /// Creates a compressor; nil if the window is 8 bits or memory is short.
     package static func make(windowBits: Int, noContextTakeover: Bool, options: DeflateOptions) -> Deflater? {
         guard DeflateOptions.windows.contains(windowBits) else { return nil }
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
@@ -39,8 +39,9 @@ package struct Deflater: ~Copyable, @unchecked Sendable {
         stream.deallocate()
     }
 
-    /// Appends one message of two parts, which are not both empty, compressed. False where zlib fails, and then the
-    /// connection cannot go on; what is in `out` by then is of no use.
+    /// Compresses one message of two parts, not both empty, and appends it to `out`.
+    ///
+    /// - Returns: false if zlib fails. The connection must then end, and the new bytes in `out` are useless.
     package mutating func compress(_ prefix: ByteBuffer, _ payload: ByteBuffer, into out: inout ByteBuffer) -> Bool {
         let start = out.writerIndex
         if prefix.readableBytes > 0 {
@@ -48,7 +49,7 @@ package struct Deflater: ~Copyable, @unchecked Sendable {
         }
         guard run(payload, Z_SYNC_FLUSH, into: &out) else { return false }
         if noContextTakeover { deflateReset(stream) }
-        // A flush always ends with an empty stored block, 00 00 FF FF (section 7.2.1).
+        // Every flush ends with an empty stored block, 00 00 FF FF (section 7.2.1).
         guard out.writerIndex - start >= 4 else { return false }
         out.moveWriterIndex(to: out.writerIndex - 4)
         return true
@@ -60,11 +61,11 @@ package struct Deflater: ~Copyable, @unchecked Sendable {
                 mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
             )
             stream.pointee.avail_in = UInt32(bytes.count)
-            // zlib compares the pointers' validity, not their use: after this call nothing of the input is kept.
+            // zlib keeps no reference to the input after this call.
             defer { stream.pointee.next_in = nil }
             repeat {
                 var status = Z_OK
-                // Most data shrinks; what does not is grown into.
+                // Most data shrinks; other data takes further rounds.
                 let room = Int(stream.pointee.avail_in) / 2 + 64
                 out.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
                     stream.pointee.next_out = space.baseAddress?.assumingMemoryBound(to: UInt8.self)
@@ -74,7 +75,7 @@ package struct Deflater: ~Copyable, @unchecked Sendable {
                 }
                 stream.pointee.next_out = nil
                 guard status == Z_OK || status == Z_BUF_ERROR else { return false }
-                // Room that is left over says that everything is out.
+                // Unused room means that all output was written.
             } while stream.pointee.avail_out == 0
             return stream.pointee.avail_in == 0
         }

@@ -1,38 +1,37 @@
 import CZlib
 import NIOCore
 
-/// Inflates messages of RFC 7692 (section 7.2.2) piece by piece, never more at a time than it is asked for, so that a
-/// bomb costs what is taken of it and no more.
+/// Inflates messages of RFC 7692 (section 7.2.2) in chunks of a requested size, so that a deflate bomb costs only the
+/// bytes requested.
 ///
-/// The window is always the widest, 32 KiB, whatever was agreed. Into the output of one call zlib reaches back without
-/// regard to a narrower one, so that a peer's distances beyond it would be refused or not as the network cut the bytes.
-/// With 32 KiB the answer is always the same: no distance of deflate is longer, and one before the first byte is
-/// refused.
+/// The window is always the widest, 32 KiB. Within the output of one call, zlib accepts distances beyond a narrower
+/// window. So a narrower window would accept or refuse a peer's distances depending on how the network split the bytes.
+/// With 32 KiB the result is always the same: every deflate distance fits, and one before the first byte is refused.
 ///
-/// Owns zlib's state and frees it with itself. The state is made once and only reset between messages.
+/// Owns zlib's state, which is created once and only reset between messages.
 package struct Inflater: ~Copyable, @unchecked Sendable {
-    /// What every message ends with, and what its sender left out: 00 00 FF FF.
+    /// The bytes 00 00 FF FF, which end every message and which its sender omits.
     private static let tail = UInt32(0x0000_FFFF).bigEndian
 
-    /// How an inflating step ended.
+    /// The result of one step.
     package enum Step {
-        /// The room was used up: there may be more.
+        /// The room is used up; more output may follow.
         case full
-        /// All of the input was used up. If it ends the message, that is complete, and the next one may begin.
+        /// The input is used up. If it ends the message, the message is complete and the next one may begin.
         case drained
-        /// The bytes are no deflate stream, reach back before its beginning, or end within a block. What came before
-        /// that is in the output.
+        /// The bytes are not a deflate stream, refer to bytes before its beginning, or end inside a block. The output
+        /// holds what precedes the error.
         case invalid
     }
 
-    // As in Deflater: the stream must not move, and nobody else holds it.
+    // As in Deflater: the stream must not move, and only this owner uses it.
     private let stream: UnsafeMutablePointer<z_stream>
     private let noContextTakeover: Bool
-    /// Bytes of the tail that are still to be inflated.
+    /// Bytes of the tail not yet inflated.
     private var tailLeft = 4
-    /// The input so far ends with a final block: where the message ends there, its sender has left nothing out.
+    /// Whether the input so far ends with a final block. A message that ends there has no omitted tail.
     private var isAtFinalBlock = false
-    /// Nothing of the message has come yet. One that stays so is empty.
+    /// Whether none of the message has arrived. A message that ends so is empty.
     private var isAtStart = true
 
     private init(stream: UnsafeMutablePointer<z_stream>, noContextTakeover: Bool) {
@@ -40,7 +39,7 @@ package struct Inflater: ~Copyable, @unchecked Sendable {
         self.noContextTakeover = noContextTakeover
     }
 
-    /// Nil where there is no memory for it.
+    /// Creates an inflater; nil if memory is short.
     package static func make(noContextTakeover: Bool) -> Inflater? {
         let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
         stream.initialize(to: z_stream())
@@ -56,9 +55,9 @@ package struct Inflater: ~Copyable, @unchecked Sendable {
         stream.deallocate()
     }
 
-    /// Inflates from `input` into `out`, at most `room` bytes and at least one.
+    /// Inflates `input` into `out`, at least one and at most `room` bytes.
     ///
-    /// - Parameter endsMessage: the message ends with this input.
+    /// - Parameter endsMessage: whether the message ends with this input.
     package mutating func inflate(
         _ input: inout ByteBuffer,
         endsMessage: Bool,
@@ -83,9 +82,9 @@ package struct Inflater: ~Copyable, @unchecked Sendable {
         return step
     }
 
-    /// Inflates what the sender left out at the message's end, and is ready for the next message then.
+    /// Inflates the omitted tail at the end of a message and prepares for the next message.
     private mutating func finish() -> Step {
-        // Behind a final block nothing was left out, and the tail alone would be no stream.
+        // After a final block nothing was omitted, and the tail alone is not a valid stream.
         if !isAtFinalBlock && !isAtStart {
             guard stream.pointee.avail_out > 0 else { return .full }
             let step = withUnsafeBytes(of: Self.tail) { run(UnsafeRawBufferPointer(rebasing: $0.suffix(tailLeft))) }
@@ -100,13 +99,13 @@ package struct Inflater: ~Copyable, @unchecked Sendable {
         return .drained
     }
 
-    /// A block has just ended and no bit is left over. Elsewhere the message was cut short, and the next one would be
-    /// taken for its rest. zlib says so in `data_type`: 128 behind a block, and the number of unused bits.
+    /// Whether the input ends between two blocks without unused bits. Anywhere else the message was cut short, and the
+    /// next one would continue it. zlib sets 128 in `data_type` after a block and counts unused bits in it.
     private var isBetweenBlocks: Bool {
         stream.pointee.data_type & 128 != 0 && stream.pointee.data_type & 63 == 0
     }
 
-    /// Inflates these bytes into the room that the stream has; `avail_in` says what is left of them.
+    /// Inflates the bytes into the stream's room; `avail_in` then holds the number of bytes left.
     private mutating func run(_ bytes: UnsafeRawBufferPointer) -> Step {
         stream.pointee.avail_in = UInt32(clamping: bytes.count)
         guard bytes.count > 0 || !isAtFinalBlock else { return .drained }
@@ -117,8 +116,7 @@ package struct Inflater: ~Copyable, @unchecked Sendable {
             let status = CZlib.inflate(stream, Z_SYNC_FLUSH)
             switch status {
             case Z_STREAM_END:
-                // A final block is legal in the middle of a message, and the window lives on behind it
-                // (section 7.2.3.5).
+                // A final block is legal inside a message and leaves the window as it is (section 7.2.3.5).
                 inflateResetKeep(stream)
                 isAtFinalBlock = stream.pointee.avail_in == 0
                 if isAtFinalBlock { return .drained }

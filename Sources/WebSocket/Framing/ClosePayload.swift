@@ -1,11 +1,13 @@
 import NIOCore
 
-/// The payload of a Close frame (RFC 6455 section 5.5.1): nothing, or a code of two bytes and a reason in UTF-8.
+/// The payload of a Close frame (RFC 6455, section 5.5.1): empty, or a code of two bytes and a reason in UTF-8.
 enum ClosePayload {
     /// The longest reason, in bytes of UTF-8.
     static let maximumReason = FrameHeader.maximumControlPayload - 2
 
-    /// Reads a peer's payload.
+    /// Decodes a peer's payload.
+    ///
+    /// - Throws: ``WebSocketError`` if the code is cut short or may not be sent, or the reason is not UTF-8.
     static func decode(_ payload: ByteBuffer) throws(WebSocketError) -> (code: CloseCode?, reason: String) {
         var rest = payload
         guard rest.readableBytes > 0 else { return (nil, "") }
@@ -18,8 +20,8 @@ enum ClosePayload {
         return (code, String(buffer: rest))
     }
 
-    /// Makes our own. A code that may not be sent is left out, and the reason with it; a reason too long is cut between
-    /// two scalars.
+    /// Encodes a payload. A code that may not be sent is omitted together with the reason. A long reason is truncated
+    /// between two scalars.
     static func encode(_ code: CloseCode?, reason: String) -> ByteBuffer {
         guard let code, code.isValidOnWire else { return ByteBuffer() }
         var payload = ByteBuffer(integer: code.rawValue)

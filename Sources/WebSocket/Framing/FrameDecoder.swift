@@ -1,16 +1,15 @@
 import NIOCore
 
-/// Takes a stream of bytes apart into payloads, as they come: the payload of a data frame in pieces, that of a control
-/// frame, which is short, in one.
+/// Decodes a stream of bytes into payloads as they arrive: data frames in chunks, control frames as a whole.
 ///
-/// All input is taken before nil is returned; what is kept of an unfinished frame is its header and, of a control
-/// frame, up to 125 bytes. Nothing is allocated for a length that was only declared.
+/// Every call consumes the input before it returns nil. Of an unfinished frame the decoder keeps only the header and,
+/// for a control frame, up to 125 bytes. It allocates nothing for a declared length.
 struct FrameDecoder: Sendable {
-    /// Something of a frame, unmasked.
+    /// An unmasked part of a frame.
     enum Part {
-        /// Bytes of a message. `endsMessage` marks the last ones, and `bytes` may be empty.
+        /// Bytes of a message. `endsMessage` marks the last ones; `bytes` may be empty.
         case data(ByteBuffer, endsMessage: Bool)
-        /// A whole control frame.
+        /// A complete control frame.
         case control(Opcode, ByteBuffer)
     }
 
@@ -21,21 +20,22 @@ struct FrameDecoder: Sendable {
 
     private var state = State.header
     private var header: FrameHeaderDecoder
-    /// Whether a message that begins from now on may be compressed.
+    /// Whether a message that begins later may be compressed.
     var allowsCompression: Bool {
         get { header.allowsCompression }
         set { header.allowsCompression = newValue }
     }
-    /// What came of a control frame's payload, when it came in pieces.
+    /// The received part of a control frame's payload, if it arrived in chunks.
     private var controlPayload = ByteBuffer()
 
-    /// A decoder for the frames that an end of that role receives.
+    /// Creates a decoder for the frames that an end of this role receives.
     init(role: WebSocketRole, allowsCompression: Bool) {
         header = FrameHeaderDecoder(role: role, allowsCompression: allowsCompression)
     }
 
-    /// Takes bytes from `input` and returns the next part, or nil when the input is used up. After an error the decoder
-    /// is of no further use.
+    /// Consumes bytes from `input` and returns the next part; nil once the input is consumed.
+    ///
+    /// - Throws: ``WebSocketError`` at the first byte that breaks a rule. The decoder must not be used afterwards.
     mutating func next(
         from input: inout ByteBuffer,
         messages: inout MessageRules
@@ -65,7 +65,7 @@ struct FrameDecoder: Sendable {
         from input: inout ByteBuffer,
         messages: inout MessageRules
     ) throws(WebSocketError) -> FrameHeader? {
-        // Taken from the buffer at once: to take a byte costs more than to look at it.
+        // The reader index moves once: consuming a byte costs more than reading it through the view.
         var count = 0
         defer { input.moveReaderIndex(forwardBy: count) }
         for byte in input.readableBytesView {
@@ -75,8 +75,8 @@ struct FrameDecoder: Sendable {
         return nil
     }
 
-    /// The part that the bytes make, or nil when they say nothing yet: a fragment without payload that does not end its
-    /// message, or the beginning of a control frame.
+    /// Returns the part that the bytes complete. Nil for an empty fragment that does not end its message, and for the
+    /// beginning of a control frame.
     private mutating func deliver(_ bytes: ByteBuffer, of header: FrameHeader, endsFrame: Bool) -> Part? {
         guard header.opcode.isControl else {
             let endsMessage = endsFrame && header.isFinal
@@ -91,9 +91,9 @@ struct FrameDecoder: Sendable {
         return .control(header.opcode, controlPayload)
     }
 
-    /// Takes bytes out of the input, unmasked. Without a mask they are a slice of it. With one they are unmasked in
-    /// place where nobody else holds the buffer, and copied once where somebody does: the socket's receive pool, or
-    /// the consumer of an earlier piece.
+    /// Removes bytes from the input and unmasks them. Without a mask the result is a slice. With a mask the bytes are
+    /// unmasked in place if the input is uniquely owned. Otherwise they are copied once, since the receive pool or the
+    /// consumer of an earlier chunk still holds the buffer.
     private static func take(_ length: Int, from input: inout ByteBuffer, key: UInt32?, phase: Int) -> ByteBuffer {
         guard let key else { return input.readSlice(length: length) ?? ByteBuffer() }
         let inPlace: Void? = input.modifyIfUniquelyOwned { buffer in

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The header of a frame (RFC 6455 section 5.2), 2 to 14 bytes.
+/// The header of a frame (RFC 6455, section 5.2), 2 to 14 bytes.
 ///
 /// ```
 ///  byte 0     byte 1           0, 2 or 8 bytes   0 or 4 bytes
@@ -9,25 +9,25 @@ import NIOCore
 /// +-+-+-+-+--+-+--------------+-----------------+-------------+
 /// ```
 ///
-/// RSV1 says that a message is compressed (RFC 7692 section 6); the other two reserved bits have no meaning yet.
+/// RSV1 marks a compressed message (RFC 7692, section 6); the other two reserved bits are undefined.
 public struct FrameHeader: Sendable, Equatable {
-    /// The longest header, in bytes.
+    /// The longest header, bytes.
     public static let maximumBytes = 14
-    /// The longest payload of a control frame, in bytes (section 5.5).
+    /// The longest payload of a control frame, bytes (section 5.5).
     public static let maximumControlPayload = 125
 
     /// FIN: the frame is the last or only one of its message.
     public var isFinal: Bool
-    /// RSV1, on the first frame of a message only: the message is compressed.
+    /// RSV1: the message is compressed. Set only on the first frame of a message.
     public var isCompressed: Bool
-    /// What the frame is.
+    /// The frame's opcode.
     public var opcode: Opcode
-    /// The masking key, its first byte on the wire in the lowest eight bits, or nil for an unmasked frame.
+    /// The masking key with its first byte in the lowest eight bits; nil for an unmasked frame.
     public var maskingKey: UInt32?
-    /// The length of the payload that follows, in bytes; never negative.
+    /// The length of the payload, bytes; never negative.
     public var payloadLength: Int
 
-    /// A header of these parts. Nothing is checked: tests may make one that breaks the rules.
+    /// Creates a header without checks, so that tests can break the rules.
     public init(
         isFinal: Bool = true,
         isCompressed: Bool = false,
@@ -42,25 +42,25 @@ public struct FrameHeader: Sendable, Equatable {
         self.payloadLength = payloadLength
     }
 
-    /// Appends the header with the shortest form of the length. A negative length is written as none.
+    /// Appends the header with the shortest form of the length. A negative length is encoded as zero.
     public func encode(into out: inout ByteBuffer) {
         out.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.maximumBytes) { write(to: $0) }
     }
 
-    /// Appends the header and the payload, masked when there is a key. The two parts together must be as long as
-    /// `payloadLength` says, save where what is missing is written behind them by whoever calls.
+    /// Appends the header and the payload, masked if there is a key. The caller writes the rest if both parts are
+    /// shorter than `payloadLength`.
     ///
-    /// All at once: to write to a buffer, and to look whether it has room, costs more than a header does.
+    /// One write covers everything: a write and its capacity check cost more than encoding the header.
     func encode(_ prefix: ByteBuffer, _ payload: ByteBuffer, into out: inout ByteBuffer) {
-        let most = Self.maximumBytes + prefix.readableBytes + payload.readableBytes
-        out.writeWithUnsafeMutableBytes(minimumWritableBytes: most) { room in
+        let limit = Self.maximumBytes + prefix.readableBytes + payload.readableBytes
+        out.writeWithUnsafeMutableBytes(minimumWritableBytes: limit) { room in
             let start = write(to: room)
             let end = copy(prefix, to: start, in: room, payloadStart: start)
             return copy(payload, to: end, in: room, payloadStart: start)
         }
     }
 
-    /// Copies a part of the payload to its place, masked when there is a key; gives back where it ends.
+    /// Copies a part of the payload, masked if there is a key, and returns the offset of its end.
     private func copy(
         _ part: ByteBuffer,
         to place: Int,
@@ -78,7 +78,7 @@ public struct FrameHeader: Sendable, Equatable {
         }
     }
 
-    /// Writes the header to the beginning of `room`, which must take `maximumBytes`; gives back its length.
+    /// Writes the header to the beginning of `room`, which must hold `maximumBytes`, and returns the header's length.
     private func write(to room: UnsafeMutableRawBufferPointer) -> Int {
         let length = UInt64(clamping: payloadLength)
         let masked: UInt8 = maskingKey == nil ? 0 : 0x80
@@ -104,9 +104,10 @@ public struct FrameHeader: Sendable, Equatable {
         return count
     }
 
-    /// Puts the header at `start` and behind it the payload, masked when there is a key, which is the last
-    /// `payloadLength` bytes of `out` and begins `maximumBytes` after `start`: the place for a payload of which the
-    /// length is known only once it is there.
+    /// Inserts the header at `start` and moves the payload behind it, masked if there is a key.
+    ///
+    /// The payload is the last `payloadLength` bytes of `out`, and begins `maximumBytes` after `start`. This serves
+    /// payloads whose length is known only after they are written.
     func encode(at start: Int, in out: inout ByteBuffer) {
         let payloadStart = start + Self.maximumBytes
         out.moveWriterIndex(to: start)

@@ -1,8 +1,8 @@
-/// Reads a frame header byte by byte and refuses it at the first byte that breaks a rule.
+/// Decodes a frame header byte by byte and refuses it at the first byte that breaks a rule.
 ///
-/// It holds what came so far in itself, so that a header in pieces never makes anybody keep or copy a buffer.
+/// The decoder stores the received part as values, so a header in several chunks needs no buffer.
 struct FrameHeaderDecoder: Sendable {
-    /// What the first byte said.
+    /// The contents of the first byte.
     private struct Start {
         var isFinal: Bool
         var isCompressed: Bool
@@ -21,14 +21,16 @@ struct FrameHeaderDecoder: Sendable {
     var allowsCompression: Bool
     private var state = State.firstByte
 
-    /// A decoder for the frames that an end of that role receives.
+    /// Creates a decoder for the frames that an end of this role receives.
     init(role: WebSocketRole, allowsCompression: Bool) {
         self.role = role
         self.allowsCompression = allowsCompression
     }
 
-    /// Takes one byte and returns the header when it was the last one. `messages` is asked whether a data frame may
-    /// begin and be that long. After an error the decoder is of no further use.
+    /// Processes one byte and returns the header if it is complete. `messages` decides whether a data frame may begin
+    /// and have its length.
+    ///
+    /// - Throws: ``WebSocketError`` if the byte breaks a rule. The decoder must not be used afterwards.
     mutating func receive(
         _ byte: UInt8,
         messages: inout MessageRules
@@ -83,8 +85,8 @@ struct FrameHeaderDecoder: Sendable {
         }
     }
 
-    /// The one place that decides about reserved bits. RSV1 says that a message is compressed, where that was agreed,
-    /// on the first frame of a message only (RFC 7692 section 6).
+    /// Checks the reserved bits; no other code does. RSV1 is legal only if compression was negotiated, on the first
+    /// frame of a message (RFC 7692, section 6).
     private func checkReservedBits(_ byte: UInt8, _ start: Start) throws(WebSocketError) {
         guard byte & 0x30 == 0 else { throw .reservedBits }
         guard start.isCompressed else { return }

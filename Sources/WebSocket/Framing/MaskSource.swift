@@ -1,25 +1,25 @@
-/// Where a client's masking keys come from: 32 fresh bits for every frame.
+/// The source of a client's masking keys: 32 fresh random bits for every frame.
 ///
-/// A key must not be foreseeable by whoever wrote the payload (RFC 6455 sections 5.3 and 10.3): otherwise a page or a
-/// visitor could choose what a proxy on the way sees, and poison its cache. So the keys are the system's own random
-/// numbers. Each of those is one system call of about 250 ns, and brings 64 bits: two keys are made of it. Fetching
-/// more at a time would not save a call, only keep keys in memory for each connection.
+/// The author of the payload must not be able to predict a key (RFC 6455, sections 5.3 and 10.3). Otherwise a page or
+/// visitor could choose the bytes that a proxy sees and poison its cache. Keys therefore come from the system's random
+/// source. One system call takes about 250 ns and yields 64 bits, which are two keys. Larger reads would save nothing
+/// and keep keys in memory.
 public struct MaskSource: Sendable {
     private var generator: any RandomNumberGenerator & Sendable
     private var spare: UInt32?
 
-    /// Keys from the system's secure source.
+    /// Creates a source that uses the system's secure generator.
     public init() {
         generator = SystemRandomNumberGenerator()
     }
 
-    /// Keys from another generator: for tests, or for a secure source of the caller's own. A generator that can be
-    /// foreseen takes the protection away.
+    /// Creates a source that uses another generator, for tests or for the caller's own secure source. A predictable
+    /// generator removes the protection.
     public init(generator: some RandomNumberGenerator & Sendable) {
         self.generator = generator
     }
 
-    /// The next key; its lowest byte goes first on the wire.
+    /// Returns the next key, whose lowest byte is first on the wire.
     mutating func next() -> UInt32 {
         if let key = spare {
             spare = nil

@@ -1,18 +1,18 @@
 import NIOCore
 
-/// The XOR of RFC 6455 section 5.3, eight bytes at a time.
+/// Masks and unmasks payloads by exclusive or (RFC 6455, section 5.3), eight bytes at a time.
 ///
-/// A key is held with its first byte in the lowest eight bits. `phase` says how many bytes of the payload went before,
-/// so that a payload can be masked in pieces; only its two lowest bits matter. Loads and stores need no alignment.
+/// A key has its first byte in the lowest eight bits. `phase` is the number of payload bytes before, so a payload can
+/// be masked in chunks; only its two lowest bits matter. Loads and stores need no alignment.
 package enum Masking {
-    /// The key as it applies from `phase` on, twice, in memory order.
+    /// Returns the key rotated to `phase`, twice, in memory order.
     private static func word(_ key: UInt32, phase: Int) -> UInt64 {
         let shift = UInt32(truncatingIfNeeded: phase & 3) &* 8
         let turned = key &>> shift | key &<< (32 &- shift)
         return UInt64(shift == 0 ? key : turned) &* 0x1_0000_0001
     }
 
-    /// Masks or unmasks the bytes where they are.
+    /// Masks or unmasks the bytes in place.
     static func apply(_ key: UInt32, phase: Int, to bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         let word = word(key, phase: phase)
@@ -32,7 +32,7 @@ package enum Masking {
         }
     }
 
-    /// Masks or unmasks all of `source` into `destination`, which must have room for it and not overlap it.
+    /// Masks or unmasks all of `source` into `destination`, which must be large enough and must not overlap it.
     package static func copy(
         _ source: UnsafeRawBufferPointer,
         to destination: UnsafeMutableRawBufferPointer,
@@ -45,7 +45,7 @@ package enum Masking {
         let mask = word.littleEndian
         let count = source.count
         var index = 0
-        // Two cache lines at a time: a tenth more speed than word by word, where the buffers are in the first cache.
+        // Two cache lines at a time: 10 % faster than word by word if the buffers are in the first-level cache.
         let wide = SIMD8<UInt64>(repeating: mask)
         while count &- index >= 128 {
             let first = from.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt64>.self)
@@ -67,7 +67,7 @@ package enum Masking {
         }
     }
 
-    /// Appends all readable bytes of `source`, masked or unmasked, to `out`, in one pass.
+    /// Appends all readable bytes of `source`, masked or unmasked, to `out` in one pass.
     static func append(_ source: ByteBuffer, key: UInt32, phase: Int, to out: inout ByteBuffer) {
         let length = source.readableBytes
         guard length > 0 else { return }

@@ -1,19 +1,19 @@
 import NIOCore
 
-/// The rules of fragmentation (RFC 6455 section 5.4), the limits of a message, and the check of text.
+/// Enforces the rules of fragmentation (RFC 6455, section 5.4), the limits of a message and the encoding of text.
 ///
-/// Despite its name it keeps no payload: pieces go through.
+/// Payload passes through; none is kept.
 struct MessageRules: Sendable {
-    /// A message of which the first byte of the first header has come.
+    /// A message of which at least the first byte has arrived.
     private struct Message {
         let kind: MessageKind
         let isCompressed: Bool
-        /// What the headers so far declared.
+        /// Payload bytes that the headers so far have declared.
         var bytes = 0
-        /// What inflating has made of it.
+        /// Inflated bytes so far.
         var inflatedBytes = 0
         var frames = 1
-        /// True once a piece has been handed on.
+        /// Whether a chunk was delivered.
         var isAnnounced = false
         var validator = UTF8Validator()
     }
@@ -22,24 +22,27 @@ struct MessageRules: Sendable {
     private let acceptsText: Bool
     private var message: Message?
 
-    /// An assembler between messages.
+    /// Creates the rules between messages.
     init(limits: WebSocketLimits, acceptsText: Bool) {
         self.limits = limits
         self.acceptsText = acceptsText
     }
 
-    /// Whether the message that is being received is compressed.
+    /// Whether the message in progress is compressed.
     var isCompressed: Bool { message?.isCompressed ?? false }
 
     /// Bytes that inflating may still add to the message.
     var inflatedRoom: Int { max(0, limits.maximumMessageBytes - (message?.inflatedBytes ?? 0)) }
 
-    /// Counts what inflating has made, which is not more than there is room for.
+    /// Counts inflated bytes, at most ``inflatedRoom``.
     mutating func inflated(_ count: Int) {
         message?.inflatedBytes += count
     }
 
-    /// The first byte of a data frame's header has come.
+    /// Begins a data frame at the first byte of its header.
+    ///
+    /// - Throws: ``WebSocketError`` if the frame is illegal here, is text although only binary is accepted, or is one
+    ///   too many.
     mutating func beginFrame(_ opcode: Opcode, isCompressed: Bool) throws(WebSocketError) {
         if opcode == .continuation {
             guard message != nil else { throw .unexpectedContinuation }
@@ -52,7 +55,9 @@ struct MessageRules: Sendable {
         guard let message, message.frames <= limits.maximumFragments else { throw .tooManyFragments }
     }
 
-    /// The length of that frame has come. The limit holds before anything of the payload is there.
+    /// Admits the declared payload of that frame, before any of it has arrived.
+    ///
+    /// - Throws: ``WebSocketError`` if the frame or the message would exceed its limit.
     mutating func admitPayload(_ length: Int) throws(WebSocketError) {
         guard length <= Self.onTheWire(limits.maximumFrameBytes, isCompressed) else { throw .frameTooLarge }
         let (total, overflow) = (message?.bytes ?? 0).addingReportingOverflow(length)
@@ -62,26 +67,25 @@ struct MessageRules: Sendable {
         message?.bytes = total
     }
 
-    /// What may come for so many bytes: deflate makes what does not compress a little longer, by five bytes in 16 KiB
-    /// and some.
+    /// Returns the wire limit for a limit on inflated bytes. Deflate lengthens incompressible data a little, by about
+    /// five bytes in 16 KiB.
     private static func onTheWire(_ limit: Int, _ isCompressed: Bool) -> Int {
         guard isCompressed else { return limit }
         let (sum, overflow) = limit.addingReportingOverflow(limit / 1_024 + 64)
         return overflow ? limit : sum
     }
 
-    /// What comes of a piece of payload: an event, an error, or first the one and then the other.
+    /// Processes a chunk of payload, with an event, an error, or an event followed by an error as the result.
     ///
-    /// Text before the byte that is wrong is still delivered, so that what is delivered does not depend on where the
-    /// network cut the bytes.
-    mutating func receive(_ piece: ByteBuffer, endsMessage: Bool) -> (event: WebSocketEvent?, error: WebSocketError?) {
+    /// Text before an invalid byte is delivered. So the delivered bytes do not depend on how the network split them.
+    mutating func receive(_ chunk: ByteBuffer, endsMessage: Bool) -> (event: WebSocketEvent?, error: WebSocketError?) {
         guard var current = message else { return (nil, .unexpectedContinuation) }
-        var bytes = piece
+        var bytes = chunk
         var isValid = true
         if current.kind == .text {
-            let invalid = piece.withUnsafeReadableBytes { current.validator.firstInvalidByte(in: $0) }
+            let invalid = chunk.withUnsafeReadableBytes { current.validator.firstInvalidByte(in: $0) }
             if let invalid {
-                bytes = piece.getSlice(at: piece.readerIndex, length: invalid) ?? ByteBuffer()
+                bytes = chunk.getSlice(at: chunk.readerIndex, length: invalid) ?? ByteBuffer()
             }
             isValid = invalid == nil && (!endsMessage || current.validator.isComplete)
         }

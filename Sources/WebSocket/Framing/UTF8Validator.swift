@@ -1,18 +1,19 @@
-/// Tells whether bytes that come in pieces are UTF-8 (RFC 3629), at the first byte that cannot be.
+/// Validates UTF-8 (RFC 3629) that arrives in chunks, and finds the first byte that cannot be part of it.
 ///
-/// RFC 6455 section 8.1 wants text that is not UTF-8 to fail the connection; doing so at once, not at the message's end,
+/// Text that is not UTF-8 fails the connection (RFC 6455, section 8.1). Doing so at once, not at the end of the
+/// message, keeps a peer from having megabytes of invalid text forwarded. ASCII is skipped eight bytes at a time.
 /// keeps a peer from having megabytes of nonsense forwarded. Runs of ASCII are passed over eight bytes at a time.
 struct UTF8Validator: Sendable {
-    /// How many continuation bytes the scalar begun still needs.
+    /// Continuation bytes that the current scalar still needs.
     private var missing = 0
-    /// What the next continuation byte may be: narrower than 80 to BF after some first bytes, which is what excludes
-    /// overlong forms, surrogates and numbers beyond U+10FFFF.
+    /// Values allowed for the next continuation byte. After some first bytes the range is narrower than 80 to BF, which
+    /// excludes overlong forms, surrogates and numbers beyond U+10FFFF.
     private var range: ClosedRange<UInt8> = 0x80...0xBF
 
-    /// True when no scalar is cut short.
+    /// Whether no scalar is incomplete.
     var isComplete: Bool { missing == 0 }
 
-    /// Takes the next bytes and returns the offset of the first that cannot stand there, or nil.
+    /// Validates the next bytes and returns the offset of the first invalid one; nil if all are valid.
     mutating func firstInvalidByte(in bytes: UnsafeRawBufferPointer) -> Int? {
         var index = 0
         while index < bytes.count {
@@ -34,7 +35,7 @@ struct UTF8Validator: Sendable {
         return nil
     }
 
-    /// Takes a scalar's first byte. False when no scalar begins with it.
+    /// Processes a scalar's first byte; false if no scalar begins with it.
     private mutating func begin(_ byte: UInt8) -> Bool {
         range = 0x80...0xBF
         switch byte {

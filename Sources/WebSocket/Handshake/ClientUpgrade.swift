@@ -1,9 +1,9 @@
 import HTTP1
 
-/// A client's opening handshake (RFC 6455 section 4.1): makes the request and judges the answer.
+/// The client's side of the handshake (RFC 6455, section 4.1): creates the request and checks the answer.
 ///
-/// Not enforced here: how many interim answers are read and how long it all may take, which is for whoever reads them.
-/// No Origin is sent unless it is among the additional fields.
+/// Not enforced: the number of interim answers and the time for all of them, which the caller must limit. No Origin is
+/// sent unless the additional fields contain it.
 public struct ClientUpgrade: Sendable {
     private let authority: String
     private let path: String
@@ -12,14 +12,14 @@ public struct ClientUpgrade: Sendable {
     private let deflate: DeflateOptions?
     private let key: String
 
-    /// A handshake for one connection; make a new one, with a new key, for each.
+    /// Creates a handshake for one connection; each connection needs its own, with a new key.
     ///
     /// - Parameters:
-    ///   - authority: what Host says, `host` or `host:port`.
-    ///   - path: the path with its query, from `/` on, already encoded.
-    ///   - subprotocols: those offered, the preferred one first.
-    ///   - fields: additional ones, such as Authorization. None that the handshake sets itself.
-    ///   - deflate: offers permessage-deflate; nil offers nothing.
+    ///   - authority: the value of Host, `host` or `host:port`.
+    ///   - path: the encoded path with its query, beginning with `/`.
+    ///   - subprotocols: the offers, the preferred one first.
+    ///   - fields: additional fields, such as Authorization, but none that the handshake sets.
+    ///   - deflate: the wishes for permessage-deflate; nil offers none.
     ///   - key: 16 random bytes.
     /// - Throws: `invalidTarget`, `invalidSubprotocol`, `reservedField` or `invalidKey`.
     public init(
@@ -51,15 +51,15 @@ public struct ClientUpgrade: Sendable {
         }
     }
 
-    /// 16 bytes from the system's secure source.
+    /// Returns 16 bytes from the system's secure source.
     public static func randomKey() -> [UInt8] {
         var generator = SystemRandomNumberGenerator()
         return (0..<AcceptKey.keyBytes).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
     }
 
-    /// The request.
+    /// Returns the request.
     ///
-    /// - Throws: `invalidTarget`; in fact the parts have been checked before.
+    /// - Throws: `invalidTarget`, although the initialiser has checked all parts.
     public func request() throws(UpgradeError) -> RequestHead {
         do {
             return try makeRequest()
@@ -68,17 +68,17 @@ public struct ClientUpgrade: Sendable {
         }
     }
 
-    /// True for an answer to be skipped: a status from 100 to 199 other than 101 (RFC 9110 section 15.2). The real one
-    /// follows. Skip a bounded number of them.
+    /// Returns whether an answer is an interim one to skip: a status from 100 to 199 except 101 (RFC 9110, section
+    /// 15.2). The final answer follows. Skip a limited number of them.
     public static func isInterim(_ response: ResponseHead) -> Bool {
         (100..<200).contains(response.status) && response.status != 101
     }
 
-    /// Judges the final answer. What was received behind its head belongs to the connection's `receive`.
+    /// Checks the final answer. Bytes received behind its head belong to ``Connection/receive(_:)``.
     ///
-    /// A server may choose no subprotocol although some were offered; whether that will do is for the caller to say.
+    /// A server may choose no subprotocol although some were offered; the caller decides whether that is acceptable.
     ///
-    /// - Throws: what is wrong with it. Close the TCP connection then: nothing may be sent on it.
+    /// - Throws: ``UpgradeError`` for the first fault. The TCP connection must then be closed without sending anything.
     public func verify(_ response: ResponseHead) throws(UpgradeError) -> Agreement {
         guard response.status == 101 else {
             throw .status(response.status, retryAfter: Self.retryAfter(response.fields))
@@ -119,7 +119,7 @@ public struct ClientUpgrade: Sendable {
         return RequestHead(method: "GET", target: path, version: .http1_1, fields: all)
     }
 
-    /// Seconds only: a date would need a clock.
+    /// Returns the seconds in `Retry-After`; nil for a date, which would need a clock.
     private static func retryAfter(_ fields: HeaderFields) -> Int? {
         guard let text = fields.first("Retry-After"), (1...9).contains(text.utf8.count),
             text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
@@ -127,7 +127,7 @@ public struct ClientUpgrade: Sendable {
         return Int(text)
     }
 
-    /// Whether a field is the handshake's own, so that no other may have its name.
+    /// Returns whether the handshake sets a field itself, so that no additional field may have its name.
     package static func isReserved(_ name: String) -> Bool {
         let reserved = [
             "Host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Expect", "Trailer", "TE",
@@ -137,7 +137,7 @@ public struct ClientUpgrade: Sendable {
             || String(name.prefix(prefix.count)).equalsIgnoringCase(prefix)
     }
 
-    /// A token (RFC 9110 section 5.6.2) is what a field's name is: so the list of fields can tell.
+    /// Returns whether the text is a token (RFC 9110, section 5.6.2), which is the syntax of a field's name.
     private static func isToken(_ text: String) -> Bool {
         var probe = HeaderFields()
         return (try? probe.append(text, "")) != nil

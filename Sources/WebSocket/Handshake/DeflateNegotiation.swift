@@ -1,17 +1,17 @@
-/// The negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1), both ends of it.
+/// Negotiates permessage-deflate (RFC 7692, sections 5 and 7.1) for both roles.
 enum DeflateNegotiation {
     static let name = "permessage-deflate"
 
-    /// The parameters of one offer or of the answer, each at most once and within its range.
+    /// The parameters of one offer or of the answer, each at most once and in its range.
     private struct Parameters {
         var serverNoContextTakeover = false
         var clientNoContextTakeover = false
         var serverMaxWindowBits: Int?
-        /// `.some(nil)` where the parameter stands without a value.
+        /// `.some(nil)` if the parameter has no value.
         var clientMaxWindowBits: Int??
 
-        /// Nil for an unknown parameter, one that stands twice, and a value that is missing, superfluous or out of range
-        /// (section 7.1: such an offer is declined, such an answer fails the connection).
+        /// Reads the parameters; nil if one is unknown or repeated, or has a missing, unexpected or out-of-range value.
+        /// Such an offer is declined; such an answer fails the connection (section 7.1).
         init?(_ element: ExtensionElement, clientBitsNeedValue: Bool) {
             var seen: Set<String> = []
             for parameter in element.parameters {
@@ -39,7 +39,7 @@ enum DeflateNegotiation {
             }
         }
 
-        /// 8 to 15 in decimal, without leading zeros (section 7.1.2).
+        /// Parses 8 to 15 in decimal without leading zeros (section 7.1.2).
         private static func bits(_ text: String?) -> Int? {
             guard let text, (1...2).contains(text.utf8.count), !text.hasPrefix("0"),
                 text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let bits = Int(text)
@@ -50,7 +50,7 @@ enum DeflateNegotiation {
 
     // MARK: Server
 
-    /// Chooses the first offer that can be met; nil declines them all, which is no error.
+    /// Chooses the first offer that can be met; nil if all are declined, which is not an error.
     static func accept(
         _ values: [String],
         _ options: DeflateOptions
@@ -58,7 +58,7 @@ enum DeflateNegotiation {
         guard let offers = ExtensionElement.parse(values) else { return nil }
         for offer in offers where offer.name == name {
             guard let wanted = Parameters(offer, clientBitsNeedValue: false) else { continue }
-            // We could only promise a window of 8 bits by never compressing.
+            // A window of 8 bits could be promised only by never compressing.
             let serverBits = min(wanted.serverMaxWindowBits ?? DeflateOptions.widestWindow, options.serverMaxWindowBits)
             guard serverBits >= DeflateOptions.narrowestForCompressing else { continue }
             return accept(wanted, serverBits, options)
@@ -71,7 +71,7 @@ enum DeflateNegotiation {
         _ serverBits: Int,
         _ options: DeflateOptions
     ) -> (agreement: DeflateAgreement, answer: String) {
-        // Only a client that said so can be told to use a smaller window.
+        // Only a client that announced support may be told to use a smaller window.
         var clientBits = DeflateOptions.widestWindow
         if let offered = wanted.clientMaxWindowBits {
             clientBits = min(offered ?? DeflateOptions.widestWindow, options.clientMaxWindowBits)
@@ -97,7 +97,7 @@ enum DeflateNegotiation {
 
     // MARK: Client
 
-    /// What a client offers.
+    /// Returns a client's offer.
     static func offer(_ options: DeflateOptions) -> String {
         var parts = [name]
         if options.serverNoContextTakeover { parts.append("server_no_context_takeover") }
@@ -110,10 +110,11 @@ enum DeflateNegotiation {
         return parts.joined(separator: "; ")
     }
 
-    /// Judges a server's answer to ``offer(_:)``. Nil where the server declined.
+    /// Checks a server's answer to ``offer(_:)``.
     ///
-    /// - Throws: `unrequestedExtension` for another extension or a second one, `deflateParameters` for an answer that
-    ///   does not fit the offer.
+    /// - Returns: nil if the server declined.
+    /// - Throws: `unrequestedExtension` for another or a second extension, `deflateParameters` for an answer that does
+    ///   not fit the offer.
     static func judge(_ values: [String], _ options: DeflateOptions?) throws(UpgradeError) -> DeflateAgreement? {
         guard !values.isEmpty else { return nil }
         guard let options, let answers = ExtensionElement.parse(values), answers.count == 1, answers[0].name == name
@@ -121,7 +122,7 @@ enum DeflateNegotiation {
             throw .unrequestedExtension
         }
         guard let given = Parameters(answers[0], clientBitsNeedValue: true) else { throw .deflateParameters }
-        // What we asked of the server it must do (sections 7.1.1.1 and 7.1.2.1).
+        // The server must grant what the client asked of it (sections 7.1.1.1 and 7.1.2.1).
         guard !options.serverNoContextTakeover || given.serverNoContextTakeover else { throw .deflateParameters }
         let serverBits = given.serverMaxWindowBits ?? DeflateOptions.widestWindow
         guard serverBits <= options.serverMaxWindowBits else { throw .deflateParameters }

@@ -1,28 +1,28 @@
 import HTTP1
 
-/// A server's side of the opening handshake (RFC 6455 section 4.2): which requests are answered with 101.
+/// The server's side of the handshake (RFC 6455, section 4.2): decides which requests are answered with 101.
 ///
-/// Whatever is refused gets a constant answer: nothing of the request is sent back, and the connection is to be closed
-/// behind it. The rules that a head's parser enforces (line ends, field names, sizes) are not repeated here.
+/// A refusal is a constant answer that repeats nothing of the request; the connection must then be closed. The head's
+/// parser enforces line ends, field names and sizes.
 ///
-/// Not enforced: authentication, and X-Forwarded-For and its like, which are not looked at. A browser's page that names
-/// our host by a DNS record of its own is kept out by `allowedOrigins`, and by `allowedHosts` if given.
+/// Not enforced: authentication. X-Forwarded-For and similar fields are not read. `allowedOrigins`, and `allowedHosts`
+/// if set, exclude a page that reaches this server through its own DNS record.
 public struct ServerUpgrade: Sendable {
-    /// The one path that is served, from `/` on. Requests must have it byte by byte, before any `?`; nothing is decoded
-    /// or normalised.
+    /// The path that is served, beginning with `/`. Requests must match it byte for byte before any `?`; nothing is
+    /// decoded or normalised.
     public var path: String
-    /// The subprotocols spoken. When there are any, a request must offer one of them; of several, the one that the
-    /// request names first is chosen.
+    /// The supported subprotocols. If there are any, a request must offer one. The first match in the request's order
+    /// is chosen.
     public var subprotocols: [String]
-    /// The origins whose pages may connect, such as `https://example.org`. A request without Origin comes from no
-    /// browser and is not held up. There is no wild card.
+    /// The origins whose pages may connect, such as `https://example.org`. A request without Origin is not from a
+    /// browser and passes. There is no wildcard.
     public var allowedOrigins: [String]
-    /// The values of Host that are served, with the port if there is one, or none to serve them all.
+    /// The accepted values of Host, with the port if there is one; empty to accept every value.
     public var allowedHosts: [String]
-    /// Accepts permessage-deflate where a client offers it; nil declines it.
+    /// The wishes for permessage-deflate if a client offers it; nil declines it.
     public var deflate: DeflateOptions?
 
-    /// A policy of these parts.
+    /// Creates a policy.
     public init(
         path: String,
         subprotocols: [String] = [],
@@ -37,21 +37,21 @@ public struct ServerUpgrade: Sendable {
         self.deflate = deflate
     }
 
-    /// What to send back.
+    /// The answer to a request.
     public enum Answer: Sendable, Equatable {
-        /// The 101, behind which the frames begin.
+        /// The 101, after which frames begin.
         case accept(ResponseHead, Agreement)
-        /// A refusal: send the head and the body, and close. The reason is for the log and holds nothing of the
-        /// request; the body is the same for every request with that status.
+        /// A refusal: send the head and the body, then close. The reason is for the log and repeats nothing of the
+        /// request. The body depends only on the status.
         case refuse(ResponseHead, body: String, reason: String)
     }
 
-    /// Judges a request.
+    /// Decides on a request.
     ///
     /// - Parameters:
-    ///   - request: its head.
-    ///   - hasLeftovers: true when bytes came behind the head. A client must wait for the answer (section 4.1), and
-    ///     what it sent too soon might be a second request that somebody on the way took for something else.
+    ///   - request: the request's head.
+    ///   - hasLeftovers: whether bytes arrived behind the head. A client must wait for the answer (section 4.1);
+    ///     earlier bytes might be a smuggled second request.
     public func answer(_ request: RequestHead, hasLeftovers: Bool) -> Answer {
         do {
             return try judge(request, hasLeftovers: hasLeftovers)
@@ -76,19 +76,7 @@ public struct ServerUpgrade: Sendable {
         case internalServerError = 500
         case versionNotSupported = 505
 
-        var text: String {
-            switch self {
-            case .badRequest: "Bad Request"
-            case .forbidden: "Forbidden"
-            case .notFound: "Not Found"
-            case .methodNotAllowed: "Method Not Allowed"
-            case .expectationFailed: "Expectation Failed"
-            case .misdirectedRequest: "Misdirected Request"
-            case .upgradeRequired: "Upgrade Required"
-            case .internalServerError: "Internal Server Error"
-            case .versionNotSupported: "HTTP Version Not Supported"
-            }
-        }
+        var text: String { ReasonPhrase.text(for: rawValue) }
     }
 
     private enum Refusal: Error {
@@ -104,7 +92,7 @@ public struct ServerUpgrade: Sendable {
         guard request.version == .http1_1 else { throw .refused(.versionNotSupported, "not HTTP/1.1") }
         let target = try Self.strictly { () throws(HTTP1Error) in try request.route() }
         try checkNoBody(fields)
-        guard fields.values(of: "Expect").isEmpty else { throw .refused(.expectationFailed, "Expect is not served") }
+        guard fields.values(of: "Expect").isEmpty else { throw .refused(.expectationFailed, "Expect is not supported") }
         let isServed = allowedHosts.isEmpty || allowedHosts.contains { $0.equalsIgnoringCase(target.authority) }
         guard isServed else { throw .refused(.misdirectedRequest, "host is not served") }
         guard target.path.utf8.elementsEqual(path.utf8) else { throw .refused(.notFound, "path is not served") }
@@ -121,7 +109,7 @@ public struct ServerUpgrade: Sendable {
         )
     }
 
-    /// H16: a request with a body, or one that could be read as having one, may hide a second request.
+    /// Refuses a request that has a body, or could be read as having one: it may hide a second request (H16).
     private func checkNoBody(_ fields: HeaderFields) throws(Refusal) {
         guard fields.values(of: "Transfer-Encoding").isEmpty else {
             throw .refused(.badRequest, "upgrade request with Transfer-Encoding")
@@ -133,7 +121,7 @@ public struct ServerUpgrade: Sendable {
 
     private func checkUpgrade(_ fields: HeaderFields) throws(Refusal) -> String {
         guard fields.contains("Upgrade", token: "websocket"), fields.contains("Connection", token: "upgrade") else {
-            throw .refused(.upgradeRequired, "no upgrade to websocket asked for", fields: Self.upgradeFields)
+            throw .refused(.upgradeRequired, "no request to upgrade to websocket", fields: Self.upgradeFields)
         }
         let version = try Self.strictly { () throws(HTTP1Error) in try fields.single("Sec-WebSocket-Version") }
         guard version == "13" else {
@@ -155,7 +143,7 @@ public struct ServerUpgrade: Sendable {
     private func choose(_ fields: HeaderFields) throws(Refusal) -> String? {
         guard !subprotocols.isEmpty else { return nil }
         for offered in fields.list("Sec-WebSocket-Protocol") {
-            // Our own string goes out, not the one that came in.
+            // The answer contains this policy's string, not the request's.
             if let chosen = subprotocols.first(where: { $0 == offered }) { return chosen }
         }
         throw .refused(.badRequest, "no subprotocol in common")
@@ -180,7 +168,7 @@ public struct ServerUpgrade: Sendable {
         guard let fields = try? HeaderFields(pairs) else {
             throw .refused(.internalServerError, "subprotocol of the policy is not a field value")
         }
-        let head = ResponseHead(version: .http1_1, status: 101, reason: "Switching Protocols", fields: fields)
+        let head = ResponseHead(version: .http1_1, status: 101, reason: ReasonPhrase.text(for: 101), fields: fields)
         return .accept(head, Agreement(subprotocol: subprotocol, deflate: deflate?.agreement))
     }
 
@@ -192,13 +180,13 @@ public struct ServerUpgrade: Sendable {
         }
         pairs.append(("Content-Type", "text/plain"))
         pairs.append(("Content-Length", String(body.utf8.count)))
-        // All names and values are constants of this file, so that no field is ever refused.
+        // All names and values are constants of this file, so none is refused.
         let fields = (try? HeaderFields(pairs)) ?? HeaderFields()
         let head = ResponseHead(version: .http1_1, status: status.rawValue, reason: status.text, fields: fields)
         return .refuse(head, body: body, reason: reason)
     }
 
-    /// A sender of Upgrade must list it in Connection too (RFC 9110 section 7.8).
+    /// A sender of Upgrade must list it in Connection (RFC 9110, section 7.8).
     private static let upgradeFields = [
         ("Upgrade", "websocket"),
         ("Sec-WebSocket-Version", "13"),

@@ -7,7 +7,7 @@ import Testing
 
 /// A client and a server that talk over one carrier after another, with every frame written down.
 ///
-/// Nonces, tokens and times are fixed, so that the same calls make the same bytes. A frame takes 5 ms to the other end.
+/// Nonces, tokens and times are fixed, so the same calls give the same bytes. A frame takes 5 ms to the other end.
 struct Conversation {
     private static let hop = Duration.milliseconds(5)
     private static let decoySecret = SymmetricKey(data: [UInt8](repeating: 9, count: 32))
@@ -36,9 +36,9 @@ struct Conversation {
 
     mutating func note(_ text: String) { lines.append("# \(text)") }
 
-    // MARK: Openings
+    // MARK: Handshakes
 
-    /// What may be said in an opening beside the necessary.
+    /// The optional parts of a handshake.
     struct Terms {
         var streams: UInt32?
         var opening: UInt32?
@@ -68,7 +68,7 @@ struct Conversation {
     /// Another one for each carrier.
     private func nonce(_ base: UInt8) -> [UInt8] { [UInt8](repeating: base + UInt8(newest), count: 32) }
 
-    /// A session begins on a new carrier.
+    /// Begins a session on a new carrier.
     mutating func authenticate(_ terms: Terms = Terms()) throws {
         var (atServer, atClient) = try newOpenings(terms)
         record(atServer.challenge, from: .server, on: newest)
@@ -159,7 +159,7 @@ struct Conversation {
 
     // MARK: The session
 
-    /// Lets both ends send what they have, in turn, until neither has anything.
+    /// Lets both ends send in turn until neither has frames.
     mutating func flow() throws {
         while true {
             let (toClient, toServer) = (try send(from: .server), try send(from: .client))
@@ -167,7 +167,7 @@ struct Conversation {
         }
     }
 
-    /// Lets one end send what it has.
+    /// Lets one end send its frames.
     ///
     /// - Parameter arriving: how many of the frames reach the other end; the others are lost with the carrier.
     /// - Returns: how many left.
@@ -196,7 +196,7 @@ struct Conversation {
         }
     }
 
-    /// Time passes, and both ends do what is due.
+    /// Advances the time and lets both ends do what is due.
     mutating func pass(_ time: Duration) throws {
         now = now + time
         try server.tick(now: now)
@@ -223,5 +223,5 @@ struct Conversation {
     }
 }
 
-/// An opening took another turn than the transcript has it.
+/// A handshake that differs from the transcript.
 struct Unexpected: Error {}

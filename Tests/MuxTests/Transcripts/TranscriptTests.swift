@@ -174,7 +174,7 @@ import Testing
         try compare(talk, with: "resume")
     }
 
-    @Test("a second loss before anything was acknowledged: the higher epoch brings it all again")
+    @Test("after a second loss before any acknowledgement the higher epoch repeats everything")
     func resumeTwice() throws {
         var talk = try begun()
         talk.server.write(two, buffer("once "))

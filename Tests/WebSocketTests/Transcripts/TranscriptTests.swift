@@ -78,7 +78,7 @@ import Testing
             // Frame header and payload; both sides of the lengths at which the message's header grows.
             for length in [0, 1, 117, 118, 65_527, 65_528, 65_536] {
                 let prefix = buffer(hex("2200000000000002"))
-                // The mask itself, at a client: what is masked with it is zero, which the file abbreviates.
+                // A client's zero mask leaves the payload readable; the file abbreviates zeros.
                 let zeros = [UInt8](repeating: 0, count: length)
                 let payload = role == .client ? naiveMask(zeros, hex("37fa213d")) : zeros
                 var out = ByteBuffer()

@@ -1,15 +1,15 @@
 import Crypto
 import NIOCore
 
-/// The proofs that both ends give, over everything that both have said (protocol page, section 5).
+/// The bytes that both ends' proofs cover: everything that both have sent (protocol page, section 5).
 ///
-/// The shape is SCRAM's (RFC 5802 section 3): the client shows `ClientKey XOR HMAC(StoredKey, transcript)`, the server
-/// `HMAC(ServerKey, transcript)`. The transcript holds role, version, the client's public name, the authority that it
-/// dialled and both nonces, so that a proof is good once, in one direction, at one place.
+/// The proofs follow SCRAM (RFC 5802, section 3). The client sends `ClientKey XOR HMAC(StoredKey, transcript)`, the
+/// server `HMAC(ServerKey, transcript)`. The transcript holds role, version, client id, dialled authority and both
+/// nonces. So a proof is valid once, in one direction, for one server.
 struct Transcript {
     private var bytes: [UInt8] = Array("culvert proof 1".utf8)
 
-    /// Appends one party's frame, with its length, so that no two transcripts share their bytes.
+    /// Appends one end's frame with its length, so that different frames never give the same bytes.
     mutating func append(_ label: String, _ payload: ByteBuffer) {
         let length = UInt32(truncatingIfNeeded: payload.readableBytes)
         bytes += Array(label.utf8) + [0]
@@ -28,7 +28,7 @@ extension Credentials {
         return Data32(clientKey.bytes) ^ transcript.authenticate(storedKey)
     }
 
-    /// The key under which later carriers of the session prove themselves.
+    /// Derives the key with which later carriers prove that they belong to the session.
     func resumeKey(_ transcript: Transcript) -> SymmetricKey {
         Self.resumeKey(clientKey: clientKey.bytes, storedKey: verifier.storedKey, transcript)
     }
@@ -42,14 +42,16 @@ extension Credentials {
         return SymmetricKey(data: Array(code))
     }
 
-    /// Whether `proof` is the server's over `transcript`. Takes the same time for every wrong one.
+    /// Returns whether `proof` is the server's proof over `transcript`, in constant time.
     func isServerProof(_ proof: [UInt8], over transcript: Transcript) -> Bool {
         isEqual(proof, transcript.authenticate(serverKey).bytes)
     }
 }
 
 extension Verifier {
-    /// Checks a client's proof in constant time, and returns the session's resume key where it holds.
+    /// Checks a client's proof in constant time.
+    ///
+    /// - Returns: the session's resume key; nil if the proof is wrong.
     func resumeKey(proof: [UInt8], over transcript: Transcript) -> SymmetricKey? {
         let clientKey = Data32(proof) ^ transcript.authenticate(SymmetricKey(data: storedKey))
         guard isEqual(Array(SHA256.hash(data: clientKey.bytes)), storedKey) else { return nil }
@@ -61,7 +63,7 @@ extension Verifier {
     }
 }
 
-/// Compares without telling by time where two byte strings differ.
+/// Compares two byte strings in constant time.
 func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     guard left.count == right.count else { return false }
     return zip(left, right).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0

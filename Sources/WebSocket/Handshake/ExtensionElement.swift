@@ -1,6 +1,6 @@
-/// One member of Sec-WebSocket-Extensions (RFC 6455 section 9.1): a name and its parameters, in order.
+/// One element of Sec-WebSocket-Extensions (RFC 6455, section 9.1): a name and its parameters in order.
 struct ExtensionElement: Sendable, Equatable {
-    /// A parameter; the value is nil where there is none, and is without its quotes.
+    /// A parameter with its unquoted value; nil if it has none.
     struct Parameter: Sendable, Equatable {
         let name: String
         let value: String?
@@ -9,20 +9,21 @@ struct ExtensionElement: Sendable, Equatable {
     let name: String
     let parameters: [Parameter]
 
-    /// Members that are read; who offers more is no client.
+    /// Most elements of a list. A list with more is refused, since no known client sends so many.
     static let maximumElements = 16
-    /// Parameters of one member that are read.
+    /// Most parameters of one element.
     static let maximumParameters = 16
 
-    /// Reads the values of all fields of the name. Nil for anything that the grammar does not allow, and for more
-    /// members or parameters than are read. Linear in the length.
+    /// Parses the values of all fields of the name, in linear time.
+    ///
+    /// - Returns: nil if a value violates the grammar or has too many elements or parameters.
     static func parse(_ values: [String]) -> [ExtensionElement]? {
         var elements: [ExtensionElement] = []
         for value in values {
             var scanner = Scanner(value)
             repeat {
                 scanner.skipBlanks()
-                // Empty members of a list are allowed (RFC 9110 section 5.6.1).
+                // Empty list elements are legal (RFC 9110, section 5.6.1).
                 if scanner.isAtEnd || scanner.peek == UInt8(ascii: ",") { continue }
                 guard let element = element(&scanner), elements.count < maximumElements else { return nil }
                 elements.append(element)
@@ -55,7 +56,7 @@ struct ExtensionElement: Sendable, Equatable {
     }
 }
 
-/// Walks over a field value once, from left to right.
+/// Scans a field value once, from left to right.
 private struct Scanner {
     private var rest: Substring.UTF8View
 
@@ -82,7 +83,7 @@ private struct Scanner {
         return token.isEmpty ? nil : String(Substring(token))
     }
 
-    /// A quoted string whose content, without its escapes, is a token: nothing else is a parameter's value.
+    /// Reads a quoted string. Its unescaped content must be a token, as for every parameter value.
     mutating func quoted() -> String? {
         guard take(UInt8(ascii: "\"")) else { return nil }
         var bytes: [UInt8] = []
@@ -101,7 +102,7 @@ private struct Scanner {
         return nil
     }
 
-    /// RFC 9110 section 5.6.2.
+    /// Returns whether the byte may be part of a token (RFC 9110, section 5.6.2).
     private static func isTokenByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), 0x30...0x39: true

@@ -1,0 +1,35 @@
+/// The payload of RESUME: the client's request to move a session to a new carrier.
+public struct Resumption: Sendable, Hashable {
+    /// The session's id from WELCOME.
+    public var session: [UInt8]
+    /// A number higher than every epoch that this session has used.
+    public var epoch: UInt64
+    /// Counted frames that the client has received.
+    public var received: UInt64
+    /// 32 fresh random bytes.
+    public var nonce: [UInt8]
+
+    /// Creates a request.
+    public init(session: [UInt8], epoch: UInt64, received: UInt64, nonce: [UInt8]) {
+        self.session = session
+        self.epoch = epoch
+        self.received = received
+        self.nonce = nonce
+    }
+
+    var unproved: FieldWriter {
+        var fields = FieldWriter()
+        fields.append(1, session)
+        fields.append(2, number: epoch)
+        fields.append(3, number: received)
+        fields.append(4, nonce)
+        return fields
+    }
+
+    init(_ fields: FieldReader) throws(MuxError) {
+        session = try fields.bytes(1, count: 16)
+        epoch = try fields.number(2)
+        received = try fields.number(3)
+        nonce = try fields.bytes(4, count: 32)
+    }
+}

@@ -1,0 +1,63 @@
+/// The receiver's side of a stream's credit: bytes received, bytes written to the far socket, and bytes granted
+/// (protocol page, section 4).
+struct ReceiveCredit: Sendable {
+    /// Bytes received.
+    private(set) var received: UInt64 = 0
+    /// Bytes that the far socket has accepted.
+    private(set) var consumed: UInt64 = 0
+    /// The offset last sent to the peer.
+    private(set) var granted: UInt64
+    /// Bytes that may be in flight. The window grows while it limits the stream and shrinks when memory is short.
+    private(set) var window: UInt64
+    private var grantedAt: Instant
+    /// Interval below which a stream that needs credit gets a wider window.
+    static let busy = Duration.milliseconds(2)
+    /// The same interval for a window whose half, the unit of a grant, is below the sender's quantum.
+    ///
+    /// A stream that cannot fill its quantum gets less than its share, and receives credit once in each round of all
+    /// streams. 100 ms is a round of a hundred streams. The peer's quantum is unknown, so ours stands for it.
+    static let sharing = Duration.milliseconds(100)
+
+    init(window: Int, now: Instant) {
+        self.window = UInt64(window)
+        self.granted = UInt64(window)
+        self.grantedAt = now
+    }
+
+    /// Bytes received that the socket has not accepted yet.
+    var buffered: Int { Int(clamping: received - consumed) }
+
+    /// Counts incoming bytes against the credit.
+    ///
+    /// - Throws: ``MuxError`` if the bytes exceed what was granted.
+    mutating func receive(_ count: Int) throws(MuxError) {
+        let (sum, overflow) = received.addingReportingOverflow(UInt64(count))
+        guard !overflow, sum <= granted else {
+            throw MuxError(.creditOverrun, "\(count) bytes with \(granted - received) granted")
+        }
+        received = sum
+    }
+
+    /// Records that the far socket has accepted `count` bytes.
+    mutating func consume(_ count: Int) {
+        consumed = min(received, consumed + UInt64(count))
+    }
+
+    /// Returns the offset for the next CREDIT; nil while less than half a window can be returned.
+    ///
+    /// The window doubles, up to `limit`, when it was used within two round trips, since it then limits the stream. It
+    /// also doubles when it was used within ``busy``, because each CREDIT wakes the peer. A narrow window doubles when
+    /// it was used within ``sharing``. A window above `limit` shrinks to `limit`; credit already granted stays.
+    mutating func nextGrant(now: Instant, roundTrip: Duration?, limit: Int) -> UInt64? {
+        window = min(window, UInt64(limit))
+        let next = consumed + window
+        guard next >= granted + window / 2 else { return nil }
+        let frequent = window / 2 < UInt64(CongestionWindow.maximumQuantum) ? Self.sharing : Self.busy
+        if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, frequent), window < UInt64(limit) {
+            window = min(window * 2, UInt64(limit))
+        }
+        granted = consumed + window
+        grantedAt = now
+        return granted
+    }
+}

@@ -1,0 +1,31 @@
+import NIOCore
+
+/// The payload of BOUND: a server's answer to BIND.
+public struct Binding: Sendable, Hashable {
+    /// The client's tunnel.
+    public var tunnel: UInt16
+    /// The bound addresses, separated by spaces: `0.0.0.0` for all of IPv4, `::` for all of IPv6.
+    public var address: String
+    /// The bound port.
+    public var port: UInt16
+
+    /// Creates an answer.
+    public init(tunnel: UInt16, address: String, port: UInt16) {
+        self.tunnel = tunnel
+        self.address = address
+        self.port = port
+    }
+
+    var frame: OutboundFrame {
+        var fields = FieldWriter()
+        fields.append(1, number: tunnel)
+        fields.append(2, address, atMost: 64)
+        fields.append(3, number: port)
+        return OutboundFrame(.bound, .session, fields.bytes)
+    }
+
+    init(_ payload: ByteBuffer) throws(MuxError) {
+        let fields = try FieldReader(payload, of: .bound)
+        self.init(tunnel: try fields.number(1), address: try fields.text(2, atMost: 64), port: try fields.number(3))
+    }
+}
