@@ -13,7 +13,8 @@ struct ReportHead {
             "\(Date.now.formatted(.iso8601)), Linux \(setting("kernel/osrelease")), "
                 + "\(ProcessInfo.processInfo.activeProcessorCount) cores, loopback with "
                 + "\(setting("net/ipv4/tcp_congestion_control")). Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
-            "That is the system's choice of congestion control; where it is BBR, culvert's own sockets do without it there.",
+            "All systems have that congestion control, the machine's own choice. BBR paces loopback; for a figure without it, "
+                + "run the benchmark in a network namespace with another choice.",
             "",
             "**Only figures of one run compare**: the machine, and what else it does, are in all of them.", "",
             "Ratio: the first figure to that of `\(System.reference.rawValue)`; of times and sizes less is better. CPU and memory are those of the tunnel's "
