@@ -1,0 +1,37 @@
+import Mux
+import WebSocket
+
+/// How a session ends, and how it loses its carrier.
+extension SessionLoop {
+    func violate(_ error: MuxError) {
+        let code: CloseCode = error.code == .protocolViolation ? .protocolError : .policyViolation
+        finish(.violation(error), tell: Refusal(error.code, error.detail), close: code)
+    }
+
+    func finish(_ end: SessionEnd, tell reason: Refusal, close code: CloseCode) {
+        guard let owner else { return }
+        self.owner = nil
+        timer?.task.cancel()
+        timer = nil
+        let farewell = session.end(reason)
+        if let carrier {
+            carrier.send(farewell)
+            carrier.close(code, reason: reason.code.description)
+        }
+        carrier = nil
+        deferred = nil
+        performActions()
+        flushSockets()
+        probes.answer(false)
+        account.close()
+        owner.common.session(self, ended: end)
+    }
+
+    /// The carrier is gone: streams pause.
+    func reportLost(_ lost: LostCarrier) {
+        performActions()
+        flushSockets()
+        armTimer()
+        owner?.common.session(self, lost: lost)
+    }
+}
