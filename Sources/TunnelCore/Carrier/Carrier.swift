@@ -3,15 +3,15 @@ import Mux
 import NIOCore
 import WebSocket
 
-/// Who takes what a carrier brings: the opening at first, then the session.
+/// The receiver of a carrier's frames: the handshake at first, then the session.
 package protocol CarrierReceiver: AnyObject {
     /// The peer's next frame.
     func carrier(received frame: InboundFrame)
-    /// Nothing more is at hand for now: the moment to flush.
+    /// No more bytes for now: the moment to flush.
     func carrierReadCompleted()
     /// The carrier takes frames again.
     func carrierBecameWritable()
-    /// The peer broke the rules of frames: say so and close.
+    /// The peer broke the rules of frames.
     func carrier(violatedBy error: MuxError)
     /// The WebSocket is gone. Called exactly once, and nothing follows.
     func carrierLost(_ loss: CarrierLoss)
@@ -21,9 +21,9 @@ package protocol CarrierReceiver: AnyObject {
 package struct CarrierLoss: Error, CustomStringConvertible {
     /// One line for the log.
     package let description: String
-    /// By the peer's Close, in order, and not by something on the way; unless that speaks WebSocket too.
+    /// Whether the peer ended it in order by Close. A front that speaks WebSocket may have sent that.
     package var isClosedByPeer = false
-    /// The peer broke RFC 6455 or the session's framing: trying again at once would not help.
+    /// The peer broke RFC 6455 or the session's framing: dialling again at once would not help.
     package var isProtocolViolation = false
 
     package init(description: String, isClosedByPeer: Bool = false, isProtocolViolation: Bool = false) {
@@ -33,8 +33,7 @@ package struct CarrierLoss: Error, CustomStringConvertible {
     }
 }
 
-/// One WebSocket connection in its channel: bytes to frames, frames to bytes. What frames mean is its receiver's
-/// business.
+/// One WebSocket connection in its channel: bytes to frames, frames to bytes. Its receiver knows what frames mean.
 ///
 /// One session frame travels in one binary message. Small frames are gathered in one buffer, so that many share a
 /// system call; a server's large payloads are handed to the socket as they are, and a client's are masked while they
@@ -46,7 +45,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     /// Payloads from this size on are not copied by a server.
     private static let gatherLimit = 4_096
     /// The gathered bytes are handed to the channel from this size on. 64 KiB: one long frame, so that its buffer
-    /// need not grow, which copies it; the channel writes several at once.
+    /// need not grow, which copies it. The channel writes several at once.
     private static let gatheredLimit = 65_536
     /// Bytes of WebSocket control frames that may wait.
     package static let queuedControlBytes = 4_096
@@ -59,7 +58,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     private var gathered = ByteBuffer()
     /// Something was written to the channel since it was flushed.
     private var isUnflushed = false
-    /// Bytes have come since the last time that nothing more was at hand.
+    /// Bytes have come since the last end of a read.
     private var hasRead = false
     private var header = ByteBuffer()
     private var context: ChannelHandlerContext?
@@ -72,8 +71,8 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     private var pongs: SlidingWindow
 
     /// - Parameters:
-    ///   - limits: what the peer is held to.
-    ///   - deflate: what the handshake agreed on about compression.
+    ///   - limits: the limits for the peer.
+    ///   - deflate: the compression that the handshake agreed on.
     package init(
         role: WebSocketRole,
         limits: CarrierLimits = CarrierLimits(),
@@ -95,17 +94,17 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         self.pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         self.pongs = SlidingWindow(limit: limits.pingsInTenSeconds)
         self.isCompressed = deflate != nil
-        // No zlib for strangers: neither end compresses before the other has proved itself.
+        // No zlib before the peer has proved itself.
         self.connection.acceptsCompressed = false
         self.receiver = receiver
     }
 
     // MARK: For the receiver
 
-    /// Whether frames may be sent without piling up.
+    /// Whether frames may be sent.
     package var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    /// Whether the socket is read. What is not waits at the peer.
+    /// Whether the socket is read. Otherwise bytes wait at the peer.
     package var isRead = true {
         didSet {
             guard isRead != oldValue else { return }
@@ -120,7 +119,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         self.receiver = receiver
     }
 
-    /// Another carrier has taken its place: whatever it still brings, and its end, is nobody's business.
+    /// Another carrier has taken its place: further frames and its end are ignored.
     package func disown() {
         receiver = nil
     }
@@ -141,7 +140,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
                 writeGathered(context)
                 write(frame.payload, context)
             } else {
-                // What does not become shorter is to fit too.
+                // Incompressible payloads must fit too.
                 if isCompressed { gathered.reserveCapacity(minimumWritableBytes: frame.length + 14) }
                 try connection.encodeMessage(
                     .binary,
@@ -153,7 +152,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
                 if gathered.readableBytes >= Self.gatheredLimit { writeGathered(context) }
             }
         } catch {
-            // The closing handshake has begun; what comes after it is not sent (RFC 6455 section 5.5.1).
+            // The closing handshake has begun: nothing may be sent after it (RFC 6455 section 5.5.1).
         }
     }
 
@@ -257,7 +256,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         }
     }
 
-    /// Sends what is left to say, as a best effort, and ends the connection.
+    /// Sends the remaining control frames, if it can, and ends the connection.
     private func fail(_ context: ChannelHandlerContext, _ error: any Error) {
         if loss == nil {
             switch error {

@@ -2,11 +2,10 @@ import Mux
 import NIOCore
 import WebSocket
 
-/// A carrier that was accepted on another event loop than its session's: frames cross over in bundles, as many as one
-/// turn of a loop brings.
+/// A carrier on another event loop than its session's: frames cross in bundles, one for each iteration of a loop.
 ///
-/// It costs a wake-up a turn, which is why sessions begin on their carrier's own loop. It is for carriers that come
-/// later, since neither they nor the session's sockets can move.
+/// Each bundle costs a wake-up, so a session begins on its carrier's own loop. The bridge is for later carriers, since
+/// neither they nor the session's sockets can move.
 package final class CarrierBridge: CarrierLink {
     /// Bytes that may be on the bridge, not yet taken by the carrier: what the carrier itself lets pile up.
     package static let mostUnderWay = 262_144
@@ -25,7 +24,7 @@ package final class CarrierBridge: CarrierLink {
     private var isLost = false
     package private(set) var lastBytes = CarrierTimes()
 
-    /// Puts a bridge before `carrier`, whose receiver it becomes; on the carrier's event loop.
+    /// Makes a bridge the receiver of `carrier`; on the carrier's event loop.
     ///
     /// - Returns: what gives the bridge, once, on `loop`.
     package static func build(
@@ -113,7 +112,7 @@ package final class CarrierBridge: CarrierLink {
     }
 }
 
-/// The bridge's other end, on the carrier's event loop. What it is told crosses over in the order in which it came.
+/// The bridge's other end, on the carrier's event loop. Everything crosses in the order in which it came.
 private final class FarEnd: CarrierReceiver {
     let carrier: Carrier
     private let loop: any EventLoop
@@ -123,7 +122,7 @@ private final class FarEnd: CarrierReceiver {
     private var bundleBytes = 0
     /// Bytes that are on their way to the session, or whose arrival has not been reported.
     private var onTheWay = 0
-    /// Bytes that the carrier was given and that it holds up: told to the session when it takes more.
+    /// Bytes that the carrier was given and has not reported as taken.
     private var heldUp = 0
 
     init(_ carrier: Carrier, loop: any EventLoop) {

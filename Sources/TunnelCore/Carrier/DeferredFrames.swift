@@ -1,9 +1,9 @@
 import Mux
 
-/// Counted frames that came after the peer was told, on another carrier, how many have come: that one will bring them
-/// again, and only if it fails are they taken.
+/// Counted frames of a carrier that is about to be replaced. The client has told the server on the new carrier how many have
+/// come before, so that one will bring these again. Only if it fails are they taken.
 package struct DeferredFrames {
-    /// What may be parked, bytes: twice what the peer sends without an acknowledgement, unless it was told otherwise.
+    /// Bytes that may be deferred: twice the peer's replay buffer at its default.
     package static let most = 8_388_608
 
     /// In the order in which they came.
@@ -11,7 +11,7 @@ package struct DeferredFrames {
     /// What they take, bytes.
     package private(set) var storage = 0
 
-    /// Whether they are more than may be parked.
+    /// Whether they are more than may be deferred.
     package var areTooMany: Bool { storage > Self.most }
 
     package mutating func append(_ frame: InboundFrame) {

@@ -28,7 +28,7 @@ package enum EgressFailure {
         return "\(code(error))"
     }
 
-    /// The code that tells the server, and through it the visitor's socket, what happened.
+    /// The code for the server, which passes the failure on to the visitor's socket.
     package static func code(_ error: any Error) -> ResetCode {
         if let error = error as? NIOConnectionError {
             guard let first = error.connectionErrors.first else {

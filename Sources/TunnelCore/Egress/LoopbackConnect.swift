@@ -1,14 +1,14 @@
 import NIOCore
 import Platform
 
-/// A service at this machine's own loopback is mostly connected to before `connect` returns: the kernel has joined both
-/// ends, and says so to whoever asks again at once. NIO's dial asks when its loop comes round, under a timer.
+/// Connects to a service on loopback without waiting for the event loop. The kernel usually joins both ends before `connect`
+/// returns, while NIO would notice in the loop's next iteration, under a timer.
 package enum LoopbackConnect {
     /// A socket that is connected to `address`, and is the caller's. Nil where the address is none of loopback's, or the
     /// kernel takes longer, for instance because the service's queue is full: then it is NIO's turn. Whoever listens
     /// there has seen nothing of it, but for a reset where it accepts in the very moment in which this is given up.
     ///
-    /// - Throws: `IOError`, for instance where nobody listens.
+    /// - Throws: `IOError`, for instance if no program listens.
     package static func connected(to address: SocketAddress) throws -> NIOBSDSocket.Handle? {
         #if os(Linux)
         // Not an IPv4 address in IPv6's form: whether a socket takes that is a setting of the system's.

@@ -1,13 +1,13 @@
 import NIOCore
 import NetworkAddress
 
-/// Keeps a service's name from leading where no service is: whoever answers for the name may have it point at the
-/// machine's cloud metadata (169.254.169.254), at every host of the link, or at nobody. Asked for each connection, about
-/// the address that is dialled. An address that the client's owner has written down is dialled as it is.
+/// Refuses addresses at which no service is, if a name leads there. The name's owner could point it at the machine's cloud
+/// metadata (169.254.169.254) or at all hosts of the link. Each dialled address of a name is checked; an address that the
+/// configuration states is dialled unchecked.
 package final class ServiceAddressGuard: ChannelOutboundHandler {
     package typealias OutboundIn = Never
 
-    /// A name has led to an address where no service is.
+    /// A name has led to an address at which no service is.
     package struct Forbidden: Error {
         package let address: String
     }
@@ -23,7 +23,7 @@ package final class ServiceAddressGuard: ChannelOutboundHandler {
 
 extension IPAddress {
     /// Neither unspecified, link-local, multicast nor broadcast, nor an address at which a cloud answers its machines; nor
-    /// an IPv6 address that a translator on the way turns into such a one.
+    /// an IPv6 address that a translator turns into one of these.
     package var mayBeService: Bool {
         switch unmapped {
         case .v4(let bits):

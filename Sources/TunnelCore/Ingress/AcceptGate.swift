@@ -13,7 +13,7 @@ package final class AcceptGate: ChannelInboundHandler {
 
     private enum State {
         case accepting
-        /// Pauses until then; the latest wish counts.
+        /// Pauses until then; the latest deadline counts.
         case resting(until: NIODeadline)
     }
 

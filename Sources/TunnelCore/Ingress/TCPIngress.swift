@@ -3,16 +3,16 @@ import Mux
 import NIOCore
 import NIOPosix
 
-/// The public sockets of one tunnel: bound on the session's own event loop, so that a visitor's bytes never change
+/// The public sockets of one tunnel, bound on the session's own event loop, so that a visitor's bytes never change
 /// threads.
 package final class TCPIngress {
-    /// How many may come at once, in seconds of the rate.
+    /// Burst of connections, in seconds of the rate.
     package static let burst = 0.1
 
     /// Descriptors before the limit from which a port takes its visitors one by one. Eight: twice what NIO accepts in one
     /// iteration. Twice as many must be free before it takes them as usual again.
     package static let scarceDescriptors = 8
-    /// Time between two looks at the descriptors while they are scarce.
+    /// Time between two checks of the descriptors while they are scarce.
     private static let supplyPeriod = TimeAmount.seconds(1)
 
     private enum Supply {
@@ -88,7 +88,7 @@ package final class TCPIngress {
                     if standsForFamily(address), isMissing(error), !isLast || !channels.isEmpty {
                         return loop.makeSucceededFuture(channels)
                     }
-                    // The port is free for whoever asks next once these are closed.
+                    // Once these are closed, the port is free again.
                     let closed = channels.map { channel in channel.close().flatMapError { _ in channel.closeFuture } }
                     return EventLoopFuture.andAllComplete(closed, on: loop).flatMapThrowing { _ in
                         throw Failure(address: address, error: error)

@@ -6,7 +6,7 @@ package struct FixedLimit: Sendable {
     /// What is bounded.
     package let name: String
     package let value: LimitValue
-    /// Why the bound is what it is: a clause without a capital letter and a full stop.
+    /// The reason for the value: a clause without a capital letter and a full stop.
     package let reason: String
     /// Whether the session protocol sets it for both ends.
     package let isWire: Bool

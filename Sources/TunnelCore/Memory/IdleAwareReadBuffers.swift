@@ -1,11 +1,11 @@
 import NIOCore
 
-/// How large a stream's socket is read: large while it is busy, and nothing to speak of is kept while it idles.
+/// The sizes of a socket's read buffers: large while it is busy, and almost nothing while it is idle.
 ///
 /// NIO's own pool keeps the last buffer of each channel for life, which after one burst is a quarter of a MiB for each
 /// of thousands of streams. Without a hint about the next size, and with a buffer that always "may grow", it takes a new
-/// one for each read and keeps none but the very first. That one is small, so that a request fits mostly, and a stream
-/// that idles keeps little.
+/// one for each read and keeps none but the very first. That one is small: most requests fit, and an idle stream
+/// keeps little.
 ///
 /// Three words, so that it costs a socket no memory of its own.
 package struct IdleAwareReadBuffers: RecvByteBufferAllocator {

@@ -2,8 +2,8 @@ import Metrics
 import Mux
 import Synchronization
 
-/// What all sessions of a process may hold together, so that no number of clients or visitors ends it for want of
-/// memory. Shared by all event loops; a session tells it what it holds once a turn, when that has changed by much.
+/// What all sessions of a process may hold together, so that no number of clients or visitors exhausts its memory. Shared by
+/// all event loops. A session reports what it holds once an iteration, if that has changed by much.
 ///
 /// | in use | what gives way |
 /// |---|---|
@@ -12,15 +12,15 @@ import Synchronization
 /// | seven eighths | new sessions are refused |
 /// | all | the session that holds the most loses its greediest streams |
 ///
-/// It counts bytes that wait or are kept, and a share for each stream and session; not the code, the libraries and what
-/// strangers may cost before they have proved themselves, which has a bound of its own (some 40 MiB together).
+/// It counts bytes that wait or are kept, and a charge for each stream and session. It does not count code, libraries and
+/// strangers, whose bound is their own (some 40 MiB together).
 package final class MemoryBudget: Sendable {
     /// What an idle session costs beside its tunnels and streams, with its carrier and TLS. Measured: 20 KiB, and 12 KiB
     /// more with TLS.
     package static let sessionCost = 32_768
     /// What a tunnel costs: its sockets that listen, its gate and its statistics. Measured: 4 to 8 KiB.
     package static let tunnelCost = 8_192
-    /// What a carrier keeps that takes nothing at the moment: what was handed to it beyond the session's own copies.
+    /// Charge for a blocked carrier: bytes that it holds beyond the session's own copies.
     package static let blockedCarrierCost = 327_680
     /// Less than this would refuse ordinary work.
     package static let least = 16_777_216
@@ -39,7 +39,7 @@ package final class MemoryBudget: Sendable {
         self.use = use
     }
 
-    /// Bytes that may be in use. Less than what is in use makes everything give way until it is not.
+    /// Bytes that may be in use. If more is in use, sessions give way until it is not.
     package var capacity: Int {
         get { most.load(ordering: .relaxed) }
         set { most.store(max(newValue, Self.least), ordering: .relaxed) }
@@ -82,7 +82,7 @@ package final class MemoryBudget: Sendable {
         if bytes > 0, used > capacity { relieve(used - capacity) }
     }
 
-    /// Turns to whoever holds the most, and to nobody else before it has answered.
+    /// Asks the session that holds the most to give bytes back, one session at a time.
     private func relieve(_ excess: Int) {
         guard !isRelieving.exchange(true, ordering: .acquiring) else { return }
         let greediest = accounts.withLock { $0.values.max { $0.held < $1.held } }
@@ -127,6 +127,5 @@ package final class MemoryBudget: Sendable {
     }
 }
 
-/// What all sessions of a process may hold together unless it is told otherwise: 1 GiB, what eight greedy sessions hold
-/// at their own bounds.
+/// The default of the memory budget, bytes. 1 GiB: eight greedy sessions hold as much at their own bounds.
 public let standardMemory = 1_073_741_824

@@ -3,7 +3,7 @@ import NIOCore
 import Platform
 import Synchronization
 
-/// Looks names up, on threads of its own: the one place for services, backends, servers, proxies and their scripts.
+/// Looks names up on its own threads, for services, backends, servers, proxies and scripts.
 ///
 /// An interpreter of ``NameTable``. No event loop is blocked, and no name waits for another one.
 package final class HostNames: Sendable {
@@ -14,7 +14,7 @@ package final class HostNames: Sendable {
         var table: NameTable
         var waiting: [NameTable.Request: EventLoopPromise<[SocketAddress]>] = [:]
         var isWatched = false
-        /// What the last look at the resolver's configuration has seen; nil before the first one.
+        /// The resolver's configuration as last seen; nil before the first check.
         var configuration: ResolverConfiguration??
     }
 
@@ -24,7 +24,7 @@ package final class HostNames: Sendable {
         fileprivate let name: String
     }
 
-    /// Seconds between two looks at the clock and at the resolver's configuration.
+    /// Seconds between two checks of the clock and of the resolver's configuration.
     package static let period: UInt32 = 1
 
     private let state: Mutex<State>
@@ -32,7 +32,7 @@ package final class HostNames: Sendable {
     private let lookUp: @Sendable (String) -> NameTable.Outcome
 
     /// - Parameters:
-    ///   - configuration: the file whose change makes what was learnt outdated.
+    ///   - configuration: the file whose change makes all answers outdated.
     ///   - lookUp: blocks until there is an answer.
     package init(
         _ limits: NameLimits = NameLimits(),
@@ -76,7 +76,7 @@ package final class HostNames: Sendable {
         promise?.fail(CancellationError())
     }
 
-    /// Threads that look something up now.
+    /// Threads that run a lookup now.
     package var threads: Int { state.withLock { $0.table.threads } }
 
     /// Whether the resolver's configuration has been looked at.

@@ -2,11 +2,11 @@ import HTTP1
 
 /// Why a name has led to no address.
 package enum NameFailure: Error, Hashable, CustomStringConvertible {
-    /// There is no such name, or it has no address.
+    /// The name does not exist, or has no address.
     case notFound
     /// No name server has answered, or it could not.
     case noAnswer
-    /// All threads that may look it up wait for other answers.
+    /// All threads for such lookups wait for other answers.
     case busy
     /// What was given cannot be a name.
     case unusable

@@ -54,7 +54,7 @@ package struct NameTable {
 
     private let limits: NameLimits
     private var names: [String: Name] = [:]
-    /// Lookups whose answers count.
+    /// Running lookups.
     private var running: [Lookup: Running] = [:]
     /// Lookups by a configuration that holds no more: they keep their threads, and their answers are dropped.
     private var outdated: Set<Lookup> = []
@@ -124,7 +124,7 @@ package struct NameTable {
         return answer(name, with: known.answer?.outcome ?? outcome)
     }
 
-    /// Time has passed: answers with what there is, or begins a second lookup, where the first one is slow.
+    /// Time has passed: answers from the cache, or begins a second lookup if the first one is slow.
     package mutating func tick(now: Instant) -> [Action] {
         var actions: [Action] = []
         for name in slowNames(now: now) {
@@ -146,7 +146,7 @@ package struct NameTable {
         outdated.formUnion(running.keys)
         running = [:]
         names = names.compactMapValues { $0.waiting.isEmpty ? nil : Name(waiting: $0.waiting) }
-        // Carriers come first where threads are few.
+        // Carriers come first if threads are few.
         let order = names.sorted { left, right in
             let (left, right) = (left.value.waiting, right.value.waiting)
             return left.contains { $0.purpose == .carrier } && !right.contains { $0.purpose == .carrier }

@@ -1,7 +1,7 @@
 import NIOCore
 import Platform
 
-/// The system's own resolver: files, DNS and whatever else the machine is told to ask.
+/// The system's own resolver: files, DNS and the machine's other sources.
 package enum SystemLookup {
     /// Blocks until the resolver returns.
     package static func addresses(of name: String) -> NameTable.Outcome {

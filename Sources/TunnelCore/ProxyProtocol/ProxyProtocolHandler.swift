@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Takes the PROXY protocol's header off the beginning of a front's connection, tells what it says, and steps aside.
+/// Removes the PROXY protocol's header from the beginning of a front's connection, reports it, and leaves the pipeline.
 /// Bytes that follow it go on; nothing else passes before.
 package final class ProxyProtocolHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = ByteBuffer
@@ -14,9 +14,9 @@ package final class ProxyProtocolHandler: ChannelInboundHandler, RemovableChanne
     private var timer: Scheduled<Void>?
 
     /// - Parameters:
-    ///   - isRequired: whether a connection without a header is closed; if not, it goes on as it is.
+    ///   - isRequired: whether a connection without a header is closed; otherwise it goes on unchanged.
     ///   - timeout: how long a front may take for its header.
-    ///   - onHeader: called once, with nil where there was no header, before the first byte goes on.
+    ///   - onHeader: called once before the first byte goes on, with nil if there was no header.
     package init(isRequired: Bool, timeout: TimeAmount, onHeader: @escaping (ProxyProtocolHeader?) throws -> Void) {
         self.isRequired = isRequired
         self.timeout = timeout
@@ -26,7 +26,7 @@ package final class ProxyProtocolHandler: ChannelInboundHandler, RemovableChanne
     package func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { context.close(promise: nil) }
-        // A visitor's socket is read only when somebody asks.
+        // A visitor's socket is read only on request.
         context.read()
     }
 

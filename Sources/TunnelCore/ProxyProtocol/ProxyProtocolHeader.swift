@@ -39,7 +39,7 @@ public struct ProxyProtocolEnd: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Who is at the two ends of a connection that was relayed; nobody in particular where the sender does not know, or
+/// The two ends of a relayed connection; unknown if the sender does not know them, or
 /// speaks for itself.
 public struct ProxyProtocolHeader: Sendable, Hashable {
     /// Who connected, and to which address.
@@ -56,7 +56,7 @@ public struct ProxyProtocolHeader: Sendable, Hashable {
     /// What v2 begins with.
     package static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
 
-    /// A header about these ends; one about nobody where either is missing. An IPv4 end beside an IPv6 one is mapped.
+    /// A header about these ends; about unknown ones if either is missing. An IPv4 end beside an IPv6 one is mapped.
     public init(source: ProxyProtocolEnd?, destination: ProxyProtocolEnd?) {
         guard let source, let destination else { return }
         switch (source.address, destination.address) {

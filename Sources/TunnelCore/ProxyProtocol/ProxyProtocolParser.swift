@@ -6,7 +6,7 @@ import NetworkAddress
 package struct ProxyProtocolParser: Sendable {
     /// The longest line of v1 with its end.
     package static let longestLine = 107
-    /// The most that v2 may carry behind its first 16 bytes: addresses, and what else a front says (TLVs).
+    /// Most bytes of version 2 behind its first 16: addresses, and further fields (TLVs).
     package static let longestRest = 2_048
 
     /// Why a beginning is no header.
@@ -66,7 +66,7 @@ package struct ProxyProtocolParser: Sendable {
         guard buffer.readableBytes >= 16 + length else { return nil }
         buffer.moveReaderIndex(forwardBy: 16)
         var rest = buffer.readSlice(length: length) ?? ByteBuffer()
-        // LOCAL is the front speaking for itself; other families than TCP over IP are nobody we know.
+        // LOCAL is the front's own connection. Families other than TCP over IP have no address here.
         guard start[12] == 0x21, start[13] == 0x11 || start[13] == 0x21 else {
             return ProxyProtocolHeader(source: nil, destination: nil)
         }

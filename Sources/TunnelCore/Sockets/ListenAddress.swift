@@ -14,7 +14,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// What is expected, for an error.
     public static let form = "expected ADDR:PORT with an IP address, for instance 127.0.0.1:8080, or unix:/PATH"
 
-    /// Reads an address; nil where it is none. `*:8080` and `:8080` mean all IPv4 addresses.
+    /// Reads an address; nil for anything else. `*:8080` and `:8080` mean all IPv4 addresses.
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
             let path = text.dropFirst(5)
@@ -65,7 +65,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The address as it is written in a URL or on a command line.
+    /// The address as in a URL or on a command line.
     public var description: String {
         switch self {
         case .tcp(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
@@ -74,7 +74,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Whether a host, by name or address, is this machine and nobody else's.
+/// Whether a host, by name or address, is always this machine.
 package func isLoopback(_ host: String) -> Bool {
     host == "localhost" || host == "::1"
         || (host.hasPrefix("127.") && (try? SocketAddress(ipAddress: host, port: 0)) != nil)

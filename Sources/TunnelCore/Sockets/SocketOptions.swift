@@ -2,29 +2,29 @@ import NIOCore
 import NIOPosix
 import Platform
 
-/// The options of every socket of ours, in one place.
+/// The options of every socket, in one place.
 package enum SocketOptions {
-    /// The largest read of a busy socket. 256 KiB: the size of the reads is what a relay's speed hangs on.
+    /// The largest read of a busy socket. 256 KiB: a relay's speed depends on the size of its reads.
     package static let largestRead = 262_144
 
-    /// Unsent bytes of a carrier: from the greater number on nothing more is handed to it, until the lesser is reached.
+    /// Unsent bytes of a carrier: from `most` on it takes nothing more, until `least` is reached.
     package static let unsentBytes = (least: 65_536, most: 262_144)
 
-    /// A public port's. Its visitors' sockets have from it what keeps small pieces from being held back and
-    /// notices a peer that is gone, and urgent data in its place of the stream: the system hands all of it down.
+    /// Options of a public port. Accepted sockets inherit them: no delay of small segments, keep-alive, and urgent data in
+    /// its place of the stream.
     package static func publicPort(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try network(options)
         try keepUrgentData(options)
     }
 
-    /// A visitor's, which comes from a ``publicPort(_:)``.
+    /// Options of a visitor's socket, which a ``publicPort(_:)`` has accepted.
     package static func visitor(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try stream(options)
     }
 
-    /// A service's.
+    /// Options of a socket to a service.
     package static func service(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         DescriptorCount.shared.track(channel)
@@ -34,7 +34,7 @@ package enum SocketOptions {
         try keepUrgentData(options)
     }
 
-    /// An urgent byte would be taken out of the stream otherwise, and lost: telnet and FTP send some.
+    /// Without this the kernel takes an urgent byte out of the stream: telnet and FTP send some.
     private static func keepUrgentData(_ options: any NIOSynchronousChannelOptions) throws {
         let inline = ChannelOptions.Types.SocketOption(level: .socket, name: .init(rawValue: SO_OOBINLINE))
         do {
@@ -45,13 +45,13 @@ package enum SocketOptions {
         }
     }
 
-    /// The same for a socket that NIO has not got yet.
+    /// The same for a socket that is not a channel yet.
     package static func keepUrgentData(of descriptor: Int32) {
         var on: Int32 = 1
         _ = setsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Half-close means something, and reads wait for credit.
+    /// Half-close is reported, and reads wait for credit.
     private static func stream(_ options: any NIOSynchronousChannelOptions) throws {
         try options.setOption(.allowRemoteHalfClosure, value: true)
         try options.setOption(.autoRead, value: false)
@@ -59,11 +59,11 @@ package enum SocketOptions {
         try options.setOption(.recvAllocator, value: IdleAwareReadBuffers(largest: largestRead))
     }
 
-    /// A carrier's, at either end, from its first byte on.
+    /// Options of a carrier's socket, at either end, from its first byte on.
     package static func carrier(_ channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.recvAllocator, value: IdleAwareReadBuffers(largest: largestRead, spare: 0))
-        // What has come is passed on before more is read: a read is large already.
+        // Each read is passed on before the next one: reads are large already.
         try options.setOption(.maxMessagesPerRead, value: 1)
         try options.setOption(.writeBufferWaterMark, value: .init(low: unsentBytes.least, high: unsentBytes.most))
         try network(options)
@@ -79,15 +79,15 @@ package enum SocketOptions {
         }
     }
 
-    /// Changes how many connections may wait at a socket that listens already.
+    /// Changes the length of a listening socket's queue.
     package static func setListenQueue(_ length: Int, of descriptor: Int32) {
         _ = listen(descriptor, Int32(clamping: length))
     }
 
-    /// Makes the close that follows a reset (RST) rather than an end (FIN).
+    /// Makes the next close a reset (RST) rather than an end (FIN).
     package static func resetOnClose(_ channel: any Channel) {
         (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in
-            // The socket is closed already: there is nothing left to reset.
+            // The socket is closed already.
         }
     }
 }

@@ -58,7 +58,7 @@ package enum UnixListener {
         return descriptor
     }
 
-    /// Removes the file, where it is a socket.
+    /// Removes the file if it is a socket.
     package static func remove(_ path: String) {
         var facts = stat()
         guard lstat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFSOCK else { return }

@@ -2,7 +2,7 @@ import Platform
 
 /// Which users of the machine may connect to a socket in the file system.
 public struct UnixSocketAccess: Sendable, Hashable {
-    /// The file's mode, such as 0o660; nil for what the process's umask leaves.
+    /// The file's mode, such as 0o660; nil for the process's umask.
     public var mode: UInt16?
     /// The file's group by its number; nil for the process's own.
     public var group: UInt32?

@@ -30,7 +30,7 @@ package struct TokenBucket: Sendable {
         return level < 0 ? -level / perSecond : 0
     }
 
-    /// Whether nothing has been taken that has not come back.
+    /// Whether the bucket is full.
     package mutating func isFull(now: Instant) -> Bool {
         fill(now)
         return level >= capacity

@@ -12,7 +12,7 @@ import Foundation
 
 /// What the verifier and its errors need to know of a certificate.
 extension Certificate {
-    /// The names and the addresses that it is for; none where the entries cannot be read.
+    /// The names and the addresses that it is for; none if the entries cannot be read.
     package var alternativeNames: (dns: [String], addresses: [[UInt8]]) {
         var dns: [String] = []
         var addresses: [[UInt8]] = []

@@ -10,7 +10,7 @@ package enum CertificateProblem: Error, Sendable, Hashable {
         case anchor(String)
     }
 
-    /// This machine has no CA that could be trusted; the text says where it was looked for.
+    /// This machine has no CA that could be trusted; the text says in which files.
     case noAuthorities(String)
     /// The peer sent more certificates than are looked at.
     case tooMany(Int)

@@ -33,7 +33,7 @@ package struct CertificateVerifier: Sendable {
     ///
     /// - Parameters:
     ///   - sent: in the peer's order, its own first, as DER.
-    ///   - name: who the peer must be; nil where a name is not compared.
+    ///   - name: the name that the certificate must have; nil if no name is compared.
     /// - Returns: nil where they are good.
     package func problem(with sent: [[UInt8]], for name: PeerName?) async -> CertificateProblem? {
         guard sent.count <= Self.maximumCertificates else { return .tooMany(Self.maximumCertificates) }

@@ -21,7 +21,7 @@ package final class PeerVerifier: Sendable {
 
     /// Reads the CAs now rather than at the first handshake. Reads files: not for an event loop.
     ///
-    /// - Throws: where there is none to trust.
+    /// - Throws: if there is no CA to trust.
     package func prepare() throws(CertificateProblem) { _ = try known().get() }
 
     private func known() -> Result<TrustAnchors, CertificateProblem> {
@@ -61,13 +61,13 @@ package final class PeerVerification: Sendable {
     private let name: PeerName?
     private let state = Mutex<(hasCertificates: Bool, problem: CertificateProblem?)>((false, nil))
 
-    /// - Parameter name: who the peer must be; nil where a name is not compared.
+    /// - Parameter name: the name that the certificate must have; nil if no name is compared.
     package init(_ verifier: PeerVerifier, name: PeerName?) {
         self.verifier = verifier
         self.name = name
     }
 
-    /// Why the peer's certificate was refused; nil where it was not, or not yet.
+    /// Why the peer's certificate was refused; nil if it was not, or not yet.
     package var problem: CertificateProblem? { state.withLock { $0.problem } }
 
     /// Whether the peer has sent certificates.

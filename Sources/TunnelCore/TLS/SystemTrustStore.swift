@@ -49,7 +49,7 @@ public struct SystemTrustStore: Sendable {
         return result
     }
 
-    /// All certificates, as DER; none where there is no store.
+    /// All certificates, as DER; none if there is no store.
     package func certificates() -> [[UInt8]] {
         let named = environment["SSL_CERT_FILE"]
         var found: [[UInt8]] = []
@@ -69,7 +69,7 @@ public struct SystemTrustStore: Sendable {
         return found
     }
 
-    /// What is said where there is no store.
+    /// The error text if there is no store.
     package var nothingFound: String {
         let places = ["SSL_CERT_FILE", "SSL_CERT_DIR"].compactMap { name in
             environment[name].map { "\(name) names \($0.escapedForDisplay(limit: 200))" }

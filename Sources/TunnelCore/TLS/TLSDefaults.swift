@@ -1,14 +1,14 @@
 import NIOSSL
 
 extension TLSConfiguration {
-    /// What a client of ours speaks: TLS 1.2 at least. Certificates are verified by ``TLSTrust``.
+    /// The TLS of a client: version 1.2 at least. Certificates are verified by ``TLSTrust``.
     public static func tunnelClient() -> TLSConfiguration {
         var tls = makeClientConfiguration()
         tls.applyTunnelDefaults()
         return tls
     }
 
-    /// What a server of ours speaks: TLS 1.2 at least, with this certificate and those above it.
+    /// The TLS of a server: version 1.2 at least, with this certificate and the ones above it.
     public static func tunnelServer(
         certificateChain: [NIOSSLCertificateSource],
         privateKey: NIOSSLPrivateKeySource
@@ -19,7 +19,7 @@ extension TLSConfiguration {
     }
 
     /// The key exchanges that are offered unless the user says otherwise, in order: NIOSSL's, and P-521, without which
-    /// TLS 1.2 takes no certificate on that curve.
+    /// TLS 1.2 allows no certificate on that curve.
     package static let tunnelGroups: [NIOTLSCurve] = [.x25519_MLKEM768, .x25519, .secp256r1, .secp384r1, .secp521r1]
 
     private mutating func applyTunnelDefaults() {

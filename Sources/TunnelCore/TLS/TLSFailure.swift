@@ -57,7 +57,7 @@ package struct TLSFailure {
         return Self.spelt(reason)
     }
 
-    /// What BoringSSL says where the other end's bytes are not TLS.
+    /// BoringSSL's reason for bytes that are not TLS.
     package static let plain = ["WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"]
 
     /// `BAD_CERTIFICATE` as `bad certificate`.

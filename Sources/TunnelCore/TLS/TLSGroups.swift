@@ -40,7 +40,7 @@ public struct TLSGroups: Sendable, Hashable {
         self.curves = curves
     }
 
-    /// Without those whose key share is longer than a kilobyte; nil where there is nothing to leave out, or nothing left.
+    /// Without those whose key share is longer than a kilobyte; nil if there is nothing to leave out, or nothing is left.
     package static func smaller(_ curves: [NIOTLSCurve]) -> [NIOTLSCurve]? {
         let small = curves.filter { $0 != .x25519_MLKEM768 }
         return small.isEmpty || small.count == curves.count ? nil : small

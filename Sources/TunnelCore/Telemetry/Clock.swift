@@ -3,11 +3,11 @@ import NIOCore
 import Platform
 
 extension Instant {
-    /// The event loops' monotonic clock; the protocol modules are told the time, they never ask.
+    /// The event loops' monotonic clock. The protocol modules get the time as a parameter.
     package static var now: Instant { Instant(nanoseconds: NIODeadline.now().uptimeNanoseconds) }
 }
 
-/// The time that people and certificates know.
+/// The wall clock.
 package enum WallClock {
     /// Seconds since 1970.
     package static var unixSeconds: Int64 {
@@ -18,7 +18,7 @@ package enum WallClock {
 }
 
 extension Duration {
-    /// Seconds with one decimal, for people: `0.5 s`.
+    /// Seconds with one decimal, for messages: `0.5 s`.
     package var inShort: String {
         let (seconds, attoseconds) = components
         return "\(seconds).\(abs(attoseconds / 100_000_000_000_000_000)) s"

@@ -1,6 +1,6 @@
 import ServiceLifecycle
 
-/// Waits until the service is to stop, whichever way it is told.
+/// Waits until the service is to stop, by a graceful shutdown or by cancellation.
 package func withGracefulShutdownOrCancellation() async {
     let (stream, continuation) = AsyncStream<Void>.makeStream()
     await withTaskCancellationOrGracefulShutdownHandler {

@@ -1,8 +1,7 @@
 import Metrics
 import Platform
 
-/// What the process takes of the machine, by the names that Prometheus has for it. Linux tells it in /proc; elsewhere
-/// there is nothing to tell.
+/// What the process uses, by Prometheus' names. Linux has it in /proc; on other systems there are no values.
 package enum ProcessUsage {
     private static let memory = Meter(label: "process_resident_memory_bytes")
     private static let openDescriptors = Meter(label: "process_open_fds")

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Bytes by direction, the same words at both ends of a tunnel.
+/// Bytes by direction, with the same names at both ends of a tunnel.
 package struct Traffic: Sendable, Hashable {
     /// From visitors, towards services.
     package var toService = 0
@@ -13,8 +13,8 @@ package struct Traffic: Sendable, Hashable {
     }
 }
 
-/// What a role has carried since it started. Shared by all event loops; added to when visitors come and go and when
-/// somebody looks, never by their bytes.
+/// What a role has carried since it started. Shared by all event loops. Counted when sockets open and close and when the
+/// status is asked for, not for each byte.
 package final class TrafficTotals: Sendable {
     private let toService = Atomic(0)
     private let toVisitor = Atomic(0)

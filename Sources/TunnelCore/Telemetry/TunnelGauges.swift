@@ -1,6 +1,6 @@
 import Metrics
 
-/// What is so at a moment, of one session or of all sessions of a role together.
+/// Gauges of one session, or of all sessions of a role together.
 package struct TunnelGauges: Sendable {
     private static let sessionsMeter = Meter(label: "culvert_sessions")
     private static let carriersMeter = Meter(label: "culvert_carriers")

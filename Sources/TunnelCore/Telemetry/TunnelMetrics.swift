@@ -1,6 +1,6 @@
 import Metrics
 
-/// What is counted, for whatever backend the program that embeds us has chosen; without one counting costs nothing.
+/// The counters of both roles, for the program's backend of swift-metrics. Without one counting costs nothing.
 ///
 /// Names follow Prometheus: counters end in `_total`, times are seconds. Gauges, and the bytes of streams that still
 /// live, are brought up to date when the admin server is asked; the rest as it happens. No label's value comes from a

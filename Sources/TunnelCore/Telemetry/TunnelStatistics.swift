@@ -1,9 +1,9 @@
 import Mux
 
-/// Who is at one tunnel, and what has been carried there: what the operator's status and the metrics are made of.
+/// The visitors of one tunnel and the bytes carried there, for the operator's status and the metrics.
 ///
-/// It lives on the session's event loop and hears of a visitor twice, when the socket comes and when it goes. In between
-/// the streams' own counters are read by whoever asks, so a byte costs nothing.
+/// It is used on the session's event loop, when a socket is added and when it is closed. Meanwhile the streams' own counters
+/// are read on demand, so a byte costs nothing.
 package final class TunnelStatistics {
     /// The client's number for the tunnel.
     package let tunnel: UInt16
@@ -19,7 +19,7 @@ package final class TunnelStatistics {
     private let totals: TrafficTotals
     private var live: [ObjectIdentifier: StreamPipe] = [:]
 
-    /// - Parameter role: whose sockets they are: a server's are visitors, a client's are services.
+    /// - Parameter role: the end: a server's sockets are visitors, a client's are services.
     package init(tunnel: UInt16, role: Role, service: String? = nil, totals: TrafficTotals) {
         self.tunnel = tunnel
         self.service = service
@@ -40,17 +40,17 @@ package final class TunnelStatistics {
         place = nil
     }
 
-    /// The streams whose sockets live, those that wait for their stream among them; in no order.
+    /// The pipes whose sockets are open, with those that wait for a stream; in no order.
     package var pipes: some Collection<StreamPipe> { live.values }
 
-    /// A socket has come.
+    /// A socket is open.
     package func joined(_ pipe: StreamPipe) {
         live[ObjectIdentifier(pipe)] = pipe
         visitorsSoFar += 1
         totals.addVisitor()
     }
 
-    /// A socket has gone.
+    /// A socket is closed.
     package func left(_ pipe: StreamPipe) {
         guard live.removeValue(forKey: ObjectIdentifier(pipe)) != nil else { return }
         count(pipe)

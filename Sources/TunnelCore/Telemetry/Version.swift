@@ -1,7 +1,7 @@
 /// This release of Culvert, as `--version` and the handshake say it.
 public let culvertVersion = "0.1.0"
 
-/// What each end tells the other of its software.
+/// The software that each end names to the other.
 package let softwareName = "culvert/\(culvertVersion)"
 
 /// The WebSocket subprotocol of the session protocol's first version.
