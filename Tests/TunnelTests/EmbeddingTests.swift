@@ -1,3 +1,4 @@
+import MetricsTestKit
 import Mux
 import NIOCore
 import NIOPosix
@@ -35,19 +36,21 @@ import Testing
 
     private func client(
         _ port: UInt16,
+        name: String = "embedded",
         _ tunnels: [TunnelSpec],
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         log: CollectedLog = CollectedLog(),
+        metrics: TestMetrics? = nil,
         _ urls: Mailbox<String>
     ) throws -> Client {
         var configuration = ClientConfiguration(
             endpoints: [try EndpointURL("ws://127.0.0.1:\(port)")],
             tunnels: tunnels,
             token: Identity.alice.token,
-            instance: ClientInstance.identity(name: "embedded")
+            instance: ClientInstance.identity(name: name)
         )
         configuration.drainTimeout = .seconds(1)
-        return Client(configuration, group: group, logger: log.logger) { event in
+        return Client(configuration, group: group, metricsFactory: metrics, logger: log.logger) { event in
             if case .tunnel(let url, let service) = event { urls.put("\(service) \(url)") }
         }
     }
@@ -118,6 +121,36 @@ import Testing
                     try Self.demandAnswer(at: two)
                 }
                 #expect(client.tunnels.all == [second])
+                tasks.cancelAll()
+            }
+        }
+    }
+
+    @Test("two clients in one process count into their own backends")
+    func metrics() async throws {
+        try await RunningServer.with { server in
+            let urls = Mailbox<String>()
+            let backends = [TestMetrics(), TestMetrics()]
+            let clients = try backends.enumerated().map { number, metrics in
+                let service = Self.shouting("\(number)")
+                let tunnel = TunnelSpec(port: 0, to: .inProcess(service))
+                return try client(server.port, name: "\(number)", [tunnel], metrics: metrics, urls)
+            }
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for client in clients { tasks.addTask { try await client.run() } }
+                var ports: [String: UInt16] = [:]
+                for _ in clients {
+                    let parts = try await urls.next("a tunnel is public").split(separator: " ")
+                    ports[String(parts[0])] = parts[1].split(separator: ":").last.flatMap { UInt16($0) }
+                }
+                let first = try #require(ports["0"])
+                try await onThread { try Self.demandAnswer(at: first) }
+                @Sendable func ended(_ metrics: TestMetrics) throws -> Int64 {
+                    try metrics.expectCounter("culvert_streams_total").totalValue
+                }
+                try await eventually("the stream has ended") { try ended(backends[0]) == 1 }
+                #expect(try ended(backends[1]) == 0)
+                #expect(try backends.map { try $0.expectCounter("culvert_sessions_total").totalValue } == [1, 1])
                 tasks.cancelAll()
             }
         }

@@ -1,5 +1,4 @@
 import HTTP1
-import Metrics
 import Mux
 import TunnelAdmin
 import TunnelCore
@@ -15,26 +14,26 @@ final class ClientAdmin: AdminTarget {
     /// The time that an operator waits for the outcome of a dial. A dial through a proxy takes less, and the admin server
     /// must answer within its own timeout.
     static let outcomeTimeout = Duration.seconds(8)
-    private static let withoutCarrier = Meter(label: "culvert_without_carrier_seconds")
-    private static let nextDial = Meter(label: "culvert_next_dial_seconds")
 
     private let current: CurrentSession
     private let progress: ClientProgress
     private let totals: TrafficTotals
     private let memory: MemoryBudget
+    private let metrics: ClientMetrics
     private let started = Date()
 
     init(
         _ current: CurrentSession,
         _ progress: ClientProgress,
         _ totals: TrafficTotals,
-        _ memory: MemoryBudget
+        _ memory: MemoryBudget,
+        _ metrics: ClientMetrics
     ) {
         self.progress = progress
         self.memory = memory
         self.current = current
         self.totals = totals
-        ClientMetrics.prepare()
+        self.metrics = metrics
     }
 
     var notReadyReason: String? {
@@ -44,12 +43,14 @@ final class ClientAdmin: AdminTarget {
 
     func measure() async {
         let gauges = try? await current.session?.measure().get()
-        (gauges ?? TunnelGauges()).publish()
+        totals.metrics.publish(gauges ?? TunnelGauges())
         let facts = progress.now
         let now = WallClock.unixSeconds
-        Self.withoutCarrier.set(facts.withoutCarrierSince.map { max(0, now - $0) } ?? 0)
-        Self.nextDial.set(facts.nextTry.map { max(0, $0 - now) } ?? 0)
-        memory.publish()
+        metrics.publish(
+            withoutCarrier: facts.withoutCarrierSince.map { max(0, now - $0) } ?? 0,
+            nextDial: facts.nextTry.map { max(0, $0 - now) } ?? 0
+        )
+        totals.metrics.publish(memory)
     }
 
     func status() async throws -> [UInt8] {

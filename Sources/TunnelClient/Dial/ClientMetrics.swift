@@ -2,23 +2,37 @@ import Metrics
 import TunnelCore
 
 /// The metrics of a client besides ``TunnelMetrics``.
-enum ClientMetrics {
-    /// The time between two pings of the present carrier.
-    static let pingInterval = Meter(label: "culvert_ping_interval_seconds")
+final class ClientMetrics: Sendable {
+    private let pingInterval: Meter
+    private let failedDials: [DialError.Hop: Counter]
+    private let withoutCarrier: Meter
+    private let nextDial: Meter
 
-    private static let failedDials = Dictionary(
-        uniqueKeysWithValues: DialError.Hop.allCases.map { hop in
-            (hop, Counter(label: "culvert_failed_dials_total", dimensions: [("hop", hop.label)]))
-        }
-    )
+    /// Creates all of them, so that counters are 0 before the first event.
+    init(factory: any MetricsFactory = MetricsSystem.factory) {
+        pingInterval = Meter(label: "culvert_ping_interval_seconds", factory: factory)
+        withoutCarrier = Meter(label: "culvert_without_carrier_seconds", factory: factory)
+        nextDial = Meter(label: "culvert_next_dial_seconds", factory: factory)
+        failedDials = Dictionary(
+            uniqueKeysWithValues: DialError.Hop.allCases.map { hop in
+                (
+                    hop,
+                    Counter(label: "culvert_failed_dials_total", dimensions: [("hop", hop.label)], factory: factory)
+                )
+            }
+        )
+    }
 
     /// Counts a dial that led to no session.
-    static func failedDial(_ hop: DialError.Hop) { failedDials[hop]?.increment() }
+    func failedDial(_ hop: DialError.Hop) { failedDials[hop]?.increment() }
 
-    /// Creates the counters of a client, so that they are 0 before the first event.
-    static func prepare() {
-        TunnelMetrics.prepare()
-        _ = failedDials
+    /// Sets the time between two pings of the present carrier.
+    func setPingInterval(_ interval: Duration) { pingInterval.set(interval / .seconds(1)) }
+
+    /// Sets how long there has been no carrier, and the time until the next dial, in seconds.
+    func publish(withoutCarrier seconds: Int64, nextDial wait: Int64) {
+        withoutCarrier.set(seconds)
+        nextDial.set(wait)
     }
 }
 

@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import Mux
 import NIOCore
 import NIOPosix
@@ -22,6 +23,7 @@ public struct Client: Service {
     private let renewals: AsyncStream<Void>
     private let metrics: (@Sendable () -> String)?
     private let group: any EventLoopGroup
+    private let metricsFactory: (any MetricsFactory)?
     /// Bytes that the client's sessions hold now.
     public let memoryUse = MemoryUse()
     /// The tunnels, to which others can be added while the client runs.
@@ -38,11 +40,13 @@ public struct Client: Service {
     /// - Parameters:
     ///   - renewals: each element makes the client dial a new carrier for its session, whose streams continue.
     ///   - group: the event loops, of which a client uses one for its sessions.
+    ///   - metricsFactory: the backend of this client's metrics; the process's own by default.
     ///   - metrics: returns the metrics as Prometheus reads them, for the admin server.
     public init(
         _ configuration: ClientConfiguration,
         renewals: AsyncStream<Void> = AsyncStream { $0.finish() },
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        metricsFactory: (any MetricsFactory)? = nil,
         metrics: (@Sendable () -> String)? = nil,
         logger: Logger,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
@@ -50,6 +54,7 @@ public struct Client: Service {
         self.configuration = configuration
         self.renewals = renewals
         self.group = group
+        self.metricsFactory = metricsFactory
         self.tunnels = TunnelSet(configuration.tunnels)
         self.metrics = metrics
         self.logger = logger
@@ -70,12 +75,17 @@ public struct Client: Service {
         }
         warnOfPlainEndpoints()
         warnOfCertificates()
+        let factory = metricsFactory ?? MetricsSystem.factory
+        let clientMetrics = ClientMetrics(factory: factory)
         let dialler = Dialler(
             configuration: configuration,
             credentials: (configuration.token ?? .none).credentials(),
             loop: group.next(),
             context: context,
-            totals: TrafficTotals(loggedStreams: configuration.clientLimits.visitorLogLines),
+            totals: TrafficTotals(
+                loggedStreams: configuration.clientLimits.visitorLogLines,
+                metrics: TunnelMetrics(factory: factory)
+            ),
             memory: MemoryBudget(capacity: configuration.clientLimits.memory, use: memoryUse),
             progress: ClientProgress(tunnels: tunnels.entries.map(\.spec.description)),
             tunnels: tunnels
@@ -83,9 +93,11 @@ public struct Client: Service {
         let waits = DialWaits()
         let current = CurrentSession(waits: waits)
         tunnels.observe { current.session?.tunnelsChanged() }
-        let admin = try await startAdmin(ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory))
+        let admin = try await startAdmin(
+            ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory, clientMetrics)
+        )
         do {
-            try await run(dialler, waits, current)
+            try await run(dialler, waits, current, clientMetrics)
             await admin?.stop()
         } catch {
             await admin?.stop()
@@ -93,7 +105,12 @@ public struct Client: Service {
         }
     }
 
-    private func run(_ dialler: Dialler, _ waits: DialWaits, _ current: CurrentSession) async throws {
+    private func run(
+        _ dialler: Dialler,
+        _ waits: DialWaits,
+        _ current: CurrentSession,
+        _ metrics: ClientMetrics
+    ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var loop = ReconnectLoop(
@@ -101,6 +118,7 @@ public struct Client: Service {
                     configuration: configuration,
                     waits: waits,
                     progress: dialler.progress,
+                    metrics: metrics,
                     logger: logger,
                     onEvent: onEvent
                 )

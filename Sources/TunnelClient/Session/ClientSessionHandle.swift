@@ -14,6 +14,7 @@ final class ClientSessionHandle: DialledSession {
     private let signal: AsyncStream<SessionSignal>.Continuation
     private let loop: any EventLoop
     private let logger: Logger
+    private let metrics: TunnelMetrics
     private let software: String
     private let since = WallClock.unixSeconds
     private let id: [UInt8]
@@ -65,10 +66,12 @@ final class ClientSessionHandle: DialledSession {
             loop: loop,
             pollsBusily: dialler.configuration.pollsBusily,
             memory: dialler.memory,
+            metrics: dialler.totals.metrics,
             logger: logger
         )
         (signals, signal) = AsyncStream.makeStream(of: SessionSignal.self)
         self.loop = loop
+        metrics = dialler.totals.metrics
         self.logger = logger
         id = grant.welcome.session
         resumeKey = grant.resumeKey
@@ -113,7 +116,7 @@ final class ClientSessionHandle: DialledSession {
     // MARK: On the event loop
 
     private func lost(_ carrier: LostCarrier) {
-        TunnelMetrics.lostCarriers.increment()
+        metrics.lostCarriers.increment()
         lostAt.store(max(1, Instant.now.nanoseconds), ordering: .relaxed)
         inside.value.renewal?.cancel()
         signal.yield(.lost(carrier, carrier: self.carrier))
@@ -164,7 +167,7 @@ final class ClientSessionHandle: DialledSession {
         inside.value.carrierSince = .now
         inside.value.renewal?.cancel()
         let number = carriers.add(1, ordering: .relaxed).newValue
-        TunnelMetrics.resumes.increment()
+        metrics.resumes.increment()
         logger.notice(
             "session resumed",
             metadata: route.proxyMetadata.merging(

@@ -26,6 +26,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     private let dialler: Dialler
     private let configuration: ClientConfiguration
     private let waits: DialWaits
+    private let metrics: ClientMetrics
     private let time: ReconnectTime
     private let onEvent: @Sendable (Client.Event) -> Void
     private var policy: RetryPolicy
@@ -43,6 +44,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
         configuration: ClientConfiguration,
         waits: DialWaits,
         progress: ClientProgress,
+        metrics: ClientMetrics = ClientMetrics(),
         time: ReconnectTime = ReconnectTime(),
         logger: Logger,
         onEvent: @escaping @Sendable (Client.Event) -> Void
@@ -50,6 +52,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
         self.dialler = dialler
         self.configuration = configuration
         self.waits = waits
+        self.metrics = metrics
         self.time = time
         self.onEvent = onEvent
         report = ReconnectReport(progress, logger)
@@ -165,7 +168,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
 
     /// Gives the session what is known of the path.
     private func maintain(_ session: Session) {
-        ClientMetrics.pingInterval.set((path.pingInterval ?? configuration.limits.pingInterval) / .seconds(1))
+        metrics.setPingInterval(path.pingInterval ?? configuration.limits.pingInterval)
         session.maintain(pingInterval: path.pingInterval, renewal: path.renewal(unit: time.random()))
     }
 
@@ -221,7 +224,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     }
 
     private mutating func waitAfter(_ error: DialError, hasSession: Bool) throws(ClientError) -> Duration {
-        ClientMetrics.failedDial(error.hop)
+        metrics.failedDial(error.hop)
         let wait = try policy.failed(error, hasSession: hasSession, unit: time.random(), now: time.now())
         report.failed(error, next: wait)
         return wait
@@ -229,7 +232,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
 
     /// Dials again later while the present carrier lives, unless the server has refused the client.
     private mutating func renewalFailed(_ error: DialError, _ session: Session) {
-        ClientMetrics.failedDial(error.hop)
+        metrics.failedDial(error.hop)
         let wait = policy.renewalFailed(error, unit: time.random(), now: time.now())
         report.renewalFailed(error, next: wait)
         if let wait { remind(session, in: wait) }

@@ -1,4 +1,3 @@
-import Metrics
 import Mux
 import Synchronization
 
@@ -25,9 +24,6 @@ package final class MemoryBudget: Sendable {
     /// Less than this would refuse ordinary work.
     package static let least = 16_777_216
 
-    private static let usedMeter = Meter(label: "culvert_memory_bytes")
-    private static let capacityMeter = Meter(label: "culvert_memory_limit_bytes")
-
     private let most: Atomic<Int>
     private let use: MemoryUse
     private let accounts = Mutex<[ObjectIdentifier: Account]>([:])
@@ -47,12 +43,6 @@ package final class MemoryBudget: Sendable {
 
     /// Bytes in use.
     package var used: Int { use.bytes }
-
-    /// Hands its state to the metrics.
-    package func publish() {
-        Self.usedMeter.set(used)
-        Self.capacityMeter.set(capacity)
-    }
 
     /// What gives way now.
     package var pressure: MemoryPressure {

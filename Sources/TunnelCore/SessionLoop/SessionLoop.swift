@@ -16,6 +16,7 @@ import WebSocket
 package final class SessionLoop: CarrierReceiver {
     package let eventLoop: any EventLoop
     let logger: Logger
+    let metrics: TunnelMetrics
     var session: Session
     var carrier: (any CarrierLink)?
     var carrierSince = Instant.now
@@ -67,8 +68,10 @@ package final class SessionLoop: CarrierReceiver {
         loop: any EventLoop,
         pollsBusily: Bool,
         memory: MemoryBudget,
+        metrics: TunnelMetrics = TunnelMetrics(),
         logger: Logger
     ) {
+        self.metrics = metrics
         self.session = session
         self.carrier = carrier
         self.eventLoop = loop

@@ -29,7 +29,7 @@ extension SessionLoop {
         case .roomChanged:
             roomHasChanged = true
         case .answered:
-            if let time = session.roundTrip { TunnelMetrics.roundTrip.record(duration: time) }
+            if let time = session.roundTrip { metrics.roundTrip.record(duration: time) }
             probes.answer(true)
         case .goingAway(let reason):
             peerReason = reason

@@ -24,8 +24,8 @@ package struct StreamIdentity {
         _ ending: SocketState.Ending,
         to logger: Logger
     ) {
-        TunnelMetrics.streams.increment()
-        if ending != .finished { TunnelMetrics.resetStreams.increment() }
+        statistics.metrics.streams.increment()
+        if ending != .finished { statistics.metrics.resetStreams.increment() }
         guard logger.logLevel <= .info else { return }
         let (isLogged, suppressed) = statistics.endedStreams.admit(now: .now)
         guard isLogged else { return }

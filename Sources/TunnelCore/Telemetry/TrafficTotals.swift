@@ -25,8 +25,17 @@ package final class TrafficTotals: Sendable {
     /// The log's lines of streams that have ended: visitors cause them at will.
     package let endedStreams: LogThrottle
 
-    /// - Parameter loggedStreams: ended streams that are logged in ten seconds.
-    package init(loggedStreams: Int = TrafficTotals.defaultLoggedStreams) {
+    /// The role's metrics.
+    package let metrics: TunnelMetrics
+
+    /// - Parameters:
+    ///   - loggedStreams: ended streams that are logged in ten seconds.
+    ///   - metrics: the role's.
+    package init(
+        loggedStreams: Int = TrafficTotals.defaultLoggedStreams,
+        metrics: TunnelMetrics = TunnelMetrics()
+    ) {
+        self.metrics = metrics
         endedStreams = LogThrottle(lines: loggedStreams)
     }
 
@@ -46,7 +55,7 @@ package final class TrafficTotals: Sendable {
     /// - Returns: its number, from 1 on.
     @discardableResult
     package func addSession() -> Int {
-        TunnelMetrics.sessions.increment()
+        metrics.sessions.increment()
         return sessionCount.add(1, ordering: .relaxed).newValue
     }
 
@@ -57,7 +66,7 @@ package final class TrafficTotals: Sendable {
     package func add(_ news: Traffic) {
         toService.add(news.toService, ordering: .relaxed)
         toVisitor.add(news.toVisitor, ordering: .relaxed)
-        TunnelMetrics.bytesToServices.increment(by: news.toService)
-        TunnelMetrics.bytesToVisitors.increment(by: news.toVisitor)
+        metrics.bytesToServices.increment(by: news.toService)
+        metrics.bytesToVisitors.increment(by: news.toVisitor)
     }
 }

@@ -1,36 +1,79 @@
 import Metrics
 
-/// The counters of both roles, for the program's backend of swift-metrics. Without one counting costs nothing.
+/// The metrics of one role in a backend of swift-metrics. Without a backend they cost nothing.
 ///
 /// Names follow Prometheus: counters end in `_total`, times are seconds. Gauges, and the bytes of streams that still
 /// live, are brought up to date when the admin server is asked; the rest as it happens. No label's value comes from a
 /// peer.
-package enum TunnelMetrics {
-    /// Sessions that were opened, at either end.
-    package static let sessions = Counter(label: "culvert_sessions_total")
+package final class TunnelMetrics: Sendable {
+    /// The backend.
+    package let factory: any MetricsFactory
+    /// Sessions that were opened.
+    package let sessions: Counter
     /// Streams that have ended.
-    package static let streams = Counter(label: "culvert_streams_total")
-    /// Of these, the ones that ended by a reset.
-    package static let resetStreams = Counter(label: "culvert_reset_streams_total")
+    package let streams: Counter
+    /// Streams that were reset, a part of those that have ended.
+    package let resetStreams: Counter
     /// Bytes that visitors sent.
-    package static let bytesToServices = Counter(
-        label: "culvert_bytes_total",
-        dimensions: [("direction", "to_service")]
-    )
+    package let bytesToServices: Counter
     /// Bytes that services sent.
-    package static let bytesToVisitors = Counter(
-        label: "culvert_bytes_total",
-        dimensions: [("direction", "to_visitor")]
-    )
+    package let bytesToVisitors: Counter
     /// Carriers that were lost under a session that went on.
-    package static let lostCarriers = Counter(label: "culvert_lost_carriers_total")
+    package let lostCarriers: Counter
     /// Sessions that went on with another carrier.
-    package static let resumes = Counter(label: "culvert_resumes_total")
+    package let resumes: Counter
     /// The time from each PING to its PONG.
-    package static let roundTrip = Timer(label: "culvert_round_trip_seconds")
+    package let roundTrip: Timer
 
-    /// Makes all counters of both roles exist, so that they are 0 before the first event.
-    package static func prepare() {
-        _ = (sessions, streams, resetStreams, bytesToServices, bytesToVisitors, roundTrip, lostCarriers, resumes)
+    private let sessionsGauge: Meter
+    private let carriersGauge: Meter
+    private let streamsGauge: Meter
+    private let tunnelsGauge: Meter
+    private let queuedGauge: Meter
+    private let bufferedGauge: Meter
+    private let memoryGauge: Meter
+    private let memoryLimitGauge: Meter
+
+    /// Creates all of them, so that counters are 0 before the first event.
+    ///
+    /// - Parameter factory: the backend; the process's own by default.
+    package init(factory: any MetricsFactory = MetricsSystem.factory) {
+        func counter(_ label: String, _ dimensions: [(String, String)] = []) -> Counter {
+            Counter(label: label, dimensions: dimensions, factory: factory)
+        }
+        func gauge(_ label: String) -> Meter { Meter(label: label, factory: factory) }
+        self.factory = factory
+        sessions = counter("culvert_sessions_total")
+        streams = counter("culvert_streams_total")
+        resetStreams = counter("culvert_reset_streams_total")
+        bytesToServices = counter("culvert_bytes_total", [("direction", "to_service")])
+        bytesToVisitors = counter("culvert_bytes_total", [("direction", "to_visitor")])
+        lostCarriers = counter("culvert_lost_carriers_total")
+        resumes = counter("culvert_resumes_total")
+        roundTrip = Timer(label: "culvert_round_trip_seconds", factory: factory)
+        sessionsGauge = gauge("culvert_sessions")
+        carriersGauge = gauge("culvert_carriers")
+        streamsGauge = gauge("culvert_streams")
+        tunnelsGauge = gauge("culvert_tunnels")
+        queuedGauge = gauge("culvert_queued_bytes")
+        bufferedGauge = gauge("culvert_buffered_bytes")
+        memoryGauge = gauge("culvert_memory_bytes")
+        memoryLimitGauge = gauge("culvert_memory_limit_bytes")
+    }
+
+    /// Sets the gauges of the role's sessions.
+    package func publish(_ gauges: TunnelGauges) {
+        sessionsGauge.set(gauges.sessions)
+        carriersGauge.set(gauges.carriers)
+        streamsGauge.set(gauges.streams)
+        tunnelsGauge.set(gauges.tunnels)
+        queuedGauge.set(gauges.queued)
+        bufferedGauge.set(gauges.buffered)
+    }
+
+    /// Sets the gauges of the memory budget.
+    package func publish(_ memory: MemoryBudget) {
+        memoryGauge.set(memory.used)
+        memoryLimitGauge.set(memory.capacity)
     }
 }

@@ -30,6 +30,9 @@ package final class TunnelStatistics {
     /// The log's lines of streams that have ended.
     package var endedStreams: LogThrottle { totals.endedStreams }
 
+    /// The role's metrics.
+    package var metrics: TunnelMetrics { totals.metrics }
+
     /// The tunnel is public.
     package func published(address: String, port: UInt16) {
         place = (address, port)

@@ -42,9 +42,9 @@ final class ServerAdmin: AdminTarget {
         for session in core.liveSessions {
             if let measured = try? await session.measure().get() { gauges += measured }
         }
-        gauges.publish()
+        core.totals.metrics.publish(gauges)
         Self.handshakes.set(core.admission.waiting)
-        core.memory.publish()
+        core.totals.metrics.publish(core.memory)
     }
 
     func status() async throws -> [UInt8] {

@@ -25,7 +25,6 @@ enum ServerMetrics {
 
     /// Makes all counters of a server exist, so that they are 0 before the first event.
     static func prepare() {
-        TunnelMetrics.prepare()
         _ = (refusedVisitors, handshakeFailures, unknownSessions)
     }
 }

@@ -503,7 +503,7 @@ final class ServerSession: ServerSessionOwner, PublicPortsOwner {
     // MARK: Carriers
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
-        TunnelMetrics.lostCarriers.increment()
+        totals.metrics.lostCarriers.increment()
         guard !endsWithCarrier else { return sessionLoop.run(.end(Refusal(.goingAway, "the server is stopping"))) }
         let now = Instant.now
         lostAt = now
@@ -536,7 +536,7 @@ final class ServerSession: ServerSessionOwner, PublicPortsOwner {
         let first = proof.resumed(received: sessionLoop.received, ticket: ticket)
         sessionLoop.run(.attach(carrier, peerReceived: resumption.received, first: first))
         guard !sessionLoop.isEnded else { return nil }
-        TunnelMetrics.resumes.increment()
+        totals.metrics.resumes.increment()
         handle?.waitsUntil = nil
         let pause = lostAt.map { Instant.now.since($0) } ?? .zero
         lostAt = nil
