@@ -29,7 +29,9 @@ final class CurrentSession: Sendable {
     ///
     /// - Returns: false if the client is stopping.
     func hold(_ session: ClientSessionHandle?) -> Bool {
-        stored.withLock { stored in
+        // Tunnels may have changed since the session began.
+        defer { session?.tunnelsChanged() }
+        return stored.withLock { stored in
             stored.session = session
             return !stored.isStopping
         }
