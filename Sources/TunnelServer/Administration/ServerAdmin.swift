@@ -44,7 +44,7 @@ final class ServerAdmin: AdminTarget {
         }
         gauges.publish()
         Self.handshakes.set(core.admission.waiting)
-        core.memory.publish()
+        core.resources.memory.publish()
     }
 
     func status() async throws -> [UInt8] {
@@ -62,7 +62,7 @@ final class ServerAdmin: AdminTarget {
             isAccepting: notReadyReason == nil,
             handshakes: core.admission.waiting,
             sessions: sessions.sorted { $0.number < $1.number },
-            totals: TotalStatus(core.totals)
+            totals: TotalStatus(core.resources.totals)
         )
     }
 
@@ -100,14 +100,14 @@ extension ServerSession {
             number: facts.number,
             client: facts.client.escapedForDisplay(),
             name: facts.name.escapedForDisplay(),
-            peer: peer.escapedForDisplay(),
+            peer: carriers.peer.escapedForDisplay(),
             software: facts.software.escapedForDisplay(),
             version: Int(facts.version),
             since: Date(timeIntervalSince1970: Double(facts.since)),
             roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,
             hasCarrier: sessionLoop.hasCarrier,
-            carriers: carriers,
+            carriers: carriers.count,
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,

@@ -71,7 +71,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
             count(.credentials)
             let delay = server.admission.failed(place.address, now: .now)
-            server.logs.refusedClients.log(
+            server.resources.logs.refusedClients.log(
                 "client refused: unknown, or the proof is wrong",
                 at: .warning,
                 to: logger,
@@ -91,12 +91,12 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
-        guard server.memory.pressure < .refusesSessions else {
+        guard server.resources.memory.pressure < .refusesSessions else {
             return fail(.memory, carrier, Refusal(.busy, "the server is short of memory", retryAfter: 10))
         }
-        let owner = PortDirectory.Owner(client: authentication.id, instance: authentication.instance)
+        let owner = PortOwner(client: authentication.id, instance: authentication.instance)
         guard server.hasRoom(for: owner) else {
-            server.logs.refusedClients.log(
+            server.resources.logs.refusedClients.log(
                 "client refused: it has as many sessions as it may have",
                 at: .warning,
                 to: logger,

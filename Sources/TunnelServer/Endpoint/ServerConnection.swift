@@ -20,18 +20,18 @@ final class ServerConnection {
     /// Whether somebody has said already where the connection comes from.
     private var hasOrigin = false
 
-    private let place: Admission.Place
+    private let slot: Admission.Place
 
     /// Takes over a place that has been taken for `address`.
     init(
         server: ServerCore,
         channel: any Channel,
-        place: Admission.Place,
+        slot: Admission.Place,
         address: String?,
         front: TrustedFronts?,
         logger: Logger
     ) {
-        self.place = place
+        self.slot = slot
         self.server = server
         self.channel = channel
         self.address = address
@@ -45,7 +45,7 @@ final class ServerConnection {
         let limits = server.configuration.serverLimits
         let patience = TimeAmount(limits.handshakeTimeout)
         let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
-        let place = AdmissionSlot(server.admission, place, address: address, deadline: timeout) { [channel] in
+        let place = AdmissionSlot(server.admission, slot, address: address, deadline: timeout) { [channel] in
             channel.close(promise: nil)
         }
         // However the connection goes, and however early.
@@ -59,7 +59,7 @@ final class ServerConnection {
                 }
             )
         }
-        let check = FirstByteCheck(isTLS: tls != nil, throttle: server.logs.refusedRequests, logger: logger)
+        let check = FirstByteCheck(isTLS: tls != nil, throttle: server.resources.logs.refusedRequests, logger: logger)
         try pipeline.addHandler(check)
         let handshake = tls?.handshake()
         if let handshake { try pipeline.addHandler(handshake.handler) }
@@ -68,7 +68,7 @@ final class ServerConnection {
                 upgrade: server.upgrade,
                 limits: limits.head,
                 logger: logger,
-                throttle: server.logs.refusedRequests,
+                throttle: server.resources.logs.refusedRequests,
                 verification: handshake?.verification,
                 speaks: { place.speaks() },
                 admits: { head in self.admits(head, place) },
@@ -100,7 +100,7 @@ final class ServerConnection {
     private func admits(_ head: RequestHead, _ place: AdmissionSlot) -> Bool {
         learnOrigin(head, place)
         let ticket = head.fields.first(TicketField.name).flatMap { field in
-            server.tickets.holder(of: field, now: WallClock.unixSeconds)
+            server.resources.tickets.holder(of: field, now: WallClock.unixSeconds)
         }
         return place.enter(ticket: ticket)
     }
@@ -130,7 +130,7 @@ final class ServerConnection {
         } catch {
             throw .malformed(error.description)
         }
-        let (places, address) = (server.backendPlaces, place.address)
+        let (places, address) = (server.backendSlots, place.address)
         guard places.enter(address, most: configuration.serverLimits.backendConnections) else { return false }
         channel.closeFuture.whenComplete { _ in places.leave(address) }
         // No stranger to the tunnel any more, and held to the backend's own bounds.

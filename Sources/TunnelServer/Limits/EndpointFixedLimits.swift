@@ -117,7 +117,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Time to prove that the session which holds a port lives",
-            .time(PublicPorts.takeOverPatience),
+            .time(PublicPorts.takeOverTimeout),
             "a client that reconnects waits for its port meanwhile"
         ),
     ]

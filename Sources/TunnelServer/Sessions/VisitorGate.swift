@@ -2,16 +2,6 @@ import Mux
 import NetworkAddress
 import TunnelCore
 
-/// Why a visitor was reset at the door.
-enum VisitorRefusal: String, Sendable, CaseIterable {
-    case denied = "its address is not permitted"
-    case tooMany = "as many visitors as the tunnel may have"
-    case tooFast = "too many connections a second from its address"
-    case noStreams = "all streams of the session are used"
-    case noShare = "its client has its share of the server"
-    case noMemory = "the server is short of memory"
-}
-
 /// The door of one tunnel: who may come in, and how many at a time.
 struct VisitorGate {
     var limits: VisitorLimits
