@@ -14,9 +14,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A server as its operator deals with it. What a session knows is asked of it on its own event loop.
+/// The operator's access to a server. It asks each session on the session's own event loop.
 final class ServerAdmin: AdminTarget {
-    /// When a client that was kicked may come back, in seconds: time enough for the operator to disable it for good.
+    /// Seconds before a kicked client may return. The operator can disable it meanwhile.
     static let kickedFor: UInt32 = 10
     private static let handshakes = Meter(label: "culvert_handshakes")
 
@@ -29,7 +29,7 @@ final class ServerAdmin: AdminTarget {
         ServerMetrics.prepare()
     }
 
-    /// The endpoint accepts.
+    /// Notes that the endpoint accepts.
     func listens() { isListening.store(true, ordering: .relaxed) }
 
     var notReadyReason: String? {
@@ -67,16 +67,16 @@ final class ServerAdmin: AdminTarget {
     }
 
     func kick(_ name: String) async -> Int? {
-        let sessions = core.liveSessions.filter { $0.facts.isMeant(by: name) }
+        let sessions = core.liveSessions.filter { $0.facts.matches(name) }
         let reason = Refusal(.goingAway, "kicked by the operator", retryAfter: Self.kickedFor)
         core.logger.notice("kicked by the operator", metadata: ["client": "\(name)", "sessions": "\(sessions.count)"])
         for session in sessions { try? await session.end(reason).get() }
         return sessions.count
     }
 
-    /// Ten clients a second, half a minute at most: each dials, and proves itself.
+    /// Spreads the renewals: ten clients a second, over at most half a minute. Each client dials and authenticates.
     func renew(_ name: String?) async -> RenewResult? {
-        let sessions = core.liveSessions.filter { session in name.map { session.facts.isMeant(by: $0) } ?? true }
+        let sessions = core.liveSessions.filter { session in name.map { session.facts.matches($0) } ?? true }
         let seconds = UInt32(clamping: min(sessions.count / 10, 30))
         core.logger.notice(
             "clients are asked for another carrier",
@@ -93,7 +93,7 @@ final class ServerAdmin: AdminTarget {
 }
 
 extension ServerSession {
-    /// What the operator sees of it.
+    /// The session's state for the operator.
     func status(_ facts: SessionFacts) -> SessionStatus {
         let statistics = statistics
         return SessionStatus(

@@ -3,21 +3,22 @@ import NIOCore
 import TunnelAdmin
 import TunnelCore
 
-/// Looks at the first byte of a connection, and answers in the other side's language where it is not the port's: a TLS
-/// alert to a ClientHello on a plain port, and HTTP's 400 to a plain request on a TLS port.
+/// Checks by the first byte whether a connection speaks the port's protocol, and otherwise answers in the peer's own.
+///
+/// A ClientHello on a plain port gets a TLS alert. A plain request on a TLS port gets HTTP status 400.
 final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// A record of the type handshake (RFC 8446 section 5.1). No HTTP method begins so.
+    /// The type of a TLS handshake record (RFC 8446 section 5.1). No HTTP method begins with this byte.
     private static let handshake: UInt8 = 0x16
     /// A fatal alert, unexpected_message (RFC 8446 section 6).
     static let alert: [UInt8] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0A]
-    /// What the answer to a plain request says.
+    /// The body of the answer to a plain request.
     static let advice = "this port speaks TLS: use wss:// or https://\n"
-    /// How long the other end may take to read the answer.
-    private static let patience = BusyHandler.patience
+    /// Time for the peer to read the answer.
+    private static let timeout = BusyHandler.timeout
 
     private let isTLS: Bool
     private let throttle: LogThrottle
@@ -67,8 +68,8 @@ final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
         isAnswered = true
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        // FIN first: a close over unread bytes is a reset, which may destroy the answer.
+        // FIN goes first: closing a socket that has unread bytes sends RST, which may destroy the answer.
         context.close(mode: .output, promise: nil)
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
     }
 }

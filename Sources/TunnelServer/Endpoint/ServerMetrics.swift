@@ -1,9 +1,9 @@
 import Metrics
 import TunnelCore
 
-/// What a server counts beside ``TunnelMetrics``. No label's value comes from a peer.
+/// The counters of a server, beside ``TunnelMetrics``. No label's value comes from a peer.
 enum ServerMetrics {
-    /// Carriers for sessions that were not known.
+    /// Carriers whose RESUME names an unknown session.
     static let unknownSessions = Counter(label: "culvert_unknown_sessions_total")
 
     private static let refusedVisitors = Dictionary(
@@ -17,38 +17,38 @@ enum ServerMetrics {
         }
     )
 
-    /// A visitor was reset at the door.
+    /// Counts a visitor that was reset before it got a stream.
     static func refused(_ reason: VisitorRefusal) { refusedVisitors[reason]?.increment() }
 
-    /// A stranger's connection led to no session.
+    /// Counts a connection that led to no session.
     static func failed(_ reason: HandshakeFailure) { handshakeFailures[reason]?.increment() }
 
-    /// Makes all counters of a server exist, so that they are 0 before the first event.
+    /// Creates all counters of a server, so that they are 0 before the first event.
     static func prepare() {
         TunnelMetrics.prepare()
         _ = (refusedVisitors, handshakeFailures, unknownSessions)
     }
 }
 
-/// Why a connection to the endpoint led to no session.
+/// A reason for which a connection to the endpoint led to no session.
 enum HandshakeFailure: String, Sendable, CaseIterable {
-    /// There is no place for further strangers, or for another session of the client.
+    /// No slot is free, or the client has reached its limit of sessions.
     case busy
-    /// The first bytes were no HTTP.
+    /// The first bytes were not HTTP.
     case notHTTP = "not_http"
-    /// A request, but none that opens one of our WebSockets.
+    /// The request opens no tunnel WebSocket.
     case request
-    /// No request within the time for it.
+    /// The request did not arrive in time.
     case timeout
-    /// Unknown, or a wrong proof.
+    /// The client is unknown, or its proof is wrong.
     case credentials
-    /// A client that is disabled, or whose time is over.
+    /// The client is disabled, or its access has expired.
     case rights
     /// The process is short of memory.
     case memory
     /// The server is stopping.
     case stopping
-    /// The peer broke the rules of the opening.
+    /// The peer broke the rules of the handshake.
     case violation
     /// The connection ended before the proof.
     case gone

@@ -231,7 +231,7 @@ struct ServerSessionTests {
         #expect(!rig.isEnded)
         rig.advance(0.1)
         #expect(rig.isEnded && rig.isReleased)
-        #expect(try rig.sent() == ["GOAWAY: this client's access has expired; ask who runs the server"])
+        #expect(try rig.sent() == ["GOAWAY: this client's access has expired; ask the server's operator"])
     }
 
     @Test("a reload that moves the expiry is followed")
