@@ -27,11 +27,13 @@ final class ServerRig {
     static let rights = ClientRights(name: "alice", verifier: Identity.alice.credentials.verifier)
 
     /// - Parameters:
-    ///   - beside: a session of the same server.
-    ///   - id: the session's id, and the last part of its client's.
+    ///   - other: a session of the same server.
+    ///   - client: the client's id.
+    ///   - instance: the client's process.
     init(
         beside other: ServerRig? = nil,
         client: UInt8 = 1,
+        instance: UInt8 = 1,
         _ change: (inout ServerConfiguration) -> Void = { _ in },
         rights changeRights: (inout ClientRights) -> Void = { _ in }
     ) {
@@ -67,9 +69,9 @@ final class ServerRig {
         )
         handle = ServerSessionHandle(
             session,
-            id: [client],
+            id: [client, instance],
             resumeKey: SymmetricKey(size: .bits256),
-            owner: PortOwner(client: [client], instance: [1]),
+            owner: PortOwner(client: [client], instance: [instance]),
             facts: SessionFacts(number: 1, client: "alice", name: "alice", software: "test", version: 1),
             loop: loop
         )
