@@ -2,7 +2,7 @@ import HTTP1
 import NIOCore
 import TunnelCore
 
-/// One connection to the admin server: reads one head, has it answered, and ends. Whatever else comes is thrown away.
+/// One connection to the admin server: reads one request head, answers it, and ends. It discards all further bytes.
 package final class AdminConnection: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -13,12 +13,12 @@ package final class AdminConnection: ChannelInboundHandler {
     private enum State {
         case reading
         case answering
-        /// The kernel has the answer, and FIN is behind it.
+        /// The kernel has the answer and the FIN after it.
         case answered
     }
 
     private let router: AdminRouter
-    private let desk: AdminResponder
+    private let responder: AdminResponder
     private let timeout: TimeAmount
     private var parser = RequestHeadParser(limits: AdminConnection.limits)
     private var pending = ByteBuffer()
@@ -26,10 +26,10 @@ package final class AdminConnection: ChannelInboundHandler {
     private var peerHasEnded = false
     private var deadline: Scheduled<Void>?
 
-    /// - Parameter timeout: the time for the head, and again that for the answer.
-    package init(router: AdminRouter, desk: AdminResponder, timeout: TimeAmount) {
+    /// - Parameter timeout: the time for the head, and then the same time for the answer.
+    package init(router: AdminRouter, responder: AdminResponder, timeout: TimeAmount) {
         self.router = router
-        self.desk = desk
+        self.responder = responder
         self.timeout = timeout
     }
 
@@ -61,8 +61,7 @@ package final class AdminConnection: ChannelInboundHandler {
     private func ask(_ context: ChannelHandlerContext, _ request: AdminRequest, isHead: Bool) {
         begin(context)
         let answer = context.eventLoop.makePromise(of: AdminResponse.self)
-        let desk = desk
-        answer.completeWithTask { await desk.answer(request) }
+        answer.completeWithTask { [responder] in await responder.answer(request) }
         answer.futureResult.assumeIsolated().whenSuccess { response in
             guard context.channel.isActive else { return }
             self.write(context, response, isHead: isHead)
@@ -75,7 +74,7 @@ package final class AdminConnection: ChannelInboundHandler {
         write(context, response, isHead: isHead)
     }
 
-    /// From here on the time is for the answer.
+    /// Starts the time for the answer.
     private func begin(_ context: ChannelHandlerContext) {
         state = .answering
         pending = ByteBuffer()
@@ -89,14 +88,14 @@ package final class AdminConnection: ChannelInboundHandler {
         do throws(HTTP1Error) {
             bytes = try response.serialized(isHead: isHead)
         } catch {
-            // Status and fields are constants of ours.
+            // Status and fields are constants, so serialization does not fail.
             return context.close(promise: nil)
         }
         context.writeAndFlush(wrapOutboundOut(bytes)).assumeIsolated().whenComplete { _ in
             self.state = .answered
             guard !self.peerHasEnded else { return context.close(promise: nil) }
-            // FIN first, and the other end's is waited for: a close over unread bytes is a reset, which may destroy the
-            // answer.
+            // Closing a socket that has unread bytes sends RST, which may destroy the answer. So FIN goes first, and the
+            // peer's FIN closes the connection.
             context.close(mode: .output, promise: nil)
         }
     }

@@ -1,27 +1,29 @@
 import HTTP1
 import TunnelCore
 
-/// A role, as its operator deals with it.
+/// A server or a client that the admin server reports on and controls.
 package protocol AdminTarget: Sendable {
-    /// Why the role does not do what it is there for; nil where it does.
+    /// The reason why the role is not ready; nil if it is.
     var notReadyReason: String? { get }
-    /// Brings the gauges up to date, and counts the bytes of streams that live.
+    /// Updates the gauges, and counts the bytes of streams that live.
     func measure() async
     /// The status as JSON.
     func status() async throws -> [UInt8]
-    /// Ends the sessions of a client; nil where the role has no clients.
-    func kick(_ name: String) async -> Int?
-    /// Changes carriers while the present ones live: a server asks a client for it, or all; a client does it.
+    /// Ends the sessions of a client.
     ///
-    /// - Returns: what was done; nil if the role has no clients to ask.
+    /// - Returns: the number of these sessions; nil if the role has no clients.
+    func kick(_ name: String) async -> Int?
+    /// Replaces carriers while the present ones live. A server asks one client or all clients; a client dials.
+    ///
+    /// - Returns: the outcome; nil if a name was given and the role has no clients.
     func renew(_ name: String?) async -> RenewResult?
 }
 
-/// Answers what the router has let through.
+/// Answers the requests that the router accepts.
 package struct AdminResponder: Sendable {
     package let role: any AdminTarget
     package let loops: EventLoopMonitor
-    /// The exposition of the metrics; nil where the program has no backend of which it could be had.
+    /// Returns the metrics in Prometheus' text format; nil if the program collects none.
     package let metrics: (@Sendable () -> String)?
 
     private func json(_ result: some Encodable) -> AdminResponse {
@@ -52,10 +54,12 @@ package struct AdminResponder: Sendable {
                 return .text(.serverError, "the status cannot be written as JSON")
             }
         case .kick(let name):
-            guard let count = await role.kick(name) else { return .text(.notFound, "a client has nobody to kick") }
+            guard let count = await role.kick(name) else { return .text(.notFound, "a client has no sessions to kick") }
             return json(KickResult(kicked: count))
         case .renew(let name):
-            guard let result = await role.renew(name) else { return .text(.notFound, "a client renews itself alone") }
+            guard let result = await role.renew(name) else {
+                return .text(.notFound, "a client renews only its own session; leave out the name")
+            }
             return json(result)
         }
     }

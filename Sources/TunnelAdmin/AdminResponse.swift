@@ -2,7 +2,7 @@ import HTTP1
 import NIOCore
 import TunnelCore
 
-/// An answer of the admin server, before it is bytes.
+/// An answer of the admin server, before serialization.
 package struct AdminResponse: Sendable, Hashable {
     package enum Status: Int, Sendable {
         case ok = 200
@@ -37,7 +37,7 @@ package struct AdminResponse: Sendable, Hashable {
     package let status: Status
     package let contentType: String
     package let body: [UInt8]
-    /// The methods that would do, where the one that came does not.
+    /// The allowed methods, if the request has another one.
     package var allow: String?
 
     package init(_ status: Status, contentType: String, body: [UInt8]) {
@@ -46,17 +46,17 @@ package struct AdminResponse: Sendable, Hashable {
         self.body = body
     }
 
-    /// What a malformed request gets.
+    /// The answer to a malformed request.
     package init(_ error: HTTP1Error) {
         self = .text(Status(rawValue: error.status) ?? .badRequest, error.description)
     }
 
-    /// A line of text.
+    /// An answer of one line of text.
     package static func text(_ status: Status, _ line: String) -> AdminResponse {
         AdminResponse(status, contentType: "text/plain; charset=utf-8", body: Array((line + "\n").utf8))
     }
 
-    /// Metrics, in the form in which Prometheus wants them.
+    /// An answer with metrics in Prometheus' text format.
     package static func exposition(_ text: String) -> AdminResponse {
         AdminResponse(.ok, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
     }
@@ -71,9 +71,9 @@ package struct AdminResponse: Sendable, Hashable {
         return response
     }
 
-    /// The answer on the wire; nothing else is said on that connection.
+    /// The bytes of the answer, which is the only one on its connection.
     ///
-    /// - Parameter isHead: leaves the body out, but not its length.
+    /// - Parameter isHead: whether the request is HEAD, whose answer has the body's length without the body.
     package func serialized(isHead: Bool) throws(HTTP1Error) -> ByteBuffer {
         var fields = try HeaderFields([
             ("Connection", "close"), ("Content-Type", contentType), ("Content-Length", "\(body.count)"),

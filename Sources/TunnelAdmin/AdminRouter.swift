@@ -1,23 +1,23 @@
 import HTTP1
 import NetworkAddress
 
-/// What the operator, or a program of the operator's, may ask.
+/// A request of the operator or of the operator's programs.
 package enum AdminRequest: Sendable, Hashable {
     /// All metrics, as text.
     case metrics
-    /// Whether the process turns its loops.
+    /// Whether the event loops run.
     case health
-    /// Whether the role does what it is there for.
+    /// Whether the role is ready.
     case readiness
-    /// Everything that is worth knowing, as JSON.
+    /// The role's state, as JSON.
     case status
-    /// End the sessions of a client.
+    /// Ends the sessions of a client.
     case kick(name: String)
-    /// Ask a client, or all, for new carriers.
+    /// Asks one client or all clients for new carriers.
     case renew(name: String?)
 }
 
-/// Decides what a request asks, by its head alone; pure.
+/// Decides by a request's head what it asks for. Pure.
 ///
 /// | path | methods | where |
 /// |---|---|---|
@@ -26,11 +26,13 @@ package enum AdminRequest: Sendable, Hashable {
 /// | `/kick?name=NAME` | POST | unix sockets |
 /// | `/renew`, `/renew?name=NAME` | POST | unix sockets |
 ///
-/// Only the file's mode can tell the operator from others. A TCP port, on loopback too, is open to every user of the
-/// machine and to every page in their browsers, so it names nobody and changes nothing. On loopback it answers only where
-/// it is called by an address or `localhost`: a page whose own name was made to point here (DNS rebinding) reads nothing.
+/// Only a socket file's mode can tell the operator from other users. A TCP port, also on loopback, is open to every user of
+/// the machine and to every page in their browsers. So it reveals no names and changes nothing.
+///
+/// On loopback, the request must name the host by an address or as `localhost`. A web page whose name was made to resolve
+/// to loopback (DNS rebinding) therefore reads nothing.
 package struct AdminRouter: Sendable {
-    /// The longest name that is looked for: the longest of both halves, and more.
+    /// The longest name in a request. It is longer than both halves of a name together.
     package static let longestName = 256
 
     /// Whether the operator alone can connect.
@@ -39,9 +41,9 @@ package struct AdminRouter: Sendable {
     package var isLocal = true
 
     package enum Route: Sendable, Hashable {
-        /// To be answered; without a body where the method is HEAD.
+        /// A request to answer. An answer to HEAD has no body.
         case ask(AdminRequest, isHead: Bool)
-        /// Answered already.
+        /// An answer that refuses the request.
         case refuse(AdminResponse)
     }
 
@@ -53,7 +55,7 @@ package struct AdminRouter: Sendable {
             return .refuse(AdminResponse(error))
         }
         guard isPrivate || !isLocal || Self.isOwnName(target.authority) else {
-            return .refuse(.text(.misdirected, "call me by my address or localhost"))
+            return .refuse(.text(.misdirected, "the request must name this host by its address or as localhost"))
         }
         switch target.path {
         case "/metrics": return read(.metrics, head)
@@ -90,7 +92,7 @@ package struct AdminRouter: Sendable {
         }
     }
 
-    /// The one parameter; anything beside it is an error.
+    /// The parameter `name`; nil if the query has anything else.
     private static func name(_ query: String?) -> String? {
         guard let query, query.hasPrefix("name="), !query.contains("&") else { return nil }
         return PercentEncoding.decode(query.dropFirst("name=".count))

@@ -3,11 +3,11 @@ import NIOCore
 import NIOPosix
 import TunnelCore
 
-/// The operator's own door to a running role, in plain HTTP/1.1: see ``AdminRouter`` for what it answers.
+/// The HTTP server for operators of a running role. ``AdminRouter`` lists its requests.
 ///
-/// It shares an event loop with the traffic and never waits on it: what takes several loops is asked of each of them.
+/// It shares an event loop with the traffic and never blocks it: a request that concerns several loops asks each of them.
 package final class AdminServer: Sendable {
-    /// Where it listens, with the port that the system has chosen.
+    /// The address on which it listens, with the port that the system has chosen.
     package let address: ListenAddress
     private let channel: any Channel
     private let loops: EventLoopMonitor
@@ -20,20 +20,24 @@ package final class AdminServer: Sendable {
 
     /// Starts to listen.
     ///
-    /// - Parameter limits: what the door bears now; asked for each connection.
+    /// - Parameters:
+    ///   - role: the server or client that answers.
+    ///   - metrics: returns the metrics in Prometheus' text format; nil if the program collects none.
+    ///   - group: the event loops of the role, which are monitored. One of them serves the operator's connections.
+    ///   - limits: returns the present limits; called for each connection.
     /// - Throws: ``UnixListener/Failure``, or the system's error.
     package static func start(
         _ address: ListenAddress,
         role: any AdminTarget,
         metrics: (@Sendable () -> String)?,
-        group: any EventLoopGroup,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         limits: @escaping @Sendable () -> AdminLimits,
         logger: Logger
     ) async throws -> AdminServer {
         let loops = EventLoopMonitor(loops: Array(group.makeIterator()), now: .now)
-        let desk = AdminResponder(role: role, loops: loops, metrics: metrics)
+        let responder = AdminResponder(role: role, loops: loops, metrics: metrics)
         do {
-            let channel = try await listen(address, desk, on: group.next(), limits)
+            let channel = try await listen(address, responder, on: group.next(), limits)
             var bound = address
             if case .tcp(let host, _) = address, let port = channel.localAddress?.port {
                 bound = .tcp(host: host, port: UInt16(truncatingIfNeeded: port))
@@ -49,7 +53,7 @@ package final class AdminServer: Sendable {
         }
     }
 
-    /// Listens no more; the file of a unix socket is removed.
+    /// Stops listening and removes the file of a unix socket.
     package func stop() async {
         loops.stop()
         if case .unix(let path) = address { UnixListener.remove(path) }
@@ -58,13 +62,13 @@ package final class AdminServer: Sendable {
 
     private static func listen(
         _ address: ListenAddress,
-        _ desk: AdminResponder,
+        _ responder: AdminResponder,
         on loop: any EventLoop,
         _ limits: @escaping @Sendable () -> AdminLimits
     ) async throws -> any Channel {
         let router = AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal)
-        let places = NIOLoopBoundBox.makeBoxSendingValue(AdminSlots(), eventLoop: loop)
-        // All of it on one loop, so that the connections can be counted.
+        let slots = NIOLoopBoundBox.makeBoxSendingValue(AdminSlots(), eventLoop: loop)
+        // All connections live on one loop, where they can be counted without locks.
         let bootstrap = ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: UnixListener.backlog)
             .serverChannelInitializer { channel in
@@ -74,11 +78,11 @@ package final class AdminServer: Sendable {
             .childChannelInitializer { channel in
                 let limits = limits()
                 let address = channel.remoteAddress?.ip
-                guard places.value.enter(address, limits) else { return channel.close() }
-                channel.closeFuture.whenComplete { _ in places.value.leave(address) }
+                guard slots.value.enter(address, limits) else { return channel.close() }
+                channel.closeFuture.whenComplete { _ in slots.value.leave(address) }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        AdminConnection(router: router, desk: desk, timeout: TimeAmount(limits.timeout))
+                        AdminConnection(router: router, responder: responder, timeout: TimeAmount(limits.timeout))
                     )
                 }
             }
@@ -97,7 +101,7 @@ package final class AdminServer: Sendable {
 }
 
 extension ListenAddress {
-    /// Whether it is a socket in the file system, where a file's mode decides who may connect.
+    /// Whether it is a socket in the file system, whose mode decides which users may connect.
     package var isUnix: Bool {
         if case .unix = self { true } else { false }
     }

@@ -1,8 +1,8 @@
 import TunnelCore
 
-/// Text in the query of a URL (RFC 3986 section 2.1).
+/// Percent-encoding of text in the query of a URL (RFC 3986 section 2.1).
 public enum PercentEncoding {
-    /// Encodes everything but unreserved characters.
+    /// Encodes all bytes except unreserved characters.
     public static func encode(_ text: String) -> String {
         var result = ""
         for byte in text.utf8 {
@@ -19,7 +19,9 @@ public enum PercentEncoding {
         return result
     }
 
-    /// Decodes; nil where a `%` has no two digits behind it, or what comes out is no UTF-8. A `+` stays one.
+    /// Decodes a text. A `+` stays as it is.
+    ///
+    /// - Returns: nil if a `%` is not followed by two digits, or if the result is not UTF-8.
     package static func decode(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         var rest = text.utf8

@@ -4,9 +4,9 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// The form of `GET /status`: keys in snake case and in order, moments as `2026-01-31T12:00:00Z`.
+/// The JSON format of `GET /status`: keys in snake case and sorted, times such as `2026-01-31T12:00:00Z`.
 public enum StatusJSON {
-    /// Writes a status, over several lines.
+    /// Encodes a status on several lines.
     public static func encode(_ status: some Encodable) throws -> Data {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -15,7 +15,7 @@ public enum StatusJSON {
         return try encoder.encode(status)
     }
 
-    /// Reads a status.
+    /// Decodes a status.
     public static func decode<Status: Decodable>(_ type: Status.Type, from data: Data) throws -> Status {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
@@ -26,9 +26,9 @@ public enum StatusJSON {
 
 /// The answer to `POST /renew`.
 public struct RenewResult: Codable, Sendable, Hashable {
-    /// Sessions that were asked for another carrier.
+    /// The number of sessions that were asked for another carrier.
     public var asked: Int
-    /// What was done, in words.
+    /// The outcome in words.
     public var report: String?
 
     package init(asked: Int, report: String? = nil) {
@@ -39,12 +39,12 @@ public struct RenewResult: Codable, Sendable, Hashable {
 
 /// The answer to `POST /kick`.
 public struct KickResult: Codable, Sendable, Hashable {
-    /// How many sessions were ended.
+    /// The number of sessions that were ended.
     public var kicked: Int
 }
 
 extension Duration {
-    /// Milliseconds, to the microsecond.
+    /// The duration in milliseconds, rounded to a microsecond.
     package var milliseconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) * 1e3 + (Double(attoseconds) / 1e12).rounded() / 1e3

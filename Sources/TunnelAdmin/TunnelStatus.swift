@@ -7,62 +7,62 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// One tunnel of a session, as an operator sees it. Written as JSON with keys in snake case.
+/// The state of one tunnel. Its JSON has keys in snake case.
 public struct TunnelStatus: Codable, Sendable, Hashable {
     /// The client's number for it.
     public var tunnel: Int
-    /// The public address, where it is public.
+    /// The public address, if the tunnel is public.
     public var address: String?
-    /// The public port, where it is public.
+    /// The public port, if the tunnel is public.
     public var port: Int?
-    /// On the client: where visitors are led.
+    /// On the client: the service that visitors are joined to.
     public var service: String?
-    /// On the client: where the public finds it.
+    /// On the client: the public URL.
     public var url: String?
-    /// On the client: why the server does not make it public.
+    /// On the client: the server's reason for not making the tunnel public.
     public var refusal: String?
-    /// Visitors who are there now.
+    /// Visitors that are connected now.
     public var visitors: Int
-    /// Visitors who have come in this session.
+    /// Visitors that have connected in this session.
     public var visitorsSoFar: Int
-    /// Bytes that visitors sent, of this session.
+    /// Bytes that visitors have sent in this session.
     public var bytesToService: Int
-    /// Bytes that the service sent, of this session.
+    /// Bytes that the service has sent in this session.
     public var bytesToVisitor: Int
 }
 
-/// One visitor, as an operator sees it.
+/// The state of one visitor.
 public struct VisitorStatus: Codable, Sendable, Hashable {
     /// The number of its stream in the session; nil while it waits for one.
     public var stream: UInt32?
     /// Its address and port.
     public var address: String
-    /// The tunnel at which it came.
+    /// The tunnel that it is connected to.
     public var tunnel: Int
-    /// The public port of that.
+    /// The tunnel's public port.
     public var port: Int?
-    /// When it came.
+    /// The time when it connected.
     public var since: Date
-    /// Bytes that it sent.
+    /// Bytes that it has sent.
     public var bytesToService: Int
     /// Bytes that were sent to it.
     public var bytesToVisitor: Int
 }
 
-/// What a role has done since it started.
+/// The totals of a role since its start.
 public struct TotalStatus: Codable, Sendable, Hashable {
     /// Sessions so far.
     public var sessions: Int
     /// Visitors so far.
     public var visitors: Int
-    /// Bytes that visitors sent.
+    /// Bytes that visitors have sent.
     public var bytesToService: Int
-    /// Bytes that services sent.
+    /// Bytes that services have sent.
     public var bytesToVisitor: Int
 }
 
 extension TunnelStatus {
-    /// Counts what has been carried, and tells it.
+    /// Creates the state of a tunnel, after counting the bytes of its streams.
     package init(_ statistics: TunnelStatistics) {
         statistics.countAll()
         tunnel = Int(statistics.tunnel)
@@ -76,7 +76,7 @@ extension TunnelStatus {
 }
 
 extension VisitorStatus {
-    /// The visitors of a tunnel, the longest there first.
+    /// The visitors of a tunnel, in the order in which they connected.
     package static func all(of statistics: TunnelStatistics) -> [VisitorStatus] {
         let visitors = statistics.pipes.map { pipe in
             let traffic = statistics.traffic(of: pipe)

@@ -107,8 +107,8 @@ struct ConfigurationTests {
             ("[[client]]\nverifier = \"x\"\n", ":1: client.name: missing"),
             ("listen = \"127.0.0.1:1\n", ":1: Error while parsing"),
             ("listen = \"127.0.0.1:1\"\n[[client", ":2: Error while parsing"),
-            ("listen = \"127.0.0.1:1\"\npublic_address = \"a.invalid\"\n", "a.invalid is no IP address"),
-            ("path = \"tunnel\"\nlisten = \"127.0.0.1:1\"\n", "it must begin with /"),
+            ("listen = \"127.0.0.1:1\"\npublic_address = \"a.invalid\"\n", "a.invalid is not an IP address"),
+            ("path = \"tunnel\"\nlisten = \"127.0.0.1:1\"\n", "the path tunnel must begin with /"),
         ]
     )
     func wrongServerFiles(text: String, expected: String) throws {

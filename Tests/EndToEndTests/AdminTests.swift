@@ -211,7 +211,7 @@ extension EndToEnd {
                 #expect(try TCPSocket(unixPath: socket).request("GET", "/readyz").status == 200)
                 let kick = try await admin(["kick", "default"], socket, scenario)
                 #expect(kick.exitStatus == .exited(69))
-                #expect(kick.errors.text.contains("a client has nobody to kick"), "\(kick)")
+                #expect(kick.errors.text.contains("a client has no sessions to kick"), "\(kick)")
 
                 await server.process.end()
                 try await eventually("the client is not ready any more") {

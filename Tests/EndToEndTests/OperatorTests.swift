@@ -272,7 +272,7 @@ extension EndToEnd {
                 }
                 let rights = "bandwidth = \"1 MB/s\"\nvisitor_idle = \"2 h\"\nvisitor_deny = [\"127.0.0.1\"]\n"
                 try await operated.reload(credentials.lines + rights)
-                let line = try await operated.process.logLine { $0.contains("go on under the old ones") }
+                let line = try await operated.process.logLine { $0.contains("present visitors keep the old ones") }
                 #expect(line.contains("visitors_that_go_on=1"), "\(line)")
                 #expect(line.contains("visitor_deny,visitor_idle"), "\(line)")
                 _ = try await operated.process.logLine { $0.contains("new bandwidth holds for new visitors") }

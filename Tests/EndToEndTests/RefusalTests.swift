@@ -35,11 +35,11 @@ extension EndToEnd {
         func unnamedFront() async throws {
             try await Scenario.play { scenario in
                 let bare = try await scenario.server()
-                let line = try await bare.process.logLine { $0.contains("share one bound") }
+                let line = try await bare.process.logLine { $0.contains("share one limit") }
                 #expect(line.contains("--trusted-front 127.0.0.1"), "\(line)")
                 let named = try await scenario.server(options: ["--trusted-front", "127.0.0.1"])
                 _ = try await named.process.logLine { $0.contains("listening") }
-                #expect(!named.process.errors.text.contains("share one bound"), "\(named.process)")
+                #expect(!named.process.errors.text.contains("share one limit"), "\(named.process)")
             }
         }
 

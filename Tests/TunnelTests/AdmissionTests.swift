@@ -13,24 +13,24 @@ struct AdmissionTests {
     private let limits = ServerLimits()
     private let now = Instant(nanoseconds: 1_000_000_000_000)
 
-    @Test("sixteen places for one address, and not one more until one is given back")
+    @Test("sixteen slots for one address, and not one more until one is given back")
     func placesOfOneAddress() {
         for isHead in [false, true] {
             let admission = Admission(unhurried, now: now)
-            func enter(_ address: String) -> Admission.Place? {
+            func enter(_ address: String) -> Admission.Slot? {
                 isHead ? admission.arrive(address, now: now) : admission.enter(address, now: now)
             }
-            let places = (0..<limits.strangersPerAddress).compactMap { _ in enter("192.0.2.1") }
-            #expect(places.count == limits.strangersPerAddress)
+            let slots = (0..<limits.strangersPerAddress).compactMap { _ in enter("192.0.2.1") }
+            #expect(slots.count == limits.strangersPerAddress)
             #expect(enter("192.0.2.1") == nil)
             #expect(enter("192.0.2.2") != nil)
-            admission.leave(places[0])
-            admission.leave(places[0])
+            admission.leave(slots[0])
+            admission.leave(slots[0])
             #expect(enter("192.0.2.1") != nil && enter("192.0.2.1") == nil)
         }
     }
 
-    @Test("a /64 of IPv6 is one subscriber, for places and for wrong proofs")
+    @Test("a /64 of IPv6 is one subscriber, for slots and for wrong proofs")
     func subscribers() throws {
         let one = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:2::1", port: 1))
         let neighbour = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:2:ffff::9", port: 1))
@@ -39,7 +39,7 @@ struct AdmissionTests {
         #expect(Admission.key(.v6(0xFFFF_C000_0201)) == "192.0.2.1")
     }
 
-    @Test("strangers have three quarters of 256 places, and known clients find one however many strangers come")
+    @Test("strangers have three quarters of 256 slots, and known clients find one however many strangers come")
     func placesInAll() {
         let admission = Admission(unhurried, now: now)
         let closed = Mutex(0)
@@ -47,7 +47,7 @@ struct AdmissionTests {
             _ = admission.enter(nil, now: now) { closed.withLock { $0 += 1 } }
         }
         #expect(admission.waiting == 192)
-        #expect(closed.withLock { $0 } > 500, "those who came and found no place, or lost it, are closed")
+        #expect(closed.withLock { $0 } > 500, "those who came and found no slot, or lost it, are closed")
         let known = (0..<256).map { admission.enter(nil, ticket: "client \($0)", now: now) }
         #expect(known.allSatisfy { $0 != nil })
         #expect(admission.waiting == 256)
@@ -55,41 +55,41 @@ struct AdmissionTests {
         #expect(admission.enter(nil, now: now) == nil)
     }
 
-    @Test("silent strangers give way before those who speak, the oldest first, and sooner the fewer places are left")
+    @Test("silent strangers give way before those who speak, the oldest first, and sooner the fewer slots are left")
     func pressure() {
-        var places = UnauthenticatedSlots()
+        var slots = UnauthenticatedSlots()
         func enter(_ seconds: Double, unit: Double = 0.999) -> UnauthenticatedSlots.Outcome {
-            places.enter(nil, of: 16, perAddress: 16, unit: unit, now: now + .seconds(seconds))
+            slots.enter(nil, of: 16, perAddress: 16, unit: unit, now: now + .seconds(seconds))
         }
-        // Six of twelve places, and nobody gives way.
+        // Six of twelve slots, and nobody gives way.
         for index in 0..<6 { #expect(enter(0) == .entered(UInt64(index + 1), evicted: [])) }
         #expect(enter(1.9) == .entered(7, evicted: []))
         #expect(enter(2) == .entered(8, evicted: [1]), "silent for two seconds while half is taken")
-        for id in UInt64(2)...6 { places.speaks(id) }
+        for id in UInt64(2)...6 { slots.noteBytes(id) }
         #expect(enter(2.5) == .entered(9, evicted: []), "the others have spoken")
         for index in UInt64(10)...13 { #expect(enter(2.5) == .entered(index, evicted: [])) }
         #expect(enter(2.9) == .entered(14, evicted: [7]), "silent for a second while all are taken")
         #expect(enter(2.9) == .refused, "the newcomer has drawn itself")
         #expect(enter(2.9, unit: 0) == .entered(15, evicted: [2]), "or another one, though it has spoken")
-        #expect(places.count == 12)
+        #expect(slots.count == 12)
     }
 
-    @Test("whatever comes and goes, places are counted right and no known client is evicted")
+    @Test("whatever comes and goes, slots are counted right and no known client is evicted")
     func random() {
         var generator = SystemRandomNumberGenerator()
-        var places = UnauthenticatedSlots()
+        var slots = UnauthenticatedSlots()
         var living: [UInt64: Bool] = [:]
         for step in 0..<20_000 {
             let isKnown = Bool.random()
             switch Int.random(in: 0..<4) {
             case 0:
                 if let id = living.keys.randomElement(using: &generator) {
-                    places.leave(id)
+                    slots.leave(id)
                     living[id] = nil
                 }
-            case 1: if let id = living.keys.randomElement(using: &generator) { places.speaks(id) }
+            case 1: if let id = living.keys.randomElement(using: &generator) { slots.noteBytes(id) }
             default:
-                let outcome = places.enter(
+                let outcome = slots.enter(
                     Bool.random() ? nil : "a\(Int.random(in: 0..<9))",
                     isKnown: isKnown,
                     of: 32,
@@ -101,7 +101,7 @@ struct AdmissionTests {
                 for victim in evicted { #expect(living.removeValue(forKey: victim) == false, "a known client") }
                 living[id] = isKnown
             }
-            #expect(places.count == living.count && places.count <= 32)
+            #expect(slots.count == living.count && slots.count <= 32)
             #expect(living.values.count { !$0 } <= 24)
         }
     }
@@ -110,9 +110,9 @@ struct AdmissionTests {
     func rates() {
         let admission = Admission(limits, now: now)
         var arrived = 0
-        while let place = admission.arrive(nil, now: now) {
+        while let slot = admission.arrive(nil, now: now) {
             arrived += 1
-            admission.leave(place)
+            admission.leave(slot)
         }
         #expect(arrived == 400)
         #expect(admission.enter(nil, now: now) != nil)
@@ -120,9 +120,9 @@ struct AdmissionTests {
         let fresh = Admission(limits, now: now)
         var ofOne = 0
         for _ in 0..<10_000 {
-            guard let place = fresh.arrive("192.0.2.1", now: now) else { continue }
+            guard let slot = fresh.arrive("192.0.2.1", now: now) else { continue }
             ofOne += 1
-            fresh.leave(place)
+            fresh.leave(slot)
         }
         #expect(ofOne == 100)
         let held = (0..<100).compactMap { _ in fresh.arrive("192.0.2.2", now: now) }
@@ -137,8 +137,8 @@ struct AdmissionTests {
     func copiedTicket() {
         let admission = Admission(limits, now: now)
         let taken = (0..<100).count { _ in
-            guard let place = admission.enter("192.0.2.1", ticket: "one", now: now) else { return false }
-            admission.leave(place)
+            guard let slot = admission.enter("192.0.2.1", ticket: "one", now: now) else { return false }
+            admission.leave(slot)
             return true
         }
         #expect(taken == 25)
@@ -183,33 +183,33 @@ struct AdmissionTests {
         var few = limits
         (few.strangers, few.strangersPerAddress) = (4, 2)
         let admission = Admission(limits, now: now)
-        let places = (0..<5).compactMap { _ in admission.enter("192.0.2.1", now: now) }
-        #expect(places.count == 5)
+        let slots = (0..<5).compactMap { _ in admission.enter("192.0.2.1", now: now) }
+        #expect(slots.count == 5)
         admission.update(few, now: now)
         #expect(admission.enter("192.0.2.1", now: now) == nil)
-        for place in places.dropLast(2) { admission.leave(place) }
+        for slot in slots.dropLast(2) { admission.leave(slot) }
         #expect(admission.enter("192.0.2.1", now: now) == nil)
         #expect(admission.enter("192.0.2.2", now: now) != nil)
         #expect(admission.waiting == 3)
     }
 
-    @Test("As many connections to the backend as there are places, and one more once one is given back")
+    @Test("As many connections to the backend as there are slots, and one more once one is given back")
     func backendPlaces() {
-        let places = BackendSlots()
-        #expect(places.enter(nil, most: 2) && places.enter(nil, most: 2))
-        #expect(!places.enter(nil, most: 2))
-        places.leave(nil)
-        #expect(places.enter(nil, most: 2))
-        #expect(places.enter(nil, most: 3))
+        let slots = BackendSlots()
+        #expect(slots.enter(nil, limit: 2) && slots.enter(nil, limit: 2))
+        #expect(!slots.enter(nil, limit: 2))
+        slots.leave(nil)
+        #expect(slots.enter(nil, limit: 2))
+        #expect(slots.enter(nil, limit: 3))
     }
 
     @Test("one address has a quarter of the connections to the backend")
     func backendPlacesOfOneAddress() {
-        let places = BackendSlots()
-        #expect((0..<100).count { _ in places.enter("192.0.2.1", most: 40) } == 10)
-        #expect(places.enter("192.0.2.2", most: 40))
-        places.leave("192.0.2.1")
-        #expect(places.enter("192.0.2.1", most: 40) && !places.enter("192.0.2.1", most: 40))
+        let slots = BackendSlots()
+        #expect((0..<100).count { _ in slots.enter("192.0.2.1", limit: 40) } == 10)
+        #expect(slots.enter("192.0.2.2", limit: 40))
+        slots.leave("192.0.2.1")
+        #expect(slots.enter("192.0.2.1", limit: 40) && !slots.enter("192.0.2.1", limit: 40))
     }
 }
 

@@ -50,7 +50,7 @@ import Testing
             instance: ClientInstance.identity(name: name)
         )
         configuration.drainTimeout = .seconds(1)
-        return Client(configuration, group: group, metricsFactory: metrics, logger: log.logger) { event in
+        return Client(configuration, eventLoopGroup: group, metricsFactory: metrics, logger: log.logger) { event in
             if case .tunnel(let url, let service) = event { urls.put("\(service) \(url)") }
         }
     }

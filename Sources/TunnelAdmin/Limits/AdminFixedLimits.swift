@@ -1,18 +1,18 @@
 import HTTP1
 import TunnelCore
 
-/// Fixed bounds of the operator's server.
+/// Fixed limits of the admin server.
 extension FixedLimit {
     package static let administration: [FixedLimit] = [
         FixedLimit(
             "Connections from one address of TCP, or one /64 of IPv6",
             .count(AdminLimits().connectionsPerAddress),
-            "a quarter of `admin_connections`: one address must not keep the operator out"
+            "a quarter of `admin_connections`, so that one address does not keep the operator out"
         ),
         FixedLimit(
             "Connections that wait to be accepted",
             .count(Int(UnixListener.backlog)),
-            "all `admin_connections` may come at once"
+            "all `admin_connections` may arrive at once"
         ),
         FixedLimit(
             "Head of a request",
@@ -24,12 +24,12 @@ extension FixedLimit {
         FixedLimit(
             "Length of a client's name in a request",
             .bytes(AdminRouter.longestName),
-            "it is more than both halves of a name may have"
+            "it is longer than both halves of a name together"
         ),
         FixedLimit(
             "Time without an iteration after which an event loop counts as stuck",
-            .time(EventLoopMonitor.patience),
-            "nothing that a loop does takes a tenth of it"
+            .time(EventLoopMonitor.timeout),
+            "no work on a loop takes a tenth of it"
         ),
     ]
 }

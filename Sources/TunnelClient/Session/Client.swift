@@ -45,7 +45,7 @@ public struct Client: Service {
     public init(
         _ configuration: ClientConfiguration,
         renewals: AsyncStream<Void> = AsyncStream { $0.finish() },
-        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        eventLoopGroup group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         metricsFactory: (any MetricsFactory)? = nil,
         metrics: (@Sendable () -> String)? = nil,
         logger: Logger,

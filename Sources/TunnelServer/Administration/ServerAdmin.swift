@@ -1,6 +1,5 @@
 import HTTP1
 import Logging
-import Metrics
 import Mux
 import NIOCore
 import NIOPosix
@@ -14,11 +13,10 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A server as its operator deals with it. What a session knows is asked of it on its own event loop.
+/// The operator's access to a server. It asks each session on the session's own event loop.
 final class ServerAdmin: AdminTarget {
-    /// When a client that was kicked may come back, in seconds: time enough for the operator to disable it for good.
+    /// Seconds before a kicked client may return. The operator can disable it meanwhile.
     static let kickedFor: UInt32 = 10
-    private static let handshakes = Meter(label: "culvert_handshakes")
 
     private let core: ServerCore
     private let started = Date()
@@ -26,10 +24,9 @@ final class ServerAdmin: AdminTarget {
 
     init(_ core: ServerCore) {
         self.core = core
-        ServerMetrics.prepare()
     }
 
-    /// The endpoint accepts.
+    /// Notes that the endpoint accepts.
     func listens() { isListening.store(true, ordering: .relaxed) }
 
     var notReadyReason: String? {
@@ -42,9 +39,9 @@ final class ServerAdmin: AdminTarget {
         for session in core.liveSessions {
             if let measured = try? await session.measure().get() { gauges += measured }
         }
-        core.totals.metrics.publish(gauges)
-        Self.handshakes.set(core.admission.waiting)
-        core.totals.metrics.publish(core.memory)
+        core.resources.totals.metrics.publish(gauges)
+        core.resources.metrics.publish(handshakes: core.admission.waiting)
+        core.resources.totals.metrics.publish(core.resources.memory)
     }
 
     func status() async throws -> [UInt8] {
@@ -62,21 +59,21 @@ final class ServerAdmin: AdminTarget {
             isAccepting: notReadyReason == nil,
             handshakes: core.admission.waiting,
             sessions: sessions.sorted { $0.number < $1.number },
-            totals: TotalStatus(core.totals)
+            totals: TotalStatus(core.resources.totals)
         )
     }
 
     func kick(_ name: String) async -> Int? {
-        let sessions = core.liveSessions.filter { $0.facts.isMeant(by: name) }
+        let sessions = core.liveSessions.filter { $0.facts.matches(name) }
         let reason = Refusal(.goingAway, "kicked by the operator", retryAfter: Self.kickedFor)
         core.logger.notice("kicked by the operator", metadata: ["client": "\(name)", "sessions": "\(sessions.count)"])
         for session in sessions { try? await session.end(reason).get() }
         return sessions.count
     }
 
-    /// Ten clients a second, half a minute at most: each dials, and proves itself.
+    /// Spreads the renewals: ten clients a second, over at most half a minute. Each client dials and authenticates.
     func renew(_ name: String?) async -> RenewResult? {
-        let sessions = core.liveSessions.filter { session in name.map { session.facts.isMeant(by: $0) } ?? true }
+        let sessions = core.liveSessions.filter { session in name.map { session.facts.matches($0) } ?? true }
         let seconds = UInt32(clamping: min(sessions.count / 10, 30))
         core.logger.notice(
             "clients are asked for another carrier",
@@ -93,21 +90,21 @@ final class ServerAdmin: AdminTarget {
 }
 
 extension ServerSession {
-    /// What the operator sees of it.
+    /// The session's state for the operator.
     func status(_ facts: SessionFacts) -> SessionStatus {
         let statistics = statistics
         return SessionStatus(
             number: facts.number,
             client: facts.client.escapedForDisplay(),
             name: facts.name.escapedForDisplay(),
-            peer: peer.escapedForDisplay(),
+            peer: carriers.peer.escapedForDisplay(),
             software: facts.software.escapedForDisplay(),
             version: Int(facts.version),
             since: Date(timeIntervalSince1970: Double(facts.since)),
             roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,
             hasCarrier: sessionLoop.hasCarrier,
-            carriers: carriers,
+            carriers: carriers.count,
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,

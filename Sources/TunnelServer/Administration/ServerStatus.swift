@@ -6,49 +6,49 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// What a running server says of itself to its operator: the answer to `GET /status`.
+/// The state of a running server: the answer to `GET /status`.
 public struct ServerStatus: Codable, Sendable, Hashable {
-    /// `server`, to tell it from a client's.
+    /// Always `server`, in contrast to a client's status.
     public var role = "server"
     /// The release that runs.
     public var version = culvertVersion
-    /// When the server was started.
+    /// The time of the server's start.
     public var started: Date
-    /// The moment of this answer.
+    /// The time of this answer.
     public var now: Date
-    /// Whether clients and visitors are taken; false before it listens and while it stops.
+    /// Whether clients and visitors are accepted. False before the server listens and while it stops.
     public var isAccepting: Bool
-    /// Connections that have not proved who they are.
+    /// Connections that are not authenticated.
     public var handshakes: Int
-    /// The clients that are there, in the order in which they came.
+    /// The sessions that live, in the order in which they began.
     public var sessions: [SessionStatus]
-    /// Since the start.
+    /// Totals since the start.
     public var totals: TotalStatus
 }
 
-/// One client's session, as the server's operator sees it.
+/// The state of one client's session.
 public struct SessionStatus: Codable, Sendable, Hashable {
-    /// Its number, from 1 on since the server's start.
+    /// The session's number, counted from 1 since the server's start.
     public var number: Int
     /// The operator's name for the client.
     public var client: String
-    /// That, and the client's name for itself behind a slash where it has one.
+    /// The operator's name for the client, and after a slash the client's own name for itself, if it has one.
     public var name: String
-    /// Where the connection comes from.
+    /// The address that the present carrier comes from.
     public var peer: String
-    /// The client's software and its release.
+    /// The client's software and its version.
     public var software: String
     /// The version of the session protocol.
     public var version: Int
-    /// When it began.
+    /// The time when the session began.
     public var since: Date
-    /// The last time from a ping to its answer, in milliseconds; nil before the first.
+    /// The latest time from a ping to its answer, in milliseconds; nil before the first answer.
     public var roundTripMs: Double?
-    /// Whether it takes nothing new.
+    /// Whether the session accepts nothing new.
     public var isDraining: Bool
-    /// Whether there is a WebSocket under it.
+    /// Whether the session has a WebSocket.
     public var hasCarrier: Bool
-    /// WebSockets that it has had, with the present one.
+    /// WebSockets that the session has had, with the present one.
     public var carriers: Int
     /// Streams that live.
     public var streams: Int
@@ -56,29 +56,29 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var queuedBytes: Int
     /// Bytes from the client that wait for visitors' sockets.
     public var bufferedBytes: Int
-    /// Its tunnels.
+    /// The session's tunnels.
     public var tunnels: [TunnelStatus]
-    /// The visitors of all of them.
+    /// The visitors of all its tunnels.
     public var visitors: [VisitorStatus]
 }
 
-/// What is known of a session from its opening on.
+/// The facts of a session that do not change.
 struct SessionFacts: Sendable {
-    /// From 1 on since the server's start.
+    /// The session's number, counted from 1 since the server's start.
     let number: Int
     /// The operator's name for the client.
     let client: String
-    /// That, and the client's name for itself behind a slash where it has one.
+    /// The operator's name for the client, and after a slash the client's own name for itself, if it has one.
     let name: String
-    /// What the client says of its software.
+    /// The software that the client reports.
     let software: String
     /// The version of the session protocol.
     let version: UInt16
-    /// When the session began, in seconds since 1970.
+    /// The time when the session began, in seconds since 1970.
     let since = WallClock.unixSeconds
 
-    /// Whether an operator who says `name` means this session.
-    func isMeant(by name: String) -> Bool {
+    /// Whether a name of the operator's choice matches this session.
+    func matches(_ name: String) -> Bool {
         name == client || name == self.name
     }
 }

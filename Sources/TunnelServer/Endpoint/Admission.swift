@@ -5,23 +5,25 @@ import Synchronization
 import TunnelAdmin
 import TunnelCore
 
-/// What strangers may cost before they have proved themselves. Shared by all event loops; asked a few times for each
-/// connection.
+/// The limits of unauthenticated connections. All event loops share it, and ask it a few times for each connection.
 ///
-/// A connection passes two rooms: one until its request's head has come, one until its proof has. Both have
-/// ``UnauthenticatedSlots``; the second takes a rate besides, of which a quarter is kept for clients with tickets.
+/// ```
+///  accepted ──▶ head: slots, rate of connections ──▶ proof: slots, rate of requests ──▶ authenticated
+/// ```
+///
+/// A quarter of the rate of requests is reserved for clients with tickets, and no address gets more than a quarter of it.
 final class Admission: Sendable {
-    /// One of the rooms.
-    enum Room: Sendable {
-        /// No head has come.
+    /// The stage of an unauthenticated connection.
+    enum Stage: Sendable {
+        /// Until the request's head has arrived.
         case head
-        /// No proof has.
+        /// Until the client's proof has arrived.
         case proof
     }
 
-    /// A place in a room, given back with ``leave(_:)``.
-    struct Place: Sendable, Hashable {
-        let room: Room
+    /// A slot of a stage. ``leave(_:)`` frees it.
+    struct Slot: Sendable, Hashable {
+        let stage: Stage
         fileprivate let id: UnauthenticatedSlots.ID
     }
 
@@ -34,7 +36,7 @@ final class Admission: Sendable {
         var heads = UnauthenticatedSlots()
         var proofs = UnauthenticatedSlots()
         var failures: [String: (count: Int, since: Instant)] = [:]
-        var closes: [Place: @Sendable () -> Void] = [:]
+        var closes: [Slot: @Sendable () -> Void] = [:]
 
         init(_ limits: ServerLimits, _ now: Instant) {
             self.limits = limits
@@ -46,13 +48,13 @@ final class Admission: Sendable {
         }
     }
 
-    /// Connections without a head that are taken for each that is taken with one. Four: a handshake of TLS costs a
-    /// millisecond of the processor.
+    /// Connections that are accepted for each request of the rate. Four, because a TLS handshake costs a millisecond of
+    /// processor time.
     static let arrivalsForEach = 4
 
-    /// One address has at most one part in so many of the rate, and clients with tickets have as much to themselves.
+    /// Divides the rate: one part of so many is the share of an address, and another part is reserved for tickets.
     static let ratePart = 4
-    /// The time over which wrong proofs are counted.
+    /// Time over which wrong proofs are counted.
     static let proofPeriod = Duration.seconds(60)
 
     private let state: Mutex<State>
@@ -61,10 +63,11 @@ final class Admission: Sendable {
         state = Mutex(State(limits, now))
     }
 
-    /// Whether an address comes no more often than its share: a quarter of what is taken in all, so that no single address
-    /// keeps the others out. Addresses that have not come lately are forgotten. If none can be, new ones share one count.
+    /// Whether an address is within its share of the rate.
     ///
-    /// - Parameter times: how often it may come for each time that the rate counts.
+    /// Addresses whose share is unused are forgotten. If all remembered addresses are active, new ones share one count.
+    ///
+    /// - Parameter times: multiplies the share.
     private static func isWithinShare(_ address: String, times: Int = 1, _ state: inout State, _ now: Instant) -> Bool {
         let share = Double(times * max(1, state.limits.connectionsPerSecond / ratePart))
         var key = address
@@ -79,7 +82,7 @@ final class Admission: Sendable {
         return state.rates[key, default: fresh].takeOne(now: now)
     }
 
-    /// Holds connections that come from now on to other limits; those that have a place keep it.
+    /// Applies other limits to new connections. Present connections keep their slots.
     func update(_ limits: ServerLimits, now: Instant = .now) {
         state.withLock { state in
             if state.limits.connectionsPerSecond != limits.connectionsPerSecond {
@@ -91,23 +94,25 @@ final class Admission: Sendable {
         }
     }
 
-    /// The address that bears a connection's costs, or one subscriber's block of IPv6. Nil for a unix socket and loopback,
-    /// which stand for a front and all its clients.
+    /// The address that a connection counts for: an IPv4 address, or a subscriber's block of IPv6.
+    ///
+    /// Nil for unix sockets and loopback, where one front may stand for all its clients.
     static func address(of peer: SocketAddress?) -> String? {
         guard let address = peer?.ip?.unmapped, !address.isLoopback else { return nil }
         return key(address)
     }
 
-    /// What an address's costs are counted under.
+    /// The key under which an address is counted.
     static func key(_ address: IPAddress) -> String { address.subscriber.description }
 
-    /// Connections that have a place now.
+    /// Connections that have a slot now.
     var waiting: Int { state.withLock { $0.heads.count + $0.proofs.count } }
 
-    /// Takes a place for a connection that has been accepted; nil if there is none, or if too many come at once.
+    /// Takes a slot for an accepted connection.
     ///
-    /// - Parameter close: ends the connection, from any thread, when its place is another's.
-    func arrive(_ address: String?, now: Instant = .now, close: @escaping @Sendable () -> Void = {}) -> Place? {
+    /// - Parameter close: closes the connection, from any thread, if its slot is given to another one.
+    /// - Returns: nil if no slot is free, or if connections arrive too fast.
+    func arrive(_ address: String?, now: Instant = .now, close: @escaping @Sendable () -> Void = {}) -> Slot? {
         enter(.head, address, isKnown: false, now, close) { state in
             if let address {
                 let key = "arrival " + address
@@ -117,17 +122,18 @@ final class Admission: Sendable {
         }
     }
 
-    /// Takes a place for a connection whose request wants a session; nil if there is none, or if too many come at once.
+    /// Takes a slot for a connection whose request opens a session.
     ///
     /// - Parameters:
-    ///   - address: where it comes from, as far as that is known.
+    ///   - address: the origin, as far as it is known.
     ///   - ticket: the tag of a client that the server knows.
+    /// - Returns: nil if no slot is free, or if requests arrive too fast.
     func enter(
         _ address: String?,
         ticket: String? = nil,
         now: Instant = .now,
         close: @escaping @Sendable () -> Void = {}
-    ) -> Place? {
+    ) -> Slot? {
         enter(.proof, ticket ?? address, isKnown: ticket != nil, now, close) { state in
             if let key = ticket ?? address, !Self.isWithinShare(key, &state, now) { return false }
             let kept = ticket == nil ? Double(state.limits.connectionsPerSecond / Self.ratePart) : 0
@@ -136,23 +142,23 @@ final class Admission: Sendable {
     }
 
     private func enter(
-        _ room: Room,
+        _ stage: Stage,
         _ address: String?,
         isKnown: Bool,
         _ now: Instant,
         _ close: @escaping @Sendable () -> Void,
         _ isWithinRate: (inout State) -> Bool
-    ) -> Place? {
-        let (place, evicted): (Place?, [@Sendable () -> Void]) = state.withLock { state in
+    ) -> Slot? {
+        let (slot, evicted): (Slot?, [@Sendable () -> Void]) = state.withLock { state in
             let limits = state.limits
-            // What an address has too much of costs the others none of the rate.
-            let places = room == .head ? state.heads : state.proofs
-            guard !places.isFull(address, perAddress: limits.strangersPerAddress), isWithinRate(&state) else {
+            // A connection that its address's limit refuses must not use up the rate of the others.
+            let slots = stage == .head ? state.heads : state.proofs
+            guard !slots.isFull(address, perAddress: limits.strangersPerAddress), isWithinRate(&state) else {
                 return (nil, [])
             }
             let unit = Double.random(in: 0..<1)
             let outcome =
-                switch room {
+                switch stage {
                 case .head:
                     state.heads.enter(
                         address,
@@ -173,41 +179,43 @@ final class Admission: Sendable {
                     )
                 }
             guard case .entered(let id, let evicted) = outcome else { return (nil, []) }
-            let place = Place(room: room, id: id)
-            state.closes[place] = close
-            return (place, evicted.compactMap { state.closes.removeValue(forKey: Place(room: room, id: $0)) })
+            let slot = Slot(stage: stage, id: id)
+            state.closes[slot] = close
+            return (slot, evicted.compactMap { state.closes.removeValue(forKey: Slot(stage: stage, id: $0)) })
         }
         for close in evicted { close() }
-        return place
+        return slot
     }
 
-    /// The connection has sent something of what is expected: silent ones give way before it.
-    func speaks(_ place: Place) {
+    /// Notes that a connection has sent part of its request or proof. Silent ones are evicted before it.
+    func noteBytes(_ slot: Slot) {
         state.withLock { state in
-            switch place.room {
-            case .head: state.heads.speaks(place.id)
-            case .proof: state.proofs.speaks(place.id)
+            switch slot.stage {
+            case .head: state.heads.noteBytes(slot.id)
+            case .proof: state.proofs.noteBytes(slot.id)
             }
         }
     }
 
-    /// Gives a place back: authenticated, gone, or evicted.
-    func leave(_ place: Place) {
+    /// Frees a slot: the connection is authenticated, gone, or evicted.
+    func leave(_ slot: Slot) {
         state.withLock { state in
-            state.closes[place] = nil
-            switch place.room {
-            case .head: state.heads.leave(place.id)
-            case .proof: state.proofs.leave(place.id)
+            state.closes[slot] = nil
+            switch slot.stage {
+            case .head: state.heads.leave(slot.id)
+            case .proof: state.proofs.leave(slot.id)
             }
         }
     }
 
-    /// Whether a request that needs no session is answered at all: such answers have a rate of their own.
+    /// Whether a request that opens no session is answered. Such answers have their own rate.
     func mayAnswer(now: Instant = .now) -> Bool { state.withLock { $0.answers.takeOne(now: now) } }
 
-    /// Counts a wrong proof, and says for how many seconds its refusal is to be held back.
+    /// Counts a wrong proof.
     ///
-    /// Holding back slows a guesser without locking out others at its address.
+    /// The delay slows a guesser, and does not lock out others at the same address.
+    ///
+    /// - Returns: the delay of the refusal, in seconds.
     func failed(_ address: String?, now: Instant) -> Int {
         let address = address ?? "local"
         return state.withLock { state in

@@ -1,59 +1,59 @@
 import NIOCore
 
-/// The places of one connection that has not authenticated, each given back once.
+/// The slot of one unauthenticated connection: first of the stage head, then of the stage proof. Freed once.
 final class AdmissionSlot {
-    /// The address that bears its costs; nil if none does.
+    /// The address that the connection counts for; nil if none.
     private(set) var address: String?
     private let admission: Admission
-    private var place: Admission.Place?
+    private var slot: Admission.Slot?
     private let close: @Sendable () -> Void
-    /// Ends the connection unless it has proved itself in time.
+    /// Closes the connection unless it is authenticated in time.
     private let deadline: Scheduled<Void>
 
-    /// - Parameter place: where it waits for its head.
+    /// - Parameter slot: the slot of the stage head.
     init(
         _ admission: Admission,
-        _ place: Admission.Place,
+        _ slot: Admission.Slot,
         address: String?,
         deadline: Scheduled<Void>,
         close: @escaping @Sendable () -> Void
     ) {
         self.admission = admission
-        self.place = place
+        self.slot = slot
         self.address = address
         self.deadline = deadline
         self.close = close
     }
 
-    /// A front has named the address that bears the costs.
-    func comes(from address: String) {
+    /// Sets the address that a front has named.
+    func setAddress(_ address: String) {
         self.address = address
     }
 
-    /// The head has come, and wants a session: takes a place among those that prove themselves.
+    /// Moves to the stage proof, once the head of a request for a session has arrived.
     ///
     /// - Parameter ticket: the tag of a client that the server knows.
-    /// - Returns: false if there is none. The connection keeps the place that it has until it is gone.
+    /// - Returns: false if no slot is free. The connection then keeps its present slot until it is gone.
     func enter(ticket: String?) -> Bool {
         guard let next = admission.enter(address, ticket: ticket, close: close) else { return false }
         leave()
-        place = next
+        slot = next
         return true
     }
 
-    /// The connection has sent something of what is expected of it.
-    func speaks() {
-        if let place { admission.speaks(place) }
+    /// Notes that the connection has sent part of its request or proof.
+    func noteBytes() {
+        if let slot { admission.noteBytes(slot) }
     }
 
-    /// The connection is not a stranger's any more, or is gone.
-    func giveBack() {
+    /// Frees the slot: the connection is authenticated, forwarded, or gone.
+    func free() {
         deadline.cancel()
         leave()
     }
 
     private func leave() {
-        if let place { admission.leave(place) }
-        place = nil
+        if let slot { admission.leave(slot) }
+        slot = nil
     }
 }

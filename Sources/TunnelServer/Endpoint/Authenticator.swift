@@ -3,7 +3,7 @@ import Mux
 import TunnelAdmin
 import TunnelCore
 
-/// Who a client is, and the only place where that is decided.
+/// Decides which client a peer is. Nothing else does.
 struct Authenticator: Sendable {
     private let clients: [[UInt8]: ClientRights]
     private let decoySecret = SymmetricKey(size: .bits256)
@@ -16,10 +16,10 @@ struct Authenticator: Sendable {
         self.clients = Dictionary(clients.map { ($0.verifier.id, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The entry of a client by its public id, which proves nothing.
+    /// The rights of a client by its public id, which proves nothing.
     func rights(of id: [UInt8]) -> ClientRights? { clients[id] }
 
-    /// Why a client that was here may not be any more, in words for its user; nil where it may.
+    /// The refusal of a client that has a session, in words for its user; nil if it keeps its access.
     func refusal(of id: [UInt8], now: Int64) -> Refusal? {
         guard let rights = rights(of: id) else {
             return Refusal(.credentials, "the operator has removed this client")
@@ -27,20 +27,25 @@ struct Authenticator: Sendable {
         return rights.refusal(now: now)
     }
 
-    /// Verifies what the client has shown to `opening`; nil where it is unknown or its proof is wrong, after the same
-    /// work in both cases.
+    /// Verifies the proof in a handshake.
+    ///
+    /// - Returns: nil if the client is unknown or its proof is wrong. Both cases take the same work.
     func verify(
         _ authentication: Authentication,
-        _ opening: inout ServerHandshake
+        _ handshake: inout ServerHandshake
     ) -> (ClientRights, ServerHandshake.Verified)? {
         let client = clients[authentication.id]
-        guard let verified = opening.verify(client?.verifier, decoySecret: decoySecret), let client else { return nil }
+        guard let verified = handshake.verify(client?.verifier, decoySecret: decoySecret), let client else {
+            return nil
+        }
         return (client, verified)
     }
 
-    /// Verifies that a client holds the key of the session that it wants to go on with; nil where that is not known or
-    /// the proof is wrong, after the same work in both cases.
-    func verifyResume(_ key: SymmetricKey?, _ opening: inout ServerHandshake) -> ServerHandshake.Resumed? {
-        opening.verifyResume(key, decoySecret: decoySecret)
+    /// Verifies that a client holds the key of the session that it resumes.
+    ///
+    /// - Parameter key: the session's key; nil if the session is unknown.
+    /// - Returns: nil if the session is unknown or the proof is wrong. Both cases take the same work.
+    func verifyResume(_ key: SymmetricKey?, _ handshake: inout ServerHandshake) -> ServerHandshake.Resumed? {
+        handshake.verifyResume(key, decoySecret: decoySecret)
     }
 }

@@ -6,16 +6,17 @@ import Synchronization
 import TunnelAdmin
 import TunnelCore
 
-/// An ordinary web server behind the endpoint: it gets every request that is not for the tunnel, so that the host shows
-/// an ordinary site.
+/// A web server behind the endpoint that gets every request which is not for the tunnel. The host then shows a web site.
 ///
-/// One request for each connection: `Connection: close` is written into it, its body follows and nothing behind that, and
-/// the answer comes back as it is, with back-pressure. Upgrades are not handed on. The head is our own parser's, so that what two readers could take
-/// differently never reaches the backend.
+/// Each connection carries one request, with `Connection: close`. Its body follows, and bytes after the body are dropped.
+/// The answer returns unchanged, with back-pressure. Upgrades are not forwarded.
+///
+/// Culvert's own parser reads the head and writes it anew. A head that two parsers could read differently never reaches
+/// the backend.
 public struct Backend: Sendable, Hashable, CustomStringConvertible {
-    /// Its host.
+    /// The backend's host.
     public let host: String
-    /// Its port.
+    /// The backend's port.
     public let port: Int
 
     /// Reads `http://HOST[:PORT]`; nil for anything else.
@@ -29,7 +30,7 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
         (host, port) = (address.host, Int(address.port))
     }
 
-    /// The URL.
+    /// The backend's URL.
     public var description: String { "http://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
     /// Fields that end at each hop (RFC 9110 section 7.6.1).
@@ -38,8 +39,7 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
         "proxy-authenticate",
     ]
 
-    /// Fields that say where a request comes from or what it is for. The backend believes them, so that a stranger's are
-    /// taken off.
+    /// Fields that name a request's origin or target. A backend trusts them, so a peer's own values are removed.
     private static let origins: Set<String> = [
         "forwarded", "x-real-ip", "x-client-ip", "client-ip", "x-cluster-client-ip", "true-client-ip",
         "cf-connecting-ip",
@@ -48,33 +48,31 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
         "x-original-url", "x-rewrite-url", "x-original-uri", "x-host", "x-http-host-override", "x-originating-ip",
         "x-remote-ip", "x-remote-addr", "remote-addr", "proxy-client-ip", "wl-proxy-client-ip", "x-proxyuser-ip",
         "x-real-port", "x-scheme", "x-url-scheme", "front-end-https",
-        // What a CGI program takes for the environment's http_proxy.
+        // CGI programs see this field as the environment variable HTTP_PROXY.
         "proxy",
     ]
 
-    /// Fields that Connection must not take off: the message's end, its host, what it is for, and what we write.
+    /// Fields that Connection must not remove: those that frame the message, address it, or give it its meaning.
     private static let lasting: Set<String> = [
         "host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range",
         "authorization", "cookie", "cache-control", "expect", "range", "origin",
     ]
 
-    /// Why a request is not handed on.
+    /// A refusal to forward a request.
     struct Refusal: Error, Hashable {
         let status: Int
-        /// For the log.
+        /// The reason for the log.
         let reason: String
 
         static func malformed(_ reason: String) -> Refusal { Refusal(status: 400, reason: reason) }
     }
 
-    /// The request as the backend gets it: without what belongs to the hop, closed after its answer, and with where it
-    /// comes from.
+    /// The request for the backend: without hop-by-hop fields, with `Connection: close`, and with its origin.
     ///
     /// - Parameters:
-    ///   - origin: the sender's address; what it says of itself is taken off.
-    ///   - isSecure: whether it came by TLS.
-    /// - Throws: for CONNECT, and for a request whose end, host or fields could be read in two ways (RFC 9112 section
-    ///   6.3).
+    ///   - origin: the sender's address, which replaces the sender's own fields.
+    ///   - isSecure: whether the request arrived over TLS.
+    /// - Throws: a refusal of CONNECT, or of a request whose end, host or fields are ambiguous (RFC 9112 section 6.3).
     func forwarded(_ head: RequestHead, origin: String, isSecure: Bool) throws(Refusal) -> RequestHead {
         guard head.method != "CONNECT" else { throw Refusal(status: 405, reason: "CONNECT is not served") }
         let target = try Self.strictly { () throws(HTTP1Error) in try self.target(head) }
@@ -86,7 +84,7 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
             var fields = HeaderFields()
             for (name, value) in head.fields {
                 let spelling = Self.spelling(name)
-                // A reader that takes `_` for `-` would see a second length, or another host.
+                // A parser that reads `_` as `-` would see a second length, or another host.
                 guard !Self.framing.contains(spelling) || name.lowercased() == spelling else {
                     throw HTTP1Error(.malformedFieldName)
                 }
@@ -103,22 +101,22 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The fields that say where a request ends and whose it is.
+    /// The fields that frame and address a request.
     private static let framing: Set<String> = ["host", "content-length", "transfer-encoding"]
 
-    /// The request's target in origin-form, in which its host stands in one place only (RFC 9112 section 3.2.2).
+    /// The request target in origin-form, so that only the field Host names the host (RFC 9112 section 3.2.2).
     private func target(_ head: RequestHead) throws(HTTP1Error) -> String {
         if head.target == "*", head.method == "OPTIONS" {
             guard try head.fields.single("Host") != nil else { throw HTTP1Error(.missingHost) }
             return head.target
         }
-        // HTTP/1.0 has requests without a host.
+        // A request of HTTP/1.0 may have no host.
         if head.version != .http1_1, head.fields.first("Host") == nil, head.target.hasPrefix("/") { return head.target }
         let route = try head.route()
         return route.path + (route.query.map { "?\($0)" } ?? "")
     }
 
-    /// A field's name as programs see it that know no case, and no difference between `-`, `_` and other signs.
+    /// A field's name in lower case, with `-` for every character that is neither a letter nor a digit.
     private static func spelling(_ name: String) -> String {
         String(
             decoding: name.lowercased().utf8.map { byte in
@@ -141,34 +139,35 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// How many connections to the backend there are, over all loops.
+/// The number of connections to the backend, on all event loops.
 final class BackendSlots: Sendable {
-    /// One address has at most one part in so many of the places.
+    /// Divides the slots: one part of so many is the limit of one address.
     static let addressPart = 4
 
-    private let taken = Mutex<(all: Int, ofAddress: [String: Int])>((0, [:]))
+    private let taken = Mutex<(all: Int, byAddress: [String: Int])>((0, [:]))
 
-    /// Takes a place; false if as many as `most` are taken, or a quarter of them by one address.
+    /// Takes a slot.
     ///
-    /// - Parameter address: the address that bears the costs; nil if none does.
-    func enter(_ address: String?, most: Int) -> Bool {
+    /// - Parameter address: the address that the connection counts for; nil if none.
+    /// - Returns: false if all slots are in use, or if the address has reached its share.
+    func enter(_ address: String?, limit: Int) -> Bool {
         taken.withLock { taken in
-            guard taken.all < most else { return false }
+            guard taken.all < limit else { return false }
             if let address {
-                guard taken.ofAddress[address, default: 0] < max(1, most / Self.addressPart) else { return false }
-                taken.ofAddress[address, default: 0] += 1
+                guard taken.byAddress[address, default: 0] < max(1, limit / Self.addressPart) else { return false }
+                taken.byAddress[address, default: 0] += 1
             }
             taken.all += 1
             return true
         }
     }
 
-    /// Gives the place of a connection back.
+    /// Frees the slot of a connection.
     func leave(_ address: String?) {
         taken.withLock { taken in
             taken.all -= 1
-            guard let address, let count = taken.ofAddress[address] else { return }
-            taken.ofAddress[address] = count > 1 ? count - 1 : nil
+            guard let address, let count = taken.byAddress[address] else { return }
+            taken.byAddress[address] = count > 1 ? count - 1 : nil
         }
     }
 }

@@ -4,16 +4,16 @@ import NIOPosix
 import TunnelCore
 
 extension Backend {
-    /// How long the backend may take to accept.
+    /// Time for the backend to accept a connection.
     static let connectTimeout = TimeAmount.seconds(10)
     private static let unavailable =
         "HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-    /// Hands a connection on: `head` goes first, then its body, and the answer comes back.
+    /// Relays a connection to the backend: the head and the body one way, the answer the other way.
     ///
     /// - Parameters:
-    ///   - rest: the bytes received after the head.
-    ///   - limits: how long each part of it may take.
+    ///   - rest: the bytes that arrived after the head.
+    ///   - limits: the timeouts of each part.
     func take(
         _ channel: any Channel,
         _ head: RequestHead,
@@ -53,7 +53,7 @@ extension Backend {
             .connect(host: host, port: port)
             .assumeIsolated()
             .flatMapThrowing { backend in
-                // Of several addresses only the one that has connected has a side.
+                // Several addresses may be tried; only the connection that succeeds becomes the far side.
                 try backend.pipeline.syncOperations.addHandler(far)
                 guard backend.isActive else { throw ChannelError.ioOnClosedChannel }
             }
@@ -65,12 +65,12 @@ extension Backend {
                 case .failure:
                     near.write(ByteBuffer(string: Self.unavailable))
                     near.finish()
-                    loop.assumeIsolated().scheduleTask(in: BusyHandler.patience) { near.close() }
+                    loop.assumeIsolated().scheduleTask(in: BusyHandler.timeout) { near.close() }
                 }
             }
     }
 
-    /// Ends a connection whose request, answer or whole takes too long.
+    /// Ends a connection when the request, the answer or the whole exchange exceeds its timeout.
     private func watch(
         _ channel: any Channel,
         _ near: BackendRelaySide,
@@ -87,7 +87,7 @@ extension Backend {
             far.close()
             near.close()
         }
-        near.whenRequestHasCome { [weak near, weak far, weak channel = channel as (any Channel)?] in
+        near.whenRequestIsComplete { [weak near, weak far, weak channel = channel as (any Channel)?] in
             body.cancel()
             guard let channel else { return }
             let answer = loop.scheduleTask(in: TimeAmount(limits.backendAnswer)) {

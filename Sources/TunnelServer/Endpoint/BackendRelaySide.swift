@@ -3,49 +3,51 @@ import NIOCore
 import TunnelAdmin
 import TunnelCore
 
-/// One side of a connection that was handed on to the backend: reads while the other side takes, and tells it the end.
+/// One of the two sockets of a relayed connection. It reads while the other side takes bytes, and passes its end on.
+///
+/// The near side faces the peer, the far side the backend.
 final class BackendRelaySide: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// How long a side whose other side is gone may take for what is left for it.
+    /// Time for a socket to take its last bytes after the other side is gone.
     static let lingering = TimeAmount.seconds(5)
 
-    /// A connection on which nothing moves for so long is ended.
+    /// Silence after which the connection is closed.
     private let idleTimeout: TimeAmount
-    /// What of this side's bytes belongs to the request; nil for all of them.
+    /// The parser of the request's body on the near side, which passes on the body alone; nil on the far side.
     private var body: RequestBody?
     weak var other: BackendRelaySide?
     private var context: ChannelHandlerContext?
-    /// What waits for the connection, as much as one socket has brought by then.
+    /// Bytes for a socket that is not connected yet.
     private var held = ByteBuffer()
-    /// Whether the other side was reset or has ended, before there was a connection; nil while it lives.
+    /// The other side's end before this socket was connected: true for a reset; nil while it lives.
     private var heldEnd: Bool?
     private var idle: Scheduled<Void>?
     private(set) var hasWritten = false
     private var outputEnded = false
     private var hasFailed = false
-    /// The other side is gone: what comes is dropped.
+    /// The other side is gone, and bytes from this socket are dropped.
     private var isLingering = false
-    /// What follows a request is not read.
-    private var isDeaf = false
-    /// What came is no request, and has been answered so.
+    /// Whether reading has stopped, because the request is complete or refused.
+    private var hasStoppedReading = false
+    /// Whether the request was malformed and has been answered.
     private(set) var isRefused = false
 
     private var onRequest: (() -> Void)?
 
-    /// Calls `action` once the whole request has come: now, or when it has. Never if the connection ends before.
-    func whenRequestHasCome(_ action: @escaping () -> Void) {
+    /// Calls `action` once the whole request has arrived, and never if the connection ends before that.
+    func whenRequestIsComplete(_ action: @escaping () -> Void) {
         if hasRequest { action() } else { onRequest = action }
     }
 
-    /// Whether the whole request has come.
+    /// Whether the whole request has arrived.
     var hasRequest: Bool { body?.isFinished ?? true }
 
-    private func tellRequest() {
-        let tell = onRequest
+    private func reportRequest() {
+        let report = onRequest
         onRequest = nil
-        tell?()
+        report?()
     }
 
     init(idleTimeout: TimeAmount, body: RequestBody? = nil) {
@@ -71,8 +73,10 @@ final class BackendRelaySide: ChannelInboundHandler {
         flush()
     }
 
-    /// A write to a connection that was reset closes the channel, and what it has sent before would be lost if it is not
-    /// being read. The reset itself is about to be noticed, and reads the socket to its end first.
+    /// Flushes, unless the peer has reset the connection.
+    ///
+    /// A write to such a connection closes the channel, and bytes that the peer sent before would be lost. NIO is about to
+    /// notice the reset, and reads the socket to its end first.
     private func flush() {
         guard let context, TCPState(context.channel)?.isClosed != true else { return }
         context.flush()
@@ -87,9 +91,9 @@ final class BackendRelaySide: ChannelInboundHandler {
 
     func close() { context?.close(promise: nil) }
 
-    /// The other side is gone: this one gets what is left for it, and then the same end.
+    /// Ends this side as the other side has ended, after the bytes that are left.
     ///
-    /// - Parameter isReset: whether the other side was reset, rather than ended.
+    /// - Parameter isReset: whether the other side was reset. Otherwise it has sent FIN.
     private func end(isReset: Bool) {
         guard let context else {
             heldEnd = isReset
@@ -101,7 +105,7 @@ final class BackendRelaySide: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).assumeIsolated().whenComplete { _ in
             if isReset { SocketReset.afterSending(channel, within: Self.lingering) } else { self.finish() }
         }
-        // A close over unread bytes would be a reset, which destroys what the other end has not read.
+        // Closing a socket that has unread bytes sends RST, which may destroy bytes that the peer has not read.
         if !isReset { context.read() }
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingering) {
             if isReset { SocketOptions.resetOnClose(channel) }
@@ -110,7 +114,7 @@ final class BackendRelaySide: ChannelInboundHandler {
     }
 
     func readIfWanted() {
-        let isWanted = isLingering || (!isDeaf && other?.context?.channel.isWritable ?? false)
+        let isWanted = isLingering || (!hasStoppedReading && other?.context?.channel.isWritable ?? false)
         if isWanted { context?.read() }
     }
 
@@ -140,7 +144,7 @@ final class BackendRelaySide: ChannelInboundHandler {
         pass(unwrapInboundIn(data))
     }
 
-    /// Hands bytes of this side on; of a request's those that belong to it.
+    /// Passes bytes of this side on. Bytes after the end of a request are dropped.
     func pass(_ bytes: ByteBuffer) {
         var bytes = bytes
         guard body != nil else {
@@ -150,8 +154,8 @@ final class BackendRelaySide: ChannelInboundHandler {
         }
         do throws(HTTP1Error) {
             let taken = try body?.take(from: &bytes) ?? ByteBuffer()
-            if bytes.readableBytes > 0 { isDeaf = true }
-            if hasRequest, onRequest != nil { tellRequest() }
+            if bytes.readableBytes > 0 { hasStoppedReading = true }
+            if hasRequest, onRequest != nil { reportRequest() }
             guard taken.readableBytes > 0 else { return }
             touch()
             other?.write(taken)
@@ -160,18 +164,18 @@ final class BackendRelaySide: ChannelInboundHandler {
         }
     }
 
-    /// Answers in the backend's place, unless its answer has begun, and ends the connection.
+    /// Answers in place of the backend, unless its answer has begun, and ends the connection.
     func answer(_ text: String) {
-        isDeaf = true
+        hasStoppedReading = true
         guard !hasWritten, let context else { return close() }
         hasWritten = true
         context.write(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
         end(isReset: false)
     }
 
-    /// The body is malformed: the backend gets no end of it.
+    /// Refuses a malformed body. The backend's connection is reset, so that it sees no complete request.
     private func refuse() {
-        isDeaf = true
+        hasStoppedReading = true
         isRefused = true
         if !hasWritten, let context {
             hasWritten = true

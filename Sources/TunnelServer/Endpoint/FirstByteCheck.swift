@@ -3,29 +3,32 @@ import NIOCore
 import TunnelAdmin
 import TunnelCore
 
-/// Looks at the first byte of a connection, and answers in the other side's language where it is not the port's: a TLS
-/// alert to a ClientHello on a plain port, and HTTP's 400 to a plain request on a TLS port.
+/// Checks by the first byte whether a connection speaks the port's protocol, and otherwise answers in the peer's own.
+///
+/// A ClientHello on a plain port gets a TLS alert. A plain request on a TLS port gets HTTP status 400.
 final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// A record of the type handshake (RFC 8446 section 5.1). No HTTP method begins so.
+    /// The type of a TLS handshake record (RFC 8446 section 5.1). No HTTP method begins with this byte.
     private static let handshake: UInt8 = 0x16
     /// A fatal alert, unexpected_message (RFC 8446 section 6).
     static let alert: [UInt8] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0A]
-    /// What the answer to a plain request says.
+    /// The body of the answer to a plain request.
     static let advice = "this port speaks TLS: use wss:// or https://\n"
-    /// How long the other end may take to read the answer.
-    private static let patience = BusyHandler.patience
+    /// Time for the peer to read the answer.
+    private static let timeout = BusyHandler.timeout
 
     private let isTLS: Bool
     private let throttle: LogThrottle
+    private let metrics: ServerMetrics
     private let logger: Logger
     private var isAnswered = false
 
     /// - Parameter isTLS: whether the port speaks TLS.
-    init(isTLS: Bool, throttle: LogThrottle, logger: Logger) {
+    init(isTLS: Bool, throttle: LogThrottle, metrics: ServerMetrics, logger: Logger) {
+        self.metrics = metrics
         self.isTLS = isTLS
         self.throttle = throttle
         self.logger = logger
@@ -59,7 +62,7 @@ final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func log(_ message: Logger.Message) {
-        ServerMetrics.failed(.notHTTP)
+        metrics.failed(.notHTTP)
         throttle.log(message, at: .info, to: logger)
     }
 
@@ -67,8 +70,8 @@ final class FirstByteCheck: ChannelInboundHandler, RemovableChannelHandler {
         isAnswered = true
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        // FIN first: a close over unread bytes is a reset, which may destroy the answer.
+        // FIN goes first: closing a socket that has unread bytes sends RST, which may destroy the answer.
         context.close(mode: .output, promise: nil)
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
     }
 }

@@ -4,38 +4,45 @@ import Mux
 import NIOCore
 import TunnelCore
 
-/// A carrier between its upgrade and its session: the server speaks first, the client proves itself, and only then
-/// does anything exist for it.
+/// The handshake on a new carrier, from the upgrade to the session.
+///
+/// ```
+///  CHALLENGE ──▶
+///            ◀── AUTHENTICATE, or RESUME of a session that lives
+///  WELCOME, RESUMED or REFUSED ──▶
+/// ```
+///
+/// The server allocates nothing for a client before the proof is right.
 final class ServerCarrierHandshake: CarrierReceiver {
     private let server: ServerCore
     private let channel: any Channel
-    private let place: AdmissionSlot
+    private let slot: AdmissionSlot
     private let peer: String
     private let logger: Logger
-    private var opening: ServerHandshake
+    private var handshake: ServerHandshake
     private var carrier: Carrier?
     private var hasFailed = false
 
-    init(server: ServerCore, channel: any Channel, place: AdmissionSlot, peer: String, logger: Logger) {
+    init(server: ServerCore, channel: any Channel, slot: AdmissionSlot, peer: String, logger: Logger) {
         self.server = server
         self.channel = channel
-        self.place = place
+        self.slot = slot
         self.peer = peer
         self.logger = logger
-        self.opening = ServerHandshake(nonce: SecureRandom.bytes(32), software: softwareName)
+        self.handshake = ServerHandshake(nonce: SecureRandom.bytes(32), software: softwareName)
     }
 
     func start(_ carrier: Carrier) {
         self.carrier = carrier
-        carrier.send(opening.challenge)
+        carrier.send(handshake.challenge)
         carrier.flush()
     }
 
     func carrier(received frame: InboundFrame) {
         guard let carrier else { return }
-        place.speaks()
+        slot.noteBytes()
         do throws(MuxError) {
-            switch try opening.receive(frame) {
+            switch try handshake.receive(frame) {
             case .verify(let authentication):
                 verify(authentication, carrier)
             case .resume(let resumption):
@@ -48,9 +55,9 @@ final class ServerCarrierHandshake: CarrierReceiver {
 
     private func resume(_ resumption: Resumption, _ carrier: Carrier) {
         let session = server.session(resumption.session)
-        guard let proof = server.authenticator.verifyResume(session?.resumeKey, &opening), let session else {
-            ServerMetrics.unknownSessions.increment()
-            return carrier.send(opening.refuse(Refusal(.unknownSession, "authenticate anew")))
+        guard let proof = server.authenticator.verifyResume(session?.resumeKey, &handshake), let session else {
+            server.resources.metrics.resumedUnknownSession()
+            return carrier.send(handshake.refuse(Refusal(.unknownSession, "authenticate anew")))
         }
         if let refusal = server.authenticator.refusal(of: session.owner.client, now: WallClock.unixSeconds) {
             return fail(.rights, carrier, refusal)
@@ -58,20 +65,20 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
-        place.giveBack()
+        slot.free()
         self.carrier = nil
-        let refuse = { @Sendable [opening] (link: any CarrierLink, refusal: Refusal) in
-            link.send(opening.refuse(refusal))
+        let refuse = { @Sendable [handshake] (link: any CarrierLink, refusal: Refusal) in
+            link.send(handshake.refuse(refusal))
             link.close(.policyViolation, reason: refusal.code.description)
         }
         session.resume(carrier, on: channel.eventLoop, from: peer, resumption, proof, refuse: refuse)
     }
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {
-        guard let (client, verified) = server.authenticator.verify(authentication, &opening) else {
+        guard let (client, verified) = server.authenticator.verify(authentication, &handshake) else {
             count(.credentials)
-            let delay = server.admission.failed(place.address, now: .now)
-            server.logs.refusedClients.log(
+            let delay = server.admission.failed(slot.address, now: .now)
+            server.resources.logs.refusedClients.log(
                 "client refused: unknown, or the proof is wrong",
                 at: .warning,
                 to: logger,
@@ -80,7 +87,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
                     "answered_after_s": "\(delay)",
                 ]
             )
-            // Whatever else it sends meanwhile is not looked at, or it would hasten the answer.
+            // Further frames are ignored: they would otherwise bring the answer forward.
             self.carrier = nil
             channel.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(delay))) {
                 self.refuse(carrier, Refusal(.credentials, "the server does not accept this token"))
@@ -91,12 +98,12 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard !server.isStopping else {
             return fail(.stopping, carrier, Refusal(.goingAway, "the server is stopping", retryAfter: 1))
         }
-        guard server.memory.pressure < .refusesSessions else {
+        guard server.resources.memory.pressure < .refusesSessions else {
             return fail(.memory, carrier, Refusal(.busy, "the server is short of memory", retryAfter: 10))
         }
-        let owner = PortDirectory.Owner(client: authentication.id, instance: authentication.instance)
+        let owner = PortOwner(client: authentication.id, instance: authentication.instance)
         guard server.hasRoom(for: owner) else {
-            server.logs.refusedClients.log(
+            server.resources.logs.refusedClients.log(
                 "client refused: it has as many sessions as it may have",
                 at: .warning,
                 to: logger,
@@ -105,7 +112,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
             let text = "this client has as many sessions as it may have"
             return fail(.busy, carrier, Refusal(.busy, text, retryAfter: 10))
         }
-        place.giveBack()
+        slot.free()
         server.open(verified, client, carrier, channel, peer: peer, logger)
         self.carrier = nil
     }
@@ -115,14 +122,14 @@ final class ServerCarrierHandshake: CarrierReceiver {
         refuse(carrier, refusal)
     }
 
-    /// Counts the first reason: what follows are its consequences.
+    /// Counts the first failure. Later ones are its consequences.
     private func count(_ reason: HandshakeFailure) {
-        if !hasFailed { ServerMetrics.failed(reason) }
+        if !hasFailed { server.resources.metrics.failed(reason) }
         hasFailed = true
     }
 
     private func refuse(_ carrier: Carrier, _ refusal: Refusal) {
-        carrier.send(opening.refuse(refusal))
+        carrier.send(handshake.refuse(refusal))
         carrier.close(.policyViolation, reason: refusal.code.description)
     }
 

@@ -3,91 +3,94 @@ import NIOSSL
 import NetworkAddress
 import TunnelCore
 
-/// Everything that a server has to be told.
+/// The configuration of a server.
 public struct ServerConfiguration: Sendable {
-    /// Where WebSockets are taken.
+    /// The addresses of the endpoint.
     public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8080)]
-    /// Which users may connect where `listen` is a socket in the file system.
+    /// The users that may connect to sockets in the file system.
     public var listenAccess = UnixSocketAccess()
-    /// Listening sockets that were opened for the server; where there are some, they take the place of `listen`.
+    /// Listening sockets that the service manager has opened. If there are any, they replace `listen`.
     public var openSockets: [Int32] = []
-    /// The endpoint's path; anything else is answered with 404.
+    /// The endpoint's path. Requests for other paths go to the backend.
     public var path = "/tunnel"
-    /// The address on which public ports are bound; nil for all of them.
+    /// The address on which public ports are bound; nil for all addresses.
     public var publicAddress: String?
-    /// Ports that clients may ask for at all.
+    /// The ports that clients may request.
     public var allowedPorts = PortRanges.unprivileged
-    /// What visitors are held to, unless a client's entry says otherwise; a client may ask for less.
+    /// The limits of visitors. A client's entry may replace them, and a client may ask for stricter ones.
     public var visitors = VisitorLimits()
-    /// Who may connect. Empty: anybody, which is only accepted where every listen address is local.
+    /// The clients that may connect. An empty list admits all, and requires that every address in `listen` is local.
     public var clients: [ClientRights] = []
-    /// Who gets the requests that are not for the endpoint; nil to answer them with 404.
+    /// The web server for requests that are not for the endpoint; nil to answer them with 404.
     public var backend: Backend?
-    /// The fronts whose word is believed about where a connection comes from: by X-Forwarded-For or Forwarded, or by the
-    /// PROXY protocol's header before the request.
+    /// The fronts that may name a connection's origin: by X-Forwarded-For, by Forwarded, or by a PROXY header before the
+    /// request.
     public var trustedFronts = TrustedFronts()
-    /// Whether those fronts stand before the public ports too. Then each of their connections there must begin with a
-    /// header of the PROXY protocol; everybody else's goes on as it is.
+    /// Whether these fronts also relay to the public ports. Each of their connections must then begin with a PROXY header.
+    /// Connections from other addresses need none.
     public var hasFrontsOnPublicPorts = false
-    /// Origins of browsers' pages that may connect; none unless given, because the client is no browser.
+    /// The origins of browser pages that may connect. None by default, because the client is not a browser.
     public var allowedOrigins: [String] = []
-    /// Lets a client that compresses keep its window from message to message. Then one visitor's bytes are compressed
-    /// with another's in sight, and lengths tell something about them (CRIME): for tunnels whose visitors trust each
-    /// other.
+    /// Whether a client's compression window may span messages.
+    ///
+    /// Messages may carry bytes of different visitors, and the length of one then reveals something about another (CRIME).
+    /// Only for tunnels whose visitors trust each other.
     public var sharesCompression = false
-    /// Lets an event loop poll for the next interactive bytes, up to 60 µs, before it sleeps. A request then does not wait
-    /// until a processor has woken up. It costs processor time, which is offered to other programs at each poll.
+    /// Whether an event loop polls for the next interactive bytes before it sleeps, for up to 60 µs.
+    ///
+    /// A request then does not wait for a processor to wake up. Polling costs processor time; each poll offers it to other
+    /// programs first.
     public var pollsBusily = false
-    /// Certificate and key, where the server speaks TLS itself.
+    /// The certificate and key, if the server speaks TLS itself.
     public var tls: TLSConfiguration?
-    /// The CAs to which certificates of clients must lead; nil if clients need none.
+    /// The CAs that must have issued the clients' certificates; nil if clients need no certificate.
     public var clientTrust: TLSTrust?
-    /// The bounds of each session.
+    /// The limits of each session.
     public var limits = MuxLimits()
-    /// All other bounds.
+    /// All other limits.
     public var serverLimits = ServerLimits()
-    /// Where the operator's own HTTP is: metrics and health, and on a unix socket the status too; nil for nowhere.
+    /// The address of the admin server; nil for none. It serves metrics and health, and on a unix socket also status.
     public var admin: ListenAddress?
-    /// How long what runs may take to end once the server stops.
+    /// Time for streams to finish after the server begins to stop.
     public var drainTimeout: Duration = .seconds(30)
 
     /// The defaults.
     public init() {}
 
-    /// Whether the server runs without any token.
+    /// Whether the server runs without a token.
     public var isOpen: Bool { clients.isEmpty }
 
-    /// The addresses for a public port that a client did not narrow.
+    /// The addresses of a public port, unless the client narrows them.
     var publicAddresses: [String] {
         if let publicAddress { return publicAddress == "localhost" ? ["127.0.0.1", "::1"] : [publicAddress] }
         return isOpen ? ["127.0.0.1", "::1"] : ["0.0.0.0", "::"]
     }
 
-    /// Whether all public ports are on loopback, unless a client asks for others.
+    /// Whether public ports are on loopback, unless a client asks for other addresses.
     var isPublicAddressLoopback: Bool { publicAddresses.allSatisfy { IPAddress($0)?.isLoopback == true } }
 
-    /// One thing with which the server would not start.
+    /// A fault in a configuration with which the server does not start.
     public struct Problem: Sendable, CustomStringConvertible {
-        /// The key of the configuration that it is about.
+        /// The key with the fault.
         public let key: String
-        /// One line for a person.
+        /// The fault in one line.
         public let description: String
-        /// Whether it is the lack of any token.
+        /// Whether the fault is a missing token.
         public var isAboutMissing = false
     }
 
-    /// What makes a configuration one that the server would not start with; nil if it would.
+    /// The first fault; nil if the server starts with this configuration.
     public var problem: String? { problems.first?.description }
 
-    /// Everything with which the server would not start.
+    /// All faults with which the server does not start.
     ///
-    /// A server without a token that strangers can reach would hand its ports to anybody.
+    /// A server without a token gives its ports to every peer, so it must not be reachable from other machines.
     public var problems: [Problem] {
         var problems: [Problem] = []
         if listen.isEmpty { problems.append(Problem(key: "listen", description: "no address to listen on")) }
         if isOpen, let reachable = listen.first(where: { !$0.isLocal }) {
             let text =
-                "refusing to listen on \(reachable) without a token, because anybody could open ports on this "
+                "refusing to listen on \(reachable) without a token, because every peer could open ports on this "
                 + "machine; give --token-file, or listen on 127.0.0.1"
             problems.append(Problem(key: "listen", description: text, isAboutMissing: true))
         }
@@ -98,11 +101,11 @@ public struct ServerConfiguration: Sendable {
             problems.append(Problem(key: "admin", description: "\(admin) is one of the addresses to listen on"))
         }
         if let publicAddress, publicAddress != "localhost", IPAddress(publicAddress) == nil {
-            let text = "the public address \(publicAddress) is no IP address"
+            let text = "the public address \(publicAddress) is not an IP address"
             problems.append(Problem(key: "public_address", description: text))
         }
         if !path.hasPrefix("/") || path.contains(where: { "?# ".contains($0) }) {
-            let text = "the path \(path) is none: it must begin with / and have no ?, # or space"
+            let text = "the path \(path) must begin with / and contain no ?, # or space"
             problems.append(Problem(key: "path", description: text))
         }
         return problems

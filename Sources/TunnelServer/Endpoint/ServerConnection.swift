@@ -7,31 +7,33 @@ import TunnelAdmin
 import TunnelCore
 import WebSocket
 
-/// One accepted connection on its way to a carrier: its place among the strangers, its deadline, its upgrade.
+/// A connection that was accepted on the endpoint, until it is a carrier: its slot, its deadline and its upgrade.
 final class ServerConnection {
     private let server: ServerCore
     private let channel: any Channel
     private let address: String?
-    /// The fronts, where this connection comes from one.
+    /// The trusted fronts, if this connection comes from one.
     private let front: TrustedFronts?
     private var logger: Logger
-    /// Where it comes from, as far as is known.
+    /// The origin of the connection, as far as it is known.
     private var peer: String
-    /// Whether somebody has said already where the connection comes from.
+    /// Whether a front has named the origin.
     private var hasOrigin = false
 
-    private let place: Admission.Place
+    private let slot: Admission.Slot
 
-    /// Takes over a place that has been taken for `address`.
+    /// - Parameters:
+    ///   - slot: a slot that was taken for `address`.
+    ///   - front: the trusted fronts, if the connection comes from one.
     init(
         server: ServerCore,
         channel: any Channel,
-        place: Admission.Place,
+        slot: Admission.Slot,
         address: String?,
         front: TrustedFronts?,
         logger: Logger
     ) {
-        self.place = place
+        self.slot = slot
         self.server = server
         self.channel = channel
         self.address = address
@@ -43,44 +45,50 @@ final class ServerConnection {
     /// Prepares the pipeline.
     func install(tls: TLSForServer?) throws {
         let limits = server.configuration.serverLimits
-        let patience = TimeAmount(limits.handshakeTimeout)
-        let timeout = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) { self.timeOut() }
-        let place = AdmissionSlot(server.admission, place, address: address, deadline: timeout) { [channel] in
+        let timeout = TimeAmount(limits.handshakeTimeout)
+        let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) { self.timeOut() }
+        let slot = AdmissionSlot(server.admission, slot, address: address, deadline: deadline) { [channel] in
             channel.close(promise: nil)
         }
-        // However the connection goes, and however early.
-        channel.closeFuture.assumeIsolated().whenComplete { _ in place.giveBack() }
+        // The slot is freed with the connection, at whatever point it ends.
+        channel.closeFuture.assumeIsolated().whenComplete { _ in slot.free() }
         try SocketOptions.carrier(channel)
         let pipeline = channel.pipeline.syncOperations
         if front != nil {
             try pipeline.addHandler(
-                ProxyProtocolHandler(isRequired: false, timeout: patience) { header in
-                    if let source = header?.ends?.source.address { self.comes(from: source, place) }
+                ProxyProtocolHandler(isRequired: false, timeout: timeout) { header in
+                    if let source = header?.ends?.source.address { self.setOrigin(source, slot) }
                 }
             )
         }
-        let check = FirstByteCheck(isTLS: tls != nil, throttle: server.logs.refusedRequests, logger: logger)
+        let check = FirstByteCheck(
+            isTLS: tls != nil,
+            throttle: server.resources.logs.refusedRequests,
+            metrics: server.resources.metrics,
+            logger: logger
+        )
         try pipeline.addHandler(check)
-        let handshake = tls?.handshake()
-        if let handshake { try pipeline.addHandler(handshake.handler) }
+        let tlsHandshake = tls?.handshake()
+        if let tlsHandshake { try pipeline.addHandler(tlsHandshake.handler) }
         try pipeline.addHandler(
             UpgradeHandler(
                 upgrade: server.upgrade,
                 limits: limits.head,
                 logger: logger,
-                throttle: server.logs.refusedRequests,
-                verification: handshake?.verification,
-                speaks: { place.speaks() },
-                admits: { head in self.admits(head, place) },
+                throttle: server.resources.logs.refusedRequests,
+                metrics: server.resources.metrics,
+                verification: tlsHandshake?.verification,
+                onFirstBytes: { slot.noteBytes() },
+                admits: { head in self.admits(head, slot) },
                 mayAnswer: { [admission = server.admission] in admission.mayAnswer() },
-                handsOn: { head, rest throws(Backend.Refusal) in
-                    try self.handsOn(head, rest, place, isSecure: tls != nil)
+                forwards: { head, rest throws(Backend.Refusal) in
+                    try self.forwards(head, rest, slot, isSecure: tls != nil)
                 }
             ) { channel, agreement in
-                let greeting = ServerCarrierHandshake(
+                let handshake = ServerCarrierHandshake(
                     server: self.server,
                     channel: channel,
-                    place: place,
+                    slot: slot,
                     peer: self.peer,
                     logger: self.logger
                 )
@@ -88,38 +96,41 @@ final class ServerConnection {
                     role: .server,
                     limits: limits.carrier,
                     deflate: agreement.deflate,
-                    receiver: greeting
+                    receiver: handshake
                 )
                 try channel.pipeline.syncOperations.addHandler(carrier)
-                greeting.start(carrier)
+                handshake.start(carrier)
             }
         )
     }
 
-    /// Whether there is room for the client that sends this request. One that shows a ticket is known.
-    private func admits(_ head: RequestHead, _ place: AdmissionSlot) -> Bool {
-        learnOrigin(head, place)
+    /// Whether there is room for the client of this request. A ticket shows that the client is known.
+    private func admits(_ head: RequestHead, _ slot: AdmissionSlot) -> Bool {
+        learnOrigin(head, slot)
         let ticket = head.fields.first(TicketField.name).flatMap { field in
-            server.tickets.holder(of: field, now: WallClock.unixSeconds)
+            server.resources.tickets.holder(of: field, now: WallClock.unixSeconds)
         }
-        return place.enter(ticket: ticket)
+        return slot.enter(ticket: ticket)
     }
 
-    private func learnOrigin(_ head: RequestHead, _ place: AdmissionSlot) {
-        if !hasOrigin, let origin = front?.origin(of: head) { comes(from: origin, place) }
+    /// Reads the origin from the front's header fields.
+    private func learnOrigin(_ head: RequestHead, _ slot: AdmissionSlot) {
+        if !hasOrigin, let origin = front?.origin(of: head) { setOrigin(origin, slot) }
     }
 
-    /// Hands a request that is not for the endpoint on to the backend, where there is one with room.
-    private func handsOn(
+    /// Forwards a request that is not for the endpoint to the backend.
+    ///
+    /// - Returns: false if the request is for the endpoint, or if no backend has room.
+    private func forwards(
         _ head: RequestHead,
         _ rest: ByteBuffer,
-        _ place: AdmissionSlot,
+        _ slot: AdmissionSlot,
         isSecure: Bool
     ) throws(Backend.Refusal) -> Bool {
         let configuration = server.configuration
         guard let backend = configuration.backend, !isForEndpoint(head, configuration.path) else { return false }
-        learnOrigin(head, place)
-        // What a front has added stands behind what its visitor has said.
+        learnOrigin(head, slot)
+        // A front appends its own value after the ones that its peer has sent.
         let scheme = front == nil ? nil : head.fields.list("X-Forwarded-Proto").last
         let origin = hasOrigin ? peer : channel.remoteAddress?.ip?.unmapped.description ?? "unknown"
         let isSecure = isSecure || scheme?.lowercased() == "https"
@@ -130,28 +141,28 @@ final class ServerConnection {
         } catch {
             throw .malformed(error.description)
         }
-        let (places, address) = (server.backendPlaces, place.address)
-        guard places.enter(address, most: configuration.serverLimits.backendConnections) else { return false }
-        channel.closeFuture.whenComplete { _ in places.leave(address) }
-        // No stranger to the tunnel any more, and held to the backend's own bounds.
-        place.giveBack()
+        let (slots, address) = (server.backendSlots, slot.address)
+        guard slots.enter(address, limit: configuration.serverLimits.backendConnections) else { return false }
+        channel.closeFuture.whenComplete { _ in slots.leave(address) }
+        // The backend's own limits apply from now on.
+        slot.free()
         backend.take(channel, forwarded, body, rest: rest, limits: configuration.serverLimits)
         return true
     }
 
-    /// Whether the path is the endpoint's, in whichever form the target is written.
+    /// Whether the path is the endpoint's, in any form of the request target.
     private func isForEndpoint(_ head: RequestHead, _ path: String) -> Bool {
         let written = (try? head.route().path) ?? String(head.target.prefix { $0 != "?" })
         return written == path && head.method != "CONNECT"
     }
 
-    /// A front has named who is behind it: that address bears the costs from now on, loopback too.
-    private func comes(from origin: IPAddress, _ place: AdmissionSlot) {
+    /// Notes the origin that a front has named. Its address counts for the limits from now on, also if it is loopback.
+    private func setOrigin(_ origin: IPAddress, _ slot: AdmissionSlot) {
         hasOrigin = true
         logger[metadataKey: "front"] = logger[metadataKey: "peer"]
         logger[metadataKey: "peer"] = "\(origin)"
         peer = "\(origin)"
-        place.comes(from: Admission.key(origin))
+        slot.setAddress(Admission.key(origin))
     }
 
     private func timeOut() {
@@ -164,17 +175,17 @@ final class ServerConnection {
     }
 }
 
-/// Answers a connection for which there is no place, and closes it.
+/// Answers a connection for which no slot is free, and closes it.
 final class BusyHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// How long the other end may take to read the answer.
-    static let patience = TimeAmount.seconds(1)
+    /// Time for the peer to read the answer.
+    static let timeout = TimeAmount.seconds(1)
     private let isPlain: Bool
 
-    /// - Parameter isPlain: whether the connection is HTTP, and may be answered; to a TLS one nothing can be said before its
-    ///   handshake.
+    /// - Parameter isPlain: whether the connection is plain HTTP and may be answered. A TLS connection cannot be answered
+    ///   before its handshake.
     init(isPlain: Bool) {
         self.isPlain = isPlain
     }
@@ -190,8 +201,8 @@ final class BusyHandler: ChannelInboundHandler {
         let answer =
             "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
-        // FIN first: a close over an unread request is a reset, which may destroy the answer.
+        // FIN goes first: closing a socket that has unread bytes sends RST, which may destroy the answer.
         context.close(mode: .output, promise: nil)
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
     }
 }

@@ -2,85 +2,88 @@ import HTTP1
 import TunnelAdmin
 import TunnelCore
 
-/// The bounds of a server beside those of its sessions: each with its default and its reason. Zero never means "without".
+/// The limits of a server beside those of its sessions, each with its default and its reason. Zero never means "no limit".
 public struct ServerLimits: Sendable, Equatable {
-    /// The head of a stranger's request.
+    /// The head of an unauthenticated peer's request.
     public var head = HeadLimits.request
-    /// The time from accept to proof, and a front's for its PROXY header. 10 s, absolute: a byte now and then buys no
-    /// more of it.
+    /// Time from accept to the client's proof, and for a front's PROXY header. 10 s in all: a byte now and then does not
+    /// extend it.
     public var handshakeTimeout: Duration = .seconds(10)
-    /// Connections whose request has come and that have not proved themselves, a quarter of them for clients with a ticket.
-    /// 256: each costs a socket and some KiB for ten seconds.
+    /// Unauthenticated connections whose request has arrived; a quarter is reserved for clients with a ticket. 256: each
+    /// costs a socket and some KiB until the handshake's timeout.
     public var strangers = 256
-    /// Connections whose request has not come. 256: each costs a socket and some KiB, and with TLS a handshake.
+    /// Connections whose request has not arrived. 256: each costs a socket and some KiB, and with TLS a handshake.
     public var silentStrangers = 256
-    /// The same from one address, or one /64 of IPv6, of either kind. 16: an office behind one address comes back at once after a restart.
+    /// Connections of either kind from one address, or from one /64 of IPv6. 16: after a restart, an office behind one
+    /// address returns at once.
     public var strangersPerAddress = 16
-    /// Requests for a session that the endpoint takes in a second, and as many at once, a quarter of them from one address,
-    /// and a quarter for clients with a ticket; others are asked to come back. Connections are taken four times as often,
-    /// and as many requests that need no session are answered. 100: after a
-    /// restart a thousand clients are back within half a minute, and nobody's proof waits for the processor.
+    /// Requests for a session in a second, and as many at once. 100: after a restart, a thousand clients return within half
+    /// a minute, and no proof waits for the processor.
+    ///
+    /// A quarter is the share of one address, and a quarter is reserved for clients with a ticket. Clients past the limit
+    /// are asked to retry. Connections are accepted at four times this rate. Requests that open no session are answered at
+    /// this rate.
     public var connectionsPerSecond = 100
-    /// Wrong proofs a minute from one address that are answered at once; each further one waits a second longer. 5: who
-    /// mistypes a file's name is not punished.
+    /// Wrong proofs in a minute from one address that are answered at once. 5: a mistyped file name has no penalty. Each
+    /// further answer is delayed by one second more.
     public var freeProofs = 5
-    /// The longest that a refusal is held back. 5 s, which leaves the rest of the handshake's time for the way.
+    /// The longest delay of a refusal. 5 s, which leaves the rest of the handshake's timeout for the network.
     public var longestProofDelay: Duration = .seconds(5)
-    /// Addresses that are remembered for what they did lately. 4,096: some hundred KiB.
+    /// Addresses whose recent behaviour is remembered. 4,096: some hundred KiB.
     public var rememberedAddresses = 4_096
-    /// Sessions of one client, with those that wait for a carrier; past it the one of these that has waited the longest
-    /// ends, and where none waits the newcomer is asked to come back. 1,000: a token that many machines share, and a
-    /// quarter of the memory for one that begins sessions and leaves them behind.
+    /// Sessions of one client, with those that wait for a carrier. 1,000: enough for a token that many machines share, and a
+    /// quarter of the memory for a client that leaves sessions behind.
+    ///
+    /// At the limit, a new session ends the one that has waited longest for a carrier. If none waits, it is refused with a
+    /// retry time.
     public var sessionsPerClient = 1_000
-    /// Log lines of one kind in ten seconds that strangers may cause; what is left out is counted. 20: strangers must
-    /// not be able to fill a disk.
+    /// Log lines of one kind in ten seconds that unauthenticated peers may cause. 20: they must not fill a disk. Omitted
+    /// lines are counted.
     public var logLines = 20
-    /// Log lines of streams that have ended, in ten seconds; what is left out is counted. 1,000: a busy site's visitors are
-    /// all there, and a flood of them writes 20 KiB a second.
+    /// Log lines of streams that have ended, in ten seconds. 1,000: they cover a busy site, and a flood of visitors writes
+    /// 20 KiB a second. Omitted lines are counted.
     public var visitorLogLines = 1_000
     /// Public ports of one client, over all its sessions. 1,024: four full sessions.
     public var portsPerClient = 1_024
-    /// Connections that the kernel holds for the endpoint. 1,024: all clients come back at once after a restart.
+    /// Connections in the endpoint's listen queue. 1,024: all clients return at once after a restart.
     public var listenQueue = 1_024
-    /// The same for each public port. 4,096: a burst while the session has no room.
+    /// Connections in the listen queue of each public port. 4,096: a burst while the session has no room.
     public var publicListenQueue = 4_096
-    /// Visitors a second that one public port accepts; the others wait in the listen queue. 10,000: each costs the client
-    /// a connection to its service, whoever sends them.
+    /// Visitors in a second that one public port accepts; others wait in the listen queue. 10,000: each costs the client a
+    /// connection to its service.
     public var visitorsPerSecond = 10_000
-    /// Visitors of one session that are taken in while it has no room or no WebSocket. 256: each costs a socket; whoever
-    /// comes later waits in the listen queue.
+    /// Pending visitors of one session, which has no room or no carrier. 256: each costs a socket. Later ones wait in the
+    /// listen queue.
     public var waitingVisitors = 256
-    /// How long a visitor waits for a session's next WebSocket. 15 s: a proxy that restarts takes less, and a person
-    /// gives up.
+    /// Time that a visitor waits for the session's next carrier. 15 s: a proxy restarts in less, and a person gives up.
     public var waitingTime: Duration = .seconds(15)
-    /// How long a visitor waits for one of the session's streams while all are used up. 2 s: a page that loads has closed
-    /// some by then, and a silent tunnel helps no visitor.
+    /// Time that a visitor waits for a stream while all are in use. 2 s: a page that loads has closed some by then, and a
+    /// silent tunnel helps no visitor.
     public var waitingTimeForStream: Duration = .seconds(2)
-    /// Descriptors that visitors leave free, for clients, their ports and the operator. 64.
+    /// Descriptors that are reserved for clients, their ports and the operator. 64.
     public var reservedDescriptors = 64
-    /// Connections that are handed on to the backend. 256: enough for a site, and little enough to leave the tunnels
-    /// their descriptors.
+    /// Connections to the backend. 256: enough for a site, and few enough to leave the tunnels their descriptors.
     public var backendConnections = 256
-    /// Silence after which such a connection is ended. 60 s, as web servers have it.
+    /// Silence after which a connection to the backend is closed. 60 s, as in web servers.
     public var backendIdle: Duration = .seconds(60)
-    /// How long the body of a request to the backend may take. 10 min: 100 MB by a slow line, and no drip of single bytes.
+    /// Time for the body of a request to the backend. 10 min: enough for a large upload by a slow line, and too short for a
+    /// drip of single bytes.
     public var backendBody: Duration = .seconds(600)
-    /// How long the backend may take to begin its answer, once it has the request. 60 s, as web servers have it.
+    /// Time for the backend to begin its answer, once it has the request. 60 s, as in web servers.
     public var backendAnswer: Duration = .seconds(60)
-    /// How long a connection to the backend may take in all. 1 h: a large download.
+    /// Time for a connection to the backend as a whole. 1 h: a large download.
     public var backendTotal: Duration = .seconds(3_600)
-    /// What all sessions of the process may hold together, bytes. 1 GiB: what eight greedy ones hold at their own
-    /// bounds.
+    /// Memory of all sessions of the process together, bytes. 1 GiB: eight sessions at their own limits.
     public var memory = standardMemory
-    /// The operator's own door.
+    /// The limits of the admin server.
     public var admin = AdminLimits()
-    /// What the WebSockets of clients are held to.
+    /// The limits of clients' WebSockets.
     public var carrier = CarrierLimits()
 
     /// The defaults.
     public init() {}
 
-    /// What each public port is held to.
+    /// The limits of each public port.
     var ingress: IngressLimits {
         IngressLimits(
             listenQueue: publicListenQueue,

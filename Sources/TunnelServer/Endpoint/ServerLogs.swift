@@ -1,14 +1,14 @@
 import TunnelCore
 
-/// The lines of the log that peers cause at will, one bound for each kind, so that the noise of one kind hides no other.
+/// The limits of log lines that peers cause. Each kind has its own, so that one kind does not hide another.
 struct ServerLogs: Sendable {
     /// Requests that open no WebSocket.
     let refusedRequests: LogThrottle
-    /// Clients that are not let in.
+    /// Clients that are refused.
     let refusedClients: LogThrottle
-    /// Visitors that are reset at the door.
+    /// Visitors that are reset before they get a stream.
     let refusedVisitors: LogThrottle
-    /// Ports that clients ask for and do not get.
+    /// Requests for ports that are refused.
     let refusedPorts: LogThrottle
 
     init(_ limits: ServerLimits) {
@@ -18,7 +18,7 @@ struct ServerLogs: Sendable {
         refusedPorts = LogThrottle(lines: limits.logLines)
     }
 
-    /// Lets other numbers of events in from now on.
+    /// Applies another limit from now on.
     func update(_ limits: ServerLimits) {
         for log in [refusedRequests, refusedClients, refusedVisitors, refusedPorts] {
             log.update(lines: limits.logLines)

@@ -1,53 +1,64 @@
 import Metrics
 import TunnelCore
 
-/// What a server counts beside ``TunnelMetrics``. No label's value comes from a peer.
-enum ServerMetrics {
-    /// Carriers for sessions that were not known.
-    static let unknownSessions = Counter(label: "culvert_unknown_sessions_total")
+/// The metrics of a server, beside ``TunnelMetrics``. No label's value comes from a peer.
+final class ServerMetrics: Sendable {
+    private let unknownSessions: Counter
+    private let refusedVisitors: [VisitorRefusal: Counter]
+    private let handshakeFailures: [HandshakeFailure: Counter]
+    private let handshakes: Meter
 
-    private static let refusedVisitors = Dictionary(
-        uniqueKeysWithValues: VisitorRefusal.allCases.map { reason in
-            (reason, Counter(label: "culvert_refused_visitors_total", dimensions: [("reason", reason.label)]))
+    /// Creates all of them, so that counters are 0 before the first event.
+    init(factory: any MetricsFactory = MetricsSystem.factory) {
+        func counter(_ label: String, _ reason: String) -> Counter {
+            Counter(label: label, dimensions: [("reason", reason)], factory: factory)
         }
-    )
-    private static let handshakeFailures = Dictionary(
-        uniqueKeysWithValues: HandshakeFailure.allCases.map { reason in
-            (reason, Counter(label: "culvert_handshake_failures_total", dimensions: [("reason", reason.rawValue)]))
-        }
-    )
-
-    /// A visitor was reset at the door.
-    static func refused(_ reason: VisitorRefusal) { refusedVisitors[reason]?.increment() }
-
-    /// A stranger's connection led to no session.
-    static func failed(_ reason: HandshakeFailure) { handshakeFailures[reason]?.increment() }
-
-    /// Makes all counters of a server exist, so that they are 0 before the first event.
-    static func prepare() {
-        _ = (refusedVisitors, handshakeFailures, unknownSessions)
+        unknownSessions = Counter(label: "culvert_unknown_sessions_total", factory: factory)
+        refusedVisitors = Dictionary(
+            uniqueKeysWithValues: VisitorRefusal.allCases.map { reason in
+                (reason, counter("culvert_refused_visitors_total", reason.label))
+            }
+        )
+        handshakeFailures = Dictionary(
+            uniqueKeysWithValues: HandshakeFailure.allCases.map { reason in
+                (reason, counter("culvert_handshake_failures_total", reason.rawValue))
+            }
+        )
+        handshakes = Meter(label: "culvert_handshakes", factory: factory)
     }
+
+    /// Counts a carrier whose RESUME names an unknown session.
+    func resumedUnknownSession() { unknownSessions.increment() }
+
+    /// Counts a visitor that was reset before it got a stream.
+    func refused(_ reason: VisitorRefusal) { refusedVisitors[reason]?.increment() }
+
+    /// Counts a connection that led to no session.
+    func failed(_ reason: HandshakeFailure) { handshakeFailures[reason]?.increment() }
+
+    /// Sets the number of connections that have not proved themselves.
+    func publish(handshakes count: Int) { handshakes.set(count) }
 }
 
-/// Why a connection to the endpoint led to no session.
+/// A reason for which a connection to the endpoint led to no session.
 enum HandshakeFailure: String, Sendable, CaseIterable {
-    /// There is no place for further strangers, or for another session of the client.
+    /// No slot is free, or the client has reached its limit of sessions.
     case busy
-    /// The first bytes were no HTTP.
+    /// The first bytes were not HTTP.
     case notHTTP = "not_http"
-    /// A request, but none that opens one of our WebSockets.
+    /// The request opens no tunnel WebSocket.
     case request
-    /// No request within the time for it.
+    /// The request did not arrive in time.
     case timeout
-    /// Unknown, or a wrong proof.
+    /// The client is unknown, or its proof is wrong.
     case credentials
-    /// A client that is disabled, or whose time is over.
+    /// The client is disabled, or its access has expired.
     case rights
     /// The process is short of memory.
     case memory
     /// The server is stopping.
     case stopping
-    /// The peer broke the rules of the opening.
+    /// The peer broke the rules of the handshake.
     case violation
     /// The connection ended before the proof.
     case gone

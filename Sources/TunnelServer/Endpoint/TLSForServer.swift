@@ -1,13 +1,13 @@
 import NIOSSL
 import TunnelCore
 
-/// The TLS that a server speaks without a front, and the verifier of its clients' certificates.
+/// The server's own TLS, and the verifier of its clients' certificates.
 final class TLSForServer: Sendable {
     private let context: NIOSSLContext
     private let verifier: PeerVerifier?
 
-    /// - Parameter trust: the CAs to which certificates of clients must lead; nil if clients need none.
-    /// - Throws: what makes the certificate, its key or the CAs unusable.
+    /// - Parameter trust: the CAs that must have issued clients' certificates; nil if clients need no certificate.
+    /// - Throws: the reason why the certificate, its key or the CAs cannot be used.
     init(_ configuration: TLSConfiguration, _ trust: TLSTrust?) throws {
         var configuration = configuration
         configuration.certificateVerification = trust == nil ? .none : .noHostnameVerification
@@ -17,7 +17,7 @@ final class TLSForServer: Sendable {
         try verifier?.prepare()
     }
 
-    /// A handshake with a client. Its name is not compared: a client has none.
+    /// Creates a handshake with a client. Clients have no host name that could be compared.
     func handshake() -> (handler: NIOSSLServerHandler, verification: PeerVerification?) {
         guard let verifier else { return (NIOSSLServerHandler(context: context), nil) }
         let verification = PeerVerification(verifier, name: nil)

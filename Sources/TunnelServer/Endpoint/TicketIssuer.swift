@@ -3,24 +3,26 @@ import Crypto
 import TunnelAdmin
 import TunnelCore
 
-/// Gives clients that have proved themselves a ticket, which tells them from strangers when they connect again: the model
-/// is WireGuard's cookie. A ticket opens nothing; with it a connection has a place while strangers crowd the others.
+/// Issues tickets to authenticated clients. The model is WireGuard's cookie.
+///
+/// A ticket grants no access. It reserves a slot for the client's next connection while unauthenticated connections use
+/// up the others.
 ///
 /// ```
-/// 01 | expiry, seconds since 1970 (8) | the client's tag (8) | first 16 bytes of HMAC-SHA-256(secret, what is before)
+/// 01 | expiry, seconds since 1970 (8) | the client's tag (8) | first 16 bytes of HMAC-SHA-256(secret, all before)
 /// ```
 ///
-/// The secret is this process's own: after a restart every client is a stranger once.
+/// Each process has its own secret, so tickets do not survive a restart.
 struct TicketIssuer: Sendable {
-    /// How long a ticket is good for. A week: a session gets another one with each carrier.
+    /// Validity of a ticket. A week; a session gets a new one with each carrier.
     static let lifetime: Int64 = 604_800
     private static let length = 33
 
     private let secret = SymmetricKey(size: .bits256)
 
-    /// A ticket for a client.
+    /// Issues a ticket.
     ///
-    /// - Parameter client: names it; the ticket shows nothing of it.
+    /// - Parameter client: identifies the client; the ticket does not reveal it.
     func issue(to client: [UInt8], now: Int64) -> [UInt8] {
         let expires = UInt64(clamping: now + Self.lifetime)
         let tag = HMAC<SHA256>.authenticationCode(for: client, using: secret).prefix(8)
@@ -28,7 +30,7 @@ struct TicketIssuer: Sendable {
         return head + proof(head)
     }
 
-    /// The client to which a ticket was given, as a tag; nil if it is not ours, or has expired.
+    /// The tag of the client that holds a ticket; nil if the ticket is not from this process, or has expired.
     func holder(of field: String, now: Int64) -> String? {
         guard field.utf8.count == (Self.length + 2) / 3 * 4, let ticket = Base64.decoded(field) else { return nil }
         guard ticket.count == Self.length, ticket[0] == 1 else { return nil }

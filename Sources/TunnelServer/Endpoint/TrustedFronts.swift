@@ -3,14 +3,14 @@ import NIOCore
 import NetworkAddress
 import TunnelCore
 
-/// The fronts that the operator has named: whose word about where a connection comes from is believed.
+/// The fronts that the operator has named. The origin of a connection that they report is trusted.
 public struct TrustedFronts: Sendable, Hashable {
-    /// Where fronts connect from.
+    /// The addresses that fronts connect from.
     public var blocks: [CIDRBlock]
-    /// Whether whoever connects by a unix socket is a front.
+    /// Whether every peer on a unix socket is a front.
     public var includesUnix: Bool
 
-    /// No front at all, or these.
+    /// Creates a set of fronts; by default an empty one.
     public init(blocks: [CIDRBlock] = [], includesUnix: Bool = false) {
         self.blocks = blocks
         self.includesUnix = includesUnix
@@ -25,12 +25,13 @@ public struct TrustedFronts: Sendable, Hashable {
         blocks.contains { $0.contains(address.unmapped) }
     }
 
-    /// Where a front says that the request comes from: the last address in X-Forwarded-For, else in Forwarded
-    /// (RFC 7239), that is no front itself. What stands before it is the sender's own word and not looked at. Nil where
-    /// nothing usable is said.
+    /// The origin of a request that a front reports; nil if it reports none.
     ///
-    /// Both fields in one request: most fronts write X-Forwarded-For and hand on a Forwarded that the sender made up,
-    /// so the former wins. A front that writes Forwarded must take the other field off.
+    /// It is the last address in X-Forwarded-For, or else in Forwarded (RFC 7239), that is not a front itself. Addresses
+    /// before it may be forged by the sender.
+    ///
+    /// If a request has both fields, X-Forwarded-For wins: most fronts write it, and forward a forged Forwarded unchanged.
+    /// A front that writes Forwarded must remove the other field.
     func origin(of head: RequestHead) -> IPAddress? {
         let forwardedFor = head.fields.list("X-Forwarded-For")
         let hops = forwardedFor.isEmpty ? head.fields.list("Forwarded").map(Self.forParameter) : forwardedFor
@@ -41,7 +42,7 @@ public struct TrustedFronts: Sendable, Hashable {
         return nil
     }
 
-    /// The value of `for` in one element of Forwarded, without quotes.
+    /// The parameter `for` of one element of Forwarded, without quotes.
     private static func forParameter(_ element: String) -> String {
         for parameter in element.split(separator: ";") {
             let parts = parameter.split(separator: "=", maxSplits: 1).map { $0.filter { !" \t".contains($0) } }

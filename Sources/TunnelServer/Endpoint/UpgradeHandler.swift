@@ -5,8 +5,7 @@ import TunnelAdmin
 import TunnelCore
 import WebSocket
 
-/// A stranger's connection until it is a WebSocket or gone: reads one request head, answers it, and hands the rest to
-/// the carrier.
+/// Reads one request head on a new connection, answers it, and hands the bytes after it to the carrier or the backend.
 final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -14,58 +13,69 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     private let upgrade: ServerUpgrade
     private let logger: Logger
     private let throttle: LogThrottle
+    private let metrics: ServerMetrics
     private let verification: PeerVerification?
-    private let speaks: () -> Void
+    private let onFirstBytes: () -> Void
     private let admits: (RequestHead) -> Bool
     private let mayAnswer: () -> Bool
-    private let handsOn: (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool
+    private let forwards: (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool
     private let onUpgraded: (any Channel, Agreement) throws -> Void
     private var parser: RequestHeadParser
     private var pending = ByteBuffer()
     private var isAnswered = false
 
+    /// - Parameters:
+    ///   - throttle: bounds the log lines that peers cause.
+    ///   - verification: the check of the client's certificate; nil without TLS or if clients need no certificate.
+    ///   - onFirstBytes: called when the first bytes arrive.
+    ///   - admits: decides whether there is room for a client that requests a session.
+    ///   - mayAnswer: decides whether a request that opens no session is answered.
+    ///   - forwards: hands a request that is not for the endpoint to the backend; false if it is for the endpoint.
+    ///   - onUpgraded: adds the carrier after the answer.
     init(
         upgrade: ServerUpgrade,
         limits: HeadLimits = .request,
         logger: Logger,
         throttle: LogThrottle,
+        metrics: ServerMetrics = ServerMetrics(),
         verification: PeerVerification? = nil,
-        speaks: @escaping () -> Void = {},
+        onFirstBytes: @escaping () -> Void = {},
         admits: @escaping (RequestHead) -> Bool = { _ in true },
         mayAnswer: @escaping () -> Bool = { true },
-        handsOn: @escaping (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool = { _, _ in false },
+        forwards: @escaping (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool = { _, _ in false },
         onUpgraded: @escaping (any Channel, Agreement) throws -> Void
     ) {
         self.upgrade = upgrade
         self.parser = RequestHeadParser(limits: limits)
         self.logger = logger
         self.throttle = throttle
+        self.metrics = metrics
         self.verification = verification
-        self.speaks = speaks
+        self.onFirstBytes = onFirstBytes
         self.admits = admits
         self.mayAnswer = mayAnswer
-        self.handsOn = handsOn
+        self.forwards = forwards
         self.onUpgraded = onUpgraded
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isAnswered else { return }
-        if pending.readableBytes == 0 { speaks() }
+        if pending.readableBytes == 0 { onFirstBytes() }
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
-            if handOn(context, head) { return }
+            if forward(context, head) { return }
             let answer = upgrade.answer(head, hasLeftovers: pending.readableBytes > 0)
             if case .accept = answer, !admits(head) {
-                ServerMetrics.failed(.busy)
+                metrics.failed(.busy)
                 return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
             }
             self.answer(context, answer)
         } catch {
-            ServerMetrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
+            metrics.failed(error.kind == .notHTTP ? .notHTTP : .request)
             logger.debug("not an HTTP request", metadata: ["error": "\(error.userDescription)"])
             if error.kind == .notHTTP {
-                // TLS, or noise: whoever it is would not understand an answer.
+                // TLS or noise: the peer would not understand an answer.
                 isAnswered = true
                 context.close(promise: nil)
             } else {
@@ -74,16 +84,18 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    /// Whether the request is the backend's, which has it now, or has been refused.
-    private func handOn(_ context: ChannelHandlerContext, _ head: RequestHead) -> Bool {
+    /// Forwards a request to the backend, or refuses it.
+    ///
+    /// - Returns: false if the request is for the endpoint.
+    private func forward(_ context: ChannelHandlerContext, _ head: RequestHead) -> Bool {
         do throws(Backend.Refusal) {
-            guard try handsOn(head, pending) else { return false }
-            // From here on the connection is the backend's.
+            guard try forwards(head, pending) else { return false }
+            // The connection belongs to the backend now.
             isAnswered = true
             pending = ByteBuffer()
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
         } catch {
-            ServerMetrics.failed(.request)
+            metrics.failed(.request)
             throttle.log(
                 "request refused",
                 at: .info,
@@ -108,7 +120,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 context.close(promise: nil)
             }
         case .refuse(let head, let body, let reason):
-            ServerMetrics.failed(.request)
+            metrics.failed(.request)
             guard mayAnswer() else { return context.close(promise: nil) }
             throttle.log(
                 "request refused",
@@ -121,10 +133,10 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    /// The handshake has taken too long.
+    /// Refuses a connection whose request has taken too long.
     func timeOut(_ context: ChannelHandlerContext) {
         guard !isAnswered else { return }
-        ServerMetrics.failed(.timeout)
+        metrics.failed(.timeout)
         throttle.log("the request took too long", at: .info, to: logger)
         refuse(context, status: 408, reason: "Request Timeout")
     }
@@ -133,12 +145,12 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         isAnswered = true
         do throws(HTTP1Error) {
             var fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
-            // Of all methods only CONNECT is refused so (RFC 9110 section 15.5.6).
+            // CONNECT is refused, and this status requires Allow (RFC 9110 section 15.5.6).
             if status == 405 { try fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") }
             if let seconds { try fields.append("Retry-After", "\(seconds)") }
             write(context, ResponseHead(version: .http1_1, status: status, reason: reason, fields: fields), body: "")
         } catch {
-            // The fields are constants.
+            // The fields are constants, so serialization does not fail.
         }
         finish(context)
     }
@@ -164,8 +176,10 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    /// Sends FIN after the answer and waits for the other side's, so that the answer is not lost to a reset that
-    /// unread bytes would cause; the handshake's deadline bounds the wait.
+    /// Sends FIN after the answer and waits for the peer's FIN.
+    ///
+    /// Closing a socket that has unread bytes sends RST, which may destroy the answer. The handshake's deadline bounds the
+    /// wait.
     private func finish(_ context: ChannelHandlerContext) {
         context.flush()
         context.close(mode: .output, promise: nil)

@@ -2,7 +2,7 @@ import Mux
 import TunnelCore
 import WebSocket
 
-/// Fixed bounds of a server's endpoint, its public ports and its backend.
+/// Fixed limits of a server's endpoint, its public ports and its backend.
 extension FixedLimit {
     package static let strangers: [FixedLimit] = [
         FixedLimit(
@@ -14,7 +14,7 @@ extension FixedLimit {
         FixedLimit(
             "Share of `strangers` for clients with a ticket",
             .part(UnauthenticatedSlots.knownPart),
-            "known clients get in while strangers fill their places"
+            "known clients are served while strangers use up their slots"
         ),
         FixedLimit(
             "Share of `connections_per_second` for one address",
@@ -24,31 +24,31 @@ extension FixedLimit {
         FixedLimit(
             "Share of `connections_per_second` for clients with a ticket",
             .part(Admission.ratePart),
-            "known clients come back while strangers use up the rate"
+            "known clients return while strangers use up the rate"
         ),
         FixedLimit(
             "Connections accepted for each request of `connections_per_second`",
             .count(Admission.arrivalsForEach),
-            "a TLS handshake costs a millisecond of the processor"
+            "a TLS handshake costs a millisecond of processor time"
         ),
         FixedLimit(
-            "Silence before a stranger gives way, half of the places taken",
-            .time(UnauthenticatedSlots.patience),
+            "Silence before a stranger is evicted, half of the slots in use",
+            .time(UnauthenticatedSlots.silenceTimeout),
             "a client sends its request at once"
         ),
         FixedLimit(
-            "Silence before a stranger gives way, all places taken",
-            .time(UnauthenticatedSlots.leastPatience),
-            "a slow path still brings a request in that time"
+            "Silence before a stranger is evicted, all slots in use",
+            .time(UnauthenticatedSlots.fullSilenceTimeout),
+            "a request arrives within that time even on a slow path"
         ),
         FixedLimit(
             "Time over which wrong proofs are counted",
             .time(Admission.proofPeriod),
-            "a guesser is slowed, and a mended client starts afresh soon"
+            "a guesser is slowed down, and a corrected client soon has no penalty"
         ),
         FixedLimit(
-            "Time to read an answer to a refused connection",
-            .time(BusyHandler.patience),
+            "Time to read the answer to a refused connection",
+            .time(BusyHandler.timeout),
             "the answer is short, and the socket is needed"
         ),
         FixedLimit(
@@ -72,14 +72,14 @@ extension FixedLimit {
             "the one extension in use, permessage-deflate, has four"
         ),
         FixedLimit(
-            "Life of a ticket",
+            "Validity of a ticket",
             .time(.seconds(TicketIssuer.lifetime)),
             "each WebSocket brings a new one"
         ),
         FixedLimit(
             "Path of a unix socket",
             .bytes(ListenAddress.longestPath),
-            "the kernel takes little more"
+            "the kernel accepts little more"
         ),
     ]
 
@@ -91,33 +91,33 @@ extension FixedLimit {
             isWire: true
         ),
         FixedLimit(
-            "Part of a second whose `visitors_per_second` may come at once",
+            "Burst of `visitors_per_second`",
             .time(.seconds(TCPIngress.burst)),
-            "a burst of visitors is common, and a longer one costs the client its processor"
+            "a burst of visitors is common, and a longer one uses up the client's processor"
         ),
         FixedLimit(
-            "Part of a second whose bandwidth may pass at once",
+            "Burst of a bandwidth",
             .time(.seconds(RateLimit.burst)),
-            "a rate must be even, and a timer for each piece would cost the processor"
+            "a rate must be even, and a timer for each frame would cost processor time"
         ),
         FixedLimit(
-            "Least burst of a bandwidth",
+            "Smallest burst of a bandwidth",
             .bytes(Int(RateLimit.smallestBurst)),
-            "a full frame must pass"
+            "a full frame must pass at once"
         ),
         FixedLimit(
             "Descriptors before the limit at which a port accepts one visitor at a time",
             .count(TCPIngress.scarceDescriptors),
-            "an event loop takes half of it in one iteration"
+            "an event loop accepts half as many in one iteration"
         ),
         FixedLimit(
-            "Ports tried if any will do",
+            "Ports tried for a request of port 0",
             .count(PublicPorts.tries),
-            "other programs may hold ports of the range"
+            "other programs may have bound ports of the range"
         ),
         FixedLimit(
-            "Time to prove that the session which holds a port lives",
-            .time(PublicPorts.takeOverPatience),
+            "Time to answer for the session that holds a port",
+            .time(PublicPorts.takeOverTimeout),
             "a client that reconnects waits for its port meanwhile"
         ),
     ]
@@ -134,17 +134,17 @@ extension FixedLimit {
             "the backend is near, and may be starting"
         ),
         FixedLimit(
-            "Time for the last bytes if the other side is gone",
+            "Time for the last bytes after the other side is gone",
             .time(BackendRelaySide.lingering),
-            "an answer must leave, and a socket that takes nothing must not stay"
+            "an answer must be sent, and a socket that takes nothing must not stay open"
         ),
     ]
 
     package static let kicks: [FixedLimit] = [
         FixedLimit(
-            "Time before a kicked client may come back",
+            "Time before a kicked client may return",
             .time(.seconds(Int(ServerAdmin.kickedFor))),
-            "an operator can disable the client in it"
+            "the operator can disable the client meanwhile"
         )
     ]
 }

@@ -1,13 +1,13 @@
 import Mux
 import NetworkAddress
 
-/// Which addresses and ports a client's BIND may have: decided before anything is bound, and without asking a resolver.
+/// Decides which addresses and ports a client's BIND may have. It binds nothing and asks no resolver.
 struct BindPolicy: Sendable {
-    /// Addresses for a port that the client did not narrow.
+    /// The addresses of a port that the client does not narrow.
     let publicAddresses: [String]
-    /// The ports that this client may have: its own within the server's.
+    /// The ports that this client may have: its own ones that the server allows.
     let allowedPorts: PortRanges
-    /// Addresses that this client may have; nil for any of the server's.
+    /// The addresses that this client may have; nil for all of the server's.
     let clientAddresses: [String]?
     /// Whether this client may have ports on loopback.
     let allowsLoopback: Bool
@@ -25,11 +25,9 @@ struct BindPolicy: Sendable {
         self.allowsLoopback = allowsLoopback
     }
 
-    /// The addresses on which the request is to be bound.
+    /// The addresses on which a request is bound. A client may narrow the server's addresses and never widen them.
     ///
-    /// A client may narrow the server's addresses and never widen them.
-    ///
-    /// - Throws: ``Mux/Refusal`` that the client is told.
+    /// - Throws: the refusal that is sent to the client.
     func addresses(for request: BindRequest) throws(Refusal) -> [String] {
         guard request.port == 0 || allowedPorts.contains(request.port) else {
             throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowedPorts)")
@@ -40,7 +38,7 @@ struct BindPolicy: Sendable {
     /// Those of the addresses that the client may have.
     private func permitted(_ addresses: [String]) throws(Refusal) -> [String] {
         guard let clientAddresses else { return addresses }
-        // All addresses, for a client that may have some: those.
+        // A request for all addresses gets the ones that the client may have.
         let isForAll = addresses.contains("0.0.0.0")
         let permitted = isForAll ? clientAddresses : addresses.filter(clientAddresses.contains)
         guard !permitted.isEmpty else {
@@ -50,7 +48,7 @@ struct BindPolicy: Sendable {
         return permitted
     }
 
-    /// A port on loopback looks to the server's own programs like one of theirs.
+    /// The addresses without loopback, unless the client may have it. Programs on the server trust ports on loopback.
     private func withoutLoopback(_ addresses: [String]) throws(Refusal) -> [String] {
         guard !allowsLoopback else { return addresses }
         let others = addresses.filter { IPAddress($0)?.isLoopback != true }
@@ -73,7 +71,7 @@ struct BindPolicy: Sendable {
             return ["127.0.0.1", "::1"]
         default:
             guard let address = IPAddress(request.address), address.isOfOneHost else {
-                throw Refusal(.portNotAllowed, "\(request.address) is no address to bind; give an IP address")
+                throw Refusal(.portNotAllowed, "\(request.address) is not an address to bind; give an IP address")
             }
             guard isForAll || publicAddresses.contains(address.description) else {
                 let own = publicAddresses.joined(separator: " and ")
@@ -85,7 +83,7 @@ struct BindPolicy: Sendable {
 }
 
 extension IPAddress {
-    /// Neither multicast nor broadcast.
+    /// Whether the address is neither multicast nor broadcast.
     fileprivate var isOfOneHost: Bool {
         switch self {
         case .v4(let bits): bits >> 28 != 0xE && bits != .max

@@ -1,58 +1,59 @@
 import Mux
 import NetworkAddress
 
-/// One client that may connect to a server, and its rights. Without an entry there are none.
+/// The rights of one client. A client without an entry has none.
 public struct ClientRights: Sendable {
-    /// The operator's name for it, for logs and refusals.
+    /// The operator's name for the client, for logs and refusals.
     public var name: String
-    /// What recognises its token.
+    /// The verifier of its token.
     public var verifier: Verifier
-    /// The public ports that it may ask for, within the server's own; nil for all of these.
+    /// The public ports that it may request, out of the server's; nil for all of them.
     public var allowedPorts: PortRanges?
-    /// The addresses on which it may have them, within the server's own; nil for all of these.
+    /// The addresses on which it may have ports, out of the server's; nil for all of them.
     public var allowedAddresses: [String]?
-    /// Whether it may have ports on the server's loopback, where programs of that machine trust each other. A server whose
-    /// public address is loopback gives those to all.
+    /// Whether it may have ports on the server's loopback, which programs on that machine trust.
+    ///
+    /// A server whose public address is loopback allows them to every client.
     public var allowsLoopback = false
-    /// Tunnels that it may have at a time, over all its sessions' own bound; nil for that bound.
+    /// Tunnels that it may have at a time in one session; nil for the session's own limit.
     public var maximumTunnels: Int?
-    /// Visitors that it may have at a time in one session; nil for the session's bound.
+    /// Visitors that it may have at a time in one session; nil for the session's own limit.
     public var maximumStreams: Int?
-    /// Bytes a second in each direction, over all visitors of a session; nil for no bound.
+    /// Bytes a second in each direction, over all visitors of a session; nil for no limit.
     public var bandwidth: Int?
-    /// What the visitors to its tunnels are held to, in place of the server's limits; nil for these.
+    /// The limits of its visitors, in place of the server's; nil for the server's.
     public var visitors: VisitorLimits?
-    /// Seconds since 1970 after which it may not connect any more; nil for never.
+    /// The time at which its access expires, in seconds since 1970; nil for never.
     public var expires: Int64?
-    /// False to shut it out without forgetting it.
+    /// Whether it may connect. False keeps the entry and refuses the client.
     public var isEnabled = true
 
-    /// An entry with every right that the server has to give.
+    /// Creates an entry with every right that the server can give.
     public init(name: String, verifier: Verifier, allowedPorts: PortRanges? = nil) {
         self.name = name
         self.verifier = verifier
         self.allowedPorts = allowedPorts
     }
 
-    /// Why the client may not be here, in words for its user, who has proved to be it; nil where it may.
+    /// The refusal of an authenticated client, in words for its user; nil if it has access.
     func refusal(now: Int64) -> Refusal? {
-        if !isEnabled { return Refusal(.credentials, "this client is disabled; ask who runs the server") }
+        if !isEnabled { return Refusal(.credentials, "this client is disabled; ask the server's operator") }
         if let expires, expires <= now {
-            return Refusal(.credentials, "this client's access has expired; ask who runs the server")
+            return Refusal(.credentials, "this client's access has expired; ask the server's operator")
         }
         return nil
     }
 }
 
 extension ClientRights {
-    /// The session's bounds as this client's rights narrow them.
+    /// The session's limits, as this client's rights narrow them.
     func limits(within limits: MuxLimits) -> MuxLimits {
         var limits = limits
         if let maximumStreams { limits.streams = min(limits.streams, maximumStreams) }
         return limits
     }
 
-    /// What of the server's ports and addresses the client may have.
+    /// The ports and addresses of the server that the client may have.
     func policy(_ configuration: ServerConfiguration) -> BindPolicy {
         BindPolicy(
             publicAddresses: configuration.publicAddresses,
@@ -65,8 +66,10 @@ extension ClientRights {
 }
 
 extension MuxLimits {
-    /// No more streams than the client says that it takes: it would refuse the others, and too many of them end a session.
-    /// At least one: a client without streams has no tunnels either.
+    /// These limits, with no more streams than the client announces.
+    ///
+    /// A client refuses further streams, and too many refusals end a session. At least one stream is left, because a
+    /// session without streams would be useless.
     func narrowed(by client: Authentication) -> MuxLimits {
         var limits = self
         if let streams = client.streams { limits.streams = max(1, min(limits.streams, Int(streams))) }

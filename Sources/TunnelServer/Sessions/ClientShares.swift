@@ -2,18 +2,19 @@ import Synchronization
 import TunnelAdmin
 import TunnelCore
 
-/// What all clients of a server use together: memory, descriptors and public ports. Once half of something is used, a
-/// client that has its share of it gets no more, so that the others find theirs. A share is the whole, divided by the
-/// clients that are there.
+/// The shares of a server's clients in its memory, descriptors and public ports.
+///
+/// A share is the capacity divided by the number of connected clients. Once half of the capacity is used, a client that has
+/// its share gets no more. The rest is left for the others.
 final class ClientShares: Sendable {
     private let clients = Mutex<[[UInt8]: (share: ClientShare, sessions: Int)]>([:])
     /// Visitors of all clients.
     let visitors = Atomic(0)
 
-    /// Clients that have sessions.
+    /// The number of clients that have sessions.
     var count: Int { clients.withLock { $0.count } }
 
-    /// A session of a client begins.
+    /// Notes that a session of a client begins.
     func join(_ client: [UInt8]) -> ClientShare {
         clients.withLock { clients in
             let entry = clients[client] ?? (ClientShare(), 0)
@@ -22,7 +23,7 @@ final class ClientShares: Sendable {
         }
     }
 
-    /// A session of a client has ended.
+    /// Notes that a session of a client has ended.
     func leave(_ client: [UInt8]) {
         clients.withLock { clients in
             guard let entry = clients[client] else { return }
@@ -30,12 +31,12 @@ final class ClientShares: Sendable {
         }
     }
 
-    /// Whether a client must not have more of something.
+    /// Whether a client has used up its share of a resource.
     ///
     /// - Parameters:
-    ///   - own: what the client has.
-    ///   - used: what all have.
-    ///   - capacity: what there is.
+    ///   - own: the client's use.
+    ///   - used: the use of all clients.
+    ///   - capacity: the whole of the resource.
     func isExhausted(_ own: Int, used: Int, capacity: Int) -> Bool {
         used >= (capacity + 1) / 2 && own >= max(1, capacity / max(1, count))
     }

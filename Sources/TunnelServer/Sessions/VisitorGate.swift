@@ -2,22 +2,12 @@ import Mux
 import NetworkAddress
 import TunnelCore
 
-/// Why a visitor was reset at the door.
-enum VisitorRefusal: String, Sendable, CaseIterable {
-    case denied = "its address is not permitted"
-    case tooMany = "as many visitors as the tunnel may have"
-    case tooFast = "too many connections a second from its address"
-    case noStreams = "all streams of the session are used"
-    case noShare = "its client has its share of the server"
-    case noMemory = "the server is short of memory"
-}
-
-/// The door of one tunnel: who may come in, and how many at a time.
+/// Decides by address, number and rate which visitors one tunnel admits.
 struct VisitorGate {
     var limits: VisitorLimits
     private(set) var visitors = 0
-    /// Addresses of which it is known how often they came. Beyond that the ones that have not come lately are
-    /// forgotten, and where all have, new ones share one count.
+    /// Addresses whose rate is remembered. Past this number, idle ones are forgotten. If none is idle, new addresses share
+    /// one rate.
     private let rememberedAddresses: Int
     private var rates: [IPAddress: TokenBucket] = [:]
     private var others: TokenBucket?
@@ -27,17 +17,17 @@ struct VisitorGate {
         self.rememberedAddresses = rememberedAddresses
     }
 
-    /// What the memory of addresses takes, bytes.
+    /// Memory of the remembered addresses, bytes.
     var rememberedCost: Int { rates.capacity * 96 }
 
-    /// Lets a visitor in, who must be told to ``left()`` when it goes, or says why not.
+    /// Admits a visitor, or returns the reason for its refusal. ``left()`` must follow when an admitted visitor goes.
     mutating func admit(_ visitor: IPAddress?, now: Instant) -> VisitorRefusal? {
         if !limits.allow.isEmpty || !limits.deny.isEmpty {
             guard let visitor = visitor?.unmapped, !limits.deny.contains(where: { $0.contains(visitor) }),
                 limits.allow.isEmpty || limits.allow.contains(where: { $0.contains(visitor) })
             else { return .denied }
         }
-        if let most = limits.connections, visitors >= most { return .tooMany }
+        if let limit = limits.connections, visitors >= limit { return .tooMany }
         if let rate = limits.connectionsPerSecond, let visitor, !isWithin(rate, visitor.unmapped.subscriber, now) {
             return .tooFast
         }
@@ -45,7 +35,7 @@ struct VisitorGate {
         return nil
     }
 
-    /// A visitor has gone.
+    /// Notes that a visitor has gone.
     mutating func left() {
         visitors -= 1
     }

@@ -1,25 +1,25 @@
 import Mux
 import NetworkAddress
 
-/// What the visitors to one tunnel are held to. Everything is off by default but what the session itself bounds.
+/// The limits of one tunnel's visitors. All are off by default; the session's own limits always apply.
 public struct VisitorLimits: Sendable, Hashable {
     /// Visitors at a time.
     public var connections: Int?
-    /// New visitors a second from one address (one /64 for IPv6); as many may come at once.
+    /// New visitors in a second from one address, or from one /64 of IPv6. As many may arrive at once.
     public var connectionsPerSecond: Int?
-    /// Blocks from which alone visitors may come; empty for all.
+    /// The only blocks that visitors may come from; empty for all addresses.
     public var allow: [CIDRBlock] = []
-    /// Blocks from which they may not come, whatever `allow` says.
+    /// Blocks that visitors may not come from, also if `allow` contains them.
     public var deny: [CIDRBlock] = []
-    /// How long a visitor may be silent, both ways, before it is reset.
+    /// Seconds without a byte in either direction after which a visitor is reset.
     public var idleSeconds: Int?
     /// Bytes a second in each direction, over all visitors of the tunnel.
     public var bandwidth: Int?
 
-    /// No limits.
+    /// Creates a value without limits.
     public init() {}
 
-    /// The stricter of these, the operator's, and a client's own terms; nil where the terms make no sense.
+    /// The stricter of the operator's limits, which these are, and a client's own; nil if the client's cannot be read.
     func narrowed(by terms: RequestedVisitorLimits) -> VisitorLimits? {
         guard let allow = Self.blocks(terms.allow), let deny = Self.blocks(terms.deny) else { return nil }
         var limits = self
@@ -29,7 +29,7 @@ public struct VisitorLimits: Sendable, Hashable {
         limits.bandwidth = Self.least(bandwidth, terms.bandwidth.map { Int(clamping: $0) })
         limits.deny += deny
         if !allow.isEmpty {
-            // Both lists must hold; a block of the client's counts only within the operator's.
+            // An address must be in both lists, so the client's blocks count only inside the operator's.
             limits.allow =
                 self.allow.isEmpty
                 ? allow : allow.filter { own in self.allow.contains { $0.contains(own) } }
@@ -38,7 +38,7 @@ public struct VisitorLimits: Sendable, Hashable {
         return limits
     }
 
-    /// Reads `10.0.0.0/8,2001:db8::1`; nil where a part is neither block nor address.
+    /// Reads a list such as `10.0.0.0/8,2001:db8::1`; nil if a part is neither a block nor an address.
     public static func blocks(_ text: String) -> [CIDRBlock]? {
         var blocks: [CIDRBlock] = []
         for part in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
@@ -48,7 +48,7 @@ public struct VisitorLimits: Sendable, Hashable {
         return blocks
     }
 
-    /// The keys of the configuration whose values are not those of `other`.
+    /// The configuration keys whose values differ from those of `other`.
     func keys(thatDifferFrom other: VisitorLimits) -> [String] {
         let differences = [
             ("visitor_connections", connections != other.connections),
@@ -61,10 +61,10 @@ public struct VisitorLimits: Sendable, Hashable {
         return differences.filter(\.1).map(\.0)
     }
 
-    /// Who may come, for the log: `anybody`, or the blocks.
+    /// The addresses that visitors may come from, for the log: `all`, or the blocks.
     var description: String {
-        let from = allow.isEmpty ? "anybody" : allow.map(\.description).joined(separator: ",")
-        return deny.isEmpty ? from : "\(from) but \(deny.map(\.description).joined(separator: ","))"
+        let from = allow.isEmpty ? "all" : allow.map(\.description).joined(separator: ",")
+        return deny.isEmpty ? from : "\(from) except \(deny.map(\.description).joined(separator: ","))"
     }
 
     private static func least(_ left: Int?, _ right: Int?) -> Int? {

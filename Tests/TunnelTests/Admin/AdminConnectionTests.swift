@@ -20,8 +20,8 @@ struct AdminConnectionTests {
     }
 
     private func channel() throws -> EmbeddedChannel {
-        let desk = AdminResponder(role: Role(), loops: EventLoopMonitor(loops: [], now: .now), metrics: nil)
-        let handler = AdminConnection(router: AdminRouter(isPrivate: true), desk: desk, timeout: .seconds(10))
+        let responder = AdminResponder(role: Role(), loops: EventLoopMonitor(loops: [], now: .now), metrics: nil)
+        let handler = AdminConnection(router: AdminRouter(isPrivate: true), responder: responder, timeout: .seconds(10))
         let channel = EmbeddedChannel()
         try channel.setOption(.allowRemoteHalfClosure, value: true).wait()
         try channel.pipeline.syncOperations.addHandler(handler)

@@ -301,7 +301,7 @@ extension HostileTests {
                         let line = "port is public address=\(bound) client=alice peer="
                         try demand(server.log.count(line) == 1, "no line: \(line)")
                     }
-                    try demand(server.log.count("visitors=anybody but 192.0.2.0/24") == rows.count, "no visitors")
+                    try demand(server.log.count("visitors=all except 192.0.2.0/24") == rows.count, "no visitors")
                 }
             }
         }

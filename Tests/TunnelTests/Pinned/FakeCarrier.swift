@@ -39,6 +39,12 @@ final class FakeCarrier: CarrierLink {
         end = "close \(code.rawValue)"
     }
 
+    /// The frames that have left since this or ``takeSent(withHousekeeping:)`` was called last.
+    func takeFrames() -> [OutboundFrame] {
+        defer { sent = [] }
+        return sent
+    }
+
     /// What has left since this was asked last, such as `DATA 2 hello`; DATA of one stream in a row is joined.
     func takeSent(withHousekeeping: Bool = false) -> [String] {
         defer { sent = [] }

@@ -43,6 +43,12 @@ final class FakeSocket: Channel, ChannelCore, @unchecked Sendable {
     var unacknowledged: UInt32 = 0
     /// Whether the next write fails.
     var writesFail = false
+    /// Whether the connection is there. A socket is shown to its handlers before that if it was accepted.
+    var isConnected = true
+    /// The address of the far side.
+    var remoteAddress: SocketAddress?
+    /// The address that the far side has connected to.
+    var localAddress: SocketAddress?
 
     init(loop: EmbeddedEventLoop) {
         self.loop = loop
@@ -200,11 +206,9 @@ final class FakeSocket: Channel, ChannelCore, @unchecked Sendable {
     var allocator: ByteBufferAllocator { ByteBufferAllocator() }
     var closeFuture: EventLoopFuture<Void> { closePromise.futureResult }
     var pipeline: ChannelPipeline { lazyPipeline }
-    var localAddress: SocketAddress? { nil }
-    var remoteAddress: SocketAddress? { nil }
     var parent: (any Channel)? { nil }
     var isWritable: Bool { true }
-    var isActive: Bool { isOpen }
+    var isActive: Bool { isOpen && isConnected }
     var _channelCore: any ChannelCore { self }
     var eventLoop: any EventLoop { loop }
     var syncOptions: (any NIOSynchronousChannelOptions)? { Options(socket: self) }

@@ -5,7 +5,7 @@ import NIOCore
 struct PeerFrame {
     private let wire: ByteBuffer
 
-    private init(_ type: UInt8, _ stream: UInt32, _ payload: ByteBuffer = ByteBuffer()) {
+    init(_ type: UInt8, _ stream: UInt32, _ payload: ByteBuffer = ByteBuffer()) {
         var wire = ByteBuffer(integer: UInt64(type) << 56 | UInt64(stream))
         wire.writeImmutableBuffer(payload)
         self.wire = wire

@@ -1,0 +1,117 @@
+import Logging
+import Metrics
+import Mux
+import NIOCore
+import Synchronization
+import TunnelCore
+import WebSocket
+
+/// The state that all connections of a server share, on all event loops.
+///
+/// `ServerCoreSessions.swift` has its sessions.
+final class ServerCore: Sendable {
+    private let settings: Mutex<ServerSettings>
+    let admission: Admission
+    let backendSlots = BackendSlots()
+    let resources: ServerResources
+    let sessions = Mutex(SessionTable())
+    private let stopping = Atomic(false)
+    let logger: Logger
+
+    /// - Throws: the reason why the certificate or its key cannot be used.
+    init(
+        _ configuration: ServerConfiguration,
+        memoryUse: MemoryUse = MemoryUse(),
+        metrics: any MetricsFactory = MetricsSystem.factory,
+        logger: Logger
+    ) throws {
+        settings = Mutex(try ServerSettings(configuration))
+        admission = Admission(configuration.serverLimits)
+        resources = ServerResources(configuration.serverLimits, memoryUse: memoryUse, metrics: metrics)
+        self.logger = logger
+    }
+
+    // MARK: Configuration
+
+    /// The latest configuration.
+    var configuration: ServerConfiguration { settings.withLock { $0.configuration } }
+
+    /// The authenticator of the latest configuration.
+    var authenticator: Authenticator { settings.withLock { $0.authenticator } }
+
+    /// Replaces the configuration.
+    ///
+    /// New connections follow it at once. Clients that have lost their rights are disconnected; streams of the others
+    /// continue. Listening addresses and their queues stay, and a session keeps the limits with which it began.
+    ///
+    /// It returns once every session follows the new configuration.
+    ///
+    /// - Throws: the reason why the certificate or its key cannot be used. Nothing has changed then.
+    func reload(_ configuration: ServerConfiguration) async throws {
+        let new = try ServerSettings(configuration)
+        settings.withLock { $0 = new }
+        resources.update(configuration.serverLimits)
+        admission.update(configuration.serverLimits)
+        let now = WallClock.unixSeconds
+        var updates: [EventLoopFuture<Void>] = []
+        for session in liveSessions {
+            if let refusal = new.authenticator.refusal(of: session.owner.client, now: now) {
+                _ = session.end(Refusal(.goingAway, refusal.text))
+            } else if let rights = new.authenticator.rights(of: session.owner.client) {
+                updates.append(session.update(rights, configuration))
+            }
+        }
+        // An update fails only if its event loop has shut down, and the session with it.
+        for update in updates { try? await update.get() }
+    }
+
+    // MARK: Stopping
+
+    /// Whether the server accepts nothing new.
+    var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+    /// Accepts no further session.
+    func stop() { stopping.store(true, ordering: .relaxed) }
+
+    // MARK: Connections
+
+    /// Prepares a connection that was accepted on the endpoint.
+    func prepare(_ channel: any Channel) throws {
+        var logger = logger
+        // A connection that was reset in the meantime has no remote address, which does not make it a unix socket.
+        let peer = channel.peerAddress
+        logger[metadataKey: "peer"] = "\(peer?.inShort ?? "unix")"
+        let (tls, fronts) = settings.withLock { ($0.tls, $0.configuration.trustedFronts) }
+        let front = fronts.contains(peer) ? fronts : nil
+        // The address behind a front is not known yet.
+        let address = front == nil ? Admission.address(of: peer) : nil
+        guard let slot = admission.arrive(address, close: { [channel] in channel.close(promise: nil) }) else {
+            resources.metrics.failed(.busy)
+            try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: tls == nil && admission.mayAnswer()))
+            return
+        }
+        let connection = ServerConnection(
+            server: self,
+            channel: channel,
+            slot: slot,
+            address: address,
+            front: front,
+            logger: logger
+        )
+        try connection.install(tls: tls)
+    }
+
+    /// The endpoint's answer to an upgrade.
+    ///
+    /// A client may ask for compression. Messages may hold bytes of different visitors, so no compression window outlives
+    /// a message unless the operator allows it.
+    var upgrade: ServerUpgrade {
+        let configuration = configuration
+        return ServerUpgrade(
+            path: configuration.path,
+            subprotocols: [subprotocolName],
+            allowedOrigins: configuration.allowedOrigins,
+            deflate: configuration.sharesCompression ? DeflateOptions() : .isolated
+        )
+    }
+}

@@ -1,0 +1,53 @@
+import Mux
+import TunnelCore
+
+/// The refusals of public ports, in words for the client's user.
+enum PortRefusal {
+    static func limit(ofTunnels limit: Int) -> Refusal {
+        Refusal(.limit, "this client may have \(limit) tunnels")
+    }
+
+    static func limit(ofPorts limit: Int) -> Refusal {
+        Refusal(.limit, "this client may have \(limit) ports in all its sessions")
+    }
+
+    static var share: Refusal {
+        Refusal(.busy, "this client has its share of the server's ports", retryAfter: 30)
+    }
+
+    static var noFreePort: Refusal { Refusal(.bindFailed, "no free port found") }
+
+    static func heldByOtherSession(_ port: UInt16, of name: String) -> Refusal {
+        Refusal(.portInUse, "port \(port) is held by another session of \(name)")
+    }
+
+    static func heldByOtherProcess(_ port: UInt16, of name: String) -> Refusal {
+        Refusal(.portInUse, "port \(port) is held by another running process of \(name)")
+    }
+
+    static func held(_ port: UInt16, by name: String, since seconds: Int) -> Refusal {
+        Refusal(.portInUse, "port \(port) is held by \(name) since \(seconds) s")
+    }
+
+    static func kept(_ port: UInt16, for name: String, secondsLeft: Int) -> Refusal {
+        let text = "port \(port) is kept for \(name), which was cut off, for another \(secondsLeft) s"
+        return Refusal(.portInUse, text)
+    }
+
+    /// The refusal of a port that the system does not bind.
+    ///
+    /// - Parameter user: the name of the program that has the port, if it is in use.
+    static func failed(_ port: UInt16, _ error: any Error, user: @autoclosure () -> String) -> Refusal {
+        guard let failure = error as? TCPIngress.Failure else {
+            return Refusal(.bindFailed, "the server cannot bind port \(port)")
+        }
+        let socket = "port \(port) of \(failure.address)"
+        return switch SocketFailure(failure.error) {
+        case .addressInUse?: Refusal(.portInUse, "\(socket) is in use by \(user())")
+        case .notPermitted?: Refusal(.bindFailed, "the server may not bind \(socket)")
+        case .addressMissing?: Refusal(.bindFailed, "the server does not have the address \(failure.address)")
+        case .familyMissing?: Refusal(.bindFailed, "the server does not have addresses like \(failure.address)")
+        default: Refusal(.bindFailed, "the server cannot bind \(socket)")
+        }
+    }
+}

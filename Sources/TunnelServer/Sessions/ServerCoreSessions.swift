@@ -1,0 +1,123 @@
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// The sessions of a server.
+extension ServerCore {
+    /// The sessions that live now.
+    var liveSessions: [ServerSessionHandle] { sessions.withLock { Array($0.all.values) } }
+
+    /// The session with an id.
+    func session(_ id: [UInt8]) -> ServerSessionHandle? { sessions.withLock { $0.all[id] } }
+
+    /// Whether a client may have another session. At its limit, a session of its own that waits for a carrier is ended.
+    ///
+    /// Event loops that ask at the same time may each add one.
+    func hasRoom(for owner: PortOwner) -> Bool {
+        let limit = configuration.serverLimits.sessionsPerClient
+        switch sessions.withLock({ $0.makeRoom(for: owner, limit: limit) }) {
+        case .free: return true
+        case .none: return false
+        case .freedBy(let oldest):
+            let text = "its client may have \(limit) sessions, and has begun another one"
+            _ = oldest.end(Refusal(.replaced, text))
+            return true
+        }
+    }
+
+    /// Opens the session of a client whose proof is right.
+    func open(
+        _ verified: ServerHandshake.Verified,
+        _ client: ClientRights,
+        _ carrier: Carrier,
+        _ channel: any Channel,
+        peer: String,
+        _ logger: Logger
+    ) {
+        let configuration = configuration
+        let authentication = verified.authentication
+        let name = authentication.name.isEmpty ? client.name : "\(client.name)/\(authentication.name)"
+        var logger = logger
+        logger[metadataKey: "client"] = "\(name)"
+        logger.notice(
+            "session opened",
+            metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
+        )
+        let id = SecureRandom.bytes(16)
+        let limits = client.limits(within: configuration.limits).narrowed(by: authentication)
+        carrier.send(verified.welcome(welcome(to: authentication, id, limits)))
+        let session = ServerSession(
+            sessionLoop: sessionLoop(authentication, limits, configuration, carrier, channel.eventLoop, logger),
+            rights: client,
+            configuration: configuration,
+            resources: resources,
+            share: resources.shares.join(authentication.id),
+            logger: logger,
+            loop: channel.eventLoop
+        )
+        let handle = ServerSessionHandle(
+            session,
+            id: id,
+            resumeKey: verified.resumeKey,
+            owner: PortOwner(client: authentication.id, instance: authentication.instance),
+            facts: SessionFacts(
+                number: resources.totals.addSession(),
+                client: client.name,
+                name: name,
+                software: authentication.software,
+                version: authentication.version
+            ),
+            loop: channel.eventLoop
+        )
+        start(session, handle, from: peer)
+    }
+
+    private func welcome(to authentication: Authentication, _ id: [UInt8], _ limits: MuxLimits) -> Welcome {
+        let (grace, _) = limits.grace.components
+        let client = authentication.id + authentication.instance
+        return Welcome(
+            session: id,
+            initialWindow: UInt32(clamping: limits.initialWindow),
+            grace: UInt32(clamping: grace),
+            ticket: resources.tickets.issue(to: client, now: WallClock.unixSeconds)
+        )
+    }
+
+    private func sessionLoop(
+        _ authentication: Authentication,
+        _ limits: MuxLimits,
+        _ configuration: ServerConfiguration,
+        _ carrier: Carrier,
+        _ loop: any EventLoop,
+        _ logger: Logger
+    ) -> SessionLoop {
+        SessionLoop(
+            session: Session(
+                role: .server,
+                limits: limits,
+                peerWindow: authentication.initialWindow,
+                seed: SecureRandom.seed(),
+                now: .now
+            ),
+            carrier: carrier,
+            loop: loop,
+            pollsBusily: configuration.pollsBusily,
+            memory: resources.memory,
+            metrics: resources.totals.metrics,
+            logger: logger
+        )
+    }
+
+    private func start(_ session: ServerSession, _ handle: ServerSessionHandle, from peer: String) {
+        sessions.withLock { $0.add(handle) }
+        session.start(handle, from: peer) { [self] handle in
+            sessions.withLock { $0.remove(handle) }
+            resources.shares.leave(handle.owner.client)
+        }
+        // A reload between the proof and the table has not reached this session.
+        if let refusal = authenticator.refusal(of: handle.owner.client, now: WallClock.unixSeconds) {
+            _ = handle.end(Refusal(.goingAway, refusal.text))
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import Metrics
+import TunnelCore
+
+/// The resources that all sessions of a server share, on all event loops.
+struct ServerResources: Sendable {
+    let ports = PortDirectory()
+    let tickets = TicketIssuer()
+    let memory: MemoryBudget
+    /// Traffic since the start.
+    let totals: TrafficTotals
+    /// Log lines that peers cause.
+    let logs: ServerLogs
+    let shares = ClientShares()
+
+    let metrics: ServerMetrics
+
+    /// - Parameter factory: the backend of the server's metrics.
+    init(
+        _ limits: ServerLimits,
+        memoryUse: MemoryUse = MemoryUse(),
+        metrics factory: any MetricsFactory = MetricsSystem.factory
+    ) {
+        metrics = ServerMetrics(factory: factory)
+        memory = MemoryBudget(capacity: limits.memory, use: memoryUse)
+        logs = ServerLogs(limits)
+        totals = TrafficTotals(loggedStreams: limits.visitorLogLines, metrics: TunnelMetrics(factory: factory))
+    }
+
+    /// Applies other limits from now on.
+    func update(_ limits: ServerLimits) {
+        memory.capacity = limits.memory
+        logs.update(limits)
+        totals.endedStreams.update(lines: limits.visitorLogLines)
+    }
+}

@@ -1,0 +1,108 @@
+import Crypto
+import Mux
+import NIOCore
+import Synchronization
+import TunnelCore
+
+/// A session as other event loops see it.
+final class ServerSessionHandle: PortHolder {
+    /// The session's id in RESUME.
+    let id: [UInt8]
+    /// The key with which later carriers prove that they belong to the session.
+    let resumeKey: SymmetricKey
+    let owner: PortOwner
+    /// Facts for the operator.
+    let facts: SessionFacts
+    /// The operator's name for the client, with the client's own name for itself.
+    var name: String { facts.name }
+    private let session: NIOLoopBound<ServerSession>
+    let loop: any EventLoop
+    /// The time until which it waits for a carrier, in the event loops' nanoseconds; 0 while it has one.
+    private let waiting = Atomic<UInt64>(0)
+
+    init(
+        _ session: ServerSession,
+        id: [UInt8],
+        resumeKey: SymmetricKey,
+        owner: PortOwner,
+        facts: SessionFacts,
+        loop: any EventLoop
+    ) {
+        self.id = id
+        self.resumeKey = resumeKey
+        self.session = NIOLoopBound(session, eventLoop: loop)
+        self.owner = owner
+        self.facts = facts
+        self.loop = loop
+    }
+
+    /// The time until which it waits for another carrier; nil while it has one.
+    var waitsUntil: Instant? {
+        get {
+            let time = waiting.load(ordering: .relaxed)
+            return time == 0 ? nil : Instant(nanoseconds: time)
+        }
+        set { waiting.store(newValue?.nanoseconds ?? 0, ordering: .relaxed) }
+    }
+
+    /// Gives the session a carrier that was accepted on the event loop `home`, on which this is called.
+    ///
+    /// - Parameter refuse: refuses the carrier on the session's event loop.
+    func resume(
+        _ carrier: Carrier,
+        on home: any EventLoop,
+        from peer: String,
+        _ resumption: Resumption,
+        _ proof: ServerHandshake.Resumed,
+        refuse: @escaping @Sendable (any CarrierLink, Refusal) -> Void
+    ) {
+        guard home !== loop else {
+            let carriers = session.value.carriers
+            if let refusal = carriers.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+            return
+        }
+        let bridge = CarrierBridge.build(carrier, from: home, to: loop)
+        loop.execute { [session] in
+            let carrier = bridge()
+            let carriers = session.value.carriers
+            if let refusal = carriers.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+        }
+    }
+
+    /// Asks the client for another carrier.
+    func askForRenewal(within seconds: UInt32) {
+        loop.execute { self.session.value.sessionLoop.run(.askForRenewal(within: seconds)) }
+    }
+
+    /// The session's present state, for the operator.
+    func status() -> EventLoopFuture<SessionStatus> {
+        loop.submit { self.session.value.status(self.facts) }
+    }
+
+    /// The session's present gauges, for the metrics.
+    func measure() -> EventLoopFuture<TunnelGauges> {
+        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.statistics) }
+    }
+
+    func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {
+        loop.flatSubmit { self.session.value.sessionLoop.probe(timeout: timeout) }
+    }
+
+    func end(_ reason: Refusal) -> EventLoopFuture<Void> {
+        loop.flatSubmit { self.session.value.end(reason) }
+    }
+
+    /// Applies other rights of the client.
+    ///
+    /// - Returns: done once requests and visitors are judged by them.
+    func update(_ rights: ClientRights, _ configuration: ServerConfiguration) -> EventLoopFuture<Void> {
+        loop.submit { self.session.value.update(rights, configuration) }
+    }
+
+    /// Lets the session's streams finish.
+    ///
+    /// - Returns: done once the session has ended.
+    func drain(_ reason: Refusal) -> EventLoopFuture<Void> {
+        loop.flatSubmit { self.session.value.drain(reason) }
+    }
+}

@@ -1,0 +1,93 @@
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// The carriers of one session, one after the other: loss, resume, and the ticket for the next connection.
+final class SessionCarriers {
+    private let sessionLoop: SessionLoop
+    private let tickets: TicketIssuer
+    private let clock: ServerClock
+    private let logger: Logger
+    private let metrics: TunnelMetrics
+    private var handle: ServerSessionHandle?
+    /// The epoch of the present carrier. Only a carrier with a higher one replaces it.
+    private var epoch: UInt64 = 0
+    private var lostAt: Instant?
+    /// The address that the present carrier comes from.
+    private(set) var peer = ""
+    /// Carriers that the session has had, with the present one.
+    private(set) var count = 1
+
+    init(
+        _ sessionLoop: SessionLoop,
+        metrics: TunnelMetrics,
+        tickets: TicketIssuer,
+        clock: ServerClock,
+        logger: Logger
+    ) {
+        self.sessionLoop = sessionLoop
+        self.metrics = metrics
+        self.tickets = tickets
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// Begins with the first carrier.
+    func start(_ handle: ServerSessionHandle, from peer: String) {
+        self.handle = handle
+        self.peer = peer
+    }
+
+    /// Ends with the session.
+    func end() {
+        handle = nil
+    }
+
+    /// The carrier is lost, and the session waits for another one.
+    func noteLoss(_ carrier: LostCarrier) {
+        let now = clock.now()
+        lostAt = now
+        handle?.waitsUntil = now + sessionLoop.grace
+        logger.notice(
+            "carrier lost; the session waits for another one",
+            metadata: [
+                "reason": "\(carrier.reason)", "from": "\(peer)", "after": "\(carrier.age.inShort)",
+                "waits": "\(sessionLoop.grace.inShort)", "streams": "\(sessionLoop.streamCount)",
+            ]
+        )
+    }
+
+    /// Gives the session another carrier, whose client has proved that it holds the session's key.
+    ///
+    /// - Returns: the refusal, or nil.
+    func resume(
+        _ carrier: any CarrierLink,
+        from peer: String,
+        _ resumption: Resumption,
+        _ proof: ServerHandshake.Resumed
+    ) -> Refusal? {
+        guard !sessionLoop.isEnded else { return Refusal(.replaced, "the session has just ended") }
+        guard resumption.epoch > epoch else { return Refusal(.replaced, "a newer carrier has been here") }
+        epoch = resumption.epoch
+        self.peer = peer
+        count += 1
+        let first = proof.resumed(received: sessionLoop.received, ticket: nextTicket())
+        sessionLoop.run(.attach(carrier, peerReceived: resumption.received, first: first))
+        guard !sessionLoop.isEnded else { return nil }
+        metrics.resumes.increment()
+        handle?.waitsUntil = nil
+        let pause = lostAt.map { clock.now().since($0) } ?? .zero
+        lostAt = nil
+        logger.notice(
+            "session resumed",
+            metadata: ["from": "\(peer)", "carriers": "\(count)", "without_carrier": "\(pause.inShort)"]
+        )
+        return nil
+    }
+
+    private func nextTicket() -> [UInt8] {
+        guard let owner = handle?.owner else { return [] }
+        return tickets.issue(to: owner.client + owner.instance, now: clock.unixSeconds())
+    }
+}

@@ -1,0 +1,50 @@
+import Mux
+import TunnelCore
+
+/// The rules of one session: its client's rights within the server's configuration. A reload replaces them as a whole.
+struct SessionRules {
+    let rights: ClientRights
+    /// The ports and addresses that the client may have.
+    let policy: BindPolicy
+    /// The limits of visitors, unless the client asks for stricter ones.
+    let visitorLimits: VisitorLimits
+    /// The fronts before the public ports; nil if there are none.
+    let fronts: TrustedFronts?
+    let limits: ServerLimits
+    let drainTimeout: Duration
+
+    init(_ rights: ClientRights, _ configuration: ServerConfiguration) {
+        self.rights = rights
+        policy = rights.policy(configuration)
+        visitorLimits = rights.visitors ?? configuration.visitors
+        fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
+        limits = configuration.serverLimits
+        drainTimeout = configuration.drainTimeout
+    }
+
+    /// The limits of one tunnel's visitors; nil if the request's lists of addresses cannot be read.
+    func visitorLimits(for request: BindRequest) -> VisitorLimits? {
+        visitorLimits.narrowed(by: request.visitors)
+    }
+
+    /// The refusal of another tunnel beside so many others; nil if the client may have it.
+    func refusalOfAnother(beside others: Int) -> Refusal? {
+        guard let limit = rights.maximumTunnels, others >= limit else { return nil }
+        return PortRefusal.limit(ofTunnels: limit)
+    }
+
+    /// The refusal of a port that is bound already; nil if the client may still have it.
+    func refusal(of request: BindRequest, at listener: any PortListener, beside others: Int) -> Refusal? {
+        if let refusal = refusalOfAnother(beside: others) { return refusal }
+        do throws(Refusal) {
+            let bound = BindRequest(tunnel: request.tunnel, address: request.address, port: listener.port)
+            let addresses = Set(try policy.addresses(for: bound))
+            guard listener.requestedAddresses.isSubset(of: addresses) else {
+                return Refusal(.portNotAllowed, "this client may not have the port on these addresses any more")
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+}

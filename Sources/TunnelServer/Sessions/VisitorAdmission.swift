@@ -1,0 +1,219 @@
+import Logging
+import Mux
+import NIOCore
+import NetworkAddress
+import TunnelCore
+
+/// The admission of a session's visitors: from an accepted connection to a stream.
+///
+/// ```
+///  accept ──▶ PROXY header ──▶ gate ──▶ openStream ──▶ stream
+///  (channel)  (fronts only)     │            │            ▲
+///                               ▼            ▼            │
+///                             reset      pending ─────────┘
+///                                            │
+///                                            ▼
+///                                    reset at the deadline
+/// ```
+///
+/// A visitor is pending while the session has no carrier or no room. Pending visitors are bounded; further ones wait in
+/// the kernel's listen queue.
+final class VisitorAdmission {
+    let sessionLoop: SessionLoop
+    let ports: PublicPorts
+    let clock: ServerClock
+    let logger: Logger
+    private let resources: ServerResources
+    private let share: ClientShare
+    private var rules: SessionRules
+    /// The tunnels that are public or are about to be, by number.
+    private var tunnels: [UInt16: TunnelAdmission] = [:]
+    /// The client's bandwidth, which all tunnels share.
+    private var rateLimit: RateLimit?
+    var pending: PendingVisitors<StreamPipe>
+    var pendingTimer: Scheduled<Void>?
+    /// Whether some tunnel's visitors wait in its listen queue.
+    var usesListenQueue = false
+
+    init(
+        _ sessionLoop: SessionLoop,
+        _ ports: PublicPorts,
+        rules: SessionRules,
+        resources: ServerResources,
+        share: ClientShare,
+        clock: ServerClock,
+        logger: Logger
+    ) {
+        self.sessionLoop = sessionLoop
+        self.ports = ports
+        self.rules = rules
+        self.resources = resources
+        self.share = share
+        self.clock = clock
+        self.logger = logger
+        rateLimit = rules.rights.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
+        pending = PendingVisitors(rules.limits)
+    }
+
+    // MARK: Tunnels
+
+    subscript(tunnel: UInt16) -> TunnelAdmission? { tunnels[tunnel] }
+
+    /// The tunnels that are public, by number.
+    var statistics: [TunnelStatistics] {
+        tunnels.values.map(\.statistics).filter { $0.place != nil }.sorted { $0.tunnel < $1.tunnel }
+    }
+
+    func add(_ request: BindRequest, _ limits: VisitorLimits) {
+        tunnels[request.tunnel] = TunnelAdmission(
+            request,
+            limits,
+            rememberedAddresses: rules.limits.rememberedAddresses,
+            totals: resources.totals
+        )
+        chargeBookkeeping()
+    }
+
+    func remove(_ tunnel: UInt16) {
+        tunnels[tunnel] = nil
+        chargeBookkeeping()
+    }
+
+    /// Applies other rules to visitors that arrive from now on. Limits of a tunnel are its own: ``TunnelAdmission``.
+    func update(_ rules: SessionRules) {
+        self.rules = rules
+        if rateLimit == nil, rules.rights.bandwidth != nil, sessionLoop.streamCount > 0 {
+            logger.notice(
+                "the client's new bandwidth holds for new visitors",
+                metadata: ["visitors_that_go_on": "\(sessionLoop.streamCount)"]
+            )
+        }
+        rateLimit = RateLimit.updated(rateLimit, bytesPerSecond: rules.rights.bandwidth)
+    }
+
+    /// Charges the session's account for tunnels and pending visitors.
+    func chargeBookkeeping() {
+        let remembered = tunnels.values.reduce(0) { $0 + $1.gate.rememberedCost }
+        sessionLoop.fixedCost =
+            tunnels.count * MemoryBudget.tunnelCost + pending.count * MuxLimits.streamCost + remembered
+    }
+
+    // MARK: From the accepted connection to a stream
+
+    /// Takes an accepted connection. A front's connection first has to name its visitor, in a PROXY header.
+    func accept(_ channel: any Channel, at tunnel: UInt16) throws {
+        try SocketOptions.visitor(channel)
+        let peer = channel.peerAddress
+        let direct = Arrival(tunnel, peer?.inShort ?? "unknown", peer?.ip)
+        guard let fronts = rules.fronts, fronts.contains(peer) else { return try admit(channel, direct) }
+        try channel.pipeline.syncOperations.addHandler(
+            ProxyProtocolHandler(
+                isRequired: true,
+                timeout: TimeAmount(rules.limits.handshakeTimeout)
+            ) { [weak self] header in
+                guard let self else { return channel.close(promise: nil) }
+                // The header of a front's own health check names no visitor: the front counts as one.
+                guard let ends = header?.ends else { return try self.admit(channel, direct) }
+                var relayed = Arrival(tunnel, "\(ends.source)", ends.source.address)
+                relayed.publicAddress = "\(ends.destination)"
+                try self.admit(channel, relayed)
+            }
+        )
+    }
+
+    /// Admits a visitor whose address is known, or resets it.
+    private func admit(_ channel: any Channel, _ arrival: Arrival) throws {
+        guard let tunnel = tunnels[arrival.tunnel] else { return channel.close(promise: nil) }
+        if let refusal = shortage ?? tunnel.gate.admit(arrival.address, now: clock.now()) {
+            let metadata: Logger.Metadata = ["visitor": "\(arrival.visitor)", "reason": "\(refusal.rawValue)"]
+            resources.logs.refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
+            resources.metrics.refused(refusal)
+            return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
+        }
+        count(channel, at: tunnel)
+        var request = OpenRequest(tunnel: arrival.tunnel, visitor: arrival.visitor)
+        if tunnel.request.visitors.wantsPublicAddress {
+            request.publicAddress = arrival.publicAddress ?? channel.localAddress?.inShort ?? ""
+        }
+        let pipe = StreamPipe(
+            session: sessionLoop,
+            policy: tunnel.streamPolicy(rateLimit),
+            identity: StreamIdentity(visitor: arrival.visitor, statistics: tunnel.statistics),
+            logger: logger
+        ) { [weak self] pipe in
+            self?.openStream(pipe, request)
+        }
+        try channel.pipeline.syncOperations.addHandler(pipe)
+    }
+
+    /// Counts a visitor until its connection is closed.
+    private func count(_ channel: any Channel, at tunnel: TunnelAdmission) {
+        let shares = resources.shares
+        share.visitors.add(1, ordering: .relaxed)
+        shares.visitors.add(1, ordering: .relaxed)
+        channel.closeFuture.assumeIsolated().whenComplete { [share] _ in
+            tunnel.gate.left()
+            share.visitors.subtract(1, ordering: .relaxed)
+            shares.visitors.subtract(1, ordering: .relaxed)
+        }
+    }
+
+    /// The resource that is too scarce for another visitor of this client; nil if none is.
+    private var shortage: VisitorRefusal? {
+        let (memory, shares) = (resources.memory, resources.shares)
+        if memory.pressure >= .refusesStreams { return .noMemory }
+        let held = share.memory.load(ordering: .relaxed)
+        if shares.isExhausted(held, used: memory.used, capacity: memory.capacity) { return .noShare }
+        guard let descriptors = ProcessUsage.descriptorLimit else { return nil }
+        let own = share.visitors.load(ordering: .relaxed)
+        let all = shares.visitors.load(ordering: .relaxed)
+        let capacity = max(descriptors - rules.limits.reservedDescriptors, descriptors / 2)
+        return shares.isExhausted(own, used: all, capacity: capacity) ? .noShare : nil
+    }
+
+    /// Opens a stream for a visitor, or makes it pending.
+    private func openStream(_ pipe: StreamPipe, _ request: OpenRequest) {
+        guard !sessionLoop.isEnded, ports.isOpen else { return pipe.reset(.goingAway) }
+        if !pending.hasVisitors(at: request.tunnel), let id = sessionLoop.open(request, pipe) { return pipe.open(id) }
+        let isUsedUp = sessionLoop.room(at: request.tunnel) == .usedUp
+        guard !(isUsedUp && pending.isFull) else { return refuseForStreams(pipe, request) }
+        pending.append(pipe, request, now: clock.now())
+        if isUsedUp {
+            pending.shortenDeadlines(at: request.tunnel, now: clock.now())
+            resources.logs.refusedVisitors.log(
+                "all streams of the session are used; visitors are refused unless some end soon",
+                at: .warning,
+                to: logger,
+                ["tunnel": "\(request.tunnel)", "streams": "\(sessionLoop.streamCount)"]
+            )
+        }
+        setAccepting()
+        watchDeadlines()
+    }
+
+    /// Resets a visitor because all streams of the session are in use.
+    func refuseForStreams(_ pipe: StreamPipe, _ request: OpenRequest) {
+        let metadata: Logger.Metadata = [
+            "visitor": "\(request.visitor)", "tunnel": "\(request.tunnel)", "streams": "\(sessionLoop.streamCount)",
+            "reason": "\(VisitorRefusal.noStreams.rawValue)",
+        ]
+        resources.logs.refusedVisitors.log("visitor refused", at: .warning, to: logger, metadata)
+        resources.metrics.refused(.noStreams)
+        pipe.reset(.busy)
+    }
+}
+
+/// A visitor's connection, as its socket or a front describes it.
+private struct Arrival {
+    let tunnel: UInt16
+    let visitor: String
+    let address: IPAddress?
+    /// The public address that the visitor connected to, if a front reports it.
+    var publicAddress: String?
+
+    init(_ tunnel: UInt16, _ visitor: String, _ address: IPAddress?) {
+        self.tunnel = tunnel
+        self.visitor = visitor
+        self.address = address
+    }
+}

@@ -1,0 +1,42 @@
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import TunnelAdmin
+@testable import TunnelCore
+@testable import TunnelServer
+
+@Suite("The event loops of an embedded server")
+struct EventLoopGroupTests {
+    @Test("a server listens on the event loops that it is given")
+    func endpoint() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = ServerConfiguration()
+        configuration.listen = [.tcp(host: "127.0.0.1", port: 0)]
+        let logger = CollectedLog().logger
+        let core = try ServerCore(configuration, logger: logger)
+        let channels = try await ServerEndpoint(core, on: group, logger: logger) { _, _ in }.listen()
+        #expect(channels.map { $0.eventLoop === group.any() } == [true])
+        for channel in channels { try await channel.close() }
+        try await group.shutdownGracefully()
+    }
+
+    @Test("a server that has stopped leaves its event loops to the caller to shut down")
+    func wholeServer() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = ServerConfiguration()
+        configuration.listen = [.tcp(host: "127.0.0.1", port: 0)]
+        configuration.admin = .tcp(host: "127.0.0.1", port: 0)
+        let (events, continuation) = AsyncStream<Void>.makeStream()
+        let server = Server(configuration, eventLoopGroup: group, logger: CollectedLog().logger) { event in
+            if case .ready = event { continuation.yield() }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await server.run() }
+            for await _ in events { break }
+            tasks.cancelAll()
+            try await tasks.waitForAll()
+        }
+        try await group.shutdownGracefully()
+    }
+}

@@ -1,0 +1,90 @@
+import Mux
+import NIOEmbedded
+import Testing
+
+@testable import TunnelServer
+
+@Suite("The directory of public ports")
+struct PortDirectoryTests {
+    private let loop = EmbeddedEventLoop()
+    private let directory = PortDirectory()
+
+    private func time(_ seconds: UInt64) -> Instant { Instant(nanoseconds: (1_000 + seconds) * 1_000_000_000) }
+
+    private func holder(_ name: String, client: UInt8, instance: UInt8 = 1) -> FakePortHolder {
+        FakePortHolder(name, client: client, instance: instance, on: loop)
+    }
+
+    private func claim(_ port: UInt16, for holder: FakePortHolder, at seconds: UInt64 = 0) -> String {
+        switch directory.claim(port, for: holder, now: time(seconds)) {
+        case .granted: "granted"
+        case .heldBySame(let other): "held by the same process, in the session \(other.name)"
+        case .heldByOther(let name, let seconds): "held by \(name) since \(seconds) s"
+        case .kept(let name, let seconds): "kept for \(name), \(seconds) s"
+        }
+    }
+
+    @Test("a free port is granted, and a session may claim it once for each address")
+    func free() {
+        let alice = holder("alice", client: 1)
+        #expect(claim(8_022, for: alice) == "granted" && claim(8_022, for: alice) == "granted")
+        #expect(directory.claims(8_022, of: alice) == 2 && directory.claims(8_023, of: alice) == 0)
+        #expect(directory.count(of: [1]) == (1, 1))
+    }
+
+    @Test("a port is free after the last of its claims is released")
+    func release() {
+        let (alice, bob) = (holder("alice", client: 1), holder("bob", client: 2))
+        for _ in 0..<2 { #expect(claim(8_022, for: alice) == "granted") }
+        directory.release(8_022, alice)
+        #expect(claim(8_022, for: bob, at: 7) == "held by alice since 7 s")
+        directory.release(8_022, alice)
+        #expect(claim(8_022, for: bob) == "granted")
+        #expect(directory.count(of: [1]) == (0, 1) && directory.count(of: [2]) == (1, 1))
+    }
+
+    @Test("a session that has lost a port releases nothing of its successor")
+    func releaseByOther() {
+        let (old, new) = (holder("old", client: 1), holder("new", client: 1))
+        #expect(claim(8_022, for: old) == "granted")
+        directory.release(8_022, old)
+        #expect(claim(8_022, for: new) == "granted")
+        directory.release(8_022, old)
+        #expect(directory.claims(8_022, of: new) == 1)
+    }
+
+    @Test("another session of the same process is named, so that it can be asked whether it lives")
+    func sameProcess() {
+        let old = holder("old", client: 1)
+        #expect(claim(8_022, for: old) == "granted")
+        let same = claim(8_022, for: holder("new", client: 1))
+        #expect(same == "held by the same process, in the session old")
+        let other = claim(8_022, for: holder("twin", client: 1, instance: 2), at: 3)
+        #expect(other == "held by old since 3 s")
+    }
+
+    @Test("a port of a session without a carrier is kept, and the last begun second counts")
+    func kept() {
+        let (alice, bob) = (holder("alice", client: 1), holder("bob", client: 2))
+        #expect(claim(8_022, for: alice) == "granted")
+        alice.waitsUntil = time(120)
+        #expect(claim(8_022, for: bob, at: 20) == "kept for alice, 101 s")
+        alice.waitsUntil = nil
+        #expect(claim(8_022, for: bob, at: 20) == "held by alice since 20 s")
+    }
+
+    @Test("ports are counted for each client and for all")
+    func counts() {
+        let (one, two) = (holder("one", client: 1), holder("two", client: 1, instance: 2))
+        for (port, holder) in [(UInt16(1), one), (2, two), (3, self.holder("bob", client: 2))] {
+            #expect(claim(port, for: holder) == "granted")
+        }
+        #expect(directory.count(of: [1]) == (2, 3) && directory.count(of: [9]) == (0, 3))
+    }
+
+    @Test("a port of the server itself has a use, and others have none")
+    func ownPorts() {
+        directory.note(own: 443, use: "its endpoint")
+        #expect(directory.use(ofOwn: 443) == "its endpoint" && directory.use(ofOwn: 80) == nil)
+    }
+}

@@ -1,0 +1,328 @@
+import Logging
+import Mux
+import NIOCore
+import NIOEmbedded
+import NetworkAddress
+import Testing
+
+@testable import TunnelCore
+@testable import TunnelServer
+
+@Suite("The public ports of a session")
+struct PublicPortsTests {
+    private let rig = Rig()
+
+    /// The ports of one session, with a system that binds none.
+    private final class Rig: PublicPortsOwner {
+        let loop = EmbeddedEventLoop()
+        let directory = PortDirectory()
+        let binder = FakePortBinder()
+        let holder: FakePortHolder
+        let ports: PublicPorts
+        /// Reports since this was read last.
+        private var reports: [String] = []
+
+        init(_ change: (inout ServerLimits) -> Void = { _ in }) {
+            var limits = ServerLimits()
+            change(&limits)
+            holder = FakePortHolder("alice", client: 1, on: loop)
+            ports = PublicPorts(
+                directory: directory,
+                binder: binder,
+                clock: ServerClock(now: { Instant(nanoseconds: 100_000_000_000) }),
+                limits: limits,
+                refusals: LogThrottle(lines: 100),
+                logger: CollectedLog().logger,
+                loop: loop
+            )
+            ports.start(holder, self)
+        }
+
+        func bind(_ port: UInt16, tunnel: UInt16 = 0, allowed: ClosedRange<UInt16> = 1_024...65_535) {
+            let request = BindRequest(tunnel: tunnel, address: "", port: port)
+            ports.bind(request, ["192.0.2.1"], allowed: PortRanges(ranges: [allowed]))
+            loop.run()
+        }
+
+        func takeReports() -> [String] {
+            loop.run()
+            defer { reports = [] }
+            return reports
+        }
+
+        func ports(_ ports: PublicPorts, accepted channel: any Channel, at tunnel: UInt16) throws {
+            reports.append("accepted at \(tunnel)")
+        }
+
+        func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {
+            reports.append("\(request.tunnel) refused: \(refusal.text)")
+        }
+
+        func ports(_ ports: PublicPorts, published listener: any PortListener) {
+            reports.append("\(listener.tunnel) at \(listener.port)")
+        }
+
+        func portsAreReleased(_ ports: PublicPorts) { reports.append("released") }
+    }
+
+    // MARK: Claim and bind
+
+    @Test("a free port is claimed, bound and published")
+    func published() {
+        rig.bind(8_022)
+        #expect(rig.takeReports() == ["0 at 8022"])
+        #expect(rig.binder.asked == [8_022] && rig.ports.count == 1)
+        #expect(rig.directory.claims(8_022, of: rig.holder) == 1)
+    }
+
+    @Test("a port that is being bound counts")
+    func countsPending() {
+        rig.binder.bindsAtOnce = false
+        rig.bind(8_022)
+        #expect(rig.ports.count == 1 && rig.takeReports().isEmpty)
+        rig.binder.complete()
+        #expect(rig.ports.count == 1 && rig.takeReports() == ["0 at 8022"])
+    }
+
+    @Test("a bind that fails is refused with its reason, and its claim is released")
+    func failedBind() {
+        rig.binder.taken = [8_022]
+        rig.bind(8_022)
+        let text = "port 8022 of 192.0.2.1 is in use by another program on the server"
+        #expect(rig.takeReports() == ["0 refused: \(text)"])
+        #expect(rig.directory.claims(8_022, of: rig.holder) == 0 && rig.ports.count == 0)
+    }
+
+    @Test("a refusal names the server's own use of a port, or another tunnel of the session")
+    func users() {
+        rig.directory.note(own: 8_080, use: "its endpoint")
+        rig.binder.taken = [8_080, 8_022]
+        rig.bind(8_080)
+        #expect(
+            rig.takeReports() == [
+                "0 refused: port 8080 of 192.0.2.1 is in use by culvert server itself, as its endpoint"
+            ]
+        )
+        _ = rig.directory.claim(8_022, for: rig.holder, now: Instant(nanoseconds: 1))
+        rig.bind(8_022, tunnel: 1)
+        #expect(
+            rig.takeReports() == ["1 refused: port 8022 of 192.0.2.1 is in use by another tunnel of this session"]
+        )
+    }
+
+    @Test("a port of another client is refused at once, and not bound")
+    func heldByOther() {
+        let bob = FakePortHolder("bob", client: 2, on: rig.loop)
+        _ = rig.directory.claim(8_022, for: bob, now: Instant(nanoseconds: 90_000_000_000))
+        rig.bind(8_022)
+        bob.waitsUntil = Instant(nanoseconds: 130_000_000_000)
+        rig.bind(8_022)
+        #expect(
+            rig.takeReports() == [
+                "0 refused: port 8022 is held by bob since 10 s",
+                "0 refused: port 8022 is kept for bob, which was cut off, for another 31 s",
+            ]
+        )
+        #expect(rig.binder.asked.isEmpty)
+    }
+
+    // MARK: Take-over
+
+    private func oldSession() -> FakePortHolder {
+        let old = FakePortHolder("alice", client: 1, on: rig.loop)
+        _ = rig.directory.claim(8_022, for: old, now: Instant(nanoseconds: 1))
+        return old
+    }
+
+    @Test("an older session of the same process that answers keeps its port")
+    func takeOverRefused() {
+        let old = oldSession()
+        rig.bind(8_022)
+        #expect(rig.takeReports().isEmpty)
+        old.answers(true)
+        #expect(rig.takeReports() == ["0 refused: port 8022 is held by another running process of alice"])
+        #expect(old.ending == nil && rig.binder.asked.isEmpty)
+    }
+
+    @Test("an older session of the same process that does not answer is ended, and its port taken once it is free")
+    func takeOver() {
+        let old = oldSession()
+        rig.bind(8_022)
+        old.answers(false)
+        rig.loop.run()
+        #expect(old.ending?.code == .replaced && rig.binder.asked.isEmpty)
+        rig.directory.release(8_022, old)
+        old.released.succeed(())
+        #expect(rig.takeReports() == ["0 at 8022"])
+        #expect(rig.directory.claims(8_022, of: rig.holder) == 1)
+    }
+
+    @Test("a take-over is tried once: if a third session got the port meanwhile, the request is refused")
+    func takeOverLost() {
+        let old = oldSession()
+        rig.bind(8_022)
+        old.answers(false)
+        rig.loop.run()
+        rig.directory.release(8_022, old)
+        let third = FakePortHolder("alice", client: 1, on: rig.loop)
+        _ = rig.directory.claim(8_022, for: third, now: Instant(nanoseconds: 1))
+        old.released.succeed(())
+        #expect(rig.takeReports() == ["0 refused: port 8022 is held by another session of alice"])
+        #expect(third.ending == nil)
+    }
+
+    @Test("a session that ends during a take-over claims nothing")
+    func endsDuringTakeOver() {
+        let old = oldSession()
+        rig.bind(8_022)
+        old.answers(false)
+        rig.loop.run()
+        rig.ports.close()
+        rig.ports.releaseAll()
+        rig.directory.release(8_022, old)
+        old.released.succeed(())
+        #expect(rig.takeReports() == ["released"])
+        #expect(rig.binder.asked.isEmpty && rig.directory.count(of: [1]) == (0, 0))
+    }
+
+    // MARK: Port 0
+
+    @Test("port 0 is one of the allowed ports that is free")
+    func anyPort() {
+        rig.binder.taken = [20_001, 20_002]
+        rig.bind(0, allowed: 20_001...20_003)
+        #expect(rig.takeReports() == ["0 at 20003"])
+        #expect(rig.directory.count(of: [1]) == (1, 1))
+    }
+
+    @Test("port 0 passes over ports that other sessions hold, without a bind")
+    func anyPortHeld() {
+        let bob = FakePortHolder("bob", client: 2, on: rig.loop)
+        _ = rig.directory.claim(20_001, for: bob, now: Instant(nanoseconds: 1))
+        rig.bind(0, allowed: 20_001...20_002)
+        #expect(rig.takeReports() == ["0 at 20002"])
+        #expect(!rig.binder.asked.contains(20_001))
+    }
+
+    @Test("port 0 is refused after 50 tries, and nothing stays claimed")
+    func noFreePort() {
+        rig.binder.taken = [20_001]
+        rig.bind(0, allowed: 20_001...20_001)
+        #expect(rig.takeReports() == ["0 refused: no free port found"])
+        #expect(rig.binder.asked.count == PublicPorts.tries && rig.directory.count(of: [1]) == (0, 0))
+    }
+
+    @Test("a session that ends during the search for a port tries no further one")
+    func endsDuringSearch() {
+        rig.binder.bindsAtOnce = false
+        rig.binder.taken = [20_001]
+        rig.bind(0, allowed: 20_001...20_001)
+        rig.ports.close()
+        rig.ports.releaseAll()
+        rig.binder.complete()
+        #expect(rig.takeReports() == ["released"])
+        #expect(rig.binder.asked.count == 1 && rig.directory.count(of: [1]) == (0, 0))
+    }
+
+    // MARK: Release
+
+    @Test("a bind that finishes after the session's end is closed, and only then is the session released")
+    func bindAfterEnd() {
+        rig.binder.bindsAtOnce = false
+        rig.bind(8_022)
+        rig.ports.close()
+        rig.ports.releaseAll()
+        #expect(rig.takeReports().isEmpty)
+        #expect(rig.directory.claims(8_022, of: rig.holder) == 1)
+        rig.binder.complete()
+        #expect(rig.takeReports() == ["released"])
+        #expect(rig.binder.listeners.map(\.isClosed) == [true])
+        #expect(rig.directory.claims(8_022, of: rig.holder) == 0)
+    }
+
+    @Test("a bind that finishes while the session drains is closed and released, and never published")
+    func bindWhileDraining() {
+        rig.binder.bindsAtOnce = false
+        rig.bind(8_022)
+        rig.ports.close()
+        rig.binder.complete()
+        #expect(rig.takeReports().isEmpty && rig.ports.count == 0)
+        #expect(rig.directory.claims(8_022, of: rig.holder) == 0)
+    }
+
+    @Test("claims are released once the system has let go of the ports")
+    func releaseAfterClose() {
+        rig.bind(8_022)
+        rig.bind(8_023, tunnel: 1)
+        #expect(rig.takeReports() == ["0 at 8022", "1 at 8023"])
+        for listener in rig.binder.listeners { listener.closesSlowly = true }
+        rig.ports.close()
+        rig.ports.releaseAll()
+        #expect(rig.takeReports().isEmpty && rig.directory.count(of: [1]) == (2, 2))
+        for listener in rig.binder.listeners { listener.finishClosing() }
+        #expect(rig.takeReports() == ["released"])
+        #expect(rig.directory.count(of: [1]) == (0, 0))
+    }
+
+    @Test("a port that is withdrawn is released, and the others stay public")
+    func withdraw() throws {
+        rig.bind(8_022)
+        rig.bind(8_023, tunnel: 1)
+        let first = try #require(rig.ports.published.first)
+        rig.ports.withdraw(first)
+        rig.loop.run()
+        #expect(rig.ports.published.map(\.port) == [8_023] && rig.binder.listeners.map(\.isClosed) == [true, false])
+        #expect(rig.directory.count(of: [1]) == (1, 1))
+    }
+
+    @Test("a connection is handed to the session until everything is released, and closed after that")
+    func visitors() throws {
+        rig.bind(8_022)
+        let listener = try #require(rig.binder.listeners.first)
+        let visitor = FakeSocket(loop: rig.loop)
+        try listener.accept(visitor)
+        #expect(rig.takeReports() == ["0 at 8022", "accepted at 0"] && !visitor.isClosed)
+        rig.ports.close()
+        rig.ports.releaseAll()
+        rig.loop.run()
+        let late = FakeSocket(loop: rig.loop)
+        try listener.accept(late)
+        #expect(late.isClosed && rig.takeReports() == ["released"])
+        visitor.bringsReset()
+        rig.loop.run()
+    }
+
+    // MARK: Limits
+
+    @Test("a client has its limit of ports over all its sessions")
+    func limit() {
+        let rig = Rig { $0.portsPerClient = 2 }
+        let other = FakePortHolder("alice", client: 1, instance: 2, on: rig.loop)
+        _ = rig.directory.claim(9_000, for: other, now: Instant(nanoseconds: 1))
+        #expect(rig.ports.refusalOfAnother(shares: ClientShares(), of: nil) == nil)
+        rig.bind(8_022)
+        let refusal = rig.ports.refusalOfAnother(shares: ClientShares(), of: nil)
+        #expect(refusal?.code == .limit && refusal?.text == "this client may have 2 ports in all its sessions")
+    }
+
+    @Test("beside another client, half of the shared ports are a client's share; ports of its own are not shared")
+    func share() {
+        let shares = ClientShares()
+        _ = (shares.join([1]), shares.join([2]))
+        rig.bind(8_022)
+        #expect(rig.ports.refusalOfAnother(shares: shares, of: 4) == nil)
+        rig.bind(8_023, tunnel: 1)
+        #expect(rig.ports.refusalOfAnother(shares: shares, of: 4)?.code == .busy)
+        #expect(rig.ports.refusalOfAnother(shares: shares, of: nil) == nil)
+    }
+
+    @Test("a tunnel that does not accept leaves its visitors in the listen queue")
+    func accepting() {
+        rig.bind(8_022)
+        rig.bind(8_023, tunnel: 1)
+        #expect(!rig.ports.setAccepting { $0 == 1 })
+        #expect(rig.binder.listeners.map(\.isAccepting) == [false, true])
+        #expect(rig.ports.setAccepting { _ in true })
+        #expect(rig.binder.listeners.map(\.isAccepting) == [true, true])
+    }
+}

@@ -1,0 +1,181 @@
+import Crypto
+import Logging
+import NIOCore
+import NIOEmbedded
+import NetworkAddress
+import Testing
+
+@testable import Mux
+@testable import TunnelCore
+@testable import TunnelServer
+
+/// A server's session with fake ports, sockets and carriers, on an event loop whose time the test advances.
+final class ServerRig {
+    let loop: EmbeddedEventLoop
+    let binder = FakePortBinder()
+    let resources: ServerResources
+    let log = CollectedLog()
+    let share: ClientShare
+    let session: ServerSession
+    let handle: ServerSessionHandle
+    /// The carrier that the session was given last.
+    private(set) var carrier = FakeCarrier()
+    /// Whether the session has ended and its ports are free.
+    private(set) var isReleased = false
+    private var configuration: ServerConfiguration
+
+    static let rights = ClientRights(name: "alice", verifier: Identity.alice.credentials.verifier)
+
+    /// - Parameters:
+    ///   - other: a session of the same server.
+    ///   - client: the client's id.
+    ///   - instance: the client's process.
+    init(
+        beside other: ServerRig? = nil,
+        client: UInt8 = 1,
+        instance: UInt8 = 1,
+        _ change: (inout ServerConfiguration) -> Void = { _ in },
+        rights changeRights: (inout ClientRights) -> Void = { _ in }
+    ) {
+        let loop = other?.loop ?? EmbeddedEventLoop()
+        self.loop = loop
+        var configuration = ServerConfiguration()
+        configuration.publicAddress = "192.0.2.1"
+        configuration.drainTimeout = .seconds(30)
+        change(&configuration)
+        self.configuration = configuration
+        var rights = Self.rights
+        changeRights(&rights)
+        resources = other?.resources ?? ServerResources(configuration.serverLimits)
+        share = resources.shares.join([client])
+        let sessionLoop = SessionLoop(
+            session: Session(role: .server, limits: configuration.limits, peerWindow: 65_536, seed: 1, now: .now),
+            carrier: carrier,
+            loop: loop,
+            pollsBusily: false,
+            memory: resources.memory,
+            logger: log.logger
+        )
+        session = ServerSession(
+            sessionLoop: sessionLoop,
+            rights: rights,
+            configuration: configuration,
+            resources: resources,
+            share: share,
+            binder: binder,
+            clock: Self.clock(loop),
+            logger: log.logger,
+            loop: loop
+        )
+        handle = ServerSessionHandle(
+            session,
+            id: [client, instance],
+            resumeKey: SymmetricKey(size: .bits256),
+            owner: PortOwner(client: [client], instance: [instance]),
+            facts: SessionFacts(number: 1, client: "alice", name: "alice", software: "test", version: 1),
+            loop: loop
+        )
+        session.start(handle, from: "198.51.100.7:50000") { [weak self] _ in self?.isReleased = true }
+        loop.run()
+    }
+
+    /// Clocks that follow the event loop. The wall clock begins at second 1,000,000.
+    static func clock(_ loop: EmbeddedEventLoop) -> ServerClock {
+        ServerClock(
+            now: { Instant(nanoseconds: loop.now.uptimeNanoseconds) },
+            unixSeconds: { 1_000_000 + Int64(loop.now.uptimeNanoseconds / 1_000_000_000) }
+        )
+    }
+
+    var isEnded: Bool { session.sessionLoop.isEnded }
+
+    /// Seconds go by.
+    func advance(_ seconds: Double) { loop.advanceTime(by: .nanoseconds(Int64(seconds * 1e9))) }
+
+    /// The operator changes the configuration or the client's rights.
+    func update(
+        _ change: (inout ServerConfiguration) -> Void = { _ in },
+        rights changeRights: (inout ClientRights) -> Void = { _ in }
+    ) {
+        change(&configuration)
+        var rights = Self.rights
+        changeRights(&rights)
+        session.update(rights, configuration)
+        loop.run()
+    }
+
+    // MARK: The client
+
+    func receive(_ frames: PeerFrame...) throws {
+        for frame in frames { carrier.receiver?.carrier(received: try #require(try frame.arrived())) }
+        carrier.receiver?.carrierReadCompleted()
+        loop.run()
+    }
+
+    /// The client asks for a port.
+    func bind(_ port: UInt16, tunnel: UInt16 = 0, _ visitors: RequestedVisitorLimits = .init()) throws {
+        let request = BindRequest(tunnel: tunnel, address: "", port: port, visitors: visitors)
+        try receive(PeerFrame(0x10, 0, request.frame.payload))
+    }
+
+    /// The frames that have left for the client since this was asked last, without PING, PONG and ACK.
+    func sent() throws -> [String] {
+        loop.run()
+        return try carrier.takeFrames().compactMap { frame in
+            let (stream, payload) = (frame.header.stream.rawValue, frame.payload)
+            switch frame.header.type {
+            case .ping, .pong, .ack: return nil
+            case .bound: return "BOUND \(try Binding(payload).tunnel) at \(try Binding(payload).port)"
+            case .unbound:
+                return "UNBOUND \(try Refusal.tunnel(payload)): \(try Refusal(payload, of: .unbound).text)"
+            case .goAway: return "GOAWAY: \(try Refusal(payload, of: .goAway).text)"
+            case .open:
+                let request = try OpenRequest(payload)
+                let place = request.publicAddress.isEmpty ? "" : " at \(request.publicAddress)"
+                return "OPEN \(stream) for \(request.visitor)\(place)"
+            default: return "\(frame.header.type) \(stream)"
+            }
+        }
+    }
+
+    /// The carrier dies.
+    func loseCarrier() {
+        carrier.receiver?.carrierLost(CarrierLoss(description: "cut"))
+        loop.run()
+    }
+
+    /// The client brings another carrier.
+    ///
+    /// - Parameter received: counted frames that the client has.
+    func resume(epoch: UInt64, received: UInt64) -> Refusal? {
+        let next = FakeCarrier()
+        let resumption = Resumption(session: [1], epoch: epoch, received: received, nonce: [])
+        let proof = ServerHandshake.Resumed(transcript: Transcript(), key: handle.resumeKey)
+        let refusal = session.carriers.resume(next, from: "198.51.100.8:50001", resumption, proof)
+        if refusal == nil { carrier = next }
+        loop.run()
+        return refusal
+    }
+
+    // MARK: Visitors
+
+    /// A visitor connects to a tunnel's port.
+    func visitor(
+        at tunnel: UInt16 = 0,
+        from address: String = "203.0.113.9",
+        port: Int = 40_001
+    ) throws -> FakeSocket {
+        let socket = FakeSocket(loop: loop)
+        socket.remoteAddress = try SocketAddress(ipAddress: address, port: port)
+        socket.localAddress = try SocketAddress(ipAddress: "192.0.2.1", port: 8_022)
+        let listener = try #require(binder.listeners.last { $0.tunnel == tunnel })
+        socket.isConnected = false
+        try listener.accept(socket)
+        socket.isConnected = true
+        socket.pipeline.fireChannelActive()
+        loop.run()
+        return socket
+    }
+
+    var pendingVisitors: Int { session.admission.pending.count }
+}

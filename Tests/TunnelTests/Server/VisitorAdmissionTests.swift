@@ -1,0 +1,289 @@
+import NIOCore
+import NetworkAddress
+import Testing
+
+@testable import Mux
+@testable import TunnelCore
+@testable import TunnelServer
+
+@Suite("The admission of visitors")
+struct VisitorAdmissionTests {
+    /// A session with a public port, at most so many streams, and short queues.
+    private func rig(
+        streams: Int = 10,
+        waiting: Int = 10,
+        _ change: (inout ServerConfiguration) -> Void = { _ in }
+    ) throws -> ServerRig {
+        let rig = ServerRig { configuration in
+            configuration.limits.streams = streams
+            configuration.serverLimits.waitingVisitors = waiting
+            configuration.serverLimits.waitingTime = .seconds(15)
+            configuration.serverLimits.waitingTimeForStream = .seconds(2)
+            change(&configuration)
+        }
+        try rig.bind(8_022)
+        _ = try rig.sent()
+        return rig
+    }
+
+    // MARK: With room
+
+    @Test("a visitor gets a stream at once, and OPEN names its address")
+    func open() throws {
+        let rig = try rig()
+        let visitor = try rig.visitor()
+        #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001"])
+        #expect(visitor.isReading && rig.pendingVisitors == 0)
+        #expect(rig.share.visitors.load(ordering: .relaxed) == 1)
+    }
+
+    @Test("a client that asks for it learns the public address")
+    func publicAddress() throws {
+        let rig = ServerRig()
+        var wishes = RequestedVisitorLimits()
+        wishes.wantsPublicAddress = true
+        try rig.bind(8_022, wishes)
+        _ = try rig.sent()
+        _ = try rig.visitor()
+        #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001 at 192.0.2.1:8022"])
+    }
+
+    @Test("a connection at a tunnel that has been closed is closed")
+    func closedTunnel() throws {
+        let rig = try rig()
+        rig.session.admission.remove(0)
+        let visitor = try rig.visitor()
+        #expect(visitor.isClosed)
+        #expect(try rig.sent().isEmpty)
+    }
+
+    // MARK: The gate
+
+    @Test("a visitor past the tunnel's limit is reset, and one that goes makes room")
+    func connections() throws {
+        let rig = try rig { $0.visitors.connections = 1 }
+        let (first, second) = (try rig.visitor(), try rig.visitor())
+        #expect(!first.isClosed && second.farSide == "<RST>")
+        #expect(rig.log.count("visitor refused reason=as many visitors as the tunnel may have") == 1)
+        first.bringsReset()
+        rig.loop.run()
+        #expect(rig.share.visitors.load(ordering: .relaxed) == 0)
+        #expect(try !rig.visitor().isClosed)
+    }
+
+    @Test("one address comes as often as its rate, and again a moment later")
+    func rate() throws {
+        let rig = try rig { $0.visitors.connectionsPerSecond = 2 }
+        for _ in 0..<2 { #expect(try !rig.visitor().isClosed) }
+        #expect(try rig.visitor().farSide == "<RST>")
+        #expect(try !rig.visitor(from: "203.0.113.10").isClosed)
+        rig.advance(0.5)
+        #expect(try !rig.visitor().isClosed)
+    }
+
+    @Test("an address that is denied is reset before a byte of it is read")
+    func denied() throws {
+        let rig = try rig { $0.visitors.deny = VisitorLimits.blocks("203.0.113.0/24") ?? [] }
+        let visitor = try rig.visitor()
+        #expect(visitor.farSide == "<RST>" && !visitor.isReading)
+        #expect(try rig.sent().isEmpty)
+        #expect(try !rig.visitor(from: "198.51.100.1").isClosed)
+    }
+
+    @Test("beside another client, half of the memory is a client's share")
+    func share() throws {
+        let rig = try rig()
+        _ = rig.resources.shares.join([2])
+        _ = rig.resources.memory.open { _, done in done() }
+        rig.share.memory.store(rig.resources.memory.capacity, ordering: .relaxed)
+        let account = rig.resources.memory.open { _, done in done() }
+        account.holds(rig.resources.memory.capacity / 2)
+        #expect(try rig.visitor().farSide == "<RST>")
+        #expect(rig.log.count("its client has its share of the server") == 1)
+        rig.share.memory.store(0, ordering: .relaxed)
+        #expect(try !rig.visitor().isClosed)
+        account.close()
+    }
+
+    @Test("a server that is short of memory resets visitors")
+    func memory() throws {
+        let rig = try rig()
+        let account = rig.resources.memory.open { _, done in done() }
+        account.holds(rig.resources.memory.capacity / 5 * 4)
+        #expect(try rig.visitor().farSide == "<RST>")
+        #expect(rig.log.count("the server is short of memory") == 1)
+        account.close()
+        #expect(try !rig.visitor().isClosed)
+    }
+
+    // MARK: Fronts
+
+    private func frontedRig() throws -> ServerRig {
+        try rig {
+            $0.hasFrontsOnPublicPorts = true
+            $0.trustedFronts = TrustedFronts(blocks: VisitorLimits.blocks("203.0.113.9") ?? [])
+            $0.visitors.deny = VisitorLimits.blocks("198.51.100.66") ?? []
+        }
+    }
+
+    @Test("a front's PROXY header names the visitor, and its bytes follow")
+    func proxyHeader() throws {
+        let rig = try frontedRig()
+        let socket = try rig.visitor()
+        #expect(try rig.sent().isEmpty)
+        socket.brings("PROXY TCP4 198.51.100.1 192.0.2.1 51000 8022\r\nhello")
+        rig.loop.run()
+        #expect(try rig.sent() == ["OPEN 2 for 198.51.100.1:51000", "\(FrameType.data) 2"])
+    }
+
+    @Test("the gate judges the visitor that the header names")
+    func proxyHeaderDenied() throws {
+        let rig = try frontedRig()
+        let socket = try rig.visitor()
+        socket.brings("PROXY TCP4 198.51.100.66 192.0.2.1 51000 8022\r\n")
+        rig.loop.run()
+        #expect(socket.farSide == "<RST>")
+        #expect(try rig.sent().isEmpty)
+    }
+
+    @Test("a front's health check names no visitor, and comes as the front")
+    func healthCheck() throws {
+        let rig = try frontedRig()
+        try rig.visitor().brings("PROXY UNKNOWN\r\n")
+        #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001"])
+    }
+
+    @Test("a front that sends no header in time is closed, and so is one that sends something else")
+    func noHeader() throws {
+        let rig = try frontedRig()
+        let silent = try rig.visitor()
+        rig.advance(9.9)
+        #expect(!silent.isClosed)
+        rig.advance(0.1)
+        #expect(silent.isClosed)
+        let wrong = try rig.visitor()
+        wrong.brings("GET / HTTP/1.1\r\n\r\n")
+        rig.loop.run()
+        #expect(wrong.isClosed)
+        #expect(try rig.sent().isEmpty)
+    }
+
+    @Test("a visitor that comes from no front needs no header")
+    func besideFront() throws {
+        let rig = try frontedRig()
+        _ = try rig.visitor(from: "198.51.100.1")
+        #expect(try rig.sent() == ["OPEN 2 for 198.51.100.1:40001"])
+    }
+
+    // MARK: Without a carrier
+
+    @Test("a visitor without a carrier waits, and gets its stream with the next one")
+    func withoutCarrier() throws {
+        let rig = try rig()
+        rig.loseCarrier()
+        let visitor = try rig.visitor()
+        #expect(rig.pendingVisitors == 1 && !visitor.isReading && !visitor.isClosed)
+        #expect(rig.resume(epoch: 1, received: 1) == nil)
+        #expect(try rig.sent() == ["\(FrameType.resumed) 0", "OPEN 2 for 203.0.113.9:40001"])
+        #expect(rig.pendingVisitors == 0 && visitor.isReading)
+    }
+
+    @Test("a visitor that waits for a carrier is reset after 15 s")
+    func withoutCarrierTimeout() throws {
+        let rig = try rig()
+        rig.loseCarrier()
+        let visitor = try rig.visitor()
+        rig.advance(14.9)
+        #expect(!visitor.isClosed)
+        rig.advance(0.1)
+        #expect(visitor.farSide == "<RST>" && rig.pendingVisitors == 0)
+    }
+
+    @Test("without a carrier the pending visitors are bounded: further ones stay in the listen queue until one goes")
+    func withoutCarrierFull() throws {
+        let rig = try rig(waiting: 1)
+        rig.loseCarrier()
+        let listener = try #require(rig.binder.listeners.first)
+        #expect(listener.isAccepting)
+        _ = try rig.visitor()
+        #expect(!listener.isAccepting && rig.pendingVisitors == 1)
+        rig.advance(15)
+        #expect(listener.isAccepting && rig.pendingVisitors == 0)
+    }
+
+    @Test("a visitor that is reset while it waits gets no stream, and the next one does")
+    func resetWhileWaiting() throws {
+        let rig = try rig()
+        rig.loseCarrier()
+        try rig.visitor().bringsReset()
+        _ = try rig.visitor(port: 40_002)
+        #expect(rig.resume(epoch: 1, received: 1) == nil)
+        #expect(try rig.sent() == ["\(FrameType.resumed) 0", "OPEN 2 for 203.0.113.9:40002"])
+    }
+
+    @Test("pending visitors are reset when the session stops accepting")
+    func stopped() throws {
+        let rig = try rig()
+        rig.loseCarrier()
+        let visitor = try rig.visitor()
+        _ = rig.session.end(Refusal(.goingAway, "kicked"))
+        #expect(visitor.farSide == "<RST>" && rig.pendingVisitors == 0)
+    }
+
+    @Test("a connection that is accepted after the session's end is reset")
+    func late() throws {
+        let rig = try rig()
+        _ = rig.session.drain(Refusal(.goingAway, "soon"))
+        let visitor = try rig.visitor()
+        #expect(visitor.isClosed)
+    }
+
+    // MARK: Without streams
+
+    @Test("with all streams in use a visitor waits, and gets the stream of one that ends")
+    func streamsUsed() throws {
+        let rig = try rig(streams: 1)
+        let first = try rig.visitor()
+        try rig.receive(.accept(2))
+        let second = try rig.visitor(port: 40_002)
+        #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001"])
+        #expect(rig.pendingVisitors == 1 && !second.isClosed)
+        first.bringsReset()
+        rig.loop.run()
+        #expect(try rig.sent().contains("OPEN 4 for 203.0.113.9:40002"))
+        #expect(rig.pendingVisitors == 0)
+    }
+
+    @Test("with all streams in use a visitor is refused after 2 s, and more are accepted to be refused")
+    func streamsUsedTimeout() throws {
+        let rig = try rig(streams: 1)
+        _ = try rig.visitor()
+        let second = try rig.visitor()
+        #expect(rig.binder.listeners.first?.isAccepting == true)
+        rig.advance(1.9)
+        #expect(!second.isClosed)
+        rig.advance(0.1)
+        #expect(second.farSide == "<RST>")
+        #expect(rig.log.count("visitor refused reason=all streams of the session are used") == 1)
+    }
+
+    @Test("with all streams in use and the pending visitors full, a visitor is refused at once")
+    func streamsUsedFull() throws {
+        let rig = try rig(streams: 1, waiting: 1)
+        _ = (try rig.visitor(), try rig.visitor())
+        #expect(rig.pendingVisitors == 1)
+        #expect(try rig.visitor().farSide == "<RST>")
+    }
+
+    @Test("while services are slow, a tunnel's visitors wait in its listen queue behind the first that is pending")
+    func slowServices() throws {
+        let rig = try rig { $0.limits.opening = 1 }
+        _ = try rig.visitor()
+        _ = try rig.visitor(port: 40_002)
+        #expect(rig.pendingVisitors == 1 && rig.binder.listeners.first?.isAccepting == false)
+        _ = try rig.sent()
+        try rig.receive(.accept(2))
+        #expect(try rig.sent() == ["OPEN 4 for 203.0.113.9:40002"])
+        #expect(rig.pendingVisitors == 0 && rig.binder.listeners.first?.isAccepting == true)
+    }
+}
