@@ -114,7 +114,7 @@ struct ClientFile {
     private static func carrierAge(_ file: ConfigurationFile) -> Duration? {
         let key = "max_carrier_age"
         guard file.has(key) else { return nil }
-        guard let age = file.duration(key), ClientCommand.carrierAges.contains(age) else {
+        guard let age = file.duration(key), ClientOptions.carrierAges.contains(age) else {
             let problem = "expected a time from \"1 s\" to \"24 h\", for instance \"55 min\""
             return file.wrong(key, file.advised(problem, key, .time))
         }

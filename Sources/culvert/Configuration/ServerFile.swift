@@ -37,7 +37,7 @@ enum ServerFile {
         }
         if let fronts = file.strings("trusted_front") {
             let fronts = file.problems.attempt(file, "trusted_front") { () throws(Failure) in
-                try ServerCommand.fronts(fronts) { Failure(.configuration, $0) }
+                try ServerSettings.fronts(fronts) { Failure(.configuration, $0) }
             }
             if let fronts { result.trustedFronts = fronts }
         }

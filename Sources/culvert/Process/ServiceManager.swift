@@ -29,7 +29,7 @@ struct ServiceManager: Sendable {
     }
 
     /// Says that the state has been reached.
-    func tell(_ state: State) {
+    func report(_ state: State) {
         switch state {
         case .ready: send("READY=1")
         case .reloading: send("RELOADING=1\nMONOTONIC_USEC=\(Self.monotonicMicroseconds)")
@@ -45,7 +45,7 @@ struct ServiceManager: Sendable {
         let loops = MultiThreadedEventLoopGroup.singleton.makeIterator().map { $0 }
         guard let first = loops.first else { return }
         first.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: watchdog) { _ in
-            EventLoopFuture.andAllSucceed(loops.map { $0.submit {} }, on: first).map { tell(.alive) }
+            EventLoopFuture.andAllSucceed(loops.map { $0.submit {} }, on: first).map { report(.alive) }
         }
     }
 

@@ -39,12 +39,12 @@ extension FixedLimit {
     static let carrierAges: [FixedLimit] = [
         FixedLimit(
             "Least `max_carrier_age`",
-            .time(ClientCommand.carrierAges.lowerBound),
+            .time(ClientOptions.carrierAges.lowerBound),
             "below it the client would only dial"
         ),
         FixedLimit(
             "Greatest `max_carrier_age`",
-            .time(ClientCommand.carrierAges.upperBound),
+            .time(ClientOptions.carrierAges.upperBound),
             "above it the age has no effect in practice"
         ),
     ]
