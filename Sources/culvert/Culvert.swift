@@ -1,7 +1,7 @@
 import ArgumentParser
 import Tunnel
 
-/// The one executable: each role is a subcommand.
+/// The executable. Each role is a subcommand.
 @main
 struct Culvert: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -36,7 +36,7 @@ struct Culvert: AsyncParsableCommand {
         } catch let failure as Failure {
             failure.exit()
         } catch  where exitCode(for: error) == .failure {
-            // Not one of the parser's own, which would print it as it is.
+            // The parser would print an error that is not its own without a prefix.
             Failure(error).exit()
         } catch {
             exit(withError: error)

@@ -114,7 +114,7 @@ struct CheckTests {
         ),
         Row.server(
             "[[client]]\nname = \"a\"\nverifier \(verifier)\n",
-            "F:3: verifier: this is the line of `culvert token`"
+            "F:3: verifier: this is the whole line of `culvert token`"
         ),
         Row.server(
             "[[client]]\nname = \"a\"\nverifier = \"verifier \(verifier)\"\n",

@@ -92,9 +92,9 @@ import Testing
     @Test("X15 a reader that has stopped stops nobody; little is held, and what is lost is told where it is missing")
     func stopped() throws {
         let log = LogWriter(descriptor: pipe.write)
-        log.tellLosses { Array("lost \($0)".utf8) }
+        log.setLossNote { Array("lost \($0)".utf8) }
         let filling = String(repeating: "x", count: 1_017)
-        let count = 4 * LogWriter.mostWaiting / 1_024
+        let count = 4 * LogWriter.maximumWaiting / 1_024
         var appended = 0
         func append() {
             log.append(Array("\(100_000 + appended)\(filling)".utf8), isUrgent: true)
@@ -115,7 +115,7 @@ import Testing
             return next < appended
         }
         // What is under way to the pipe, as much again that waits for it, and what the pipe itself holds.
-        #expect(said <= 2 * LogWriter.mostWaiting / 1_024 + 64)
+        #expect(said <= 2 * LogWriter.maximumWaiting / 1_024 + 64)
         log.append(Array("last".utf8), isUrgent: true)
         #expect(read(until: "\n") == "last\n")
         close(pipe.write)
@@ -126,7 +126,7 @@ import Testing
         "facts that nothing reads stop nothing: they are bounded, and what is lost is told elsewhere and not among them"
     )
     func facts() {
-        let facts = LogWriter(descriptor: pipe.write, mostWaiting: 4_096, tellsLossesInBand: false)
+        let facts = LogWriter(descriptor: pipe.write, maximumWaiting: 4_096, reportsLossesInBand: false)
         let told = Mutex([Int]())
         facts.onLoss { count in told.withLock { $0.append(count) } }
         // A pipe takes 64 KiB; what is on its way to it, and what waits, is bounded.
@@ -156,7 +156,7 @@ import Testing
     @Test("a flush does not wait for ever for a pipe that takes nothing, and a pipe that fails loses no count")
     func failed() throws {
         let log = LogWriter(descriptor: pipe.write)
-        log.tellLosses { Array("lost \($0)".utf8) }
+        log.setLossNote { Array("lost \($0)".utf8) }
         close(pipe.read)
         signal(SIGPIPE, SIG_IGN)
         log.append(Array("one".utf8))

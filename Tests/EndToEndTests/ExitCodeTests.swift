@@ -44,7 +44,7 @@ extension EndToEnd {
             Row(
                 ["client", dead, "-L", "8022:s3cret:22"],
                 64,
-                "unknown option -L: of ssh's forwards there is -R alone"
+                "unknown option -L: -R is the only one of ssh's forwards here"
             ),
             Row(["server", "--listne", "s3cret"], 64, "unknown option --listne; did you mean --listen?"),
             Row(["client", dead], 64, "-R"),

@@ -1,10 +1,10 @@
 import ArgumentParser
 
-/// `culvert check`: says what is wrong with a configuration without starting anything.
+/// `culvert check`: reports every mistake in a configuration without starting anything.
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Says what is wrong with a configuration, by line; exits with 0 when it would start."
+        abstract: "Reports every mistake in a configuration, by line; exits with 0 if it would start."
     )
 
     @Option(help: "The configuration to check.")
@@ -12,7 +12,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let problems = ConfigurationProblems(config, isTrial: true)
-        // Which role's it is, without a word yet about mistakes.
+        // The first reading only finds out which role the file is for; its mistakes are reported below.
         let file = ConfigurationFile(path: config, ConfigurationProblems(config))
         let role: String
         if Self.isClients(file) {
@@ -23,11 +23,11 @@ struct CheckCommand: ParsableCommand {
             _ = try ServerCommand.parse(["--config", config]).read(problems)
         }
         for line in problems.lines { Output.error(line) }
-        if let status = problems.status { throw Failure(told: status) }
+        if let status = problems.status { throw Failure(reported: status) }
         Output.line("\(config): a \(role)'s configuration, in order")
     }
 
-    /// A server starts with any of its keys or none, so that a key of a client alone makes it a client's.
+    /// Whether the file is a client's: it has `url`, or a key that a server does not have.
     private static func isClients(_ file: ConfigurationFile) -> Bool {
         if file.has("url") { return true }
         if file.has("listen") || file.has("client") { return false }

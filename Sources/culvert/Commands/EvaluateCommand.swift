@@ -2,23 +2,23 @@ import ArgumentParser
 import CSpawn
 import Platform
 
-/// `culvert evaluate-pac`: runs one proxy script, for a client that has started it (``ProxyScriptProcess``). No command
-/// for people.
+/// `culvert evaluate-pac`: runs one proxy script for a client, which starts it (``ProxyScriptProcess``). Users do not
+/// need it.
 ///
-/// Standard input is a line with the URL, one with the host, and the script; standard output its answer. It ends with 78
-/// where there is no engine, with 65 where the script has failed; the reason is on standard error then. A script may
-/// crash it, or fill the memory that it may have, or never end: that is what it is for.
+/// Standard input has a line with the URL, a line with the host, and the script. Standard output has the script's
+/// answer. The process exits with 78 without an engine, and with 65 if the script has failed; standard error has the
+/// reason. A script may crash this process, fill its memory or never end, and the client is not affected.
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "evaluate-pac", shouldDisplay: false)
 
-    /// Processor time, in seconds. 12: more than the parent waits, for a script that outlives it.
+    /// Processor time, in seconds. 12: more than the parent waits, for a script that outlives the parent.
     static let processorSeconds = 12
-    /// Seconds until the process ends, whatever it does.
+    /// Seconds until the kernel ends the process.
     static let lifeSeconds = 15
     /// Bytes of address space. 512 MiB: the engine needs a small part of it.
     static let addressSpace = 1 << 29
     /// Bytes of standard input at most.
-    private static let longestInput = ProxyScriptProcess.longestScript + 4_096
+    private static let maximumInput = ProxyScriptProcess.maximumScript + 4_096
 
     func run() throws {
         culvert_renounce_privileges()
@@ -28,7 +28,7 @@ struct EvaluateCommand: ParsableCommand {
             maxSplits: 2,
             omittingEmptySubsequences: false
         )
-        guard request.count == 3 else { throw Failure(.badData, "standard input holds no request") }
+        guard request.count == 3 else { throw Failure(.badData, "standard input has no request") }
         Self.limitResources()
         guard let engine = PacparserEngine() else { throw Failure(.configuration, "there is no pacparser") }
         let answer = engine.answer(
@@ -42,19 +42,19 @@ struct EvaluateCommand: ParsableCommand {
 
     private static func standardInput() throws(Failure) -> [UInt8] {
         var bytes: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65_536)
+        var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
-            let count = piece.withUnsafeMutableBytes { read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            let count = chunk.withUnsafeMutableBytes { read(STDIN_FILENO, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return bytes }
-            bytes += piece[..<count]
-            guard bytes.count <= longestInput else { throw Failure(.badData, "standard input is too long") }
+            bytes += chunk[..<count]
+            guard bytes.count <= maximumInput else { throw Failure(.badData, "standard input is too long") }
         }
     }
 
-    /// What stops a script also where nobody is left to stop it.
+    /// Sets limits that stop a script even if its parent is gone.
     private static func limitResources() {
-        // A name server that is silent must not use up a script's time: two seconds, not ten, for each of them.
+        // A silent name server must not use up the script's time: 2 s for each name server, not 10 s.
         setenv("RES_OPTIONS", "timeout:2 attempts:1", 0)
         signal(SIGALRM, SIG_DFL)
         alarm(UInt32(lifeSeconds))
@@ -71,7 +71,7 @@ struct EvaluateCommand: ParsableCommand {
         #endif
         for (resource, value) in limits {
             var limit = rlimit(rlim_cur: value, rlim_max: value)
-            // Where one is refused, the parent's patience and the other limits hold.
+            // If the system refuses a limit, the parent's timeout and the other limits hold.
             #if canImport(Glibc)
             _ = setrlimit(__rlimit_resource_t(resource.rawValue), &limit)
             #else

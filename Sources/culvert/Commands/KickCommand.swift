@@ -8,7 +8,7 @@ struct KickCommand: AsyncParsableCommand {
         commandName: "kick",
         abstract: "Disconnects a client from a running server.",
         discussion:
-            "The client is told so, and asked to come back in ten seconds. To keep it out, remove or disable its "
+            "The client learns the reason, and dials again after ten seconds. To keep it out, remove or disable its "
             + "entry in the configuration and send the server SIGHUP."
     )
 

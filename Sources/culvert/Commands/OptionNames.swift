@@ -1,14 +1,14 @@
 import ArgumentParser
 
-/// The options that a command has, and what was meant by one that it does not have.
+/// Finds options that a command does not have, and suggests the ones that were meant.
 ///
-/// They are looked through before anything else is judged: the value behind a mistyped option would be taken for a URL,
-/// and be repeated in the error although it may be a secret.
+/// This check comes first. Otherwise the value behind a mistyped option would be taken for a URL, and the error would
+/// repeat it, although it may be a secret.
 struct OptionNames {
-    /// Each name with its dashes, and whether a value follows it.
+    /// Each name with its dashes; true if a value follows it.
     private let takesValue: [String: Bool]
 
-    /// - Parameter help: the command's help, which lists all of them.
+    /// - Parameter help: the command's help, which lists all options.
     init(help: String) {
         var names: [String: Bool] = ["--help": false, "-h": false, "--version": false]
         for line in help.split(separator: "\n") where line.hasPrefix("  -") {
@@ -20,7 +20,7 @@ struct OptionNames {
         takesValue = names
     }
 
-    /// What is wrong with the options among the arguments of the command; nil if it has all of them.
+    /// The first unknown option among a command's arguments, as an error; nil if all are known.
     func problem(_ arguments: some Collection<String>) -> String? {
         var isValue = false
         for argument in arguments {
@@ -41,7 +41,7 @@ struct OptionNames {
         return nil
     }
 
-    /// Names the option alone, and never what stands behind it.
+    /// The error names the option alone, never its value.
     private static func words(_ name: String, _ known: some Sequence<String>) -> String {
         switch name {
         case "--token", "--password", "--secret":
@@ -51,16 +51,16 @@ struct OptionNames {
             return "there is no option \(name); use --proxy-password-file or CULVERT_PROXY_PASSWORD"
         case "-L", "-D", "-W":
             return
-                "unknown option \(name): of ssh's forwards there is -R alone, which publishes a service at the server"
+                "unknown option \(name): -R is the only one of ssh's forwards here; it publishes a service at the server"
         default:
             let long = known.filter { $0.hasPrefix("--") }
             let near = name.hasPrefix("--") ? SpellingSuggestion.nearest(name, among: long) : nil
             return "unknown option \(name)"
-                + (near.map { "; did you mean \($0)?" } ?? "; `--help` lists those that there are")
+                + (near.map { "; did you mean \($0)?" } ?? "; `--help` lists all options")
         }
     }
 
-    /// The same for a whole command line; nil if the command is not known either.
+    /// The first unknown option of a command line; nil if all are known, or if the command is not.
     static func problem(inCommandLine arguments: [String]) -> String? {
         let commands = Culvert.configuration.subcommands
         guard let name = arguments.first, let command = commands.first(where: { $0.configuration.commandName == name })

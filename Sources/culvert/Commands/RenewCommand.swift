@@ -2,17 +2,17 @@ import ArgumentParser
 import HTTP1
 import Tunnel
 
-/// `culvert renew [NAME]`: other WebSockets for running sessions, before the present ones are cut.
+/// `culvert renew [NAME]`: moves running sessions to new WebSockets.
 struct RenewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "renew",
-        abstract: "Moves running sessions to other WebSockets, before a front or proxy is taken down.",
+        abstract: "Moves running sessions to new WebSockets, for instance before a front or proxy is taken down.",
         discussion:
-            "Asked of a server, its clients dial anew within half a minute, ten a second; asked of a client, it does so "
-            + "at once. The streams go on. Each old WebSocket is closed when its successor stands."
+            "A server's clients dial within half a minute, ten a second; a client dials at once. The streams go on. "
+            + "Each old WebSocket is closed once its successor is up."
     )
 
-    @Argument(help: "Of a server: the client's name, or CLIENT/NAME for one of its processes. (default: all)")
+    @Argument(help: "At a server, the client's name, or CLIENT/NAME for one of its processes. (default: all)")
     var name: String?
 
     @Option(help: "The admin socket of the server or client.")
@@ -22,7 +22,7 @@ struct RenewCommand: AsyncParsableCommand {
         guard AdminOption.socketPath(admin) != nil else {
             throw ValidationError("--admin: expected unix:/PATH; renew works on a unix socket only")
         }
-        if name?.isEmpty == true { throw ValidationError("give the client's name, or none for all") }
+        if name?.isEmpty == true { throw ValidationError("give the client's name, or no argument for all clients") }
     }
 
     func run() async throws {

@@ -2,14 +2,14 @@ import ArgumentParser
 import Foundation
 import Tunnel
 
-/// `culvert status`: what a running server or client is doing.
+/// `culvert status`: shows what a running server or client does.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Shows the sessions, tunnels and visitors of a running server or client."
     )
 
-    /// Back to the top left, and everything below it gone.
+    /// Clears the terminal and its scrollback.
     private static let clearScreen = "\u{1B}[H\u{1B}[2J\u{1B}[3J"
 
     @Option(help: "The admin socket of the server or client.")
@@ -18,12 +18,12 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "Print JSON, for programs.")
     var json = false
 
-    @Flag(help: "Look again every second, with rates, until Ctrl-C.")
+    @Flag(help: "Show the status each second, with rates, until Ctrl-C.")
     var watch = false
 
     func validate() throws {
         guard AdminOption.socketPath(admin) != nil else {
-            throw ValidationError("--admin: expected unix:/PATH; the status is told on a unix socket only")
+            throw ValidationError("--admin: expected unix:/PATH; status works on a unix socket only")
         }
     }
 
@@ -43,7 +43,7 @@ struct StatusCommand: AsyncParsableCommand {
                     StatusRates(from: last.status, to: status, seconds: (now - last.at).inSeconds)
                 }
                 let page = StatusPage(status: status, rates: rates).lines.joined(separator: "\n")
-                // A file or a pipe gets one page below the other.
+                // A file or a pipe gets the pages one after another.
                 Output.line(isTerminal ? Self.clearScreen + page : page + "\n")
                 last = (status, now)
             }

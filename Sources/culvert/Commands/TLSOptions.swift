@@ -1,9 +1,9 @@
 import NIOSSL
 import Tunnel
 
-/// What a user says about the handshake, by a flag or in a file.
+/// Reads the options of the TLS handshake, from flags or a file.
 enum TLSOptions {
-    /// - Parameter failure: makes an error out of what is wrong.
+    /// - Parameter failure: makes an error from a description.
     static func groups<Problem: Error>(
         _ text: String,
         _ failure: (String) -> Problem
@@ -11,7 +11,7 @@ enum TLSOptions {
         do throws(TLSGroups.Malformed) { return try TLSGroups(text) } catch { throw failure(error.description) }
     }
 
-    /// - Parameter failure: makes an error out of what is wrong.
+    /// - Parameter failure: makes an error from a description.
     static func version<Problem: Error>(
         _ text: String,
         _ failure: (String) -> Problem
@@ -23,7 +23,7 @@ enum TLSOptions {
         }
     }
 
-    /// - Parameter failure: makes an error out of what is wrong.
+    /// - Parameter failure: makes an error from a description.
     static func address<Problem: Error>(
         _ text: String,
         _ failure: (String) -> Problem
@@ -33,12 +33,12 @@ enum TLSOptions {
         }
     }
 
-    /// The client's TLS with both.
+    /// The client's TLS with these groups, up to this version.
     static func client(_ groups: TLSGroups?, _ newest: TLSVersion?) throws(Failure) -> TLSConfiguration {
         if newest == .tlsv12, groups?.curves == [.x25519_MLKEM768] {
             throw Failure(
                 .configuration,
-                "TLS 1.2 does not know the group X25519MLKEM768; allow another with --tls-groups"
+                "TLS 1.2 does not have the group X25519MLKEM768; allow another with --tls-groups"
             )
         }
         return TLSConfiguration.tunnelClient().offering(groups, upTo: newest)

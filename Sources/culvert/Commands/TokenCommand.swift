@@ -1,14 +1,14 @@
 import ArgumentParser
 import Mux
 
-/// `culvert token`: a new secret, and what the server keeps of it.
+/// `culvert token`: makes a token, and the verifier that the server keeps.
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token",
         abstract: "Prints a new random token, and the verifier line for the server's configuration; both are secret."
     )
 
-    @Option(help: "Take the token from this file instead of making one.")
+    @Option(help: "Read the token from this file instead of making one.")
     var from: String?
 
     func run() throws {

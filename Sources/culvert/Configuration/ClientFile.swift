@@ -43,7 +43,7 @@ struct ClientFile {
     let compressShared: Bool?
     let admin: ListenAddress?
     let tunnels: [TunnelSpec]
-    /// Whether there is a `[[tunnel]]`, with or without mistakes.
+    /// Whether the file has a `[[tunnel]]`, with or without mistakes.
     let hasTunnels: Bool
 
     init(_ file: ConfigurationFile) {
@@ -96,7 +96,7 @@ struct ClientFile {
         tunnels = Self.tunnels(file)
     }
 
-    /// What a key's text means; nil if it is not there or means nothing, which is reported.
+    /// The parsed value of a key; nil if the key is missing, or malformed, which is reported.
     private static func value<Value>(
         _ key: String,
         _ file: ConfigurationFile,
@@ -114,20 +114,20 @@ struct ClientFile {
     private static func carrierAge(_ file: ConfigurationFile) -> Duration? {
         let key = "max_carrier_age"
         guard file.has(key) else { return nil }
-        guard let age = file.duration(key), ClientCommand.carrierAges.contains(age) else {
+        guard let age = file.duration(key), ClientOptions.carrierAges.contains(age) else {
             let problem = "expected a time from \"1 s\" to \"24 h\", for instance \"55 min\""
             return file.wrong(key, file.advised(problem, key, .time))
         }
         return age
     }
 
-    /// Whether the token or a proxy's password stands in it.
+    /// Whether the file has the token or a proxy's password.
     var holdsSecret: Bool {
         let names = proxy.contains { text in
             guard case .choice(.proxy(let url)) = try? ProxySource(text) else { return false }
             return url.namesPassword
         }
-        // `:` alone stands for a ticket.
+        // `:` alone means a Kerberos ticket.
         let password = proxyUser?.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).dropFirst()
             .first
         return token != nil || names || password?.isEmpty == false
@@ -138,7 +138,7 @@ struct ClientFile {
         "visitor_idle", "visitor_bandwidth",
     ]
 
-    /// `[[tunnel]] remote = "8022" local = "localhost:22"`: the two halves of `-R`, and what its visitors are held to.
+    /// The tunnels. `remote = "8022"` and `local = "localhost:22"` are the halves of `-R`; visitors' limits may follow.
     private static func tunnels(_ file: ConfigurationFile) -> [TunnelSpec] {
         var tunnels: [TunnelSpec] = []
         for table in file.tables("tunnel") {

@@ -1,19 +1,19 @@
 import TOMLKit
 
-/// A configuration in TOML, or one table of it, read strictly: an unknown key, a wrong type or an impossible value is a
-/// mistake that names file and line.
+/// A configuration in TOML, or one table of it. An unknown key, a wrong type or an impossible value is a mistake,
+/// reported with file and line.
 ///
-/// Mistakes are collected in ``problems`` and not thrown, so that one run finds them all. A value with a mistake reads as
+/// Mistakes are collected in ``problems`` and not thrown, so that one run finds them all. A value with a mistake is
 /// nil.
 struct ConfigurationFile {
-    /// Longer than any configuration.
+    /// The limit in bytes. 1 MiB: longer than any configuration.
     static let maximumLength = 1_048_576
 
     let path: String
     let table: TOMLTable
     let problems: ConfigurationProblems
     private let lines: TOMLLines
-    /// Where this table stands in the file; empty for the top.
+    /// The path of this table in the file; empty for the top.
     private let place: [TOMLStep]
 
     /// Reads and parses the file.
@@ -42,12 +42,12 @@ struct ConfigurationFile {
         self.place = parent.place + steps
     }
 
-    /// Whether the key is there.
+    /// Whether the file has the key.
     func has(_ key: String) -> Bool { table[key] != nil }
 
     /// Reports every key that is not among `known`.
     ///
-    /// - Parameter others: keys of the other role, which get a sentence of their own.
+    /// - Parameter others: keys of the other role, for a more precise error.
     func allow(_ known: Set<String>, others: Set<String> = [], of role: String = "") {
         for key in table.keys where !known.contains(key) {
             if others.contains(key) {
@@ -94,7 +94,7 @@ struct ConfigurationFile {
         return boolean
     }
 
-    /// A string that must be there.
+    /// A string that the table must have.
     func required(_ key: String) -> String? {
         guard !has(key) else { return string(key) }
         // A mistyped key has been reported already.
@@ -118,7 +118,7 @@ struct ConfigurationFile {
         return tables
     }
 
-    /// The table `[name]`, if it is there.
+    /// The table `[name]`; nil if it is missing.
     func table(_ name: String) -> ConfigurationFile? {
         guard let value = table[name] else { return nil }
         guard let table = value.table else { return wrong(name, "expected a table, [\(name)]") }
@@ -134,20 +134,20 @@ struct ConfigurationFile {
         problems.add(line: line(key, element), "\(name(key)): \(problem)", status)
     }
 
-    /// Reports what is odd about a key and stops no start.
+    /// Reports a warning about a key, which does not stop a start.
     func warn(_ key: String, _ problem: String) {
         problems.warn(line: line(key, nil), "\(name(key)): \(problem)")
     }
 
-    /// Reports a mistake, and reads as nil.
+    /// Reports a mistake, and returns nil.
     func wrong<Value>(_ key: String, _ problem: String) -> Value? {
         report(key, problem)
         return nil
     }
 
-    /// The key among several that a failure is about: the one whose value it names, else the last that is there.
+    /// The key that a failure is about: the one whose value it names, otherwise the last of those that the file has.
     func key(_ keys: [String], of failure: Failure) -> String? {
-        // A variable does not belong to the file.
+        // A failure of an environment variable has no line in the file.
         guard !failure.description.hasPrefix("CULVERT_") else { return nil }
         let present = keys.filter(has)
         let named = present.first { key in

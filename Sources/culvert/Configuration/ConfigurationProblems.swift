@@ -1,23 +1,23 @@
-/// Everything that is wrong with one configuration, in the order of its lines.
+/// Collects the mistakes and warnings of one configuration, in the order of its lines.
 ///
-/// A start and `culvert check` read a configuration with the same code into this. A start ends with the first mistake;
-/// `check` prints them all.
+/// A start and `culvert check` read a configuration with the same code. A start ends with the first mistake, and
+/// `check` prints all.
 final class ConfigurationProblems {
     private struct Entry {
-        /// 0 for what has no line: a flag, the environment, or the whole file.
+        /// The line; 0 for a flag, the environment, or the whole file.
         let line: Int
         let text: String
         /// Nil for a warning.
         let status: ExitStatus?
-        /// Whether the text is malformed there, so that other mistakes may follow from it.
+        /// Whether it is a syntax error, from which other mistakes may follow.
         var isSyntax = false
     }
 
     /// The file; nil if everything comes from flags.
     let path: String?
-    /// Whether nothing may be changed, because nothing is to be started.
+    /// Whether the configuration is only checked, so that no file may be made.
     let isTrial: Bool
-    /// Whether parts of the file could not be read, so that what seems to be missing may stand there.
+    /// Whether parts of the file could not be read, so that a missing key may be in them.
     var isPartial = false
     private var entries: [Entry] = []
 
@@ -26,7 +26,7 @@ final class ConfigurationProblems {
         self.isTrial = isTrial
     }
 
-    /// Whether something is wrong that stops a start.
+    /// Whether there is a mistake, which stops a start.
     var hasErrors: Bool { entries.contains { $0.status != nil } }
 
     /// Notes a mistake at a line of the file.
@@ -39,18 +39,18 @@ final class ConfigurationProblems {
         note(Entry(line: line, text: text, status: .configuration, isSyntax: true))
     }
 
-    /// Notes a mistake that has no line: that of a flag or the environment.
+    /// Notes a mistake of a flag or the environment, which has no line.
     func add(_ failure: Failure) {
         note(Entry(line: 0, text: failure.description, status: failure.status))
     }
 
-    /// Notes that something necessary is not there.
+    /// Notes that something necessary is missing.
     func addMissing(_ text: String) {
         guard !isPartial else { return }
         note(Entry(line: 0, text: text, status: .configuration))
     }
 
-    /// Notes what does not stop a start.
+    /// Notes a warning, which does not stop a start.
     func warn(line: Int, _ text: String) {
         note(Entry(line: line, text: text, status: nil))
     }
@@ -60,12 +60,12 @@ final class ConfigurationProblems {
         entries.append(entry)
     }
 
-    /// Runs what may fail, and notes the failure.
+    /// Runs a body, and notes its failure.
     ///
     /// - Parameters:
-    ///   - file: where the keys stand; nil if the values come from flags.
-    ///   - keys: the keys whose values are used. The failure is noted at the first one whose value it names, else at the
-    ///     last one that is there.
+    ///   - file: the file with the keys; nil if the values come from flags.
+    ///   - keys: the keys whose values the body uses. The failure is noted at the first one whose value it names,
+    ///     otherwise at the last one that the file has.
     func attempt<Value>(
         _ file: ConfigurationFile?,
         _ keys: String...,
@@ -86,7 +86,7 @@ final class ConfigurationProblems {
     /// One line for each mistake and warning: `FILE:LINE: text`.
     var lines: [String] { sorted.map(line) }
 
-    /// Prints the warnings, and throws the first mistake, or the first one in the syntax.
+    /// Prints the warnings, and throws the first syntax error, or the first mistake if there is none.
     func settle() throws(Failure) {
         for entry in sorted where entry.status == nil { Output.error("culvert: warning: \(place(entry))\(entry.text)") }
         let errors = sorted.filter { $0.status != nil }
@@ -100,7 +100,7 @@ final class ConfigurationProblems {
     var status: ExitStatus? { sorted.lazy.compactMap(\.status).first }
 
     private var sorted: [Entry] {
-        // What has no line comes last.
+        // Entries without a line come last.
         let numbered = entries.enumerated().map { (line: $1.line > 0 ? $1.line : .max, offset: $0, entry: $1) }
         return numbered.sorted { ($0.line, $0.offset) < ($1.line, $1.offset) }.map(\.entry)
     }
@@ -112,7 +112,7 @@ final class ConfigurationProblems {
     private func place(_ entry: Entry) -> String {
         guard let path else { return "" }
         if entry.line > 0 { return "\(path):\(entry.line): " }
-        // What names the file itself needs no second name.
+        // A text that names the file needs no prefix.
         return entry.text.contains(path) ? "" : "\(path): "
     }
 }

@@ -4,9 +4,9 @@ import ProxyConnect
 import TOMLKit
 import Tunnel
 
-/// Values with a meaning of their own: rates, times, dates, blocks of addresses.
+/// Values with units or a syntax: rates, times, dates, blocks of addresses.
 extension ConfigurationFile {
-    /// A rate such as `"10 MB/s"`, `"500 kB/s"` or a number of bytes; in bytes a second.
+    /// A rate such as `"10 MB/s"`, `"500 kB/s"` or a number; in bytes a second.
     func bytesPerSecond(_ key: String) -> Int? {
         guard has(key) else { return nil }
         guard let rate = quantity(key, .rate), rate > 0 else {
@@ -15,8 +15,8 @@ extension ConfigurationFile {
         return rate
     }
 
-    /// A date or a moment in UTC, `2027-01-31` or `2027-01-31T12:00:00Z`, as seconds since 1970. A date means its first
-    /// moment.
+    /// A date or a time in UTC, `2027-01-31` or `2027-01-31T12:00:00Z`, as seconds since 1970. A date means its first
+    /// second.
     func date(_ key: String) -> Int64? {
         guard let value = table[key] else { return nil }
         let text = value.string ?? ""
@@ -44,14 +44,14 @@ extension ConfigurationFile {
     /// A time such as `"500 ms"`, `"10 s"`, `"5 min"` or a number of seconds; nil if it is malformed.
     func duration(_ key: String) -> Duration? { text(key).flatMap(Duration.init(words:)) }
 
-    /// The problem, with the spelling of the unit that was meant.
+    /// The problem, with the spelling of the unit that was probably meant.
     func advised(_ problem: String, _ key: String, _ kind: Quantity) -> String {
         text(key).flatMap(kind.advice).map { "\(problem); \($0)" } ?? problem
     }
 
     private func quantity(_ key: String, _ kind: Quantity) -> Int? { text(key).flatMap(kind.value) }
 
-    /// A number or a string, as text; nil if the key is not there.
+    /// A number or a string, as text; nil if the key is missing.
     private func text(_ key: String) -> String? {
         table[key].map { value in value.int.map(String.init) ?? value.string ?? "" }
     }

@@ -1,9 +1,9 @@
 import Platform
 
-/// Notices that files have changed, as a certificate does when it is renewed. It looks every ten seconds: a few calls
-/// that work on every file system.
+/// Notices that files have changed, for instance a renewed certificate. It compares the files' status every ten
+/// seconds, which works on every file system.
 ///
-/// Links are followed: what a renewal moves may be a link in the middle of the path, as Kubernetes does with `..data`.
+/// Links are followed, because a renewal may move a link in the middle of the path, as Kubernetes does with `..data`.
 struct FileWatch {
     private struct State: Equatable {
         let device: UInt64
@@ -29,22 +29,22 @@ struct FileWatch {
         }
     }
 
-    /// The time between two looks. 10 s: a renewed certificate may wait so long.
+    /// The time between two checks. 10 s: a renewed certificate may wait so long.
     static let standardPeriod = Duration.seconds(10)
 
     private let paths: @Sendable () -> [String]
     private let period: Duration
 
     /// - Parameters:
-    ///   - paths: the files; asked again at each look, since a reload may name others.
-    ///   - period: the time between two looks.
+    ///   - paths: the files; evaluated at each check, because a reload may name others.
+    ///   - period: the time between two checks.
     init(period: Duration = Self.standardPeriod, _ paths: @escaping @Sendable () -> [String]) {
         self.paths = paths
         self.period = period
     }
 
-    /// Calls `onChange` after each change, until its task is cancelled. A file that is missing for a moment, while it is
-    /// replaced, has not changed yet, and neither have files that are named for the first time.
+    /// Calls `onChange` after each change, until its task is cancelled. A file that is missing while it is replaced has
+    /// not changed yet, and neither has a file that `paths` names for the first time.
     func run(onChange: () -> Void) async {
         var names = paths()
         var known = names.map(State.init)

@@ -1,14 +1,14 @@
-/// PEM as editors and `cat` leave it. BoringSSL passes over a block whose first line does not begin with its dashes, so
-/// that a certificate of a bundle would be missing without a word.
+/// Repairs PEM that editors and `cat` have damaged. BoringSSL silently skips a block whose first line does not begin
+/// with its dashes, so a certificate of a bundle would be missing.
 enum PEMText {
     private static let newline = UInt8(ascii: "\n")
 
-    /// The bytes with each block's first line at the beginning of a line; DER is left as it is.
+    /// The bytes without blanks and byte order marks around each line; DER is not changed.
     static func tidied(_ bytes: [UInt8]) -> [UInt8] {
         guard position(of: "-----BEGIN ", in: bytes[...]) != nil else { return bytes }
         var tidied: [UInt8] = []
         tidied.reserveCapacity(bytes.count)
-        // CR alone was a line end once.
+        // CR alone is the line end of old systems.
         let hasNewlines = bytes.contains(newline)
         for line in bytes.split(
             omittingEmptySubsequences: false,
@@ -22,7 +22,7 @@ enum PEMText {
         return tidied
     }
 
-    /// How many certificates begin in PEM, also behind something that damages their first line; a comment may quote one.
+    /// The number of certificates that begin in the PEM text, even on a damaged line; comments do not count.
     static func certificates(in bytes: [UInt8]) -> Int {
         bytes.split(separator: newline).count { line in
             guard line.first != UInt8(ascii: "#") else { return false }
@@ -32,7 +32,7 @@ enum PEMText {
         }
     }
 
-    /// A line without blanks and byte order marks before it, and without blanks behind it.
+    /// A line without blanks and byte order marks at its beginning, and without blanks at its end.
     private static func withoutBlanks(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var line = line
         while true {

@@ -1,7 +1,7 @@
-/// The text of a file as people's editors leave it: it does not include a byte order mark of UTF-8, and text in another
-/// encoding is refused. A secret in it is the one that was typed, or an error.
+/// Decodes text in UTF-8 without its byte order mark, and refuses other encodings. So a secret in a file is the one
+/// that was typed, or an error.
 enum PlainText {
-    /// Why bytes are no text; never holds any of them.
+    /// The reason why bytes are not text. It never contains any of them.
     struct Unreadable: Error, CustomStringConvertible {
         let description: String
     }
@@ -15,22 +15,22 @@ enum PlainText {
             let line = lineOfFirstMistake(bytes)
             throw Unreadable(description: "is not in UTF-8 (line \(line) may be Latin-1); save it as UTF-8")
         }
-        // Where files with marks were joined, one stands before a line.
+        // Joined files can have a mark in the middle.
         if let place = text.unicodeScalars.firstIndex(of: "\u{FEFF}") {
             let line = text.unicodeScalars[..<place].count { $0 == "\n" } + 1
-            throw Unreadable(description: "has a byte order mark within its text, in line \(line); take it out")
+            throw Unreadable(description: "has a byte order mark within its text, in line \(line); remove it")
         }
-        guard !text.utf8.contains(0) else { throw Unreadable(description: "holds zero bytes; save it as UTF-8") }
+        guard !text.utf8.contains(0) else { throw Unreadable(description: "has zero bytes; save it as UTF-8") }
         return text
     }
 
-    /// Takes a mark of UTF-8 off, and refuses UTF-16, with or without its mark.
+    /// Removes a mark of UTF-8, and refuses UTF-16, with or without its mark.
     static func withoutMark(_ bytes: [UInt8]) throws(Unreadable) -> [UInt8] {
         let isMarked = bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])
-        // The first letter of text in UTF-16 has a zero byte beside it.
+        // In UTF-16 one of the first two bytes of ASCII text is zero.
         let isWide = bytes.count >= 2 && (bytes[0] == 0) != (bytes[1] == 0)
         guard !isMarked, !isWide else { throw Unreadable(description: "is in UTF-16; save it as UTF-8") }
-        guard bytes.first != 0 else { throw Unreadable(description: "is no text: it begins with zero bytes") }
+        guard bytes.first != 0 else { throw Unreadable(description: "is not text: it begins with zero bytes") }
         return bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
     }
 

@@ -1,4 +1,4 @@
-/// Numbers with a unit, as a configuration has them: `64 MiB`, `10 s`, `10 MB/s`.
+/// Reads numbers with a unit, as a configuration has them: `64 MiB`, `10 s`, `10 MB/s`.
 enum Quantity {
     case bytes
     case time
@@ -19,7 +19,7 @@ enum Quantity {
         }
     }
 
-    /// Reads a whole number, a space if any, and a unit; nil if it is malformed or too large.
+    /// Reads a whole number, an optional space, and a unit; nil if the text is malformed or too large.
     func value(of text: String) -> Int? {
         let (number, unit) = Self.parts(text)
         guard let number = Int(number), let factor = factors[unit] else { return nil }
@@ -27,7 +27,7 @@ enum Quantity {
         return overflow ? nil : product
     }
 
-    /// `write "2 GiB"`, for a number whose unit is another's spelling; nil if it is not known either.
+    /// `write "2 GiB"`, for a number whose unit has another spelling; nil if the unit is unknown.
     func advice(on text: String) -> String? {
         let (number, unit) = Self.parts(text)
         guard !number.isEmpty, number.count <= 12, factors[unit] == nil, let meant = meant(unit.lowercased()) else {
@@ -79,7 +79,7 @@ extension Duration {
         self = .milliseconds(milliseconds)
     }
 
-    /// As a time is written in a configuration: `10 s`.
+    /// The form in a configuration: `10 s`.
     var asTime: String {
         let (seconds, attoseconds) = components
         let microseconds = attoseconds / 1_000_000_000_000
@@ -93,7 +93,7 @@ extension Duration {
 }
 
 extension Int {
-    /// As a number of bytes is written in a configuration: `64 MiB`.
+    /// The form of a number of bytes in a configuration: `64 MiB`.
     var asBytes: String {
         for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
         where self >= unit && self % unit == 0 {

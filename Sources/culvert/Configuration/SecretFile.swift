@@ -2,25 +2,25 @@ import Foundation
 import Mux
 import ProxyConnect
 
-/// Secrets on their way from files and the environment into the program. They never come from an argument, which the
-/// process list would show; the proxy's password may, as in curl, beside better ways.
+/// Reads secrets from files and the environment. Arguments show in the process list, so they carry no secret, except
+/// that `--proxy-user` may have a password, as in curl.
 enum SecretFile {
-    /// Longer than any secret: more is some other file.
+    /// The limit in bytes. 8 KiB: a longer file is not a secret.
     static let maximumLength = 8_192
-    /// More entries than anybody keeps.
+    /// The limit of a netrc file in bytes.
     static let maximumNetrc = 1_048_576
 
-    /// Reads a file with a secret in it.
+    /// Reads a file with a secret.
     static func read(_ path: String, what: String) throws(Failure) -> String {
         let text = try TextFile.read(path, what: "\(what) file", limit: maximumLength)
         warnIfOthersCanRead(path, what: what)
         return text
     }
 
-    /// Says so where others can read a file that keeps a secret: the file that links lead to. A pipe or a terminal, as
-    /// `/dev/stdin` and `<(command)` are, keeps none.
+    /// Warns if other users can read a file with a secret. Links are followed. Pipes and terminals, such as
+    /// `/dev/stdin` and `<(command)`, are not checked.
     ///
-    /// - Parameter isForGroup: whether the file's group may read it, for one that an administrator's group keeps.
+    /// - Parameter isForGroup: whether the file's group may read it, for instance a group of administrators.
     static func warnIfOthersCanRead(_ path: String, what: String, isForGroup: Bool = false) {
         var status = stat()
         guard !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/"), stat(path, &status) == 0,
@@ -30,7 +30,8 @@ enum SecretFile {
         Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod \(mode) it")
     }
 
-    /// The token from the file, else from the environment, else from the configuration; nil where there is none.
+    /// The token from the file, otherwise from the environment or the configuration, in this order; nil if there is
+    /// none.
     static func token(file: String?, configured: String?) throws(Failure) -> Token? {
         let environment = try file == nil ? self.environment("CULVERT_TOKEN") : nil
         let text: String
@@ -54,8 +55,8 @@ enum SecretFile {
         }
     }
 
-    /// Where the proxies' credentials come from: the user from the flag or the configuration, the password from there,
-    /// the file or the environment, and netrc.
+    /// The sources of the proxies' credentials. The user comes from the flag or the configuration. The password comes
+    /// from there, from its file, or from the environment. netrc is one more source.
     static func proxyCredentials(
         user: String?,
         passwordFile: String?,
@@ -80,9 +81,9 @@ enum SecretFile {
         return sources
     }
 
-    /// A secret in a variable, which may have come from a file with its byte order mark; nil if it is not set.
+    /// A secret in an environment variable, without a byte order mark; nil if the variable is not set.
     private static func environment(_ name: String) throws(Failure) -> String? {
-        // Foundation would replace bytes that are not UTF-8, and so hand over another secret.
+        // Foundation would replace bytes that are not UTF-8, and return another secret.
         guard let value = getenv(name) else { return nil }
         do throws(PlainText.Unreadable) {
             return try PlainText.decode(Array(UnsafeRawBufferPointer(start: value, count: strlen(value))))
@@ -91,7 +92,7 @@ enum SecretFile {
         }
     }
 
-    /// Refuses what has just been added, by the name of its place (R16).
+    /// Refuses credentials that no scheme can send; the error names their source.
     private static func check(
         _ sources: ProxyCredentialSources,
         _ status: ExitStatus,
@@ -104,15 +105,16 @@ enum SecretFile {
         }
     }
 
-    /// Without the line end that editors put behind a secret; CR and LF are one character.
+    /// The text without the line end that editors append. Swift counts CR LF as one character.
     private static func withoutLineEnd(_ text: String) -> String {
         text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
     }
 
-    /// The file that `NETRC` names, else `.netrc` in the user's home; nil where there is none, as curl has it.
+    /// The entries of the file that `NETRC` names, otherwise of `.netrc` in the user's home; nil without a file, as in
+    /// curl.
     private static func netrc() throws(Failure) -> Netrc? {
         let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
-        // Foundation would ask the user database alone.
+        // Foundation reads the user database, and not HOME.
         let home = environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
         let path = environment["NETRC"] ?? "\(home)/.netrc"
         guard !TextFile.isMissing(path) else {

@@ -37,7 +37,7 @@ enum ServerFile {
         }
         if let fronts = file.strings("trusted_front") {
             let fronts = file.problems.attempt(file, "trusted_front") { () throws(Failure) in
-                try ServerCommand.fronts(fronts) { Failure(.configuration, $0) }
+                try ServerSettings.fronts(fronts) { Failure(.configuration, $0) }
             }
             if let fronts { result.trustedFronts = fronts }
         }
@@ -83,7 +83,7 @@ enum ServerFile {
         return client
     }
 
-    /// The verifier of a line, which is also what people paste together with the word before it.
+    /// The verifier of a line. A line with the word `verifier` before it gets an error of its own.
     private static func verifier(_ line: String, _ table: ConfigurationFile) -> Verifier? {
         if let verifier = Verifier(line: line) { return verifier }
         let words = line.split(separator: " ")

@@ -1,21 +1,21 @@
-/// Finds the word that was meant.
+/// Finds the known word that a mistyped one probably stands for.
 enum SpellingSuggestion {
-    /// The known word that is nearest to a mistyped one; nil if none is near.
+    /// The nearest known word; nil if none is near.
     static func nearest(_ word: String, among known: some Sequence<String>) -> String? {
         let wanted = folded(word)
-        // A third of the letters may be wrong, in short words one.
-        let most = max(1, wanted.count / 3)
+        // A third of the letters may be wrong, and at least one.
+        let limit = max(1, wanted.count / 3)
         let near = known.sorted().map { ($0, distance(wanted, folded($0))) }.min { $0.1 < $1.1 }
-        guard let near, near.1 <= most else { return nil }
+        guard let near, near.1 <= limit else { return nil }
         return near.0
     }
 
-    /// Case and the kind of dash do not count.
+    /// The word in lower case, with underscores for dashes.
     private static func folded(_ word: String) -> [UInt8] {
         Array(word.lowercased().utf8.prefix(64)).map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }
     }
 
-    /// How many letters were left out, added, changed or swapped with their neighbour.
+    /// The number of letters that were left out, added, changed or swapped with their neighbour.
     static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
         var rows = [Array(0...right.count)]
         for (i, a) in left.enumerated() {

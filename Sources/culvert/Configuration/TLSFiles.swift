@@ -2,14 +2,14 @@ import Foundation
 import NIOSSL
 import Tunnel
 
-/// TLS from the files that a user names; each failure names the file.
+/// Reads certificates and keys from files; each error names the file.
 enum TLSFiles {
-    /// Longer than any bundle of certificates.
+    /// The limit in bytes. 16 MiB: longer than any bundle of certificates.
     static let maximumLength = 16_777_216
 
-    /// The server's certificate and key; nil where neither was named.
+    /// The server's certificate and key; nil if neither is given.
     ///
-    /// - Parameter clientAuthority: a CA; whoever connects must show a certificate that it has signed.
+    /// - Parameter clientAuthority: a CA; each client must show a certificate that it has signed.
     static func server(
         certificate: String?,
         key: String?,
@@ -31,14 +31,14 @@ enum TLSFiles {
         return (tls, TLSTrust(authorities: authorities, includesSystem: false))
     }
 
-    /// A certificate with those above it, and its key.
+    /// A certificate with its chain, and its key.
     private static func identity(
         _ certificate: String,
         _ key: String
     ) throws(Failure) -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
         let chain = try certificates(certificate, "certificate").map { NIOSSLCertificateSource.certificate($0) }
         let source = NIOSSLPrivateKeySource.privateKey(try privateKey(key))
-        // BoringSSL compares the two as soon as it has both.
+        // BoringSSL compares certificate and key when both are set.
         let both = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: source)
         switch TLSIdentity.problem(of: both) {
         case nil: break
@@ -49,7 +49,7 @@ enum TLSFiles {
         return (chain, source)
     }
 
-    /// All certificates of a file in PEM, or the one of a file in DER.
+    /// All certificates of a file in PEM, or the one in a file in DER.
     private static func certificates(_ path: String, _ what: String) throws(Failure) -> [NIOSSLCertificate] {
         let bytes = try read(path, what)
         guard isPEM(bytes) else {
@@ -60,7 +60,7 @@ enum TLSFiles {
             }
         }
         guard contains(bytes, "CERTIFICATE-----") else { throw Failure(.badData, "no certificate in \(path)") }
-        // A certificate whose first line is damaged would be left out without a word.
+        // BoringSSL silently skips a certificate whose first line is damaged.
         guard let all = try? NIOSSLCertificate.fromPEMBytes(bytes), all.count == PEMText.certificates(in: bytes) else {
             throw Failure(.badData, "a certificate in \(path) cannot be read as PEM")
         }
@@ -79,12 +79,12 @@ enum TLSFiles {
             throw Failure(
                 .badData,
                 problem
-                    + "; it must be RSA, P-256, P-384, P-521 or Ed25519, and one with a passphrase must be decrypted before"
+                    + "; the key must be RSA, P-256, P-384, P-521 or Ed25519; decrypt one that has a passphrase"
             )
         }
     }
 
-    /// Bytes, not text: what stands between the blocks of a PEM file is in any encoding.
+    /// Reads bytes and not text, because comments in a PEM file can have any encoding.
     private static func read(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
         let bytes = try TextFile.bytes(path, what: what, limit: maximumLength)
         do throws(PlainText.Unreadable) {
@@ -100,9 +100,9 @@ enum TLSFiles {
         Data(bytes).range(of: Data(words.utf8)) != nil
     }
 
-    /// The same with a certificate of the client's own, for those who ask for one.
+    /// The client's TLS with a certificate, for a server or proxy that asks for one.
     ///
-    /// - Parameter flags: what the two files are given with.
+    /// - Parameter flags: the flags of the two files, for the error.
     static func identified(
         _ client: TLSConfiguration,
         certificate: String?,
@@ -120,7 +120,7 @@ enum TLSFiles {
         return tls
     }
 
-    /// The client's trust: the system's store and the files, or the files alone.
+    /// The client's trust: the files with the system's store, or the files alone.
     static func trust(authorities: [String], only: Bool) throws(Failure) -> TLSTrust {
         guard !authorities.isEmpty else {
             guard !only else { throw Failure(.configuration, "--ca-only needs --ca") }

@@ -1,9 +1,9 @@
 import TOMLKit
 
-/// A parsed TOML text. Mistakes in its syntax are reported, mended as far as they can be, and the rest is read.
+/// A parsed TOML text. Syntax errors are reported and repaired if possible, and the rest is read.
 struct TOMLDocument {
-    /// Mistakes in the syntax that are looked for in one run.
-    static let mostMistakes = 50
+    /// The limit of syntax errors that one run reports.
+    static let maximumErrors = 50
 
     let table: TOMLTable
     /// The text that was parsed, with the lines of the original.
@@ -12,7 +12,7 @@ struct TOMLDocument {
     init(_ original: String, _ problems: ConfigurationProblems) {
         var lines = original.replacing("\r\n", with: "\n").split(separator: "\n", omittingEmptySubsequences: false)
             .map(String.init)
-        for _ in 0..<Self.mostMistakes {
+        for _ in 0..<Self.maximumErrors {
             let text = lines.joined(separator: "\n")
             do {
                 table = try TOMLTable(string: text)
@@ -20,7 +20,7 @@ struct TOMLDocument {
                 return
             } catch let error as TOMLParseError {
                 let number = min(max(1, error.source.begin.line), lines.count)
-                Self.mend(&lines, number, error.description, problems)
+                Self.repair(&lines, number, error.description, problems)
             } catch {
                 problems.add(Failure(.configuration, "the file cannot be read as TOML"))
                 break
@@ -31,16 +31,16 @@ struct TOMLDocument {
         text = ""
     }
 
-    /// Reports the mistake at a line, and changes the line into one that can be parsed.
-    private static func mend(
+    /// Reports the error of a line, and changes the line into one that can be parsed.
+    private static func repair(
         _ lines: inout [String],
         _ number: Int,
         _ description: String,
         _ problems: ConfigurationProblems
     ) {
-        if let slip = TOMLSyntaxError(lines[number - 1]) {
-            problems.addSyntax(line: number, slip.problem)
-            lines[number - 1] = slip.mended
+        if let error = TOMLSyntaxError(lines[number - 1]) {
+            problems.addSyntax(line: number, error.problem)
+            lines[number - 1] = error.repaired
             return
         }
         problems.addSyntax(line: number, description)
@@ -48,7 +48,8 @@ struct TOMLDocument {
         if isEntryOfOneLine(lines[number - 1]) {
             lines[number - 1] = ""
         } else {
-            // A head, or a value of several lines: what follows cannot be told apart from it.
+            // After a table's head or a value over several lines, the end of the damage is unknown, so the rest is
+            // dropped.
             lines.removeLast(lines.count - number + 1)
             lines.append("")
         }
@@ -64,25 +65,25 @@ struct TOMLDocument {
     }
 }
 
-/// A line that TOML does not take, and that shows what was meant: a value without its quotes, or a verifier pasted whole.
+/// A line that is not TOML but shows what was meant: a value without quotes, or a pasted verifier line.
 struct TOMLSyntaxError {
-    /// What to write, in words for a person. It never repeats what may be a secret.
+    /// What to write. It never repeats a value that may be a secret.
     let problem: String
     /// The line as it was meant.
-    let mended: String
+    let repaired: String
 
     /// Keys whose values may hold secrets.
     private static let secret: Set<String> = [
         "token", "verifier", "proxy", "proxy_user", "proxy_header", "header", "url", "basic_auth",
     ]
 
-    /// Nil if the line shows no such slip.
+    /// Nil if the line has no such error.
     init?(_ line: String) {
         let text = line.trimmed
         if text.hasPrefix("verifier culvert1:") || text.hasPrefix("verifier: culvert1:") {
             let verifier = text.drop { $0 != " " }.drop { $0 == " " }
-            problem = "verifier: this is the line of `culvert token` as it is; write verifier = \"culvert1:...\""
-            mended = "verifier = \"\(Self.escaped(String(verifier)))\""
+            problem = "verifier: this is the whole line of `culvert token`; write verifier = \"culvert1:...\""
+            repaired = "verifier = \"\(Self.escaped(String(verifier)))\""
             return
         }
         guard let equals = text.firstIndex(of: "=") else { return nil }
@@ -92,7 +93,7 @@ struct TOMLSyntaxError {
         guard Self.isKey(key), let first = value.first, !"\"'[{".contains(first) else { return nil }
         if let boolean = Self.booleans[value.lowercased()], boolean != value {
             problem = "\(key): write true or false, in small letters: \(key) = \(boolean)"
-            mended = "\(key) = \(boolean)"
+            repaired = "\(key) = \(boolean)"
             return
         }
         let isCurly = "“”„‘’".contains(first)
@@ -101,7 +102,7 @@ struct TOMLSyntaxError {
         let shown = Self.secret.contains(name) ? "..." : Self.escaped(plain)
         let quotes = isCurly ? "straight quotes" : "quotes"
         problem = "\(key): the value must stand in \(quotes): \(key) = \"\(shown)\""
-        mended = "\(key) = \"\(Self.escaped(plain))\""
+        repaired = "\(key) = \"\(Self.escaped(plain))\""
     }
 
     private static let booleans = [
@@ -122,7 +123,7 @@ struct TOMLSyntaxError {
 }
 
 extension String {
-    /// Without spaces and tabs around it.
+    /// The text without spaces and tabs around it.
     fileprivate var trimmed: String {
         var text = self[...].drop { $0 == " " || $0 == "\t" }
         while let last = text.last, last == " " || last == "\t" { text.removeLast() }

@@ -4,23 +4,23 @@ enum TOMLStep: Hashable {
     case index(Int)
 }
 
-/// The lines on which the keys and elements of a TOML text stand.
+/// Finds the lines of the keys and elements in a TOML text.
 ///
-/// The TOML library knows lines only for syntax errors. This scan finds the rest: under table heads in every form, for
-/// dotted and quoted keys, in inline tables and in arrays over several lines. It accepts any text, and finds what it can.
+/// The TOML library reports lines only for syntax errors. This scan handles table heads in every form, dotted and
+/// quoted keys, inline tables, and arrays over several lines. It accepts any text.
 struct TOMLLines {
-    /// Arrays and tables within each other; the TOML library refuses more.
-    static let deepest = 256
+    /// The limit of nested arrays and tables, which is that of the TOML library.
+    static let maximumDepth = 256
 
     private let lines: [[TOMLStep]: Int]
 
-    /// - Parameter text: a document that the TOML library has taken; line ends are LF or CR LF.
+    /// - Parameter text: a document that the TOML library accepts; line ends are LF or CR LF.
     init(_ text: String) {
         var scan = TOMLScan(text)
         lines = scan.lines()
     }
 
-    /// The line of a path, from 1; the nearest table above it if the path itself is not there.
+    /// The line of a path, from 1. If the text does not have the path, it is the line of the nearest table above it.
     func line(of path: [TOMLStep]) -> Int {
         var path = path[...]
         while !path.isEmpty {
@@ -31,13 +31,13 @@ struct TOMLLines {
     }
 }
 
-/// The scan behind ``TOMLLines``: each step moves forward, and no byte of the text is taken for granted.
+/// Scans a text for ``TOMLLines``. Each step moves forward and checks the end of the text.
 private struct TOMLScan {
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
     private var found: [[TOMLStep]: Int] = [:]
-    /// How many tables of an array `[[name]]` there are so far.
+    /// The number of tables of each array `[[name]]` so far.
     private var counts: [[TOMLStep]: Int] = [:]
 
     init(_ text: String) {
@@ -56,7 +56,7 @@ private struct TOMLScan {
 
     // MARK: Heads and entries
 
-    /// `[a.b]` or `[[a.b]]`, and the path of the table that begins there.
+    /// Reads `[a.b]` or `[[a.b]]`, and returns the path of the table that begins there.
     private mutating func head() -> [TOMLStep] {
         let start = line
         advance()
@@ -78,7 +78,7 @@ private struct TOMLScan {
         return path
     }
 
-    /// `key = value`, with its value's own keys.
+    /// Reads `key = value`, with the keys inside the value.
     private mutating func entry(in table: [TOMLStep], depth: Int) {
         let start = line
         var path = table
@@ -99,7 +99,7 @@ private struct TOMLScan {
     // MARK: Values
 
     private mutating func value(at path: [TOMLStep], depth: Int) {
-        guard let byte = current, depth < TOMLLines.deepest else { return }
+        guard let byte = current, depth < TOMLLines.maximumDepth else { return }
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "'"): _ = string()
         case UInt8(ascii: "["): elements(of: path, depth: depth)
@@ -148,7 +148,7 @@ private struct TOMLScan {
 
     // MARK: Keys and strings
 
-    /// `a . "b.c" . 'd'`.
+    /// Reads a key such as `a . "b.c" . 'd'`.
     private mutating func dottedKey() -> [String] {
         var keys: [String] = []
         while true {
@@ -166,7 +166,7 @@ private struct TOMLScan {
         }
     }
 
-    /// A string in any of its four forms; its text, with the escapes that keys have.
+    /// Reads a string in any of its four forms, and returns its text.
     private mutating func string() -> String {
         guard let quote = current else { return "" }
         let isLong = bytes[position...].prefix(3).count { $0 == quote } == 3
@@ -189,7 +189,7 @@ private struct TOMLScan {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// What stands behind a backslash.
+    /// Reads the escape after a backslash.
     private mutating func escape() -> [UInt8] {
         guard let byte = current else { return [] }
         advance()
@@ -210,7 +210,7 @@ private struct TOMLScan {
         return Array(String(Character(scalar)).utf8)
     }
 
-    // MARK: Moving on
+    // MARK: Position
 
     private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
@@ -220,7 +220,7 @@ private struct TOMLScan {
         position += 1
     }
 
-    /// Passes over spaces; over line ends and comments too if they mean nothing here.
+    /// Skips spaces, and optionally line ends and comments.
     private mutating func skipBlanks(overLines: Bool) {
         while let byte = current {
             switch byte {

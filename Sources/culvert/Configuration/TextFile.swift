@@ -1,12 +1,12 @@
 import Foundation
 
-/// Small files that a user names.
+/// Reads small files that a user names.
 enum TextFile {
     /// Reads a file of text in UTF-8, without its byte order mark.
     ///
     /// - Parameters:
-    ///   - what: what it is to the user, for the error.
-    ///   - limit: bytes at most; more is some other file.
+    ///   - what: the kind of the file, for the error.
+    ///   - limit: the limit in bytes.
     static func read(_ path: String, what: String, limit: Int) throws(Failure) -> String {
         let bytes = try bytes(path, what: what, limit: limit)
         do throws(PlainText.Unreadable) {
@@ -16,9 +16,7 @@ enum TextFile {
         }
     }
 
-    /// Reads a file of whatever bytes.
-    ///
-    /// - Parameters: as for text.
+    /// Reads a file of any bytes, with the parameters of ``read(_:what:limit:)``.
     static func bytes(_ path: String, what: String, limit: Int) throws(Failure) -> [UInt8] {
         let bytes: Data
         do {
@@ -33,10 +31,10 @@ enum TextFile {
         return Array(bytes)
     }
 
-    /// Whether there is no such file; a folder that may not be looked into is another matter.
+    /// Whether the file does not exist. A folder without permission to enter is a different error.
     static func isMissing(_ path: String) -> Bool { access(path, F_OK) != 0 && errno == ENOENT }
 
-    /// The system's own words for a failed file operation.
+    /// The system's description of a failed file operation.
     private static func reason(_ error: any Error) -> String {
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
         guard let underlying, underlying.domain == NSPOSIXErrorDomain else {

@@ -6,14 +6,14 @@ import NIOPosix
 import ProxyConnect
 import Tunnel
 
-/// `culvert demo`: the whole chain on loopback, with real sockets, in one process.
+/// `culvert demo`: runs the whole chain on loopback, with real sockets, in one process.
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Runs a web service, a proxy, a server and a client on this machine, and prints a URL to open."
     )
 
-    @Flag(help: "Fetch the URL once through the whole chain, print what came and how it travelled, and exit.")
+    @Flag(help: "Fetch the URL once through the whole chain, print the page and its path, and exit.")
     var once = false
 
     @Option(help: "The least important events to log.")
@@ -31,7 +31,7 @@ struct DemoCommand: AsyncParsableCommand {
     }
 }
 
-/// The actors of the demo and what they say.
+/// Runs the demo's service, proxy, server and client, and prints what they do.
 private struct Demo {
     let logger: Logger
     let isOnce: Bool
@@ -74,7 +74,7 @@ private struct Demo {
                     await firstSignal()
                 }
             }
-            // Whatever ends first ends the demo: the visit, Ctrl-C, or an error.
+            // The first task to end ends the demo: the visit, Ctrl-C, or an error.
             defer { tasks.cancelAll() }
             try await tasks.next()
         }
@@ -119,7 +119,7 @@ private struct Demo {
         )
     }
 
-    /// Visits the public port as a browser would, and tells what happened on the way.
+    /// Visits the public port as a browser would, and prints the page and its path.
     private func fetch(_ port: Int, _ proxy: DemoProxy, _ group: any EventLoopGroup) async throws {
         let url = "http://127.0.0.1:\(port)/"
         let answer = try await DemoVisitor.get(port: port, on: group)

@@ -4,11 +4,11 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// The HTTP proxy of the demo: CONNECT with Basic credentials and nothing else, for loopback alone.
+/// The HTTP proxy of the demo, on loopback. It supports only CONNECT with Basic credentials.
 struct DemoProxy {
     static let user = "demo"
     static let password = "through the pipe"
-    /// `demo:through the pipe` in Base64, as RFC 7617 has it.
+    /// `demo:through the pipe` in Base64 (RFC 7617).
     fileprivate static let authorization = "Basic ZGVtbzp0aHJvdWdoIHRoZSBwaXBl"
 
     let port: Int
@@ -29,17 +29,17 @@ struct DemoProxy {
         return DemoProxy(port: channel.localAddress?.port ?? 0, traffic: traffic)
     }
 
-    /// Whether anything has gone through in both directions.
+    /// Whether bytes have passed in both directions.
     var hasCarried: Bool { traffic.totals.out > 0 && traffic.totals.back > 0 }
 
-    /// What the proxy has seen.
+    /// The traffic so far.
     var report: String {
         let totals = traffic.totals
         return "CONNECT \(totals.target), \(totals.out) bytes out, \(totals.back) bytes back"
     }
 }
 
-/// The proxy's counters, written by its event loops and read by the demo.
+/// The proxy's counters. Event loops write them, and the demo reads them.
 private final class ProxyTraffic: Sendable {
     struct Totals {
         var target = "nothing yet"
@@ -134,7 +134,7 @@ private final class ConnectHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 }
 
-/// One half of a plain relay: what it reads, its partner writes.
+/// One half of a plain relay. Its partner writes what it reads.
 private final class RelayHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -161,7 +161,7 @@ private final class RelayHandler: ChannelInboundHandler {
         count(bytes.readableBytes)
         guard let far = partner?.context else { return }
         far.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        // The slower side sets the pace.
+        // Reading stops while the other side cannot write.
         if !far.channel.isWritable { _ = context.channel.setOption(.autoRead, value: false) }
     }
 

@@ -2,9 +2,9 @@ import HTTP1
 import NIOCore
 import NIOPosix
 
-/// The small web service of the demo: one page, whatever is asked for.
+/// The web service of the demo, which answers every request with one page.
 struct DemoService {
-    /// What every page says, so that a visitor can tell that it came from here.
+    /// The text of the page, by which a visitor recognises it.
     static let greeting = "Hello from behind the proxy."
 
     let port: Int

@@ -2,15 +2,15 @@ import HTTP1
 import NIOCore
 import NIOPosix
 
-/// Visits a URL as a browser would, once.
+/// Visits a URL once, as a browser would.
 enum DemoVisitor {
-    /// What came back.
+    /// The response.
     struct Answer: Sendable {
         let status: String
         let body: String
     }
 
-    /// The longest page that is read.
+    /// The limit of the page in bytes.
     private static let maximumPage = 65_536
 
     /// Fetches `/` from a port of loopback.
@@ -26,8 +26,8 @@ enum DemoVisitor {
                 ByteBuffer(string: "GET / HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n\r\n")
             )
             var page = ByteBuffer()
-            for try await piece in inbound where page.readableBytes < maximumPage {
-                page.writeImmutableBuffer(piece)
+            for try await chunk in inbound where page.readableBytes < maximumPage {
+                page.writeImmutableBuffer(chunk)
             }
             var parser = ResponseHeadParser()
             guard let head = try parser.receive(&page) else { return Answer(status: "no answer", body: "") }

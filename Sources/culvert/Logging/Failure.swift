@@ -1,20 +1,20 @@
 import Platform
 import Tunnel
 
-/// The exit codes of the contract, sysexits' numbers.
+/// The exit codes, with the numbers of sysexits(3).
 enum ExitStatus: Int32 {
     case usage = 64
     case badData = 65
     case unreachable = 69
     case bug = 70
-    /// The machine refuses what every start needs: threads, descriptors.
+    /// The machine refuses what every start needs: threads, descriptors, the arguments.
     case system = 71
     case notOurProtocol = 76
     case refused = 77
     case configuration = 78
 }
 
-/// What ends the program with a line for its user.
+/// An error that ends the program, with a line for its user.
 struct Failure: Error, CustomStringConvertible {
     let status: ExitStatus
     let description: String
@@ -24,12 +24,12 @@ struct Failure: Error, CustomStringConvertible {
         self.description = description
     }
 
-    /// A failure whose reasons stand on standard error already.
-    init(told status: ExitStatus) {
+    /// A failure whose reasons are on standard error already.
+    init(reported status: ExitStatus) {
         self.init(status, "")
     }
 
-    /// Finds the status for whatever a role throws.
+    /// Finds the exit code of an error that a role throws.
     init(_ error: any Error) {
         switch error {
         case let failure as Failure: self = failure
@@ -45,7 +45,7 @@ struct Failure: Error, CustomStringConvertible {
         }
     }
 
-    /// The same before anything has begun, and without the thread that the log needs.
+    /// Prints the line and ends the process, without the thread of the log, which may not be available yet.
     func exitAtOnce() -> Never {
         Output.errorAtOnce("culvert: \(description)")
         _exit(status.rawValue)

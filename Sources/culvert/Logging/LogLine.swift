@@ -1,11 +1,10 @@
 import HTTP1
 
-/// One line of the log while it is being written, as bytes: a line goes with each stream at each end, and what it costs
-/// is a part of what a visitor costs.
+/// Composes a line of the log, as bytes. Each stream causes a line at each end, so a line must be cheap.
 struct LogLine {
-    /// Bytes that a line has mostly, or fewer.
+    /// The capacity in bytes, which is enough for most lines.
     private static let usualLength = 320
-    /// Characters of one value that are shown.
+    /// The limit of characters of one value.
     static let longestValue = 600
 
     private(set) var bytes: [UInt8] = []
@@ -14,7 +13,7 @@ struct LogLine {
         bytes.reserveCapacity(Self.usualLength)
     }
 
-    /// Appends what is known to be plain.
+    /// Appends a text that is known to be plain.
     mutating func append(_ text: String) {
         bytes.append(contentsOf: text.utf8)
     }
@@ -23,30 +22,30 @@ struct LogLine {
         bytes.append(byte)
     }
 
-    /// Appends a text of strangers, with what cannot be printed escaped.
+    /// Appends a text from a peer, with unprintable characters escaped.
     mutating func append(shown text: String) {
         guard !appendPlain(text, where: { (0x20..<0x7F).contains($0) }) else { return }
         append(text.escapedForDisplay(limit: Self.longestValue))
     }
 
-    /// The same, in quotation marks where a reader would not know where it ends.
+    /// Appends a value from a peer, in quotation marks if its end would not be clear.
     mutating func append(value text: String) {
         if !text.isEmpty, appendPlain(text, where: { (0x21..<0x7F).contains($0) && !Self.isMark($0) }) { return }
         let shown = text.escapedForDisplay(limit: Self.longestValue)
         if shown.isEmpty || shown.utf8.contains(where: Self.isMark) { append(quoted: shown) } else { append(shown) }
     }
 
-    /// What ends a value or begins another one.
+    /// Whether the byte ends a value or begins another one.
     private static func isMark(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: " ") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "\"")
     }
 
-    /// The same, as a string of JSON.
+    /// Appends a value from a peer as a JSON string.
     mutating func append(json text: String) {
         append(quoted: text.escapedForDisplay(limit: Self.longestValue))
     }
 
-    /// Text without control characters, in quotation marks; those within are escaped.
+    /// Appends a text without control characters in quotation marks, and escapes those within.
     private mutating func append(quoted text: String) {
         append(UInt8(ascii: "\""))
         for byte in text.utf8 {
@@ -56,7 +55,7 @@ struct LogLine {
         append(UInt8(ascii: "\""))
     }
 
-    /// Appends a text that is short and has only such bytes; says whether it has.
+    /// Appends a text if it is short and has only plain bytes; returns whether it has.
     @inline(__always)
     private mutating func appendPlain(_ text: String, where isPlain: (UInt8) -> Bool) -> Bool {
         var text = text

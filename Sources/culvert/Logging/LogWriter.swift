@@ -2,12 +2,12 @@ import Dispatch
 import Platform
 import Synchronization
 
-/// The log's way to a descriptor, apart from whoever logs: a line comes from the thread that carries traffic, and must
-/// wait neither for a disk nor for a reader who has stopped to read (X15).
+/// Writes lines to a descriptor on a thread of its own. Lines come from event loops, which must not wait for a disk or
+/// for a reader that has stopped.
 ///
-/// Lines are gathered for a moment, and what has come together shares a write; a line for each visitor would cost a tenth
-/// of all visitors otherwise. When the process ends, what is left is written, within ``farewell``; what a crash takes
-/// with it is the last moment's.
+/// Lines that arrive within a short time share one write: 10 % more visitors than with a write for each line. At the
+/// end of the process the remaining lines are written, within ``flushTimeout``. A crash loses the lines of the last 20
+/// ms.
 final class LogWriter: Sendable {
     /// The log of the process.
     static let standardError: LogWriter = {
@@ -15,89 +15,89 @@ final class LogWriter: Sendable {
         return LogWriter(descriptor: STDERR_FILENO)
     }()
 
-    /// Facts for scripts, on the process's standard output. What is lost is told in the log, since a script would take a
-    /// note for a fact.
+    /// Facts for scripts, on standard output. Losses are reported in the log, because a script would take a note for a
+    /// fact.
     static let standardOutput: LogWriter = {
-        // What runs last at the exit was registered first: the log, which hears of losses.
+        // `atexit` runs in reverse order, so the log, which reports losses, is registered first.
         _ = standardError
         atexit { LogWriter.standardOutput.flush() }
-        return LogWriter(descriptor: STDOUT_FILENO, mostWaiting: mostFacts, tellsLossesInBand: false)
+        return LogWriter(descriptor: STDOUT_FILENO, maximumWaiting: maximumFacts, reportsLossesInBand: false)
     }()
 
-    /// How long a line may wait for others. 20 ms: nobody who watches sees it.
+    /// The time that a line may wait for others. 20 ms: a person does not notice it.
     private static let gathering = DispatchTimeInterval.milliseconds(20)
-    /// Bytes that may wait for the descriptor. 1 MiB: some thousands of lines, for a disk or a reader that is slow; what
-    /// comes beyond that is lost, and counted.
-    static let mostWaiting = 1_048_576
-    /// Bytes of facts that may wait for standard output. 64 KiB: some hundred lines, as much again as a pipe holds.
-    static let mostFacts = 65_536
-    /// Bytes of one write. 4 KiB: as much as a pipe takes whole, so that no other process's line stands in one of ours.
+    /// The limit of bytes that wait for the descriptor. 1 MiB: some thousand lines, for a slow disk or reader. Further
+    /// lines are lost and counted.
+    static let maximumWaiting = 1_048_576
+    /// The limit of facts that wait for standard output. 64 KiB: some hundred lines, as much as a pipe holds.
+    static let maximumFacts = 65_536
+    /// Bytes of one write. 4 KiB: a pipe takes as much at once, so lines of other processes do not mix with ours.
     private static let chunk = 4_096
-    /// How long the end of the process waits for a descriptor that takes nothing.
-    static let farewell = Duration.seconds(1)
+    /// The time that the end of the process waits for a descriptor that takes nothing.
+    static let flushTimeout = Duration.seconds(1)
 
     private static let newline = UInt8(ascii: "\n")
 
     private struct Waiting {
         var bytes: [UInt8] = []
-        /// Lines for which there was no room, or which the descriptor did not take.
+        /// Lines that were lost since the last report, for lack of room or by a failed write.
         var lost = 0
-        /// Somebody will come for the bytes, in a moment or at once.
+        /// Whether a write is scheduled, soon or at once.
         var isDue = false
         var isDueAtOnce = false
-        /// The last write ended within a line.
+        /// Whether the last write ended within a line.
         var isCut = false
-        /// All lines that were lost so far.
+        /// All lines that were lost.
         var lostInAll = 0
-        /// What is told of all of them, where it is told elsewhere.
+        /// Receives the number of all lost lines, if losses are reported elsewhere.
         var onLoss: (@Sendable (Int) -> Void)?
-        /// What is said of lines that were lost.
+        /// Makes the note about lost lines.
         var note: @Sendable (Int) -> [UInt8] = { Array("culvert: \($0) lines of the log were lost".utf8) }
     }
 
     private let descriptor: Int32
-    private let mostWaiting: Int
-    private let tellsLossesInBand: Bool
+    private let maximumWaiting: Int
+    private let reportsLossesInBand: Bool
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "culvert.log")
 
     /// - Parameters:
-    ///   - mostWaiting: bytes that may wait for the descriptor.
-    ///   - tellsLossesInBand: whether a note stands among the lines where some are missing.
-    init(descriptor: Int32, mostWaiting: Int = LogWriter.mostWaiting, tellsLossesInBand: Bool = true) {
+    ///   - maximumWaiting: bytes that may wait for the descriptor.
+    ///   - reportsLossesInBand: whether a note stands among the lines at the place of the missing ones.
+    init(descriptor: Int32, maximumWaiting: Int = LogWriter.maximumWaiting, reportsLossesInBand: Bool = true) {
         self.descriptor = descriptor
-        self.mostWaiting = mostWaiting
-        self.tellsLossesInBand = tellsLossesInBand
+        self.maximumWaiting = maximumWaiting
+        self.reportsLossesInBand = reportsLossesInBand
     }
 
-    /// Sets what hears of lost lines: how many there are so far, at the first, the second, the fourth and so on.
-    func onLoss(_ tell: @escaping @Sendable (Int) -> Void) {
-        waiting.withLock { $0.onLoss = tell }
+    /// Sets the receiver of the number of lost lines, which is called at 1, 2, 4 lines and so on.
+    func onLoss(_ report: @escaping @Sendable (Int) -> Void) {
+        waiting.withLock { $0.onLoss = report }
     }
 
-    /// Sets the form in which lost lines are told.
-    func tellLosses(_ note: @escaping @Sendable (Int) -> [UInt8]) {
+    /// Sets the form of the note about lost lines.
+    func setLossNote(_ note: @escaping @Sendable (Int) -> [UInt8]) {
         waiting.withLock { $0.note = note }
     }
 
-    /// Appends a line, to be written within a moment.
+    /// Appends a line, which is written soon.
     ///
-    /// - Parameter isUrgent: it waits for no others.
+    /// - Parameter isUrgent: whether it is written at once, without waiting for others.
     func append(_ line: [UInt8], isUrgent: Bool = false) {
-        // What is due already is not made due again, so that a blocked descriptor makes nothing pile up.
+        // At most one write of each kind is scheduled, so that a blocked descriptor makes no work pile up.
         let (isNew, isNewlyUrgent) = waiting.withLock { waiting in
-            guard waiting.bytes.count + line.count < mostWaiting else {
+            guard waiting.bytes.count + line.count < maximumWaiting else {
                 waiting.lost += 1
                 return (false, false)
             }
             waiting.bytes.append(contentsOf: line)
             waiting.bytes.append(Self.newline)
-            let news = (!waiting.isDue, isUrgent && !waiting.isDueAtOnce)
+            let due = (!waiting.isDue, isUrgent && !waiting.isDueAtOnce)
             waiting.isDue = true
             if isUrgent { waiting.isDueAtOnce = true }
-            return news
+            return due
         }
-        if !tellsLossesInBand { tellLosses() }
+        if !reportsLossesInBand { reportLosses() }
         if isNewlyUrgent {
             queue.async { self.write() }
         } else if isNew {
@@ -105,28 +105,28 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// Waits until everything is written, or for ``farewell``.
+    /// Waits until everything is written, at most for ``flushTimeout``.
     func flush() {
         let done = DispatchSemaphore(value: 0)
         queue.async {
             self.write()
             done.signal()
         }
-        _ = done.wait(timeout: .now() + Self.farewell / .seconds(1))
+        _ = done.wait(timeout: .now() + Self.flushTimeout / .seconds(1))
     }
 
-    /// Adds the lines that were lost just now to all of them, and tells of these elsewhere.
-    private func tellLosses() {
-        let (tell, total) = waiting.withLock { waiting -> ((@Sendable (Int) -> Void)?, Int) in
+    /// Adds the lines that were just lost to the total, and reports the total.
+    private func reportLosses() {
+        let (report, total) = waiting.withLock { waiting -> ((@Sendable (Int) -> Void)?, Int) in
             guard waiting.lost > 0 else { return (nil, 0) }
             let before = waiting.lostInAll
             waiting.lostInAll += waiting.lost
             waiting.lost = 0
-            // At each power of two, and not for each line.
+            // Reported at each power of two, and not for each line.
             let isDue = before == 0 || before.leadingZeroBitCount != waiting.lostInAll.leadingZeroBitCount
             return (isDue ? waiting.onLoss : nil, waiting.lostInAll)
         }
-        tell?(total)
+        report?(total)
     }
 
     // MARK: On the queue
@@ -138,22 +138,22 @@ final class LogWriter: Sendable {
             return now
         }
         var bytes = now.bytes
-        // Where there was no room for lines, they came behind these.
-        if now.lost > 0, tellsLossesInBand { bytes += now.note(now.lost) + [Self.newline] }
+        // The lost lines would have followed these.
+        if now.lost > 0, reportsLossesInBand { bytes += now.note(now.lost) + [Self.newline] }
         guard !bytes.isEmpty else { return }
         if now.isCut { bytes.insert(Self.newline, at: 0) }
         let rest = bytes[write(bytes)...]
         var lost = rest.count { $0 == Self.newline }
-        // The note stands last, and is no line of the log itself.
-        if lost > 0, now.lost > 0, tellsLossesInBand { lost += now.lost - 1 }
+        // The note is last, and is not a line of the log.
+        if lost > 0, now.lost > 0, reportsLossesInBand { lost += now.lost - 1 }
         waiting.withLock { waiting in
             waiting.isCut = rest.startIndex == 0 ? now.isCut : bytes[rest.startIndex - 1] != Self.newline
             waiting.lost += lost
         }
-        if !tellsLossesInBand { tellLosses() }
+        if !reportsLossesInBand { reportLosses() }
     }
 
-    /// Writes whole lines as long as the descriptor takes them, and says how many bytes it took.
+    /// Writes whole lines as long as the descriptor takes them, and returns the number of bytes that it took.
     private func write(_ bytes: [UInt8]) -> Int {
         var done = 0
         while done < bytes.count {
@@ -167,7 +167,7 @@ final class LogWriter: Sendable {
         return done
     }
 
-    /// Where others have made the descriptor one that does not wait, we do; false where it has failed.
+    /// Waits for room if another process has made the descriptor non-blocking; false if the write has failed.
     private func waitForRoom() -> Bool {
         guard errno == EAGAIN else { return false }
         var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)

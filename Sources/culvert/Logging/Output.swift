@@ -1,44 +1,44 @@
 import Platform
 
-/// Whole lines to the standard streams, without a buffer in between: a script reads each fact as soon as it is one. The
-/// log has ``LogWriter`` in between.
+/// Writes whole lines to the standard streams without a buffer, so that a script reads each fact at once. The log goes
+/// through ``LogWriter``.
 enum Output {
-    /// A fact for scripts, to standard output.
+    /// Writes a fact for scripts to standard output.
     static func line(_ text: String) {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
-    /// A fact for scripts while the process serves: written apart from the thread that has it, which carries traffic.
+    /// Writes a fact for scripts from an event loop, which must not wait: another thread writes it.
     static func fact(_ text: String) {
         LogWriter.standardOutput.append(Array(text.utf8), isUrgent: true)
     }
 
-    /// A line for people, to standard error, behind what the log has said so far. Who does not read it is not waited for
-    /// longer than the log is.
+    /// Writes a line for people to standard error, after the lines of the log so far. The wait is bounded as that of
+    /// the log is.
     static func error(_ text: String) {
         LogWriter.standardError.append(Array(text.utf8), isUrgent: true)
         LogWriter.standardError.flush()
     }
 
-    /// The same without any other thread.
+    /// Writes a line to standard error without another thread.
     static func errorAtOnce(_ text: String) {
         write(text + "\n", to: STDERR_FILENO)
     }
 
-    /// An answer for a program, to standard output, as it is.
+    /// Writes bytes to standard output unchanged.
     static func bytes(_ bytes: [UInt8]) {
         _ = bytes.withUnsafeBytes { write($0, to: STDOUT_FILENO) }
     }
 
-    /// Writes all of it; a stream that is closed or full loses it, because logging must never stop traffic.
+    /// Writes a text. A closed stream loses it.
     private static func write(_ text: String, to descriptor: Int32) {
         var text = text
         _ = text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
     }
 
-    /// Writes all of it, or what the descriptor takes before it fails (errno says why).
+    /// Writes all bytes, or those that the descriptor takes before it fails with errno.
     ///
-    /// - Returns: how many bytes it took.
+    /// - Returns: the number of bytes that it took.
     static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int {
         var rest = bytes
         while let start = rest.baseAddress, rest.count > 0 {

@@ -11,10 +11,9 @@ enum LogFormat: String, CaseIterable, ExpressibleByArgument {
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 
-/// The log on standard error: a line for each event, for people or for machines.
+/// Writes a line for each event to standard error, as text or JSON.
 ///
-/// Names, addresses and reasons come from strangers: what cannot be printed is escaped, and nothing is longer than it
-/// needs to be.
+/// Names, addresses and reasons may come from strangers, so unprintable characters are escaped and long values are cut.
 struct StandardErrorLog: LogHandler {
     let format: LogFormat
     var logLevel: Logger.Level
@@ -24,8 +23,8 @@ struct StandardErrorLog: LogHandler {
     /// Makes the process's logger.
     static func logger(_ options: LogOptions) -> Logger {
         let log = StandardErrorLog(format: options.logFormat, logLevel: options.logLevel)
-        LogWriter.standardError.tellLosses { count in
-            log.line(.now, .warning, "lines were lost, because nothing took the log", ["lines": "\(count)"])
+        LogWriter.standardError.setLossNote { count in
+            log.line(.now, .warning, "lines were lost, because nothing reads the log", ["lines": "\(count)"])
         }
         let logger = Logger(label: "culvert") { _ in log }
         LogWriter.standardOutput.onLoss { count in
@@ -51,12 +50,12 @@ struct StandardErrorLog: LogHandler {
         )
     }
 
-    /// The line of an event, whatever its texts hold.
+    /// The line of an event.
     ///
     /// - Parameters:
     ///   - common: fields of the logger.
-    ///   - own: fields of the event; where both have one, this counts. They are not merged into one dictionary, since a
-    ///     line goes with each stream.
+    ///   - own: fields of the event, which win over those of the logger. The two are not merged into one dictionary,
+    ///     because that would cost more, for each stream.
     func line(
         _ time: WallTime,
         _ level: Logger.Level,
@@ -64,7 +63,7 @@ struct StandardErrorLog: LogHandler {
         _ common: Logger.Metadata,
         _ own: Logger.Metadata = [:]
     ) -> [UInt8] {
-        // Their places are sorted and not they themselves: to move texts about costs more than to write them.
+        // Indices are sorted, not the fields: moving texts costs more than writing them.
         var places: [(fields: Logger.Metadata, place: Logger.Metadata.Index)] = []
         places.reserveCapacity(own.count + common.count)
         for place in own.indices { places.append((own, place)) }
@@ -107,7 +106,7 @@ struct StandardErrorLog: LogHandler {
     }
 }
 
-/// When an event was: `2026-01-31T12:00:00.123Z`, in UTC.
+/// The time of an event in UTC: `2026-01-31T12:00:00.123Z`.
 struct WallTime {
     private let time: timespec
 
@@ -138,7 +137,7 @@ struct WallTime {
         }
     }
 
-    /// Writes a number over zeros that stand there already, its last digit at `place`.
+    /// Writes a number over existing zeros, with its last digit at `place`.
     private static func write(_ number: Int, endingAt place: Int, in text: UnsafeMutableRawBufferPointer) {
         var (number, place) = (number, place)
         while number > 0, place >= 0 {
@@ -149,7 +148,7 @@ struct WallTime {
     }
 }
 
-/// The flags of the log, the same for all roles.
+/// The flags of the log, which all roles share.
 struct LogOptions: ParsableArguments {
     @Option(help: "The least important events to log: trace, debug, info, notice, warning, error, critical.")
     var logLevel: Logger.Level = .info

@@ -1,11 +1,11 @@
 import CoreMetrics
 import Tunnel
 
-/// The process's metrics: counted only where somebody can ask for them.
+/// The process's metrics, which are counted only if there is an admin server.
 enum AdminMetrics {
-    /// Makes the registry the process's backend where there is an admin address; once, before any role is made.
+    /// Makes a registry the process's backend if there is an admin address. Called once, before a role is made.
     ///
-    /// - Returns: the metrics' text; nil where there are none.
+    /// - Returns: the metrics' text; nil without an admin address.
     static func bootstrap(_ admin: ListenAddress?) -> (@Sendable () -> String)? {
         guard admin != nil else { return nil }
         let registry = PrometheusRegistry(help: MetricHelp.texts)

@@ -1,4 +1,4 @@
-/// The labels of a series, in a form that the text takes as it is.
+/// The labels of a series, valid for the exposition text.
 struct MetricLabels: Sendable, Hashable {
     private struct Label: Sendable, Hashable {
         let name: String
@@ -7,7 +7,7 @@ struct MetricLabels: Sendable, Hashable {
 
     private var labels: [Label]
 
-    /// Repairs names, cuts values, and sorts. Where a name comes twice the first one counts.
+    /// Repairs names, cuts values, and sorts. The first of two labels with one name counts.
     init(_ dimensions: [(String, String)]) {
         var labels: [Label] = []
         for (name, value) in dimensions {
@@ -18,17 +18,17 @@ struct MetricLabels: Sendable, Hashable {
         self.labels = labels.sorted { $0.name < $1.name }
     }
 
-    /// Where the numbers of further series go: the same labels, with no value of their own.
+    /// The labels of the series that further series share: the same names, with the value `other`.
     var overflow: MetricLabels {
         var result = self
         for index in result.labels.indices { result.labels[index].value = "other" }
         return result
     }
 
-    /// `{name="value",other="value"}`, or nothing where there is no label.
+    /// `{name="value",other="value"}`, or an empty text without labels.
     var text: String { Self.text(labels) }
 
-    /// The same with one label more.
+    /// The same with an additional label.
     func text(adding name: String, _ value: String) -> String {
         Self.text(labels + [Label(name: name, value: value)])
     }

@@ -1,7 +1,7 @@
 import CoreMetrics
 import Synchronization
 
-/// The kinds of metrics that Prometheus knows.
+/// The kinds of metrics in Prometheus.
 enum MetricKind: String, Sendable {
     case counter
     case gauge
@@ -9,13 +9,13 @@ enum MetricKind: String, Sendable {
     case summary
 }
 
-/// The numbers under one name and one set of labels.
+/// The numbers of one name and one set of labels.
 protocol MetricSeries: AnyObject, Sendable {
-    /// Appends its lines.
+    /// Appends the lines of the series.
     func write(_ name: String, _ labels: MetricLabels, to text: inout String)
 }
 
-/// A number that only grows.
+/// A counter of whole numbers.
 final class CounterSeries: MetricSeries, CounterHandler {
     private let value = Atomic<Int64>(0)
 
@@ -32,7 +32,7 @@ final class CounterSeries: MetricSeries, CounterHandler {
     }
 }
 
-/// A number that only grows, with a fraction.
+/// A counter with a fraction.
 final class FloatingPointCounterSeries: MetricSeries, FloatingPointCounterHandler {
     private let value = Mutex(0.0)
 
@@ -49,7 +49,7 @@ final class FloatingPointCounterSeries: MetricSeries, FloatingPointCounterHandle
     }
 }
 
-/// A number that goes up and down.
+/// A gauge.
 final class GaugeSeries: MetricSeries, MeterHandler, RecorderHandler {
     private let value = Mutex(0.0)
 
@@ -74,7 +74,7 @@ final class GaugeSeries: MetricSeries, MeterHandler, RecorderHandler {
     }
 }
 
-/// How often, and how much in all.
+/// A summary: the number of values and their sum.
 final class SummarySeries: MetricSeries, RecorderHandler {
     private let state = Mutex((sum: 0.0, count: 0))
 
@@ -94,13 +94,13 @@ final class SummarySeries: MetricSeries, RecorderHandler {
     }
 }
 
-/// Times, by how long they were.
+/// A histogram of times.
 final class HistogramSeries: MetricSeries, TimerHandler {
-    /// Upper bounds in seconds: from what a loop's turn takes to what a person gives up on.
+    /// Upper bounds in seconds: from one iteration of an event loop to the patience of a person.
     static let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
     private struct State {
-        /// For each bound the times up to it that are above the one before; at the end those above all.
+        /// The number of times in each bucket, and above all bounds at the end.
         var counts = Array(repeating: 0, count: HistogramSeries.bounds.count + 1)
         var nanoseconds: Int64 = 0
     }

@@ -1,16 +1,16 @@
 import HTTP1
 
-/// The grammar of the exposition text: names, values, numbers.
+/// Formats names, values and numbers for the exposition text.
 enum MetricText {
     /// The longest label value, in scalars.
     static let longestValue = 128
 
-    /// A metric's name: what cannot stand in one becomes an underscore.
+    /// A metric's name, with underscores for illegal characters.
     static func name(_ text: String) -> String {
         repaired(text, allowsColon: true)
     }
 
-    /// A label's name. Names with two underscores in front are Prometheus' own, and `le` is a histogram's.
+    /// A label's name. Prometheus reserves names that begin with two underscores, and `le` belongs to histograms.
     static func labelName(_ text: String) -> String {
         let name = repaired(text, allowsColon: false)
         return name.hasPrefix("__") || name == "le" || name == "quantile" ? "label_\(name)" : name
@@ -28,17 +28,17 @@ enum MetricText {
         return result.isEmpty ? "_" : result
     }
 
-    /// A label's value as it is kept: one line, of bounded length.
+    /// A label's value in one line, cut to the limit.
     static func labelValue(_ text: String) -> String {
         text.escapedForDisplay(limit: longestValue)
     }
 
-    /// A label's value within its quotes.
+    /// A label's value, escaped for its quotes.
     static func escapedValue(_ text: String) -> String {
         escaped(text, quotes: true)
     }
 
-    /// The text behind HELP.
+    /// The text after HELP.
     static func escapedHelp(_ text: String) -> String {
         escaped(text, quotes: false)
     }
@@ -56,7 +56,7 @@ enum MetricText {
         return String(result)
     }
 
-    /// A number, whole where it is whole.
+    /// A number, without a fraction if it is whole.
     static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

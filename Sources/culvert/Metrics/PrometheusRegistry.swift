@@ -10,12 +10,12 @@ import Synchronization
 /// | Recorder | summary of sum and count |
 /// | Timer | histogram of seconds |
 ///
-/// Whatever is counted, the text stays valid and bounded: names are repaired, labels' values escaped and cut, and from
-/// ``maximumSeries`` series of a name on all others share one.
+/// The text is always valid and bounded. Names are repaired, and labels' values are escaped and cut. A name has at most
+/// ``maximumSeries`` series, and all further ones share the last.
 final class PrometheusRegistry: MetricsFactory {
-    /// Series of one name. A label with more values than that is a mistake, and would cost memory for ever.
+    /// The limit of series of one name. A label with more values is a mistake, and would cost memory for ever.
     static let maximumSeries = 64
-    /// Names in all.
+    /// The limit of names.
     static let maximumFamilies = 256
 
     private struct Family {
@@ -26,12 +26,12 @@ final class PrometheusRegistry: MetricsFactory {
     private let help: [String: String]
     private let families = Mutex<[String: Family]>([:])
 
-    /// - Parameter help: what each metric means, by its name.
+    /// - Parameter help: the meaning of each metric, by its name.
     init(help: [String: String] = [:]) {
         self.help = help
     }
 
-    /// All of it, by name and labels.
+    /// The exposition text, sorted by name and labels.
     func exposition() -> String {
         let snapshot = families.withLock { $0 }.sorted { $0.key < $1.key }
         var text = ""
@@ -46,9 +46,9 @@ final class PrometheusRegistry: MetricsFactory {
         return text
     }
 
-    /// The series of a name and its labels, made where it is new.
+    /// The series of a name and its labels, made if it is new.
     ///
-    /// One name has one kind: who asks for it by another kind gets a series that nobody sees.
+    /// A name has one kind. A request for another kind returns a series that is not in the text.
     private func series<Series: MetricSeries>(
         _ label: String,
         _ dimensions: [(String, String)],

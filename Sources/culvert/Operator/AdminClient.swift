@@ -4,18 +4,19 @@ import NIOCore
 import NIOPosix
 import Tunnel
 
-/// Asks a running role over its admin socket: one request, one answer.
+/// Sends one request to a running role over its admin socket, and reads the answer.
 struct AdminClient {
-    /// More than any status: a thousand sessions with a hundred visitors each.
+    /// The limit of an answer in bytes. 64 MiB: more than the status of a thousand sessions with a hundred visitors
+    /// each.
     static let maximumBody = 67_108_864
-    static let patience = TimeAmount.seconds(10)
+    static let timeout = TimeAmount.seconds(10)
 
     let path: String
 
     /// Sends a request.
     ///
     /// - Returns: the body of a 200.
-    /// - Throws: ``Failure`` with a remedy, 69 where nothing answers.
+    /// - Throws: ``Failure`` with a remedy, and 69 if nothing answers.
     func ask(_ method: String, _ target: String) async throws(Failure) -> Data {
         let answer: (status: Int, body: [UInt8])
         do {
@@ -39,7 +40,7 @@ struct AdminClient {
         let channel: any Channel
         do {
             channel = try await ClientBootstrap(group: group)
-                .connectTimeout(Self.patience)
+                .connectTimeout(Self.timeout)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(
@@ -52,7 +53,7 @@ struct AdminClient {
             promise.fail(error)
             throw error
         }
-        let timeout = channel.eventLoop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        let timeout = channel.eventLoop.scheduleTask(in: Self.timeout) { channel.close(promise: nil) }
         defer { timeout.cancel() }
         let fields = try HeaderFields([("Host", "localhost"), ("Content-Length", "0"), ("Connection", "close")])
         var request = ByteBuffer()
@@ -66,18 +67,18 @@ struct AdminClient {
         switch (error as? IOError)?.errnoCode {
         case ENOENT?: reason = "there is no such socket"
         case ECONNREFUSED?: reason = "nothing listens there"
-        case EACCES?, EPERM?: reason = "permission denied: ask as the user who runs it"
+        case EACCES?, EPERM?: reason = "permission denied; run this command as the same user"
         default: reason = error.userDescription
         }
         return Failure(
             .unreachable,
             "nothing answers at unix:\(path) (\(reason)); start the server or client with --admin unix:\(path), or "
-                + "name its socket here with --admin"
+                + "give its socket with --admin"
         )
     }
 }
 
-/// Collects an answer up to the end of its connection.
+/// Collects an answer until the connection ends.
 private final class AnswerReader: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

@@ -1,11 +1,11 @@
-/// Numbers as people read them: three digits at most, and a unit.
+/// Formats numbers for people: at most three digits, and a unit.
 enum CompactNumber {
-    /// Bytes, by thousands as `bandwidth` has them: `999 B`, `1.2 kB`, `34 MB`.
+    /// Bytes in decimal units, as `bandwidth` has them: `999 B`, `1.2 kB`, `34 MB`.
     static func bytes(_ count: Int) -> String {
         var value = Double(count)
         var unit = "B"
         for next in ["kB", "MB", "GB", "TB", "PB"] {
-            // What would be rounded to 1000 is one of the next unit.
+            // A value that would be rounded to 1000 gets the next unit.
             guard value.magnitude >= (unit == "B" ? 1_000 : 999.5) else { break }
             value /= 1_000
             unit = next
@@ -15,13 +15,13 @@ enum CompactNumber {
         return "\(tenths) \(unit)"
     }
 
-    /// Bytes in a second.
+    /// Bytes a second.
     static func rate(_ bytesPerSecond: Double?) -> String {
         guard let bytesPerSecond else { return "-" }
         return bytes(Int(bytesPerSecond.rounded())) + "/s"
     }
 
-    /// A time, by its two largest units: `12 s`, `3 min 5 s`, `2 h 0 min`, `4 d 7 h`.
+    /// A time in its two largest units: `12 s`, `3 min 5 s`, `2 h 0 min`, `4 d 7 h`.
     static func time(_ seconds: Double) -> String {
         let seconds = Int(max(0, seconds))
         switch seconds {
@@ -38,7 +38,7 @@ enum CompactNumber {
         return value < 10 ? "\((value * 10).rounded() / 10) ms" : "\(Int(value.rounded())) ms"
     }
 
-    /// A number and its noun, which takes an s.
+    /// A number and its noun, in the plural with an s.
     static func count(_ number: Int, _ noun: String) -> String {
         "\(number) \(noun)\(number == 1 ? "" : "s")"
     }

@@ -1,7 +1,7 @@
 import Foundation
 import Tunnel
 
-/// The status of whichever role has answered.
+/// The status of the role that has answered.
 enum RoleStatus {
     case server(ServerStatus)
     case client(ClientStatus)
@@ -18,20 +18,20 @@ enum RoleStatus {
             default: self = .server(try StatusJSON.decode(ServerStatus.self, from: data))
             }
         } catch {
-            throw Failure(.notOurProtocol, "the answer is no status that this release can read")
+            throw Failure(.notOurProtocol, "the answer is not a status that this release can read")
         }
     }
 
-    /// A session of either role, as far as the tables of tunnels and visitors are concerned.
+    /// A session of either role, with what the tables of tunnels and visitors show.
     struct Session {
         let number: Int
-        /// Whose it is; empty for a client's own.
+        /// The client's name at a server; empty at a client.
         let name: String
         let tunnels: [TunnelStatus]
         let visitors: [VisitorStatus]
     }
 
-    /// The sessions that stand.
+    /// The present sessions.
     var sessions: [Session] {
         switch self {
         case .server(let status):
@@ -40,13 +40,13 @@ enum RoleStatus {
             }
         case .client(let status):
             status.session.map {
-                // Each new session begins its counts anew, and gets a number of its own.
+                // The counts of each new session begin at zero, so it gets a number of its own.
                 [Session(number: status.totals.sessions, name: "", tunnels: $0.tunnels, visitors: $0.visitors)]
             } ?? []
         }
     }
 
-    /// Since the start.
+    /// The totals since the start.
     var totals: TotalStatus {
         switch self {
         case .server(let status): status.totals

@@ -1,13 +1,13 @@
 import Foundation
 import Tunnel
 
-/// A status as a person reads it: a line about the role, and tables of what there is.
+/// Formats a status for people: lines about the role, and tables of sessions, tunnels and visitors.
 struct StatusPage {
-    /// Visitors that are shown, those with the most bytes first.
+    /// The limit of visitors on the page, those with the most bytes first.
     static let maximumVisitors = 40
 
     let status: RoleStatus
-    /// Present when it is looked at again and again.
+    /// The rates, with `--watch`.
     let rates: StatusRates?
 
     /// All lines.

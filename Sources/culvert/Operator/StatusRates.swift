@@ -1,8 +1,8 @@
 import Tunnel
 
-/// Bytes a second between two looks at a running role.
+/// Computes bytes a second between two statuses of a role.
 struct StatusRates {
-    /// What has rates.
+    /// A tunnel or a visitor, which has rates.
     enum Key: Hashable {
         case total
         case tunnel(session: Int, Int)
@@ -17,12 +17,12 @@ struct StatusRates {
 
     private let rates: [Key: Rate]
 
-    /// - Parameter seconds: the time between the two.
+    /// - Parameter seconds: the time between the two statuses.
     init(from old: RoleStatus, to new: RoleStatus, seconds: Double) {
         let before = Self.counts(old)
         var rates: [Key: Rate] = [:]
         for (key, count) in Self.counts(new) where seconds > 0 {
-            // Who has come in between began with nothing.
+            // A visitor that is new began with zero.
             let start = before[key] ?? (0, 0)
             rates[key] = Rate(
                 toService: Double(max(0, count.toService - start.toService)) / seconds,

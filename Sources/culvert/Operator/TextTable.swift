@@ -1,4 +1,4 @@
-/// Rows in columns that are as wide as their widest cell, for a terminal.
+/// Formats rows in columns that are as wide as their widest cell.
 struct TextTable {
     enum Alignment {
         case leading
@@ -19,7 +19,7 @@ struct TextTable {
         self.columns = columns
     }
 
-    /// Adds a row, of as many cells as there are columns.
+    /// Adds a row with one cell for each column.
     mutating func append(_ row: [String]) {
         precondition(row.count == columns.count, "a row with another number of cells than columns")
         rows.append(row)

@@ -2,25 +2,25 @@ import CSpawn
 import Foundation
 import Synchronization
 
-/// A process that is fed, heard, and over within its time: killed where it does not end by itself.
+/// Runs a child process with bounds for its time and its output, and kills it at the bound.
 ///
-/// It is made with `posix_spawn` and watched by a thread of its own. Foundation's `Process` has no bounds for what is
-/// written, and its pipes block.
+/// The child is made with `posix_spawn`, and a separate thread watches it. Foundation's `Process` does not bound the
+/// output, and its pipes block.
 struct BoundedChild: Sendable {
-    /// How it ended.
+    /// The end of the process.
     enum End: Sendable, Equatable {
         case exited(Int32)
         case crashed(signal: Int32)
-        /// Killed: its time was over.
+        /// Killed at the end of its time.
         case late
-        /// Killed: it wrote more than it may.
+        /// Killed because of too much output.
         case tooMuchOutput
     }
 
     struct Result: Sendable {
         var end: End
         var output: [UInt8]
-        /// The beginning of what it complained.
+        /// The beginning of standard error.
         var errors: [UInt8]
     }
 
@@ -32,9 +32,9 @@ struct BoundedChild: Sendable {
     let longestOutput: Int
     let longestErrors: Int
 
-    /// Runs it.
+    /// Runs the process.
     ///
-    /// - Throws: where the system cannot start it; when the task is cancelled, after it has been killed.
+    /// - Throws: if the system cannot start it, or if the task is cancelled, after the process was killed.
     func result() async throws -> Result {
         let isCancelled = Flag()
         let result = try await withTaskCancellationHandler {
@@ -55,7 +55,7 @@ struct BoundedChild: Sendable {
     }
 
     private func run(until isCancelled: Flag) throws -> Result {
-        // A child that ends without reading makes a write fail, and must not end us. The thread is this call's own.
+        // A write to a child that has ended must fail and not raise a signal. No other code runs on this thread.
         var broken = sigset_t()
         sigemptyset(&broken)
         sigaddset(&broken, SIGPIPE)
@@ -80,7 +80,7 @@ struct BoundedChild: Sendable {
                 pollfd(fd: output.reading, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: errors.reading, events: Int16(POLLIN), revents: 0),
             ]
-            // Short: the end of the process and our own cancellation are not among the events.
+            // The timeout is short, because the child's end and our cancellation are not among the events.
             _ = poll(&events, nfds_t(events.count), output.reading < 0 && errors.reading < 0 ? 2 : 50)
             if events[0].revents != 0 { unsent = input.write(unsent) }
             if events[1].revents != 0 { result.output += output.read() }
@@ -90,7 +90,7 @@ struct BoundedChild: Sendable {
                 break
             }
         }
-        // It has not been waited for, so that the number is still its own.
+        // The child has not been waited for, so its number still belongs to it.
         kill(pid, SIGKILL)
         while waitpid(pid, nil, 0) < 0, errno == EINTR {}
         return result
@@ -109,15 +109,15 @@ struct BoundedChild: Sendable {
         for (descriptor, number) in [(input, STDIN_FILENO), (output, STDOUT_FILENO), (errors, STDERR_FILENO)] {
             posix_spawn_file_actions_adddup2(&actions, descriptor, number)
         }
-        // Sockets, the operator's door and files with secrets are none of its business.
+        // The child gets no sockets and no files with secrets.
         culvert_spawn_close_from(&actions, STDERR_FILENO + 1)
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        // The threads of tasks block signals that must be able to end a child.
+        // The threads of tasks block signals, which must be able to end the child.
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
-        // What we ignore, it would ignore too.
+        // A child inherits ignored signals.
         var defaults = sigset_t()
         sigemptyset(&defaults)
         sigaddset(&defaults, SIGPIPE)
@@ -130,16 +130,16 @@ struct BoundedChild: Sendable {
         environment.append(nil)
         var pid: pid_t = 0
         let number = posix_spawn(&pid, executable, &actions, &attributes, arguments, environment)
-        guard number == 0 else { throw Unstartable(what: executable, number: number) }
+        guard number == 0 else { throw SpawnFailure(what: executable, number: number) }
         return pid
     }
 
-    /// How the process ended; nil while it runs.
+    /// The end of the process; nil while it runs.
     private static func ended(_ pid: pid_t) -> End? {
         var status: Int32 = 0
         let waited = waitpid(pid, &status, WNOHANG)
         if waited == 0 || (waited < 0 && errno == EINTR) { return nil }
-        // Somebody else has waited for it: nobody knows how it ended.
+        // If other code has waited for the child, the end is unknown.
         guard waited == pid else { return .exited(-1) }
         let signal = status & 0x7F
         return signal == 0 ? .exited(status >> 8 & 0xFF) : .crashed(signal: signal)

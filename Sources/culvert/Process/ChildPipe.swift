@@ -1,15 +1,15 @@
 import Foundation
 
-/// A pipe to or from a child: two descriptors, each closed once, and neither inherited unless it is asked for.
+/// A pipe to or from a child. Each of its descriptors is closed once, and neither is inherited by default.
 final class ChildPipe {
-    /// Where it is read; -1 once that end is closed.
+    /// The reading end; -1 once it is closed.
     private(set) var reading: Int32 = -1
-    /// Where it is written; -1 once that end is closed.
+    /// The writing end; -1 once it is closed.
     private(set) var writing: Int32 = -1
 
     init() throws {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw Unstartable(what: "a pipe", number: errno) }
+        guard pipe(&ends) == 0 else { throw SpawnFailure(what: "a pipe", number: errno) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         (reading, writing) = (ends[0], ends[1])
     }
@@ -29,32 +29,33 @@ final class ChildPipe {
         writing = -1
     }
 
-    /// Writes as much as goes in, once the end is known to be writable.
+    /// Writes as much as the pipe takes. The caller has checked that it is writable.
     ///
-    /// - Returns: what is left; nothing when nobody reads any more.
+    /// - Returns: the remaining bytes; none if the other end is closed.
     func write(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        // A pipe that is writable takes this many bytes without making us wait.
-        let piece = bytes.prefix(Int(PIPE_BUF))
-        let count = piece.withUnsafeBytes { Foundation.write(writing, $0.baseAddress, $0.count) }
+        // A writable pipe takes this many bytes without blocking.
+        let chunk = bytes.prefix(Int(PIPE_BUF))
+        let count = chunk.withUnsafeBytes { Foundation.write(writing, $0.baseAddress, $0.count) }
         guard count >= 0 else { return errno == EINTR ? bytes : [] }
         return bytes.dropFirst(count)
     }
 
-    /// Reads what is there, once the end is known to be readable; at its end, the end is closed.
+    /// Reads the available bytes. The caller has checked that the pipe is readable. At the end of the data it is
+    /// closed.
     func read() -> [UInt8] {
-        var piece = [UInt8](repeating: 0, count: 16_384)
-        let count = piece.withUnsafeMutableBytes { Foundation.read(reading, $0.baseAddress, $0.count) }
+        var chunk = [UInt8](repeating: 0, count: 16_384)
+        let count = chunk.withUnsafeMutableBytes { Foundation.read(reading, $0.baseAddress, $0.count) }
         if count < 0, errno == EINTR { return [] }
         guard count > 0 else {
             closeReading()
             return []
         }
-        return Array(piece[..<count])
+        return Array(chunk[..<count])
     }
 }
 
-/// A child that the system did not let us start.
-struct Unstartable: Error, CustomStringConvertible {
+/// The system refused to start a child or to make its pipe.
+struct SpawnFailure: Error, CustomStringConvertible {
     let what: String
     let number: Int32
 

@@ -1,17 +1,17 @@
 import CMalloc
 
-/// Gives memory back to the system once much less is in use than there was, and has been for a while.
+/// Gives free memory back to the system after a burst, once the bytes in use have stayed low for a while.
 ///
-/// The C library keeps what a burst has freed for the next one, between blocks that are still in use. With thousands of
-/// idle streams that is nearly as much as the streams themselves. The trimmer looks once a second, apart from the event
-/// loops, which wait for the heap while it is trimmed.
+/// The C library keeps freed memory between blocks that are still in use. With thousands of idle streams that is nearly
+/// as much as the streams use. The trimmer checks once a second, outside the event loops. A loop that allocates during
+/// a trim waits for it.
 enum HeapTrimmer {
-    /// Time between two looks.
+    /// Time between two checks.
     static let period = Duration.seconds(1)
 
-    /// Looks until its task is cancelled.
+    /// Checks until the task is cancelled.
     ///
-    /// - Parameter bytesInUse: what sessions hold now.
+    /// - Parameter bytesInUse: the memory of sessions now.
     static func run(_ bytesInUse: @Sendable () -> Int) async {
         var policy = HeapTrimPolicy()
         while (try? await Task.sleep(for: period)) != nil {
@@ -21,21 +21,21 @@ enum HeapTrimmer {
     }
 }
 
-/// Decides at each look whether the heap is to be trimmed. Pure.
+/// Decides at each check whether to trim the heap. Pure.
 struct HeapTrimPolicy {
-    /// How far the bytes in use must fall. 1 MiB: one bulk transfer takes and frees as much all the time.
+    /// The fall of the bytes in use that causes a trim. 1 MiB: one bulk transfer takes and frees as much continuously.
     static let fall = 1_048_576
-    /// One part in so many of the time may be spent on trimming.
+    /// The share of the time that trimming may take: one part in this many.
     static let timeShare = 50
 
     /// Most bytes in use since the last trim.
     private var peak = 0
-    /// Whether they had fallen at the last look.
+    /// Whether they had fallen at the last check.
     private var hadFallen = false
-    /// Looks to skip, so that trimming keeps to its share of the time.
+    /// Checks to skip, so that trimming keeps to its share of the time.
     private var skipped = 0
 
-    /// A look; true if the bytes in use have been low at this one and at the one before.
+    /// A check. True if the bytes in use were low at this check and the one before.
     mutating func trims(_ bytesInUse: Int) -> Bool {
         peak = max(peak, bytesInUse)
         skipped = max(0, skipped - 1)
@@ -46,7 +46,7 @@ struct HeapTrimPolicy {
         return true
     }
 
-    /// The heap was trimmed, which took so long.
+    /// Records the time that a trim took.
     mutating func trimmed(in time: Duration) {
         skipped = Int(time * Self.timeShare / HeapTrimmer.period)
         hadFallen = false

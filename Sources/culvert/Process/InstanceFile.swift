@@ -8,7 +8,7 @@ enum InstanceFile {
 
     /// The value of `--instance`: the text itself, or the content of the file if the text is a path with a `/`.
     ///
-    /// - Parameter isTrial: whether a missing file is not made, and only its folder is checked.
+    /// - Parameter isTrial: whether to check only the folder of a missing file, and not to make the file.
     static func value(_ text: String, isTrial: Bool) throws(Failure) -> String {
         let status: ExitStatus = text.contains("/") ? .badData : .configuration
         let value = text.contains("/") ? try content(text, isTrial: isTrial) : text
@@ -33,11 +33,11 @@ enum InstanceFile {
         return text.last?.isNewline == true ? String(text.dropLast()) : text
     }
 
-    /// Makes the file with a random value. If two processes do so at once, both read the same value.
+    /// Makes the file with a random value. If two processes do this at once, both read the same value.
     private static func make(_ path: String) throws(Failure) {
         var generator = SystemRandomNumberGenerator()
         let value = (0..<2).map { _ in String(UInt64.random(in: .min ... .max, using: &generator), radix: 36) }.joined()
-        // The file is complete before it gets its name, so that a crash leaves no half of it.
+        // The file is complete before it gets its name, so that a crash leaves no partial file.
         let draft = "\(path).\(getpid())"
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure(path) }
@@ -58,6 +58,9 @@ enum InstanceFile {
 
     private static func failure(_ path: String) -> Failure {
         let reason = String(cString: strerror(errno))
-        return Failure(.configuration, "the instance file \(path) cannot be made: \(reason); give a folder that stays")
+        return Failure(
+            .configuration,
+            "the instance file \(path) cannot be made: \(reason); choose a folder that the client can write"
+        )
     }
 }

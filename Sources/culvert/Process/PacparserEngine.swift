@@ -1,9 +1,9 @@
 import Platform
 
-/// The system's pacparser, loaded when it is asked for: the functions of proxy scripts on top of an old SpiderMonkey.
+/// Loads and calls the system's pacparser, which has the functions of proxy scripts and an old SpiderMonkey.
 ///
-/// A script can crash it, so it only ever runs in ``EvaluateCommand``'s process. It says on standard error what is wrong
-/// with a script.
+/// A script can crash the engine, so it runs only in the process of ``EvaluateCommand``. The engine reports errors of a
+/// script on standard error.
 struct PacparserEngine {
     private typealias Start = @convention(c) () -> Int32
     private typealias SetAddress = @convention(c) (UnsafePointer<CChar>) -> Int32
@@ -13,8 +13,8 @@ struct PacparserEngine {
 
     private static let names = ["libpacparser.so.1", "libpacparser.so", "libpacparser.dylib"]
 
-    /// What scripts expect besides: browsers have `alert` for debugging, and the engine does not. On the script's own
-    /// first line, so that its lines count as they are; a script's own function of that name takes its place.
+    /// Defines `alert`, which browsers have for debugging and the engine lacks. It stands on the script's first line,
+    /// so that line numbers stay right. A function `alert` of the script replaces it.
     private static let prelude = Array("function alert() {} ".utf8)
 
     private let start: Start
@@ -22,24 +22,25 @@ struct PacparserEngine {
     private let parse: Parse
     private let find: Find
 
-    /// Nil where the library is not there, or is another one of that name.
+    /// Nil if the library is missing, or lacks the functions.
     init?() {
         guard let library = Self.names.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first,
             let start = dlsym(library, "pacparser_init"), let setAddress = dlsym(library, "pacparser_setmyip"),
             let parse = dlsym(library, "pacparser_parse_pac_string"), let find = dlsym(library, "pacparser_find_proxy")
         else { return nil }
-        // The types are those of its header, which all versions share.
+        // The types are those of the library's header, which is the same in all versions.
         self.start = unsafeBitCast(start, to: Start.self)
         self.setAddress = unsafeBitCast(setAddress, to: SetAddress.self)
         self.parse = unsafeBitCast(parse, to: Parse.self)
         self.find = unsafeBitCast(find, to: Find.self)
     }
 
-    /// What `FindProxyForURL(url, host)` of the script returns; nil where standard error has the reason.
+    /// Returns the result of the script's `FindProxyForURL(url, host)`; nil after an error, which is on standard error.
     ///
-    /// Once in a process, and nothing is freed: the process ends with it.
+    /// Called once in a process. Nothing is freed, because the process ends afterwards.
     func answer(of script: [UInt8], url: String, host: String) -> [UInt8]? {
-        // Left to itself it looks up this machine's name, which is 127.0.1.1 on many; scripts ask for the network.
+        // By default the engine looks up this machine's name, which is often 127.0.1.1. Scripts want the network's
+        // address.
         if let address = Self.ownAddress() { _ = setAddress(address) }
         guard start() != 0 else { return nil }
         let isRead = (Self.prelude + script + [0]).withUnsafeBytes { parse($0.baseAddress) != 0 }
@@ -47,7 +48,7 @@ struct PacparserEngine {
         return Array(UnsafeRawBufferPointer(start: answer, count: strlen(answer)))
     }
 
-    /// The IPv4 address with which this machine goes to the internet; nil where it has no way there.
+    /// The IPv4 address from which this machine reaches the internet; nil without a route.
     private static func ownAddress() -> String? {
         #if canImport(Glibc)
         let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
@@ -56,7 +57,7 @@ struct PacparserEngine {
         #endif
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        // An address that belongs to nobody (RFC 5737). To connect a datagram socket chooses a route and sends nothing.
+        // A documentation address (RFC 5737). Connecting a datagram socket chooses a route and sends nothing.
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
         name.sin_port = UInt16(9).bigEndian

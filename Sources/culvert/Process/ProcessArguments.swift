@@ -1,16 +1,16 @@
 import CProcess
 
-/// The arguments as the system handed them over. Swift's own come from /proc, and without it there are none.
+/// Reads the arguments from the system. Swift reads them from /proc, and has none without it.
 enum ProcessArguments {
-    /// All but the program's own name.
+    /// All arguments without the program's name.
     ///
-    /// - Throws: if one is not in UTF-8, which Swift would replace by another text, or if there are none to be seen.
+    /// - Throws: if an argument is not in UTF-8, which Swift would change, or if the arguments cannot be read.
     static func all() throws(Failure) -> [String] {
         let count = culvert_argument_count()
         guard count > 0 else {
             let arguments = CommandLine.arguments
             guard !arguments.isEmpty else {
-                throw Failure(.system, "the arguments cannot be seen: is /proc mounted?")
+                throw Failure(.system, "the arguments cannot be read; mount /proc")
             }
             return Array(arguments.dropFirst())
         }

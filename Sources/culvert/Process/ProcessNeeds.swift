@@ -2,35 +2,35 @@ import CProcess
 import NIOCore
 import Platform
 
-/// What a command needs of the system before it begins. The libraries below end a process without a word, or wait for
-/// ever, if they get no thread or no descriptor; so both are tried first.
+/// Checks the threads and descriptors that a command needs, before it begins. Without a thread or a descriptor the
+/// libraries end the process silently or wait for ever.
 enum ProcessNeeds {
     private static let roles: Set<String> = ["server", "client", "demo"]
-    /// Other commands: a loop at most, and the log.
+    /// For other commands: at most one loop, and the log.
     private static let fewThreads = 6
     private static let fewDescriptors = 12
 
-    /// Threads beside the first one, for a command.
+    /// The threads of a command, besides the first one.
     ///
-    /// A role has event loops, a pool for files, and the pool of Swift's tasks, each as large as the machine; and some
-    /// more for the log, signals and timers.
+    /// A role has event loops, a pool for files, and a pool for tasks, each with one thread for each core. Some more
+    /// are for the log, signals and timers.
     static func threads(of command: String?, cores: Int = System.coreCount) -> Int {
         isRole(command) ? 3 * cores + 8 : fewThreads
     }
 
-    /// Descriptors beside the standard streams, for a command: three for each event loop, and for a role those of its
-    /// listeners, its carrier and its files.
+    /// The descriptors of a command, besides the standard streams. Each event loop needs three. A role needs more for
+    /// listeners, a carrier and files.
     static func descriptors(of command: String?, cores: Int = System.coreCount) -> Int {
         isRole(command) ? 3 * cores + 32 : fewDescriptors
     }
 
     private static func isRole(_ command: String?) -> Bool { command.map(roles.contains) ?? false }
 
-    /// Tries whether the process may have what the command needs.
+    /// Checks that the process may have what the command needs.
     ///
-    /// - Throws: a failure that names what is short.
+    /// - Throws: a failure that names the resource and the limit to raise.
     static func check(_ command: String?) throws(Failure) {
-        // It has bounds of its own, and no loops.
+        // This command has limits of its own, and no event loops.
         guard command != EvaluateCommand.configuration.commandName else { return }
         let descriptors = descriptors(of: command)
         guard canHave(descriptors: descriptors) else {

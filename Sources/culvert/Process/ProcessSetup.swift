@@ -3,30 +3,30 @@ import CSpawn
 import Logging
 import Platform
 
-/// What a process that serves many sockets wants of the system, once at its start.
+/// Prepares the process at its start to serve many sockets.
 enum ProcessSetup {
     static func prepare() {
         openStandardStreams()
         culvert_tune_malloc()
         ignoreBrokenPipes()
-        keepSecretsToOurselves()
-        hearOfChildren()
+        hideMemory()
+        restoreChildSignal()
         raiseDescriptorLimit()
     }
 
-    /// A standard stream that was closed by whoever started us would be the next socket that we open, and our log would
-    /// go to a visitor.
+    /// Opens standard streams that are closed. Otherwise the next socket would get the number, and the log would go to
+    /// a visitor.
     private static func openStandardStreams() {
         for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
-            // It gets the lowest number that is free, which is this one.
+            // The new descriptor gets the lowest free number, which is this one.
             _ = open("/dev/null", O_RDWR)
         }
     }
 
-    /// A core would hold tokens and what visitors send, and so does the memory that another process of the same user could
-    /// read. Root's debugger still can. `CULVERT_DUMPABLE=1` leaves the memory readable, and the hard limit of cores stays
-    /// for `prlimit`.
-    private static func keepSecretsToOurselves() {
+    /// Prevents cores, and reads of the memory by other processes of the same user, because both have tokens and
+    /// visitors' bytes. Root's debugger still works. `CULVERT_DUMPABLE=1` leaves the memory readable. The hard limit of
+    /// cores stays, for `prlimit`.
+    private static func hideMemory() {
         if getenv("CULVERT_DUMPABLE").map({ String(cString: $0) }) != "1" { culvert_hide_memory() }
         #if canImport(Glibc)
         limit(__rlimit_resource_t(RLIMIT_CORE.rawValue)) { _ in 0 }
@@ -35,7 +35,7 @@ enum ProcessSetup {
         #endif
     }
 
-    /// Nothing that we do needs more than an ordinary user may.
+    /// Warns about root, because an ordinary user is enough.
     static func warnOfRoot(_ logger: Logger) {
         guard geteuid() == 0 else { return }
         logger.warning(
@@ -43,29 +43,33 @@ enum ProcessSetup {
         )
     }
 
-    /// Says how much sessions may hold, and why that much.
+    /// Logs the memory that sessions may use, and the reason for it.
     static func logMemory(_ bytes: Int, _ logger: Logger) {
         let budget = SystemMemory().budget
         let reason = budget?.bytes == bytes ? budget?.reason : nil
         logger.info(
             "memory for sessions",
-            metadata: ["memory": "\(bytes.asBytes)", "because": "\(reason ?? "it was set, or nothing is known")"]
+            metadata: [
+                "memory": "\(bytes.asBytes)",
+                "because": "\(reason ?? "it is configured, or the machine's memory is unknown")",
+            ]
         )
     }
 
-    /// A socket or a log that goes away is an error to be handled, not a signal that kills.
+    /// Ignores SIGPIPE: a write to a closed socket or log returns an error instead.
     private static func ignoreBrokenPipes() {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Where whoever started us ignores SIGCHLD, so would we, and never learn how a child of ours has ended.
-    private static func hearOfChildren() {
+    /// Restores SIGCHLD. If the parent ignores it, this process would too, and could not learn how a child has ended.
+    private static func restoreChildSignal() {
         signal(SIGCHLD, SIG_DFL)
     }
 
-    /// Each visitor costs a descriptor at both ends; the usual soft limit of 1,024 is for programs that use select.
+    /// Raises the soft limit of descriptors, because each visitor costs one at both ends. The usual 1,024 are for
+    /// select.
     private static func raiseDescriptorLimit() {
-        // Where it is refused, the old limit holds and accepting pauses when it is reached.
+        // If the system refuses, the old limit holds, and ports stop to accept near it.
         #if canImport(Glibc)
         limit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue)) { $0 }
         #else
@@ -79,7 +83,7 @@ enum ProcessSetup {
     private typealias Resource = Int32
     #endif
 
-    /// Sets a soft limit, knowing the hard one.
+    /// Sets a soft limit, which is computed from the hard one.
     private static func limit(_ resource: Resource, _ soft: (rlim_t) -> rlim_t) {
         var limit = rlimit()
         guard getrlimit(resource, &limit) == 0 else { return }

@@ -2,18 +2,18 @@ import Foundation
 import HTTP1
 import Tunnel
 
-/// Runs each proxy script in a process of its own, this executable's `evaluate-pac`: whatever the script does to the
-/// engine or to memory, and however long it means to run, ends with that process.
+/// Runs each proxy script in a separate process, this executable's `evaluate-pac`. A crash, a full memory or an endless
+/// loop of the script affects only that process.
 ///
-/// That is no sandbox: the process is the same user's, and an engine that can be made to crash can perhaps be made to do
-/// worse. Whoever is trusted to choose the proxy is trusted with this.
+/// This is not a sandbox. The process has the same user, and a script that can crash the engine can perhaps do worse.
+/// So the source of the script must be trusted, as the choice of the proxy must be.
 struct ProxyScriptProcess: ProxyScriptEngine {
-    static let longestScript = ProxyScript.limit
-    static let longestAnswer = 8_192
-    static let longestComplaint = 4_096
-    static let longestRun = Duration.seconds(10)
+    static let maximumScript = ProxyScript.limit
+    static let maximumAnswer = 8_192
+    static let maximumErrorText = 4_096
+    static let maximumTime = Duration.seconds(10)
 
-    /// This program, also where its file has been replaced since it began.
+    /// This program, even if its file was replaced after the start.
     static let ownExecutable: String = {
         #if os(Linux)
         "/proc/self/exe"
@@ -23,10 +23,10 @@ struct ProxyScriptProcess: ProxyScriptEngine {
     }()
 
     var executable = Self.ownExecutable
-    /// From which the process inherits what the system's libraries read.
+    /// The environment from which the process inherits what the system's libraries read.
     var environment = ProcessInfo.processInfo.environment
-    /// How long a script may run, looking names up included.
-    var timeout = Self.longestRun
+    /// The time of a script, with its name lookups.
+    var timeout = Self.maximumTime
 
     func answer(of script: [UInt8], url: String, host: String) async throws -> String {
         let child = BoundedChild(
@@ -35,8 +35,8 @@ struct ProxyScriptProcess: ProxyScriptEngine {
             environment: childEnvironment,
             input: Array("\(url)\n\(host)\n".utf8) + script,
             timeout: timeout,
-            longestOutput: Self.longestAnswer,
-            longestErrors: Self.longestComplaint
+            longestOutput: Self.maximumAnswer,
+            longestErrors: Self.maximumErrorText
         )
         let result = try await child.result()
         switch result.end {
@@ -51,8 +51,8 @@ struct ProxyScriptProcess: ProxyScriptEngine {
                 isConfigurationError: true
             )
         case .exited(let code):
-            let complaint = Self.complaint(result.errors) + Self.advice(on: result.errors, script)
-            throw Self.failure(code == ExitStatus.badData.rawValue ? complaint : "exit code \(code): \(complaint)")
+            let text = Self.errorText(result.errors) + Self.advice(on: result.errors, script)
+            throw Self.failure(code == ExitStatus.badData.rawValue ? text : "exit code \(code): \(text)")
         case .crashed(let signal) where [SIGXCPU, SIGALRM].contains(signal):
             throw Self.failure("the script did not end")
         case .crashed(let signal):
@@ -60,22 +60,21 @@ struct ProxyScriptProcess: ProxyScriptEngine {
         case .late:
             throw Self.failure("the script did not end within \(timeout.components.seconds) s, and was stopped")
         case .tooMuchOutput:
-            throw Self.failure("the script's answer is longer than \(Self.longestAnswer) bytes")
+            throw Self.failure("the script's answer is longer than \(Self.maximumAnswer) bytes")
         }
     }
 
-    /// Variables that the loader, the resolver and the clock read.
+    /// The variables that the loader, the resolver and the clock read.
     private static let inherited: Set<String> = [
         "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "RES_OPTIONS",
         "LOCALDOMAIN",
         "HOSTALIASES",
     ]
 
-    /// Nothing else: tokens and passwords stand in variables of any name, and are no business of an engine that a script
-    /// may have taken over.
+    /// The environment of the process. Any other variable may have a token or a password, which a script must not get.
     private var childEnvironment: [String: String] {
         var kept = environment.filter { name, _ in Self.inherited.contains(name) }
-        // A crash is an answer like another one; a report about it would take longer than the script.
+        // A crash is an ordinary result here, and a report about it would take longer than the script.
         kept["SWIFT_BACKTRACE"] = "enable=no"
         return kept
     }
@@ -83,25 +82,25 @@ struct ProxyScriptProcess: ProxyScriptEngine {
     private static func failure(_ reason: String) -> ProxyScriptFailure {
         ProxyScriptFailure(
             reason: reason,
-            remedy: "tell who maintains the script, or name the proxy itself with --proxy"
+            remedy: "ask the maintainers of the script to correct it, or name the proxy itself with --proxy"
         )
     }
 
-    /// A sentence about the engine for a script that it cannot read, unless the text is a page and not a script.
+    /// Advice about the engine's language for a script that it cannot read, unless the text is a web page.
     private static func advice(on errors: [UInt8], _ script: [UInt8]) -> String {
         let isPage = script.first { !" \t\r\n".utf8.contains($0) } == UInt8(ascii: "<")
         let text = String(decoding: errors, as: UTF8.self)
-        // Methods that strings and arrays did not have before ECMAScript 6.
+        // Methods of strings and arrays that are new in ECMAScript 6 and later.
         let newer = ["includes", "startsWith", "endsWith", "repeat", "find", "findIndex", "fill", "padStart", "padEnd"]
         let isNewer = newer.contains { text.contains(".\($0) is not a function") }
         guard !isPage, text.contains("SyntaxError") || isNewer else { return "" }
-        return "; the engine knows ECMAScript 5, without let, arrow functions, template strings and newer methods"
+        return "; the engine supports ECMAScript 5, without let, arrow functions, template strings and newer methods"
     }
 
-    /// What the engine wrote, on one line and without its own function's names, which say nothing to anybody.
+    /// The engine's error on one line, without the names of the engine's functions.
     ///
-    /// A script's error comes as `JSERROR: PAC script:3:` and the words on the next line.
-    private static func complaint(_ bytes: [UInt8]) -> String {
+    /// A script's error is `JSERROR: PAC script:3:` with the description on the next line.
+    private static func errorText(_ bytes: [UInt8]) -> String {
         let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { line in
             line.drop(while: \.isWhitespace)
         }

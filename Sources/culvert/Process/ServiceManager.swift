@@ -2,34 +2,34 @@ import NIOCore
 import NIOPosix
 import Platform
 
-/// What systemd is told about this process (sd_notify(3)), where it asks for it by `NOTIFY_SOCKET`; nothing elsewhere.
+/// Reports the state of the process to systemd (sd_notify(3)) if `NOTIFY_SOCKET` is set.
 struct ServiceManager: Sendable {
     /// A state of the process.
     enum State: Sendable {
-        /// It serves.
+        /// The process serves.
         case ready
-        /// It reads its configuration again; `ready` follows.
+        /// The process reads its configuration again; `ready` follows.
         case reloading
-        /// It lets what runs end.
+        /// The process waits for running streams to end.
         case stopping
-        /// It still turns its loops.
+        /// All event loops run.
         case alive
     }
 
     private let path: String?
     private let watchdog: TimeAmount?
 
-    /// From the process's environment.
+    /// - Parameter environment: the environment of the process.
     init(_ environment: [String: String]) {
         path = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
         let isForUs = environment["WATCHDOG_PID"].map { $0 == "\(getpid())" } ?? true
         let period = environment["WATCHDOG_USEC"].flatMap { Int64($0) } ?? 0
-        // Twice in the time that systemd grants.
+        // Twice in the period that systemd expects.
         watchdog = isForUs && period > 1 ? .microseconds(period / 2) : nil
     }
 
-    /// Says that the state has been reached.
-    func tell(_ state: State) {
+    /// Reports that the process has reached a state.
+    func report(_ state: State) {
         switch state {
         case .ready: send("READY=1")
         case .reloading: send("RELOADING=1\nMONOTONIC_USEC=\(Self.monotonicMicroseconds)")
@@ -38,24 +38,25 @@ struct ServiceManager: Sendable {
         }
     }
 
-    /// Tells regularly, from an event loop, that loops turn: one that hangs is restarted by systemd.
+    /// Reports regularly that all event loops run. If one hangs, the report is missing, and systemd restarts the
+    /// process.
     func startWatchdog() {
         guard path != nil, let watchdog else { return }
-        // A round through all loops before each word: any of them that hangs silences it.
+        // Each report comes after a task on every loop, so one loop that hangs prevents it.
         let loops = MultiThreadedEventLoopGroup.singleton.makeIterator().map { $0 }
         guard let first = loops.first else { return }
         first.scheduleRepeatedAsyncTask(initialDelay: .zero, delay: watchdog) { _ in
-            EventLoopFuture.andAllSucceed(loops.map { $0.submit {} }, on: first).map { tell(.alive) }
+            EventLoopFuture.andAllSucceed(loops.map { $0.submit {} }, on: first).map { report(.alive) }
         }
     }
 
-    /// One datagram; whoever does not listen any more is not waited for.
+    /// Sends one datagram, without waiting.
     private func send(_ text: String) {
         guard let path else { return }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         var name = Array(path.utf8)
-        // An abstract name begins with a zero, which the variable writes as @.
+        // An abstract name begins with a zero byte, for which the variable has @.
         if name.first == UInt8(ascii: "@") { name[0] = 0 }
         guard name.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
@@ -82,12 +83,12 @@ struct ServiceManager: Sendable {
     }
 }
 
-/// Sockets that systemd has opened for us (sd_listen_fds(3)).
+/// Finds the sockets that systemd hands over (sd_listen_fds(3)).
 enum SocketActivation {
-    /// The first of them; the numbers are fixed.
+    /// The number of the first socket, which is fixed.
     private static let first: Int32 = 3
 
-    /// Their descriptors; none where they are meant for another process.
+    /// The descriptors of the sockets; none if they are for another process.
     static func descriptors(_ environment: [String: String]) -> [Int32] {
         guard environment["LISTEN_PID"] == "\(getpid())", let count = environment["LISTEN_FDS"].flatMap({ Int32($0) }),
             (1...64).contains(count)

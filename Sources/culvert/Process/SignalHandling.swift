@@ -3,17 +3,17 @@ import Platform
 import ServiceLifecycle
 import UnixSignals
 
-/// Waits for SIGTERM or SIGINT, once.
+/// Waits for the first SIGTERM or SIGINT.
 func firstSignal() async {
     for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return }
 }
 
-/// Runs a role until it ends or the first SIGTERM or SIGINT drains it; a second one ends the process at once.
+/// Runs a role until it ends. SIGTERM or SIGINT drains it, and a second one ends the process at once.
 ///
 /// - Parameters:
 ///   - onStarted: called once signals are caught.
-///   - reload: what SIGHUP does.
-///   - onStopping: called when the first of those signals has come.
+///   - reload: called at SIGHUP.
+///   - onStopping: called at the first SIGTERM or SIGINT.
 func runUntilSignalled(
     _ service: some Service,
     logger: Logger,
@@ -47,7 +47,10 @@ func runUntilSignalled(
             if isStopping { exit(0) }
             isStopping = true
             onStopping()
-            logger.notice("stopping; the same signal again ends it at once", metadata: ["signal": "\(signal)"])
+            logger.notice(
+                "stopping once running streams have ended; a second signal stops at once",
+                metadata: ["signal": "\(signal)"]
+            )
             await group.triggerGracefulShutdown()
         }
     }

@@ -1,45 +1,45 @@
 import Foundation
 
-/// How much memory the process may take by what surrounds it: the machine's, and the limit of the cgroups that it runs in.
+/// Derives the memory budget of sessions from the machine's memory and the limits of the process's cgroups.
 ///
 /// | | default of `memory` in `[limits]` |
 /// |---|---|
 /// | a cgroup with a limit | half of it |
 /// | the machine | a quarter of its memory |
 ///
-/// The lesser one counts. The rest is for the program itself, for the kernel's socket buffers, which cgroups of version 2
-/// count, and for other programs of the machine.
+/// The lesser one counts. The rest is for the program itself, for other programs, and for the kernel's socket buffers,
+/// which cgroups of version 2 count.
 struct SystemMemory: Sendable {
-    /// What is known of the limits, and why that much is taken.
+    /// A budget and its reason.
     struct Budget: Sendable, Hashable {
         let bytes: Int
         /// For the log.
         let reason: String
     }
 
-    /// Above this a limit of cgroups means none: version 1 writes the largest number of pages.
+    /// A cgroup's limit above this means no limit: version 1 writes the largest number of pages.
     private static let none = 1 << 60
 
-    /// Reads a file of the kernel's; nil if there is none.
+    /// Reads a file of the kernel; nil if it is missing.
     var read: @Sendable (String) -> String? = { path in
         FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// What sessions may hold unless the configuration says otherwise; nil if nothing is known.
+    /// The default budget; nil if neither the machine's memory nor a limit is known.
     var budget: Budget? {
         let machine = physical.map { Budget(bytes: $0 / 4, reason: "a quarter of the machine's \($0.asBytes)") }
         let group = cgroup.map { Budget(bytes: $0 / 2, reason: "half of the cgroup's limit of \($0.asBytes)") }
         return [group, machine].compactMap { $0 }.min { $0.bytes < $1.bytes }
     }
 
-    /// The machine's memory, bytes.
+    /// The machine's memory in bytes.
     private var physical: Int? {
         let line = read("/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemTotal:") }
         let number = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }
         return number.flatMap { $0 > 0 && $0 < Self.none >> 10 ? $0 << 10 : nil }
     }
 
-    /// The least limit of the process's cgroup and those above it, bytes.
+    /// The least limit of the process's cgroup and those above it, in bytes.
     private var cgroup: Int? {
         guard let groups = read("/proc/self/cgroup") else { return nil }
         var limits: [Int] = []
@@ -56,7 +56,8 @@ struct SystemMemory: Sendable {
         return limits.min()
     }
 
-    /// The limits of a group and of all above it. In a container the path may be the one outside, and the limit at the top.
+    /// The limits of a group and of all above it. In a container the path may be that of the host, and the limit at the
+    /// top.
     private func limits(below root: String, _ path: String, _ file: String) -> [Int] {
         var parts = path.split(separator: "/")
         var limits: [Int] = []

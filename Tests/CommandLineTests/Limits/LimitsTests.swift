@@ -168,7 +168,7 @@ struct LimitsTests {
                 try LimitFile.with(text) { try ClientCommand.parse(["--config", $0]).configuration() }
             }
             #expect((problem != nil) == isRefused)
-            if let problem { #expect(problem.contains("3 tunnels, and at most 2 fit into a session")) }
+            if let problem { #expect(problem.contains("3 tunnels, but a session has at most 2")) }
         }
     }
 }

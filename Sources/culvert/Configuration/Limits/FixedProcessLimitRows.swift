@@ -1,12 +1,12 @@
 import HTTP1
 import Tunnel
 
-/// Bounds of the executable that no configuration moves.
+/// Bounds of the executable without a key.
 extension FixedLimit {
     static let proxyScripts: [FixedLimit] = [
         FixedLimit(
             "Time of a proxy script",
-            .time(ProxyScriptProcess.longestRun),
+            .time(ProxyScriptProcess.maximumTime),
             "a script looks names up, and a dial waits for it"
         ),
         FixedLimit(
@@ -26,12 +26,12 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Answer of a proxy script",
-            .bytes(ProxyScriptProcess.longestAnswer),
+            .bytes(ProxyScriptProcess.maximumAnswer),
             "an answer has a few proxies of some dozen bytes"
         ),
         FixedLimit(
-            "Complaint of a proxy script's engine",
-            .bytes(ProxyScriptProcess.longestComplaint),
+            "Error text of a proxy script's engine",
+            .bytes(ProxyScriptProcess.maximumErrorText),
             "an error quotes a line of it"
         ),
     ]
@@ -39,12 +39,12 @@ extension FixedLimit {
     static let carrierAges: [FixedLimit] = [
         FixedLimit(
             "Least `max_carrier_age`",
-            .time(ClientCommand.carrierAges.lowerBound),
+            .time(ClientOptions.carrierAges.lowerBound),
             "below it the client would only dial"
         ),
         FixedLimit(
             "Greatest `max_carrier_age`",
-            .time(ClientCommand.carrierAges.upperBound),
+            .time(ClientOptions.carrierAges.upperBound),
             "above it the age has no effect in practice"
         ),
     ]
@@ -52,7 +52,7 @@ extension FixedLimit {
     static let operatorCommands: [FixedLimit] = [
         FixedLimit(
             "Time that a command waits for the admin server",
-            .time(AdminClient.patience),
+            .time(AdminClient.timeout),
             "the admin server answers within `admin_timeout`"
         ),
         FixedLimit(
@@ -85,17 +85,17 @@ extension FixedLimit {
     static let output: [FixedLimit] = [
         FixedLimit(
             "Log that waits for standard error",
-            .bytes(LogWriter.mostWaiting),
+            .bytes(LogWriter.maximumWaiting),
             "a slow disk or reader needs some thousand lines, and further ones are lost and counted"
         ),
         FixedLimit(
             "Facts that wait for standard output",
-            .bytes(LogWriter.mostFacts),
+            .bytes(LogWriter.maximumFacts),
             "some hundred lines fit, and further ones are lost and counted in the log"
         ),
         FixedLimit(
             "Time for the last lines at the end of the process",
-            .time(LogWriter.farewell),
+            .time(LogWriter.flushTimeout),
             "a descriptor that takes nothing must not keep the process"
         ),
         FixedLimit(
@@ -118,13 +118,13 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Arrays and tables of a configuration within each other",
-            .count(TOMLLines.deepest),
+            .count(TOMLLines.maximumDepth),
             "the TOML library refuses more"
         ),
         FixedLimit(
             "Mistakes in a configuration's syntax that one run reports",
-            .count(TOMLDocument.mostMistakes),
-            "further ones mostly follow from those"
+            .count(TOMLDocument.maximumErrors),
+            "further ones usually follow from those"
         ),
         FixedLimit("Secret file", .bytes(SecretFile.maximumLength), "a longer file holds no secret"),
         FixedLimit("netrc file", .bytes(SecretFile.maximumNetrc), "it has room for more entries than a person keeps"),
@@ -139,9 +139,9 @@ extension FixedLimit {
             "a random value needs a tenth of it"
         ),
         FixedLimit(
-            "Time between two looks at watched files",
+            "Time between two checks of watched files",
             .time(FileWatch.standardPeriod),
-            "a renewed certificate may wait so long, and a look costs a few system calls"
+            "a renewed certificate may wait so long, and a check costs a few system calls"
         ),
     ]
 }

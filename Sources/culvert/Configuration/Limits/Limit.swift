@@ -1,6 +1,6 @@
 import Tunnel
 
-/// One row of the table of limits: what is bounded, by default and how far, and why.
+/// One row of the table of limits: what is bounded, its default, its range, and the reason.
 ///
 /// The default is read from the property or the constant that the code uses, so that neither can differ from its row.
 struct Limit: Sendable {

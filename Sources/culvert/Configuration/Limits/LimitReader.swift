@@ -42,7 +42,7 @@ enum LimitReader {
         table.allow(Set(bounds.keys))
     }
 
-    /// A key's value; nil if it is none of the unit.
+    /// A key's value; nil if it does not have the unit.
     private static func value(of key: String, in table: ConfigurationFile, like other: LimitValue) -> LimitValue? {
         switch other {
         case .count: table.table[key]?.int.map(LimitValue.count)
@@ -60,7 +60,7 @@ enum LimitReader {
 }
 
 extension LimitValue {
-    /// As an error says it.
+    /// The form in an error.
     var userDescription: String {
         switch self {
         case .count(let number): "\(number)"
@@ -70,10 +70,10 @@ extension LimitValue {
         }
     }
 
-    /// As a configuration has it.
+    /// The form in a configuration.
     var inConfiguration: String { quantity == nil ? userDescription : "\"\(userDescription)\"" }
 
-    /// What it is written as; nil for a plain number.
+    /// The unit of the written form; nil for a plain number.
     fileprivate var quantity: Quantity? {
         switch self {
         case .bytes: .bytes

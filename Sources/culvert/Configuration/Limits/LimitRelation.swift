@@ -1,6 +1,6 @@
 import Tunnel
 
-/// Two keys of which one bounds the other: a configuration that contradicts this is refused.
+/// Two keys of which one bounds the other. A configuration that contradicts this is refused.
 struct LimitRelation: Sendable {
     enum Kind: Sendable {
         case atMost
@@ -12,7 +12,7 @@ struct LimitRelation: Sendable {
     let lesser: String
     let kind: Kind
     let greater: String
-    /// What the contradiction would lead to, as the end of an error; empty if the values say it.
+    /// The consequence of a contradiction, as the end of the error; empty if it is obvious.
     let consequence: String
 
     init(_ lesser: String, _ kind: Kind, _ greater: String, _ consequence: String = "") {
@@ -22,7 +22,7 @@ struct LimitRelation: Sendable {
         self.consequence = consequence
     }
 
-    /// All of them.
+    /// All relations.
     static let all = [
         LimitRelation("initial_window", .atMost, "widest_window"),
         LimitRelation("widest_window", .atMost, "received_bytes"),
@@ -43,10 +43,10 @@ struct LimitRelation: Sendable {
         ),
     ]
 
-    /// The keys, the one first at whose line a contradiction is reported.
+    /// The keys; a contradiction is reported at the line of the first.
     var keys: [String] { kind == .atMostHalfOf ? [greater, lesser] : [lesser, greater] }
 
-    /// What is wrong with two values; nil if they agree.
+    /// The error about two values; nil if they agree.
     func problem(_ low: LimitValue, _ high: LimitValue) -> String? {
         guard !isKept(low, high) else { return nil }
         let (low, high) = (low.userDescription, high.userDescription)

@@ -1,0 +1,188 @@
+import ArgumentParser
+import ProxyConnect
+import Tunnel
+
+/// The flags of `culvert client`, checked as far as that is possible without any file.
+struct ClientOptions: ParsableArguments {
+    @Argument(help: "The server, for instance wss://tunnel.example; several are tried in order.")
+    var url: [String] = []
+
+    @Option(
+        name: [.customShort("R"), .customLong("remote")],
+        help: """
+            Publish a service: [BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22, or a range of ports, \
+            8000-8010:localhost:8000-8010; may be repeated.
+            """
+    )
+    var remote: [String] = []
+
+    @Option(help: "A file with the token that the server knows.")
+    var tokenFile: String?
+
+    @Option(help: "A name that tells this user's clients on this machine apart.")
+    var name: String?
+
+    @Option(
+        help: """
+            The client's identity on any machine, for containers: a value, or a file (with a / in its path) that is \
+            made with a random one. (default: of the machine and the user)
+            """
+    )
+    var instance: String?
+
+    @Option(
+        help: """
+            Serve metrics and health at ADDR:PORT or unix:PATH; `culvert status` needs the latter. (default: nowhere)
+            """
+    )
+    var admin: String?
+
+    @Option(help: "A configuration in TOML; flags win over it.")
+    var config: String?
+
+    @Option(
+        help: """
+            The proxy: http://, https://, socks5:// or socks5h://HOST:PORT; a script that names proxies, \
+            pac+http://HOST/PATH or pac+file:///PATH; or none. Several are tried in order. \
+            (default: the environment's)
+            """
+    )
+    var proxy: [String] = []
+
+    @Option(help: "The scheme for the proxy: auto, basic, digest, ntlm or negotiate. (default: auto)")
+    var proxyAuth: String?
+
+    @Option(help: "USER or USER:PASSWORD for the proxy.")
+    var proxyUser: String?
+
+    @Option(help: "A file with the proxy's password.")
+    var proxyPasswordFile: String?
+
+    @Flag(help: "Read the proxy's credentials from ~/.netrc, or from the file that NETRC names.")
+    var netrc = false
+
+    @Option(help: "A certificate of yours for a proxy that asks for one, PEM or DER.")
+    var proxyCertificate: String?
+
+    @Option(help: "The key of that certificate, PEM or DER.")
+    var proxyKey: String?
+
+    @Option(help: "An additional field of the CONNECT request, 'Name: value'; may be repeated.")
+    var proxyHeader: [String] = []
+
+    @Option(help: "A CA to trust in addition to the system's, PEM or DER; may be repeated.")
+    var ca: [String] = []
+
+    @Option(help: "A certificate of yours for a server that asks for one, PEM or DER.")
+    var tlsCertificate: String?
+
+    @Option(help: "The key of that certificate, PEM or DER.")
+    var tlsKey: String?
+
+    @Option(
+        help: """
+            The key exchanges to offer, in order, separated by commas: X25519MLKEM768, X25519, P-256, P-384, P-521. \
+            (default: all)
+            """
+    )
+    var tlsGroups: String?
+
+    @Option(help: "The newest version of TLS to speak, 1.2 or 1.3. (default: 1.3)")
+    var tlsMaxVersion: String?
+
+    @Option(
+        help: """
+            Dial HOST:PORT in place of the URL's host and port, directly or through the proxy; the certificate must \
+            still be for the URL's host.
+            """
+    )
+    var connectTo: String?
+
+    @Flag(help: "Trust only the CAs given with --ca.")
+    var caOnly = false
+
+    @Option(help: "An additional field of the upgrade request, 'Name: value'; may be repeated.")
+    var header: [String] = []
+
+    @Option(help: "The User-Agent of CONNECT and the upgrade.")
+    var userAgent: String?
+
+    @Flag(help: "Compress the tunnel's messages; useful for data that is not compressed or encrypted already.")
+    var compress = false
+
+    @Option(help: "Tries after a failed one before the client exits with 69. (default: no limit)")
+    var maxRetries: Int?
+
+    @Flag(help: "Exit with 77 at every refusal, also after a session has worked.")
+    var exitOnRefusal = false
+
+    @Option(
+        help: "Replace each WebSocket at this age, for instance 55m, before the proxy cuts it. (default: learned)"
+    )
+    var maxCarrierAge: String?
+
+    @OptionGroup var log: LogOptions
+
+    /// Below the range the client would only dial; above it the age has no effect.
+    static let carrierAges: ClosedRange<Duration> = .seconds(1) ... .seconds(86_400)
+
+    func validate() throws {
+        do throws(TunnelSpec.Malformed) { _ = try tunnels() } catch { throw ValidationError("\(error)") }
+        for text in url {
+            do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
+        }
+        for text in proxy {
+            do throws(ProxySource.Malformed) { _ = try ProxySource(text) } catch {
+                throw ValidationError("--proxy: \(error)")
+            }
+        }
+        _ = try carrierAge()
+        if let tlsGroups { _ = try TLSOptions.groups(tlsGroups) { ValidationError("--tls-groups: \($0)") } }
+        if let tlsMaxVersion {
+            _ = try TLSOptions.version(tlsMaxVersion) { ValidationError("--tls-max-version: \($0)") }
+        }
+        if let connectTo { _ = try TLSOptions.address(connectTo) { ValidationError("--connect-to: \($0)") } }
+        if let maxRetries, maxRetries < 0 { throw ValidationError("--max-retries cannot be negative") }
+        if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
+        if config == nil {
+            if url.isEmpty { throw ValidationError("give the server's URL, for instance wss://tunnel.example") }
+            if remote.isEmpty { throw ValidationError("give at least one -R, for instance -R 8022:localhost:22") }
+        }
+    }
+
+    /// The age of `--max-carrier-age`.
+    func carrierAge() throws(ValidationError) -> Duration? {
+        guard let maxCarrierAge else { return nil }
+        guard let age = Duration(words: maxCarrierAge), Self.carrierAges.contains(age) else {
+            throw ValidationError("--max-carrier-age \(maxCarrierAge): expected a time such as 55m, 90s or 2h")
+        }
+        return age
+    }
+
+    /// The tunnels of all `-R`.
+    func tunnels() throws(TunnelSpec.Malformed) -> [TunnelSpec] {
+        var tunnels: [TunnelSpec] = []
+        for text in remote {
+            let range = try TunnelSpec.list(text)
+            if let other = TunnelSpec.collision(range, tunnels) {
+                throw TunnelSpec.Malformed("-R \(text): the same public port as that of -R \(other)")
+            }
+            tunnels += range
+        }
+        return tunnels
+    }
+
+    /// The schemes that a text such as `auto` or `ntlm` permits.
+    ///
+    /// - Parameter problem: makes an error from a description.
+    static func schemes<Problem: Error>(
+        _ text: String,
+        _ problem: (String) -> Problem
+    ) throws(Problem) -> Set<ProxyScheme> {
+        if text == "auto" { return ProxyScheme.all }
+        guard let scheme = ProxyScheme(rawValue: text) else {
+            throw problem("give auto, basic, digest, ntlm or negotiate")
+        }
+        return [scheme]
+    }
+}

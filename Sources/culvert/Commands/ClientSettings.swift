@@ -1,0 +1,159 @@
+import HTTP1
+import Mux
+import Tunnel
+
+/// Makes a client's configuration from its flags, the environment and its file.
+///
+/// A flag wins over the environment, and the environment wins over the file. Mistakes go into ``problems``.
+struct ClientSettings {
+    let flags: ClientOptions
+    /// The values of the file; nil without a file.
+    let settings: ClientFile?
+    /// The file itself, for the lines of its keys.
+    let file: ConfigurationFile?
+    let problems: ConfigurationProblems
+
+    init(_ flags: ClientOptions, _ problems: ConfigurationProblems) {
+        self.flags = flags
+        self.problems = problems
+        file = flags.config.map { ConfigurationFile(path: $0, problems) }
+        settings = file.map { ClientFile($0) }
+        if let config = flags.config, settings?.holdsSecret == true {
+            SecretFile.warnIfOthersCanRead(config, what: "configuration")
+        }
+    }
+
+    /// The whole configuration. A value with a mistake has its default.
+    func configuration() -> ClientConfiguration {
+        let endpoints = endpoints()
+        let tunnels = tunnels()
+        let token = problems.attempt(flags.tokenFile == nil ? file : nil, "token", "token_file") { () throws(Failure) in
+            try SecretFile.token(file: flags.tokenFile ?? settings?.tokenFile, configured: settings?.token)
+        }
+        let name = name()
+        var result = ClientConfiguration(
+            endpoints: endpoints,
+            tunnels: tunnels,
+            token: token ?? nil,
+            instance: identity(name)
+        )
+        result.name = name
+        if let budget = SystemMemory().budget { result.clientLimits.memory = budget.bytes }
+        if let file { LimitReader.apply(file, to: &result) }
+        checkNumber(of: tunnels, result.limits.tunnels)
+        result.pollsBusily = settings?.busyPolling ?? false
+        result.isCompressing = flags.compress || settings?.compress ?? false
+        result.sharesCompression = settings?.compressShared ?? false
+        result.admin = admin()
+        result.maximumRetries = flags.maxRetries ?? settings?.maxRetries
+        result.exitsOnRefusal = flags.exitOnRefusal || settings?.exitOnRefusal ?? false
+        result.maximumCarrierAge = (try? flags.carrierAge()) ?? settings?.maxCarrierAge
+        result.userAgent = flags.userAgent ?? settings?.userAgent ?? result.userAgent
+        result.fields = fields(flags.header, settings?.header, "header")
+        result.proxyFields = fields(flags.proxyHeader, settings?.proxyHeader, "proxy_header")
+        readTLS(&result)
+        readProxies(&result)
+        return result
+    }
+
+    private func endpoints() -> [EndpointURL] {
+        var endpoints: [EndpointURL] = []
+        let texts = flags.url.isEmpty ? settings?.url ?? [] : flags.url
+        for text in texts {
+            do throws(EndpointURL.Malformed) {
+                endpoints.append(try EndpointURL(text))
+            } catch {
+                // Those of the file have been reported with their lines.
+                if !flags.url.isEmpty { problems.add(Failure(.configuration, error.description)) }
+            }
+        }
+        if texts.isEmpty { problems.addMissing("no server's URL, in the configuration or as argument") }
+        return endpoints
+    }
+
+    private func tunnels() -> [TunnelSpec] {
+        guard !flags.remote.isEmpty else {
+            let isThere = settings?.hasTunnels ?? false
+            if !isThere { problems.addMissing("no tunnel, by [[tunnel]] or -R") }
+            return settings?.tunnels ?? []
+        }
+        let tunnels = problems.attempt(nil) { () throws(Failure) in
+            do {
+                return try flags.tunnels()
+            } catch {
+                throw Failure(.configuration, "\(error)")
+            }
+        }
+        return tunnels ?? []
+    }
+
+    private func checkNumber(of tunnels: [TunnelSpec], _ limit: Int) {
+        guard tunnels.count > limit else { return }
+        problems.add(
+            Failure(
+                .configuration,
+                "\(tunnels.count) tunnels, but a session has at most \(limit); raise tunnels in [limits] of both ends"
+            )
+        )
+    }
+
+    private func name() -> String {
+        let text = flags.name ?? settings?.name ?? ""
+        let isPrintable = text.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
+        guard text.utf8.count > 64 || !isPrintable else { return text }
+        let problem = "must have at most 64 printable characters"
+        if flags.name == nil, let file {
+            file.report("name", problem)
+        } else {
+            problems.add(Failure(.configuration, "--name \(problem)"))
+        }
+        return ""
+    }
+
+    private func identity(_ name: String) -> [UInt8] {
+        guard let text = flags.instance ?? settings?.instance else { return ClientInstance.identity(name: name) }
+        let value = problems.attempt(flags.instance == nil ? file : nil, "instance") { () throws(Failure) in
+            try InstanceFile.value(text, isTrial: problems.isTrial)
+        }
+        return ClientInstance.identity(name: name, given: value)
+    }
+
+    private func admin() -> ListenAddress? {
+        guard let admin = flags.admin else { return settings?.admin }
+        let address = problems.attempt(nil) { () throws(Failure) in
+            try AdminOption.address(admin) { Failure(.configuration, "admin: \($0)") }
+        }
+        return address ?? settings?.admin
+    }
+
+    /// The additional fields of a flag, or of the file's key if the flag is not given.
+    private func fields(_ given: [String], _ configured: [String]?, _ key: String) -> HeaderFields {
+        var fields = HeaderFields()
+        let isFromFile = given.isEmpty
+        for (index, line) in (isFromFile ? configured ?? [] : given).enumerated() {
+            guard let problem = Self.append(line, to: &fields, of: key) else { continue }
+            // The error has the field's number and not its text, which may be a secret.
+            if isFromFile, let file {
+                file.report(key, element: index, "\(index + 1): \(problem)")
+            } else {
+                let flag = "--" + key.replacing("_", with: "-")
+                problems.add(Failure(.configuration, "\(flag) \(index + 1): \(problem)"))
+            }
+        }
+        return fields
+    }
+
+    /// Appends `Name: value`, or returns what is wrong with it.
+    private static func append(_ line: String, to fields: inout HeaderFields, of key: String) -> String? {
+        guard let colon = line.firstIndex(of: ":") else { return "the form is 'Name: value'" }
+        let value = line[line.index(after: colon)...].drop { $0 == " " }
+        do throws(HTTP1Error) {
+            let name = String(line[..<colon])
+            try fields.append(name, String(value))
+            guard key == "header", ClientConfiguration.isOwnField(name) else { return nil }
+            return "the upgrade request has a field \(name) of its own"
+        } catch {
+            return "\(error)"
+        }
+    }
+}

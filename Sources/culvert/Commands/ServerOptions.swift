@@ -1,0 +1,61 @@
+import ArgumentParser
+
+/// The flags of `culvert server`.
+struct ServerOptions: ParsableArguments {
+    @Option(help: "Where to accept WebSockets: ADDR:PORT or unix:PATH; may be repeated. (default: 127.0.0.1:8080)")
+    var listen: [String] = []
+
+    @Option(help: "The mode of a unix socket to listen on, for instance 0660. (default: the umask's)")
+    var listenMode: String?
+
+    @Option(help: "The group of a unix socket to listen on, by name or number; it sets the mode to 0660 by default.")
+    var listenGroup: String?
+
+    @Option(help: "The endpoint's path. (default: /tunnel)")
+    var path: String?
+
+    @Option(help: "The address of public ports. (default: all; loopback without a token)")
+    var publicAddress: String?
+
+    @Option(help: "Ports that clients may ask for. (default: 1024-65535)")
+    var allowPorts: String?
+
+    @Option(help: "A certificate chain in PEM, or one certificate in DER, to speak TLS without a front.")
+    var tlsCertificate: String?
+
+    @Option(help: "The certificate's key, PEM or DER.")
+    var tlsKey: String?
+
+    @Option(help: "A CA, PEM or DER; each client must show a certificate that it has signed. (default: none)")
+    var tlsClientCa: String?
+
+    @Option(help: "An Origin from which browsers' pages may connect; may be repeated. (default: none)")
+    var allowOrigin: [String] = []
+
+    @Option(
+        help: """
+            A front whose statement about a connection's source is believed: an address, a block, or unix; may be \
+            repeated. (default: none)
+            """
+    )
+    var trustedFront: [String] = []
+
+    @Option(help: "A web server that gets all other requests, http://HOST:PORT. (default: they are answered with 404)")
+    var backend: String?
+
+    @Option(help: "A file with the token that clients must know.")
+    var tokenFile: String?
+
+    @Option(
+        help: """
+            Serve metrics and health at ADDR:PORT or unix:PATH; `culvert status` and `culvert kick` need the latter. \
+            (default: nowhere)
+            """
+    )
+    var admin: String?
+
+    @Option(help: "A configuration in TOML; flags win over it.")
+    var config: String?
+
+    @OptionGroup var log: LogOptions
+}

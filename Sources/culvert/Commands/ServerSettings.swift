@@ -1,0 +1,190 @@
+import Foundation
+import Mux
+import NIOSSL
+import NetworkAddress
+import Tunnel
+
+/// Makes a server's configuration from its flags, the environment and its file.
+///
+/// A flag wins over the environment, and the environment wins over the file. Mistakes go into ``problems``.
+struct ServerSettings {
+    let flags: ServerOptions
+    let file: ConfigurationFile?
+    let problems: ConfigurationProblems
+
+    init(_ flags: ServerOptions, _ problems: ConfigurationProblems) {
+        self.flags = flags
+        self.problems = problems
+        file = flags.config.map { ConfigurationFile(path: $0, problems) }
+    }
+
+    /// The files of certificates, which are read again when they change.
+    var tlsFiles: [String] {
+        [
+            flags.tlsCertificate ?? file?.string("tls_certificate"), flags.tlsKey ?? file?.string("tls_key"),
+            flags.tlsClientCa ?? file?.string("tls_client_ca"),
+        ].compactMap { $0 }
+    }
+
+    /// The whole configuration. A value with a mistake has its default.
+    func configuration() -> ServerConfiguration {
+        var result = ServerConfiguration()
+        if let budget = SystemMemory().budget { result.serverLimits.memory = budget.bytes }
+        if let file { ServerFile.apply(file, to: &result) }
+        // A verifier is enough to impersonate the server to its client.
+        if let config = flags.config, file?.has("client") == true {
+            SecretFile.warnIfOthersCanRead(config, what: "configuration", isForGroup: true)
+        }
+        if !flags.listen.isEmpty {
+            let addresses = problems.attempt(nil) { () throws(Failure) in
+                try Self.addresses(flags.listen) { Failure(.configuration, "--listen \($0)") }
+            }
+            if let addresses { result.listen = addresses }
+        }
+        readAccess(&result)
+        if let path = flags.path { result.path = path }
+        if let publicAddress = flags.publicAddress { result.publicAddress = publicAddress }
+        if let allowPorts = flags.allowPorts {
+            if let ranges = PortRanges(allowPorts) {
+                result.allowedPorts = ranges
+            } else {
+                let form = "the form is 1024-65535 or 8000-8099,9000"
+                problems.add(Failure(.configuration, "--allow-ports \(allowPorts): \(form)"))
+            }
+        }
+        if !flags.allowOrigin.isEmpty { result.allowedOrigins = flags.allowOrigin }
+        if !flags.trustedFront.isEmpty {
+            let fronts = problems.attempt(nil) { () throws(Failure) in
+                try Self.fronts(flags.trustedFront) { Failure(.configuration, "--trusted-front: \($0)") }
+            }
+            if let fronts { result.trustedFronts = fronts }
+        }
+        if let text = flags.backend {
+            result.backend = Backend(text)
+            if result.backend == nil {
+                problems.add(Failure(.configuration, "--backend: the form is http://HOST:PORT"))
+            }
+        }
+        if let admin = flags.admin {
+            let address = problems.attempt(nil) { () throws(Failure) in
+                try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") }
+            }
+            if let address { result.admin = address }
+        }
+        readFiles(&result)
+        check(result)
+        return result
+    }
+
+    /// The mode and group of a unix socket to listen on.
+    private func readAccess(_ result: inout ServerConfiguration) {
+        if let text = flags.listenMode ?? file?.string("listen_mode") {
+            result.listenAccess.mode = UnixSocketAccess.mode(text)
+            if result.listenAccess.mode == nil {
+                let problem = "\(text) is not a file mode; write it in octal digits, \"0660\""
+                report(flags.listenMode == nil ? problem : "--listen-mode: \(problem)", "listen_mode")
+            }
+        }
+        if let text = flags.listenGroup ?? file?.string("listen_group") {
+            result.listenAccess.group = UnixSocketAccess.group(text)
+            if result.listenAccess.group == nil {
+                let problem = "there is no group \(text) on this machine"
+                report(flags.listenGroup == nil ? problem : "--listen-group: \(problem)", "listen_group")
+            }
+        }
+    }
+
+    /// The certificate and the token.
+    private func readFiles(_ result: inout ServerConfiguration) {
+        let (certificate, key) = (file?.string("tls_certificate"), file?.string("tls_key"))
+        let (authority, token) = (file?.string("tls_client_ca"), file?.string("token_file"))
+        let tls = problems.attempt(file, "tls_key", "tls_certificate", "tls_client_ca") { () throws(Failure) in
+            try TLSFiles.server(
+                certificate: flags.tlsCertificate ?? certificate,
+                key: flags.tlsKey ?? key,
+                clientAuthority: flags.tlsClientCa ?? authority
+            )
+        }
+        (result.tls, result.clientTrust) = tls ?? (nil, nil)
+        let secret = problems.attempt(flags.tokenFile == nil ? file : nil, "token_file") { () throws(Failure) in
+            try SecretFile.token(file: flags.tokenFile ?? token, configured: nil)
+        }
+        if let secret = secret ?? nil {
+            var client = ClientRights(name: "default", verifier: secret.credentials().verifier)
+            // The server's own token is its operator's; other entries belong to other users.
+            client.allowsLoopback = result.clients.isEmpty
+            result.clients.append(client)
+        }
+        // With a token that could not be read, the server is not one without a token.
+        if secret == nil { result.clients.append(ClientRights(name: "default", verifier: .placeholder)) }
+    }
+
+    /// Reports values that contradict each other.
+    private func check(_ result: ServerConfiguration) {
+        checkPlaces(result)
+        for problem in result.problems {
+            // A client's entry with a mistake still counts as an entry.
+            if problem.isAboutMissing, problems.isPartial || (problems.hasErrors && file?.has("client") == true) {
+                continue
+            }
+            report(problem.description, problem.key)
+        }
+    }
+
+    /// Reports a mistake at the key that has the value, or without a line if a flag has it.
+    private func report(_ problem: String, _ key: String) {
+        guard let file, file.has(key), !given.contains(key) else {
+            return problems.add(Failure(.configuration, problem))
+        }
+        file.report(key, problem)
+    }
+
+    /// The keys whose flags are given.
+    private var given: Set<String> {
+        let flags = [
+            ("listen", !flags.listen.isEmpty), ("admin", flags.admin != nil), ("path", flags.path != nil),
+            ("public_address", flags.publicAddress != nil), ("listen_mode", flags.listenMode != nil),
+            ("listen_group", flags.listenGroup != nil),
+        ]
+        return Set(flags.filter(\.1).map(\.0))
+    }
+
+    /// Reports addresses that this machine cannot bind. A socket that systemd hands over is bound already.
+    private func checkPlaces(_ result: ServerConfiguration) {
+        let isHandedOver = ProcessInfo.processInfo.environment["LISTEN_FDS"] != nil
+        var places = isHandedOver ? [] : result.listen.map { ("listen", $0) }
+        if let admin = result.admin { places.append(("admin", admin)) }
+        for (key, address) in places {
+            if address.isOfThisMachine == false {
+                let text = "cannot listen on \(address): this machine does not have that address"
+                report(text, key)
+            }
+            // A warning, because systemd makes a RuntimeDirectory at the start.
+            if let folder = address.missingFolder, let file, file.has(key), !given.contains(key) {
+                file.warn(key, "there is no folder \(folder) yet")
+            }
+        }
+    }
+
+    static func addresses(
+        _ texts: [String],
+        _ failure: (String) -> Failure
+    ) throws(Failure) -> [ListenAddress] {
+        var addresses: [ListenAddress] = []
+        for text in texts {
+            guard let address = ListenAddress(text) else {
+                throw Failure(.configuration, "\(failure(text).description): \(ListenAddress.form)")
+            }
+            addresses.append(address)
+        }
+        return addresses
+    }
+
+    static func fronts(_ texts: [String], _ failure: (String) -> Failure) throws(Failure) -> TrustedFronts {
+        let addresses = texts.filter { $0 != "unix" }
+        guard let blocks = VisitorLimits.blocks(addresses.joined(separator: ",")) else {
+            throw failure("expected addresses, blocks such as 10.0.0.0/8, or unix")
+        }
+        return TrustedFronts(blocks: blocks, includesUnix: addresses.count < texts.count)
+    }
+}
