@@ -29,7 +29,7 @@ final class EchoVisitors {
     private var visitors: [Visitor]
     private let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.longestPiece, alignment: 64)
 
-    /// Makes room for visitors; none is connected yet.
+    /// - Parameter count: the number of visitors, none of which is connected yet.
     init(_ count: Int, port: UInt16) {
         self.port = port
         visitors = .init(repeating: Visitor(), count: count)
@@ -68,7 +68,7 @@ final class EchoVisitors {
         visitors[index].connection = nil
     }
 
-    /// Whether any visitor is connected.
+    /// Whether a visitor is connected.
     func isOpen(_ index: Int) -> Bool { visitors[index].connection != nil }
 
     /// The seconds of a visitor's exchange so far.
