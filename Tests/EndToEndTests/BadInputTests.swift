@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What strangers send to the server's port, THREATS B1: a clear answer, and the tunnel does not notice.
+    /// Bad inputs at the server's port get a clear answer, and tunnels are not affected (H1 to H30).
     @Suite(.serialized)
     struct BadInputTests {
         struct Row: Sendable, CustomTestStringConvertible {

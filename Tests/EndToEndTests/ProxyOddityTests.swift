@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Proxies that keep to the letter of HTTP, bend it, or have never heard of it (THREATS R5 to R15).
+    /// Proxies that follow HTTP, bend it, or do not speak it (R5 to R15).
     @Suite(.serialized)
     struct ProxyOddityTests {
         typealias Visit = ScriptedProxy.Visit

@@ -4,11 +4,11 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What a process has of the machine, and what happens when it has no more: THREATS B9 and the end of B7.
+    /// Resources of the machine, and the behaviour without them (the X rows).
     ///
-    /// X8 is in ``TunnelTests``' standstill. X13: nothing blocks an event loop, because names are looked up on threads of
-    /// their own, files are read before the loops begin and at a reload outside of them, and inflating goes in bounded
-    /// pieces (D7); the loops' lag is a metric, whose test is in ``AdminTests``.
+    /// X8 is tested in TunnelTests. X13 holds because nothing blocks an event loop: names are looked up on separate
+    /// threads, files are read outside the loops, and messages are inflated in bounded chunks (D7). The lag of the loops is
+    /// a metric, which ``AdminTests`` checks.
     @Suite(.serialized)
     struct ResourceTests {
         /// Starts the executable with its descriptors, or its streams, as a shell command says.

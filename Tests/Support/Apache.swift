@@ -1,10 +1,10 @@
 import Foundation
 
-/// A running Apache httpd on loopback, with Debian's choice of how it serves: a parent, and children with threads.
+/// A running Apache httpd on loopback with Debian's processing module: a parent, and children with threads.
 public struct Apache: Front {
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     /// Its certificate, and the CA for it.
     public let certificate: Certificate?
@@ -13,7 +13,7 @@ public struct Apache: Front {
     /// The access log's lines of WebSockets.
     public var upgrades: [String] { logLines("\(folder)/access.log", containing: ["GET /tunnel ", " 101 "]) }
 
-    /// What Debian loads, as far as it can meddle, and what the fixture asks for.
+    /// The modules that Debian loads and that can affect requests, and those that the fixture needs.
     private static let modules = [
         "mpm_event", "authz_core", "mime", "dir", "reqtimeout", "socache_shmcb", "ssl", "proxy", "proxy_http",
         "proxy_wstunnel",
@@ -42,7 +42,7 @@ public struct Apache: Front {
         guard let library = installed.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
             throw ScenarioFailure(description: "Apache's modules are in none of \(installed)")
         }
-        // Children of root continue as somebody else; nobody's is in every system.
+        // Children of root need another user, and `nobody` exists in every system.
         let user = geteuid() == 0 ? "User nobody\nGroup #65534" : ""
         try scenario.write(
             """
@@ -74,7 +74,7 @@ public struct Apache: Front {
         return Apache(process: process, port: port, certificate: certificate, folder: folder)
     }
 
-    /// What `apachectl graceful` does.
+    /// Reloads as `apachectl graceful` does.
     public func reload(in _: Scenario) {
         process.signal(SIGUSR1)
     }

@@ -2,13 +2,13 @@
 public struct Caddy: Front {
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     /// Its certificate, and the CA for it.
     public let certificate: Certificate?
     private let folder: String
 
-    /// The access log's lines of WebSockets. They have no status, so the answer's field tells.
+    /// The access log's lines of WebSockets, found by a field of the answer, because they have no status.
     public var upgrades: [String] {
         logLines("\(folder)/access.log", containing: ["\"uri\":\"/tunnel\"", "Sec-Websocket-Accept"])
     }
@@ -52,7 +52,7 @@ public struct Caddy: Front {
         return Caddy(process: process, port: port, certificate: certificate, folder: folder)
     }
 
-    /// What an operator does who has changed the file, though here it is the same.
+    /// Reloads as an operator does after a change of the file, which is unchanged here.
     public func reload(in scenario: Scenario) async throws {
         let arguments = ["reload", "--config", "\(folder)/Caddyfile", "--adapter", "caddyfile", "--force"]
         try await scenario.run(.caddy, arguments)

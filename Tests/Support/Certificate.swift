@@ -1,5 +1,4 @@
-/// A certificate, for `localhost` and 127.0.0.1 unless a test says otherwise, that the test has made for itself, and the
-/// CA that signed it.
+/// A certificate that a test has made, for `localhost` and 127.0.0.1 by default, and its CA.
 public struct Certificate: Sendable {
     /// The CA's certificate, for `--ca`.
     public let authority: String
@@ -11,9 +10,9 @@ public struct Certificate: Sendable {
     /// Makes one.
     ///
     /// - Parameters:
-    ///   - names: whom it is for; nil for nobody, but for its common name `localhost`.
-    ///   - days: how long it is valid; a negative number makes one that has expired.
-    ///   - issuer: the CA's name, and that of the folder below the scenario's.
+    ///   - names: the names of the certificate; nil for the common name `localhost` alone.
+    ///   - days: the days of validity; negative for an expired certificate.
+    ///   - issuer: the name of the CA and of its folder.
     public static func make(
         in scenario: Scenario,
         for names: String? = "DNS:localhost,IP:127.0.0.1",

@@ -1,14 +1,14 @@
 import Foundation
 import Synchronization
 
-/// How a process ended.
+/// The end of a process.
 public enum ProcessEnd: Sendable, Hashable, CustomStringConvertible {
-    /// By itself, with a code.
+    /// It exited with a code.
     case exited(Int32)
-    /// By a signal.
+    /// A signal ended it.
     case signalled(Int32)
 
-    /// In words.
+    /// A description for errors.
     public var description: String {
         switch self {
         case .exited(let code): "exit code \(code)"
@@ -17,11 +17,11 @@ public enum ProcessEnd: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A real program that a test has started: its output line by line, its end, and a sure way to end it.
+/// A program that a test has started, with its output by line.
 public final class ChildProcess: Sendable, CustomStringConvertible {
-    /// What it is in this scenario: `client`, `squid`.
+    /// The name in this scenario: `client`, `squid`.
     public let name: String
-    /// Its process id.
+    /// The process id.
     public let pid: Int32
     /// Standard output.
     public let output: LineLog
@@ -36,11 +36,11 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
     /// Starts a program.
     ///
     /// - Parameters:
-    ///   - name: what it is in this scenario.
-    ///   - executable: its path.
-    ///   - arguments: without its own name.
-    ///   - environment: all of its environment.
-    ///   - directory: where it runs.
+    ///   - name: the name in this scenario.
+    ///   - executable: the path of the program.
+    ///   - arguments: the arguments without the program's name.
+    ///   - environment: the whole environment.
+    ///   - directory: the working directory.
     public init(
         name: String,
         executable: String,
@@ -52,7 +52,7 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         let (status, pid) = (StatusBox(), child.pid)
         Thread.detachNewThread {
             Spawn.wait(pid)
-            // No signal may reach a stranger that has got the number.
+            // The signal must not reach another process with the same number.
             status.value.withLock { $0 = Spawn.reap(pid) }
         }
         self.name = name
@@ -62,10 +62,10 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         self.errors = LineLog(reading: child.errors)
     }
 
-    /// How it ended, nil while it runs.
+    /// The end of the process; nil while it runs.
     public var exitStatus: ProcessEnd? { status.value.withLock { $0 } }
 
-    /// Waits for its end, and for the last of its output.
+    /// Waits for the end of the process and of its output.
     public func exitStatus(within limit: Duration = .seconds(20)) async throws -> ProcessEnd {
         let status = try await eventually("\(name) ends", within: limit, found: { self.description }) {
             self.exitStatus
@@ -76,9 +76,9 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         return status
     }
 
-    /// Waits for a line on standard output; lines of the past count.
+    /// Waits for a line on standard output; earlier lines count.
     ///
-    /// - Parameter skip: how many that match are passed over, for an event that comes again.
+    /// - Parameter skip: the number of matching lines to skip, for a repeated event.
     public func line(
         skip: Int = 0,
         within limit: Duration = .seconds(20),
@@ -87,7 +87,7 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         try await line(in: output, of: "standard output", skip: skip, within: limit, where: matches)
     }
 
-    /// Waits for a line on standard error; lines of the past count.
+    /// Waits for a line on standard error; earlier lines count.
     public func logLine(
         skip: Int = 0,
         within limit: Duration = .seconds(20),
@@ -112,14 +112,14 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Sends a signal, to this process alone.
+    /// Sends a signal to this process alone.
     public func signal(_ number: Int32) {
         status.value.withLock { status in
             if status == nil { _ = Foundation.kill(pid, number) }
         }
     }
 
-    /// Ends it: SIGTERM, and SIGKILL where that does not help within `patience`.
+    /// Ends the process with SIGTERM, and with SIGKILL after `patience`.
     public func end(patience: Duration = .seconds(3)) async {
         signal(SIGTERM)
         signal(SIGCONT)
@@ -130,13 +130,13 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         }
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Ends the process with SIGKILL, and waits for its end.
     public func kill() async {
         signal(SIGKILL)
         try? await eventually("killed", within: .seconds(5)) { self.exitStatus != nil }
     }
 
-    /// Name, state and the ends of both outputs.
+    /// The name, the state and the last lines of both outputs.
     public var description: String {
         let state = exitStatus.map { "\($0)" } ?? "running"
         return

@@ -6,7 +6,7 @@ public struct CulvertServer: Sendable {
     public let process: ChildProcess
     /// The port on which it accepts clients.
     public let port: UInt16
-    /// What it printed.
+    /// The URL that it printed.
     public let url: String
 }
 
@@ -15,14 +15,14 @@ public struct CulvertClient: Sendable {
     /// The process.
     public let process: ChildProcess
 
-    /// A client that has been started in some other way.
+    /// A client that was started in another way.
     public init(process: ChildProcess) {
         self.process = process
     }
 
     /// Waits until a tunnel to a loopback service is public.
     ///
-    /// - Parameter skip: how many announcements are passed over, for one that comes again.
+    /// - Parameter skip: the number of announcements to skip.
     /// - Returns: the public port.
     public func tunnel(to servicePort: UInt16, skip: Int = 0, within limit: Duration = .seconds(20)) async throws
         -> UInt16
@@ -53,7 +53,7 @@ extension Scenario {
     /// Starts a server on loopback, and waits until it accepts.
     ///
     /// - Parameters:
-    ///   - port: 0 for one that the system chooses.
+    ///   - port: the port; 0 lets the system choose.
     ///   - options: further arguments.
     public func server(port: UInt16 = 0, options: [String] = []) async throws -> CulvertServer {
         let process = try culvert(
@@ -69,11 +69,11 @@ extension Scenario {
         return CulvertServer(process: process, port: actual, url: url)
     }
 
-    /// Starts a client; without a proxy it dials directly.
+    /// Starts a client, which dials directly without a proxy.
     ///
     /// - Parameters:
-    ///   - url: the server's.
-    ///   - remotes: what follows each `-R`.
+    ///   - url: the URL of the server.
+    ///   - remotes: the values of `-R`.
     ///   - options: further arguments.
     public func client(
         _ url: String,
@@ -99,7 +99,7 @@ extension Scenario {
     }
 }
 
-/// Sends a few bytes to an echo service through a public port, and expects them back.
+/// Sends a few bytes to an echo service through a public port, and expects the echo.
 public func expectEcho(through port: UInt16, of text: String = "ping", within limit: Duration = .seconds(20))
     async throws
 {

@@ -1,13 +1,13 @@
 import Foundation
 import Platform
 
-/// A unix socket that takes datagrams, as the one does to which services tell their state.
+/// A unix socket for datagrams, as systemd has one for the states of services.
 public final class DatagramSocket: Sendable {
-    /// Where it is.
+    /// The path of the socket.
     public let path: String
     private let descriptor: Int32
 
-    /// Binds one.
+    /// Binds a socket.
     public init(path: String) throws {
         self.path = path
         #if canImport(Glibc)
@@ -45,7 +45,7 @@ public final class DatagramSocket: Sendable {
         return String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 
-    /// Reads on until a datagram begins like this; signs of life are passed over.
+    /// Reads until a datagram begins with a text, and skips others.
     public func expect(_ prefix: String) throws {
         while true {
             let text = try receive()

@@ -1,33 +1,32 @@
-/// What a test waited for did not come, or what came was not it.
+/// An event that a test waited for did not happen, or a condition does not hold.
 public struct ScenarioFailure: Error, CustomStringConvertible {
-    /// What was waited for, how long, and what was there instead.
+    /// The event, the time, and the state instead.
     public let description: String
 
-    /// The whole sentence.
+    /// - Parameter description: the whole sentence.
     public init(description: String) {
         self.description = description
     }
 }
 
-/// Throws where a condition does not hold: for threads, on which an expectation would not know its test.
+/// Throws if a condition does not hold. For threads, on which an expectation would not know its test.
 public func demand(_ condition: Bool, _ found: @autoclosure () -> String) throws {
     if !condition { throw ScenarioFailure(description: found()) }
 }
 
-/// How often an event is looked for before it is given up.
+/// The least number of checks before a test gives up.
 private let leastLooks = 100
 
-/// Waits for an event, by looking every few milliseconds: a test never sleeps for as long as it hopes to be enough.
+/// Waits for an event, and checks every few milliseconds.
 ///
-/// The condition is always asked once more after the deadline, and a hundred times in all, so that a starved machine
-/// delays a test and does not fail it: where hundreds of tests begin at once, the first look may be the only one for
-/// half a minute.
+/// The condition is checked once more after the deadline, and at least a hundred times in all. So a slow machine delays
+/// a test and does not fail it: if hundreds of tests begin at once, the first two checks may be half a minute apart.
 ///
 /// - Parameters:
 ///   - what: the event, as a claim.
-///   - limit: when to give up.
-///   - found: what is there instead, for the error.
-///   - event: nil for not yet.
+///   - limit: the time after which to give up.
+///   - found: describes the present state, for the error.
+///   - event: returns nil before the event.
 public func eventually<T: Sendable>(
     _ what: String,
     within limit: Duration = .seconds(20),

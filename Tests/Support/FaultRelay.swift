@@ -1,31 +1,31 @@
 import Foundation
 import Synchronization
 
-/// A relay on a loopback port that can be told to fail, in the ways in which what is between two machines fails.
+/// A relay on a loopback port that simulates the faults of a network.
 public final class FaultRelay: Sendable {
-    /// How connections are cut.
+    /// The way to cut connections.
     public enum Cut: Sendable, CaseIterable {
-        /// FIN, both ways.
+        /// FIN in both directions.
         case end
-        /// RST, both ways.
+        /// RST in both directions.
         case reset
-        /// A part of the next bytes of each direction, and FIN in the middle of whatever they are.
+        /// A part of the next bytes of each direction, and then FIN.
         case truncated
     }
 
-    /// In which directions bytes vanish without a word. Connections stay open, and new ones are accepted.
+    /// The directions in which bytes vanish. Connections stay open, and new ones are accepted.
     public struct Hole: OptionSet, Sendable {
         /// A bit for each direction.
         public let rawValue: Int
 
-        /// Of bits.
+        /// - Parameter rawValue: the bits.
         public init(rawValue: Int) { self.rawValue = rawValue }
 
-        /// From who connects to whom it connects to.
+        /// From the connecting end to the target.
         public static let forward = Hole(rawValue: 1)
-        /// The other way.
+        /// From the target to the connecting end.
         public static let back = Hole(rawValue: 2)
-        /// Both.
+        /// Both directions.
         public static let both: Hole = [.forward, .back]
     }
 
@@ -36,7 +36,7 @@ public final class FaultRelay: Sendable {
         var connections = 0
     }
 
-    /// How long a blocked direction takes to see what it was told.
+    /// The interval at which a blocked direction checks for a change.
     private static let patience = Duration.milliseconds(500)
 
     private final class Shared: Sendable {
@@ -46,7 +46,7 @@ public final class FaultRelay: Sendable {
     private let shared: Shared
     private let service: TCPService
 
-    /// - Parameter target: the port that it leads to.
+    /// - Parameter target: the port of the target.
     public init(to target: UInt16) throws {
         let shared = Shared()
         self.shared = shared
@@ -58,16 +58,16 @@ public final class FaultRelay: Sendable {
         }
     }
 
-    /// Where it listens.
+    /// The port on which it listens.
     public var port: UInt16 { service.port }
 
-    /// Connections so far.
+    /// The number of connections so far.
     public var accepted: Int { service.accepted }
 
-    /// Connections that pass through it now.
+    /// The number of open connections.
     public var connections: Int { shared.state.withLock { $0.connections } }
 
-    /// Cuts all connections that there are.
+    /// Cuts all open connections.
     public func cut(_ how: Cut) {
         shared.state.withLock { state in
             state.generation += 1
@@ -75,12 +75,12 @@ public final class FaultRelay: Sendable {
         }
     }
 
-    /// From now on bytes vanish, or no longer.
+    /// Sets the directions in which bytes vanish.
     public func setHole(_ hole: Hole) {
         shared.state.withLock { $0.hole = hole }
     }
 
-    /// One connection, passed on by two threads.
+    /// One connection, relayed by two threads.
     private struct Connection: Sendable {
         let shared: Shared
         let near: TCPSocket
@@ -101,7 +101,7 @@ public final class FaultRelay: Sendable {
             }
             pass(near, to: far, .forward)
             isDone.wait()
-            // Both threads are through: nobody waits on a descriptor that is closed here.
+            // Both threads have ended, so no thread waits on a descriptor that is closed here.
             let isReset = shared.state.withLock { $0.generation != generation && $0.cut == .reset }
             for socket in [near, far] {
                 if isReset { socket.abort() } else { socket.close() }

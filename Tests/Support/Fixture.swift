@@ -1,14 +1,14 @@
 import Foundation
 
-/// The files in Fixtures.
+/// Reads files in Fixtures.
 public enum Fixture {
-    /// The text of one, by its path below Fixtures.
+    /// The text of a file, by its path below Fixtures.
     public static func text(_ path: String) throws -> String {
         String(decoding: try Data(contentsOf: url(path)), as: UTF8.self)
     }
 
-    /// The text of one with other values in some places, each of which it must have exactly once: so it cannot change
-    /// without the tests that stand on it.
+    /// The text of a file with replaced values. The file must have each original exactly once, so it cannot change
+    /// without its tests.
     public static func text(_ path: String, replacing places: [(String, String)]) throws -> String {
         try places.reduce(try text(path)) { text, place in
             guard text.components(separatedBy: place.0).count == 2 else {
@@ -18,7 +18,7 @@ public enum Fixture {
         }
     }
 
-    /// Those of a folder below Fixtures that end in this way, by name; none where there is no such folder.
+    /// The files of a folder with a suffix, by name; none if the folder is missing.
     public static func files(in folder: String, withExtension suffix: String) -> [URL] {
         guard let folder = try? url(folder),
             let files = try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
@@ -26,7 +26,7 @@ public enum Fixture {
         return files.filter { $0.pathExtension == suffix }.sorted { $0.path < $1.path }
     }
 
-    /// Where one is, or a folder of them.
+    /// The location of a file or a folder.
     public static func url(_ path: String) throws -> URL {
         var folder = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         while folder.path != "/" {

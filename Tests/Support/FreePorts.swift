@@ -1,13 +1,13 @@
 import Synchronization
 
-/// Loopback ports for programs that cannot choose one themselves.
+/// Finds loopback ports for programs that cannot choose one.
 ///
-/// They are below the range from which the kernel takes the ports of outgoing connections, so that no connection of a
-/// test can come in between; none is handed out twice.
+/// The ports are below the range of the kernel's outgoing connections, so no connection of a test can take one. No port
+/// is returned twice.
 public enum FreePorts {
     private static let used = Mutex<Set<UInt16>>([])
 
-    /// A port on which nobody listens.
+    /// A port on which no socket listens.
     public static func next() throws -> UInt16 {
         for _ in 0..<1_000 {
             let port = UInt16.random(in: 10_000..<32_000)
@@ -22,7 +22,7 @@ public enum FreePorts {
 
     /// Consecutive ports on which no socket listens.
     ///
-    /// - Returns: the first of them.
+    /// - Returns: the first port.
     public static func run(of count: UInt16) throws -> UInt16 {
         for _ in 0..<1_000 {
             let ports = UInt16.random(in: 10_000..<(32_000 - count))...

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What stands before the server in the tests: the configurations in Fixtures, each with the program that reads it.
+/// The fronts of the tests: the configurations in Fixtures, each with its program.
 public enum FrontProgram: String, Sendable, CaseIterable {
     case nginx
     case haproxy
@@ -17,7 +17,7 @@ public enum FrontProgram: String, Sendable, CaseIterable {
         }
     }
 
-    /// Starts it as a user would, on another port: TLS, stock timeouts.
+    /// Starts the front as a user would, on another port: TLS, default timeouts.
     ///
     /// - Parameter upstream: the server's port.
     public func front(of upstream: UInt16, in scenario: Scenario) async throws -> any Front {
@@ -32,35 +32,35 @@ public enum FrontProgram: String, Sendable, CaseIterable {
 
 /// A running front on loopback.
 public protocol Front: Sendable {
-    /// The process that is told to reload.
+    /// The process that reloads.
     var process: ChildProcess { get }
-    /// Where it listens.
+    /// The port on which it listens.
     var port: UInt16 { get }
     /// Its certificate, and the CA for it.
     var certificate: Certificate? { get }
     /// The access log's lines of WebSockets, written when the connection has ended.
     var upgrades: [String] { get }
-    /// Tells it to read its configuration and its certificate again. That takes its time.
+    /// Makes the front read its configuration and its certificate again, which takes a while.
     func reload(in scenario: Scenario) async throws
 }
 
 extension Front {
-    /// The server's URL behind it.
+    /// The URL of the server through the front.
     public var url: String { "wss://localhost:\(port)" }
 
-    /// The CA for its certificate; empty where it speaks no TLS.
+    /// The CA of its certificate; empty without TLS.
     public var authority: String { certificate?.authority ?? "" }
 }
 
 extension Certificate {
-    /// The same in files of a front's own, which another can be written to: the first of them holds the key as well.
+    /// A copy of the certificate in files of the front, which can be overwritten. The first one also has the key.
     func installed(in folder: String, of scenario: Scenario) throws -> Certificate {
         let own = Certificate(authority: authority, certificate: "\(folder)/tls.pem", key: "\(folder)/tls.key")
         try replace(own, in: scenario)
         return own
     }
 
-    /// Writes this one over another, which a front has been told to use: a renewal.
+    /// Overwrites a certificate that a front uses, as a renewal does.
     public func replace(_ other: Certificate, in scenario: Scenario) throws {
         let key = try String(contentsOfFile: key, encoding: .utf8)
         try scenario.write(String(contentsOfFile: certificate, encoding: .utf8) + key, to: other.certificate)

@@ -1,7 +1,7 @@
-/// A loopback port whose queue is full: who connects gets neither an answer nor a refusal, as from a machine that is not
-/// there.
+/// A loopback port with a full queue. A connection gets neither an answer nor a refusal, as from a machine that is
+/// down.
 public final class FullListener: Sendable {
-    /// Where it does not answer.
+    /// The port that does not answer.
     public let port: UInt16
     private let listener: TCPListener
     private let waiting: [TCPSocket]
@@ -11,7 +11,7 @@ public final class FullListener: Sendable {
         listener = try TCPListener(queue: 0)
         port = listener.port
         var waiting: [TCPSocket] = []
-        // The kernel takes one or two more than it was told.
+        // The kernel accepts one or two connections more than the queue's limit.
         while waiting.count < 8, let socket = try? TCPSocket(port: port, patience: .milliseconds(200)) {
             waiting.append(socket)
         }

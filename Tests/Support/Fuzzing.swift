@@ -19,20 +19,20 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
     }
 }
 
-/// Seeded mutation fuzzing: what the modules' fuzz tests share.
+/// Seeded mutation fuzzing for the fuzz tests of all modules.
 public enum Fuzzing {
-    /// How long each fuzz test runs: a second, or `CULVERT_FUZZ_SECONDS`, which may be hours.
+    /// The time of each fuzz test: a second, or `CULVERT_FUZZ_SECONDS`.
     public static var time: Duration {
         .seconds(ProcessInfo.processInfo.environment["CULVERT_FUZZ_SECONDS"].flatMap(Int.init) ?? 1)
     }
 
-    /// Where the numbers begin: the same in each run, or `CULVERT_FUZZ_SEED`, so that hours are not spent on the same.
+    /// The seed: the same in each run, or `CULVERT_FUZZ_SEED`.
     public static func generator(_ seed: UInt64) -> SplitMix64 {
         let other = ProcessInfo.processInfo.environment["CULVERT_FUZZ_SEED"].flatMap(UInt64.init) ?? 0
         return SplitMix64(state: seed ^ other)
     }
 
-    /// Up to four changes at random: bytes changed, bits turned, taken out, put in, cut off, repeated.
+    /// Makes up to four random changes: bytes are changed, flipped, removed, inserted, cut off or repeated.
     public static func mutate(_ bytes: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
@@ -53,7 +53,7 @@ public enum Fuzzing {
         return bytes
     }
 
-    /// The bytes in pieces of up to 24, as a network might cut them.
+    /// The bytes in random parts of at most 24.
     public static func cut(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
         var pieces: [[UInt8]] = []
         var rest = bytes[...]
@@ -65,8 +65,8 @@ public enum Fuzzing {
         return pieces
     }
 
-    /// The files of a folder below Fixtures, in the order of their names: `.hex` files as the bytes that they spell (white
-    /// space and lines that begin with `#` are for the reader), others as they are.
+    /// The files of a folder below Fixtures, by name. A `.hex` file has hexadecimal digits, white space, and comment
+    /// lines that begin with `#`.
     public static func corpus(_ folder: String) throws -> [(name: String, bytes: [UInt8])] {
         let url = try Fixture.url(folder)
         return try FileManager.default.contentsOfDirectory(atPath: url.path).sorted().map { name in

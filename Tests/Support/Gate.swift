@@ -1,23 +1,23 @@
 import Dispatch
 import Synchronization
 
-/// Holds threads until the test lets them go.
+/// Holds threads until the test opens the gate.
 public final class Gate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
     private let opened = Atomic(false)
 
-    /// Whether it has been opened.
+    /// Whether the gate is open.
     public var isOpen: Bool { opened.load(ordering: .relaxed) }
 
     /// A closed gate.
     public init() {}
 
-    /// Waits until it opens, a minute at most.
+    /// Waits until the gate opens, at most a minute.
     public func wait() {
         if semaphore.wait(timeout: .now() + 60) == .success { semaphore.signal() }
     }
 
-    /// Lets everybody through.
+    /// Opens the gate for all threads.
     public func open() {
         opened.store(true, ordering: .relaxed)
         semaphore.signal()

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Files in Fixtures that hold what a test must produce, line for line.
+/// Compares the lines that a test produces with a file in Fixtures.
 ///
-/// `CULVERT_RECORD=1` writes them anew. The change then shows in the next commit, and has to be explained there.
+/// `CULVERT_RECORD=1` writes the file again. The commit must explain the change.
 public enum GoldenFile {
     /// Compares `lines` with the file at `path` below Fixtures.
     ///

@@ -4,7 +4,7 @@ import Foundation
 public struct HAProxy: Front {
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     /// Its certificate, and the CA for it.
     public let certificate: Certificate?
@@ -18,7 +18,7 @@ public struct HAProxy: Front {
     ///
     /// - Parameters:
     ///   - upstream: the server's port.
-    ///   - speaksPROXY: whether it says by the PROXY protocol who the client is, instead of X-Forwarded-For.
+    ///   - speaksPROXY: whether it reports the client by the PROXY protocol, not by X-Forwarded-For.
     public static func front(
         of upstream: UInt16,
         in scenario: Scenario,
@@ -54,7 +54,7 @@ public struct HAProxy: Front {
         return HAProxy(process: process, port: port, certificate: certificate)
     }
 
-    /// What `systemctl reload haproxy` does.
+    /// Reloads as `systemctl reload haproxy` does.
     public func reload(in _: Scenario) {
         process.signal(SIGUSR2)
     }

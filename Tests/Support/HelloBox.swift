@@ -1,23 +1,22 @@
-/// A middlebox on a loopback port that wants a ClientHello in one segment: it looks for the server's name there, and ends
-/// connections in which the hello is longer.
+/// A middlebox on a loopback port that needs the ClientHello in one segment, and ends connections with a longer one.
 public final class HelloBox: Sendable {
-    /// What it does about a long one.
+    /// The reaction to a long ClientHello.
     public enum Manner: Sendable, CaseIterable {
         /// FIN.
         case end
         /// RST.
         case reset
-        /// Nothing, for ever.
+        /// Silence.
         case silence
     }
 
-    /// The lengths of the hellos so far, with their record's header.
+    /// The lengths of the ClientHellos so far, with the record header.
     public let hellos = Mailbox<Int>()
     private let service: TCPService
 
     /// - Parameters:
-    ///   - target: the port that it leads to.
-    ///   - longest: bytes of the longest hello that passes.
+    ///   - target: the port of the target.
+    ///   - longest: the bytes of the longest ClientHello that passes.
     public init(to target: UInt16, longest: Int = 1_400, _ manner: Manner) throws {
         service = try TCPService { [hellos] socket in
             let header = try socket.receive(exactly: 5)
@@ -37,6 +36,6 @@ public final class HelloBox: Sendable {
         }
     }
 
-    /// Where it listens.
+    /// The port on which it listens.
     public var port: UInt16 { service.port }
 }

@@ -1,4 +1,4 @@
-/// A program's insides in what a person reads: names of types and cases, lists in brackets, paths of the build.
+/// Finds internals in texts for users: names of types and cases, lists in brackets, paths of the build.
 public enum Insides {
     private static let marks = [
         "NIOSSL", "NIOCore", "NIOPosix", "NIOConnection", "BoringSSL", "sslError", "unknownError", "handshakeFailed",
@@ -9,6 +9,6 @@ public enum Insides {
         ".swift:", ".cc:", "/checkouts/", "_FAILED", "_ALERT_",
     ]
 
-    /// The first of them that shows in a text; nil for a text that is plain.
+    /// The first internal in a text; nil for a plain text.
     public static func found(in text: String) -> String? { marks.first(where: text.contains) }
 }

@@ -5,18 +5,18 @@ public struct IssuedCertificate: Sendable {
     /// Its private key, PEM.
     public let key: String
 
-    /// What a certificate is to be.
+    /// The properties of a certificate.
     public struct Terms: Sendable {
-        /// The subject, as openssl writes it.
+        /// The subject in openssl's form.
         public var subject: String
         /// Lines of an extension section.
         public var extensions: [String]
-        /// How long it is valid; a negative number makes one that has expired.
+        /// The days of validity; negative for an expired certificate.
         public var days = 2
-        /// What `openssl genpkey` makes the key with.
+        /// The arguments of `openssl genpkey`.
         public var key = Self.p256
 
-        /// P-256, as most are.
+        /// P-256.
         public static let p256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
         /// P-521.
         public static let p521 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"]
@@ -43,7 +43,7 @@ public struct IssuedCertificate: Sendable {
             Terms(common, ["basicConstraints=critical,CA:TRUE"] + more, days: days, key: key)
         }
 
-        /// A certificate for these names, in openssl's words: `DNS:localhost,IP:127.0.0.1`.
+        /// A certificate for names in openssl's form: `DNS:localhost,IP:127.0.0.1`.
         public static func leaf(
             _ names: String,
             days: Int = 2,
@@ -62,9 +62,9 @@ public struct IssuedCertificate: Sendable {
     /// Makes a certificate in a folder of its own.
     ///
     /// - Parameters:
-    ///   - issuer: which certificate signs it; nil for itself.
+    ///   - issuer: the signing certificate; nil for a self-signed one.
     ///   - sibling: the certificate whose key it has; nil for a new key.
-    ///   - options: what else openssl is told about the signature.
+    ///   - options: further arguments of openssl for the signature.
     public static func make(
         _ terms: Terms,
         by issuer: IssuedCertificate? = nil,

@@ -1,18 +1,17 @@
-/// A Kerberos realm of one test: a KDC on loopback whose database, configuration and keytabs lie in the scenario's
-/// folder.
+/// A Kerberos realm of one test: a KDC on loopback, with its files in the scenario's folder.
 public struct KerberosRealm: Sendable {
     /// Its name.
     public static let name = "CULVERT.TEST"
     /// The KDC.
     public let process: ChildProcess
-    /// What a service finds in its environment.
+    /// The environment of a service.
     public let environment: [String: String]
     private let folder: String
 
     /// The keytab of the service HTTP/localhost.
     public var serviceKeytab: String { "\(folder)/HTTP-localhost.keytab" }
 
-    /// Starts one that knows `user` and the service HTTP/localhost, both by random keys.
+    /// Starts a realm with `user` and the service HTTP/localhost, both with random keys.
     public static func start(in scenario: Scenario, user: String) async throws -> KerberosRealm {
         let port = try FreePorts.next()
         let folder = try scenario.folder("realm-\(port)")
@@ -74,7 +73,7 @@ public struct KerberosRealm: Sendable {
             environment: environment
         )
         try await listens(port, process)
-        // A replay cache would stand in a folder that all services of the machine share.
+        // A replay cache would be in a folder that all services of the machine share.
         return KerberosRealm(
             process: process,
             environment: ["KRB5_CONFIG": "\(folder)/krb5.conf", "KRB5RCACHENAME": "none:"],
@@ -82,12 +81,12 @@ public struct KerberosRealm: Sendable {
         )
     }
 
-    /// What a program finds in its environment whose user has no ticket.
+    /// The environment of a program whose user has no ticket.
     public var withoutTicket: [String: String] {
         ["KRB5_CONFIG": "\(folder)/krb5.conf", "KRB5CCNAME": "FILE:\(folder)/no-such-cache"]
     }
 
-    /// What a program finds in its environment that may get tickets for `user` itself.
+    /// The environment of a program that may get tickets for `user` itself.
     public func withKeytab(of user: String) -> [String: String] {
         withoutTicket.merging([
             "KRB5_CLIENT_KTNAME": "FILE:\(folder)/\(user).keytab", "KRB5CCNAME": "FILE:\(folder)/\(user)-own.cache",
@@ -96,7 +95,7 @@ public struct KerberosRealm: Sendable {
 
     /// Gets a ticket for `user`.
     ///
-    /// - Returns: what a program finds in its environment whose user has it.
+    /// - Returns: the environment of a program whose user has the ticket.
     public func withTicket(of user: String, in scenario: Scenario) async throws -> [String: String] {
         let environment = withoutTicket.merging(["KRB5CCNAME": "FILE:\(folder)/\(user).cache"]) { $1 }
         try await scenario.run(

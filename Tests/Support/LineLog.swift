@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// What a process has written to one of its outputs, by line, while it runs.
+/// Collects the lines of one output of a running process.
 public final class LineLog: Sendable {
     private struct State {
         var lines: [String] = []
@@ -11,7 +11,7 @@ public final class LineLog: Sendable {
 
     private let state = Mutex(State())
 
-    /// Reads `handle` on a thread of its own until it ends.
+    /// Reads `handle` on a separate thread until its end.
     init(reading handle: FileHandle) {
         let descriptor = handle.fileDescriptor
         Thread.detachNewThread { [self] in
@@ -43,10 +43,10 @@ public final class LineLog: Sendable {
         }
     }
 
-    /// The lines so far, without the one that is still being written.
+    /// The complete lines so far.
     public var lines: [String] { state.withLock { $0.lines } }
 
-    /// All of it as one text.
+    /// The whole output as one text.
     public var text: String {
         state.withLock { state in
             (state.lines + (state.partial.isEmpty ? [] : [String(decoding: state.partial, as: UTF8.self)]))
@@ -54,6 +54,6 @@ public final class LineLog: Sendable {
         }
     }
 
-    /// Whether the process, and everybody who inherited the descriptor from it, has closed it.
+    /// Whether the process, and all children that inherited the descriptor, have closed it.
     public var isComplete: Bool { state.withLock { $0.isComplete } }
 }

@@ -1,14 +1,14 @@
 import Glibc
 
-/// What the kernel was told about the queues of this process's listeners.
+/// Reads the queues of this process's listeners from the kernel.
 public enum ListenQueue {
-    /// Connections that may wait to be accepted on a loopback port of this process; nil where nobody listens.
+    /// The limit of the queue of a loopback port; nil if no socket listens.
     public static func length(of port: UInt16) -> Int? {
         for descriptor: Int32 in 0..<4_096 where listens(descriptor, on: port) {
             var info = tcp_info()
             var size = socklen_t(MemoryLayout<tcp_info>.size)
             guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { continue }
-            // In a listener this field holds the bound, and no count of selective acknowledgements.
+            // For a listener this field has the limit of the queue.
             return Int(info.tcpi_sacked)
         }
         return nil

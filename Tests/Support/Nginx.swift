@@ -4,7 +4,7 @@ import Foundation
 public struct Nginx: Front {
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     /// Its certificate, and the CA for it; nil where it speaks no TLS.
     public let certificate: Certificate?
@@ -34,12 +34,12 @@ public struct Nginx: Front {
         return try await start(site, port: port, certificate: certificate, in: scenario)
     }
 
-    /// What `nginx -s reload` does.
+    /// Reloads as `nginx -s reload` does.
     public func reload(in _: Scenario) {
         process.signal(SIGHUP)
     }
 
-    /// Starts a service of files: GET reads what PUT has written.
+    /// Starts a file service, in which GET reads what PUT has written.
     ///
     /// - Parameter root: the folder.
     public static func files(in root: String, of scenario: Scenario) async throws -> Nginx {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs blocking work on a thread of its own, so that it never takes one of the few that tasks share.
+/// Runs blocking work on a separate thread, because tasks share few threads.
 public func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { continuation in
         Thread.detachNewThread {
@@ -9,7 +9,7 @@ public func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) as
     }
 }
 
-/// Runs `work` for each number below `count`, at most `width` at a time, each lane on a thread of its own.
+/// Runs `work` for each number below `count`, on at most `width` threads.
 public func onThreads(_ count: Int, width: Int, _ work: @escaping @Sendable (_ index: Int) throws -> Void) async throws
 {
     try await withThrowingTaskGroup(of: Void.self) { lanes in

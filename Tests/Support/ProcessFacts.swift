@@ -1,23 +1,23 @@
 import Foundation
 
-/// What the kernel says about a running process.
+/// Reads facts about a running process from the kernel.
 extension ChildProcess {
-    /// How many descriptors it has open.
+    /// The number of open descriptors.
     public var descriptorCount: Int {
         get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count }
     }
 
-    /// Its resident memory, in bytes.
+    /// The resident memory in bytes.
     public var residentBytes: Int {
         get throws { try kibibytes("VmRSS:") << 10 }
     }
 
-    /// The most resident memory that it ever had, in bytes.
+    /// The peak of resident memory in bytes.
     public var peakResidentBytes: Int {
         get throws { try kibibytes("VmHWM:") << 10 }
     }
 
-    /// How many bytes it has written so far, to sockets and files together.
+    /// The number of bytes written so far, to sockets and files.
     public var writtenBytes: Int {
         get throws {
             let facts = try String(contentsOfFile: "/proc/\(pid)/io", encoding: .utf8)
@@ -29,16 +29,16 @@ extension ChildProcess {
         }
     }
 
-    /// How many threads it has.
+    /// The number of threads.
     public var threadCount: Int {
         get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count }
     }
 
-    /// What it has used of the processors so far.
+    /// The processor time so far.
     public var processorSeconds: Double {
         get throws {
             let line = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-            // Its name is in parentheses, and may hold anything.
+            // The name is in parentheses, and may contain any character.
             let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
             guard fields.count > 12, let user = Double(fields[12]), let system = Double(fields[13]) else {
                 throw ScenarioFailure(description: "/proc/\(pid)/stat: \(line)")
@@ -47,7 +47,7 @@ extension ChildProcess {
         }
     }
 
-    /// Its arguments as every user of the machine sees them.
+    /// The arguments as every user of the machine sees them.
     public var visibleArguments: String {
         get throws {
             let bytes = try Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/cmdline"))

@@ -4,7 +4,7 @@ import Foundation
 public struct Program: Sendable, CustomStringConvertible {
     /// Its name in the path.
     public let name: String
-    /// What a person installs to have it, on Debian.
+    /// The Debian package of the program.
     public let package: String
 
     /// A caching proxy that demands passwords.
@@ -58,7 +58,7 @@ public struct Program: Sendable, CustomStringConvertible {
     /// Opens sockets for others.
     public static let python = Program(name: "python3", package: "python3")
 
-    /// Daemons and helpers stand in folders that are often in root's path only, or in nobody's.
+    /// Folders of daemons and helpers, which are often only in root's path, or in no path.
     private static let furtherFolders = [
         "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/lib/squid",
         "/usr/lib64/squid", "/usr/libexec/squid", "/opt/homebrew/bin", "/opt/homebrew/libexec",
@@ -72,7 +72,7 @@ public struct Program: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Where it is.
+    /// The path of the socket.
     public func required() throws -> String {
         guard let path else {
             throw ScenarioFailure(description: "\(name) is not installed: apt-get install \(package)")

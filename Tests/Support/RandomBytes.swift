@@ -1,4 +1,4 @@
-/// Bytes in which a lost, doubled or moved piece cannot go unnoticed.
+/// Random bytes, in which a lost, doubled or moved part is noticed.
 public func randomBytes(_ count: Int) -> [UInt8] {
     var generator = SystemRandomNumberGenerator()
     return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -2,13 +2,12 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Passes bytes on between two sockets until both streams have ended, each with its own half-close.
+/// Relays bytes between two sockets until both directions have ended, each with its half-close.
 final class Relay: Sendable {
     private let idle: Duration?
     private let lastMoved = Mutex(ContinuousClock.now)
 
-    /// - Parameter idle: how long both directions may stand still before both are cut: the patience of the sockets; nil
-    ///   for ever.
+    /// - Parameter idle: the time without bytes in both directions after which both are cut; nil for no limit.
     init(idle: Duration? = nil) {
         self.idle = idle
     }

@@ -1,20 +1,20 @@
 import Foundation
 import Synchronization
 
-/// One scene of an end-to-end test: a temporary directory, a token, and the processes and services that run in
-/// it, all of which are gone when it ends.
+/// A scenario of an end-to-end test: a temporary directory, a token, processes and services. All are removed at its
+/// end.
 public final class Scenario: Sendable {
     /// A fresh directory.
     public let directory: String
-    /// The token that both sides share unless a test says otherwise.
+    /// The token that both ends share by default.
     public let token: String
-    /// Where it is kept.
+    /// The token's file.
     public let tokenFile: String
-    /// The scene that the running test plays.
+    /// The scenario of the running test.
     @TaskLocal static var current: Scenario?
 
     private let processes = Mutex<[(process: ChildProcess, isKilled: Bool)]>([])
-    /// Those of the program under test, whose words are looked at.
+    /// The processes of the program under test, whose output is checked.
     private let speakers = Mutex<[ChildProcess]>([])
     private let services = Mutex<[TCPService]>([])
 
@@ -23,7 +23,7 @@ public final class Scenario: Sendable {
         var name = Array(template.utf8CString)
         guard mkdtemp(&name) != nil else { throw SocketError.system(call: "mkdtemp", errno: errno) }
         directory = template.dropLast(6) + String(decoding: name.dropLast().suffix(6).map(UInt8.init), as: UTF8.self)
-        // Daemons started by root continue as somebody else, who must reach their own folders below.
+        // Daemons of root change their user, which must reach the folders below.
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory)
         token = "e2e-" + randomBytes(24).map { ["b", "k", "t", "z"][Int($0 & 3)] }.joined()
         tokenFile = directory + "/token"
@@ -31,7 +31,7 @@ public final class Scenario: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: tokenFile)
     }
 
-    /// Plays a scene and clears up after it, whatever happened. When it throws, what the processes wrote is shown.
+    /// Runs a scenario and cleans up. If it throws, the output of the processes is shown.
     public static func play<T: Sendable>(_ body: (Scenario) async throws -> T) async throws -> T {
         let scenario = try Scenario()
         do {
@@ -62,7 +62,7 @@ public final class Scenario: Sendable {
         speakers.withLock { $0.append(process) }
     }
 
-    /// Whatever a scene is about, no line of ours shows a library's insides.
+    /// Checks in every scenario that no line of ours shows internals of a library.
     private func expectPlainWords() throws {
         for process in speakers.withLock({ $0 }) {
             for line in process.output.lines + process.errors.lines {
@@ -79,9 +79,8 @@ public final class Scenario: Sendable {
     /// Starts a program.
     ///
     /// - Parameters:
-    ///   - environment: what it finds beside the test's own environment, from which proxies, tickets and everything of
-    ///     ours are taken out.
-    ///   - isKilled: whether the scene's end kills it at once, for a program that takes seconds to end in order.
+    ///   - environment: additions to the test's environment, without its proxies, tickets and our variables.
+    ///   - isKilled: whether the end of the scenario kills the program at once, because it ends slowly.
     public func start(
         _ name: String,
         _ executable: String,
@@ -108,9 +107,9 @@ public final class Scenario: Sendable {
         return process
     }
 
-    /// Runs a program to its end, which must be a good one.
+    /// Runs a program to its end, which must be exit code 0.
     ///
-    /// - Returns: what it wrote to standard output.
+    /// - Returns: its standard output.
     @discardableResult
     public func run(
         _ program: Program,
@@ -125,7 +124,7 @@ public final class Scenario: Sendable {
         return process.output.text
     }
 
-    /// A new folder of this scene that any user may write to.
+    /// A new folder of the scenario that any user may write.
     public func folder(_ name: String) throws -> String {
         let path = "\(directory)/\(name)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -153,7 +152,7 @@ public func listens(_ port: UInt16, _ process: ChildProcess, within limit: Durat
     }
 }
 
-/// The lines of a log file that contain all of `words`; none where there is no file yet.
+/// The lines of a log file that contain all of `words`; none without a file.
 public func logLines(_ path: String, containing words: [String]) -> [String] {
     let bytes = FileManager.default.contents(atPath: path) ?? Data()
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init).filter { line in

@@ -1,28 +1,28 @@
 import Foundation
 
-/// An HTTP proxy that does what a test's script says, however odd.
+/// An HTTP proxy that runs a script of the test.
 ///
-/// Whatever name it is asked for, it connects to loopback: only it can resolve the names that end in `.test`.
+/// It connects to loopback for every name, so it seems to resolve names in `.test`.
 public final class ScriptedProxy: Sendable {
-    /// A request's head, as it came.
+    /// The head of a request as it arrived.
     public struct Request: Sendable {
-        /// Its lines, without their ends.
+        /// The lines without their ends.
         public let lines: [String]
 
         /// `host:port`.
         public var target: String { lines[0].split(separator: " ").dropFirst().first.map(String.init) ?? "" }
 
-        /// The value of a field, by its name in any case.
+        /// The value of a field; the case of the name does not matter.
         public func field(_ name: String) -> String? {
             lines.dropFirst().first { $0.lowercased().hasPrefix(name.lowercased() + ":") }
                 .map { $0.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces) }
         }
     }
 
-    /// What most proxies say.
+    /// The usual answer of proxies to CONNECT.
     public static let usual = "HTTP/1.1 200 Connection established\r\n\r\n"
 
-    /// All requests so far, whoever sent them.
+    /// All requests so far, of all connections.
     public let requests = Mailbox<Request>()
     private let service: TCPService
     private let host: String
@@ -30,8 +30,8 @@ public final class ScriptedProxy: Sendable {
     /// Starts one.
     ///
     /// - Parameters:
-    ///   - address: loopback's, of either family.
-    ///   - patience: how long a socket may stand still.
+    ///   - address: an address of loopback, of either family.
+    ///   - patience: the time for which a socket may be idle.
     ///   - script: serves one connection, which is closed when it returns.
     public init(
         address: String = "127.0.0.1",
@@ -44,20 +44,20 @@ public final class ScriptedProxy: Sendable {
         }
     }
 
-    /// For `--proxy`.
+    /// The URL for `--proxy`.
     public var url: String { "http://\(host):\(service.port)" }
 
-    /// How many connections it has taken.
+    /// The number of accepted connections.
     public var accepted: Int { service.accepted }
 
-    /// One that lets everybody through.
+    /// An open proxy.
     public static func open(address: String = "127.0.0.1") throws -> ScriptedProxy {
         try ScriptedProxy(address: address) { visit in
             if let request = try visit.request() { try visit.tunnel(request) }
         }
     }
 
-    /// One connection of a client to the proxy, on a thread of its own.
+    /// One connection of a client to the proxy, on a separate thread.
     public final class Visit {
         /// The connection.
         public let socket: TCPSocket
@@ -68,8 +68,8 @@ public final class ScriptedProxy: Sendable {
             (self.socket, self.patience, self.requests) = (socket, patience, requests)
         }
 
-        /// The next request; nil when the client sends no more. A client that says more before it has an answer is an
-        /// error of its own.
+        /// The next request; nil when the client sends no more. Bytes after a request and before its answer are an
+        /// error.
         public func request() throws -> Request? {
             var bytes: [UInt8] = []
             while !bytes.ends(with: "\r\n\r\n") {
@@ -88,7 +88,7 @@ public final class ScriptedProxy: Sendable {
             return request
         }
 
-        /// Sends an answer, or a piece of one.
+        /// Sends an answer, or a part of one.
         public func answer(_ text: String) throws {
             try socket.send(text)
         }
@@ -99,9 +99,9 @@ public final class ScriptedProxy: Sendable {
             try answer("HTTP/1.1 407 Proxy Authentication Required\r\n\(fields)Content-Length: 9\r\n\r\nforbidden")
         }
 
-        /// Connects to the request's target, answers, and passes bytes on until the end.
+        /// Connects to the request's target, answers, and relays bytes until the end.
         ///
-        /// - Parameter idle: cuts the tunnel when nothing has moved for the proxy's patience.
+        /// - Parameter idle: whether the tunnel is cut after the proxy's patience without bytes.
         public func tunnel(
             _ request: Request,
             idle: Bool = false,
@@ -116,7 +116,7 @@ public final class ScriptedProxy: Sendable {
             server.close()
         }
 
-        /// The same with an answer that comes in one piece.
+        /// The same with the answer in one segment.
         public func tunnel(_ request: Request, answer text: String = usual, idle: Bool = false) throws {
             try tunnel(request, idle: idle) { _ in try answer(text) }
         }

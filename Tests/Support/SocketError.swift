@@ -1,19 +1,19 @@
-/// What a socket met.
+/// An error of a socket.
 public enum SocketError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The peer has sent RST.
     case reset
-    /// The peer has closed, and is written to.
+    /// The peer has closed, and this end writes.
     case broken
-    /// Nobody listens.
+    /// No socket listens.
     case refused
-    /// Nothing moved for as long as this socket waits.
+    /// There was no progress within the patience of the socket.
     case timedOut
-    /// The stream ended before what was to come.
+    /// The stream ended too early.
     case ended(missing: Int)
-    /// Anything else.
+    /// Another error.
     case system(call: String, errno: Int32)
 
-    /// In words.
+    /// A description for errors.
     public var description: String {
         switch self {
         case .reset: "connection reset"

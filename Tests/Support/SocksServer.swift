@@ -1,32 +1,32 @@
 import Foundation
 
-/// A SOCKS 5 proxy that remembers what it was asked for, byte by byte as RFC 1928 and RFC 1929 have it.
+/// A SOCKS 5 proxy (RFC 1928, RFC 1929) that records its requests.
 ///
-/// Whatever name it is asked for, it connects to loopback.
+/// It connects to loopback for every name.
 public final class SocksServer: Sendable {
-    /// What one client sent.
+    /// The request of one client.
     public struct Request: Sendable, Equatable {
-        /// The authentication methods that it offered.
+        /// The offered authentication methods.
         public var methods: [UInt8] = []
-        /// User and password, where they were asked for.
+        /// User and password, if the proxy asked for them.
         public var credentials: [String] = []
         /// 1 for IPv4, 3 for a name, 4 for IPv6.
         public var addressType: UInt8 = 0
-        /// The name, as it came; empty for an address.
+        /// The name as it arrived; empty for an address.
         public var name = ""
         /// The port.
         public var port: UInt16 = 0
     }
 
-    /// All requests that were complete.
+    /// All complete requests.
     public let requests = Mailbox<Request>()
-    /// Where it listens.
+    /// The port on which it listens.
     public var port: UInt16 { service.port }
     private let service: TCPService
 
     /// Starts one.
     ///
-    /// - Parameter credentials: user and password; nil where it asks for none.
+    /// - Parameter credentials: user and password; nil for an open proxy.
     public init(credentials: [String]? = nil) throws {
         service = try TCPService(patience: .seconds(180)) { [requests] socket in
             var request = Request()
@@ -67,15 +67,15 @@ public final class SocksServer: Sendable {
 public struct Microsocks: Sendable {
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
 
-    /// Its lines of tunnels to a host and port, as it was asked for them.
+    /// The log's lines of tunnels to a host and port.
     public func tunnels(to target: String) -> [String] {
         process.errors.lines.filter { $0.hasSuffix("connected to \(target)") }
     }
 
-    /// Starts one that demands a password.
+    /// Starts a proxy that demands a password.
     public static func start(in scenario: Scenario, user: String, password: String) async throws -> Microsocks {
         let port = try FreePorts.next()
         let process = try scenario.start(

@@ -1,15 +1,14 @@
 import CSpawn
 import Foundation
 
-/// Starts a program by `posix_spawn`, with pipes for its outputs and nothing else of this process's.
+/// Starts a program by `posix_spawn`, with pipes for its outputs and no other descriptors.
 ///
-/// Not by Foundation's `Process`: in a process with many threads that open and close descriptors it has been seen to
-/// read beyond its own memory.
+/// Foundation's `Process` is not used: with many threads that open and close descriptors it read beyond its memory.
 struct Spawn {
     let pid: pid_t
-    /// Where its standard output is read.
+    /// The reading end of standard output.
     let output: FileHandle
-    /// Where its standard error is read.
+    /// The reading end of standard error.
     let errors: FileHandle
 
     init(_ executable: String, _ arguments: [String], environment: [String: String], directory: String) throws {
@@ -28,11 +27,11 @@ struct Spawn {
         for (pipe, number) in [(outputPipe, STDOUT_FILENO), (errorPipe, STDERR_FILENO)] {
             posix_spawn_file_actions_adddup2(&actions, pipe.fileHandleForWriting.fileDescriptor, number)
         }
-        // What another thread has just opened, and not yet marked.
+        // Descriptors that another thread has just opened, without close-on-exec yet.
         culvert_spawn_close_from(&actions, STDERR_FILENO + 1)
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        // A child inherits the mask, and on threads of tasks SIGTERM is blocked.
+        // A child inherits the signal mask, and threads of tasks block SIGTERM.
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
@@ -48,18 +47,18 @@ struct Spawn {
         self.pid = pid
         output = outputPipe.fileHandleForReading
         errors = errorPipe.fileHandleForReading
-        // Else the end of the child's output would never come.
+        // Otherwise the end of the child's output would never arrive.
         try outputPipe.fileHandleForWriting.close()
         try errorPipe.fileHandleForWriting.close()
     }
 
-    /// Waits for the end without forgetting the process: until ``reap(_:)`` its number stays its own.
+    /// Waits for the end and leaves the process as a zombie, so that its number stays valid until ``reap(_:)``.
     static func wait(_ pid: pid_t) {
         var information = siginfo_t()
         while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
     }
 
-    /// How it ended, once it has.
+    /// The end of the process, once it has ended.
     static func reap(_ pid: pid_t) -> ProcessEnd {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

@@ -1,7 +1,6 @@
-/// All the ways in which the tables cut their input: whole, one byte at a time, and at every single place.
+/// The ways to split an input: whole, byte by byte, and in two parts at every place.
 ///
-/// A parser that is fed from a socket must give the same events whatever the network did to the segments, so every
-/// row of every table runs through this.
+/// A parser must give the same events for every division into segments, so every row of every table runs through this.
 public func everySplit<Failure: Error>(
     of bytes: [UInt8],
     _ body: (_ pieces: [[UInt8]], _ how: String) throws(Failure) -> Void

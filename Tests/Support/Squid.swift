@@ -1,14 +1,14 @@
-/// A running Squid on loopback: nothing cached, nothing but CONNECT of interest, with its own access log.
+/// A running Squid on loopback, without a cache, for CONNECT.
 public struct Squid: Sendable {
-    /// A scheme that it offers, and whom it lets through by it.
+    /// A scheme that Squid offers, with the credentials that it accepts.
     public enum Scheme: Sendable {
         /// Basic.
         case basic(user: String, password: String)
         /// Digest, with MD5.
         case digest(user: String, password: String)
-        /// The legs of NTLM, without a look at the password.
+        /// The legs of NTLM, with any password.
         case fakeNTLM
-        /// NTLM as Samba verifies it against one password, which is every user's.
+        /// NTLM, which Samba verifies against one password for all users.
         case ntlm(domain: String, password: String)
         /// Negotiate with tickets of a realm.
         case negotiate(KerberosRealm)
@@ -19,7 +19,7 @@ public struct Squid: Sendable {
         let certificate: Certificate
         let clientAuthority: String?
 
-        /// - Parameter clientAuthority: who must have signed the client's certificate; nil where none is asked for.
+        /// - Parameter clientAuthority: the CA of clients' certificates; nil if none is asked for.
         public init(_ certificate: Certificate, clientAuthority: String? = nil) {
             (self.certificate, self.clientAuthority) = (certificate, clientAuthority)
         }
@@ -27,16 +27,16 @@ public struct Squid: Sendable {
 
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     private let isSecure: Bool
     private let folder: String
     private let environment: [String: String]
 
-    /// For `--proxy`.
+    /// The URL for `--proxy`.
     public var url: String { url(host: "127.0.0.1") }
 
-    /// The same by another name for loopback, as in the certificate or the ticket.
+    /// The URL with another name of loopback, as in the certificate or the ticket.
     public func url(host: String) -> String { "\(isSecure ? "https" : "http")://\(host):\(port)" }
 
     /// The access log's lines of CONNECTs to a port: result and status, method, target, user. Squid writes one when
@@ -45,16 +45,16 @@ public struct Squid: Sendable {
         logLines("\(folder)/access.log", containing: ["CONNECT", ":\(target) "])
     }
 
-    /// The lines of tunnels that it opened.
+    /// The log's lines of opened tunnels.
     public func tunnels(to target: UInt16) -> [String] {
         connects(to: target).filter { $0.contains("TCP_TUNNEL/200") }
     }
 
-    /// Starts one that is open, or demands Basic credentials.
+    /// Starts an open proxy, or one that demands Basic credentials.
     ///
     /// - Parameters:
-    ///   - user: whose Basic credentials it demands, with `password`; nil for an open proxy.
-    ///   - port: nil for a free one.
+    ///   - user: the user whose Basic credentials the proxy demands, with `password`; nil for an open proxy.
+    ///   - port: the port; nil for a free one.
     public static func start(
         in scenario: Scenario,
         user: String? = nil,
@@ -65,9 +65,9 @@ public struct Squid: Sendable {
         return try await start(in: scenario, offering: schemes, port: port)
     }
 
-    /// Starts one that offers these schemes, the strongest first; none for an open proxy.
+    /// Starts a proxy that offers schemes, the strongest first; none for an open proxy.
     ///
-    /// - Parameter tls: nil where it speaks plain HTTP to its clients.
+    /// - Parameter tls: TLS towards clients; nil for plain HTTP.
     public static func start(
         in scenario: Scenario,
         offering schemes: [Scheme],
@@ -124,7 +124,7 @@ public struct Squid: Sendable {
             "https_port 127.0.0.1:\(port) tls-cert=\(tls.certificate.certificate) tls-key=\(tls.certificate.key)\(wanted)"
     }
 
-    /// The lines for one scheme, and the files that they name.
+    /// The configuration lines of one scheme, and the files that they name.
     private static func configure(_ scheme: Scheme, _ folder: String, _ scenario: Scenario) async throws -> [String] {
         switch scheme {
         case .basic(let user, let password):
@@ -185,7 +185,7 @@ public struct Squid: Sendable {
         folder: String,
         environment: [String: String]
     ) async throws -> Squid {
-        // -N: in the foreground, one process. The service name sets two at the same time apart.
+        // -N runs one process in the foreground. The service name tells two running proxies apart.
         let process = try scenario.start(
             "squid",
             Program.squid.required(),
@@ -197,7 +197,7 @@ public struct Squid: Sendable {
         return Squid(process: process, port: port, isSecure: isSecure, folder: folder, environment: environment)
     }
 
-    /// Starts it again as it was, after its process has been ended.
+    /// Starts the proxy again after its process has ended.
     public func again(in scenario: Scenario) async throws -> Squid {
         try await Self.start(in: scenario, port: port, isSecure: isSecure, folder: folder, environment: environment)
     }

@@ -1,11 +1,11 @@
 import Foundation
 import Synchronization
 
-/// A service on a loopback port: a thread for each connection runs what the test gave.
+/// A service on a loopback port. A thread for each connection runs a closure of the test.
 ///
-/// It lives as long as the scenario in which it is made, also where the test has no further use for its name.
+/// The service lives as long as its scenario, even if the test keeps no reference.
 public final class TCPService: Sendable {
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     /// Errors that ended a connection's thread.
     public let failures = Mailbox<String>()
@@ -15,9 +15,9 @@ public final class TCPService: Sendable {
     /// Starts to listen.
     ///
     /// - Parameters:
-    ///   - port: 0 for one that the system chooses.
-    ///   - address: loopback's, of either family.
-    ///   - patience: how long a connection may stand still.
+    ///   - port: the port; 0 lets the system choose.
+    ///   - address: an address of loopback, of either family.
+    ///   - patience: the time for which a connection may be idle.
     ///   - serve: serves one connection, which is closed when it returns.
     public convenience init(
         port: UInt16 = 0,
@@ -55,9 +55,9 @@ public final class TCPService: Sendable {
         stop()
     }
 
-    /// Takes a port and serves nobody there.
+    /// Takes a port and accepts no connection.
     ///
-    /// - Parameter isShared: asks the system to share it with whoever has it already.
+    /// - Parameter isShared: whether to share the port with a socket that has it already.
     public static func listening(
         on port: UInt16,
         address: String = "127.0.0.1",
@@ -66,18 +66,18 @@ public final class TCPService: Sendable {
         try TCPService(TCPListener(port: port, address: address, isShared: isShared), patience: .seconds(120)) { _ in }
     }
 
-    /// Whether this machine has loopback in IPv6.
+    /// Whether this machine has the loopback address of IPv6.
     public static var hasIPv6: Bool { (try? TCPListener(address: "::1")) != nil }
 
-    /// How many connections it has taken.
+    /// The number of accepted connections.
     public var accepted: Int { count.withLock { $0 } }
 
-    /// Takes no more connections.
+    /// Stops accepting connections.
     public func stop() {
         listener.close()
     }
 
-    /// Sends back what comes, as it comes.
+    /// Echoes bytes as they arrive.
     public static func echo(port: UInt16 = 0) throws -> TCPService {
         try TCPService(port: port, patience: .seconds(180)) { socket in
             while true {
@@ -88,7 +88,7 @@ public final class TCPService: Sendable {
         }
     }
 
-    /// Reads to the end of the stream, and only then answers: with the count, a line end, and all of the bytes.
+    /// Reads to the end of the stream, and then answers with the count, a line end, and all bytes.
     public static func answerAfterEnd() throws -> TCPService {
         try TCPService { socket in
             let bytes = try socket.receiveToEnd()
@@ -112,7 +112,7 @@ public final class TCPService: Sendable {
         }
     }
 
-    /// Reads nothing and says nothing, until the other end is gone.
+    /// Reads and sends nothing until the other end is gone.
     public static func silent(until release: Gate) throws -> TCPService {
         try TCPService { _ in release.wait() }
     }

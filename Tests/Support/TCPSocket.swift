@@ -10,15 +10,15 @@ private let streamType = SOCK_STREAM
 private let noSignal: Int32 = 0
 #endif
 
-/// A plain blocking TCP socket, with the exact words that the tests need: half-close, reset, read to the end.
+/// A blocking TCP socket with the operations that tests need: half-close, reset, read to the end.
 ///
-/// Nothing waits for ever: an operation during which nothing moves for `patience` throws ``SocketError/timedOut``.
+/// An operation without progress for `patience` throws ``SocketError/timedOut``.
 public final class TCPSocket: Sendable {
-    /// How a stream ended.
+    /// The end of a stream.
     public enum Ending: Sendable, Equatable {
-        /// With FIN.
+        /// FIN.
         case end
-        /// With RST.
+        /// RST.
         case reset
     }
 
@@ -33,7 +33,7 @@ public final class TCPSocket: Sendable {
 
     /// Connects to a loopback port.
     ///
-    /// - Parameter receiveBuffer: SO_RCVBUF, set before the window is offered; nil for the system's own.
+    /// - Parameter receiveBuffer: SO_RCVBUF, set before the handshake; nil for the system's default.
     public convenience init(
         port: UInt16,
         address: String = "127.0.0.1",
@@ -60,7 +60,7 @@ public final class TCPSocket: Sendable {
     /// The port of this end.
     public var localPort: UInt16 { boundPort(descriptor) }
 
-    /// Sends all of it.
+    /// Sends all bytes.
     public func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
@@ -80,9 +80,9 @@ public final class TCPSocket: Sendable {
         try send(Array(text.utf8))
     }
 
-    /// Sends `chunk` again and again until the peer takes no more for `patience`.
+    /// Sends `chunk` repeatedly until the peer takes no more for `patience`.
     ///
-    /// - Returns: the bytes that were taken.
+    /// - Returns: the number of bytes sent.
     public func sendUntilStalled(_ chunk: [UInt8], patience: Duration, limit: Int) throws -> Int {
         setPatience(patience)
         var total = 0
@@ -105,19 +105,19 @@ public final class TCPSocket: Sendable {
         return count
     }
 
-    /// Half-closes: FIN, while reading goes on.
+    /// Sends FIN, while reading continues.
     public func finishSending() throws {
         guard shutdown(descriptor, Int32(SHUT_WR)) == 0 else { throw failure("shutdown") }
     }
 
-    /// Ends both directions, and wakes whoever reads or writes here.
+    /// Ends both directions, and wakes threads that read or write.
     public func cut() {
         isOpen.withLock { isOpen in
             if isOpen { shutdown(descriptor, Int32(SHUT_RDWR)) }
         }
     }
 
-    /// What has come, at least one byte; empty at the end of the stream.
+    /// The available bytes, at least one; empty at the end of the stream.
     public func receive(upTo limit: Int = 65_536) throws -> [UInt8] {
         var error: SocketError?
         let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
@@ -129,13 +129,13 @@ public final class TCPSocket: Sendable {
         return bytes
     }
 
-    /// Waits until a byte has come, and leaves it unread.
+    /// Waits for a byte, and leaves it unread.
     public func waitForBytes() throws {
         var byte: UInt8 = 0
         if retrying({ recv(descriptor, &byte, 1, Int32(MSG_PEEK)) }) < 0 { throw failure("recv") }
     }
 
-    /// Exactly so many bytes.
+    /// Reads exactly a number of bytes.
     public func receive(exactly count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < count {
@@ -146,7 +146,7 @@ public final class TCPSocket: Sendable {
         return bytes
     }
 
-    /// Everything up to the peer's FIN.
+    /// Reads up to the peer's FIN.
     public func receiveToEnd() throws -> [UInt8] {
         var bytes: [UInt8] = []
         while true {
@@ -156,7 +156,7 @@ public final class TCPSocket: Sendable {
         }
     }
 
-    /// Everything up to the end, whichever way it ends.
+    /// Reads up to FIN or RST.
     public func drain() throws -> (bytes: [UInt8], ending: Ending) {
         var bytes: [UInt8] = []
         do {
@@ -247,7 +247,7 @@ final class TCPListener: Sendable {
         return TCPSocket(descriptor: accepted, patience: patience)
     }
 
-    /// Stops listening, and wakes who waits in `accept`.
+    /// Stops listening, and wakes a thread in `accept`.
     func close() {
         isOpen.withLock { isOpen in
             guard isOpen else { return }
@@ -258,15 +258,15 @@ final class TCPListener: Sendable {
     }
 }
 
-/// A listener that is to be another's, as systemd hands one to a service: its taker owns the descriptor. Keep this as long.
+/// A listener to hand over, as systemd hands one to a service. The receiver owns the descriptor.
 public final class OpenedSocket: Sendable {
     private let listener: TCPListener
-    /// What is handed over.
+    /// The descriptor to hand over.
     public let descriptor: Int32
     /// The loopback port.
     public var port: UInt16 { listener.port }
 
-    /// Opens it, with a short queue.
+    /// Opens the listener with a short queue.
     public init() throws {
         listener = try TCPListener(queue: 5)
         descriptor = dup(listener.descriptor)
@@ -274,11 +274,11 @@ public final class OpenedSocket: Sendable {
     }
 }
 
-/// A socket that is connected to nothing.
+/// A socket without a connection.
 private let inert = (try? newSocket(AF_UNIX)) ?? -1
 
-/// Closes what a number stands for, and keeps the number until nobody knows it any more: a thread that comes late would
-/// take bytes or connections from whoever has it next.
+/// Closes a socket, and keeps its number until no thread knows it. Otherwise a late thread could read from the next
+/// socket with the number.
 private func retire(_ descriptor: Int32) {
     if dup2(inert, descriptor) >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
 }

@@ -2,14 +2,14 @@
 public struct Tinyproxy: Sendable {
     /// The process.
     public let process: ChildProcess
-    /// Where it listens.
+    /// The port on which it listens.
     public let port: UInt16
     private let log: String
 
-    /// For `--proxy`.
+    /// The URL for `--proxy`.
     public var url: String { "http://127.0.0.1:\(port)" }
 
-    /// The log's lines of CONNECTs to a port; it writes one when the request has come.
+    /// The log's lines of CONNECTs to a port. Tinyproxy writes one when the request arrives.
     public func connects(to target: UInt16) -> [String] {
         logLines(log, containing: ["Request", "CONNECT", ":\(target) "])
     }
@@ -20,8 +20,8 @@ public struct Tinyproxy: Sendable {
     /// Starts it.
     ///
     /// - Parameters:
-    ///   - user: whose Basic credentials it demands, with `password`; nil for an open proxy.
-    ///   - connectPorts: the only ports to which it connects; all where there are none.
+    ///   - user: the user whose Basic credentials the proxy demands, with `password`; nil for an open proxy.
+    ///   - connectPorts: the only ports to which the proxy connects; empty for all.
     ///   - source: the address from which it connects; nil for the system's choice.
     public static func start(
         in scenario: Scenario,

@@ -8,7 +8,7 @@ private let streamType = SOCK_STREAM
 #endif
 
 extension TCPSocket {
-    /// Connects to a socket in the file system: the same words, but for those that only TCP has.
+    /// Connects to a socket in the file system. Operations that only TCP has do not work on it.
     public convenience init(unixPath path: String, patience: Duration = .seconds(120)) throws {
         let descriptor = socket(AF_UNIX, streamType, 0)
         guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
@@ -30,16 +30,16 @@ extension TCPSocket {
     }
 }
 
-/// An answer to one HTTP request.
+/// The answer to one HTTP request.
 public struct HTTPAnswer: Sendable {
-    /// Its status code.
+    /// The status code.
     public let status: Int
-    /// All of its head, and the empty line.
+    /// The head with its empty line.
     public let head: String
-    /// What follows.
+    /// The body.
     public let body: String
 
-    /// Reads it to the end of the connection.
+    /// Reads the answer to the end of the connection.
     init(_ bytes: [UInt8]) throws {
         let text = String(decoding: bytes, as: UTF8.self)
         guard let end = text.range(of: "\r\n\r\n"),

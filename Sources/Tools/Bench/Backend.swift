@@ -1,13 +1,13 @@
 import Foundation
 
-/// The service behind the tunnel: takes orders.
+/// The service behind the tunnel, which serves requests of visitors.
 ///
-/// One thread serves all that is echoed, by epoll; each bulk stream has a thread of its own, which blocks.
+/// One thread serves all echoes, with epoll. Each bulk stream has a blocking thread of its own.
 final class Backend {
     private static let listenerToken = 0
     private static let backlog: Int32 = 4_096
 
-    /// Where it listens.
+    /// The port on which it listens.
     let port: UInt16
     private let listener: Connection
     private let poller = Poller()
@@ -33,7 +33,7 @@ final class Backend {
         poller.add(listener, Self.listenerToken, .receiving)
     }
 
-    /// Serves for as long as the process that started it lives.
+    /// Serves as long as the parent process lives.
     func run() {
         let parent = getppid()
         while getppid() == parent {
@@ -78,7 +78,7 @@ final class Backend {
                     seconds: Double(order.milliseconds) / 1_000,
                     bytesPerSecond: order.kilobytesPerSecond * 1_000
                 )
-                // The visitor closes first, so that what it has not read yet is not reset.
+                // The visitor closes first, so that bytes that it has not read are not reset.
                 var byte: UInt8 = 0
                 _ = connection.receive(&byte, 1)
             case .upload:

@@ -2,14 +2,14 @@ import ArgumentParser
 import Foundation
 import Synchronization
 
-/// Visitors that download or upload for a time, flat out or at a rate, each on a thread of its own.
+/// Visitors that download or upload for a time, with or without a rate, each on a thread of its own.
 struct BulkLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "bulk", shouldDisplay: false)
 
     @Option var port: UInt16
     @Option var streams = 1
     @Option var seconds: Double
-    /// Of each download; 0 for flat out.
+    /// The rate of each download; 0 for no limit.
     @Option var kilobytesPerSecond = 0
     @Flag var uploads = false
 
@@ -63,7 +63,7 @@ struct BulkLoad: ParsableCommand {
     }
 }
 
-/// A visitor that orders a download and never reads it, until it is told to go.
+/// A visitor that requests a download and never reads it, until the runner ends it.
 struct StalledLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "stalled", shouldDisplay: false)
 

@@ -1,18 +1,18 @@
 import TestSupport
 
-/// What a tunnel's processes cost from a moment on.
+/// Measures the processor time and memory of a tunnel's processes.
 struct CPUMeter {
     private let stage: TrialEnvironment
     private let before: ProcessUsage
 
-    /// From now on.
+    /// Starts the measurement.
     init(_ stage: TrialEnvironment) {
         self.stage = stage
         ProcessUsage.forgetPeak(of: stage.system.tunnel.map(\.pid))
         before = stage.usage
     }
 
-    /// Until now, for so many bytes or operations; empty for a system without processes.
+    /// The figures until now, for a number of bytes or operations; empty for a system without processes.
     func measurement(bytes: Int = 0, operations: Int = 0) -> Measurement {
         var measurement = Measurement()
         guard !stage.system.tunnel.isEmpty else { return measurement }
@@ -26,7 +26,7 @@ struct CPUMeter {
 }
 
 extension Measurement {
-    /// Adds a load's faults and times.
+    /// Adds the faults and times of a load.
     mutating func add(_ report: LoadReport) {
         faults += report.faults
         if let median = report.median { values[.median] = median }

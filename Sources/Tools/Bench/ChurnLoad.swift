@@ -1,11 +1,11 @@
 import ArgumentParser
 
-/// Visitors that come, have one echo, and go; others come in their places.
+/// Visitors that connect, have one echo, and close; others take their places.
 struct ChurnLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "churn", shouldDisplay: false)
 
     @Option var port: UInt16
-    /// At a time.
+    /// The number of visitors at a time.
     @Option var visitors: Int
     @Option var seconds: Double
 

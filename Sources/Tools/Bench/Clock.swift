@@ -1,6 +1,6 @@
 import Glibc
 
-/// Seconds of the clock that nobody sets.
+/// Seconds of the monotonic clock.
 enum Clock {
     /// Now.
     static var seconds: Double {
@@ -9,7 +9,7 @@ enum Clock {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
-    /// Sleeps until then; not at all where it is over.
+    /// Sleeps until a time, or not at all if it is past.
     static func sleep(until moment: Double) {
         var time = timespec(tv_sec: Int(moment), tv_nsec: Int((moment - moment.rounded(.down)) * 1e9))
         while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}

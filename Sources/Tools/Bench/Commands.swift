@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 
-/// What stands before a tunnel: each load is a process of its own, and says what it found.
+/// The loads before a tunnel. Each is a separate process, and reports its results.
 struct LoadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
@@ -10,7 +10,7 @@ struct LoadCommand: ParsableCommand {
     )
 }
 
-/// What stands behind a tunnel: it says where it listens.
+/// The backend behind a tunnel, which prints its port.
 struct BackendCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "backend", shouldDisplay: false)
 
@@ -21,6 +21,6 @@ struct BackendCommand: ParsableCommand {
         backend.run()
     }
 
-    /// What stands before the port.
+    /// The text before the port.
     static let announcement = "listening "
 }

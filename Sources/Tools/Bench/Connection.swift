@@ -1,8 +1,8 @@
 import Glibc
 
-/// A TCP connection as cheap as it gets: a descriptor and raw memory. Who has it closes it.
+/// A TCP connection with little cost: a descriptor and raw memory. Its owner closes it.
 struct Connection {
-    /// How long a blocking call waits before the connection counts as broken.
+    /// The time of a blocking call after which the connection counts as broken.
     private static let patience = timeval(tv_sec: 20, tv_usec: 0)
 
     let descriptor: Int32
@@ -13,9 +13,9 @@ struct Connection {
         set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
     }
 
-    /// Connects to a port of loopback; nil where that fails.
+    /// Connects to a port of loopback; nil after a failure.
     ///
-    /// - Parameter waits: whether it blocks, now and later.
+    /// - Parameter waits: whether calls block.
     init?(port: UInt16, waits: Bool) {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_INET, waits ? type : type | Int32(SOCK_NONBLOCK.rawValue), 0)
@@ -31,7 +31,7 @@ struct Connection {
         }
     }
 
-    /// The next connection that waits at a listener, which does not block; nil where there is none.
+    /// The next connection of a non-blocking listener; nil if none waits.
     static func accepted(by listener: Connection) -> Connection? {
         let descriptor = accept(listener.descriptor, nil, nil)
         guard descriptor >= 0 else { return nil }
@@ -39,7 +39,7 @@ struct Connection {
         return Connection(descriptor: descriptor)
     }
 
-    /// From now on calls block: receiving for a while at most, sending for as long as the other end likes to stand still.
+    /// Makes calls block. Receiving has a timeout, and sending has none.
     func block() {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
         set(SOL_SOCKET, SO_RCVTIMEO, Self.patience)
@@ -51,7 +51,7 @@ struct Connection {
         }
     }
 
-    /// What `send` says, but for interruptions.
+    /// Calls `send`, and repeats it after an interruption.
     func send(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
         while true {
             let sent = Glibc.send(descriptor, bytes, count, Int32(MSG_NOSIGNAL))
@@ -59,7 +59,7 @@ struct Connection {
         }
     }
 
-    /// What `recv` says, but for interruptions.
+    /// Calls `recv`, and repeats it after an interruption.
     func receive(_ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
         while true {
             let received = recv(descriptor, bytes, count, 0)
@@ -67,7 +67,7 @@ struct Connection {
         }
     }
 
-    /// Sends all of it on a connection that blocks, or little enough to fit.
+    /// Sends all bytes on a blocking connection, or few enough to fit into the socket.
     func sendAll(_ bytes: [UInt8]) -> Bool {
         bytes.withUnsafeBytes { all in
             var sent = 0
@@ -80,7 +80,7 @@ struct Connection {
         }
     }
 
-    /// Eight bytes that are a number, on a connection that blocks.
+    /// Receives a number of eight bytes on a blocking connection.
     func receiveNumber() -> Int? {
         var number: UInt64 = 0
         return withUnsafeMutableBytes(of: &number) { bytes -> Bool in
@@ -94,19 +94,19 @@ struct Connection {
         } ? Int(exactly: UInt64(littleEndian: number)) : nil
     }
 
-    /// The other end of ``receiveNumber()``.
+    /// Sends a number for ``receiveNumber()``.
     func sendNumber(_ number: Int) -> Bool {
         withUnsafeBytes(of: UInt64(number).littleEndian) { sendAll(Array($0)) }
     }
 
-    /// FIN, while receiving goes on.
+    /// Sends FIN, while receiving continues.
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Ends both directions.
     func close() { _ = Glibc.close(descriptor) }
 }
 
-/// A port of loopback as the C library wants it.
+/// A port of loopback as a socket address.
 func withLoopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)

@@ -1,22 +1,22 @@
 import ArgumentParser
 
-/// Many visitors at once, in phases; each ends with a report, and the next begins when the runner says so.
+/// Many visitors at once, in phases. Each phase ends with a report, and the runner starts the next.
 ///
-/// All come, and prove it by an echo; a burst on each, where one is wanted; one more echo on all at once; all go, until
-/// the backend has none left.
+/// All visitors connect and have an echo. A burst on each may follow. Then all have one more echo at once. At last all
+/// close, and the phase ends when the backend has no connection left.
 struct CrowdLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "crowd", shouldDisplay: false)
-    /// How many open their connections at once, and how many are in a burst at once.
+    /// The number of visitors that connect at once, and that are in a burst at once.
     private static let opening = 128
     private static let bursting = 64
-    /// How long a phase may take.
+    /// The timeout of a phase.
     private static let patience = 120.0
 
     @Option var port: UInt16
-    /// The backend's own port, for its census.
+    /// The backend's port, to ask for its number of connections.
     @Option var backend: UInt16
     @Option var visitors: Int
-    /// Bytes of the burst on each; 0 for none.
+    /// Bytes of the burst on each connection; 0 for no burst.
     @Option var burst = 0
 
     func run() throws {
@@ -38,7 +38,7 @@ struct CrowdLoad: ParsableCommand {
         return true
     }
 
-    /// One exchange for each, so many at a time.
+    /// Runs one exchange for each visitor, with a number of them at a time.
     private func phase(_ crowd: EchoVisitors, width: Int, _ begin: (Int) -> Bool) -> LoadReport {
         var report = LoadReport()
         let began = Clock.seconds

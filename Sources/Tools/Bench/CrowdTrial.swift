@@ -4,14 +4,14 @@ import TestSupport
 extension Trial {
     private static let burst = 262_144
 
-    /// What idle connections hold, before and after something has gone through each.
+    /// Measures the memory of idle connections, before and after a burst on each.
     func idle(_ stage: TrialEnvironment) async throws -> Measurement {
         let before = stage.usage
         let crowd = try self.crowd(stage, size.idle, ["--burst", "\(Self.burst)"])
         var measurement = Measurement()
         for (phase, figure) in [Figure.idleKibibytes, .usedKibibytes].enumerated() {
             measurement.add(try await stage.report(of: crowd, phase: phase))
-            // What was done last comes to rest.
+            // Leaves time for the last work to end.
             try await Task.sleep(for: .seconds(1))
             if !stage.system.tunnel.isEmpty {
                 let held = Double(stage.usage.resident - before.resident)
@@ -23,7 +23,7 @@ extension Trial {
         return measurement
     }
 
-    /// How long it takes until all have come, until each has had an echo, and until all have gone.
+    /// Measures the times until all visitors are connected, until each has had an echo, and until all are closed.
     func visitors(_ stage: TrialEnvironment) async throws -> Measurement {
         let meter = CPUMeter(stage)
         let crowd = try self.crowd(stage, size.visitors, [])

@@ -1,9 +1,9 @@
 import ArgumentParser
 
-/// `culvert-bench`: Culvert beside other tunnels, from outside, on loopback. Prints Markdown.
+/// `culvert-bench`: measures Culvert beside other tunnels, from outside, on loopback. Prints Markdown.
 ///
-/// `CULVERT_BIN` names the executable under test; without it the one that was built beside this one. Everything that
-/// makes load or answers it is a process of its own: this executable again, as one of its parts.
+/// `CULVERT_BIN` names the executable under test. The default is the one that was built with this program. Each load
+/// and the backend is a separate process: this executable again, as one of its parts.
 @main
 enum CulvertBench {
     static func main() async {
@@ -25,12 +25,12 @@ enum CulvertBench {
     }
 }
 
-/// What this executable is when it has started itself.
+/// The commands with which this executable starts itself.
 struct Part: ParsableCommand {
     static let configuration = CommandConfiguration(subcommands: [
         LoadCommand.self, BackendCommand.self, OrphanReaper.self,
     ])
 
-    /// The first arguments that mean a part.
+    /// The names of the parts.
     static var names: [String] { configuration.subcommands.compactMap { $0.configuration.commandName } }
 }

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// Culvert, as its users start it: with default limits and logs.
+/// Culvert with default limits and logs.
 enum CulvertTunnel {
     /// The client dials the server by `ws://`.
     static func plain(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
@@ -8,7 +8,7 @@ enum CulvertTunnel {
         return try await publish(backend, server, server.url, [], in: scenario)
     }
 
-    /// By `wss://`: the server has a certificate.
+    /// The client dials the server by `wss://`.
     static func secure(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let certificate = try await Certificate.make(in: scenario)
         let server = try await scenario.server(
@@ -18,7 +18,7 @@ enum CulvertTunnel {
         return try await publish(backend, server, url, ["--ca", certificate.authority], in: scenario)
     }
 
-    /// Through a proxy's CONNECT to a front that ends TLS.
+    /// The client dials through a proxy and a front with TLS.
     static func proxied(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let server = try await scenario.server()
         let front = try await Nginx.front(of: server.port, in: scenario)

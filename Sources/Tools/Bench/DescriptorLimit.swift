@@ -1,12 +1,12 @@
 import Glibc
 
-/// How many descriptors a process may have: each visitor costs a relay two of them.
+/// Descriptors that a process may have. Each visitor costs a relay two.
 enum DescriptorLimit {
     private static let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    /// What a process needs beside its connections.
+    /// Descriptors that a process needs besides its connections.
     private static let reserve = 250
 
-    /// Takes as many as the system allows, for this process and those that it starts.
+    /// Raises the limit as far as the system allows, for this process and its children.
     static func raise() {
         var limit = rlimit()
         guard getrlimit(kind, &limit) == 0 else { return }
@@ -14,7 +14,7 @@ enum DescriptorLimit {
         _ = setrlimit(kind, &limit)
     }
 
-    /// How many visitors a relay can serve at once within it.
+    /// The number of visitors that a relay can serve at once.
     static var visitors: Int {
         var limit = rlimit()
         guard getrlimit(kind, &limit) == 0 else { return reserve }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Many visitors of one thread: each sends some bytes, and has them back before it sends again.
+/// Runs many visitors on one thread. Each sends some bytes, and waits for their echo before it sends again.
 final class EchoVisitors {
-    /// How an exchange ended.
+    /// The end of an exchange.
     enum Outcome {
-        /// All came back, as they were.
+        /// The echo was right.
         case echoed
-        /// Others came back, or more of them.
+        /// The echo was wrong or too long.
         case wrong
         /// The connection was refused, reset or ended.
         case broken
@@ -14,9 +14,9 @@ final class EchoVisitors {
 
     private struct Visitor {
         var connection: Connection?
-        /// The order has been sent.
+        /// Whether the request has been sent.
         var isAdmitted = false
-        /// Places in the pattern: of the first byte of this exchange, of what is sent and of what has come back.
+        /// Positions in the pattern: the start of this exchange, the next byte to send, and the next byte to receive.
         var sent = 0
         var received = 0
         var end = 0
@@ -29,7 +29,7 @@ final class EchoVisitors {
     private var visitors: [Visitor]
     private let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.longestPiece, alignment: 64)
 
-    /// Nobody is there yet.
+    /// - Parameter count: the number of visitors, none of which is connected yet.
     init(_ count: Int, port: UInt16) {
         self.port = port
         visitors = .init(repeating: Visitor(), count: count)
@@ -37,9 +37,9 @@ final class EchoVisitors {
 
     deinit { buffer.deallocate() }
 
-    /// Comes, and sends as soon as it can.
+    /// Connects a visitor, which sends as soon as possible.
     ///
-    /// - Returns: false where it could not even begin.
+    /// - Returns: false if the connection could not be started.
     func open(_ index: Int, bytes: Int) -> Bool {
         guard let connection = Connection(port: port, waits: false) else { return false }
         let start = Pattern.start(of: index)
@@ -55,29 +55,28 @@ final class EchoVisitors {
         return true
     }
 
-    /// Sends again.
+    /// Starts the next exchange of a visitor.
     func ask(_ index: Int, bytes: Int) {
         visitors[index].end += bytes
         visitors[index].began = Clock.seconds
         _ = send(index)
     }
 
-    /// Goes.
+    /// Closes a visitor's connection.
     func close(_ index: Int) {
         visitors[index].connection?.close()
         visitors[index].connection = nil
     }
 
-    /// Whether somebody is there.
+    /// Whether a visitor is connected.
     func isOpen(_ index: Int) -> Bool { visitors[index].connection != nil }
 
-    /// For how many seconds its exchange has lasted.
+    /// The seconds of a visitor's exchange so far.
     func waiting(_ index: Int) -> Double { Clock.seconds - visitors[index].began }
 
-    /// Lets everybody do what can be done, or waits for that for a moment.
+    /// Reads and writes what is possible for all visitors, and waits briefly if nothing is.
     ///
-    /// - Parameter finished: hears of each exchange that is over, and how many seconds it took from its beginning.
-    ///   Whoever is broken is gone by then.
+    /// - Parameter finished: called for each finished exchange with its seconds. A broken visitor is closed before.
     func turn(_ finished: (_ index: Int, Outcome, _ seconds: Double) -> Void) {
         poller.wait(milliseconds: 20) { index in
             guard visitors[index].connection != nil, let outcome = advance(index) else { return }

@@ -1,17 +1,17 @@
 import Glibc
 
-/// A connection to the backend from its order on, and with all that it echoes.
+/// A connection to the backend: its request, and the bytes that it echoes.
 final class EchoedConnection {
-    /// What follows for its poller.
+    /// The consequence for the poller.
     enum Turn {
         case unchanged
-        /// It waits for the visitor's bytes again.
+        /// The connection waits for the visitor's bytes.
         case receiving
-        /// It waits until the visitor takes its own bytes back, and reads no more before.
+        /// The connection waits until the visitor takes the echo, and does not read before.
         case sending
-        /// Its order was to echo.
+        /// The request was an echo.
         case begins
-        /// Its order was something else.
+        /// The request was something else.
         case ordered(WorkloadRequest)
         case over
     }
@@ -25,11 +25,11 @@ final class EchoedConnection {
         self.connection = connection
     }
 
-    /// Does what can be done now.
+    /// Reads and writes what is possible now.
     func turn(_ buffer: UnsafeMutableRawBufferPointer) -> Turn {
         guard let bytes = buffer.baseAddress else { return .over }
         if !unsent.isEmpty { return sendRest() }
-        // The order alone, so that what follows it is left to whoever carries it out.
+        // Only the request is read, and the following bytes are left to its handler.
         let count = connection.receive(bytes, isEchoed ? buffer.count : WorkloadRequest.length - head.count)
         if count < 0, errno == EAGAIN { return .unchanged }
         guard count > 0 else { return .over }

@@ -1,4 +1,4 @@
-/// One thing that is measured, and how a table shows it.
+/// A measured quantity, and its form in a table.
 enum Figure: Sendable {
     case megabytesPerSecond
     case bulkMegabytesPerSecond
@@ -18,7 +18,7 @@ enum Figure: Sendable {
     case hopSecondsPerGigabyte
     case timesHops
 
-    /// The head of its column.
+    /// The title of its column.
     var title: String {
         switch self {
         case .megabytesPerSecond: "MB/s"
@@ -41,7 +41,7 @@ enum Figure: Sendable {
         }
     }
 
-    /// How many decimals are worth showing.
+    /// The number of decimals in a table.
     var decimals: Int {
         switch self {
         case .megabytesPerSecond, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore, .operationsPerSecond: 0
@@ -53,10 +53,10 @@ enum Figure: Sendable {
     }
 }
 
-/// What one trial found.
+/// The findings of one trial.
 struct Measurement: Sendable {
-    /// The figures of its workload; one that makes no sense for the system is left out.
+    /// The figures of the workload that make sense for the system.
     var values: [Figure: Double] = [:]
-    /// Streams that broke, stood still, or had a wrong byte.
+    /// The number of streams that broke, stalled, or had a wrong byte.
     var faults = 0
 }

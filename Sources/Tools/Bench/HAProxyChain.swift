@@ -1,14 +1,14 @@
 import Foundation
 import TestSupport
 
-/// Two HAProxy in a row as plain relays: what two processes on the way cost at least.
+/// Two HAProxy in a row as plain relays, which is the least cost of two processes on the path.
 enum HAProxyChain {
     static func start(before backend: UInt16, hasTLS: Bool, in scenario: Scenario) async throws -> RunningSystem {
         let (front, middle) = (try FreePorts.next(), try FreePorts.next())
         let certificate = hasTLS ? try await Certificate.make(in: scenario) : nil
         var (binding, server) = ("", "")
         if let certificate {
-            // It wants the key behind the certificate.
+            // HAProxy needs the key after the certificate.
             let both = try certificate.joined(in: scenario)
             binding = " ssl crt \(both)"
             server = " ssl verify required ca-file \(certificate.authority) sni str(localhost) verifyhost localhost"

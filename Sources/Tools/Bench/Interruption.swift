@@ -1,9 +1,9 @@
 import Dispatch
 import Foundation
 
-/// SIGINT, SIGTERM and SIGHUP end a run in order: what it has started ends first.
+/// Ends a run in order at SIGINT, SIGTERM or SIGHUP: the processes that it has started end first.
 enum Interruption {
-    /// Runs work that such a signal cancels.
+    /// Runs work that these signals cancel.
     static func cancelling<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task { try await work() }
         let sources = [SIGINT, SIGTERM, SIGHUP].map { number in
@@ -20,7 +20,7 @@ enum Interruption {
         return try await task.value
     }
 
-    /// Those that we have started, and those that they have: a daemon that is killed leaves its workers behind.
+    /// The processes of this run and their children, because a daemon that is killed leaves its workers.
     private static func killDescendants() {
         let own = getpid()
         for pid in ProcessUsage.withDescendants([own]) where pid != own { kill(pid, SIGKILL) }

@@ -1,25 +1,25 @@
 import Foundation
 
-/// What one phase of a load found, as one line of JSON on standard output.
+/// The result of one phase of a load, a line of JSON on standard output.
 struct LoadReport: Codable {
-    /// Exchanges or connections that were completed.
+    /// The number of completed exchanges or connections.
     var operations = 0
-    /// Payload that arrived.
+    /// The received payload in bytes.
     var bytes = 0
-    /// How long it took.
+    /// The duration in seconds.
     var seconds = 0.0
-    /// Bytes that do not belong there: streams that had any.
+    /// The number of streams with wrong bytes.
     var wrong = 0
-    /// Streams that were refused, reset, or stood still for too long.
+    /// The number of streams that were refused, reset, or stalled.
     var broken = 0
-    /// The middle and the ninety-ninth percentile of the exchanges, in microseconds.
+    /// The median and the 99th percentile of the exchanges, in microseconds.
     var median: Double?
     var slow: Double?
 
-    /// All that went wrong.
+    /// The number of all faults.
     var faults: Int { wrong + broken }
 
-    /// Counts an exchange's end.
+    /// Counts the end of an exchange.
     mutating func count(_ outcome: EchoVisitors.Outcome) {
         switch outcome {
         case .echoed: operations += 1
@@ -28,13 +28,13 @@ struct LoadReport: Codable {
         }
     }
 
-    /// Prints it at once.
+    /// Prints the line at once.
     func print() throws {
         let line = try JSONEncoder().encode(self) + Data("\n".utf8)
         try FileHandle.standardOutput.write(contentsOf: line)
     }
 
-    /// From a line of a load's output.
+    /// Reads a line of a load's output.
     init(line: String) throws {
         self = try JSONDecoder().decode(Self.self, from: Data(line.utf8))
     }

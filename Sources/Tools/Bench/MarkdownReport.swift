@@ -6,10 +6,10 @@ struct MarkdownReport {
     let systems: [System]
     let workloads: [Workload]
     let size: Size
-    /// What stands above the tables.
+    /// The head of the report.
     let head: String
 
-    /// All of it.
+    /// The whole report.
     var text: String {
         ([head] + workloads.compactMap { table($0) }).joined(separator: "\n\n") + "\n"
     }
@@ -55,7 +55,7 @@ struct MarkdownReport {
 
     private func repeated(_ text: String, _ count: Int) -> String { String(repeating: text, count: count) }
 
-    /// With so many decimals, and thousands apart.
+    /// Formats a number with decimals and a separator of thousands.
     static func number(_ value: Double, _ decimals: Int) -> String {
         let text = String(format: "%.\(decimals)f", abs(value))
         let whole = text.prefix { $0 != "." }

@@ -2,36 +2,36 @@ import ArgumentParser
 import Foundation
 import TestSupport
 
-/// What a person runs.
+/// The command that users run.
 struct MeasureCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "culvert-bench",
         abstract: "Measures Culvert beside other tunnels, on loopback."
     )
 
-    /// All come to one port, and each from one of its own.
+    /// The limit of visitors, because each needs a source port.
     static let mostVisitors = 20_000
 
-    @Option(help: "Which, by commas: \(System.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    @Option(help: "Systems, by commas: \(System.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var systems: CommaList<System>?
-    @Option(help: "Which, by commas: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    @Option(help: "Scenarios, by commas: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var scenarios: CommaList<Workload>?
-    @Option(help: "How often each is measured; medians are shown.")
+    @Option(help: "The number of rounds; the tables show medians.")
     var rounds = 3
-    @Option(help: "How long most of them are measured, each time.")
+    @Option(help: "Seconds of each measurement of a scenario that lasts for a time.")
     var seconds = 2.0
-    @Option(help: "How many connections the idle scenario has.")
+    @Option(help: "The number of connections of the idle scenario.")
     var idle = 5_000
-    @Option(help: "How many visitors come at once.")
+    @Option(help: "The number of visitors of the visitors scenario.")
     var visitors = 10_000
-    @Option(help: "A file for the Markdown, beside standard output.")
+    @Option(help: "A file for the Markdown, in addition to standard output.")
     var output: String?
 
     func validate() throws {
-        guard (1...100).contains(rounds) else { throw ValidationError("--rounds wants 1 to 100.") }
-        guard (0.2...120).contains(seconds) else { throw ValidationError("--seconds wants 0.2 to 120.") }
+        guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100.") }
+        guard (0.2...120).contains(seconds) else { throw ValidationError("--seconds must be 0.2 to 120.") }
         guard (1...Self.mostVisitors).contains(idle), (1...Self.mostVisitors).contains(visitors) else {
-            throw ValidationError("--idle and --visitors want 1 to \(Self.mostVisitors).")
+            throw ValidationError("--idle and --visitors must be 1 to \(Self.mostVisitors).")
         }
     }
 
@@ -47,7 +47,7 @@ struct MeasureCommand: AsyncParsableCommand {
         var notes = wanted.compactMap { system in system.notReadyReason.map { "\(system.rawValue) is skipped: \($0)" } }
         for (workload, count) in [(Workload.idle, idle), (.visitors, visitors)]
         where count > room && run.workloads.contains(workload) {
-            notes.append("Not \(count) but \(room) visitors: a relay wants two descriptors for each, see `ulimit -Hn`.")
+            notes.append("\(room) visitors, not \(count): a relay needs two descriptors for each, see `ulimit -Hn`.")
         }
         let results: Results
         do {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// Ends what a trial has started where the runner was killed, and could not do it itself.
+/// Ends the processes of a trial if the runner was killed and could not do so.
 struct OrphanReaper: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "keeper", shouldDisplay: false)
 
@@ -11,7 +11,7 @@ struct OrphanReaper: ParsableCommand {
         let runner = getppid()
         let kept = processes.map { ($0, ProcessUsage.start(of: $0)) }
         while getppid() == runner { Clock.sleep(until: Clock.seconds + 0.5) }
-        // No signal may reach a stranger that has got the number.
+        // The signal must not reach another process with the same number.
         for (pid, start) in kept where start != nil && ProcessUsage.start(of: pid) == start { kill(pid, SIGKILL) }
     }
 }

@@ -1,16 +1,16 @@
 import Glibc
 
-/// Sends a stream of the pattern on a connection that blocks.
+/// Sends a stream of the pattern on a blocking connection.
 struct PatternSender {
-    /// How often a sender that is held to a rate sends.
+    /// The interval at which a sender with a rate sends.
     private static let pace = 0.002
 
     let connection: Connection
     let stream: Int
 
-    /// Sends for a time, at a rate or flat out, and then the end.
+    /// Sends for a time, with or without a rate, and then the end.
     ///
-    /// - Returns: how many bytes went out, nil where the connection broke.
+    /// - Returns: the number of bytes sent; nil if the connection broke.
     func run(seconds: Double, bytesPerSecond: Int = 0) -> Int? {
         let (start, began) = (Pattern.start(of: stream), Clock.seconds)
         var position = start
@@ -44,15 +44,15 @@ struct PatternSender {
     }
 }
 
-/// Receives a stream of the pattern on a connection that blocks, and checks it.
+/// Receives a stream of the pattern on a blocking connection, and checks it.
 struct PatternReceiver {
-    /// How a stream was.
+    /// The result of a stream.
     enum Verdict {
-        /// Every byte right, up to the end.
+        /// Every byte was right, up to the end.
         case complete
-        /// A byte that does not belong there.
+        /// A byte was wrong.
         case wrong
-        /// It broke, stood still for too long, or has no end.
+        /// The stream broke, stalled, or had no end.
         case broken
     }
 
@@ -61,7 +61,7 @@ struct PatternReceiver {
 
     /// Receives to the end.
     ///
-    /// - Parameter arrived: hears of each piece.
+    /// - Parameter arrived: called for each chunk.
     func run(_ arrived: (Int) -> Void = { _ in }) -> (bytes: Int, verdict: Verdict) {
         let start = Pattern.start(of: stream)
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.longestPiece, alignment: 64)

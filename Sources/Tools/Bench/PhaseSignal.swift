@@ -1,6 +1,6 @@
 import Glibc
 
-/// What the runner says to a load that waits for its next phase: SIGUSR1.
+/// SIGUSR1, by which the runner starts the next phase of a load.
 enum PhaseSignal {
     static let signal = SIGUSR1
 
@@ -11,13 +11,13 @@ enum PhaseSignal {
         return set
     }
 
-    /// Keeps it until it is waited for: to be called before there is a second thread.
+    /// Blocks the signal until it is waited for. Called before there is a second thread.
     static func prepare() {
         var set = set
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// Waits for it, or for the end of the runner.
+    /// Waits for the signal, or for the end of the runner.
     static func wait() {
         let parent = getppid()
         var set = set

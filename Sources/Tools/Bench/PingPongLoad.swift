@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Visitors that send a few bytes, and again as soon as they have them back.
+/// Visitors that send a few bytes, wait for the echo, and send again.
 struct PingPongLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "ping-pong", shouldDisplay: false)
 
@@ -25,7 +25,7 @@ struct PingPongLoad: ParsableCommand {
             }
             last = Clock.seconds
         }
-        // Whoever still waits for what was sent long ago is not only slow.
+        // A visitor that has waited too long counts as broken, not as slow.
         report.broken += (0..<visitors).count { crowd.isOpen($0) && crowd.waiting($0) > Exchange.patience }
         report.seconds = last - began
         times.sort()
@@ -35,10 +35,10 @@ struct PingPongLoad: ParsableCommand {
     }
 }
 
-/// What one exchange of the loads is.
+/// The constants of one exchange.
 enum Exchange {
-    /// How many bytes are sent and come back.
+    /// Bytes that are sent and echoed.
     static let bytes = 64
-    /// After how many seconds without them a visitor counts as broken.
+    /// Seconds without the echo after which a visitor counts as broken.
     static let patience = 3.0
 }

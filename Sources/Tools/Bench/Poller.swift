@@ -1,9 +1,9 @@
 import CEpoll
 import Glibc
 
-/// epoll: one thread that waits for many connections.
+/// Waits for many connections on one thread, with epoll.
 final class Poller {
-    /// What is waited for on a connection.
+    /// An event of a connection.
     enum Interest {
         case receiving
         case sending
@@ -23,19 +23,19 @@ final class Poller {
 
     deinit { close(descriptor) }
 
-    /// Begins to wait.
+    /// Adds a connection.
     ///
-    /// - Parameter token: what ``wait(milliseconds:_:)`` names it by.
+    /// - Parameter token: the name of the connection in ``wait(milliseconds:_:)``.
     func add(_ connection: Connection, _ token: Int, _ interest: Interest) {
         control(EPOLL_CTL_ADD, connection, token, interest)
     }
 
-    /// Waits for something else.
+    /// Changes the event of a connection.
     func change(_ connection: Connection, _ token: Int, _ interest: Interest) {
         control(EPOLL_CTL_MOD, connection, token, interest)
     }
 
-    /// Waits no longer.
+    /// Removes a connection.
     func remove(_ connection: Connection) {
         control(EPOLL_CTL_DEL, connection, 0, .receiving)
     }
@@ -47,7 +47,7 @@ final class Poller {
         epoll_ctl(descriptor, operation, connection.descriptor, &event)
     }
 
-    /// Waits until something can be done, and names it.
+    /// Waits for events, and passes them on.
     func wait(milliseconds: Int32, _ ready: (_ token: Int) -> Void) {
         let count = epoll_wait(descriptor, &events, Int32(events.count), milliseconds)
         for index in 0..<max(0, Int(count)) { ready(Int(events[index].data.u64)) }

@@ -1,9 +1,9 @@
 import Foundation
 
-/// What must be known to read the tables: when, where, what was compared, and how.
+/// The head of the report: when, where, what was compared, and how.
 struct ReportHead {
     let run: Run
-    /// What was left out.
+    /// Notes about what was left out.
     let notes: [String]
 
     /// In Markdown.
@@ -13,20 +13,19 @@ struct ReportHead {
             "\(Date.now.formatted(.iso8601)), Linux \(setting("kernel/osrelease")), "
                 + "\(ProcessInfo.processInfo.activeProcessorCount) cores, loopback with "
                 + "\(setting("net/ipv4/tcp_congestion_control")). Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
-            "All systems have that congestion control, the machine's own choice. BBR paces loopback; for a figure without it, "
-                + "run the benchmark in a network namespace with another choice.",
+            "All systems use the machine's congestion control.",
             "",
-            "**Only figures of one run compare**: the machine, and what else it does, are in all of them.", "",
-            "Ratio: the first figure to that of `\(System.reference.rawValue)`; of times and sizes less is better. CPU and memory are those of the tunnel's "
-                + "processes, both ends together; spread is the first figure's over the rounds. Faults are streams that "
-                + "broke, stood still or had a wrong byte, and trials that came to nothing: there should be none.", "",
+            "**Compare only figures of one run**: the machine and its other work affect all of them.", "",
+            "Ratio: the first figure relative to that of `\(System.reference.rawValue)`; less is better for times and sizes. CPU and memory are those of the tunnel's "
+                + "processes, both ends together. Spread is that of the first figure over the rounds. Faults are streams "
+                + "that broke, stalled or had a wrong byte, and trials that failed; there should be none.", "",
         ]
         lines += run.systems.map { "- `\($0.rawValue)`: \($0.summary)" }
         if run.workloads.contains(.proxied), run.systems.contains(.culvertProxy) {
             lines += [
                 "",
-                "The way through Squid and nginx has no equal without Culvert; there its processes are compared "
-                    + "with those two of the same run.",
+                "No other system goes through Squid and nginx. There culvert's processes are compared with those two of "
+                    + "the same run.",
             ]
         }
         return (lines + notes.flatMap { ["", $0] }).joined(separator: "\n")

@@ -1,19 +1,19 @@
 import Foundation
 import TestSupport
 
-/// All trials in turn: round by round, in each the workloads, for each the systems side by side.
+/// Runs all trials: round by round, workload by workload, with the systems in turn.
 struct Run: Sendable {
     let systems: [System]
     let workloads: [Workload]
     let rounds: Int
     let size: Size
 
-    /// Measures; says on standard error how far it is.
+    /// Measures, and reports progress on standard error.
     func results() async throws -> Results {
         var results = Results()
         for round in 0..<rounds {
             for workload in workloads {
-                // Another one is first each time, so that what a trial leaves behind does not always meet the same.
+                // The first system changes each time, so that the effects of a trial on the next one are spread.
                 let turn = round % max(1, systems.count)
                 for system in systems[turn...] + systems[..<turn] where workload.suits(system) {
                     let place = Results.Place(workload: workload, system: system)

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// `ssh -R` to an sshd of its own, with keys that live as long as the trial.
+/// `ssh -R` to a separate sshd, with keys for one trial.
 enum SSHTunnel {
     static func start(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let (front, port) = (try FreePorts.next(), try FreePorts.next())
@@ -24,7 +24,7 @@ enum SSHTunnel {
             """,
             to: "\(folder)/sshd_config"
         )
-        // An sshd that root starts wants this folder, which its package makes where it is started as a service.
+        // An sshd of root needs this folder, which its service makes.
         if geteuid() == 0 {
             try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
         }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import TestSupport
 
-/// A way from the visitors to the backend.
+/// A path from the visitors to the backend.
 enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     case direct
     case haproxy
@@ -11,10 +11,10 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     case culvertTLS = "culvert-tls"
     case culvertProxy = "culvert-proxy"
 
-    /// The one that all others are compared with: plain TCP through two processes, with nothing done to the bytes.
+    /// The system of all ratios: plain TCP through two processes that do not change the bytes.
     static let reference = System.haproxy
 
-    /// What it is, for the head of the tables.
+    /// A description for the head of the report.
     var summary: String {
         switch self {
         case .direct: "no tunnel"
@@ -22,12 +22,12 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .ssh: "`ssh -R` to an sshd, its default cipher"
         case .culvert: "client and server, `ws://`"
         case .haproxyTLS: "two HAProxy with TLS between them, a connection for each visitor"
-        case .culvertTLS: "client and server, `wss://`, the server with a certificate of its own"
+        case .culvertTLS: "client and server, `wss://`, the server with its certificate"
         case .culvertProxy: "client, Squid by CONNECT, nginx with TLS, server"
         }
     }
 
-    /// What must be installed.
+    /// The programs that must be installed.
     private var programs: [Program] {
         switch self {
         case .direct, .culvert: []
@@ -39,7 +39,7 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
         }
     }
 
-    /// Why it cannot be measured here; nil where it can.
+    /// The reason why the system cannot be measured here; nil if it can.
     var notReadyReason: String? {
         if let missing = programs.first(where: { $0.path == nil }) {
             return "\(missing) is not installed (apt-get install \(missing.package))"
@@ -53,18 +53,18 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     }
 }
 
-/// A system that runs.
+/// A running system.
 struct RunningSystem: Sendable {
-    /// Where visitors come.
+    /// The port for visitors.
     let port: UInt16
-    /// The tunnel's own processes.
+    /// The processes of the tunnel.
     var tunnel: [ChildProcess] = []
-    /// What stands in the tunnel's way: the proxy, the front.
+    /// The processes on the tunnel's path: the proxy, the front.
     var hops: [ChildProcess] = []
 }
 
 extension System {
-    /// Starts it, before a backend, and waits until visitors can come.
+    /// Starts the system for a backend, and waits until visitors can connect.
     func start(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         switch self {
         case .direct: RunningSystem(port: backend)

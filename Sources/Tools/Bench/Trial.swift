@@ -1,18 +1,18 @@
 import TestSupport
 
-/// One workload on one system, once.
+/// Runs one workload on one system once.
 struct Trial: Sendable {
     let system: System
     let workload: Workload
     let size: Size
 
-    /// Starts the system, measures, and ends it.
+    /// Starts the system, measures, and stops it.
     func run() async throws -> Measurement {
         let measurement: Measurement? = try await Scenario.play { scenario in
             do {
                 return try await measured(scenario)
             } catch  where Task.isCancelled {
-                // Nobody wants to read what the processes wrote.
+                // The output of the processes is not shown.
                 return nil
             }
         }
@@ -71,13 +71,13 @@ struct Trial: Sendable {
         return measurement
     }
 
-    /// A download and questions, first by themselves and then beside somebody who never reads.
+    /// Measures a download and exchanges, first alone and then beside a visitor that never reads.
     private func besideStalled(_ stage: TrialEnvironment) async throws -> Measurement {
-        // The first time is not counted: later ones find everything warm.
+        // The first measurement is not counted, because later ones find warm caches.
         _ = try await company(stage, streams: 1, [])
         let (bulk, exchanges) = try await company(stage, streams: 1, [])
         let stalled = try await stage.report(of: stage.load("stalled", []))
-        // Until every buffer on the way is full.
+        // Waits until every buffer on the path is full.
         try await Task.sleep(for: .seconds(1))
         var measurement = try await beside(stage, streams: 1, [])
         measurement.values[.medianBefore] = exchanges.median
@@ -101,7 +101,7 @@ struct Trial: Sendable {
 
     private func proxied(_ stage: TrialEnvironment) async throws -> Measurement {
         let (meter, hops) = (CPUMeter(stage), stage.usageOfHops)
-        // The kernel counts in hundredths of a second, and at this rate there are few of them.
+        // The kernel counts in units of 10 ms, and at this rate there are few.
         let long = 2 * size.seconds
         let load = try stage.load("bulk", ["--kilobytes-per-second", "50000", "--seconds", "\(long)"])
         let report = try await stage.report(of: load, after: long)

@@ -1,9 +1,9 @@
 import Foundation
 import TestSupport
 
-/// A system that runs for one trial, between a backend and the loads that are put on it.
+/// The backend, the system and the loads of one trial.
 struct TrialEnvironment: Sendable {
-    /// How long a load may take beyond its time.
+    /// The time that a load may take beyond its duration.
     private static let patience = 150.0
     private static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
 
@@ -11,7 +11,7 @@ struct TrialEnvironment: Sendable {
     let backend: UInt16
     private let scenario: Scenario
 
-    /// Starts the backend and the system, and sees one visitor through.
+    /// Starts the backend and the system, and checks them with one visitor.
     init(_ system: System, in scenario: Scenario) async throws {
         self.scenario = scenario
         let process = try scenario.start("backend", Self.executable, ["backend"], isKilled: true)
@@ -26,9 +26,9 @@ struct TrialEnvironment: Sendable {
         _ = try scenario.start("keeper", Self.executable, ["keeper"] + processes.map { "\($0)" }, isKilled: true)
         let visit = try load("ping-pong", ["--seconds", "0.1"])
         guard try await report(of: visit).operations > 0 else {
-            throw ScenarioFailure(description: "nothing comes back through \(system.rawValue)")
+            throw ScenarioFailure(description: "no echo through \(system.rawValue)")
         }
-        // What has begun with the first visitor comes to rest.
+        // Leaves time for the work of the first visitor to end.
         try await Task.sleep(for: .milliseconds(300))
     }
 
@@ -41,17 +41,17 @@ struct TrialEnvironment: Sendable {
     /// Waits for a load's report.
     ///
     /// - Parameters:
-    ///   - phase: which of its reports.
-    ///   - seconds: how long it takes at least: until then nobody looks, which would cost processor time.
+    ///   - phase: the number of the report.
+    ///   - seconds: the least duration, during which the runner does not check, to save processor time.
     func report(of load: ChildProcess, phase: Int = 0, after seconds: Double = 0) async throws -> LoadReport {
         try await Task.sleep(for: .seconds(seconds))
         let line = try await load.line(skip: phase, within: .seconds(Self.patience)) { $0.hasPrefix("{") }
         return try LoadReport(line: line)
     }
 
-    /// What the tunnel's processes have used so far.
+    /// The resources that the tunnel's processes have used so far.
     var usage: ProcessUsage { ProcessUsage(of: system.tunnel.map(\.pid)) }
 
-    /// The same for what stands in its way.
+    /// The resources that the proxy and the front have used so far.
     var usageOfHops: ProcessUsage { ProcessUsage(of: system.hops.map(\.pid)) }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// What is done with a tunnel: the scenarios of the command line.
+/// A scenario of the command line.
 enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case download
     case upload
@@ -17,7 +17,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case visitors
     case proxied
 
-    /// The head of its table.
+    /// The title of its table.
     func title(_ size: Size) -> String {
         switch self {
         case .download: "One download"
@@ -37,7 +37,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         }
     }
 
-    /// The columns of its table; ratios and spread belong to the first.
+    /// The columns of its table; ratio and spread are those of the first.
     var figures: [Figure] {
         switch self {
         case .download, .upload, .downloads16, .uploads16:
@@ -58,23 +58,23 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         }
     }
 
-    /// Whether it is meant for a system.
+    /// Whether a system has this workload.
     func suits(_ system: System) -> Bool {
         switch self {
         case .proxied: system == .culvertProxy
-        // Where there is no tunnel, nothing holds memory.
+        // Without a tunnel there is no memory to measure.
         case .idle: system != .culvertProxy && system != .direct
         default: system != .culvertProxy
         }
     }
 }
 
-/// How much is done.
+/// The size of the workloads.
 struct Size: Sendable {
-    /// Of what is measured over a time.
+    /// The seconds of a workload that lasts for a time.
     var seconds: Double
-    /// Connections of ``Workload/idle``.
+    /// The connections of ``Workload/idle``.
     var idle: Int
-    /// Those of ``Workload/visitors``.
+    /// The visitors of ``Workload/visitors``.
     var visitors: Int
 }

@@ -1,30 +1,30 @@
-/// What a visitor wants from the backend: its first sixteen bytes.
+/// A visitor's request to the backend, in its first 16 bytes.
 struct WorkloadRequest: Equatable {
-    /// What is done with the rest of the connection.
+    /// The use of the rest of the connection.
     enum Kind: UInt8 {
-        /// Every byte comes back.
+        /// The backend echoes every byte.
         case echo = 101
         /// The backend sends the pattern for a time.
         case download = 100
-        /// The visitor sends the pattern, and is told how many bytes arrived, all of them right: see ``UploadReceipt``.
+        /// The visitor sends the pattern, and the backend answers with the number of right bytes: ``UploadReceipt``.
         case upload = 117
-        /// The backend says how many connections it echoes, in eight bytes.
+        /// The backend sends the number of connections that it echoes, in eight bytes.
         case census = 99
     }
 
-    /// How long it is on the wire.
+    /// The length on the wire in bytes.
     static let length = 16
     private static let magic: UInt8 = 0xC7
 
     let kind: Kind
-    /// Which of the streams: where in the pattern it begins.
+    /// The number of the stream, which is its start in the pattern.
     var stream = 0
-    /// For how long a download is sent.
+    /// The duration of a download.
     var milliseconds = 0
-    /// What a download is held to; 0 for nothing.
+    /// The rate of a download; 0 for no limit.
     var kilobytesPerSecond = 0
 
-    /// On the wire.
+    /// The form on the wire.
     var bytes: [UInt8] {
         var bytes: [UInt8] = [Self.magic, kind.rawValue, 0, 0]
         for number in [stream, milliseconds, kilobytesPerSecond] {
@@ -36,7 +36,7 @@ struct WorkloadRequest: Equatable {
 }
 
 extension WorkloadRequest {
-    /// Nil for what is no order.
+    /// Nil if the bytes are not a request.
     init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.length, bytes[0] == Self.magic, let kind = Kind(rawValue: bytes[1]) else {
             return nil

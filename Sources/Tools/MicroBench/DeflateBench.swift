@@ -2,8 +2,8 @@ import CZlib
 import NIOCore
 import WebSocket
 
-/// Compressing and inflating messages beside zlib, called by hand on the same bytes with the same parameters: `Deflater`
-/// and `Inflater` alone, and whole messages with the frame around them, which zlib is not asked for.
+/// Compares `Deflater`, `Inflater` and whole messages with direct calls of zlib on the same bytes with the same
+/// parameters. Whole messages have a frame, which the direct calls do not make.
 enum DeflateBench {
     struct Row {
         let what: String
@@ -11,7 +11,7 @@ enum DeflateBench {
         let zlib: Cost
         /// `Deflater` or `Inflater` alone.
         let codec: Cost
-        /// `Connection`, which reads or writes a frame besides.
+        /// `Connection`, which also reads or writes a frame.
         let message: Cost
     }
 
@@ -21,7 +21,7 @@ enum DeflateBench {
         }
     }
 
-    /// Text as services send it: JSON that repeats itself with other numbers.
+    /// JSON that repeats with other numbers, as services send it.
     private static func text(_ size: Int) -> ByteBuffer {
         var out = ByteBuffer()
         var number: UInt64 = 1
@@ -41,12 +41,11 @@ enum DeflateBench {
             let head = try? client.request(),
             case .accept(_, let agreement) = server.answer(head, hasLeftovers: false),
             let deflate = agreement.deflate
-        else { preconditionFailure("two ends of the same wishes agree") }
+        else { preconditionFailure("two ends with the same parameters agree") }
         return deflate
     }
 
-    /// The same message again and again: where the window is kept and reaches back to the one before, zlib has little
-    /// to do, and what is around it weighs most.
+    /// The same message repeatedly. If the window is kept, zlib has little to do, and the cost around it dominates.
     private static func deflate(_ size: Int, noContextTakeover: Bool) -> Row {
         let text = text(size)
         let agreement = agreement(noContextTakeover: noContextTakeover)
@@ -60,7 +59,7 @@ enum DeflateBench {
         }
     }
 
-    /// The same message again and again: its bytes refer to nothing before it, so that it can be repeated.
+    /// The same message repeatedly. Its bytes refer to nothing before it, so it can be repeated.
     private static func inflate(_ size: Int, noContextTakeover: Bool) -> Row {
         let text = text(size)
         let agreement = agreement(noContextTakeover: noContextTakeover)
@@ -97,8 +96,8 @@ enum DeflateBench {
     }
 }
 
-/// One of ours at a place that does not move, as zlib's stream is: a class's own property would cost a check for
-/// exclusive access at every call, which is the caller's choice and no part of the work.
+/// A value at a fixed address, as zlib's stream is. A property of a class would cost a check for exclusive access at
+/// each call, which is not part of the measured work.
 private final class Held<Value: ~Copyable> {
     let pointer = UnsafeMutablePointer<Value>.allocate(capacity: 1)
 
@@ -112,7 +111,7 @@ private final class Held<Value: ~Copyable> {
     }
 }
 
-/// Our `Deflater` alone, into one buffer that is used again.
+/// Measures `Deflater` with one reused buffer.
 private struct Compressor: ~Copyable {
     private var deflater: Deflater
     private var out = ByteBuffer()
@@ -135,13 +134,13 @@ private struct Compressor: ~Copyable {
     }
 }
 
-/// Our `Inflater` alone, into one buffer that is used again.
+/// Measures `Inflater` with one reused buffer.
 private struct Decompressor: ~Copyable {
     private var inflater: Inflater
     private let packed: ByteBuffer
     private var out = ByteBuffer()
 
-    /// The message comes without the four bytes at its end, as on the wire.
+    /// The message lacks the four bytes at its end, as on the wire.
     init(_ packed: [UInt8], noContextTakeover: Bool) {
         guard let inflater = Inflater.make(noContextTakeover: noContextTakeover) else {
             preconditionFailure("zlib has memory")
@@ -191,7 +190,7 @@ private struct Receiver: ~Copyable {
     }
 }
 
-/// zlib as a C program would call it: one stream, one output buffer, a flush a message.
+/// Calls zlib as a C program would: one stream, one output buffer, one flush for each message.
 private final class RawDeflate {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let noContextTakeover: Bool
@@ -221,14 +220,14 @@ private final class RawDeflate {
         if noContextTakeover { deflateReset(stream) }
     }
 
-    /// What compressing gives, with the four bytes at the end.
+    /// The compressed message, with the four bytes at its end.
     func packed(_ text: ByteBuffer) -> [UInt8] {
         compress(text)
         return Array(out.prefix(out.count - Int(stream.pointee.avail_out)))
     }
 }
 
-/// zlib as a C program would call it where the four bytes at the message's end stand behind it already: one call.
+/// Calls zlib as a C program would for a message that has the four bytes at its end: one call.
 private final class RawInflate {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let noContextTakeover: Bool

@@ -3,10 +3,10 @@ import NIOEmbedded
 import NIOWebSocket
 import WebSocket
 
-/// Encoding and decoding of whole binary messages, ours beside NIOWebSocket's handlers.
+/// Compares encoding and decoding of whole binary messages with the handlers of NIOWebSocket.
 struct FrameBench {
     static let sizes = [64, 1_024, 16_384, 65_536]
-    /// Frames in one buffer, as one read of a busy socket brings them.
+    /// The number of frames in one buffer, as one read of a busy socket returns them.
     private static let batch = 4
 
     struct Row {
@@ -58,7 +58,7 @@ struct FrameBench {
             handler: ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 20))
         )
         let isMasked = role == .server
-        // Each repetition gets bytes of its own, as a socket's are: unmasking may then happen in place.
+        // Each repetition gets new bytes, as from a socket, so that unmasking may happen in place.
         let costs = Stopwatch.compare([
             { ours.decode(copy(wire)) },
             {
@@ -94,7 +94,7 @@ func consume(_ buffer: ByteBuffer) {
     precondition(buffer.readableBytes >= 0)
 }
 
-/// Ours, sending into one buffer that is used again.
+/// Measures sending into one reused buffer.
 private final class Encoder {
     private var connection: Connection
     private var out = ByteBuffer()
@@ -110,7 +110,7 @@ private final class Encoder {
     }
 }
 
-/// Ours, receiving.
+/// Measures receiving.
 private final class Decoder {
     private var connection: Connection
 

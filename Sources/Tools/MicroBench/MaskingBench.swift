@@ -1,7 +1,7 @@
 import Glibc
 import WebSocket
 
-/// Masking beside memcpy on the same buffers, at an even and an odd address.
+/// Compares masking with memcpy on the same buffers, at an even and an odd address.
 enum MaskingBench {
     struct Row {
         let size: Int

@@ -1,7 +1,7 @@
-/// Prints the codec's and the session's figures as Markdown: run it as `swift run -c release culvert-microbench`.
+/// Prints figures of the codec and the session as Markdown. Run `swift run -c release culvert-microbench`.
 ///
-/// A plain executable and not the benchmark package: what counts here are ratios between two pieces of work measured in
-/// turn, and calls of the allocator, which that package reads as zero on Linux.
+/// It does not use the benchmark package, which counts no calls of the allocator on Linux. Ratios between pieces of
+/// work that are measured in turn count most here.
 @main
 struct MicroBench {
     static func main() {

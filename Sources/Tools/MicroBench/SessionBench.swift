@@ -2,13 +2,13 @@ import Mux
 import NIOCore
 import WebSocket
 
-/// A frame's whole way through both ends' sessions, in this process and without sockets: from a stream's bytes at one
-/// end to the same bytes at the other, with the credit and the acknowledgements that go back.
+/// Measures a frame's way through the sessions of both ends, in this process and without sockets. It includes the
+/// credit and the acknowledgements that go back.
 struct SessionBench {
     static let sizes = [64, 1_024, 16_384, 65_536]
     /// Streams that have bytes at a time.
     static let streams = [1, 16]
-    /// Frames of each stream in one turn.
+    /// Frames of each stream in one iteration.
     private static let turn = 4
 
     struct Row {
@@ -39,14 +39,14 @@ struct SessionBench {
     }
 }
 
-/// A client that sends and a server that receives, and the other way round for what answers.
+/// A client that sends and a server that receives, with the frames that go back.
 private final class Pair {
     private var client: Session
     private var server: Session
     private var ids: [StreamID] = []
     private var toServer: Wire
     private var toClient: Wire
-    /// Time goes on, as it does between two turns of a loop.
+    /// Advances the time, as between two iterations of an event loop.
     private var nanoseconds: UInt64 = 1_000_000_000
 
     private var now: Instant { Instant(nanoseconds: nanoseconds) }
@@ -73,7 +73,7 @@ private final class Pair {
         exchange()
     }
 
-    /// Until neither has anything to say.
+    /// Exchanges frames until neither session has any.
     private func exchange() {
         var isBusy = true
         while isBusy {
@@ -96,7 +96,7 @@ private final class Pair {
     }
 }
 
-/// What lies between two sessions: nothing but the frame's own form, or a WebSocket.
+/// The link between two sessions: plain frames, or a WebSocket.
 private struct Wire: ~Copyable {
     private let isFramed: Bool
     private var sender: WebSocket.Connection

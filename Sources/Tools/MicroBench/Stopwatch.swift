@@ -1,24 +1,25 @@
 import CMallocCounter
 import Glibc
 
-/// What one piece of work costs.
+/// The cost of one piece of work.
 struct Cost {
-    /// Seconds of this thread's processor time for one repetition.
+    /// Processor seconds of this thread for one repetition.
     let seconds: Double
     /// Calls of the allocator for one repetition.
     let allocations: Double
 }
 
-/// Measures by the thread's processor time, so that other work on the machine weighs less; the median of several rounds.
+/// Measures the thread's processor time, which other work on the machine affects less. Reports the median of several
+/// rounds.
 enum Stopwatch {
     private static let rounds = 25
     private static let secondsPerRound = 0.03
 
-    /// Measures several pieces of work in turn, A B A B, so that a drift of the machine meets them all.
+    /// Measures several pieces of work in turn, A B A B, so that a drift of the machine affects all.
     static func compare(_ works: [() -> Void]) -> [Cost] { compare(copies: [works]) }
 
-    /// The same with several copies of the works, another one each round: where the memory of a copy happens to lie
-    /// makes a tenth of its speed, for as long as it lives.
+    /// The same with several copies of each work, a different one each round. The address of a copy's memory changes
+    /// its speed by up to 10 %.
     static func compare(copies: [[() -> Void]]) -> [Cost] {
         let repetitions = copies[0].map { Self.repetitions($0) }
         var seconds = repetitions.map { _ in [Double]() }
@@ -38,7 +39,7 @@ enum Stopwatch {
         }
     }
 
-    /// How often the work fits into one round.
+    /// The number of repetitions in one round.
     private static func repetitions(_ work: () -> Void) -> Int {
         var count = 1
         while true {

@@ -1,10 +1,10 @@
 import Foundation
 import TestSupport
 
-/// `culvert-soak MINUTES`: the real server and client under visitors who come and go, while the way between them is cut
-/// and the configuration is read again and again. Fails when memory, descriptors, threads or streams grow.
+/// `culvert-soak MINUTES`: runs the real server and client under changing visitors. Meanwhile the path between them is
+/// cut and the configuration is read again. Fails if memory, descriptors, threads or streams grow.
 ///
-/// `CULVERT_BIN` names the executable under test; without it the one that was built beside this one.
+/// `CULVERT_BIN` names the executable under test. The default is the one that was built with this program.
 @main
 struct Soak {
     static func main() async throws {

@@ -1,8 +1,8 @@
 import Foundation
 
-/// The samples of a soak, and what they say.
+/// The samples of a soak, and their evaluation.
 struct SoakReport {
-    /// Growth of memory that is still the allocator's and no leak: its arenas fill unevenly.
+    /// The allowed growth of memory. The arenas of the allocator fill unevenly, so some growth is not a leak.
     private static let memoryTolerance = 4 << 20
     /// Descriptors that a carrier which is being closed may hold.
     private static let descriptorTolerance = 3
@@ -13,7 +13,7 @@ struct SoakReport {
         for sample in new { samples[sample.name, default: []].append(sample) }
     }
 
-    /// A round in a line.
+    /// A line about a round.
     static func line(_ round: Int, _ samples: [SoakRig.Sample], _ field: SoakRig) -> String {
         let totals = field.totals
         let roles = samples.map { sample in
@@ -23,7 +23,7 @@ struct SoakReport {
             + "\(totals.reloads) reloads; " + roles.joined(separator: "; ")
     }
 
-    /// The middle of the first rounds after the warm-up, and of the last ones.
+    /// The medians of the first rounds after the warm-up, and of the last ones.
     private func ends(_ all: [SoakRig.Sample], _ value: (SoakRig.Sample) -> Int) -> (first: Int, last: Int)? {
         // Caches fill in the first rounds.
         let warm = all.dropFirst(min(3, all.count / 3))
@@ -50,7 +50,7 @@ struct SoakReport {
         ("streams", { $0.streams }),
     ]
 
-    /// What has grown; nothing is what is wanted.
+    /// The resources that have grown; empty after a good run.
     var growth: [String] {
         var grown: [String] = []
         for (name, all) in samples {

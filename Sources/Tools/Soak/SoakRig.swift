@@ -2,9 +2,9 @@ import Foundation
 import Synchronization
 import TestSupport
 
-/// What the soak plays on: a server, a relay that fails when told to, a client, an echo service, and visitors.
+/// The parts of the soak: a server, a relay with faults, a client, an echo service, and visitors.
 final class SoakRig: Sendable {
-    /// What one role has at a moment of rest.
+    /// The resources of one role at rest.
     struct Sample: Sendable {
         let name: String
         let residentBytes: Int
@@ -24,7 +24,7 @@ final class SoakRig: Sendable {
     private let scenario: Scenario
     private let counts = Mutex((visitors: 0, bytes: 0, cuts: 0, reloads: 0))
 
-    /// Visitors that were served, bytes that they sent and had back, cuts, reloads.
+    /// The numbers of served visitors, echoed bytes, cuts and reloads.
     var totals: (visitors: Int, bytes: Int, cuts: Int, reloads: Int) { counts.withLock { $0 } }
 
     init(_ scenario: Scenario) async throws {
@@ -53,7 +53,7 @@ final class SoakRig: Sendable {
 
     // MARK: A round
 
-    /// Visitors come and go while the way is cut and the configuration is read.
+    /// Runs visitors while the path is cut and the configuration is read again.
     func churn(_ round: Int) async throws {
         let end = ContinuousClock.now + Self.roundTime
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -68,7 +68,7 @@ final class SoakRig: Sendable {
                             counts.bytes += bytes
                         }
                         visit += 1
-                        // Room for the machine's other work.
+                        // Leaves time for other work of the machine.
                         try await Task.sleep(for: .milliseconds(20))
                     }
                 }
@@ -92,7 +92,7 @@ final class SoakRig: Sendable {
         }
     }
 
-    /// One visitor: a question, a copy, a half-close, or one that leaves in the middle.
+    /// Runs one visitor: a request, a bulk transfer, a half-close, or a reset in the middle.
     private static func visit(_ port: UInt16, _ kind: Int) throws -> Int {
         let socket = try TCPSocket(port: port, patience: .seconds(60))
         switch kind {
@@ -125,7 +125,7 @@ final class SoakRig: Sendable {
 
     // MARK: Rest
 
-    /// Waits until nobody is there, and looks at both roles.
+    /// Waits until no visitor is left, and records the resources of both roles.
     func rest() async throws -> [Sample] {
         var samples: [Sample] = []
         for (name, process) in [("server", server.process), ("client", client.process)] {
@@ -133,7 +133,7 @@ final class SoakRig: Sendable {
             try await eventually("no stream is left at the \(name)", within: .seconds(60)) {
                 try Self.metric("culvert_streams", socket) == 0 && Self.metric("culvert_carriers", socket) == 1
             }
-            // What the last connections left goes a moment later.
+            // The last connections are closed a moment later.
             let few = try await eventually("descriptors settle", within: .seconds(30)) { () -> Int? in
                 let (one, other) = (try process.descriptorCount, try process.descriptorCount)
                 return one == other ? one : nil

@@ -4,17 +4,17 @@ import NIOCore
 import NIOPosix
 import WebSocket
 
-/// `websocket-echo client`: what a client under test does with Autobahn's fuzzing server.
+/// `websocket-echo client`: runs the cases of Autobahn's fuzzing server as a client under test.
 struct ClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client",
-        abstract: "Asks an Autobahn fuzzing server for its cases, echoes through each, and has the report written."
+        abstract: "Runs all cases of an Autobahn fuzzing server by echoing, and lets the server write its report."
     )
 
     @Option(help: "The fuzzing server, ws://HOST:PORT.")
     var url: EchoURL
 
-    @Option(help: "The name that stands in the report.", transform: EchoURL.queryValue)
+    @Option(help: "The name of this client in the report.", transform: EchoURL.queryValue)
     var agent: String
 
     @Flag(help: "Offer permessage-deflate.")
@@ -29,14 +29,14 @@ struct ClientCommand: AsyncParsableCommand {
             do {
                 _ = try await connect("/runCase?case=\(number + 1)&agent=\(agent)", echoes: true)
             } catch let error as ChannelError {
-                // Some cases end with a lost connection; what that is worth is for the server to say.
+                // Some cases end with a lost connection, and the server judges them.
                 print("case \(number + 1): \(error)")
             }
         }
         _ = try await connect("/updateReports?agent=\(agent)", echoes: false)
     }
 
-    /// One connection, from its opening handshake to its end; returns the last message.
+    /// Runs one connection, and returns the last message.
     private func connect(_ path: String, echoes: Bool) async throws -> ByteBuffer {
         let upgrade = try ClientUpgrade(
             authority: url.authority,

@@ -2,32 +2,32 @@ import HTTP1
 import NIOCore
 import WebSocket
 
-/// One connection of either role: the opening handshake, then every message back as it came, whole, in one frame.
+/// One connection of either role. After the handshake it echoes each message in one frame.
 ///
-/// `done` gets the last message when the connection has ended, or what went wrong with its opening handshake. What the
-/// peer does wrong later is answered as the module does, and is no failure here: provoking that is the suite's trade.
+/// `done` gets the last message when the connection has ended, or the error of the handshake. Later errors of the peer
+/// are answered as the module does and are not failures here, because the suite provokes them.
 final class EchoHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// The end that this is, with what it says in the opening handshake.
+    /// The role of this end, with its handshake.
     enum Opening {
         case client(ClientUpgrade)
         case server(ServerUpgrade)
     }
 
-    /// Where the connection is; the frames' own state is in `connection`.
+    /// The state of the handler; the state of frames is in `connection`.
     private enum Phase {
         case request(RequestHeadParser, ServerUpgrade)
         case response(ResponseHeadParser, ClientUpgrade)
         case frames
-        /// Close has gone both ways, or the peer has failed: the TCP connection is about to end.
+        /// Close has gone both ways, or the peer has failed, and the TCP connection is about to end.
         case closing
         /// Nothing is read any more.
         case over
     }
 
-    /// How long the peer may take to close the TCP connection once all is said.
+    /// The time for the peer to close the TCP connection after Close.
     private static let patience = TimeAmount.seconds(2)
 
     private let opening: Opening
@@ -95,12 +95,12 @@ final class EchoHandler: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    /// A peer that sends and does not read gets no more read from it.
+    /// Stops reading from a peer that does not read.
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         _ = context.channel.setOption(.autoRead, value: context.channel.isWritable)
     }
 
-    // MARK: The opening handshake
+    // MARK: Handshake
 
     private func answer(
         _ request: RequestHead,
@@ -148,7 +148,7 @@ final class EchoHandler: ChannelInboundHandler {
                 try take(event, context)
             }
         } catch {
-            // The peer's doing, and then the Close that says so is in the output; or our own, and then it is not yet.
+            // If the peer caused the error, the Close is in the output already. If this end did, it is not.
             connection?.close(error.closeCode)
         }
         writeControl(context)
@@ -171,8 +171,9 @@ final class EchoHandler: ChannelInboundHandler {
         context.write(wrapOutboundOut(control), promise: nil)
     }
 
-    /// All is said. The server closes the TCP connection (RFC 6455 section 7.1.1), and first its own direction alone:
-    /// closing with unread bytes would reset the connection, and our Close with it. The client waits for that.
+    /// Ends the TCP connection, which the server closes (RFC 6455 section 7.1.1). It first closes only its own
+    /// direction, because closing with unread bytes would reset the connection and lose our Close. The client waits for
+    /// that.
     private func finish(_ context: ChannelHandlerContext) {
         phase = .closing
         if case .server = opening {

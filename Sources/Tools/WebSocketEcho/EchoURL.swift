@@ -1,11 +1,11 @@
 import ArgumentParser
 
-/// `ws://HOST:PORT`, with a slash behind it or not.
+/// `ws://HOST:PORT`, with or without a slash at the end.
 struct EchoURL: ExpressibleByArgument, Sendable {
     let host: String
     let port: Int
 
-    /// What Host says.
+    /// The value of Host.
     var authority: String { "\(host):\(port)" }
 
     init?(argument: String) {
@@ -20,7 +20,7 @@ struct EchoURL: ExpressibleByArgument, Sendable {
         self.port = port
     }
 
-    /// The text as it may stand in a query: all but the unreserved bytes percent-encoded (RFC 3986 section 2.1).
+    /// The text for a query, with all reserved bytes percent-encoded (RFC 3986 section 2.1).
     static func queryValue(_ text: String) -> String {
         let digits = Array("0123456789ABCDEF")
         return text.utf8.map { byte in

@@ -4,7 +4,7 @@ import NIOPosix
 import Platform
 import WebSocket
 
-/// `websocket-echo server`: echoes until it is killed.
+/// `websocket-echo server`: echoes messages until it is killed.
 struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "server",
@@ -14,7 +14,7 @@ struct ServerCommand: AsyncParsableCommand {
     @Option(help: "The port to listen on; 0 takes a free one, which is printed.")
     var port: Int
 
-    @Flag(help: "Accept permessage-deflate where a client offers it.")
+    @Flag(help: "Accept permessage-deflate if a client offers it.")
     var deflate = false
 
     func validate() throws {
@@ -35,7 +35,7 @@ struct ServerCommand: AsyncParsableCommand {
             }
             .bind(host: "127.0.0.1", port: port).get()
         print("listening on 127.0.0.1:\(listener.localAddress?.port ?? port)")
-        // Whoever started us waits for that line, perhaps at the end of a pipe.
+        // The parent process waits for this line, perhaps at a pipe.
         fflush(nil)
         try await listener.closeFuture.get()
     }

@@ -1,9 +1,9 @@
 import NIOCore
 import WebSocket
 
-/// libFuzzer's entry: the first byte chooses the role and what was agreed on, the second how the rest is cut, so that one
-/// corpus explores every split. The oracle is the module's own: an event or a typed error, never a trap, and what comes
-/// of the bytes in pieces is what comes of them whole.
+/// The entry point for libFuzzer. The first byte chooses the role and the extension. The second byte chooses how the
+/// rest is split, so that one corpus explores every split. The result must be events or a typed error, never a trap.
+/// Split bytes must have the same result as whole ones.
 ///
 /// Built only with `CULVERT_FUZZ=1`; CONTRIBUTING.md says how.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -16,11 +16,11 @@ public func fuzzWebSocket(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32
     let traffic = Array(bytes.dropFirst(2))
     let whole = outcome(of: [traffic], role, isDeflating)
     let pieces = stride(from: 0, to: traffic.count, by: step).map { Array(traffic[$0..<min($0 + step, traffic.count)]) }
-    precondition(whole == outcome(of: pieces, role, isDeflating), "the split changes what comes of the bytes")
+    precondition(whole == outcome(of: pieces, role, isDeflating), "the split changes the result")
     return 0
 }
 
-/// What came of an input, with the pieces of a message put together.
+/// The result of an input, with the fragments of a message joined.
 private struct Outcome: Equatable {
     var payload: [UInt8] = []
     var marks: [String] = []
@@ -55,7 +55,7 @@ extension Outcome {
         case .message(let kind, let bytes, isFirst: let isFirst, isLast: let isLast):
             if isFirst { marks.append("\(kind) from \(payload.count)") }
             payload += bytes.readableBytesView
-            precondition(payload.count < 1 << 24, "more comes out than any limit lets through")
+            precondition(payload.count < 1 << 24, "the output is longer than any limit")
             if isLast { marks.append("to \(payload.count)") }
         case .ping(let bytes): marks.append("ping \(bytes.readableBytes)")
         case .pong(let bytes): marks.append("pong \(bytes.readableBytes)")
@@ -64,7 +64,7 @@ extension Outcome {
     }
 }
 
-/// permessage-deflate as two ends agree on it that want nothing in particular.
+/// permessage-deflate with default parameters.
 private let deflateAgreement: DeflateAgreement? = {
     let server = ServerUpgrade(path: "/", deflate: DeflateOptions())
     guard let client = try? ClientUpgrade(authority: "localhost", path: "/", deflate: DeflateOptions()),
@@ -73,7 +73,7 @@ private let deflateAgreement: DeflateAgreement? = {
     return agreement.deflate
 }()
 
-/// libFuzzer's own driver, for programs that bring their own main function.
+/// The driver of libFuzzer, for programs with a main function.
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(
     _ argumentCount: UnsafeMutablePointer<Int32>,

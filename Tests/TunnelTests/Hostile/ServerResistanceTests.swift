@@ -12,8 +12,8 @@ extension HostileTests {
     /// What a hostile client sends into its session, and what the server does: it ends that session, with a reason, and
     /// nobody else notices.
     ///
-    /// Rows of THREATS B5 that a client cannot try: M7, because only the server opens streams (numbers that run backwards
-    /// or out are in MuxTests, and a hostile server's in ``ClientResistanceTests``); M8, because OPEN is the server's.
+    /// A client cannot try M7 and M8, because only the server opens streams. MuxTests have bad stream numbers, and
+    /// ``ClientResistanceTests`` have those of a hostile server.
     @Suite(.serialized)
     struct ServerResistanceTests {
         /// What ends a session.

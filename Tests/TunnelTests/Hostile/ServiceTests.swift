@@ -9,9 +9,9 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// Where a client's services may be: THREATS B8.
+/// The destinations that a client dials for its services (the S rows).
 ///
-/// S3 cannot apply: a server connects to nothing for its clients, but to the backend that its operator has named.
+/// S3 has no test here, because a server dials only the backend that its operator has named.
 @Suite("Where services may be")
 struct ServiceTests {
     @Test(
