@@ -44,6 +44,8 @@ final class ClientSession: ClientSessionOwner {
     /// Services that could not be reached the last time, so that the log reports changes and not each visitor.
     var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
+    /// The scheduled requests of ports that were refused, one for each tunnel.
+    private var retries: [Int: Scheduled<Void>] = [:]
     private var refused: String?
     /// Tunnels outside the client's rights.
     private var refusedTunnels: Set<Int> = []
@@ -113,6 +115,8 @@ final class ClientSession: ClientSessionOwner {
 
     private func remove(_ index: Int) {
         tunnels[index].isRemoved = true
+        refusedTunnels.remove(index)
+        retries.removeValue(forKey: index)?.cancel()
         tunnels[index].statistics.withdrawn()
         progress.tunnel(index, tunnels[index].spec.description, isRemoved: true)
         logger.notice("tunnel removed", metadata: ["tunnel": "\(tunnels[index].spec)"])
@@ -137,6 +141,7 @@ final class ClientSession: ClientSessionOwner {
     /// Requests the refused ports again, and begins anew with short waits.
     func askForPorts() {
         bindRetries = [:]
+        cancelRetries()
         // The session ignores a tunnel that is public or already requested.
         for index in tunnels.indices { bind(index) }
     }
@@ -188,6 +193,8 @@ final class ClientSession: ClientSessionOwner {
                 refused = "-R \(spec): the server refused: \(refusal)"
                 return end()
             }
+        } else {
+            refusedTunnels.remove(index)
         }
         let (first, longest) = isRefusal ? Self.refusalRetries : Self.bindRetries
         let wait = min(max(bindRetries[index] ?? first, first), longest)
@@ -198,7 +205,11 @@ final class ClientSession: ClientSessionOwner {
                 : "the server could not bind a port; trying again",
             metadata: ["tunnel": "\(spec)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
         )
-        sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.bind(index) }
+        retries[index]?.cancel()
+        retries[index] = sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: wait) {
+            self.retries[index] = nil
+            self.bind(index)
+        }
     }
 
     /// Whether a refused tunnel ends the client: all tunnels are outside its rights, and none was public in this run.
@@ -225,7 +236,13 @@ final class ClientSession: ClientSessionOwner {
         onEvent?(.renewal(within: seconds))
     }
 
+    private func cancelRetries() {
+        for retry in retries.values { retry.cancel() }
+        retries = [:]
+    }
+
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
+        cancelRetries()
         onEvent?(.ended(end, refused: refused))
         onEvent = nil
     }

@@ -286,8 +286,8 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
-        // At the end of input nothing new has come. To flush then may close the channel under NIO's feet, where the peer's
-        // RST is behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
+        // At the end of input there are no new bytes. A flush could then close the channel inside NIO if the peer's RST is
+        // behind its FIN: a debug build of NIO stops there (BaseSocketChannel.unregisterForReadable).
         guard hasRead else { return }
         hasRead = false
         receiver?.carrierReadCompleted()

@@ -20,10 +20,14 @@ package struct InProcessEgress: Egress {
         } catch {
             return loop.makeFailedFuture(error)
         }
+        let far = NIOLoopBoundBox<(any Channel)?>(nil, eventLoop: loop)
+        // If the stream ends while the initializer waits, the service's channel is closed.
+        pipe.connecting { far.value?.close(promise: nil) }
         return ClientBootstrap(group: loop)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { [initializer = service.initializer] channel in
                 DescriptorCount.shared.track(channel)
+                far.value = channel
                 return initializer(channel)
             }
             .withConnectedSocket(ends.1)

@@ -197,6 +197,8 @@ package final class TCPIngress {
     private func watchSupply(_ loop: any EventLoop) {
         loop.assumeIsolated().scheduleTask(in: Self.supplyPeriod) { [weak self] in
             guard let self, self.channels.contains(where: \.isActive) else { return }
+            // Carriers and listening sockets may have come or gone since they were counted.
+            self.descriptors.countOthers()
             guard self.descriptors.inUse <= self.highestDescriptor - 2 * Self.scarceDescriptors else {
                 return self.watchSupply(loop)
             }

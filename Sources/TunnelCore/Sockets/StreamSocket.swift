@@ -1,7 +1,7 @@
 import NIOCore
 import Platform
 
-/// Sockets that are made without NIO, because it takes two steps at once where we need the one between them.
+/// Sockets that are made without NIO, which does in one step what needs another step in between.
 package enum StreamSocket {
     /// A stream socket that neither waits nor is inherited by a child.
     ///

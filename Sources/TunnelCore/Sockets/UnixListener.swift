@@ -1,12 +1,11 @@
 import NIOCore
 import Platform
 
-/// A socket in the file system that only those can connect to who may, from its first moment on: mode and group are set
-/// between bind and listen, while no connection is taken yet. (NIO does both in one step, and a umask would be the whole
-/// process's.)
+/// A listening socket in the file system with a mode and a group from its first moment on. They are set between bind and
+/// listen, while the socket accepts no connection yet. (NIO does both in one step, and a umask would be the whole process's.)
 package enum UnixListener {
     package static let backlog: Int32 = 64
-    /// The owner's alone.
+    /// Access for the owner alone.
     package static let ownersOnly: UnixSocketAccess = {
         var access = UnixSocketAccess()
         access.mode = 0o600
@@ -21,7 +20,7 @@ package enum UnixListener {
         }
     }
 
-    /// Binds and listens; a socket file that is left over is replaced. Whoever calls this has seen that nobody answers
+    /// Binds and listens; a socket file that is left over is replaced. The caller has checked that no program answers
     /// there.
     ///
     /// - Throws: `IOError`.

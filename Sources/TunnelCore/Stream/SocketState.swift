@@ -1,6 +1,6 @@
 import Mux
 
-/// What one socket and its stream have told each other: TCP's truth for a ``StreamPipe``.
+/// The state of one socket and its stream: what FIN, END, RST and RESET mean for each other.
 ///
 /// ```
 ///  waiting(Input)                    a visitor without a stream
@@ -11,7 +11,7 @@ import Mux
 ///        failed <-----+      |      +------> detached(Reading, Writing)
 ///          |                 | RESET                |
 ///          |                 v                      |
-///          |        resetting(code) : what was delivered is written, then RST
+///          |        resetting(code) : delivered bytes are written, then RST
 ///          v                 v                      v
 ///        closed <-----------------------------------+
 /// ```
@@ -351,9 +351,9 @@ package struct SocketState: Equatable, Sendable {
 
     /// What a RESET does to the socket.
     package enum Reset: Equatable {
-        /// The socket takes what was delivered first, and not for ever.
+        /// The socket takes the delivered bytes first, within a timeout.
         case afterDelivered
-        /// The service is still connected to, for the sake of the bytes that wait for it, and not for ever.
+        /// The service is still connected to, because bytes wait for it, within a timeout.
         case afterConnecting
         case atOnce
         case ignored

@@ -47,7 +47,7 @@ package final class StreamPipe: ChannelInboundHandler {
     /// connected to.
     ///
     /// - Parameters:
-    ///   - policy: what the socket is held to.
+    ///   - policy: the bounds of the socket.
     ///   - onActive: the socket is connected; call ``open(_:introducedBy:)`` when there is a stream for it.
     package init(
         session: SessionLoop,
@@ -213,7 +213,7 @@ package final class StreamPipe: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: drained)
     }
 
-    /// Both directions have ended in order; what is still to be written is written.
+    /// Both directions have ended in order; bytes that are left are still written.
     package func detach() {
         guard state.detached() else { return }
         flush()
@@ -278,9 +278,9 @@ package final class StreamPipe: ChannelInboundHandler {
 
     /// Bounds the time for the bytes before a reset.
     private func limitLastBytes() {
-        guard lastBytesTimer == nil else { return }
         // Set now: the process may end before the socket has taken everything.
         if let context { SocketOptions.resetOnClose(context.channel) }
+        guard lastBytesTimer == nil else { return }
         lastBytesTimer = session.eventLoop.assumeIsolated().scheduleTask(in: session.resetTimeout) {
             guard self.state.resetIsOverdue() else { return }
             self.closeWithReset()

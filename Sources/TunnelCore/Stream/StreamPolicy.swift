@@ -1,39 +1,39 @@
 import Mux
 import NIOCore
 
-/// What one stream's socket is held to.
+/// The bounds of one stream's socket.
 package struct StreamPolicy {
-    /// How long it may be silent, both ways; nil for ever.
+    /// How long it may be silent in both directions; nil for no limit.
     package var idleTimeout: TimeAmount?
-    /// The rates that it shares with others: its tunnel's, its client's.
-    package var paces: [RateLimit] = []
+    /// The rates that it shares with other sockets: its tunnel's and its client's.
+    package var rateLimits: [RateLimit] = []
 
-    package init(idleTimeout: TimeAmount? = nil, paces: [RateLimit] = []) {
+    package init(idleTimeout: TimeAmount? = nil, rateLimits: [RateLimit] = []) {
         self.idleTimeout = idleTimeout
-        self.paces = paces
+        self.rateLimits = rateLimits
     }
 
     /// No bounds.
     package static var unbounded: StreamPolicy { StreamPolicy() }
 
-    /// Counts bytes that were read from the socket, and says how long it should rest.
+    /// Counts bytes that were read from the socket, and returns how long it should rest.
     package func rest(afterReading count: Int) -> TimeAmount? { rest { $0.read(count) } }
 
-    /// Counts bytes that the socket took, and says how long the credit for them should wait.
+    /// Counts bytes that the socket took, and returns how long the credit for them should wait.
     package func rest(afterWriting count: Int) -> TimeAmount? { rest { $0.written(count) } }
 
     private func rest(_ take: (RateLimit) -> Double) -> TimeAmount? {
-        guard !paces.isEmpty else { return nil }
-        let seconds = paces.reduce(0) { max($0, take($1)) }
+        guard !rateLimits.isEmpty else { return nil }
+        let seconds = rateLimits.reduce(0) { max($0, take($1)) }
         return seconds > 0 ? .nanoseconds(Int64(min(seconds, 3_600) * 1e9)) : nil
     }
 }
 
 /// Bytes a second in each direction, shared by the sockets of one event loop.
 package final class RateLimit {
-    /// How much may pass at once, in seconds of the rate.
+    /// Bytes that may pass at once, in seconds of the rate.
     package static let burst = 0.25
-    /// At least one full frame passes at once.
+    /// Bytes that may pass at once at least: one full frame.
     package static let smallestBurst = 65_536.0
 
     private var bytesPerSecond: Int
@@ -47,15 +47,14 @@ package final class RateLimit {
         writing = reading
     }
 
-    /// A pace for another rate. One that is there changes for the sockets that share it; a new one holds for those that
-    /// come.
-    package static func updated(_ pace: RateLimit?, bytesPerSecond: Int?) -> RateLimit? {
+    /// A limit with another rate. An existing limit changes for the sockets that share it. A new one holds for new sockets.
+    package static func updated(_ limit: RateLimit?, bytesPerSecond: Int?) -> RateLimit? {
         guard let bytesPerSecond else { return nil }
-        guard let pace else { return RateLimit(bytesPerSecond: bytesPerSecond, now: .now) }
-        guard pace.bytesPerSecond != bytesPerSecond else { return pace }
+        guard let limit else { return RateLimit(bytesPerSecond: bytesPerSecond, now: .now) }
+        guard limit.bytesPerSecond != bytesPerSecond else { return limit }
         let fresh = RateLimit(bytesPerSecond: bytesPerSecond, now: .now)
-        (pace.reading, pace.writing, pace.bytesPerSecond) = (fresh.reading, fresh.writing, bytesPerSecond)
-        return pace
+        (limit.reading, limit.writing, limit.bytesPerSecond) = (fresh.reading, fresh.writing, bytesPerSecond)
+        return limit
     }
 
     fileprivate func read(_ count: Int) -> Double { reading.overdraw(count, now: .now) }

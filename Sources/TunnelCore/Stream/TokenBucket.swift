@@ -1,6 +1,6 @@
 import Mux
 
-/// A rate with room for a burst: a bucket that fills at the rate, and may be overdrawn by one take.
+/// A rate with room for a burst: a bucket that fills at the rate. One take may overdraw it.
 package struct TokenBucket: Sendable {
     private let perSecond: Double
     private let capacity: Double
@@ -15,7 +15,7 @@ package struct TokenBucket: Sendable {
         last = now
     }
 
-    /// Takes one if there is one, and if so many are left.
+    /// Takes one if at least `kept` are left afterwards.
     package mutating func takeOne(leaving kept: Double = 0, now: Instant) -> Bool {
         fill(now)
         guard level >= 1 + kept else { return false }
@@ -23,7 +23,7 @@ package struct TokenBucket: Sendable {
         return true
     }
 
-    /// Takes `count`, there or not, and says for how many seconds nothing more should be taken.
+    /// Takes `count` in any case, and returns for how many seconds nothing more should be taken.
     package mutating func overdraw(_ count: Int, now: Instant) -> Double {
         fill(now)
         level -= Double(count)

@@ -29,7 +29,7 @@ final class TunnelAdmission {
     func streamPolicy(_ clientRateLimit: RateLimit?) -> StreamPolicy {
         StreamPolicy(
             idleTimeout: gate.limits.idleSeconds.map { .seconds(Int64($0)) },
-            paces: [clientRateLimit, rateLimit].compactMap { $0 }
+            rateLimits: [clientRateLimit, rateLimit].compactMap { $0 }
         )
     }
 }

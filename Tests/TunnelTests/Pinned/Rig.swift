@@ -124,7 +124,7 @@ final class Rig {
     static func policy(idle: TimeAmount) -> StreamPolicy { StreamPolicy(idleTimeout: idle) }
 
     static func policy(bytesPerSecond: Int) -> StreamPolicy {
-        StreamPolicy(paces: [RateLimit(bytesPerSecond: bytesPerSecond, now: .now)])
+        StreamPolicy(rateLimits: [RateLimit(bytesPerSecond: bytesPerSecond, now: .now)])
     }
 
     /// Server: a visitor comes, and waits for a stream.
