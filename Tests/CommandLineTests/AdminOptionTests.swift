@@ -14,7 +14,7 @@ struct AdminOptionTests {
         try body(path)
     }
 
-    @Test("Nowhere unless asked for; the flag wins over the file, for a server")
+    @Test("A server has no admin address by default, and the flag wins over the file")
     func server() throws {
         #expect(try ServerCommand.parse([]).configuration().admin == nil)
         try configuration("admin = \"unix:/run/culvert/admin.sock\"\n") { path in
@@ -25,7 +25,7 @@ struct AdminOptionTests {
         }
     }
 
-    @Test("The same for a client")
+    @Test("A client has no admin address by default, and the flag wins over the file")
     func client() throws {
         let text = "url = \"ws://h\"\nadmin = \"[::1]:9100\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
         try configuration(text) { path in
@@ -37,7 +37,7 @@ struct AdminOptionTests {
         }
     }
 
-    @Test("What is no address is refused, with the line where it stands in a file")
+    @Test("A malformed address is refused, with its line in a file")
     func malformed() throws {
         #expect(throws: Failure.self) { try ServerCommand.parse(["--admin", "9100"]).configuration() }
         try configuration("path = \"/t\"\nadmin = \"somewhere\"\n") { path in
@@ -50,7 +50,7 @@ struct AdminOptionTests {
         }
     }
 
-    @Test("Status and kick look at a unix socket alone")
+    @Test("Status and kick accept only a unix socket")
     func commands() throws {
         #expect(try StatusCommand.parse([]).admin == "unix:/run/culvert/admin.sock")
         #expect(throws: (any Error).self) { try StatusCommand.parse(["--admin", "127.0.0.1:1"]) }

@@ -35,7 +35,7 @@ struct CheckTests {
 
     private static let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
 
-    @Test("all mistakes of a file are told in one run, in the order of their lines", arguments: ["\n", "\r\n"])
+    @Test("one run reports all mistakes of a file, in the order of their lines", arguments: ["\n", "\r\n"])
     func all(lineEnd: String) throws {
         let text = """
             url = "ws://h"
@@ -68,7 +68,7 @@ struct CheckTests {
         #expect(lines.count > 3 && lines[3].hasSuffix("; write \"2 GiB\""), "\(lines)")
     }
 
-    @Test("a start names the first mistake, and says how many more there are")
+    @Test("a start reports the first mistake, and the number of further ones")
     func start() throws {
         try with("url = \"ws://h\"\nnonsense = 1\nca_only = 3\n" + Self.tunnel) { path in
             #expect { try ClientCommand.parse(["--config", path]).configuration() } throws: {
@@ -170,7 +170,7 @@ struct CheckTests {
         Row.client("proxy_user = \"a\\tb:c\"\n" + tunnel, "F:2: proxy_user: "),
     ]
 
-    @Test("each mistake stands on its line, in words that say what to write", arguments: rows)
+    @Test("each mistake is reported at its line, with what to write instead", arguments: rows)
     func row(row: Row) throws {
         let lines = try lines(row.text, isClients: row.isClients)
         #expect(lines.count == row.says.count, "\(lines)")
@@ -184,7 +184,7 @@ struct CheckTests {
         ("10 apples", .bytes, nil), ("much", .time, nil), ("2 GiB", .bytes, nil),
     ]
 
-    @Test("a unit of another spelling is told with ours", arguments: spellings)
+    @Test("an error about a unit has the right spelling", arguments: spellings)
     func units(text: String, kind: Quantity, advice: String?) {
         #expect(kind.advice(on: text) == advice)
     }

@@ -29,7 +29,7 @@ struct ConfigurationTests {
         try ClientCommand.parse(arguments).configuration()
     }
 
-    @Test("the sample of a server's configuration is in order")
+    @Test("the sample of a server's configuration is valid")
     func serverSample() throws {
         let configuration = try server(["--config", Self.fixtures.appendingPathComponent("server.toml").path])
         #expect(configuration.clients.map(\.name) == ["workshop"])
@@ -39,7 +39,7 @@ struct ConfigurationTests {
         #expect(configuration.clients[0].allowedPorts?.description == "8022,8081")
     }
 
-    @Test("the sample of a client's configuration is in order")
+    @Test("the sample of a client's configuration is valid")
     func clientSample() async throws {
         let configuration = try client(["--config", Self.fixtures.appendingPathComponent("client.toml").path])
         #expect(configuration.endpoints.map(\.description) == ["wss://tunnel.example/tunnel"])
@@ -48,7 +48,7 @@ struct ConfigurationTests {
         #expect(ways.map(\.description) == ["http://proxy.example:3128"])
     }
 
-    @Test("compression is off unless asked for, and then each message by itself unless the operator says otherwise")
+    @Test("compression is off by default, and with --compress each message is compressed by itself")
     func compression() throws {
         let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
         try with("url = \"ws://h\"\n" + tunnel) { path in
@@ -97,7 +97,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "what is wrong is named with its line",
+        "a mistake is reported with its line",
         arguments: [
             ("listen = \"127.0.0.1:1\"\nlisten_on = 3\n", ":2: listen_on: unknown key"),
             ("# first\n\nlisten = 8080\n", ":3: listen: expected a string"),
@@ -147,7 +147,7 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("a token is taken from the file, and a short one is bad data")
+    @Test("a token is read from the file, and a short one is bad data")
     func tokenFiles() throws {
         try with("a token of more than 22 characters\n") { path in
             let token = try SecretFile.token(file: path, configured: nil)

@@ -17,18 +17,18 @@ import Testing
         return trims
     }
 
-    @Test("the heap is trimmed at the second look after a burst, once, and again after the next one")
+    @Test("the heap is trimmed at the second check after a burst, once, and again after the next burst")
     func bursts() {
         #expect(trims([high, 0, 0, 0, 0, high, 0, 0, 0]) == [3, 8])
     }
 
-    @Test("a byte less than the fall trims nothing, and the fall does")
+    @Test("a fall by the threshold causes a trim, and a fall by a byte less does not")
     func fall() {
         #expect(trims([HeapTrimPolicy.fall, 1, 1, 1]) == [])
         #expect(trims([HeapTrimPolicy.fall, 0, 0]) == [3])
     }
 
-    @Test("what rises again in time is not trimmed, however often it falls")
+    @Test("the heap is not trimmed if its use rises again before the second check")
     func swell() {
         #expect(trims([high, 0, high, 0, high, 0, high]) == [])
         #expect(trims([high, 0, high, 0, 0]) == [5])

@@ -68,7 +68,7 @@ import Testing
         #endif
     }
 
-    @Test("lines come whole and in order, urgent ones and others, and a flush leaves none behind")
+    @Test("urgent and other lines arrive whole and in order, and a flush leaves none")
     func order() {
         let log = LogWriter(descriptor: pipe.write)
         for number in 0..<1_000 { log.append(Array("line \(number)".utf8), isUrgent: number % 100 == 7) }
@@ -78,7 +78,7 @@ import Testing
         close(pipe.read)
     }
 
-    @Test("a line comes by itself, without a flush")
+    @Test("a line is written without a flush")
     func alone() {
         let log = LogWriter(descriptor: pipe.write)
         log.append(Array("session opened".utf8))
@@ -89,7 +89,7 @@ import Testing
 
     /// The pipe holds far less than what is written, and nobody reads until all of it has been said. How often lines are
     /// lost hangs on when the writer begins.
-    @Test("X15 a reader that has stopped stops nobody; little is held, and what is lost is told where it is missing")
+    @Test("X15 a stopped reader does not stop the writer; the queue is bounded, and losses are reported in place")
     func stopped() throws {
         let log = LogWriter(descriptor: pipe.write)
         log.setLossNote { Array("lost \($0)".utf8) }
@@ -123,7 +123,7 @@ import Testing
     }
 
     @Test(
-        "facts that nothing reads stop nothing: they are bounded, and what is lost is told elsewhere and not among them"
+        "facts that nothing reads do not stop the writer; they are bounded, and losses are reported elsewhere"
     )
     func facts() {
         let facts = LogWriter(descriptor: pipe.write, maximumWaiting: 4_096, reportsLossesInBand: false)

@@ -43,7 +43,7 @@ struct PrometheusTests {
         )
     }
 
-    @Test("A histogram's buckets hold all that is not longer")
+    @Test("A histogram's bucket counts all times up to its bound")
     func histogram() {
         let registry = PrometheusRegistry()
         let timer = registry.makeTimer(label: "t_seconds", dimensions: [("hop", "tls")])
@@ -95,7 +95,7 @@ struct PrometheusTests {
     }
 
     @Test(
-        "What cannot be a name becomes one",
+        "An illegal name becomes a legal one",
         arguments: [
             ("a.b-c", "a_b_c"), ("1a", "_1a"), ("", "_"), ("a:b", "a:b"), ("a{x=\"1\"} 5\nb", "a_x__1___5_b"),
             ("größe", "gr____e"),
@@ -134,7 +134,7 @@ struct PrometheusTests {
         #expect(registry.exposition().split(separator: "\n").count == 2 * PrometheusRegistry.maximumFamilies)
     }
 
-    @Test("A name has one kind; who asks for another counts for nobody")
+    @Test("A name has one kind, and a metric of another kind is not in the text")
     func conflict() {
         let registry = PrometheusRegistry()
         registry.makeCounter(label: "a", dimensions: []).increment(by: 1)
@@ -142,7 +142,7 @@ struct PrometheusTests {
         #expect(registry.exposition() == "# TYPE a counter\na 1\n")
     }
 
-    @Test("What is destroyed is gone, and begins anew")
+    @Test("A destroyed metric is removed, and begins at zero when it is made again")
     func destroyed() {
         let registry = PrometheusRegistry()
         let counter = registry.makeCounter(label: "a_total", dimensions: [("x", "1")])

@@ -108,7 +108,7 @@ struct StatusPageTests {
         #expect(!lines.contains { $0.hasPrefix("198.51.100.7:5000 ") })
     }
 
-    @Test("A client without a session says so")
+    @Test("The page of a client without a session has the reason and the next try")
     func client() throws {
         let status = ClientStatus(
             started: Self.start,

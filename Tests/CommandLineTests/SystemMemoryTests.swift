@@ -52,7 +52,7 @@ struct SystemMemoryTests {
         }
     }
 
-    @Test("a limit above the machine's memory is none, and without files nothing is known")
+    @Test("a limit above the machine's memory has no effect, and without files there is no budget")
     func odd() {
         let large = [
             "/proc/meminfo": Self.machine, "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "\(1 << 40)\n",

@@ -68,7 +68,7 @@ struct TOMLLinesTests {
         #expect(TOMLLines(row.text).line(of: row.path) == row.line)
     }
 
-    @Test("a text that is cut off anywhere is no harm")
+    @Test("a text that is cut anywhere does not crash the scan")
     func cutTexts() {
         for row in Self.rows {
             for end in row.text.indices { _ = TOMLLines(String(row.text[..<end])).line(of: row.path) }
@@ -77,7 +77,7 @@ struct TOMLLinesTests {
     }
 
     @Test(
-        "the word that was meant is found, and nothing where none is near",
+        "the nearest known word is found, and none if none is near",
         arguments: [
             ("remot", "remote"), ("locla", "local"), ("token-file", "token_file"), ("Listen", "listen"), ("xyz", nil),
             ("", nil),

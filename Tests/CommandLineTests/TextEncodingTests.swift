@@ -47,14 +47,14 @@ struct TextEncodingTests {
         #expect(try token.credentials().verifier == Token(Self.secret).credentials().verifier)
     }
 
-    @Test("a password that is not ASCII is handed on as it is")
+    @Test("a password that is not ASCII is passed on unchanged")
     func passwords() throws {
         for text in ["pässwörd", "pa\u{308}ss", "密码"] {
             #expect(try password(Self.mark + Array(text.utf8)).map { Array($0.utf8) } == Array(text.utf8))
         }
     }
 
-    @Test("UTF-16 is refused with a sentence, with and without its mark", arguments: [true, false], [true, false])
+    @Test("UTF-16 is refused as such, with and without its mark", arguments: [true, false], [true, false])
     func utf16(isMarked: Bool, isBig: Bool) throws {
         for text in [Self.secret + "\r\n", "machine h login a password b\n", "listen = \"127.0.0.1:1\"\n"] {
             let bytes = Self.wide(text, isMarked: isMarked, isBig: isBig)
@@ -92,7 +92,7 @@ struct TextEncodingTests {
         }
     }
 
-    @Test("a mark within a text, as joined files have it, is refused with its line and not skipped")
+    @Test("a mark within a text, as in joined files, is refused with its line")
     func joined() throws {
         let text = "machine a login x password y\n\u{FEFF}machine b login x password y\n"
         #expect { try PlainText.decode(Array(text.utf8)) } throws: { "\($0)".contains("in line 2") }
