@@ -68,7 +68,7 @@ let package = Package(
         ),
         .target(
             name: "TunnelAdmin",
-            dependencies: ["HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, metrics, nioPosix],
+            dependencies: ["Mux", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, metrics, nioPosix],
             swiftSettings: strict
         ),
         .target(
@@ -180,7 +180,7 @@ let package = Package(
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
         .testTarget(
             name: "WebSocketTests",
-            dependencies: ["CZlib", "Platform", "WebSocket", "TestSupport", byteBuffer],
+            dependencies: ["HTTP1", "CZlib", "Platform", "WebSocket", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
         .testTarget(
@@ -190,15 +190,14 @@ let package = Package(
         ),
         .testTarget(
             name: "ProxyConnectTests",
-            dependencies: ["ByteText", "NetworkAddress", "ProxyConnect", "TestSupport", byteBuffer],
+            dependencies: ["HTTP1", "ByteText", "NetworkAddress", "ProxyConnect", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "TestSupport", "Tunnel", "WebSocket",
-                byteBuffer,
-                crypto,
+                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TestSupport", "TunnelAdmin",
+                "TunnelClient", "TunnelCore", "TunnelServer", "WebSocket", byteBuffer, crypto,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -210,6 +209,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
+                "HTTP1", "Mux", "ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer",
                 "culvert", "NetworkAddress", "Platform", "Tunnel",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -220,7 +220,7 @@ let package = Package(
         .testTarget(name: "BenchTests", dependencies: ["culvert-bench"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["culvert", "Platform", "TestSupport", crypto],
+            dependencies: ["Tunnel", "culvert", "Platform", "TestSupport", crypto],
             swiftSettings: strict
         ),
     ]
