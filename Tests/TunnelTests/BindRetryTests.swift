@@ -1,0 +1,80 @@
+import Logging
+import Mux
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import TunnelClient
+@testable import TunnelCore
+
+/// A client's requests for ports that its server has refused, on a loop whose time the test moves.
+@Suite("Retries of refused ports") struct BindRetryTests {
+    private static let service = TunnelSpec.Target.inProcess(
+        InProcessService(name: "none") { $0.eventLoop.makeSucceededVoidFuture() }
+    )
+    private static let first = TunnelSpec(port: 8_022, to: service)
+
+    private let loop = EmbeddedEventLoop()
+    private let carrier = FakeCarrier()
+    private let tunnels: TunnelSet
+    private let session: ClientSession
+
+    init() {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        tunnels = TunnelSet([Self.first, TunnelSpec(port: 8_023, to: Self.service)])
+        session = ClientSession(
+            sessionLoop: SessionLoop(
+                session: Session(role: .client, peerWindow: 65_536, seed: 1, now: .now),
+                carrier: carrier,
+                loop: loop,
+                pollsBusily: false,
+                memory: MemoryBudget(),
+                logger: logger
+            ),
+            tunnels: tunnels,
+            limits: ClientLimits(),
+            totals: TrafficTotals(),
+            progress: ClientProgress(tunnels: []),
+            logger: logger
+        )
+        session.start { _ in }
+    }
+
+    /// The requests that have left since the last time.
+    private func requests() -> Int {
+        loop.run()
+        return carrier.takeFrames().count { $0.header.type == .bind }
+    }
+
+    /// The server refuses a tunnel's port because it is in use.
+    private func refuse(_ tunnel: UInt8) throws {
+        // Code 9: the port is in use. Then an empty text, and the tunnel's number.
+        let fields = ByteBuffer(bytes: [1, 0, 4, 0, 0, 0, 9, 2, 0, 0, 4, 0, 2, 0, tunnel])
+        let frame = try #require(try PeerFrame(0x12, 0, fields).arrived())
+        carrier.receiver?.carrier(received: frame)
+        carrier.receiver?.carrierReadCompleted()
+    }
+
+    @Test("an operator's requests do not add up: each refused port is retried once")
+    func onePerPort() throws {
+        #expect(requests() == 2)
+        for tunnel: UInt8 in [0, 1] { try refuse(tunnel) }
+        for _ in 0..<20 {
+            session.askForPorts()
+            #expect(requests() == 2)
+            for tunnel: UInt8 in [0, 1] { try refuse(tunnel) }
+        }
+        loop.advanceTime(by: .seconds(1))
+        #expect(requests() == 2)
+    }
+
+    @Test("a tunnel that was removed is not requested again")
+    func removed() throws {
+        #expect(requests() == 2)
+        for tunnel: UInt8 in [0, 1] { try refuse(tunnel) }
+        #expect(tunnels.remove(Self.first))
+        session.tunnelsChanged()
+        loop.advanceTime(by: .seconds(1))
+        #expect(requests() == 1)
+    }
+}
