@@ -7,7 +7,7 @@ import WebSocket
 package protocol CarrierReceiver: AnyObject {
     /// The peer's next frame.
     func carrier(received frame: InboundFrame)
-    /// No more bytes for now: the moment to flush.
+    /// The channel's read is over: the receiver flushes.
     func carrierReadCompleted()
     /// The carrier takes frames again.
     func carrierBecameWritable()
@@ -67,7 +67,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     package private(set) var lastBytes = CarrierTimes()
     /// The peer's WebSocket pings.
     private var pings: SlidingWindow
-    /// Its WebSocket pongs, none of which was asked for.
+    /// The peer's WebSocket pongs; this end sends no pings.
     private var pongs: SlidingWindow
 
     /// - Parameters:

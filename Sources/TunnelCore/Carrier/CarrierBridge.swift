@@ -116,7 +116,7 @@ package final class CarrierBridge: CarrierLink {
 private final class FarEnd: CarrierReceiver {
     let carrier: Carrier
     private let loop: any EventLoop
-    /// The end at the session, from the moment on at which the session has it, to the carrier's end.
+    /// The bridge at the session, once the session has it, until the carrier ends.
     let near: NIOLoopBoundBox<CarrierBridge?>
     private var bundle: [InboundFrame] = []
     private var bundleBytes = 0

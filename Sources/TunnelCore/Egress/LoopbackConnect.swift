@@ -4,9 +4,10 @@ import Platform
 /// Connects to a service on loopback without waiting for the event loop. The kernel usually joins both ends before `connect`
 /// returns, while NIO would notice in the loop's next iteration, under a timer.
 package enum LoopbackConnect {
-    /// A socket that is connected to `address`, and is the caller's. Nil where the address is none of loopback's, or the
-    /// kernel takes longer, for instance because the service's queue is full: then it is NIO's turn. Whoever listens
-    /// there has seen nothing of it, but for a reset where it accepts in the very moment in which this is given up.
+    /// A socket that is connected to `address`; the caller owns it.
+    ///
+    /// Nil if the address is not a loopback address, or if the kernel takes longer, for instance because the service's queue
+    /// is full. The caller then connects by NIO. The attempt before is reset, and the service usually does not see it.
     ///
     /// - Throws: `IOError`, for instance if no program listens.
     package static func connected(to address: SocketAddress) throws -> NIOBSDSocket.Handle? {

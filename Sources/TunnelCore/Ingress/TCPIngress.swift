@@ -65,8 +65,8 @@ package final class TCPIngress {
 
     /// Binds `port` on every one of `addresses`.
     ///
-    /// The bind is the check. Where all addresses or loopback are asked for, a machine may lack one of the families;
-    /// everything else fails, and leaves nothing bound.
+    /// The bind is the check. If the addresses stand for both families, the machine may lack one of them. Any other
+    /// failure leaves nothing bound.
     ///
     /// - Returns: fails with a ``Failure``.
     package static func bind(
@@ -149,7 +149,7 @@ package final class TCPIngress {
 
     /// Why a port could not be bound.
     package struct Failure: Error {
-        /// The address that could not be had.
+        /// The address that could not be bound.
         package let address: String
         package let error: any Error
     }
@@ -158,7 +158,7 @@ package final class TCPIngress {
         ["0.0.0.0", "::", "127.0.0.1", "::1"].contains(address)
     }
 
-    /// The machine has not that family, or not that address of it.
+    /// Whether the machine lacks the family, or this address of it.
     private static func isMissing(_ error: any Error) -> Bool {
         switch SocketFailure(error) {
         case .addressMissing?, .familyMissing?: true
@@ -166,14 +166,15 @@ package final class TCPIngress {
         }
     }
 
-    /// Whether visitors are taken, or wait in the kernel's queue.
+    /// Whether visitors are accepted; otherwise they wait in the kernel's queue.
     package var isAccepting = true {
         didSet {
             for gate in gates { gate.isWanted = isAccepting }
         }
     }
 
-    /// Visitors that come faster than they may, or when few descriptors are left, wait in the kernel's queue.
+    /// A visitor was accepted. If visitors arrive too fast, or if descriptors are scarce, the next ones wait in the kernel's
+    /// queue.
     private func accepted() {
         let seconds = rate.overdraw(1, now: .now)
         if seconds > 0 { rest(for: .nanoseconds(Int64(seconds * 1e9))) }

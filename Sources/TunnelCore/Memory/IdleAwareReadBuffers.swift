@@ -2,9 +2,9 @@ import NIOCore
 
 /// The sizes of a socket's read buffers: large while it is busy, and almost nothing while it is idle.
 ///
-/// NIO's own pool keeps the last buffer of each channel for life, which after one burst is a quarter of a MiB for each
-/// of thousands of streams. Without a hint about the next size, and with a buffer that always "may grow", it takes a new
-/// one for each read and keeps none but the very first. That one is small: most requests fit, and an idle stream
+/// NIO's own pool keeps the last buffer of each channel while the channel lives. After one burst that is a quarter of a MiB
+/// for each of thousands of streams. If the allocator gives no hint about the next size and always "may grow", NIO takes a
+/// new buffer for each read, and keeps only the very first. That one is small: most requests fit, and an idle stream
 /// keeps little.
 ///
 /// Three words, so that it costs a socket no memory of its own.
@@ -14,14 +14,14 @@ package struct IdleAwareReadBuffers: RecvByteBufferAllocator {
     /// The least size of all others.
     private static let smallest: UInt32 = 2_048
 
-    /// What the largest reads leave free, so that what one of them brings fits with the heads of its frames into one
-    /// read of the carrier at the other end. A buffer's size is a power of two, and NIO fills it: so it is a gap.
+    /// Bytes that the largest reads leave free. One read and the heads of its frames then fit into one read of the carrier
+    /// at the other end. A buffer's size is a power of two, and NIO fills it, so the free bytes are a gap at its front.
     package static let spare = 8_192
 
     private let largest: UInt32
     private let spare: UInt16
     private var size = first
-    /// The last read was small: one more, and the next ones are.
+    /// The last read was small; after a second one the size is halved.
     private var wasSmall = false
 
     /// - Parameters:

@@ -2,7 +2,7 @@ import Platform
 
 /// Which file the system's resolver reads, as it stands: another one means other name servers, for instance a VPN's.
 package struct ResolverConfiguration: Sendable, Hashable {
-    /// Where the system has it.
+    /// Its path.
     package static let path = "/etc/resolv.conf"
 
     private let device: UInt64

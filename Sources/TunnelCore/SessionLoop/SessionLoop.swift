@@ -163,7 +163,7 @@ package final class SessionLoop: CarrierReceiver {
         eventLoop.assumeIsolated().execute { self.run(.iterationEnded) }
     }
 
-    /// Counts what the session holds, and tells it how short memory is.
+    /// Counts what the session holds, and sets the session's memory pressure.
     func settleAccount() {
         var held = session.heldBytes + (deferred?.storage ?? 0)
         if let carrier, !carrier.isWritable { held += MemoryBudget.blockedCarrierCost }

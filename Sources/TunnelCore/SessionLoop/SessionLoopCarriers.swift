@@ -43,7 +43,7 @@ extension SessionLoop {
         }
     }
 
-    /// The carrier is gone or as good as gone: the session waits for another one.
+    /// The carrier is lost, or silent for too long: the session waits for another one.
     ///
     /// - Parameter isSilence: the peer has not answered a PING.
     func lose(_ loss: CarrierLoss, isSilence: Bool = false) {
@@ -91,7 +91,7 @@ extension SessionLoop {
 
     func attach(_ new: any CarrierLink, peerReceived: UInt64, first: OutboundFrame?) {
         guard !session.isEnded else {
-            // Without this the peer would take the session for a living one.
+            // Without this the peer would keep using a session that has ended.
             let reason = Refusal(.goingAway, "the session is over")
             new.send(session.end(reason))
             return new.close(.goingAway, reason: reason.text)

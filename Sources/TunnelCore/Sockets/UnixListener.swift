@@ -1,7 +1,7 @@
 import NIOCore
 import Platform
 
-/// A listening socket in the file system with a mode and a group from its first moment on. They are set between bind and
+/// A listening socket in the file system whose mode and group hold before it accepts any connection. They are set between bind and
 /// listen, while the socket accepts no connection yet. (NIO does both in one step, and a umask would be the whole process's.)
 package enum UnixListener {
     package static let backlog: Int32 = 64

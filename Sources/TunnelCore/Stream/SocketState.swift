@@ -58,7 +58,7 @@ package struct SocketState: Equatable, Sendable {
         case asked
         /// The session takes no more of the stream for now.
         case blocked
-        /// The bandwidth is used up for a moment.
+        /// The rate limit is exceeded for a moment.
         case resting
         case blockedAndResting
         case ended
@@ -165,7 +165,7 @@ package struct SocketState: Equatable, Sendable {
         }
     }
 
-    /// The socket cannot be had, or no stream for it.
+    /// The socket could not be connected, or no stream was opened for it.
     ///
     /// - Returns: whether the pipe was pending.
     package mutating func refused() -> Bool {

@@ -30,7 +30,7 @@ package final class StreamPipe: ChannelInboundHandler {
     /// From the socket, before there was a stream. It is not read then, but a socket that ends is read to its end.
     private var unsent = ChunkQueue()
     private var context: ChannelHandlerContext?
-    /// The channel's options, kept: to make them anew for each question costs a third of the answer.
+    /// The channel's options. Kept, because making them anew takes a third of the time of an answer.
     private var options: (any NIOSynchronousChannelOptions)?
     /// Gives up connecting to the service.
     private var cancelConnecting: (() -> Void)?
@@ -118,7 +118,7 @@ package final class StreamPipe: ChannelInboundHandler {
         }
     }
 
-    /// The socket cannot be had: the stream is refused.
+    /// The socket could not be connected: the stream is refused.
     package func fail(_ code: ResetCode) {
         guard state.refused() else { return }
         lastBytesTimer?.cancel()

@@ -34,7 +34,7 @@ package struct CertificateVerifier: Sendable {
     /// - Parameters:
     ///   - sent: in the peer's order, its own first, as DER.
     ///   - name: the name that the certificate must have; nil if no name is compared.
-    /// - Returns: nil where they are good.
+    /// - Returns: nil if they are good.
     package func problem(with sent: [[UInt8]], for name: PeerName?) async -> CertificateProblem? {
         guard sent.count <= Self.maximumCertificates else { return .tooMany(Self.maximumCertificates) }
         guard let first = sent.first, let leaf = try? Certificate(derEncoded: first) else { return .unreadable }

@@ -16,8 +16,7 @@ public enum TLSIdentity {
     /// The problem of a key that belongs to another certificate.
     public static let foreignKey = "the key is not the certificate's: compare the two files"
 
-    /// What makes the certificate and the key of a configuration unusable, in words; nil where they work, or where it has
-    /// none.
+    /// Why the certificate and the key of a configuration cannot be used, in words; nil if they can, or if there are none.
     public static func problem(of configuration: TLSConfiguration) -> String? {
         var configuration = configuration
         configuration.trustRoots = .certificates([])

@@ -38,7 +38,7 @@ public struct TLSTrust: Sendable {
     public var authorities: [NIOSSLCertificate]
     /// Whether the system's CAs are trusted too.
     public var includesSystem: Bool
-    /// Where the system keeps them.
+    /// The system's store.
     public var system: SystemTrustStore
 
     /// Trusts the system's CAs and the given ones.

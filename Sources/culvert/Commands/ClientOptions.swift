@@ -19,13 +19,13 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "A file with the token that the server knows.")
     var tokenFile: String?
 
-    @Option(help: "A name that tells this user's clients on this machine apart.")
+    @Option(help: "A name that distinguishes this user's clients on this machine.")
     var name: String?
 
     @Option(
         help: """
-            The client's identity on any machine, for containers: a value, or a file (with a / in its path) that is \
-            made with a random one. (default: of the machine and the user)
+            The client's identity on any machine, for containers: a value, or a file (with a / in its path), which is \
+            created with a random value. (default: made from the machine and the user)
             """
     )
     var instance: String?
