@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(
-        "events that come later than it polls cost one span in vain, and just beyond it every second one at most",
+        "events later than it polls cost one span without an event, and just beyond it every second one at most",
         arguments: [(Int64(1_000), 1), (100, 5_000)]
     )
     func late(gap: Int64, limit: Int) {
@@ -69,7 +69,7 @@ import Testing
         #expect(interact(&policy, at: 5_478) == .poll)
     }
 
-    @Test("events in time long ago buy no more than five spans in vain")
+    @Test("events in time long ago buy no more than five spans without an event")
     func forgetsHits() {
         var policy = BusyPollPolicy(now: start)
         for time in stride(from: Int64(0), to: 100_000, by: 50) { #expect(interact(&policy, at: time) == .poll) }

@@ -29,7 +29,7 @@ package struct BusyPollPolicy: Sendable {
     package static let longestBackOff = TimeAmount.seconds(1)
     /// Most events in time that are remembered.
     private static let maximumCredit = 8
-    /// Credit that one span in vain costs.
+    /// Credit that one span without an event costs.
     private static let missCost = 2
 
     private enum State {
@@ -39,7 +39,7 @@ package struct BusyPollPolicy: Sendable {
     }
 
     private var state: State
-    /// Interactive events that came in time, less spans in vain. Polling is worth it from zero on.
+    /// Interactive events that came in time, less spans without one. Polling is worth it from zero on.
     private var credit = 0
     private var backOff = (until: NIODeadline.distantPast, length: TimeAmount.zero)
 
