@@ -16,22 +16,6 @@ package struct AdminResponse: Sendable, Hashable {
         case serverError = 500
         case unavailable = 503
         case versionNotSupported = 505
-
-        package var reason: String {
-            switch self {
-            case .ok: "OK"
-            case .badRequest: "Bad Request"
-            case .notFound: "Not Found"
-            case .methodNotAllowed: "Method Not Allowed"
-            case .timeout: "Request Timeout"
-            case .uriTooLong: "URI Too Long"
-            case .misdirected: "Misdirected Request"
-            case .headTooLarge: "Request Header Fields Too Large"
-            case .serverError: "Internal Server Error"
-            case .unavailable: "Service Unavailable"
-            case .versionNotSupported: "HTTP Version Not Supported"
-            }
-        }
     }
 
     package let status: Status
@@ -81,7 +65,7 @@ package struct AdminResponse: Sendable, Hashable {
         ])
         if let allow { try fields.append("Allow", allow) }
         var bytes = ByteBuffer()
-        try ResponseHead(status: status.rawValue, reason: status.reason, fields: fields).serialize(into: &bytes)
+        try ResponseHead(status: status.rawValue, reason: ReasonPhrase.text(for: status.rawValue), fields: fields).serialize(into: &bytes)
         if !isHead { bytes.writeBytes(body) }
         return bytes
     }

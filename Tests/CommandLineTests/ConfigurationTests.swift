@@ -150,13 +150,13 @@ struct ConfigurationTests {
     @Test("a token is read from the file, and a short one is bad data")
     func tokenFiles() throws {
         try with("a token of more than 22 characters\n") { path in
-            let token = try SecretFile.token(file: path, configured: nil)
+            let token = try SecretFile.token(file: path)
             #expect(token != nil)
         }
         try with("short\n") { path in
-            #expect { try SecretFile.token(file: path, configured: nil) } throws: { Failure($0).status == .badData }
+            #expect { try SecretFile.token(file: path) } throws: { Failure($0).status == .badData }
         }
-        #expect { try SecretFile.token(file: "/nonexistent/token", configured: nil) } throws: {
+        #expect { try SecretFile.token(file: "/nonexistent/token") } throws: {
             Failure($0).status == .configuration
         }
     }
@@ -169,7 +169,7 @@ struct ConfigurationTests {
         try with("a password of 22 characters" + end) { path in
             let sources = try SecretFile.proxyCredentials(user: "me", passwordFile: path, netrc: false)
             #expect(sources.password == "a password of 22 characters")
-            let token = try #require(try SecretFile.token(file: path, configured: nil))
+            let token = try #require(try SecretFile.token(file: path))
             let same = try Token("a password of 22 characters")
             #expect(token.credentials().verifier == same.credentials().verifier)
         }

@@ -43,7 +43,7 @@ struct TextEncodingTests {
     func marks(end: String) throws {
         let bytes = Self.mark + Array((Self.secret + end).utf8)
         #expect(try password(bytes) == Self.secret)
-        let token = try #require(try with(bytes) { try SecretFile.token(file: $0, configured: nil) })
+        let token = try #require(try with(bytes) { try SecretFile.token(file: $0) })
         #expect(try token.credentials().verifier == Token(Self.secret).credentials().verifier)
     }
 
@@ -60,7 +60,7 @@ struct TextEncodingTests {
             let bytes = Self.wide(text, isMarked: isMarked, isBig: isBig)
             try with(bytes) { path in
                 let failures = [
-                    failure { try SecretFile.token(file: path, configured: nil) },
+                    failure { try SecretFile.token(file: path) },
                     failure { try SecretFile.proxyCredentials(user: nil, passwordFile: path, netrc: false) },
                     failure { try ServerCommand.parse(["--config", path]).configuration() },
                     failure { try TLSFiles.trust(authorities: [path], only: true) },
@@ -82,7 +82,7 @@ struct TextEncodingTests {
         let bytes = Array("# first\npass".utf8) + [0xE4] + Array("word of more than 22 letters\n".utf8)
         try with(bytes) { path in
             for failure in [
-                failure { try SecretFile.token(file: path, configured: nil) },
+                failure { try SecretFile.token(file: path) },
                 failure { try SecretFile.proxyCredentials(user: nil, passwordFile: path, netrc: false) },
                 failure { try ServerCommand.parse(["--config", path]).configuration() },
             ] {

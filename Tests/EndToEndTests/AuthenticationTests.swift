@@ -55,6 +55,29 @@ extension EndToEnd {
             }
         }
 
+        @Test("CULVERT_TOKEN wins over the configuration's token_file, and --token-file wins over CULVERT_TOKEN")
+        func environmentOrder() async throws {
+            try await Scenario.play { scenario in
+                let server = try await scenario.server()
+                let configuration = scenario.directory + "/client.toml"
+                try scenario.write("token_file = \"\(scenario.tokenFile)\"\n", to: configuration)
+                let arguments = ["client", server.url, "-R", "0:127.0.0.1:9"]
+                let environment = ["CULVERT_TOKEN": Self.other]
+                let refused = try scenario.culvert(
+                    "environment",
+                    arguments + ["--config", configuration],
+                    environment: environment
+                )
+                #expect(try await refused.exitStatus() == .exited(77))
+                let accepted = try scenario.culvert(
+                    "flag",
+                    arguments + ["--token-file", scenario.tokenFile],
+                    environment: environment
+                )
+                _ = try await CulvertClient(process: accepted).tunnel(to: 9)
+            }
+        }
+
         @Test("A8 A9 the token is in no output and no process list, however much is logged")
         func secrecy() async throws {
             try await Scenario.play { scenario in

@@ -11,7 +11,7 @@ import Testing
     func pause() throws {
         var server = try serverWithStream()
         server.detach(now: .start)
-        #expect(!server.isAttached && !server.canOpen)
+        #expect(!server.isAttached && !server.hasRoom)
         #expect(server.open(visit, now: .start) == nil)
         #expect(server.accepts(two, bytes(10)) == true)
         server.finish(two)

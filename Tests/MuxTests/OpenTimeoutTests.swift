@@ -15,7 +15,7 @@ import Testing
     func silentPeer() throws {
         var server = session(.server, patient { $0.opening = 1 })
         #expect(server.open(visit, now: .start) == two)
-        #expect(!server.canOpen)
+        #expect(!server.hasRoom)
         let ping = server.frames().compactMap { $0.header.type == .ping ? $0.number : nil }
         try server.tick(now: .start)
         for number in ping + server.frames().filter({ $0.header.type == .ping }).map(\.number) {
@@ -28,7 +28,7 @@ import Testing
         try server.tick(now: .at(.seconds(15)))
         #expect(server.actions() == [.abort(two, .timeout)])
         #expect(server.sent() == ["reset 2"])
-        #expect(server.canOpen)
+        #expect(server.hasRoom)
     }
 
     @Test("an accepted stream has no deadline, in whatever order the answers come")

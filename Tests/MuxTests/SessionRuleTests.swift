@@ -19,12 +19,12 @@ import Testing
         #expect(client.sent() == ["reset 8"])
         var server = session(.server, limits)
         for _ in 0..<3 {
-            #expect(server.canOpen)
+            #expect(server.hasRoom)
             #expect(server.open(visit, now: .start) != nil)
         }
-        #expect(!server.canOpen && server.open(visit, now: .start) == nil)
+        #expect(!server.hasRoom && server.open(visit, now: .start) == nil)
         if byOpening { #expect(server.kind(of: frame(.accept, 2)) == nil) } else { server.reset(two, .busy) }
-        #expect(server.canOpen)
+        #expect(server.hasRoom)
     }
 
     @Test("M9 a peer that repeatedly opens streams beyond the limit is cut off")
@@ -45,7 +45,7 @@ import Testing
         }
         #expect(opened == 26, "two frames each, until more than half the bound waits")
         _ = server.frames()
-        #expect(server.canOpen)
+        #expect(server.hasRoom)
     }
 
     @Test("M23 twenty pings in ten seconds are answered, the next ends the session")
@@ -158,7 +158,7 @@ import Testing
         let frame = reason.frame(.goAway).arrived
         #expect(server.kind(of: frame, frame) == nil)
         #expect(server.actions() == [.goingAway(reason)])
-        #expect(!server.canOpen && server.open(visit, now: .start) == nil)
+        #expect(!server.hasRoom && server.open(visit, now: .start) == nil)
         #expect(server.accepts(two, bytes(1)) == true)
         #expect(server.sent() == ["data 2"])
     }
@@ -178,7 +178,7 @@ import Testing
         #expect(client.actions() == [.deliver(two, buffer("x")), .end(two), .closed(two)])
         var server = session(.server)
         server.drain(Refusal(.goingAway, ""))
-        #expect(!server.canOpen)
+        #expect(!server.hasRoom)
     }
 
     @Test("M29 the end resets each stream once, frees everything, and disables the session")
@@ -193,7 +193,7 @@ import Testing
         _ = server.end(Refusal(.busy, ""))
         let resets = server.actions()
         #expect(resets.count == 128 && Set(resets) == Set(ids.map { .reset($0, .goingAway) }))
-        #expect(server.isEnded && !server.canOpen && server.holdings == Session.Holdings())
+        #expect(server.isEnded && !server.hasRoom && server.holdings == Session.Holdings())
         #expect(server.kind(of: frame(.data, 2, bytes(1)), openFrame(3), frame(.ping, number: 1)) == nil)
         #expect(server.accepts(two, bytes(1)) == false)
         server.probe(now: .start)

@@ -64,10 +64,10 @@ import Testing
         server.streams.next = StreamID(.max - StreamID.reserve - 1)
         #expect(!server.isNearExhaustion)
         #expect(server.open(visit, now: .start) != nil)
-        #expect(server.isNearExhaustion && server.canOpen)
+        #expect(server.isNearExhaustion && server.hasRoom)
         server.streams.next = StreamID(.max - 1)
         #expect(server.open(visit, now: .start) == StreamID(.max - 1))
-        #expect(!server.canOpen && server.isNearExhaustion)
+        #expect(!server.hasRoom && server.isNearExhaustion)
         #expect(server.open(visit, now: .start) == nil)
         #expect(server.kind(of: frame(.accept, .max - 1), frame(.data, .max - 1, bytes(1))) == nil)
     }

@@ -92,6 +92,9 @@ func limits(_ change: (inout MuxLimits) -> Void) -> MuxLimits {
 }
 
 extension Session {
+    /// Whether a visitor of tunnel 0 may have a stream.
+    var hasRoom: Bool { room(at: visit.tunnel) == .free }
+
     /// The stream's socket was reset, at the start of time.
     mutating func reset(_ id: StreamID, _ code: ResetCode) { reset(id, code, now: .start) }
 

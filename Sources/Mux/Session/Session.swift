@@ -11,8 +11,9 @@ import NIOCore
 ///
 /// Every operation is O(1) in the number of streams, except those that reset streams for want of memory.
 ///
-/// This file holds the session's life and its carriers. Extensions in other files hold the owner's inputs, received
-/// frames, sending and the removal of streams. The properties that they share are internal for that reason alone.
+/// This file holds the session's life and its carriers. Extensions in other files hold the beginning of ports and
+/// streams, the way of bytes out and in, and the removal of streams. The properties that they share are internal for
+/// that reason alone.
 public struct Session {
     private enum State {
         case active
@@ -90,13 +91,6 @@ public struct Session {
 
     /// The last measured round trip through the carrier; nil before the first PONG.
     public var roundTrip: Duration? { keepAlive.roundTrip }
-
-    /// Whether this end may open another stream. While false, visitors wait in the listen queue.
-    public var canOpen: Bool {
-        guard isActive, isAttached, !peerIsGoingAway, streams.next != nil else { return false }
-        return streams.count < limits.streams && streams.opening < limits.opening
-            && scheduler.waitingControl <= limits.waitingControl / 2
-    }
 
     /// The room for another visitor of a tunnel.
     public enum Room: Sendable, Hashable {

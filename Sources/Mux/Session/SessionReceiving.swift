@@ -1,4 +1,4 @@
-/// Frames received from the peer.
+/// The way in: from the peer's frames to the streams' sockets, and the credit that goes back.
 extension Session {
     /// Processes the peer's next frame.
     ///
@@ -70,6 +70,28 @@ extension Session {
         for chunk in frame.pieces {
             actions.append(.deliver(id, chunk))
         }
+    }
+
+    /// Reports that the stream's socket has accepted `count` delivered bytes. Credit is granted only then.
+    ///
+    /// - Returns: whether a frame or an action follows.
+    @discardableResult
+    public mutating func consumed(_ id: StreamID, _ count: Int, now: Instant) -> Bool {
+        guard let stream = streams[id], stream.pendingReset == nil else { return false }
+        let before = stream.receiving.buffered
+        stream.receiving.consume(count)
+        bufferedBytes -= before - stream.receiving.buffered
+        guard !stream.inputEnded else {
+            removeIfFinished(stream)
+            return true
+        }
+        let isMemoryShort = bufferedBytes > limits.bufferedBytes / 2 || pressure >= .shrinksWindows
+        let limit = isMemoryShort ? limits.initialWindow : limits.maximumWindow
+        if let offset = stream.receiving.nextGrant(now: now, roundTrip: roundTrip, limit: limit) {
+            scheduler.enqueue(OutboundFrame(.credit, id, number: offset))
+            return true
+        }
+        return false
     }
 
     private mutating func receiveEnd(_ id: StreamID, now: Instant) throws(MuxError) {

@@ -1,5 +1,60 @@
-/// What a session hands to its carrier, and which sockets are resumed for it.
+import NIOCore
+
+/// The way out: from a stream's socket into its queue, and from the queues to the carrier.
 extension Session {
+    // MARK: From a socket into its queue
+
+    /// Queues bytes from the stream's socket. `.blocked` follows if the socket must pause until `.sendable`.
+    public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) {
+        guard let stream = streams[id], stream.isOpen else { return }
+        guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else { return abort(stream, .busy) }
+        queuedBytes -= stream.queued
+        stream.append(bytes)
+        queuedBytes += stream.queued
+        recountStorage(stream)
+        scheduler.schedule(stream)
+        readGate.brought(bytes.readableBytes, by: stream)
+        // While the queues of all streams are long, one read of each socket is enough.
+        let isMemoryShort = queuedBytes > limits.queuedBytes / 2 || pressure >= .shrinksWindows
+        let limit = isMemoryShort ? 1 : limits.queuedPerStream
+        guard stream.queued >= limit || stream.credit.available < stream.queued else { return }
+        stream.isBlocked = true
+        actions.append(.blocked(id))
+    }
+
+    /// Reports the end of the socket's input (FIN). END follows the queued bytes.
+    public mutating func finish(_ id: StreamID) {
+        guard let stream = streams[id], stream.pendingReset == nil else { return }
+        stream.finish()
+        scheduler.schedule(stream)
+        if readGate.remove(stream) { unblock(stream) }
+    }
+
+    /// Reports that the stream's socket was reset or cannot be reached. RESET follows the queued bytes, so the other
+    /// end receives them first. After ``MuxLimits/resetPatience`` RESET overtakes them. If more than the peer's initial
+    /// window lacks credit, the bytes without credit are discarded at once.
+    public mutating func reset(_ id: StreamID, _ code: ResetCode, now: Instant) {
+        guard let stream = streams[id], stream.pendingReset == nil else { return }
+        // The peer already knows of the end; only its bytes were left to deliver.
+        guard !stream.isFinished else { return remove(stream) }
+        if stream.queued - stream.credit.available > Int(peerWindow) {
+            queuedBytes -= stream.queued
+            stream.dropWithoutCredit()
+            queuedBytes += stream.queued
+            recountStorage(stream)
+        }
+        guard stream.queued > 0 else { return resetAtOnce(stream, code) }
+        bufferedBytes -= stream.receiving.buffered
+        stream.receiving.consume(stream.receiving.buffered)
+        readGate.remove(stream)
+        stream.isBlocked = false
+        stream.reset(code)
+        streams.delayReset(of: stream, until: now + limits.resetPatience)
+        scheduler.schedule(stream)
+    }
+
+    // MARK: From the queues to the carrier
+
     /// What may be sent, with so much in flight.
     private var room: SendScheduler.Room {
         mutating get {

@@ -13,6 +13,9 @@ import WebSocket
 ///
 /// ``run(_:)`` is the one pump: it alone asks the session for actions and frames, and flushes the carrier. An input that
 /// arrives while it runs waits until the actions of the one before are done, so the session is never entered meanwhile.
+///
+/// This file holds the way of bytes. Extensions in other files hold the carriers, the role, time, memory and the end. The
+/// properties that they share are internal for that reason alone.
 package final class SessionLoop: CarrierReceiver {
     package let eventLoop: any EventLoop
     let logger: Logger
@@ -28,30 +31,18 @@ package final class SessionLoop: CarrierReceiver {
     /// Why the peer accepts nothing new.
     var peerReason: Refusal?
     let busyPoll: BusyPollLoop?
-
     var owner: Owner?
-    var flushPolicy = FlushPolicy()
     var timer: (due: Instant, task: Scheduled<Void>)?
-    var phase = Phase.idle
+    /// The account is settled once the actions are performed.
+    var accountHasChanged = false
+    private(set) var phase = Phase.idle
+    private var flushPolicy = FlushPolicy()
     /// Inputs that arrived while another one was run.
-    var waiting = CircularBuffer<SessionInput>()
-    var isIterationEndScheduled = false
+    private var waiting = CircularBuffer<SessionInput>()
+    private var isIterationEndScheduled = false
     /// Frames are to be sent before `run` returns.
-    var sendsNow = false
-    var roomHasChanged = false
-
-    /// The role that owns the session.
-    enum Owner {
-        case server(any ServerSessionOwner)
-        case client(any ClientSessionOwner)
-
-        var common: any SessionOwner {
-            switch self {
-            case .server(let owner): owner
-            case .client(let owner): owner
-            }
-        }
-    }
+    private var sendsNow = false
+    private var roomHasChanged = false
 
     enum Phase {
         case idle
@@ -80,30 +71,6 @@ package final class SessionLoop: CarrierReceiver {
         self.logger = logger
     }
 
-    /// Starts a server's session on its carrier.
-    package func start(_ owner: any ServerSessionOwner) {
-        start(.server(owner))
-    }
-
-    /// Starts a client's session on its carrier.
-    package func start(_ owner: any ClientSessionOwner) {
-        start(.client(owner))
-    }
-
-    private func start(_ owner: Owner) {
-        self.owner = owner
-        let shedding = NIOLoopBound(self, eventLoop: eventLoop)
-        account.open { bytes, done in
-            shedding.eventLoop.execute {
-                shedding.value.run(.shed(bytes))
-                done()
-            }
-        }
-        carrier?.admit(self)
-        armTimer()
-        sendAtEndOfIteration()
-    }
-
     // MARK: The pump
 
     /// Gives the session one input, performs what follows from it, and sends frames when it is time.
@@ -115,7 +82,7 @@ package final class SessionLoop: CarrierReceiver {
         phase = .idle
     }
 
-    /// Until nothing is left to do: actions first, then sockets, inputs that have come meanwhile, room for streams, frames.
+    /// Until nothing is left to do: actions first, then inputs that have come meanwhile, room for streams, frames.
     private func settle() {
         while true {
             performActions()
@@ -137,10 +104,144 @@ package final class SessionLoop: CarrierReceiver {
         phase = .performing
         while let action = session.nextAction() { perform(action) }
         phase = .running
+        if accountHasChanged { settleAccount() }
     }
 
+    // MARK: Inputs
+
+    private func take(_ input: SessionInput) {
+        switch input {
+        case .frame(let frame): take(frame)
+        case .carrierReadCompleted: takeReadCompleted()
+        case .carrierWritable: sendsNow = true
+        case .violation(let error): violate(error)
+        case .carrierLost(let loss): take(loss)
+        case .bytes(let id, let bytes, let isReading): take(bytes, of: id, isReading: isReading)
+        case .readCompleted: sendsNow = sendsNow || flushPolicy.hasBytes && !isIterationEndScheduled
+        case .finished(let id):
+            busyPoll?.noteInteractive()
+            session.finish(id)
+            sendAtEndOfIteration()
+        case .reset(let id, let code):
+            streams[id] = nil
+            session.reset(id, code, now: .now)
+            sendAtEndOfIteration()
+        case .taken(let id, let count):
+            if session.consumed(id, count, now: .now) { sendAtEndOfIteration() } else { settleAccount() }
+        case .accept(let id):
+            session.accept(id, now: .now)
+            // Otherwise ACCEPT goes with the service's first bytes, or with the ACK that is due within 20 ms.
+            if !session.isAcknowledgementScheduled { sendAtEndOfIteration() }
+        case .bind(let request): update { $0.bind(request) }
+        case .bound(let binding): update { $0.bound(binding) }
+        case .unbound(let tunnel, let refusal): update { $0.unbound(tunnel, refusal) }
+        case .drain(let reason): update { $0.drain(reason) }
+        case .askForRenewal(let seconds): update { $0.askForRenewal(within: seconds) }
+        case .probe(let timeout): update { $0.probe(now: .now, timeout: timeout) }
+        case .pingInterval(let interval): update { $0.setPingInterval(interval, now: .now) }
+        case .end(let reason): end(reason)
+        case .forget: finish(.forgotten, tell: Refusal(.goingAway, ""), close: .goingAway)
+        case .attach(let carrier, let received, let first): attach(carrier, peerReceived: received, first: first)
+        case .takeDeferred: takeDeferred()
+        case .iterationEnded:
+            isIterationEndScheduled = false
+            flushPolicy.iterationEnded()
+            sendsNow = true
+        case .timer: takeTimer()
+        case .shed(let bytes): shed(bytes)
+        }
+    }
+
+    private func update(_ change: (inout Session) -> Void) {
+        change(&session)
+        sendAtEndOfIteration()
+        armTimer()
+    }
+
+    /// A socket has brought bytes. The carrier is flushed at once if they are interactive and bulk data would go before
+    /// them, or if many chunks have come; at the end of the channel's read if the session has one stream; otherwise at the
+    /// end of the iteration.
+    private func take(_ bytes: ByteBuffer, of id: StreamID, isReading: Bool) {
+        let isInteractive = bytes.readableBytes <= BusyPollPolicy.interactiveBytes
+        if isInteractive { busyPoll?.noteInteractive() }
+        session.write(id, bytes)
+        if flushPolicy.bytesCame(isInteractive: isInteractive, besideBulk: session.isCarryingBulk) {
+            sendsNow = true
+            sendAtEndOfIteration()
+        } else if !isReading || streams.count > 1 {
+            sendAtEndOfIteration()
+        }
+    }
+
+    private func take(_ frame: InboundFrame) {
+        guard deferred == nil || !frame.header.type.isCounted else { return deferFrame(frame) }
+        if let busyPoll, BusyPollPolicy.isInteractive(frame.header.type, frame.payloadLength) {
+            busyPoll.noteInteractive()
+        }
+        do throws(MuxError) {
+            try session.receive(frame, now: .now)
+        } catch {
+            violate(error)
+        }
+    }
+
+    private func takeReadCompleted() {
+        flushPolicy.carrierReadCompleted()
+        // Several sockets: what has come is acknowledged before they take it, so that the peer goes on sending meanwhile.
+        // For one socket ACK and CREDIT leave in one write, which wakes the peer once.
+        if streams.unflushedCount > 1, session.isAcknowledgementDue { sendFrames() }
+        flushSockets()
+        sendsNow = true
+    }
+
+    // MARK: Actions
+
+    private func perform(_ action: SessionAction) {
+        switch action {
+        case .deliver(let id, let bytes):
+            guard let pipe = streams[id] else { return }
+            if pipe.deliver(bytes) { streams.needsFlush(pipe) }
+            if flushPolicy.flushesSockets(streams.unflushedCount) { flushSockets() }
+        case .end(let id):
+            guard let pipe = streams[id] else { return }
+            if pipe.endOutput() { streams.needsFlush(pipe) }
+        case .blocked(let id):
+            streams[id]?.pauseReading()
+        case .sendable(let id):
+            streams[id]?.resumeReading()
+        case .accepted:
+            break
+        case .closed(let id):
+            streams.remove(id)?.detach()
+        case .reset(let id, let code):
+            guard let pipe = streams[id] else { return }
+            // A stream whose bytes wait for the socket stays: its memory may be needed before the socket takes them.
+            if !session.holds(id) { streams[id] = nil }
+            pipe.reset(code)
+        case .abort(let id, let code):
+            streams.remove(id)?.abort(code)
+        case .roomChanged:
+            roomHasChanged = true
+        case .answered:
+            if let time = session.roundTrip { metrics.roundTrip.record(duration: time) }
+            probes.answer(true)
+        case .open(let id, let request):
+            // To connect to the service takes longer than to write to a few sockets.
+            if flushPolicy.flushesSockets(streams.unflushedCount, connectsNext: true) { flushSockets() }
+            report(.open(id, request))
+        case .bind, .numbersRunOut, .bound, .unbound, .renew, .goingAway:
+            report(action)
+        }
+    }
+
+    func flushSockets() {
+        while let pipe = streams.nextUnflushed() { pipe.flush() }
+    }
+
+    // MARK: Frames for the carrier
+
     /// Hands frames to the carrier while it takes them.
-    func sendFrames() {
+    private func sendFrames() {
         flushPolicy.sent()
         settleAccount()
         if let carrier {
@@ -161,25 +262,5 @@ package final class SessionLoop: CarrierReceiver {
         guard !isIterationEndScheduled else { return }
         isIterationEndScheduled = true
         eventLoop.assumeIsolated().execute { self.run(.iterationEnded) }
-    }
-
-    /// Counts what the session holds, and sets the session's memory pressure.
-    func settleAccount() {
-        var held = session.heldBytes + (deferred?.storage ?? 0)
-        if let carrier, !carrier.isWritable { held += MemoryBudget.blockedCarrierCost }
-        session.pressure = account.settle(held)
-    }
-
-    func armTimer() {
-        // Not before the session has begun, nor once it is over.
-        guard owner != nil else { return }
-        let due = session.deadline
-        if let timer, timer.due <= due { return }
-        timer?.task.cancel()
-        let task = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(due.nanoseconds)) {
-            self.timer = nil
-            self.run(.timer)
-        }
-        timer = (due, task)
     }
 }

@@ -3,6 +3,11 @@ import WebSocket
 
 /// How a session ends, and how it loses its carrier.
 extension SessionLoop {
+    func end(_ reason: Refusal) {
+        let code: CloseCode = reason.code == .protocolViolation ? .protocolError : .goingAway
+        finish(.local(reason), tell: reason, close: code)
+    }
+
     func violate(_ error: MuxError) {
         let code: CloseCode = error.code == .protocolViolation ? .protocolError : .policyViolation
         finish(.violation(error), tell: Refusal(error.code, error.detail), close: code)

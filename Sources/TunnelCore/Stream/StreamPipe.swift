@@ -101,7 +101,7 @@ package final class StreamPipe: ChannelInboundHandler {
             read()
             context.writeAndFlush(wrapOutboundOut(introduction), promise: nil)
         }
-        flush()
+        writeOut()
         session.releasePending(unsent.bytes)
         while let bytes = unsent.popFirst() { session.run(.bytes(id, bytes, isReading: false)) }
         switch opening {
@@ -159,9 +159,14 @@ package final class StreamPipe: ChannelInboundHandler {
         return !isFlushDue
     }
 
-    /// Hands everything to the kernel and reports what it took.
+    /// Performs the flush that ``deliver(_:)`` or ``endOutput()`` made due.
     package func flush() {
         isFlushDue = false
+        writeOut()
+    }
+
+    /// Hands everything to the kernel and reports what it took.
+    private func writeOut() {
         // A socket that is about to be reset does not get FIN first.
         guard !state.isClosed, let context else { return }
         while let bytes = writer.nextKept() { context.write(wrapOutboundOut(bytes), promise: nil) }
@@ -208,7 +213,7 @@ package final class StreamPipe: ChannelInboundHandler {
         let drained = context.eventLoop.makePromise(of: Void.self)
         drained.futureResult.assumeIsolated().whenComplete { _ in
             self.writer.drained()
-            self.flush()
+            self.writeOut()
         }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: drained)
     }
@@ -216,7 +221,7 @@ package final class StreamPipe: ChannelInboundHandler {
     /// Both directions have ended in order; bytes that are left are still written.
     package func detach() {
         guard state.detached() else { return }
-        flush()
+        writeOut()
         guard state.isDetachedAndWriting, lastBytesTimer == nil else { return }
         // No account counts these bytes any more.
         lastBytesTimer = session.eventLoop.assumeIsolated().scheduleTask(in: Self.detachedTimeout) {
@@ -267,7 +272,7 @@ package final class StreamPipe: ChannelInboundHandler {
         case .afterDelivered:
             idleTimer?.cancel()
             limitLastBytes()
-            flush()
+            writeOut()
         }
     }
 

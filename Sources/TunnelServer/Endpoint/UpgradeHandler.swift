@@ -68,7 +68,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
             let answer = upgrade.answer(head, hasLeftovers: pending.readableBytes > 0)
             if case .accept = answer, !admits(head) {
                 metrics.failed(.busy)
-                return refuse(context, status: 503, reason: "Service Unavailable", after: 2)
+                return refuse(context, status: 503, after: 2)
             }
             self.answer(context, answer)
         } catch {
@@ -79,7 +79,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 isAnswered = true
                 context.close(promise: nil)
             } else {
-                refuse(context, status: error.status, reason: Self.reason(error.status))
+                refuse(context, status: error.status)
             }
         }
     }
@@ -102,7 +102,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 to: logger,
                 ["status": "\(error.status)", "reason": "\(error.reason)"]
             )
-            refuse(context, status: error.status, reason: Self.reason(error.status))
+            refuse(context, status: error.status)
         }
         return true
     }
@@ -138,31 +138,22 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard !isAnswered else { return }
         metrics.failed(.timeout)
         throttle.log("the request took too long", at: .info, to: logger)
-        refuse(context, status: 408, reason: "Request Timeout")
+        refuse(context, status: 408)
     }
 
-    private func refuse(_ context: ChannelHandlerContext, status: Int, reason: String, after seconds: Int? = nil) {
+    private func refuse(_ context: ChannelHandlerContext, status: Int, after seconds: Int? = nil) {
         isAnswered = true
         do throws(HTTP1Error) {
             var fields = try HeaderFields([("Connection", "close"), ("Content-Length", "0")])
             // CONNECT is refused, and this status requires Allow (RFC 9110 section 15.5.6).
             if status == 405 { try fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") }
             if let seconds { try fields.append("Retry-After", "\(seconds)") }
+            let reason = ReasonPhrase.text(for: status)
             write(context, ResponseHead(version: .http1_1, status: status, reason: reason, fields: fields), body: "")
         } catch {
             // The fields are constants, so serialization does not fail.
         }
         finish(context)
-    }
-
-    private static func reason(_ status: Int) -> String {
-        switch status {
-        case 405: "Method Not Allowed"
-        case 414: "URI Too Long"
-        case 431: "Request Header Fields Too Large"
-        case 505: "HTTP Version Not Supported"
-        default: "Bad Request"
-        }
     }
 
     private func write(_ context: ChannelHandlerContext, _ head: ResponseHead, body: String) {

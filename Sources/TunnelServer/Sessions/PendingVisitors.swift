@@ -77,6 +77,13 @@ struct PendingVisitors<Pipe> {
         return expired
     }
 
+    /// Removes and returns the visitors of a tunnel.
+    mutating func removeAll(at tunnel: UInt16) -> [Visitor] {
+        guard let queue = queues.removeValue(forKey: tunnel) else { return [] }
+        count -= queue.count
+        return Array(queue)
+    }
+
     /// Removes and returns all visitors.
     mutating func removeAll() -> [Visitor] {
         defer { (queues, count) = ([:], 0) }

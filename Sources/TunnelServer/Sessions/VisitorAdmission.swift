@@ -74,8 +74,10 @@ final class VisitorAdmission {
         chargeBookkeeping()
     }
 
+    /// Forgets a tunnel, and resets its visitors that have no stream yet.
     func remove(_ tunnel: UInt16) {
         tunnels[tunnel] = nil
+        for visitor in pending.removeAll(at: tunnel) { visitor.pipe.reset(.goingAway) }
         chargeBookkeeping()
     }
 
@@ -103,6 +105,7 @@ final class VisitorAdmission {
     /// Takes an accepted connection. A front's connection first has to name its visitor, in a PROXY header.
     func accept(_ channel: any Channel, at tunnel: UInt16) throws {
         try SocketOptions.visitor(channel)
+        count(channel)
         let peer = channel.peerAddress
         let direct = Arrival(tunnel, peer?.inShort ?? "unknown", peer?.ip)
         guard let fronts = rules.fronts, fronts.contains(peer) else { return try admit(channel, direct) }
@@ -130,7 +133,7 @@ final class VisitorAdmission {
             resources.metrics.refused(refusal)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
         }
-        count(channel, at: tunnel)
+        channel.closeFuture.assumeIsolated().whenComplete { _ in tunnel.gate.left() }
         var request = OpenRequest(tunnel: arrival.tunnel, visitor: arrival.visitor)
         if tunnel.request.visitors.wantsPublicAddress {
             request.publicAddress = arrival.publicAddress ?? channel.localAddress?.inShort ?? ""
@@ -146,13 +149,12 @@ final class VisitorAdmission {
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
-    /// Counts a visitor until its connection is closed.
-    private func count(_ channel: any Channel, at tunnel: TunnelAdmission) {
+    /// Counts a connection among those of the client and of the process until it is closed.
+    private func count(_ channel: any Channel) {
         let shares = resources.shares
         share.visitors.add(1, ordering: .relaxed)
         shares.visitors.add(1, ordering: .relaxed)
         channel.closeFuture.assumeIsolated().whenComplete { [share] _ in
-            tunnel.gate.left()
             share.visitors.subtract(1, ordering: .relaxed)
             shares.visitors.subtract(1, ordering: .relaxed)
         }
@@ -165,8 +167,9 @@ final class VisitorAdmission {
         let held = share.memory.load(ordering: .relaxed)
         if shares.isExhausted(held, used: memory.used, capacity: memory.capacity) { return .noShare }
         guard let descriptors = ProcessUsage.descriptorLimit else { return nil }
-        let own = share.visitors.load(ordering: .relaxed)
-        let all = shares.visitors.load(ordering: .relaxed)
+        // The visitor itself is counted already.
+        let own = share.visitors.load(ordering: .relaxed) - 1
+        let all = shares.visitors.load(ordering: .relaxed) - 1
         let capacity = max(descriptors - rules.limits.reservedDescriptors, descriptors / 2)
         return shares.isExhausted(own, used: all, capacity: capacity) ? .noShare : nil
     }

@@ -23,6 +23,7 @@ extension VisitorAdmission {
     func stop() {
         pendingTimer?.cancel()
         for visitor in pending.removeAll() { visitor.pipe.reset(.goingAway) }
+        chargeBookkeeping()
     }
 
     private func openPending(at tunnel: UInt16) {

@@ -30,19 +30,26 @@ enum SecretFile {
         Output.error("culvert: warning: others on this machine can read the \(what) file \(path); chmod \(mode) it")
     }
 
-    /// The token from the file, otherwise from the environment or the configuration, in this order; nil if there is
-    /// none.
-    static func token(file: String?, configured: String?) throws(Failure) -> Token? {
+    /// Reads the token from the first of its sources: the flag's file, the environment, the configuration.
+    ///
+    /// - Parameters:
+    ///   - file: the file that `--token-file` names.
+    ///   - configured: the configuration's file, and the token in the configuration itself.
+    /// - Returns: nil if no source has a token.
+    static func token(
+        file: String?,
+        configured: (file: String?, text: String?) = (nil, nil)
+    ) throws(Failure) -> Token? {
         let environment = try file == nil ? self.environment("CULVERT_TOKEN") : nil
         let text: String
         let source: String
-        if let file {
-            text = try read(file, what: "token")
-            source = "the token file \(file)"
-        } else if let environment, !environment.isEmpty {
+        if let environment, !environment.isEmpty {
             text = environment
             source = "CULVERT_TOKEN"
-        } else if let configured {
+        } else if let file = file ?? configured.file {
+            text = try read(file, what: "token")
+            source = "the token file \(file)"
+        } else if let configured = configured.text {
             text = configured
             source = "the configuration"
         } else {

@@ -95,6 +95,17 @@ struct PendingVisitorsTests {
         #expect(!pending.isFull)
     }
 
+    @Test("the visitors of one tunnel are removed in their order, and those of the others stay")
+    func removeTunnel() {
+        var pending = pending()
+        for (name, tunnel) in [("a", UInt16(0)), ("b", 1), ("c", 0)] {
+            pending.append(name, request(tunnel), now: time(0))
+        }
+        #expect(pending.removeAll(at: 0).map(\.pipe) == ["a", "c"])
+        #expect(pending.count == 1 && pending.first(at: 1)?.pipe == "b")
+        #expect(pending.removeAll(at: 0).isEmpty && pending.count == 1)
+    }
+
     @Test("all visitors are removed at once, and the queues are empty then")
     func removeAll() {
         var pending = pending()

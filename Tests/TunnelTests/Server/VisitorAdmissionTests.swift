@@ -57,6 +57,19 @@ struct VisitorAdmissionTests {
         #expect(try rig.sent().isEmpty)
     }
 
+    @Test("pending visitors of a port that is withdrawn are reset, and those of other ports get their streams")
+    func withdrawnPort() throws {
+        let rig = try rig()
+        try rig.bind(8_023, tunnel: 1)
+        rig.loseCarrier()
+        let (withdrawn, kept) = (try rig.visitor(at: 0), try rig.visitor(at: 1, port: 40_002))
+        #expect(rig.pendingVisitors == 2)
+        rig.update(rights: { $0.allowedPorts = PortRanges(ranges: [8_023...8_023]) })
+        #expect(withdrawn.farSide == "<RST>" && !kept.isClosed && rig.pendingVisitors == 1)
+        #expect(rig.resume(epoch: 1, received: 2) == nil)
+        #expect(try rig.sent().last == "OPEN 2 for 203.0.113.9:40002")
+    }
+
     // MARK: The gate
 
     @Test("a visitor past the tunnel's limit is reset, and one that goes makes room")
@@ -134,6 +147,18 @@ struct VisitorAdmissionTests {
         socket.brings("PROXY TCP4 198.51.100.1 192.0.2.1 51000 8022\r\nhello")
         rig.loop.run()
         #expect(try rig.sent() == ["OPEN 2 for 198.51.100.1:51000", "\(FrameType.data) 2"])
+    }
+
+    @Test("a connection that waits for its PROXY header counts among the client's, and its end frees the place")
+    func waitsForHeader() throws {
+        let rig = try frontedRig()
+        let socket = try rig.visitor()
+        #expect(rig.share.visitors.load(ordering: .relaxed) == 1)
+        #expect(rig.resources.shares.visitors.load(ordering: .relaxed) == 1)
+        socket.bringsReset()
+        rig.loop.run()
+        #expect(rig.share.visitors.load(ordering: .relaxed) == 0)
+        #expect(rig.resources.shares.visitors.load(ordering: .relaxed) == 0)
     }
 
     @Test("the gate judges the visitor that the header names")

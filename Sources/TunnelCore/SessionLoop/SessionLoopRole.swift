@@ -1,0 +1,67 @@
+import Mux
+import NIOCore
+
+/// The session's start, and its reports to the role.
+extension SessionLoop {
+    /// The role that owns the session.
+    enum Owner {
+        case server(any ServerSessionOwner)
+        case client(any ClientSessionOwner)
+
+        var common: any SessionOwner {
+            switch self {
+            case .server(let owner): owner
+            case .client(let owner): owner
+            }
+        }
+    }
+
+    /// Starts a server's session on its carrier.
+    package func start(_ owner: any ServerSessionOwner) {
+        start(.server(owner))
+    }
+
+    /// Starts a client's session on its carrier.
+    package func start(_ owner: any ClientSessionOwner) {
+        start(.client(owner))
+    }
+
+    private func start(_ owner: Owner) {
+        self.owner = owner
+        openAccount()
+        carrier?.admit(self)
+        armTimer()
+        sendAtEndOfIteration()
+    }
+
+    /// Reports what the peer asks for or has decided.
+    func report(_ action: SessionAction) {
+        if case .goingAway(let reason) = action {
+            peerReason = reason
+            owner?.common.session(self, goingAway: reason)
+        }
+        switch owner {
+        case .server(let owner): report(action, to: owner)
+        case .client(let owner): report(action, to: owner)
+        case nil: break
+        }
+    }
+
+    private func report(_ action: SessionAction, to owner: any ServerSessionOwner) {
+        switch action {
+        case .bind(let request): owner.session(self, bind: request)
+        case .numbersRunOut: owner.sessionNumbersRunOut(self)
+        default: break
+        }
+    }
+
+    private func report(_ action: SessionAction, to owner: any ClientSessionOwner) {
+        switch action {
+        case .bound(let binding): owner.session(self, bound: binding)
+        case .unbound(let tunnel, let refusal): owner.session(self, unbound: tunnel, refusal)
+        case .renew(let seconds): owner.session(self, renewWithin: seconds)
+        case .open(let id, let request): owner.session(self, open: id, request)
+        default: break
+        }
+    }
+}
