@@ -5,7 +5,7 @@
     Fixtures/autobahn/check.py --wstest PATH [--role server|client] [--cases '1.* 7.*'] [--record]
 
 wstest is the program of autobahntestsuite 25.10.1, which needs Python 2.7. expected.json has a result for each case that is
-not OK; --record writes it anew. Exit status: 0 all as expected, 1 a difference, 2 the suite could not run.
+not OK; --record writes it again. Exit status: 0 all as expected, 1 a difference, 2 the suite could not run.
 """
 import argparse
 import fnmatch

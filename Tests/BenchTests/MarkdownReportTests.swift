@@ -9,7 +9,7 @@ import Testing
             (-1_234.5, 1, "-1,234.5"),
         ] as [(Double, Int, String)]
     )
-    func numbersHaveTheirThousandsApart(value: Double, decimals: Int, text: String) {
+    func numbersHaveThousandsSeparators(value: Double, decimals: Int, text: String) {
         #expect(MarkdownReport.number(value, decimals) == text)
     }
 

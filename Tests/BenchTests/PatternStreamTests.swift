@@ -4,7 +4,7 @@ import Testing
 @testable import culvert_bench
 
 @Suite struct PatternStreamTests {
-    /// What a stream is like to the receiver after something has been done to its bytes.
+    /// The receiver's verdict on a stream after `altering` has changed its bytes.
     private func verdict(of stream: Int, altering: ([UInt8]) -> [UInt8]) throws -> PatternReceiver.Verdict {
         let (one, other) = try pair()
         _ = PatternSender(connection: one, stream: stream).run(seconds: 0)
@@ -29,7 +29,7 @@ import Testing
     private func pair() throws -> (Connection, Connection) {
         var descriptors: [Int32] = [0, 0]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
-        // A whole short stream lies between the two without a reader.
+        // The buffers hold a whole short stream without a reader.
         var size: Int32 = 1 << 20
         for descriptor in descriptors {
             setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 13, 900])
-    func aStreamIsCompleteOnlyAsItWasSent(stream: Int) throws {
+    func aStreamIsCompleteOnlyIfUnchanged(stream: Int) throws {
         #expect(try verdict(of: stream) { $0 } == .complete)
         #expect(try verdict(of: stream) { $0.dropLast() } == .broken)
         #expect(try verdict(of: stream) { [$0[0]] + $0 } == .wrong)
@@ -47,10 +47,10 @@ import Testing
         #expect(try verdict(of: stream) { _ in [] } == .broken)
     }
 
-    @Test func anOrderIsReadAsItWasWritten() {
-        let order = WorkloadRequest(kind: .download, stream: 7, milliseconds: 70_000, kilobytesPerSecond: 15_000)
-        #expect(WorkloadRequest(order.bytes) == order)
-        #expect(WorkloadRequest(Array(order.bytes.dropLast())) == nil)
-        #expect(WorkloadRequest([0] + order.bytes.dropFirst()) == nil)
+    @Test func aRequestReadsBackAsWritten() {
+        let request = WorkloadRequest(kind: .download, stream: 7, milliseconds: 70_000, kilobytesPerSecond: 15_000)
+        #expect(WorkloadRequest(request.bytes) == request)
+        #expect(WorkloadRequest(Array(request.bytes.dropLast())) == nil)
+        #expect(WorkloadRequest([0] + request.bytes.dropFirst()) == nil)
     }
 }

@@ -11,11 +11,11 @@ import Testing
     }
 
     @Test(arguments: [(0.5, 50), (0.99, 99), (1, 100), (0, 1), (0.001, 1)] as [(Double, UInt32)])
-    func aPercentileIsAValueThatWasSeen(share: Double, value: UInt32) {
+    func aPercentileIsOneOfTheValues(share: Double, value: UInt32) {
         #expect(Statistics.percentile(share, ofSorted: Array(1...100)) == value)
     }
 
-    @Test func nothingHasNoPercentile() {
+    @Test func anEmptyListHasNoPercentile() {
         #expect(Statistics.percentile(0.5, ofSorted: []) == nil)
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The system's zlib")
 struct CZlibTests {
-    @Test("what is deflated raw comes back, through the shim's initialisers")
+    @Test("raw deflate data inflates to its input, with the shim's initialisers")
     func rawDeflateRoundTrip() {
         var input = [UInt8](repeating: 0x61, count: 1_000) + Array("the end".utf8)
         var packed = [UInt8](repeating: 0, count: 2_000)

@@ -43,7 +43,7 @@ struct AdminOptionTests {
         try configuration("path = \"/t\"\nadmin = \"somewhere\"\n") { path in
             do {
                 _ = try ServerCommand.parse(["--config", path]).configuration()
-                Issue.record("it was taken")
+                Issue.record("it was accepted")
             } catch let failure as Failure {
                 #expect(failure.description.hasPrefix("\(path):2: admin: expected ADDR:PORT"), "\(failure)")
             }

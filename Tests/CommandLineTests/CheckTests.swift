@@ -4,7 +4,7 @@ import Testing
 @testable import TunnelCore
 @testable import culvert
 
-/// What is said about a configuration, all at once and line by line; a start says the first of it.
+/// The mistakes in a configuration. `culvert check` reports all of them by line, and a start reports the first.
 @Suite("Mistakes in a configuration")
 struct CheckTests {
     private static let token = "Zk3vQ9-fVt6mXw2Lp8sRb4NcYh7"
@@ -82,11 +82,13 @@ struct CheckTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let text: String
         let isClients: Bool
-        let says: [String]
+        let messages: [String]
 
-        static func server(_ text: String, _ says: String...) -> Row { Row(text: text, isClients: false, says: says) }
-        static func client(_ text: String, _ says: String...) -> Row {
-            Row(text: "url = \"ws://h\"\n" + text, isClients: true, says: says)
+        static func server(_ text: String, _ messages: String...) -> Row {
+            Row(text: text, isClients: false, messages: messages)
+        }
+        static func client(_ text: String, _ messages: String...) -> Row {
+            Row(text: "url = \"ws://h\"\n" + text, isClients: true, messages: messages)
         }
 
         var testDescription: String { text }
@@ -173,8 +175,8 @@ struct CheckTests {
     @Test("each mistake is reported at its line, with what to write instead", arguments: rows)
     func row(row: Row) throws {
         let lines = try lines(row.text, isClients: row.isClients)
-        #expect(lines.count == row.says.count, "\(lines)")
-        for (line, start) in zip(lines, row.says) { #expect(line.hasPrefix(start), "\(lines)") }
+        #expect(lines.count == row.messages.count, "\(lines)")
+        for (line, start) in zip(lines, row.messages) { #expect(line.hasPrefix(start), "\(lines)") }
     }
 
     private static let spellings: [(String, Quantity, String?)] = [

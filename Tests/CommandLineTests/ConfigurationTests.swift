@@ -35,7 +35,7 @@ struct ConfigurationTests {
         #expect(configuration.clients.map(\.name) == ["workshop"])
         #expect(configuration.allowedPorts.description == "8022,8081-8999")
         guard case .tcp(_, let endpoint)? = configuration.listen.first else { throw CancellationError() }
-        #expect(!configuration.allowedPorts.contains(endpoint), "the endpoint's own port is no public one")
+        #expect(!configuration.allowedPorts.contains(endpoint), "the endpoint's own port is not a public port")
         #expect(configuration.clients[0].allowedPorts?.description == "8022,8081")
     }
 
@@ -44,18 +44,18 @@ struct ConfigurationTests {
         let configuration = try client(["--config", Self.fixtures.appendingPathComponent("client.toml").path])
         #expect(configuration.endpoints.map(\.description) == ["wss://tunnel.example/tunnel"])
         #expect(configuration.tunnels.map(\.description) == ["8022:localhost:22", "127.0.0.1:8081:localhost:80"])
-        let ways = try await configuration.proxies(configuration.endpoints[0])
-        #expect(ways.map(\.description) == ["http://proxy.example:3128"])
+        let proxies = try await configuration.proxies(configuration.endpoints[0])
+        #expect(proxies.map(\.description) == ["http://proxy.example:3128"])
     }
 
     @Test("compression is off by default, and with --compress each message is compressed by itself")
     func compression() throws {
         let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
         try with("url = \"ws://h\"\n" + tunnel) { path in
-            let silent = try client(["--config", path])
-            #expect(!silent.isCompressing)
-            let asked = try client(["--config", path, "--compress"])
-            #expect(asked.isCompressing && !asked.sharesCompression)
+            let plain = try client(["--config", path])
+            #expect(!plain.isCompressing)
+            let compressing = try client(["--config", path, "--compress"])
+            #expect(compressing.isCompressing && !compressing.sharesCompression)
         }
         try with("url = \"ws://h\"\ncompress = true\ncompress_shared = true\n" + tunnel) { path in
             let shared = try client(["--config", path])
@@ -66,12 +66,12 @@ struct ConfigurationTests {
             #expect(sharing.sharesCompression)
         }
         try with("listen = \"127.0.0.1:1\"\n") { path in
-            let silent = try server(["--config", path])
-            #expect(!silent.sharesCompression)
+            let plain = try server(["--config", path])
+            #expect(!plain.sharesCompression)
         }
     }
 
-    @Test("event loops poll only if the operator says so")
+    @Test("event loops poll busily only if the configuration requests it")
     func busyPolling() throws {
         let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
         for (line, expected) in [("", false), ("busy_polling = true\n", true), ("busy_polling = false\n", false)] {
@@ -121,7 +121,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "a client's file is read as strictly",
+        "a mistake in a client's file is reported too",
         arguments: [
             ("url = \"ws://127.0.0.1:1\"\n", "no tunnel"),
             ("url = \"nowhere\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n", ":1: url: nowhere is not a URL"),
@@ -162,7 +162,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "one line end behind the token or the password is no part of it, LF or CR LF",
+        "one line end after the token or the password is not part of it, LF or CR LF",
         arguments: ["", "\n", "\r\n"]
     )
     func lineEnds(end: String) throws {
@@ -175,7 +175,7 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("R16 a control character in the password is blamed on its file", arguments: ["a\tb", "a\n\n", "a\r", "a\nb"])
+    @Test("R16 an error about a control character names its file", arguments: ["a\tb", "a\n\n", "a\r", "a\nb"])
     func controlCharacters(text: String) throws {
         try with(text) { path in
             #expect { try SecretFile.proxyCredentials(user: "me", passwordFile: path, netrc: false) } throws: {
@@ -190,7 +190,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "A8 a field that is malformed is named by its flag and number, never by its text",
+        "A9 an error about a malformed field has its flag and number, never its text",
         arguments: ["--header", "--proxy-header"]
     )
     func malformedFields(flag: String) throws {
@@ -213,7 +213,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "a field that the upgrade request has of its own is refused before the first dial",
+        "a field that the upgrade request sets itself is refused before the first dial",
         arguments: ["Host", "connection", "Content-Length", "Sec-WebSocket-Key"]
     )
     func ownFields(name: String) throws {
@@ -229,21 +229,21 @@ struct ConfigurationTests {
         _ = try client(["ws://h", "-R", "1:x:1", "--proxy-header", "\(name): x", "--header", "X-\(name): x"])
     }
 
-    @Test("the password may hold colons, because the first one splits")
+    @Test("the password may contain colons, since only the first one splits")
     func proxyUser() throws {
         let sources = try SecretFile.proxyCredentials(user: "me:a:b", passwordFile: nil, netrc: false)
         #expect(sources.user == "me")
         #expect(sources.password == "a:b")
     }
 
-    @Test("the instance is the same after a restart and another for another name")
+    @Test("the instance is the same after a restart, and differs for another name")
     func instances() {
         #expect(ClientInstance.identity(name: "a") == ClientInstance.identity(name: "a"))
         #expect(ClientInstance.identity(name: "a") != ClientInstance.identity(name: "b"))
         #expect(ClientInstance.identity(name: "a").count == 32)
     }
 
-    @Test("a given instance is the same on any machine, and another one for another name")
+    @Test("a given instance is the same on any machine, and differs for another name")
     func givenInstances() {
         let one = ClientInstance.identity(name: "a", given: "x", machine: "m1")
         #expect(one == ClientInstance.identity(name: "a", given: "x", machine: "m2"))
@@ -252,7 +252,7 @@ struct ConfigurationTests {
         #expect(ClientInstance.identity(name: "a", machine: "m1") != ClientInstance.identity(name: "a", machine: "m2"))
     }
 
-    @Test("an instance with a / is a file, made once with a random value that its owner alone can read")
+    @Test("an instance with a / is a file that is created with a random value, readable by its owner only")
     func instanceFiles() throws {
         let folder = NSTemporaryDirectory() + "culvert-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
@@ -267,7 +267,7 @@ struct ConfigurationTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["instance", "other"])
         let text = try String(contentsOfFile: file, encoding: .utf8)
         #expect(text.count > 22)
-        // The value itself, wherever it stands, is the same client.
+        // The same value as an argument identifies the same client.
         #expect(try client(tunnel + [String(text.dropLast())]).instance == first)
         #expect { try client(tunnel + ["\(folder)/no/instance"]) } throws: { Failure($0).status == .configuration }
         try "\n".write(toFile: file, atomically: true, encoding: .utf8)

@@ -3,14 +3,14 @@ import Testing
 
 @testable import culvert
 
-/// What counts as a change of a file that is named.
-@Suite("Files that are watched")
+/// The changes of a file that a watch reports.
+@Suite("Watched files")
 struct FileWatchTests {
-    /// A folder, and a watch over one path in it that reports each change.
-    private final class Scene: Sendable {
+    /// A folder, and a watch over paths in it that reports each change.
+    private final class WatchedFolder: Sendable {
         let folder: String
         let changes: AsyncStream<Void>
-        private let looks: AsyncStream<Void>
+        private let checks: AsyncStream<Void>
         private let task: Task<Void, Never>
 
         init(_ names: [String], prepare: (String) throws -> Void) throws {
@@ -18,14 +18,14 @@ struct FileWatchTests {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try prepare(folder)
             let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-            let (looks, look) = AsyncStream.makeStream(of: Void.self)
+            let (checks, check) = AsyncStream.makeStream(of: Void.self)
             self.folder = folder
             changes = stream
-            self.looks = looks
+            self.checks = checks
             let paths = names.map { "\(folder)/\($0)" }
             task = Task {
                 let watch = FileWatch(period: .milliseconds(5)) {
-                    look.yield()
+                    check.yield()
                     return paths
                 }
                 await watch.run { continuation.yield() }
@@ -37,9 +37,9 @@ struct FileWatchTests {
             try? FileManager.default.removeItem(atPath: folder)
         }
 
-        /// The second look begins after the first one has recorded the files.
-        func hasLooked() async {
-            var iterator = looks.makeAsyncIterator()
+        /// Waits for the second check, which begins after the first one has recorded the files.
+        func hasChecked() async {
+            var iterator = checks.makeAsyncIterator()
             for _ in 0..<2 { _ = await iterator.next() }
         }
 
@@ -54,17 +54,17 @@ struct FileWatchTests {
     }
 
     @Test(
-        "a link in the middle of the path that moves is a change, as Kubernetes renews certificates",
+        "a link that moves in the middle of the path is a change, as when Kubernetes renews certificates",
         .timeLimit(.minutes(1))
     )
     func kubernetes() async throws {
         let manager = FileManager.default
-        let scene = try Scene(["tls.crt"]) { folder in
+        let watched = try WatchedFolder(["tls.crt"]) { folder in
             for version in ["..1", "..2"] {
                 try manager.createDirectory(atPath: "\(folder)/\(version)", withIntermediateDirectories: true)
                 try Self.write("same", "\(folder)/\(version)/tls.crt")
             }
-            // Both have one time and one length: the file itself is another one.
+            // Both files have the same time and length, and only their inodes differ.
             for version in ["..1", "..2"] {
                 try manager.setAttributes(
                     [.modificationDate: Date(timeIntervalSince1970: 1)],
@@ -74,20 +74,20 @@ struct FileWatchTests {
             try manager.createSymbolicLink(atPath: "\(folder)/..data", withDestinationPath: "..1")
             try manager.createSymbolicLink(atPath: "\(folder)/tls.crt", withDestinationPath: "..data/tls.crt")
         }
-        await scene.hasLooked()
-        try manager.createSymbolicLink(atPath: "\(scene.folder)/..data_tmp", withDestinationPath: "..2")
-        #expect(rename("\(scene.folder)/..data_tmp", "\(scene.folder)/..data") == 0)
-        #expect(await scene.changed())
+        await watched.hasChecked()
+        try manager.createSymbolicLink(atPath: "\(watched.folder)/..data_tmp", withDestinationPath: "..2")
+        #expect(rename("\(watched.folder)/..data_tmp", "\(watched.folder)/..data") == 0)
+        #expect(await watched.changed())
     }
 
-    @Test("new contents are a change, and so is a file behind a link", .timeLimit(.minutes(1)))
+    @Test("new contents of a file behind a link are a change", .timeLimit(.minutes(1)))
     func contents() async throws {
-        let scene = try Scene(["link"]) { folder in
+        let watched = try WatchedFolder(["link"]) { folder in
             try Self.write("one", "\(folder)/file")
             try FileManager.default.createSymbolicLink(atPath: "\(folder)/link", withDestinationPath: "file")
         }
-        await scene.hasLooked()
-        try Self.write("longer", "\(scene.folder)/file")
-        #expect(await scene.changed())
+        await watched.hasChecked()
+        try Self.write("longer", "\(watched.folder)/file")
+        #expect(await watched.changed())
     }
 }

@@ -2,15 +2,15 @@ import Testing
 
 @testable import culvert
 
-/// When memory goes back to the system.
+/// Decides when to return memory to the system.
 @Suite struct HeapTrimmerTests {
     private let high = 10 * HeapTrimPolicy.fall
 
-    /// The looks, by their numbers from 1, at which the heap is trimmed.
-    private func trims(_ looks: [Int], taking time: Duration = .zero) -> [Int] {
+    /// The numbers of the checks, from 1, at which the heap is trimmed.
+    private func trims(_ checks: [Int], taking time: Duration = .zero) -> [Int] {
         var policy = HeapTrimPolicy()
         var trims: [Int] = []
-        for (number, bytes) in looks.enumerated() where policy.trims(bytes) {
+        for (number, bytes) in checks.enumerated() where policy.trims(bytes) {
             policy.trimmed(in: time)
             trims.append(number + 1)
         }
@@ -29,16 +29,16 @@ import Testing
     }
 
     @Test("the heap is not trimmed if its use rises again before the second check")
-    func swell() {
+    func rise() {
         #expect(trims([high, 0, high, 0, high, 0, high]) == [])
         #expect(trims([high, 0, high, 0, 0]) == [5])
     }
 
-    @Test("trimming takes at most a fiftieth of the time")
+    @Test("trimming takes at most 2 % of the time")
     func share() {
-        // A tenth of a second costs five looks.
-        let looks = (0..<20).map { $0 % 3 == 0 ? high : 0 }
-        #expect(trims(looks) == [3, 6, 9, 12, 15, 18])
-        #expect(trims(looks, taking: .milliseconds(100)) == [3, 9, 15])
+        // After a trim of 100 ms the next five checks do not trim.
+        let checks = (0..<20).map { $0 % 3 == 0 ? high : 0 }
+        #expect(trims(checks) == [3, 6, 9, 12, 15, 18])
+        #expect(trims(checks, taking: .milliseconds(100)) == [3, 9, 15])
     }
 }

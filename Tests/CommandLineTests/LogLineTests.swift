@@ -12,7 +12,7 @@ struct LogLineTests {
         return String(decoding: log.line(time, .notice, "session opened", metadata), as: UTF8.self)
     }
 
-    @Test("The two forms, word for word")
+    @Test("A line has exactly this text in each format")
     func forms() {
         let metadata: Logger.Metadata = ["b": "two words", "a": "1", "c": "", "d": "x=y"]
         let time = "2026-01-31T12:00:05.007Z"
@@ -22,7 +22,7 @@ struct LogLineTests {
     }
 
     @Test(
-        "A value is in quotation marks where a reader would not know where it ends, and of 600 characters at most",
+        "A value is quoted if its end would be ambiguous, and truncated after 600 characters",
         arguments: [
             ("plain", "plain"), ("", #""""#), (" ", #"" ""#), ("a=b", #""a=b""#), (#"a"b"#, #""a\"b""#),
             (#"a\b"#, #"a\b"#), (#"a\ b"#, #""a\\ b""#),

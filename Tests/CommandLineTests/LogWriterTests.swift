@@ -5,7 +5,7 @@ import Testing
 
 @testable import culvert
 
-/// The log's way out, through a real pipe.
+/// The writer of the log, with a real pipe.
 @Suite struct LogWriterTests {
     private let pipe: (read: Int32, write: Int32)
 
@@ -29,14 +29,14 @@ import Testing
         #endif
     }
 
-    /// Reads lines for as long as `more` wants them, or until the pipe ends.
+    /// Reads lines until `more` returns false or the pipe ends.
     private func readLines(_ more: (String) throws -> Bool) rethrows {
-        var piece = [UInt8](repeating: 0, count: 65_536)
+        var chunk = [UInt8](repeating: 0, count: 65_536)
         var rest: [UInt8] = []
         while true {
-            let count = recv(&piece)
+            let count = recv(&chunk)
             guard count > 0 else { return }
-            rest += piece[..<count]
+            rest += chunk[..<count]
             var wantsMore = true
             while wantsMore, let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
                 wantsMore = try more(String(decoding: rest[..<end], as: UTF8.self))
@@ -46,25 +46,25 @@ import Testing
         }
     }
 
-    /// Reads on until the text ends so, or the pipe ends.
+    /// Reads until the text ends with `end`, or the pipe ends.
     private func read(until end: String) -> String {
         var text = ""
-        var piece = [UInt8](repeating: 0, count: 65_536)
+        var chunk = [UInt8](repeating: 0, count: 65_536)
         while !text.hasSuffix(end) {
-            let count = recv(&piece)
+            let count = recv(&chunk)
             guard count > 0 else { break }
-            text += String(decoding: piece[..<count], as: UTF8.self)
+            text += String(decoding: chunk[..<count], as: UTF8.self)
         }
         return text
     }
 
-    private func recv(_ piece: inout [UInt8]) -> Int {
+    private func recv(_ chunk: inout [UInt8]) -> Int {
         #if canImport(Glibc)
-        Glibc.read(pipe.read, &piece, piece.count)
+        Glibc.read(pipe.read, &chunk, chunk.count)
         #elseif canImport(Musl)
-        Musl.read(pipe.read, &piece, piece.count)
+        Musl.read(pipe.read, &chunk, chunk.count)
         #else
-        Darwin.read(pipe.read, &piece, piece.count)
+        Darwin.read(pipe.read, &chunk, chunk.count)
         #endif
     }
 
@@ -87,8 +87,8 @@ import Testing
         close(pipe.read)
     }
 
-    /// The pipe holds far less than what is written, and nobody reads until all of it has been said. How often lines are
-    /// lost hangs on when the writer begins.
+    /// The pipe holds far less than the test writes, and the test reads only afterwards. The number of losses depends
+    /// on when the writer begins.
     @Test("X15 a stopped reader does not stop the writer; the queue is bounded, and losses are reported in place")
     func stopped() throws {
         let log = LogWriter(descriptor: pipe.write)
@@ -101,21 +101,21 @@ import Testing
             appended += 1
         }
         for _ in 0..<count { append() }
-        var (next, said) = (0, 0)
+        var (next, received) = (0, 0)
         try readLines { line in
             if line.hasPrefix("lost ") {
                 next += try #require(Int(line.dropFirst(5)))
-                // Behind each note comes a line, which shows whether its number was right.
+                // The line after each note shows whether its number was right.
                 append()
                 return true
             }
-            try #require(line == "\(100_000 + next)\(filling)", "no line is missing without a word")
+            try #require(line == "\(100_000 + next)\(filling)", "no line is missing without a note")
             next += 1
-            said += 1
+            received += 1
             return next < appended
         }
-        // What is under way to the pipe, as much again that waits for it, and what the pipe itself holds.
-        #expect(said <= 2 * LogWriter.maximumWaiting / 1_024 + 64)
+        // The bytes that are being written, as many that wait, and those that the pipe holds.
+        #expect(received <= 2 * LogWriter.maximumWaiting / 1_024 + 64)
         log.append(Array("last".utf8), isUrgent: true)
         #expect(read(until: "\n") == "last\n")
         close(pipe.write)
@@ -123,19 +123,19 @@ import Testing
     }
 
     @Test(
-        "facts that nothing reads do not stop the writer; they are bounded, and losses are reported elsewhere"
+        "facts without a reader do not stop the writer; the queue is bounded, and losses are reported elsewhere"
     )
     func facts() {
         let facts = LogWriter(descriptor: pipe.write, maximumWaiting: 4_096, reportsLossesInBand: false)
-        let told = Mutex([Int]())
-        facts.onLoss { count in told.withLock { $0.append(count) } }
-        // A pipe takes 64 KiB; what is on its way to it, and what waits, is bounded.
+        let reported = Mutex([Int]())
+        facts.onLoss { count in reported.withLock { $0.append(count) } }
+        // A pipe takes 64 KiB. The bytes that are being written and those that wait are bounded.
         let line = Array(repeating: UInt8(ascii: "x"), count: 1_023)
         for _ in 0..<1_000 { facts.append(line, isUrgent: true) }
-        let counts = told.withLock { $0 }
+        let counts = reported.withLock { $0 }
         #expect(counts.first == 1 && counts == counts.sorted() && counts.count <= 10, "\(counts)")
         #expect(counts.last.map { $0 >= 512 } == true, "\(counts)")
-        // A byte at the end of the process waits for a second at most.
+        // The flush at the end of the process waits for a second at most.
         let began = ContinuousClock.now
         facts.flush()
         #expect(.now - began < .seconds(5))
@@ -143,17 +143,17 @@ import Testing
         readLines { text in
             guard text != "last" else { return false }
             if text == String(repeating: "x", count: 1_023) { whole += 1 } else { other += 1 }
-            // Some of these find no room, too.
+            // Some of these are lost too.
             facts.append(Array("last".utf8), isUrgent: true)
             return true
         }
         facts.flush()
-        #expect(other == 0 && whole < 200, "no note stands among them: \(whole), \(other)")
+        #expect(other == 0 && whole < 200, "no note is among the lines: \(whole), \(other)")
         close(pipe.write)
         close(pipe.read)
     }
 
-    @Test("a flush does not wait for ever for a pipe that takes nothing, and a pipe that fails loses no count")
+    @Test("a flush to a pipe that fails returns, and the next pipe gets the number of lost lines")
     func failed() throws {
         let log = LogWriter(descriptor: pipe.write)
         log.setLossNote { Array("lost \($0)".utf8) }
@@ -162,7 +162,7 @@ import Testing
         log.append(Array("one".utf8))
         log.append(Array("two".utf8))
         log.flush()
-        // Another pipe comes to stand where the old one was.
+        // Another pipe replaces the old one.
         var ends: [Int32] = [0, 0]
         try #require(Self.open(&ends) == 0)
         try #require(dup2(ends[1], pipe.write) >= 0)
@@ -171,14 +171,14 @@ import Testing
         close(ends[1])
         close(pipe.write)
         let other = LogWriterTests(reading: ends[0])
-        // The first lines' own turn may come before "three" does.
+        // The note may be written before or after "three".
         #expect(["three\nlost 2\n", "lost 2\nthree\n"].contains(other.read(until: "\u{0}")))
         close(ends[0])
     }
 
-    /// A descriptor that does not wait is what a shell or a parent may leave behind.
-    @Test("a pipe that does not wait loses nothing while its reader is slow")
-    func unwaiting() {
+    /// A shell or a parent process may leave a non-blocking descriptor.
+    @Test("a non-blocking pipe loses no lines while its reader is slow")
+    func nonBlocking() {
         _ = fcntl(pipe.write, F_SETFL, O_NONBLOCK)
         let log = LogWriter(descriptor: pipe.write)
         let line = String(repeating: "y", count: 1_023)

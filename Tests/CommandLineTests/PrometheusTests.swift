@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Prometheus' text")
 struct PrometheusTests {
-    @Test("Each kind of metric, word for word")
+    @Test("Each kind of metric has exactly this text")
     func exposition() {
         let registry = PrometheusRegistry(help: [
             "b_total": "What b is.", "a": "Two lines\nand a \\ backslash with \"quotes\".",
@@ -85,7 +85,7 @@ struct PrometheusTests {
         #expect(registry.exposition() == "# TYPE a_total counter\na_total{name=\"\(escaped)\"} 1\n")
     }
 
-    @Test("A value is cut at 128 scalars")
+    @Test("A value is truncated after 128 scalars")
     func longValue() {
         let registry = PrometheusRegistry()
         let value = String(repeating: "x", count: 1_000)
@@ -106,14 +106,14 @@ struct PrometheusTests {
     }
 
     @Test(
-        "Labels' names cannot take Prometheus' own, and one that comes twice counts once",
+        "A label cannot have a reserved name, and a repeated label counts once",
         arguments: [("a:b", "a_b"), ("__name__", "label___name__"), ("le", "label_le"), ("quantile", "label_quantile")]
     )
     func labelNames(_ text: String, _ name: String) {
         #expect(MetricLabels([(text, "1"), (text, "2")]).text == "{\(name)=\"1\"}")
     }
 
-    @Test("From the 64th series on all further ones share one, whose labels say other")
+    @Test("From the 64th series on, new ones share one series, whose labels are \"other\"")
     func cardinality() {
         let registry = PrometheusRegistry()
         for index in 0..<1_000 {
@@ -122,12 +122,12 @@ struct PrometheusTests {
         let lines = registry.exposition().split(separator: "\n").filter { !$0.hasPrefix("#") }
         #expect(lines.count == PrometheusRegistry.maximumSeries)
         #expect(lines.contains("a_total{x=\"other\"} 937"))
-        // Those that were there before still count.
+        // Earlier series still count.
         registry.makeCounter(label: "a_total", dimensions: [("x", "3")]).increment(by: 1)
         #expect(registry.exposition().contains("a_total{x=\"3\"} 2\n"))
     }
 
-    @Test("There are 256 names at most")
+    @Test("A registry has at most 256 names")
     func families() {
         let registry = PrometheusRegistry()
         for index in 0..<300 { registry.makeCounter(label: "a\(index)_total", dimensions: []).increment(by: 1) }
@@ -142,7 +142,7 @@ struct PrometheusTests {
         #expect(registry.exposition() == "# TYPE a counter\na 1\n")
     }
 
-    @Test("A destroyed metric is removed, and begins at zero when it is made again")
+    @Test("A destroyed metric is removed, and begins at zero if it is created again")
     func destroyed() {
         let registry = PrometheusRegistry()
         let counter = registry.makeCounter(label: "a_total", dimensions: [("x", "1")])
@@ -154,7 +154,7 @@ struct PrometheusTests {
     }
 
     @Test(
-        "Numbers",
+        "A number has the form of Prometheus",
         arguments: [
             (0, "0"), (-0.5, "-0.5"), (1e15, "1000000000000000"), (1e-7, "1e-07"), (.infinity, "+Inf"),
             (-.infinity, "-Inf"), (.nan, "NaN"), (1e300, "1e+300"),

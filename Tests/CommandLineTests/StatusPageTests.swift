@@ -64,7 +64,7 @@ struct StatusPageTests {
         )
     }
 
-    @Test("A server's page, word for word")
+    @Test("A server's page has exactly this text")
     func page() {
         let page = StatusPage(status: .server(server()), rates: nil).lines.joined(separator: "\n")
         #expect(
@@ -85,14 +85,14 @@ struct StatusPageTests {
         )
     }
 
-    @Test("With rates there are two columns more, and a rate in the second line")
+    @Test("With rates the page has two more columns, and rates in the second line")
     func rates() {
         let (old, new) = (server(), server(bytes: 2_200_000, visitors: 2))
         let rates = StatusRates(from: .server(old), to: .server(new), seconds: 2)
         #expect(rates[.total] == .init(toService: 500_000, toVisitor: 0))
         #expect(rates[.tunnel(session: 4, 0)] == .init(toService: 500_000, toVisitor: 0))
         #expect(rates[.visitor(session: 4, 2)] == .init(toService: 0, toVisitor: 0))
-        // Who has come since began with nothing.
+        // A new visitor's rate counts from zero.
         #expect(rates[.visitor(session: 4, 4)] == .init(toService: 500.5, toVisitor: 0))
         let lines = StatusPage(status: .server(new), rates: rates).lines
         #expect(lines[1] == "now: 1 session, 1 tunnel, 2 visitors, 500 kB/s to services, 0 B/s to visitors")
@@ -100,7 +100,7 @@ struct StatusPageTests {
         #expect(lines.contains { $0.hasPrefix("workshop/a  [::]:8022") && $0.hasSuffix("  500 kB/s  0 B/s") })
     }
 
-    @Test("Of many visitors the busiest are shown, and the number of the others")
+    @Test("Of many visitors the page shows the busiest, and the number of the others")
     func manyVisitors() {
         let lines = StatusPage(status: .server(server(visitors: 100)), rates: nil).lines
         #expect(lines.last == "and 60 visitors more; --json has all")
@@ -134,7 +134,7 @@ struct StatusPageTests {
         )
     }
 
-    @Test("A status is the same after its way through JSON, whose keys are in snake case")
+    @Test("A status reads back from JSON unchanged, and its keys are in snake case")
     func json() throws {
         let data = try StatusJSON.encode(server())
         #expect(try StatusJSON.decode(ServerStatus.self, from: data) == server())
@@ -153,7 +153,7 @@ struct StatusPageTests {
     }
 
     @Test(
-        "Bytes",
+        "A number of bytes is shown with a unit",
         arguments: [
             (0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_249, "1.2 kB"), (9_960, "10 kB"), (999_499, "999 kB"),
             (999_500, "1.0 MB"), (1_500_000_000, "1.5 GB"), (Int.max, "9223 PB"),
@@ -164,7 +164,7 @@ struct StatusPageTests {
     }
 
     @Test(
-        "Times",
+        "A time is shown in its two largest units",
         arguments: [
             (-3, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3_599, "59 min 59 s"), (7_260, "2 h 1 min"),
             (90_000, "1 d 1 h"),

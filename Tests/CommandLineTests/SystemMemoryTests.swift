@@ -10,7 +10,7 @@ struct SystemMemoryTests {
 
     private static let machine = "MemTotal:        8388608 kB\nMemFree: 1 kB\n"
 
-    @Test("a quarter of the machine's memory without a limit, however no limit is written")
+    @Test("without a cgroup's limit the budget is a quarter of the machine's memory, in every notation of no limit")
     func machine() {
         let expected = SystemMemory.Budget(bytes: 2 << 30, reason: "a quarter of the machine's 8 GiB")
         #expect(budget(["/proc/meminfo": Self.machine]) == expected)
@@ -27,7 +27,7 @@ struct SystemMemoryTests {
         )
     }
 
-    @Test("half of a cgroup's limit, of version 2 and of version 1, and of the least above it")
+    @Test("the budget is half of the least limit of the cgroup and those above it, in versions 1 and 2")
     func group() {
         let expected = SystemMemory.Budget(bytes: 80 << 20, reason: "half of the cgroup's limit of 160 MiB")
         let limit = "\(160 << 20)\n"
@@ -43,7 +43,7 @@ struct SystemMemoryTests {
                 "/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes": limit,
                 "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
             ],
-            // In a container the path is the one outside.
+            // In a container the path is that of the host.
             ["/proc/self/cgroup": "5:memory:/docker/abc\n", "/sys/fs/cgroup/memory/memory.limit_in_bytes": limit],
         ]
         for files in files {
@@ -52,8 +52,8 @@ struct SystemMemoryTests {
         }
     }
 
-    @Test("a limit above the machine's memory has no effect, and without files there is no budget")
-    func odd() {
+    @Test("a limit above the machine's memory has no effect, and without valid files there is no budget")
+    func unusable() {
         let large = [
             "/proc/meminfo": Self.machine, "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "\(1 << 40)\n",
         ]

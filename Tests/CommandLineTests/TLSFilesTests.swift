@@ -5,7 +5,7 @@ import Tunnel
 
 @testable import culvert
 
-/// Certificates and keys as files have them. That they work is shown by handshakes, in EndToEndTests.
+/// The forms of certificates and keys in files. Handshakes in EndToEndTests show that they work.
 @Suite("Files of certificates")
 struct TLSFilesTests {
     /// A CA's certificate in DER.
@@ -29,7 +29,7 @@ struct TLSFilesTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let name: String
         let bytes: [UInt8]
-        /// The error, behind which the file's name stands; nil for a file that is taken.
+        /// The error, with F for the file's name; nil if the file is accepted.
         var problem: String?
 
         init(_ name: String, _ bytes: [UInt8], _ problem: String? = nil) {
@@ -57,7 +57,7 @@ struct TLSFilesTests {
     }
 
     @Test(
-        "a certificate is taken from PEM or DER, whatever stands around it; bad data names its file",
+        "a certificate is read from PEM or DER, with any text around it, and an error names the file",
         arguments: [
             Row("PEM", pem),
             Row("DER", der),

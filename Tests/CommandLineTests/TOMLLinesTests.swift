@@ -2,7 +2,7 @@ import Testing
 
 @testable import culvert
 
-/// Where keys stand in a TOML text.
+/// The lines of keys in a TOML text.
 @Suite("Lines of keys in TOML")
 struct TOMLLinesTests {
     struct Row: Sendable, CustomTestStringConvertible {
@@ -24,14 +24,14 @@ struct TOMLLinesTests {
 
     static let rows = [
         Row("a key at the top", "a = 1\n\nb = 2\n", [.key("b")], 3),
-        Row("a key behind a comment", "# a = 1\na = 2\n", [.key("a")], 2),
+        Row("a key after a comment", "# a = 1\na = 2\n", [.key("a")], 2),
         Row("a quoted key", "\"b c\" = 1\n'd' = 2\n", [.key("d")], 2),
         Row("a quoted key with an escape", "x = 1\n\"\\u0061\" = 1\n", [.key("a")], 2),
         Row("a dotted key", "a.b = 1\na . \"c\" = 2\n", [.key("a"), .key("c")], 2),
         Row("a table", "b = 1\n[a]\nb = 2\n", [.key("a"), .key("b")], 3),
         Row("a table with blanks and quotes in its head", "b = 1\n [ \"a\" ] # x\nb = 2\n", [.key("a"), .key("b")], 3),
         Row("a dotted head", "[a.b]\nc = 1\n", [.key("a"), .key("b"), .key("c")], 2),
-        Row("a head that nothing follows", "a = 1\n[limits]\n", [.key("limits")], 2),
+        Row("a head at the end", "a = 1\n[limits]\n", [.key("limits")], 2),
         Row("the second of tables", "[[tunnel]]\na = 1\n[[tunnel]]\na = 1\n", tunnel(1, "a"), 4),
         Row("tables with blanks in their heads", "[[ tunnel ]]\n\n[[ tunnel ]]\na = 1\n", tunnel(1, "a"), 4),
         Row("tables with quotes in their heads", "[[\"tunnel\"]]\n[['tunnel']]\na = 1\n", tunnel(1, "a"), 3),
@@ -51,7 +51,7 @@ struct TOMLLinesTests {
         Row("an inline table", "x = 1\nt = { a = 1, b = 2 }\n", [.key("t"), .key("b")], 2),
         Row("a dotted key in an inline table", "t = { a.b = 1 }\n", [.key("t"), .key("a"), .key("b")], 1),
         Row("an element of an array over lines", "l = [\n  \"a\",\n  # b\n  \"c\",\n]\n", [.key("l"), .index(1)], 4),
-        Row("a key behind an array over lines", "l = [\n1, [2,\n3] ]\na = 1\n", [.key("a")], 4),
+        Row("a key after an array over lines", "l = [\n1, [2,\n3] ]\na = 1\n", [.key("a")], 4),
         Row("brackets within strings of an array", "l = [ \"]\", ']' ]\na = 1\n", [.key("a")], 2),
         Row(
             "inline tables of an array over lines",
@@ -59,8 +59,8 @@ struct TOMLLinesTests {
             tunnel(1, "b"),
             4
         ),
-        Row("what is not there stands at its table", "\n[[tunnel]]\na = 1\n", tunnel(0, "b"), 2),
-        Row("what has no table stands at the beginning", "a = 1\n", [.key("x"), .key("y")], 1),
+        Row("a missing key has the line of its table", "\n[[tunnel]]\na = 1\n", tunnel(0, "b"), 2),
+        Row("a key without a table has line 1", "a = 1\n", [.key("x"), .key("y")], 1),
     ]
 
     @Test("the line of a key is found in every form of TOML", arguments: rows)
@@ -68,8 +68,8 @@ struct TOMLLinesTests {
         #expect(TOMLLines(row.text).line(of: row.path) == row.line)
     }
 
-    @Test("a text that is cut anywhere does not crash the scan")
-    func cutTexts() {
+    @Test("a text that is truncated anywhere does not crash the scan")
+    func truncatedTexts() {
         for row in Self.rows {
             for end in row.text.indices { _ = TOMLLines(String(row.text[..<end])).line(of: row.path) }
         }
@@ -77,7 +77,7 @@ struct TOMLLinesTests {
     }
 
     @Test(
-        "the nearest known word is found, and none if none is near",
+        "the nearest known word is suggested, and none if none is near",
         arguments: [
             ("remot", "remote"), ("locla", "local"), ("token-file", "token_file"), ("Listen", "listen"), ("xyz", nil),
             ("", nil),

@@ -39,7 +39,7 @@ struct TextEncodingTests {
         try with(bytes) { try SecretFile.proxyCredentials(user: "me", passwordFile: $0, netrc: false).password }
     }
 
-    @Test("a byte order mark is no part of a token or a password", arguments: ["", "\n", "\r\n"])
+    @Test("a byte order mark is not part of a token or a password", arguments: ["", "\n", "\r\n"])
     func marks(end: String) throws {
         let bytes = Self.mark + Array((Self.secret + end).utf8)
         #expect(try password(bytes) == Self.secret)
@@ -100,7 +100,7 @@ struct TextEncodingTests {
         #expect { try PlainText.decode(Array("ab\0c".utf8)) } throws: { "\($0)".contains("zero bytes") }
     }
 
-    @Test("the first entry of a netrc counts behind a mark, and with CR LF")
+    @Test("the first entry of a netrc is read after a mark, and with CR LF")
     func netrc() throws {
         try with(Self.mark + Array("machine h login a password b\r\nmachine h login c password d\r\n".utf8)) { path in
             let found = try SecretFile.netrc(at: path).credentials(host: "h")
@@ -108,7 +108,7 @@ struct TextEncodingTests {
         }
     }
 
-    @Test("a configuration is read behind its mark, and its lines count as without")
+    @Test("a configuration is read after a mark, which does not change the numbers of its lines")
     func configuration() throws {
         try with(Self.mark + Array("listen = \"127.0.0.1:1\"\r\npath = 3\r\n".utf8)) { path in
             let failure = failure { try ServerCommand.parse(["--config", path]).configuration() }
@@ -116,7 +116,7 @@ struct TextEncodingTests {
         }
     }
 
-    @Test("every certificate of a bundle counts, behind marks, blanks and any line end")
+    @Test("every certificate of a bundle is read, after marks and blanks and with any line ends")
     func bundles() throws {
         let pem = String(decoding: TLSFilesTests.pem, as: UTF8.self)
         for text in [

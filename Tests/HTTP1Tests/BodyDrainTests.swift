@@ -69,12 +69,12 @@ struct BodyDrainTests {
         Row("huge size costs nothing", chunked, "FFFFFFFF\r\nab", Outcome(collected: "ab")),
     ]
 
-    private func drain(_ pieces: [[UInt8]], _ head: ResponseHead, limit: Int = 65536) -> Outcome {
+    private func drain(_ chunks: [[UInt8]], _ head: ResponseHead, limit: Int = 65536) -> Outcome {
         var outcome = Outcome()
         do throws(HTTP1Error) {
             var drain = try BodyDrain(response: head, limit: limit)
-            for piece in pieces {
-                var buffer = ByteBuffer(bytes: piece)
+            for chunk in chunks {
+                var buffer = ByteBuffer(bytes: chunk)
                 do throws(HTTP1Error) {
                     outcome.finished = try drain.receive(&buffer)
                 } catch {
@@ -92,15 +92,15 @@ struct BodyDrainTests {
         return outcome
     }
 
-    @Test("A body ends as its framing defines, however the network splits it", arguments: rows)
+    @Test("A body ends as its framing defines, at every split", arguments: rows)
     func framing(_ row: Row) {
-        everySplit(of: Array(row.body.utf8)) { pieces, how in
-            #expect(drain(pieces, row.head) == row.expected, "\(how)")
+        everySplit(of: Array(row.body.utf8)) { chunks, how in
+            #expect(drain(chunks, row.head) == row.expected, "\(how)")
         }
     }
 
     @Test(
-        "H16 a length that is no decimal number, or two that differ, are refused",
+        "H16 a length that is not a decimal number, or two that differ, are refused",
         arguments: [
             ["+5"], ["-5"], ["0x5"], ["5, 6"], ["5", "6"], ["5,"], [""], ["5 5"], ["99999999999999999999"], ["five"],
         ]
@@ -112,7 +112,7 @@ struct BodyDrainTests {
     }
 
     @Test("The limit counts raw bytes: a body at the limit passes, one byte more does not")
-    func cap() {
+    func rawLimit() {
         func outcome(_ pairs: [(String, String)], _ body: String, _ limit: Int) -> Outcome {
             drain([Array(body.utf8)], Row("", pairs, body, Outcome()).head, limit: limit)
         }
@@ -126,14 +126,14 @@ struct BodyDrainTests {
         #expect(outcome(Self.chunked, body, 50) == Outcome(error: .bodyTooLarge))
     }
 
-    @Test("Only the beginning is kept")
+    @Test("Only the first bytes of a body are collected")
     func collected() {
         let body = String(repeating: "x", count: 10_000)
         let outcome = drain([Array(body.utf8)], ResponseHead(status: 403))
         #expect(outcome.collected.utf8.count == BodyDrain.collectedLimit)
     }
 
-    @Test("The end of the connection completes a body without length, and cuts off the others")
+    @Test("The end of the connection completes a body without a length, and truncates the others")
     func ended() throws {
         var open = try BodyDrain(response: ResponseHead(status: 403))
         #expect(open.endsWithConnection)

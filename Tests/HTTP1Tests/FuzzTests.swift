@@ -3,24 +3,24 @@ import HTTP1
 import TestSupport
 import Testing
 
-/// Seeded mutations of the requests and answers in Fixtures. The oracle: never a trap, always a head or one typed error,
-/// and the same one however the bytes are cut.
+/// Seeded mutations of the requests and answers in Fixtures. A parser never traps; it gives a head or one typed error,
+/// the same at every split.
 @Suite("Mutated heads")
 struct FuzzTests {
-    @Test("H20 a mutated request gives the same head or error however it is split")
+    @Test("H20 a mutated request gives the same head or error at every split")
     func requests() throws {
         let seeds = try Fuzzing.corpus("http1/accept") + Fuzzing.corpus("http1/reject")
         fuzz(seeds.map(\.bytes), 0x11) { parseRequest($0) }
     }
 
-    @Test("R7 a mutated answer gives the same head or error however it is split")
+    @Test("R7 a mutated answer gives the same head or error at every split")
     func responses() throws {
-        // Each turn of a transcript stands behind a line of its own.
-        let turns = try Fuzzing.corpus("proxy").flatMap { file in
+        // In a transcript each answer follows a line of its own.
+        let answers = try Fuzzing.corpus("proxy").flatMap { file in
             String(decoding: file.bytes, as: UTF8.self).components(separatedBy: "--- says\n").dropFirst()
         }
-        #expect(turns.filter { parseResponse([Array($0.utf8)]).head != nil }.count > 5, "seeds that are heads")
-        fuzz(turns.map { Array($0.utf8) }, 0x12) { parseResponse($0) }
+        #expect(answers.filter { parseResponse([Array($0.utf8)]).head != nil }.count > 5, "some seeds are heads")
+        fuzz(answers.map { Array($0.utf8) }, 0x12) { parseResponse($0) }
     }
 
     private func fuzz<Head>(_ seeds: [[UInt8]], _ seed: UInt64, _ parse: ([[UInt8]]) -> Parsed<Head>) {
@@ -33,7 +33,7 @@ struct FuzzTests {
             let whole = parse([bytes])
             let isSame = whole == parse(Fuzzing.cut(bytes, &random)) && whole == parse(bytes.map { [$0] })
             guard isSame else {
-                Issue.record("round \(rounds): \(bytes) gives \(whole) only when it comes whole")
+                Issue.record("round \(rounds): \(bytes) gives \(whole) only if it is not split")
                 return
             }
         }

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Limits of heads")
 struct HeadLimitsTests {
-    /// A request of exactly so many bytes, in lines well below the line limit.
+    /// A request of exactly `bytes` bytes, in lines well below the line limit.
     private func request(bytes: Int) -> [UInt8] {
         var text = "GET / HTTP/1.1\r\n"
         while bytes - text.utf8.count - 2 > 5000 { text += "A: \(String(repeating: "x", count: 3995))\r\n" }
@@ -11,72 +11,72 @@ struct HeadLimitsTests {
         return Array(text.utf8)
     }
 
-    private func pieces(_ bytes: [UInt8]) -> [[[UInt8]]] {
+    private func splits(_ bytes: [UInt8]) -> [[[UInt8]]] {
         [[bytes], bytes.map { [$0] }]
     }
 
-    @Test("H18 a head of 16 KiB is read, one byte more is refused at the limit")
+    @Test("H18 a head of 16 KiB is read, and one byte more is refused at the limit")
     func h18_headBytes() {
         let limit = HeadLimits.request.maximumBytes
-        for pieces in pieces(request(bytes: limit)) {
-            #expect(parseRequest(pieces).head != nil)
+        for chunks in splits(request(bytes: limit)) {
+            #expect(parseRequest(chunks).head != nil)
         }
-        for pieces in pieces(request(bytes: limit + 1)) {
-            #expect(parseRequest(pieces).error == .headTooLarge)
+        for chunks in splits(request(bytes: limit + 1)) {
+            #expect(parseRequest(chunks).error == .headTooLarge)
         }
         #expect(parseRequest([Array(request(bytes: limit + 1).prefix(limit))]).error == .headTooLarge)
         #expect(parseRequest([Array(request(bytes: limit + 1).prefix(limit - 1))]).error == nil)
     }
 
-    @Test("H18 64 fields are read, the first byte of the 65th is refused")
+    @Test("H18 64 fields are read, and the first byte of the 65th is refused")
     func h18_fields() {
         func head(_ count: Int) -> String {
             "GET / HTTP/1.1\r\n" + (0..<count).map { "F\($0): x\r\n" }.joined()
         }
-        for pieces in pieces(Array((head(64) + "\r\n").utf8)) {
-            #expect(parseRequest(pieces).head?.fields.count == 64)
+        for chunks in splits(Array((head(64) + "\r\n").utf8)) {
+            #expect(parseRequest(chunks).head?.fields.count == 64)
         }
-        for pieces in pieces(Array((head(64) + "F").utf8)) {
-            #expect(parseRequest(pieces).error == .tooManyFields)
+        for chunks in splits(Array((head(64) + "F").utf8)) {
+            #expect(parseRequest(chunks).error == .tooManyFields)
         }
     }
 
-    @Test("H18 a line of 8 KiB is read, one byte more is refused")
+    @Test("H18 a line of 8 KiB is read, and one byte more is refused")
     func h18_line() {
         func head(_ count: Int) -> String {
             "GET / HTTP/1.1\r\nA:" + String(repeating: "x", count: count - 2)
         }
         #expect(parseRequest([Array((head(8192) + "\r\n\r\n").utf8)]).head != nil)
         #expect(parseRequest([Array(head(8192).utf8)]).error == nil)
-        for pieces in pieces(Array(head(8193).utf8)) {
-            #expect(parseRequest(pieces).error == .lineTooLong)
+        for chunks in splits(Array(head(8193).utf8)) {
+            #expect(parseRequest(chunks).error == .lineTooLong)
         }
     }
 
-    @Test("H18 a request line past 8 KiB is 414, long before a megabyte")
+    @Test("H18 a request line of more than 8 KiB is refused at the limit")
     func h18_requestLine() {
         func line(_ count: Int) -> String {
             "GET /" + String(repeating: "x", count: count - 14) + " HTTP/1.1"
         }
         #expect(parseRequest([Array((line(8192) + "\r\n\r\n").utf8)]).head != nil)
-        for pieces in pieces(Array(line(8193).utf8)) {
-            #expect(parseRequest(pieces).error == .startLineTooLong)
+        for chunks in splits(Array(line(8193).utf8)) {
+            #expect(parseRequest(chunks).error == .startLineTooLong)
         }
         #expect(parseRequest([Array(repeating: UInt8(ascii: "A"), count: 8192)]).error == nil)
         #expect(parseRequest([Array(repeating: UInt8(ascii: "A"), count: 8193)]).error == .startLineTooLong)
     }
 
-    @Test("R7 an answer of 64 KiB and 512 fields is read, one past is refused")
+    @Test("R7 an answer of 64 KiB and one of 512 fields are read, and one more byte or field is refused")
     func r7_response() {
         let start = "HTTP/1.1 200 OK\r\n"
         func filled(_ bytes: Int) -> [UInt8] {
             Array("\(start)A:\(String(repeating: "x", count: bytes - start.utf8.count - 6))\r\n\r\n".utf8)
         }
-        for pieces in pieces(filled(65536)) {
-            #expect(parseResponse(pieces).head != nil)
+        for chunks in splits(filled(65536)) {
+            #expect(parseResponse(chunks).head != nil)
         }
-        for pieces in pieces(filled(65537)) {
-            #expect(parseResponse(pieces).error == .headTooLarge)
+        for chunks in splits(filled(65537)) {
+            #expect(parseResponse(chunks).error == .headTooLarge)
         }
         let fields = (0..<512).map { "F\($0): x\r\n" }.joined()
         #expect(parseResponse([Array((start + fields + "\r\n").utf8)]).head?.fields.count == 512)
@@ -87,7 +87,7 @@ struct HeadLimitsTests {
     func r7_folds() {
         let start = "HTTP/1.1 200 OK\r\n"
         func answer(_ lines: String, _ limits: HeadLimits) -> [Parsed<ResponseHead>] {
-            pieces(Array((start + lines).utf8)).map { parseResponse($0, limits: limits) }
+            splits(Array((start + lines).utf8)).map { parseResponse($0, limits: limits) }
         }
         // 17 bytes of status line, 6 of the field, 7 for each folded line, 2 of the end.
         let head = HeadLimits(maximumBytes: 17 + 6 + 4 * 7 + 2, maximumFields: 1, maximumLineBytes: 100)
@@ -115,7 +115,7 @@ struct HeadLimitsTests {
         }
     }
 
-    @Test("A limit of zero lets nothing through")
+    @Test("A limit of zero refuses the first byte")
     func zero() {
         let none = HeadLimits(maximumBytes: 0, maximumFields: 0, maximumLineBytes: 0)
         #expect(parseRequest([[UInt8(ascii: "G")]], limits: none).error == .headTooLarge)

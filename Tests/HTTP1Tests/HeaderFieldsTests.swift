@@ -5,7 +5,7 @@ import Testing
 struct HeaderFieldsTests {
     let list = fields(("Upgrade", "foo, WebSocket"), ("X", "1"), ("upgrade", " ,h2c ,"), ("Connection", "keep-alive"))
 
-    @Test("Names are compared without case, values come in order")
+    @Test("Names are compared without case, and values keep their order")
     func lookUp() throws {
         #expect(list.count == 4)
         #expect(list.values(of: "UPGRADE") == ["foo, WebSocket", ",h2c ,"])
@@ -35,7 +35,7 @@ struct HeaderFieldsTests {
         #expect(fields(("Sec_WebSocket_Key", "x")).first("Sec-WebSocket-Key") == nil)
     }
 
-    @Test("P15 text of a peer is shown on one line, without control or override characters, cut at the limit")
+    @Test("P15 a peer's text is shown on one line, without control or override characters, up to the limit")
     func p15_display() {
         #expect(
             "a\r\nb\u{1B}[31m\u{202E}c\u{9B}\td".escapedForDisplay() == "a\\u{D}\\u{A}b\\u{1B}[31m\\u{202E}c\\u{9B} d"

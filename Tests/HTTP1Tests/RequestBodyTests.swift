@@ -44,28 +44,28 @@ struct RequestBodyTests {
             Outcome(taken: "1\r\na\r\n0\r\n\r\n", left: "rest")
         ),
         Row("chunks without an end", chunked, "1\r\na\r\n", Outcome(taken: "1\r\na\r\n", finished: false)),
-        Row("no chunk", chunked, "x", Outcome(left: "", finished: false, error: .malformedChunk)),
+        Row("an invalid chunk", chunked, "x", Outcome(left: "", finished: false, error: .malformedChunk)),
         Row("a chunk that is too long", chunked, "1\r\nab", Outcome(finished: false, error: .malformedChunk)),
     ]
 
-    @Test("the body's bytes are consumed, and those behind them stay", arguments: rows)
+    @Test("the body's bytes are consumed, and the bytes after them stay", arguments: rows)
     func table(row: Row) throws {
-        try everySplit(of: Array(row.input.utf8)) { pieces, how in
+        try everySplit(of: Array(row.input.utf8)) { chunks, how in
             var head = RequestHead(method: "POST", target: "/")
             for (name, value) in row.fields { try head.fields.append(name, value) }
             var body = try RequestBody(of: head)
             var buffer = ByteBuffer()
             var outcome = Outcome()
             do throws(HTTP1Error) {
-                for piece in pieces {
-                    buffer.writeBytes(piece)
+                for chunk in chunks {
+                    buffer.writeBytes(chunk)
                     outcome.taken += String(buffer: try body.take(from: &buffer))
                 }
                 outcome.left = String(buffer: buffer)
             } catch {
                 outcome.error = error.kind
                 #expect(throws: HTTP1Error.self) { try body.take(from: &buffer) }
-                // The bytes consumed before the error depend on the pieces.
+                // The bytes consumed before the error depend on the chunks.
                 outcome.taken = row.expected.taken
             }
             outcome.finished = body.isFinished

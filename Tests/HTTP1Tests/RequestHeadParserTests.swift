@@ -46,7 +46,7 @@ struct RequestHeadParserTests {
             RequestHead(method: "GET", target: "/", version: .http1_0, fields: fields(("Host", "a")))
         ),
         Row(
-            "H7 the target is not touched",
+            "H7 the target is not changed",
             request(line: "GET //a/../%2e?x?y HTTP/1.1"),
             RequestHead(method: "GET", target: "//a/../%2e?x?y", fields: fields(("Host", "a")))
         ),
@@ -70,7 +70,7 @@ struct RequestHeadParserTests {
             )
         ),
         Row(
-            "obs-text that is no UTF-8 is Latin-1",
+            "obs-text that is not UTF-8 is Latin-1",
             Array("GET / HTTP/1.1\r\nA: caf".utf8) + [0xE9, 0x0D, 0x0A, 0x0D, 0x0A],
             RequestHead(method: "GET", target: "/", fields: fields(("A", "caf\u{E9}")))
         ),
@@ -88,7 +88,7 @@ struct RequestHeadParserTests {
         Row("H24 NUL", [0x00], .notHTTP),
         Row("H24 SSH banner", "SSH-2.0-OpenSSH_9.2\r", .malformedStartLine),
         Row("H24 SSH banner with a comment", "SSH-2.0-OpenSSH_9.2 Debian\r", .malformedStartLine),
-        Row("H1 method that is no token", "G/", .notHTTP),
+        Row("H1 method that is not a token", "G/", .notHTTP),
         Row("space first", " ", .notHTTP),
         Row("H2 HTTP/0.9", "GET /\r", .malformedStartLine),
         Row("H2 preface", "PRI * HTTP/2.0\r", .unsupportedVersion),
@@ -130,21 +130,21 @@ struct RequestHeadParserTests {
     ]
 
     @Test(
-        "A request is parsed, or refused at its first illegal byte, however the network splits it",
+        "A request is parsed, or refused at its first illegal byte, at every split",
         arguments: accepted + refused
     )
     func splitsDoNotMatter(_ row: Row) {
-        everySplit(of: row.bytes) { pieces, how in
-            #expect(parseRequest(pieces) == row.expected, "\(how)")
+        everySplit(of: row.bytes) { chunks, how in
+            #expect(parseRequest(chunks) == row.expected, "\(how)")
         }
     }
 
-    @Test("The first illegal byte is the last one needed", arguments: refused)
+    @Test("A request is not refused before its first illegal byte", arguments: refused)
     func failsAtOnce(_ row: Row) {
         #expect(parseRequest([row.bytes.dropLast()]).error == nil)
     }
 
-    @Test("A parser is ready for the next head, and for no other after an error")
+    @Test("A parser reads the next head, but none after an error")
     func nextHead() throws {
         var parser = RequestHeadParser()
         var buffer = ByteBuffer(bytes: request() + request(line: "GET /2 HTTP/1.1"))
@@ -157,7 +157,7 @@ struct RequestHeadParserTests {
         #expect(throws: HTTP1Error(.notHTTP)) { try parser.receive(&good) }
     }
 
-    @Test("A caller may append to one buffer or bring a new one")
+    @Test("A caller may append to one buffer")
     func oneBuffer() throws {
         var parser = RequestHeadParser()
         var buffer = ByteBuffer()
@@ -171,7 +171,7 @@ struct RequestHeadParserTests {
         #expect(String(buffer: buffer) == "rest")
     }
 
-    @Test("H20 the work is linear when each byte comes alone")
+    @Test("H20 a head in single bytes costs linear work")
     func h20_linearWork() throws {
         let bytes = request("Host: a\r\nX: \(String(repeating: "x", count: 8000))\r\n")
         var parser = RequestHeadParser()
@@ -185,7 +185,7 @@ struct RequestHeadParserTests {
         #expect(parser.bytesExamined == bytes.count)
     }
 
-    @Test("The answer's status follows from the error")
+    @Test("Each error has a status for the answer")
     func statuses() {
         #expect(HTTP1Error(.unsupportedVersion).status == 505)
         #expect(HTTP1Error(.startLineTooLong).status == 414)

@@ -55,7 +55,7 @@ struct RequestTargetTests {
     }
 
     @Test(
-        "H6 other forms are refused",
+        "H6 a target in another form is refused",
         arguments: [
             "*", "a:80", "", "a", "ftp://a/", "http:/a", "http:///", "http://u@a/", "http://", "http:", "/a b", "/a#b",
         ]

@@ -40,24 +40,24 @@ struct ResponseHeadParserTests {
         Row("no reason", "HTTP/1.1 200 \r\n\r\n", ResponseHead(status: 200)),
         Row("no reason and no space", "HTTP/1.1 200\r\n\r\n", ResponseHead(status: 200)),
         Row("no reason, bare LF", "HTTP/1.1 407\n\n", ResponseHead(status: 407)),
-        Row("odd reason", "HTTP/1.1 999 a\tb \u{E9} \r\n\r\n", ResponseHead(status: 999, reason: "a\tb \u{E9}")),
+        Row("reason with a tab", "HTTP/1.1 999 a\tb \u{E9} \r\n\r\n", ResponseHead(status: 999, reason: "a\tb \u{E9}")),
         Row(
             "R13 only the status line counts",
             "HTTP/1.1 403 HTTP/1.1 200 OK\r\n\r\n",
             ResponseHead(status: 403, reason: "HTTP/1.1 200 OK")
         ),
-        Row("H8 obs-fold in an answer is one space", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\n\r\n", folded("1 2")),
+        Row("obs-fold in an answer is one space", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r\n\r\n", folded("1 2")),
         Row(
-            "H8 whatever blanks are around the line end",
+            "blanks on both sides of the line end",
             "HTTP/1.1 200 OK\r\nA: 1 \t\r\n\t  2 \n \t3\r\nB: 4\r\n\r\n",
             ResponseHead(status: 200, reason: "OK", fields: fields(("A", "1 2 3"), ("B", "4")))
         ),
-        Row("H8 a value that begins in its second line", "HTTP/1.1 200 OK\r\nA:\r\n 1\r\n\r\n", folded("1")),
-        Row("H8 folded lines of blanks", "HTTP/1.1 200 OK\nA: 1\n \n\t\t\n 2\n \n\n", folded("1 2")),
-        Row("H8 a folded line is no field of its own", "HTTP/1.1 200 OK\nA: 1\n B: 2\n\n", folded("1 B: 2")),
-        Row("H9 blanks before a colon", "HTTP/1.1 200 OK\r\nA \t : 1\r\n\r\n", folded("1")),
-        Row("H9 a blank before a colon, and no value", "HTTP/1.1 200 OK\r\nA :\r\n\r\n", folded("")),
-        Row("H9 only the first colon counts", "HTTP/1.1 200 OK\r\nA : : 1\r\n\r\n", folded(": 1")),
+        Row("a value that begins in its second line", "HTTP/1.1 200 OK\r\nA:\r\n 1\r\n\r\n", folded("1")),
+        Row("folded lines of blanks", "HTTP/1.1 200 OK\nA: 1\n \n\t\t\n 2\n \n\n", folded("1 2")),
+        Row("a folded line is not a field", "HTTP/1.1 200 OK\nA: 1\n B: 2\n\n", folded("1 B: 2")),
+        Row("blanks before a colon", "HTTP/1.1 200 OK\r\nA \t : 1\r\n\r\n", folded("1")),
+        Row("a blank before a colon, and no value", "HTTP/1.1 200 OK\r\nA :\r\n\r\n", folded("")),
+        Row("only the first colon counts", "HTTP/1.1 200 OK\r\nA : : 1\r\n\r\n", folded(": 1")),
     ]
 
     static func folded(_ value: String) -> ResponseHead {
@@ -83,28 +83,28 @@ struct ResponseHeadParserTests {
         Row("signed status", "HTTP/1.1 +", .malformedStatus),
         Row("NUL in the reason", "HTTP/1.1 200 \0", .controlCharacter),
         Row("NUL in a value", "HTTP/1.1 200 OK\r\nA: \0", .controlCharacter),
-        Row("H8 a folded line before any field", "HTTP/1.1 200 OK\r\n ", .foldedLine),
-        Row("H8 a tab before any field", "HTTP/1.1 200 OK\n\t", .foldedLine),
-        Row("H8 NUL in a folded line", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\0", .controlCharacter),
-        Row("H8 bare CR in a folded line", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r3", .bareCarriageReturn),
-        Row("H9 two words before a colon", "HTTP/1.1 200 OK\r\nA B", .malformedFieldName),
-        Row("H9 nothing but a blank before the colon", "HTTP/1.1 200 OK\r\nA: 1\r\n:", .malformedFieldName),
-        Row("H9 a name, blanks and no colon", "HTTP/1.1 200 OK\r\nA \r", .missingColon),
+        Row("a folded line before any field", "HTTP/1.1 200 OK\r\n ", .foldedLine),
+        Row("a tab before any field", "HTTP/1.1 200 OK\n\t", .foldedLine),
+        Row("NUL in a folded line", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\0", .controlCharacter),
+        Row("bare CR in a folded line", "HTTP/1.1 200 OK\r\nA: 1\r\n 2\r3", .bareCarriageReturn),
+        Row("two words before a colon", "HTTP/1.1 200 OK\r\nA B", .malformedFieldName),
+        Row("no name before the colon", "HTTP/1.1 200 OK\r\nA: 1\r\n:", .malformedFieldName),
+        Row("a name, blanks and no colon", "HTTP/1.1 200 OK\r\nA \r", .missingColon),
         Row("bare CR", "HTTP/1.1 200 OK\rA", .bareCarriageReturn),
         Row("no colon, bare LF", "HTTP/1.1 200 OK\nA\n", .missingColon),
     ]
 
     @Test(
-        "An answer is parsed, or refused at its first illegal byte, however the network splits it",
+        "An answer is parsed, or refused at its first illegal byte, at every split",
         arguments: accepted + refused
     )
     func splitsDoNotMatter(_ row: Row) {
-        everySplit(of: row.bytes) { pieces, how in
-            #expect(parseResponse(pieces) == row.expected, "\(how)")
+        everySplit(of: row.bytes) { chunks, how in
+            #expect(parseResponse(chunks) == row.expected, "\(how)")
         }
     }
 
-    @Test("The first illegal byte is the last one needed", arguments: refused)
+    @Test("An answer is not refused before its first illegal byte", arguments: refused)
     func failsAtOnce(_ row: Row) {
         #expect(parseResponse([row.bytes.dropLast()]).error == nil)
     }
@@ -113,12 +113,12 @@ struct ResponseHeadParserTests {
     func latin1() {
         let bytes = Array("HTTP/1.1 200 caf".utf8) + [0xE9, 0x0A] + Array("A: ".utf8) + [0xFC, 0x0A, 0x0A]
         let expected = ResponseHead(status: 200, reason: "caf\u{E9}", fields: fields(("A", "\u{FC}")))
-        everySplit(of: bytes) { pieces, how in
-            #expect(parseResponse(pieces).head == expected, "\(how)")
+        everySplit(of: bytes) { chunks, how in
+            #expect(parseResponse(chunks).head == expected, "\(how)")
         }
     }
 
-    @Test("Interim answers follow one another in one parser")
+    @Test("One parser reads an interim answer and the final one")
     func interim() throws {
         var parser = ResponseHeadParser()
         var buffer = ByteBuffer(string: "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\nrest")
@@ -127,7 +127,7 @@ struct ResponseHeadParserTests {
         #expect(String(buffer: buffer) == "rest")
     }
 
-    @Test("H20 a value folded ten thousand times is one value, in time linear in its bytes")
+    @Test("H20 a value of ten thousand folded lines is one value, and costs linear work")
     func h20_folds() throws {
         let bytes = Array("HTTP/1.1 200 OK\nA: x\n\(String(repeating: " y\n", count: 10_000))\n".utf8)
         var parser = ResponseHeadParser()
@@ -138,7 +138,7 @@ struct ResponseHeadParserTests {
         #expect(parser.bytesExamined == bytes.count)
     }
 
-    @Test("H20 the work is linear when each byte comes alone")
+    @Test("H20 a head in single bytes costs linear work")
     func h20_linearWork() throws {
         let lines = (0..<500).map { "Field-\($0): \(String(repeating: "v", count: 60))\r\n" }.joined()
         let bytes = Array("HTTP/1.1 200 OK\r\n\(lines)\r\n".utf8)

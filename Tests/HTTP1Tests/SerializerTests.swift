@@ -2,7 +2,7 @@ import HTTP1
 import NIOCore
 import Testing
 
-@Suite("Heads that we send")
+@Suite("Heads to send")
 struct SerializerTests {
     @Test("A request reads back as written")
     func requestRoundTrip() throws {
@@ -52,7 +52,7 @@ struct SerializerTests {
         #expect(list.count == 0)
     }
 
-    @Test("H30 CR LF is seen though it is one Swift character")
+    @Test("H30 CR LF is refused, although it is one Swift character")
     func h30_lineEnd() {
         var list = HeaderFields()
         #expect(throws: HTTP1Error(.controlCharacter)) { try list.append("A", "x\r\nB: y") }

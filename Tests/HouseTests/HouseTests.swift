@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// The rules of the house that no compiler checks.
-@Suite("The rules of the house") struct HouseTests {
+/// Rules for the sources that the compiler does not check.
+@Suite("Rules for the sources") struct HouseTests {
     private static let sources = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Sources")
@@ -57,8 +57,8 @@ import Testing
         }
     }
 
-    @Test("arrows point down: no role sees the other, and the core sees no role")
-    func arrows() throws {
+    @Test("no role imports the other, and the core imports no role")
+    func roles() throws {
         let forbidden = [
             "TunnelCore": ["ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelServer"],
             "TunnelAdmin": ["ProxyConnect", "TunnelClient", "TunnelServer"],
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test("a number that a benchmark chose stands in Tuning or beside the congestion window")
+    @Test("calls that tune the heap, the scheduler or the kernel are in Tuning only")
     func tuning() throws {
         for folder in ["TunnelCore", "TunnelServer", "TunnelClient"] {
             for file in try Self.files(in: folder) where !file.path.contains("/Tuning/") {

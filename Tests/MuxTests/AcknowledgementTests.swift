@@ -3,10 +3,10 @@ import Testing
 
 @testable import Mux
 
-/// Numbering, acknowledgement and the replay buffer (section 6).
+/// Numbering, acknowledgement and the replay buffer (protocol page, section 6).
 @Suite struct AcknowledgementTests {
-    /// A session that does not mind when nothing is acknowledged.
-    private let patient = limits { $0.ackPatience = .seconds(3_600) }
+    /// Limits under which a missing acknowledgement causes no PING.
+    private let withoutAckTimeout = limits { $0.ackPatience = .seconds(3_600) }
 
     @Test("received frames are acknowledged after 20 ms, not earlier")
     func delay() throws {
@@ -33,7 +33,7 @@ import Testing
 
     @Test("the session's deadline is the acknowledgement's if that is earlier")
     func deadline() throws {
-        var server = try serverWithStream(patient)
+        var server = try serverWithStream(withoutAckTimeout)
         _ = server.frames(.at(.seconds(1)))
         try server.tick(now: .at(.seconds(1)))
         let ping = try #require(server.frames(.at(.seconds(1))).first)
@@ -45,7 +45,7 @@ import Testing
 
     @Test("a due acknowledgement without room on the carrier does not wake the caller repeatedly")
     func dueWithoutRoom() throws {
-        var server = try serverWithStream(patient)
+        var server = try serverWithStream(withoutAckTimeout)
         try server.tick(now: .start)
         let ping = try #require(server.frames(.at(.seconds(1))).first { $0.header.type == .ping })
         try server.receive(frame(.pong, number: ping.number), now: .at(.seconds(1)))
@@ -60,7 +60,7 @@ import Testing
         #expect(server.sent(.at(.seconds(6))).contains("ack"))
     }
 
-    @Test("questions, answers and acknowledgements are not counted; all else is")
+    @Test("PING, PONG and ACK are not counted; all other frames are")
     func counted() throws {
         var server = session(.server)
         try server.tick(now: .start)
@@ -73,7 +73,7 @@ import Testing
         #expect(same.holdings.replayBytes == 0)
     }
 
-    @Test("an acknowledgement of frames never sent, or a lower one, ends the session")
+    @Test("an acknowledgement beyond the sent frames, or below the last one, ends the session")
     func range() throws {
         for (count, expected) in [(UInt64(4), MuxError.Kind?.none), (5, .acknowledgement), (.max, .acknowledgement)] {
             var server = session(.server)
@@ -96,7 +96,7 @@ import Testing
         var server = try serverWithStream(limits)
         try server.receive(frame(.ack, number: 1), now: .start)
         for _ in 0..<10 { server.write(two, bytes(5_000)) }
-        #expect(server.sent() == ["data 2", "data 2"], "at its bound it is full")
+        #expect(server.sent() == ["data 2", "data 2"], "the replay buffer is full")
         #expect(server.holdings.replayBytes == 10_016)
         server.reset(two, .connectionReset)
         try server.receive(frame(.ping, number: 1), now: .start)
@@ -106,10 +106,10 @@ import Testing
         #expect(server.sent(.at(.seconds(1))) == ["data 2"])
         try server.receive(frame(.ack, number: 4), now: .start)
         try server.tick(now: .at(.seconds(5)))
-        #expect(server.sent(.at(.seconds(5))).contains("reset 2"), "it has waited long enough behind the rest")
+        #expect(server.sent(.at(.seconds(5))).contains("reset 2"), "a reset overtakes after 5 s")
     }
 
-    @Test("one byte below its bound the replay buffer still takes a whole frame")
+    @Test("a replay buffer that is one byte below its bound takes a whole frame")
     func nearlyFull() {
         var replay = ReplayBuffer(capacity: 100 + MuxLimits.frameCost)
         replay.append(OutboundFrame(.data, two, bytes(91)), .any)
@@ -125,7 +125,7 @@ import Testing
         for frame in frames { replay.append(frame, .any) }
         for _ in 0..<2 {
             try replay.rewind(to: UInt64(received))
-            #expect(replay.allRepeated() == Array(frames[received...]), "each new carrier begins anew")
+            #expect(replay.allRepeated() == Array(frames[received...]), "each carrier repeats all of them")
             #expect(replay.bytes == frames[received...].reduce(0) { $0 + $1.length })
         }
         #expect(kind { () throws(MuxError) in try replay.rewind(to: 6) } == .acknowledgement)
@@ -145,7 +145,7 @@ import Testing
         let next = OutboundFrame(.end, two)
         replay.append(next, .any)
         #expect(replay.allRepeated() == frames[max(2, acknowledged)...] + [next])
-        #expect(replay.nextToRepeat(.any) == nil, "and then it is over")
+        #expect(replay.nextToRepeat(.any) == nil, "nothing else is repeated")
     }
 }
 
@@ -158,7 +158,7 @@ extension ReplayBuffer {
 }
 
 extension PathEstimate.Sample {
-    /// An arbitrary frame.
+    /// An arbitrary sample.
     fileprivate static var any: PathEstimate.Sample {
         CongestionWindow(ackDelay: .zero, now: .start).sample(now: .start)
     }

@@ -3,7 +3,8 @@ import Testing
 
 @testable import Mux
 
-/// A session between two carriers and on the next (section 6), step by step; the model does it at random.
+/// A session that loses its carrier and gets another, step by step (protocol page, section 6). ``ModelTests`` do the
+/// same at random.
 @Suite struct CarrierChangeTests {
     private static let grace = Duration.seconds(120)
 
@@ -16,14 +17,14 @@ import Testing
         #expect(server.accepts(two, bytes(10)) == true)
         server.finish(two)
         #expect(server.frames(.at(.seconds(60))).isEmpty)
-        #expect(server.kind(of: frame(.data, 2, bytes(1)), frame(.ping, number: 1)) == nil, "what a loser still sends")
+        #expect(server.kind(of: frame(.data, 2, bytes(1)), frame(.ping, number: 1)) == nil, "the lost carrier's")
         #expect(server.received == 1 && server.actions().isEmpty)
         try server.attach(peerReceived: 1, now: .at(.seconds(60)))
         try server.tick(now: .at(.seconds(60)))
         #expect(server.sent(.at(.seconds(60))) == ["ping", "data 2", "end 2"])
     }
 
-    @Test("the new carrier sends what the peer misses, in the old order, before anything new", arguments: 0...4)
+    @Test("a new carrier sends the frames that the peer lacks, in the old order, before new ones", arguments: 0...4)
     func repetition(received: UInt64) throws {
         var server = session(.server)
         let ids = try (0..<3).map { _ in
@@ -42,7 +43,7 @@ import Testing
         #expect(server.holdings.queuedBytes == 0, "what is sent again is not taken from the queue again")
     }
 
-    @Test("a count of frames never sent, or below the acknowledged one, ends the session")
+    @Test("a resume with a count beyond the sent frames, or below the acknowledged ones, ends the session")
     func impossibleNumbers() throws {
         for number: UInt64 in [0, 3, .max] {
             var server = try serverWithStream()
@@ -55,7 +56,7 @@ import Testing
         }
     }
 
-    @Test("the grace lasts to its last nanosecond, and a new carrier starts it afresh")
+    @Test("the grace period lasts to its last nanosecond, and starts anew with each loss of a carrier")
     func grace() throws {
         var client = try clientWithStream()
         client.detach(now: .start)
@@ -69,7 +70,7 @@ import Testing
         #expect(error == .abandoned)
     }
 
-    @Test("an outstanding PING is forgotten with its carrier, and the new carrier gets one at once")
+    @Test("an outstanding PING is discarded with its carrier, and the new carrier gets one at once")
     func liveness() throws {
         var client = try clientWithStream()
         try client.tick(now: .start)
@@ -84,7 +85,7 @@ import Testing
         #expect(error == .silence)
     }
 
-    @Test("M23 each carrier's first PING is counted anew, so a path that cuts often is not a flood")
+    @Test("M23 PINGs are counted for each carrier, so a path that cuts often is not a flood")
     func pings() throws {
         var client = try clientWithStream()
         for count in 0..<100 {
@@ -112,7 +113,7 @@ import Testing
     }
 
     @Test("repeated frames without an acknowledgement within 2 s cause a PING")
-    func patienceAfterRepetition() throws {
+    func pingAfterRepetition() throws {
         var server = try serverWithStream()
         server.write(two, bytes(10))
         _ = server.frames()
@@ -127,7 +128,7 @@ import Testing
         #expect(server.sent(.at(.seconds(2))) == ["ping"])
     }
 
-    @Test("a due ACK is forgotten with the carrier, since the next handshake reports the count")
+    @Test("a due ACK is discarded with its carrier, since the next handshake reports the count")
     func acknowledgement() throws {
         var client = try clientWithStream()
         #expect(client.kind(of: frame(.data, 2, bytes(1))) == nil)
@@ -162,15 +163,15 @@ import Testing
         var server = session(.server)
         server.askForRenewal(within: 30)
         let sent = server.frames()
-        let wish = try #require(sent.first { $0.header.type == .renew })
+        let renew = try #require(sent.first { $0.header.type == .renew })
         var client = session(.client)
-        for _ in 0..<10 { #expect(client.kind(of: wish.arrived) == nil) }
+        for _ in 0..<10 { #expect(client.kind(of: renew.arrived) == nil) }
         #expect(client.actions() == Array(repeating: .renew(within: 30), count: 10))
-        #expect(client.kind(of: wish.arrived) == .flood)
-        #expect(server.kind(of: wish.arrived) == .unexpectedFrame, "a client has nothing to ask for")
+        #expect(client.kind(of: renew.arrived) == .flood)
+        #expect(server.kind(of: renew.arrived) == .unexpectedFrame, "only a server sends RENEW")
         client.askForRenewal(within: 1)
-        let silent = client.frames()
-        #expect(silent.allSatisfy { $0.header.type != .renew })
+        let fromClient = client.frames()
+        #expect(fromClient.allSatisfy { $0.header.type != .renew })
     }
 
     @Test("a changed ping interval shortens the current wait, never lengthens it, and applies to later waits")

@@ -5,18 +5,18 @@ import Testing
 
 /// Queued bytes, in the chunks in which they arrived.
 @Suite struct ChunkQueueTests {
-    private func piece(_ count: Int, _ byte: UInt8 = 1) -> ByteBuffer { ByteBuffer(repeating: byte, count: count) }
+    private func chunk(_ count: Int, _ byte: UInt8 = 1) -> ByteBuffer { ByteBuffer(repeating: byte, count: count) }
 
     private func drained(_ queue: inout ChunkQueue) -> [Int] {
         var sizes: [Int] = []
-        while let piece = queue.popFirst() { sizes.append(piece.readableBytes) }
+        while let chunk = queue.popFirst() { sizes.append(chunk.readableBytes) }
         return sizes
     }
 
     @Test("chunks come out whole and in order, however many wait")
     func order() {
         var queue = ChunkQueue()
-        for size in 5_000..<5_010 { queue.append(piece(size)) }
+        for size in 5_000..<5_010 { queue.append(chunk(size)) }
         #expect(queue.bytes == (5_000..<5_010).reduce(0, +))
         let sizes = drained(&queue)
         #expect(sizes == Array(5_000..<5_010))
@@ -25,11 +25,11 @@ import Testing
     }
 
     @Test("small chunks share a buffer up to 4,096 bytes, behind the first chunk and behind a later one")
-    func crumbs() {
+    func smallChunks() {
         var queue = ChunkQueue()
-        for _ in 0..<4_096 { queue.append(piece(1)) }
-        queue.append(piece(2))
-        queue.append(piece(3))
+        for _ in 0..<4_096 { queue.append(chunk(1)) }
+        queue.append(chunk(2))
+        queue.append(chunk(3))
         #expect(queue.bytes == 4_101)
         let sizes = drained(&queue)
         #expect(sizes == [4_096, 5])
@@ -42,17 +42,17 @@ import Testing
         queue.append(try #require(large.getSlice(at: 0, length: 100)))
         let first = queue.popFirst()
         let kept = try #require(first)
-        #expect(kept == piece(100, 7))
+        #expect(kept == chunk(100, 7))
         #expect(kept.storageCapacity < 1_024)
     }
 
     @Test("a chunk is taken in parts, and the rest stays first")
     func parts() {
         var queue = ChunkQueue()
-        queue.append(piece(5_000, 1))
-        queue.append(piece(6_000, 2))
+        queue.append(chunk(5_000, 1))
+        queue.append(chunk(6_000, 2))
         let parts = [4_999, 4_999, 6_000, 1].map { queue.popFirst(atMost: $0) }
-        #expect(parts == [piece(4_999, 1), piece(1, 1), piece(6_000, 2), nil])
+        #expect(parts == [chunk(4_999, 1), chunk(1, 1), chunk(6_000, 2), nil])
         #expect(queue.bytes == 0)
     }
 
@@ -62,36 +62,36 @@ import Testing
     )
     func kept(count: Int) {
         var queue = ChunkQueue()
-        queue.append(piece(5_000, 1))
-        queue.append(piece(6_000, 2))
+        queue.append(chunk(5_000, 1))
+        queue.append(chunk(6_000, 2))
         queue.keep(first: count)
         #expect(queue.bytes == min(count, 11_000))
         var bytes: [UInt8] = []
-        while let piece = queue.popFirst() { bytes += Array(piece.readableBytesView) }
+        while let chunk = queue.popFirst() { bytes += Array(chunk.readableBytesView) }
         #expect(
             bytes == Array(([UInt8](repeating: 1, count: 5_000) + [UInt8](repeating: 2, count: 6_000)).prefix(count))
         )
         #expect(queue.isEmpty && queue.storage == 0)
     }
 
-    @Test("after everything was discarded the queue is like new")
+    @Test("a queue whose chunks were discarded is empty and takes new ones")
     func removal() {
         var queue = ChunkQueue()
-        queue.append(piece(5_000))
-        queue.append(piece(5_000))
+        queue.append(chunk(5_000))
+        queue.append(chunk(5_000))
         queue.removeAll()
         #expect(queue.isEmpty)
-        queue.append(piece(0))
+        queue.append(chunk(0))
         #expect(queue.isEmpty)
-        queue.append(piece(9))
+        queue.append(chunk(9))
         #expect(queue.bytes == 9)
         let only = queue.popFirst()
-        #expect(only == piece(9))
+        #expect(only == chunk(9))
     }
 }
 
 @Suite("Queued bytes are counted by their buffers")
-struct PieceStorageTests {
+struct ChunkStorageTests {
     @Test("a slice of a large read is copied, and storage is the buffers' capacity", arguments: [100, 4_200, 60_000])
     func sparse(length: Int) {
         var queue = ChunkQueue()
@@ -117,11 +117,11 @@ struct PieceStorageTests {
         #expect(queue.storage <= 2 * queue.bytes + 32_768)
         if length == 4_200 { #expect(queue.storage <= queue.bytes * 5 / 4 + 32_768) }
         var all: [UInt8] = []
-        while let piece = queue.popFirst() { all += piece.readableBytesView }
+        while let chunk = queue.popFirst() { all += chunk.readableBytesView }
         #expect(all == expected && queue.storage == 0)
     }
 
-    @Test("a discarded queue holds nothing")
+    @Test("a queue whose chunks were discarded holds no storage")
     func removed() {
         var queue = ChunkQueue()
         queue.append(ByteBuffer(repeating: 1, count: 50_000))

@@ -2,59 +2,59 @@ import Testing
 
 @testable import Mux
 
-/// How much may be under way (section 4): paths of every kind are kept full, and little stands in queues.
+/// The congestion window (page SendingPolicy) keeps paths of every kind full and their queues short.
 @Suite struct CongestionWindowTests {
-    /// A copy that never ends, over a path with one bottleneck and a peer that acknowledges as ours does.
-    private struct Copy {
+    /// A bulk transfer over a path with one bottleneck, to a peer that acknowledges as this implementation does.
+    private struct BulkTransfer {
         /// Bytes per second.
         var rate: Double
-        /// Seconds there and back, without any queue.
+        /// Round trip without queues, in seconds.
         var time: Double
-        /// Whether other copies wait too.
+        /// Whether other bulk streams wait too.
         var isShared = false
-        /// Whether somebody types beside it all the time.
-        var isInCompany = false
-        /// What the replay buffer holds at most.
+        /// Whether an interactive stream sends continuously.
+        var isBesideInteractive = false
+        /// Capacity of the replay buffer, in bytes.
         var bound = 4_194_304
         private(set) var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         private(set) var now = 0.0
-        private var underWay: [(bytes: Int, arrives: Double, stamp: PathEstimate.Sample)] = []
-        private var answers: [(bytes: Int, arrives: Double, stamp: PathEstimate.Sample)] = []
-        private var first = 0, firstAnswer = 0
-        private var bytesUnderWay = 0
+        private var inFlight: [(bytes: Int, arrives: Double, sample: PathEstimate.Sample)] = []
+        private var acks: [(bytes: Int, arrives: Double, sample: PathEstimate.Sample)] = []
+        private var first = 0, firstAck = 0
+        private var bytesInFlight = 0
         private var toSend = 0
         private var arrived = 0, wait = 0.0, count = 0
         private var bottleneckIsFree = 0.0
         private var unacknowledged = 0
         private var unacknowledgedSince = Double.infinity
-        private var lastStamp: PathEstimate.Sample?
+        private var lastSample: PathEstimate.Sample?
 
         init(rate: Double, time: Double) {
             self.rate = rate
             self.time = time
         }
 
-        private static func moment(_ seconds: Double) -> Instant { .at(.nanoseconds(Int64(seconds * 1e9))) }
+        private static func instant(_ seconds: Double) -> Instant { .at(.nanoseconds(Int64(seconds * 1e9))) }
 
-        /// The PING with which a carrier begins.
-        mutating func isAnswered() {
+        /// Answers the first PING of a carrier.
+        mutating func answerPing() {
             now += time
-            congestion.answered(within: .seconds(time), now: Self.moment(now))
+            congestion.answered(within: .seconds(time), now: Self.instant(now))
         }
 
-        /// Sends so many bytes and waits until all were acknowledged.
+        /// Sends the bytes and waits until all are acknowledged.
         ///
-        /// - Returns: how long that took.
+        /// - Returns: the elapsed seconds.
         mutating func burst(_ bytes: Int) -> Double {
             let start = now
             toSend = bytes
-            while toSend > 0 || bytesUnderWay > 0 { step(until: .infinity) }
+            while toSend > 0 || bytesInFlight > 0 { step(until: .infinity) }
             return now - start
         }
 
-        /// Runs on for so many seconds; silent, with nothing to send, where `isIdle`.
+        /// Advances by `seconds`; sends nothing if `isIdle`.
         ///
-        /// - Returns: the share of the path's rate that was used, and how long a byte took beyond the path's own time.
+        /// - Returns: the used share of the path's rate, and the mean delay of a frame at the bottleneck in seconds.
         mutating func run(_ seconds: Double, isIdle: Bool = false) -> (use: Double, wait: Double) {
             let end = now + seconds
             (arrived, wait, count) = (0, 0, 0)
@@ -63,43 +63,43 @@ import Testing
             return (Double(arrived) / seconds / rate, count > 0 ? wait / Double(count) : 0)
         }
 
-        /// Sends what may be sent, and goes on to what happens next.
+        /// Sends as much as the window permits, and advances to the next event.
         private mutating func step(until end: Double) {
             send()
-            let arrival = first < underWay.count ? underWay[first].arrives : .infinity
-            let answer = firstAnswer < answers.count ? answers[firstAnswer].arrives : .infinity
+            let arrival = first < inFlight.count ? inFlight[first].arrives : .infinity
+            let ackTime = firstAck < acks.count ? acks[firstAck].arrives : .infinity
             let due = unacknowledgedSince + 0.020
-            now = min(arrival, answer, due, end)
+            now = min(arrival, ackTime, due, end)
             if now == arrival {
-                let frame = underWay[first]
+                let frame = inFlight[first]
                 first += 1
                 arrived += frame.bytes
                 unacknowledged += frame.bytes
                 unacknowledgedSince = min(unacknowledgedSince, now)
-                lastStamp = frame.stamp
+                lastSample = frame.sample
             }
-            if unacknowledged >= 65_536 || now == due, let stamp = lastStamp {
-                answers.append((unacknowledged, now + time / 2, stamp))
+            if unacknowledged >= 65_536 || now == due, let sample = lastSample {
+                acks.append((unacknowledged, now + time / 2, sample))
                 (unacknowledged, unacknowledgedSince) = (0, .infinity)
             }
-            if now == answer {
-                let ack = answers[firstAnswer]
-                firstAnswer += 1
-                bytesUnderWay -= ack.bytes
-                congestion.acknowledged(ack.bytes, ack.stamp, now: Self.moment(now))
+            if now == ackTime {
+                let ack = acks[firstAck]
+                firstAck += 1
+                bytesInFlight -= ack.bytes
+                congestion.acknowledged(ack.bytes, ack.sample, now: Self.instant(now))
             }
         }
 
         private mutating func send() {
-            if isInCompany { congestion.interactive.sendsShort(StreamID(4), now: Self.moment(now)) }
+            if isBesideInteractive { congestion.interactive.sendsShort(StreamID(4), now: Self.instant(now)) }
             let room = min(congestion.window, bound)
-            while toSend > 0, bytesUnderWay < room {
-                if bytesUnderWay == 0 { congestion.restart(now: Self.moment(now)) }
+            while toSend > 0, bytesInFlight < room {
+                if bytesInFlight == 0 { congestion.restart(now: Self.instant(now)) }
                 let bytes = min(toSend, isShared ? congestion.sharedChunk : congestion.chunk)
-                let stamp = congestion.sample(now: Self.moment(now))
+                let sample = congestion.sample(now: Self.instant(now))
                 bottleneckIsFree = max(now, bottleneckIsFree) + Double(bytes) / rate
-                underWay.append((bytes, bottleneckIsFree + time / 2, stamp))
-                bytesUnderWay += bytes
+                inFlight.append((bytes, bottleneckIsFree + time / 2, sample))
+                bytesInFlight += bytes
                 if toSend < .max { toSend -= bytes }
                 wait += bottleneckIsFree - now
                 count += 1
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test(
-        "a path is filled within three seconds and stays full, and a byte waits for little more than the peer's ACKs",
+        "a path is full after 3 s and stays full, and a byte waits for little longer than the peer's ACK delay",
         arguments: [
             (0.125e6, 0.2), (1.25e6, 0.03), (1.25e6, 0.3), (12.5e6, 0.001), (12.5e6, 0.02), (12.5e6, 0.1),
             (12.5e6, 0.25),
@@ -118,149 +118,149 @@ import Testing
     )
     func paths(rate: Double, time: Double) {
         for isShared in [false, true] {
-            var copy = Copy(rate: rate, time: time)
-            copy.isShared = isShared
-            copy.isAnswered()
-            expectFull(&copy)
+            var transfer = BulkTransfer(rate: rate, time: time)
+            transfer.isShared = isShared
+            transfer.answerPing()
+            expectFull(&transfer)
         }
     }
 
-    private func expectFull(_ copy: inout Copy) {
-        let (rate, time) = (copy.rate, copy.time)
-        _ = copy.run(3)
-        let (use, wait) = copy.run(30)
+    private func expectFull(_ transfer: inout BulkTransfer) {
+        let (rate, time) = (transfer.rate, transfer.time)
+        _ = transfer.run(3)
+        let (use, wait) = transfer.run(30)
         #expect(use > 0.95, "\(use) of the path")
-        // A quarter of the path's time, the peer's delay, and the pieces that there must be.
-        let most = 0.25 * time + 0.025 + 4 * Double(MuxLimits.sharedData) / rate
-        #expect(wait < most, "a byte waited for \(wait) s")
+        // A quarter of the round trip, 25 ms for the peer's ACK delay, and four chunks.
+        let limit = 0.25 * time + 0.025 + 4 * Double(MuxLimits.sharedData) / rate
+        #expect(wait < limit, "a byte waited for \(wait) s")
     }
 
     @Test(
-        "beside somebody who types a path stays full, and a byte waits there for an ACK's worth and two pieces, and 5 ms",
+        "beside an interactive stream a path stays full, and a byte waits for at most one ACK, two chunks and 5 ms",
         arguments: [(1.25e6, 0.03), (1.25e6, 0.3), (12.5e6, 0.02), (12.5e6, 0.1), (12.5e6, 0.25), (125e6, 0.02)]
     )
-    func pathsInCompany(rate: Double, time: Double) {
-        var copy = Copy(rate: rate, time: time)
-        copy.isInCompany = true
-        copy.isAnswered()
-        _ = copy.run(5)
-        let (use, wait) = copy.run(4)
+    func pathsBesideInteractive(rate: Double, time: Double) {
+        var transfer = BulkTransfer(rate: rate, time: time)
+        transfer.isBesideInteractive = true
+        transfer.answerPing()
+        _ = transfer.run(5)
+        let (use, wait) = transfer.run(4)
         #expect(use > 0.95, "\(use) of the path")
-        let most = Double(65_536 + MuxLimits.maximumData + MuxLimits.sharedData) / rate + 0.005
-        #expect(wait < most, "a byte waited for \(wait) s")
+        let limit = Double(65_536 + MuxLimits.maximumData + MuxLimits.sharedData) / rate + 0.005
+        #expect(wait < limit, "a byte waited for \(wait) s")
     }
 
     @Test(
-        "a path that takes a tenth longer from now on is used for the most part meanwhile, and whole once that is known",
+        "after a round trip grows by 10 %, 80 % of the path is used until that is measured, and then all of it",
         arguments: [(12.5e6, 0.02), (12.5e6, 0.1), (12.5e6, 0.25), (125e6, 0.02)]
     )
-    func longerInCompany(rate: Double, time: Double) {
-        var copy = Copy(rate: rate, time: time)
-        copy.isInCompany = true
-        copy.isAnswered()
-        _ = copy.run(5)
-        copy.time *= 1.1
-        let (meanwhile, _) = copy.run(20)
+    func longerBesideInteractive(rate: Double, time: Double) {
+        var transfer = BulkTransfer(rate: rate, time: time)
+        transfer.isBesideInteractive = true
+        transfer.answerPing()
+        _ = transfer.run(5)
+        transfer.time *= 1.1
+        let (meanwhile, _) = transfer.run(20)
         #expect(meanwhile > 0.8, "\(meanwhile) of the path")
-        _ = copy.run(5)
-        let (use, _) = copy.run(5)
+        _ = transfer.run(5)
+        let (use, _) = transfer.run(5)
         #expect(use > 0.95, "\(use) of the path")
     }
 
-    @Test("a path that holds more than the replay buffer is used as far as that goes")
+    @Test("a path that holds more than the replay buffer is used as far as the buffer permits")
     func bound() {
-        var copy = Copy(rate: 125e6, time: 0.1)
-        _ = copy.run(3)
-        let (use, _) = copy.run(10)
+        var transfer = BulkTransfer(rate: 125e6, time: 0.1)
+        _ = transfer.run(3)
+        let (use, _) = transfer.run(10)
         #expect(use > 0.95 * 4_194_304 / 0.1 / 125e6)
     }
 
-    @Test("a path that becomes slower has short queues again within ten seconds, a faster one is full within five")
+    @Test("a path that becomes slower has short queues again within 10 s, and a faster one is full within 5 s")
     func rates() {
-        var copy = Copy(rate: 12.5e6, time: 0.05)
-        _ = copy.run(5)
-        copy.rate = 1.25e6
-        _ = copy.run(10)
-        var (use, wait) = copy.run(5)
+        var transfer = BulkTransfer(rate: 12.5e6, time: 0.05)
+        _ = transfer.run(5)
+        transfer.rate = 1.25e6
+        _ = transfer.run(10)
+        var (use, wait) = transfer.run(5)
         #expect(use > 0.9, "slower: \(use), \(wait) s")
         #expect(wait < 0.12)
-        copy.rate = 12.5e6
-        _ = copy.run(5)
-        (use, wait) = copy.run(5)
+        transfer.rate = 12.5e6
+        _ = transfer.run(5)
+        (use, wait) = transfer.run(5)
         #expect(use > 0.9, "faster: \(use), \(wait) s")
         #expect(wait < 0.06)
     }
 
-    @Test("a route that becomes longer or shorter is learnt within twenty-five seconds")
+    @Test("a longer or shorter round trip is measured within 25 s")
     func times() {
-        var copy = Copy(rate: 12.5e6, time: 0.02)
-        _ = copy.run(5)
-        copy.time = 0.15
-        _ = copy.run(25)
-        var (use, wait) = copy.run(10)
+        var transfer = BulkTransfer(rate: 12.5e6, time: 0.02)
+        _ = transfer.run(5)
+        transfer.time = 0.15
+        _ = transfer.run(25)
+        var (use, wait) = transfer.run(10)
         #expect(use > 0.9, "longer: \(use), \(wait) s")
         #expect(wait < 0.08)
-        copy.time = 0.02
-        _ = copy.run(1)
-        (use, wait) = copy.run(10)
+        transfer.time = 0.02
+        _ = transfer.run(1)
+        (use, wait) = transfer.run(10)
         #expect(use > 0.9, "shorter: \(use), \(wait) s")
         #expect(wait < 0.08)
     }
 
-    @Test("a route that becomes longer is learnt by bursts with pauses between them too")
+    @Test("bursts with pauses between them also measure a longer round trip")
     func bursts() {
-        var copy = Copy(rate: 12.5e6, time: 0.02)
-        copy.isAnswered()
+        var transfer = BulkTransfer(rate: 12.5e6, time: 0.02)
+        transfer.answerPing()
         for _ in 0..<5 {
-            _ = copy.burst(3_000_000)
-            _ = copy.run(2, isIdle: true)
+            _ = transfer.burst(3_000_000)
+            _ = transfer.run(2, isIdle: true)
         }
-        copy.time = 0.15
+        transfer.time = 0.15
         var last = 0.0
         for _ in 0..<20 {
-            last = copy.burst(3_000_000)
-            _ = copy.run(2, isIdle: true)
+            last = transfer.burst(3_000_000)
+            _ = transfer.run(2, isIdle: true)
         }
-        #expect(last < 0.7, "\(last) s for what the path carries in 0.39")
+        #expect(last < 0.7, "\(last) s for a burst that the path carries in 0.39 s")
     }
 
-    @Test("a minute in which nothing was sent does not make the path look slow")
+    @Test("after an idle minute a path is full at once")
     func idle() {
-        var copy = Copy(rate: 12.5e6, time: 0.1)
-        _ = copy.run(5)
-        _ = copy.run(60, isIdle: true)
-        let (use, _) = copy.run(1)
+        var transfer = BulkTransfer(rate: 12.5e6, time: 0.1)
+        _ = transfer.run(5)
+        _ = transfer.run(60, isIdle: true)
+        let (use, _) = transfer.run(1)
         #expect(use > 0.92, "\(use) at once")
     }
 
-    /// What may be under way each so many milliseconds: nobody sends little meanwhile, or a stream does at the first of
-    /// them, and that or another one sends much afterwards.
+    /// Congestion windows at intervals. In each interval a stream may send a short chunk, and then a stream may send a
+    /// long frame.
     private func windows(
-        _ sent: [(little: StreamID?, much: StreamID?)],
+        _ sent: [(short: StreamID?, long: StreamID?)],
         each milliseconds: Int,
-        answer: Duration,
+        ackTime: Duration,
         bytes: Int = 1_000_000
     ) -> [Int] {
         var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         return sent.enumerated().map { number, sent in
             let now = Instant.at(.milliseconds((number + 1) * milliseconds))
             congestion.restart(now: now)
-            let stamp = congestion.sample(now: now)
-            if let stream = sent.little { congestion.interactive.sendsShort(stream, now: now + answer) }
-            if let stream = sent.much { congestion.interactive.sendsLong(stream) }
-            congestion.acknowledged(bytes, stamp, now: now + answer)
+            let sample = congestion.sample(now: now)
+            if let stream = sent.short { congestion.interactive.sendsShort(stream, now: now + ackTime) }
+            if let stream = sent.long { congestion.interactive.sendsLong(stream) }
+            congestion.acknowledged(bytes, sample, now: now + ackTime)
             return congestion.window
         }
     }
 
-    @Test("for a second after a short chunk less is in flight on a fast path", arguments: [100, 500, 1_000, 5_000])
-    func interactive(answer: Int) {
+    @Test("for 1 s after a short chunk the window of a fast path is smaller", arguments: [100, 500, 1_000, 5_000])
+    func interactive(ackTime: Int) {
         let milliseconds = Int(CongestionWindow.interactiveSpan / .milliseconds(1))
         for (more, isOver) in [(-1, false), (0, true)] {
             let seen = windows(
                 [(nil, nil), (StreamID(2), nil), (nil, nil)],
                 each: milliseconds + more,
-                answer: .microseconds(answer)
+                ackTime: .microseconds(ackTime)
             )
             let less = seen[0] - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
             #expect(seen[0] > CongestionWindow.ackAllowance.bulk)
@@ -268,73 +268,73 @@ import Testing
         }
     }
 
-    @Test("the small reads with which a copy begins are nobody's keystroke, nor are those of several")
-    func copyBegins() {
+    @Test("the small first reads of one or several bulk transfers do not count as interactive")
+    func bulkBegins() {
         let two = StreamID(2), four = StreamID(4)
         let seen = windows(
             [(nil, nil), (two, two), (four, four), (two, four)],
             each: 50,
-            answer: .microseconds(500)
+            ackTime: .microseconds(500)
         )
         let difference = CongestionWindow.ackAllowance.bulk - CongestionWindow.ackAllowance.interactive
         #expect(seen == [seen[0], seen[0], seen[0], seen[0] - difference])
     }
 
-    @Test("a copy that begins beside somebody who types does not make that forgotten, nor one that begins before")
-    func copyBeginsInCompany() {
+    @Test("an interactive stream still counts after a bulk transfer began just before or after its short chunk")
+    func bulkBeginsBesideInteractive() {
         let two = StreamID(2), four = StreamID(4)
         for order in [[two, four], [four, two]] {
             var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
             congestion.restart(now: .start)
-            let stamp = congestion.sample(now: .start)
+            let sample = congestion.sample(now: .start)
             for stream in order { congestion.interactive.sendsShort(stream, now: .start) }
             congestion.interactive.sendsLong(four)
-            congestion.acknowledged(1_000_000, stamp, now: .start + .microseconds(500))
-            let withCompany = congestion.window
+            congestion.acknowledged(1_000_000, sample, now: .start + .microseconds(500))
+            let besideInteractive = congestion.window
             congestion.interactive.sendsLong(two)
-            congestion.acknowledged(1, stamp, now: .start + .microseconds(500))
+            congestion.acknowledged(1, sample, now: .start + .microseconds(500))
             let difference = CongestionWindow.ackAllowance.bulk - CongestionWindow.ackAllowance.interactive
-            #expect(congestion.window >= withCompany + difference)
+            #expect(congestion.window >= besideInteractive + difference)
         }
     }
 
-    @Test("long pieces leave where four are under way, and on a path that is through with one at once where two are")
-    func pieces() {
-        /// After one acknowledgement of so many bytes: rate and window follow from it.
-        func piece(_ bytes: Int, within answer: Duration) -> (piece: Int, window: Int) {
+    @Test("frames are long if the window holds four of them, or two of them on a fast path")
+    func frameLengths() {
+        /// The longest frame and the window after one acknowledgement of `bytes`.
+        func measured(_ bytes: Int, within ackTime: Duration) -> (chunk: Int, window: Int) {
             var congestion = CongestionWindow(ackDelay: .milliseconds(1), now: .start)
             congestion.restart(now: .start)
-            congestion.acknowledged(bytes, congestion.sample(now: .start), now: .start + answer)
+            congestion.acknowledged(bytes, congestion.sample(now: .start), now: .start + ackTime)
             return (congestion.chunk, congestion.window)
         }
         let long = MuxLimits.maximumData, short = MuxLimits.sharedData
-        let slow = piece(80_000, within: .milliseconds(100))
-        #expect(slow.piece == short && slow.window >= 2 * long && slow.window < 4 * long)
-        let wide = piece(130_000, within: .milliseconds(100))
-        #expect(wide.piece == long && wide.window >= 4 * long)
-        let fast = piece(24_000, within: .microseconds(300))
-        #expect(fast.piece == long && fast.window >= 2 * long && fast.window < 4 * long)
-        let near = piece(8_000, within: .microseconds(100))
-        #expect(near.piece == short && near.window < 2 * long)
+        let slow = measured(80_000, within: .milliseconds(100))
+        #expect(slow.chunk == short && slow.window >= 2 * long && slow.window < 4 * long)
+        let wide = measured(130_000, within: .milliseconds(100))
+        #expect(wide.chunk == long && wide.window >= 4 * long)
+        let fast = measured(24_000, within: .microseconds(300))
+        #expect(fast.chunk == long && fast.window >= 2 * long && fast.window < 4 * long)
+        let near = measured(8_000, within: .microseconds(100))
+        #expect(near.chunk == short && near.window < 2 * long)
     }
 
-    @Test("what comes from a hostile peer's ACKs is bounded, whatever the clock says")
+    @Test("a hostile peer's ACKs leave the window and the quantum within their bounds, at any time of the clock")
     func extremes() {
         var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
-        let stamp = congestion.sample(now: .start)
-        let most = Int(Int32.max)
+        let sample = congestion.sample(now: .start)
+        let limit = Int(Int32.max)
         for now in [Instant.start, .at(.nanoseconds(1)), Instant(nanoseconds: 0), Instant(nanoseconds: .max)] {
-            congestion.acknowledged(.max, stamp, now: now)
-            #expect(congestion.window >= CongestionWindow.least && congestion.window <= most)
-            congestion.acknowledged(0, stamp, now: now)
+            congestion.acknowledged(.max, sample, now: now)
+            #expect(congestion.window >= CongestionWindow.least && congestion.window <= limit)
+            congestion.acknowledged(0, sample, now: now)
             #expect((0...CongestionWindow.maximumQuantum).contains(congestion.quantum))
-            #expect(congestion.window >= CongestionWindow.least && congestion.window <= most)
+            #expect(congestion.window >= CongestionWindow.least && congestion.window <= limit)
             congestion.answered(within: .zero, now: now)
         }
     }
 
-    @Test("a stamp of another carrier's, for a frame that was kept, says nothing of this one's rate")
-    func foreignStamps() {
+    @Test("a sample from another carrier does not affect the rate of this carrier")
+    func foreignSamples() {
         var old = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         old.acknowledged(50_000_000, old.sample(now: .start), now: .at(.milliseconds(10)))
         let stale = old.sample(now: .at(.milliseconds(10)))

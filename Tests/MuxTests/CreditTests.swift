@@ -3,9 +3,9 @@ import Testing
 
 @testable import Mux
 
-/// Credit and memory (section 4).
+/// Credit and memory (protocol page, section 4).
 @Suite struct CreditTests {
-    @Test("M11 a window may be used to its last byte, and one more ends the session before it is delivered")
+    @Test("M11 a window may be used to its last byte, and one more byte ends the session before it is delivered")
     func overrun() throws {
         let limits = limits { $0.initialWindow = 100 }
         var exact = try serverWithStream(limits)
@@ -34,7 +34,7 @@ import Testing
         #expect(moved.kind(of: frame(.credit, 2, number: (1 << 32) + 101)) == .creditRange)
     }
 
-    @Test("no byte leaves beyond the credit, and a credit of one byte lets one byte go")
+    @Test("no byte leaves beyond the credit, and a credit of one byte lets one byte leave")
     func sending() throws {
         var server = try serverWithStream(window: 10)
         #expect(server.accepts(two, bytes(25)) == false)
@@ -47,14 +47,14 @@ import Testing
         #expect(server.frames().map(\.short) == ["data 2", "end 2"])
     }
 
-    @Test("a window of nothing stops data, not the end")
+    @Test("a window of zero bytes stops DATA, but not END")
     func zeroWindow() throws {
         var server = try serverWithStream(window: 0)
         server.finish(two)
         #expect(server.sent() == ["end 2"])
     }
 
-    @Test("credit is given when bytes are consumed, never when they come, and as an offset")
+    @Test("credit is an offset, and is granted when bytes are consumed, not when they arrive")
     func granting() throws {
         let limits = limits { $0.initialWindow = 100 }
         var server = try serverWithStream(limits)
@@ -67,7 +67,7 @@ import Testing
         #expect(server.kind(of: frame(.data, 2, bytes(50))) == nil)
         #expect(server.kind(of: frame(.data, 2, bytes(1))) == .creditOverrun)
         server.consumed(two, 1_000, now: .start)
-        #expect(server.frames().map(\.number) == [250], "nobody consumes more than came")
+        #expect(server.frames().map(\.number) == [250], "no more is consumed than was received")
     }
 
     @Test("after the peer's END no credit is granted")
@@ -82,7 +82,7 @@ import Testing
     func growth() throws {
         var credit = ReceiveCredit(window: 600_000, now: .start)
         var now = Instant.start
-        func turn(_ wait: Duration, roundTrip: Duration?, limit: Int = 2_100_000) throws -> UInt64 {
+        func use(in wait: Duration, roundTrip: Duration?, limit: Int = 2_100_000) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
@@ -90,16 +90,19 @@ import Testing
             #expect(credit.granted == credit.consumed + credit.window)
             return credit.window
         }
-        #expect(try turn(.milliseconds(5), roundTrip: nil) == 600_000)
-        #expect(try turn(.milliseconds(20), roundTrip: .milliseconds(10)) == 600_000, "two round trips are too many")
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 1_200_000)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
-        #expect(try turn(.milliseconds(19), roundTrip: .milliseconds(10), limit: 600_000) == 600_000, "memory is short")
-        #expect(try turn(.milliseconds(2), roundTrip: .microseconds(50)) == 600_000, "not for a short path alone")
+        #expect(try use(in: .milliseconds(5), roundTrip: nil) == 600_000)
+        #expect(try use(in: .milliseconds(20), roundTrip: .milliseconds(10)) == 600_000, "not within two round trips")
+        #expect(try use(in: .milliseconds(19), roundTrip: .milliseconds(10)) == 1_200_000)
+        #expect(try use(in: .milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
+        #expect(try use(in: .milliseconds(19), roundTrip: .milliseconds(10)) == 2_100_000)
+        #expect(
+            try use(in: .milliseconds(19), roundTrip: .milliseconds(10), limit: 600_000) == 600_000,
+            "memory is short"
+        )
+        #expect(try use(in: .milliseconds(2), roundTrip: .microseconds(50)) == 600_000, "not within 2 ms")
         let shortly = Duration.milliseconds(2) - .nanoseconds(1)
         #expect(
-            try turn(shortly, roundTrip: .microseconds(50)) == 1_200_000,
+            try use(in: shortly, roundTrip: .microseconds(50)) == 1_200_000,
             "frequent credit would wake the peer too often"
         )
     }
@@ -108,7 +111,7 @@ import Testing
     func narrow() throws {
         var credit = ReceiveCredit(window: 65_536, now: .start)
         var now = Instant.start
-        func turn(_ wait: Duration) throws -> UInt64 {
+        func use(in wait: Duration) throws -> UInt64 {
             try credit.receive(Int(credit.granted - credit.received))
             credit.consume(credit.buffered)
             now = now + wait
@@ -116,11 +119,11 @@ import Testing
             return credit.window
         }
         let shortly = Duration.milliseconds(100) - .nanoseconds(1)
-        #expect(try turn(.milliseconds(100)) == 65_536)
-        #expect(try turn(shortly) == 131_072)
-        #expect(try turn(shortly) == 262_144)
-        #expect(try turn(shortly) == 524_288)
-        #expect(try turn(shortly) == 524_288, "half of it holds a turn")
+        #expect(try use(in: .milliseconds(100)) == 65_536)
+        #expect(try use(in: shortly) == 131_072)
+        #expect(try use(in: shortly) == 262_144)
+        #expect(try use(in: shortly) == 524_288)
+        #expect(try use(in: shortly) == 524_288, "half of the window holds a quantum")
     }
 
     @Test("M15 granted credit stays while a window shrinks")
@@ -148,7 +151,7 @@ import Testing
         #expect(client.kind(of: openFrame(6), frame(.data, 6, bytes(599))) == nil)
         #expect(client.actions().count == 2, "there is room again")
         #expect(client.kind(of: frame(.data, 6, bytes(1))) == nil)
-        #expect(client.actions() == [.abort(StreamID(6), .busy)], "it may be the one whose bytes come")
+        #expect(client.actions() == [.abort(StreamID(6), .busy)], "also the stream that receives")
         #expect(client.holdings.bufferedBytes == 401)
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Mux
 
-/// The form of control payloads (section 1).
+/// The form of control payloads (protocol page, section 1).
 @Suite struct FieldTests {
     private func read(_ text: String) throws(MuxError) -> FieldReader {
         try FieldReader(buffer(hex(text)), of: .bind)

@@ -16,9 +16,9 @@ import Testing
         var assembler = FrameAssembler()
         assembler.isAdmitted = admitted
         var rest = buffer(OutboundFrame(type, StreamID(type.isOfStream ? 2 : 0), bytes(length)).wire)
-        while let piece = rest.readSlice(length: min(size, rest.readableBytes)) {
+        while let chunk = rest.readSlice(length: min(size, rest.readableBytes)) {
             let isLast = rest.readableBytes == 0
-            if let frame = try assembler.receive(piece, isLast: isLast && isClosed) { return frame }
+            if let frame = try assembler.receive(chunk, isLast: isLast && isClosed) { return frame }
             if isLast { break }
         }
         return nil
@@ -31,13 +31,13 @@ import Testing
             (.goAway, true, 4_096),
         ]
     )
-    func limit(type: FrameType, admitted: Bool, most: Int) throws {
-        for size in [most * 2, most + 8, most + 7, 4_095, 1_000, 9, 8, 7] {
-            let frame = try run(type, most, admitted: admitted, size: size)
-            #expect(frame?.payloadLength == most, "pieces of \(size)")
-            #expect(frame?.payload.readableBytes == most, "pieces of \(size)")
-            let error = kind { () throws(MuxError) in _ = try run(type, most + 1, admitted: admitted, size: size) }
-            #expect(error == .frameLength, "pieces of \(size)")
+    func limit(type: FrameType, admitted: Bool, maximum: Int) throws {
+        for size in [maximum * 2, maximum + 8, maximum + 7, 4_095, 1_000, 9, 8, 7] {
+            let frame = try run(type, maximum, admitted: admitted, size: size)
+            #expect(frame?.payloadLength == maximum, "chunks of \(size)")
+            #expect(frame?.payload.readableBytes == maximum, "chunks of \(size)")
+            let error = kind { () throws(MuxError) in _ = try run(type, maximum + 1, admitted: admitted, size: size) }
+            #expect(error == .frameLength, "chunks of \(size)")
         }
     }
 
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test("M27 a payload in single bytes is kept in few chunks, and costs linear time")
-    func shreds() throws {
+    func singleBytes() throws {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true
         let wire = OutboundFrame(.data, two, buffer((0..<65_536).map { UInt8(truncatingIfNeeded: $0) })).wire

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Mux
 
-/// Section 1 and 2 of the protocol page, as a table that runs whole, byte by byte and at every split.
+/// Sections 1 and 2 of the protocol page, as a table whose messages arrive whole, byte by byte and at every split.
 @Suite struct FrameTableTests {
     enum Outcome: Equatable {
         case frame(FrameType, UInt32, [UInt8])
@@ -36,7 +36,7 @@ import Testing
         ("M4 type 0", "00 00 0000 00000000", .error(.unknownType)),
         ("M4 an unassigned type among the handshake's", "07 00 0000 00000000", .error(.unknownType)),
         ("M4 the highest type", "ff 00 0000 00000000", .error(.unknownType)),
-        ("M4 an unknown type with flags is unknown first", "7f ff ffff ffffffff", .error(.unknownType)),
+        ("M4 an unknown type is reported before its flags", "7f ff ffff ffffffff", .error(.unknownType)),
         ("M5 data on stream 0", "22 00 0000 00000000 00", .error(.streamNumber)),
         ("M5 open of stream 0", "20 00 0000 00000000", .error(.streamNumber)),
         ("M5 ping on a stream", "30 00 0000 00000001 0000000000000000", .error(.streamNumber)),
@@ -45,13 +45,13 @@ import Testing
     ]
 
     /// Gives the chunks of one message to an assembler.
-    static func run(_ pieces: [[UInt8]], closing: Bool = true) -> Outcome {
+    static func run(_ chunks: [[UInt8]], closing: Bool = true) -> Outcome {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true
         do throws(MuxError) {
-            for (index, piece) in pieces.enumerated() {
-                let isLast = closing && index == pieces.count - 1
-                guard let frame = try assembler.receive(buffer(piece), isLast: isLast) else { continue }
+            for (index, chunk) in chunks.enumerated() {
+                let isLast = closing && index == chunks.count - 1
+                guard let frame = try assembler.receive(buffer(chunk), isLast: isLast) else { continue }
                 #expect(isLast && !frame.pieces.contains { $0.readableBytes == 0 })
                 #expect(frame.payloadLength == frame.payload.readableBytes)
                 return .frame(frame.header.type, frame.header.stream.rawValue, Array(frame.payload.readableBytesView))
@@ -62,13 +62,13 @@ import Testing
         }
     }
 
-    @Test("M3 M4 M5 M23 a frame means the same however its message is cut", arguments: rows.indices)
+    @Test("M3 M4 M5 M23 a frame means the same at every split of its message", arguments: rows.indices)
     func table(row: Int) {
         let (name, text, expected) = Self.rows[row]
-        everySplit(of: hex(text)) { pieces, how in
-            #expect(Self.run(pieces) == expected, "\(name), \(how)")
-            #expect(Self.run(pieces + [[]]) == expected, "\(name), \(how), closed by an empty piece")
-            #expect(Self.run([[]] + pieces) == expected, "\(name), \(how), begun by an empty piece")
+        everySplit(of: hex(text)) { chunks, how in
+            #expect(Self.run(chunks) == expected, "\(name), \(how)")
+            #expect(Self.run(chunks + [[]]) == expected, "\(name), \(how), with an empty last chunk")
+            #expect(Self.run([[]] + chunks) == expected, "\(name), \(how), with an empty first chunk")
         }
     }
 
@@ -84,12 +84,12 @@ import Testing
         let payload = bytes(type.fixedPayloadLength ?? 3)
         let written = OutboundFrame(type, stream, payload)
         #expect(written.length == written.wire.count)
-        everySplit(of: written.wire) { pieces, how in
-            #expect(Self.run(pieces) == .frame(type, stream.rawValue, Array(payload.readableBytesView)), "\(how)")
+        everySplit(of: written.wire) { chunks, how in
+            #expect(Self.run(chunks) == .frame(type, stream.rawValue, Array(payload.readableBytesView)), "\(how)")
         }
     }
 
-    @Test("the types that count are those of the session, but not its questions and answers")
+    @Test("frames of the handshake, PING, PONG, ACK and RENEW are not counted; all others are")
     func counted() {
         let uncounted: Set<FrameType> = [
             .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack,

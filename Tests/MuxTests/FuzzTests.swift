@@ -4,7 +4,7 @@ import Testing
 
 @testable import Mux
 
-/// Seeded mutations of good traffic. The oracle: never a trap, always frames, actions or one typed error.
+/// Seeded mutations of valid traffic. A session never traps; it gives frames, actions or one typed error.
 @Suite struct FuzzTests {
     /// Frames that a peer of `role` could send, in a legal order.
     private static func traffic(to role: Role) -> [OutboundFrame] {
@@ -49,8 +49,8 @@ import Testing
         var rest = buffer(message)
         while true {
             let length = min(rest.readableBytes, Int.random(in: 0...40, using: &random))
-            let piece = rest.readSlice(length: length) ?? ByteBuffer()
-            if let frame = try assembler.receive(piece, isLast: rest.readableBytes == 0) { return frame }
+            let chunk = rest.readSlice(length: length) ?? ByteBuffer()
+            if let frame = try assembler.receive(chunk, isLast: rest.readableBytes == 0) { return frame }
         }
     }
 
@@ -104,16 +104,16 @@ import Testing
     }
 
     @Test("A14 mutated handshakes never trap and never establish a session")
-    func openings() throws {
+    func handshakes() throws {
         var random = SplitMix(state: 0x0A)
-        var meeting = try Meeting(Meeting.token)
-        let challenge = meeting.server.challenge
-        let client = meeting.client
-        let authenticate = try meeting.authenticate()
-        let waiting = meeting.client
-        let server = meeting.server
-        let verified = try #require(try meeting.verify(authenticate, meeting.credentials.verifier))
-        let welcome = verified.welcome(Meeting.terms)
+        var pair = try HandshakePair(HandshakePair.token)
+        let challenge = pair.server.challenge
+        let client = pair.client
+        let authenticate = try pair.authenticate()
+        let waiting = pair.client
+        let server = pair.server
+        let verified = try #require(try pair.verify(authenticate, pair.credentials.verifier))
+        let welcome = verified.welcome(HandshakePair.terms)
         var errors: [MuxError.Kind: Int] = [:]
         let end = ContinuousClock.now + .milliseconds(400)
         while ContinuousClock.now < end {
@@ -124,7 +124,7 @@ import Testing
                 guard let frame = try Self.assemble(message, &random) else { continue }
                 var (server, client, waiting) = (server, client, waiting)
                 if original == authenticate, case .verify = try server.receive(frame) {
-                    #expect(server.verify(meeting.credentials.verifier, decoySecret: Meeting.decoySecret) == nil)
+                    #expect(server.verify(pair.credentials.verifier, decoySecret: HandshakePair.decoySecret) == nil)
                 } else if original == challenge {
                     _ = try client.receive(frame)
                 } else if original == welcome, case .established = try waiting.receive(frame) {

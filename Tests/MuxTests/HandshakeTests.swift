@@ -5,8 +5,8 @@ import Testing
 
 @testable import Mux
 
-/// A handshake between both real ends, with changes to the frames in between (section 5).
-struct Meeting {
+/// Both ends of a handshake (protocol page, section 5). Tests may change the frames in between.
+struct HandshakePair {
     static let token = try? Token("correct-horse-battery-staple").credentials()
     static let other = try? Token("another-horse-battery-staple").credentials()
     static let decoySecret = SymmetricKey(data: [UInt8](repeating: 9, count: 32))
@@ -52,20 +52,21 @@ struct Meeting {
 @Suite struct HandshakeOrderTests {
     @Test("A4 A5 both ends prove the token, agree on the terms, and end with the same resume key")
     func happyPath() throws {
-        var meeting = try Meeting(Meeting.token)
-        let authenticate = try meeting.authenticate()
-        let verified = try #require(try meeting.verify(authenticate, meeting.credentials.verifier))
+        var pair = try HandshakePair(HandshakePair.token)
+        let authenticate = try pair.authenticate()
+        let verified = try #require(try pair.verify(authenticate, pair.credentials.verifier))
         #expect(verified.authentication.name == "laptop")
         #expect(verified.authentication.initialWindow == 2_000)
-        guard case .established(let grant) = try meeting.client.receive(verified.welcome(Meeting.terms).arrived) else {
+        let welcome = verified.welcome(HandshakePair.terms)
+        guard case .established(let grant) = try pair.client.receive(welcome.arrived) else {
             Issue.record("not established")
             return
         }
-        #expect(grant.welcome == Meeting.terms)
+        #expect(grant.welcome == HandshakePair.terms)
         #expect(grant.software == "culvert 1.2.3")
         #expect(grant.resumeKey == verified.resumeKey)
-        let wire = meeting.server.challenge.wire + authenticate.wire + verified.welcome(Meeting.terms).wire
-        for secret in [Array("correct-horse".utf8), meeting.credentials.clientKey.bytes, verified.resumeKey.bytes] {
+        let wire = pair.server.challenge.wire + authenticate.wire + welcome.wire
+        for secret in [Array("correct-horse".utf8), pair.credentials.clientKey.bytes, verified.resumeKey.bytes] {
             #expect(!Base16.encoded(wire).contains(Base16.encoded(secret)), "A4 no secret travels")
         }
     }
@@ -73,8 +74,8 @@ struct Meeting {
     @Test("the resume key is different for each session")
     func resumeKeys() throws {
         let keys = try [UInt8(1), 7, 8].map { nonce in
-            var meeting = try Meeting(Meeting.token, serverNonce: nonce)
-            return try #require(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier)).resumeKey
+            var pair = try HandshakePair(HandshakePair.token, serverNonce: nonce)
+            return try #require(try pair.verify(pair.authenticate(), pair.credentials.verifier)).resumeKey
                 .bytes
         }
         #expect(Set(keys).count == 3)
@@ -83,7 +84,7 @@ struct Meeting {
     @Test("M1 an unexpected frame ends the handshake, at either end", arguments: FrameType.allCases)
     func order(type: FrameType) throws {
         let wrong = OutboundFrame(type, StreamID(type.isOfStream ? 2 : 0), bytes(type.fixedPayloadLength ?? 0)).arrived
-        var meeting = try Meeting(Meeting.token)
+        var pair = try HandshakePair(HandshakePair.token)
         func error(_ body: () throws -> Void) -> MuxError.Kind? {
             do {
                 try body()
@@ -91,19 +92,19 @@ struct Meeting {
             } catch { return (error as? MuxError)?.kind }
         }
         if type != .authenticate, type != .resume {
-            #expect(error { _ = try meeting.server.receive(wrong) } == .unexpectedFrame)
+            #expect(error { _ = try pair.server.receive(wrong) } == .unexpectedFrame)
         }
         if type != .challenge, type != .refused {
-            #expect(error { _ = try meeting.client.receive(wrong) } == .unexpectedFrame)
+            #expect(error { _ = try pair.client.receive(wrong) } == .unexpectedFrame)
         }
-        let authenticate = try meeting.authenticate()
+        let authenticate = try pair.authenticate()
         if type != .welcome, type != .refused {
-            #expect(error { _ = try meeting.client.receive(wrong) } == .unexpectedFrame)
+            #expect(error { _ = try pair.client.receive(wrong) } == .unexpectedFrame)
         }
-        _ = try meeting.verify(authenticate, meeting.credentials.verifier)
-        #expect(error { _ = try meeting.server.receive(wrong) } == .unexpectedFrame)
-        #expect(error { _ = try meeting.server.receive(authenticate.arrived) } == .unexpectedFrame)
-        #expect(meeting.server.verify(meeting.credentials.verifier, decoySecret: Meeting.decoySecret) == nil)
+        _ = try pair.verify(authenticate, pair.credentials.verifier)
+        #expect(error { _ = try pair.server.receive(wrong) } == .unexpectedFrame)
+        #expect(error { _ = try pair.server.receive(authenticate.arrived) } == .unexpectedFrame)
+        #expect(pair.server.verify(pair.credentials.verifier, decoySecret: HandshakePair.decoySecret) == nil)
     }
 
     @Test(
@@ -111,10 +112,10 @@ struct Meeting {
         arguments: [(UInt16(2), "client"), (0, "server")]
     )
     func versionAtClient(theirs: UInt16, old: String) throws {
-        var meeting = try Meeting(Meeting.token)
+        var pair = try HandshakePair(HandshakePair.token)
         let challenge = Challenge(versions: [theirs], nonce: [UInt8](repeating: 1, count: 32), software: "x")
         do throws(MuxError) {
-            _ = try meeting.client.receive(frame(.challenge, 0, challenge.payload))
+            _ = try pair.client.receive(frame(.challenge, 0, challenge.payload))
             Issue.record("accepted")
         } catch {
             #expect(error.kind == .version && error.code == .version)
@@ -124,25 +125,25 @@ struct Meeting {
 
     @Test("M2 a newer server that supports this version is accepted")
     func newerServer() throws {
-        var meeting = try Meeting(Meeting.token)
+        var pair = try HandshakePair(HandshakePair.token)
         let challenge = Challenge(versions: [9, 1, 8], nonce: [UInt8](repeating: 1, count: 32), software: "x")
-        guard case .send = try meeting.client.receive(frame(.challenge, 0, challenge.payload)) else {
+        guard case .send = try pair.client.receive(frame(.challenge, 0, challenge.payload)) else {
             Issue.record("not answered")
             return
         }
     }
 
-    @Test("M2 a server refuses another version than its own")
+    @Test("M2 a server refuses any version but its own")
     func versionAtServer() throws {
-        var meeting = try Meeting(Meeting.token)
-        var payload = try meeting.authenticate().payload
+        var pair = try HandshakePair(HandshakePair.token)
+        var payload = try pair.authenticate().payload
         payload.setInteger(UInt16(2), at: payload.readerIndex + 3)
-        let error = kind { () throws(MuxError) in _ = try meeting.server.receive(frame(.authenticate, 0, payload)) }
+        let error = kind { () throws(MuxError) in _ = try pair.server.receive(frame(.authenticate, 0, payload)) }
         #expect(error == .version)
     }
 
     @Test(
-        "M2 M3 a challenge with an odd, empty or endless list of versions, or a short nonce, is malformed",
+        "M2 M3 a challenge is malformed if its versions are none, cut or too many, or if its nonce is not 32 bytes",
         arguments: [(0, 32), (1, 32), (3, 32), (66, 32), (2, 31), (2, 33), (2, 0)]
     )
     func malformedChallenge(versions: Int, nonce: Int) throws {
@@ -155,7 +156,7 @@ struct Meeting {
 
     @Test("a resume of an unknown session is refused, and the client authenticates on the same carrier")
     func resumeThenAuthenticate() throws {
-        var meeting = try Meeting(Meeting.token)
+        var pair = try HandshakePair(HandshakePair.token)
         let asked = Resumption(
             session: [UInt8](repeating: 4, count: 16),
             epoch: .max,
@@ -165,30 +166,30 @@ struct Meeting {
         var fields = asked.unproved
         let unproved = frame(.resume, 0, fields.bytes)
         fields.append(FieldReader.proofTag, [UInt8](repeating: 0, count: 32))
-        var strict = meeting.server
+        var strict = pair.server
         #expect(kind { () throws(MuxError) in _ = try strict.receive(unproved) } == .malformedPayload)
-        guard case .resume(let read) = try meeting.server.receive(frame(.resume, 0, fields.bytes)) else {
+        guard case .resume(let read) = try pair.server.receive(frame(.resume, 0, fields.bytes)) else {
             Issue.record("no resume")
             return
         }
         #expect(read == asked)
-        #expect(meeting.server.verifyResume(nil, decoySecret: Meeting.decoySecret) == nil)
-        let refused = meeting.server.refuse(Refusal(.unknownSession, "authenticate anew"))
+        #expect(pair.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
+        let refused = pair.server.refuse(Refusal(.unknownSession, "authenticate anew"))
         #expect(refused.header.type == .refused)
         #expect(try Refusal(refused.payload, of: .refused).code == .unknownSession)
-        var again = meeting.server
+        var again = pair.server
         let error = kind { () throws(MuxError) in _ = try again.receive(frame(.resume, 0, fields.bytes)) }
         #expect(error == .unexpectedFrame, "A14 one try on each carrier")
-        #expect(try meeting.verify(meeting.authenticate(), meeting.credentials.verifier) != nil)
+        #expect(try pair.verify(pair.authenticate(), pair.credentials.verifier) != nil)
     }
 
     @Test("a refusal reaches the client unchanged")
     func refused() throws {
         for isAuthenticated in [false, true] {
-            var meeting = try Meeting(Meeting.token)
-            if isAuthenticated { _ = try meeting.authenticate() }
+            var pair = try HandshakePair(HandshakePair.token)
+            if isAuthenticated { _ = try pair.authenticate() }
             let refusal = Refusal(.busy, "too many clients", retryAfter: 30)
-            guard case .refused(let read) = try meeting.client.receive(meeting.server.refuse(refusal).arrived) else {
+            guard case .refused(let read) = try pair.client.receive(pair.server.refuse(refusal).arrived) else {
                 Issue.record("not refused")
                 return
             }

@@ -3,14 +3,13 @@ import Testing
 
 @testable import Mux
 
-/// Signs of life (section 7).
+/// Liveness (protocol page, section 7).
 @Suite struct KeepAliveTests {
-    @Test("N1 a peer that acknowledges nothing for 2 s gets a PING, and is dead 10 s later")
+    @Test("N1 a peer that acknowledges nothing for 2 s gets a PING, and counts as dead 10 s later")
     func unacknowledged() throws {
         var server = try serverWithStream(limits { $0.pingInterval = .seconds(3_600) })
         try server.tick(now: .start)
-        let asked = server.numbers(of: .ping)
-        let first = try #require(asked.first)
+        let first = try #require(server.numbers(of: .ping).first)
         try server.receive(frame(.pong, number: first), now: .start)
         try server.receive(frame(.ack, number: 1), now: .start)
         // Received frames are acknowledged.
@@ -31,8 +30,7 @@ import Testing
     func acknowledged() throws {
         var server = try serverWithStream(limits { $0.pingInterval = .seconds(3_600) })
         try server.tick(now: .start)
-        let asked = server.numbers(of: .ping)
-        let first = try #require(asked.first)
+        let first = try #require(server.numbers(of: .ping).first)
         try server.receive(frame(.pong, number: first), now: .start)
         try server.receive(frame(.ack, number: 1), now: .start)
         for second in 0..<10 {
@@ -49,25 +47,25 @@ import Testing
     @Test("a thousand probes within ten seconds cause at most eleven PINGs, the first at once")
     func probes() throws {
         var server = session(.server)
-        var questions = 0
+        var pings = 0
         for step in 0..<1_000 {
             let now = Instant.at(.milliseconds(10 * step))
             server.probe(now: now)
             try server.tick(now: now)
-            for question in server.frames(now).filter({ $0.header.type == .ping }) {
-                questions += 1
-                try server.receive(frame(.pong, number: question.number), now: now)
+            for ping in server.frames(now).filter({ $0.header.type == .ping }) {
+                pings += 1
+                try server.receive(frame(.pong, number: ping.number), now: now)
             }
-            if step == 0 { #expect(questions == 1) }
+            if step == 0 { #expect(pings == 1) }
             #expect(server.hasJustAnswered(now: now))
         }
-        #expect((9...11).contains(questions))
-        #expect(questions < MuxLimits.leastPings)
+        #expect((9...11).contains(pings))
+        #expect(pings < MuxLimits.leastPings)
         #expect(!server.hasJustAnswered(now: .at(.seconds(12))), "an old answer is no sign of life")
     }
 
     @Test("a probe that must wait keeps its own timeout for the answer")
-    func patientProbe() throws {
+    func delayedProbe() throws {
         var server = session(.server)
         try server.tick(now: .start)
         let first = try #require(server.numbers(of: .ping).first)
@@ -92,17 +90,17 @@ import Testing
         #expect(!server.hasJustAnswered(now: .at(.milliseconds(10))))
     }
 
-    private func asked(_ seed: UInt64 = 1) -> (KeepAlive, UInt64) {
+    private func pinged(_ seed: UInt64 = 1) -> (KeepAlive, UInt64) {
         var keepAlive = KeepAlive(limits: MuxLimits(), seed: seed, now: .start)
         guard case .ping(let payload) = keepAlive.tick(now: .start) else { return (keepAlive, 0) }
         return (keepAlive, payload)
     }
 
-    @Test("the first question comes at once, the next after 16 to 24 s, spread over all of it")
+    @Test("the first PING is sent at once, and the next 16 to 24 s after the answer, spread over that range")
     func jitter() {
         var waits: [Duration] = []
         for seed in 0..<UInt64(500) {
-            var (keepAlive, payload) = asked(seed)
+            var (keepAlive, payload) = pinged(seed)
             #expect(keepAlive.pong(payload, now: .at(.seconds(1))) == true)
             let due = keepAlive.deadline
             waits.append(due.since(.at(.seconds(1))))
@@ -113,14 +111,14 @@ import Testing
         #expect(waits.contains { $0 < .seconds(17) } && waits.contains { $0 > .seconds(23) })
     }
 
-    @Test("payloads cannot be foreseen from one another, nor are they alike at two sessions")
+    @Test("sessions with different seeds send different payloads")
     func payloads() {
-        #expect(Set((0..<1_000).map { asked($0).1 }).count == 1_000)
+        #expect(Set((0..<1_000).map { pinged($0).1 }).count == 1_000)
     }
 
-    @Test("a peer that is silent for 10 s is dead, and not a nanosecond sooner")
+    @Test("a peer counts as dead after 10 s of silence, and not a nanosecond sooner")
     func dead() {
-        var (keepAlive, _) = asked()
+        var (keepAlive, _) = pinged()
         #expect(keepAlive.deadline == .at(.seconds(10)))
         #expect(keepAlive.tick(now: .at(.nanoseconds(9_999_999_999))) == .none)
         #expect(keepAlive.tick(now: .at(.seconds(10))) == .dead)
@@ -136,11 +134,11 @@ import Testing
         try server.tick(now: .at(.seconds(18)))
         try server.receive(frame(.ack, number: 2), now: .at(.seconds(18)))
         try server.receive(frame(.ack, number: 2), now: .at(.seconds(27)))
-        #expect(server.deadline == .at(.seconds(28)), "a repetition is no progress")
+        #expect(server.deadline == .at(.seconds(28)), "a repeated ACK is no progress")
         #expect(kind { () throws(MuxError) in try server.tick(now: .at(.seconds(28))) } == .silence)
     }
 
-    @Test("nothing but the answer and progress is a sign of life: a path may be dead in one direction")
+    @Test("only a PONG or an ACK of new frames is a sign of life, since a path may be dead in one direction")
     func oneWay() throws {
         var server = try serverWithStream()
         try server.tick(now: .start)
@@ -153,13 +151,13 @@ import Testing
 
     @Test("M23 an unasked PONG changes nothing")
     func unasked() {
-        var (keepAlive, payload) = asked()
+        var (keepAlive, payload) = pinged()
         let before = keepAlive.deadline
         #expect(keepAlive.pong(payload &+ 1, now: .at(.seconds(1))) == false)
         #expect(keepAlive.deadline == before && keepAlive.roundTrip == nil)
         #expect(keepAlive.pong(payload, now: .at(.seconds(2))) == true)
         #expect(keepAlive.roundTrip == .seconds(2))
-        #expect(keepAlive.pong(payload, now: .at(.seconds(3))) == false, "an answer counts once")
+        #expect(keepAlive.pong(payload, now: .at(.seconds(3))) == false, "a PONG counts once")
     }
 
     @Test("a probe sends a PING at once, but no second one while an answer is due")
@@ -176,7 +174,7 @@ import Testing
         #expect(server.deadline == .at(.seconds(12)))
     }
 
-    @Test("an hour of PINGs is simulated at once, with 150 to 225 of them")
+    @Test("a server sends 150 to 226 PINGs in an hour")
     func hour() throws {
         var server = session(.server)
         var client = session(.client)
@@ -196,13 +194,13 @@ import Testing
         #expect((150...226).contains(pings))
     }
 
-    @Test("the window of a rate forgets after ten seconds, over any gap")
+    @Test("a rate limit forgets events after ten seconds, over any gap")
     func slidingWindow() {
         var window = SlidingWindow(limit: 2)
         #expect(window.record(now: .start) == true)
         #expect(window.record(now: .at(.seconds(9))) == true)
         #expect(window.record(now: .at(.milliseconds(9_900))) == false)
-        #expect(window.record(now: .at(.seconds(10))) == false, "two of the last ten seconds are left, and this one")
+        #expect(window.record(now: .at(.seconds(10))) == false, "the third in the last ten seconds")
         #expect(window.record(now: .at(.seconds(1_000_000))) == true)
         #expect(window.record(now: .start) == true, "a clock that runs backwards does not trap")
         #expect(window.record(now: Instant(nanoseconds: 0)) == false)

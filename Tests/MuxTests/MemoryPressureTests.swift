@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// The reactions of a session to its owner's shortage of memory (X10), and the count of what it holds.
+/// The reactions of a session to its owner's shortage of memory (X10), and the count of the memory that it holds.
 @Suite struct MemoryPressureTests {
     @Test("X10 while memory is short a window does not grow beyond the initial one", arguments: [false, true])
     func windows(isShort: Bool) throws {
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test(
-        "X10 short of memory no stream is accepted, which is not the peer's fault",
+        "X10 a session that is short of memory refuses streams, and does not count them as anomalies",
         arguments: MemoryPressure.allCases
     )
     func streams(pressure: MemoryPressure) throws {
@@ -55,7 +55,7 @@ import Testing
         client.shed(60_000)
         #expect(client.actions() == [.abort(StreamID(6), .busy), .abort(StreamID(4), .busy)])
         client.shed(.max)
-        #expect(client.actions().isEmpty, "a stream that holds little is no help")
+        #expect(client.actions().isEmpty, "streams that hold little are spared")
         #expect(client.sent() == ["reset 2", "reset 6", "reset 4"])
         #expect(client.holdings.bufferedBytes == 100)
     }
@@ -81,7 +81,7 @@ import Testing
     }
 
     @Test("X10 single bytes from a socket that wait are kept in few buffers, and leave in few frames")
-    func crumbs() throws {
+    func singleBytes() throws {
         var server = try serverWithStream()
         for _ in 0..<10_000 { server.write(two, bytes(1)) }
         let lengths = server.frames().filter { $0.header.type == .data }.map(\.payload.readableBytes)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// Two sessions that are joined by two links, driven by random operations and watched by a naive model.
+/// Two sessions that are joined by two links, driven by random operations and checked by a naive model.
 struct Model {
     static let window = 5_000
     static let widest = 80_000
@@ -15,17 +15,17 @@ struct Model {
     /// All carriers with the frames that each role has sent. Old ones may still deliver frames.
     var carriers = [[Role.server: ModelLink(), .client: ModelLink()]]
     /// The carrier that each end uses; nil if it has none.
-    var believed: [Role: Int] = [.server: 0, .client: 0]
-    /// Counted frames that each end has handed out, and how many of them the present carrier of that end has had.
+    var currentCarrier: [Role: Int] = [.server: 0, .client: 0]
+    /// Counted frames that each end has handed out, and how many of them that end's current carrier has sent.
     var handedOut: [Role: [OutboundFrame]] = [.server: [], .client: []]
     var position: [Role: Int] = [.server: 0, .client: 0]
-    /// The number of lost carriers by kind of loss.
+    /// The number of lost carriers.
     var cuts = 0
     var streams: [StreamID: ModelStream] = [:]
     var step = 0
     /// The first failure, with its step.
     var failure: String?
-    /// Bytes that came out at the other end, for the test's own sake.
+    /// Delivered bytes; the test checks that there were some.
     var carried = 0
 
     init(seed: UInt64) {
@@ -39,7 +39,7 @@ struct Model {
             $0.replayBytes = 60_000
             $0.queuedPerStream = 3_000
             $0.bufferedBytes = 400_000
-            // No reset overtakes bytes for having waited: that is another test's subject.
+            // No reset overtakes bytes because of the time that it waited: ``ResetOrderTests`` cover that.
             $0.resetPatience = .seconds(1_000_000)
         }
         sessions = [:]
@@ -60,7 +60,7 @@ struct Model {
         } catch {
             check(error.kind == .silence, "\(role) throws \(error)")
             session.detach(now: now)
-            believed[role] = nil
+            currentCarrier[role] = nil
         }
         while let action = session.nextAction() { observe(action, at: role) }
         sessions[role] = session
@@ -84,9 +84,9 @@ struct Model {
                 guard !end.sawEnd else { return "bytes after the end" }
                 let range = end.delivered..<end.delivered + bytes.readableBytes
                 end.delivered = range.upperBound
-                guard range.upperBound <= stream[role.peer].written else { return "bytes that nobody wrote" }
+                guard range.upperBound <= stream[role.peer].written else { return "bytes that were not written" }
                 let expected = range.map { stream.byte($0, from: role.peer) }
-                return expected.elementsEqual(bytes.readableBytesView) ? nil : "other bytes than were written"
+                return expected.elementsEqual(bytes.readableBytesView) ? nil : "bytes that differ from the written ones"
             }
         case .end(let id):
             change(id, role, action) { end, stream in
@@ -101,7 +101,7 @@ struct Model {
                 let other = stream[role.peer]
                 end.sawReset = true
                 if end.consumed == end.delivered { end.isGone = true } else { end.isDraining = true }
-                guard other.hasReset, !end.hasReset else { return "reset that nobody sent" }
+                guard other.hasReset, !end.hasReset else { return "reset that was not sent" }
                 return !other.resetFollows || end.delivered == other.written
                     ? nil : "\(end.delivered) of \(other.written) bytes before the reset"
             }
@@ -111,7 +111,7 @@ struct Model {
             change(id, role, action) { end, _ in
                 defer { (end.isGone, end.wasClosed) = (true, true) }
                 if end.isDraining { return end.consumed == end.delivered ? nil : "closed too early" }
-                guard end.mayWrite else { return "its socket was never told to go on" }
+                guard end.mayWrite else { return "its socket was not resumed" }
                 return end.sawEnd && end.hasFinished && end.consumed == end.delivered ? nil : "closed too early"
             }
         case .answered, .roomChanged:
@@ -143,7 +143,7 @@ struct Model {
 
     private mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
 
-    /// One random operation; `isEnding` leads every stream to its end.
+    /// Performs one random operation; `isEnding` leads every stream to its end.
     mutating func operate(isEnding: Bool) {
         step += 1
         now = now + .microseconds(below(3_000))
@@ -229,14 +229,14 @@ struct Model {
         with(role) { session throws(MuxError) in
             while sent.count < frames, let frame = session.nextFrame(now: now) { sent.append(frame) }
         }
-        guard let carrier = believed[role] else { return check(sent.isEmpty, "frames without a carrier") }
+        guard let carrier = currentCarrier[role] else { return check(sent.isEmpty, "frames without a carrier") }
         for frame in sent {
             if isNew(frame, from: role) { watch(frame, from: role) }
             carriers[carrier][role]?.send(frame)
         }
     }
 
-    /// Whether a frame is handed out for the first time. One that is not must be the one whose turn it is.
+    /// Whether a frame is handed out for the first time. A repeated frame must be the next one to repeat.
     private mutating func isNew(_ frame: OutboundFrame, from role: Role) -> Bool {
         guard frame.header.type.isCounted, let index = position[role], let old = handedOut[role] else { return true }
         position[role] = index + 1
@@ -244,13 +244,13 @@ struct Model {
             handedOut[role]?.append(frame)
             return true
         }
-        check(frame == old[index], "\(role) sends \(frame.short) where \(old[index].short) is to be sent again")
+        check(frame == old[index], "\(role) sends \(frame.short) and not \(old[index].short) again")
         return false
     }
 
     // MARK: Carriers
 
-    /// A carrier dies, in the middle of whatever it carries, or a new one is made, or both.
+    /// Lets one end lose its carrier, or makes a new carrier, or both.
     private mutating func disturb() {
         switch below(4) {
         case 0: lose(.client)
@@ -260,12 +260,12 @@ struct Model {
         if below(2) == 0 { resume(losesRequest: below(4) == 0, losesAnswer: below(4) == 0) }
     }
 
-    /// One end notices that its carrier is dead. The other may go on believing in it.
+    /// Takes the carrier from one end. The other end may still use it.
     private mutating func lose(_ role: Role) {
-        guard let carrier = believed[role] else { return }
+        guard let carrier = currentCarrier[role] else { return }
         cuts += 1
         if below(2) == 0 { truncate(carrier) }
-        believed[role] = nil
+        currentCarrier[role] = nil
         let now = now
         with(role) { session throws(MuxError) in session.detach(now: now) }
     }
@@ -278,25 +278,25 @@ struct Model {
         }
     }
 
-    /// The client brings a new carrier, while it has one or not, and the request or the answer may be lost with it.
+    /// Moves the session to a new carrier, whether the client has one or not. The request or the answer may be lost.
     mutating func resume(losesRequest: Bool = false, losesAnswer: Bool = false) {
         carriers.append([.server: ModelLink(), .client: ModelLink()])
         let (new, now) = (carriers.count - 1, now)
-        believed[.client] = nil
+        currentCarrier[.client] = nil
         with(.client) { session throws(MuxError) in session.detach(now: now) }
         let clientReceived = sessions[.client]?.received ?? 0
         guard !losesRequest else { return }
         let serverReceived = sessions[.server]?.received ?? 0
-        believed[.server] = new
+        currentCarrier[.server] = new
         position[.server] = Int(clamping: clientReceived)
         with(.server) { session throws(MuxError) in try session.attach(peerReceived: clientReceived, now: now) }
         guard !losesAnswer else { return }
-        believed[.client] = new
+        currentCarrier[.client] = new
         position[.client] = Int(clamping: serverReceived)
         with(.client) { session throws(MuxError) in try session.attach(peerReceived: serverReceived, now: now) }
     }
 
-    /// Credit and order, seen from outside.
+    /// Checks a sent frame against the credit and the order of its stream.
     private mutating func watch(_ frame: OutboundFrame, from role: Role) {
         guard var end = streams[frame.header.stream]?[role] else { return }
         switch frame.header.type {
@@ -306,15 +306,15 @@ struct Model {
         case .end:
             check(end.sent == end.written && end.hasFinished, "\(frame.short): before the last byte")
         case .credit:
-            check(frame.number <= end.consumed + Self.widest, "\(frame.short): for bytes that nobody has consumed")
+            check(frame.number <= end.consumed + Self.widest, "\(frame.short): for bytes that were not consumed")
         default: break
         }
         streams[frame.header.stream]?[role] = end
     }
 
-    /// Gives a session the next frame of its peer's; the session itself checks that no credit is exceeded.
+    /// Gives a session the next frame of its peer. The session itself checks the credit.
     mutating func arrive(_ role: Role) {
-        guard let carrier = believed[role] else { return }
+        guard let carrier = currentCarrier[role] else { return }
         var frame: InboundFrame?
         do throws(MuxError) {
             frame = try carriers[carrier][role.peer]?.receive(&random)
@@ -325,16 +325,16 @@ struct Model {
         with(role) { session throws(MuxError) in try session.receive(frame, now: now) }
     }
 
-    /// Lets everything flow until nothing is left to do.
+    /// Runs both ends until nothing is left to do.
     mutating func settle() {
         for _ in 0..<5_000 {
             guard failure == nil else { return }
             now = now + .milliseconds(25)
-            if believed[.client] == nil || believed[.client] != believed[.server] { resume() }
+            if currentCarrier[.client] == nil || currentCarrier[.client] != currentCarrier[.server] { resume() }
             for role in [Role.server, .client] {
                 tick(role)
                 pump(role, frames: .max)
-                while let carrier = believed[role], failure == nil, carriers[carrier][role.peer]?.count ?? 0 > 0 {
+                while let carrier = currentCarrier[role], failure == nil, carriers[carrier][role.peer]?.count ?? 0 > 0 {
                     arrive(role)
                 }
                 for id in streams.keys.sorted() {
@@ -344,10 +344,10 @@ struct Model {
                     if !end.hasFinished { finish(id, role) }
                 }
             }
-            let isQuiet = sessions.values.allSatisfy { $0.holdings == Session.Holdings() }
-            if isQuiet { return }
+            let isDone = sessions.values.allSatisfy { $0.holdings == Session.Holdings() }
+            if isDone { return }
         }
         let left = sessions.mapValues(\.holdings)
-        check(false, "not quiet: \(left)")
+        check(false, "not done: \(left)")
     }
 }

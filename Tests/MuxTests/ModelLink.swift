@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// One direction of a carrier in memory: messages go in, pieces of them come out, cut at random places.
+/// One direction of a carrier in memory: messages go in, and chunks of them come out, split at random places.
 struct ModelLink {
     private var messages = CircularBuffer<ByteBuffer>()
     private var assembler = FrameAssembler()
@@ -13,7 +13,7 @@ struct ModelLink {
 
     init() { assembler.isAdmitted = true }
 
-    /// The carrier is cut in the middle of its next frame.
+    /// Cuts the carrier in the middle of its next frame.
     ///
     /// - Returns: whether a frame came out of the part that arrived.
     mutating func truncate(_ random: inout SplitMix) -> Bool {
@@ -32,40 +32,39 @@ struct ModelLink {
         messages.append(message)
     }
 
-    /// The next frame, assembled from pieces.
+    /// Takes the next frame, assembled from chunks of random length.
     mutating func receive(_ random: inout SplitMix) throws(MuxError) -> InboundFrame? {
         guard var message = messages.popFirst() else { return nil }
-        let most = [1, 9, 1_000, 100_000][Int.random(in: 0..<4, using: &random)]
-        let longest = message.readableBytes > 2_000 ? max(most, 500) : most
+        let limit = [1, 9, 1_000, 100_000][Int.random(in: 0..<4, using: &random)]
+        let longest = message.readableBytes > 2_000 ? max(limit, 500) : limit
         while true {
             let length = min(message.readableBytes, Int.random(in: 0...longest, using: &random))
-            let piece = message.readSlice(length: length) ?? ByteBuffer()
+            let chunk = message.readSlice(length: length) ?? ByteBuffer()
             let isLast = message.readableBytes == 0
-            if let frame = try assembler.receive(piece, isLast: isLast) { return frame }
+            if let frame = try assembler.receive(chunk, isLast: isLast) { return frame }
         }
     }
 }
 
-/// The required behaviour of a stream, without the session's machinery: for one direction, the bytes that went in and came
-/// out, and for each end, the actions it received.
+/// The required behaviour of a stream: for each end, the bytes that it wrote and received, and the actions that it saw.
 struct ModelStream {
     struct End {
-        /// Bytes that were written here, as a count: byte `n` is `n` mixed with the stream's number.
+        /// Number of bytes written at this end; ``byte(_:from:)`` gives their values.
         var written = 0
-        /// Bytes that were delivered here.
+        /// Number of bytes delivered at this end.
         var delivered = 0
         var consumed = 0
-        /// Bytes that were handed to the carrier, and the offset up to which the peer's credit has come.
+        /// Number of bytes handed to the carrier, and the offset that the peer's credit permits.
         var sent = 0
         var granted = Model.window
         var hasFinished = false
         var sawEnd = false
-        /// Reset or closed, by itself or by the other end: nothing may come after it.
+        /// Whether the stream was reset or closed, by either end. No action may follow.
         var isGone = false
         var wasClosed = false
         var hasReset = false
         var sawReset = false
-        /// Whether its reset must not overtake its bytes, because they had credit or few lacked it.
+        /// Whether this end's reset must not overtake its bytes, because at most a window of them lacked credit.
         var resetFollows = false
         /// Whether the other end has reset the stream while the socket still accepts earlier bytes.
         var isDraining = false

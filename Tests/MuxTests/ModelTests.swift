@@ -15,7 +15,7 @@ import Testing
     static var iterations: Int { Int(clamping: environment("CULVERT_MODEL_ITERATIONS") ?? 6_000) }
 
     @Test(
-        "M22 M26 M28 whatever is lost, bytes arrive once and in order, ends and resets once, and all is freed",
+        "M22 M26 M28 despite lost carriers, bytes arrive once and in order, ends and resets once, and all is freed",
         arguments: seeds
     )
     func model(seed: UInt64) {
@@ -29,14 +29,14 @@ import Testing
             for role in [Role.server, .client] {
                 let (end, other) = (stream[role], stream[role.peer])
                 let context = "seed \(seed), stream \(stream.id) at \(role)"
-                #expect(end.isGone || !end.isKnown, "\(context): it has an end")
+                #expect(end.isGone || !end.isKnown, "\(context): the stream ended")
                 #expect(!other.hasReset || end.hasReset || end.sawReset || end.wasClosed, "\(context): the reset came")
                 if end.wasClosed, !end.sawReset {
                     #expect(end.delivered == other.written, "\(context): no byte is lost before an orderly end")
                 }
             }
         }
-        #expect(model.cuts >= 3 && model.carriers.count > 5, "seed \(seed): carriers were cut")
-        #expect(model.streams.count >= 5 && model.carried > 10_000, "seed \(seed): something happened at all")
+        #expect(model.cuts >= 3 && model.carriers.count > 5, "seed \(seed): carriers were lost")
+        #expect(model.streams.count >= 5 && model.carried > 10_000, "seed \(seed): streams carried bytes")
     }
 }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Mux
 
-/// Streams that are never accepted (section 3).
+/// The limit of the time from OPEN to ACCEPT (protocol page, section 3).
 @Suite struct OpenTimeoutTests {
-    /// Limits of a session that does not mind when nothing is acknowledged.
+    /// Limits under which a missing acknowledgement causes no PING.
     private func patient(_ change: (inout MuxLimits) -> Void) -> MuxLimits {
         var limits = limits(change)
         limits.ackPatience = .seconds(3_600)
@@ -31,7 +31,7 @@ import Testing
         #expect(server.hasRoom)
     }
 
-    @Test("an accepted stream has no deadline, in whatever order the answers come")
+    @Test("an accepted stream has no deadline, in any order of the ACCEPTs")
     func acceptedInAnyOrder() throws {
         var server = session(.server, patient { _ in })
         try server.tick(now: .start)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// The tables of the protocol page and of the sending policy have the numbers of the code.
+/// Compares the tables of the pages SessionProtocol and SendingPolicy with the code.
 @Suite("Limits on the pages of Mux")
 struct ProtocolPageTests {
     private static let limits = MuxLimits()
@@ -49,7 +49,7 @@ struct ProtocolPageTests {
         ("time without an ACK while frames are in flight", seconds(limits.ackPatience)),
     ]
 
-    /// The table of the page on the sending policy.
+    /// The table of the page SendingPolicy.
     private static let policy: [(limit: String, value: String)] = [
         ("window at the start of a carrier", "\(grouped(MuxLimits.bytesInFlight.first)) bytes"),
         ("smallest window", "\(grouped(MuxLimits.bytesInFlight.least)) bytes"),
@@ -90,7 +90,7 @@ struct ProtocolPageTests {
             .map { $0.split(separator: "|").prefix(2).map { $0.trimmingCharacters(in: .whitespaces) } }
         let expected = rows.map { [$0.limit, $0.value] }
         for row in expected where !shown.contains(row) { Issue.record("the page lacks: \(row)") }
-        for row in shown where !expected.contains(row) { Issue.record("the page has what the code does not: \(row)") }
+        for row in shown where !expected.contains(row) { Issue.record("the code lacks: \(row)") }
         #expect(shown.count == expected.count)
     }
 

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Mux
 
-/// Which paused sockets are resumed once much is ready to leave.
-@Suite("The gate before sockets that bring bulk data") struct ReadGateTests {
-    /// What one read of a socket brings.
+/// Which paused sockets are resumed while many bytes are ready to leave.
+@Suite("The read gate for the sockets of bulk streams") struct ReadGateTests {
+    /// Bytes of one read of a socket.
     private static let read = 100_000
     /// Bytes that may be ready before sockets are resumed one by one.
     private static let limit = 450_000
@@ -48,7 +48,7 @@ import Testing
         #expect(Set(order) == Set((0..<4).map(id)) && order.count == 4)
     }
 
-    @Test("above it sockets are resumed one for each frame, in the order in which they had room")
+    @Test("above the limit no socket is resumed, and in the end each is resumed once")
     func above() {
         var server = bulk(20)
         var resumptions: [(ready: Int, streams: [StreamID])] = []
@@ -58,12 +58,12 @@ import Testing
         }
         #expect(resumptions.allSatisfy { $0.ready < Self.limit || $0.streams.isEmpty })
         let order = resumptions.flatMap(\.streams)
-        #expect(Set(order).count == order.count, "none is resumed twice")
+        #expect(Set(order).count == order.count, "no socket is resumed twice")
         _ = server.nextFrame(now: .start)
-        #expect(Set(order + resumed(&server)) == Set((0..<20).map(id)), "all are resumed in the end")
+        #expect(Set(order + resumed(&server)) == Set((0..<20).map(id)), "each socket is resumed")
     }
 
-    @Test("an interactive stream does not wait")
+    @Test("the socket of an interactive stream is resumed above the limit too")
     func interactive() {
         var server = bulk(20)
         _ = server.open(visit, now: .start)
@@ -77,7 +77,7 @@ import Testing
         #expect(frames <= 2 && server.readGate.ready > Self.limit)
     }
 
-    @Test("bytes that wait for the peer's credit hold no stream up")
+    @Test("bytes without credit do not delay the resumption of sockets")
     func withoutCredit() throws {
         var server = bulk(20, window: 1)
         _ = server.frames()
@@ -87,13 +87,10 @@ import Testing
         #expect(resumed(&server) == [id(0)])
     }
 
-    @Test("a stream that is gone or brings no more leaves the line")
+    @Test("a stream that was reset or whose input ended leaves the line")
     func gone() {
         var server = bulk(200)
-        var inLine: [StreamID] = []
-        while server.readGate.lineLength < 100, let frame = server.nextFrame(now: .start) {
-            inLine.append(frame.header.stream)
-        }
+        while server.readGate.lineLength < 100, server.nextFrame(now: .start) != nil {}
         #expect(server.readGate.lineLength == 100)
         _ = server.actions()
         for index in 0..<100 { server.reset(id(index), .busy) }

@@ -16,7 +16,7 @@ struct ResetOrderTests {
         #expect(end.actions().isEmpty, "the socket is gone already")
     }
 
-    @Test("without anything queued it leaves at once, as a control frame")
+    @Test("a RESET without queued bytes before it leaves at once, as a control frame")
     func nothingQueued() throws {
         var server = try serverWithStream()
         server.reset(two, .refused)
@@ -34,7 +34,7 @@ struct ResetOrderTests {
         #expect(server.sent() == ["data 2", "reset 2"])
     }
 
-    @Test("bytes without credit wait for it, and the reset behind them")
+    @Test("bytes without credit wait for credit, and the reset waits behind them")
     func waitsForCredit() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(500))
@@ -47,7 +47,7 @@ struct ResetOrderTests {
     }
 
     @Test("after 5 s without credit the reset overtakes, and the rest is discarded")
-    func patience() throws {
+    func timeout() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(500))
         server.reset(two, .timeout)
@@ -79,7 +79,7 @@ struct ResetOrderTests {
         #expect(server.holdings.queuedBytes == (more > 0 ? 0 : 400))
     }
 
-    @Test("with more than a window and no credit at all, the reset overtakes at once")
+    @Test("if more than a window is queued and no credit is left, the reset overtakes at once")
     func noCredit() throws {
         var server = try serverWithStream(window: 400)
         server.write(two, bytes(400))
@@ -103,7 +103,7 @@ struct ResetOrderTests {
         #expect(sent == ["data 2", "reset 2"])
     }
 
-    @Test("bytes that the peer sent before it could know of the reset are discarded and take no memory")
+    @Test("bytes that the peer sent before it received the reset are discarded and take no memory")
     func lateData() throws {
         var server = try serverWithStream(limits { $0.initialWindow = 1_000 }, window: 400)
         #expect(server.kind(of: frame(.data, 2, bytes(300))) == nil)
@@ -146,7 +146,7 @@ struct ResetOrderTests {
     }
 
     @Test("a socket that does not accept the bytes in time is dropped without a frame")
-    func givenUp() throws {
+    func dropped() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: frame(.data, 2, bytes(500)), resetFrame(2)) == nil)
         server.reset(two, .connectionReset)
@@ -154,7 +154,7 @@ struct ResetOrderTests {
         #expect(server.sent().allSatisfy { $0 == "ack" })
     }
 
-    @Test("short of memory the undelivered bytes of a reset stream are dropped at once")
+    @Test("the undelivered bytes of a reset stream are dropped at once if memory is short")
     func shed() throws {
         var server = try serverWithStream()
         #expect(server.kind(of: frame(.data, 2, bytes(20_000)), resetFrame(2)) == nil)
@@ -165,18 +165,18 @@ struct ResetOrderTests {
         #expect(server.sent().allSatisfy { $0 == "ack" })
     }
 
-    @Test("a service that is being connected to gets the last bytes, for a limited number of services")
+    @Test("a connect in progress still gets the bytes before a reset, for a limited number of connects")
     func pending() throws {
         var client = session(.client, limits { $0.opening = 3 })
         for number in stride(from: UInt32(2), through: 10, by: 2) {
             let id = StreamID(number)
             #expect(client.kind(of: openFrame(number), frame(.data, number, bytes(9)), resetFrame(number)) == nil)
             #expect(client.actions() == [.open(id, visit), .deliver(id, bytes(9)), .reset(id, .connectionReset)])
-            #expect(client.holds(id) == (number <= 6), "the others are not connected for it")
+            #expect(client.holds(id) == (number <= 6), "the other connects are cancelled")
         }
         #expect(client.holdings.opening == 0 && client.holdings.lingering == 3)
         client.accept(two, now: .start)
-        #expect(client.sent().allSatisfy { $0 == "ack" }, "nothing is accepted any more")
+        #expect(client.sent().allSatisfy { $0 == "ack" }, "a reset stream sends no ACCEPT")
         client.consumed(two, 9, now: .start)
         #expect(client.actions() == [.closed(two)])
     }

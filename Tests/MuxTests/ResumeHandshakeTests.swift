@@ -5,7 +5,7 @@ import Testing
 
 @testable import Mux
 
-/// A carrier's opening for a session that lives (section 6): both ends prove that they hold its key.
+/// The handshake of a carrier that resumes a session (protocol page, section 6): both ends prove the session's key.
 @Suite struct ResumeHandshakeTests {
     private static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
     private static let other = SymmetricKey(data: [UInt8](repeating: 8, count: 32))
@@ -21,29 +21,29 @@ import Testing
     }
 
     /// The client's RESUME for the server's challenge.
-    private static func ask(_ meeting: inout Meeting, _ ticket: ClientHandshake.Ticket) throws -> OutboundFrame {
-        #expect(meeting.client.awaitsChallenge)
-        guard case .send(let frame) = try meeting.client.receive(meeting.server.challenge.arrived, ticket: ticket)
+    private static func ask(_ pair: inout HandshakePair, _ ticket: ClientHandshake.Ticket) throws -> OutboundFrame {
+        #expect(pair.client.awaitsChallenge)
+        guard case .send(let frame) = try pair.client.receive(pair.server.challenge.arrived, ticket: ticket)
         else {
             throw MuxError(.unexpectedFrame, "no resume")
         }
-        #expect(!meeting.client.awaitsChallenge)
+        #expect(!pair.client.awaitsChallenge)
         return frame
     }
 
     @Test("A4 both ends prove the session's key, and report what they have received")
     func happyPath() throws {
-        var meeting = try Meeting(Meeting.token)
-        let asked = try Self.ask(&meeting, Self.ticket())
-        guard case .resume(let resumption) = try meeting.server.receive(asked.arrived) else {
+        var pair = try HandshakePair(HandshakePair.token)
+        let asked = try Self.ask(&pair, Self.ticket())
+        guard case .resume(let resumption) = try pair.server.receive(asked.arrived) else {
             Issue.record("no resume")
             return
         }
         #expect(resumption == Self.ticket().resumption)
-        let verified = meeting.server.verifyResume(Self.key, decoySecret: Meeting.decoySecret)
+        let verified = pair.server.verifyResume(Self.key, decoySecret: HandshakePair.decoySecret)
         let proof = try #require(verified)
         let answer = proof.resumed(received: 42)
-        guard case .resumed(received: 42, _) = try meeting.client.receive(answer.arrived) else {
+        guard case .resumed(received: 42, _) = try pair.client.receive(answer.arrived) else {
             Issue.record("not resumed")
             return
         }
@@ -55,72 +55,73 @@ import Testing
 
     @Test("A1 A3 another key or challenge, or a changed byte, is refused; then the client authenticates")
     func wrongProofs() throws {
-        var meeting = try Meeting(Meeting.token)
-        let asked = try Self.ask(&meeting, Self.ticket())
+        var pair = try HandshakePair(HandshakePair.token)
+        let asked = try Self.ask(&pair, Self.ticket())
         for index in 0..<asked.payload.readableBytes {
-            var server = meeting.server
+            var server = pair.server
             var bytes = Array(asked.payload.readableBytesView)
             bytes[index] ^= 1
             guard (try? server.receive(frame(.resume, 0, buffer(bytes)))) != nil else { continue }
-            #expect(server.verifyResume(Self.key, decoySecret: Meeting.decoySecret) == nil, "byte \(index)")
+            #expect(server.verifyResume(Self.key, decoySecret: HandshakePair.decoySecret) == nil, "byte \(index)")
         }
         for (nonce, key) in [(UInt8(1), Self.other), (9, Self.key)] {
-            var server = try Meeting(Meeting.token, serverNonce: nonce).server
+            var server = try HandshakePair(HandshakePair.token, serverNonce: nonce).server
             _ = try server.receive(asked.arrived)
-            #expect(server.verifyResume(key, decoySecret: Meeting.decoySecret) == nil)
+            #expect(server.verifyResume(key, decoySecret: HandshakePair.decoySecret) == nil)
         }
         // A decoy is not a key, even for a client that knows it.
-        var unknown = try Meeting(Meeting.token)
-        let guessed = try Self.ask(&unknown, Self.ticket(key: Meeting.decoySecret))
+        var unknown = try HandshakePair(HandshakePair.token)
+        let guessed = try Self.ask(&unknown, Self.ticket(key: HandshakePair.decoySecret))
         _ = try unknown.server.receive(guessed.arrived)
-        #expect(unknown.server.verifyResume(nil, decoySecret: Meeting.decoySecret) == nil)
+        #expect(unknown.server.verifyResume(nil, decoySecret: HandshakePair.decoySecret) == nil)
         let refusal = unknown.server.refuse(Refusal(.unknownSession, "authenticate anew"))
         guard case .forgotten(let anew) = try unknown.client.receive(refusal.arrived) else {
             Issue.record("not forgotten")
             return
         }
         let verified = try #require(try unknown.verify(anew, unknown.credentials.verifier))
-        guard case .established(let grant) = try unknown.client.receive(verified.welcome(Meeting.terms).arrived) else {
+        let welcome = verified.welcome(HandshakePair.terms)
+        guard case .established(let grant) = try unknown.client.receive(welcome.arrived) else {
             Issue.record("not established")
             return
         }
-        #expect(grant.resumeKey == verified.resumeKey, "what was said of the resume is no part of the proofs")
+        #expect(grant.resumeKey == verified.resumeKey, "RESUME and its answer are not part of the proofs")
     }
 
     @Test("A5 A6 a server without the key is detected, and so is a change of any byte of its answer")
     func rogueServer() throws {
-        var meeting = try Meeting(Meeting.token)
-        let asked = try Self.ask(&meeting, Self.ticket())
-        _ = try meeting.server.receive(asked.arrived)
-        let verified = meeting.server.verifyResume(Self.key, decoySecret: Meeting.decoySecret)
+        var pair = try HandshakePair(HandshakePair.token)
+        let asked = try Self.ask(&pair, Self.ticket())
+        _ = try pair.server.receive(asked.arrived)
+        let verified = pair.server.verifyResume(Self.key, decoySecret: HandshakePair.decoySecret)
         let proof = try #require(verified)
         let answer = proof.resumed(received: 42)
         for index in 0..<answer.payload.readableBytes {
-            var client = meeting.client
+            var client = pair.client
             var bytes = Array(answer.payload.readableBytesView)
             bytes[index] ^= 1
             let error = kind { () throws(MuxError) in _ = try client.receive(frame(.resumed, 0, buffer(bytes))) }
             #expect(error == .proof || error == .malformedPayload, "byte \(index)")
         }
-        var client = meeting.client
+        var client = pair.client
         let mirrored = FieldWriter.resumed(received: 42, proof: Array(asked.payload.readableBytesView.suffix(32)))
         let error = kind { () throws(MuxError) in _ = try client.receive(frame(.resumed, 0, mirrored)) }
-        #expect(error == .proof, "the client's own proof is none of the server's")
+        #expect(error == .proof, "the client's own proof is not valid for the server")
     }
 
-    @Test("a refusal for another reason ends the handshake, and only an answer is legal")
+    @Test("a refusal for another reason ends the handshake, and only RESUMED and REFUSED are legal")
     func otherAnswers() throws {
-        var meeting = try Meeting(Meeting.token)
-        _ = try Self.ask(&meeting, Self.ticket())
+        var pair = try HandshakePair(HandshakePair.token)
+        _ = try Self.ask(&pair, Self.ticket())
         let refusal = Refusal(.replaced, "a newer carrier has been here")
-        var client = meeting.client
-        guard case .refused(let read) = try client.receive(meeting.server.refuse(refusal).arrived) else {
+        var client = pair.client
+        guard case .refused(let read) = try client.receive(pair.server.refuse(refusal).arrived) else {
             Issue.record("not refused")
             return
         }
         #expect(read == refusal)
         for type in FrameType.allCases where type != .resumed && type != .refused {
-            var client = meeting.client
+            var client = pair.client
             let error = kind { () throws(MuxError) in _ = try client.receive(frame(type)) }
             #expect(error == .unexpectedFrame, "\(type)")
         }

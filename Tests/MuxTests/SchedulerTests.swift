@@ -3,9 +3,9 @@ import Testing
 
 @testable import Mux
 
-/// Who may send next (section 4).
+/// Which stream sends next (page SendingPolicy).
 @Suite struct SchedulerTests {
-    /// A server with streams that have credit without end, and nothing queued.
+    /// A server with streams that have unlimited credit and nothing queued.
     private func server(_ count: Int, limits: MuxLimits = MuxLimits()) -> Session {
         var limits = limits
         limits.streams = count
@@ -21,8 +21,8 @@ import Testing
 
     private func id(_ index: Int) -> StreamID { StreamID(UInt32(index) * 2 + 2) }
 
-    @Test("who has little goes first; others send 16 KiB each in turn")
-    func pieces() {
+    @Test("an interactive stream sends first; bulk streams send 16 KiB each in turn")
+    func sharedFrames() {
         var server = server(3)
         server.write(id(0), bytes(100_000))
         server.write(id(1), bytes(40_000))
@@ -37,7 +37,7 @@ import Testing
         )
     }
 
-    @Test("control overtakes data, and questions and answers overtake control")
+    @Test("control frames overtake DATA, and PING, PONG and ACK overtake control frames")
     func controlFirst() throws {
         var server = server(2)
         server.write(id(0), bytes(100_000))
@@ -48,8 +48,8 @@ import Testing
         #expect(server.sent().prefix(4) == ["pong", "goAway", "reset 4", "data 2"])
     }
 
-    @Test("a keystroke waits behind nobody's copy")
-    func keystroke() throws {
+    @Test("an interactive stream does not wait behind bulk streams")
+    func interactiveBesideBulk() throws {
         var server = server(11)
         for index in 0..<10 { server.write(id(index), bytes(1_000_000)) }
         for _ in 0..<25 { _ = server.nextFrame(now: .start) }
@@ -58,20 +58,20 @@ import Testing
         #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.sharedData)
     }
 
-    @Test("M27 many who send little do not starve one that copies: eight of them, then a piece of it")
-    func littleIsBounded() {
+    @Test("M27 many interactive streams do not starve a bulk stream: eight of their frames, then one of its")
+    func interactiveInARow() {
         var server = server(101)
         server.write(id(0), bytes(200_000))
         for index in 1...100 { server.write(id(index), bytes(SendScheduler.interactiveBytes)) }
         let sizes = (0..<36).compactMap { _ in server.nextFrame(now: .start)?.payload.readableBytes }
         for (index, size) in sizes.enumerated() {
-            let isPiece = index % (SendScheduler.interactiveInARow + 1) == SendScheduler.interactiveInARow
-            #expect(size == (isPiece ? MuxLimits.sharedData : SendScheduler.interactiveBytes), "frame \(index)")
+            let isBulk = index % (SendScheduler.interactiveInARow + 1) == SendScheduler.interactiveInARow
+            #expect(size == (isBulk ? MuxLimits.sharedData : SendScheduler.interactiveBytes), "frame \(index)")
         }
     }
 
-    @Test("one byte more than little takes its turn like everybody; what is left of little does too")
-    func littleEnds() {
+    @Test("a stream with one byte too many is a bulk stream, and so is the rest of an interactive stream")
+    func interactiveLimit() {
         var server = server(4)
         server.write(id(0), bytes(20_000))
         server.write(id(1), bytes(SendScheduler.interactiveBytes + 1))
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(
-        "with enough under way only little leaves, then only control, and nothing that is kept once the replay buffer is full"
+        "a full window stops bulk streams, then interactive ones, and a full replay buffer stops all counted frames"
     )
     func rooms() throws {
         var limits = MuxLimits()
@@ -95,18 +95,21 @@ import Testing
         server.write(id(0), bytes(limits.queuedBytes / 2))
         var sent = 0
         while let frame = server.nextFrame(now: .start) { sent += frame.length }
-        #expect(sent >= first - 1_000 && sent < first + MuxLimits.maximumData, "a copy stops at the window")
+        #expect(sent >= first - 1_000 && sent < first + MuxLimits.maximumData, "a bulk stream stops at the window")
         server.write(id(1), bytes(100))
-        #expect(server.frames().map(\.payload.readableBytes) == [100], "a keystroke does not")
-        var little = 0
+        #expect(server.frames().map(\.payload.readableBytes) == [100], "an interactive stream does not")
+        var interactive = 0
         while true {
             server.write(id(2), bytes(SendScheduler.interactiveBytes))
             guard let frame = server.nextFrame(now: .start) else { break }
-            little += frame.length
+            interactive += frame.length
         }
-        #expect(little > 0 && little <= SendScheduler.reserve + SendScheduler.interactiveBytes, "up to the reserve")
+        #expect(
+            interactive > 0 && interactive <= SendScheduler.reserve + SendScheduler.interactiveBytes,
+            "up to the reserve"
+        )
         server.reset(id(1), .connectionReset)
-        #expect(server.sent() == ["reset 4"], "control goes on")
+        #expect(server.sent() == ["reset 4"], "control frames still leave")
         limits.replayBytes = 1_000
         var full = session(.server, limits, window: .max)
         _ = full.open(visit, now: .start)
@@ -115,42 +118,42 @@ import Testing
         _ = full.frames()
         full.drain(Refusal(.goingAway, ""))
         try full.receive(frame(.ping, number: 1), now: .start)
-        #expect(full.sent() == ["pong"], "a full replay buffer lets only what is not kept pass")
+        #expect(full.sent() == ["pong"], "a full replay buffer stops all counted frames")
     }
 
-    @Test("M27 where enough is under way, many with little leave a copy its turn", arguments: [10, 100])
-    func copyBesideManyWithLittle(others: Int) throws {
+    @Test("M27 while the window is full, many interactive streams leave a bulk stream its turns", arguments: [10, 100])
+    func bulkBesideManyInteractive(others: Int) throws {
         var limits = MuxLimits()
         limits.opening = 200
         var server = session(.server, limits, window: .max)
         for _ in 0...others { _ = server.open(visit, now: .start) }
         var acknowledged = UInt64(server.frames().count { $0.header.type.isCounted })
-        // A megabit a second, and fifty milliseconds until a frame's acknowledgement is back.
-        var underWay: [(stream: StreamID, bytes: Int, answered: Double)] = []
-        var now = 0.0, isFree = 0.0, copied = 0, all = 0
+        // 1 Mbit/s, and 50 ms until the acknowledgement of a frame arrives.
+        var inFlight: [(stream: StreamID, bytes: Int, acknowledged: Double)] = []
+        var now = 0.0, isFree = 0.0, bulk = 0, all = 0
         for index in 1...others { server.write(id(index), bytes(SendScheduler.interactiveBytes)) }
         while now < 120 {
             server.write(id(0), bytes(20_000))
             while let frame = server.nextFrame(now: .at(.seconds(now))) {
                 guard frame.header.type == .data else { continue }
                 isFree = max(isFree, now) + Double(frame.length) / 125_000
-                underWay.append((frame.header.stream, frame.length, isFree + 0.05))
+                inFlight.append((frame.header.stream, frame.length, isFree + 0.05))
             }
             _ = server.actions()
-            guard !underWay.isEmpty else { break }
-            let (stream, length, answered) = underWay.removeFirst()
-            now = answered
+            guard !inFlight.isEmpty else { break }
+            let (stream, length, ackTime) = inFlight.removeFirst()
+            now = ackTime
             acknowledged += 1
             try server.receive(frame(.ack, number: acknowledged), now: .at(.seconds(now)))
             all += length
-            // The peer has its answer, and asks again.
-            if stream == id(0) { copied += length } else { server.write(stream, bytes(SendScheduler.interactiveBytes)) }
+            // The service has answered, and the visitor sends the next request.
+            if stream == id(0) { bulk += length } else { server.write(stream, bytes(SendScheduler.interactiveBytes)) }
         }
-        #expect(now > 100 && copied < all / 2)
-        #expect(copied > all / 10, "\(copied) of \(all) bytes were the copy's")
+        #expect(now > 100 && bulk < all / 2)
+        #expect(bulk > all / 10, "\(bulk) of \(all) bytes were the bulk stream's")
     }
 
-    @Test("what is known of the path begins anew with each carrier")
+    @Test("the measurements of the path start anew with each carrier")
     func anotherCarrier() throws {
         var server = server(1)
         #expect(server.congestion.window > CongestionWindow.first)
@@ -158,19 +161,19 @@ import Testing
         #expect(server.congestion.window == CongestionWindow.first)
     }
 
-    @Test("on a fast path pieces are long, since even those leave within a millisecond")
-    func longPieces() throws {
+    @Test("on a fast path frames are long, since even a long one leaves within 1 ms")
+    func longFrames() throws {
         var server = server(2)
         server.write(id(0), bytes(1_000_000))
         server.write(id(1), bytes(1_000_000))
         #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.sharedData)
-        // Two OPENs and one piece.
+        // Two OPENs and one DATA.
         try server.receive(frame(.ack, number: 3), now: .at(.microseconds(100)))
         #expect(server.nextFrame(now: .start)?.payload.readableBytes == MuxLimits.maximumData)
     }
 
-    @Test("a stream sends on in its turn; who has little comes in between, and who has nothing more gives the turn up")
-    func turns() {
+    @Test("a bulk stream sends a whole quantum, interactive frames in between; a stream without bytes ends its quantum")
+    func quanta() {
         var scheduler = SendScheduler()
         let room = SendScheduler.Room.chunks(shared: 10_000, alone: 20_000, quantum: 30_000)
         func stream(_ index: Int, _ count: Int, credit: UInt32 = .max) -> Stream {
@@ -190,17 +193,20 @@ import Testing
         _ = stream(3, 40_000)
         #expect(next(2) == ["2:10000", "2:10000"])
         _ = stream(4, 100)
-        #expect(next(2) == ["10:100", "2:10000"], "a keystroke waits for a piece, and not for a turn")
+        #expect(next(2) == ["10:100", "2:10000"], "an interactive stream waits for a frame, not a quantum")
         #expect(next(2) == ["4:10000", "4:10000"])
         dead.abandon()
         #expect(next(2) == ["6:10000", "6:5000"])
-        #expect(next(3) == ["8:10000", "8:10000", "8:10000"], "a turn that was given up shortens nobody's")
+        #expect(
+            next(3) == ["8:10000", "8:10000", "8:10000"],
+            "a stream that ends early in its quantum does not shorten the next stream's quantum"
+        )
         #expect(next(9) == ["2:10000", "2:10000", "2:10000", "8:10000", "2:20000", "2:5000"])
         #expect(scheduler.isEmpty)
     }
 
-    @Test("whatever streams do in their turns, as much leaves as has come, and nobody has two turns in a row")
-    func anyTurns() {
+    @Test("after random operations all written bytes leave, and no stream has two quanta in a row while others wait")
+    func randomQuanta() {
         for seed in UInt64(1)...20 {
             var random = SplitMix(state: seed)
             var scheduler = SendScheduler()
@@ -247,8 +253,8 @@ import Testing
         }
     }
 
-    @Test("a turn is a millisecond of the path: a piece of a slow one, as much as one read brings of a fast one")
-    func turnOfThePath() throws {
+    @Test("a quantum is what leaves within 1 ms: one frame on a slow path, up to four on a fast one")
+    func quantumOfThePath() throws {
         for (time, inARow) in [
             (Duration.microseconds(1_000), 1), (.microseconds(400), 2), (.microseconds(100), 2), (.microseconds(10), 4),
         ] {
@@ -256,15 +262,15 @@ import Testing
             server.write(id(0), bytes(1_000_000))
             server.write(id(1), bytes(1_000_000))
             _ = server.nextFrame(now: .start)
-            // Two OPENs and one piece, 16 KiB.
+            // Two OPENs and one DATA of 16 KiB.
             try server.receive(frame(.ack, number: 3), now: .at(time))
             let streams = (0..<12).compactMap { _ in server.nextFrame(now: .at(time))?.header.stream }
             #expect(streams == (0..<12).map { id($0 / inARow % 2 == 0 ? 1 : 0) }, "\(time)")
         }
     }
 
-    @Test("a turn that the window cuts short goes on when there is room; a new carrier begins with single frames")
-    func turnIsCut() throws {
+    @Test("a quantum that the window interrupts continues once there is room; a new carrier begins with single frames")
+    func interruptedQuantum() throws {
         var server = server(3)
         for index in 0..<2 { server.write(id(index), bytes(1_000_000)) }
         _ = server.nextFrame(now: .start)
@@ -274,51 +280,51 @@ import Testing
             (0..<count).compactMap { _ in server.nextFrame(now: now)?.header.stream }
         }
         #expect(streams(2) == [id(1), id(1)])
-        // Enough is under way: only who types goes on.
+        // The window is full: only the interactive stream sends.
         server.congestion = CongestionWindow(ackDelay: .milliseconds(20), first: 100_000, now: now)
         server.write(id(2), bytes(1))
         #expect(streams(3) == [id(2)])
         try server.receive(frame(.ack, number: 6), now: .at(.microseconds(30)))
         #expect(streams(3) == [id(1), id(1), id(0)])
         try server.attach(peerReceived: 10, now: now)
-        // The rate of the new path is not known: a frame for each, beginning with whose turn it is.
+        // The rate of the new path is not known: one frame for each stream, from the stream whose turn it is.
         #expect(streams(4) == [id(0), id(1), id(0), id(1)])
     }
 
-    @Test("a copy makes room after another stream's question, and not for its own first bytes")
-    func roomForQuestions() throws {
+    @Test("the window shrinks after another stream's short chunk, and not after a bulk stream's own first bytes")
+    func windowAfterShortChunk() throws {
         var server = server(3)
         server.congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         var sent: UInt64 = 3
-        /// What may be under way once so much of a stream has left and was acknowledged, 100 µs later.
+        /// The window after `count` bytes of a stream have left and were acknowledged 100 µs later.
         func window(_ count: Int, of index: Int, at time: Duration) throws -> Int {
             server.write(id(index), bytes(count))
             while server.nextFrame(now: .at(time)) != nil { sent += 1 }
             try server.receive(frame(.ack, number: sent), now: .at(time + .microseconds(100)))
             return server.congestion.window
         }
-        let much = 500_000
-        for _ in 0..<3 { _ = try window(much, of: 0, at: .zero) }
-        let copies = try window(much, of: 0, at: .zero)
-        let company = copies - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
-        let asked = Duration.milliseconds(10)
-        #expect(try window(1, of: 1, at: asked) == company)
-        #expect(try window(much, of: 0, at: asked + .milliseconds(500)) == company)
-        #expect(try window(much, of: 0, at: asked + CongestionWindow.interactiveSpan) == copies)
-        // A long frame is what makes it a copy: 64 KiB, and not the rest of one.
-        #expect(try window(SendScheduler.interactiveBytes, of: 2, at: .seconds(3)) == company)
-        #expect(try window(MuxLimits.maximumData - 1, of: 2, at: .seconds(3) + .milliseconds(1)) == company)
-        #expect(try window(MuxLimits.maximumData, of: 2, at: .seconds(3) + .milliseconds(2)) == copies)
+        let long = 500_000
+        for _ in 0..<3 { _ = try window(long, of: 0, at: .zero) }
+        let bulk = try window(long, of: 0, at: .zero)
+        let besideInteractive = bulk - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
+        let sentAt = Duration.milliseconds(10)
+        #expect(try window(1, of: 1, at: sentAt) == besideInteractive)
+        #expect(try window(long, of: 0, at: sentAt + .milliseconds(500)) == besideInteractive)
+        #expect(try window(long, of: 0, at: sentAt + CongestionWindow.interactiveSpan) == bulk)
+        // Only a long frame of 64 KiB makes a stream a bulk stream, not a shorter one.
+        #expect(try window(SendScheduler.interactiveBytes, of: 2, at: .seconds(3)) == besideInteractive)
+        #expect(try window(MuxLimits.maximumData - 1, of: 2, at: .seconds(3) + .milliseconds(1)) == besideInteractive)
+        #expect(try window(MuxLimits.maximumData, of: 2, at: .seconds(3) + .milliseconds(2)) == bulk)
     }
 
-    @Test("who comes later gets its share beside copies that have wide windows already", arguments: [2, 8, 64])
+    @Test("a new bulk stream gets its share beside bulk streams with wide windows", arguments: [2, 8, 64])
     func newcomer(others: Int) throws {
         var (server, client) = (session(.server, window: 65_536), session(.client))
         var now = Instant.start
         let read = bytes(253_952)
         var sent: [StreamID: Int] = [:]
         var readable: Set<StreamID> = []
-        /// Everybody copies as fast as a path of a gigabyte a second takes it.
+        /// All streams send as fast as a path of 1 GB/s permits.
         func run(_ time: Duration) throws {
             let end = now + time
             while now < end {
@@ -357,7 +363,7 @@ import Testing
         #expect(share * shares.count > shares.reduce(0, +) * 8 / 10, "\(shares)")
     }
 
-    @Test("M15 a stream without credit is passed over, and stands in nobody's way")
+    @Test("M15 the scheduler skips a stream without credit")
     func blocked() throws {
         var server = session(.server, window: 100)
         for _ in 0..<3 { _ = server.open(visit, now: .start) }
@@ -371,7 +377,7 @@ import Testing
         #expect(server.frames().map(\.payload.readableBytes) == [50, 200])
     }
 
-    @Test("a stream that is reset while it waits sends what it has in its turn, and its reset behind that")
+    @Test("a stream that is reset while it waits sends its bytes in its turn, and its RESET behind them")
     func resetWhileWaiting() {
         var server = server(2)
         server.write(id(0), bytes(100))
@@ -379,10 +385,10 @@ import Testing
         server.reset(id(0), .connectionReset)
         #expect(server.sent() == ["data 2", "data 4", "reset 2"])
         #expect(server.holdings.queuedBytes == 0)
-        #expect(server.actions().isEmpty, "nobody is told that a dead stream takes bytes")
+        #expect(server.actions().isEmpty, "a stream that was reset is not reported as sendable")
     }
 
-    @Test("ten thousand streams share the carrier in turn, and quickly")
+    @Test("10,000 streams take turns on the carrier, and each step is cheap")
     func many() {
         let count = 10_000
         var server = server(count)
@@ -395,6 +401,6 @@ import Testing
         for index in 0..<count { server.reset(id(index), .connectionReset) }
         #expect(server.frames().count == count)
         #expect(server.streamCount == 0)
-        #expect(ContinuousClock.now - begun < .seconds(10), "not in the square of the streams")
+        #expect(ContinuousClock.now - begun < .seconds(10), "not quadratic in the number of streams")
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// Ports, floods, going away and the end (sections 2, 8 and 9).
+/// Ports, floods, GOAWAY and the end of a session (protocol page, sections 2, 8 and 9).
 @Suite struct SessionRuleTests {
     @Test("M9 streams are opened up to the limit, and the next is reset without state", arguments: [true, false])
     func streams(byOpening: Bool) throws {
@@ -56,9 +56,9 @@ import Testing
         }
         #expect(server.frames().map(\.number) == Array(0..<20))
         #expect(server.kind(of: frame(.ping, number: 0), now: .at(.seconds(8))) == .flood)
-        var patient = session(.server)
+        var slowPeer = session(.server)
         for number in 0..<1_000 {
-            #expect(patient.kind(of: frame(.ping, number: 1), now: .at(.milliseconds(527 * number))) == nil)
+            #expect(slowPeer.kind(of: frame(.ping, number: 1), now: .at(.milliseconds(527 * number))) == nil)
         }
     }
 
@@ -68,7 +68,7 @@ import Testing
     )
     func glitches(what: Int) throws {
         var server = try serverWithStream()
-        func odd() -> InboundFrame {
+        func anomaly() -> InboundFrame {
             switch what {
             case 0: frame(.data, 2)
             case 1: frame(.credit, 2, number: 262_144)
@@ -76,11 +76,11 @@ import Testing
             default: frame(.ack, number: 0)
             }
         }
-        for _ in 0..<200 { #expect(server.kind(of: odd()) == nil) }
+        for _ in 0..<200 { #expect(server.kind(of: anomaly()) == nil) }
         var later = server
-        #expect(server.kind(of: odd(), now: .at(.seconds(8))) == .flood)
-        for _ in 0..<200 { #expect(later.kind(of: odd(), now: .at(.seconds(10))) == nil) }
-        #expect(later.kind(of: odd(), now: .at(.seconds(10))) == .flood)
+        #expect(server.kind(of: anomaly(), now: .at(.seconds(8))) == .flood)
+        for _ in 0..<200 { #expect(later.kind(of: anomaly(), now: .at(.seconds(10))) == nil) }
+        #expect(later.kind(of: anomaly(), now: .at(.seconds(10))) == .flood)
     }
 
     @Test("M13 a peer that provokes answers and does not read them is cut off")
@@ -91,7 +91,7 @@ import Testing
         #expect(client.kind(of: openFrame(1_000)) == .flood)
     }
 
-    @Test("M30 tunnels are bound up to the limit, and the next is refused until one is given up")
+    @Test("M30 tunnels are bound up to the limit, and the next is refused until one is released")
     func tunnels() {
         var server = session(.server)
         #expect(MuxLimits().tunnels == 256)
@@ -102,7 +102,7 @@ import Testing
         #expect(server.sent() == ["unbound"])
         server.unbound(3, Refusal(.portInUse, "taken"))
         server.unbound(3, Refusal(.portInUse, "taken"))
-        #expect(server.sent() == ["unbound"], "only what was asked for is answered")
+        #expect(server.sent() == ["unbound"], "a BIND is answered once")
         #expect(server.kind(of: bindFrame(256)) == nil)
         #expect(server.actions() == [.bind(BindRequest(tunnel: 256, address: "", port: 0))])
         #expect(server.kind(of: bindFrame(257)) == nil)
@@ -126,7 +126,7 @@ import Testing
         #expect(server.kind(of: bindFrame(1), bindFrame(1)) == .unexpectedFrame)
         let bound = Binding(tunnel: 1, address: "0.0.0.0", port: 9)
         var client = session(.client)
-        #expect(client.kind(of: bound.frame.arrived) == .unexpectedFrame, "never asked for")
+        #expect(client.kind(of: bound.frame.arrived) == .unexpectedFrame, "the client did not ask for it")
         #expect(client.kind(of: Refusal(.busy, "").frame(.unbound, tunnel: 1).arrived) == .unexpectedFrame)
         client.bind(BindRequest(tunnel: 1, address: "", port: 0))
         client.bind(BindRequest(tunnel: 1, address: "", port: 0))
@@ -181,15 +181,15 @@ import Testing
         #expect(!server.hasRoom)
     }
 
-    @Test("M29 the end resets each stream once, frees everything, and disables the session")
+    @Test("M29 the end of a session resets each stream once, frees everything, and disables the session")
     func end() throws {
         var server = session(.server)
         let ids = (0..<128).compactMap { _ in server.open(visit, now: .start) }
         for id in ids { server.write(id, bytes(1_000)) }
         _ = (0..<200).compactMap { _ in server.nextFrame(now: .start) }
         _ = server.actions()
-        let goodbye = server.end(Refusal(.protocolViolation, "why"), streamsReset: .goingAway)
-        #expect(goodbye.header.type == .goAway)
+        let goAway = server.end(Refusal(.protocolViolation, "why"), streamsReset: .goingAway)
+        #expect(goAway.header.type == .goAway)
         _ = server.end(Refusal(.busy, ""))
         let resets = server.actions()
         #expect(resets.count == 128 && Set(resets) == Set(ids.map { .reset($0, .goingAway) }))
@@ -203,14 +203,14 @@ import Testing
         #expect(server.frames(.at(.seconds(60))).isEmpty && server.actions().isEmpty)
     }
 
-    @Test("M29 a stream that has ended in order is not reset by the session's end: its last bytes arrive")
+    @Test("M29 a stream that has ended in order is not reset by the session's end, and its last bytes arrive")
     func endWhileLingering() throws {
         var server = try serverWithStream()
         server.finish(two)
         #expect(server.kind(of: frame(.data, 2, buffer("last")), frame(.end, 2)) == nil)
         _ = server.frames()
         #expect(server.actions() == [.deliver(two, buffer("last")), .end(two)])
-        #expect(server.kind(of: resetFrame(2)) == nil, "nothing is left that a reset could stop")
+        #expect(server.kind(of: resetFrame(2)) == nil, "a RESET on an ended stream is ignored")
         #expect(server.streamCount == 1)
         _ = server.end(Refusal(.goingAway, ""))
         #expect(server.actions() == [.closed(two)])

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Mux
 
-/// Section 3 of the protocol page: every reachable state, and the effect of each event on it.
+/// Every reachable state of a stream, and the effect of each event on it (protocol page, section 3).
 @Suite("The life of a stream")
 struct StreamLifecycleTests {
     private enum Event: CaseIterable {
@@ -60,7 +60,7 @@ struct StreamLifecycleTests {
         return "\(lifecycle.isOpening ? "opening" : "open") \(sending) \(lifecycle.inputEnded ? "end" : "open")"
     }
 
-    /// All states that events lead to, each with one way to it.
+    /// All states that events lead to, by their short forms.
     private static func reachable() -> [String: StreamLifecycle] {
         var found = [short(StreamLifecycle()): StreamLifecycle()]
         var frontier = Array(found.values)
@@ -91,7 +91,7 @@ struct StreamLifecycleTests {
         }
     }
 
-    @Test("bytes go first, within the credit; END and RESET need no credit")
+    @Test("bytes leave first and need credit; END and RESET follow and need none")
     func order() throws {
         let states = Self.reachable()
         for (name, lifecycle) in states {

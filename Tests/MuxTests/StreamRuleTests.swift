@@ -3,9 +3,9 @@ import Testing
 
 @testable import Mux
 
-/// The life of a stream, and its breaches (section 3).
+/// The life of a stream, and breaches of its rules (protocol page, section 3).
 @Suite struct StreamRuleTests {
-    @Test("a stream opens, carries, ends one way, goes on the other way, and is forgotten")
+    @Test("a stream opens, carries bytes, ends in one direction, then in the other, and is removed")
     func life() throws {
         var server = session(.server)
         var client = session(.client)
@@ -47,7 +47,7 @@ import Testing
         #expect(client.actions().isEmpty && client.streamCount == 0)
     }
 
-    @Test("M7 numbers must rise", arguments: [UInt32(2), 4])
+    @Test("M7 a stream number that is not higher than all before ends the session", arguments: [UInt32(2), 4])
     func rising(second: UInt32) throws {
         var client = session(.client)
         #expect(client.kind(of: openFrame(4), openFrame(second)) == .streamNumber)
@@ -57,7 +57,7 @@ import Testing
         #expect(skipped.kind(of: openFrame(4), openFrame(8), openFrame(.max - 1)) == nil)
     }
 
-    @Test("M7 near the last number the session reports it; after the last number it opens nothing and does not trap")
+    @Test("M7 near the last number the session reports it; after the last number it opens no stream and does not trap")
     func exhausted() throws {
         var server = session(.server)
         #expect(!server.isNearExhaustion)
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test(
-        "M17 M28 frames on a stream that has ended are ignored, however many: they cross with our own",
+        "M17 M28 frames on a stream that has ended are ignored in any number, since they may cross with the end",
         arguments: [
             Role.client, .server,
         ]
@@ -118,7 +118,7 @@ import Testing
                 #expect(end.kind(of: frame(.end, 2), resetFrame(2)) == nil)
             }
             #expect(end.actions().isEmpty)
-            #expect(end.sent().allSatisfy { $0 == "ack" }, "nothing answers them")
+            #expect(end.sent().allSatisfy { $0 == "ack" }, "they get no answer")
             #expect(end.holdings.bufferedBytes == 0)
         }
     }
@@ -152,10 +152,10 @@ import Testing
         client.reset(two, .refused)
         client.reset(two, .refused)
         #expect(client.sent() == ["reset 2"])
-        #expect(client.actions().isEmpty, "who resets knows")
+        #expect(client.actions().isEmpty, "the end that resets gets no action")
     }
 
-    @Test("M21 accept comes once, from the accepting end")
+    @Test("M21 an ACCEPT is legal once, from the accepting end")
     func accept() throws {
         var server = session(.server)
         _ = server.open(visit, now: .start)
@@ -169,7 +169,7 @@ import Testing
         var own = session(.server)
         _ = own.open(visit, now: .start)
         own.accept(two, now: .start)
-        #expect(own.sent() == ["open 2"], "nobody accepts its own stream")
+        #expect(own.sent() == ["open 2"], "an end does not accept its own stream")
     }
 
     @Test("M21 the accepting end sends nothing before it has accepted", arguments: [FrameType.data, .end])
@@ -181,7 +181,7 @@ import Testing
         #expect(client.kind(of: openFrame(2), frame(.data, 2, bytes(1)), frame(.end, 2)) == nil, "the opener may")
     }
 
-    @Test("M22 both directions ended: the table is empty, in either order")
+    @Test("M22 after both directions have ended, in either order, the stream is removed")
     func bothEnds() throws {
         var first = try serverWithStream()
         first.finish(two)
@@ -198,7 +198,7 @@ import Testing
         #expect(first.holdings.streams + second.holdings.streams == 0)
     }
 
-    @Test("M10 a stream that is reset before it is accepted returns its place")
+    @Test("M10 a stream that is reset before it is accepted leaves no state")
     func rapidReset() throws {
         var client = session(.client)
         for number in stride(from: UInt32(2), to: 20_002, by: 2) {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Mux
 
-/// Bytes from hexadecimal digits; white space is for the reader.
+/// Bytes from hexadecimal digits; white space is ignored.
 func hex(_ text: String) -> [UInt8] {
     let digits = text.filter { !$0.isWhitespace }.compactMap(\.hexDigitValue)
     return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
@@ -28,7 +28,7 @@ func kind(_ body: () throws(MuxError) -> Void) -> MuxError.Kind? {
 }
 
 extension Instant {
-    /// A time after the start of all tests, which is not the clock's.
+    /// An instant after the start of a test. The start is not the clock's zero, so that earlier instants exist.
     static func at(_ span: Duration) -> Instant { Instant(nanoseconds: 5_000_000_000_000) + span }
 
     static let start = Instant.at(.zero)
@@ -42,7 +42,7 @@ extension OutboundFrame {
         return Array(out.readableBytesView) + Array(payload.readableBytesView)
     }
 
-    /// The frame as the other end gets it.
+    /// The frame as the other end receives it.
     var arrived: InboundFrame {
         InboundFrame(
             header: header,
@@ -57,7 +57,7 @@ extension OutboundFrame {
     var number: UInt64 { arrived.number }
 }
 
-/// A frame of the peer's, by hand.
+/// A frame from the peer.
 func frame(_ type: FrameType, _ stream: UInt32 = 0, _ payload: ByteBuffer = ByteBuffer()) -> InboundFrame {
     OutboundFrame(type, StreamID(stream), payload).arrived
 }
@@ -79,12 +79,12 @@ func bindFrame(_ tunnel: UInt16) -> InboundFrame {
 let visit = OpenRequest(tunnel: 0, visitor: "203.0.113.9:40001")
 let two = StreamID(2)
 
-/// A session whose first PING lies behind it, unless `fresh`.
+/// A session at the start, with its first PING due.
 func session(_ role: Role, _ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) -> Session {
     Session(role: role, limits: limits, peerWindow: window, seed: 7, now: .start)
 }
 
-/// Limits with some changed.
+/// The default limits after `change`.
 func limits(_ change: (inout MuxLimits) -> Void) -> MuxLimits {
     var limits = MuxLimits()
     change(&limits)
@@ -95,10 +95,10 @@ extension Session {
     /// Whether a visitor of tunnel 0 may have a stream.
     var hasRoom: Bool { room(at: visit.tunnel) == .free }
 
-    /// The stream's socket was reset, at the start of time.
+    /// Reports a reset of the stream's socket, at the start of the test.
     mutating func reset(_ id: StreamID, _ code: ResetCode) { reset(id, code, now: .start) }
 
-    /// The actions that are due, but for `.blocked` and `.roomChanged`, which have tests of their own.
+    /// Takes the actions that are due, except `.blocked` and `.roomChanged`, which have tests of their own.
     mutating func actions() -> [SessionAction] {
         allActions().filter { action in
             switch action {
@@ -127,10 +127,10 @@ extension Session {
         return all
     }
 
-    /// The sent frames in short form.
+    /// Takes the frames to send, in short form.
     mutating func sent(_ now: Instant = .start) -> [String] { frames(now).map(\.short) }
 
-    /// The kind of error to which frames of the peer's lead.
+    /// The kind of the error that frames from the peer cause; nil if they cause none.
     mutating func kind(of frames: InboundFrame..., now: Instant = .start) -> MuxError.Kind? {
         do throws(MuxError) {
             for frame in frames { try receive(frame, now: now) }
@@ -141,7 +141,7 @@ extension Session {
     }
 }
 
-/// A server's session with stream 2 open and accepted, nothing else pending.
+/// A server's session with stream 2 open and accepted, and no frame or action pending.
 func serverWithStream(_ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) throws -> Session {
     var server = session(.server, limits, window: window)
     #expect(server.open(visit, now: .start) == two)
@@ -151,7 +151,7 @@ func serverWithStream(_ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_14
     return server
 }
 
-/// A client's session with stream 2 open and accepted, nothing else pending.
+/// A client's session with stream 2 open and accepted, and no frame or action pending.
 func clientWithStream(_ limits: MuxLimits = MuxLimits(), window: UInt32 = 262_144) throws -> Session {
     var client = session(.client, limits, window: window)
     try client.receive(openFrame(2), now: .start)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Codes such as M24 in test names and comments lead to a row of the page Threats.
-@Suite("Codes on the page of threats")
+@Suite("Codes of the page Threats")
 struct ThreatsPageTests {
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -29,13 +29,13 @@ struct ThreatsPageTests {
                 }
             }
         }
-        #expect(used.count > 200, "the codes were found")
+        #expect(used.count > 200, "the tests and sources cite codes")
         for (code, file) in used where !rows.contains(Substring(code)) {
             Issue.record("\(code) in \(file) has no row on the page")
         }
     }
 
-    /// The codes in a file. Excluded are parts of words and of Unicode escapes, and `S15 c15`, a notation for windows.
+    /// The codes in a file. Parts of words and of Unicode escapes are none, nor is `S15 c15`, a notation for windows.
     private static func codes(in text: String) -> [String] {
         text.matches(of: /(?:^|[^\w%{])([HRWDMAPSXN][1-9]\d?)(?![\w}])(?! c\d)/).map { String($0.1) }
     }

@@ -3,17 +3,17 @@ import Testing
 
 @testable import Mux
 
-/// The rules for tokens and verifier lines (section 5).
+/// The rules for tokens and verifier lines (protocol page, section 5).
 @Suite struct TokenTests {
     static let text = "correct-horse-battery-staple"
 
-    /// As many different characters.
+    /// A text of `count` different characters.
     private static func letters(_ count: Int, from first: UInt32 = 0x4E00) -> String {
         String(String.UnicodeScalarView((0..<UInt32(count)).compactMap { Unicode.Scalar(first + $0) }))
     }
 
     @Test(
-        "A token that repeats a shorter text is refused, and says so",
+        "a token that repeats a shorter text is refused, and the error says so",
         arguments: [
             (String(repeating: "x", count: 22), true), (String(repeating: "é", count: 40), true),
             (String(repeating: "ab", count: 12), true), (String(repeating: "secret!", count: 5) + "sec", true),
@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    @Test("one trailing line end is no part of the token", arguments: ["\n", "\r\n"])
+    @Test("one trailing line end is not part of the token", arguments: ["\n", "\r\n"])
     func lineEnd(end: String) throws {
         #expect(try Token(Self.text + end).credentials().id == Token(Self.text).credentials().id)
     }
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test("the derivation is the page's: these values must never change")
+    @Test("the derivation is that of the protocol page, and its values never change")
     func derivation() throws {
         // Computed with Python's hashlib.pbkdf2_hmac and hmac.
         let line = try Token(Self.text).credentials().verifier.line

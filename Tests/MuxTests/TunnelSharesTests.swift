@@ -2,9 +2,9 @@ import Testing
 
 @testable import Mux
 
-@Suite("Tunnels share the places of a session")
+@Suite("Tunnels share the streams that a session may have")
 struct TunnelSharesTests {
-    @Test("one tunnel may have all places, and without tunnels nothing is reserved")
+    @Test("a single tunnel may use all places, and without tunnels nothing is reserved")
     func alone() {
         for hasTunnel in [false, true] {
             var shares = TunnelShares(total: 5)
@@ -17,7 +17,7 @@ struct TunnelSharesTests {
         }
     }
 
-    @Test("the places reserved for another tunnel stay free, and no more", arguments: [5, 16, 10_000])
+    @Test("only the places reserved for another tunnel stay free", arguments: [5, 16, 10_000])
     func reserve(total: Int) {
         var shares = TunnelShares(total: total)
         shares.add(1)
@@ -32,10 +32,10 @@ struct TunnelSharesTests {
         }
         #expect(!shares.hasRoom(for: 2) && shares.taken == total)
         shares.giveBack(1)
-        #expect(shares.hasRoom(for: 1) && shares.hasRoom(for: 2), "what nobody has in reserve is for either")
+        #expect(shares.hasRoom(for: 1) && shares.hasRoom(for: 2), "either tunnel may take a place that is not reserved")
         shares.giveBack(2)
         shares.take(1)
-        #expect(!shares.hasRoom(for: 1) && shares.hasRoom(for: 2), "the last place is the reserve of the second")
+        #expect(!shares.hasRoom(for: 1) && shares.hasRoom(for: 2), "the last place is reserved for the second tunnel")
     }
 
     @Test("a tunnel added while all places are taken gets the next returned place")
@@ -48,7 +48,7 @@ struct TunnelSharesTests {
         shares.giveBack(1)
         #expect(!shares.hasRoom(for: 1) && shares.hasRoom(for: 2))
         shares.remove(2)
-        #expect(shares.hasRoom(for: 1), "the reserve goes with its tunnel")
+        #expect(shares.hasRoom(for: 1), "a removed tunnel has no reserve")
     }
 
     @Test("more tunnels than places reserve nothing")
@@ -59,7 +59,7 @@ struct TunnelSharesTests {
         #expect(shares.reserve == 0 && !shares.hasRoom(for: 9))
     }
 
-    @Test("random tunnels take and give back: the count of free reserves is the one that a look at all gives")
+    @Test("after random steps the free reserves equal a count over all tunnels")
     func random() {
         var generator = SplitMix(state: 3)
         var shares = TunnelShares(total: 40)

@@ -4,7 +4,7 @@ import Testing
 @Suite("Addresses and blocks")
 struct IPAddressTests {
     @Test(
-        "An address reads, and is written in its canonical form",
+        "An address is parsed, and written in its canonical form",
         arguments: [
             ("0.0.0.0", "0.0.0.0"), ("255.255.255.255", "255.255.255.255"), ("127.0.0.1", "127.0.0.1"), ("::", "::"),
             ("::1", "::1"), ("1::", "1::"), ("[::1]", "::1"), ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
@@ -21,7 +21,7 @@ struct IPAddressTests {
         #expect(IPAddress(canonical) == IPAddress(text))
     }
 
-    @Test("Every octet is written in decimal, without zeros before it")
+    @Test("Every octet is written in decimal, without leading zeros")
     func octets() {
         for octet: UInt32 in 0...255 {
             #expect(IPAddress.v4(octet << 24 | octet).description == "\(octet).0.0.\(octet)")
@@ -74,14 +74,14 @@ struct IPAddressTests {
     }
 
     @Test(
-        "What is no block is refused",
+        "A malformed block is refused",
         arguments: [
             "", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8/8", "10/8",
             "::/129",
             "a/8", "10.0.0.0/ 8", "10.0.0.0/99999999999999999999",
         ]
     )
-    func noBlocks(_ text: String) {
+    func malformedBlocks(_ text: String) {
         #expect(CIDRBlock(text) == nil)
     }
 

@@ -10,7 +10,7 @@ struct PortTests {
         #expect(["", "65536", "+1", "-1", " 1", "1 ", "0x1", "١"].allSatisfy { Port.parse($0) == nil })
     }
 
-    @Test("ranges of ports hold their ends and nothing else")
+    @Test("port ranges contain their ends, and no ports outside")
     func portRanges() throws {
         let ranges = try #require(PortRanges("1024-2000, 8022,9000-9001"))
         #expect([1024, 2000, 8022, 9000, 9001].allSatisfy { ranges.contains($0) })
@@ -23,14 +23,14 @@ struct PortTests {
     }
 
     @Test(
-        "text that is not a list of port ranges",
+        "a malformed list of port ranges is refused",
         arguments: ["", "0", "0-5", "5-4", "65536", "1-", "-1", "a", "1,,2", "1-2-3"]
     )
     func notPortRanges(text: String) {
         #expect(PortRanges(text) == nil)
     }
 
-    @Test("an intersection holds the ports that are in both sets")
+    @Test("an intersection contains the ports that are in both sets")
     func intersection() throws {
         let one = try #require(PortRanges("1000-2000,3000"))
         let two = try #require(PortRanges("1500-3500"))
@@ -40,7 +40,7 @@ struct PortTests {
     }
 
     @Test(
-        "a host and a port as in a URL",
+        "a host and a port are parsed as in a URL",
         arguments: [
             ("a.example:80", "a.example:80"), ("192.0.2.1:1", "192.0.2.1:1"),
             ("[2001:DB8::1]:65535", "[2001:db8::1]:65535"),
@@ -53,7 +53,7 @@ struct PortTests {
     }
 
     @Test(
-        "malformed hosts and ports",
+        "malformed hosts and ports are refused",
         arguments: [
             "", ":80", "a:", "a:0", "a:65536", "a:+1", "a b:1", "::1:80", "[::1:80", "[1.2.3.4]:1", "127.1:80", "u@a:1",
             "a/b",

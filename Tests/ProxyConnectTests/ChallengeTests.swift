@@ -14,7 +14,7 @@ struct ChallengeTests {
     }
 
     @Test(
-        "R9 challenges are separated, several in a field and in several fields",
+        "R9 several challenges are read from one field and from several fields",
         arguments: [
             ([], []),
             ([""], []),
@@ -70,14 +70,14 @@ struct ChallengeTests {
         #expect(summary(values) == expected)
     }
 
-    @Test("Parameters are found without case, the first of equals")
+    @Test("Parameters are found without case, and the first of equal names counts")
     func parameter() {
         let challenge = Challenge.parse(["Digest Realm=\"x\", realm=y"]).first
         #expect(challenge?.parameter("rEALM") == "x")
         #expect(challenge?.parameter("nonce") == nil)
     }
 
-    @Test("H27 the number of challenges and parameters is limited, at the limit and one beyond")
+    @Test("R9 the numbers of challenges and parameters are limited")
     func bounded() {
         let many = Array(repeating: "NTLM", count: Challenge.limit)
         #expect(Challenge.parse([many.joined(separator: ", ")]).count == Challenge.limit)

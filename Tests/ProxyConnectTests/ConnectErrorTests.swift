@@ -4,9 +4,9 @@ import Testing
 
 @Suite("Messages to a user")
 struct ConnectErrorTests {
-    private func error(_ turns: [Turn], user: String? = "user", port: Int = 443) throws -> ConnectError {
+    private func error(_ inputs: [Input], user: String? = "user", port: Int = 443) throws -> ConnectError {
         var script = Script(try makeExchange(port: port, user: user))
-        script.play(turns)
+        script.play(inputs)
         return try #require(script.lastError)
     }
 
@@ -87,7 +87,7 @@ struct ConnectErrorTests {
     }
 
     @Test(
-        "R1 Retry-After in seconds is read, a date and nonsense are not",
+        "R1 Retry-After is read in seconds, and a date or an invalid value is ignored",
         arguments: [
             ("120", 120), ("0", 0), ("-1", nil), ("Fri, 31 Dec 1999 23:59:59 GMT", nil), ("1.5", nil),
             ("99999999999999999999", nil),
@@ -100,7 +100,7 @@ struct ConnectErrorTests {
     }
 
     @Test(
-        "The page's line is its title, else its first line with text",
+        "The page's line is its title, or else its first line with text",
         arguments: [
             ("<title>A</title>", "A"), ("<TITLE lang=en> A </TITLE>", "A"), ("<title></title>\n<h1>B</h1>", "B"),
             ("\n  \n<p><b>C</b> d\ne", "C d"), ("plain", "plain"), ("", nil), ("<>", nil), ("<title", nil),
@@ -124,43 +124,43 @@ struct ConnectErrorTests {
         #expect(!error.isConfigurationError)
     }
 
-    @Test("R14 a TLS alert leads to https://")
+    @Test("R14 the remedy for a TLS alert names https://")
     func tls() throws {
         #expect(try error([.says("\u{15}\u{3}\u{3}\0\u{2}\u{2}P")]).remedy.contains("https://"))
     }
 
     @Test("R10 a connection closed after the password is distinguished from one closed without it")
     func closedOverPassword() throws {
-        let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
+        let basic = Input.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
         let risky = try error([basic, .closes, .closes])
         #expect(risky.kind == .closedWithoutAnswer)
         #expect(risky.isPasswordAtStake)
         #expect(risky.remedy.contains("wrong ones"))
         let harmless = try error([.closes])
         #expect(!harmless.isPasswordAtStake)
-        let bare = Turn.says(answer("407 A", ["Proxy-Authenticate: NTLM", "Content-Length: 0"]))
+        let bare = Input.says(answer("407 A", ["Proxy-Authenticate: NTLM", "Content-Length: 0"]))
         let begun = try error([bare, .closes, .closes])
         #expect(!begun.isPasswordAtStake)
         #expect(begun.hasChallenged)
     }
 
     @Test(
-        "any answer but 407 does not judge the password",
+        "an answer other than 407 does not put the password at stake",
         arguments: ["500", "502", "503", "504", "403", "404", "400", "429", "301"]
     )
     func otherAnswers(status: String) throws {
-        let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
+        let basic = Input.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
         let error = try error([basic, .says(answer("\(status) x", ["Content-Length: 0"]))])
         #expect(!error.isPasswordAtStake)
     }
 
-    @Test("an answer that is not HTTP does not judge the password")
+    @Test("an answer that is not HTTP does not put the password at stake")
     func noiseAfterPassword() throws {
-        let basic = Turn.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
+        let basic = Input.says(answer("407 A", ["Proxy-Authenticate: Basic", "Content-Length: 0"]))
         #expect(try !error([basic, .says("\u{15}\u{3}\u{3}")]).isPasswordAtStake)
     }
 
-    @Test("R16 the caller's own Proxy-Authorization is sent once, and hidden if the proxy echoes it")
+    @Test("A9 the caller's own Proxy-Authorization is sent once, and hidden if the proxy echoes it")
     func ownAuthorization() throws {
         let fields = try HeaderFields([("Proxy-Authorization", "Bearer very-secret-token")])
         var script = Script(
@@ -182,7 +182,7 @@ struct ConnectErrorTests {
         #expect(!error.description.contains("very-secret-token"))
     }
 
-    @Test("A port that Microsoft's proxies forbid with 502 is a matter of policy")
+    @Test("A 502 with which Microsoft's proxies forbid a port is a refusal by policy")
     func forbiddenPort() throws {
         let reason = "Proxy Error ( The specified Secure Sockets Layer (SSL) port is not allowed. )"
         let error = try error([.says(answer("502 \(reason)", ["Content-Length: 0"]))])

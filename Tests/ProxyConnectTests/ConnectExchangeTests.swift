@@ -11,7 +11,7 @@ struct ConnectExchangeTests {
         var user: String? = "user"
         var permitted = ProxyScheme.all
         var sendAhead = false
-        var turns: [Turn]
+        var inputs: [Input]
         var expected: [Event]
         var testDescription: String { name }
     }
@@ -19,51 +19,51 @@ struct ConnectExchangeTests {
     static let wantsBasic = ["Proxy-Authenticate: Basic realm=\"corp, inc\"", "Content-Length: 4"]
 
     static let rows: [Row] = [
-        Row(name: "opened", turns: [.says(answer("200 OK"))], expected: [.established(leftover: "")]),
+        Row(name: "a 200 opens the tunnel", inputs: [.says(answer("200 OK"))], expected: [.established(leftover: "")]),
         Row(
-            name: "R6 bytes that come with the 200 are the tunnel's",
-            turns: [.says(answer("200 OK", body: "SSH-2.0\r\n"))],
+            name: "R6 bytes after the 200 belong to the tunnel",
+            inputs: [.says(answer("200 OK", body: "SSH-2.0\r\n"))],
             expected: [.established(leftover: "SSH-2.0\r\n")]
         ),
         Row(
-            name: "R8 length and coding of a 200 mean nothing",
-            turns: [.says(answer("200 OK", ["Content-Length: 5", "Transfer-Encoding: chunked"], body: "abc"))],
+            name: "R8 the length and the coding of a 200 are ignored",
+            inputs: [.says(answer("200 OK", ["Content-Length: 5", "Transfer-Encoding: chunked"], body: "abc"))],
             expected: [.established(leftover: "abc")]
         ),
-        Row(name: "any 2xx opens", turns: [.says(answer("204 Yes"))], expected: [.established(leftover: "")]),
+        Row(name: "any 2xx opens it", inputs: [.says(answer("204 Yes"))], expected: [.established(leftover: "")]),
         Row(
             name: "HTTP/1.0, bare LF, no reason",
-            turns: [.says("HTTP/1.0 200\n\n")],
+            inputs: [.says("HTTP/1.0 200\n\n")],
             expected: [.established(leftover: "")]
         ),
         Row(
             name: "R5 interim answers are skipped",
-            turns: [.says(answer("100 Continue") + answer("103 Early", ["Link: x"]) + answer("200 OK", body: "x"))],
+            inputs: [.says(answer("100 Continue") + answer("103 Early", ["Link: x"]) + answer("200 OK", body: "x"))],
             expected: [.established(leftover: "x")]
         ),
         Row(
             name: "R7 eight interim answers pass",
-            turns: [.says(String(repeating: answer("100 Continue"), count: 8) + answer("200 OK"))],
+            inputs: [.says(String(repeating: answer("100 Continue"), count: 8) + answer("200 OK"))],
             expected: [.established(leftover: "")]
         ),
         Row(
-            name: "R7 nine do not",
-            turns: [.says(String(repeating: answer("100 Continue"), count: 9))],
+            name: "R7 nine interim answers fail",
+            inputs: [.says(String(repeating: answer("100 Continue"), count: 9))],
             expected: [.failed(.tooManyInterimAnswers)]
         ),
         Row(
-            name: "101 is no interim answer",
-            turns: [.says(answer("101 x", ["Content-Length: 0"]))],
+            name: "a 101 is not an interim answer",
+            inputs: [.says(answer("101 x", ["Content-Length: 0"]))],
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
-            name: "R9 a 407 is answered on the same connection once its body is past",
-            turns: [.says(answer("407 Auth", wantsBasic, body: "page")), .says(answer("200 OK", body: "x"))],
+            name: "R9 a 407 is answered on the same connection after its body",
+            inputs: [.says(answer("407 Auth", wantsBasic, body: "page")), .says(answer("200 OK", body: "x"))],
             expected: [.sent(authorized()), .established(leftover: "x")]
         ),
         Row(
-            name: "R9 a chunked body is read past",
-            turns: [
+            name: "R9 a chunked body is discarded",
+            inputs: [
                 .says(
                     answer(
                         "407 Auth",
@@ -77,7 +77,7 @@ struct ConnectExchangeTests {
         ),
         Row(
             name: "R9 Basic is found among others",
-            turns: [
+            inputs: [
                 .says(
                     answer(
                         "407 Auth",
@@ -92,23 +92,23 @@ struct ConnectExchangeTests {
             expected: [.sent(authorized())]
         ),
         Row(
-            name: "Connection: close asks for another connection",
-            turns: [.says(answer("407 Auth", wantsBasic + ["Connection: close"])), .says(answer("200 OK"))],
+            name: "Connection: close leads to another connection",
+            inputs: [.says(answer("407 Auth", wantsBasic + ["Connection: close"])), .says(answer("200 OK"))],
             expected: [.reconnected(authorized()), .established(leftover: "")]
         ),
         Row(
-            name: "Proxy-Connection: close does too",
-            turns: [.says(answer("407 Auth", wantsBasic + ["Proxy-Connection: Close"]))],
+            name: "Proxy-Connection: close leads to another connection",
+            inputs: [.says(answer("407 Auth", wantsBasic + ["Proxy-Connection: Close"]))],
             expected: [.reconnected(authorized())]
         ),
         Row(
-            name: "HTTP/1.0 without keep-alive does too",
-            turns: [.says("HTTP/1.0 407 Auth\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n")],
+            name: "HTTP/1.0 without keep-alive leads to another connection",
+            inputs: [.says("HTTP/1.0 407 Auth\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n")],
             expected: [.reconnected(authorized())]
         ),
         Row(
-            name: "HTTP/1.0 with keep-alive is kept",
-            turns: [
+            name: "HTTP/1.0 with keep-alive keeps the connection",
+            inputs: [
                 .says(
                     "HTTP/1.0 407 Auth\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n"
                         + "Proxy-Connection: keep-alive\r\n\r\n"
@@ -117,45 +117,45 @@ struct ConnectExchangeTests {
             expected: [.sent(authorized())]
         ),
         Row(
-            name: "a body until close does too",
-            turns: [.says(answer("407 Auth", ["Proxy-Authenticate: Basic realm=x"]))],
+            name: "a body until the close leads to another connection",
+            inputs: [.says(answer("407 Auth", ["Proxy-Authenticate: Basic realm=x"]))],
             expected: [.reconnected(authorized())]
         ),
         Row(
-            name: "R9 a body past 64 KiB does too, before it comes",
-            turns: [.says(answer("407 Auth", ["Proxy-Authenticate: Basic realm=x", "Content-Length: 65537"]))],
+            name: "R9 a body of more than 64 KiB leads to another connection before it arrives",
+            inputs: [.says(answer("407 Auth", ["Proxy-Authenticate: Basic realm=x", "Content-Length: 65537"]))],
             expected: [.reconnected(authorized())]
         ),
         Row(
-            name: "a malformed length does too",
-            turns: [.says(answer("407 Auth", ["Proxy-Authenticate: Basic realm=x", "Content-Length: +5"]))],
+            name: "a malformed length leads to another connection",
+            inputs: [.says(answer("407 Auth", ["Proxy-Authenticate: Basic realm=x", "Content-Length: +5"]))],
             expected: [.reconnected(authorized())]
         ),
         Row(
-            name: "length beside a coding does too",
-            turns: [.says(answer("407 Auth", wantsBasic + ["Transfer-Encoding: chunked"]))],
+            name: "a length beside a coding leads to another connection",
+            inputs: [.says(answer("407 Auth", wantsBasic + ["Transfer-Encoding: chunked"]))],
             expected: [.reconnected(authorized())]
         ),
         Row(
-            name: "a malformed chunk does too",
-            turns: [
+            name: "a malformed chunk leads to another connection",
+            inputs: [
                 .says(answer("407 A", ["Proxy-Authenticate: Basic", "Transfer-Encoding: chunked"], body: "x"))
             ],
             expected: [.reconnected(authorized())]
         ),
         Row(
             name: "a proxy that closes within the body of its 407 is dialled again",
-            turns: [.says(answer("407 Auth", wantsBasic, body: "pa")), .closes, .says(answer("200 OK"))],
+            inputs: [.says(answer("407 Auth", wantsBasic, body: "pa")), .closes, .says(answer("200 OK"))],
             expected: [.reconnected(authorized()), .established(leftover: "")]
         ),
         Row(
-            name: "a proxy that closes after its 407 without a word is dialled again, once",
-            turns: [.says(answer("407 Auth", wantsBasic, body: "page")), .closes, .closes],
+            name: "a proxy that closes without a second answer is dialled again, once",
+            inputs: [.says(answer("407 Auth", wantsBasic, body: "page")), .closes, .closes],
             expected: [.sent(authorized()), .reconnected(authorized()), .failed(.closedWithoutAnswer)]
         ),
         Row(
-            name: "R10 a 407 to a fresh answer is a refusal",
-            turns: [
+            name: "R10 a 407 to the credentials is a refusal",
+            inputs: [
                 .says(answer("407 Auth", wantsBasic, body: "page")),
                 .says(answer("407 Auth", wantsBasic, body: "page")),
                 .says(answer("407 Auth", wantsBasic, body: "page")), .closes,
@@ -163,68 +163,68 @@ struct ConnectExchangeTests {
             expected: [.sent(authorized()), .failed(.credentialsRefused(.basic))]
         ),
         Row(
-            name: "R10 also over another connection",
-            turns: [
+            name: "R10 a 407 to the credentials on another connection too",
+            inputs: [
                 .says(answer("407 Auth", wantsBasic + ["Connection: close"])),
                 .says(answer("407 Auth", wantsBasic + ["Connection: close"], body: "page")),
             ],
             expected: [.reconnected(authorized()), .failed(.credentialsRefused(.basic))]
         ),
         Row(
-            name: "R10 also when it offers something else then",
-            turns: [
+            name: "R10 a 407 that then offers another scheme too",
+            inputs: [
                 .says(answer("407 Auth", wantsBasic, body: "page")),
                 .says(answer("407 Auth", ["Proxy-Authenticate: NTLM", "Content-Length: 0"])),
             ],
             expected: [.sent(authorized()), .failed(.credentialsRefused(.basic))]
         ),
         Row(
-            name: "credentials sent ahead open at once",
+            name: "credentials sent ahead open the tunnel at once",
             sendAhead: true,
-            turns: [.says(answer("200 OK"))],
+            inputs: [.says(answer("200 OK"))],
             expected: [.established(leftover: "")]
         ),
         Row(
             name: "a 407 to credentials sent ahead is a challenge, the next one a refusal",
             sendAhead: true,
-            turns: [
+            inputs: [
                 .says(answer("407 Auth", wantsBasic, body: "page")),
                 .says(answer("407 Auth", wantsBasic, body: "page")),
             ],
             expected: [.sent(authorized()), .failed(.credentialsRefused(.basic))]
         ),
         Row(
-            name: "a 407 without credentials is an error that says so",
+            name: "a 407 is an error of its own if there are no credentials",
             user: nil,
             sendAhead: true,
-            turns: [.says(answer("407 Auth", wantsBasic, body: "page"))],
+            inputs: [.says(answer("407 Auth", wantsBasic, body: "page"))],
             expected: [.failed(.credentialsNeeded)]
         ),
         Row(
             name: "R9 no usable scheme",
             permitted: [.basic],
-            turns: [.says(answer("407 Auth", ["Proxy-Authenticate: NTLM, Odd x=\"Basic\"", "Content-Length: 0"]))],
+            inputs: [.says(answer("407 Auth", ["Proxy-Authenticate: NTLM, Odd x=\"Basic\"", "Content-Length: 0"]))],
             expected: [.failed(.noUsableScheme(usable: [.basic]))]
         ),
         Row(
             name: "R12 Basic is not used unless permitted",
             permitted: [.digest, .ntlm],
-            turns: [.says(answer("407 Auth", wantsBasic, body: "page"))],
+            inputs: [.says(answer("407 Auth", wantsBasic, body: "page"))],
             expected: [.failed(.noUsableScheme(usable: [.ntlm, .digest]))]
         ),
         Row(
             name: "a 407 without any challenge",
-            turns: [.says(answer("407 Auth", ["Content-Length: 0"]))],
+            inputs: [.says(answer("407 Auth", ["Content-Length: 0"]))],
             expected: [.failed(.noUsableScheme(usable: [.negotiate, .ntlm, .digest, .basic]))]
         ),
         Row(
-            name: "403 is policy, once its page is there",
-            turns: [.says(answer("403 Forbidden", ["Content-Length: 4"], body: "page"))],
+            name: "a 403 is a refusal by policy, reported after its page",
+            inputs: [.says(answer("403 Forbidden", ["Content-Length: 4"], body: "page"))],
             expected: [.failed(.refusedByPolicy)]
         ),
         Row(
             name: "R13 only the status line counts",
-            turns: [
+            inputs: [
                 .says(
                     answer("403 HTTP/1.1 200 OK", ["X: HTTP/1.1 200", "Content-Length: 15"], body: "HTTP/1.1 200 OK")
                 )
@@ -232,49 +232,49 @@ struct ConnectExchangeTests {
             expected: [.failed(.refusedByPolicy)]
         ),
         Row(
-            name: "R11 a 401 is no challenge",
-            turns: [.says(answer("401 x", ["Proxy-Authenticate: Basic realm=x", "Content-Length: 0"]))],
+            name: "R11 a 401 is not a challenge",
+            inputs: [.says(answer("401 x", ["Proxy-Authenticate: Basic realm=x", "Content-Length: 0"]))],
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
             name: "R1 a redirect is not followed",
-            turns: [.says(answer("302 Found", ["Location: http://portal/", "Content-Length: 0"]))],
+            inputs: [.says(answer("302 Found", ["Location: http://portal/", "Content-Length: 0"]))],
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
             name: "a page until close ends with the connection",
-            turns: [.says(answer("503 x", body: "page")), .closes],
+            inputs: [.says(answer("503 x", body: "page")), .closes],
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
-            name: "a page that is cut off is good enough",
-            turns: [.says(answer("503 x", ["Content-Length: 99"], body: "page")), .closes],
+            name: "a truncated page is enough",
+            inputs: [.says(answer("503 x", ["Content-Length: 99"], body: "page")), .closes],
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
-            name: "a compressed page is not waited for",
-            turns: [.says(answer("503 x", ["Content-Length: 99", "Content-Encoding: gzip"]))],
+            name: "a compressed page is not read",
+            inputs: [.says(answer("503 x", ["Content-Length: 99", "Content-Encoding: gzip"]))],
             expected: [.failed(.unexpectedStatus)]
         ),
         Row(
-            name: "four KiB of a page are enough",
-            turns: [.says(answer("503 x", body: String(repeating: "x", count: 4096)))],
+            name: "4 KiB of a page are enough",
+            inputs: [.says(answer("503 x", body: String(repeating: "x", count: 4096)))],
             expected: [.failed(.unexpectedStatus)]
         ),
-        Row(name: "closed without an answer", turns: [.closes, .closes], expected: [.failed(.closedWithoutAnswer)]),
+        Row(name: "closed without an answer", inputs: [.closes, .closes], expected: [.failed(.closedWithoutAnswer)]),
         Row(
             name: "closed within the answer",
-            turns: [.says("HTTP/1.1 200"), .closes],
+            inputs: [.says("HTTP/1.1 200"), .closes],
             expected: [.failed(.closedWithinAnswer)]
         ),
         Row(
             name: "R15 later bytes do not belong to the exchange",
-            turns: [.says(answer("200 OK")), .closes, .says("x")],
+            inputs: [.says(answer("200 OK")), .closes, .says("x")],
             expected: [.established(leftover: "")]
         ),
     ]
 
-    @Test("An exchange proceeds as expected, however the answers are split", arguments: rows)
+    @Test("An exchange proceeds as expected, at every split of the answers", arguments: rows)
     func script(_ row: Row) throws {
         func run(_ cut: ([UInt8]) -> [[UInt8]]) throws -> [Event] {
             var script = Script(
@@ -282,13 +282,13 @@ struct ConnectExchangeTests {
             )
             let first = row.sendAhead && row.user != nil ? authorized() : plainRequest
             #expect(script.events == [.sent(first)])
-            script.play(row.turns, cut: cut)
+            script.play(row.inputs, cut: cut)
             return Array(script.events.dropFirst())
         }
         #expect(try run { [$0] } == row.expected, "whole")
         #expect(try run { $0.map { [$0] } } == row.expected, "byte by byte")
-        for turn in row.turns {
-            guard case .says(let text) = turn else { continue }
+        for input in row.inputs {
+            guard case .says(let text) = input else { continue }
             let length = text.utf8.count
             for index in 1..<min(max(length, 2), 700) where index < length {
                 let cut: ([UInt8]) -> [[UInt8]] = { bytes in
@@ -299,7 +299,7 @@ struct ConnectExchangeTests {
         }
     }
 
-    @Test("Bytes behind the body of a 407 are no answer to the next request")
+    @Test("Bytes after the body of a 407 are not the answer to the next request")
     func desynchronised() throws {
         var script = Script(try makeExchange())
         script.play([.says(answer("407 Auth", Self.wantsBasic, body: "page") + answer("200 OK"))])
@@ -315,9 +315,9 @@ struct ConnectExchangeTests {
         ]
     )
     func r14_garbage(_ text: String, _ shown: String) throws {
-        everySplit(of: Array(text.utf8)) { pieces, how in
+        everySplit(of: Array(text.utf8)) { chunks, how in
             var script = try? Script(makeExchange())
-            script?.play([.says(text)], cut: { _ in pieces })
+            script?.play([.says(text)], cut: { _ in chunks })
             guard case .malformedAnswer(let error, let start) = script?.lastError?.kind else {
                 Issue.record("no error, \(how)")
                 return
@@ -328,7 +328,7 @@ struct ConnectExchangeTests {
         }
     }
 
-    @Test("R14 the start that is shown is that of the malformed answer, not of an interim one before it")
+    @Test("R14 the error shows the start of the malformed answer, not of an interim answer before it")
     func r14_garbageAfterInterim() throws {
         var script = Script(try makeExchange())
         script.play([.says(answer("100 Continue") + "<html>")])
@@ -348,11 +348,11 @@ struct ConnectExchangeTests {
         }
     }
 
-    @Test("The deadline gives the best error that is known")
+    @Test("At the deadline the error reports what has arrived")
     func deadline() throws {
-        func after(_ turns: [Turn]) throws -> ConnectError {
+        func after(_ inputs: [Input]) throws -> ConnectError {
             var script = Script(try makeExchange())
-            script.play(turns)
+            script.play(inputs)
             let error = script.exchange.deadline()
             var buffer = ByteBuffer(string: answer("200 OK"))
             let late = script.exchange.receive(&buffer)

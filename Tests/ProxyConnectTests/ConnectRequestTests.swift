@@ -11,7 +11,7 @@ struct ConnectRequestTests {
         return String(buffer: bytes)
     }
 
-    @Test("R19 the host's name goes to the proxy as it is; IPv6 in brackets")
+    @Test("R19 the host's name goes to the proxy unchanged, and an IPv6 address in brackets")
     func r19_target() throws {
         #expect(started(try makeExchange()) == plainRequest)
         for host in ["2001:DB8::1", "[2001:db8::1]"] {
@@ -21,7 +21,7 @@ struct ConnectRequestTests {
     }
 
     @Test(
-        "R16 a host or port that cannot be sent is an error at the start",
+        "R16 a host or port that cannot be sent is a configuration error",
         arguments: [
             ("", 443), ("a\r\nX: y", 443), ("a b", 443), ("a/b", 443), ("u@a", 443), ("a:1", 443), ("a", 0),
             ("a", 65536), ("a", -1),
@@ -39,7 +39,7 @@ struct ConnectRequestTests {
         }
     }
 
-    @Test("The caller's fields replace the usual ones")
+    @Test("The caller's fields replace the default ones")
     func fields() throws {
         let fields = try HeaderFields([("user-agent", "x/1"), ("X-Corp", "a"), ("Proxy-Authorization", "Bearer t")])
         let credentials = try ProxyCredentials(user: "u", password: "p")
@@ -60,7 +60,7 @@ struct ConnectRequestTests {
     }
 
     @Test(
-        "A length, a coding or two Hosts among them are refused",
+        "A length, a coding or two Hosts among the caller's fields are refused",
         arguments: [
             [("Content-Length", "0")], [("transfer-encoding", "chunked")], [("Host", "a"), ("Host", "a")],
         ]
@@ -79,7 +79,7 @@ struct ConnectRequestTests {
         }
     }
 
-    @Test("R16 Basic cannot carry a colon in the user's name")
+    @Test("R16 a colon in the user's name is refused for Basic")
     func r16_colon() throws {
         let credentials = try ProxyCredentials(user: "a:b", password: "c")
         do throws(ConnectError) {
@@ -110,7 +110,7 @@ struct ConnectRequestTests {
         #expect(text.hasSuffix("Proxy-Authorization: Basic \(encoded)\r\n\r\n"))
     }
 
-    @Test("The scheme that was used is known")
+    @Test("An exchange reports the scheme that it used")
     func scheme() throws {
         #expect(try makeExchange().scheme == nil)
         var script = Script(try makeExchange())

@@ -29,8 +29,8 @@ extension ProxyAuthenticationStep {
     }
 }
 
-/// Constants that are no RFC's were computed with Python's hashlib, or sent by curl 7.88.1 (`--proxy-digest`) to a
-/// listener that asked with the same challenge.
+/// Constants that are not from an RFC were computed with Python's hashlib, or sent by curl 7.88.1 (`--proxy-digest`) in
+/// answer to the same challenge.
 @Suite("Digest answers")
 struct DigestAnswerTests {
     /// RFC 7616 section 3.9.1.
@@ -52,7 +52,7 @@ struct DigestAnswerTests {
         return authenticator.answer(to: Challenge.parse(fields), request)
     }
 
-    @Test("RFC 7616 section 3.9.1: SHA-256, the stronger of two challenges, whichever comes first")
+    @Test("RFC 7616 section 3.9.1: SHA-256, the stronger of two challenges, in either order")
     func rfc7616_3_9_1_sha256() throws {
         for fields in [Self.bothHashes, Self.bothHashes.reversed()] {
             let answer = try mufasa(fields, "Circle of Life", "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ")
@@ -75,7 +75,7 @@ struct DigestAnswerTests {
         #expect(answer.parameter("algorithm") == "MD5")
     }
 
-    @Test("RFC 2617 section 3.5 and its forms: MD5-sess, no qop (RFC 2069), both")
+    @Test("RFC 2617 section 3.5, with its variants: MD5-sess, no qop (RFC 2069), and both")
     func rfc2617_3_5() throws {
         let challenge = """
             Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", \
@@ -105,7 +105,7 @@ struct DigestAnswerTests {
         #expect(authenticator.answer("Digest realm=\"corp\", nonce=\"n1\"") == .answer(expected))
     }
 
-    @Test("A -sess answer carries the client nonce without qop too, since it cannot be verified otherwise")
+    @Test("A -sess answer has the client nonce even without qop, since it cannot be verified otherwise")
     func sessionWithoutProtection() throws {
         var authenticator = try digest()
         let answer = authenticator.answer("Digest realm=\"corp\", nonce=\"n1\", algorithm=md5-sess")
@@ -115,7 +115,7 @@ struct DigestAnswerTests {
     }
 
     @Test(
-        "CONNECT is hashed with host:port, whichever the algorithm, and its name is sent back as it came",
+        "CONNECT is hashed with host:port for every algorithm, and the algorithm's name is sent back unchanged",
         arguments: [
             ("", "617019c6988356b4a623212686f5236d"),
             (", algorithm=MD5", "617019c6988356b4a623212686f5236d"),
@@ -211,7 +211,7 @@ struct DigestTextTests {
 
     @Test("RFC 7616 section 3.4.4: userhash=true hides the name; the response is hashed with the plain one")
     func rfc7616_3_4_4_userhash() throws {
-        // The example of section 3.9.2 with hashes that are supported; its own takes SHA-512-256.
+        // The example of section 3.9.2 with supported hashes; its own is SHA-512-256.
         for (algorithm, user, response) in [
             (
                 "SHA-256", "5a1a8a47df5c298551b9b42ba9b05835174a5bd7d511ff7fe9191d8e946fc4e7",
@@ -255,7 +255,7 @@ struct DigestTextTests {
         }
     }
 
-    @Test("A name in ASCII goes in quotes whatever the charset")
+    @Test("A name in ASCII is quoted for every charset")
     func plainName() throws {
         var authenticator = try digest("DOMAIN\\alice")
         let answer = authenticator.answer("Digest realm=\"corp\", nonce=\"n1\", charset=UTF-8")
@@ -270,8 +270,8 @@ struct DigestTextTests {
     }
 }
 
-@Suite("Digest conversations")
-struct DigestConversationTests {
+@Suite("Digest exchanges")
+struct DigestExchangeTests {
     private static let first = "Digest realm=\"corp\", nonce=\"n1\", qop=\"auth\""
     private static let stale = "Digest realm=\"corp\", nonce=\"n2\", qop=\"auth\", stale=TRUE"
 
@@ -286,7 +286,7 @@ struct DigestConversationTests {
         #expect(authenticator.answerAhead(connect) == nil)
     }
 
-    @Test("A challenge after an answer is a refusal, whatever its nonce")
+    @Test("A challenge after an answer is a refusal, with the same nonce or another")
     func refused() throws {
         for second in [Self.first, "Digest realm=\"corp\", nonce=\"n2\", qop=\"auth\", stale=false", "Digest"] {
             var authenticator = try digest()
@@ -296,7 +296,7 @@ struct DigestConversationTests {
         }
     }
 
-    @Test("A stale nonce is answered with the new one, once: stale for ever is a refusal")
+    @Test("A stale nonce is answered with the new one, once; another stale nonce is a refusal")
     func stale() throws {
         var authenticator = try digest()
         #expect(authenticator.answer(Self.first).parameter("nc") == "00000001")
@@ -328,7 +328,7 @@ struct DigestConversationTests {
         #expect(second.parameter("response") == "3a457da64d0fadd26aaf3254d1a5628f")
     }
 
-    @Test("A first challenge may say stale: it may mean an exchange before this one")
+    @Test("A first challenge may be stale, since it may refer to an earlier exchange")
     func staleAtFirst() throws {
         var authenticator = try digest()
         #expect(authenticator.answer(Self.stale).parameter("nonce") == "n2")
@@ -346,7 +346,7 @@ struct DigestConversationTests {
     }
 
     @Test(
-        "The strongest challenge that can be answered is, of equals the first",
+        "The strongest supported challenge is answered, and the first of equally strong ones",
         arguments: [
             (["MD5", "SHA-256"], "n1"), (["SHA-256", "MD5"], "n0"), (["SHA-256", "SHA-256-sess"], "n0"),
             (["MD5-sess", "MD5"], "n0"), (["SHA-512-256", "MD5"], "n1"),
@@ -442,7 +442,7 @@ struct DigestHostileTests {
         #expect(authenticator.answer(to: [], connect) == .refused)
     }
 
-    @Test("R20 values of any length and any text but controls are sent back, in one field")
+    @Test("R20 values of any length without control characters are sent back in one field")
     func r20_long() throws {
         let long = String(repeating: "\\\"", count: 20_000)
         var authenticator = try digest()
@@ -452,7 +452,7 @@ struct DigestHostileTests {
         #expect(answer.parameter("opaque") == "o")
     }
 
-    @Test("R20 of a parameter that comes twice the first counts")
+    @Test("R20 the first of two equal parameters counts")
     func r20_doubled() throws {
         var authenticator = try digest()
         let answer = authenticator.answer(

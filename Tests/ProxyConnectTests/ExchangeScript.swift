@@ -3,7 +3,7 @@ import NIOCore
 import ProxyConnect
 import Testing
 
-/// The actions of an exchange in words: requests as text, `established`, `reconnect`, the error.
+/// An action of an exchange, with its bytes as text.
 enum Event: Equatable, Sendable {
     case sent(String)
     case reconnected(String)
@@ -22,14 +22,15 @@ enum Event: Equatable, Sendable {
     }
 }
 
-/// One turn of the proxy's.
-enum Turn: Sendable {
+/// One input to an exchange, usually from the proxy.
+enum Input: Sendable {
     case says(String)
     case closes
     /// The result of the system's GSSAPI, not of the proxy.
     case ticket(Result<[UInt8], TicketFailure>)
 }
 
+/// Gives inputs to an exchange and records its actions.
 struct Script {
     var exchange: ConnectExchange
     var events: [Event] = []
@@ -41,20 +42,20 @@ struct Script {
         events.append(Event(action, leftover: ""))
     }
 
-    /// Plays the proxy's part; `cut` takes each of its texts apart.
-    mutating func play(_ turns: [Turn], cut: ([UInt8]) -> [[UInt8]] = { [$0] }) {
-        for turn in turns {
-            switch turn {
+    /// Gives the inputs to the exchange; `cut` splits the texts among them.
+    mutating func play(_ inputs: [Input], cut: ([UInt8]) -> [[UInt8]] = { [$0] }) {
+        for input in inputs {
+            switch input {
             case .closes:
                 record(exchange.connectionClosed(), leftover: "")
             case .ticket(let ticket):
                 record(exchange.ticket(ticket), leftover: "")
             case .says(let text):
-                var pieces = cut(Array(text.utf8))[...]
-                while let piece = pieces.popFirst() {
-                    var buffer = ByteBuffer(bytes: piece)
+                var chunks = cut(Array(text.utf8))[...]
+                while let chunk = chunks.popFirst() {
+                    var buffer = ByteBuffer(bytes: chunk)
                     let action = exchange.receive(&buffer)
-                    let rest = String(buffer: buffer) + pieces.map { String(decoding: $0, as: UTF8.self) }.joined()
+                    let rest = String(buffer: buffer) + chunks.map { String(decoding: $0, as: UTF8.self) }.joined()
                     record(action, leftover: rest)
                     if action != nil { break }
                 }

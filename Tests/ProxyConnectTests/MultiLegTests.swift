@@ -25,7 +25,7 @@ struct LegsAuthenticator: ProxyAuthenticator {
 
 @Suite("Schemes of several legs")
 struct MultiLegTests {
-    private func play(_ turns: [Turn], _ more: [any ProxyAuthenticator] = []) throws -> [Event] {
+    private func play(_ inputs: [Input], _ more: [any ProxyAuthenticator] = []) throws -> [Event] {
         var script = Script(
             try ConnectExchange(
                 host: "tunnel.example.com",
@@ -34,15 +34,15 @@ struct MultiLegTests {
                 userAgent: "culvert/1"
             )
         )
-        script.play(turns)
+        script.play(inputs)
         return Array(script.events.dropFirst())
     }
 
-    private func challenge(_ value: String, _ fields: String...) -> Turn {
+    private func challenge(_ value: String, _ fields: String...) -> Input {
         .says(answer("407 x", ["Proxy-Authenticate: \(value)", "Content-Length: 0"] + fields))
     }
 
-    @Test("R9 the legs go over one connection")
+    @Test("R9 all legs use one connection")
     func oneConnection() throws {
         let events = try play([challenge("NTLM"), challenge("NTLM type2"), .says(answer("200 OK"))])
         let expected: [Event] = [
@@ -51,11 +51,11 @@ struct MultiLegTests {
         #expect(events == expected)
     }
 
-    @Test("The first leg may go over another connection than the challenge")
+    @Test("The first leg may use another connection than the challenge")
     func firstReconnects() throws {
-        let turns = [challenge("NTLM", "Connection: close"), challenge("NTLM type2"), .says(answer("200 OK"))]
-        #expect(try play(turns).first == .reconnected(authorized("NTLM leg1-none")))
-        #expect(try play(turns).last == .established(leftover: ""))
+        let inputs = [challenge("NTLM", "Connection: close"), challenge("NTLM type2"), .says(answer("200 OK"))]
+        #expect(try play(inputs).first == .reconnected(authorized("NTLM leg1-none")))
+        #expect(try play(inputs).last == .established(leftover: ""))
         #expect(try play([challenge("NTLM"), .closes]).last == .reconnected(authorized("NTLM leg1-none")))
     }
 
@@ -69,7 +69,7 @@ struct MultiLegTests {
     }
 
     @Test(
-        "R9 a bound connection is kept, whatever length a careless proxy declares",
+        "R9 between two legs the connection is kept, although the body's length is missing, doubtful or large",
         arguments: [
             "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nProxy-Connection: Keep-Alive\r\n\r\n",
             "HTTP/1.0 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 4\r\n\r\npage",
@@ -79,7 +79,7 @@ struct MultiLegTests {
                 + String(repeating: "x", count: 100_000),
         ]
     )
-    func carelessFraming(_ second: String) throws {
+    func doubtfulLength(_ second: String) throws {
         let events = try play([challenge("NTLM"), .says(second), .says(answer("200 OK"))])
         let expected: [Event] = [
             .sent(authorized("NTLM leg1-none")), .sent(authorized("NTLM leg2-type2")), .established(leftover: ""),
@@ -87,7 +87,7 @@ struct MultiLegTests {
         #expect(events == expected)
     }
 
-    @Test("R9 a page beyond 256 KiB, or an announced close, ends a bound exchange")
+    @Test("R9 between two legs a body of more than 256 KiB, or until the close, ends the exchange")
     func notKept() throws {
         let long = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\nContent-Length: 262145\r\n\r\n"
         let bare = "HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM type2\r\n\r\n"
@@ -103,7 +103,7 @@ struct MultiLegTests {
         #expect(events.last == .failed(.credentialsRefused(.ntlm)))
     }
 
-    @Test("R9 the strongest scheme offered is taken, R12 and no weaker one after it")
+    @Test("R9 R12 the strongest offered scheme is used, and no weaker one after it")
     func strongest() throws {
         let basic = try BasicAuthenticator(ProxyCredentials(user: "user", password: "secret"))
         let both = challenge("Basic realm=x, NTLM")

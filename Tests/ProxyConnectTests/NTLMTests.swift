@@ -27,7 +27,7 @@ private func number(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> Int {
     bytes[offset..<offset + count].reversed().reduce(0) { $0 << 8 | Int($1) }
 }
 
-/// A field of a message, by the place of its length, capacity and offset.
+/// A field of a message, by the position of its length, capacity and offset.
 private func field(_ message: [UInt8], _ place: Int) -> [UInt8] {
     let (length, offset) = (number(message, place, 2), number(message, place + 4, 4))
     return Array(message[offset..<offset + length])
@@ -63,7 +63,7 @@ private func offer(_ token: [UInt8]?, scheme: String = "NTLM") -> [Challenge] {
     Challenge.parse([token.map { "\(scheme) \(Base64.encoded($0))" } ?? scheme])
 }
 
-/// The messages of a whole conversation.
+/// The client's messages in a whole exchange.
 private func conversation(
     _ challenge: [UInt8],
     user: String = "Domain\\User"
@@ -136,13 +136,13 @@ struct NTLMTests {
         #expect(field(last, 36) == "User".utf16Bytes)
         #expect(field(last, 44).isEmpty)
         #expect(field(last, 52).isEmpty)
-        // The time is our own here: 1970, in tenths of a microsecond since 1601.
+        // The time is this end's: 1970, in tenths of a microsecond since 1601.
         #expect(hex(field(last, 20)[24..<32]) == "00803ed5deb19d01")
         #expect(hex(field(last, 20)[32..<40]) == "aaaaaaaaaaaaaaaa")
         #expect(last[72..<88].allSatisfy { $0 == 0 })
     }
 
-    @Test("With the proxy's time comes an integrity code over all three messages")
+    @Test("If the proxy sends its time, the answer has an integrity code over all three messages")
     func integrity() throws {
         let info = Array(Example.targetInfo.dropLast(4)) + timestamp + [0, 0, 0, 0]
         let type2 = challenge(info: info)
@@ -158,7 +158,7 @@ struct NTLMTests {
         #expect(NTLMResponse.code(session, first + type2 + bare) == Array(last[72..<88]))
     }
 
-    @Test("Flags that the proxy sent among its pairs are kept beside ours")
+    @Test("Flags among the proxy's pairs are kept beside this end's")
     func keptFlags() throws {
         let info = bytes("0600040001000000") + timestamp + [0, 0, 0, 0]
         let (_, last) = try conversation(challenge(info: info))
@@ -180,7 +180,7 @@ struct NTLMTests {
         )
     }
 
-    @Test("A proxy without Unicode and without pairs gets single bytes and a proof all the same")
+    @Test("A proxy without Unicode and without pairs gets single-byte text and a proof")
     func oldProxy() throws {
         let (_, last) = try conversation(challenge(flags: 0x0000_0202, info: nil))
         #expect(field(last, 36) == Array("User".utf8))
@@ -229,7 +229,7 @@ struct NTLMTests {
     }
 
     @Test(
-        "An envelope is written as it is read, at every length",
+        "An SPNEGO envelope reads back as written, at every length",
         arguments: [0, 1, 100, 126, 127, 128, 255, 256, 70_000]
     )
     func envelope(_ length: Int) {
@@ -270,7 +270,7 @@ struct NTLMTests {
             var ntlm = try authenticator()
             _ = ntlm.answer(to: offer(nil), request)
             let step = ntlm.answer(to: offer(row), request)
-            // An empty token is no token.
+            // An empty token counts as none.
             #expect(step == (row.isEmpty ? .unusable : .malformedChallenge), "\(hex(row))")
         }
         var ntlm = try authenticator()
@@ -278,7 +278,7 @@ struct NTLMTests {
         #expect(ntlm.answer(to: Challenge.parse(["NTLM !!!"]), request) != .refused)
     }
 
-    @Test("Neither password nor proof shows in a description")
+    @Test("No description shows the password")
     func secrets() throws {
         let ntlm = try authenticator()
         var dumped = ""

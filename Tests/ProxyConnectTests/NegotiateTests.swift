@@ -2,24 +2,24 @@ import NIOCore
 import ProxyConnect
 import Testing
 
-@Suite("Negotiate, with tickets from outside")
+@Suite("Negotiate, with tickets from the caller")
 struct NegotiateTests {
     private static let none = TicketFailure(reason: "no credentials cache", remedy: "run kinit")
 
     private func play(
         _ user: String?,
-        _ turns: [Turn],
+        _ inputs: [Input],
         permitted: Set<ProxyScheme> = ProxyScheme.all
     ) throws -> [Event] {
         var script = Script(try makeExchange(user: user, permitted: permitted))
-        script.play(turns)
+        script.play(inputs)
         var bytes = Script(try makeExchange(user: user, permitted: permitted))
-        bytes.play(turns) { $0.map { [$0] } }
+        bytes.play(inputs) { $0.map { [$0] } }
         #expect(bytes.events == script.events, "byte by byte")
         return Array(script.events.dropFirst())
     }
 
-    private func challenge(_ value: String, _ fields: String...) -> Turn {
+    private func challenge(_ value: String, _ fields: String...) -> Input {
         .says(answer("407 x", ["Proxy-Authenticate: \(value)", "Content-Length: 4"] + fields, body: "page"))
     }
 
@@ -32,9 +32,9 @@ struct NegotiateTests {
         #expect(events == expected)
     }
 
-    @Test("The proxy's own token goes into the next ticket")
+    @Test("The proxy's token is passed on for the next ticket")
     func secondLeg() throws {
-        let turns = [
+        let inputs = [
             challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate BAUG"), .ticket(.success([7])),
             .says(answer("200 OK")),
         ]
@@ -42,7 +42,7 @@ struct NegotiateTests {
             .wantsTicket(nil), .sent(authorized("Negotiate AQ==")), .wantsTicket([4, 5, 6]),
             .sent(authorized("Negotiate Bw==")), .established(leftover: ""),
         ]
-        #expect(try play(nil, turns) == expected)
+        #expect(try play(nil, inputs) == expected)
     }
 
     @Test("A connection that ends while the ticket is fetched is dialled again")
@@ -51,14 +51,14 @@ struct NegotiateTests {
         #expect(try play(nil, [challenge("Negotiate"), .closes, .ticket(.success([1]))]).last == reconnected)
         let closing = [challenge("Negotiate", "Connection: close"), .ticket(.success([1]))]
         #expect(try play(nil, closing).last == reconnected)
-        let chatty = [challenge("Negotiate"), .says("more"), .ticket(.success([1]))]
-        #expect(try play(nil, chatty).last == reconnected)
+        let earlyBytes = [challenge("Negotiate"), .says("more"), .ticket(.success([1]))]
+        #expect(try play(nil, earlyBytes).last == reconnected)
     }
 
-    @Test("Without a ticket the next scheme that is offered is taken: Digest before Basic")
+    @Test("Without a ticket the strongest other scheme is used: NTLM before Basic")
     func fallsBack() throws {
-        let turns = [challenge("Negotiate, Basic realm=x, NTLM"), .ticket(.failure(Self.none))]
-        guard case .sent(let text) = try play("user", turns).last else {
+        let inputs = [challenge("Negotiate, Basic realm=x, NTLM"), .ticket(.failure(Self.none))]
+        guard case .sent(let text) = try play("user", inputs).last else {
             Issue.record("nothing was sent")
             return
         }
@@ -68,33 +68,33 @@ struct NegotiateTests {
         #expect(events == [.wantsTicket(nil), .sent(authorized())])
     }
 
-    @Test("NTLM under the name Negotiate is tried before Basic, and gives way to it before a password is at stake")
+    @Test("NTLM under the name Negotiate is tried before Basic, which follows if the proxy does not continue NTLM")
     func ntlmUnderNegotiate() throws {
-        let turns = [
+        let inputs = [
             challenge("Negotiate, Basic realm=x"), .ticket(.failure(Self.none)), challenge("Negotiate, Basic realm=x"),
             .says(answer("200 OK")),
         ]
-        let events = try play("user", turns)
+        let events = try play("user", inputs)
         #expect(events.count == 4)
         guard events.count == 4, case .sent(let first) = events[1] else { return }
         #expect(first.contains("Proxy-Authorization: Negotiate TlRMTVNTUAAB"))
-        // Squid takes no other scheme on a connection on which this one was begun.
+        // Squid accepts no other scheme on a connection that has begun this one.
         #expect(events[2] == .reconnected(authorized()))
         #expect(events[3] == .established(leftover: ""))
     }
 
-    @Test("A ticket that the proxy refuses gives way to a given password")
+    @Test("If the proxy refuses a ticket, a configured password is used")
     func refusedTicket() throws {
         let both = challenge("Negotiate, Basic realm=x")
-        let turns = [both, .ticket(.success([1])), both]
-        #expect(try play("user", turns, permitted: [.basic, .negotiate]).last == .reconnected(authorized()))
+        let inputs = [both, .ticket(.success([1])), both]
+        #expect(try play("user", inputs, permitted: [.basic, .negotiate]).last == .reconnected(authorized()))
         let only = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate")]
         #expect(try play(nil, only).last == .failed(.schemeNotTaken(.negotiate)))
         let gone = [challenge("Negotiate"), .ticket(.success([1])), challenge("Basic realm=x")]
         #expect(try play(nil, gone).last == .failed(.schemeNotTaken(.negotiate)))
     }
 
-    @Test("No ticket and nothing else is an error with the library's reason and its remedy")
+    @Test("Without a ticket and another scheme, the error has the library's reason and remedy")
     func noTicket() throws {
         var script = Script(try makeExchange(user: nil))
         script.play([challenge("Negotiate"), .ticket(.failure(Self.none))])
@@ -108,7 +108,7 @@ struct NegotiateTests {
     @Test("R10 at most three tickets are used")
     func r10_threeTickets() throws {
         let again = challenge("Negotiate AQID")
-        let ticket = Turn.ticket(.success([1]))
+        let ticket = Input.ticket(.success([1]))
         let events = try play(
             nil,
             [challenge("Negotiate"), ticket, again, ticket, again, ticket, again, ticket, again]
@@ -119,11 +119,11 @@ struct NegotiateTests {
 
     @Test("R20 a token that is not base64 is malformed")
     func r20_malformed() throws {
-        let turns = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate A")]
-        #expect(try play(nil, turns).last == .failed(.malformedChallenge(.negotiate)))
+        let inputs = [challenge("Negotiate"), .ticket(.success([1])), challenge("Negotiate A")]
+        #expect(try play(nil, inputs).last == .failed(.malformedChallenge(.negotiate)))
     }
 
-    @Test("A ticket that comes after the deadline changes nothing")
+    @Test("A ticket that arrives after the deadline changes nothing")
     func late() throws {
         var script = Script(try makeExchange(user: nil))
         script.play([challenge("Negotiate")])

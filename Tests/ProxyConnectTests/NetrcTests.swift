@@ -87,7 +87,7 @@ struct NetrcTests {
     }
 
     @Test(
-        "The first entry that fits counts, the default one in its place",
+        "The first matching entry counts, and the default entry matches at its position",
         arguments: [
             ("machine other login x password y\ndefault login d password e", nil, "d:e"),
             ("default login d password e\nmachine proxy.example.com login a password b", nil, "d:e"),
@@ -106,7 +106,7 @@ struct NetrcTests {
         #expect(try found(text, user: user) == expected)
     }
 
-    @Test("Without a password it is empty; without a login the entry serves any user")
+    @Test("An entry without a password has an empty one, and an entry without a login matches any user")
     func missingParts() throws {
         #expect(try found("machine proxy.example.com login a") == "a:")
         #expect(try found("machine proxy.example.com password b") == ":b")
@@ -114,7 +114,7 @@ struct NetrcTests {
         #expect(try found("machine proxy.example.com", user: "bob") == nil)
     }
 
-    @Test("Two spellings of an accented letter are two names, and only ASCII has case in a host")
+    @Test("Two spellings of an accented letter are two users, and hosts are compared without case in ASCII only")
     func bytes() throws {
         #expect(try found("machine proxy.example.com login \u{E9} password b", user: "e\u{301}") == nil)
         #expect(try found("machine \u{212A}.example login a", host: "k.example") == nil)
@@ -141,7 +141,7 @@ struct NetrcTests {
         #expect(throws: error) { try Netrc(text) }
     }
 
-    @Test("R16 a control character is an error only when its entry is used")
+    @Test("R16 a control character is an error only if its entry is used")
     func r16_controlCharacters() throws {
         for bad in ["\"a\\nb\"", "\"\\r\"", "\"\\t\"", "a\u{0}b", "\u{1B}", "\u{7F}", "\u{85}"] {
             for part in ["login \(bad)", "login a password \(bad)"] {
@@ -177,7 +177,7 @@ struct NetrcTests {
         }
     }
 
-    @Test("The time grows with the text's length alone")
+    @Test("Thousands of entries, comments and macros are read")
     func long() throws {
         let text = String(repeating: "machine x login \"a b\" # c\n", count: 20_000) + "default login d"
         #expect(try found(text) == "d:")

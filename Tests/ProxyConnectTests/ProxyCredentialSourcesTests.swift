@@ -20,10 +20,10 @@ struct ProxyCredentialSourcesTests {
         """
 
     static let rows: [Row] = [
-        Row(name: "nothing is nothing", url: "http://p", expected: nil),
+        Row(name: "no source has credentials", url: "http://p", expected: nil),
         Row(name: "the URL wins", url: "http://a:b@p", user: "c", password: "d", netrc: netrc, expected: "a b"),
-        Row(name: "otherwise the options", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
-        Row(name: "else netrc's entry of the host", url: "http://q", netrc: netrc, expected: "carol of-carol"),
+        Row(name: "the options come next", url: "http://p", user: "c", password: "d", netrc: netrc, expected: "c d"),
+        Row(name: "netrc's entry for the host comes last", url: "http://q", netrc: netrc, expected: "carol of-carol"),
         Row(name: "a host without an entry has no credentials", url: "http://r", netrc: netrc, expected: nil),
         Row(
             name: "netrc has the password of the user that was given",
@@ -32,16 +32,16 @@ struct ProxyCredentialSourcesTests {
             netrc: netrc,
             expected: "bob of-bob"
         ),
-        Row(name: "and of the URL's", url: "http://bob@p", user: "alice", netrc: netrc, expected: "bob of-bob"),
-        Row(name: "a password given apart is the URL's user's", url: "http://bob@p", password: "x", expected: "bob x"),
+        Row(name: "or of the URL's user", url: "http://bob@p", user: "alice", netrc: netrc, expected: "bob of-bob"),
+        Row(name: "a separate password is for the URL's user", url: "http://bob@p", password: "x", expected: "bob x"),
         Row(name: "a password without a user is not used", url: "http://p", password: "x", expected: nil),
-        Row(name: "an empty password that was given is one", url: "http://p", user: "c", password: "", expected: "c "),
-        Row(name: "so is one behind a colon in the URL", url: "http://c:@p", user: "d", password: "e", expected: "c "),
-        Row(name: "a colon alone stands for a ticket", url: "http://p", user: "", password: "", expected: nil),
+        Row(name: "an explicit empty password is used", url: "http://p", user: "c", password: "", expected: "c "),
+        Row(name: "also after a colon in the URL", url: "http://c:@p", user: "d", password: "e", expected: "c "),
+        Row(name: "an empty user stands for a ticket", url: "http://p", user: "", password: "", expected: nil),
         Row(name: "backslash, at sign and colon", url: "http://CORP%5Cme%40x:a%3Ab@p", expected: "CORP\\me@x a:b"),
     ]
 
-    @Test("Each source gives way to the one before it", arguments: rows)
+    @Test("The first source with credentials is used", arguments: rows)
     func order(_ row: Row) throws {
         var sources = ProxyCredentialSources()
         (sources.user, sources.password) = (row.user, row.password)
@@ -70,7 +70,7 @@ struct ProxyCredentialSourcesTests {
         #expect(alice?.password == "of-alice")
     }
 
-    @Test("No description shows their contents")
+    @Test("No description shows the contents of the sources")
     func secrets() {
         var sources = ProxyCredentialSources()
         sources.password = "secret"

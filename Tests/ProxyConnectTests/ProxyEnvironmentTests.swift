@@ -37,7 +37,7 @@ struct ProxyEnvironmentTests {
         }
     }
 
-    @Test("A malformed variable that applies is an error which names it and not its value")
+    @Test("A malformed variable is an error that names the variable and not its value")
     func malformed() throws {
         let environment = ProxyEnvironment(["https_proxy": "http://u:secret@", "http_proxy": "proxy:1"])
         do throws(ProxyEnvironment.Failure) {
@@ -52,7 +52,7 @@ struct ProxyEnvironmentTests {
     }
 
     @Test(
-        "NO_PROXY knows names, suffixes, ports, addresses and blocks",
+        "NO_PROXY contains names, suffixes, ports, addresses and blocks",
         arguments: [
             ("*", "anything", 1, true),
             ("*:81", "anything", 80, false),

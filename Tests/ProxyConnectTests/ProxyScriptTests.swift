@@ -4,7 +4,7 @@ import Testing
 @Suite("Proxy scripts: their locations and answers")
 struct ProxyScriptTests {
     @Test(
-        "A location reads, and shows itself in one form",
+        "A location is parsed, and printed in one form",
         arguments: [
             (
                 "pac+http://wpad/wpad.dat", .http(host: "wpad", port: 80, target: "/wpad.dat"),
@@ -66,7 +66,7 @@ struct ProxyScriptTests {
     }
 
     @Test(
-        "An answer is read in its order",
+        "The entries of an answer keep their order",
         arguments: [
             ("DIRECT", ["none"], 0), ("", ["none"], 0), (" ; ;", ["none"], 0), ("direct", ["none"], 0),
             ("PROXY a:8080; DIRECT", ["http://a:8080", "none"], 0),
@@ -102,7 +102,7 @@ struct ProxyScriptTests {
         #expect(answer.passedOver == 1)
     }
 
-    @Test("Sixteen ways are kept, and later ones are ignored")
+    @Test("Sixteen entries are kept, and later ones are ignored")
     func bounded() {
         let answer = ProxyScriptAnswer((1...10_000).map { "PROXY p\($0):1" }.joined(separator: ";"))
         #expect(answer.choices.count == ProxyScriptAnswer.limit)

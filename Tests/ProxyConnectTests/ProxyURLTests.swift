@@ -4,7 +4,7 @@ import Testing
 @Suite("Proxy URLs")
 struct ProxyURLTests {
     @Test(
-        "R17 a URL reads, with its scheme's default port",
+        "R17 a URL is parsed, with its scheme's default port",
         arguments: [
             ("http://proxy.corp:3128", "http://proxy.corp:3128"), ("http://proxy.corp:3128/", "http://proxy.corp:3128"),
             ("proxy.corp:3128", "http://proxy.corp:3128"), ("proxy", "http://proxy:80"),
@@ -60,7 +60,7 @@ struct ProxyURLTests {
     }
 
     @Test(
-        "R16 userinfo is split at its first raw colon, then decoded",
+        "R17 userinfo is split at its first raw colon, then decoded",
         arguments: [
             ("http://user:secret@proxy", "user", "secret"), ("http://user@proxy", "user", ""),
             ("http://:secret@proxy", "", "secret"),
@@ -76,7 +76,7 @@ struct ProxyURLTests {
         #expect(credentials.password == password)
     }
 
-    @Test("The password never shows")
+    @Test("No description shows the password")
     func redaction() throws {
         let url = try ProxyURL("http://user:hunter2@proxy:3128")
         #expect(url.description == "http://user:***@proxy:3128")

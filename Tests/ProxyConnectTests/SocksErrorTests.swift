@@ -12,7 +12,7 @@ struct SocksErrorTests {
     }
 
     @Test(
-        "Each failure says what the proxy answered, and one thing to try",
+        "Each error states what the proxy answered, and a remedy",
         arguments: [
             ("05 FF", "another kind of authentication than user and password", "GSSAPI"),
             ("05 02 01 01", "refused the credentials (status 1)", "wrong tries may lock the account"),
@@ -73,7 +73,7 @@ struct SocksErrorTests {
     }
 
     @Test(
-        "The deadline names what the proxy was asked last",
+        "At the deadline the error names the last request to the proxy",
         arguments: [
             ("", .greeting, "did not answer in time", "http://"),
             ("05", .greeting, "did not answer in time", "http://"),
@@ -97,7 +97,7 @@ struct SocksErrorTests {
         #expect(script.exchange.connectionClosed() == nil)
     }
 
-    @Test("An exchange that has not begun fails as one without an answer, and reads nothing")
+    @Test("An exchange that has not started fails as one without an answer, and reads nothing")
     func idle() throws {
         var exchange = try makeSocksExchange()
         var early = ByteBuffer(bytes: [5, 0])
@@ -138,7 +138,7 @@ struct SocksErrorTests {
             dump(exchange, to: &shown)
             shown += "\(exchange) \(String(reflecting: exchange))"
         }
-        // "user" stands in the remedy, as a word and in --proxy-user; byte 115 would begin a dump of the password.
+        // The remedy contains "user", so only the password is checked; 115 is its first byte in a dump.
         #expect(!shown.contains("secret"))
         #expect(!shown.contains("115"))
         #expect(shown.contains("SOCKS 5 CONNECT tunnel.example.com:443"))

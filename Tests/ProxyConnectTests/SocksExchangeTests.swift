@@ -18,7 +18,7 @@ struct SocksExchangeTests {
     static let greeting = octets("05 02 00 02")
     static let login = [1, 4] + Array("user".utf8) + [6] + Array("secret".utf8)
     static let request = octets("05 01 00 03 12") + Array("tunnel.example.com".utf8) + octets("01 BB")
-    /// An answer in the middle of which the request, or both the login and the request, were sent.
+    /// The events of a row in which the request, or the login and the request, were sent.
     static func afterRequest(_ event: SocksEvent) -> [SocksEvent] { [.sent(request), event] }
     static func afterLogin(_ event: SocksEvent) -> [SocksEvent] { [.sent(login), .sent(request), event] }
     static func longName(_ length: Int) -> String {
@@ -27,43 +27,43 @@ struct SocksExchangeTests {
 
     static let rows: [Row] = [
         Row(
-            name: "R6 microsocks without a password, and the server's first words",
+            name: "R6 microsocks without a password, and the server's first bytes",
             user: nil,
             proxy: "05 00 05 00 00 01 00 00 00 00 00 00 53 53 48 2d 32 2e 30 2d 68 69 0d 0a",
             expected: afterRequest(.established(leftover: Array("SSH-2.0-hi\r\n".utf8)))
         ),
         Row(
-            name: "R6 microsocks with a password, and the server's first words",
+            name: "R6 microsocks with a password, and the server's first bytes",
             proxy: "05 02 01 00 05 00 00 01 00 00 00 00 00 00 53 53 48 2d 32 2e 30 2d 68 69 0d 0a",
             expected: afterLogin(.established(leftover: Array("SSH-2.0-hi\r\n".utf8)))
         ),
         Row(
-            name: "the password stays here when the proxy does not ask for it",
+            name: "the password is not sent if the proxy does not ask for it",
             proxy: "05 00 05 00 00 01 7F 00 00 01 1F 90",
             expected: afterRequest(.established(leftover: []))
         ),
         Row(
-            name: "R6 an IPv6 address in the reply is read past",
+            name: "R6 an IPv6 address in the reply is skipped",
             proxy: "05 00 05 00 00 04 20 01 0D B8 00 00 00 00 00 00 00 00 00 00 00 01 1F 90 05",
             expected: afterRequest(.established(leftover: [5]))
         ),
         Row(
-            name: "R6 a name in the reply is read past",
+            name: "R6 a name in the reply is skipped",
             proxy: "05 00 05 00 00 03 03 61 62 63 1F 90 16",
             expected: afterRequest(.established(leftover: [0x16]))
         ),
         Row(
-            name: "R6 an empty name in the reply too",
+            name: "R6 an empty name in the reply is skipped",
             proxy: "05 00 05 00 00 03 00 1F 90 16",
             expected: afterRequest(.established(leftover: [0x16]))
         ),
         Row(
-            name: "R6 a name of 255 bytes in the reply too",
+            name: "R6 a name of 255 bytes in the reply is skipped",
             proxy: "05 00 05 00 00" + longName(255) + " 1F 90 16",
             expected: afterRequest(.established(leftover: [0x16]))
         ),
         Row(
-            name: "the reserved byte may be anything",
+            name: "the reserved byte is ignored",
             proxy: "05 00 05 00 FF 01 00 00 00 00 00 00",
             expected: afterRequest(.established(leftover: []))
         ),
@@ -100,7 +100,7 @@ struct SocksExchangeTests {
             expected: afterLogin(.failed(.refused(.generalFailure)))
         ),
         Row(
-            name: "a refusal that leaves out the address",
+            name: "a refusal without an address",
             proxy: "05 00 05 02",
             closes: true,
             expected: afterRequest(.failed(.refused(.notAllowed)))
@@ -111,13 +111,13 @@ struct SocksExchangeTests {
             expected: [.failed(.malformedAnswer(.methodNotOffered(1)))]
         ),
         Row(
-            name: "R16 a proxy that asks for a password that was not offered",
+            name: "a proxy that asks for a password that was not offered",
             user: nil,
             proxy: "05 02",
             expected: [.failed(.malformedAnswer(.methodNotOffered(2)))]
         ),
         Row(
-            name: "the password's answer has a version of its own",
+            name: "an answer to the password with a wrong version",
             proxy: "05 02 05 00",
             expected: [.sent(login), .failed(.malformedAnswer(.wrongVersion(5, .authentication)))]
         ),
@@ -138,7 +138,7 @@ struct SocksExchangeTests {
         ),
         Row(name: "R14 a page", proxy: "3C 68 74 6D", expected: [.failed(.malformedAnswer(.otherProtocol(.http)))]),
         Row(
-            name: "R14 an answer that only begins like a status line",
+            name: "R14 an answer that begins like a status line",
             proxy: "48 54 54 51",
             expected: [.failed(.malformedAnswer(.otherProtocol(.unknown)))]
         ),
@@ -148,21 +148,21 @@ struct SocksExchangeTests {
             expected: [.failed(.malformedAnswer(.otherProtocol(.tls)))]
         ),
         Row(
-            name: "R14 SOCKS 4, by its book",
+            name: "R14 SOCKS 4 with version 0",
             proxy: "00 5B 00 00 00 00 00 00",
             expected: [.failed(.malformedAnswer(.otherProtocol(.socks4)))]
         ),
         Row(
-            name: "R14 SOCKS 4 with its version",
+            name: "R14 SOCKS 4 with version 4",
             proxy: "04 5B",
             expected: [.failed(.malformedAnswer(.otherProtocol(.socks4)))]
         ),
         Row(name: "R14 SSH", proxy: "53 53", expected: [.failed(.malformedAnswer(.otherProtocol(.unknown)))]),
         Row(name: "closed at once", proxy: "", closes: true, expected: [.failed(.closed(.greeting))]),
-        Row(name: "closed within the choice", proxy: "05", closes: true, expected: [.failed(.closed(.greeting))]),
+        Row(name: "closed within the method", proxy: "05", closes: true, expected: [.failed(.closed(.greeting))]),
         Row(name: "closed within HTTP", proxy: "48 54", closes: true, expected: [.failed(.closed(.greeting))]),
         Row(
-            name: "closed on the password",
+            name: "closed after the password",
             proxy: "05 02",
             closes: true,
             expected: [.sent(login), .failed(.closed(.authentication))]
@@ -175,12 +175,12 @@ struct SocksExchangeTests {
         ),
     ]
 
-    @Test("An exchange proceeds as expected, however the answers are split", arguments: rows)
+    @Test("An exchange proceeds as expected, at every split of the answers", arguments: rows)
     func script(_ row: Row) throws {
         let exchange = try makeSocksExchange(user: row.user)
-        everySplit(of: octets(row.proxy)) { pieces, how in
+        everySplit(of: octets(row.proxy)) { chunks, how in
             var script = SocksScript(exchange)
-            script.say(pieces)
+            script.say(chunks)
             if row.closes { script.close() }
             script.close()
             #expect(script.events.first == .sent(row.user == nil ? [5, 1, 0] : Self.greeting), "\(how)")
@@ -188,7 +188,7 @@ struct SocksExchangeTests {
         }
     }
 
-    @Test("Each reply but 0 refuses, and keeps its code", arguments: UInt8(1)...255)
+    @Test("Each reply other than 0 is a refusal with its code", arguments: UInt8(1)...255)
     func replies(_ code: UInt8) throws {
         var script = SocksScript(try makeSocksExchange(user: nil))
         script.say([[5, 0, 5, code, 0, 1, 0, 0, 0, 0, 0, 0]])
@@ -196,7 +196,7 @@ struct SocksExchangeTests {
         #expect(script.lastError?.isPolicyRefusal == (code == 2))
     }
 
-    @Test("Each status but 0 refuses the credentials", arguments: UInt8(1)...255)
+    @Test("Each status other than 0 refuses the credentials", arguments: UInt8(1)...255)
     func statuses(_ status: UInt8) throws {
         var script = SocksScript(try makeSocksExchange())
         script.say([[5, 2], [1, status]])
@@ -204,7 +204,7 @@ struct SocksExchangeTests {
         #expect(script.lastError?.isCredentialRefusal == true)
     }
 
-    @Test("Only the types of address that exist end a reply", arguments: UInt8.min...UInt8.max)
+    @Test("A reply with an unknown type of address is malformed", arguments: UInt8.min...UInt8.max)
     func addressTypes(_ type: UInt8) throws {
         var script = SocksScript(try makeSocksExchange(user: nil))
         script.say([[5, 0, 5, 0, 0, type] + [UInt8](repeating: 0, count: 300)])
@@ -216,7 +216,7 @@ struct SocksExchangeTests {
         }
     }
 
-    @Test("A mutated answer opens, refuses or waits, the same way whatever the split, and never traps")
+    @Test("A mutated answer has the same result at every split, and never traps")
     func mutations() throws {
         var random = Fuzzing.generator(0x50C5)
         let seeds = Self.rows.map { octets($0.proxy) }

@@ -4,7 +4,7 @@ import Testing
 @Suite("Messages to a SOCKS proxy")
 struct SocksRequestTests {
     @Test(
-        "R19 a name is sent as a name, an address as an address",
+        "R19 a name is sent as a name, and an address as an address",
         arguments: [
             ("a.b", 1, "03 03 61 2E 62 00 01"), ("a.b.", 80, "03 04 61 2E 62 2E 00 50"),
             ("localhost", 65535, "03 09 6C 6F 63 61 6C 68 6F 73 74 FF FF"), ("192.0.2.1", 443, "01 C0 00 02 01 01 BB"),
@@ -19,7 +19,7 @@ struct SocksRequestTests {
         #expect(script.events.last == .sent([5, 1, 0] + octets(address)))
     }
 
-    @Test("R16 credentials of 255 bytes are sent, an empty password with length 0")
+    @Test("R16 credentials of 255 bytes are sent, and an empty password with length 0")
     func r16_credentials() throws {
         let long = String(repeating: "ü", count: 127) + "x"
         for (user, password) in [(long, long), ("u", "")] {

@@ -1,14 +1,14 @@
 import NIOCore
 import ProxyConnect
 
-/// The actions of a SOCKS exchange: sent bytes, `established`, the error.
+/// An action of a SOCKS exchange.
 enum SocksEvent: Equatable, Sendable {
     case sent([UInt8])
     case established(leftover: [UInt8])
     case failed(SocksError.Kind)
 }
 
-/// Plays the proxy's part, with one buffer for all that has come, as a channel handler has it.
+/// Gives the proxy's bytes to an exchange, in one buffer as a channel handler does, and records its actions.
 struct SocksScript {
     var exchange: SocksExchange
     var events: [SocksEvent] = []
@@ -21,9 +21,9 @@ struct SocksScript {
         record(action)
     }
 
-    mutating func say(_ pieces: [[UInt8]]) {
-        for piece in pieces {
-            pending.writeBytes(piece)
+    mutating func say(_ chunks: [[UInt8]]) {
+        for chunk in chunks {
+            pending.writeBytes(chunk)
             while let action = exchange.receive(&pending) { record(action) }
         }
         if case .established = events.last {
@@ -61,7 +61,7 @@ func makeSocksExchange(
     )
 }
 
-/// The bytes that hexadecimal digits spell; blanks are for the reader.
+/// The bytes of hexadecimal numbers, which blanks separate.
 func octets(_ text: String) -> [UInt8] {
     text.split(separator: " ").compactMap { UInt8($0, radix: 16) }
 }

@@ -2,10 +2,9 @@ import Foundation
 import ProxyConnect
 import Testing
 
-/// A transcript begins with `expect: established|refused|policy|other`. The proxy's turns follow, each behind a line
-/// `--- says` (the bytes up to the next such line) or `--- closes`; `--- has no ticket` is the user's own
-/// machine.
-@Suite("Kept transcripts of proxies")
+/// A transcript begins with `expect: established|refused|policy|other`. Each input has a line: `--- says` (the proxy's
+/// bytes follow, up to the next such line), `--- closes`, or `--- has no ticket` for the user's machine.
+@Suite("Transcripts of proxies")
 struct TranscriptTests {
     static func files() -> [URL] {
         var root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
@@ -32,29 +31,29 @@ struct TranscriptTests {
         let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
         let parts = text.components(separatedBy: "--- ")
         let expected = try #require(parts.first).replacingOccurrences(of: "expect: ", with: "").dropLast()
-        let turns: [Turn] = parts.dropFirst().map { part in
+        let inputs: [Input] = parts.dropFirst().map { part in
             if part.hasPrefix("has no ticket") {
                 return .ticket(.failure(TicketFailure(reason: "no credentials cache found", remedy: "run kinit")))
             }
             return part.hasPrefix("says\n") ? .says(String(decoding: part.utf8.dropFirst(5), as: UTF8.self)) : .closes
         }
         var whole = Script(try makeExchange())
-        whole.play(turns)
+        whole.play(inputs)
         #expect(outcome(whole) == expected, "\(file.lastPathComponent): \(whole.events)")
         var bytes = Script(try makeExchange())
-        bytes.play(turns) { $0.map { [$0] } }
+        bytes.play(inputs) { $0.map { [$0] } }
         #expect(outcome(bytes) == expected, "\(file.lastPathComponent) byte by byte: \(bytes.events)")
         let longest = parts.map(\.utf8.count).max() ?? 0
         for cut in 1..<max(2, longest - 4) {
-            // Other tests wait for the same few threads.
+            // Tests share a few threads.
             await Task.yield()
             var halves = Script(try makeExchange())
-            halves.play(turns) { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }
+            halves.play(inputs) { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }
             #expect(outcome(halves) == expected, "\(file.lastPathComponent) cut at \(cut): \(halves.events)")
         }
     }
 
-    @Test("The folder was found")
+    @Test("The folder has files")
     func found() {
         #expect(!Self.files().isEmpty)
     }

@@ -3,9 +3,9 @@ import Testing
 
 @testable import WebSocket
 
-/// H14 and the example of RFC 6455, section 1.3.
+/// The key of the handshake: H14, and the example of RFC 6455, section 1.3.
 @Suite struct AcceptKeyTests {
-    @Test("RFC 6455 section 1.3: the key of the example has the answer of the example")
+    @Test("RFC 6455 section 1.3: the example's key gives the example's answer")
     func example() {
         #expect(AcceptKey.accept(for: "dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
         #expect(AcceptKey.decode("dGhlIHNhbXBsZSBub25jZQ==") == Array("the sample nonce".utf8))

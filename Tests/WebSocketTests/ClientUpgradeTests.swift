@@ -24,7 +24,7 @@ import Testing
         return try upgrade().verify(ResponseHead(version: version, status: status, reason: "", fields: fields))
     }
 
-    @Test("RFC 6455 section 1.3: the request has all it needs, and no Origin")
+    @Test("RFC 6455 section 1.3: the request has the required fields, and no Origin")
     func request() throws {
         var out = ByteBuffer()
         try upgrade().request().serialize(into: &out)
@@ -42,7 +42,7 @@ import Testing
         )
     }
 
-    @Test("additional fields go along; those that the handshake sets, or that would make a body, do not")
+    @Test("additional fields are sent; fields that the handshake sets or that announce a body are refused")
     func additionalFields() throws {
         let fields = try HeaderFields([("Authorization", "Bearer x"), ("Origin", "https://a.example")])
         let head = try ClientUpgrade(authority: "h", path: "/?q", fields: fields).request()

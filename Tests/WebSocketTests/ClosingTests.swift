@@ -4,7 +4,7 @@ import Testing
 
 /// The closing handshake and control frames, W19 to W30 (RFC 6455, sections 5.5 and 7).
 @Suite struct ClosingTests {
-    @Test("Close frames are judged and answered once", arguments: rows)
+    @Test("each control frame has its events and its answer", arguments: rows)
     func closeFrame(row: Row) {
         row.check()
     }
@@ -78,7 +78,7 @@ import Testing
             output: hex("8a7d") + (0..<125).map { UInt8($0) }
         ),
         Row(
-            name: "W29 an unsolicited pong is an event and no more",
+            name: "W29 an unsolicited pong is an event without an answer",
             role: .client,
             bytes: hex("8a01 07"),
             events: [.pong(buffer([7]))],
@@ -102,7 +102,7 @@ import Testing
         ),
     ]
 
-    @Test("W20 a Close code that may not be sent is a protocol error, any other is accepted")
+    @Test("W20 a Close code that may not be sent is a protocol error, and any other is accepted")
     func codes() {
         let valid = Set(Array(1000...1003) + Array(1007...1014) + Array(3000...4999))
         for number in UInt16.min...UInt16.max {
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test("W22 our own reason is cut between two scalars after 123 bytes")
+    @Test("W22 a reason to send is truncated between two scalars, to at most 123 bytes")
     func longReason() throws {
         for (reason, count) in [
             (String(repeating: "a", count: 123), 123), (String(repeating: "a", count: 124), 123),
@@ -140,7 +140,7 @@ import Testing
         }
     }
 
-    @Test("W24 Close crossing Close: one Close each, a clean end")
+    @Test("W24 Closes that cross end the connection cleanly, with one Close from each end")
     func crossing() throws {
         var connection = Connection(role: .server)
         connection.close(.goingAway, reason: "x")
@@ -158,7 +158,7 @@ import Testing
         #expect(isClean)
     }
 
-    @Test("a code that may not be sent is left out of our Close, and the reason with it")
+    @Test("a Close omits a code that may not be sent, and the reason with it")
     func unsendableCode() {
         for code in [nil, CloseCode.noStatus, .abnormal, .tlsHandshake, CloseCode(rawValue: 7)] {
             var connection = Connection(role: .server)
@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test("W26 the end of the bytes without a Close is not a clean end")
+    @Test("W26 the end of the input without a Close is not a clean end")
     func abruptEnd() throws {
         var fresh = Connection(role: .client)
         let isClean = fresh.inputClosed()
@@ -187,14 +187,14 @@ import Testing
         var failed = Connection(role: .client)
         failed.receive(buffer(hex("ff")))
         #expect(throws: WebSocketError.reservedBits) { try failed.nextEvent() }
-        let event10 = try failed.nextEvent()
-        #expect(event10 == nil)
+        let event = try failed.nextEvent()
+        #expect(event == nil)
         #expect(failed.isClosed && failed.closeSent)
         let isCleanAfterError = failed.inputClosed()
         #expect(!isCleanAfterError)
     }
 
-    @Test("an error after our Close sends no second one")
+    @Test("an error after this end's Close sends no second Close")
     func errorWhileClosing() {
         var connection = Connection(role: .server)
         connection.close(.normal)
@@ -205,7 +205,7 @@ import Testing
         #expect(sent == nil)
     }
 
-    @Test("nothing is sent after Close")
+    @Test("no frame is sent after a Close")
     func sendingAfterClose() {
         var connection = Connection(role: .server)
         connection.close(.normal)

@@ -5,10 +5,10 @@ import Testing
 
 @testable import WebSocket
 
-/// Sections 12 and 13 of the Autobahn|Testsuite in essence: messages of many sizes and kinds, whole and in fragments,
-/// under every combination of parameters, there and back. The suite's corpus is not ours to carry, so one is generated.
+/// Sections 12 and 13 of the Autobahn|Testsuite, reduced. Messages of many sizes and kinds travel in both directions,
+/// whole and in fragments, with all combinations of parameters. The tests generate data like the suite's.
 @Suite struct ConformanceDeflateTests {
-    /// Kinds of data, like the suite's: JSON, a picture, prose, HTML, and compressed data.
+    /// Kinds of data as in the suite: JSON, a picture, prose, HTML, and compressed data.
     enum Corpus: String, CaseIterable, Sendable {
         case json, picture, prose, markup, noise
 
@@ -91,8 +91,8 @@ import Testing
                 if length > 1_000, corpus != .noise { #expect(wire.readableBytes < length * 3 / 4) }
                 let bytes = refragmented(Array(wire.readableBytesView), size: fragment)
                 var outcome = Outcome()
-                for piece in chop(bytes, 4_093) {
-                    receiver.receive(buffer(piece))
+                for chunk in chop(bytes, 4_093) {
+                    receiver.receive(buffer(chunk))
                     receiver.drain(into: &outcome)
                 }
                 #expect(outcome == Outcome(events: [binary(message)]), "\(corpus) \(length) in \(fragment)")
@@ -110,7 +110,7 @@ import Testing
 
     struct Refused: Error {}
 
-    /// The single frame in fragments of that many bytes of payload; 0 leaves it.
+    /// Splits a frame into fragments of `size` bytes of payload; 0 leaves it whole.
     static func refragmented(_ frame: [UInt8], size: Int) -> [UInt8] {
         guard size > 0, frame.count > 14 else { return frame }
         let isMasked = frame[1] & 0x80 != 0

@@ -4,8 +4,8 @@ import Testing
 
 private typealias Frame = ConformanceCase.Frame
 
-/// Sections 9 and 10 of the Autobahn|Testsuite: long messages, many fragments, small pieces, many messages. The suite
-/// goes to 16 MiB; here 256 KiB is the limit, so that a debug build takes seconds.
+/// Sections 9 and 10 of the Autobahn|Testsuite: long messages, many fragments, small chunks, many messages. The suite's
+/// messages have up to 16 MiB; these have up to 256 KiB, so that a debug build takes seconds.
 @Suite struct ConformanceSizeTests {
     @Test(
         "Autobahn 9.1 and 9.2: long messages in one frame",
@@ -26,11 +26,11 @@ private typealias Frame = ConformanceCase.Frame
     }
 
     @Test(
-        "Autobahn 9.5 and 9.6: 64 KiB that come in small pieces",
+        "Autobahn 9.5 and 9.6: 64 KiB that arrive in small chunks",
         arguments: [0x81 as UInt8, 0x82],
         [64, 128, 256, 512, 1_024, 2_048]
     )
-    func pieces(first: UInt8, size: Int) {
+    func smallChunks(first: UInt8, size: Int) {
         ConformanceCase.echoed("9.\((first & 3) + 4)", first, Self.payload(65_536)).check(chops: [size])
     }
 

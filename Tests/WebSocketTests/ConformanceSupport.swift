@@ -4,10 +4,10 @@ import Testing
 
 @testable import WebSocket
 
-/// A case of the Autobahn|Testsuite as a table row: the fuzzer's input and an echo's required answer.
+/// A case of the Autobahn|Testsuite as a table row: the fuzzer's input and the echo's required answer.
 ///
-/// The rows are named by the suite's numbers and hold for both roles. Each is run whole, byte by byte and cut at every
-/// single place, which covers the suite's pairs of cases that differ in how the bytes are chopped.
+/// The rows have the suite's numbers and hold for both roles. Each arrives whole, byte by byte and at every split. That
+/// covers the suite's cases that differ only in how the bytes are split.
 struct ConformanceCase: CustomTestStringConvertible, Sendable {
     /// The peer's frames: FIN, reserved bits and opcode, and the payload.
     struct Frame: Sendable {
@@ -17,9 +17,9 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
 
     /// How the connection ends.
     enum Ending: Sendable, Equatable {
-        /// Both ends have sent Close, ours with that code.
+        /// Both ends have sent Close, the echo with this code.
         case clean(UInt16?)
-        /// The peer's frames break a rule; our Close has that code.
+        /// The peer's frames break a rule; the echo's Close has this code.
         case failed(UInt16)
     }
 
@@ -31,7 +31,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
 
     var testDescription: String { number }
 
-    /// The peer closes with 1000 at the end, unless the frames end with a Close or break a rule.
+    /// Creates a case. A Close with 1000 follows the frames, unless they contain a Close or break a rule.
     init(
         _ number: String,
         _ frames: [Frame],
@@ -47,7 +47,7 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// A case whose messages come back as they are.
+    /// A case whose message is echoed unchanged.
     static func echoed(_ number: String, _ first: UInt8, _ payload: [UInt8]) -> ConformanceCase {
         ConformanceCase(
             number,
@@ -56,16 +56,16 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
         )
     }
 
-    /// The bytes on the wire, as an end of that role receives them.
+    /// The bytes on the wire, as an end of this role receives them.
     func bytes(to role: WebSocketRole) -> [UInt8] {
         frames.flatMap { Self.encode($0, masked: role == .server) }
     }
 
     static func encode(_ frame: Frame, masked isMasked: Bool) -> [UInt8] {
-        let cloaked = masked(frame.first, frame.payload)
-        guard !isMasked else { return cloaked }
+        let maskedFrame = masked(frame.first, frame.payload)
+        guard !isMasked else { return maskedFrame }
         let header = frame.payload.count < 126 ? 2 : frame.payload.count < 65_536 ? 4 : 10
-        return [cloaked[0], cloaked[1] & 0x7F] + cloaked[2..<header] + frame.payload
+        return [maskedFrame[0], maskedFrame[1] & 0x7F] + maskedFrame[2..<header] + frame.payload
     }
 
     /// The frames that an end of this role must send.
@@ -79,26 +79,26 @@ struct ConformanceCase: CustomTestStringConvertible, Sendable {
         return all.flatMap { Self.encode($0, masked: role == .client) }
     }
 
-    /// Runs the case in both roles, cut in every way, or in the given sizes for long ones.
+    /// Runs the case in both roles, at every split, or in chunks of the given sizes if it is long.
     func check(chops: [Int] = []) {
         for role in [WebSocketRole.client, .server] {
             let (bytes, expected) = (bytes(to: role), expected(from: role))
             let isClean = if case .clean = ending { true } else { false }
-            func run(_ pieces: [[UInt8]], _ how: String) {
-                let echo = Echo.run(pieces, role)
+            func run(_ chunks: [[UInt8]], _ how: String) {
+                let echo = Echo.run(chunks, role)
                 #expect(echo.sent == expected, "\(number) as \(role), \(how)")
                 #expect(echo.isClean == isClean, "\(number) as \(role), \(how)")
             }
             if chops.isEmpty {
                 everySplit(of: bytes, run)
             } else {
-                for size in chops + [bytes.count] { run(chop(bytes, size), "in pieces of \(size)") }
+                for size in chops + [bytes.count] { run(chop(bytes, size), "in chunks of \(size)") }
             }
         }
     }
 }
 
-/// Pieces of that size.
+/// Splits bytes into chunks of `size`.
 func chop(_ bytes: [UInt8], _ size: Int) -> [[UInt8]] {
     stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
 }
@@ -108,7 +108,7 @@ struct Echo {
     var sent: [UInt8] = []
     var isClean = false
 
-    static func run(_ pieces: [[UInt8]], _ role: WebSocketRole, deflate: DeflateAgreement? = nil) -> Echo {
+    static func run(_ chunks: [[UInt8]], _ role: WebSocketRole, deflate: DeflateAgreement? = nil) -> Echo {
         var echo = Echo()
         var connection = Connection(
             role: role,
@@ -117,8 +117,8 @@ struct Echo {
             deflate: deflate
         )
         var message = ByteBuffer()
-        for piece in pieces {
-            connection.receive(buffer(piece))
+        for chunk in chunks {
+            connection.receive(buffer(chunk))
             do {
                 while let event = try connection.nextEvent() {
                     if let control = connection.takeOutput() { echo.sent += control.readableBytesView }

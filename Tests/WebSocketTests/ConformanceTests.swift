@@ -46,12 +46,12 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
         ]
     }
 
-    static let odd: [UInt8] = [0x00, 0xFF, 0xFE, 0xFD, 0xFC, 0xFB, 0x00, 0xFF]
+    static let notUTF8: [UInt8] = [0x00, 0xFF, 0xFE, 0xFD, 0xFC, 0xFB, 0x00, 0xFF]
 
     static let pings: [ConformanceCase] = [
         ConformanceCase("2.1 empty", [frame(0x89)], answers: [frame(0x8A)]),
         ConformanceCase("2.2 text", [frame(0x89, "Hello, world!")], answers: [frame(0x8A, "Hello, world!")]),
-        ConformanceCase("2.3 not UTF-8", [frame(0x89, odd)], answers: [frame(0x8A, odd)]),
+        ConformanceCase("2.3 not UTF-8", [frame(0x89, notUTF8)], answers: [frame(0x8A, notUTF8)]),
         ConformanceCase(
             "2.4, 2.6 a ping of 125 bytes",
             [frame(0x89, [UInt8](repeating: 0xFE, count: 125))],
@@ -59,9 +59,9 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
         ),
         ConformanceCase("2.5 a ping of 126", [frame(0x89, [UInt8](repeating: 0xFE, count: 126))], .failed(1002)),
         ConformanceCase("2.7 an unasked pong", [frame(0x8A)]),
-        ConformanceCase("2.8 one with a payload", [frame(0x8A, "unsolicited pong payload")]),
+        ConformanceCase("2.8 an unasked pong with a payload", [frame(0x8A, "unsolicited pong payload")]),
         ConformanceCase(
-            "2.9 and a ping behind it",
+            "2.9 a ping after an unasked pong",
             [frame(0x8A, "unsolicited pong payload"), frame(0x89, "ping payload")],
             answers: [frame(0x8A, "ping payload")]
         ),
@@ -89,14 +89,14 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
             .failed(1002)
         ),
         ConformanceCase(
-            "3.4 RSV1 where nothing was agreed",
+            "3.4 RSV1 without an agreement",
             [hello, frame(0xC1, "Hello, world!"), frame(0x89)],
             answers: [hello],
             .failed(1002)
         ),
-        ConformanceCase("3.5 RSV1 and RSV3 on binary", [frame(0xD2, odd)], .failed(1002)),
+        ConformanceCase("3.5 RSV1 and RSV3 on binary", [frame(0xD2, notUTF8)], .failed(1002)),
         ConformanceCase("3.6 RSV1 and RSV2 on a ping", [frame(0xE9, "Hello, world!")], .failed(1002)),
-        ConformanceCase("3.7 all three on a close", [frame(0xF8)], .failed(1002)),
+        ConformanceCase("3.7 all three reserved bits on a close", [frame(0xF8)], .failed(1002)),
     ]
 
     static let opcodes: [ConformanceCase] = [(1, 3 as UInt8), (2, 11)].flatMap { section, first in
@@ -118,33 +118,33 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
         ConformanceCase("5.2 a pong in fragments", [frame(0x0A, "fragment1"), halves[1]], .failed(1002)),
         ConformanceCase("5.3, 5.4, 5.5 two fragments", halves, answers: [joined]),
         ConformanceCase(
-            "5.6, 5.7, 5.8 a ping between them",
+            "5.6, 5.7, 5.8 a ping between two fragments",
             [halves[0], frame(0x89, "ping payload"), halves[1]],
             answers: [frame(0x8A, "ping payload"), joined]
         ),
         ConformanceCase(
-            "5.9, 5.10, 5.11 a final continuation of nothing",
+            "5.9, 5.10, 5.11 a final continuation outside a message",
             [frame(0x80, "non-continuation payload"), hello],
             .failed(1002)
         ),
         ConformanceCase(
-            "5.12, 5.13, 5.14 a continuation of nothing",
+            "5.12, 5.13, 5.14 a continuation outside a message",
             [frame(0x00, "non-continuation payload"), hello],
             .failed(1002)
         ),
         ConformanceCase(
-            "5.15 a continuation behind the message's end",
+            "5.15 a continuation after the message's end",
             halves + [frame(0x00, "fragment3"), frame(0x81, "fragment4")],
             answers: [joined],
             .failed(1002)
         ),
         ConformanceCase(
-            "5.16 again and again, open",
+            "5.16 a continuation before a fragmented message",
             [frame(0x00, "fragment1"), frame(0x01, "fragment2"), frame(0x80, "fragment3")],
             .failed(1002)
         ),
         ConformanceCase(
-            "5.17 again and again, final",
+            "5.17 a final continuation before a fragmented message",
             [frame(0x80, "fragment1"), frame(0x01, "fragment2"), frame(0x80, "fragment3")],
             .failed(1002)
         ),
@@ -181,9 +181,9 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
             ConformanceCase("7.3.1 a close without a code", [frame(0x88)], .clean(nil)),
             ConformanceCase("7.3.2 a close with a truncated code", [frame(0x88, "a")], .failed(1002)),
             ConformanceCase("7.3.3 a close with a code", [normal]),
-            ConformanceCase("7.3.4 and a reason", [close(1000, Array("Hello World!".utf8))]),
-            ConformanceCase("7.3.5 of 123 bytes", [close(1000, fill("*", 123))]),
-            ConformanceCase("7.3.6 of 124 bytes", [close(1000, fill("*", 124))], .failed(1002)),
+            ConformanceCase("7.3.4 a close with a code and a reason", [close(1000, Array("Hello World!".utf8))]),
+            ConformanceCase("7.3.5 a reason of 123 bytes", [close(1000, fill("*", 123))]),
+            ConformanceCase("7.3.6 a reason of 124 bytes", [close(1000, fill("*", 124))], .failed(1002)),
             ConformanceCase("7.5.1 a reason that is not UTF-8", [close(1000, invalid)], .failed(1007)),
         ]
         + [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999].enumerated().map {
@@ -197,7 +197,7 @@ private func fill(_ byte: Character, _ count: Int) -> [UInt8] {
             ConformanceCase("7.13.\($0 + 1) code \($1)", [close($1)], .failed(1002))
         }
 
-    @Test("Autobahn 7.1.6: 256 KiB, a message and a close: all is echoed first")
+    @Test("Autobahn 7.1.6: two messages before a close, one of 256 KiB, are echoed first")
     func longMessageBeforeClose() {
         let payload = [UInt8]((0..<26_215).flatMap { _ in Array("BAsd7&jh23".utf8) }.prefix(256 << 10))
         ConformanceCase(

@@ -6,13 +6,13 @@ private typealias Frame = ConformanceCase.Frame
 
 /// Section 6 of the Autobahn|Testsuite: UTF-8, most of it Markus Kuhn's decoder test.
 @Suite struct ConformanceTextTests {
-    @Test("Autobahn 6.1 and 6.2: valid text, with empty fragments and cut anywhere", arguments: valid)
+    @Test("Autobahn 6.1 and 6.2: valid text in fragments, also empty ones, split anywhere", arguments: valid)
     func validCase(test: ConformanceCase) { test.check() }
 
     @Test("Autobahn 6.3 and 6.4: invalid text in fragments", arguments: invalid)
     func invalidCase(test: ConformanceCase) { test.check() }
 
-    @Test("Autobahn 6.5 to 6.23: sequences, valid and not", arguments: sequences)
+    @Test("Autobahn 6.5 to 6.23: valid and invalid sequences", arguments: sequences)
     func sequence(test: ConformanceCase) { test.check() }
 
     private static func fragments(_ parts: [[UInt8]]) -> [Frame] {
@@ -24,41 +24,41 @@ private typealias Frame = ConformanceCase.Frame
     private static func whole(_ payload: [UInt8]) -> Frame { Frame(first: 0x81, payload: payload) }
 
     private static let kosme = hex("cebae1bdb9cf83cebcceb5")
-    private static let greeting = Array("Hello-µ@ßöäüàá-UTF-8!!".utf8)
+    private static let helloText = Array("Hello-µ@ßöäüàá-UTF-8!!".utf8)
     private static let broken = kosme + hex("eda080") + Array("edited".utf8)
     private static let tooHigh = kosme + hex("f4908080") + Array("edited".utf8)
 
     static let valid: [ConformanceCase] = [
         .echoed("6.1.1 no bytes", 0x81, []),
-        ConformanceCase("6.1.2 three times none", fragments([[], [], []]), answers: [whole([])]),
+        ConformanceCase("6.1.2 three empty fragments", fragments([[], [], []]), answers: [whole([])]),
         ConformanceCase(
-            "6.1.3 none, some, none",
+            "6.1.3 a fragment between empty ones",
             fragments([[], Array("middle frame payload".utf8), []]),
             answers: [whole(Array("middle frame payload".utf8))]
         ),
-        .echoed("6.2.1 one fragment", 0x81, greeting),
+        .echoed("6.2.1 one fragment", 0x81, helloText),
         ConformanceCase(
-            "6.2.2 cut between scalars",
+            "6.2.2 split between scalars",
             fragments([Array("Hello-µ@ßöä".utf8), Array("üàá-UTF-8!!".utf8)]),
-            answers: [whole(greeting)]
+            answers: [whole(helloText)]
         ),
-        ConformanceCase("6.2.3 one byte each", fragments(greeting.map { [$0] }), answers: [whole(greeting)]),
+        ConformanceCase("6.2.3 one byte each", fragments(helloText.map { [$0] }), answers: [whole(helloText)]),
         ConformanceCase("6.2.4 one byte each", fragments(kosme.map { [$0] }), answers: [whole(kosme)]),
     ]
 
     static let invalid: [ConformanceCase] = [
         ConformanceCase("6.3.1 unfragmented", [whole(broken)], .failed(1007)),
         ConformanceCase("6.3.2 one byte each", fragments(broken.map { [$0] }), .failed(1007)),
-        // 6.4.3 and 6.4.4 are the same bytes in one frame, chopped: every split of 6.3.1 and of the row below.
+        // 6.4.3 and 6.4.4 are the same bytes in one frame, split: every split of 6.3.1 and of the row below.
         ConformanceCase(
-            "6.4.1, 6.4.2 fails before the last fragment has come",
+            "6.4.1, 6.4.2 fails before the last fragment arrives",
             Array(fragments([kosme, Array(tooHigh[11...12]), []]).prefix(2)),
             .failed(1007)
         ),
         ConformanceCase("6.4.3, 6.4.4 in one frame", [whole(tooHigh)], .failed(1007)),
     ]
 
-    @Test("Autobahn 6.4.3, 6.4.4: text fails at the byte that makes it impossible, within a frame")
+    @Test("Autobahn 6.4.3, 6.4.4: text fails at its first invalid byte, within a frame")
     func failsFast() {
         for role in [WebSocketRole.client, .server] {
             let bytes = ConformanceCase.encode(Self.whole(Self.tooHigh), masked: role == .server)

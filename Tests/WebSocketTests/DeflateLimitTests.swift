@@ -7,14 +7,14 @@ import Testing
 
 /// Deflate bombs and memory: D7 to D9, D17 and D19.
 @Suite struct DeflateLimitTests {
-    /// 16 MiB of zeros, in about 16 KiB.
+    /// 16 MiB of zeros, compressed to about 16 KiB.
     private static func bomb() throws -> [UInt8] { try deflated([UInt8](repeating: 0, count: 16 << 20)) }
 
-    @Test("D7 a bomb is stopped at the limit, not behind it", arguments: [20_000, 65_535, 65_536, 65_537, 100_000])
+    @Test("D7 a bomb is stopped at the limit, not after it", arguments: [20_000, 65_535, 65_536, 65_537, 100_000])
     func bombStopsAtLimit(limit: Int) throws {
         let bytes = frame(0xC2, try Self.bomb(), to: .server)
         #expect(bytes.count < 20_000)
-        let outcome = sameHowever(
+        let outcome = sameOutcome(
             bytes,
             .server,
             limits: WebSocketLimits(maximumMessageBytes: limit),
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test("D7 no memory is allocated beyond the limit", arguments: [64, 100, 1_000])
-    func roomForNoMore(limit: Int) throws {
+    func memoryLimit(limit: Int) throws {
         let small = try deflated([UInt8](repeating: 7, count: 20_000))
         #expect(small.count < 64)
         var connection = Connection(
@@ -34,21 +34,21 @@ import Testing
             deflate: agreement()
         )
         connection.receive(buffer(frame(0xC2, small, to: .client)))
-        var pieces: [ByteBuffer] = []
+        var chunks: [ByteBuffer] = []
         var thrown: WebSocketError?
         do {
-            while case .message(_, let bytes, _, _) = try connection.nextEvent() { pieces.append(bytes) }
+            while case .message(_, let bytes, _, _) = try connection.nextEvent() { chunks.append(bytes) }
         } catch {
             thrown = error
         }
         #expect(thrown == .messageTooLarge)
-        #expect(pieces.map(\.readableBytes).reduce(0, +) == limit)
+        #expect(chunks.map(\.readableBytes).reduce(0, +) == limit)
         // A buffer's size is the next power of two.
-        #expect(pieces.allSatisfy { $0.storageCapacity <= 2 * (limit + 1) })
+        #expect(chunks.allSatisfy { $0.storageCapacity <= 2 * (limit + 1) })
     }
 
-    @Test("D7 no more is inflated than there is room for, and the rest of the input is not touched")
-    func inflatesNoMore() throws {
+    @Test("D7 inflating stops once the room is full, and leaves the rest of the input")
+    func inflatesToTheLimit() throws {
         var input = buffer(try Self.bomb())
         let all = input.readableBytes
         var inflater = try unwrap(Inflater.make(noContextTakeover: true))
@@ -59,7 +59,7 @@ import Testing
         #expect(out.capacity < 4_096)
     }
 
-    @Test("D8 a bomb in fragments, each far below the limit, is stopped at the limit too")
+    @Test("D8 a bomb in fragments far below the limit is stopped at the limit too")
     func fragmentedBomb() throws {
         let bytes = ConformanceDeflateTests.refragmented(frame(0xC2, try Self.bomb(), to: .client), size: 100)
         let limits = WebSocketLimits(
@@ -67,24 +67,24 @@ import Testing
             maximumMessageBytes: 50_000,
             maximumFragments: .max
         )
-        let outcome = sameHowever(bytes, .client, limits: limits, deflate: agreement())
+        let outcome = sameOutcome(bytes, .client, limits: limits, deflate: agreement())
         #expect(outcome.error == .messageTooLarge)
         #expect(received(outcome).count == 50_000)
     }
 
-    @Test("a compressed frame may be a little longer than the limit, for data that does not compress, and no more")
+    @Test("a compressed frame may exceed the limit by the overhead of data that does not compress, and no more")
     func wireLimit() throws {
         let noise = ConformanceDeflateTests.Corpus.noise.bytes(1_000)
         let small = try deflated(noise)
         #expect(small.count > noise.count)
         let limits = WebSocketLimits(maximumFrameBytes: 1_000, maximumMessageBytes: 1_000)
         let bytes = frame(0xC2, small, to: .server)
-        #expect(sameHowever(bytes, .server, limits: limits, deflate: agreement()) == Outcome(events: [binary(noise)]))
+        #expect(sameOutcome(bytes, .server, limits: limits, deflate: agreement()) == Outcome(events: [binary(noise)]))
         #expect(feed([hex("c27e 0429")], .client, limits: limits, deflate: agreement()).error == .frameTooLarge)
     }
 
-    // How many messages may come in how much time is not for a machine that knows no time; the tunnel's session counts.
-    // Further messages must not cost more, and nothing may be kept.
+    // The connection has no clock, so the tunnel's session limits the rate of messages. Here no message may cost more
+    // than those before it.
     @Test("D9 many tiny compressed messages cost the same each")
     func manyMessages() {
         func time(_ count: Int) -> Duration {
@@ -135,7 +135,7 @@ import Testing
     func inflaterMemory() {
         let bytes = Self.allocated { stream in
             let status = culvert_inflate_init(stream, 15)
-            // The window is allocated when the first bytes come out.
+            // zlib allocates the window with the first inflated bytes.
             var input = hex("f248cdc9c90700")
             var output = [UInt8](repeating: 0, count: 100)
             input.withUnsafeMutableBufferPointer { input in
@@ -167,12 +167,12 @@ import Testing
         }
         for _ in 0..<50 { try round() }
         let before = residentBytes()
-        // Each holds 300 KiB while it lives: leaking them all would come to 300 MiB.
+        // Each connection holds 300 KiB. If all were leaked, they would take 300 MiB.
         for _ in 0..<1_000 { try round() }
         #expect(residentBytes() - before < 150 << 20)
     }
 
-    /// The process's resident memory; other tests run beside this one and have their share.
+    /// The process's resident memory, including that of tests that run in parallel.
     private func residentBytes() -> Int {
         guard let file = fopen("/proc/self/statm", "r") else { return 0 }
         defer { fclose(file) }

@@ -5,7 +5,7 @@ import Testing
 
 /// The negotiation of permessage-deflate, D1 to D5 (RFC 7692, sections 5 and 7.1).
 @Suite struct DeflateNegotiationTests {
-    /// Offers and a server's answers; nil declines them all.
+    /// The offers of a request, and the server's answer; nil if it declines all of them.
     struct Offer: CustomTestStringConvertible, Sendable {
         var name: String
         var values: [String]
@@ -32,17 +32,17 @@ import Testing
 
     static let offers: [Offer] =
         [
-            Offer("RFC 7692 7.1: nothing asked", name, answer: name),
+            Offer("RFC 7692 7.1: no parameters", name, answer: name),
             Offer("RFC 7692 7.1: a window is a hint", "\(name); client_max_window_bits", answer: name),
             Offer(
-                "RFC 7692 7.1: a fallback behind an offer",
+                "RFC 7692 7.1: a fallback after an offer",
                 "\(name); client_max_window_bits; server_max_window_bits=10, \(name); client_max_window_bits",
                 answer: "\(name); server_max_window_bits=10"
             ),
             Offer("no offer", answer: nil),
             Offer("another extension", "permessage-bzip2", answer: nil),
-            Offer("another, and ours", "foo; bar=1, \(name)", answer: name),
-            Offer("over two fields", "foo", name, answer: name),
+            Offer("another extension first", "foo; bar=1, \(name)", answer: name),
+            Offer("in the second of two fields", "foo", name, answer: name),
             Offer("empty members", " , ,\(name),", answer: name),
             Offer("names have case", "Permessage-Deflate", answer: nil),
             Offer("blanks", "\(name)\t; server_max_window_bits = 12 ", answer: "\(name); server_max_window_bits=12"),
@@ -52,7 +52,7 @@ import Testing
                 answer: "\(name); server_max_window_bits=12"
             ),
             Offer(
-                "no takeover of both",
+                "no context takeover at both ends",
                 "\(name); client_no_context_takeover; server_no_context_takeover",
                 answer: "\(name); server_no_context_takeover; client_no_context_takeover"
             ),
@@ -62,33 +62,33 @@ import Testing
                 answer: "\(name); client_max_window_bits=10"
             ),
             Offer(
-                "D4 a client may compress with 8 bits: zlib inflates that",
+                "D4 a client may compress with 8 bits, since zlib can inflate that",
                 "\(name); client_max_window_bits=8",
                 answer: "\(name); client_max_window_bits=8"
             ),
-            Offer("D4 we cannot compress with 8 bits", "\(name); server_max_window_bits=8", answer: nil),
-            Offer("D4 and take the next", "\(name); server_max_window_bits=8, \(name)", answer: name),
-            Offer("our wish not to keep the context", name, answer: "\(name); server_no_context_takeover") {
+            Offer("D4 a server cannot compress with 8 bits", "\(name); server_max_window_bits=8", answer: nil),
+            Offer("D4 the next offer is accepted", "\(name); server_max_window_bits=8, \(name)", answer: name),
+            Offer("a server that does not keep its context", name, answer: "\(name); server_no_context_takeover") {
                 $0.serverNoContextTakeover = true
             },
-            Offer("our smaller window", name, answer: "\(name); server_max_window_bits=11") {
+            Offer("a server with a smaller window", name, answer: "\(name); server_max_window_bits=11") {
                 $0.serverMaxWindowBits = 11
             },
             Offer(
-                "the client's wish is smaller",
+                "a client that requests a smaller window",
                 "\(name); server_max_window_bits=10",
                 answer: "\(name); server_max_window_bits=10"
             ) {
                 $0.serverMaxWindowBits = 11
             },
             Offer(
-                "a client that can be told its window",
+                "a client that accepts a window for itself",
                 "\(name); client_max_window_bits",
                 answer: "\(name); client_max_window_bits=9"
             ) {
                 $0.clientMaxWindowBits = 9
             },
-            Offer("a client that cannot", name, answer: name) { $0.clientMaxWindowBits = 9 },
+            Offer("a client that does not", name, answer: name) { $0.clientMaxWindowBits = 9 },
             Offer("D2 an unknown parameter", "\(name); foo", answer: nil),
             Offer(
                 "D2 a parameter twice",
@@ -97,10 +97,10 @@ import Testing
             ),
             Offer("D2 a window twice", "\(name); server_max_window_bits=10; server_max_window_bits=10", answer: nil),
             Offer("D2 a value for a parameter without one", "\(name); server_no_context_takeover=1", answer: nil),
-            Offer("D2 the client's, too", "\(name); client_no_context_takeover=true", answer: nil),
+            Offer("D2 the same for the client's parameter", "\(name); client_no_context_takeover=true", answer: nil),
             Offer("D2 a missing value", "\(name); server_max_window_bits", answer: nil),
             Offer(
-                "D2 and take the next",
+                "D2 the next valid offer is accepted",
                 "\(name); foo, \(name); client_no_context_takeover; foo=1, \(name)",
                 answer: name
             ),
@@ -125,7 +125,7 @@ import Testing
         "\"9 \"", "٩",
     ]
 
-    @Test("D1 a server that does not compress declines, a client that did not offer fails")
+    @Test("D1 a server without compression declines, and a client that offered none fails")
     func disabled() throws {
         let upgrade = try ClientUpgrade(authority: "h", path: "/", deflate: DeflateOptions())
         let answer = ServerUpgrade(path: "/").answer(try upgrade.request(), hasLeftovers: false)
@@ -145,14 +145,14 @@ import Testing
         #expect(request.fields.values(of: "Sec-WebSocket-Extensions").isEmpty)
         #expect(ServerUpgrade(path: "/").deflate == nil)
         for role in [WebSocketRole.client, .server] {
-            let outcome = sameHowever(frame(0xC2, hex("f248cdc9c90700"), to: role), role, deflate: nil)
+            let outcome = sameOutcome(frame(0xC2, hex("f248cdc9c90700"), to: role), role, deflate: nil)
             #expect(outcome.error == .reservedBits)
         }
         let isolated = DeflateOptions.isolated
         #expect(isolated.serverNoContextTakeover && isolated.clientNoContextTakeover)
     }
 
-    /// Answers and a client's agreements; nil fails the handshake.
+    /// An answer and the client's agreement; nil if the handshake fails.
     @Test(
         "a client accepts an answer that fits its offer",
         arguments: [
@@ -177,7 +177,7 @@ import Testing
         #expect(summary == row.agreed)
     }
 
-    @Test("D2 a client fails the connection with the right error if an answer does not grant its request")
+    @Test("D2 the handshake fails with its own error if an answer does not grant the client's request")
     func broken() throws {
         var options = DeflateOptions()
         options.serverNoContextTakeover = true
@@ -199,8 +199,8 @@ import Testing
         #expect(try DeflateNegotiation.judge([], options) == nil)
     }
 
-    // D5, an answer with client_max_window_bits that was not offered, cannot occur: the client always offers it, so that a
-    // server can save memory. This is the offer.
+    // D5, an answer with client_max_window_bits that was not offered, cannot occur. The client always offers it, so
+    // that a server can save memory. This test pins the offer.
     @Test("D5 the offer always allows the server to choose the client's window")
     func offer() {
         var options = DeflateOptions()
@@ -213,7 +213,7 @@ import Testing
         )
     }
 
-    @Test("both ends agree, whatever each of them wants")
+    @Test("both ends agree for all combinations of their options")
     func bothEnds() throws {
         for bits in [9, 12, 15] {
             for other in [9, 12, 15] {

@@ -14,11 +14,11 @@ import Testing
         }
     }
 
-    @Test("RFC 7692 section 7.2.3: we send the bytes of the examples")
+    @Test("RFC 7692 section 7.2.3: sent messages have the bytes of the examples")
     func examples() throws {
         let hello = Array("Hello".utf8)
         #expect(try Self.sent([hello, hello], agreement()) == [hex("c107f248cdc9c90700"), hex("c105f200110000")])
-        // Without the window both messages come out longer than they are, and go as they are.
+        // Without the window compression makes both messages longer, so they are sent uncompressed.
         #expect(
             try Self.sent([hello, hello], agreement(noContextTakeover: true)) == [
                 hex("810548656c6c6f"), hex("810548656c6c6f"),
@@ -26,7 +26,7 @@ import Testing
         )
     }
 
-    @Test("without context takeover equal messages are equal on the wire, with it the second is shorter")
+    @Test("without context takeover equal messages are equal on the wire; with it the second is shorter")
     func takeover() throws {
         let message = ConformanceDeflateTests.Corpus.markup.bytes(400)
         let alone = try Self.sent([message, message], agreement(noContextTakeover: true))
@@ -59,12 +59,12 @@ import Testing
                 try connection.encodeMessage(.text, prefix: buffer(prefix), payload: buffer(payload), into: &out)
                 let bytes = Array(out.readableBytesView)
                 #expect(bytes[0] == 0xC1)
-                #expect(sameHowever(bytes, other, deflate: agreement()).events == [text(prefix + payload)])
+                #expect(sameOutcome(bytes, other, deflate: agreement()).events == [text(prefix + payload)])
             }
         }
     }
 
-    @Test("D16 the flush's four bytes are taken off whatever room the output had")
+    @Test("D16 the flush's last four bytes are removed, for every length of a message")
     func everyLength() throws {
         var deflater = try unwrap(
             Deflater.make(windowBits: 15, noContextTakeover: false, options: DeflateOptions())
@@ -83,11 +83,11 @@ import Testing
         }
     }
 
-    @Test("a compressed message follows earlier output, whatever the length of its header")
+    @Test("a compressed message follows earlier output, for every length of its header")
     func behindOthers() throws {
         let noise = ConformanceDeflateTests.Corpus.noise.bytes(65_540)
         var lengths: Set<UInt8> = []
-        // Noise comes out a few bytes longer: on both sides of 125 and of 65,535.
+        // Compressed noise is a few bytes longer: these lengths give results on both sides of 125 and of 65,535.
         for length in [1] + Array(117...123) + Array(65_490...65_540) {
             for (role, other) in [(WebSocketRole.client, WebSocketRole.server), (.server, .client)] {
                 var connection = Connection(role: role, limits: .unlimited, deflate: agreement())
@@ -104,7 +104,7 @@ import Testing
         #expect(lengths.isSuperset(of: [125, 126, 127]))
     }
 
-    @Test("a message that does not shrink leaves nothing of the attempt in the output")
+    @Test("if a message does not shrink, the output has nothing of the compressed one")
     func attempt() throws {
         var connection = Connection(role: .server, deflate: agreement(noContextTakeover: true))
         var out = buffer("before")

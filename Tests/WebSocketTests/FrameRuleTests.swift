@@ -4,10 +4,10 @@ import Testing
 
 /// The rules for a single frame, W1 to W11 (RFC 6455, sections 5.1, 5.2 and 5.5).
 @Suite struct FrameRuleTests {
-    @Test("a frame that breaks a rule is refused at the byte that breaks it, with the right code", arguments: refused)
+    @Test("a frame that breaks a rule is refused at the byte that breaks it, with its error", arguments: refused)
     func refusal(row: Row) {
         row.check()
-        // The last byte of the row is the one that is wrong: nothing is refused before it.
+        // Only the last byte of the row breaks the rule.
         let before = feed([Array(row.bytes.dropLast())], row.role, limits: row.limits, acceptsText: row.acceptsText)
         #expect(before.error == nil)
     }
@@ -17,7 +17,7 @@ import Testing
         row.check()
     }
 
-    @Test("W10 the shortest form is written for every length", arguments: [0, 125, 126, 65535, 65536])
+    @Test("W7 the shortest form is written for every length", arguments: [0, 125, 126, 65535, 65536])
     func shortestLength(length: Int) throws {
         var out = buffer([])
         FrameHeader(opcode: .binary, payloadLength: length).encode(into: &out)
@@ -143,12 +143,12 @@ import Testing
         ),
     ]
 
-    @Test("RFC 6455 section 5.7: 64 KiB of binary decode, masked and not")
+    @Test("RFC 6455 section 5.7: 64 KiB of binary decode, masked and unmasked")
     func sixtyFourKibibytes() {
         let payload = (0..<65536).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let plain = hex("827f0000000000010000") + payload
-        let cloaked = masked(0x82, payload)
-        for (bytes, role) in [(plain, WebSocketRole.client), (cloaked, .server)] {
+        let maskedFrame = masked(0x82, payload)
+        for (bytes, role) in [(plain, WebSocketRole.client), (maskedFrame, .server)] {
             for cut in [1, 9, 13, 14, 15, 17, 4099, 65535] {
                 let outcome = feed([Array(bytes[..<cut]), Array(bytes[cut...])], role)
                 #expect(outcome.events == [binary(payload)])

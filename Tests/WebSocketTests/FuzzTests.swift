@@ -3,16 +3,16 @@ import Testing
 
 @testable import WebSocket
 
-/// Seeded mutations of good traffic. The oracle: never a trap, always events or one typed error, and the same ones
-/// however the bytes are cut.
+/// Seeded mutations of valid traffic. A connection never traps; it gives events or one typed error, the same at every
+/// split.
 @Suite struct FuzzTests {
-    /// Usual and unusual traffic from Fixtures, as this end receives it: fragments, control frames in between, Close, and
-    /// whatever the fuzzer has found before.
+    /// Traffic from Fixtures, as this end receives it: fragments, control frames between them, Close, and inputs that
+    /// the fuzzer has found.
     private static func seeds(_ role: WebSocketRole) throws -> [[UInt8]] {
         try Fuzzing.corpus("websocket/to-\(role)").map(\.bytes)
     }
 
-    /// Compressed messages of several kinds: of RFC 7692, in fragments, of two blocks, by the window of those before.
+    /// Compressed messages: those of RFC 7692, in fragments, of two blocks, and with the window of earlier messages.
     private static func deflatedSeeds(_ role: WebSocketRole) throws -> [[UInt8]] {
         let long = try deflated(ConformanceDeflateTests.Corpus.json.bytes(900))
         let zeros = try deflated([UInt8](repeating: 0, count: 5_000))
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test(
-        "W31 mutated traffic gives the same events or error however it is split",
+        "W31 mutated traffic gives the same events or error at every split",
         arguments: [WebSocketRole.client, .server]
     )
     func mutations(role: WebSocketRole) throws {
@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(
-        "D10 mutated compressed traffic gives the same events or error however it is split",
+        "D10 mutated compressed traffic gives the same events or error at every split",
         arguments: [WebSocketRole.client, .server],
         [agreement(), agreement(noContextTakeover: true, bits: 9)]
     )
@@ -83,7 +83,7 @@ import Testing
         #expect(rounds > 10)
     }
 
-    @Test("messages that one end encodes, the other decodes")
+    @Test("each end decodes the messages that the other encodes")
     func roundTrip() throws {
         var random = SplitMix64(state: 77)
         for role in [WebSocketRole.client, .server] {
@@ -124,7 +124,7 @@ import Testing
             }
         }
         _ = (time(1000), bytewise(1000))
-        // Eight times the work; a quadratic one would take 64 times as long.
+        // Eight times the input. Quadratic work would take 64 times as long.
         #expect(time(40_000) < time(5000) * 32 + .milliseconds(100))
         #expect(bytewise(160_000) < bytewise(20_000) * 32 + .milliseconds(100))
     }

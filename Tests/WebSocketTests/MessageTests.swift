@@ -4,7 +4,7 @@ import Testing
 
 /// Fragments, text and limits: W8, W9 and W12 to W18 (RFC 6455, sections 5.4, 5.6 and 8.1).
 @Suite struct MessageTests {
-    @Test("messages are delivered, or end the connection, however the bytes are split", arguments: rows)
+    @Test("messages are delivered, or end the connection, at every split", arguments: rows)
     func message(row: Row) {
         row.check()
     }
@@ -38,7 +38,7 @@ import Testing
             error: .interleavedMessage
         ),
         Row(
-            name: "W14 a ping between fragments is answered and the message goes on",
+            name: "W14 a ping between fragments is answered, and the message continues",
             role: .server,
             bytes: masked(0x01, "Hel") + masked(0x89, "?") + masked(0x00, "l") + masked(0x8A, "") + masked(0x80, "o"),
             events: [
@@ -49,7 +49,7 @@ import Testing
             output: hex("8a01 3f")
         ),
         Row(
-            name: "W16 empty fragments carry nothing",
+            name: "W16 empty fragments add nothing to a message",
             role: .client,
             bytes: hex("0200 0000 0001 07 0000 8000"),
             events: [binary([7])]
@@ -61,14 +61,14 @@ import Testing
             events: [text("")]
         ),
         Row(
-            name: "W15 a frame too many is refused at its first byte",
+            name: "W16 a fragment beyond the limit is refused at its first byte",
             role: .client,
             bytes: hex("0200 0000 0000 00"),
             error: .tooManyFragments,
             limits: small
         ),
         Row(
-            name: "W16 as many fragments as the limit",
+            name: "W16 as many fragments as the limit permits",
             role: .client,
             bytes: hex("0200 0000 8000"),
             events: [binary([])],
@@ -96,7 +96,7 @@ import Testing
             limits: small
         ),
         Row(
-            name: "W33 a message one above the limit is refused at the header",
+            name: "W15 W33 a message one above the limit is refused at the header",
             role: .server,
             bytes: masked(0x02, [1, 2, 3]) + hex("8084"),
             events: [.message(.binary, buffer([1, 2, 3]), isFirst: true, isLast: false)],
@@ -137,19 +137,19 @@ import Testing
             events: [text("κόσμε 🌍 ﷺ 中文")]
         ),
         Row(
-            name: "a scalar cut by fragments",
+            name: "a scalar split over fragments",
             role: .client,
             bytes: hex("0102 f09f 0001 8c 8001 8d"),
             events: [text("🌍")]
         ),
         Row(
-            name: "text that is wrong in the middle is refused there, not at its end",
+            name: "text is refused at its first invalid byte, not at its end",
             role: .client,
             bytes: hex("0104 48 49 c3 28 8000"),
             events: [.message(.text, buffer([0x48, 0x49, 0xC3]), isFirst: true, isLast: false)],
             error: .invalidText
         ),
-        Row(name: "text that begins wrong", role: .client, bytes: hex("8101 80"), error: .invalidText),
+        Row(name: "text whose first byte is invalid", role: .client, bytes: hex("8101 80"), error: .invalidText),
         Row(
             name: "text that ends within a scalar",
             role: .server,
@@ -164,11 +164,11 @@ import Testing
             events: [.message(.text, buffer([0xC3]), isFirst: true, isLast: false)],
             error: .invalidText
         ),
-        Row(name: "binary is not looked into", role: .client, bytes: hex("8202 c328"), events: [binary([0xC3, 0x28])]),
+        Row(name: "binary is not validated", role: .client, bytes: hex("8202 c328"), events: [binary([0xC3, 0x28])]),
     ]
 
     @Test(
-        "UTF-8 is refused at the first impossible byte",
+        "UTF-8 is refused at the first invalid byte",
         arguments: [
             ("c080", 0), ("c1bf", 0), ("80", 0), ("ff", 0), ("f5808080", 0), ("e09f80", 1), ("eda080", 1),
             ("f08f8080", 1),
@@ -178,7 +178,7 @@ import Testing
             ("efbfbf", nil),
         ]
     )
-    func firstImpossibleByte(row: (text: String, index: Int?)) {
+    func firstInvalidByte(row: (text: String, index: Int?)) {
         let bytes = hex(row.text)
         for cut in 0...bytes.count {
             var validator = UTF8Validator()
@@ -188,7 +188,7 @@ import Testing
         }
     }
 
-    @Test("UTF-8: every first byte with every second agrees with the standard library")
+    @Test("UTF-8: the result for every pair of bytes agrees with the standard library")
     func pairs() {
         for first in UInt8.min...UInt8.max {
             for second in UInt8.min...UInt8.max {
@@ -197,7 +197,7 @@ import Testing
                 let isPossible = tails.contains { String(validating: bytes + $0, as: UTF8.self) != nil }
                 var validator = UTF8Validator()
                 let invalid = bytes.withUnsafeBytes { validator.firstInvalidByte(in: $0) }
-                // Two ASCII bytes or the like may be followed by nothing; a lead as second byte wants more.
+                // The second byte may begin a sequence that none of the tails completes.
                 let endsInLead = first < 0x80 && (0xC2...0xF4).contains(second)
                 #expect((invalid == nil) == (isPossible || endsInLead), "\(first) \(second)")
             }

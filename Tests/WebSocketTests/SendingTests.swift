@@ -6,7 +6,7 @@ import Testing
 
 /// Masks and sent frames: W3, W32, W34 and W35 (RFC 6455, sections 5.3 and 10.3).
 @Suite struct SendingTests {
-    @Test("W32 masking agrees with the naive model for lengths 0 to 17, 31 to 33, every offset and every phase")
+    @Test("W32 masking agrees with the naive model for many lengths, every offset and every phase")
     func maskTable() {
         let key: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
         let word: UInt32 = 0x3D21_FA37
@@ -48,7 +48,7 @@ import Testing
         #expect(out == buffer(Array("before".utf8) + masked(0x82, bytes)))
     }
 
-    @Test("W32 a server unmasks in place or by copy, with neighbours intact")
+    @Test("W32 a server unmasks in place or by copy, and leaves other bytes unchanged")
     func unmaskingSharedAndOwned() throws {
         let bytes = masked(0x82, (0..<40).map { UInt8($0) }) + masked(0x81, "second") + masked(0x82, [1, 2, 3])
         let expected = [binary((0..<40).map { UInt8($0) }), text("second"), binary([1, 2, 3])]
@@ -60,11 +60,11 @@ import Testing
             connection.drain(into: &outcome)
             #expect(outcome.events == expected)
         }
-        #expect(shared == buffer(bytes), "somebody else's buffer is never written to")
+        #expect(shared == buffer(bytes), "a shared buffer is never written to")
         #expect(feed([bytes], .server).events == expected)
     }
 
-    @Test("W3 a mask is fresh for every frame, control frames too, and comes from the generator")
+    @Test("W3 every frame, also a control frame, has a fresh mask from the generator")
     func freshMasks() throws {
         var connection = Connection(role: .client, masks: MaskSource(generator: SplitMix64(state: 1)))
         var model = SplitMix64(state: 1)
@@ -121,7 +121,7 @@ import Testing
         #expect(out.readableBytes == 0)
     }
 
-    @Test("own pings are limited in size and number, and a refused ping does not end the connection")
+    @Test("pings to send are limited in size and number, and a refused ping does not end the connection")
     func ownPings() throws {
         var connection = Connection(role: .server, limits: WebSocketLimits(maximumQueuedControlBytes: 4))
         #expect(throws: WebSocketError.controlPayloadTooLong) {
@@ -143,14 +143,14 @@ import Testing
         var connection = Connection(role: .client, limits: .unlimited)
         let read = buffer(hex("827f7fffffffffffffff 2a"))
         connection.receive(read)
-        guard case .message(.binary, let piece, isFirst: true, isLast: false) = try connection.nextEvent() else {
-            Issue.record("no piece")
+        guard case .message(.binary, let chunk, isFirst: true, isLast: false) = try connection.nextEvent() else {
+            Issue.record("no chunk")
             return
         }
-        #expect(piece.readableBytes == 1)
-        #expect(piece.storageCapacity <= read.storageCapacity)
-        let addresses = [piece, read].map { $0.withVeryUnsafeBytes { $0.baseAddress } }
-        // A slice's storage starts at its own first byte: ten behind that of the read.
+        #expect(chunk.readableBytes == 1)
+        #expect(chunk.storageCapacity <= read.storageCapacity)
+        let addresses = [chunk, read].map { $0.withVeryUnsafeBytes { $0.baseAddress } }
+        // The slice starts ten bytes after the first byte of the read.
         #expect(addresses[0] == addresses[1].map { $0 + 10 } || addresses[0] == addresses[1])
         let next = try connection.nextEvent()
         #expect(next == nil)

@@ -17,7 +17,7 @@ import Testing
         ("Sec-WebSocket-Protocol", "tunnel.v1"),
     ]
 
-    /// A request that differs from a good one.
+    /// A request that differs from a valid one.
     struct Case: CustomTestStringConvertible, Sendable {
         var name: String
         var status: Int
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(
-        "a good request is accepted, in every spelling that the RFC allows",
+        "a valid request is accepted, in every spelling that the RFC allows",
         arguments: [
             Case("plain", 101),
             Case("H13 lists and case", 101, ["Upgrade": ["foo, WebSocket"], "Connection": ["keep-alive, UPGRADE"]]),
@@ -65,7 +65,7 @@ import Testing
                 101,
                 ["Connection": ["keep-alive", "upgrade"], "Upgrade": ["h2c", "websocket"]]
             ),
-            Case("H7 a query is not looked at", 101, target: "/ws?a=/b?c"),
+            Case("H7 the query is ignored", 101, target: "/ws?a=/b?c"),
             Case("H5 absolute form that equals Host", 101, target: "http://server.example/ws"),
             Case("H16 Content-Length 0", 101, ["Content-Length": ["0"]]),
             Case("H25 an origin that is allowed", 101, ["Origin": ["https://good.example"]]),
@@ -75,7 +75,7 @@ import Testing
                 101,
                 ["Sec-WebSocket-Extensions": ["a; b=\"", ";;;", "=;"]]
             ),
-            Case("H29 forwarded fields are not looked at", 101, ["X-Forwarded-For": ["1.2.3.4", "; drop"]]),
+            Case("H29 forwarding fields are ignored", 101, ["X-Forwarded-For": ["1.2.3.4", "; drop"]]),
         ]
     )
     func accepted(test: Case) throws {
@@ -119,7 +119,7 @@ import Testing
             Case("H7 case", 404, target: "/WS"), Case("H7 trailing slash", 404, target: "/ws/"),
             Case("H7 root", 404, target: "/"),
             Case(
-                "H9 underscores name another field",
+                "H9 a name with underscores is another field",
                 400,
                 ["Sec-WebSocket-Key": [], "Sec_WebSocket_Key": ["dGhlIHNhbXBsZSBub25jZQ=="]]
             ),
@@ -148,7 +148,7 @@ import Testing
             Case("H21 bytes behind the head", 400, hasLeftovers: true),
             Case("H25 another origin", 403, ["Origin": ["https://evil.example"]]),
             Case("H25 null", 403, ["Origin": ["null"]]),
-            Case("H25 no wild card", 403, ["Origin": ["*"]]),
+            Case("H25 a wild card", 403, ["Origin": ["*"]]),
             Case("H25 a longer origin", 403, ["Origin": ["https://good.example.evil"]]),
             Case("H25 two origins", 400, ["Origin": ["https://good.example", "https://good.example"]]),
             Case("H26 no subprotocol", 400, ["Sec-WebSocket-Protocol": []]),
@@ -183,7 +183,7 @@ import Testing
         }
     }
 
-    @Test("H7 the answer to every path that is not served is the same")
+    @Test("H7 every path that is not served has the same answer")
     func constantNotFound() throws {
         let answers = try ["/", "/admin", "/ws/", "/?/ws"].map { target in
             Self.policy.answer(try Case("", 404, target: target).request(), hasLeftovers: false)
@@ -215,7 +215,7 @@ import Testing
         #expect(head.fields.first("Sec-WebSocket-Protocol") == nil)
     }
 
-    @Test("client and server agree with each other")
+    @Test("client and server agree")
     func bothEnds() throws {
         let client = try ClientUpgrade(
             authority: "server.example:80",

@@ -4,7 +4,7 @@ import Testing
 
 @testable import WebSocket
 
-/// Bytes from hexadecimal digits; white space is for the reader.
+/// Bytes from hexadecimal digits; white space is ignored.
 func hex(_ text: String) -> [UInt8] {
     let digits = text.filter { !$0.isWhitespace }.compactMap(\.hexDigitValue)
     return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
@@ -14,7 +14,7 @@ func buffer(_ bytes: some Sequence<UInt8>) -> ByteBuffer { ByteBuffer(bytes: byt
 
 func buffer(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
 
-/// The model that the word-wise masking is compared with.
+/// Masks byte by byte, as a model for the word-wise masking.
 func naiveMask(_ bytes: [UInt8], _ key: [UInt8], phase: Int = 0) -> [UInt8] {
     bytes.enumerated().map { $1 ^ key[($0 + phase) % 4] }
 }
@@ -41,13 +41,13 @@ func text(_ payload: String) -> WebSocketEvent { .message(.text, buffer(payload)
 /// A whole binary message.
 func binary(_ payload: [UInt8]) -> WebSocketEvent { .message(.binary, buffer(payload), isFirst: true, isLast: true) }
 
-/// All that came of an input.
+/// The result of an input.
 struct Outcome: Equatable {
     var events: [WebSocketEvent] = []
     var error: WebSocketError?
     var output: [UInt8] = []
 
-    /// Adds an event, joining it to the piece before when both belong to one message.
+    /// Adds an event, and joins it to the chunk before if both belong to one message.
     mutating func append(_ event: WebSocketEvent) {
         if case .message(let kind, let bytes, isFirst: false, let isLast) = event,
             case .message(kind, var begun, let isFirst, isLast: false) = events.last
@@ -60,13 +60,13 @@ struct Outcome: Equatable {
     }
 }
 
-/// Always the mask 37 fa 21 3d.
+/// A generator that always gives the mask 37 fa 21 3d.
 struct FixedGenerator: RandomNumberGenerator, Sendable {
     mutating func next() -> UInt64 { 0x3d21_fa37_3d21_fa37 }
 }
 
 extension Connection {
-    /// All events there are, until nil or an error.
+    /// Takes all events, until nil or an error.
     mutating func drain(into outcome: inout Outcome) {
         do {
             while let event = try nextEvent() {
@@ -78,9 +78,9 @@ extension Connection {
     }
 }
 
-/// Feeds a connection piece by piece, asking for events after each one, or after all of them.
+/// Feeds a connection chunk by chunk, and takes the events after each chunk, or after all of them.
 func feed(
-    _ pieces: [[UInt8]],
+    _ chunks: [[UInt8]],
     _ role: WebSocketRole,
     limits: WebSocketLimits = .default,
     acceptsText: Bool = true,
@@ -95,8 +95,8 @@ func feed(
         deflate: deflate
     )
     var outcome = Outcome()
-    for piece in pieces {
-        connection.receive(buffer(piece))
+    for chunk in chunks {
+        connection.receive(buffer(chunk))
         if drainsEach && outcome.error == nil { connection.drain(into: &outcome) }
     }
     if outcome.error == nil { connection.drain(into: &outcome) }
@@ -120,10 +120,10 @@ struct Row: CustomTestStringConvertible, Sendable {
     var testDescription: String { name }
 
     func check() {
-        everySplit(of: bytes) { pieces, how in
+        everySplit(of: bytes) { chunks, how in
             for drainsEach in [true, false] {
                 let outcome = feed(
-                    pieces,
+                    chunks,
                     role,
                     limits: limits,
                     acceptsText: acceptsText,
@@ -140,7 +140,7 @@ struct Row: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// The Close frame of that code which the role sends, with the fixed mask.
+    /// The Close frame that the role sends for a code, with the fixed mask.
     func close(_ code: CloseCode) -> [UInt8] {
         let payload = withUnsafeBytes(of: code.rawValue.bigEndian) { Array($0) }
         return role == .client ? masked(0x88, payload) : [0x88, 2] + payload

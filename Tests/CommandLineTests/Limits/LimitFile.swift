@@ -31,7 +31,7 @@ enum LimitFile {
         try with(clientStart + limits) { try ClientCommand.parse(["--config", $0]).configuration() }
     }
 
-    /// The error about a file; nil if it is in order.
+    /// The error about a configuration; nil if it is valid.
     static func problem(_ body: () throws -> some Any) -> String? {
         do {
             _ = try body()

@@ -7,7 +7,7 @@ import Tunnel
 enum LimitPage {
     private static let head = ["| Limit | Key | Default | Range | Reason |", "|---|---|---|---|---|"]
 
-    /// What a table stands under on the page, and its lines.
+    /// The tables, each with its heading on the page and its lines.
     static var tables: [(title: String, lines: [String])] {
         LimitTable.themes.map { theme in (theme.title, head + theme.rows.map { line($0, in: theme) }) } + [relations]
     }
@@ -19,7 +19,7 @@ enum LimitPage {
         return "|" + cells.map { $0.isEmpty ? " " : " \($0) " }.joined(separator: "|") + "|"
     }
 
-    /// The key, with the role if the theme's other keys are not that role's alone.
+    /// The key, with its role if the theme has keys of both roles.
     private static func key(_ limit: Limit, _ role: LimitTable.Role) -> String {
         guard let key = limit.key else { return limit.isWire ? "wire" : "fixed" }
         let name = "`\(key.name)`"
@@ -56,7 +56,7 @@ enum LimitPage {
     }
 }
 
-/// A page in Markdown whose tables are compared with what they should be, by the heading under which they stand.
+/// A page in Markdown. Its tables are found by the headings above them.
 struct MarkdownPage {
     private(set) var lines: [String]
 
@@ -83,7 +83,7 @@ struct MarkdownPage {
     /// The lines of the table under a heading; empty if there is none.
     func table(_ title: String) -> [String] { range(title).map { Array(lines[$0]) } ?? [] }
 
-    /// Puts a table in the place of the one under a heading.
+    /// Replaces the table under a heading.
     mutating func replace(_ title: String, with table: [String]) {
         guard let range = range(title) else { return }
         lines.replaceSubrange(range, with: table)

@@ -3,10 +3,10 @@ import Testing
 
 @testable import culvert
 
-/// The page Limits is the table of limits in prose: its tables are rendered from the rows.
+/// The tables of the page Limits are rendered from the rows of ``LimitTable``.
 ///
-/// `CULVERT_RECORD=1` writes the tables of the page anew. Sections that are missing must be added by hand, since each has
-/// an introduction.
+/// `CULVERT_RECORD=1` writes the tables of the page again. A missing section must be added by hand, since it needs an
+/// introduction.
 @Suite("The page Limits")
 struct LimitPageTests {
     private static let path = LimitFile.root.appendingPathComponent("Sources/Tunnel/Tunnel.docc/Limits.md").path
@@ -25,13 +25,13 @@ struct LimitPageTests {
                 Issue.record("\(table.title) lacks: \(line)")
             }
             for line in shown where !table.lines.contains(line) {
-                Issue.record("\(table.title) has what no row says: \(line)")
+                Issue.record("\(table.title) has a line without a row: \(line)")
             }
             #expect(shown == table.lines || Set(shown) != Set(table.lines), "\(table.title): another order")
         }
     }
 
-    @Test("a table that differs in one cell from its row is noticed")
+    @Test("a table that differs from its row in one cell lacks the row")
     func difference() throws {
         let table = try #require(LimitPage.tables.first)
         let row = try #require(table.lines.first { $0.contains("`request_head`") })
@@ -45,14 +45,14 @@ struct LimitPageTests {
         }
     }
 
-    @Test("each limit has a name of its own within its theme, and each key stands in one row")
+    @Test("the name of a limit is unique in its theme, and each key is in one row")
     func names() {
         for theme in LimitTable.themes { #expect(Set(theme.rows.map(\.name)).count == theme.rows.count) }
         let keys = LimitTable.rows.compactMap(\.key?.name)
         #expect(Set(keys).count == keys.count)
     }
 
-    @Test("a reason is one clause of at most 25 words that an error can end with")
+    @Test("a reason has 3 to 25 words and no full stop, so that an error can end with it")
     func reasons() {
         for limit in LimitTable.rows {
             #expect(!limit.reason.hasSuffix("."))

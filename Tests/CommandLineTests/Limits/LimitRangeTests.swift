@@ -4,7 +4,7 @@ import Tunnel
 
 @testable import culvert
 
-/// The keys of `[limits]`, row by row: what a value moves, how far it may go, and what an error says beyond.
+/// The keys of `[limits]`, row by row: the limit that a key sets, its range, and the error beyond its range.
 @Suite("Ranges of the limits")
 struct LimitRangeTests {
     /// A key in the configuration of one role.
@@ -23,7 +23,7 @@ struct LimitRangeTests {
         }
     }
 
-    @Test("at either end of its range a value is taken, and moves its own limit only", arguments: cases)
+    @Test("a value at either end of its range is accepted, and changes its own limit only", arguments: cases)
     func ends(of test: Case) throws {
         let before = try values(test, nil)
         for end in [test.key.range.lowerBound, test.key.range.upperBound] {
@@ -34,7 +34,7 @@ struct LimitRangeTests {
     }
 
     @Test(
-        "one past either end of its range a value is refused, with its line, the range and the reason",
+        "a value one past either end of its range is refused, with its line, the range and the reason",
         arguments: cases
     )
     func past(of test: Case) {
@@ -44,7 +44,7 @@ struct LimitRangeTests {
         }
     }
 
-    @Test("what is no number of the limit's unit is refused", arguments: cases)
+    @Test("a value that is not a number in the limit's unit is refused", arguments: cases)
     func units(of test: Case) {
         let others =
             switch test.limit.value {
@@ -87,17 +87,17 @@ struct LimitRangeTests {
 
     private func expectRefusal(_ test: Case, _ value: String) {
         let problem = LimitFile.problem { try values(test, value) } ?? "none"
-        let (least, most) = (test.key.range.lowerBound.inConfiguration, test.key.range.upperBound.inConfiguration)
+        let (minimum, maximum) = (test.key.range.lowerBound.inConfiguration, test.key.range.upperBound.inConfiguration)
         let line = test.isServer ? 3 : 4
         let expected =
-            ".toml:\(line): limits.\(test.key.name): expected \(least) to \(most): \(test.limit.reason)"
+            ".toml:\(line): limits.\(test.key.name): expected \(minimum) to \(maximum): \(test.limit.reason)"
         #expect(problem.contains(expected), "\(value): \(problem)")
     }
 
-    /// All limits of the role, with this value of the key, and with the keys that bound it at their furthest.
+    /// All limits of the role, with this value of the key. Keys that bound it have their most permissive values.
     private func values(_ test: Case, _ value: String?) throws -> [String: LimitValue] {
         var lines = value.map { ["\(test.key.name) = \($0)"] } ?? []
-        for (key, value) in Self.furthest(test.key.name) { lines.append("\(key) = \(value.inConfiguration)") }
+        for (key, value) in Self.mostPermissive(test.key.name) { lines.append("\(key) = \(value.inConfiguration)") }
         let text = "[limits]\n" + lines.joined(separator: "\n") + "\n"
         let keys = LimitTable.rows.compactMap(\.key)
         if test.isServer {
@@ -108,8 +108,8 @@ struct LimitRangeTests {
         return keys.reduce(into: [:]) { $0[$1.name] = $1.client?.read(configuration) }
     }
 
-    /// The keys that bound a key, each as far away from it as it can be.
-    private static func furthest(_ key: String) -> [(key: String, value: LimitValue)] {
+    /// The keys that bound a key, each with its most permissive value.
+    private static func mostPermissive(_ key: String) -> [(key: String, value: LimitValue)] {
         var (found, open): ([String: LimitValue], [(key: String, isAbove: Bool?)]) = ([:], [(key, nil)])
         while let (current, isAbove) = open.popLast() {
             if isAbove != false {
@@ -126,7 +126,7 @@ struct LimitRangeTests {
 }
 
 extension LimitValue {
-    /// The value that lies so many of the smallest step of a configuration further.
+    /// The value plus `steps` times the smallest step of a configuration.
     fileprivate func moved(by steps: Int) -> LimitValue {
         switch self {
         case .count(let number): .count(number + steps)

@@ -6,10 +6,10 @@ import Testing
 @testable import Tunnel
 @testable import culvert
 
-/// `[limits]` in either role's configuration: what it moves, how far, and what is said beyond.
+/// The table `[limits]` in the configurations of both roles.
 @Suite("Limits in a configuration")
 struct LimitsTests {
-    @Test("every bound of a server that has a key is moved by it")
+    @Test("every key of a server sets its limit")
     func allOfServer() throws {
         let configuration = try LimitFile.server(
             """
@@ -76,7 +76,7 @@ struct LimitsTests {
         #expect(configuration.drainTimeout == .seconds(3_600))
     }
 
-    @Test("every bound of a client that has a key is moved by it")
+    @Test("every key of a client sets its limit")
     func allOfClient() throws {
         let configuration = try LimitFile.client(
             """
@@ -120,7 +120,7 @@ struct LimitsTests {
     }
 
     @Test(
-        "values that contradict one another are refused, at the line of the one that is there",
+        "values that contradict one another are refused, at the line of one in the file",
         arguments: [
             ("initial_window = \"8 MiB\"", "initial_window (8 MiB) is above widest_window (4 MiB)"),
             ("widest_window = \"32 KiB\"", "initial_window (64 KiB) is above widest_window (32 KiB)"),
@@ -145,7 +145,7 @@ struct LimitsTests {
     }
 
     @Test(
-        "what is no table of limits is named with its line, however it is written",
+        "a mistake in `limits` is reported with its line, in every notation of the table",
         arguments: [
             ("limits = 3\n", ":2: limits: expected a table"),
             ("limits = { streams = 0 }\n", ":2: limits.streams: expected 1 to"),
@@ -159,7 +159,7 @@ struct LimitsTests {
         #expect(problem.contains(expected), "\(problem)")
     }
 
-    @Test("as many tunnels as the limit, and one more is refused before anything is dialled")
+    @Test("as many tunnels as the limit are accepted, and one more is refused before the first dial")
     func tunnels() throws {
         let table = "[[tunnel]]\nremote = \"0\"\nlocal = \"x:1\"\n"
         for (count, isRefused) in [(2, false), (3, true)] {

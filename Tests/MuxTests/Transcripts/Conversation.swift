@@ -5,9 +5,9 @@ import Testing
 
 @testable import Mux
 
-/// A client and a server that talk over one carrier after another, with every frame written down.
+/// A client and a server that exchange frames over one carrier after another, with a record of every frame.
 ///
-/// Nonces, tokens and times are fixed, so the same calls give the same bytes. A frame takes 5 ms to the other end.
+/// Nonces, tokens and times are fixed, so the same calls give the same bytes. A frame arrives after 5 ms.
 struct Conversation {
     private static let hop = Duration.milliseconds(5)
     private static let decoySecret = SymmetricKey(data: [UInt8](repeating: 9, count: 32))
@@ -17,14 +17,14 @@ struct Conversation {
     var server: Session
     private(set) var lines: [String] = []
     private(set) var now = Instant.start
-    /// The number of the carrier that both sessions are on, and of the newest one.
+    /// The numbers of the carrier that both sessions use, and of the newest carrier.
     private var carrier = 0
     private var newest = 0
     private var epoch: UInt64 = 0
     private var resumeKey = SymmetricKey(size: .bits256)
     private var assemblers: [Role: FrameAssembler] = [:]
 
-    /// Two ends before their first carrier; each lets the other send `window` bytes on a new stream.
+    /// Creates two ends before their first carrier. Each lets the other send `window` bytes on a new stream.
     init(window: UInt32 = 1_000) {
         let limits = limits { $0.initialWindow = Int(window) }
         client = Session(role: .client, limits: limits, peerWindow: window, seed: 1, now: .start)
@@ -45,9 +45,9 @@ struct Conversation {
         var ticket: [UInt8] = []
     }
 
-    private mutating func newOpenings(_ terms: Terms) throws -> (server: ServerHandshake, client: ClientHandshake) {
+    private mutating func newHandshakes(_ terms: Terms) throws -> (server: ServerHandshake, client: ClientHandshake) {
         newest += 1
-        let credentials = try #require(Meeting.token)
+        let credentials = try #require(HandshakePair.token)
         let authentication = Authentication(
             id: credentials.id,
             nonce: nonce(0xc0),
@@ -65,12 +65,12 @@ struct Conversation {
         )
     }
 
-    /// Another one for each carrier.
+    /// A nonce that differs for each carrier.
     private func nonce(_ base: UInt8) -> [UInt8] { [UInt8](repeating: base + UInt8(newest), count: 32) }
 
     /// Begins a session on a new carrier.
     mutating func authenticate(_ terms: Terms = Terms()) throws {
-        var (atServer, atClient) = try newOpenings(terms)
+        var (atServer, atClient) = try newHandshakes(terms)
         record(atServer.challenge, from: .server, on: newest)
         guard case .send(let request) = try atClient.receive(atServer.challenge.arrived) else { throw Unexpected() }
         try welcome(&atServer, &atClient, request, terms)
@@ -84,7 +84,7 @@ struct Conversation {
     ) throws {
         record(request, from: .client, on: newest)
         guard case .verify = try atServer.receive(request.arrived) else { throw Unexpected() }
-        let verified = atServer.verify(try #require(Meeting.token).verifier, decoySecret: Self.decoySecret)
+        let verified = atServer.verify(try #require(HandshakePair.token).verifier, decoySecret: Self.decoySecret)
         let welcome = Welcome(session: Self.name, initialWindow: window, grace: 120, ticket: terms.ticket)
         let answer = try #require(verified).welcome(welcome)
         record(answer, from: .server, on: newest)
@@ -93,9 +93,9 @@ struct Conversation {
         moveToNewest()
     }
 
-    /// The session moves to a new carrier; the one before may be gone or not.
+    /// Moves the session to a new carrier. The old one may still work.
     mutating func resume(ticket: [UInt8] = []) throws {
-        var (atServer, atClient) = try newOpenings(Terms())
+        var (atServer, atClient) = try newHandshakes(Terms())
         let request = try askToResume(atServer, &atClient)
         guard case .resume(let asked) = try atServer.receive(request.arrived),
             let proof = atServer.verifyResume(resumeKey, decoySecret: Self.decoySecret)
@@ -108,9 +108,9 @@ struct Conversation {
         try client.attach(peerReceived: received, now: now)
     }
 
-    /// The server has forgotten the session, and the client authenticates anew on the same carrier.
-    mutating func resumeInVain() throws {
-        var (atServer, atClient) = try newOpenings(Terms())
+    /// Resumes a session that the server does not know. The client then authenticates on the same carrier.
+    mutating func resumeUnknownSession() throws {
+        var (atServer, atClient) = try newHandshakes(Terms())
         let request = try askToResume(atServer, &atClient)
         guard case .resume = try atServer.receive(request.arrived),
             atServer.verifyResume(nil, decoySecret: Self.decoySecret) == nil
@@ -121,9 +121,9 @@ struct Conversation {
         try welcome(&atServer, &atClient, anew, Terms())
     }
 
-    /// The server refuses a client whose proof is wrong.
-    mutating func authenticateInVain() throws {
-        var (atServer, atClient) = try newOpenings(Terms())
+    /// Authenticates with a token that the server refuses.
+    mutating func authenticateWithWrongToken() throws {
+        var (atServer, atClient) = try newHandshakes(Terms())
         record(atServer.challenge, from: .server, on: newest)
         guard case .send(let request) = try atClient.receive(atServer.challenge.arrived) else { throw Unexpected() }
         record(request, from: .client, on: newest)
@@ -139,8 +139,8 @@ struct Conversation {
     ) throws -> OutboundFrame {
         epoch += 1
         record(atServer.challenge, from: .server, on: newest)
-        let wish = Resumption(session: Self.name, epoch: epoch, received: client.received, nonce: nonce(0xc0))
-        let ticket = ClientHandshake.Ticket(wish, key: resumeKey)
+        let resumption = Resumption(session: Self.name, epoch: epoch, received: client.received, nonce: nonce(0xc0))
+        let ticket = ClientHandshake.Ticket(resumption, key: resumeKey)
         guard case .send(let request) = try atClient.receive(atServer.challenge.arrived, ticket: ticket) else {
             throw Unexpected()
         }
@@ -169,8 +169,8 @@ struct Conversation {
 
     /// Lets one end send its frames.
     ///
-    /// - Parameter arriving: how many of the frames reach the other end; the others are lost with the carrier.
-    /// - Returns: how many left.
+    /// - Parameter arriving: the number of frames that reach the other end; the others are lost with the carrier.
+    /// - Returns: the number of frames that left.
     @discardableResult
     mutating func send(from role: Role, arriving: Int = .max) throws -> Int {
         let frames = role == .server ? server.frames(now) : client.frames(now)
@@ -204,14 +204,14 @@ struct Conversation {
         try flow()
     }
 
-    /// The carrier is gone, and both ends know it.
+    /// Takes the carrier from both ends.
     mutating func lose() {
         note("carrier \(carrier) is gone")
         server.detach(now: now)
         client.detach(now: now)
     }
 
-    /// Writes a frame down.
+    /// Adds a frame to the transcript.
     mutating func record(_ frame: OutboundFrame, from role: Role, on carrier: Int, isLost: Bool = false) {
         let wire = frame.wire
         let stream = frame.header.stream.rawValue

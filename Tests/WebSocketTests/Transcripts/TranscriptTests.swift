@@ -5,8 +5,8 @@ import Testing
 
 @testable import WebSocket
 
-/// The handshake and the messages as they are on the wire, byte for byte.
-@Suite("Kept transcripts of the WebSocket") struct TranscriptTests {
+/// Pins the handshake and the messages byte for byte.
+@Suite("Transcripts of the WebSocket") struct TranscriptTests {
     private static let key = Array("the sample nonce".utf8)
 
     private func compare(_ lines: [String], with name: String) throws {
@@ -15,7 +15,7 @@ import Testing
         #expect(difference == nil, "\(difference ?? "")")
     }
 
-    /// A head's lines, each with its line end written out.
+    /// A title, and the head's lines with their line ends as text.
     private func lines(_ head: ByteBuffer, _ title: String) -> [String] {
         var text = String.UnicodeScalarView()
         for byte in head.readableBytesView {
@@ -55,7 +55,7 @@ import Testing
             version: .http1_1,
             fields: try HeaderFields([("Host", "tunnel.example.com")])
         )
-        all += try answer(ServerUpgrade(path: "/tunnel"), to: plain, "answer to a request that is no upgrade")
+        all += try answer(ServerUpgrade(path: "/tunnel"), to: plain, "answer to a request without an upgrade")
         try compare(all, with: "handshake")
     }
 
@@ -70,15 +70,15 @@ import Testing
         return lines(bytes, title)
     }
 
-    @Test("a session frame is one binary message: unmasked from the server, masked from the client")
+    @Test("a frame of the session is one binary message: unmasked from the server, masked from the client")
     func messages() throws {
         var all: [String] = []
         for role in [WebSocketRole.server, .client] {
             var connection = Connection(role: role, masks: MaskSource(generator: FixedGenerator()))
-            // Frame header and payload; both sides of the lengths at which the message's header grows.
+            // Frame header and payload, on both sides of the lengths at which the message's header grows.
             for length in [0, 1, 117, 118, 65_527, 65_528, 65_536] {
                 let prefix = buffer(hex("2200000000000002"))
-                // A client's zero mask leaves the payload readable; the file abbreviates zeros.
+                // The payload of both roles is zero on the wire, since the file abbreviates zeros.
                 let zeros = [UInt8](repeating: 0, count: length)
                 let payload = role == .client ? naiveMask(zeros, hex("37fa213d")) : zeros
                 var out = ByteBuffer()
@@ -87,7 +87,7 @@ import Testing
                 guard role == .server else { continue }
                 var head = ByteBuffer()
                 try connection.encodeMessageHead(.binary, prefix: prefix, payloadLength: length, into: &head)
-                all.append("\(role) its head alone: \(WireText.hexadecimal(head.readableBytesView))")
+                all.append("\(role) head alone: \(WireText.hexadecimal(head.readableBytesView))")
             }
         }
         try compare(all, with: "messages")
