@@ -41,7 +41,7 @@ struct BackendTests {
         try await RunningServer.with(setUp) { server in
             let ask: @Sendable (String) async throws -> String = { request in
                 try await onThread {
-                    let socket = try TCPSocket(port: server.port, patience: .seconds(20))
+                    let socket = try TCPSocket(port: server.port, timeout: .seconds(20))
                     try socket.send(request)
                     let answer = try socket.receive()
                     try? socket.finishSending()
@@ -204,7 +204,7 @@ struct BackendTests {
                 while site.accepted == 0 { Thread.sleep(forTimeInterval: 0.005) }
                 try visitor.send("nonsense")
                 let answer = String(decoding: try visitor.drain().bytes, as: UTF8.self)
-                try demand(answer.hasPrefix("HTTP/1.1 400 "), answer)
+                try require(answer.hasPrefix("HTTP/1.1 400 "), answer)
             }
             let (bytes, ending) = try await heard.next("the backend hears of it")
             #expect(!String(decoding: bytes, as: UTF8.self).contains("nonsense"))
@@ -250,7 +250,7 @@ struct BackendTests {
                 try? visitor.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
                 try? visitor.send([UInt8](repeating: 7, count: 20_000_000))
                 let bytes = (try? visitor.drain().bytes) ?? []
-                try demand(String(decoding: bytes, as: UTF8.self) == answer, "round \(round): \(bytes.count) bytes")
+                try require(String(decoding: bytes, as: UTF8.self) == answer, "round \(round): \(bytes.count) bytes")
             }
         }
     }
@@ -269,8 +269,8 @@ struct BackendTests {
                 try visitor.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 if round.isMultiple(of: 2) { Thread.sleep(forTimeInterval: 0.1) }
                 let (bytes, ending) = try visitor.drain()
-                try demand(bytes.count == answer.utf8.count, "round \(round): \(bytes.count) bytes")
-                try demand(ending == .reset, "round \(round): the reset is lost")
+                try require(bytes.count == answer.utf8.count, "round \(round): \(bytes.count) bytes")
+                try require(ending == .reset, "round \(round): the reset is lost")
             }
         }
     }

@@ -40,14 +40,14 @@ extension HostileTests {
                 try await onThread {
                     let one = try WirePeer.session(server.port, .alice)
                     let two = try WirePeer.session(server.port, .alice, instance: 2)
-                    for tunnel in UInt16(0)..<2 { try demand(try one.bind(0, tunnel: tunnel) == nil, "refused early") }
-                    try demand(try two.bind(0) == nil, "refused early")
+                    for tunnel in UInt16(0)..<2 { try require(try one.bind(0, tunnel: tunnel) == nil, "refused early") }
+                    try require(try two.bind(0) == nil, "refused early")
                     for peer in [one, two] {
                         let refusal = try peer.bind(0, tunnel: 9)
-                        try demand(refusal?.code == .limit, "\(refusal as Any)")
+                        try require(refusal?.code == .limit, "\(refusal as Any)")
                     }
                     let bob = try WirePeer.session(server.port, .bob)
-                    try demand(try bob.bind(0) == nil, "another client is not concerned")
+                    try require(try bob.bind(0) == nil, "another client is not concerned")
                 }
             }
         }
@@ -61,12 +61,12 @@ extension HostileTests {
                     let alice = try WirePeer.session(server.port, .alice)
                     let bob = try WirePeer.session(server.port, .bob)
                     for tunnel in UInt16(0)..<4 {
-                        try demand(try alice.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "tunnel \(tunnel)")
+                        try require(try alice.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "tunnel \(tunnel)")
                     }
                     let refusal = try alice.bind(ports[4], tunnel: 4)
-                    try demand(refusal?.code == .busy && refusal?.retryAfter != nil, "\(refusal as Any)")
+                    try require(refusal?.code == .busy && refusal?.retryAfter != nil, "\(refusal as Any)")
                     for tunnel in UInt16(4)..<8 {
-                        try demand(try bob.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "tunnel \(tunnel)")
+                        try require(try bob.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "tunnel \(tunnel)")
                     }
                 }
             }
@@ -84,8 +84,8 @@ extension HostileTests {
                         try WirePeer.session(server.port, .alice), try WirePeer.session(server.port, .bob)
                     )
                     for tunnel in UInt16(0)..<2 {
-                        try demand(try alice.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "Alice \(tunnel)")
-                        try demand(try bob.bind(ports[Int(tunnel) + 2], tunnel: tunnel) == nil, "Bob \(tunnel)")
+                        try require(try alice.bind(ports[Int(tunnel)], tunnel: tunnel) == nil, "Alice \(tunnel)")
+                        try require(try bob.bind(ports[Int(tunnel) + 2], tunnel: tunnel) == nil, "Bob \(tunnel)")
                     }
                 }
             }
@@ -99,10 +99,10 @@ extension HostileTests {
             }) { server in
                 try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    for tunnel in UInt16(0)..<100 { try demand(try peer.bind(80, tunnel: tunnel) != nil, "bound") }
-                    try demand(server.log.count("port refused") == 5, "\(server.log.count("port refused")) lines")
+                    for tunnel in UInt16(0)..<100 { try require(try peer.bind(80, tunnel: tunnel) != nil, "bound") }
+                    try require(server.log.count("port refused") == 5, "\(server.log.count("port refused")) lines")
                     let port = try FreePorts.next()
-                    try demand(try peer.bind(port, tunnel: 200) == nil, "refused")
+                    try require(try peer.bind(port, tunnel: 200) == nil, "refused")
                     for _ in 0..<50 {
                         let visitor = try TCPSocket(port: port)
                         let stream = try peer.frame(.open).header.stream
@@ -110,7 +110,7 @@ extension HostileTests {
                         _ = try visitor.drain()
                     }
                     let lines = server.log.count("stream ended")
-                    try demand(lines <= 10, "\(lines) lines")
+                    try require(lines <= 10, "\(lines) lines")
                 }
             }
         }

@@ -80,7 +80,7 @@ import Testing
                         try visitor.send(Array("hello".utf8))
                         try visitor.finishSending()
                         let answer = try visitor.receiveToEnd()
-                        try demand(String(decoding: answer, as: UTF8.self) == "HELLO!", "\(answer)")
+                        try require(String(decoding: answer, as: UTF8.self) == "HELLO!", "\(answer)")
                         visitor.close()
                     }
                 }
@@ -117,7 +117,7 @@ import Testing
                     try Self.demandReset(at: one)
                     // The streams of the removed tunnel go on.
                     try staying.send("b")
-                    try demand(try staying.receive(exactly: 1) == Array("B".utf8), "the stream goes on")
+                    try require(try staying.receive(exactly: 1) == Array("B".utf8), "the stream goes on")
                     try Self.demandAnswer(at: two)
                 }
                 #expect(client.tunnels.all == [second])
@@ -159,7 +159,7 @@ import Testing
     private static func demandAnswer(at port: UInt16) throws {
         let visitor = try TCPSocket(port: port)
         try visitor.send(Array("x".utf8))
-        try demand(try visitor.receive(exactly: 1) == Array("X".utf8), "an answer at \(port)")
+        try require(try visitor.receive(exactly: 1) == Array("X".utf8), "an answer at \(port)")
         visitor.close()
     }
 

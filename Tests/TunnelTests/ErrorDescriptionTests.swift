@@ -49,7 +49,7 @@ struct ErrorWordsTests {
     @Test("show no type, no case, no list and no path", arguments: rows)
     func words(row: Row) {
         #expect(row.error.userDescription.hasPrefix(row.words), "\(row.error.userDescription)")
-        #expect(Insides.found(in: row.error.userDescription) == nil, "\(row.error.userDescription)")
+        #expect(InternalNames.first(in: row.error.userDescription) == nil, "\(row.error.userDescription)")
     }
 
     @Test("a failed connection says why, or that there was no address")
@@ -63,7 +63,7 @@ struct ErrorWordsTests {
 
     @Test("BoringSSL's reason is found in its line, and an alert is named")
     func alert() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let made = try await Certificate.make(in: scenario)
             let chain = try NIOSSLCertificate.fromPEMFile(made.certificate)
             let key = try NIOSSLPrivateKey(file: made.key, format: .pem)

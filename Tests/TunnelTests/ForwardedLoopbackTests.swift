@@ -26,7 +26,7 @@ struct ForwardedLoopbackTests {
                     return (socket, String(decoding: try socket.receive(), as: UTF8.self).prefix(12))
                 }
                 let answers = places.map(\.1)
-                try demand(answers == ["HTTP/1.1 101", "HTTP/1.1 101", "HTTP/1.1 503"], "\(answers)")
+                try require(answers == ["HTTP/1.1 101", "HTTP/1.1 101", "HTTP/1.1 503"], "\(answers)")
             }
         }
     }

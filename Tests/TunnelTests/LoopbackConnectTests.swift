@@ -19,7 +19,7 @@ import Testing
     @Test("all of 127.0.0.0/8 and ::1 is this machine", arguments: ["127.0.0.1", "127.255.255.254", "::1"])
     func connects(host: String) async throws {
         guard host != "::1" || TCPService.hasIPv6 else { return }
-        let service = try TCPService(address: host, patience: .seconds(600)) { _ = try $0.receiveToEnd() }
+        let service = try TCPService(address: host, timeout: .seconds(600)) { _ = try $0.receiveToEnd() }
         // A kernel that is busy takes longer once in a while.
         let socket = try await eventually("a socket is connected") { try connected(host, service.port) }
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -41,7 +41,7 @@ struct ProxyScriptTests {
                 head += String(decoding: bytes, as: UTF8.self)
             }
             let answer = rest.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] }
-            try demand(head.hasPrefix("GET /proxy.pac?a HTTP/1.1\r\nHost: 127.0.0.1:"), head)
+            try require(head.hasPrefix("GET /proxy.pac?a HTTP/1.1\r\nHost: 127.0.0.1:"), head)
             if inPieces {
                 for byte in answer.utf8 { try socket.send([byte]) }
             } else {

@@ -98,7 +98,7 @@ struct AdminServerTests {
                 switch kind {
                 case 0:
                     let answer = String(decoding: try socket.drain().bytes, as: UTF8.self)
-                    try demand(answer.hasPrefix("HTTP/1.1 408 "), answer)
+                    try require(answer.hasPrefix("HTTP/1.1 408 "), answer)
                 case 1:
                     do {
                         try socket.send("GET /metrics HTTP/1.1\r\n")
@@ -113,7 +113,7 @@ struct AdminServerTests {
                     try socket.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                     Thread.sleep(forTimeInterval: 1)
                     let bytes = try socket.drain().bytes
-                    try demand(bytes.count < text.utf8.count, "all of it came")
+                    try require(bytes.count < text.utf8.count, "all of it came")
                 }
                 socket.close()
                 return ContinuousClock.now - began
@@ -140,7 +140,7 @@ struct AdminServerTests {
         try await with(limits: .init(connections: 2, timeout: .seconds(60))) { path in
             let held = try (0..<2).map { _ in try TCPSocket(unixPath: path) }
             try await eventually("one more is closed") {
-                let one = try TCPSocket(unixPath: path, patience: .seconds(1))
+                let one = try TCPSocket(unixPath: path, timeout: .seconds(1))
                 return (try? one.drain().bytes.isEmpty) ?? false
             }
             for socket in held { socket.close() }

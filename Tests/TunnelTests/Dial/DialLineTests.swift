@@ -31,7 +31,7 @@ struct DialLineTests {
         let line = try transcript.line { [$0] }
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
         #expect(!line.contains("pass-word"))
-        #expect(Insides.found(in: line) == nil, "\(line)")
+        #expect(InternalNames.first(in: line) == nil, "\(line)")
         guard transcript.isReplayed, transcript.isSplit else { return }
         // How an answer begins that is none is shown as far as it was there.
         let bytes = try transcript.line { $0.map { [$0] } }

@@ -98,9 +98,9 @@ extension HostileTests {
                     let stream = UInt32(index + 1) * 2
                     try peer.send(WirePeer.open(stream, tunnel: tunnel))
                     let reset = try peer.frame(.reset, .accept)
-                    try demand(reset.header == FrameHeader(.reset, StreamID(stream)), "\(reset.header)")
+                    try require(reset.header == FrameHeader(.reset, StreamID(stream)), "\(reset.header)")
                     let code = try WirePeer.resetCode(reset)
-                    try demand(code == .noSuchTunnel, "\(code)")
+                    try require(code == .noSuchTunnel, "\(code)")
                 }
             }
         }
@@ -117,10 +117,10 @@ extension HostileTests {
                     let frame = try peer.frame(.accept, .reset)
                     if frame.header.type == .accept { accepted.insert(frame.header.stream) } else { busy += 1 }
                 }
-                try demand(accepted == Set((1...4).map { StreamID($0 * 2) }), "accepted \(accepted)")
+                try require(accepted == Set((1...4).map { StreamID($0 * 2) }), "accepted \(accepted)")
                 try peer.send(OutboundFrame(.data, StreamID(8), ByteBuffer(string: "still here")))
                 let echo = try peer.frame(.data)
-                try demand(echo.payload == ByteBuffer(string: "still here"), "\(echo)")
+                try require(echo.payload == ByteBuffer(string: "still here"), "\(echo)")
             }
         }
 
@@ -159,7 +159,7 @@ extension HostileTests {
             }
             try await server.withClient(to: service.port, limits: limits) { _ in
                 try await eventually("the script comes to its end") {
-                    try demand(server.failures.all.isEmpty, "\(server.failures.all)")
+                    try require(server.failures.all.isEmpty, "\(server.failures.all)")
                     return !done.all.isEmpty
                 }
             }

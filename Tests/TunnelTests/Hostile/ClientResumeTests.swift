@@ -60,10 +60,10 @@ extension HostileTests {
                 var echoed = ""
                 while echoed.utf8.count < text.utf8.count {
                     let frame = try peer.frame(.data, .reset)
-                    try demand(frame.header.type == .data, "the stream was reset")
+                    try require(frame.header.type == .data, "the stream was reset")
                     echoed += String(buffer: frame.payload)
                 }
-                try demand(echoed == text, "echoed: \(echoed)")
+                try require(echoed == text, "echoed: \(echoed)")
             }
 
             /// Runs a client of it whose service echoes.

@@ -22,9 +22,9 @@ extension HostileTests {
                     clients.addTask {
                         try await server.withClient(to: service.port) { client in
                             try await eventually("a hundred sessions", within: .seconds(60)) {
-                                try demand(client.ends.all.isEmpty, "the client has ended: \(client.ends.all)")
+                                try require(client.ends.all.isEmpty, "the client has ended: \(client.ends.all)")
                                 if done.all.count >= 100 { return true }
-                                try demand(server.failures.all.isEmpty, "\(server.failures.all)")
+                                try require(server.failures.all.isEmpty, "\(server.failures.all)")
                                 return false
                             }
                         }

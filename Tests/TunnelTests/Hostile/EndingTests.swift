@@ -31,9 +31,9 @@ extension HostileTests {
             try await RunningServer.with({ $0.limits.grace = .seconds(120) }) { server in
                 let port = try FreePorts.next()
                 try await onThread {
-                    let peer = try WirePeer.session(server.port, .alice, patience: .seconds(12))
+                    let peer = try WirePeer.session(server.port, .alice, timeout: .seconds(12))
                     let refusal = try peer.bind(port)
-                    try demand(refusal == nil, "the port was refused: \(String(describing: refusal))")
+                    try require(refusal == nil, "the port was refused: \(String(describing: refusal))")
                     try peer.socket.finishSending()
                     // Well before a PING would have missed the client.
                     _ = try peer.toTheEnd()
@@ -45,7 +45,7 @@ extension HostileTests {
                         TunnelTests.pause()
                         otherRefusal = try other.bind(port)
                     }
-                    try demand(
+                    try require(
                         otherRefusal?.text.contains("kept for alice") == true,
                         "\(String(describing: otherRefusal))"
                     )
@@ -70,14 +70,14 @@ extension HostileTests {
                     let began = ContinuousClock.now
                     let stranger = try WirePeer.dial(server.port)
                     _ = try stranger.frame(.challenge)
-                    try demand(try handshakes().contains("\"handshakes\":1"), "it has no place")
+                    try require(try handshakes().contains("\"handshakes\":1"), "it has no place")
                     try stranger.socket.finishSending()
                     // The place is given back a moment after the FIN.
                     while try !handshakes().contains("\"handshakes\":0") {
-                        try demand(.now - began < .seconds(9), "the place is held")
+                        try require(.now - began < .seconds(9), "the place is held")
                         TunnelTests.pause()
                     }
-                    try demand(.now - began < .seconds(9), "so late that the deadline may have given the place back")
+                    try require(.now - began < .seconds(9), "so late that the deadline may have given the place back")
                     withExtendedLifetime(stranger) {}
                 }
             }
@@ -90,7 +90,7 @@ extension HostileTests {
             let peer = try WirePeer.session(server.port, identity)
             let deadline = ContinuousClock.now + .seconds(10)
             while let refusal = try peer.bind(port) {
-                try demand(.now < deadline, "port \(port) is still refused: \(refusal)")
+                try require(.now < deadline, "port \(port) is still refused: \(refusal)")
                 TunnelTests.pause()
             }
             try peer.goodbye()

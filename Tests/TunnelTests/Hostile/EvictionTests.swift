@@ -14,7 +14,7 @@ extension HostileTests {
             try await RunningServer.with { server in
                 let port = try FreePorts.next()
                 let holder = try await onThread { NonSendable(try WirePeer.session(server.port, .alice)) }
-                try await onThread { try demand(try holder.value.bind(port) == nil, "the port was refused") }
+                try await onThread { try require(try holder.value.bind(port) == nil, "the port was refused") }
                 async let visit = onThread {
                     // Answers what it is asked until a visitor comes.
                     let stream = try holder.value.frame(.open).header.stream
@@ -26,7 +26,7 @@ extension HostileTests {
                         for tunnel in UInt16(0)..<16 { try second.send(WirePeer.bindRequest(port, tunnel: tunnel)) }
                         for _ in 0..<16 {
                             let refusal = try Refusal(second.frame(.unbound).payload, of: .unbound)
-                            try demand(refusal.code == .portInUse, "\(refusal)")
+                            try require(refusal.code == .portInUse, "\(refusal)")
                         }
                     }
                     try TCPSocket(port: port).close()

@@ -15,14 +15,14 @@ extension HostileTests {
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    try require(try peer.bind(port) == nil, "the port was refused")
                     let began = ContinuousClock.now
                     let visitors = try (0..<80).map { _ in try TCPSocket(port: port) }
                     for _ in visitors { _ = try peer.frame(.open) }
                     let taken = ContinuousClock.now - began
                     // Five come at once, and a read of the listener takes some together.
-                    try demand(taken > .milliseconds(1_000), "80 visitors were let in within \(taken)")
-                    try demand(taken < .seconds(10), "80 visitors had to wait for \(taken)")
+                    try require(taken > .milliseconds(1_000), "80 visitors were let in within \(taken)")
+                    try require(taken < .seconds(10), "80 visitors had to wait for \(taken)")
                 }
             }
         }
@@ -37,14 +37,14 @@ extension HostileTests {
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    try require(try peer.bind(port) == nil, "the port was refused")
                     var visitors = [try TCPSocket(port: port)]
                     _ = try peer.frame(.open)
                     // Some were accepted before the listener paused; the kernel takes one more than it was told.
-                    while visitors.count < 64, let next = try? TCPSocket(port: port, patience: .milliseconds(300)) {
+                    while visitors.count < 64, let next = try? TCPSocket(port: port, timeout: .milliseconds(300)) {
                         visitors.append(next)
                     }
-                    try demand(visitors.count < 64, "the queue has no end")
+                    try require(visitors.count < 64, "the queue has no end")
                 }
             }
         }
@@ -59,9 +59,9 @@ extension HostileTests {
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    try require(try peer.bind(port) == nil, "the port was refused")
                     let queues = (ListenQueue.length(of: server.port), ListenQueue.length(of: port))
-                    try demand(queues == (length, length + 1), "\(queues)")
+                    try require(queues == (length, length + 1), "\(queues)")
                 }
             }
         }
@@ -95,7 +95,7 @@ extension HostileTests {
             try await onThread {
                 let began = ContinuousClock.now
                 let bytes = try TCPSocket(port: port).drain().bytes
-                try demand(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 408 "), "\(bytes)")
+                try require(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 408 "), "\(bytes)")
                 return .now - began
             }
         }
@@ -105,20 +105,20 @@ extension HostileTests {
             try await RunningServer.with({ $0.limits.tunnels = 1 }) { server in
                 let old = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(FreePorts.next()) == nil, "the first port was refused")
+                    try require(try peer.bind(FreePorts.next()) == nil, "the first port was refused")
                     return NonSendable(peer)
                 }
                 server.reload { $0.limits.tunnels = 2 }
                 try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
                 try await onThread {
-                    try demand(
+                    try require(
                         try old.value.bind(FreePorts.next(), tunnel: 1)?.code == .limit,
                         "a second one in the old"
                     )
                     let new = try WirePeer.session(server.port, .bob)
                     for tunnel in [UInt16(0), 1, 2] {
                         let refusal = try new.bind(FreePorts.next(), tunnel: tunnel)
-                        try demand(refusal?.code == (tunnel < 2 ? nil : .limit), "tunnel \(tunnel): \(refusal as Any)")
+                        try require(refusal?.code == (tunnel < 2 ? nil : .limit), "tunnel \(tunnel): \(refusal as Any)")
                     }
                 }
             }
@@ -143,10 +143,10 @@ extension HostileTests {
                     let other = try TCPSocket(port: server.port)
                     try other.send("GET /site HTTP/1.1\r\nHost: x\r\n\r\n")
                     let answer = String(decoding: try other.drain().bytes, as: UTF8.self)
-                    try demand(answer.hasPrefix("HTTP/1.1 404 "), "two at a time: \(answer)")
+                    try require(answer.hasPrefix("HTTP/1.1 404 "), "two at a time: \(answer)")
                     _ = try first.drain()
                     let taken = ContinuousClock.now - began
-                    try demand(taken > .milliseconds(450) && taken < .seconds(10), "ended after \(taken)")
+                    try require(taken > .milliseconds(450) && taken < .seconds(10), "ended after \(taken)")
                 }
             }
         }
@@ -175,10 +175,10 @@ extension HostileTests {
                     }
                 }) { server in
                     try await onThread {
-                        let stranger = try TCPSocket(port: server.port, patience: .seconds(10))
+                        let stranger = try TCPSocket(port: server.port, timeout: .seconds(10))
                         try stranger.send(request)
                         let text = String(decoding: try stranger.drain().bytes, as: UTF8.self)
-                        try demand(isTotal ? text.isEmpty : text.hasPrefix(answer), text)
+                        try require(isTotal ? text.isEmpty : text.hasPrefix(answer), text)
                     }
                 }
             }
@@ -197,8 +197,8 @@ extension HostileTests {
                         let began = ContinuousClock.now
                         let end = try TCPSocket(port: port).drain()
                         let taken = ContinuousClock.now - began
-                        try demand(end.ending == .reset && end.bytes.isEmpty, "\(end)")
-                        try demand(taken > .milliseconds(350) && taken < .seconds(9), "reset after \(taken)")
+                        try require(end.ending == .reset && end.bytes.isEmpty, "\(end)")
+                        try require(taken > .milliseconds(350) && taken < .seconds(9), "reset after \(taken)")
                     }
                     #expect(client.log.count("service cannot be reached") == 1)
                 }
@@ -229,13 +229,13 @@ extension HostileTests {
                 let port = try FreePorts.next()
                 try await onThread {
                     let zombie = try WirePeer.session(server.port, .alice)
-                    try demand(try zombie.bind(port) == nil, "the port was refused")
+                    try require(try zombie.bind(port) == nil, "the port was refused")
                     zombie.isAlive = false
                     let began = ContinuousClock.now
                     _ = try zombie.toTheEnd()
-                    try demand(.now - began < .seconds(9), "missed only after \(ContinuousClock.now - began)")
+                    try require(.now - began < .seconds(9), "missed only after \(ContinuousClock.now - began)")
                     let again = try WirePeer.session(server.port, .alice)
-                    try demand(try again.bind(port) == nil, "the port is lost")
+                    try require(try again.bind(port) == nil, "the port is lost")
                 }
                 #expect(server.log.count("no answer to a ping") == 1)
             }

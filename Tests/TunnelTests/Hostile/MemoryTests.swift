@@ -22,7 +22,7 @@ extension HostileTests {
                 try await onThread {
                     let port = try FreePorts.next()
                     let alice = try WirePeer.session(server.port, .alice)
-                    try demand(try alice.bind(port) == nil, "the port was refused")
+                    try require(try alice.bind(port) == nil, "the port was refused")
                     var others = try (1..<Self.sessions(below: 4) - 1).map { _ in
                         try WirePeer.session(server.port, .bob)
                     }
@@ -32,12 +32,12 @@ extension HostileTests {
                     others.append(try WirePeer.session(server.port, .bob))
 
                     let refused = try TCPSocket(port: port).drain()
-                    try demand(refused.ending == .reset && refused.bytes.isEmpty, "\(refused)")
-                    try demand(server.log.count("visitor refused") == 1, "the log says so")
-                    try demand(server.log.count("short of memory") == 1, "and why")
+                    try require(refused.ending == .reset && refused.bytes.isEmpty, "\(refused)")
+                    try require(server.log.count("visitor refused") == 1, "the log says so")
+                    try require(server.log.count("short of memory") == 1, "and why")
                     // Who was there already is served as before.
                     try last.send("still here")
-                    try demand(Array(alice.frame(.data).payload.readableBytesView) == Array("still here".utf8), "")
+                    try require(Array(alice.frame(.data).payload.readableBytesView) == Array("still here".utf8), "")
                     others.append(try WirePeer.session(server.port, .bob))
                     // There is room again.
                     for other in others { try other.goodbye() }
@@ -64,8 +64,8 @@ extension HostileTests {
                     guard case .refused(let refusal) = try opening.receive(stranger.frame(.welcome, .refused)) else {
                         throw ScenarioFailure(description: "a session too many")
                     }
-                    try demand(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
-                    try demand(refusal.text.contains("memory"), "\(refusal)")
+                    try require(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
+                    try require(refusal.text.contains("memory"), "\(refusal)")
                     _ = try stranger.toTheEnd()
                     for peer in peers {
                         try peer.send(.ping(7))
@@ -124,7 +124,7 @@ extension HostileTests {
 private func untilTrue(_ condition: () -> Bool) throws {
     let end = ContinuousClock.now + .seconds(20)
     while !condition() {
-        try demand(.now < end, "not within twenty seconds")
+        try require(.now < end, "not within twenty seconds")
         pause()
     }
 }

@@ -20,13 +20,13 @@ extension HostileTests {
             try await RunningServer.with { server in
                 try await RunningClient.with(.bob, server.port, "\(own):127.0.0.1:\(service.port)") { client in
                     _ = try await client.tunnels.next("Bob's tunnel is public")
-                    try await onThread { try Self.demandEcho(own) }
+                    try await onThread { try Self.requireEcho(own) }
                     for batch in 1...Self.batches {
                         try await onThread {
                             for index in 0..<Self.sessionsInBatch {
                                 try Self.attack(server.port, ports[Int(batch)], seed: batch << 32 | index)
                             }
-                            try Self.demandEcho(own)
+                            try Self.requireEcho(own)
                         }
                     }
                     try await eventually("Bob's session alone is left") { server.sessions == 1 }
@@ -43,19 +43,19 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .bob)
                     for (tunnel, port) in ports.enumerated() {
                         let refusal = try peer.bind(port, tunnel: UInt16(tunnel))
-                        try demand(refusal == nil, "port \(port) of batch \(tunnel) is still held: \(refusal as Any)")
+                        try require(refusal == nil, "port \(port) of batch \(tunnel) is still held: \(refusal as Any)")
                     }
                 }
             }
         }
 
         /// A visitor's round through Bob's tunnel.
-        private static func demandEcho(_ port: UInt16) throws {
+        private static func requireEcho(_ port: UInt16) throws {
             let visitor = try TCPSocket(port: port)
             let bytes = randomBytes(10_000)
             try visitor.send(bytes)
             try visitor.finishSending()
-            try demand(try visitor.receiveToEnd() == bytes, "Bob's echo is wrong")
+            try require(try visitor.receiveToEnd() == bytes, "Bob's echo is wrong")
         }
 
         /// One session with a visitor at `port`, mutated.

@@ -28,10 +28,10 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .alice)
                     try peer.socket.send((0..<count).flatMap { _ in peer.webSocketFrame(10, [1, 2, 3]) })
                     guard count == 20 else {
-                        try demand(try peer.toTheEnd().code == .policyViolation, "the flood is taken")
+                        try require(try peer.toTheEnd().code == .policyViolation, "the flood is taken")
                         return
                     }
-                    try demand(try peer.bind(FreePorts.next()) == nil, "twenty are no flood")
+                    try require(try peer.bind(FreePorts.next()) == nil, "twenty are no flood")
                 }
             }
         }
@@ -53,7 +53,7 @@ extension HostileTests {
                     }
                     guard isAuthenticated else { return }
                     let refusal = try peer.bind(FreePorts.next())
-                    try demand(refusal == nil, "the session takes no port any more")
+                    try require(refusal == nil, "the session takes no port any more")
                 }
             }
         }

@@ -20,12 +20,12 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .alice)
                     for (tunnel, port) in [UInt16(80), 1_023, first - 1, first + 1, .max].enumerated() {
                         let refusal = try peer.bind(port, tunnel: UInt16(tunnel))
-                        try demand(refusal?.code == .portNotAllowed, "\(port): \(refusal as Any)")
-                        try demand(refusal?.text.contains("allowed: \(first)") == true, "\(refusal as Any)")
+                        try require(refusal?.code == .portNotAllowed, "\(port): \(refusal as Any)")
+                        try require(refusal?.text.contains("allowed: \(first)") == true, "\(refusal as Any)")
                     }
                     try peer.send(WirePeer.bindRequest(0, tunnel: 9))
                     let port = try Binding(peer.frame(.bound, .unbound).payload).port
-                    try demand(port == first, "port \(port)")
+                    try require(port == first, "port \(port)")
                 }
             }
         }
@@ -40,17 +40,17 @@ extension HostileTests {
                     let tunnel = try HandTunnel(server.port, .alice)
                     for (number, port) in [server.port, taken.port].enumerated() {
                         let refusal = try tunnel.peer.bind(port, tunnel: UInt16(number + 1))
-                        try demand(refusal?.code == .portInUse, "\(port): \(refusal as Any)")
+                        try require(refusal?.code == .portInUse, "\(port): \(refusal as Any)")
                         let user =
                             number == 0 ? "culvert server itself, as its endpoint" : "another program on the server"
                         let text = "port \(port) of 127.0.0.1 is in use by \(user)"
-                        try demand(refusal?.text == text, "\(refusal as Any)")
+                        try require(refusal?.text == text, "\(refusal as Any)")
                     }
                     let own = try FreePorts.next()
-                    try demand(try tunnel.peer.bind(own, tunnel: 3) == nil, "no further port")
+                    try require(try tunnel.peer.bind(own, tunnel: 3) == nil, "no further port")
                     let text = try tunnel.peer.bind(own, tunnel: 4)?.text
                     let says = "port \(own) of 127.0.0.1 is in use by another tunnel of this session"
-                    try demand(text == says, "\(text as Any)")
+                    try require(text == says, "\(text as Any)")
                     try tunnel.demandBothWays()
                 }
             }
@@ -63,8 +63,8 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .alice)
                     try peer.send(BindRequest(tunnel: 0, address: "192.0.2.1", port: FreePorts.next()).frame)
                     let refusal = try Refusal(peer.frame(.unbound, .bound).payload, of: .unbound)
-                    try demand(refusal.code == .bindFailed, "\(refusal)")
-                    try demand(refusal.text == "the server does not have the address 192.0.2.1", "\(refusal)")
+                    try require(refusal.code == .bindFailed, "\(refusal)")
+                    try require(refusal.text == "the server does not have the address 192.0.2.1", "\(refusal)")
                 }
             }
         }
@@ -80,10 +80,10 @@ extension HostileTests {
                     let (alice, bob) = (
                         try WirePeer.session(server.port, .alice), try WirePeer.session(server.port, .bob)
                     )
-                    try demand(try bob.bind(own)?.code == .portNotAllowed, "Bob has Alice's port")
-                    try demand(try alice.bind(others)?.code == .portNotAllowed, "Alice has Bob's port")
-                    try demand(try bob.bind(others, tunnel: 1) == nil, "Bob has not his own")
-                    try demand(try alice.bind(own, tunnel: 1) == nil, "Alice has not her own")
+                    try require(try bob.bind(own)?.code == .portNotAllowed, "Bob has Alice's port")
+                    try require(try alice.bind(others)?.code == .portNotAllowed, "Alice has Bob's port")
+                    try require(try bob.bind(others, tunnel: 1) == nil, "Bob has not his own")
+                    try require(try alice.bind(own, tunnel: 1) == nil, "Alice has not her own")
                 }
             }
         }
@@ -94,13 +94,13 @@ extension HostileTests {
             try await RunningServer.with { server in
                 let peer = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(kept) == nil, "refused before the reload")
+                    try require(try peer.bind(kept) == nil, "refused before the reload")
                     return NonSendable(peer)
                 }
                 server.reload { $0.clients[0].allowedPorts = PortRanges(ranges: [kept...kept]) }
                 try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
                 try await onThread {
-                    try demand(try peer.value.bind(lost, tunnel: 1)?.code == .portNotAllowed, "a right that is gone")
+                    try require(try peer.value.bind(lost, tunnel: 1)?.code == .portNotAllowed, "a right that is gone")
                 }
             }
         }
@@ -111,7 +111,7 @@ extension HostileTests {
             try await RunningServer.with { server in
                 let scene = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(kept) == nil && peer.bind(lost, tunnel: 1) == nil, "refused at first")
+                    try require(try peer.bind(kept) == nil && peer.bind(lost, tunnel: 1) == nil, "refused at first")
                     let visitor = try TCPSocket(port: lost)
                     let stream = try peer.frame(.open).header.stream
                     try peer.send(OutboundFrame(.accept, stream))
@@ -121,18 +121,18 @@ extension HostileTests {
                 try await onThread {
                     let (peer, visitor, stream) = scene.value
                     let refusal = try Refusal(peer.frame(.unbound).payload, of: .unbound)
-                    try demand(refusal.code == .portNotAllowed, "\(refusal)")
+                    try require(refusal.code == .portNotAllowed, "\(refusal)")
                     try visitor.send("still here")
                     let data = try peer.frame(.data)
-                    try demand(data.header.stream == stream, "\(data.header)")
-                    try demand((try? TCPSocket(port: lost)) == nil, "the port is open")
+                    try require(data.header.stream == stream, "\(data.header)")
+                    try require((try? TCPSocket(port: lost)) == nil, "the port is open")
                     let other = try TCPSocket(port: kept)
                     _ = try peer.frame(.open)
                     other.close()
-                    try demand(server.log.count("port closed") == 1, "the log says so")
+                    try require(server.log.count("port closed") == 1, "the log says so")
                     // The port is free for another client.
                     let bob = try WirePeer.session(server.port, .bob)
-                    try demand(try bob.bind(lost) == nil, "the port is held still")
+                    try require(try bob.bind(lost) == nil, "the port is held still")
                 }
             }
         }
@@ -143,22 +143,22 @@ extension HostileTests {
             try await RunningServer.with { server in
                 let peer = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "refused before the reload")
+                    try require(try peer.bind(port) == nil, "refused before the reload")
                     return NonSendable(peer)
                 }
                 server.reload { $0.clients.removeFirst() }
                 try await onThread {
                     let (_, frames, _) = try peer.value.toTheEnd()
                     let reason = try frames.last.map { try Refusal($0.payload, of: .goAway) }
-                    try demand(reason?.text == "the operator has removed this client", "\(reason as Any)")
+                    try require(reason?.text == "the operator has removed this client", "\(reason as Any)")
                     let bob = try WirePeer.session(server.port, .bob)
                     while let refusal = try bob.bind(port) {
-                        try demand(refusal.code == .portInUse, "\(refusal)")
+                        try require(refusal.code == .portInUse, "\(refusal)")
                         pause()
                     }
                     let again = try WirePeer.dial(server.port)
                     try again.send(again.authentication(.alice).frame)
-                    try demand(try again.frame(.welcome, .refused).header.type == .refused, "she is back")
+                    try require(try again.frame(.welcome, .refused).header.type == .refused, "she is back")
                 }
             }
         }
@@ -182,7 +182,7 @@ extension HostileTests {
                         for _ in visitors { _ = try owner.value.peer.frame(.open) }
                         try other.value.peer.send(.ping(9))
                         let frame = try other.value.peer.frame(.open, .pong)
-                        try demand(frame.header.type == .pong, "both have visitors of port \(port)")
+                        try require(frame.header.type == .pong, "both have visitors of port \(port)")
                     }
                 }
             }
@@ -206,7 +206,7 @@ extension HostileTests {
                         answers[Int(try Binding(frame.payload).tunnel)] = true
                     } else {
                         let refusal = try Refusal(frame.payload, of: .unbound)
-                        try demand(refusal.code == .portInUse, "\(refusal)")
+                        try require(refusal.code == .portInUse, "\(refusal)")
                     }
                 }
                 return NonSendable((peer, answers))
@@ -226,14 +226,14 @@ extension HostileTests {
                         pause()
                         refusal = try bob.bind(tunnel.port)
                     }
-                    try demand(
+                    try require(
                         refusal?.text.contains("is kept for alice, which was cut off") == true,
                         "\(refusal as Any)"
                     )
                     let alice = try WirePeer.session(server.port, .alice)
-                    try demand(try alice.bind(tunnel.port) == nil, "its owner has not got it")
+                    try require(try alice.bind(tunnel.port) == nil, "its owner has not got it")
                     // Nobody can go on with what was there before.
-                    try demand(try tunnel.visitor.drain().ending == .reset, "the visitor was not reset")
+                    try require(try tunnel.visitor.drain().ending == .reset, "the visitor was not reset")
                 }
             }
         }
@@ -245,15 +245,15 @@ extension HostileTests {
                     let tunnel = try HandTunnel(server.port, .alice)
                     // The server's end closes first, and stays in TIME_WAIT.
                     try tunnel.peer.send(OutboundFrame(.end, tunnel.stream))
-                    try demand(try tunnel.visitor.receiveToEnd().isEmpty, "bytes from nowhere")
+                    try require(try tunnel.visitor.receiveToEnd().isEmpty, "bytes from nowhere")
                     try tunnel.visitor.finishSending()
                     _ = try tunnel.peer.frame(.end)
                     let shared = try? TCPService.listening(on: tunnel.port, sharing: true)
-                    try demand(shared == nil, "another socket has the same port")
+                    try require(shared == nil, "another socket has the same port")
                     try tunnel.peer.socket.send(tunnel.peer.webSocketFrame(8, [3, 232]))
                     _ = try tunnel.peer.toTheEnd()
                     let again = try WirePeer.session(server.port, .alice)
-                    try demand(try again.bind(tunnel.port) == nil, "TIME_WAIT keeps the port")
+                    try require(try again.bind(tunnel.port) == nil, "TIME_WAIT keeps the port")
                 }
             }
         }
@@ -270,12 +270,12 @@ extension HostileTests {
                         try peer.send(BindRequest(tunnel: 0, address: "", port: port).frame)
                         let refusal = try Refusal(peer.frame(.unbound, .bound).payload, of: .unbound)
                         let text = "port \(port) of \(address) is in use by another program on the server"
-                        try demand(refusal.text == text && refusal.code == .portInUse, "\(refusal)")
+                        try require(refusal.text == text && refusal.code == .portInUse, "\(refusal)")
                         // The other family's is free again, too.
                         other.stop()
                         try peer.send(BindRequest(tunnel: 0, address: "", port: port).frame)
                         let binding = try Binding(peer.frame(.bound, .unbound).payload)
-                        try demand(binding.address == "0.0.0.0 ::", "\(binding)")
+                        try require(binding.address == "0.0.0.0 ::", "\(binding)")
                     }
                 }
             }
@@ -297,11 +297,11 @@ extension HostileTests {
                         let port = try FreePorts.next()
                         try peer.send(BindRequest(tunnel: UInt16(tunnel), address: asked, port: port).frame)
                         let binding = try Binding(peer.frame(.bound, .unbound).payload)
-                        try demand(binding.address == bound && binding.port == port, "\(binding)")
+                        try require(binding.address == bound && binding.port == port, "\(binding)")
                         let line = "port is public address=\(bound) client=alice peer="
-                        try demand(server.log.count(line) == 1, "no line: \(line)")
+                        try require(server.log.count(line) == 1, "no line: \(line)")
                     }
-                    try demand(server.log.count("visitors=all except 192.0.2.0/24") == rows.count, "no visitors")
+                    try require(server.log.count("visitors=all except 192.0.2.0/24") == rows.count, "no visitors")
                 }
             }
         }
@@ -364,15 +364,15 @@ extension HostileTests {
                     let hers = try alice.accept()
                     try second.send("for Alice")
                     let data = try alice.peer.frame(.data)
-                    try demand(data.payload == ByteBuffer(string: "for Alice"), "\(data)")
+                    try require(data.payload == ByteBuffer(string: "for Alice"), "\(data)")
                     // The number is one of Alice's; in Bob's session it was never opened.
                     try bob.peer.send(OutboundFrame(.data, hers, ByteBuffer(string: "from Bob")))
                     let (code, frames, _) = try bob.peer.toTheEnd()
-                    try demand(code == .protocolError, "\(code as Any)")
-                    try demand(!frames.contains { $0.header.type == .open || $0.header.type == .data }, "\(frames)")
+                    try require(code == .protocolError, "\(code as Any)")
+                    try require(!frames.contains { $0.header.type == .open || $0.header.type == .data }, "\(frames)")
                     try alice.demandBothWays()
                     try alice.peer.send(OutboundFrame(.data, hers, ByteBuffer(string: "from Alice")))
-                    try demand(try second.receive(exactly: 10) == Array("from Alice".utf8), "another's bytes")
+                    try require(try second.receive(exactly: 10) == Array("from Alice".utf8), "another's bytes")
                 }
             }
         }

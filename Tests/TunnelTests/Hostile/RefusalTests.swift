@@ -20,8 +20,8 @@ extension HostileTests {
             let began = ContinuousClock.now
             try peer.socket.send(try peer.encode(wrong) + behind(peer, authenticate))
             let (code, frames, _) = try peer.toTheEnd()
-            try demand(code == .policyViolation, "closed with \(String(describing: code))")
-            try demand(frames.map(\.header.type) == [.refused], "told \(frames.map(\.header.type))")
+            try require(code == .policyViolation, "closed with \(String(describing: code))")
+            try require(frames.map(\.header.type) == [.refused], "told \(frames.map(\.header.type))")
             return (Array(peer.raw[before...]), .now - began)
         }
 
@@ -50,10 +50,10 @@ extension HostileTests {
                             return try more.flatMap { try peer.encode($0) }
                         }
                         // The sixth waits 1 s, the seventh 2 s.
-                        try demand(held.after > .milliseconds(950), "refused after \(held.after)")
-                        try demand(held.bytes == plain[0].bytes, "another answer: \(held.bytes)")
+                        try require(held.after > .milliseconds(950), "refused after \(held.after)")
+                        try require(held.bytes == plain[0].bytes, "another answer: \(held.bytes)")
                     }
-                    try demand(plain.allSatisfy { $0.bytes == plain[0].bytes }, "answers differ: \(plain)")
+                    try require(plain.allSatisfy { $0.bytes == plain[0].bytes }, "answers differ: \(plain)")
                 }
                 #expect(server.log.count("session opened") == 0)
             }

@@ -21,7 +21,7 @@ extension HostileTests {
             let base: (resident: Int, counted: Int)
 
             static func with(_ limits: String = "", _ body: @Sendable (Server) async throws -> Void) async throws {
-                try await Scenario.play { scenario in
+                try await Scenario.run { scenario in
                     let token = "\(scenario.directory)/alice"
                     try Data("the token of alice, long enough".utf8).write(to: URL(fileURLWithPath: token))
                     let file = "\(scenario.directory)/server.toml"
@@ -104,7 +104,7 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .alice)
                     for tunnel in UInt16(0)..<128 {
                         try peer.send(WirePeer.bindRequest(0, tunnel: tunnel))
-                        try demand(peer.frame(.bound, .unbound).header.type == .bound, "tunnel \(tunnel)")
+                        try require(peer.frame(.bound, .unbound).header.type == .bound, "tunnel \(tunnel)")
                     }
                     return NonSendable(peer)
                 }
@@ -122,7 +122,7 @@ extension HostileTests {
                         for tunnel in UInt16(0)..<100 { try peer.send(WirePeer.bindRequest(80, tunnel: tunnel)) }
                         for _ in 0..<100 {
                             let refusal = try Refusal(peer.frame(.unbound).payload, of: .unbound)
-                            try demand(refusal.code == .portNotAllowed, "round \(round): \(refusal)")
+                            try require(refusal.code == .portNotAllowed, "round \(round): \(refusal)")
                         }
                     }
                     return NonSendable(peer)
@@ -226,7 +226,7 @@ extension HostileTests {
                         for visitor in visitors {
                             _ = try visitor.sendUntilStalled(
                                 [UInt8](repeating: 5, count: 65_536),
-                                patience: .milliseconds(100),
+                                timeout: .milliseconds(100),
                                 limit: 16 << 20
                             )
                         }

@@ -108,9 +108,9 @@ extension HostileTests {
                     let attacked = try HandTunnel(server.port, .alice)
                     try attacked.peer.socket.send(try row.attack(attacked.peer, attacked.stream))
                     let (code, frames, _) = try attacked.peer.toTheEnd()
-                    try demand(code == row.code, "closed with \(code as Any)")
+                    try require(code == row.code, "closed with \(code as Any)")
                     let last = try frames.last { $0.header.type == .goAway }.map(WirePeer.refusalCode)
-                    try demand(last == row.goAway, "GOAWAY \(last as Any)")
+                    try require(last == row.goAway, "GOAWAY \(last as Any)")
                     if try attacked.visitor.drain().ending == .end {
                         // An END that came first was told as one; the reset behind it shows when something is sent.
                         while (try? attacked.visitor.send("x")) != nil { pause() }
@@ -129,12 +129,12 @@ extension HostileTests {
                     try tunnel.demandBothWays()
                     // The listener is closed; one that was accepted before that is reset.
                     let late = try? TCPSocket(port: tunnel.port).drain()
-                    try demand(late == nil || late?.ending == .reset, "\(late as Any)")
+                    try require(late == nil || late?.ending == .reset, "\(late as Any)")
                     try tunnel.visitor.finishSending()
                     try tunnel.peer.send(OutboundFrame(.end, tunnel.stream))
                     let (_, frames, _) = try tunnel.peer.toTheEnd()
-                    try demand(!frames.contains { $0.header.type == .open }, "a stream was opened")
-                    try demand(try tunnel.visitor.drain().ending == .end, "no end in order")
+                    try require(!frames.contains { $0.header.type == .open }, "a stream was opened")
+                    try require(try tunnel.visitor.drain().ending == .end, "no end in order")
                 }
             }
         }
@@ -147,16 +147,16 @@ extension HostileTests {
                     let stalled = try TCPSocket(port: tunnel.port)
                     let id = try tunnel.accept()
                     let chunk = [UInt8](repeating: 7, count: 65_536)
-                    _ = try stalled.sendUntilStalled(chunk, patience: .milliseconds(200), limit: 1 << 26)
+                    _ = try stalled.sendUntilStalled(chunk, timeout: .milliseconds(200), limit: 1 << 26)
                     var received = 0
                     try tunnel.peer.send(.ping(4))
                     while true {
                         let frame = try tunnel.peer.frame(.data, .pong)
                         if frame.header.type == .pong { break }
-                        try demand(frame.header.stream == id, "DATA on \(frame.header.stream)")
+                        try require(frame.header.stream == id, "DATA on \(frame.header.stream)")
                         received += frame.payload.readableBytes
                     }
-                    try demand(received <= 65_536, "\(received) bytes without credit")
+                    try require(received <= 65_536, "\(received) bytes without credit")
                     try tunnel.demandBothWays()
                     stalled.abort()
                 }
@@ -171,9 +171,9 @@ extension HostileTests {
                     let ghost = try TCPSocket(port: tunnel.port)
                     let id = try tunnel.peer.frame(.open).header.stream
                     let reset = try tunnel.peer.frame(.reset)
-                    try demand(reset.header.stream == id, "\(reset.header)")
-                    try demand(try WirePeer.resetCode(reset) == .timeout, "\(reset)")
-                    try demand(try ghost.drain().ending == .reset, "the visitor was not reset")
+                    try require(reset.header.stream == id, "\(reset.header)")
+                    try require(try WirePeer.resetCode(reset) == .timeout, "\(reset)")
+                    try require(try ghost.drain().ending == .reset, "the visitor was not reset")
                     try tunnel.demandBothWays()
                 }
             }
@@ -187,10 +187,10 @@ extension HostileTests {
                     let next = try TCPSocket(port: tunnel.port)
                     try tunnel.peer.send(.ping(4))
                     let frame = try tunnel.peer.frame(.open, .pong)
-                    try demand(frame.header.type == .pong, "a second stream beyond the limit")
+                    try require(frame.header.type == .pong, "a second stream beyond the limit")
                     try tunnel.visitor.finishSending()
                     try tunnel.peer.send(OutboundFrame(.end, tunnel.stream))
-                    try demand(try tunnel.peer.frame(.open).header.stream != tunnel.stream, "a number came twice")
+                    try require(try tunnel.peer.frame(.open).header.stream != tunnel.stream, "a number came twice")
                     withExtendedLifetime(next) {}
                 }
             }
@@ -237,7 +237,7 @@ extension HostileTests {
                     }
                     try tunnel.peer.socket.send(wire)
                     for visitor in visitors {
-                        try demand(try visitor.socket.receive(exactly: 100) == Array(0..<100), "bytes are lost")
+                        try require(try visitor.socket.receive(exactly: 100) == Array(0..<100), "bytes are lost")
                     }
                 }
             }
@@ -258,7 +258,7 @@ extension HostileTests {
                     try tunnel.peer.send(OutboundFrame(.welcome))
                     for visitor in visitors {
                         let end = try visitor.drain()
-                        try demand(end.ending == .reset, "\(end)")
+                        try require(end.ending == .reset, "\(end)")
                     }
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
@@ -279,7 +279,7 @@ extension HostileTests {
             peer = try WirePeer.session(server, identity)
             port = try FreePorts.next()
             let refusal = try peer.bind(port)
-            try demand(refusal == nil, "the port was refused: \(refusal as Any)")
+            try require(refusal == nil, "the port was refused: \(refusal as Any)")
             visitor = try TCPSocket(port: port)
             stream = try accept()
         }
@@ -294,12 +294,12 @@ extension HostileTests {
         /// The first visitor's bytes arrive, and the client's do.
         func demandBothWays() throws {
             try peer.send(OutboundFrame(.data, stream, ByteBuffer(string: "down")))
-            try demand(try visitor.receive(exactly: 4) == Array("down".utf8), "another's bytes")
+            try require(try visitor.receive(exactly: 4) == Array("down".utf8), "another's bytes")
             try visitor.send("up")
             while true {
                 let frame = try peer.frame(.data)
                 guard frame.header.stream == stream else { continue }
-                return try demand(frame.payload == ByteBuffer(string: "up"), "\(frame)")
+                return try require(frame.payload == ByteBuffer(string: "up"), "\(frame)")
             }
         }
     }

@@ -47,10 +47,10 @@ extension HostileTests {
                     _ = try thief.frame(.challenge)
                     try thief.send(resume)
                     let refusal = try WirePeer.refusalCode(thief.frame(.refused, .resumed))
-                    try demand(refusal == .unknownSession, "\(refusal)")
+                    try require(refusal == .unknownSession, "\(refusal)")
                     // One try on each carrier.
                     try thief.send(resume)
-                    try demand(try thief.toTheEnd().frames.map(\.header.type) == [.refused], "a second RESUME")
+                    try require(try thief.toTheEnd().frames.map(\.header.type) == [.refused], "a second RESUME")
                     // A client that is known, and its own key, for somebody else's session; and a session that is not.
                     for session in [ticket.session, [UInt8](repeating: 9, count: 16)] {
                         let foreign = WireTicket(session: session, key: bobs.key)
@@ -81,17 +81,17 @@ extension HostileTests {
                 try await onThread {
                     let (first, ticket) = try WirePeer.lastingSession(server.port, .alice)
                     let (second, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: 5, received: 0)
-                    try demand(try first.toTheEnd().code == .goingAway, "the first carrier is closed in order")
+                    try require(try first.toTheEnd().code == .goingAway, "the first carrier is closed in order")
                     for epoch: UInt64 in [5, 4, 0] {
                         let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: epoch, received: 0)
-                        try demand(Self.code(answer) == .replaced, "\(epoch): \(answer)")
+                        try require(Self.code(answer) == .replaced, "\(epoch): \(answer)")
                         _ = try peer.toTheEnd()
                     }
                     let (third, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: .max, received: 0)
                     _ = try second.toTheEnd()
                     for epoch: UInt64 in [.max, 6] {
                         let (_, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: epoch, received: 0)
-                        try demand(Self.code(answer) == .replaced, "\(epoch): \(answer)")
+                        try require(Self.code(answer) == .replaced, "\(epoch): \(answer)")
                     }
                     try third.send(.ping(7))
                     _ = try third.frame(.pong)
@@ -117,7 +117,7 @@ extension HostileTests {
                     }
                     let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: epoch, received: 0)
                     guard case .resumed = answer else {
-                        return try demand(Self.code(answer) == .replaced, "\(epoch): \(answer)")
+                        return try require(Self.code(answer) == .replaced, "\(epoch): \(answer)")
                     }
                     if epoch == 50 {
                         // Its place is nobody's any more.
@@ -156,10 +156,10 @@ extension HostileTests {
                             received: received
                         )
                         let (code, frames, _) = try next.toTheEnd()
-                        try demand(frames.map(\.header.type) == [.goAway], "\(frames.map(\.header.type))")
-                        try demand(code == .protocolError, "\(String(describing: code))")
+                        try require(frames.map(\.header.type) == [.goAway], "\(frames.map(\.header.type))")
+                        try require(code == .protocolError, "\(String(describing: code))")
                         let (_, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: 2, received: 1)
-                        try demand(
+                        try require(
                             Self.code(answer) == .unknownSession || Self.code(answer) == .replaced,
                             "\(answer)"
                         )
@@ -196,7 +196,7 @@ extension HostileTests {
                         throw ScenarioFailure(description: "\(answer)")
                     }
                     try peer.send(authenticate)
-                    try demand(try WirePeer.refusalCode(peer.frame(.refused)) == .credentials, "it was let in")
+                    try require(try WirePeer.refusalCode(peer.frame(.refused)) == .credentials, "it was let in")
                 }
             }
         }
@@ -225,13 +225,13 @@ extension HostileTests {
                     let (fourth, _) = try WirePeer.lastingSession(server.port, .alice, instance: 4)
                     while try fourth.bind(port) != nil { pause() }
                     let (_, second) = try WirePeer.resume(server.port, .alice, tickets[0], epoch: 1, received: 0)
-                    try demand(Self.code(second) == .unknownSession, "\(second)")
+                    try require(Self.code(second) == .unknownSession, "\(second)")
                     // The third is still there. All three have a carrier now, and the next client is asked to wait.
                     let (third, _) = try WirePeer.resumed(server.port, .alice, tickets[1], epoch: 1, received: 0)
                     let late = try WirePeer.dial(server.port)
                     try late.send(late.authentication(.alice, instance: 5).frame)
                     let refusal = try Refusal(late.frame(.refused, .welcome).payload, of: .refused)
-                    try demand(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
+                    try require(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
                     // Another client is not concerned.
                     let (bobs, _) = try WirePeer.resumed(server.port, .bob, bob, epoch: 1, received: 0)
                     for peer in [third, bobs, alive] {
@@ -336,7 +336,7 @@ extension HostileTests {
                     _ = try next.frame(.open)
                     try drip(next, OutboundFrame(.accept, StreamID(2)), WirePeer.data("byte by byte"))
                     let bytes = try visitor.receive(exactly: 12)
-                    try demand(bytes == Array("byte by byte".utf8), "\(bytes)")
+                    try require(bytes == Array("byte by byte".utf8), "\(bytes)")
                     try next.goodbye()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
@@ -363,18 +363,18 @@ extension HostileTests {
                     let began = ContinuousClock.now
                     for visitor in crowd {
                         let ending = try visitor.drain().ending
-                        try demand(ending == .reset, "\(ending)")
+                        try require(ending == .reset, "\(ending)")
                     }
                     // Those behind the first four waited in the listen queue, where it is not known since when.
-                    try demand(.now - began < .seconds(6), "\(ContinuousClock.now - began)")
+                    try require(.now - began < .seconds(6), "\(ContinuousClock.now - began)")
                     // Nobody of them is there when a carrier is.
                     let last = try TCPSocket(port: port)
                     let (next, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: 1, received: 1)
                     let open = try next.frame(.open)
-                    try demand(open.header.stream == StreamID(2), "\(open.header)")
+                    try require(open.header.stream == StreamID(2), "\(open.header)")
                     try next.send(OutboundFrame(.accept, StreamID(2)), WirePeer.data("hello"))
                     let greeting = try last.receive(exactly: 5)
-                    try demand(greeting == Array("hello".utf8), "\(greeting)")
+                    try require(greeting == Array("hello".utf8), "\(greeting)")
                     try next.goodbye()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }

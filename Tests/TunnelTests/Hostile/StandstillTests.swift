@@ -16,24 +16,24 @@ extension HostileTests {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice, window: .max, receiveBuffer: 8_192)
                     let refusal = try peer.bind(port)
-                    try demand(refusal == nil, "the port was refused: \(String(describing: refusal))")
+                    try require(refusal == nil, "the port was refused: \(String(describing: refusal))")
                     let visitor = try TCPSocket(port: port)
                     let stream = try peer.frame(.open).header.stream
                     try peer.send(OutboundFrame(.accept, stream))
                     let chunk = [UInt8](repeating: 0x78, count: 65_536)
                     let most = 1 << 26
-                    let sent = try visitor.sendUntilStalled(chunk, patience: .milliseconds(300), limit: most)
-                    try demand(sent < most, "nothing ever stopped the visitor")
+                    let sent = try visitor.sendUntilStalled(chunk, timeout: .milliseconds(300), limit: most)
+                    try require(sent < most, "nothing ever stopped the visitor")
                     // An answer is due now, and cannot be sent.
                     try peer.send(OutboundFrame(.data, stream, ByteBuffer(string: "counted")))
                     let before = try processorTime()
                     // The clock is the subject: how busy the event loops are while nothing can be done.
                     Thread.sleep(forTimeInterval: 1.5)
                     let spent = try processorTime() - before
-                    try demand(spent < 0.5, "\(spent) s of processor time in 1.5 s of standstill")
+                    try require(spent < 0.5, "\(spent) s of processor time in 1.5 s of standstill")
                     // And the frame had come: the other direction works.
                     let reply = try visitor.receive(exactly: 7)
-                    try demand(reply == Array("counted".utf8), "the visitor got \(reply)")
+                    try require(reply == Array("counted".utf8), "the visitor got \(reply)")
                     visitor.abort()
                     peer.socket.abort()
                 }
@@ -55,6 +55,6 @@ private func processorTime() throws -> Double {
         let fields = line[end...].split(separator: " ")
         ticks += (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0)
     }
-    try demand(loops > 0, "no event loop was found")
+    try require(loops > 0, "no event loop was found")
     return Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
 }

@@ -35,8 +35,8 @@ extension HostileTests {
                             try socket.send(request)
                             let answer = String(decoding: try socket.drain().bytes, as: UTF8.self)
                             let status = answer.split(separator: " ").dropFirst().first ?? ""
-                            try demand(["404", "405"].contains(status), "\(request)\n\(answer)")
-                            try demand(!answer.contains("culvert"), answer)
+                            try require(["404", "405"].contains(status), "\(request)\n\(answer)")
+                            try require(!answer.contains("culvert"), answer)
                         }
                     }
                 }
@@ -59,9 +59,9 @@ extension HostileTests {
                         let peer = try WirePeer.dial(server.port)
                         try peer.socket.send(try attack(peer).flatMap { try peer.encode($0) })
                         let (code, frames, _) = try peer.toTheEnd()
-                        try demand(code == .policyViolation, "\(code as Any)")
-                        try demand(frames.allSatisfy { [.challenge, .refused].contains($0.header.type) }, "\(frames)")
-                        try demand((try? TCPSocket(port: port)) == nil, "the port was bound")
+                        try require(code == .policyViolation, "\(code as Any)")
+                        try require(frames.allSatisfy { [.challenge, .refused].contains($0.header.type) }, "\(frames)")
+                        try require((try? TCPSocket(port: port)) == nil, "the port was bound")
                     }
                 }
                 #expect(server.log.count("session opened") == 0)
@@ -75,11 +75,11 @@ extension HostileTests {
                 try await onThread {
                     let long = try WirePeer.dial(server.port)
                     try long.send(OutboundFrame(.authenticate, .session, ByteBuffer(repeating: 0, count: 4_097)))
-                    try demand(try long.toTheEnd().code == .policyViolation, "4 KiB and a byte")
+                    try require(try long.toTheEnd().code == .policyViolation, "4 KiB and a byte")
                     let compressed = try WirePeer.dial(server.port)
                     let frame = compressed.webSocketFrame(2, [2])
                     try compressed.socket.send([frame[0] | 0x40] + frame.dropFirst())
-                    try demand(try compressed.toTheEnd().code == .protocolError, "RSV1")
+                    try require(try compressed.toTheEnd().code == .protocolError, "RSV1")
                 }
             }
         }
@@ -103,9 +103,9 @@ extension HostileTests {
                         _ = try second.frame(.challenge)
                         try second.send(OutboundFrame(.authenticate, .session, payload))
                         let refused = try second.frame(.welcome, .refused)
-                        try demand(refused.header.type == .refused, "a proof was good twice")
+                        try require(refused.header.type == .refused, "a proof was good twice")
                         let code = try WirePeer.refusalCode(refused)
-                        try demand(code == .credentials, "\(code)")
+                        try require(code == .credentials, "\(code)")
                     }
                     try first.goodbye()
                 }
@@ -154,7 +154,7 @@ extension HostileTests {
                         try next.send(WirePeer.upgradeRequest)
                         let answer = String(decoding: try next.receive(), as: UTF8.self)
                         let isRefused = answer.hasPrefix("HTTP/1.1 503 ") && answer.contains("Retry-After: 2")
-                        try demand(isRefused || answer.hasPrefix("HTTP/1.1 101 "), answer)
+                        try require(isRefused || answer.hasPrefix("HTTP/1.1 101 "), answer)
                         next.abort()
                     }
                     for peer in held { peer.socket.abort() }
@@ -233,7 +233,7 @@ extension HostileTests {
                         bytes.replace(Array("ABCDEF".utf8), with: Array(name.utf8))
                         try peer.send(OutboundFrame(.authenticate, .session, ByteBuffer(bytes: bytes)))
                         let refusal = try Refusal(peer.frame(.refused, .welcome).payload, of: .refused)
-                        try demand(refusal.code == expected, "\(name.debugDescription): \(refusal)")
+                        try require(refusal.code == expected, "\(name.debugDescription): \(refusal)")
                     }
                 }
                 #expect(!server.log.text.contains("\u{1B}"))

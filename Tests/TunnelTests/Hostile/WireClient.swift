@@ -38,9 +38,9 @@ extension WirePeer {
         instance: UInt8 = 1,
         window: UInt32 = 65_536,
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(120)
+        timeout: Duration = .seconds(120)
     ) throws -> WirePeer {
-        let peer = try dial(port, receiveBuffer: receiveBuffer, patience: patience)
+        let peer = try dial(port, receiveBuffer: receiveBuffer, timeout: timeout)
         var (opening, authenticate) = try peer.authentication(identity, instance: instance, window: window)
         try peer.send(authenticate)
         guard case .established = try opening.receive(peer.frame(.welcome, .refused)) else {

@@ -57,13 +57,13 @@ final class WirePeer {
     static func dial(
         _ port: UInt16,
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(120)
+        timeout: Duration = .seconds(120)
     ) throws -> WirePeer {
-        let socket = try TCPSocket(port: port, receiveBuffer: receiveBuffer, patience: patience)
+        let socket = try TCPSocket(port: port, receiveBuffer: receiveBuffer, timeout: timeout)
         try socket.send(upgradeRequest)
         let peer = WirePeer(role: .client, socket: socket)
         let (head, rest) = try readHead(socket)
-        try demand(head.hasPrefix("HTTP/1.1 101 "), "the upgrade was answered with \(head)")
+        try require(head.hasPrefix("HTTP/1.1 101 "), "the upgrade was answered with \(head)")
         peer.take(rest)
         return peer
     }
@@ -171,7 +171,7 @@ final class WirePeer {
     func frame(_ types: FrameType...) throws -> InboundFrame {
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
-            try demand(.now < deadline, "none of \(types) has come")
+            try require(.now < deadline, "none of \(types) has come")
             switch try next() {
             case .frame(let frame) where types.contains(frame.header.type): return frame
             case .frame, .pong: continue

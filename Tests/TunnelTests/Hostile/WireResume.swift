@@ -139,7 +139,7 @@ extension WirePeer {
         guard case .resume(let wish) = try opening.receive(frame(.resume, .authenticate)) else {
             throw ScenarioFailure(description: "the client does not want to go on")
         }
-        try demand(wish.session == ticket.session, "another session")
+        try require(wish.session == ticket.session, "another session")
         guard let proved = opening.verifyResume(ticket.key, decoySecret: SymmetricKey(size: .bits256)) else {
             throw ScenarioFailure(description: "the client's proof is wrong")
         }

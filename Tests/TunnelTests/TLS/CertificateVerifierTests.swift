@@ -15,13 +15,13 @@ struct CertificateVerifierTests {
 
         func make(
             _ name: String,
-            _ terms: IssuedCertificate.Terms,
+            _ properties: IssuedCertificate.Properties,
             by issuer: IssuedCertificate? = nil,
             keyOf sibling: IssuedCertificate? = nil,
             signing options: [String] = []
         ) async throws -> IssuedCertificate {
             try await IssuedCertificate.make(
-                terms,
+                properties,
                 by: issuer,
                 keyOf: sibling,
                 signing: options,
@@ -49,7 +49,7 @@ struct CertificateVerifierTests {
 
     @Test("are taken with all of the chain, up to a root, an issuing CA or the certificate itself")
     func accepted() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
             let middle = try await scene.make("middle", .authority("Middle"), by: root)
@@ -69,12 +69,12 @@ struct CertificateVerifierTests {
     @Test(
         "work with each kind of key, in the chain and at its end",
         arguments: [
-            IssuedCertificate.Terms.p256, IssuedCertificate.Terms.p521, IssuedCertificate.Terms.ed25519,
-            IssuedCertificate.Terms.rsa,
+            IssuedCertificate.Properties.p256, IssuedCertificate.Properties.p521, IssuedCertificate.Properties.ed25519,
+            IssuedCertificate.Properties.rsa,
         ]
     )
     func keys(_ key: [String]) async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root", key: key))
             let leaf = try await scene.make("leaf", .leaf(Self.names, key: key), by: root)
@@ -84,7 +84,7 @@ struct CertificateVerifierTests {
 
     @Test("are refused with the reason, and with the CA that it lies with")
     func refused() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
             let middle = try await scene.make("middle", .authority("Middle"), by: root)
@@ -109,7 +109,7 @@ struct CertificateVerifierTests {
 
     @Test("are refused where one of the chain has expired, and the reason says which")
     func expired() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
             let oldRoot = try await scene.make("old-root", .authority("Old root", days: -1))
@@ -132,10 +132,10 @@ struct CertificateVerifierTests {
 
     @Test("are refused where a certificate is used for what it may not be used for")
     func misused() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
-            let rsa = try await scene.make("rsa", .authority("RSA", key: IssuedCertificate.Terms.rsa))
+            let rsa = try await scene.make("rsa", .authority("RSA", key: IssuedCertificate.Properties.rsa))
             let client = try await scene.make(
                 "client",
                 .leaf(Self.names, ["extendedKeyUsage=clientAuth"]),
@@ -186,7 +186,7 @@ struct CertificateVerifierTests {
 
     @Test("are looked at up to a bound, and variants of one CA do not make the search long")
     func bounded() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
             let leaf = try await scene.make("leaf", .leaf(Self.names), by: root)
@@ -221,7 +221,7 @@ struct CertificateVerifierTests {
 
     @Test("that were changed on the way are refused, whatever was changed, and never stop the program")
     func mutated() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let scene = Scene(scenario: scenario)
             let root = try await scene.make("root", .authority("Root"))
             let middle = try await scene.make("middle", .authority("Middle"), by: root)
@@ -234,7 +234,7 @@ struct CertificateVerifierTests {
                 let changed = chain.map { Fuzzing.mutate($0, &random) }
                 let problem = await verifier.problem(with: changed, for: PeerName("localhost"))
                 if changed != chain { #expect(problem != nil, "\(changed)") }
-                if let problem { #expect(Insides.found(in: problem.sentence(of: "localhost")) == nil) }
+                if let problem { #expect(InternalNames.first(in: problem.sentence(of: "localhost")) == nil) }
             }
         }
     }

@@ -14,7 +14,7 @@ struct SystemTrustStoreTests {
     private func withAuthority(
         _ body: (_ scenario: Scenario, _ pem: String, _ der: [UInt8]) async throws -> Void
     ) async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let made = try await IssuedCertificate.make(.authority("CA"), in: scenario, named: "ca")
             let pem = try String(contentsOfFile: made.certificate, encoding: .utf8)
             let certificate = try #require(NIOSSLCertificate.fromPEMFile(made.certificate).first)

@@ -10,7 +10,7 @@ import Testing
 struct TLSIdentityTests {
     @Test("is warned about from 14 days before its end, once it has ended, and before it begins")
     func times() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let authority = try await IssuedCertificate.make(.authority("CA", days: 40), in: scenario, named: "ca")
             let made = try await IssuedCertificate.make(
                 .leaf("DNS:localhost", days: 60),
