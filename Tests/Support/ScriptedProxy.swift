@@ -31,7 +31,7 @@ public final class ScriptedProxy: Sendable {
     ///
     /// - Parameters:
     ///   - address: an address of loopback, of either family.
-    ///   - patience: the time for which a socket may be idle.
+    ///   - timeout: the time for which a socket may be idle.
     ///   - script: serves one connection, which is closed when it returns.
     public init(
         address: String = "127.0.0.1",

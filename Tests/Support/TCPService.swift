@@ -17,7 +17,7 @@ public final class TCPService: Sendable {
     /// - Parameters:
     ///   - port: the port; 0 lets the system choose.
     ///   - address: an address of loopback, of either family.
-    ///   - patience: the time for which a connection may be idle.
+    ///   - timeout: the time for which a connection may be idle.
     ///   - serve: serves one connection, which is closed when it returns.
     public convenience init(
         port: UInt16 = 0,
