@@ -57,7 +57,7 @@ extension EndToEnd {
             Row("a POST", "POST /tunnel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", [400, 405]),
             Row("the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400, 405, 505]),
             Row("a browser's Origin", upgrade(more: "Origin: https://evil.example\r\n"), [403, 400]),
-            Row("no subprotocol of ours", upgrade(), [400]),
+            Row("no subprotocol", upgrade(), [400]),
             Row(
                 "an oversized head",
                 "GET /tunnel HTTP/1.1\r\nHost: localhost\r\n" + String(repeating: "X-Filler: \(filler)\r\n", count: 40),

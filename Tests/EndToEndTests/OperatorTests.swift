@@ -446,7 +446,7 @@ extension EndToEnd {
                 let visitor = try TCPSocket(port: port)
                 try visitor.send("hello")
                 try visitor.finishSending()
-                let bytes = try await seen.next("what the service read")
+                let bytes = try await seen.next("the bytes at the service")
                 let local = visitor.localPort
                 if version == "v1" {
                     #expect(

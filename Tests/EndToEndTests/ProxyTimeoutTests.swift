@@ -50,7 +50,7 @@ struct ProxyTimeoutTests {
     }
 
     @Test("A client gives up a proxy's endless slow head after 10 s (R7)")
-    func trickle() async throws {
+    func slowHead() async throws {
         let (line, time) = try await Self.wait { connection in
             _ = try connection.request()
             try connection.answer("HTTP/1.1 200 OK\r\n")

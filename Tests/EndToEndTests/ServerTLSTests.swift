@@ -22,7 +22,7 @@ extension EndToEnd {
                 says: ["not for localhost", "other.example"]
             ),
             Row(
-                testDescription: "is for a wildcard above",
+                testDescription: "is for a wildcard of subdomains",
                 names: "DNS:*.localhost",
                 says: ["not for localhost", "*.localhost"]
             ),
@@ -38,7 +38,7 @@ extension EndToEnd {
                 says: ["not for localhost", "evil.example"]
             ),
             Row(
-                testDescription: "has its name as common name alone",
+                testDescription: "has its name only as common name",
                 names: nil,
                 says: ["not for localhost", "it names no host"]
             ),

@@ -22,7 +22,7 @@ struct TimeoutTests {
     }
 
     @Test("H19 a head that arrives slowly ends after about 10 s")
-    func trickle() async throws {
+    func slowHead() async throws {
         try await Scenario.run { scenario in
             let server = try await scenario.server()
             let waited = try await onThread {

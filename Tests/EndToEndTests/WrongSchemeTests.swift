@@ -74,7 +74,7 @@ extension EndToEnd {
         }
 
         @Test("A request in single bytes is recognised as HTTP", .needs(.openssl))
-        func trickle() async throws {
+        func singleBytes() async throws {
             try await Scenario.run { scenario in
                 let plain = try await scenario.server()
                 let request = try TCPSocket(port: plain.port)

@@ -5,21 +5,21 @@ import Testing
 @testable import Mux
 @testable import TunnelServer
 
-@Suite("Clients share what a server has")
+@Suite("Shares of clients")
 struct ClientSharesTests {
-    @Test("a client alone may have everything; beside another one, half of it, and that only once half is used")
+    @Test("A single client may use everything; of two clients each has half, once half is used")
     func shares() {
         let shares = ClientShares()
         _ = shares.join([1])
         #expect(!shares.isExhausted(99, used: 99, capacity: 100))
         _ = shares.join([1])
-        #expect(!shares.isExhausted(99, used: 99, capacity: 100), "two sessions are one client")
+        #expect(!shares.isExhausted(99, used: 99, capacity: 100), "two sessions of one client count as one")
         _ = shares.join([2])
         #expect(!shares.isExhausted(49, used: 49, capacity: 100))
         #expect(!shares.isExhausted(49, used: 50, capacity: 100))
         #expect(shares.isExhausted(50, used: 50, capacity: 100))
-        #expect(!shares.isExhausted(0, used: 99, capacity: 100), "the other one finds its share")
-        #expect(!shares.isExhausted(0, used: 1, capacity: 1), "nobody's share is nothing")
+        #expect(!shares.isExhausted(0, used: 99, capacity: 100), "the other client has its share")
+        #expect(!shares.isExhausted(0, used: 1, capacity: 1), "each share is at least one")
         shares.leave([1])
         #expect(shares.count == 2)
         shares.leave([1])
@@ -31,10 +31,10 @@ struct ClientSharesTests {
 }
 
 extension HostileTests {
-    /// What a client takes of ports leaves some for others.
+    /// The shares of clients in the server's ports.
     @Suite(.serialized)
     struct ShareTests {
-        @Test("ports of one client are bounded over all its sessions")
+        @Test("The ports of one client are limited over all its sessions")
         func portsPerClient() async throws {
             try await RunningServer.with({ $0.serverLimits.portsPerClient = 3 }) { server in
                 try await onThread {
@@ -47,12 +47,12 @@ extension HostileTests {
                         try require(refusal?.code == .limit, "\(refusal as Any)")
                     }
                     let bob = try WirePeer.session(server.port, .bob)
-                    try require(try bob.bind(0) == nil, "another client is not concerned")
+                    try require(try bob.bind(0) == nil, "another client was refused")
                 }
             }
         }
 
-        @Test("beside another client, half of the ports that there are is a client's share")
+        @Test("Beside another client, a client's share is half of the ports")
         func shareOfPorts() async throws {
             let ports = try (0..<8).map { _ in try FreePorts.next() }
             let ranges = ports.map { $0...$0 }
@@ -72,7 +72,7 @@ extension HostileTests {
             }
         }
 
-        @Test("clients with ports of their own have all of them, whatever others have")
+        @Test("Clients with their own port ranges have all of them")
         func portsOfTheirOwn() async throws {
             let ports = try (0..<4).map { _ in try FreePorts.next() }
             try await RunningServer.with({
@@ -91,7 +91,9 @@ extension HostileTests {
             }
         }
 
-        @Test("refused ports and ended streams write so many lines, and the next says how many were left out")
+        @Test(
+            "Log lines of refused ports and ended streams are limited, and the next line has the number of omitted ones"
+        )
         func logLines() async throws {
             try await RunningServer.with({
                 $0.serverLimits.logLines = 5
