@@ -3,8 +3,8 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Digest and NTLM with real proxies. A right password passes. A wrong one is tried once, because a second try could
-    /// lock the account (R9, R10, R12).
+    /// Digest and NTLM with real proxies. A wrong password is tried once, because a second try could lock the account
+    /// (R9, R10, R12).
     @Suite(.serialized)
     struct ProxyAuthenticationTests {
         static let password = "pa:ss@w%rd/1"

@@ -74,7 +74,7 @@ struct BindPolicyTests {
     }
 
     @Test(
-        "The right to loopback is set per client, or given to all if the public address is loopback or there is no token"
+        "The right to loopback is set per client; all have it if the public address is loopback or there is no token"
     )
     func loopbackRight() {
         var configuration = ServerConfiguration()

@@ -301,7 +301,7 @@ extension HostileTests {
         }
 
         @Test(
-            "N21 after REFUSED `credentials` a waiting session retries after a minute, or ends the client if configured",
+            "N21 after REFUSED `credentials` a waiting session retries after a minute, or ends the client on request",
             arguments: [false, true]
         )
         func refusedWhileWaiting(exits: Bool) async throws {
