@@ -189,7 +189,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A service that accepts late still receives a visitor's final bytes")
+        @Test("A service that reads late still receives a visitor's final bytes")
         func pendingService() async throws {
             try await Scenario.run { scenario in
                 // The service reads only after the visitor has reset.
