@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What an operator sees of a running server or client, and how to disconnect somebody.
+    /// The admin endpoint of a running server and client, and the commands that use it.
     @Suite(.serialized)
     struct AdminTests {
         private func get(_ port: UInt16, _ path: String) async throws -> HTTPAnswer {
@@ -31,7 +31,7 @@ extension EndToEnd {
             return try #require(JSONSerialization.jsonObject(with: data) as? [String: Any], "\(process)")
         }
 
-        /// A visitor who has sent and received a byte, and stays.
+        /// Connects a visitor, has its text echoed, and leaves the connection open.
         private func visitor(_ port: UInt16, sending text: String) async throws -> TCPSocket {
             try await onThread {
                 let visitor = try TCPSocket(port: port)
@@ -41,9 +41,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Metrics over TCP: sessions, streams and bytes, of visitors who are still there too, at both ends")
+        @Test("Metrics over TCP count sessions, streams and bytes at both ends, also those of open streams")
         func metrics() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (serverPort, clientPort) = (try FreePorts.next(), try FreePorts.next())
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(serverPort)"])
@@ -53,7 +53,7 @@ extension EndToEnd {
                     options: ["--admin", "127.0.0.1:\(clientPort)"]
                 )
                 let port = try await client.tunnel(to: echo.port)
-                let staying = try await visitor(port, sending: "12345")
+                let open = try await visitor(port, sending: "12345")
                 try await visitor(port, sending: "123").close()
                 for admin in [serverPort, clientPort] {
                     try await eventually("both visitors are counted") {
@@ -78,15 +78,15 @@ extension EndToEnd {
                             && text.contains("culvert_event_loop_lag_seconds_count")
                     }
                 }
-                staying.close()
+                open.close()
                 let answer = try await get(serverPort, "/metrics")
                 #expect(answer.head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"))
             }
         }
 
-        @Test("Handshakes that fail are counted by reason")
+        @Test("Failed handshakes are counted by reason")
         func handshakeFailures() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let admin = try FreePorts.next()
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
                 let wrong = "\(scenario.directory)/wrong"
@@ -110,9 +110,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("P17 a TCP port tells no names and kicks nobody; only unix sockets do, and only their owner's")
+        @Test("P17 a TCP port serves neither the status nor kicks, and a unix socket is open to its owner only")
         func privacy() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let port = try FreePorts.next()
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(port)"])
                 #expect(try await get(port, "/status").status == 404)
@@ -129,9 +129,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("culvert status shows sessions, tunnels and the visitor who is there, as a table and as JSON")
+        @Test("culvert status shows sessions, tunnels and present visitors, as a table and as JSON")
         func statusOfServer() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let socket = "\(scenario.directory)/admin.sock"
                 let server = try await scenario.server(options: ["--admin", "unix:\(socket)"])
@@ -176,9 +176,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("--watch looks again every second, and shows rates")
+        @Test("--watch reads the status every second and shows rates")
         func watch() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let socket = "\(scenario.directory)/admin.sock"
                 _ = try await scenario.server(options: ["--admin", "unix:\(socket)"])
                 let watch = try scenario.culvert("watch", ["status", "--watch", "--admin", "unix:\(socket)"])
@@ -190,9 +190,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client's status has its session and its tunnels' URLs; it is ready while the session stands")
+        @Test("A client's status has its session and its tunnels' URLs, and it is ready while the session lives")
         func statusOfClient() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let socket = "\(scenario.directory)/client.sock"
@@ -222,10 +222,10 @@ extension EndToEnd {
         }
 
         @Test(
-            "culvert kick disconnects a client by its name, or one of its processes, and tells it why and for how long"
+            "culvert kick disconnects a client by its name, or one of its processes, and sends the reason and the delay"
         )
         func kick() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let socket = "\(scenario.directory)/admin.sock"
                 let server = try await scenario.server(options: ["--admin", "unix:\(socket)"])
@@ -235,9 +235,9 @@ extension EndToEnd {
                 for client in clients { _ = try await client.tunnel(to: echo.port) }
                 let visitor = try await visitor(clients[0].tunnel(to: echo.port), sending: "x")
 
-                let nobody = try await admin(["kick", "nobody"], socket, scenario)
-                #expect(nobody.exitStatus == .exited(0))
-                #expect(nobody.output.lines == ["0 sessions of nobody disconnected"])
+                let unknown = try await admin(["kick", "nobody"], socket, scenario)
+                #expect(unknown.exitStatus == .exited(0))
+                #expect(unknown.output.lines == ["0 sessions of nobody disconnected"])
                 let one = try await admin(["kick", "default/a"], socket, scenario)
                 #expect(one.output.lines == ["1 session of default/a disconnected"])
                 let line = try await clients[0].process.logLine { $0.contains("session lost") }
@@ -252,9 +252,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Where nothing answers, status and kick end with 69 and what to do")
-        func nobodyThere() async throws {
-            try await Scenario.play { scenario in
+        @Test("If no server or client listens, status and kick exit with 69 and say what to do")
+        func noServer() async throws {
+            try await Scenario.run { scenario in
                 let socket = "\(scenario.directory)/admin.sock"
                 for command in [["status"], ["status", "--watch"], ["kick", "x"]] {
                     let process = try await admin(command, socket, scenario)
@@ -266,9 +266,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A socket file that is left over is replaced; one where somebody answers, and any other file, is not")
+        @Test("A stale socket file is replaced; a socket in use, or any other file, is not")
         func socketFiles() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let socket = "\(scenario.directory)/admin.sock"
                 let first = try await scenario.server(options: ["--admin", "unix:\(socket)"])
                 let arguments = ["server", "--listen", "127.0.0.1:0", "--token-file", scenario.tokenFile]
@@ -290,9 +290,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("While a server drains it is alive and not ready, and its status still answers")
+        @Test("A draining server is alive and not ready, and still serves its status")
         func draining() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let socket = "\(scenario.directory)/admin.sock"
                 let server = try await scenario.server(options: ["--admin", "unix:\(socket)"])
@@ -313,9 +313,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("An endless head is cut off with 431, and 64 silent connections shut nobody's traffic out")
+        @Test("An endless head ends with 431, and 64 silent connections do not disturb streams")
         func hostile() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let admin = try FreePorts.next()
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
@@ -331,21 +331,21 @@ extension EndToEnd {
                 }
                 #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 431 "))
                 let silent = try (0..<64).map { _ in try TCPSocket(port: admin) }
-                try await eventually("one more is closed at once") {
-                    let one = try TCPSocket(port: admin, patience: .seconds(2))
+                try await eventually("another connection is closed at once") {
+                    let one = try TCPSocket(port: admin, timeout: .seconds(2))
                     return (try? one.drain().bytes.isEmpty) ?? false
                 }
                 try await expectEcho(through: port)
                 for socket in silent { socket.close() }
-                try await eventually("there is room again") {
+                try await eventually("connections are accepted again") {
                     (try? TCPSocket(port: admin).request("GET", "/healthz").status) == 200
                 }
             }
         }
 
-        @Test("P15 the log of a stream's end has all of it at both ends; a hostile name cannot leave its field")
+        @Test("P15 the log line of a stream's end has all its fields at both ends; a hostile name stays in its field")
         func logs() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server(options: ["--log-format", "json"])
                 let client = try scenario.client(
@@ -377,7 +377,7 @@ extension EndToEnd {
                     #expect(!line.contains("\u{202E}") && !line.contains("\u{2028}"), "\(line)")
                 }
                 let opened = try await server.process.logLine { $0.contains("session opened") }
-                // What cannot be printed has not even come through the wire.
+                // The client removes unprintable characters before it sends the name.
                 #expect(opened.contains(#""client":"default/x\",\"level\":\"\\""#), "\(opened)")
             }
         }

@@ -3,14 +3,14 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Who may have a session, and that the secret stays one.
+    /// Authentication of clients, and the secrecy of tokens.
     @Suite(.serialized)
     struct AuthenticationTests {
         static let other = "another-token-of-thirty-chars-0"
 
-        @Test("A wrong token ends the client with 77 and a clear line, and the server logs it")
+        @Test("A wrong token ends the client with 77 and a line that names it, and the server logs the refusal")
         func wrongToken() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let wrong = "\(scenario.directory)/wrong"
                 try scenario.write(Self.other, to: wrong)
@@ -29,9 +29,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client without a token is refused by a server with one, in the same words as with a wrong one")
+        @Test("A client without a token is refused by a server with one, as with a wrong token")
         func noToken() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let process = try scenario.culvert("client", ["client", server.url, "-R", "0:localhost:9"])
                 let status = try await process.exitStatus()
@@ -42,7 +42,7 @@ extension EndToEnd {
 
         @Test("A10 the token is taken from CULVERT_TOKEN, and a wrong one there is refused")
         func environment() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let arguments = ["client", server.url, "-R", "0:127.0.0.1:\(echo.port)"]
@@ -57,7 +57,7 @@ extension EndToEnd {
 
         @Test("CULVERT_TOKEN wins over the configuration's token_file, and --token-file wins over CULVERT_TOKEN")
         func environmentOrder() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let configuration = scenario.directory + "/client.toml"
                 try scenario.write("token_file = \"\(scenario.tokenFile)\"\n", to: configuration)
@@ -78,9 +78,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A8 A9 the token is in no output and no process list, however much is logged")
+        @Test("A8 A9 the token is in no output and no process list, even at the level trace")
         func secrecy() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server(options: ["--log-level", "trace"])
                 let client = try scenario.client(
@@ -99,9 +99,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A10 a server without a token does not start where strangers reach it: 78, and why")
+        @Test("A10 a server without a token listens only on loopback: otherwise it exits with 78 and the reason")
         func openServer() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let port = try FreePorts.next()
                 let process = try scenario.culvert("server", ["server", "--listen", "0.0.0.0:\(port)"])
                 #expect(try await process.exitStatus() == .exited(78))
@@ -110,9 +110,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Without any token a server on loopback serves clients without one, on loopback only")
+        @Test("A server on loopback without a token serves clients without one, with public ports on loopback only")
         func loopback() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try scenario.culvert("server", ["server", "--listen", "127.0.0.1:0"])
                 let line = try await server.line { $0.hasPrefix("listening ") }
@@ -129,9 +129,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("culvert token prints a token and its verifier, and --from prints the same verifier again")
+        @Test("Culvert token prints a token and its verifier, and --from prints the same verifier")
         func tokenCommand() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let fresh = try scenario.culvert("token", ["token"])
                 #expect(try await fresh.exitStatus() == .exited(0))
                 let text = fresh.output.text
@@ -152,14 +152,14 @@ extension EndToEnd {
 
         @Test("A22 a verifier in the server's configuration admits its token, to its own ports only")
         func verifier() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let command = try scenario.culvert("token", ["token", "--from", scenario.tokenFile])
                 #expect(try await command.exitStatus() == .exited(0))
                 let line = try #require(command.output.lines.last { $0.contains("verifier") })
                 let verifier = line.replacingOccurrences(of: "verifier", with: "")
                     .trimmingCharacters(in: CharacterSet(charactersIn: " =\""))
-                let (mine, notMine) = (try FreePorts.next(), try FreePorts.next())
+                let (allowed, forbidden) = (try FreePorts.next(), try FreePorts.next())
                 let file = "\(scenario.directory)/server.toml"
                 try scenario.write(
                     """
@@ -169,28 +169,28 @@ extension EndToEnd {
                     [[client]]
                     name = "laptop"
                     verifier = "\(verifier)"
-                    allow_ports = "\(mine)"
+                    allow_ports = "\(allowed)"
 
                     """,
                     to: file
                 )
                 let server = try scenario.culvert("server", ["server", "--config", file])
                 let url = try await server.line { $0.hasPrefix("listening ") }.dropFirst("listening ".count)
-                let client = try scenario.client(String(url), ["\(mine):127.0.0.1:\(echo.port)"])
+                let client = try scenario.client(String(url), ["\(allowed):127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: client.tunnel(to: echo.port))
-                let greedy = try scenario.client(
+                let unpermitted = try scenario.client(
                     String(url),
-                    ["\(notMine):127.0.0.1:\(echo.port)"],
-                    options: ["--name", "greedy"]
+                    ["\(forbidden):127.0.0.1:\(echo.port)"],
+                    options: ["--name", "unpermitted"]
                 )
-                #expect(try await greedy.process.exitStatus() == .exited(77))
-                #expect(greedy.process.errors.text.contains("\(notMine)"), "\(greedy.process)")
+                #expect(try await unpermitted.process.exitStatus() == .exited(77))
+                #expect(unpermitted.process.errors.text.contains("\(forbidden)"), "\(unpermitted.process)")
             }
         }
 
         @Test("Ports outside --allow-ports and below 1024 end the client with 77", arguments: ["80", "29000"])
         func portNotAllowed(_ port: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server(options: ["--allow-ports", "30000-31000"])
                 let client = try scenario.client(server.url, ["\(port):localhost:9"])
                 #expect(try await client.process.exitStatus() == .exited(77))
@@ -201,7 +201,7 @@ extension EndToEnd {
 
         @Test("P1 P10 a client cannot widen the server's public address")
         func bindCannotWiden() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let client = try scenario.client(server.url, ["0.0.0.0:0:localhost:9"])
                 #expect(try await client.process.exitStatus() == .exited(77))
@@ -210,7 +210,7 @@ extension EndToEnd {
     }
 }
 
-/// The local addresses, as the kernel writes them, on which a port listens.
+/// The local addresses of a listening port, in the form of /proc/net/tcp.
 private func listeningAddresses(on port: UInt16) -> [String] {
     let digits = String(port, radix: 16, uppercase: true)
     let wanted = String(repeating: "0", count: 4 - digits.count) + digits

@@ -3,21 +3,21 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Who does not read stops who writes to it, and nobody else.
+    /// A peer that does not read stops only its own stream.
     @Suite(.serialized)
     struct BackPressureTests {
-        /// Four kernel buffers of a few MiB each lie between service and visitor, beside the stream's window.
-        static let mostAccepted = 64 << 20
-        static let mostMemory = 64 << 20
+        /// The path holds four kernel buffers of a few MiB each, and the stream's window.
+        static let acceptedLimit = 64 << 20
+        static let memoryLimit = 64 << 20
 
-        @Test("X6 a visitor that never reads stops its service, memory stays bounded, and others stay quick")
+        @Test("X6 a visitor that never reads stops its service, memory stays bounded, and other streams stay fast")
         func silentVisitor() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let accepted = Mailbox<Int>()
                 let flood = try TCPService { socket in
                     let chunk = randomBytes(256 << 10)
                     accepted.put(
-                        try socket.sendUntilStalled(chunk, patience: .seconds(2), limit: 4 * Self.mostAccepted)
+                        try socket.sendUntilStalled(chunk, timeout: .seconds(2), limit: 4 * Self.acceptedLimit)
                     )
                     _ = try? socket.drain()
                 }
@@ -32,25 +32,25 @@ extension EndToEnd {
                 try await expectEcho(through: echoPort)
                 let before = try [server.process, client.process].map { try $0.residentBytes }
 
-                let sleepers = try (0..<4).map { _ in try TCPSocket(port: floodPort, receiveBuffer: 16_384) }
-                for _ in sleepers {
-                    let bytes = try await accepted.next("the service is stopped", within: .seconds(60))
-                    #expect(bytes < Self.mostAccepted, "\(bytes >> 20) MiB were taken from the service")
+                let idleVisitors = try (0..<4).map { _ in try TCPSocket(port: floodPort, receiveBuffer: 16_384) }
+                for _ in idleVisitors {
+                    let bytes = try await accepted.next("the service cannot send any more", within: .seconds(60))
+                    #expect(bytes < Self.acceptedLimit, "\(bytes >> 20) MiB were taken from the service")
                 }
                 let slowest = try await Self.slowestEcho(of: 50, through: echoPort)
                 #expect(slowest < .seconds(1), "another visitor waited \(slowest)")
                 for (process, resident) in zip([server.process, client.process], before) {
                     let grown = try process.peakResidentBytes - resident
-                    #expect(grown < Self.mostMemory, "\(process.name) has grown by \(grown >> 20) MiB")
+                    #expect(grown < Self.memoryLimit, "\(process.name) has grown by \(grown >> 20) MiB")
                 }
-                for sleeper in sleepers { sleeper.abort() }
+                for visitor in idleVisitors { visitor.abort() }
                 try await expectEcho(through: echoPort)
             }
         }
 
-        @Test("X7 a service that never reads stops its visitor, and others stay quick")
+        @Test("X7 a service that never reads stops its visitor, and other streams stay fast")
         func silentService() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let gate = Gate()
                 let silent = try TCPService.silent(until: gate)
                 let echo = try TCPService.echo()
@@ -68,26 +68,26 @@ extension EndToEnd {
                     let visitor = try TCPSocket(port: silentPort)
                     let count = try visitor.sendUntilStalled(
                         randomBytes(256 << 10),
-                        patience: .seconds(2),
-                        limit: 4 * Self.mostAccepted
+                        timeout: .seconds(2),
+                        limit: 4 * Self.acceptedLimit
                     )
                     visitor.abort()
                     return count
                 }
-                #expect(accepted < Self.mostAccepted, "\(accepted >> 20) MiB were taken from the visitor")
+                #expect(accepted < Self.acceptedLimit, "\(accepted >> 20) MiB were taken from the visitor")
                 let slowest = try await Self.slowestEcho(of: 50, through: echoPort)
                 #expect(slowest < .seconds(1), "another visitor waited \(slowest)")
                 for (process, resident) in zip([server.process, client.process], before) {
                     let grown = try process.peakResidentBytes - resident
-                    #expect(grown < Self.mostMemory, "\(process.name) has grown by \(grown >> 20) MiB")
+                    #expect(grown < Self.memoryLimit, "\(process.name) has grown by \(grown >> 20) MiB")
                 }
                 gate.open()
             }
         }
 
-        @Test("A visitor that reads on after a pause gets every byte")
+        @Test("A visitor that pauses and then reads receives every byte")
         func pausedVisitor() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let bytes = randomBytes(24 << 20)
                 let service = try TCPService { socket in
                     try socket.send(bytes)
@@ -103,12 +103,12 @@ extension EndToEnd {
                 }
                 #expect(
                     Data(received) == Data(bytes),
-                    "\(received.count) bytes of \(bytes.count) arrived, or not the same"
+                    "\(received.count) bytes arrived, expected the \(bytes.count) sent bytes"
                 )
             }
         }
 
-        /// The slowest of several exchanges of a byte with an echo service, on one connection.
+        /// Measures the slowest of several echoes of one byte on one connection.
         static func slowestEcho(of count: Int, through port: UInt16) async throws -> Duration {
             try await onThread {
                 let visitor = try TCPSocket(port: port)

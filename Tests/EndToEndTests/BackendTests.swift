@@ -3,10 +3,10 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What a host shows to those who do not come for the tunnel.
+    /// Requests that are not for the tunnel, with and without a backend.
     @Suite(.serialized)
     struct BackendTests {
-        /// A web server that keeps what it was sent, and answers with a body of that length.
+        /// Starts a web server that records its requests and answers with a body of a given length.
         private func site(_ seen: Mailbox<String>, bodyLength: Int = 5) throws -> TCPService {
             try TCPService { socket in
                 var request: [UInt8] = []
@@ -30,15 +30,15 @@ extension EndToEnd {
 
         private func ask(_ port: UInt16, _ request: String) async throws -> String {
             try await onThread {
-                let socket = try TCPSocket(port: port, patience: .seconds(20))
+                let socket = try TCPSocket(port: port, timeout: .seconds(20))
                 try socket.send(request)
                 return String(decoding: try socket.drain().bytes, as: UTF8.self)
             }
         }
 
-        @Test("Other paths show the backend's site, and the endpoint works beside it")
+        @Test("Other paths are answered by the backend, and the tunnel's path works")
         func beside() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let seen = Mailbox<String>()
                 let site = try site(seen, bodyLength: 1_000_000)
                 let echo = try TCPService.echo()
@@ -51,16 +51,16 @@ extension EndToEnd {
                 )
                 let client = try scenario.client(server.url, ["0:127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: client.tunnel(to: echo.port))
-                // A request for the endpoint that is none is refused here, as without a backend.
+                // An invalid request for the tunnel's path does not reach the backend.
                 let refused = try await ask(server.port, "GET /tunnel HTTP/1.1\r\nHost: site.test\r\n\r\n")
                 #expect(refused.hasPrefix("HTTP/1.1 426 "))
                 #expect(seen.all.isEmpty)
             }
         }
 
-        @Test("B8 the backend is told where a request comes from by us alone, and nothing that belongs to the hop")
+        @Test("H29 the backend receives forwarding fields only from the server, and no hop-by-hop fields")
         func fields() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let seen = Mailbox<String>()
                 let site = try site(seen)
                 let server = try await scenario.server(options: ["--backend", "http://127.0.0.1:\(site.port)"])
@@ -91,9 +91,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A backend that is away is a 502, and one that was never named a 404")
-        func away() async throws {
-            try await Scenario.play { scenario in
+        @Test("An unreachable backend causes 502, and without a backend the answer is 404")
+        func unreachable() async throws {
+            try await Scenario.run { scenario in
                 let server = try await scenario.server(options: [
                     "--backend", "http://127.0.0.1:\(try FreePorts.next())",
                 ])
@@ -105,9 +105,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("B1 a request that two readers could take differently never reaches the backend")
+        @Test("H4 H8 H9 H12 an ambiguous request never reaches the backend")
         func smuggling() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let seen = Mailbox<String>()
                 let site = try site(seen)
                 let server = try await scenario.server(options: ["--backend", "http://127.0.0.1:\(site.port)"])

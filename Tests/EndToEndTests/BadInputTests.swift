@@ -9,9 +9,9 @@ extension EndToEnd {
         struct Row: Sendable, CustomTestStringConvertible {
             let name: String
             let bytes: [UInt8]
-            /// The status lines that are right; none where the answer is not HTTP.
+            /// The valid statuses; empty if the answer is not HTTP.
             let statuses: [Int]
-            /// What the answer must contain.
+            /// A text that the answer must contain.
             var contains = ""
 
             init(_ name: String, _ bytes: [UInt8], _ statuses: [Int], contains: String = "") {
@@ -57,7 +57,7 @@ extension EndToEnd {
             Row("a POST", "POST /tunnel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", [400, 405]),
             Row("the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400, 405, 505]),
             Row("a browser's Origin", upgrade(more: "Origin: https://evil.example\r\n"), [403, 400]),
-            Row("no subprotocol of ours", upgrade(), [400]),
+            Row("no subprotocol", upgrade(), [400]),
             Row(
                 "an oversized head",
                 "GET /tunnel HTTP/1.1\r\nHost: localhost\r\n" + String(repeating: "X-Filler: \(filler)\r\n", count: 40),
@@ -73,29 +73,29 @@ extension EndToEnd {
 
         static let filler = String(repeating: "f", count: 1_000)
 
-        @Test("Bad input is answered clearly, and the tunnel still works", arguments: rows)
+        @Test("Bad input gets an error or a close, and the tunnel still works", arguments: rows)
         func badInput(_ row: Row) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (server, client, port) = try await scenario.tunnel(to: echo)
                 let visitor = try await onThread { try TCPSocket(port: port) }
                 try await onThread {
                     let stranger = try TCPSocket(port: server.port)
-                    // The server may close before it has read all: then sending fails, and what it said counts.
+                    // The server may close before it has read all. Then sending fails, and only its answer matters.
                     try? stranger.send(row.bytes)
                     let answer = String(decoding: try stranger.drain().bytes, as: UTF8.self)
                     stranger.close()
                     let status = answer.split(separator: " ").dropFirst().first.flatMap { Int($0) }
                     if let status {
-                        try demand(row.statuses.contains(status), answer)
-                        try demand(answer.lowercased().contains("connection: close"), answer)
-                        try demand(row.contains.isEmpty || answer.contains(row.contains), answer)
+                        try require(row.statuses.contains(status), answer)
+                        try require(answer.lowercased().contains("connection: close"), answer)
+                        try require(row.contains.isEmpty || answer.contains(row.contains), answer)
                     } else if row.statuses.isEmpty {
-                        try demand(answer.hasPrefix(row.contains), "another answer was due: \(answer)")
+                        try require(answer.hasPrefix(row.contains), "wrong answer: \(answer)")
                     } else {
-                        // A silent close is right where the peer speaks no HTTP, and where RST has overtaken the answer.
-                        try demand(answer.isEmpty, answer)
-                        try demand(row.contains.isEmpty, "an answer was due")
+                        // A silent close is valid for input that is not HTTP, and if the RST has overtaken the answer.
+                        try require(answer.isEmpty, answer)
+                        try require(row.contains.isEmpty, "the answer is missing")
                     }
                 }
                 let answer = try await onThread {
@@ -106,20 +106,20 @@ extension EndToEnd {
                 visitor.close()
                 try await expectEcho(through: port)
                 #expect(server.process.exitStatus == nil)
-                #expect(client.process.output.lines.count == 1, "the session has lived through it")
+                #expect(client.process.output.lines.count == 1, "the session was not replaced")
             }
         }
 
         @Test(
-            "Frames that are not ours end only the connection that brought them",
+            "Invalid frames end only their own connection",
             arguments: [
-                // A masked binary message of one byte; an unmasked one; a text; a length with its top bit set; a Close.
+                // A masked message of one byte, an unmasked one, a text, a length with its top bit set, a Close.
                 [0x82, 0x81, 0, 0, 0, 0, 0xFF], [0x82, 0x01, 0x00], [0x81, 0x81, 0, 0, 0, 0, 0x41],
                 [0x82, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], [0x88, 0x80, 0, 0, 0, 0],
             ] as [[UInt8]]
         )
         func badFrames(_ frame: [UInt8]) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (server, _, port) = try await scenario.tunnel(to: echo)
                 let name = try await subprotocol(of: server, in: scenario)
@@ -132,7 +132,7 @@ extension EndToEnd {
                         if bytes.isEmpty { break }
                         head += String(decoding: bytes, as: UTF8.self)
                     }
-                    try demand(head.hasPrefix("HTTP/1.1 101 "), head)
+                    try require(head.hasPrefix("HTTP/1.1 101 "), head)
                     try stranger.send(frame)
                     _ = try stranger.drain()
                     stranger.close()
@@ -142,7 +142,7 @@ extension EndToEnd {
             }
         }
 
-        /// The subprotocol that a client offers, from a client's own mouth.
+        /// Reads the subprotocol from the upgrade request of a real client.
         private func subprotocol(of server: CulvertServer, in scenario: Scenario) async throws -> String {
             let heads = Mailbox<String>()
             let listener = try TCPService { socket in
@@ -157,7 +157,7 @@ extension EndToEnd {
             let client = try scenario.client(
                 "ws://127.0.0.1:\(listener.port)",
                 ["0:localhost:9"],
-                options: ["--name", "spy"]
+                options: ["--name", "probe"]
             )
             let head = try await heads.next("the client's upgrade")
             await client.process.end()

@@ -3,19 +3,19 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The main job in earnest: server, Squid, client and service as four processes.
+    /// Large transfers through server, Squid, client and service, each a process.
     @Suite(.serialized)
     struct BulkTests {
-        /// 1 GiB each way with `CULVERT_HEAVY=1`.
+        /// The size of each transfer; 1 GiB with `CULVERT_HEAVY=1`.
         static var mebibytes: Int { TestRun.isHeavy ? 1_024 : 64 }
 
         @Test(
-            "Both ways at once carry the same SHA-256, while 200 other connections come and go",
+            "An upload and a download at once keep their SHA-256 beside 200 short connections",
             .needs(.squid, .nginx, .curl, .openssl),
             .timeLimit(.minutes(10))
         )
         func bothWays() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let root = try scenario.folder("files")
                 for name in ["down", "up"] { try Self.writeRandomFile("\(root)/\(name)") }
                 let files = try await Nginx.files(in: root, of: scenario)
@@ -60,7 +60,7 @@ extension EndToEnd {
                     let sums = digests.split(separator: "\n").map { $0.prefix { $0 != " " } }
                     #expect(sums.count == 2 && sums[0] == sums[1], "\(digests)")
                 }
-                #expect(client.process.output.lines.count == 2, "one session carried it all")
+                #expect(client.process.output.lines.count == 2, "there was one session")
                 await client.process.end()
                 try await eventually("Squid logs the tunnel") {
                     squid.connects(to: server.port).contains { $0.contains("TCP_TUNNEL/200") }

@@ -3,11 +3,11 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Chains and kinds of certificates between a real server and a real client, and the line for each failure.
+    /// Certificate chains and key types between a real server and client, and the error line of each failure.
     @Suite(.serialized)
     struct CertificateChainTests {
-        /// A root, an issuing CA below it, and what the rows need besides.
-        private struct Scene {
+        /// A root and an issuing CA below it, for the certificates of a test.
+        private struct PKI {
             let scenario: Scenario
             let root: IssuedCertificate
             let issuing: IssuedCertificate
@@ -25,13 +25,13 @@ extension EndToEnd {
 
             func make(
                 _ name: String,
-                _ terms: IssuedCertificate.Terms,
+                _ properties: IssuedCertificate.Properties,
                 by issuer: IssuedCertificate?
             ) async throws -> IssuedCertificate {
-                try await IssuedCertificate.make(terms, by: issuer, in: scenario, named: name)
+                try await IssuedCertificate.make(properties, by: issuer, in: scenario, named: name)
             }
 
-            /// A server that shows this certificate and then the others.
+            /// Starts a server whose chain is a certificate and then the others.
             func server(
                 _ leaf: IssuedCertificate,
                 _ others: [IssuedCertificate] = [],
@@ -43,7 +43,7 @@ extension EndToEnd {
                 return try await scenario.server(options: ["--tls-certificate", path, "--tls-key", leaf.key] + options)
             }
 
-            func works(_ server: CulvertServer, trusting authority: IssuedCertificate, _ more: [String] = [])
+            func expectSuccess(_ server: CulvertServer, trusting authority: IssuedCertificate, _ more: [String] = [])
                 async throws
             {
                 let url = "wss://localhost:\(server.port)"
@@ -54,31 +54,33 @@ extension EndToEnd {
                 await client.process.end()
             }
 
-            func fails(_ server: CulvertServer, trusting authority: IssuedCertificate, says: String...) async throws {
+            func expectFailure(_ server: CulvertServer, trusting authority: IssuedCertificate, says: String...)
+                async throws
+            {
                 let line = try await scenario.expectEnd(
                     69,
                     from: "wss://localhost:\(server.port)",
                     ["--ca", authority.certificate, "--ca-only", "--max-retries", "0"]
                 )
                 for words in says { #expect(line.contains(words), "\(line)") }
-                #expect(Insides.found(in: line) == nil, "\(line)")
+                #expect(InternalNames.first(in: line) == nil, "\(line)")
             }
         }
 
-        @Test("an issuing CA is enough, for a server's certificate and for a client's", .needs(.openssl))
+        @Test("An issuing CA without its root is a sufficient trust anchor for servers and clients", .needs(.openssl))
         func partial() async throws {
-            try await Scenario.play { scenario in
-                let scene = try await Scene(scenario)
-                let leaf = try await scene.make("leaf", .leaf("DNS:localhost"), by: scene.issuing)
-                let own = try await scene.make("own", .leaf("DNS:laptop"), by: scene.issuing)
-                let other = try await scene.make("other", .leaf("DNS:laptop"), by: scene.root)
-                let server = try await scene.server(leaf, [], ["--tls-client-ca", scene.issuing.certificate])
+            try await Scenario.run { scenario in
+                let pki = try await PKI(scenario)
+                let leaf = try await pki.make("leaf", .leaf("DNS:localhost"), by: pki.issuing)
+                let own = try await pki.make("own", .leaf("DNS:laptop"), by: pki.issuing)
+                let other = try await pki.make("other", .leaf("DNS:laptop"), by: pki.root)
+                let server = try await pki.server(leaf, [], ["--tls-client-ca", pki.issuing.certificate])
                 let mine = ["--tls-certificate", own.certificate, "--tls-key", own.key]
-                try await scene.works(server, trusting: scene.issuing, mine)
+                try await pki.expectSuccess(server, trusting: pki.issuing, mine)
                 let line = try await scenario.expectEnd(
                     69,
                     from: "wss://localhost:\(server.port)",
-                    ["--ca", scene.issuing.certificate, "--max-retries", "0"]
+                    ["--ca", pki.issuing.certificate, "--max-retries", "0"]
                         + ["--tls-certificate", other.certificate, "--tls-key", other.key]
                 )
                 expect(line, says: "--tls-certificate")
@@ -87,92 +89,94 @@ extension EndToEnd {
                 let without = try await scenario.expectEnd(
                     69,
                     from: "wss://localhost:\(server.port)",
-                    ["--ca", scene.issuing.certificate, "--max-retries", "0"]
+                    ["--ca", pki.issuing.certificate, "--max-retries", "0"]
                 )
                 expect(without, says: "--tls-certificate")
                 _ = try await server.process.logLine { $0.contains("a client showed no certificate") }
             }
         }
 
-        @Test("each break in a chain has its own sentence", .needs(.openssl))
+        @Test("Each kind of broken chain has its own error line", .needs(.openssl))
         func sentences() async throws {
-            try await Scenario.play { scenario in
-                let scene = try await Scene(scenario)
-                let leaf = try await scene.make("leaf", .leaf("DNS:localhost"), by: scene.issuing)
-                try await scene.fails(
-                    scene.server(leaf),
-                    trusting: scene.root,
+            try await Scenario.run { scenario in
+                let pki = try await PKI(scenario)
+                let leaf = try await pki.make("leaf", .leaf("DNS:localhost"), by: pki.issuing)
+                try await pki.expectFailure(
+                    pki.server(leaf),
+                    trusting: pki.root,
                     says:
                         "issued by \"Lab issuing\", which this machine does not trust, and whose certificate was not sent",
                     "if \"Lab issuing\" is an intermediate CA, the other end must send its certificate too"
                 )
-                let old = try await scene.make("old", .authority("Old issuing", days: -1), by: scene.root)
-                let below = try await scene.make("below", .leaf("DNS:localhost"), by: old)
-                try await scene.fails(
-                    scene.server(below, [old]),
-                    trusting: scene.root,
+                let old = try await pki.make("old", .authority("Old issuing", days: -1), by: pki.root)
+                let below = try await pki.make("below", .leaf("DNS:localhost"), by: old)
+                try await pki.expectFailure(
+                    pki.server(below, [old]),
+                    trusting: pki.root,
                     says:
                         "the intermediate CA \"Old issuing\", which issued the certificate of localhost, has expired on ",
                     "must send a newer intermediate"
                 )
-                let oldRoot = try await scene.make("old-root", .authority("Old root", days: -1), by: nil)
-                let under = try await scene.make("under", .leaf("DNS:localhost"), by: oldRoot)
-                try await scene.fails(
-                    scene.server(under),
+                let oldRoot = try await pki.make("old-root", .authority("Old root", days: -1), by: nil)
+                let under = try await pki.make("under", .leaf("DNS:localhost"), by: oldRoot)
+                try await pki.expectFailure(
+                    pki.server(under),
                     trusting: oldRoot,
                     says: "the CA \"Old root\", to which the certificate of localhost leads, has expired on ",
                     "update this machine's CA certificates"
                 )
-                let foreign = try await scene.make("foreign", .authority("Other root"), by: nil)
-                try await scene.fails(
-                    scene.server(leaf, [scene.issuing, scene.root]),
+                let foreign = try await pki.make("foreign", .authority("Other root"), by: nil)
+                try await pki.expectFailure(
+                    pki.server(leaf, [pki.issuing, pki.root]),
                     trusting: foreign,
                     says: "issued by \"Lab root\", which this machine does not trust"
                 )
-                let client = try await scene.make(
+                let client = try await pki.make(
                     "client",
                     .leaf("DNS:localhost", ["extendedKeyUsage=clientAuth"]),
-                    by: scene.root
+                    by: pki.root
                 )
-                try await scene.fails(scene.server(client), trusting: scene.root, says: "extended key usage")
+                try await pki.expectFailure(pki.server(client), trusting: pki.root, says: "extended key usage")
             }
         }
 
-        @Test("a key usage without digitalSignature is named", .needs(.openssl))
+        @Test("A key usage without digitalSignature is reported", .needs(.openssl))
         func keyUsage() async throws {
-            try await Scenario.play { scenario in
-                let scene = try await Scene(scenario)
-                for (name, key) in [("ec", IssuedCertificate.Terms.p256), ("rsa", IssuedCertificate.Terms.rsa)] {
+            try await Scenario.run { scenario in
+                let pki = try await PKI(scenario)
+                for (name, key) in [
+                    ("ec", IssuedCertificate.Properties.p256), ("rsa", IssuedCertificate.Properties.rsa),
+                ] {
                     let usage = ["keyUsage=critical,keyEncipherment"]
-                    let leaf = try await scene.make(name, .leaf("DNS:localhost", key: key, usage), by: scene.root)
+                    let leaf = try await pki.make(name, .leaf("DNS:localhost", key: key, usage), by: pki.root)
                     let port = try await scenario.opensslServer(leaf.certificate, leaf.key)
                     let line = try await scenario.expectEnd(
                         69,
                         from: "wss://localhost:\(port)",
-                        ["--ca", scene.root.certificate, "--max-retries", "0"]
+                        ["--ca", pki.root.certificate, "--max-retries", "0"]
                     )
                     expect(line, says: "key usage", "lacks digitalSignature", "issued anew")
-                    #expect(Insides.found(in: line) == nil, "\(line)")
+                    #expect(InternalNames.first(in: line) == nil, "\(line)")
                 }
             }
         }
 
-        @Test("a server says at its start what is wrong with its own certificate and key", .needs(.openssl))
+        @Test("A server reports errors of its own certificate and key at its start", .needs(.openssl))
         func ownCertificate() async throws {
-            try await Scenario.play { scenario in
-                let scene = try await Scene(scenario)
+            try await Scenario.run { scenario in
+                let pki = try await PKI(scenario)
                 let usage = ["keyUsage=critical,keyEncipherment"]
-                let unfit = try await scene.make("unfit", .leaf("DNS:localhost", usage), by: scene.root)
-                let leaf = try await scene.make("leaf", .leaf("DNS:localhost"), by: scene.root)
-                let odd = try await scene.make(
-                    "odd",
+                let unfit = try await pki.make("unfit", .leaf("DNS:localhost", usage), by: pki.root)
+                let leaf = try await pki.make("leaf", .leaf("DNS:localhost"), by: pki.root)
+                let unsupported = try await pki.make(
+                    "unsupported",
                     .leaf("DNS:localhost", key: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"]),
-                    by: scene.root
+                    by: pki.root
                 )
                 for (certificate, key, says) in [
                     (unfit.certificate, unfit.key, "lacks digitalSignature"),
                     (leaf.certificate, unfit.key, "does not belong to the certificate"),
-                    (odd.certificate, odd.key, "P-256"),
+                    (unsupported.certificate, unsupported.key, "P-256"),
                 ] {
                     let server = try scenario.culvert(
                         "server",
@@ -187,12 +191,15 @@ extension EndToEnd {
         }
 
         @Test(
-            "Ed25519, P-521 and RSA work at both ends, by TLS 1.3 and 1.2",
+            "Ed25519, P-521 and RSA work at both ends, with TLS 1.3 and 1.2",
             .needs(.openssl),
-            arguments: [IssuedCertificate.Terms.ed25519, IssuedCertificate.Terms.p521, IssuedCertificate.Terms.rsa]
+            arguments: [
+                IssuedCertificate.Properties.ed25519, IssuedCertificate.Properties.p521,
+                IssuedCertificate.Properties.rsa,
+            ]
         )
         func kinds(_ key: [String]) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let root = try await IssuedCertificate.make(.authority("Root", key: key), in: scenario, named: "root")
                 let leaf = try await IssuedCertificate.make(
                     .leaf("DNS:localhost", key: key),

@@ -3,15 +3,15 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Certificates that end, and others that take their place while the program runs.
+    /// Certificates that expire, and their replacement while the program runs.
     @Suite(.serialized)
     struct CertificateRenewalTests {
         @Test(
-            "one that has expired or soon will is warned about at the start and at a reload, at both ends",
+            "An expired certificate, or one that expires soon, causes a warning at the start and at a reload",
             .needs(.openssl)
         )
         func expiry() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let old = try await Certificate.make(in: scenario, days: -1, issuer: "Old CA")
                 let soon = try await Certificate.make(in: scenario, days: 5, issuer: "New CA")
                 let (certificate, key) = ("\(scenario.directory)/link.pem", "\(scenario.directory)/link.key")
@@ -40,14 +40,14 @@ extension EndToEnd {
             }
         }
 
-        @Test("a secret behind a link or a pipe is judged by what the link leads to", .needs(.openssl))
+        @Test("The permissions of a secret behind a link or a pipe are those of the link's target", .needs(.openssl))
         func permissions() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let (file, link) = ("\(scenario.directory)/secret", "\(scenario.directory)/to-secret")
                 try FileManager.default.copyItem(atPath: scenario.tokenFile, toPath: file)
                 try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
-                for (mode, isWarnedAbout) in [(0o600, false), (0o644, true)] {
+                for (mode, causesWarning) in [(0o600, false), (0o644, true)] {
                     try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
                     let client = try scenario.culvert(
                         "client",
@@ -56,7 +56,7 @@ extension EndToEnd {
                     _ = try await client.line { $0.hasPrefix("tunnel ") }
                     await client.end()
                     #expect(
-                        client.errors.text.contains("others on this machine can read") == isWarnedAbout,
+                        client.errors.text.contains("others on this machine can read") == causesWarning,
                         "\(client)"
                     )
                 }

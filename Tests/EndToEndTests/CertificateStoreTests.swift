@@ -2,14 +2,14 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The system's CA certificates as a client finds them.
+    /// The client's search for the system's CA certificates.
     @Suite(.serialized)
     struct CertificateStoreTests {
         private static let nowhere = ["SSL_CERT_FILE": "/no/such/file", "SSL_CERT_DIR": "/no/such/folder"]
 
-        @Test("without any CA the client says what to install and what to give; with --ca it works", .needs(.openssl))
+        @Test("Without any CA the client names the package and the option; with --ca it works", .needs(.openssl))
         func nothing() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
                 let url = "wss://localhost:\(server.port)"
                 let line = try await scenario.expectEnd(78, from: url, [], environment: Self.nowhere)
@@ -26,9 +26,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("SSL_CERT_FILE and SSL_CERT_DIR are honoured", .needs(.openssl))
+        @Test("SSL_CERT_FILE and SSL_CERT_DIR name the CA certificates", .needs(.openssl))
         func variables() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
                 let folder = String(authority.dropLast("/ca.pem".count))
                 for environment in [["SSL_CERT_FILE": authority], ["SSL_CERT_DIR": folder]] {
@@ -39,9 +39,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("a proxy that speaks TLS is told the same where there is no CA", .needs(.openssl))
+        @Test("Without any CA, TLS to a proxy fails with the same advice", .needs(.openssl))
         func proxy() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await scenario.secureServer().server
                 let line = try await scenario.expectEnd(

@@ -3,10 +3,10 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// `--compress`: the same bytes at both ends, fewer of them in between.
+    /// The option `--compress`: the same bytes at both ends, and fewer on the carrier.
     @Suite(.serialized)
     struct CompressionTests {
-        @Test("Text takes a fraction of its bytes on the way with --compress, and all of them without")
+        @Test("Text takes less than a quarter of its bytes on the carrier with --compress, and all of them without")
         func textShrinks() async throws {
             let text = Array(String(repeating: "the same line of a log, again and again\n", count: 100_000).utf8)
             let plain = try await bytesWritten(carrying: text, options: [])
@@ -15,17 +15,17 @@ extension EndToEnd {
             #expect(compressed < text.count / 4)
         }
 
-        @Test("What does not compress arrives all the same, and costs hardly more")
+        @Test("Incompressible bytes arrive with less than 10 % overhead")
         func noiseArrives() async throws {
             let noise = randomBytes(2_000_000)
             let written = try await bytesWritten(carrying: noise, options: ["--compress"])
             #expect(written < noise.count + noise.count / 20 + 100_000)
         }
 
-        /// Lets a service send `bytes` to a visitor, checks them there, and says how much the client wrote to its sockets
-        /// meanwhile: to the carrier alone, since the visitor sends nothing.
+        /// Sends `bytes` from a service to a visitor, and checks them there. The visitor sends nothing, so the client
+        /// writes only to the carrier.
         private func bytesWritten(carrying bytes: [UInt8], options: [String]) async throws -> Int {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     try socket.send(bytes)
                     try socket.finishSending()

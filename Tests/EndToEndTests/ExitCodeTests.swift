@@ -4,13 +4,13 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Exit codes and the line that goes with each, DESIGN section 3.
+    /// The exit codes of README, and their error lines.
     @Suite(.serialized)
     struct ExitCodeTests {
         struct Row: Sendable, CustomTestStringConvertible {
             let arguments: [String]
             let code: Int32
-            /// Words of which the line on standard error has all.
+            /// Texts that standard error must contain.
             let says: [String]
 
             init(_ arguments: [String], _ code: Int32, _ says: String...) {
@@ -60,7 +60,7 @@ extension EndToEnd {
             Row(["client", dead, "-R", "8022:22", "--token-file", "/"], 78, "token file /"),
             Row(["client", dead, "-R", "8022:22", "--ca", "/no/such/ca.pem"], 78, "/no/such/ca.pem"),
             Row(["client", dead, "-R", "8022:22", "--config", "/no/such/file.toml"], 78, "/no/such/file.toml"),
-            // N27: the network is down, and one try was asked for.
+            // N27: the network is down, and the command line permits one try.
             Row(["client", dead, "-R", "8022:22", "--max-retries", "0"], 69, "127.0.0.1:1", "refused"),
             Row(
                 ["client", dead, "-R", "8022:22", "--max-retries", "0", "--proxy", "http://127.0.0.1:2"],
@@ -68,8 +68,8 @@ extension EndToEnd {
                 "proxy http://127.0.0.1:2",
                 "refused"
             ),
-            // N13: a name that does not exist. One that is not answered has the connect's ten seconds, and several
-            // addresses are tried side by side (NIO's RFC 8305); what the line says then is among the dials' transcripts.
+            // N13: a name that does not exist. A lookup without an answer ends with the connect's timeout of 10 s.
+            // Fixtures/dial has its error line.
             Row(
                 ["client", "ws://no-such-host.invalid", "-R", "8022:22", "--max-retries", "0"],
                 69,
@@ -86,9 +86,9 @@ extension EndToEnd {
             Row(["token", "--from", "/no/such/file"], 78, "/no/such/file"),
         ]
 
-        @Test("A wrong command line ends with its code and a line that names what is wrong", arguments: rows)
+        @Test("A wrong command line ends with its code and a line that names the mistake", arguments: rows)
         func exitCode(_ row: Row) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let process = try scenario.culvert("culvert", row.arguments)
                 let status = try await process.exitStatus()
                 let allowed: [ProcessEnd] =
@@ -101,9 +101,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("--version answers on standard output, with 0")
+        @Test("--version prints the version on standard output and exits with 0")
         func version() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let process = try scenario.culvert("culvert", ["--version"])
                 #expect(try await process.exitStatus() == .exited(0))
                 #expect(process.output.text.contains { $0.isNumber }, "\(process)")
@@ -111,9 +111,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("--help answers with 0", arguments: [[], ["server"], ["client"], ["demo"], ["check"], ["token"]])
+        @Test("--help exits with 0", arguments: [[], ["server"], ["client"], ["demo"], ["check"], ["token"]])
         func help(_ command: [String]) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let process = try scenario.culvert("culvert", command + ["--help"])
                 #expect(try await process.exitStatus() == .exited(0), "\(process)")
                 #expect(process.output.text.contains("USAGE"))
@@ -122,7 +122,7 @@ extension EndToEnd {
 
         @Test("Both ends log the other's version")
         func versionsAreLogged() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let command = try scenario.culvert("culvert", ["--version"])
                 _ = try await command.exitStatus()
                 let number = try #require(command.output.text.split(whereSeparator: { " \n".contains($0) }).last)
@@ -134,9 +134,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A token that is too short is bad data")
+        @Test("A token that is too short exits with 65")
         func shortToken() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let file = "\(scenario.directory)/short"
                 try scenario.write("short\n", to: file)
                 let process = try scenario.culvert(
@@ -148,9 +148,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A configuration that is cut off names its line", arguments: ["check", "client", "server"])
+        @Test("A truncated configuration is refused with its line", arguments: ["check", "client", "server"])
         func truncatedConfiguration(_ command: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let file = "\(scenario.directory)/cut.toml"
                 try scenario.write("listen = [\"127.0.0.1:0\"]\npath = \"/tun", to: file)
                 let process = try scenario.culvert(command, [command, "--config", file])
@@ -160,9 +160,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A port in use for --listen is named, and the server does not start")
+        @Test("A server whose port is in use does not start, and names the port")
         func listenInUse() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let first = try await scenario.server()
                 let second = try scenario.culvert("second", ["server", "--listen", "127.0.0.1:\(first.port)"])
                 let status = try await second.exitStatus()
@@ -172,9 +172,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Peers that are no server of ours end the client with 76 and what they said")
+        @Test("A peer that is not a Culvert server ends the client with 76 and a part of its answer")
         func notOurs() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let web = try TCPService.web(page: "just a web page")
                 let ssh = try TCPService { socket in
@@ -192,9 +192,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A front that drops the subprotocol is told apart from a server of another kind")
+        @Test("A front that drops the subprotocol is distinguished from another kind of server")
         func lostSubprotocol() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let front = try TCPService { socket in
                     var head = ""
                     while !head.contains("\r\n\r\n") { head += String(decoding: try socket.receive(), as: UTF8.self) }
@@ -215,9 +215,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("check says that a good configuration would start")
+        @Test("check accepts a valid configuration and reports an unknown key")
         func check() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let file = "\(scenario.directory)/client.toml"
                 try scenario.write(
                     """
@@ -241,9 +241,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("The demo fetches its page through the whole chain and exits with 0")
+        @Test("The demo fetches its page through the tunnel and exits with 0")
         func demo() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let process = try scenario.culvert("demo", ["demo", "--once"])
                 #expect(try await process.exitStatus(within: .seconds(60)) == .exited(0), "\(process)")
                 #expect(process.output.text.contains("http://"), "\(process)")
@@ -252,7 +252,7 @@ extension EndToEnd {
 
         @Test("The demo serves its URL until it is interrupted", .needs(.curl))
         func demoServes() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let process = try scenario.culvert("demo", ["demo"])
                 let line = try await process.line { $0.contains("Open http://") }
                 let start = try #require(line.range(of: "http://"))

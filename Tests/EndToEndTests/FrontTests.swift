@@ -4,21 +4,21 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The fronts that stand before the server, each with its file in Fixtures.
+    /// Fronts before the server, each with its configuration in Fixtures.
     @Suite(.serialized)
     struct FrontTests {
-        @Test("All fronts are tested", .needs(.nginx, .haproxy, .caddy, .apache))
-        func allAreHere() {
+        @Test("All fronts are installed", .needs(.nginx, .haproxy, .caddy, .apache))
+        func allAreInstalled() {
             #expect(FrontProgram.here == FrontProgram.allCases)
         }
 
         @Test(
-            "A front with TLS and a path: its file in Fixtures works as it stands",
+            "The configuration of each front in Fixtures works as it is",
             .needs(.openssl, .curl),
             arguments: FrontProgram.here
         )
         func page(_ program: FrontProgram) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: PathTests.page)
                 let server = try await scenario.server()
                 let front = try await program.front(of: server.port, in: scenario)
@@ -31,17 +31,17 @@ extension EndToEnd {
                 #expect(try await Self.status("/elsewhere", of: front, in: scenario) == "404")
                 await client.process.end()
                 try await eventually("the front logs the WebSocket") { !front.upgrades.isEmpty }
-                #expect(!server.process.errors.text.contains("/elsewhere"), "the front answers that by itself")
+                #expect(!server.process.errors.text.contains("/elsewhere"), "the front answers by itself")
             }
         }
 
         @Test(
-            "A reload with a renewed certificate under load cuts no visitor, also where the front cuts the WebSocket",
+            "A reload with a renewed certificate under load cuts no stream, even if the front cuts the WebSocket",
             .needs(.openssl, .curl),
             arguments: FrontProgram.here
         )
         func reload(_ program: FrontProgram) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let source = try EndlessSource()
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
@@ -58,25 +58,25 @@ extension EndToEnd {
                     ["0:127.0.0.1:\(source.service.port)", "\(FreePorts.next()):127.0.0.1:\(echo.port)"],
                     options: ["--ca", both]
                 )
-                let copy = EndlessCopy(of: source, through: try await client.tunnel(to: source.service.port))
+                let download = EndlessDownload(of: source, through: try await client.tunnel(to: source.service.port))
                 let echoPort = try await client.tunnel(to: echo.port)
-                try await eventually("the copy runs") { copy.count > 4 << 20 }
+                try await eventually("the download is in progress") { download.count > 4 << 20 }
 
                 try renewed.replace(#require(front.certificate), in: scenario)
                 try await front.reload(in: scenario)
                 try await Self.expectStatus("404", of: front, by: renewed, in: scenario)
-                let before = copy.count
+                let before = download.count
                 if !program.keepsTunnels {
                     _ = try await client.process.logLine { $0.contains("session resumed") }
                 }
-                try await eventually("the copy runs on") { copy.count > before + 4 << 20 }
+                try await eventually("the download continues") { download.count > before + 4 << 20 }
                 try await expectEcho(through: echoPort)
-                #expect(!copy.hasEnded && client.process.output.lines.count == 2, "\(client.process)")
+                #expect(!download.hasEnded && client.process.output.lines.count == 2, "\(client.process)")
                 source.finish()
-                #expect(try await copy.end() == .end)
-                #expect(copy.count == source.count, "every byte has come")
-                #expect(copy.isFaithful)
-                // Whoever comes after the reload meets the new certificate.
+                #expect(try await download.end() == .end)
+                #expect(download.count == source.count, "every byte has arrived")
+                #expect(download.isIntact)
+                // A client that connects after the reload gets the new certificate.
                 let next = try scenario.client(
                     front.url,
                     ["0:127.0.0.1:\(echo.port)"],
@@ -87,11 +87,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "The port is kept for a client that the front cut off, also where the front said goodbye as no client may",
+            "The port is kept for a client that the front cut off, even if the front sent an unmasked Close",
             .needs(.openssl, .caddy)
         )
         func keptPort() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let front = try await Caddy.front(of: server.port, in: scenario)
@@ -104,7 +104,7 @@ extension EndToEnd {
                 let port = try await owner.tunnel(to: echo.port)
                 let other = try scenario.client(server.url, remotes, options: ["--name", "other"])
                 _ = try await other.process.logLine { $0.contains("is held by") }
-                // So that the other one comes first.
+                // The stopped owner cannot reconnect before the other client asks.
                 owner.process.signal(SIGSTOP)
                 try await front.reload(in: scenario)
                 _ = try await other.process.logLine { $0.contains("is kept for") }
@@ -116,13 +116,13 @@ extension EndToEnd {
         }
 
         @Test(
-            "A trusted front's word about who the client is shows in the server's log, and nobody else's does",
+            "The server logs the client's address from a trusted front, and ignores that of any other peer",
             .needs(.openssl, .tinyproxy),
             arguments: FrontProgram.here,
             [true, false]
         )
         func forwarded(_ program: FrontProgram, _ isTrusted: Bool) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server(options: isTrusted ? ["--trusted-front", "127.0.0.1"] : [])
                 let front = try await program.front(of: server.port, in: scenario)
                 try await Self.expectPeer(isTrusted, server, front, in: scenario)
@@ -130,16 +130,16 @@ extension EndToEnd {
         }
 
         @Test(
-            "HAProxy's word by PROXY v2 is taken from a trusted front; from anybody else it is no request",
+            "A PROXY v2 header is accepted from a trusted front; from any other peer it is an invalid request",
             .needs(.openssl, .tinyproxy, .haproxy)
         )
         func proxyProtocol() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server(options: ["--trusted-front", "127.0.0.1"])
                 let front = try await HAProxy.front(of: server.port, in: scenario, speaksPROXY: true)
                 try await Self.expectPeer(true, server, front, in: scenario)
             }
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let front = try await HAProxy.front(of: server.port, in: scenario, speaksPROXY: true)
                 let client = try scenario.client(
@@ -152,7 +152,7 @@ extension EndToEnd {
             }
         }
 
-        /// A client that reaches the front from 127.0.0.2: who is it in the server's log?
+        /// Connects a client to the front from 127.0.0.2, and checks its address in the server's log.
         private static func expectPeer(
             _ isTrusted: Bool,
             _ server: CulvertServer,
@@ -175,7 +175,7 @@ extension EndToEnd {
             }
         }
 
-        /// The status with which the front answers, as curl gives it; 000 where it does not trust the certificate.
+        /// The status of the front's answer as curl prints it; 000 if curl does not trust the certificate.
         private static func status(
             _ path: String,
             of front: any Front,
@@ -195,7 +195,7 @@ extension EndToEnd {
             return process.output.text
         }
 
-        /// Waits until the front shows this certificate.
+        /// Waits until the front uses this certificate.
         private static func expectStatus(
             _ wanted: String,
             of front: any Front,
@@ -206,7 +206,7 @@ extension EndToEnd {
             while true {
                 let found = try await status("/elsewhere", of: front, by: certificate, in: scenario)
                 if found == wanted { return }
-                try demand(.now < deadline, "the reload shows no effect but \(found). \(front.process)")
+                try require(.now < deadline, "after the reload the status is \(found). \(front.process)")
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
@@ -214,17 +214,17 @@ extension EndToEnd {
 }
 
 extension FrontProgram {
-    /// Whether connections outlive its reload.
+    /// Whether its connections survive its reload.
     fileprivate var keepsTunnels: Bool { self != .caddy }
 
-    /// Those that are installed; in CI all, so that a missing one fails.
+    /// The installed fronts; in CI all, so that a missing one fails.
     static var here: [FrontProgram] { allCases.filter { $0.program.path != nil || TestRun.isCI } }
 }
 
-/// The bytes that a source sends again and again, so that what comes can be told from what should.
+/// The bytes that a source repeats, so that the receiver can check them.
 private let pattern = randomBytes(1 << 20)
 
-/// A service that sends until it is told to come to an end.
+/// Sends the pattern as a service until ``finish()``.
 private final class EndlessSource: Sendable {
     let service: TCPService
     private let state: State
@@ -242,7 +242,7 @@ private final class EndlessSource: Sendable {
                 let start = state.count.load(ordering: .relaxed) % pattern.count
                 try socket.send(Array(pattern[start..<start + 32_768]))
                 state.count.add(32_768, ordering: .relaxed)
-                // A load, and room for the machine's other work.
+                // Limits the load on the machine.
                 Thread.sleep(forTimeInterval: 0.001)
             }
             try socket.finishSending()
@@ -250,7 +250,7 @@ private final class EndlessSource: Sendable {
         }
     }
 
-    /// The bytes that were sent to the one visitor.
+    /// The number of bytes sent to the only visitor.
     var count: Int { state.count.load(ordering: .relaxed) }
 
     func finish() {
@@ -258,11 +258,11 @@ private final class EndlessSource: Sendable {
     }
 }
 
-/// A visitor who reads such a source, and compares.
-private final class EndlessCopy: Sendable {
+/// Reads an ``EndlessSource`` as a visitor, and compares the bytes with the pattern.
+private final class EndlessDownload: Sendable {
     private struct State {
         var count = 0
-        var isFaithful = true
+        var isIntact = true
         var end: Result<TCPSocket.Ending, any Error>?
     }
 
@@ -270,12 +270,12 @@ private final class EndlessCopy: Sendable {
 
     init(of source: EndlessSource, through port: UInt16) {
         Thread.detachNewThread { [self] in
-            let end = Result { try copy(TCPSocket(port: port)) }
+            let end = Result { try receive(TCPSocket(port: port)) }
             state.withLock { $0.end = end }
         }
     }
 
-    private func copy(_ socket: TCPSocket) throws -> TCPSocket.Ending {
+    private func receive(_ socket: TCPSocket) throws -> TCPSocket.Ending {
         do {
             while true {
                 let bytes = try socket.receive()
@@ -283,7 +283,7 @@ private final class EndlessCopy: Sendable {
                 state.withLock { state in
                     let start = state.count % pattern.count
                     let expected = (pattern[start...] + pattern[..<start]).prefix(bytes.count)
-                    state.isFaithful = state.isFaithful && bytes.elementsEqual(expected)
+                    state.isIntact = state.isIntact && bytes.elementsEqual(expected)
                     state.count += bytes.count
                 }
             }
@@ -293,11 +293,11 @@ private final class EndlessCopy: Sendable {
     }
 
     var count: Int { state.withLock { $0.count } }
-    var isFaithful: Bool { state.withLock { $0.isFaithful } }
+    var isIntact: Bool { state.withLock { $0.isIntact } }
     var hasEnded: Bool { state.withLock { $0.end != nil } }
 
-    /// How it ended.
+    /// Waits for the end of the stream.
     func end() async throws -> TCPSocket.Ending {
-        try await eventually("the copy ends") { try self.state.withLock { try $0.end?.get() } }
+        try await eventually("the download ends") { try self.state.withLock { try $0.end?.get() } }
     }
 }

@@ -4,11 +4,11 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What an operator decides: who may connect, for how long, to which ports, and what visitors are held to.
+    /// Rights and limits in the server's configuration: clients, ports, durations and visitors.
     @Suite(.serialized)
     struct OperatorTests {
-        /// A server with a configuration of its own, which can be written anew.
-        private struct Operated {
+        /// A server with a configuration file that a test rewrites.
+        private struct ConfiguredServer {
             let process: ChildProcess
             let url: String
             let path: String
@@ -18,7 +18,7 @@ extension EndToEnd {
                 try scenario.write("listen = \"127.0.0.1:0\"\npublic_address = \"127.0.0.1\"\n" + text, to: path)
             }
 
-            /// Writes the configuration anew, and waits until the server says what came of it.
+            /// Rewrites the configuration, and waits until the server logs the result of the reload.
             func reload(_ text: String, says word: String = "reloaded") async throws {
                 try write(text)
                 let before = process.errors.lines.count { $0.contains(word) }
@@ -29,7 +29,7 @@ extension EndToEnd {
             }
         }
 
-        /// A client's token, in a file, and its lines for the server's configuration.
+        /// A client's token file, and its lines in the server's configuration.
         private struct Credentials {
             let file: String
             let lines: String
@@ -48,9 +48,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A range of 256 ports is as many tunnels, each to its own service's port", arguments: [true, false])
+        @Test("A range of 256 ports creates 256 tunnels, each to its own service port", arguments: [true, false])
         func range(isInFile: Bool) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let (ports, services) = (try FreePorts.run(of: 256), try FreePorts.run(of: 256))
                 let (remote, local) = ("\(ports)-\(ports + 255)", "127.0.0.1:\(services)-\(services + 255)")
@@ -73,7 +73,7 @@ extension EndToEnd {
                     let text = try await onThread { try TCPSocket(port: ports + place).drain().bytes }
                     #expect(String(decoding: text, as: UTF8.self) == "service \(place)")
                 }
-                try await eventually("all are public") {
+                try await eventually("all tunnels are public") {
                     client.output.lines.count { $0.hasPrefix("tunnel ") } == 256
                 }
                 for page in pages { page.stop() }
@@ -84,90 +84,90 @@ extension EndToEnd {
             _ text: String,
             in scenario: Scenario,
             public address: String = "public_address = \"127.0.0.1\"\n"
-        ) async throws -> Operated {
+        ) async throws -> ConfiguredServer {
             let path = "\(scenario.directory)/server.toml"
             let listen = "listen = \"127.0.0.1:0\"\n\(address)"
             try scenario.write(listen + text, to: path)
             let process = try scenario.culvert("server", ["server", "--config", path])
             let line = try await process.line { $0.hasPrefix("listening ") }
             let url = String(line.dropFirst("listening ".count))
-            return Operated(process: process, url: url, path: path, scenario: scenario)
+            return ConfiguredServer(process: process, url: url, path: path, scenario: scenario)
         }
 
         private func client(
-            _ operated: Operated,
+            _ configured: ConfiguredServer,
             _ credentials: Credentials,
             _ options: [String]
         ) throws -> CulvertClient {
-            let arguments = ["client", operated.url, "--token-file", credentials.file] + options
-            return CulvertClient(process: try operated.scenario.culvert("client", arguments))
+            let arguments = ["client", configured.url, "--token-file", credentials.file] + options
+            return CulvertClient(process: try configured.scenario.culvert("client", arguments))
         }
 
-        @Test("A20 A22 a reload lets new clients in and removed ones go, and everybody else's streams go on")
+        @Test("A20 A22 a reload admits new clients and ends removed ones, and all other streams continue")
         func reload() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (stays, goes) = try await (Credentials("stays", scenario), Credentials("goes", scenario))
-                let comes = try await Credentials("comes", scenario)
-                let operated = try await server(stays.lines + goes.lines, in: scenario)
+                let (kept, removed) = try await (Credentials("kept", scenario), Credentials("removed", scenario))
+                let added = try await Credentials("added", scenario)
+                let configured = try await server(kept.lines + removed.lines, in: scenario)
                 let remote = ["-R", "0:127.0.0.1:\(echo.port)"]
-                let staying = try await client(operated, stays, remote).tunnel(to: echo.port)
-                let going = try client(operated, goes, remote + ["--exit-on-refusal"])
-                _ = try await going.tunnel(to: echo.port)
-                let patient = try client(operated, goes, remote + ["--name", "patient"])
-                _ = try await patient.tunnel(to: echo.port)
-                let visitor = try TCPSocket(port: staying)
+                let publicPort = try await client(configured, kept, remote).tunnel(to: echo.port)
+                let refused = try client(configured, removed, remote + ["--exit-on-refusal"])
+                _ = try await refused.tunnel(to: echo.port)
+                let retrying = try client(configured, removed, remote + ["--name", "retrying"])
+                _ = try await retrying.tunnel(to: echo.port)
+                let visitor = try TCPSocket(port: publicPort)
                 try visitor.send("before")
                 #expect(try visitor.receive(exactly: 6) == Array("before".utf8))
 
-                try await operated.reload(stays.lines + comes.lines)
-                #expect(try await going.process.exitStatus() == .exited(77))
-                #expect(going.process.errors.text.contains("removed this client"), "\(going.process)")
-                // The operator may have made a mistake: a client that has worked asks again, slowly.
-                let line = try await patient.process.logLine { $0.contains("does not accept this token") }
+                try await configured.reload(kept.lines + added.lines)
+                #expect(try await refused.process.exitStatus() == .exited(77))
+                #expect(refused.process.errors.text.contains("removed this client"), "\(refused.process)")
+                // The operator may have made a mistake, so a client that has worked tries again after a minute.
+                let line = try await retrying.process.logLine { $0.contains("does not accept this token") }
                 #expect(line.contains("again_in=\"6") || line.contains("again_in=\"7"), "\(line)")
-                #expect(patient.process.exitStatus == nil)
-                try await expectEcho(through: client(operated, comes, remote).tunnel(to: echo.port))
+                #expect(retrying.process.exitStatus == nil)
+                try await expectEcho(through: client(configured, added, remote).tunnel(to: echo.port))
                 try visitor.send("after")
                 #expect(try visitor.receive(exactly: 5) == Array("after".utf8))
                 visitor.close()
             }
         }
 
-        @Test("P18 a broken configuration changes nothing, and says so with its line")
+        @Test("P18 a reload of an invalid configuration changes nothing, and the error names its line")
         func brokenReload() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let client = try await Credentials("workshop", scenario)
-                let operated = try await server(client.lines, in: scenario)
-                try await operated.reload("nonsense = 1\n", says: "not reloaded")
-                #expect(operated.process.errors.text.contains("server.toml:3: nonsense"))
-                let tunnel = try self.client(operated, client, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server(client.lines, in: scenario)
+                try await configured.reload("nonsense = 1\n", says: "not reloaded")
+                #expect(configured.process.errors.text.contains("server.toml:3: nonsense"))
+                let tunnel = try self.client(configured, client, ["-R", "0:127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: tunnel.tunnel(to: echo.port))
             }
         }
 
         @Test(
-            "A client that may not be here is told why, once it has proved who it is",
+            "A disabled or expired client gets the reason once it has authenticated",
             arguments: [("enabled = false", "disabled"), ("expires = \"2001-01-01\"", "expired")]
         )
-        func shutOut(_ rights: String, _ word: String) async throws {
-            try await Scenario.play { scenario in
+        func notAdmitted(_ rights: String, _ word: String) async throws {
+            try await Scenario.run { scenario in
                 let credentials = try await Credentials("late", scenario, rights: rights)
-                let operated = try await server(credentials.lines, in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:localhost:9"])
+                let configured = try await server(credentials.lines, in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:localhost:9"])
                 #expect(try await client.process.exitStatus() == .exited(77))
                 #expect(client.process.errors.text.contains(word), "\(client.process)")
             }
         }
 
-        @Test("A22 P2 ports, addresses and a number of tunnels that a client has no right to are refused with 77")
+        @Test("A22 P2 ports, addresses and numbers of tunnels beyond a client's rights are refused with 77")
         func rights() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let port = try FreePorts.next()
                 let rights = "allow_ports = \"\(port)\"\nallow_addresses = [\"127.0.0.1\"]\ntunnels = 1"
                 let credentials = try await Credentials("narrow", scenario, rights: rights)
-                let operated = try await server(credentials.lines, in: scenario)
+                let configured = try await server(credentials.lines, in: scenario)
                 let echo = try TCPService.echo()
                 let rows = [
                     (["-R", "\(port == 65_535 ? 1_024 : port + 1):localhost:9"], "not allowed"),
@@ -178,30 +178,30 @@ extension EndToEnd {
                     ),
                 ]
                 for (options, word) in rows {
-                    let client = try client(operated, credentials, options)
+                    let client = try client(configured, credentials, options)
                     #expect(try await client.process.exitStatus() == .exited(77), "\(options)")
                     #expect(client.process.errors.text.contains(word), "\(client.process)")
                 }
-                let right = try client(operated, credentials, ["-R", "\(port):127.0.0.1:\(echo.port)"])
+                let right = try client(configured, credentials, ["-R", "\(port):127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: right.tunnel(to: echo.port))
             }
         }
 
-        @Test("the server's loopback is for clients with allow_loopback, and for the token of --token-file alone")
+        @Test("Only clients with allow_loopback, and the token of --token-file, get ports on the server's loopback")
         func loopback() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 for address in ["127.0.0.1", "localhost", "127.9.9.9"] {
                     let remote = ["-R", "\(address):0:127.0.0.1:\(echo.port)"]
                     let without = try await Credentials("without\(address)", scenario)
                     let with = try await Credentials("with\(address)", scenario, rights: "allow_loopback = true")
-                    let operated = try await server(without.lines + with.lines, in: scenario, public: "")
-                    let refused = try client(operated, without, remote)
+                    let configured = try await server(without.lines + with.lines, in: scenario, public: "")
+                    let refused = try client(configured, without, remote)
                     #expect(try await refused.process.exitStatus() == .exited(77))
                     #expect(refused.process.errors.text.contains("allow_loopback = true"), "\(refused.process)")
-                    _ = try await client(operated, with, remote).tunnel(to: echo.port)
-                    // Not on all addresses: those are no trusted ones.
-                    _ = try await client(operated, without, ["-R", "0:127.0.0.1:\(echo.port)"]).tunnel(to: echo.port)
+                    _ = try await client(configured, with, remote).tunnel(to: echo.port)
+                    // A bind to all addresses needs no right to loopback.
+                    _ = try await client(configured, without, ["-R", "0:127.0.0.1:\(echo.port)"]).tunnel(to: echo.port)
                 }
                 let alone = try scenario.culvert(
                     "alone",
@@ -214,15 +214,15 @@ extension EndToEnd {
             }
         }
 
-        @Test("a refused tunnel does not end a client whose other tunnel works, and status and readiness name it")
+        @Test("A refused tunnel does not end a client with a working tunnel, and status and readiness name it")
         func oneOfTwo() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("narrow", scenario, rights: "allow_ports = \"30000-31000\"")
-                let operated = try await server(credentials.lines, in: scenario)
+                let configured = try await server(credentials.lines, in: scenario)
                 let socket = "\(scenario.directory)/client.sock"
                 let client = try client(
-                    operated,
+                    configured,
                     credentials,
                     ["-R", "80:127.0.0.1:1", "-R", "0:127.0.0.1:\(echo.port)", "--admin", "unix:\(socket)"]
                 )
@@ -239,30 +239,30 @@ extension EndToEnd {
         }
 
         @Test(
-            "a port that was taken away and given back is public as soon as the client is told to ask, and not 15 min later"
+            "A port that was revoked and granted again is public directly after the client's SIGHUP"
         )
         func givenBack() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("narrow", scenario)
-                let operated = try await server(credentials.lines, in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server(credentials.lines, in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 try await expectEcho(through: client.tunnel(to: echo.port))
-                try await operated.reload("allow_ports = \"1\"\n" + credentials.lines)
+                try await configured.reload("allow_ports = \"1\"\n" + credentials.lines)
                 _ = try await client.process.logLine { $0.contains("the server refused a tunnel") }
-                try await operated.reload(credentials.lines)
+                try await configured.reload(credentials.lines)
                 client.process.signal(SIGHUP)
                 try await expectEcho(through: client.tunnel(to: echo.port, skip: 1))
             }
         }
 
-        @Test("a reload names the visitors for whom the old limits go on")
+        @Test("A reload logs how many visitors keep the old limits")
         func oldLimits() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("narrow", scenario)
-                let operated = try await server(credentials.lines, in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server(credentials.lines, in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 let port = try await client.tunnel(to: echo.port)
                 let visitor = try await onThread {
                     let visitor = try TCPSocket(port: port)
@@ -271,65 +271,65 @@ extension EndToEnd {
                     return visitor
                 }
                 let rights = "bandwidth = \"1 MB/s\"\nvisitor_idle = \"2 h\"\nvisitor_deny = [\"127.0.0.1\"]\n"
-                try await operated.reload(credentials.lines + rights)
-                let line = try await operated.process.logLine { $0.contains("present visitors keep the old ones") }
+                try await configured.reload(credentials.lines + rights)
+                let line = try await configured.process.logLine { $0.contains("present visitors keep the old ones") }
                 #expect(line.contains("visitors_that_go_on=1"), "\(line)")
                 #expect(line.contains("visitor_deny,visitor_idle"), "\(line)")
-                _ = try await operated.process.logLine { $0.contains("new bandwidth holds for new visitors") }
+                _ = try await configured.process.logLine { $0.contains("new bandwidth holds for new visitors") }
                 try await expectReset(port)
                 visitor.close()
             }
         }
 
-        @Test("P5 a port is kept for a client that was cut off, and another is told for how long")
+        @Test("P5 a port is kept for a disconnected client, and another client's refusal names the remaining time")
         func keptPort() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (owner, other) = try await (Credentials("owner", scenario), Credentials("other", scenario))
-                let operated = try await server(owner.lines + other.lines, in: scenario)
+                let configured = try await server(owner.lines + other.lines, in: scenario)
                 let remote = ["-R", "\(try FreePorts.next()):127.0.0.1:\(echo.port)"]
-                let first = try client(operated, owner, remote)
+                let first = try client(configured, owner, remote)
                 _ = try await first.tunnel(to: echo.port)
-                let waiting = try client(operated, other, remote)
+                let waiting = try client(configured, other, remote)
                 _ = try await waiting.process.logLine { $0.contains("is held by owner since") }
                 await first.process.kill()
                 _ = try await waiting.process.logLine {
                     $0.contains("is kept for owner, which was cut off, for another")
                 }
-                try await expectEcho(through: client(operated, owner, remote).tunnel(to: echo.port))
+                try await expectEcho(through: client(configured, owner, remote).tunnel(to: echo.port))
             }
         }
 
-        @Test("B7 a port of a client that said goodbye is free at once")
+        @Test("A port of a client that ended its session is free at once")
         func freePort() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (owner, other) = try await (Credentials("owner", scenario), Credentials("other", scenario))
-                let operated = try await server(owner.lines + other.lines, in: scenario)
+                let configured = try await server(owner.lines + other.lines, in: scenario)
                 let remote = ["-R", "\(try FreePorts.next()):127.0.0.1:\(echo.port)"]
-                let first = try client(operated, owner, remote)
+                let first = try client(configured, owner, remote)
                 _ = try await first.tunnel(to: echo.port)
                 first.process.signal(SIGTERM)
                 #expect(try await first.process.exitStatus() == .exited(0))
-                try await expectEcho(through: client(operated, other, remote).tunnel(to: echo.port))
+                try await expectEcho(through: client(configured, other, remote).tunnel(to: echo.port))
             }
         }
 
-        @Test("X16 a second visitor is reset where one may be there, and let in once the first has gone")
+        @Test("X16 with a limit of one visitor a second one is reset, and admitted after the first has closed")
         func oneVisitor() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("one", scenario)
-                let operated = try await server("visitor_connections = 1\n" + credentials.lines, in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server("visitor_connections = 1\n" + credentials.lines, in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 let port = try await client.tunnel(to: echo.port)
                 let first = try TCPSocket(port: port)
                 try first.send("x")
                 #expect(try first.receive(exactly: 1) == [0x78])
                 try await expectReset(port)
                 first.close()
-                try await eventually("the next visitor is let in") {
-                    guard let next = try? TCPSocket(port: port, patience: .seconds(2)) else { return false }
+                try await eventually("the next visitor is admitted") {
+                    guard let next = try? TCPSocket(port: port, timeout: .seconds(2)) else { return false }
                     defer { next.close() }
                     try? next.send("y")
                     return (try? next.receive(exactly: 1)) == [0x79]
@@ -337,16 +337,16 @@ extension EndToEnd {
             }
         }
 
-        @Test("B7 visitors from denied blocks are reset, as the client's own configuration says")
+        @Test("Visitors from blocks that the client's configuration denies are reset")
         func denied() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("deny", scenario)
-                let operated = try await server(credentials.lines, in: scenario)
+                let configured = try await server(credentials.lines, in: scenario)
                 let path = "\(scenario.directory)/client.toml"
                 try scenario.write(
                     """
-                    url = "\(operated.url)"
+                    url = "\(configured.url)"
                     token_file = "\(credentials.file)"
                     [[tunnel]]
                     remote = "0"
@@ -357,71 +357,71 @@ extension EndToEnd {
                 )
                 let client = CulvertClient(process: try scenario.culvert("client", ["client", "--config", path]))
                 try await expectReset(client.tunnel(to: echo.port))
-                _ = try await operated.process.logLine { $0.contains("visitor refused") }
+                _ = try await configured.process.logLine { $0.contains("visitor refused") }
                 #expect(echo.accepted == 0)
             }
         }
 
-        @Test("M25 a drain that does not end is ended after the configured time, and its visitors are reset")
+        @Test("M25 a drain ends after the configured time, and its visitors are reset")
         func drainTime() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("drain", scenario)
-                let operated = try await server(credentials.lines + "[limits]\ndrain_time = \"1 s\"\n", in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server(credentials.lines + "[limits]\ndrain_time = \"1 s\"\n", in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 let visitor = try TCPSocket(port: try await client.tunnel(to: echo.port))
                 try visitor.send("x")
                 #expect(try visitor.receive(exactly: 1) == [0x78])
                 let began = ContinuousClock.now
-                operated.process.signal(SIGTERM)
-                #expect(try await operated.process.exitStatus() == .exited(0))
+                configured.process.signal(SIGTERM)
+                #expect(try await configured.process.exitStatus() == .exited(0))
                 let taken = began.duration(to: .now)
                 #expect(taken > .milliseconds(950) && taken < .seconds(9), "\(taken)")
                 #expect(try visitor.drain().ending == .reset)
             }
         }
 
-        @Test("X5 a silent visitor is reset after its time, at both ends")
+        @Test("X5 an idle visitor is reset after the configured time")
         func silentVisitor() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("idle", scenario)
-                let operated = try await server("visitor_idle = \"1 s\"\n" + credentials.lines, in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server("visitor_idle = \"1 s\"\n" + credentials.lines, in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 let port = try await client.tunnel(to: echo.port)
                 try await onThread {
-                    let visitor = try TCPSocket(port: port, patience: .seconds(10))
+                    let visitor = try TCPSocket(port: port, timeout: .seconds(10))
                     try visitor.send("x")
-                    try demand(try visitor.receive(exactly: 1) == [0x78], "no echo")
-                    try demand(try visitor.drain().ending == .reset, "no reset")
+                    try require(try visitor.receive(exactly: 1) == [0x78], "no echo")
+                    try require(try visitor.drain().ending == .reset, "no reset")
                 }
             }
         }
 
-        @Test("A bandwidth is kept to, in both directions")
+        @Test("A bandwidth limit holds in both directions")
         func bandwidth() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("slow", scenario, rights: "bandwidth = \"1 MB/s\"")
-                let operated = try await server(credentials.lines, in: scenario)
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let configured = try await server(credentials.lines, in: scenario)
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 let port = try await client.tunnel(to: echo.port)
                 let began = ContinuousClock.now
                 try await onThread {
-                    let visitor = try TCPSocket(port: port, patience: .seconds(20))
+                    let visitor = try TCPSocket(port: port, timeout: .seconds(20))
                     Thread.detachNewThread { try? visitor.send(Array(repeating: 7, count: 2_000_000)) }
                     _ = try visitor.receive(exactly: 2_000_000)
                     visitor.close()
                 }
                 let taken = began.duration(to: .now)
-                // The burst of a quarter of a second is free.
+                // The limit permits a burst of a quarter of a second.
                 #expect(taken > .milliseconds(1_500) && taken < .seconds(6), "\(taken)")
             }
         }
 
-        @Test("P13 the PROXY protocol tells the service who the visitor is", arguments: ["v1", "v2"])
+        @Test("P13 the PROXY protocol header gives the service the visitor's address", arguments: ["v1", "v2"])
         func proxyProtocol(_ version: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let seen = Mailbox<[UInt8]>()
                 let service = try TCPService { socket in
                     seen.put(try socket.receiveToEnd())
@@ -446,7 +446,7 @@ extension EndToEnd {
                 let visitor = try TCPSocket(port: port)
                 try visitor.send("hello")
                 try visitor.finishSending()
-                let bytes = try await seen.next("what the service read")
+                let bytes = try await seen.next("the bytes at the service")
                 let local = visitor.localPort
                 if version == "v1" {
                     #expect(
@@ -463,17 +463,17 @@ extension EndToEnd {
             }
         }
 
-        @Test("B8 a listed front before the public ports says who the visitor is; without a header it is cut off")
+        @Test("A trusted front before the public ports names the visitor; without a header its connection is closed")
         func frontOnPublicPorts() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let credentials = try await Credentials("front", scenario)
-                let operated = try await server(
+                let configured = try await server(
                     "trusted_front = \"127.0.0.1\"\npublic_proxy_protocol = true\nvisitor_deny = \"6.6.6.6\"\n"
                         + credentials.lines,
                     in: scenario
                 )
-                let client = try client(operated, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
+                let client = try client(configured, credentials, ["-R", "0:127.0.0.1:\(echo.port)"])
                 let port = try await client.tunnel(to: echo.port)
                 let front = try TCPSocket(port: port)
                 try front.send("PROXY TCP4 192.0.2.7 198.51.100.1 4711 80\r\nhi")
@@ -490,9 +490,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A server that asks for clients' certificates takes those of its CA, and no others", .needs(.openssl))
+        @Test("A server with --tls-client-ca accepts certificates of that CA, and no others", .needs(.openssl))
         func clientCertificates() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let certificate = try await Certificate.make(in: scenario)
                 let stranger = try await Certificate.make(in: scenario, issuer: "Another CA")
@@ -517,11 +517,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "A renewed certificate is shown from the next connection on, and running streams do not notice",
+            "A renewed certificate is used from the next connection on, and existing streams continue",
             .needs(.openssl)
         )
         func renewedCertificate() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let old = try await Certificate.make(in: scenario)
                 let new = try await Certificate.make(in: scenario, issuer: "The next CA")
@@ -550,10 +550,10 @@ extension EndToEnd {
 
         private func expectReset(_ port: UInt16) async throws {
             try await onThread {
-                // The kernel accepts before anybody asks who it is.
+                // The kernel accepts before the server checks the address.
                 guard let visitor = try? TCPSocket(port: port) else { return }
                 let ending = try visitor.drain()
-                try demand(ending.bytes.isEmpty && ending.ending == .reset, "the visitor was not reset: \(ending)")
+                try require(ending.bytes.isEmpty && ending.ending == .reset, "the visitor was not reset: \(ending)")
             }
         }
     }

@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Visitor, public port, server, front, proxy, client, service: in all the ways in which they are put together.
+    /// The whole path: visitor, public port, server, front, proxy, client and service in several combinations.
     @Suite(.serialized)
     struct PathTests {
         static let page = "the service behind the proxy says hello"
 
-        /// Credentials with everything in them that must not be taken for syntax.
+        /// Credentials with characters that have a meaning in URLs and fields.
         static let user = "alice"
         static let password = "pa:ss@w%rd/1"
 
@@ -18,16 +18,16 @@ extension EndToEnd {
 
         @Test("curl as a visitor reads a page through a direct tunnel", .needs(.curl))
         func direct() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let (_, _, port) = try await scenario.tunnel(to: web)
                 #expect(try await Self.curl("http://127.0.0.1:\(port)/", in: scenario) == Self.page)
             }
         }
 
-        @Test("Standard output is one line for each fact, and nothing else")
+        @Test("Standard output has one line for each tunnel or listener, and nothing else")
         func standardOutput() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let wanted = try FreePorts.next()
                 let server = try await scenario.server()
@@ -41,9 +41,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Port 0 is one of the few that the server allows")
+        @Test("For port 0 the server chooses one of its allowed ports")
         func serversChoice() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let first = try FreePorts.next()
                 let allowed = first...first.addingReportingOverflow(8).partialValue
@@ -57,9 +57,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Several tunnels of one client lead each to its own service")
+        @Test("Each of several tunnels of one client leads to its own service")
         func severalTunnels() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let services = try ["one", "two", "three"].map { try TCPService.web(page: $0) }
                 let client = try scenario.client(server.url, services.map { "0:127.0.0.1:\($0.port)" })
@@ -69,9 +69,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("Squid with Basic: the tunnel works, and Squid's own log shows it", .needs(.squid, .squidBasic, .openssl))
+        @Test(
+            "A tunnel through Squid with Basic works, and Squid's log shows it",
+            .needs(.squid, .squidBasic, .openssl)
+        )
         func squid() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let server = try await scenario.server()
                 let squid = try await Squid.start(in: scenario, user: Self.user, password: Self.password)
@@ -85,14 +88,17 @@ extension EndToEnd {
                 let line = try await eventually("Squid logs the tunnel") {
                     squid.connects(to: server.port).first { $0.contains("TCP_TUNNEL/200") }
                 }
-                #expect(line.hasSuffix(Self.user), "Squid knows who it was")
+                #expect(line.hasSuffix(Self.user), "Squid logs the user")
                 #expect(!client.process.errors.text.contains(Self.password))
             }
         }
 
-        @Test("Squid from the environment, its password from a file", .needs(.squid, .squidBasic, .openssl))
+        @Test(
+            "The proxy comes from the environment, and its password from a file",
+            .needs(.squid, .squidBasic, .openssl)
+        )
         func environment() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let server = try await scenario.server()
                 let squid = try await Squid.start(in: scenario, user: Self.user, password: Self.password)
@@ -112,7 +118,7 @@ extension EndToEnd {
 
         @Test("A host in NO_PROXY is dialled directly")
         func noProxy() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let server = try await scenario.server()
                 let client = try scenario.client(
@@ -124,9 +130,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Tinyproxy with Basic: the tunnel works, and Tinyproxy's own log shows it", .needs(.tinyproxy))
+        @Test("A tunnel through Tinyproxy with Basic works, and Tinyproxy's log shows it", .needs(.tinyproxy))
         func tinyproxy() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let server = try await scenario.server()
                 let proxy = try await Tinyproxy.start(
@@ -146,9 +152,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A proxy that does not let this port through ends the client, with its 403", .needs(.tinyproxy))
+        @Test("A proxy that forbids the port ends the client with 77, and the line has its 403", .needs(.tinyproxy))
         func forbiddenPort() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Tinyproxy.start(in: scenario, connectPorts: [443])
                 let client = try scenario.client(server.url, ["0:127.0.0.1:9"], options: ["--proxy", proxy.url])
@@ -159,11 +165,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "A wrong proxy password ends the client with 77 and says proxy, 407 and what to do",
+            "A wrong proxy password ends the client with 77, and the line names the proxy, 407 and a remedy",
             .needs(.squid, .squidBasic, .openssl)
         )
         func wrongProxyPassword() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(in: scenario, user: Self.user, password: Self.password)
                 let client = try scenario.client(
@@ -180,9 +186,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A proxy that demands credentials and gets none ends the client with 77", .needs(.tinyproxy))
+        @Test("A proxy that requires credentials ends a client without them with 77", .needs(.tinyproxy))
         func noProxyPassword() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Tinyproxy.start(in: scenario, user: "tina", password: "tiny6Secret")
                 let client = try scenario.client(server.url, ["0:127.0.0.1:9"], options: ["--proxy", proxy.url])
@@ -192,11 +198,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "nginx with TLS before the server: Fixtures/nginx/culvert.conf works as it stands",
+            "Fixtures/nginx/culvert.conf works as it is, with TLS",
             .needs(.nginx, .openssl)
         )
         func nginx() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let server = try await scenario.server()
                 let nginx = try await Nginx.front(of: server.port, in: scenario)
@@ -211,9 +217,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A16 A17 a certificate of an unknown CA is refused, and the line says so", .needs(.nginx, .openssl))
+        @Test("A16 A17 a certificate of an unknown CA is refused, and the line names --ca", .needs(.nginx, .openssl))
         func unknownAuthority() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let nginx = try await Nginx.front(of: server.port, in: scenario)
                 let client = try scenario.client(nginx.url, ["0:127.0.0.1:9"], options: ["--max-retries", "0"])
@@ -226,11 +232,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "Squid and nginx together, as in an office: both logs show it",
+            "A tunnel through Squid and nginx works, and both logs show it",
             .needs(.squid, .squidBasic, .nginx, .openssl, .curl)
         )
         func squidAndNginx() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: Self.page)
                 let server = try await scenario.server()
                 let nginx = try await Nginx.front(of: server.port, in: scenario)
@@ -254,7 +260,7 @@ extension EndToEnd {
     }
 }
 
-/// Asks a web service for its page through a public port.
+/// Requests the page of a web service through a public port, and checks it.
 func expectPage(_ page: String = EndToEnd.PathTests.page, through port: UInt16) async throws {
     let answer = try await onThread {
         let visitor = try TCPSocket(port: port)

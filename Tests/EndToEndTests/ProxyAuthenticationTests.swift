@@ -3,15 +3,18 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Digest and NTLM with real proxies. A right password passes. A wrong one is tried once, because a second try could
-    /// lock the account (R9, R10, R12).
+    /// Digest and NTLM with real proxies. A wrong password is tried once, because a second try could lock the account
+    /// (R9, R10, R12).
     @Suite(.serialized)
     struct ProxyAuthenticationTests {
         static let password = "pa:ss@w%rd/1"
 
-        @Test("Squid with Digest: one challenge, one answer, a tunnel", .needs(.squid, .squidDigest, .openssl))
+        @Test(
+            "A tunnel through Squid with Digest needs one challenge and one answer",
+            .needs(.squid, .squidDigest, .openssl)
+        )
         func digest() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(
                     in: scenario,
@@ -35,7 +38,7 @@ extension EndToEnd {
             .needs(.squid, .squidDigest, .openssl)
         )
         func wrongDigest() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(
                     in: scenario,
@@ -53,9 +56,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Squid's own NTLM helper: three legs over one connection", .needs(.squid, .squidFakeNTLM))
+        @Test("NTLM with Squid's helper takes three requests", .needs(.squid, .squidFakeNTLM))
         func fakeNTLM() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(in: scenario, offering: [.fakeNTLM])
                 let client = try await scenario.expectPage(
@@ -70,12 +73,12 @@ extension EndToEnd {
         }
 
         @Test(
-            "Samba verifies NTLM version 2, whatever form the user's name has",
+            "Samba verifies NTLM version 2 for each form of the user name",
             .needs(.squid, .ntlmAuth),
             arguments: ["nora", "OFFICE\\nora", "nora@office.example"]
         )
         func ntlm(_ user: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(
                     in: scenario,
@@ -95,7 +98,7 @@ extension EndToEnd {
 
         @Test("A wrong password for NTLM is tried once, and ends the client with 77", .needs(.squid, .ntlmAuth))
         func wrongNTLM() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(
                     in: scenario,
@@ -114,12 +117,12 @@ extension EndToEnd {
         }
 
         @Test(
-            "Of NTLM, Digest and Basic the strongest is taken that --proxy-auth permits (R9)",
+            "The strongest scheme that --proxy-auth permits is used (R9)",
             .needs(.squid, .squidBasic, .squidDigest, .squidFakeNTLM, .openssl),
             arguments: zip(["auto", "ntlm", "digest", "basic"], [3, 3, 2, 2])
         )
         func strongest(_ permitted: String, _ legs: Int) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let squid = try await Squid.start(
                     in: scenario,
@@ -144,10 +147,10 @@ extension EndToEnd {
 
         @Test("A password is never sent by a scheme that --proxy-auth does not permit (R12)")
         func notPermitted() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
-                let proxy = try ScriptedProxy { visit in
-                    while try visit.request() != nil { try visit.challenge("Basic realm=\"office\"") }
+                let proxy = try ScriptedProxy { connection in
+                    while try connection.request() != nil { try connection.challenge("Basic realm=\"office\"") }
                 }
                 let line = try await scenario.expectEnd(
                     77,

@@ -3,21 +3,21 @@ import TestSupport
 import Testing
 
 extension Trait where Self == ConditionTrait {
-    /// Skips where a Kerberos realm, or a Squid in it, cannot be had.
+    /// Skips the test if the programs of a Kerberos realm or Squid are missing.
     static var needsRealm: Self {
         .needs(.squid, .squidNegotiate, .squidBasic, .openssl, .kdc, .kdb5Util, .kadmin, .kinit)
     }
 }
 
 extension EndToEnd {
-    /// Negotiate with a Kerberos server of the test's own.
+    /// Negotiate with the Kerberos server of the test.
     @Suite(.serialized)
     struct ProxyKerberosTests {
         static let user = "kate"
         static let password = "Basic-Secret-4"
 
-        /// Squid in a realm; it offers Basic too where asked.
-        static func scene(_ scenario: Scenario, hasBasic: Bool = false) async throws -> (
+        /// Starts a server, a realm, and a Squid in it that offers Negotiate, and Basic on request.
+        static func start(_ scenario: Scenario, hasBasic: Bool = false) async throws -> (
             server: CulvertServer, realm: KerberosRealm, squid: Squid, proxy: String
         ) {
             let server = try await scenario.server()
@@ -27,10 +27,10 @@ extension EndToEnd {
             return (server, realm, squid, squid.url(host: "localhost"))
         }
 
-        @Test("A ticket opens the tunnel: no user, no password", .needsRealm)
+        @Test("A ticket opens the tunnel without a user and a password", .needsRealm)
         func ticket() async throws {
-            try await Scenario.play { scenario in
-                let (server, realm, squid, proxy) = try await Self.scene(scenario)
+            try await Scenario.run { scenario in
+                let (server, realm, squid, proxy) = try await Self.start(scenario)
                 let client = try await scenario.expectPage(
                     from: server.url,
                     ["--proxy", proxy],
@@ -43,10 +43,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("A keytab of the client's own does what a ticket does", .needsRealm)
+        @Test("A client keytab works like a ticket", .needsRealm)
         func keytab() async throws {
-            try await Scenario.play { scenario in
-                let (server, realm, squid, proxy) = try await Self.scene(scenario)
+            try await Scenario.run { scenario in
+                let (server, realm, squid, proxy) = try await Self.start(scenario)
                 let client = try await scenario.expectPage(
                     from: server.url,
                     ["--proxy", proxy],
@@ -58,10 +58,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("Without a ticket the client ends with 77, and the line says kinit", .needsRealm)
+        @Test("Without a ticket the client ends with 77, and the line names kinit", .needsRealm)
         func noTicket() async throws {
-            try await Scenario.play { scenario in
-                let (server, realm, squid, proxy) = try await Self.scene(scenario)
+            try await Scenario.run { scenario in
+                let (server, realm, squid, proxy) = try await Self.start(scenario)
                 let line = try await scenario.expectEnd(
                     77,
                     from: server.url,
@@ -69,14 +69,14 @@ extension EndToEnd {
                     environment: realm.withoutTicket
                 )
                 expect(line, says: "through proxy \(proxy)", "ticket", "kinit", "HTTP/localhost")
-                #expect(squid.connects(to: server.port).count == 1, "nothing was sent that could be refused")
+                #expect(squid.connects(to: server.port).count == 1, "the client sent no answer to the challenge")
             }
         }
 
-        @Test("A ticket that the Kerberos server knows no service for is told apart from none", .needsRealm)
+        @Test("A service that the Kerberos server does not know is reported, and not a missing ticket", .needsRealm)
         func unknownService() async throws {
-            try await Scenario.play { scenario in
-                let (server, realm, squid, _) = try await Self.scene(scenario)
+            try await Scenario.run { scenario in
+                let (server, realm, squid, _) = try await Self.start(scenario)
                 let line = try await scenario.expectEnd(
                     77,
                     from: server.url,
@@ -87,10 +87,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("Without a ticket, but with a password, Basic takes over where the proxy offers it", .needsRealm)
+        @Test("Without a ticket the client uses Basic if it has a password and the proxy offers it", .needsRealm)
         func fallBack() async throws {
-            try await Scenario.play { scenario in
-                let (server, realm, squid, proxy) = try await Self.scene(scenario, hasBasic: true)
+            try await Scenario.run { scenario in
+                let (server, realm, squid, proxy) = try await Self.start(scenario, hasBasic: true)
                 let client = try await scenario.expectPage(
                     from: server.url,
                     ["--proxy", proxy, "--proxy-user", "\(Self.user):\(Self.password)"],
@@ -102,10 +102,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("With a ticket and a password the ticket is taken, and the password stays at home", .needsRealm)
+        @Test("With a ticket and a password the client uses the ticket and does not send the password", .needsRealm)
         func ticketFirst() async throws {
-            try await Scenario.play { scenario in
-                let (server, realm, squid, proxy) = try await Self.scene(scenario, hasBasic: true)
+            try await Scenario.run { scenario in
+                let (server, realm, squid, proxy) = try await Self.start(scenario, hasBasic: true)
                 let client = try await scenario.expectPage(
                     from: server.url,
                     ["--proxy", proxy, "--proxy-user", "\(Self.user):\(Self.password)"],

@@ -3,20 +3,20 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// A wrong password is tried once: directories lock an account after a few.
+    /// A wrong password is tried once, because directories lock an account after a few failures.
     @Suite(.serialized)
     struct ProxyLockoutTests {
-        /// A proxy that counts the tries with a password, and answers each as the test says.
+        /// Starts a proxy that counts the requests with a password, and answers each with a closure.
         private static func proxy(
-            _ answer: @escaping @Sendable (ScriptedProxy.Visit) throws -> Void
+            _ answer: @escaping @Sendable (ScriptedProxy.Connection) throws -> Void
         ) throws -> (proxy: ScriptedProxy, tries: @Sendable () -> Int) {
-            let proxy = try ScriptedProxy { visit in
-                while let request = try visit.request() {
+            let proxy = try ScriptedProxy { connection in
+                while let request = try connection.request() {
                     guard request.field("Proxy-Authorization") != nil else {
-                        try visit.answer(challenge)
+                        try connection.answer(challenge)
                         continue
                     }
-                    return try answer(visit)
+                    return try answer(connection)
                 }
             }
             let tries: @Sendable () -> Int = {
@@ -28,9 +28,9 @@ extension EndToEnd {
         private static let challenge =
             "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"
 
-        @Test("R10 however many servers are behind one proxy, a wrong password is tried once")
+        @Test("R10 a wrong password is tried once for all servers behind one proxy")
         func severalServers() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (proxy, tries) = try Self.proxy { try $0.answer(Self.challenge) }
                 let line = try await scenario.expectEnd(
                     77,
@@ -42,9 +42,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("R10 a password that one proxy has refused is not tried at another")
+        @Test("R10 a password that one proxy refused is not tried at another")
         func severalProxies() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (first, triesAtFirst) = try Self.proxy { try $0.answer(Self.challenge) }
                 let (second, triesAtSecond) = try Self.proxy { try $0.answer(Self.challenge) }
                 _ = try await scenario.expectEnd(
@@ -57,9 +57,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("R10 a proxy that drops the connection over a password is not tried again and again")
+        @Test("R10 a proxy that closes the connection after a password is tried at most twice")
         func dropped() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (proxy, tries) = try Self.proxy { $0.socket.close() }
                 let line = try await scenario.expectEnd(
                     77,
@@ -67,14 +67,14 @@ extension EndToEnd {
                     ["--proxy", proxy.url, "--proxy-user", "ann:wrong"]
                 )
                 expect(line, says: "closed the connection without an answer", "over wrong ones")
-                // A connection that was kept may have been closed by chance: once more over another.
+                // A kept connection may have ended by chance, so the client may try once more on another.
                 #expect((1...2).contains(tries()))
             }
         }
 
-        @Test("R10 a user without a password is a matter of configuration, and no try with an empty one")
+        @Test("R10 a user without a password is a configuration error, and no empty password is sent")
         func noPassword() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (proxy, tries) = try Self.proxy { try $0.answer(Self.challenge) }
                 let line = try await scenario.expectEnd(
                     78,
@@ -86,18 +86,18 @@ extension EndToEnd {
             }
         }
 
-        @Test("A proxy that asks a client without credentials for some, after a session had worked, is asked again")
+        @Test("A proxy that requires credentials only after a session has worked is tried again")
         func askedLater() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
-                let visits = Mailbox<Int>()
-                let proxy = try ScriptedProxy { visit in
-                    visits.put(1)
-                    guard let request = try visit.request() else { return }
-                    // The second dial meets an expired surrogate.
-                    if visits.all.count == 2 { return try visit.answer(Self.challenge) }
-                    try visit.tunnel(request)
+                let dials = Mailbox<Int>()
+                let proxy = try ScriptedProxy { connection in
+                    dials.put(1)
+                    guard let request = try connection.request() else { return }
+                    // The second dial is challenged, as if the proxy's cached login had expired.
+                    if dials.all.count == 2 { return try connection.answer(Self.challenge) }
+                    try connection.tunnel(request)
                 }
                 let client = try scenario.client(
                     server.url,
@@ -109,13 +109,13 @@ extension EndToEnd {
                 let again = try await scenario.server(port: server.port)
                 try await expectEcho(through: client.tunnel(to: echo.port, skip: 1))
                 #expect(again.port == server.port)
-                #expect(visits.all.count > 2)
+                #expect(dials.all.count > 2)
             }
         }
 
-        @Test("SOCKS gets no password where --proxy-auth does not permit to send it readably")
+        @Test("SOCKS gets no password if --proxy-auth does not permit Basic")
         func socksPermission() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let seen = Mailbox<[UInt8]>()
                 let service = try TCPService { socket in
                     seen.put(try socket.receive())
@@ -129,7 +129,7 @@ extension EndToEnd {
                         "ntlm",
                     ]
                 )
-                #expect(try await seen.next("the greeting") == [5, 1, 0])
+                #expect(try await seen.next("the method selection") == [5, 1, 0])
             }
         }
     }

@@ -3,29 +3,29 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Which proxy is taken, of several and from which place, and with whose password.
+    /// The choice among several proxies, and the sources of proxies and passwords.
     @Suite(.serialized)
     struct ProxyOrderTests {
         static let (user, password) = ("otto", "order-Secret-9")
 
-        /// A proxy that takes one user's Basic credentials.
+        /// Starts a proxy that accepts one user's Basic credentials.
         static func demanding(_ user: String = user, _ password: String = password) throws -> ScriptedProxy {
-            try ScriptedProxy { visit in
-                while let request = try visit.request() {
+            try ScriptedProxy { connection in
+                while let request = try connection.request() {
                     if request.field("Proxy-Authorization") == basic(user, password) {
-                        return try visit.tunnel(request)
+                        return try connection.tunnel(request)
                     }
-                    try visit.challenge("Basic realm=\"order\"")
+                    try connection.challenge("Basic realm=\"order\"")
                 }
             }
         }
 
-        /// A proxy's URL at which nobody listens.
+        /// The URL of a port on which no proxy listens.
         static func dead() throws -> String { "http://127.0.0.1:\(try FreePorts.next())" }
 
-        @Test("Of several proxies the first that is alive is taken, and the log names the one that is not")
+        @Test("The first reachable proxy is used, and the log names the unreachable one")
         func firstAlive() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let dead = try Self.dead()
                 let proxy = try ScriptedProxy.open()
@@ -39,9 +39,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("none at the end of the proxies is the direct way")
+        @Test("The value none after other proxies permits a direct connection")
         func noneIsDirect() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let dead = try Self.dead()
                 let client = try await scenario.expectPage(
@@ -52,16 +52,16 @@ extension EndToEnd {
             }
         }
 
-        @Test("The way that worked is the first one tried when the tunnel is lost, whatever has come to life since")
-        func lastWayFirst() async throws {
-            try await Scenario.play { scenario in
+        @Test("After a lost carrier the client first tries the proxy that worked last")
+        func lastProxyFirst() async throws {
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let port = try FreePorts.next()
                 let tunnels = Mailbox<TCPSocket>()
-                let proxy = try ScriptedProxy { visit in
-                    guard let request = try visit.request() else { return }
-                    tunnels.put(visit.socket)
-                    try visit.tunnel(request)
+                let proxy = try ScriptedProxy { connection in
+                    guard let request = try connection.request() else { return }
+                    tunnels.put(connection.socket)
+                    try connection.tunnel(request)
                 }
                 let echo = try TCPService.echo()
                 let client = try scenario.client(
@@ -70,27 +70,27 @@ extension EndToEnd {
                     options: ["--proxy", "http://127.0.0.1:\(port)", "--proxy", proxy.url]
                 )
                 _ = try await client.tunnel(to: echo.port)
-                let revived = try TCPService(port: port) { _ = try $0.drain() }
+                let restarted = try TCPService(port: port) { _ = try $0.drain() }
                 for socket in tunnels.all { socket.cut() }
                 _ = try await client.process.logLine { $0.contains("session resumed") }
                 #expect(proxy.requests.all.count >= 2)
-                #expect(revived.accepted == 0)
+                #expect(restarted.accepted == 0)
             }
         }
 
-        @Test("A proxy that has refused the password is not asked again while the next one is retried (R10)")
+        @Test("A proxy that refused the password is not tried again while the next one is (R10)")
         func refusedOnce() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let strict = try Self.demanding("somebody", "else")
                 let tries = Mailbox<Bool>()
-                let busy = try ScriptedProxy { visit in
-                    guard let request = try visit.request() else { return }
+                let busy = try ScriptedProxy { connection in
+                    guard let request = try connection.request() else { return }
                     tries.put(true)
                     guard tries.all.count > 2 else {
-                        return try visit.answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+                        return try connection.answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
                     }
-                    try visit.tunnel(request)
+                    try connection.tunnel(request)
                 }
                 let client = try await scenario.expectPage(
                     from: server.url,
@@ -100,16 +100,16 @@ extension EndToEnd {
                     ]
                 )
                 #expect(busy.requests.all.count == 3)
-                #expect(strict.requests.all.count == 2, "one challenge, one answer, and that was it")
+                #expect(strict.requests.all.count == 2, "one challenge and one answer")
                 let log = client.process.errors.text
                 #expect(log.contains("proxy \(strict.url)") && log.contains("503"), "\(log)")
                 #expect(!log.contains(Self.password) && !log.contains(basic(Self.user, Self.password)))
             }
         }
 
-        @Test("When the last proxy has refused the password, the client ends with 77")
+        @Test("A client whose password all proxies refuse ends with 77")
         func allRefuse() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxies = try [Self.demanding("somebody", "else"), Self.demanding("yet", "another")]
                 let line = try await scenario.expectEnd(
@@ -118,14 +118,14 @@ extension EndToEnd {
                     proxies.flatMap { ["--proxy", $0.url] } + ["--proxy-user", "\(Self.user):\(Self.password)"]
                 )
                 expect(line, says: "407")
-                // The second is asked, and not told the password that the first has refused.
+                // The second proxy gets a request without the password that the first one refused.
                 #expect(proxies.map { $0.requests.all.count } == [2, 1])
             }
         }
 
-        @Test("all_proxy is for every server, https_proxy for wss only, and --proxy wins over both", .needs(.openssl))
+        @Test("all_proxy applies to all servers, https_proxy to wss only, and --proxy overrides both", .needs(.openssl))
         func environment() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let certificate = try await Certificate.make(in: scenario)
                 let plain = try await scenario.server()
                 let secure = try await scenario.server(
@@ -163,9 +163,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A named proxy is used for loopback too, whatever NO_PROXY says")
+        @Test("--proxy applies to loopback too, and NO_PROXY does not affect it")
         func namedForLoopback() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try ScriptedProxy.open()
                 try await scenario.expectPage(
@@ -177,9 +177,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A malformed variable ends the client with 78 and its name, without its value")
+        @Test("A malformed variable ends the client with 78, and the line has its name without its value")
         func malformed() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let line = try await scenario.expectEnd(
                     78,
@@ -192,9 +192,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("The password comes from the proxy's URL, --proxy-user, a file, the environment, or netrc when asked")
+        @Test("The password comes from the proxy's URL, --proxy-user, a file, the environment, or netrc with --netrc")
         func passwords() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let file = "\(scenario.directory)/password"
                 try scenario.write(Self.password + "\n", to: file)
@@ -238,7 +238,7 @@ extension EndToEnd {
                     environment: named
                 )
                 expect(line, says: "wants credentials")
-                #expect(strict.requests.all.count == 1, "without --netrc nobody looks there")
+                #expect(strict.requests.all.count == 1, "netrc is read only with --netrc")
             }
         }
     }

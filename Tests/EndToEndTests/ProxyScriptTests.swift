@@ -6,15 +6,16 @@ import Tunnel
 @testable import culvert
 
 extension Trait where Self == ConditionTrait {
-    /// Skips the test, visibly, where there is no pacparser; in CI it runs and fails.
+    /// Skips the test with a note if pacparser is missing. In CI the test runs and fails.
     static var needsPacparser: Self {
-        let isThere = dlopen("libpacparser.so.1", RTLD_LAZY) != nil || dlopen("libpacparser.dylib", RTLD_LAZY) != nil
-        return .enabled(if: isThere || TestRun.isCI, "not installed: pacparser (apt-get install libpacparser1)")
+        let isInstalled =
+            dlopen("libpacparser.so.1", RTLD_LAZY) != nil || dlopen("libpacparser.dylib", RTLD_LAZY) != nil
+        return .enabled(if: isInstalled || TestRun.isCI, "not installed: pacparser (apt-get install libpacparser1)")
     }
 }
 
 extension EndToEnd {
-    /// Proxy scripts in the process that is made for them, and a client that asks one for its way.
+    /// Proxy scripts in their separate process, and a client that uses one.
     @Suite(.serialized)
     struct ProxyScriptTests {
         private static func run(_ script: String, timeout: Duration = .seconds(10)) async throws -> String {
@@ -22,7 +23,7 @@ extension EndToEnd {
             return try await engine.answer(of: Array(script.utf8), url: "https://h.example/", host: "h.example")
         }
 
-        /// Runs a script that must fail, and gives the reason.
+        /// Runs a script that must fail, and returns the reason.
         private static func reason(_ script: String, timeout: Duration = .seconds(10)) async throws -> String {
             do {
                 return "it answered \(try await run(script, timeout: timeout))"
@@ -32,11 +33,11 @@ extension EndToEnd {
             }
         }
 
-        /// The processes that a process has started and not yet waited for.
+        /// The child processes that a process has not reaped yet.
         private static func children(of pid: Int32) throws -> [String] {
             try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { name in
                 let bytes = FileManager.default.contents(atPath: "/proc/\(name)/stat") ?? Data()
-                // Number, name in parentheses, state, parent.
+                // The fields are the id, the name in parentheses, the state and the parent.
                 let facts = String(decoding: bytes, as: UTF8.self).split(separator: ")").last ?? ""
                 return facts.split(separator: " ").dropFirst().first == "\(pid)"
             }
@@ -45,7 +46,7 @@ extension EndToEnd {
         private static func function(_ body: String) -> String { "function FindProxyForURL(url, host) { \(body) }" }
 
         @Test(
-            "The engine runs scripts and has the functions that they expect",
+            "The engine runs scripts and has the standard functions",
             .needsPacparser,
             arguments: [
                 ("return 'PROXY a:8080; DIRECT'", "PROXY a:8080; DIRECT"),
@@ -66,9 +67,9 @@ extension EndToEnd {
             #expect(try await Self.run(Self.function(body)) == answer)
         }
 
-        @Test("the script's process has three descriptors, few variables, and gains no privileges", .needsPacparser)
+        @Test("The script's process has three descriptors, few variables, and cannot gain privileges", .needsPacparser)
         func isolated() async throws {
-            // One that every child inherits, unless it is told not to.
+            // A descriptor without close-on-exec, which children inherit by default.
             let leak = dup(STDERR_FILENO)
             setenv("SECRET_OF_THE_TEST", "hunter2", 1)
             defer {
@@ -86,7 +87,7 @@ extension EndToEnd {
                         && String(decoding: status, as: UTF8.self).contains("\nNoNewPrivs:\t1\n")
                 }
             }
-            // Root may look; another user may not, which is the point (ResourceTests).
+            // Only root can read these entries, because the process hides its memory (ResourceTests).
             if geteuid() == 0 {
                 let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child)/fd")
                 #expect(descriptors.allSatisfy { ["0", "1", "2"].contains($0) }, "\(descriptors)")
@@ -102,7 +103,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "What is wrong with a script is said in the engine's words",
+            "A script's error is reported in the engine's words",
             .needsPacparser,
             arguments: [
                 ("", "Javascript function FindProxyForURL not defined."),
@@ -122,7 +123,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A script in a newer language is told which one the engine knows, and a page is not",
+            "An error of newer JavaScript names the supported version, and an error of an HTML page does not",
             .needsPacparser,
             arguments: [
                 ("\nlet x = 1;\n" + Self.function("return 'DIRECT'"), 2, true),
@@ -133,20 +134,20 @@ extension EndToEnd {
                 ("<!DOCTYPE html>", 1, false), (Self.function("return nobody()"), 1, false),
             ]
         )
-        func newerLanguage(script: String, line: Int, isTold: Bool) async throws {
+        func newerLanguage(script: String, line: Int, namesVersion: Bool) async throws {
             let reason = try await Self.reason(script)
             #expect(reason.hasPrefix("PAC script:\(line): "), "\(reason)")
-            #expect(reason.contains("the engine supports ECMAScript 5") == isTold, "\(reason)")
+            #expect(reason.contains("the engine supports ECMAScript 5") == namesVersion, "\(reason)")
         }
 
-        @Test("A script's own alert takes the place of the one that it is given", .needsPacparser)
+        @Test("A script's own alert replaces the built-in one", .needsPacparser)
         func ownAlert() async throws {
             let script = "var said;\nfunction alert(text) { said = text }\n"
             #expect(try await Self.run(script + Self.function("alert('x'); return said")) == "x")
         }
 
         @Test(
-            "A script that crashes the engine, fills memory or says too much costs an error and nothing else",
+            "A script that crashes the engine, fills memory or returns too much causes an error only",
             .needsPacparser,
             arguments: [
                 (
@@ -173,7 +174,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A script that does not end is stopped",
+            "An endless script is stopped",
             .needsPacparser,
             arguments: [
                 "while (true);", Self.function("while (true);"), Self.function("return new Array(1e9).join('x')"),
@@ -187,7 +188,7 @@ extension EndToEnd {
             #expect(began.duration(to: .now) < .seconds(8))
         }
 
-        @Test("A script is stopped at once when nobody waits for it any more", .needsPacparser)
+        @Test("A script is stopped at once if its task is cancelled", .needsPacparser)
         func cancelled() async throws {
             let began = ContinuousClock.now
             let task = Task { try await Self.run("while (true);") }
@@ -197,16 +198,16 @@ extension EndToEnd {
             #expect(began.duration(to: .now) < .seconds(5))
         }
 
-        @Test("A script as long as may be goes in", .needsPacparser)
+        @Test("A script of the maximum length runs", .needsPacparser)
         func longest() async throws {
             let script = Self.function("return 'DIRECT'") + "//"
             let padding = String(repeating: "x", count: ProxyScriptProcess.maximumScript - script.utf8.count)
             #expect(try await Self.run(script + padding) == "DIRECT")
         }
 
-        @Test("The engine's process inherits neither our secrets nor the proxies with their passwords (A8)")
+        @Test("The engine's process inherits neither secrets nor proxy variables (A8)")
         func environment() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let path = scenario.directory + "/environment"
                 try scenario.write("#!/bin/sh\nexec env\n", to: path)
                 try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
@@ -222,10 +223,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("Without the engine the client ends, and names the package")
+        @Test("Without the engine the error names the package")
         func noEngine() async throws {
-            try await Scenario.play { scenario in
-                // An engine that says what the process says when there is none.
+            try await Scenario.run { scenario in
+                // An executable that exits with the code of a missing engine.
                 let path = scenario.directory + "/none"
                 try scenario.write("#!/bin/sh\nexit 78\n", to: path)
                 try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
@@ -241,12 +242,12 @@ extension EndToEnd {
         }
 
         @Test(
-            "A client goes through the proxy that a script names, from a file and from the web",
+            "A client uses the proxy that a script returns, from a file and over HTTP",
             .needs(.tinyproxy),
             .needsPacparser
         )
         func client() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: PathTests.page)
                 let server = try await scenario.server()
                 let proxy = try await Tinyproxy.start(in: scenario, connectPorts: [server.port])
@@ -264,7 +265,7 @@ extension EndToEnd {
                     options: ["--proxy", proxy.url]
                 )
                 try await expectPage(PathTests.page, through: plain.tunnel(to: web.port))
-                let usual = try plain.process.descriptorCount
+                let before = try plain.process.descriptorCount
                 await plain.process.end()
                 for (count, url) in ["pac+file://\(file)", "pac+http://127.0.0.1:\(page.port)/proxy.pac"].enumerated() {
                     let client = try scenario.client(
@@ -274,7 +275,7 @@ extension EndToEnd {
                     )
                     try await expectPage(PathTests.page, through: client.tunnel(to: web.port))
                     #expect(proxy.connects(to: server.port).count == count + 2)
-                    try await eventually("no descriptor is left") { try client.process.descriptorCount <= usual }
+                    try await eventually("no descriptor is leaked") { try client.process.descriptorCount <= before }
                     #expect(try Self.children(of: client.process.pid) == [])
                     await client.process.end()
                 }
@@ -282,9 +283,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A script that crashes the engine is passed over like one that cannot be had", .needsPacparser)
+        @Test("A script that crashes the engine is skipped like one that cannot be read", .needsPacparser)
         func crash() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: PathTests.page)
                 let server = try await scenario.server()
                 let path = scenario.directory + "/crash.pac"
@@ -299,21 +300,21 @@ extension EndToEnd {
             }
         }
 
-        @Test("A script that cannot be had is tried again, or passed over where another way is named")
-        func passedOver() async throws {
-            try await Scenario.play { scenario in
+        @Test("A script that cannot be read is tried again, or skipped if another proxy is given")
+        func skipped() async throws {
+            try await Scenario.run { scenario in
                 let web = try TCPService.web(page: PathTests.page)
                 let server = try await scenario.server()
                 let missing = "pac+file://\(scenario.directory)/none.pac"
                 let remote = "0:127.0.0.1:\(web.port)"
-                let stubborn = try scenario.client(
+                let retrying = try scenario.client(
                     server.url,
                     [remote],
                     options: ["--proxy", missing, "--max-retries", "1"]
                 )
-                #expect(try await stubborn.process.exitStatus() == .exited(69))
+                #expect(try await retrying.process.exitStatus() == .exited(69))
                 #expect(
-                    stubborn.process.errors.text.contains(
+                    retrying.process.errors.text.contains(
                         "proxy script: \(missing): the file cannot be read: No such file"
                     )
                 )

@@ -9,12 +9,12 @@ extension EndToEnd {
         static let password = "so:cks@Secret/7"
 
         @Test(
-            "microsocks with a password: through, and it is given the name",
+            "A tunnel through microsocks with a password works, and the proxy gets the server's name",
             .needs(.microsocks),
             arguments: ["socks5", "socks5h"]
         )
         func microsocks(_ scheme: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Microsocks.start(in: scenario, user: "sam", password: Self.password)
                 let client = try await scenario.expectPage(
@@ -29,9 +29,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A password in the proxy's URL, encoded as URLs want it, is the password", .needs(.microsocks))
+        @Test("A percent-encoded password in the proxy's URL is decoded", .needs(.microsocks))
         func passwordInURL() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Microsocks.start(in: scenario, user: "sam", password: Self.password)
                 let encoded = "so%3Acks%40Secret%2F7"
@@ -46,7 +46,7 @@ extension EndToEnd {
 
         @Test("A wrong password is tried once, and ends the client with 77", .needs(.microsocks))
         func wrongPassword() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Microsocks.start(in: scenario, user: "sam", password: Self.password)
                 let line = try await scenario.expectEnd(
@@ -60,9 +60,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A proxy that wants a password and gets none ends the client with 77", .needs(.microsocks))
+        @Test("A proxy that requires a password ends a client without one with 77", .needs(.microsocks))
         func noPassword() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Microsocks.start(in: scenario, user: "sam", password: Self.password)
                 let line = try await scenario.expectEnd(
@@ -75,12 +75,12 @@ extension EndToEnd {
         }
 
         @Test(
-            "A name that only the proxy can resolve reaches it as a name (R19)",
+            "A server name reaches the proxy unresolved (R19)",
             arguments: ["socks5", "socks5h"],
             [nil, ["sam", password]]
         )
         func nameStaysAName(_ scheme: String, _ credentials: [String]?) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try SocksServer(credentials: credentials)
                 let user = credentials.map { ["--proxy-user", $0.joined(separator: ":")] } ?? []
@@ -92,13 +92,13 @@ extension EndToEnd {
                 #expect(request.addressType == 3 && request.name == "tunnel.culvert.test", "\(request)")
                 #expect(request.port == server.port)
                 #expect(request.credentials == credentials ?? [])
-                #expect(request.methods.contains(0), "no password is pressed on a proxy: \(request)")
+                #expect(request.methods.contains(0), "the method without a password is missing: \(request)")
             }
         }
 
-        @Test("A SOCKS proxy behind http:// ends with a line that names socks5://", .needs(.microsocks))
+        @Test("A SOCKS proxy that is given as http:// causes a line that names socks5://", .needs(.microsocks))
         func wrongScheme() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Microsocks.start(in: scenario, user: "sam", password: Self.password)
                 let line = try await scenario.expectEnd(

@@ -3,15 +3,15 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// TLS between the client and its proxy, and again with the server inside of it.
+    /// TLS between the client and its proxy, and TLS with the server inside it.
     @Suite(.serialized)
     struct ProxyTLSTests {
         static let issuer = "Office proxy CA"
         static let inspector = "Office inspection CA"
 
-        @Test("A proxy that speaks TLS is trusted by --ca, by name and by address", .needs(.squid, .openssl))
+        @Test("A proxy with TLS is trusted by --ca, by its name and by its address", .needs(.squid, .openssl))
         func trusted() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let certificate = try await Certificate.make(in: scenario, issuer: Self.issuer)
                 let squid = try await Squid.start(in: scenario, offering: [], tls: .init(certificate))
@@ -26,9 +26,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Basic inside of TLS is no reason for a warning", .needs(.squid, .squidBasic, .openssl))
+        @Test("Basic inside TLS causes no warning", .needs(.squid, .squidBasic, .openssl))
         func basicInside() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let certificate = try await Certificate.make(in: scenario, issuer: Self.issuer)
                 let squid = try await Squid.start(
@@ -45,11 +45,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "A18 without --ca the line names the proxy, who signed its certificate, and --ca",
+            "A18 without --ca the line names the proxy, the issuer of its certificate, and --ca",
             .needs(.squid, .openssl)
         )
         func untrusted() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let certificate = try await Certificate.make(in: scenario, issuer: Self.issuer)
                 let squid = try await Squid.start(in: scenario, offering: [], tls: .init(certificate))
@@ -59,17 +59,17 @@ extension EndToEnd {
                     ["--proxy", squid.url, "--max-retries", "0"]
                 )
                 expect(line, says: "proxy \(squid.url): TLS to the proxy: ", Self.issuer, "--ca")
-                #expect(squid.connects(to: server.port).isEmpty, "nothing was asked of it")
+                #expect(squid.connects(to: server.port).isEmpty, "the proxy got a CONNECT")
             }
         }
 
         @Test(
-            "A18 a proxy whose certificate is another's is refused, and the line names both",
+            "A18 a proxy with a certificate for other names is refused, and the line has both",
             .needs(.squid, .openssl),
             arguments: ["localhost", "127.0.0.1"]
         )
         func wrongName(_ host: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let certificate = try await Certificate.make(
                     in: scenario,
@@ -83,16 +83,16 @@ extension EndToEnd {
                     ["--proxy", squid.url(host: host), "--ca", certificate.authority, "--max-retries", "0"]
                 )
                 expect(line, says: "TLS to the proxy: ", "not for \(host)", "proxy.office.test", "127.0.0.9")
-                #expect(squid.connects(to: server.port).isEmpty, "nothing was asked of it")
+                #expect(squid.connects(to: server.port).isEmpty, "the proxy got a CONNECT")
             }
         }
 
         @Test(
-            "A proxy that wants a certificate of the client gets it, and refuses who has none",
+            "A proxy that requires a client certificate gets it, and a client without one ends with 69",
             .needs(.squid, .openssl)
         )
         func clientCertificate() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let certificate = try await Certificate.make(in: scenario, issuer: Self.issuer)
                 let own = try await Certificate.make(in: scenario, for: "DNS:laptop.test", issuer: "Office staff CA")
@@ -122,9 +122,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("TLS with the server inside of TLS with the proxy, each by its own CA", .needs(.squid, .openssl))
+        @Test("TLS with the server works inside TLS with the proxy, each with its own CA", .needs(.squid, .openssl))
         func tlsInTLS() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let inner = try await Certificate.make(in: scenario)
                 let outer = try await Certificate.make(in: scenario, issuer: Self.issuer)
                 let server = try await scenario.server(
@@ -143,16 +143,16 @@ extension EndToEnd {
         }
 
         @Test(
-            "A proxy that inspects TLS is told by its certificate: the line names the issuer and asks for its CA by --ca",
+            "A proxy that inspects TLS is recognised by its certificate: the line names the issuer and --ca",
             .needs(.openssl)
         )
         func inspection() async throws {
-            try await Scenario.play { scenario in
-                // What the client knows is the CA of the true server; what it meets is a box with a CA of its own.
+            try await Scenario.run { scenario in
+                // The client trusts the CA of the server. It reaches a middlebox with another CA.
                 let known = try await Certificate.make(in: scenario)
-                let met = try await Certificate.make(in: scenario, issuer: Self.inspector)
+                let presented = try await Certificate.make(in: scenario, issuer: Self.inspector)
                 let box = try await scenario.server(options: [
-                    "--tls-certificate", met.certificate, "--tls-key", met.key,
+                    "--tls-certificate", presented.certificate, "--tls-key", presented.key,
                 ])
                 let proxy = try ScriptedProxy.open()
                 let url = "wss://localhost:\(box.port)"
@@ -166,16 +166,16 @@ extension EndToEnd {
                     "the proxy inspects TLS",
                     "--ca FILE"
                 )
-                try await scenario.expectPage(from: url, options + ["--ca", met.authority])
+                try await scenario.expectPage(from: url, options + ["--ca", presented.authority])
             }
         }
 
         @Test(
-            "https:// for a proxy that does not speak TLS, and http:// for one that does, are told apart",
+            "https:// for a proxy without TLS, and http:// for a proxy with TLS, cause lines with the right scheme",
             .needs(.squid, .openssl)
         )
         func wrongScheme() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let certificate = try await Certificate.make(in: scenario, issuer: Self.issuer)
                 let plain = try await Squid.start(in: scenario)

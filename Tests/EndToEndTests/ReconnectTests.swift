@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The client comes back by itself, its port belongs to it, and both roles end when they are told to.
+    /// Reconnections of the client, the ownership of ports, and the end of both roles.
     @Suite(.serialized)
     struct ReconnectTests {
-        @Test("A server that is killed and started again has its client back, which says so")
+        @Test("After a server is killed and restarted, the client reconnects and reports its tunnel")
         func serverKilled() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let wanted = try FreePorts.next()
                 let first = try await scenario.server()
@@ -23,9 +23,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N17 a server that is told to end and started again has its client back")
+        @Test("N17 after a server is stopped and restarted, the client reconnects")
         func serverRestarted() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let wanted = try FreePorts.next()
                 let first = try await scenario.server()
@@ -39,9 +39,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N27 a client that is started before its server finds it")
+        @Test("N27 a client that starts before its server connects later")
         func clientFirst() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let port = try FreePorts.next()
                 let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
@@ -51,9 +51,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A proxy that is killed and started again has the tunnel back", .needs(.squid))
+        @Test("After a proxy is killed and restarted, the tunnel works again", .needs(.squid))
         func proxyRestarted() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let squid = try await Squid.start(in: scenario)
@@ -67,7 +67,7 @@ extension EndToEnd {
                 try await expectEcho(through: wanted)
                 await squid.process.kill()
                 _ = try await client.process.logLine { $0.contains("proxy \(squid.url)") && $0.contains("refused") }
-                let again = try await squid.again(in: scenario)
+                let again = try await squid.restarted(in: scenario)
                 try await eventuallyEchoes(through: wanted, within: .seconds(60))
                 await client.process.end()
                 try await eventually("the second Squid logs the tunnel") {
@@ -76,9 +76,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that is killed and started again gets its port back at once")
+        @Test("A client that is killed and restarted gets its port back at once")
         func clientKilled() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let wanted = try FreePorts.next()
                 let server = try await scenario.server()
@@ -92,9 +92,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N14 P4 the same client takes its port from a connection that is silently dead")
+        @Test("N14 P4 the same client takes its port over from a dead connection")
         func takeOver() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
                 let wanted = try FreePorts.next()
                 let server = try await scenario.server()
@@ -117,13 +117,13 @@ extension EndToEnd {
         }
 
         @Test(
-            "A replacement on another machine has the port back at once if it has the same instance, and else waits",
+            "A client on another machine gets the port back at once with the same instance, and waits with another",
             .needs(.unshare),
-            .enabled(if: geteuid() == 0, "another machine's id is mounted over this one's"),
+            .enabled(if: geteuid() == 0, "needs root to mount another machine id"),
             arguments: [true, false]
         )
         func replacement(hasInstance: Bool) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let wanted = try FreePorts.next()
@@ -158,9 +158,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("P4 the same client does not take the port from itself while the first one lives")
-        func noTakeOverFromTheLiving() async throws {
-            try await Scenario.play { scenario in
+        @Test("P4 a second process of a client does not take the port from a living one")
+        func noTakeOverWhileAlive() async throws {
+            try await Scenario.run { scenario in
                 let (old, new) = (try TCPService.web(page: "old"), try TCPService.web(page: "new"))
                 let wanted = try FreePorts.next()
                 let server = try await scenario.server()
@@ -173,10 +173,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("P3 another client that asks for a held port is refused and logged, and never shares it")
-        func strangersDoNotShare() async throws {
-            try await Scenario.play { scenario in
-                let (held, wish) = (try TCPService.web(page: "held"), try TCPService.web(page: "wish"))
+        @Test("P3 another client that asks for a held port is refused and logged, and never shares the port")
+        func otherClientsDoNotShare() async throws {
+            try await Scenario.run { scenario in
+                let (held, requested) = (try TCPService.web(page: "held"), try TCPService.web(page: "requested"))
                 let wanted = try FreePorts.next()
                 let server = try await scenario.server()
                 let first = try scenario.client(
@@ -187,28 +187,28 @@ extension EndToEnd {
                 _ = try await first.tunnel(to: held.port)
                 let second = try scenario.client(
                     server.url,
-                    ["\(wanted):127.0.0.1:\(wish.port)"],
+                    ["\(wanted):127.0.0.1:\(requested.port)"],
                     options: ["--name", "second"]
                 )
                 _ = try await second.process.logLine { $0.contains("\(wanted)") }
                 _ = try await server.process.logLine { $0.contains("\(wanted)") && $0.lowercased().contains("refus") }
                 for _ in 0..<10 { try await expectPage("held", through: wanted) }
                 #expect(second.process.output.lines.isEmpty)
-                #expect(second.process.exitStatus == nil, "it keeps trying")
-                #expect(wish.accepted == 0)
+                #expect(second.process.exitStatus == nil, "the client does not retry")
+                #expect(requested.accepted == 0)
                 await first.process.end()
-                _ = try await second.tunnel(to: wish.port, within: .seconds(60))
-                try await expectPage("wish", through: wanted)
+                _ = try await second.tunnel(to: requested.port, within: .seconds(60))
+                try await expectPage("requested", through: wanted)
             }
         }
 
-        @Test("N26 SIGTERM ends either role with 0, at once when nothing runs", arguments: [SIGTERM, SIGINT])
+        @Test("N26 SIGTERM ends either role with 0, at once if no stream is open", arguments: [SIGTERM, SIGINT])
         func signals(_ number: Int32) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (server, client, port) = try await scenario.tunnel(to: echo)
                 try await expectEcho(through: port)
-                // A session of this age would be dialled again at once if it were lost.
+                // After this time the client would dial at once if it lost the session.
                 try await Task.sleep(for: .milliseconds(700))
                 for process in [client.process, server.process] {
                     process.signal(number)
@@ -218,9 +218,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N26 SIGTERM ends a client that has no session yet: while it dials, and while it waits to dial again")
+        @Test("N26 SIGTERM ends a client without a session, during a dial and between dials")
         func signalWithoutSession() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let gate = Gate()
                 let silent = try TCPService.silent(until: gate)
                 let dialling = try scenario.client("ws://127.0.0.1:\(silent.port)", ["0:localhost:9"])
@@ -236,9 +236,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A drain finishes what runs and accepts nothing new", arguments: ["server", "client"])
+        @Test("A drain finishes existing streams and accepts no new ones", arguments: ["server", "client"])
         func drain(_ role: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (server, client, port) = try await scenario.tunnel(to: echo)
                 let process = role == "server" ? server.process : client.process
@@ -249,7 +249,7 @@ extension EndToEnd {
                     return visitor
                 }
                 process.signal(SIGTERM)
-                try await eventually("nobody new gets through") { !Self.answers(port) }
+                try await eventually("new visitors are not served") { !Self.answers(port) }
                 #expect(process.exitStatus == nil)
                 let answer = try await onThread {
                     try visitor.send("and after")
@@ -263,8 +263,8 @@ extension EndToEnd {
         }
 
         @Test("N26 a second SIGTERM ends a drain at once")
-        func impatience() async throws {
-            try await Scenario.play { scenario in
+        func secondSignal() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (server, client, port) = try await scenario.tunnel(to: echo)
                 let visitor = try await onThread {
@@ -287,7 +287,7 @@ extension EndToEnd {
 
         /// Whether an echo comes back from a public port.
         static func answers(_ port: UInt16) -> Bool {
-            guard let visitor = try? TCPSocket(port: port, patience: .seconds(2)) else { return false }
+            guard let visitor = try? TCPSocket(port: port, timeout: .seconds(2)) else { return false }
             defer { visitor.close() }
             do {
                 try visitor.send("x")
@@ -299,7 +299,7 @@ extension EndToEnd {
     }
 }
 
-/// Waits until a public port works again.
+/// Waits until an echo through a public port succeeds.
 func eventuallyEchoes(through port: UInt16, within limit: Duration) async throws {
     let deadline = ContinuousClock.now + limit
     while true {

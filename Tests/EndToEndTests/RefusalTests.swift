@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Errors that pass must not end a client that has worked, nor make it wait longer than they last.
+    /// Temporary errors and refusals of a client whose session has worked.
     @Suite(.serialized)
     struct RefusalTests {
         private func wrongToken(_ scenario: Scenario) throws -> String {
@@ -12,9 +12,9 @@ extension EndToEnd {
             return file
         }
 
-        @Test("a server that forgets the token for a moment is asked again, and SIGHUP ends the wait")
-        func wrongVerifierForAMoment() async throws {
-            try await Scenario.play { scenario in
+        @Test("A client whose token is refused for a time tries again, and SIGHUP ends the wait")
+        func temporaryRefusal() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let client = try scenario.client(server.url, ["0:127.0.0.1:\(echo.port)"])
@@ -31,9 +31,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("a server on loopback says that a front has to be named, unless it is")
+        @Test("A server on loopback without a trusted front logs that all clients share one limit")
         func unnamedFront() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let bare = try await scenario.server()
                 let line = try await bare.process.logLine { $0.contains("share one limit") }
                 #expect(line.contains("--trusted-front 127.0.0.1"), "\(line)")
@@ -43,9 +43,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("--exit-on-refusal ends the client at such a refusal with 77")
+        @Test("--exit-on-refusal ends the client at a refusal with 77")
         func exitOnRefusal() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let client = try scenario.client(
@@ -60,26 +60,28 @@ extension EndToEnd {
             }
         }
 
-        @Test("a 503 from a proxy that wants a password does not count as silence over the password")
-        func proxyInTrouble() async throws {
-            try await Scenario.play { scenario in
+        @Test("A 503 from a proxy that requires a password does not count as a refused password")
+        func unavailableProxy() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
-                let troubles = Mailbox<Int>()
-                let isInTrouble = { @Sendable in
-                    troubles.put(1)
-                    return (2...4).contains(troubles.all.count)
+                let requests = Mailbox<Int>()
+                let isUnavailable = { @Sendable in
+                    requests.put(1)
+                    return (2...4).contains(requests.all.count)
                 }
-                let proxy = try ScriptedProxy { visit in
-                    while let request = try visit.request() {
+                let proxy = try ScriptedProxy { connection in
+                    while let request = try connection.request() {
                         guard request.field("Proxy-Authorization") != nil else {
-                            try visit.challenge("Basic realm=\"x\"")
+                            try connection.challenge("Basic realm=\"x\"")
                             continue
                         }
-                        if isInTrouble() {
-                            return try visit.answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+                        if isUnavailable() {
+                            return try connection.answer(
+                                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+                            )
                         }
-                        return try visit.tunnel(request)
+                        return try connection.tunnel(request)
                     }
                 }
                 let port = try #require(URL(string: proxy.url)?.port.flatMap { UInt16(exactly: $0) })
@@ -91,7 +93,7 @@ extension EndToEnd {
                 )
                 let publicPort = try await client.tunnel(to: echo.port)
                 let visitor = try await onThread {
-                    let visitor = try TCPSocket(port: publicPort, patience: .seconds(30))
+                    let visitor = try TCPSocket(port: publicPort, timeout: .seconds(30))
                     try visitor.send("before")
                     _ = try visitor.receive(exactly: 6)
                     return visitor
@@ -102,13 +104,13 @@ extension EndToEnd {
                     try visitor.send("after")
                     _ = try visitor.receive(exactly: 5)
                 }
-                #expect(troubles.all.count >= 5, "the proxy was in trouble meanwhile")
+                #expect(requests.all.count >= 5, "the proxy answered no 503")
             }
         }
 
-        @Test("status, metrics and readiness say since when there is no carrier, why, and when the next dial is")
+        @Test("Status, metrics and readiness report the time without a carrier, the reason, and the next dial")
         func withoutCarrier() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let socket = "\(scenario.directory)/client.sock"
@@ -121,7 +123,7 @@ extension EndToEnd {
                 let get = { @Sendable (path: String) in try TCPSocket(unixPath: socket).request("GET", path) }
                 #expect(try await onThread { try get("/readyz").status } == 200)
                 await server.process.kill()
-                try await eventually("readiness tells the failed dial") {
+                try await eventually("readiness reports the failed dial") {
                     let answer = try get("/readyz")
                     return answer.status == 503 && answer.body.contains("refused the connection")
                         && answer.body.contains("next try in")

@@ -4,14 +4,13 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Resources of the machine, and the behaviour without them (the X rows).
+    /// Exhausted resources of the machine (X1 to X16 of Threats).
     ///
-    /// X8 is tested in TunnelTests. X13 holds because nothing blocks an event loop: names are looked up on separate
-    /// threads, files are read outside the loops, and messages are inflated in bounded chunks (D7). The lag of the loops is
-    /// a metric, which ``AdminTests`` checks.
+    /// X8 is tested in TunnelTests. For X13, names are looked up and files are read outside the event loops, and
+    /// messages are inflated in bounded chunks (D7). ``AdminTests`` checks the metric of the loops' lag.
     @Suite(.serialized)
     struct ResourceTests {
-        /// Starts the executable with its descriptors, or its streams, as a shell command says.
+        /// Starts the executable after a shell command that changes its descriptors or limits.
         private func start(
             _ scenario: Scenario,
             _ name: String,
@@ -34,11 +33,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "Too few descriptors end a command with a sentence and 71, and not with a crash",
+            "Too few descriptors end a command with a line and 71",
             arguments: [["server"], ["client", "ws://127.0.0.1:1", "-R", "1:x:1"], ["demo", "--once"], ["status"]]
         )
         func tooFewDescriptors(arguments: [String]) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let process = try start(scenario, "culvert", arguments, by: "ulimit -n 10")
                 #expect(try await process.exitStatus() == .exited(71), "\(process)")
                 #expect(process.errors.lines.count == 1, "\(process)")
@@ -47,13 +46,13 @@ extension EndToEnd {
         }
 
         @Test(
-            "Too few threads end a command with a sentence and 71, and not with a crash or for ever",
+            "Too few threads end a command with a line and 71",
             .needs(.setpriv),
-            .enabled(if: geteuid() == 0, "the bound of threads does not hold for root, who can be another user"),
+            .enabled(if: geteuid() == 0, "needs root to become another user: the limit does not apply to root"),
             arguments: [["server"], ["demo", "--once"], ["check", "--config", "/dev/null"]]
         )
         func tooFewThreads(arguments: [String]) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let copy = "\(scenario.directory)/culvert"
                 try FileManager.default.copyItem(atPath: CulvertExecutable.path(), toPath: copy)
                 let process = try scenario.start(
@@ -67,12 +66,12 @@ extension EndToEnd {
         }
 
         @Test(
-            "Without /proc the arguments are seen",
+            "Commands parse their arguments without /proc",
             .needs(.unshare),
-            .enabled(if: geteuid() == 0, "something is mounted over /proc")
+            .enabled(if: geteuid() == 0, "needs root to mount over /proc")
         )
         func withoutProc() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 for (arguments, status, says) in [
                     (["--version"], 0, "culvert "), (["client"], 64, "give the server's URL"),
                     (["check", "--config", "/no/such"], 78, "/no/such"),
@@ -89,9 +88,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("An argument that is not in UTF-8 is refused, and never becomes another text")
+        @Test("An argument that is not in UTF-8 is refused")
         func argumentsInLatin1() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let script = "exec \"$0\" client ws://h -R 1:x:1 --proxy-user \"$(printf 'me:p\\344ss')\""
                 let process = try scenario.start("culvert", "/bin/sh", ["-c", script, CulvertExecutable.path()])
                 #expect(try await process.exitStatus() == .exited(64), "\(process)")
@@ -99,9 +98,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A unix socket to listen on has the mode and the group that it is given", arguments: [true, false])
+        @Test("A listening unix socket has the configured mode and group", arguments: [true, false])
         func unixSocketAccess(isInFile: Bool) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (socket, file) = ("\(scenario.directory)/socket", "\(scenario.directory)/server.toml")
                 let group = getgid()
                 let lines = "listen = \"unix:\(socket)\"\nlisten_mode = \"0620\"\nlisten_group = \"\(group)\"\n"
@@ -124,9 +123,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client whose standard output nothing reads carries streams, is pinged, and ends when it is told to")
+        @Test("A client whose standard output is full carries streams, answers pings, and ends on SIGTERM")
         func unreadOutput() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let port = try FreePorts.next()
                 let fifo = "\(scenario.directory)/fifo"
@@ -135,7 +134,7 @@ extension EndToEnd {
                 try #require(descriptor >= 0)
                 defer { close(descriptor) }
                 while write(descriptor, [UInt8](repeating: 0, count: 4_096), 4_096) > 0 {}
-                // Pings come each second, and their answers within one.
+                // The server pings each second, and waits 1 s for the answer.
                 let file = "\(scenario.directory)/server.toml"
                 try scenario.write("[limits]\nping_interval = \"1 s\"\nping_timeout = \"1 s\"\n", to: file)
                 let server = try await scenario.server(options: ["--config", file])
@@ -148,8 +147,8 @@ extension EndToEnd {
                 _ = try await server.process.logLine { $0.contains("port is public") }
                 let visitor = try TCPSocket(port: port)
                 for round in 0..<4 {
-                    try visitor.demandEcho("round \(round)")
-                    // The subject is a loop that answers pings meanwhile.
+                    try visitor.requireEcho("round \(round)")
+                    // The event loop must answer pings during this time.
                     try await Task.sleep(for: .seconds(1))
                 }
                 #expect(!server.process.errors.text.contains("carrier lost"), "\(server.process)")
@@ -159,9 +158,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("An urgent byte stays in its place of the stream, from either end")
+        @Test("An urgent byte keeps its position in the stream, in both directions")
         func urgentData() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     let bytes = try socket.receive(exactly: 5)
                     try socket.send("(")
@@ -171,7 +170,7 @@ extension EndToEnd {
                 }
                 let (_, _, port) = try await scenario.tunnel(to: service)
                 let answer = try await onThread {
-                    let visitor = try TCPSocket(port: port, patience: .seconds(10))
+                    let visitor = try TCPSocket(port: port, timeout: .seconds(10))
                     try visitor.send("ab")
                     try visitor.sendUrgent(UInt8(ascii: "#"))
                     try visitor.send("cd")
@@ -182,10 +181,10 @@ extension EndToEnd {
         }
 
         @Test(
-            "X1 without descriptors a server rests: running streams go on, no processor spins, and later it accepts again"
+            "X1 without descriptors a server pauses accepting: streams continue, no thread spins, and it resumes"
         )
         func serverWithoutDescriptors() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let port = try FreePorts.next()
                 let arguments = serverArguments(scenario, port: port)
@@ -194,70 +193,70 @@ extension EndToEnd {
                 let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
                 let tunnel = try await client.tunnel(to: echo.port)
                 let running = try TCPSocket(port: tunnel)
-                try running.demandEcho("before")
-                // More than there are descriptors: the kernel takes those for whom there is none.
-                let crowd = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
-                let most: @Sendable () throws -> Int = { try server.descriptorCount }
-                try await eventually("the server has as many as it may") { try most() >= 48 }
+                try running.requireEcho("before")
+                // More connections than descriptors. The rest waits in the listen queue.
+                let visitors = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
+                let count: @Sendable () throws -> Int = { try server.descriptorCount }
+                try await eventually("the server has opened half of its descriptors") { try count() >= 48 }
                 _ = try await server.logLine { $0.contains("few descriptors are left") }
                 let before = try server.processorSeconds
-                // The clock is the subject: how busy a process is that can accept nobody.
+                // Measures the processor time of a process that cannot accept.
                 try await Task.sleep(for: .seconds(1.7))
                 let spent = try server.processorSeconds - before
-                #expect(spent < 0.5, "\(spent) s of processor time in 1.5 s")
-                #expect(try most() <= 64, "some are left for clients and the operator")
-                try running.demandEcho("meanwhile")
+                #expect(spent < 0.5, "\(spent) s of processor time in 1.7 s")
+                #expect(try count() <= 64, "too few descriptors are left for clients and the operator")
+                try running.requireEcho("meanwhile")
                 let second = try scenario.client(
                     "ws://127.0.0.1:\(port)",
                     ["0:127.0.0.1:\(echo.port)"],
                     options: ["--name", "second"]
                 )
                 _ = try await second.tunnel(to: echo.port)
-                for visitor in crowd { visitor.close() }
+                for visitor in visitors { visitor.close() }
                 _ = try await server.logLine { $0.contains("descriptors are free again") }
                 try await expectEcho(through: tunnel)
-                try running.demandEcho("after")
+                try running.requireEcho("after")
                 running.close()
             }
         }
 
-        @Test("X1 whoever leaves a server without descriptors makes room for one visitor, and for no more")
-        func oneComesForOneWhoLeaves() async throws {
-            try await Scenario.play { scenario in
+        @Test("X1 at a server without descriptors each closed visitor admits exactly one waiting visitor")
+        func oneVisitorPerFreedDescriptor() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let port = try FreePorts.next()
                 let server = try start(scenario, "server", serverArguments(scenario, port: port), by: "ulimit -n 96")
                 _ = try await server.line { $0.hasPrefix("listening ") }
                 let client = try scenario.client("ws://127.0.0.1:\(port)", ["0:127.0.0.1:\(echo.port)"])
                 let tunnel = try await client.tunnel(to: echo.port)
-                // The server opens one for a moment, to see whether it can.
+                // The server opens a descriptor briefly as a probe, so the smaller of two counts is right.
                 let count: @Sendable () throws -> Int = { min(try server.descriptorCount, try server.descriptorCount) }
                 let before = try count()
                 try await onThread {
-                    let crowd = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
-                    // They come in their order, and who has an answer has come.
+                    let visitors = try (0..<120).map { _ in try TCPSocket(port: tunnel) }
+                    // Visitors are admitted in order, and an echo proves the admission.
                     var taken = 1
                     repeat {
-                        try crowd[taken - 1].demandEcho("x")
+                        try visitors[taken - 1].requireEcho("x")
                         taken = try count() - before
                     } while before + taken < 48
-                    try crowd[taken - 1].demandEcho("x")
+                    try visitors[taken - 1].requireEcho("x")
                     taken = try count() - before
                     for number in 0..<6 {
-                        crowd[number].close()
-                        try crowd[taken + number].demandEcho("x")
+                        visitors[number].close()
+                        try visitors[taken + number].requireEcho("x")
                     }
-                    let most = try count()
-                    try demand(most <= before + taken && most <= 50, "\(most) where \(before) and \(taken) have come")
-                    for visitor in crowd { visitor.close() }
+                    let openCount = try count()
+                    try require(openCount <= before + taken && openCount <= 50, "\(openCount) descriptors")
+                    for visitor in visitors { visitor.close() }
                 }
                 try await expectEcho(through: tunnel)
             }
         }
 
-        @Test("X1 without any descriptor left, for strangers who never prove themselves, running streams go on")
+        @Test("X1 streams continue if strangers occupy all descriptors")
         func strangersTakeDescriptors() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let port = try FreePorts.next()
                 let config = "\(scenario.directory)/server.toml"
@@ -273,7 +272,7 @@ extension EndToEnd {
                 try await Task.sleep(for: .seconds(1.2))
                 let spent = try server.processorSeconds - before
                 #expect(spent < 0.5, "\(spent) s of processor time in 1.2 s")
-                try running.demandEcho("meanwhile")
+                try running.requireEcho("meanwhile")
                 for stranger in strangers { stranger.close() }
                 let second = try scenario.client(
                     "ws://127.0.0.1:\(port)",
@@ -281,65 +280,67 @@ extension EndToEnd {
                     options: ["--name", "second"]
                 )
                 _ = try await second.tunnel(to: echo.port)
-                try running.demandEcho("after")
+                try running.requireEcho("after")
                 running.close()
             }
         }
 
-        @Test("X2 a client without descriptors resets the visitor, and its session and running streams go on")
+        @Test("X2 a client without descriptors resets the visitor, and its session and streams continue")
         func clientWithoutDescriptors() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let arguments = clientArguments(scenario, server.url, "0:127.0.0.1:\(echo.port)")
                 let process = try start(scenario, "client", arguments, by: "ulimit -n 48")
                 let tunnel = try await CulvertClient(process: process).tunnel(to: echo.port)
                 let running = try TCPSocket(port: tunnel)
-                try running.demandEcho("before")
+                try running.requireEcho("before")
                 try await onThread {
-                    var crowd: [TCPSocket] = []
-                    // Until one is reset: its service could not be connected to.
-                    while crowd.count < 100 {
+                    var visitors: [TCPSocket] = []
+                    // Ends with the first visitor that is reset, because the client cannot connect to the service.
+                    while visitors.count < 100 {
                         let visitor = try TCPSocket(port: tunnel)
                         do {
-                            try visitor.demandEcho("x")
+                            try visitor.requireEcho("x")
                         } catch SocketError.reset {
                             break
                         }
-                        crowd.append(visitor)
+                        visitors.append(visitor)
                     }
-                    try demand(crowd.count < 100, "a hundred sockets with 48 descriptors")
-                    try running.demandEcho("meanwhile")
-                    for visitor in crowd { visitor.close() }
+                    try require(visitors.count < 100, "100 streams with a limit of 48 descriptors")
+                    try running.requireEcho("meanwhile")
+                    for visitor in visitors { visitor.close() }
                 }
                 _ = try await process.logLine { $0.contains("service cannot be reached") && $0.contains("no room") }
                 try await eventually("a visitor is served again") {
                     guard let visitor = try? TCPSocket(port: tunnel) else { return false }
                     defer { visitor.close() }
-                    return (try? visitor.demandEcho("again")) != nil
+                    return (try? visitor.requireEcho("again")) != nil
                 }
-                #expect(process.output.lines.count == 1, "the session has lived through it")
+                #expect(process.output.lines.count == 1, "the session was not replaced")
                 running.close()
             }
         }
 
-        @Test("X5 X14 idle visitors cost memory by their number alone, and no thread")
+        @Test("X5 X14 an idle visitor costs less than 64 KiB and no thread")
         func idleVisitors() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let count = TestRun.isHeavy ? 8_000 : 400
                 let release = Gate()
                 let service = try TCPService.silent(until: release)
                 defer { release.open() }
                 let (server, client, port) = try await scenario.tunnel(to: service)
                 let first = try TCPSocket(port: port)
-                try await eventually("the first is there") { service.accepted == 1 }
+                try await eventually("the first visitor is connected") { service.accepted == 1 }
                 let both = [server.process, client.process]
                 let before = try both.map { ($0, try $0.residentBytes, try $0.threadCount) }
                 var visitors = [first]
                 for _ in 0..<count {
                     visitors.append(try TCPSocket(port: port))
                 }
-                try await eventually("all are there", within: .seconds(60)) { service.accepted == count + 1 }
+                try await eventually("all visitors are connected", within: .seconds(60)) {
+                    service.accepted == count + 1
+                }
                 for (process, bytes, threads) in before {
                     let each = (try process.residentBytes - bytes) / count
                     #expect(each < 64 << 10, "\(process.name): \(each) bytes for each visitor")
@@ -349,9 +350,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("X12 sessions and visitors that have gone leave neither memory nor descriptors at the server")
-        func nothingIsLeft() async throws {
-            try await Scenario.play { scenario in
+        @Test("X12 ended sessions and visitors leave neither memory nor descriptors at the server")
+        func resourcesAreReleased() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let admin = try server.process.descriptorCount
@@ -365,12 +366,14 @@ extension EndToEnd {
                     try await onThread {
                         for _ in 0..<(TestRun.isHeavy ? 5_000 : 150) {
                             let visitor = try TCPSocket(port: port)
-                            try visitor.demandEcho("once")
+                            try visitor.requireEcho("once")
                             visitor.close()
                         }
                     }
                     await client.process.end()
-                    try await eventually("its descriptors are back") { try server.process.descriptorCount <= admin }
+                    try await eventually("the session's descriptors are closed") {
+                        try server.process.descriptorCount <= admin
+                    }
                     return try server.process.residentBytes
                 }
                 // The first rounds fill pools and caches.
@@ -383,11 +386,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "X15 a full disk under the log, or closed streams, stop no traffic, and nothing of the log gets to a visitor",
+            "X15 a full disk or closed output streams stop no traffic, and no visitor receives log lines",
             arguments: ["exec >/dev/full 2>&1", "exec >&- 2>&-", "exec <&- >&- 2>/dev/full"]
         )
         func noLog(redirection: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (port, tunnel) = (try FreePorts.next(), try FreePorts.next())
                 let options = ["--log-level", "trace"]
@@ -403,7 +406,7 @@ extension EndToEnd {
                     clientArguments(scenario, "ws://127.0.0.1:\(port)", "\(tunnel):127.0.0.1:\(echo.port)") + options,
                     by: redirection
                 )
-                try await listens(tunnel, client)
+                try await waitUntilListening(tunnel, client)
                 for text in ["one", "two", "three"] { try await expectEcho(through: tunnel, of: text) }
                 #expect(server.exitStatus == nil && client.exitStatus == nil)
                 for process in [client, server] {
@@ -413,12 +416,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("X15 a log whose reader has gone stops no traffic either")
+        @Test("X15 a log with a broken pipe stops no traffic")
         func noReader() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (port, tunnel) = (try FreePorts.next(), try FreePorts.next())
-                // `true` reads nothing and ends: the pipe breaks.
+                // `true` reads nothing and ends, which breaks the pipe.
                 let arguments = (serverArguments(scenario, port: port) + ["--log-level", "trace"])
                     .map { "'\($0)'" }.joined(separator: " ")
                 let script = "\(try CulvertExecutable.path()) \(arguments) 2>&1 | true"
@@ -428,14 +431,14 @@ extension EndToEnd {
                 for _ in 0..<5 { try await expectEcho(through: tunnel) }
                 #expect(pipe.exitStatus == nil)
                 await client.process.end()
-                // Its shell waits for it; the operator's kick is not needed to end it.
+                // The shell waits for the server, so the test ends the server itself.
                 try await scenario.endListener(on: port)
             }
         }
 
-        @Test("P14 who runs it as root is warned, and nobody else", arguments: ["server", "client"])
+        @Test("P14 a process that runs as root logs a warning, and no other does", arguments: ["server", "client"])
         func root(role: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let process =
                     try role == "server" ? server.process : scenario.client(server.url, ["0:localhost:9"]).process
@@ -444,11 +447,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("P7 a port that the system does not let the server bind is refused with that reason, and retried")
+        @Test("P7 a port that the server may not bind is refused with that reason, and retried")
         func notPermitted() async throws {
             let first = try String(contentsOfFile: "/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding: .utf8)
             guard geteuid() == 0, Int(first.split(separator: "\n")[0]) ?? 0 > 1_000 else { return }
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let port = try FreePorts.next()
                 let arguments = serverArguments(scenario, port: port) + ["--allow-ports", "1-65535"]
                 let without = "set -- setpriv --bounding-set -net_bind_service --inh-caps -net_bind_service \"$@\""
@@ -460,9 +463,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("P19 no core is dumped")
+        @Test("P19 the limit of core files is 0")
         func noCore() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try start(
                     scenario,
                     "server",
@@ -476,9 +479,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("P19 no other process of its user reads its memory", .needs(.setpriv))
+        @Test("P19 no other process of the user can read the server's memory", .needs(.setpriv))
         func memoryIsHidden() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let isRoot = geteuid() == 0
                 let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups"]
                 let server = try scenario.start(
@@ -488,7 +491,7 @@ extension EndToEnd {
                     environment: ["CULVERT_DUMPABLE": "0"]
                 )
                 _ = try await server.line { $0.hasPrefix("listening ") }
-                // What /proc shows of a process belongs to root if nobody else may look into it.
+                // The kernel makes root the owner of a process's /proc files if the process hides its memory.
                 let facts = try FileManager.default.attributesOfItem(atPath: "/proc/\(server.pid)/mem")
                 #expect(facts[.ownerAccountID] as? Int == 0)
                 let status = try String(contentsOfFile: "/proc/\(server.pid)/status", encoding: .utf8)
@@ -499,23 +502,23 @@ extension EndToEnd {
 }
 
 extension TCPSocket {
-    /// Sends a text to an echo service, and reads it back.
-    fileprivate func demandEcho(_ text: String) throws {
+    /// Sends a text to an echo service, and requires its echo.
+    fileprivate func requireEcho(_ text: String) throws {
         try send(text)
         let answer = String(decoding: try receive(exactly: text.utf8.count), as: UTF8.self)
-        try demand(answer == text, "an echo of \(answer) instead of \(text)")
+        try require(answer == text, "an echo of \(answer) instead of \(text)")
     }
 }
 
 extension Scenario {
-    /// Ends the process that listens on a port and that this scene cannot name.
+    /// Ends the server that listens on a port, found by its arguments.
     fileprivate func endListener(on port: UInt16) async throws {
         let pid = try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.first { pid in
             let line = (try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8)) ?? ""
             return line.contains("\0--listen\0127.0.0.1:\(port)\0") && !line.hasPrefix("/bin/sh")
         }
-        guard let pid else { throw ScenarioFailure(description: "nobody listens on \(port)") }
+        guard let pid else { throw ScenarioFailure(description: "no server listens on \(port)") }
         kill(pid, SIGTERM)
-        try await eventually("it has ended") { kill(pid, 0) != 0 }
+        try await eventually("the server has ended") { kill(pid, 0) != 0 }
     }
 }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// TLS with the server: on, verified, and nothing that turns it off.
+    /// TLS with the server: verification of its certificate, and no option that disables it.
     @Suite(.serialized)
     struct ServerTLSTests {
         struct Row: Sendable, CustomTestStringConvertible {
@@ -22,7 +22,7 @@ extension EndToEnd {
                 says: ["not for localhost", "other.example"]
             ),
             Row(
-                testDescription: "is for a wildcard above",
+                testDescription: "is for a wildcard of subdomains",
                 names: "DNS:*.localhost",
                 says: ["not for localhost", "*.localhost"]
             ),
@@ -38,15 +38,15 @@ extension EndToEnd {
                 says: ["not for localhost", "evil.example"]
             ),
             Row(
-                testDescription: "has its name as common name alone",
+                testDescription: "has its name only as common name",
                 names: nil,
                 says: ["not for localhost", "it names no host"]
             ),
         ]
 
-        @Test("A17 a server's certificate is refused that", .needs(.openssl), arguments: rows)
+        @Test("A17 a server's certificate is refused if it", .needs(.openssl), arguments: rows)
         func refused(row: Row) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let certificate = try await Certificate.make(in: scenario, for: row.names, days: row.days)
                 let server = try await scenario.server(options: [
                     "--tls-certificate", certificate.certificate, "--tls-key", certificate.key,
@@ -62,11 +62,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "behind a proxy, the proxy's address in a certificate does not stand for the server's name",
+            "Through a proxy, a certificate for the proxy's address does not match the server's name",
             .needs(.openssl)
         )
         func addressOfTheProxy() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer(for: "DNS:evil.example,IP:127.0.0.1")
                 let proxy = try ScriptedProxy.open()
                 let line = try await scenario.expectEnd(
@@ -79,9 +79,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A17 a server that speaks TLS 1.1 at the most is refused with that reason", .needs(.openssl))
+        @Test("A17 a server with TLS 1.1 at most is refused with that reason", .needs(.openssl))
         func oldVersion() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let certificate = try await Certificate.make(in: scenario)
                 let port = try await scenario.opensslServer(
                     certificate.certificate,
@@ -97,9 +97,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A16 no flag and no key turns verification off")
+        @Test("A16 no option and no key disables verification")
         func noSwitch() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let help = try scenario.culvert("help", ["client", "--help"])
                 _ = try await help.exitStatus()
                 for word in ["insecure", "verif", "no-check", "skip"] {
@@ -116,10 +116,10 @@ extension EndToEnd {
         }
 
         @Test(
-            "A15 ws:// to an address that is not loopback is warned about at each start; a redirect there is not followed"
+            "A15 ws:// to an address other than loopback causes a warning at each start; a redirect is not followed"
         )
         func plain() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let plain = try scenario.client("ws://192.0.2.1:9", ["0:localhost:9"])
                 _ = try await plain.process.logLine { $0.contains("ws:// without TLS") }
                 let elsewhere = try TCPService.echo()

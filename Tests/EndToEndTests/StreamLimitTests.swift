@@ -3,10 +3,10 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// A session whose streams are used up refuses, says so, and leaves other tunnels their share.
+    /// The limit of streams in a session, and the share of each tunnel.
     @Suite(.serialized)
     struct StreamLimitTests {
-        private func scene(
+        private func start(
             _ scenario: Scenario,
             streams: Int,
             services: [TCPService]
@@ -32,11 +32,13 @@ extension EndToEnd {
             }
         }
 
-        @Test("idle visitors of one tunnel leave another one its reserve; the rest is reset, logged and counted")
-        func usedUp() async throws {
-            try await Scenario.play { scenario in
+        @Test(
+            "Idle visitors of one tunnel leave the reserve of another; further visitors are reset, logged and counted"
+        )
+        func limitReached() async throws {
+            try await Scenario.run { scenario in
                 let (one, two) = (try TCPService.echo(), try TCPService.echo())
-                let (server, client, ports, admin) = try await scene(scenario, streams: 5, services: [one, two])
+                let (server, client, ports, admin) = try await start(scenario, streams: 5, services: [one, two])
                 let idle = try await Self.visitors(4, at: ports[0])
                 let refused = try await onThread { try TCPSocket(port: ports[0]).drain() }
                 #expect(refused.ending == .reset && refused.bytes.isEmpty)
@@ -51,9 +53,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("a client with fewer streams than its server keeps its session, and the server refuses what does not fit")
+        @Test("A client with a lower limit than its server keeps its session, and the server refuses further visitors")
         func fewerAtTheClient() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (one, two) = (try TCPService.echo(), try TCPService.echo())
                 let admin = try FreePorts.next()
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
@@ -67,8 +69,8 @@ extension EndToEnd {
                 let ports = [try await client.tunnel(to: one.port), try await client.tunnel(to: two.port)]
                 let idle = try await Self.visitors(4, at: ports[0])
                 try await onThreads(300, width: 300) { _ in
-                    // The connection may be reset before it is there.
-                    guard let visitor = try? TCPSocket(port: ports[0], patience: .seconds(10)) else { return }
+                    // The connection may be reset before `connect` returns.
+                    guard let visitor = try? TCPSocket(port: ports[0], timeout: .seconds(10)) else { return }
                     _ = try visitor.drain()
                 }
                 try await expectEcho(through: ports[1])
@@ -80,15 +82,15 @@ extension EndToEnd {
             }
         }
 
-        @Test("a crowd beyond the streams is reset within seconds, however many wait")
-        func crowd() async throws {
-            try await Scenario.play { scenario in
+        @Test("600 visitors beyond the limit are all reset within 10 s")
+        func manyVisitors() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (_, _, ports, _) = try await scene(scenario, streams: 5, services: [echo])
+                let (_, _, ports, _) = try await start(scenario, streams: 5, services: [echo])
                 let idle = try await Self.visitors(5, at: ports[0])
                 let endings = Mailbox<TCPSocket.Ending>()
                 try await onThreads(600, width: 600) { _ in
-                    let visitor = try TCPSocket(port: ports[0], patience: .seconds(10))
+                    let visitor = try TCPSocket(port: ports[0], timeout: .seconds(10))
                     endings.put(try visitor.drain().ending)
                 }
                 #expect(endings.all.count == 600 && endings.all.allSatisfy { $0 == .reset })
@@ -97,20 +99,20 @@ extension EndToEnd {
             }
         }
 
-        @Test("a tunnel that leads to its own public port refuses its visitor and leaves no stream behind")
+        @Test("P11 a tunnel to its own public port refuses its visitor and leaves no stream")
         func loop() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let port = try FreePorts.next()
                 let admin = try FreePorts.next()
                 let server = try await scenario.server(options: ["--admin", "127.0.0.1:\(admin)"])
-                // By the server's own name, and by an address that leads there as well.
+                // The server's address, its name, and the mapped IPv6 form.
                 for service in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
                     let client = try scenario.client(server.url, ["\(port):\(service):\(port)"])
                     _ = try await client.tunnel(to: port)
                     let (_, ending) = try await onThread { try TCPSocket(port: port).drain() }
                     #expect(ending == .reset)
                     _ = try await client.process.logLine { $0.contains("leads to a public port of its own") }
-                    try await eventually("no stream lives") {
+                    try await eventually("no stream is left") {
                         try TCPSocket(port: admin).request("GET", "/metrics").body.contains("\nculvert_streams 0\n")
                     }
                     client.process.signal(SIGTERM)

@@ -4,12 +4,12 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What systemd is told, and the sockets that it hands over.
+    /// Notifications to systemd, socket activation, and the units in Fixtures.
     @Suite(.serialized)
     struct SystemdTests {
-        @Test("The server says when it serves, reloads and stops, and that it lives")
+        @Test("The server notifies systemd of its readiness, reloads, stop and liveness")
         func server() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let socket = try DatagramSocket(path: "\(scenario.directory)/notify")
                 let path = "\(scenario.directory)/server.toml"
                 try scenario.write("listen = \"127.0.0.1:0\"\ntoken_file = \"\(scenario.tokenFile)\"\n", to: path)
@@ -32,9 +32,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("The client says that it runs before the server can be reached, and that it stops")
+        @Test("The client notifies systemd that it is ready before it has a session, and that it stops")
         func client() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let socket = try DatagramSocket(path: "\(scenario.directory)/notify")
                 let process = try scenario.culvert(
                     "client",
@@ -50,12 +50,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("A socket that was opened for the server takes the place of listen", .needs(.python))
+        @Test("An inherited socket replaces --listen", .needs(.python))
         func activation() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let port = try FreePorts.next()
-                // Opens the socket, makes it descriptor 3 and becomes the server, as systemd's socket units do.
+                // Opens the socket as descriptor 3 and executes the server, as systemd does for socket units.
                 let opener = """
                     import os, socket, sys
                     s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -79,7 +79,7 @@ extension EndToEnd {
             }
         }
 
-        /// Settings of a unit's section for services; the last one of a name counts.
+        /// The settings of a unit; the last of a name counts.
         private func settings(_ name: String) throws -> [String: String] {
             let lines = try Fixture.text("systemd/\(name)").split(separator: "\n").filter { !$0.hasPrefix("#") }
             let pairs = lines.compactMap { line -> (String, String)? in
@@ -89,7 +89,7 @@ extension EndToEnd {
             return Dictionary(pairs) { $1 }
         }
 
-        @Test("A capability that a unit gives is within its bound, memory is bounded, and files are the service's own")
+        @Test("The units limit capabilities, memory and the file mode mask")
         func unitsHarden() throws {
             let server = try settings("culvert-server.service")
             #expect(server["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE")
@@ -102,10 +102,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("systemd takes the units without a complaint", .needs(.systemdAnalyze))
+        @Test("systemd-analyze accepts the units without a complaint", .needs(.systemdAnalyze))
         func unitsAreValid() async throws {
-            try await Scenario.play { scenario in
-                // The unit's executable is looked for.
+            try await Scenario.run { scenario in
+                // systemd-analyze checks that the executable exists.
                 let paths = try ["culvert-server.service", "culvert-client.service", "culvert-server.socket"].map {
                     name in
                     let text = try Fixture.text("systemd/\(name)")
@@ -124,12 +124,12 @@ extension EndToEnd {
         }
 
         @Test(
-            "a server with the unit's capability and no other right listens on a port below 1024",
+            "A server with only the unit's capability listens on a port below 1024",
             .needs(.setpriv),
-            .enabled(if: geteuid() == 0, "only root gives capabilities")
+            .enabled(if: geteuid() == 0, "needs root to give capabilities")
         )
         func lowPort() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let port = (900..<1_000).first { port in
                     (try? TCPService.listening(on: UInt16(port)))?.stop() != nil
                 }
@@ -147,14 +147,15 @@ extension EndToEnd {
             }
         }
 
-        @Test("The units name flags, keys and exit codes that exist")
+        @Test("The units have the required hardening settings")
         func units() throws {
             for name in ["culvert-server.service", "culvert-client.service"] {
                 let text = try Fixture.text("systemd/\(name)")
                 #expect(text.contains("Type=notify"))
                 #expect(text.contains("NoNewPrivileges=yes"))
                 #expect(text.contains("ProtectSystem=strict"))
-                // setrlimit is one of @resources; a call that is not allowed is refused, not the end of the process.
+                // The server needs setrlimit, which is in @resources. A forbidden call fails with EPERM and does not
+                // end the process.
                 #expect(!text.contains("@resources") && text.contains("SystemCallErrorNumber=EPERM"))
                 let command = try #require(text.split(separator: "\n").first { $0.hasPrefix("ExecStart=") })
                 #expect(command.contains("/usr/local/bin/culvert "))

@@ -3,18 +3,18 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The ClientHello: what a user may say about it, and middleboxes that take only a short one.
+    /// Options of the ClientHello, and middleboxes that pass only a short one.
     @Suite(.serialized)
     struct TLSHelloTests {
         @Test(
-            "after two handshakes that were cut without an answer a small hello is tried, kept for the run, and told",
+            "After two handshakes without an answer the client tries a small ClientHello, keeps it, and logs both",
             .needs(.openssl),
-            arguments: [HelloBox.Manner.end, .reset]
+            arguments: [ClientHelloMiddlebox.Reaction.end, .reset]
         )
-        func fallsBack(_ manner: HelloBox.Manner) async throws {
-            try await Scenario.play { scenario in
+        func fallsBack(_ reaction: ClientHelloMiddlebox.Reaction) async throws {
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
-                let box = try HelloBox(to: server.port, manner)
+                let box = try ClientHelloMiddlebox(to: server.port, reaction)
                 let client = try await scenario.expectPage(from: "wss://localhost:\(box.port)", ["--ca", authority])
                 let lengths = box.hellos.all
                 #expect(lengths.count == 3 && lengths.prefix(2).allSatisfy { $0 > 1_400 }, "\(lengths)")
@@ -27,14 +27,14 @@ extension EndToEnd {
         }
 
         @Test(
-            "one that is swallowed is followed by a small one too",
+            "After handshakes that time out the client tries a small ClientHello",
             .needs(.openssl),
             .enabled(if: TestRun.isSlow, "waits for timeouts: CULVERT_SLOW=1")
         )
         func fallsBackAfterSilence() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
-                let box = try HelloBox(to: server.port, .silence)
+                let box = try ClientHelloMiddlebox(to: server.port, .silence)
                 let path = "\(scenario.directory)/client.toml"
                 try scenario.write("[limits]\nhop_timeout = \"1 s\"\n", to: path)
                 let options = ["--ca", authority, "--config", path]
@@ -43,14 +43,17 @@ extension EndToEnd {
             }
         }
 
-        @Test("a TLS proxy's handshake falls back by itself, and the server's has its full hello", .needs(.openssl))
+        @Test(
+            "Only the handshake with a TLS proxy falls back, and the server gets a full ClientHello",
+            .needs(.openssl)
+        )
         func proxyFallsBack() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
-                let inner = try HelloBox(to: server.port, longest: 16_384, .end)
+                let inner = try ClientHelloMiddlebox(to: server.port, longest: 16_384, .end)
                 let certificate = try await Certificate.make(in: scenario, issuer: "Proxy CA")
                 let proxy = try await Squid.start(in: scenario, offering: [], tls: .init(certificate))
-                let box = try HelloBox(to: proxy.port, .end)
+                let box = try ClientHelloMiddlebox(to: proxy.port, .end)
                 _ = try await scenario.expectPage(
                     from: "wss://localhost:\(inner.port)",
                     ["--ca", authority, "--ca", certificate.authority, "--proxy", "https://localhost:\(box.port)"]
@@ -61,13 +64,13 @@ extension EndToEnd {
         }
 
         @Test(
-            "groups that were chosen are sent at once, and TLS 1.2 is spoken where no more is allowed",
+            "Configured groups are in the first ClientHello, and --tls-max-version 1.2 limits the version",
             .needs(.openssl)
         )
         func chosen() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
-                let box = try HelloBox(to: server.port, .end)
+                let box = try ClientHelloMiddlebox(to: server.port, .end)
                 let url = "wss://localhost:\(box.port)"
                 for options in [["--tls-groups", "x25519,P-256"], ["--tls-max-version", "1.2"]] {
                     let client = try await scenario.expectPage(from: url, ["--ca", authority] + options)
@@ -81,9 +84,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("a server that takes none of the chosen groups, or knows no such name, is told so", .needs(.openssl))
-        func notTaken() async throws {
-            try await Scenario.play { scenario in
+        @Test(
+            "A server without the chosen groups or version, or without the name, causes a line that names them",
+            .needs(.openssl)
+        )
+        func notAccepted() async throws {
+            try await Scenario.run { scenario in
                 let made = try await Certificate.make(in: scenario)
                 for (options, choice, says) in [
                     (["-groups", "P-384"], ["--tls-groups", "x25519"], "--tls-groups"),
@@ -107,9 +113,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("groups and versions that cannot be are refused, with what can")
+        @Test("Invalid groups, versions and addresses are refused with the valid values")
         func refused() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 for (options, says) in [
                     (["--tls-groups", "x448"], "known are X25519MLKEM768"), (["--tls-groups", ""], "an empty name"),
                     (["--tls-groups", "p-256,P256"], "P-256 stands twice"),
@@ -124,11 +130,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "--connect-to dials elsewhere, and the URL's name stays in SNI, in Host and in verification",
+            "--connect-to changes the dialled address, and the URL's name stays in SNI, Host and verification",
             .needs(.openssl)
         )
         func elsewhere() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer(for: "DNS:tunnel.test")
                 let trust = ["--ca", authority, "--connect-to", "127.0.0.1:\(server.port)"]
                 let direct = try await scenario.expectPage(from: "wss://tunnel.test", trust)

@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Files that a user names, in the forms in which users have them.
+    /// Files in the user's configuration: formats, permissions and mistakes.
     @Suite(.serialized)
     struct UserFilesTests {
-        @Test("Certificates, keys and CAs work in DER as in PEM", .needs(.openssl))
+        @Test("Certificates, keys and CAs work in DER", .needs(.openssl))
         func der() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let made = try await Certificate.make(in: scenario)
                 let folder = try scenario.folder("der")
                 for (command, file, name) in [
@@ -31,7 +31,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A8 a configuration with a secret that others can read is warned about",
+            "A8 a readable configuration with a secret causes a warning",
             arguments: zip(
                 [
                     "token = \"a token of more than 22 characters\"", "proxy_user = \"me:s3cret\"",
@@ -41,12 +41,12 @@ extension EndToEnd {
                 [true, true, true, false, false, false, false]
             )
         )
-        func readableConfiguration(line: String, isWarnedAbout: Bool) async throws {
-            try await Scenario.play { scenario in
+        func readableConfiguration(line: String, causesWarning: Bool) async throws {
+            try await Scenario.run { scenario in
                 let file = "\(scenario.directory)/client.toml"
                 let rest = "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
                 try scenario.write(line.replacing("FILE", with: scenario.tokenFile) + "\n" + rest, to: file)
-                for (mode, expected) in [(0o644, isWarnedAbout), (0o640, isWarnedAbout), (0o600, false)] {
+                for (mode, expected) in [(0o644, causesWarning), (0o640, causesWarning), (0o600, false)] {
                     try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
                     let process = try scenario.culvert("check", ["check", "--config", file])
                     #expect(try await process.exitStatus() == .exited(0), "\(process)")
@@ -57,28 +57,28 @@ extension EndToEnd {
             }
         }
 
-        @Test("A configuration with verifiers may be read by its group, and is warned about if others can read it")
+        @Test("A configuration with verifiers causes a warning if others can read it, and none if only its group can")
         func readableVerifiers() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let file = "\(scenario.directory)/server.toml"
                 let token = try scenario.culvert("token", ["token", "--from", scenario.tokenFile])
                 _ = try await token.exitStatus()
                 let verifier = try #require(token.output.lines.last?.split(separator: " ").last)
                 try scenario.write("[[client]]\nname = \"a\"\nverifier = \"\(verifier)\"\n", to: file)
-                for (mode, isWarnedAbout) in [(0o644, true), (0o660, true), (0o640, false), (0o600, false)] {
+                for (mode, causesWarning) in [(0o644, true), (0o660, true), (0o640, false), (0o600, false)] {
                     try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
                     let process = try scenario.culvert("check", ["check", "--config", file])
                     #expect(try await process.exitStatus() == .exited(0), "\(process)")
                     let warning =
                         "culvert: warning: others on this machine can read the configuration file \(file); chmod 640 it"
-                    #expect(process.errors.lines == (isWarnedAbout ? [warning] : []), "\(process)")
+                    #expect(process.errors.lines == (causesWarning ? [warning] : []), "\(process)")
                 }
             }
         }
 
-        @Test("A key that belongs to another certificate stops check and start alike, by its line", .needs(.openssl))
+        @Test("A key of another certificate fails check and start, and the error has its line", .needs(.openssl))
         func foreignKey() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let made = try await Certificate.make(in: scenario)
                 let key = "\(scenario.directory)/other-key"
                 try await scenario.run(
@@ -96,9 +96,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("check prints every mistake on a line of its own, and a start the first of them")
+        @Test("check prints each mistake on its own line, and a start prints the first")
         func allMistakes() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let file = "\(scenario.directory)/client.toml"
                 try scenario.write(
                     "url = \"ws://h\"\r\nproxi = \"none\"\r\n[[ tunnel ]]\r\nremote = 8022\r\nlocal = \"x:1\"\r\n",
@@ -118,9 +118,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("--netrc without a netrc is a warning, as one that cannot be read or understood is an error")
+        @Test("--netrc with a missing file causes a warning, and with an unreadable or malformed file an error")
         func netrc() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try ScriptedProxy.open()
                 let options = ["--proxy", proxy.url, "--netrc"]

@@ -3,11 +3,12 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What ends either end, while a session waits for another WebSocket.
+    /// The end of either role while a session waits for another carrier.
     @Suite(.serialized)
     struct WithoutCarrierTests {
-        /// A tunnel with a visitor who has had an answer, whose WebSocket was then cut on a way that answers no more.
-        private static func scene(
+        /// Starts a tunnel with a visitor that has had an echo, and then cuts the carrier on a path that discards all
+        /// bytes.
+        private static func start(
             _ scenario: Scenario,
             withVisitor: Bool = true,
             clientOptions: [String] = []
@@ -22,7 +23,7 @@ extension EndToEnd {
             )
             let port = try await client.tunnel(to: echo.port)
             let visitor = withVisitor ? try await Self.visitor(port) : nil
-            relay.setHole(.both)
+            relay.setBlackhole(.both)
             relay.cut(.reset)
             _ = try await client.process.logLine { $0.contains("carrier lost") }
             _ = try await server.process.logLine { $0.contains("carrier lost") }
@@ -39,24 +40,24 @@ extension EndToEnd {
         }
 
         @Test(
-            "N26 SIGTERM ends a client at once whose session waits with nothing under way",
+            "N26 SIGTERM ends at once a client whose session waits without streams",
             arguments: [SIGTERM, SIGINT]
         )
         func idleClient(_ signal: Int32) async throws {
-            try await Scenario.play { scenario in
-                let (_, _, client, _) = try await Self.scene(scenario, withVisitor: false)
+            try await Scenario.run { scenario in
+                let (_, _, client, _) = try await Self.start(scenario, withVisitor: false)
                 client.process.signal(signal)
                 #expect(try await client.process.exitStatus(within: .seconds(5)) == .exited(0), "\(client.process)")
             }
         }
 
         @Test(
-            "N26 SIGTERM lets a client's streams end over the next WebSocket, and a second one ends it at once",
+            "N26 SIGTERM lets a client's streams finish on the next carrier, and a second SIGTERM ends it at once",
             arguments: [1, 2]
         )
         func busyClient(signals: Int) async throws {
-            try await Scenario.play { scenario in
-                let (_, relay, client, visitor) = try await Self.scene(scenario)
+            try await Scenario.run { scenario in
+                let (_, relay, client, visitor) = try await Self.start(scenario)
                 client.process.signal(SIGTERM)
                 _ = try await client.process.logLine { $0.contains("stopping") }
                 if signals == 2 {
@@ -64,23 +65,23 @@ extension EndToEnd {
                     _ = try await client.process.exitStatus(within: .seconds(5))
                     return
                 }
-                relay.setHole([])
+                relay.setBlackhole([])
                 relay.cut(.reset)
-                let visitor_ = try #require(visitor)
+                let connected = try #require(visitor)
                 let answer = try await onThread {
-                    try visitor_.send("and after")
-                    try visitor_.finishSending()
-                    return String(decoding: try visitor_.receiveToEnd(), as: UTF8.self)
+                    try connected.send("and after")
+                    try connected.finishSending()
+                    return String(decoding: try connected.receiveToEnd(), as: UTF8.self)
                 }
                 #expect(answer == "and after")
                 #expect(try await client.process.exitStatus(within: .seconds(10)) == .exited(0))
             }
         }
 
-        @Test("N26 SIGTERM ends a server at once whose only session waits, and resets its visitor")
+        @Test("N26 SIGTERM ends at once a server whose only session waits, and resets its visitor")
         func server() async throws {
-            try await Scenario.play { scenario in
-                let (server, _, _, visitor) = try await Self.scene(scenario)
+            try await Scenario.run { scenario in
+                let (server, _, _, visitor) = try await Self.start(scenario)
                 server.process.signal(SIGTERM)
                 #expect(try await server.process.exitStatus(within: .seconds(5)) == .exited(0))
                 let ending = try await onThread { try visitor?.drain().ending }
@@ -88,9 +89,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("--max-retries bounds the tries for a session that waits too: 69, and the service is reset, not ended")
+        @Test("--max-retries limits the dials of a waiting session: the client exits with 69 and resets the service")
         func retries() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let endings = Mailbox<String>()
                 let service = try TCPService { socket in
                     _ = try socket.receive(exactly: 6)
@@ -114,20 +115,20 @@ extension EndToEnd {
         }
 
         @Test(
-            "N21 a proxy that refuses the password: a renewal leaves the present WebSocket, a session that waits ends with 77"
+            "N21 if a proxy refuses the password, a renewal keeps the carrier, and a waiting session ends with 77"
         )
         func proxyRefuses() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
-                let visits = Mailbox<Int>()
-                let proxy = try ScriptedProxy { visit in
-                    visits.put(1)
-                    guard let request = try visit.request() else { return }
-                    if visits.all.count == 1 { return try visit.tunnel(request) }
-                    // The password that was sent ahead is not taken, nor the next time.
-                    try visit.challenge("Basic realm=\"here\"")
-                    if try visit.request() != nil { try visit.challenge("Basic realm=\"here\"") }
+                let dials = Mailbox<Int>()
+                let proxy = try ScriptedProxy { connection in
+                    dials.put(1)
+                    guard let request = try connection.request() else { return }
+                    if dials.all.count == 1 { return try connection.tunnel(request) }
+                    // The proxy accepts neither the preemptive password nor the answer to the challenge.
+                    try connection.challenge("Basic realm=\"here\"")
+                    if try connection.request() != nil { try connection.challenge("Basic realm=\"here\"") }
                 }
                 let port = try #require(proxy.url.split(separator: ":").last.flatMap { UInt16($0) })
                 let relay = try FaultRelay(to: port)

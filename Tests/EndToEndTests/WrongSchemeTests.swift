@@ -2,15 +2,15 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// wss:// to a port without TLS, and ws:// to one with it: both ends notice, and say what to write.
+    /// URLs with wss:// for a port without TLS, and with ws:// for a port with TLS.
     @Suite(.serialized)
     struct WrongSchemeTests {
         @Test(
-            "wss:// to a server without TLS: the client says ws://, the server logs what came",
+            "For wss:// to a server without TLS the client suggests ws://, and the server logs the handshake",
             arguments: [false, true]
         )
         func secureToPlain(isBehindProxy: Bool) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = isBehindProxy ? ["--proxy", try ScriptedProxy.open().url] : []
                 let line = try await scenario.expectEnd(
@@ -24,9 +24,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("ws:// to a server with TLS: the client says wss://, the server logs what came", .needs(.openssl))
+        @Test(
+            "For ws:// to a server with TLS the client suggests wss://, and the server logs the request",
+            .needs(.openssl)
+        )
         func plainToSecure() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, _) = try await scenario.secureServer()
                 let line = try await scenario.expectEnd(
                     76,
@@ -41,9 +44,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("the answers are a TLS alert and a 400, whole, before the connection is closed", .needs(.openssl))
+        @Test("The server sends a complete TLS alert or 400 before it closes the connection", .needs(.openssl))
         func answers() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let plain = try await scenario.server()
                 let hello = try TCPSocket(port: plain.port)
                 try hello.send([0x16, 0x03, 0x01, 0x02, 0x00] + Array(repeating: 0, count: 512))
@@ -57,11 +60,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "a front that speaks the PROXY protocol and is not named is told apart from a wrong scheme",
+            "A PROXY header from an untrusted front causes a log line with --trusted-front",
             .needs(.openssl)
         )
         func unnamedFront() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let (server, _) = try await scenario.secureServer()
                 let front = try TCPSocket(port: server.port)
                 try front.send("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
@@ -70,9 +73,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("bytes that come one by one are still TLS, or HTTP", .needs(.openssl))
-        func trickle() async throws {
-            try await Scenario.play { scenario in
+        @Test("A request in single bytes is recognised as HTTP", .needs(.openssl))
+        func singleBytes() async throws {
+            try await Scenario.run { scenario in
                 let plain = try await scenario.server()
                 let request = try TCPSocket(port: plain.port)
                 for byte in Array("GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8) { try request.send([byte]) }
@@ -82,7 +85,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "ws:// to other programs' TLS ports is recognised by what they answer",
+            "ws:// to the TLS port of another program is recognised by its answer",
             arguments: [
                 "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<title>400 The plain HTTP request was sent to HTTPS port</title>",
                 "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
@@ -92,7 +95,7 @@ extension EndToEnd {
             ]
         )
         func others(_ answer: String) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let other = try TCPService { socket in
                     _ = try socket.receive()
                     try socket.send(answer)

@@ -10,10 +10,10 @@ public struct Apache: Front {
     public let certificate: Certificate?
     private let folder: String
 
-    /// The access log's lines of WebSockets.
+    /// The access log's lines of WebSocket connections.
     public var upgrades: [String] { logLines("\(folder)/access.log", containing: ["GET /tunnel ", " 101 "]) }
 
-    /// The modules that Debian loads and that can affect requests, and those that the fixture needs.
+    /// The modules of Debian's default that affect requests, and those that the fixture needs.
     private static let modules = [
         "mpm_event", "authz_core", "mime", "dir", "reqtimeout", "socache_shmcb", "ssl", "proxy", "proxy_http",
         "proxy_wstunnel",
@@ -42,7 +42,7 @@ public struct Apache: Front {
         guard let library = installed.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
             throw ScenarioFailure(description: "Apache's modules are in none of \(installed)")
         }
-        // Children of root need another user, and `nobody` exists in every system.
+        // Children of a root process need another user, and the user nobody exists on every system.
         let user = geteuid() == 0 ? "User nobody\nGroup #65534" : ""
         try scenario.write(
             """
@@ -70,7 +70,7 @@ public struct Apache: Front {
             Program.apache.required(),
             ["-D", "FOREGROUND", "-f", "\(folder)/apache.conf"]
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return Apache(process: process, port: port, certificate: certificate, folder: folder)
     }
 

@@ -8,7 +8,7 @@ public struct Caddy: Front {
     public let certificate: Certificate?
     private let folder: String
 
-    /// The access log's lines of WebSockets, found by a field of the answer, because they have no status.
+    /// The access log's lines of WebSocket connections. They have no status, so a field of the answer identifies them.
     public var upgrades: [String] {
         logLines("\(folder)/access.log", containing: ["\"uri\":\"/tunnel\"", "Sec-Websocket-Accept"])
     }
@@ -48,11 +48,11 @@ public struct Caddy: Front {
             ["run", "--config", "\(folder)/Caddyfile", "--adapter", "caddyfile"],
             environment: ["XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder]
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return Caddy(process: process, port: port, certificate: certificate, folder: folder)
     }
 
-    /// Reloads as an operator does after a change of the file, which is unchanged here.
+    /// Reloads as an operator does. The file is unchanged.
     public func reload(in scenario: Scenario) async throws {
         let arguments = ["reload", "--config", "\(folder)/Caddyfile", "--adapter", "caddyfile", "--force"]
         try await scenario.run(.caddy, arguments)

@@ -1,4 +1,4 @@
-/// A certificate that a test has made, for `localhost` and 127.0.0.1 by default, and its CA.
+/// A generated certificate, for `localhost` and 127.0.0.1 by default, and its CA.
 public struct Certificate: Sendable {
     /// The CA's certificate, for `--ca`.
     public let authority: String
@@ -7,7 +7,7 @@ public struct Certificate: Sendable {
     /// Its private key.
     public let key: String
 
-    /// Makes one.
+    /// Generates a CA, a key and a certificate.
     ///
     /// - Parameters:
     ///   - names: the names of the certificate; nil for the common name `localhost` alone.

@@ -17,7 +17,7 @@ public enum ProcessEnd: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A program that a test has started, with its output by line.
+/// A process of a test, with its output by line.
 public final class ChildProcess: Sendable, CustomStringConvertible {
     /// The name in this scenario: `client`, `squid`.
     public let name: String
@@ -52,7 +52,7 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         let (status, pid) = (StatusBox(), child.pid)
         Thread.detachNewThread {
             Spawn.wait(pid)
-            // The signal must not reach another process with the same number.
+            // The lock ensures that no signal reaches another process with the same id.
             status.value.withLock { $0 = Spawn.reap(pid) }
         }
         self.name = name
@@ -76,7 +76,7 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         return status
     }
 
-    /// Waits for a line on standard output; earlier lines count.
+    /// Waits for a line on standard output. Lines before the call count.
     ///
     /// - Parameter skip: the number of matching lines to skip, for a repeated event.
     public func line(
@@ -87,7 +87,7 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         try await line(in: output, of: "standard output", skip: skip, within: limit, where: matches)
     }
 
-    /// Waits for a line on standard error; earlier lines count.
+    /// Waits for a line on standard error. Lines before the call count.
     public func logLine(
         skip: Int = 0,
         within limit: Duration = .seconds(20),
@@ -119,12 +119,12 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Ends the process with SIGTERM, and with SIGKILL after `patience`.
-    public func end(patience: Duration = .seconds(3)) async {
+    /// Ends the process with SIGTERM, and with SIGKILL after `timeout`.
+    public func end(timeout: Duration = .seconds(3)) async {
         signal(SIGTERM)
         signal(SIGCONT)
         do {
-            try await eventually("end", within: patience) { self.exitStatus != nil }
+            try await eventually("end", within: timeout) { self.exitStatus != nil }
         } catch {
             await kill()
         }

@@ -2,7 +2,7 @@ import Foundation
 
 /// The executable under test.
 public enum CulvertExecutable {
-    /// `CULVERT_BIN`, otherwise the executable that was built with the tests.
+    /// The path in `CULVERT_BIN`, or that of the executable built with the tests.
     public static func path() throws -> String {
         if let named = ProcessInfo.processInfo.environment["CULVERT_BIN"], !named.isEmpty { return named }
         let places = ["/proc/self/exe", CommandLine.arguments[0]].map {

@@ -15,7 +15,7 @@ public struct CulvertClient: Sendable {
     /// The process.
     public let process: ChildProcess
 
-    /// A client that was started in another way.
+    /// Wraps a process that was started in another way.
     public init(process: ChildProcess) {
         self.process = process
     }
@@ -46,7 +46,7 @@ extension Scenario {
         environment: [String: String] = [:]
     ) throws -> ChildProcess {
         let process = try start(name, CulvertExecutable.path(), arguments, environment: environment)
-        listen(to: process)
+        checkOutput(of: process)
         return process
     }
 
@@ -69,7 +69,7 @@ extension Scenario {
         return CulvertServer(process: process, port: actual, url: url)
     }
 
-    /// Starts a client, which dials directly without a proxy.
+    /// Starts a client.
     ///
     /// - Parameters:
     ///   - url: the URL of the server.
@@ -89,7 +89,7 @@ extension Scenario {
         return CulvertClient(process: process)
     }
 
-    /// A server, a client that dials it directly, and a tunnel to a service.
+    /// Starts a server and a client that dials it directly, with a tunnel to a service.
     public func tunnel(to service: TCPService) async throws -> (
         server: CulvertServer, client: CulvertClient, port: UInt16
     ) {
@@ -104,7 +104,7 @@ public func expectEcho(through port: UInt16, of text: String = "ping", within li
     async throws
 {
     try await onThread {
-        let visitor = try TCPSocket(port: port, patience: limit)
+        let visitor = try TCPSocket(port: port, timeout: limit)
         try visitor.send(text)
         let answer = String(decoding: try visitor.receive(exactly: text.utf8.count), as: UTF8.self)
         guard answer == text else { throw ScenarioFailure(description: "an echo of \(answer) instead of \(text)") }

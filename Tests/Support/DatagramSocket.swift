@@ -1,7 +1,7 @@
 import Foundation
 import Platform
 
-/// A unix socket for datagrams, as systemd has one for the states of services.
+/// A unix datagram socket, like the one on which systemd receives notifications.
 public final class DatagramSocket: Sendable {
     /// The path of the socket.
     public let path: String
@@ -29,15 +29,15 @@ public final class DatagramSocket: Sendable {
             }
         }
         guard result == 0 else { throw SocketError.system(call: "bind", errno: errno) }
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit {
         close(descriptor)
     }
 
-    /// The next datagram's text.
+    /// Receives the next datagram's text.
     public func receive() throws -> String {
         var bytes = [UInt8](repeating: 0, count: 4_096)
         let count = recv(descriptor, &bytes, bytes.count, 0)
@@ -45,7 +45,7 @@ public final class DatagramSocket: Sendable {
         return String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 
-    /// Reads until a datagram begins with a text, and skips others.
+    /// Receives datagrams up to one with this prefix. Only watchdog notifications may precede it.
     public func expect(_ prefix: String) throws {
         while true {
             let text = try receive()

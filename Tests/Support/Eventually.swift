@@ -1,6 +1,6 @@
 /// An event that a test waited for did not happen, or a condition does not hold.
 public struct ScenarioFailure: Error, CustomStringConvertible {
-    /// The event, the time, and the state instead.
+    /// The event, the time limit, and the state.
     public let description: String
 
     /// - Parameter description: the whole sentence.
@@ -9,18 +9,18 @@ public struct ScenarioFailure: Error, CustomStringConvertible {
     }
 }
 
-/// Throws if a condition does not hold. For threads, on which an expectation would not know its test.
-public func demand(_ condition: Bool, _ found: @autoclosure () -> String) throws {
+/// Throws if a condition does not hold. Threads use it, because an expectation on a thread has no test.
+public func require(_ condition: Bool, _ found: @autoclosure () -> String) throws {
     if !condition { throw ScenarioFailure(description: found()) }
 }
 
 /// The least number of checks before a test gives up.
-private let leastLooks = 100
+private let minimumChecks = 100
 
 /// Waits for an event, and checks every few milliseconds.
 ///
-/// The condition is checked once more after the deadline, and at least a hundred times in all. So a slow machine delays
-/// a test and does not fail it: if hundreds of tests begin at once, the first two checks may be half a minute apart.
+/// The condition is checked once more after the deadline, and more than 100 times in all. So a slow machine delays a
+/// test and does not fail it. If hundreds of tests begin at once, the first two checks may be 30 s apart.
 ///
 /// - Parameters:
 ///   - what: the event, as a claim.
@@ -34,12 +34,12 @@ public func eventually<T: Sendable>(
     _ event: @Sendable () throws -> T?
 ) async throws -> T {
     let deadline = ContinuousClock.now + limit
-    var looks = 0
+    var checks = 0
     while true {
-        looks += 1
-        let isOver = ContinuousClock.now > deadline && looks > leastLooks
+        checks += 1
+        let isLast = ContinuousClock.now > deadline && checks > minimumChecks
         if let value = try event() { return value }
-        if isOver { throw ScenarioFailure(description: "not within \(limit): \(what). \(found())") }
+        if isLast { throw ScenarioFailure(description: "not within \(limit): \(what). \(found())") }
         try await Task.sleep(for: .milliseconds(5))
     }
 }

@@ -13,8 +13,8 @@ public final class FaultRelay: Sendable {
         case truncated
     }
 
-    /// The directions in which bytes vanish. Connections stay open, and new ones are accepted.
-    public struct Hole: OptionSet, Sendable {
+    /// The directions in which the relay discards bytes. Connections stay open, and new ones are accepted.
+    public struct Blackhole: OptionSet, Sendable {
         /// A bit for each direction.
         public let rawValue: Int
 
@@ -22,22 +22,22 @@ public final class FaultRelay: Sendable {
         public init(rawValue: Int) { self.rawValue = rawValue }
 
         /// From the connecting end to the target.
-        public static let forward = Hole(rawValue: 1)
+        public static let forward = Blackhole(rawValue: 1)
         /// From the target to the connecting end.
-        public static let back = Hole(rawValue: 2)
+        public static let back = Blackhole(rawValue: 2)
         /// Both directions.
-        public static let both: Hole = [.forward, .back]
+        public static let both: Blackhole = [.forward, .back]
     }
 
     private struct State {
-        var hole: Hole = []
+        var blackhole: Blackhole = []
         var generation = 0
         var cut = Cut.end
         var connections = 0
     }
 
     /// The interval at which a blocked direction checks for a change.
-    private static let patience = Duration.milliseconds(500)
+    private static let timeout = Duration.milliseconds(500)
 
     private final class Shared: Sendable {
         let state = Mutex(State())
@@ -50,8 +50,8 @@ public final class FaultRelay: Sendable {
     public init(to target: UInt16) throws {
         let shared = Shared()
         self.shared = shared
-        service = try TCPService(patience: Self.patience) { socket in
-            let other = try TCPSocket(port: target, patience: Self.patience)
+        service = try TCPService(timeout: Self.timeout) { socket in
+            let other = try TCPSocket(port: target, timeout: Self.timeout)
             shared.state.withLock { $0.connections += 1 }
             defer { shared.state.withLock { $0.connections -= 1 } }
             Connection(shared, socket, other).run()
@@ -75,9 +75,9 @@ public final class FaultRelay: Sendable {
         }
     }
 
-    /// Sets the directions in which bytes vanish.
-    public func setHole(_ hole: Hole) {
-        shared.state.withLock { $0.hole = hole }
+    /// Sets the directions in which the relay discards bytes.
+    public func setBlackhole(_ blackhole: Blackhole) {
+        shared.state.withLock { $0.blackhole = blackhole }
     }
 
     /// One connection, relayed by two threads.
@@ -92,7 +92,7 @@ public final class FaultRelay: Sendable {
             generation = shared.state.withLock { $0.generation }
         }
 
-        /// Returns when both directions have ended.
+        /// Relays until both directions have ended.
         func run() {
             let isDone = DispatchSemaphore(value: 0)
             Thread.detachNewThread {
@@ -108,18 +108,20 @@ public final class FaultRelay: Sendable {
             }
         }
 
-        private func pass(_ source: TCPSocket, to sink: TCPSocket, _ direction: Hole) {
+        private func pass(_ source: TCPSocket, to sink: TCPSocket, _ direction: Blackhole) {
             while true {
-                let (isCut, cut, hole) = shared.state.withLock { ($0.generation != generation, $0.cut, $0.hole) }
+                let (isCut, cut, blackhole) = shared.state.withLock {
+                    ($0.generation != generation, $0.cut, $0.blackhole)
+                }
                 if isCut, cut != .truncated { return }
                 do {
                     let bytes = try source.receive()
                     if bytes.isEmpty {
-                        if !hole.contains(direction) { try sink.finishSending() }
+                        if !blackhole.contains(direction) { try sink.finishSending() }
                         return
                     }
                     if isCut { return try sink.send(Array(bytes.prefix(bytes.count / 2))) }
-                    if !hole.contains(direction) { try sink.send(bytes) }
+                    if !blackhole.contains(direction) { try sink.send(bytes) }
                 } catch SocketError.timedOut {
                     if isCut { return }
                 } catch {

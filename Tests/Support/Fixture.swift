@@ -7,8 +7,8 @@ public enum Fixture {
         String(decoding: try Data(contentsOf: url(path)), as: UTF8.self)
     }
 
-    /// The text of a file with replaced values. The file must have each original exactly once, so it cannot change
-    /// without its tests.
+    /// The text of a file with replaced values. The file must contain each original exactly once, so a change of the
+    /// file requires a change of its tests.
     public static func text(_ path: String, replacing places: [(String, String)]) throws -> String {
         try places.reduce(try text(path)) { text, place in
             guard text.components(separatedBy: place.0).count == 2 else {

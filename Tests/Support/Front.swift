@@ -1,6 +1,6 @@
 import Foundation
 
-/// The fronts of the tests: the configurations in Fixtures, each with its program.
+/// A web server whose front configuration is in Fixtures.
 public enum FrontProgram: String, Sendable, CaseIterable {
     case nginx
     case haproxy
@@ -17,7 +17,7 @@ public enum FrontProgram: String, Sendable, CaseIterable {
         }
     }
 
-    /// Starts the front as a user would, on another port: TLS, default timeouts.
+    /// Starts the front with TLS and default timeouts on a free port.
     ///
     /// - Parameter upstream: the server's port.
     public func front(of upstream: UInt16, in scenario: Scenario) async throws -> any Front {
@@ -38,9 +38,9 @@ public protocol Front: Sendable {
     var port: UInt16 { get }
     /// Its certificate, and the CA for it.
     var certificate: Certificate? { get }
-    /// The access log's lines of WebSockets, written when the connection has ended.
+    /// The access log's lines of WebSocket connections. A front writes them after the connection has ended.
     var upgrades: [String] { get }
-    /// Makes the front read its configuration and its certificate again, which takes a while.
+    /// Starts a reload of the configuration and the certificate. It may take effect later.
     func reload(in scenario: Scenario) async throws
 }
 
@@ -53,7 +53,7 @@ extension Front {
 }
 
 extension Certificate {
-    /// A copy of the certificate in files of the front, which can be overwritten. The first one also has the key.
+    /// Copies the certificate to files of the front, which can be overwritten. The certificate's file also has the key.
     func installed(in folder: String, of scenario: Scenario) throws -> Certificate {
         let own = Certificate(authority: authority, certificate: "\(folder)/tls.pem", key: "\(folder)/tls.key")
         try replace(own, in: scenario)

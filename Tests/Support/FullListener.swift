@@ -1,5 +1,4 @@
-/// A loopback port with a full queue. A connection gets neither an answer nor a refusal, as from a machine that is
-/// down.
+/// A listener with a full queue. A connection gets neither SYN-ACK nor RST, as with a machine that is down.
 public final class FullListener: Sendable {
     /// The port that does not answer.
     public let port: UInt16
@@ -12,7 +11,7 @@ public final class FullListener: Sendable {
         port = listener.port
         var waiting: [TCPSocket] = []
         // The kernel accepts one or two connections more than the queue's limit.
-        while waiting.count < 8, let socket = try? TCPSocket(port: port, patience: .milliseconds(200)) {
+        while waiting.count < 8, let socket = try? TCPSocket(port: port, timeout: .milliseconds(200)) {
             waiting.append(socket)
         }
         self.waiting = waiting

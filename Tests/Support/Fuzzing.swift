@@ -4,7 +4,7 @@ import Foundation
 public struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    /// A generator that gives the same numbers for the same state.
+    /// Creates a generator. The same state gives the same numbers.
     public init(state: UInt64) {
         self.state = state
     }
@@ -21,18 +21,18 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
 
 /// Seeded mutation fuzzing for the fuzz tests of all modules.
 public enum Fuzzing {
-    /// The time of each fuzz test: a second, or `CULVERT_FUZZ_SECONDS`.
+    /// The duration of each fuzz test: 1 s, or `CULVERT_FUZZ_SECONDS`.
     public static var time: Duration {
         .seconds(ProcessInfo.processInfo.environment["CULVERT_FUZZ_SECONDS"].flatMap(Int.init) ?? 1)
     }
 
-    /// The seed: the same in each run, or `CULVERT_FUZZ_SEED`.
+    /// A generator with the same seed in each run, unless `CULVERT_FUZZ_SEED` is set.
     public static func generator(_ seed: UInt64) -> SplitMix64 {
         let other = ProcessInfo.processInfo.environment["CULVERT_FUZZ_SEED"].flatMap(UInt64.init) ?? 0
         return SplitMix64(state: seed ^ other)
     }
 
-    /// Makes up to four random changes: bytes are changed, flipped, removed, inserted, cut off or repeated.
+    /// Makes up to four random changes: replaces, flips, removes, inserts, truncates or repeats bytes.
     public static func mutate(_ bytes: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
@@ -53,7 +53,7 @@ public enum Fuzzing {
         return bytes
     }
 
-    /// The bytes in random parts of at most 24.
+    /// Splits the bytes into random parts of at most 24.
     public static func cut(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
         var pieces: [[UInt8]] = []
         var rest = bytes[...]

@@ -9,7 +9,7 @@ public final class Gate: Sendable {
     /// Whether the gate is open.
     public var isOpen: Bool { opened.load(ordering: .relaxed) }
 
-    /// A closed gate.
+    /// Creates a closed gate.
     public init() {}
 
     /// Waits until the gate opens, at most a minute.

@@ -9,7 +9,7 @@ public struct HAProxy: Front {
     /// Its certificate, and the CA for it.
     public let certificate: Certificate?
 
-    /// The access log's lines of WebSockets.
+    /// The access log's lines of WebSocket connections.
     public var upgrades: [String] {
         process.output.lines.filter { $0.contains(" 101 ") && $0.contains("\"GET ") && $0.contains("/tunnel ") }
     }
@@ -18,7 +18,7 @@ public struct HAProxy: Front {
     ///
     /// - Parameters:
     ///   - upstream: the server's port.
-    ///   - speaksPROXY: whether it reports the client by the PROXY protocol, not by X-Forwarded-For.
+    ///   - speaksPROXY: whether it sends the client's address in a PROXY header, not in X-Forwarded-For.
     public static func front(
         of upstream: UInt16,
         in scenario: Scenario,
@@ -50,7 +50,7 @@ public struct HAProxy: Front {
             Program.haproxy.required(),
             ["-W", "-db", "-f", "\(folder)/global.cfg", "-f", "\(folder)/culvert.cfg"]
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return HAProxy(process: process, port: port, certificate: certificate)
     }
 

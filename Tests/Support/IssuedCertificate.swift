@@ -1,4 +1,4 @@
-/// A certificate that a test has made, with its key, and the means to issue others with it.
+/// A generated certificate with its key. It can issue others.
 public struct IssuedCertificate: Sendable {
     /// The certificate, PEM.
     public let certificate: String
@@ -6,7 +6,7 @@ public struct IssuedCertificate: Sendable {
     public let key: String
 
     /// The properties of a certificate.
-    public struct Terms: Sendable {
+    public struct Properties: Sendable {
         /// The subject in openssl's form.
         public var subject: String
         /// Lines of an extension section.
@@ -39,8 +39,8 @@ public struct IssuedCertificate: Sendable {
             days: Int = 2,
             key: [String] = Self.p256,
             _ more: [String] = ["keyUsage=critical,keyCertSign,cRLSign"]
-        ) -> Terms {
-            Terms(common, ["basicConstraints=critical,CA:TRUE"] + more, days: days, key: key)
+        ) -> Properties {
+            Properties(common, ["basicConstraints=critical,CA:TRUE"] + more, days: days, key: key)
         }
 
         /// A certificate for names in openssl's form: `DNS:localhost,IP:127.0.0.1`.
@@ -49,8 +49,8 @@ public struct IssuedCertificate: Sendable {
             days: Int = 2,
             key: [String] = Self.p256,
             _ more: [String] = []
-        ) -> Terms {
-            Terms(
+        ) -> Properties {
+            Properties(
                 "localhost",
                 ["subjectAltName=\(names)", "basicConstraints=CA:FALSE"] + more,
                 days: days,
@@ -59,14 +59,14 @@ public struct IssuedCertificate: Sendable {
         }
     }
 
-    /// Makes a certificate in a folder of its own.
+    /// Generates a certificate in its own folder.
     ///
     /// - Parameters:
     ///   - issuer: the signing certificate; nil for a self-signed one.
     ///   - sibling: the certificate whose key it has; nil for a new key.
     ///   - options: further arguments of openssl for the signature.
     public static func make(
-        _ terms: Terms,
+        _ properties: Properties,
         by issuer: IssuedCertificate? = nil,
         keyOf sibling: IssuedCertificate? = nil,
         signing options: [String] = [],
@@ -75,17 +75,20 @@ public struct IssuedCertificate: Sendable {
     ) async throws -> IssuedCertificate {
         let folder = try scenario.folder(name)
         let made = IssuedCertificate(certificate: "\(folder)/certificate.pem", key: sibling?.key ?? "\(folder)/key.pem")
-        if sibling == nil { try await scenario.run(.openssl, ["genpkey", "-out", made.key] + terms.key) }
+        if sibling == nil { try await scenario.run(.openssl, ["genpkey", "-out", made.key] + properties.key) }
         try await scenario.run(
             .openssl,
-            ["req", "-new", "-key", made.key, "-subj", terms.subject, "-out", "\(folder)/request.pem"]
+            ["req", "-new", "-key", made.key, "-subj", properties.subject, "-out", "\(folder)/request.pem"]
         )
         let identifiers = ["subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"]
-        try scenario.write((terms.extensions + identifiers).joined(separator: "\n") + "\n", to: "\(folder)/extensions")
+        try scenario.write(
+            (properties.extensions + identifiers).joined(separator: "\n") + "\n",
+            to: "\(folder)/extensions"
+        )
         let signer = issuer.map { ["-CA", $0.certificate, "-CAkey", $0.key] } ?? ["-signkey", made.key]
         try await scenario.run(
             .openssl,
-            ["x509", "-req", "-in", "\(folder)/request.pem", "-out", made.certificate, "-days", "\(terms.days)"]
+            ["x509", "-req", "-in", "\(folder)/request.pem", "-out", made.certificate, "-days", "\(properties.days)"]
                 + ["-set_serial", "\(UInt32.random(in: 1...UInt32.max))", "-extfile", "\(folder)/extensions"] + signer
                 + options
         )

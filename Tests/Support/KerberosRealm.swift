@@ -64,7 +64,7 @@ public struct KerberosRealm: Sendable {
             for query in ["addprinc -randkey \(principal)", "ktadd -k \(keytab) \(principal)"] {
                 try await scenario.run(.kadmin, ["-r", name, "-q", query], environment: environment)
             }
-            try scenario.openForAll(keytab)
+            try scenario.makeReadable(keytab)
         }
         let process = try scenario.start(
             "kdc",
@@ -72,8 +72,8 @@ public struct KerberosRealm: Sendable {
             ["-n", "-r", name, "-P", "\(folder)/kdc.pid"],
             environment: environment
         )
-        try await listens(port, process)
-        // A replay cache would be in a folder that all services of the machine share.
+        try await waitUntilListening(port, process)
+        // A replay cache would be in a folder that all services of the machine share, so it is disabled.
         return KerberosRealm(
             process: process,
             environment: ["KRB5_CONFIG": "\(folder)/krb5.conf", "KRB5RCACHENAME": "none:"],
@@ -86,7 +86,7 @@ public struct KerberosRealm: Sendable {
         ["KRB5_CONFIG": "\(folder)/krb5.conf", "KRB5CCNAME": "FILE:\(folder)/no-such-cache"]
     }
 
-    /// The environment of a program that may get tickets for `user` itself.
+    /// The environment of a program with a client keytab of `user`.
     public func withKeytab(of user: String) -> [String: String] {
         withoutTicket.merging([
             "KRB5_CLIENT_KTNAME": "FILE:\(folder)/\(user).keytab", "KRB5CCNAME": "FILE:\(folder)/\(user)-own.cache",

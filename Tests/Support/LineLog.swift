@@ -54,6 +54,6 @@ public final class LineLog: Sendable {
         }
     }
 
-    /// Whether the process, and all children that inherited the descriptor, have closed it.
+    /// Whether the process and all its children have closed the descriptor.
     public var isComplete: Bool { state.withLock { $0.isComplete } }
 }

@@ -4,7 +4,7 @@ import Glibc
 public enum ListenQueue {
     /// The limit of the queue of a loopback port; nil if no socket listens.
     public static func length(of port: UInt16) -> Int? {
-        for descriptor: Int32 in 0..<4_096 where listens(descriptor, on: port) {
+        for descriptor: Int32 in 0..<4_096 where isListening(descriptor, on: port) {
             var info = tcp_info()
             var size = socklen_t(MemoryLayout<tcp_info>.size)
             guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { continue }
@@ -14,7 +14,7 @@ public enum ListenQueue {
         return nil
     }
 
-    private static func listens(_ descriptor: Int32, on port: UInt16) -> Bool {
+    private static func isListening(_ descriptor: Int32, on port: UInt16) -> Bool {
         var isListener: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
         guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &isListener, &size) == 0, isListener != 0 else {

@@ -1,24 +1,24 @@
 import Synchronization
 
 /// Passes values from a thread of a service to the test.
-public final class Mailbox<Letter: Sendable>: Sendable {
-    private let letters = Mutex<[Letter]>([])
+public final class Mailbox<Value: Sendable>: Sendable {
+    private let values = Mutex<[Value]>([])
 
-    /// An empty one.
+    /// Creates an empty mailbox.
     public init() {}
 
     /// Adds a value.
-    public func put(_ letter: Letter) {
-        letters.withLock { $0.append(letter) }
+    public func put(_ value: Value) {
+        values.withLock { $0.append(value) }
     }
 
-    /// All values that were not taken.
-    public var all: [Letter] { letters.withLock { $0 } }
+    /// The values that ``next(_:within:)`` has not taken.
+    public var all: [Value] { values.withLock { $0 } }
 
-    /// Takes the oldest value, if there is one.
-    public func next(_ what: String, within limit: Duration = .seconds(20)) async throws -> Letter {
+    /// Waits for a value, and takes the oldest.
+    public func next(_ what: String, within limit: Duration = .seconds(20)) async throws -> Value {
         try await eventually(what, within: limit) {
-            self.letters.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+            self.values.withLock { $0.isEmpty ? nil : $0.removeFirst() }
         }
     }
 }

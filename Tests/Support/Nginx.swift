@@ -6,14 +6,14 @@ public struct Nginx: Front {
     public let process: ChildProcess
     /// The port on which it listens.
     public let port: UInt16
-    /// Its certificate, and the CA for it; nil where it speaks no TLS.
+    /// Its certificate, and the CA for it; nil without TLS.
     public let certificate: Certificate?
     private let log: String
 
-    /// The access log's lines of WebSockets. nginx writes one when the connection has ended.
+    /// The access log's lines of WebSocket connections. nginx writes them after the connection has ended.
     public var upgrades: [String] { logLines(log, containing: ["GET /tunnel ", " 101 "]) }
 
-    /// Starts the front of Fixtures/nginx/culvert.conf as a user would, on other ports: TLS, stock timeouts.
+    /// Starts the front of Fixtures/nginx/culvert.conf.
     ///
     /// - Parameter upstream: the server's port.
     public static func front(of upstream: UInt16, in scenario: Scenario) async throws -> Nginx {
@@ -84,7 +84,7 @@ public struct Nginx: Front {
             Program.nginx.required(),
             ["-p", folder, "-e", "\(folder)/error.log", "-c", "\(folder)/nginx.conf"]
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return Nginx(process: process, port: port, certificate: certificate, log: "\(folder)/access.log")
     }
 }

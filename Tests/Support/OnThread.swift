@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs blocking work on a separate thread, because tasks share few threads.
+/// Runs blocking work on its own thread, because tasks share few threads.
 public func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { continuation in
         Thread.detachNewThread {

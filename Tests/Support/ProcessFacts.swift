@@ -47,7 +47,7 @@ extension ChildProcess {
         }
     }
 
-    /// The arguments as every user of the machine sees them.
+    /// The arguments, which all users of the machine can read.
     public var visibleArguments: String {
         get throws {
             let bytes = try Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/cmdline"))

@@ -7,23 +7,23 @@ public struct Program: Sendable, CustomStringConvertible {
     /// The Debian package of the program.
     public let package: String
 
-    /// A caching proxy that demands passwords.
+    /// A caching proxy with authentication.
     public static let squid = Program(name: "squid", package: "squid-openssl")
     /// Squid's helper for Basic authentication.
     public static let squidBasic = Program(name: "basic_ncsa_auth", package: "squid-openssl")
     /// Squid's helper for Digest.
     public static let squidDigest = Program(name: "digest_file_auth", package: "squid-openssl")
-    /// Squid's helper that goes through the legs of NTLM and takes any password.
+    /// Squid's helper for NTLM that accepts any password.
     public static let squidFakeNTLM = Program(name: "ntlm_fake_auth", package: "squid-openssl")
     /// Squid's helper for Negotiate with Kerberos.
     public static let squidNegotiate = Program(name: "negotiate_kerberos_auth", package: "squid-openssl")
-    /// Samba's helper for NTLM, which verifies the answer.
+    /// Samba's helper for NTLM, which verifies the response.
     public static let ntlmAuth = Program(name: "ntlm_auth", package: "winbind")
     /// A Kerberos server.
     public static let kdc = Program(name: "krb5kdc", package: "krb5-kdc")
-    /// Makes the database of a Kerberos server.
+    /// Creates the database of a Kerberos server.
     public static let kdb5Util = Program(name: "kdb5_util", package: "krb5-kdc")
-    /// Makes its principals and keytabs.
+    /// Creates principals and keytabs.
     public static let kadmin = Program(name: "kadmin.local", package: "krb5-admin-server")
     /// Gets a Kerberos ticket.
     public static let kinit = Program(name: "kinit", package: "krb5-user")
@@ -31,40 +31,40 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let microsocks = Program(name: "microsocks", package: "microsocks")
     /// A small proxy.
     public static let tinyproxy = Program(name: "tinyproxy", package: "tinyproxy")
-    /// The usual front.
+    /// A web server, the most common front.
     public static let nginx = Program(name: "nginx", package: "nginx")
-    /// A front that balances loads.
+    /// A load balancer.
     public static let haproxy = Program(name: "haproxy", package: "haproxy")
-    /// A front that gets its certificates by itself.
+    /// A web server that gets its certificates by itself.
     public static let caddy = Program(name: "caddy", package: "caddy")
     /// Apache httpd.
     public static let apache = Program(name: "apache2", package: "apache2")
-    /// The usual visitor.
+    /// An HTTP client, for visitors.
     public static let curl = Program(name: "curl", package: "curl")
-    /// Makes certificates and password hashes.
+    /// Generates certificates and password hashes.
     public static let openssl = Program(name: "openssl", package: "openssl")
-    /// A server of ssh.
+    /// The SSH server.
     public static let sshd = Program(name: "sshd", package: "openssh-server")
-    /// Its client.
+    /// The SSH client.
     public static let ssh = Program(name: "ssh", package: "openssh-client")
-    /// Makes its keys.
+    /// Generates SSH keys.
     public static let sshKeygen = Program(name: "ssh-keygen", package: "openssh-client")
-    /// Starts a program as another user.
+    /// Starts a program with another user or other capabilities.
     public static let setpriv = Program(name: "setpriv", package: "util-linux")
-    /// Starts a program with a view of the files of its own.
+    /// Starts a program in its own mount namespace.
     public static let unshare = Program(name: "unshare", package: "util-linux")
-    /// Reads units.
+    /// Checks units.
     public static let systemdAnalyze = Program(name: "systemd-analyze", package: "systemd")
-    /// Opens sockets for others.
+    /// Opens sockets that a program inherits.
     public static let python = Program(name: "python3", package: "python3")
 
-    /// Folders of daemons and helpers, which are often only in root's path, or in no path.
+    /// Folders of daemons and helpers, which are often only in the path of root, or in no path.
     private static let furtherFolders = [
         "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/lib/squid",
         "/usr/lib64/squid", "/usr/libexec/squid", "/opt/homebrew/bin", "/opt/homebrew/libexec",
     ]
 
-    /// Where it is; nil where it is not installed.
+    /// The path of the program; nil if it is not installed.
     public var path: String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
         return (folders + Self.furtherFolders).map { "\($0)/\(name)" }.first {
@@ -72,7 +72,7 @@ public struct Program: Sendable, CustomStringConvertible {
         }
     }
 
-    /// The path of the socket.
+    /// The path of the program. Throws if it is not installed.
     public func required() throws -> String {
         guard let path else {
             throw ScenarioFailure(description: "\(name) is not installed: apt-get install \(package)")

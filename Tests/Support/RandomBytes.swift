@@ -1,4 +1,4 @@
-/// Random bytes, in which a lost, doubled or moved part is noticed.
+/// Random bytes, so that a comparison detects lost, repeated or moved parts.
 public func randomBytes(_ count: Int) -> [UInt8] {
     var generator = SystemRandomNumberGenerator()
     return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

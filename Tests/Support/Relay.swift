@@ -2,17 +2,17 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Relays bytes between two sockets until both directions have ended, each with its half-close.
+/// Relays bytes and half-closes between two sockets until both directions have ended.
 final class Relay: Sendable {
     private let idle: Duration?
-    private let lastMoved = Mutex(ContinuousClock.now)
+    private let lastTransfer = Mutex(ContinuousClock.now)
 
     /// - Parameter idle: the time without bytes in both directions after which both are cut; nil for no limit.
     init(idle: Duration? = nil) {
         self.idle = idle
     }
 
-    /// Returns when both directions have ended.
+    /// Relays until both directions have ended.
     func run(_ one: TCPSocket, _ other: TCPSocket) {
         let isDone = DispatchSemaphore(value: 0)
         Thread.detachNewThread { [self] in
@@ -33,16 +33,16 @@ final class Relay: Sendable {
         }
     }
 
-    /// Nil at the end.
+    /// Receives the next bytes; nil at the end.
     private func next(_ source: TCPSocket) throws -> [UInt8]? {
         while true {
             do {
                 let bytes = try source.receive()
-                lastMoved.withLock { $0 = .now }
+                lastTransfer.withLock { $0 = .now }
                 return bytes.isEmpty ? nil : bytes
             } catch SocketError.timedOut {
-                let stillness = lastMoved.withLock { .now - $0 }
-                if let idle, stillness >= idle { throw SocketError.timedOut }
+                let idleTime = lastTransfer.withLock { .now - $0 }
+                if let idle, idleTime >= idle { throw SocketError.timedOut }
             }
         }
     }

@@ -1,12 +1,12 @@
 import Foundation
 import Synchronization
 
-/// A scenario of an end-to-end test: a temporary directory, a token, processes and services. All are removed at its
-/// end.
+/// The environment of an end-to-end test: a temporary directory, a token, processes and services. All are removed at
+/// its end.
 public final class Scenario: Sendable {
-    /// A fresh directory.
+    /// The temporary directory.
     public let directory: String
-    /// The token that both ends share by default.
+    /// The default token of both ends.
     public let token: String
     /// The token's file.
     public let tokenFile: String
@@ -15,7 +15,7 @@ public final class Scenario: Sendable {
 
     private let processes = Mutex<[(process: ChildProcess, isKilled: Bool)]>([])
     /// The processes of the program under test, whose output is checked.
-    private let speakers = Mutex<[ChildProcess]>([])
+    private let testedProcesses = Mutex<[ChildProcess]>([])
     private let services = Mutex<[TCPService]>([])
 
     private init() throws {
@@ -23,7 +23,7 @@ public final class Scenario: Sendable {
         var name = Array(template.utf8CString)
         guard mkdtemp(&name) != nil else { throw SocketError.system(call: "mkdtemp", errno: errno) }
         directory = template.dropLast(6) + String(decoding: name.dropLast().suffix(6).map(UInt8.init), as: UTF8.self)
-        // Daemons of root change their user, which must reach the folders below.
+        // Daemons that root starts change their user, and the new user needs access to the folders below.
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory)
         token = "e2e-" + randomBytes(24).map { ["b", "k", "t", "z"][Int($0 & 3)] }.joined()
         tokenFile = directory + "/token"
@@ -31,21 +31,21 @@ public final class Scenario: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: tokenFile)
     }
 
-    /// Runs a scenario and cleans up. If it throws, the output of the processes is shown.
-    public static func play<T: Sendable>(_ body: (Scenario) async throws -> T) async throws -> T {
+    /// Runs a scenario, and removes its resources. If it throws, the output of the processes is shown.
+    public static func run<T: Sendable>(_ body: (Scenario) async throws -> T) async throws -> T {
         let scenario = try Scenario()
         do {
             let value = try await $current.withValue(scenario) { try await body(scenario) }
-            await scenario.clear(showing: TestRun.showsLogs)
-            try scenario.expectPlainWords()
+            await scenario.cleanUp(showing: TestRun.showsLogs)
+            try scenario.expectNoInternalNames()
             return value
         } catch {
-            await scenario.clear(showing: true)
+            await scenario.cleanUp(showing: true)
             throw error
         }
     }
 
-    private func clear(showing: Bool) async {
+    private func cleanUp(showing: Bool) async {
         for (process, isKilled) in processes.withLock({ $0 }).reversed() {
             if isKilled { await process.kill() } else { await process.end() }
             if showing { FileHandle.standardError.write(Data("\(process)\n".utf8)) }
@@ -58,29 +58,30 @@ public final class Scenario: Sendable {
         }
     }
 
-    func listen(to process: ChildProcess) {
-        speakers.withLock { $0.append(process) }
+    func checkOutput(of process: ChildProcess) {
+        testedProcesses.withLock { $0.append(process) }
     }
 
-    /// Checks in every scenario that no line of ours shows internals of a library.
-    private func expectPlainWords() throws {
-        for process in speakers.withLock({ $0 }) {
+    /// Checks that no line of the program under test shows internal names.
+    private func expectNoInternalNames() throws {
+        for process in testedProcesses.withLock({ $0 }) {
             for line in process.output.lines + process.errors.lines {
-                guard let mark = Insides.found(in: line) else { continue }
-                throw ScenarioFailure(description: "\(process.name) shows its insides (\(mark)): \(line)")
+                guard let name = InternalNames.first(in: line) else { continue }
+                throw ScenarioFailure(description: "\(process.name) shows internal names (\(name)): \(line)")
             }
         }
     }
 
-    func keep(_ service: TCPService) {
+    func register(_ service: TCPService) {
         services.withLock { $0.append(service) }
     }
 
     /// Starts a program.
     ///
     /// - Parameters:
-    ///   - environment: additions to the test's environment, without its proxies, tickets and our variables.
-    ///   - isKilled: whether the end of the scenario kills the program at once, because it ends slowly.
+    ///   - environment: additions to the test's environment, from which variables of proxies, Kerberos and Culvert are
+    ///     removed.
+    ///   - isKilled: whether the scenario kills the program at its end, because the program stops slowly.
     public func start(
         _ name: String,
         _ executable: String,
@@ -93,7 +94,7 @@ public final class Scenario: Sendable {
                 && key != "NETRC"
         }
         clean["HOME"] = directory
-        // Only root sees the descriptors of a process that hides its memory.
+        // Tests count descriptors, and only root can see those of a process that hides its memory.
         if geteuid() != 0 { clean["CULVERT_DUMPABLE"] = "1" }
         clean.merge(environment) { _, new in new }
         let process = try ChildProcess(
@@ -107,7 +108,7 @@ public final class Scenario: Sendable {
         return process
     }
 
-    /// Runs a program to its end, which must be exit code 0.
+    /// Runs a program until it exits. The exit code must be 0.
     ///
     /// - Returns: its standard output.
     @discardableResult
@@ -124,7 +125,7 @@ public final class Scenario: Sendable {
         return process.output.text
     }
 
-    /// A new folder of the scenario that any user may write.
+    /// Creates a folder of the scenario that any user may write.
     public func folder(_ name: String) throws -> String {
         let path = "\(directory)/\(name)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -135,24 +136,26 @@ public final class Scenario: Sendable {
     /// Writes a file that any user may read.
     public func write(_ text: String, to path: String) throws {
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-        try openForAll(path)
+        try makeReadable(path)
     }
 
-    /// Lets any user read a file: a daemon that root has started, for instance.
-    public func openForAll(_ path: String) throws {
+    /// Lets any user read a file, for instance the user of a daemon that root has started.
+    public func makeReadable(_ path: String) throws {
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
     }
 }
 
-/// Waits until a port answers.
-public func listens(_ port: UInt16, _ process: ChildProcess, within limit: Duration = .seconds(20)) async throws {
+/// Waits until a port accepts connections.
+public func waitUntilListening(_ port: UInt16, _ process: ChildProcess, within limit: Duration = .seconds(20))
+    async throws
+{
     try await eventually("\(process.name) listens on \(port)", within: limit, found: { process.description }) {
         if let status = process.exitStatus { throw ScenarioFailure(description: "it ended with \(status). \(process)") }
         return (try? TCPSocket(port: port)) != nil
     }
 }
 
-/// The lines of a log file that contain all of `words`; none without a file.
+/// The lines of a log file that contain all of `words`; empty if there is no file.
 public func logLines(_ path: String, containing words: [String]) -> [String] {
     let bytes = FileManager.default.contents(atPath: path) ?? Data()
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init).filter { line in

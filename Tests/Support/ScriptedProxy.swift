@@ -2,45 +2,45 @@ import Foundation
 
 /// An HTTP proxy that runs a script of the test.
 ///
-/// It connects to loopback for every name, so it seems to resolve names in `.test`.
+/// It connects to loopback for every name, so it accepts names in `.test`.
 public final class ScriptedProxy: Sendable {
-    /// The head of a request as it arrived.
+    /// The head of a request.
     public struct Request: Sendable {
-        /// The lines without their ends.
+        /// The lines without line ends.
         public let lines: [String]
 
-        /// `host:port`.
+        /// The target in the form `host:port`.
         public var target: String { lines[0].split(separator: " ").dropFirst().first.map(String.init) ?? "" }
 
-        /// The value of a field; the case of the name does not matter.
+        /// The value of a field, whose name is compared without case.
         public func field(_ name: String) -> String? {
             lines.dropFirst().first { $0.lowercased().hasPrefix(name.lowercased() + ":") }
                 .map { $0.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces) }
         }
     }
 
-    /// The usual answer of proxies to CONNECT.
-    public static let usual = "HTTP/1.1 200 Connection established\r\n\r\n"
+    /// The most common answer of proxies to CONNECT.
+    public static let established = "HTTP/1.1 200 Connection established\r\n\r\n"
 
-    /// All requests so far, of all connections.
+    /// The requests of all connections.
     public let requests = Mailbox<Request>()
     private let service: TCPService
     private let host: String
 
-    /// Starts one.
+    /// Starts a proxy.
     ///
     /// - Parameters:
     ///   - address: an address of loopback, of either family.
-    ///   - patience: the time for which a socket may be idle.
+    ///   - timeout: the time for which a socket may be idle.
     ///   - script: serves one connection, which is closed when it returns.
     public init(
         address: String = "127.0.0.1",
-        patience: Duration = .seconds(180),
-        _ script: @escaping @Sendable (Visit) throws -> Void
+        timeout: Duration = .seconds(180),
+        _ script: @escaping @Sendable (Connection) throws -> Void
     ) throws {
         host = address.contains(":") ? "[\(address)]" : address
-        service = try TCPService(address: address, patience: patience) { [requests] socket in
-            try script(Visit(socket, patience, requests))
+        service = try TCPService(address: address, timeout: timeout) { [requests] socket in
+            try script(Connection(socket, timeout, requests))
         }
     }
 
@@ -50,39 +50,39 @@ public final class ScriptedProxy: Sendable {
     /// The number of accepted connections.
     public var accepted: Int { service.accepted }
 
-    /// An open proxy.
+    /// Starts a proxy without authentication.
     public static func open(address: String = "127.0.0.1") throws -> ScriptedProxy {
-        try ScriptedProxy(address: address) { visit in
-            if let request = try visit.request() { try visit.tunnel(request) }
+        try ScriptedProxy(address: address) { connection in
+            if let request = try connection.request() { try connection.tunnel(request) }
         }
     }
 
     /// One connection of a client to the proxy, on a separate thread.
-    public final class Visit {
+    public final class Connection {
         /// The connection.
         public let socket: TCPSocket
-        private let patience: Duration
+        private let timeout: Duration
         private let requests: Mailbox<Request>
 
-        init(_ socket: TCPSocket, _ patience: Duration, _ requests: Mailbox<Request>) {
-            (self.socket, self.patience, self.requests) = (socket, patience, requests)
+        init(_ socket: TCPSocket, _ timeout: Duration, _ requests: Mailbox<Request>) {
+            (self.socket, self.timeout, self.requests) = (socket, timeout, requests)
         }
 
-        /// The next request; nil when the client sends no more. Bytes after a request and before its answer are an
+        /// Receives the next request; nil at the client's FIN. Bytes after a request and before its answer are an
         /// error.
         public func request() throws -> Request? {
             var bytes: [UInt8] = []
             while !bytes.ends(with: "\r\n\r\n") {
                 let more = try socket.receive()
                 if more.isEmpty {
-                    try demand(bytes.isEmpty, "the client ended in the middle of its request")
+                    try require(bytes.isEmpty, "a FIN in the middle of the request")
                     return nil
                 }
                 bytes += more
-                try demand(bytes.count < 65_536, "a request without an end")
+                try require(bytes.count < 65_536, "a request without an end")
             }
             let lines = String(decoding: bytes, as: UTF8.self).components(separatedBy: "\r\n").filter { !$0.isEmpty }
-            try demand(lines.filter { $0.hasPrefix("CONNECT ") }.count == 1, "not one CONNECT: \(lines)")
+            try require(lines.filter { $0.hasPrefix("CONNECT ") }.count == 1, "not one CONNECT: \(lines)")
             let request = Request(lines: lines)
             requests.put(request)
             return request
@@ -93,7 +93,7 @@ public final class ScriptedProxy: Sendable {
             try socket.send(text)
         }
 
-        /// 407 with a body of known length, after which the connection is kept.
+        /// Sends a 407 with a body, and keeps the connection.
         public func challenge(_ challenges: String...) throws {
             let fields = challenges.map { "Proxy-Authenticate: \($0)\r\n" }.joined()
             try answer("HTTP/1.1 407 Proxy Authentication Required\r\n\(fields)Content-Length: 9\r\n\r\nforbidden")
@@ -101,7 +101,7 @@ public final class ScriptedProxy: Sendable {
 
         /// Connects to the request's target, answers, and relays bytes until the end.
         ///
-        /// - Parameter idle: whether the tunnel is cut after the proxy's patience without bytes.
+        /// - Parameter idle: whether the tunnel is cut if no byte is relayed for the proxy's timeout.
         public func tunnel(
             _ request: Request,
             idle: Bool = false,
@@ -110,14 +110,14 @@ public final class ScriptedProxy: Sendable {
             guard let port = request.target.split(separator: ":").last.flatMap({ UInt16($0) }) else {
                 throw ScenarioFailure(description: "no port in \(request.lines[0])")
             }
-            let server = try TCPSocket(port: port, patience: patience)
+            let server = try TCPSocket(port: port, timeout: timeout)
             try answering(server)
-            Relay(idle: idle ? patience : nil).run(socket, server)
+            Relay(idle: idle ? timeout : nil).run(socket, server)
             server.close()
         }
 
-        /// The same with the answer in one segment.
-        public func tunnel(_ request: Request, answer text: String = usual, idle: Bool = false) throws {
+        /// Connects to the request's target, sends the answer in one segment, and relays bytes until the end.
+        public func tunnel(_ request: Request, answer text: String = established, idle: Bool = false) throws {
             try tunnel(request, idle: idle) { _ in try answer(text) }
         }
     }

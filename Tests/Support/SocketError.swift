@@ -2,11 +2,11 @@
 public enum SocketError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The peer has sent RST.
     case reset
-    /// The peer has closed, and this end writes.
+    /// The peer has closed the connection, and this end writes.
     case broken
     /// No socket listens.
     case refused
-    /// There was no progress within the patience of the socket.
+    /// There was no progress within the timeout of the socket.
     case timedOut
     /// The stream ended too early.
     case ended(missing: Int)

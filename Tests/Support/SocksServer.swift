@@ -4,11 +4,11 @@ import Foundation
 ///
 /// It connects to loopback for every name.
 public final class SocksServer: Sendable {
-    /// The request of one client.
+    /// The requests of one connection.
     public struct Request: Sendable, Equatable {
         /// The offered authentication methods.
         public var methods: [UInt8] = []
-        /// User and password, if the proxy asked for them.
+        /// User and password; empty if the proxy required none.
         public var credentials: [String] = []
         /// 1 for IPv4, 3 for a name, 4 for IPv6.
         public var addressType: UInt8 = 0
@@ -24,23 +24,23 @@ public final class SocksServer: Sendable {
     public var port: UInt16 { service.port }
     private let service: TCPService
 
-    /// Starts one.
+    /// Starts a proxy.
     ///
     /// - Parameter credentials: user and password; nil for an open proxy.
     public init(credentials: [String]? = nil) throws {
-        service = try TCPService(patience: .seconds(180)) { [requests] socket in
+        service = try TCPService(timeout: .seconds(180)) { [requests] socket in
             var request = Request()
-            let greeting = try socket.receive(exactly: 2)
-            try demand(greeting[0] == 5, "version \(greeting[0])")
-            request.methods = try socket.receive(exactly: Int(greeting[1]))
+            let selection = try socket.receive(exactly: 2)
+            try require(selection[0] == 5, "version \(selection[0])")
+            request.methods = try socket.receive(exactly: Int(selection[1]))
             try socket.send([5, credentials == nil ? 0 : 2])
             if let credentials {
-                try demand(socket.receive(exactly: 1) == [1], "another version of the credentials")
+                try require(socket.receive(exactly: 1) == [1], "another version of the credentials")
                 request.credentials = [try Self.text(socket), try Self.text(socket)]
                 try socket.send([1, request.credentials == credentials ? 0 : 1])
             }
             let head = try socket.receive(exactly: 4)
-            try demand(head[0..<3] == [5, 1, 0], "no CONNECT: \(head)")
+            try require(head[0..<3] == [5, 1, 0], "no CONNECT: \(head)")
             request.addressType = head[3]
             switch head[3] {
             case 1: _ = try socket.receive(exactly: 4)
@@ -50,7 +50,7 @@ public final class SocksServer: Sendable {
             let port = try socket.receive(exactly: 2)
             request.port = UInt16(port[0]) << 8 | UInt16(port[1])
             requests.put(request)
-            let server = try TCPSocket(port: request.port, patience: .seconds(180))
+            let server = try TCPSocket(port: request.port, timeout: .seconds(180))
             try socket.send([5, 0, 0, 1, 127, 0, 0, 1] + port)
             Relay().run(socket, server)
             server.close()
@@ -75,7 +75,7 @@ public struct Microsocks: Sendable {
         process.errors.lines.filter { $0.hasSuffix("connected to \(target)") }
     }
 
-    /// Starts a proxy that demands a password.
+    /// Starts a proxy that requires a password.
     public static func start(in scenario: Scenario, user: String, password: String) async throws -> Microsocks {
         let port = try FreePorts.next()
         let process = try scenario.start(
@@ -83,7 +83,7 @@ public struct Microsocks: Sendable {
             Program.microsocks.required(),
             ["-i", "127.0.0.1", "-p", "\(port)", "-u", user, "-P", password]
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return Microsocks(process: process, port: port)
     }
 }

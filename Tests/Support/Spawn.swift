@@ -3,7 +3,7 @@ import Foundation
 
 /// Starts a program by `posix_spawn`, with pipes for its outputs and no other descriptors.
 ///
-/// Foundation's `Process` is not used: with many threads that open and close descriptors it read beyond its memory.
+/// Foundation's `Process` is not used, because it read out of bounds while many threads opened and closed descriptors.
 struct Spawn {
     let pid: pid_t
     /// The reading end of standard output.
@@ -27,7 +27,7 @@ struct Spawn {
         for (pipe, number) in [(outputPipe, STDOUT_FILENO), (errorPipe, STDERR_FILENO)] {
             posix_spawn_file_actions_adddup2(&actions, pipe.fileHandleForWriting.fileDescriptor, number)
         }
-        // Descriptors that another thread has just opened, without close-on-exec yet.
+        // Closes descriptors that another thread has opened and not yet marked as close-on-exec.
         culvert_spawn_close_from(&actions, STDERR_FILENO + 1)
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -47,18 +47,18 @@ struct Spawn {
         self.pid = pid
         output = outputPipe.fileHandleForReading
         errors = errorPipe.fileHandleForReading
-        // Otherwise the end of the child's output would never arrive.
+        // An open writing end in this process would keep the child's output from ending.
         try outputPipe.fileHandleForWriting.close()
         try errorPipe.fileHandleForWriting.close()
     }
 
-    /// Waits for the end and leaves the process as a zombie, so that its number stays valid until ``reap(_:)``.
+    /// Waits for the end, and leaves the process as a zombie, so that its id stays valid until ``reap(_:)``.
     static func wait(_ pid: pid_t) {
         var information = siginfo_t()
         while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
     }
 
-    /// The end of the process, once it has ended.
+    /// Reaps a process that has ended.
     static func reap(_ pid: pid_t) -> ProcessEnd {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

@@ -1,6 +1,6 @@
-/// The ways to split an input: whole, byte by byte, and in two parts at every place.
+/// Calls a closure with each split of an input: whole, byte by byte, and in two parts at every position.
 ///
-/// A parser must give the same events for every division into segments, so every row of every table runs through this.
+/// A parser must give the same events for every split into segments.
 public func everySplit<Failure: Error>(
     of bytes: [UInt8],
     _ body: (_ pieces: [[UInt8]], _ how: String) throws(Failure) -> Void

@@ -36,7 +36,7 @@ public struct Squid: Sendable {
     /// The URL for `--proxy`.
     public var url: String { url(host: "127.0.0.1") }
 
-    /// The URL with another name of loopback, as in the certificate or the ticket.
+    /// The URL with another name or address of loopback.
     public func url(host: String) -> String { "\(isSecure ? "https" : "http")://\(host):\(port)" }
 
     /// The access log's lines of CONNECTs to a port: result and status, method, target, user. Squid writes one when
@@ -118,7 +118,7 @@ public struct Squid: Sendable {
 
     private static func listener(_ port: UInt16, _ tls: TLS?, _ scenario: Scenario) throws -> String {
         guard let tls else { return "http_port 127.0.0.1:\(port)" }
-        try scenario.openForAll(tls.certificate.key)
+        try scenario.makeReadable(tls.certificate.key)
         let wanted = tls.clientAuthority.map { " clientca=\($0)" } ?? ""
         return
             "https_port 127.0.0.1:\(port) tls-cert=\(tls.certificate.certificate) tls-key=\(tls.certificate.key)\(wanted)"
@@ -135,7 +135,7 @@ public struct Squid: Sendable {
                 "auth_param basic children 2 startup=1 idle=1", "auth_param basic realm culvert",
             ]
         case .digest(let user, let password):
-            // In a file of hashes the password may hold colons.
+            // A file of hashes permits colons in the password.
             try scenario.write("\(user):culvert:\(password)", to: "\(folder)/secret")
             let hash = try await scenario.run(.openssl, ["dgst", "-md5", "-r", "\(folder)/secret"]).prefix(32)
             try scenario.write("\(user):culvert:\(hash)\n", to: "\(folder)/digest")
@@ -185,7 +185,7 @@ public struct Squid: Sendable {
         folder: String,
         environment: [String: String]
     ) async throws -> Squid {
-        // -N runs one process in the foreground. The service name tells two running proxies apart.
+        // -N runs one process in the foreground. The service name must be unique for each running proxy.
         let process = try scenario.start(
             "squid",
             Program.squid.required(),
@@ -193,12 +193,12 @@ public struct Squid: Sendable {
             environment: environment,
             isKilled: true
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return Squid(process: process, port: port, isSecure: isSecure, folder: folder, environment: environment)
     }
 
     /// Starts the proxy again after its process has ended.
-    public func again(in scenario: Scenario) async throws -> Squid {
+    public func restarted(in scenario: Scenario) async throws -> Squid {
         try await Self.start(in: scenario, port: port, isSecure: isSecure, folder: folder, environment: environment)
     }
 }

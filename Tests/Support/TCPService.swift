@@ -7,7 +7,7 @@ import Synchronization
 public final class TCPService: Sendable {
     /// The port on which it listens.
     public let port: UInt16
-    /// Errors that ended a connection's thread.
+    /// The errors that ended connections.
     public let failures = Mailbox<String>()
     private let listener: TCPListener
     private let count = Mutex(0)
@@ -17,27 +17,27 @@ public final class TCPService: Sendable {
     /// - Parameters:
     ///   - port: the port; 0 lets the system choose.
     ///   - address: an address of loopback, of either family.
-    ///   - patience: the time for which a connection may be idle.
+    ///   - timeout: the time for which a connection may be idle.
     ///   - serve: serves one connection, which is closed when it returns.
     public convenience init(
         port: UInt16 = 0,
         address: String = "127.0.0.1",
-        patience: Duration = .seconds(120),
+        timeout: Duration = .seconds(120),
         _ serve: @escaping @Sendable (TCPSocket) throws -> Void
     ) throws {
-        try self.init(TCPListener(port: port, address: address), patience: patience, serve)
+        try self.init(TCPListener(port: port, address: address), timeout: timeout, serve)
     }
 
     private init(
         _ listener: TCPListener,
-        patience: Duration,
+        timeout: Duration,
         _ serve: @escaping @Sendable (TCPSocket) throws -> Void
     ) throws {
         self.listener = listener
         self.port = listener.port
-        Scenario.current?.keep(self)
+        Scenario.current?.register(self)
         Thread.detachNewThread { [weak self, failures] in
-            while let socket = try? listener.accept(patience: patience) {
+            while let socket = try? listener.accept(timeout: timeout) {
                 self?.count.withLock { $0 += 1 }
                 Thread.detachNewThread {
                     do {
@@ -55,15 +55,15 @@ public final class TCPService: Sendable {
         stop()
     }
 
-    /// Takes a port and accepts no connection.
+    /// Binds a port, and closes each connection at once.
     ///
-    /// - Parameter isShared: whether to share the port with a socket that has it already.
+    /// - Parameter isShared: whether to share the port with a socket that is already bound to it.
     public static func listening(
         on port: UInt16,
         address: String = "127.0.0.1",
         sharing isShared: Bool = false
     ) throws -> TCPService {
-        try TCPService(TCPListener(port: port, address: address, isShared: isShared), patience: .seconds(120)) { _ in }
+        try TCPService(TCPListener(port: port, address: address, isShared: isShared), timeout: .seconds(120)) { _ in }
     }
 
     /// Whether this machine has the loopback address of IPv6.
@@ -79,7 +79,7 @@ public final class TCPService: Sendable {
 
     /// Echoes bytes as they arrive.
     public static func echo(port: UInt16 = 0) throws -> TCPService {
-        try TCPService(port: port, patience: .seconds(180)) { socket in
+        try TCPService(port: port, timeout: .seconds(180)) { socket in
             while true {
                 let bytes = try socket.receive()
                 if bytes.isEmpty { return }
@@ -88,7 +88,7 @@ public final class TCPService: Sendable {
         }
     }
 
-    /// Reads to the end of the stream, and then answers with the count, a line end, and all bytes.
+    /// Reads to the end of the stream, and then sends the count, a line end, and all bytes.
     public static func answerAfterEnd() throws -> TCPService {
         try TCPService { socket in
             let bytes = try socket.receiveToEnd()
@@ -112,7 +112,7 @@ public final class TCPService: Sendable {
         }
     }
 
-    /// Reads and sends nothing until the other end is gone.
+    /// Reads and sends nothing until the gate opens, and then closes.
     public static func silent(until release: Gate) throws -> TCPService {
         try TCPService { _ in release.wait() }
     }

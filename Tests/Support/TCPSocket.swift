@@ -12,7 +12,7 @@ private let noSignal: Int32 = 0
 
 /// A blocking TCP socket with the operations that tests need: half-close, reset, read to the end.
 ///
-/// An operation without progress for `patience` throws ``SocketError/timedOut``.
+/// An operation without progress for `timeout` throws ``SocketError/timedOut``.
 public final class TCPSocket: Sendable {
     /// The end of a stream.
     public enum Ending: Sendable, Equatable {
@@ -25,9 +25,9 @@ public final class TCPSocket: Sendable {
     private let descriptor: Int32
     private let isOpen = Mutex(true)
 
-    init(descriptor: Int32, patience: Duration) {
+    init(descriptor: Int32, timeout: Duration) {
         self.descriptor = descriptor
-        setPatience(patience)
+        setTimeout(timeout)
         set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
     }
 
@@ -38,10 +38,10 @@ public final class TCPSocket: Sendable {
         port: UInt16,
         address: String = "127.0.0.1",
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(120)
+        timeout: Duration = .seconds(120)
     ) throws {
         let descriptor = try newSocket(AF_INET)
-        self.init(descriptor: descriptor, patience: patience)
+        self.init(descriptor: descriptor, timeout: timeout)
         if let receiveBuffer { set(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         var name = socketAddress(address, port)
         let result = withSockAddr(&name) { pointer, length in retrying { connect(descriptor, pointer, length) } }
@@ -80,11 +80,11 @@ public final class TCPSocket: Sendable {
         try send(Array(text.utf8))
     }
 
-    /// Sends `chunk` repeatedly until the peer takes no more for `patience`.
+    /// Sends `chunk` repeatedly until the peer takes no more for `timeout`.
     ///
     /// - Returns: the number of bytes sent.
-    public func sendUntilStalled(_ chunk: [UInt8], patience: Duration, limit: Int) throws -> Int {
-        setPatience(patience)
+    public func sendUntilStalled(_ chunk: [UInt8], timeout: Duration, limit: Int) throws -> Int {
+        setTimeout(timeout)
         var total = 0
         while total < limit {
             do {
@@ -117,7 +117,7 @@ public final class TCPSocket: Sendable {
         }
     }
 
-    /// The available bytes, at least one; empty at the end of the stream.
+    /// Receives the available bytes, at least one; empty at the end of the stream.
     public func receive(upTo limit: Int = 65_536) throws -> [UInt8] {
         var error: SocketError?
         let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
@@ -190,8 +190,8 @@ public final class TCPSocket: Sendable {
         setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout.size(ofValue: value)))
     }
 
-    private func setPatience(_ patience: Duration) {
-        let (seconds, attoseconds) = patience.components
+    private func setTimeout(_ timeout: Duration) {
+        let (seconds, attoseconds) = timeout.components
         var limit = timeval()
         limit.tv_sec = .init(seconds)
         limit.tv_usec = .init(attoseconds / 1_000_000_000_000)
@@ -239,12 +239,12 @@ final class TCPListener: Sendable {
         _ = Foundation.close(descriptor)
     }
 
-    /// The next connection; throws once the listener is closed.
-    func accept(patience: Duration) throws -> TCPSocket {
+    /// Accepts the next connection. Throws after the listener is closed.
+    func accept(timeout: Duration) throws -> TCPSocket {
         let accepted = retrying { Foundation.accept(descriptor, nil, nil) }
         guard accepted >= 0 else { throw failure("accept") }
         _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
-        return TCPSocket(descriptor: accepted, patience: patience)
+        return TCPSocket(descriptor: accepted, timeout: timeout)
     }
 
     /// Stops listening, and wakes a thread in `accept`.
@@ -258,10 +258,10 @@ final class TCPListener: Sendable {
     }
 }
 
-/// A listener to hand over, as systemd hands one to a service. The receiver owns the descriptor.
+/// A listening socket that a program inherits, as from systemd. The receiver owns the descriptor.
 public final class OpenedSocket: Sendable {
     private let listener: TCPListener
-    /// The descriptor to hand over.
+    /// The descriptor to pass on.
     public let descriptor: Int32
     /// The loopback port.
     public var port: UInt16 { listener.port }
@@ -275,12 +275,12 @@ public final class OpenedSocket: Sendable {
 }
 
 /// A socket without a connection.
-private let inert = (try? newSocket(AF_UNIX)) ?? -1
+private let placeholder = (try? newSocket(AF_UNIX)) ?? -1
 
-/// Closes a socket, and keeps its number until no thread knows it. Otherwise a late thread could read from the next
-/// socket with the number.
+/// Closes a socket, and keeps its descriptor in use until no thread refers to it. Otherwise a thread could read from
+/// the next socket with the same descriptor.
 private func retire(_ descriptor: Int32) {
-    if dup2(inert, descriptor) >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    if dup2(placeholder, descriptor) >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
 }
 
 private func newSocket(_ family: Int32) throws -> Int32 {
@@ -317,7 +317,7 @@ private func withSockAddr<Name, Result>(
     }
 }
 
-/// The port stands at the same place in both families' names.
+/// The port of a socket. It has the same offset in the addresses of both families.
 private func boundPort(_ descriptor: Int32) -> UInt16 {
     var name = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)

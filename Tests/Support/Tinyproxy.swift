@@ -14,10 +14,10 @@ public struct Tinyproxy: Sendable {
         logLines(log, containing: ["Request", "CONNECT", ":\(target) "])
     }
 
-    /// The log's lines of tunnels that it has established to loopback.
+    /// The log's lines of established tunnels to loopback.
     public var established: [String] { logLines(log, containing: ["Established connection to host", "127.0.0.1"]) }
 
-    /// Starts it.
+    /// Starts a proxy.
     ///
     /// - Parameters:
     ///   - user: the user whose Basic credentials the proxy demands, with `password`; nil for an open proxy.
@@ -54,7 +54,7 @@ public struct Tinyproxy: Sendable {
             Program.tinyproxy.required(),
             ["-d", "-c", "\(folder)/tinyproxy.conf"]
         )
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return Tinyproxy(process: process, port: port, log: "\(folder)/log")
     }
 }

@@ -8,12 +8,12 @@ private let streamType = SOCK_STREAM
 #endif
 
 extension TCPSocket {
-    /// Connects to a socket in the file system. Operations that only TCP has do not work on it.
-    public convenience init(unixPath path: String, patience: Duration = .seconds(120)) throws {
+    /// Connects to a socket in the file system. Operations that exist only for TCP fail on it.
+    public convenience init(unixPath path: String, timeout: Duration = .seconds(120)) throws {
         let descriptor = socket(AF_UNIX, streamType, 0)
         guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        self.init(descriptor: descriptor, patience: patience)
+        self.init(descriptor: descriptor, timeout: timeout)
         var name = sockaddr_un()
         name.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)

@@ -1,4 +1,4 @@
-/// Describes frames by the numbers on the wire, so that no name in the sources changes the text.
+/// Describes frames by their numbers on the wire, so that a renamed identifier does not change the text.
 public enum WireText {
     private static let frames: [UInt8: String] = [
         0x01: "CHALLENGE", 0x02: "AUTHENTICATE", 0x03: "WELCOME", 0x04: "RESUME", 0x05: "RESUMED", 0x06: "REFUSED",

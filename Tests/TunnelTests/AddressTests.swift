@@ -5,10 +5,10 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-@Suite("Addresses as users write them")
+@Suite("Addresses in the user's spelling")
 struct AddressTests {
     @Test(
-        "a server's URL",
+        "A server's URL is normalised",
         arguments: [
             ("wss://tunnel.example", "wss://tunnel.example/tunnel"),
             ("ws://127.0.0.1:9101", "ws://127.0.0.1:9101/tunnel"),
@@ -24,7 +24,7 @@ struct AddressTests {
     }
 
     @Test(
-        "what is no server's URL",
+        "An invalid server URL is refused",
         arguments: [
             "", "tunnel.example", "ftp://x", "ws://", "ws:///tunnel", "ws://x:", "ws://x:65536", "ws://x:0",
             "ws://x:-1",
@@ -36,13 +36,13 @@ struct AddressTests {
         #expect(throws: EndpointURL.Malformed.self) { try EndpointURL(text) }
     }
 
-    @Test("A7 a secret in a URL is not repeated by the error")
+    @Test("A7 the error of a URL with a secret does not repeat the secret")
     func secretsInURLsAreNotRepeated() {
         #expect { try EndpointURL("wss://user:hunter2@x") } throws: { !"\($0)".contains("hunter2") }
     }
 
     @Test(
-        "-R as in ssh",
+        "-R has ssh's syntax",
         arguments: [
             ("8022:localhost:22", "8022:localhost:22"), ("127.0.0.1:8022:localhost:22", "127.0.0.1:8022:localhost:22"),
             ("[::1]:8022:[::1]:22", "[::1]:8022:[::1]:22"), ("0:localhost:22", "0:localhost:22"),
@@ -54,7 +54,7 @@ struct AddressTests {
     }
 
     @Test(
-        "an impossible -R",
+        "An invalid -R is refused",
         arguments: [
             "", "8022", ":", "8022:", "x:22", "8022:x", "8022:localhost:0", "65536:localhost:22",
             "8022:localhost:65536",
@@ -67,7 +67,7 @@ struct AddressTests {
     }
 
     @Test(
-        "-R with ranges of ports is a tunnel for each port",
+        "-R with ranges of ports creates a tunnel for each port",
         arguments: [
             ("8000-8002:localhost:9000-9002", ["8000:localhost:9000", "8001:localhost:9001", "8002:localhost:9002"]),
             ("127.0.0.1:8000-8001:[::1]:1-2", ["127.0.0.1:8000:[::1]:1", "127.0.0.1:8001:[::1]:2"]),
@@ -80,7 +80,7 @@ struct AddressTests {
     }
 
     @Test(
-        "impossible ranges of -R",
+        "Invalid ranges of -R are refused",
         arguments: [
             "8000-8010:localhost:22", "8000:localhost:8000-8010", "8000-8010:localhost:8000-8011", "9-1:x:9-1",
             "0-10:x:0-10", "0-1:x:1-2", "8000-:x:1-2", "-8000:x:1", "1-2-3:x:1-2-3", "65535-65536:x:1-2",
@@ -91,7 +91,7 @@ struct AddressTests {
     }
 
     @Test(
-        "two forwards collide if the server can give their port to one of them only",
+        "Two forwards collide if the server can give their port to only one",
         arguments: [
             ("1:x:1", "1:y:2", true), ("1:x:1", "2:x:1", false), ("0:x:1", "0:x:1", false),
             ("127.0.0.1:1:x:1", "1:x:1", true), ("127.0.0.1:1:x:1", "127.0.0.2:1:x:1", false),
@@ -106,7 +106,7 @@ struct AddressTests {
     }
 
     @Test(
-        "listen addresses",
+        "A listen address is parsed, and loopback is recognised",
         arguments: [
             ("127.0.0.1:8080", "127.0.0.1:8080", true), ("[::1]:80", "[::1]:80", true), (":80", "0.0.0.0:80", false),
             ("*:80", "0.0.0.0:80", false), ("localhost:0", "localhost:0", true), ("0.0.0.0:1", "0.0.0.0:1", false),
@@ -120,7 +120,7 @@ struct AddressTests {
     }
 
     @Test(
-        "what is no listen address",
+        "An invalid listen address is refused",
         arguments: [
             "", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "::1:80", "name.example:80", "unix:relative",
             "[127.0.0.1]:1",
@@ -131,7 +131,7 @@ struct AddressTests {
     }
 
     @Test(
-        "a socket's address, by its bits and in short",
+        "A socket address has its IP address and a short form",
         arguments: [
             ("203.0.113.9", 80, "203.0.113.9:80"), ("127.0.0.1", 40_001, "127.0.0.1:40001"),
             ("255.255.255.255", 65_535, "255.255.255.255:65535"), ("0.0.0.0", 0, "0.0.0.0:0"),
@@ -145,7 +145,7 @@ struct AddressTests {
         #expect(address.inShort == short)
     }
 
-    @Test("a unix socket has no address but its path")
+    @Test("A unix socket has no IP address, and its short form is the path")
     func unixAddress() throws {
         let address = try SocketAddress(unixDomainSocketPath: "/run/x.sock")
         #expect(address.ip == nil)

@@ -8,15 +8,15 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-@Suite("What strangers may cost")
+@Suite("Admission of strangers")
 struct AdmissionTests {
     private let limits = ServerLimits()
     private let now = Instant(nanoseconds: 1_000_000_000_000)
 
-    @Test("sixteen slots for one address, and not one more until one is given back")
-    func placesOfOneAddress() {
+    @Test("One address gets sixteen slots, and another one only after it returns one")
+    func slotsOfOneAddress() {
         for isHead in [false, true] {
-            let admission = Admission(unhurried, now: now)
+            let admission = Admission(highRate, now: now)
             func enter(_ address: String) -> Admission.Slot? {
                 isHead ? admission.arrive(address, now: now) : admission.enter(address, now: now)
             }
@@ -30,7 +30,7 @@ struct AdmissionTests {
         }
     }
 
-    @Test("a /64 of IPv6 is one subscriber, for slots and for wrong proofs")
+    @Test("A /64 of IPv6 counts as one address for slots and wrong proofs")
     func subscribers() throws {
         let one = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:2::1", port: 1))
         let neighbour = Admission.address(of: try SocketAddress(ipAddress: "2001:db8:1:2:ffff::9", port: 1))
@@ -39,42 +39,42 @@ struct AdmissionTests {
         #expect(Admission.key(.v6(0xFFFF_C000_0201)) == "192.0.2.1")
     }
 
-    @Test("strangers have three quarters of 256 slots, and known clients find one however many strangers come")
-    func placesInAll() {
-        let admission = Admission(unhurried, now: now)
+    @Test("Strangers get at most three quarters of 256 slots, so known clients always find one")
+    func totalSlots() {
+        let admission = Admission(highRate, now: now)
         let closed = Mutex(0)
         for _ in 0..<1_000 {
             _ = admission.enter(nil, now: now) { closed.withLock { $0 += 1 } }
         }
         #expect(admission.waiting == 192)
-        #expect(closed.withLock { $0 } > 500, "those who came and found no slot, or lost it, are closed")
+        #expect(closed.withLock { $0 } > 500, "connections without a slot are closed")
         let known = (0..<256).map { admission.enter(nil, ticket: "client \($0)", now: now) }
         #expect(known.allSatisfy { $0 != nil })
         #expect(admission.waiting == 256)
-        #expect(admission.enter(nil, ticket: "one more", now: now) == nil, "known clients do not take each other's")
+        #expect(admission.enter(nil, ticket: "one more", now: now) == nil, "a known client took another's slot")
         #expect(admission.enter(nil, now: now) == nil)
     }
 
-    @Test("silent strangers give way before those who speak, the oldest first, and sooner the fewer slots are left")
+    @Test("Silent strangers are evicted before active ones, the oldest first, and earlier if fewer slots are free")
     func pressure() {
         var slots = UnauthenticatedSlots()
         func enter(_ seconds: Double, unit: Double = 0.999) -> UnauthenticatedSlots.Outcome {
             slots.enter(nil, of: 16, perAddress: 16, unit: unit, now: now + .seconds(seconds))
         }
-        // Six of twelve slots, and nobody gives way.
+        // With six of twelve slots in use no connection is evicted.
         for index in 0..<6 { #expect(enter(0) == .entered(UInt64(index + 1), evicted: [])) }
         #expect(enter(1.9) == .entered(7, evicted: []))
-        #expect(enter(2) == .entered(8, evicted: [1]), "silent for two seconds while half is taken")
+        #expect(enter(2) == .entered(8, evicted: [1]), "silent for 2 s with half of the slots in use")
         for id in UInt64(2)...6 { slots.noteBytes(id) }
-        #expect(enter(2.5) == .entered(9, evicted: []), "the others have spoken")
+        #expect(enter(2.5) == .entered(9, evicted: []), "the others have sent bytes")
         for index in UInt64(10)...13 { #expect(enter(2.5) == .entered(index, evicted: [])) }
-        #expect(enter(2.9) == .entered(14, evicted: [7]), "silent for a second while all are taken")
-        #expect(enter(2.9) == .refused, "the newcomer has drawn itself")
-        #expect(enter(2.9, unit: 0) == .entered(15, evicted: [2]), "or another one, though it has spoken")
+        #expect(enter(2.9) == .entered(14, evicted: [7]), "silent for 1 s with all slots in use")
+        #expect(enter(2.9) == .refused, "the random choice is the new connection")
+        #expect(enter(2.9, unit: 0) == .entered(15, evicted: [2]), "the random choice is an active connection")
         #expect(slots.count == 12)
     }
 
-    @Test("whatever comes and goes, slots are counted right and no known client is evicted")
+    @Test("With random connections slots are counted correctly, and no known client is evicted")
     func random() {
         var generator = SystemRandomNumberGenerator()
         var slots = UnauthenticatedSlots()
@@ -106,7 +106,7 @@ struct AdmissionTests {
         }
     }
 
-    @Test("connections without a head are taken four times as often as requests, and answers have a rate of their own")
+    @Test("Connections without a head have four times the rate of requests, and answers have a separate rate")
     func rates() {
         let admission = Admission(limits, now: now)
         var arrived = 0
@@ -116,15 +116,15 @@ struct AdmissionTests {
         }
         #expect(arrived == 400)
         #expect(admission.enter(nil, now: now) != nil)
-        // One address has a quarter, and what it has too much of costs the others nothing.
+        // One address has a quarter of the rate, and its excess does not reduce the rate of others.
         let fresh = Admission(limits, now: now)
-        var ofOne = 0
+        var oneAddress = 0
         for _ in 0..<10_000 {
             guard let slot = fresh.arrive("192.0.2.1", now: now) else { continue }
-            ofOne += 1
+            oneAddress += 1
             fresh.leave(slot)
         }
-        #expect(ofOne == 100)
+        #expect(oneAddress == 100)
         let held = (0..<100).compactMap { _ in fresh.arrive("192.0.2.2", now: now) }
         #expect(held.count == limits.strangersPerAddress)
         #expect(fresh.arrive("192.0.2.3", now: now) != nil)
@@ -133,7 +133,7 @@ struct AdmissionTests {
         #expect(admission.mayAnswer(now: now + .milliseconds(11)))
     }
 
-    @Test("a client with a ticket has a quarter of the rate as well, so that a ticket that was copied harms little")
+    @Test("A ticket gives a quarter of the rate, so a copied ticket has a limited effect")
     func copiedTicket() {
         let admission = Admission(limits, now: now)
         let taken = (0..<100).count { _ in
@@ -146,7 +146,7 @@ struct AdmissionTests {
     }
 
     @Test(
-        "a front's address is charged to nobody",
+        "A front's address is not limited",
         arguments: [
             ("127.0.0.1", nil), ("127.8.9.1", nil), ("::1", nil), ("::ffff:127.0.0.1", nil), ("192.0.2.1", "192.0.2.1"),
         ]
@@ -158,7 +158,7 @@ struct AdmissionTests {
         #expect(Admission.address(of: nil) == nil)
     }
 
-    @Test("A2 five wrong proofs a minute are answered at once, further ones ever later, up to five seconds")
+    @Test("A2 five wrong proofs a minute are answered at once, and further ones after an increasing delay of up to 5 s")
     func wrongProofsAreSlowedDown() {
         let admission = Admission(limits)
         let delays = (0..<12).map { _ in admission.failed("192.0.2.1", now: now) }
@@ -167,7 +167,7 @@ struct AdmissionTests {
         #expect(admission.failed("192.0.2.1", now: now + .seconds(61)) == 0)
     }
 
-    @Test("A2 as many addresses as are remembered, and one more makes all of them forgotten")
+    @Test("A2 an address beyond the remembered number clears the table")
     func rememberedAddresses() {
         var limits = limits
         (limits.rememberedAddresses, limits.freeProofs) = (2, 1)
@@ -178,7 +178,7 @@ struct AdmissionTests {
         #expect(admission.failed("192.0.2.1", now: now) == 0)
     }
 
-    @Test("Other limits hold for what comes from then on, and nothing that is there is sent away")
+    @Test("New limits apply to new connections, and existing ones stay")
     func otherLimits() {
         var few = limits
         (few.strangers, few.strangersPerAddress) = (4, 2)
@@ -193,8 +193,8 @@ struct AdmissionTests {
         #expect(admission.waiting == 3)
     }
 
-    @Test("As many connections to the backend as there are slots, and one more once one is given back")
-    func backendPlaces() {
+    @Test("Connections to the backend are limited, and a returned slot can be used again")
+    func backendSlots() {
         let slots = BackendSlots()
         #expect(slots.enter(nil, limit: 2) && slots.enter(nil, limit: 2))
         #expect(!slots.enter(nil, limit: 2))
@@ -203,8 +203,8 @@ struct AdmissionTests {
         #expect(slots.enter(nil, limit: 3))
     }
 
-    @Test("one address has a quarter of the connections to the backend")
-    func backendPlacesOfOneAddress() {
+    @Test("One address has a quarter of the connections to the backend")
+    func backendSlotsOfOneAddress() {
         let slots = BackendSlots()
         #expect((0..<100).count { _ in slots.enter("192.0.2.1", limit: 40) } == 10)
         #expect(slots.enter("192.0.2.2", limit: 40))
@@ -213,8 +213,8 @@ struct AdmissionTests {
     }
 }
 
-/// Limits under which any number may come at once.
-private let unhurried: ServerLimits = {
+/// Limits with a rate that the tests do not reach.
+private let highRate: ServerLimits = {
     var limits = ServerLimits()
     limits.connectionsPerSecond = 100_000
     return limits

@@ -9,10 +9,10 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// What arrives at a backend, and what does not, by a raw backend behind a server of this process.
-@Suite("What reaches the backend")
+/// The requests that reach a raw backend behind a server of this process.
+@Suite("Requests to the backend")
 struct BackendTests {
-    /// A backend that keeps all that it is sent, and answers after the head.
+    /// A backend that records all received bytes, and answers after the head.
     private static func backend(_ seen: Mailbox<String>) throws -> TCPService {
         try TCPService { socket in
             var request: [UInt8] = []
@@ -22,7 +22,7 @@ struct BackendTests {
                 request += more
             }
             try? socket.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            // A backend that does not heed Connection: close.
+            // The backend ignores Connection: close.
             request += (try? socket.receiveToEnd()) ?? []
             seen.put(String(decoding: request, as: UTF8.self))
         }
@@ -41,7 +41,7 @@ struct BackendTests {
         try await RunningServer.with(setUp) { server in
             let ask: @Sendable (String) async throws -> String = { request in
                 try await onThread {
-                    let socket = try TCPSocket(port: server.port, patience: .seconds(20))
+                    let socket = try TCPSocket(port: server.port, timeout: .seconds(20))
                     try socket.send(request)
                     let answer = try socket.receive()
                     try? socket.finishSending()
@@ -53,7 +53,7 @@ struct BackendTests {
     }
 
     @Test(
-        "Connection takes off no field that the message needs or that we write: 400",
+        "A Connection field that names a required field is refused with 400",
         arguments: [
             "Host", "Content-Length", "Transfer-Encoding", "X-Forwarded-For", "x-forwarded-proto", "X_Forwarded_For",
             "Forwarded", "X-Real-IP", "close, content-LENGTH", "Cookie", "Authorization", "Cache-Control",
@@ -69,7 +69,7 @@ struct BackendTests {
         }
     }
 
-    @Test("a field that Connection names is taken off in all its spellings")
+    @Test("Fields that Connection names are removed in each spelling")
     func namedFields() async throws {
         try await Self.with { ask, seen in
             let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Hop\r\nX-Hop: 1\r\nX_Hop: 2\r\nX-Kept: 3\r\n\r\n"
@@ -82,7 +82,7 @@ struct BackendTests {
     }
 
     @Test(
-        "what a stranger says of its address, host or scheme does not arrive, in any spelling",
+        "H29 a stranger's forwarding fields do not reach the backend in any spelling",
         arguments: [
             "X-Forwarded-For", "x_forwarded_for", "X-Forwarded_For", "X.Forwarded.For", "X-Forwarded-Proto",
             "X_Forwarded_Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server",
@@ -104,7 +104,7 @@ struct BackendTests {
     }
 
     @Test(
-        "a request whose end, host or target could be read in two ways is refused with 400",
+        "A request with an ambiguous end, host or target is refused with 400",
         arguments: [
             "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -127,7 +127,7 @@ struct BackendTests {
         }
     }
 
-    @Test("CONNECT is refused, also for the endpoint's own path", arguments: ["b.test:443", "/tunnel", "/"])
+    @Test("CONNECT is refused, also for the tunnel's path", arguments: ["b.test:443", "/tunnel", "/"])
     func connect(target: String) async throws {
         try await Self.with { ask, seen in
             let answer = try await ask("CONNECT \(target) HTTP/1.1\r\nHost: b.test:443\r\n\r\n")
@@ -137,7 +137,7 @@ struct BackendTests {
         }
     }
 
-    @Test("an absolute target that agrees with Host arrives in origin-form, and the endpoint's stays ours")
+    @Test("An absolute target that matches Host is forwarded in origin-form, except for the tunnel's path")
     func absolute() async throws {
         try await Self.with { ask, seen in
             let answer5 = try await ask("GET http://A.test/x?y=1 HTTP/1.1\r\nHost: a.test\r\n\r\n")
@@ -149,7 +149,7 @@ struct BackendTests {
         }
     }
 
-    @Test("an old request without Host arrives with the backend's own, and OPTIONS * as it is")
+    @Test("An HTTP/1.0 request without Host gets the backend's, and OPTIONS * is forwarded unchanged")
     func oldForms() async throws {
         try await Self.with { ask, seen in
             let answer7 = try await ask("GET / HTTP/1.0\r\n\r\n")
@@ -164,7 +164,7 @@ struct BackendTests {
     }
 
     @Test(
-        "a second request behind the first one does not arrive, nor do trailers",
+        "A pipelined second request and trailers do not reach the backend",
         arguments: [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /admin HTTP/1.1\r\nX-Real-IP: ::1\r\n\r\n", ""),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", "hiGET /admin HTTP/1.1\r\n\r\n", "hi"),
@@ -183,7 +183,7 @@ struct BackendTests {
         }
     }
 
-    @Test("a body that is nonsense is a 400, and the backend hears nothing of it")
+    @Test("A malformed chunked body is refused with 400 and does not reach the backend")
     func malformedBody() async throws {
         try await Self.with { ask, seen in
             let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -193,10 +193,10 @@ struct BackendTests {
         }
     }
 
-    @Test("a body that turns into nonsense resets the backend's connection, so that it gets no end")
+    @Test("A body that becomes malformed resets the backend's connection, so the backend sees no valid end")
     func malformedEnd() async throws {
-        let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
-        let site = try TCPService { heard.put(try $0.drain()) }
+        let received = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+        let site = try TCPService { received.put(try $0.drain()) }
         try await RunningServer.with({ $0.backend = Backend("http://127.0.0.1:\(site.port)") }) { server in
             try await onThread {
                 let visitor = try TCPSocket(port: server.port)
@@ -204,15 +204,15 @@ struct BackendTests {
                 while site.accepted == 0 { Thread.sleep(forTimeInterval: 0.005) }
                 try visitor.send("nonsense")
                 let answer = String(decoding: try visitor.drain().bytes, as: UTF8.self)
-                try demand(answer.hasPrefix("HTTP/1.1 400 "), answer)
+                try require(answer.hasPrefix("HTTP/1.1 400 "), answer)
             }
-            let (bytes, ending) = try await heard.next("the backend hears of it")
+            let (bytes, ending) = try await received.next("the backend's connection ends")
             #expect(!String(decoding: bytes, as: UTF8.self).contains("nonsense"))
             #expect(ending == .reset)
         }
     }
 
-    @Test("a front's word on the scheme is the last one, and a stranger's counts nothing")
+    @Test("The scheme from a front is forwarded, and that of a stranger is replaced")
     func scheme() async throws {
         let request = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
         try await Self.with { ask, seen in
@@ -235,8 +235,8 @@ struct BackendTests {
         }
     }
 
-    @Test("a backend that answers and closes over an unread upload is heard by its visitor")
-    func lastWords() async throws {
+    @Test("The answer of a backend that closes with an unread upload reaches the client")
+    func finalBytes() async throws {
         let answer = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         let site = try TCPService { socket in
             _ = try socket.receive(exactly: 100)
@@ -246,16 +246,16 @@ struct BackendTests {
         try await RunningServer.with({ $0.backend = Backend("http://127.0.0.1:\(site.port)") }) { server in
             try await onThreads(30, width: 4) { round in
                 let visitor = try TCPSocket(port: server.port)
-                // The end comes while it is sending.
+                // The connection ends while the client sends.
                 try? visitor.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
                 try? visitor.send([UInt8](repeating: 7, count: 20_000_000))
                 let bytes = (try? visitor.drain().bytes) ?? []
-                try demand(String(decoding: bytes, as: UTF8.self) == answer, "round \(round): \(bytes.count) bytes")
+                try require(String(decoding: bytes, as: UTF8.self) == answer, "round \(round): \(bytes.count) bytes")
             }
         }
     }
 
-    @Test("a backend's last bytes arrive before its reset, at a visitor that reads late too, and so does the reset")
+    @Test("A backend's last bytes and then its reset reach the client, even one that reads late")
     func reset() async throws {
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + String(repeating: "x", count: 20_000)
         let site = try TCPService { socket in
@@ -269,16 +269,16 @@ struct BackendTests {
                 try visitor.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 if round.isMultiple(of: 2) { Thread.sleep(forTimeInterval: 0.1) }
                 let (bytes, ending) = try visitor.drain()
-                try demand(bytes.count == answer.utf8.count, "round \(round): \(bytes.count) bytes")
-                try demand(ending == .reset, "round \(round): the reset is lost")
+                try require(bytes.count == answer.utf8.count, "round \(round): \(bytes.count) bytes")
+                try require(ending == .reset, "round \(round): the reset is lost")
             }
         }
     }
 
-    @Test("a visitor that is reset resets the backend's connection, behind what it has sent")
+    @Test("A client's reset resets the backend's connection after the client's bytes")
     func visitorResets() async throws {
-        let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
-        let site = try TCPService { heard.put(try $0.drain()) }
+        let received = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+        let site = try TCPService { received.put(try $0.drain()) }
         try await RunningServer.with({ $0.backend = Backend("http://127.0.0.1:\(site.port)") }) { server in
             for _ in 0..<10 {
                 try await onThread {
@@ -287,7 +287,7 @@ struct BackendTests {
                     try visitor.send([UInt8](repeating: 7, count: 500))
                     visitor.abort()
                 }
-                let (bytes, ending) = try await heard.next("the backend hears of it")
+                let (bytes, ending) = try await received.next("the backend's connection ends")
                 #expect(bytes.suffix(500).allSatisfy { $0 == 7 })
                 #expect(ending == .reset)
             }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import TunnelServer
 
-@Suite("Which ports and addresses a client may have")
+@Suite("Ports and addresses that a client may bind")
 struct BindPolicyTests {
     private let client = ClientRights(
         name: "test",
@@ -28,7 +28,7 @@ struct BindPolicyTests {
     }
 
     @Test(
-        "P1 a port outside the client's ranges is refused, at both ends of them",
+        "P1 a port outside the client's ranges is refused",
         arguments: [7_999, 8_101, 80, 65_535]
     )
     func portsOutsideAreRefused(port: UInt16) {
@@ -37,7 +37,7 @@ struct BindPolicyTests {
         }
     }
 
-    @Test("a client may narrow the server's addresses", arguments: ["127.0.0.1", "::1", "192.0.2.7"])
+    @Test("A client may bind a subset of the server's addresses", arguments: ["127.0.0.1", "::1", "192.0.2.7"])
     func narrowing(address: String) throws {
         #expect(try addresses(address, 8_000, on: ["0.0.0.0", "::"]) == [address])
     }
@@ -46,7 +46,7 @@ struct BindPolicyTests {
         "127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1", "::ffff:7f00:2", "localhost",
     ]
 
-    @Test("loopback is for clients that may have it, in each of its forms", arguments: loopbackForms)
+    @Test("Each form of loopback needs the right to loopback", arguments: loopbackForms)
     func loopback(address: String) throws {
         #expect(try !addresses(address, 8_000, on: ["0.0.0.0", "::"]).isEmpty)
         #expect {
@@ -56,12 +56,12 @@ struct BindPolicyTests {
         }
     }
 
-    @Test("what is not loopback needs no such right", arguments: ["", "*", "0.0.0.0", "::", "192.0.2.7", "128.0.0.1"])
+    @Test("Other addresses need no right to loopback", arguments: ["", "*", "0.0.0.0", "::", "192.0.2.7", "128.0.0.1"])
     func notLoopback(address: String) throws {
         #expect(try !addresses(address, 8_000, on: ["0.0.0.0", "::"], allowsLoopback: false).isEmpty)
     }
 
-    @Test("loopback among the addresses of a client is left out without the right")
+    @Test("Without the right, loopback is removed from a client's addresses")
     func loopbackAmongAddresses() throws {
         let policy = BindPolicy(
             publicAddresses: ["0.0.0.0", "::"],
@@ -73,8 +73,10 @@ struct BindPolicyTests {
         #expect(try policy.addresses(for: request) == ["192.0.2.7"])
     }
 
-    @Test("the right is an entry's own, or everybody's if the public address is loopback or there is no token")
-    func whoMayHaveLoopback() {
+    @Test(
+        "The right to loopback is set per client; all have it if the public address is loopback or there is no token"
+    )
+    func loopbackRight() {
         var configuration = ServerConfiguration()
         #expect(client.policy(configuration).allowsLoopback)
         configuration.clients = [client]
@@ -91,7 +93,10 @@ struct BindPolicyTests {
         #expect(other.policy(configuration).allowsLoopback)
     }
 
-    @Test("a client may not widen them", arguments: ["0.0.0.0", "::", "192.0.2.7", "127.0.0.2"])
+    @Test(
+        "A client may not bind addresses beyond the server's",
+        arguments: ["0.0.0.0", "::", "192.0.2.7", "127.0.0.2"]
+    )
     func wideningIsRefused(address: String) {
         #expect { try addresses(address, 8_100, on: ["127.0.0.1", "::1"]) } throws: {
             ($0 as? Refusal)?.code == .portNotAllowed
@@ -99,7 +104,7 @@ struct BindPolicyTests {
     }
 
     @Test(
-        "X13 what is no address of one host is refused without asking a resolver",
+        "X13 a bind address that is not one literal address is refused without a lookup",
         arguments: [
             "tunnel.example", "127.1", "0x7f000001", "224.0.0.1", "255.255.255.255", "ff02::1", " ::1",
         ]
@@ -110,7 +115,7 @@ struct BindPolicyTests {
         }
     }
 
-    @Test("a client's ports are its own within the server's")
+    @Test("A client's ports are the intersection of its own and the server's")
     func portsWithinPorts() throws {
         let server = try #require(PortRanges("8000-8010,9000"))
         let client = try #require(PortRanges("8005-8020,9000-9001"))
@@ -118,12 +123,12 @@ struct BindPolicyTests {
         #expect(server.intersection(PortRanges(ranges: [1...7_999])).ranges.isEmpty)
     }
 
-    @Test("no address and a star mean the server's own choice", arguments: ["", "*"])
+    @Test("An empty address and a star select the server's addresses", arguments: ["", "*"])
     func serversOwnChoice(address: String) throws {
         #expect(try addresses(address, 0, on: ["127.0.0.1", "::1"]) == ["127.0.0.1", "::1"])
     }
 
-    @Test("A10 a server without a token starts on loopback only, and its public ports are there too")
+    @Test("A10 a server without a token starts on loopback only, with public ports on loopback")
     func withoutATokenOnlyLoopback() {
         var configuration = ServerConfiguration()
         #expect(configuration.problem == nil)

@@ -7,7 +7,7 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// A client's requests for ports that its server has refused, on a loop whose time the test moves.
+/// Requests for ports that the server has refused, on an event loop whose time the test advances.
 @Suite("Retries of refused ports") struct BindRetryTests {
     private static let service = TunnelSpec.Target.inProcess(
         InProcessService(name: "none") { $0.eventLoop.makeSucceededVoidFuture() }
@@ -40,13 +40,13 @@ import Testing
         session.start { _ in }
     }
 
-    /// The requests that have left since the last time.
+    /// The number of requests since the last call.
     private func requests() -> Int {
         loop.run()
         return carrier.takeFrames().count { $0.header.type == .bind }
     }
 
-    /// The server refuses a tunnel's port because it is in use.
+    /// Refuses a tunnel's port as the server, because it is in use.
     private func refuse(_ tunnel: UInt8) throws {
         // Code 9: the port is in use. Then an empty text, and the tunnel's number.
         let fields = ByteBuffer(bytes: [1, 0, 4, 0, 0, 0, 9, 2, 0, 0, 4, 0, 2, 0, tunnel])
@@ -55,7 +55,7 @@ import Testing
         carrier.receiver?.carrierReadCompleted()
     }
 
-    @Test("an operator's requests do not add up: each refused port is retried once")
+    @Test("Repeated requests of the operator retry each refused port once")
     func onePerPort() throws {
         #expect(requests() == 2)
         for tunnel: UInt8 in [0, 1] { try refuse(tunnel) }
@@ -68,7 +68,7 @@ import Testing
         #expect(requests() == 2)
     }
 
-    @Test("a tunnel that was removed is not requested again")
+    @Test("A removed tunnel is not requested again")
     func removed() throws {
         #expect(requests() == 2)
         for tunnel: UInt8 in [0, 1] { try refuse(tunnel) }

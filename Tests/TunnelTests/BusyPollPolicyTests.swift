@@ -11,18 +11,18 @@ import Testing
 
     private func at(_ microseconds: Int64) -> NIODeadline { start + .microseconds(microseconds) }
 
-    /// An iteration with interactive bytes, so many µs after the start.
+    /// Simulates an iteration with interactive bytes, at a time in µs after the start.
     private func interact(_ policy: inout BusyPollPolicy, at time: Int64) -> BusyPollPolicy.Decision {
         policy.woke(now: at(time))
         return policy.iterationEnded(isInteractive: true, now: at(time))
     }
 
-    /// An iteration without them.
+    /// Simulates an iteration without interactive bytes.
     private func pass(_ policy: inout BusyPollPolicy, at time: Int64) -> BusyPollPolicy.Decision {
         policy.iterationEnded(isInteractive: false, now: at(time))
     }
 
-    @Test("after interactive bytes a loop polls for 60 µs, and then sleeps")
+    @Test("After interactive bytes a loop polls for 60 µs, and then sleeps")
     func span() {
         var policy = BusyPollPolicy(now: start)
         #expect(interact(&policy, at: 1_000_000) == .poll)
@@ -30,7 +30,7 @@ import Testing
         #expect(pass(&policy, at: 1_000_060) == .sleep)
     }
 
-    @Test("each interactive event extends the polling by 60 µs")
+    @Test("Each interactive event extends the polling by 60 µs")
     func extended() {
         var policy = BusyPollPolicy(now: start)
         for time in stride(from: Int64(1_000), to: 100_000, by: 1_000) {
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(
-        "events later than it polls cost one span without an event, and just beyond it every second one at most",
+        "Events after the polling cost one span without an event, and those shortly after it at most every second span",
         arguments: [(Int64(1_000), 1), (100, 5_000)]
     )
     func late(gap: Int64, limit: Int) {
@@ -57,7 +57,7 @@ import Testing
         #expect((1...limit).contains(spans))
     }
 
-    @Test("sleeps of less than 120 µs between events make polling worth it again")
+    @Test("Sleeps of less than 120 µs between events start polling again")
     func recovers() {
         var policy = BusyPollPolicy(now: start)
         #expect(interact(&policy, at: 1_000) == .poll)
@@ -69,7 +69,7 @@ import Testing
         #expect(interact(&policy, at: 5_478) == .poll)
     }
 
-    @Test("events in time long ago buy no more than five spans without an event")
+    @Test("Earlier hits permit at most five spans without an event")
     func forgetsHits() {
         var policy = BusyPollPolicy(now: start)
         for time in stride(from: Int64(0), to: 100_000, by: 50) { #expect(interact(&policy, at: time) == .poll) }
@@ -81,7 +81,7 @@ import Testing
         #expect(spans == 4)
     }
 
-    @Test("short chunks, and frames that begin or end a stream, are interactive")
+    @Test("Short chunks, and frames that begin or end a stream, are interactive")
     func frames() {
         for (length, expected) in [(0, false), (1, true), (4_096, true), (4_097, false)] {
             #expect(BusyPollPolicy.isInteractive(.data, length) == expected, "\(length)")
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test("the time in which other programs had the processor, up to 1 ms each, is no time of polling")
+    @Test("Up to 1 ms of the processor time of other programs does not count as polling")
     func yielded() {
         var policy = BusyPollPolicy(now: start)
         #expect(interact(&policy, at: 1_000_000) == .poll)
@@ -101,13 +101,13 @@ import Testing
         policy.yielded(from: at(1_000_940), now: at(1_001_940))
         #expect(pass(&policy, at: 1_001_959) == .poll)
         #expect(pass(&policy, at: 1_001_960) == .sleep)
-        // A loop that sleeps does not begin to poll.
+        // A sleeping loop does not start to poll.
         policy.yielded(from: at(1_001_970), now: at(1_002_000))
         #expect(pass(&policy, at: 1_002_010) == .sleep)
     }
 
     @Test(
-        "a program that keeps the processor for more than 1 ms pauses polling for 20 ms, then twice as long, up to 1 s"
+        "A program that holds the processor for more than 1 ms pauses polling for 20 ms, then twice as long, up to 1 s"
     )
     func backOff() {
         var policy = BusyPollPolicy(now: start)
@@ -124,7 +124,7 @@ import Testing
         #expect(interact(&policy, at: time + 1_010) == .poll)
     }
 
-    @Test("a pause is twice as long within eight times the last one")
+    @Test("A pause doubles if it follows the last one within eight times its length")
     func repeated() {
         var policy = BusyPollPolicy(now: start)
         #expect(interact(&policy, at: 1_000_000) == .poll)
@@ -135,7 +135,7 @@ import Testing
         #expect(interact(&policy, at: 1_221_000) == .poll)
     }
 
-    /// A loop, and a poll until that is given up.
+    /// Runs a test with an event loop and its busy polling.
     private func withPoll(
         _ make: @escaping @Sendable (any EventLoop) -> BusyPollLoop,
         _ body: (any EventLoop, NIOLoopBoundBox<BusyPollLoop?>) async throws -> Void
@@ -153,32 +153,32 @@ import Testing
     @Sendable private func polls(_ loop: any EventLoop, _ poll: NIOLoopBoundBox<BusyPollLoop?>) throws -> Bool {
         try loop.flatSubmit {
             poll.value?.noteInteractive()
-            // Behind the end of the iteration.
+            // Runs after the end of the iteration.
             return loop.submit { poll.value?.isPolling == true }
         }.wait()
     }
 
-    @Test("a loop polls while interactive bytes come, for longer than its pipe is full, and sleeps when none follow")
+    @Test("A loop polls while interactive bytes arrive, refills its pipe, and sleeps if none follow")
     func loop() async throws {
-        // It offers the processor to no program, which would make it sleep.
+        // The loop does not yield, because a long yield would end the polling.
         try await withPoll({ BusyPollLoop(on: $0, fuel: 16, yield: {}) }) { loop, poll in
             #expect(try await onThread { try polls(loop, poll) })
             let task = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .microseconds(20)) { _ in
                 poll.value?.noteInteractive()
             }
-            try await eventually("it polls 100 times") { try loop.submit { poll.value?.polls ?? 0 > 100 }.wait() }
+            try await eventually("the loop polls 100 times") { try loop.submit { poll.value?.polls ?? 0 > 100 }.wait() }
             task.cancel()
-            try await eventually("it sleeps") { try loop.submit { poll.value?.isPolling == false }.wait() }
+            try await eventually("the loop sleeps") { try loop.submit { poll.value?.isPolling == false }.wait() }
         }
     }
 
-    @Test("the sessions of a loop share one; with the last of them its pipe is closed, and the next has another")
+    @Test("The sessions of a loop share one poll loop; it closes with the last session, and the next gets a new one")
     func lifetime() async throws {
         try await withPoll({ BusyPollLoop.of($0) }) { loop, poll in
             #expect(try await loop.submit { BusyPollLoop.of(loop) === poll.value }.get())
             let channel = try #require(try await loop.submit { poll.value?.channel }.get())
             try await loop.submit { poll.value = nil }.get()
-            try await eventually("its channel is closed") { !channel.isActive }
+            try await eventually("the channel is closed") { !channel.isActive }
             try await loop.submit { poll.value = .of(loop) }.get()
             #expect(try await onThread { try polls(loop, poll) })
         }

@@ -6,37 +6,37 @@ import WebSocket
 
 @testable import TunnelCore
 
-/// A carrier on another event loop than its session's, each loop turned by hand.
+/// A carrier on another event loop than its session, with loops that the test runs.
 @Suite("A carrier on another event loop")
 struct CarrierBridgeTests {
-    /// The carrier, its channel and its loop, and the bridge on the session's loop.
-    private struct Scene {
+    /// The carrier with its channel and loop, and the bridge with the session's loop.
+    private struct BridgeRig {
         let session = EmbeddedEventLoop()
         let channel = EmbeddedChannel()
-        let witness = BridgeWitness()
+        let receiver = BridgeReceiver()
         let bridge: CarrierBridge
         private let peer = Peer()
 
         init() throws {
-            let carrier = Carrier(role: .server, deflate: nil, receiver: BridgeWitness())
+            let carrier = Carrier(role: .server, deflate: nil, receiver: BridgeReceiver())
             try channel.pipeline.syncOperations.addHandler(carrier)
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
             bridge = CarrierBridge.build(carrier, from: channel.embeddedEventLoop, to: session)()
-            bridge.admit(witness)
+            bridge.admit(receiver)
         }
 
-        /// Turns both loops until nothing is left to do.
-        func turn() {
+        /// Runs both loops until no task is left.
+        func runLoops() {
             for _ in 0..<3 {
                 channel.embeddedEventLoop.run()
                 session.run()
             }
         }
 
-        /// The peer sends a frame.
+        /// Receives a frame of the peer.
         func receive(_ frame: OutboundFrame) throws { try channel.writeInbound(peer.encode(frame)) }
 
-        /// What the peer has got since the last time.
+        /// The frames that the peer has received since the last call.
         func sent() throws -> [FrameType] {
             while let bytes = try channel.readOutbound(as: ByteBuffer.self) { peer.connection.receive(bytes) }
             return try peer.frames()
@@ -71,115 +71,115 @@ struct CarrierBridgeTests {
         OutboundFrame(.data, StreamID(2), ByteBuffer(repeating: 7, count: count))
     }
 
-    @Test("frames cross both ways in their order, and nothing before the loops have turned")
+    @Test("Frames cross in both directions in order, and only after the loops have run")
     func order() throws {
-        let scene = try Scene()
-        for frame in [Self.data(1), OutboundFrame(.end, StreamID(2))] { scene.bridge.send(frame) }
-        scene.bridge.flush()
-        try scene.receive(Self.data(3))
-        try scene.receive(OutboundFrame(.end, StreamID(2)))
-        #expect(try scene.sent().isEmpty && scene.witness.frames.isEmpty)
-        scene.turn()
-        #expect(try scene.sent() == [.data, .end])
-        #expect(scene.witness.frames == [.data, .end])
+        let rig = try BridgeRig()
+        for frame in [Self.data(1), OutboundFrame(.end, StreamID(2))] { rig.bridge.send(frame) }
+        rig.bridge.flush()
+        try rig.receive(Self.data(3))
+        try rig.receive(OutboundFrame(.end, StreamID(2)))
+        #expect(try rig.sent().isEmpty && rig.receiver.frames.isEmpty)
+        rig.runLoops()
+        #expect(try rig.sent() == [.data, .end])
+        #expect(rig.receiver.frames == [.data, .end])
     }
 
     @Test(
-        "a carrier that takes nothing lets so much pile up on the bridge and no more, and is asked again when it does"
+        "The bridge queues a limited number of bytes for a blocked carrier, and continues when the carrier is writable"
     )
     func backPressure() throws {
-        let scene = try Scene()
-        scene.channel.isWritable = false
+        let rig = try BridgeRig()
+        rig.channel.isWritable = false
         var count = 0
-        while scene.bridge.isWritable {
-            scene.bridge.send(Self.data(65_536))
-            scene.bridge.flush()
-            scene.turn()
+        while rig.bridge.isWritable {
+            rig.bridge.send(Self.data(65_536))
+            rig.bridge.flush()
+            rig.runLoops()
             count += 1
         }
         #expect(count == 4)
-        scene.channel.isWritable = true
-        scene.channel.pipeline.fireChannelWritabilityChanged()
-        scene.turn()
-        #expect(scene.bridge.isWritable && scene.witness.wakings == 1)
-        #expect(try scene.sent().count == 4)
+        rig.channel.isWritable = true
+        rig.channel.pipeline.fireChannelWritabilityChanged()
+        rig.runLoops()
+        #expect(rig.bridge.isWritable && rig.receiver.writableEvents == 1)
+        #expect(try rig.sent().count == 4)
     }
 
-    @Test("while the session's loop is behind, the peer is not read beyond 1 MiB; then it is again")
-    func loopIsBehind() throws {
-        let scene = try Scene()
-        let carrier = try scene.channel.pipeline.syncOperations.handler(type: Carrier.self)
-        for _ in 0..<15 { try scene.receive(Self.data(65_536)) }
+    @Test("If the session's loop is late, the carrier stops reading at 1 MiB, and resumes later")
+    func lateSessionLoop() throws {
+        let rig = try BridgeRig()
+        let carrier = try rig.channel.pipeline.syncOperations.handler(type: Carrier.self)
+        for _ in 0..<15 { try rig.receive(Self.data(65_536)) }
         #expect(carrier.isRead)
-        try scene.receive(Self.data(65_536))
-        #expect(!carrier.isRead && scene.witness.frames.isEmpty)
-        scene.turn()
-        #expect(carrier.isRead && scene.witness.frames.count == 16)
+        try rig.receive(Self.data(65_536))
+        #expect(!carrier.isRead && rig.receiver.frames.isEmpty)
+        rig.runLoops()
+        #expect(carrier.isRead && rig.receiver.frames.count == 16)
     }
 
-    @Test("the end of the carrier comes behind its last frame, once; and nothing of it is left then")
+    @Test("The end of the carrier is reported once, after its last frame, and both objects are freed")
     func end() throws {
         weak var bridge: CarrierBridge?
         weak var carrier: Carrier?
         do {
-            let scene = try Scene()
-            bridge = scene.bridge
-            carrier = try scene.channel.pipeline.syncOperations.handler(type: Carrier.self)
-            try scene.receive(Self.data(1))
-            scene.channel.close(promise: nil)
-            scene.turn()
-            #expect(scene.witness.frames == [.data] && scene.witness.losses == 1)
-            #expect(!scene.bridge.isWritable)
-            // Whoever has not heard yet.
-            scene.bridge.send(Self.data(1))
-            scene.bridge.flush()
-            scene.bridge.close(.goingAway, reason: "late")
-            scene.turn()
+            let rig = try BridgeRig()
+            bridge = rig.bridge
+            carrier = try rig.channel.pipeline.syncOperations.handler(type: Carrier.self)
+            try rig.receive(Self.data(1))
+            rig.channel.close(promise: nil)
+            rig.runLoops()
+            #expect(rig.receiver.frames == [.data] && rig.receiver.losses == 1)
+            #expect(!rig.bridge.isWritable)
+            // Calls after the end have no effect.
+            rig.bridge.send(Self.data(1))
+            rig.bridge.flush()
+            rig.bridge.close(.goingAway, reason: "late")
+            rig.runLoops()
         }
         #expect(bridge == nil && carrier == nil)
     }
 
-    @Test("another carrier has taken over: what the old one still brings is nobody's, its end too, and it goes")
+    @Test("After another carrier has taken over, the old one's frames and end are ignored, and it closes")
     func disowned() throws {
         weak var bridge: CarrierBridge?
         do {
-            let scene = try Scene()
-            bridge = scene.bridge
-            try scene.receive(Self.data(1))
-            scene.bridge.disown()
-            scene.bridge.close(.goingAway, reason: "another carrier has taken over")
-            scene.turn()
-            #expect(scene.witness.frames.isEmpty)
-            // No answer to the Close.
-            scene.channel.embeddedEventLoop.advanceTime(by: .seconds(5))
-            scene.turn()
-            #expect(!scene.channel.isActive && scene.witness.losses == 0)
+            let rig = try BridgeRig()
+            bridge = rig.bridge
+            try rig.receive(Self.data(1))
+            rig.bridge.disown()
+            rig.bridge.close(.goingAway, reason: "another carrier has taken over")
+            rig.runLoops()
+            #expect(rig.receiver.frames.isEmpty)
+            // The peer does not answer the Close.
+            rig.channel.embeddedEventLoop.advanceTime(by: .seconds(5))
+            rig.runLoops()
+            #expect(!rig.channel.isActive && rig.receiver.losses == 0)
         }
         #expect(bridge == nil)
     }
 
-    @Test("a frame that breaks the rules is told before the loss")
+    @Test("A protocol violation is reported before the loss")
     func violation() throws {
-        let scene = try Scene()
+        let rig = try BridgeRig()
         var connection = Connection(role: .client)
         var out = ByteBuffer()
         try connection.encodeMessage(.binary, prefix: ByteBuffer(), payload: ByteBuffer(bytes: [0xEE]), into: &out)
-        _ = try? scene.channel.writeInbound(out)
-        scene.turn()
-        #expect(scene.witness.violations == 1 && scene.witness.losses == 1)
+        _ = try? rig.channel.writeInbound(out)
+        rig.runLoops()
+        #expect(rig.receiver.violations == 1 && rig.receiver.losses == 1)
     }
 }
 
-/// Notes what a bridge tells its session.
-private final class BridgeWitness: CarrierReceiver {
+/// Records the calls of a bridge.
+private final class BridgeReceiver: CarrierReceiver {
     var frames: [FrameType] = []
-    var wakings = 0
+    var writableEvents = 0
     var violations = 0
     var losses = 0
 
     func carrier(received frame: InboundFrame) { frames.append(frame.header.type) }
     func carrierReadCompleted() {}
-    func carrierBecameWritable() { wakings += 1 }
+    func carrierBecameWritable() { writableEvents += 1 }
     func carrier(violatedBy error: MuxError) { violations += 1 }
     func carrierLost(_ loss: CarrierLoss) { losses += 1 }
 }

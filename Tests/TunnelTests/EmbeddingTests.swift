@@ -9,10 +9,10 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// A client in a program: services that are closures, and tunnels that come and go.
+/// A client as a library: closures as services, and tunnels that are added and removed.
 @Suite("A client inside a program") struct EmbeddingTests {
-    /// Sends back what comes, in capitals, and ends when the visitor has ended.
-    private final class Shout: ChannelInboundHandler {
+    /// Echoes bytes in upper case, and closes after the visitor's FIN.
+    private final class UppercaseHandler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
 
@@ -28,9 +28,9 @@ import Testing
         }
     }
 
-    private static func shouting(_ name: String = "shout") -> InProcessService {
+    private static func uppercaseService(_ name: String = "shout") -> InProcessService {
         InProcessService(name: name) { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Shout()) }
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(UppercaseHandler()) }
         }
     }
 
@@ -60,14 +60,14 @@ import Testing
         return try #require(url.split(separator: ":").last.flatMap { UInt16($0) })
     }
 
-    @Test("a closure gets each visitor's stream, half-close included")
+    @Test("A closure gets each visitor's stream, including its half-close")
     func closure() async throws {
         try await RunningServer.with { server in
             let urls = Mailbox<String>()
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let client = try client(
                 server.port,
-                [TunnelSpec(port: 0, to: .inProcess(Self.shouting()))],
+                [TunnelSpec(port: 0, to: .inProcess(Self.uppercaseService()))],
                 group: group,
                 urls
             )
@@ -80,7 +80,7 @@ import Testing
                         try visitor.send(Array("hello".utf8))
                         try visitor.finishSending()
                         let answer = try visitor.receiveToEnd()
-                        try demand(String(decoding: answer, as: UTF8.self) == "HELLO!", "\(answer)")
+                        try require(String(decoding: answer, as: UTF8.self) == "HELLO!", "\(answer)")
                         visitor.close()
                     }
                 }
@@ -90,12 +90,12 @@ import Testing
         }
     }
 
-    @Test("a tunnel that is added while the client runs becomes public; one that is removed takes no visitor")
-    func tunnelsComeAndGo() async throws {
+    @Test("A tunnel that is added at run time becomes public, and a removed one accepts no visitor")
+    func tunnelsAddedAndRemoved() async throws {
         try await RunningServer.with { server in
             let urls = Mailbox<String>()
-            let first = TunnelSpec(port: 0, to: .inProcess(Self.shouting("first")))
-            let second = TunnelSpec(port: 0, to: .inProcess(Self.shouting("second")))
+            let first = TunnelSpec(port: 0, to: .inProcess(Self.uppercaseService("first")))
+            let second = TunnelSpec(port: 0, to: .inProcess(Self.uppercaseService("second")))
             let log = CollectedLog()
             let client = try client(server.port, [first], log: log, urls)
             try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -103,22 +103,22 @@ import Testing
                 let one = try await port(urls)
                 #expect(client.tunnels.add(second))
                 let two = try await port(urls)
-                let staying = try await onThread {
-                    for port in [one, two] { try Self.demandAnswer(at: port) }
-                    let staying = try TCPSocket(port: one)
-                    try staying.send("a")
-                    _ = try staying.receive(exactly: 1)
-                    return staying
+                let open = try await onThread {
+                    for port in [one, two] { try Self.requireAnswer(at: port) }
+                    let open = try TCPSocket(port: one)
+                    try open.send("a")
+                    _ = try open.receive(exactly: 1)
+                    return open
                 }
                 #expect(client.tunnels.remove(first))
                 #expect(!client.tunnels.remove(first))
-                try await eventually("the session knows") { log.count("tunnel removed") == 1 }
+                try await eventually("the tunnel is removed from the session") { log.count("tunnel removed") == 1 }
                 try await onThread {
-                    try Self.demandReset(at: one)
-                    // The streams of the removed tunnel go on.
-                    try staying.send("b")
-                    try demand(try staying.receive(exactly: 1) == Array("B".utf8), "the stream goes on")
-                    try Self.demandAnswer(at: two)
+                    try Self.requireReset(at: one)
+                    // The streams of the removed tunnel continue.
+                    try open.send("b")
+                    try require(try open.receive(exactly: 1) == Array("B".utf8), "the stream has ended")
+                    try Self.requireAnswer(at: two)
                 }
                 #expect(client.tunnels.all == [second])
                 tasks.cancelAll()
@@ -126,13 +126,13 @@ import Testing
         }
     }
 
-    @Test("two clients in one process count into their own backends")
+    @Test("Two clients in one process count into their own metrics backends")
     func metrics() async throws {
         try await RunningServer.with { server in
             let urls = Mailbox<String>()
             let backends = [TestMetrics(), TestMetrics()]
             let clients = try backends.enumerated().map { number, metrics in
-                let service = Self.shouting("\(number)")
+                let service = Self.uppercaseService("\(number)")
                 let tunnel = TunnelSpec(port: 0, to: .inProcess(service))
                 return try client(server.port, name: "\(number)", [tunnel], metrics: metrics, urls)
             }
@@ -144,7 +144,7 @@ import Testing
                     ports[String(parts[0])] = parts[1].split(separator: ":").last.flatMap { UInt16($0) }
                 }
                 let first = try #require(ports["0"])
-                try await onThread { try Self.demandAnswer(at: first) }
+                try await onThread { try Self.requireAnswer(at: first) }
                 @Sendable func ended(_ metrics: TestMetrics) throws -> Int64 {
                     try metrics.expectCounter("culvert_streams_total").totalValue
                 }
@@ -156,14 +156,14 @@ import Testing
         }
     }
 
-    private static func demandAnswer(at port: UInt16) throws {
+    private static func requireAnswer(at port: UInt16) throws {
         let visitor = try TCPSocket(port: port)
         try visitor.send(Array("x".utf8))
-        try demand(try visitor.receive(exactly: 1) == Array("X".utf8), "an answer at \(port)")
+        try require(try visitor.receive(exactly: 1) == Array("X".utf8), "an answer at \(port)")
         visitor.close()
     }
 
-    private static func demandReset(at port: UInt16) throws {
+    private static func requireReset(at port: UInt16) throws {
         let visitor = try TCPSocket(port: port)
         do {
             let bytes = try visitor.receive(exactly: 1)

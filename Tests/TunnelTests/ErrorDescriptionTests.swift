@@ -12,9 +12,9 @@ import WebSocket
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// Errors of the libraries, and what a person reads in their place.
-@Suite("Errors in words")
-struct ErrorWordsTests {
+/// Descriptions of library errors for users.
+@Suite("Descriptions of errors")
+struct ErrorDescriptionTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let error: any Error
         let words: String
@@ -46,13 +46,13 @@ struct ErrorWordsTests {
         Row(error: Unknown(), words: "something unexpected went wrong"),
     ]
 
-    @Test("show no type, no case, no list and no path", arguments: rows)
+    @Test("contain no type, case, list or path", arguments: rows)
     func words(row: Row) {
         #expect(row.error.userDescription.hasPrefix(row.words), "\(row.error.userDescription)")
-        #expect(Insides.found(in: row.error.userDescription) == nil, "\(row.error.userDescription)")
+        #expect(InternalNames.first(in: row.error.userDescription) == nil, "\(row.error.userDescription)")
     }
 
-    @Test("a failed connection says why, or that there was no address")
+    @Test("A failed connection has its reason, or reports the missing address")
     func connection() async throws {
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         let port = try FreePorts.next()
@@ -61,9 +61,9 @@ struct ErrorWordsTests {
         }
     }
 
-    @Test("BoringSSL's reason is found in its line, and an alert is named")
+    @Test("The reason of a BoringSSL error is extracted, and an alert is named")
     func alert() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let made = try await Certificate.make(in: scenario)
             let chain = try NIOSSLCertificate.fromPEMFile(made.certificate)
             let key = try NIOSSLPrivateKey(file: made.key, format: .pem)

@@ -2,9 +2,9 @@ import Testing
 
 @testable import TunnelCore
 
-/// What is flushed before the event loop's iteration ends.
+/// Flushes before the end of an event loop's iteration.
 @Suite struct FlushPolicyTests {
-    @Test("the carrier is flushed after sixteen chunks, and after each further sixteen")
+    @Test("The carrier is flushed after each 16 chunks")
     func chunks() {
         var policy = FlushPolicy()
         for _ in 0..<3 {
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test("it is flushed at once for interactive bytes beside bulk data, four times in an iteration")
+    @Test("The carrier is flushed at once for interactive bytes beside bulk data, up to four times in an iteration")
     func interactive() {
         var policy = FlushPolicy()
         for _ in 0..<3 {
@@ -31,7 +31,7 @@ import Testing
         #expect(!alone)
     }
 
-    @Test("sockets are flushed eight at a time, thirty-two times within one read")
+    @Test("Sockets are flushed eight at a time, up to 32 times within one read")
     func sockets() {
         var policy = FlushPolicy()
         for _ in 0..<3 {

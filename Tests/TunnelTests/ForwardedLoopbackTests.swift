@@ -5,9 +5,9 @@ import Testing
 
 @testable import TunnelServer
 
-@Suite("An address of loopback that a front reports")
+@Suite("A loopback address reported by a front")
 struct ForwardedLoopbackTests {
-    @Test("it has the places of one address, like any other", arguments: ["127.0.0.9", "::1", "::ffff:127.0.0.9"])
+    @Test("It has the slots of one address, like any other", arguments: ["127.0.0.9", "::1", "::ffff:127.0.0.9"])
     func counted(address: String) async throws {
         let configure: (inout ServerConfiguration) -> Void = {
             $0.trustedFronts = TrustedFronts(blocks: [CIDRBlock("127.0.0.1/32")].compactMap { $0 })
@@ -26,7 +26,7 @@ struct ForwardedLoopbackTests {
                     return (socket, String(decoding: try socket.receive(), as: UTF8.self).prefix(12))
                 }
                 let answers = places.map(\.1)
-                try demand(answers == ["HTTP/1.1 101", "HTTP/1.1 101", "HTTP/1.1 503"], "\(answers)")
+                try require(answers == ["HTTP/1.1 101", "HTTP/1.1 101", "HTTP/1.1 503"], "\(answers)")
             }
         }
     }

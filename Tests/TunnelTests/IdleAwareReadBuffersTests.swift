@@ -3,14 +3,14 @@ import Testing
 
 @testable import TunnelCore
 
-/// How large a stream's socket is read.
+/// The sizes of read buffers for a stream's socket.
 @Suite struct IdleAwareReadBuffersTests {
-    /// How much the next read may bring.
+    /// The size of the next read's buffer.
     private func size(_ reads: IdleAwareReadBuffers) -> Int {
         reads.buffer(allocator: ByteBufferAllocator()).writableBytes
     }
 
-    @Test("the first read, whose buffer is kept for life, is small, and the next is not, whatever came")
+    @Test("The first buffer, which is kept, is small, and the next one is larger for any read")
     func first() {
         for count in [1, 511, 512] {
             var reads = IdleAwareReadBuffers(largest: 262_144)
@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    @Test("a busy socket is read in larger and larger pieces, up to the largest")
+    @Test("The buffers of a busy socket grow to the maximum")
     func busy() {
         var reads = IdleAwareReadBuffers(largest: 262_144)
         var sizes: [Int] = []
@@ -32,7 +32,7 @@ import Testing
         #expect(sizes == [512, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536, 131_072, 253_952, 253_952])
     }
 
-    @Test("two small reads in a row halve the next, and one does not")
+    @Test("Two small reads in a row halve the next buffer, and one does not")
     func quiet() {
         var reads = IdleAwareReadBuffers(largest: 262_144)
         for _ in 0..<9 { _ = reads.record(actualReadBytes: size(reads)) }
@@ -44,19 +44,19 @@ import Testing
         #expect(size(reads) == 2_048)
     }
 
-    @Test("what the largest read brings, framed, fits into one read of a carrier, and nothing stands before it")
+    @Test("The largest read with frame headers fits into one read of a carrier")
     func spare() {
         var reads = IdleAwareReadBuffers(largest: 262_144)
         for _ in 0..<9 { _ = reads.record(actualReadBytes: size(reads)) }
         let buffer = reads.buffer(allocator: ByteBufferAllocator())
         #expect(buffer.readableBytes == 0)
-        // In pieces of 16 KiB, each with a frame's head of 8 bytes and a WebSocket's of 14.
+        // Each chunk of 16 KiB has a frame header of 8 bytes and a WebSocket header of 14 bytes.
         let frames = (buffer.writableBytes + 16_383) / 16_384
         #expect(buffer.writableBytes + frames * (8 + 14) <= 262_144)
     }
 
-    /// What is larger than three words gets memory of its own where it stands for its protocol.
-    @Test("it costs a socket no memory of its own")
+    /// A value of more than three words would be allocated on the heap as an existential.
+    @Test("The buffers' state needs no heap allocation")
     func words() {
         #expect(MemoryLayout<IdleAwareReadBuffers>.size <= 3 * MemoryLayout<Int>.size)
     }

@@ -4,7 +4,7 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-@Suite("Log lines of strangers")
+@Suite("Limits of log lines")
 struct LogThrottleTests {
     private let start = Instant(nanoseconds: 1_000_000_000_000)
 
@@ -14,7 +14,7 @@ struct LogThrottleTests {
         return LogThrottle(lines: limits.logLines)
     }
 
-    @Test("P16 as many lines in ten seconds as the limit, and not one more; the next says how many were left out")
+    @Test("P16 lines are limited in 10 s, and the next line has the number of omitted ones")
     func limit() {
         let throttle = throttle(3)
         let admitted = (0..<10).map { _ in throttle.admit(now: start).isLogged }
@@ -25,7 +25,7 @@ struct LogThrottleTests {
         #expect(throttle.admit(now: start + .seconds(11)).suppressed == 0)
     }
 
-    @Test("Another limit holds from the next line on")
+    @Test("A new limit applies from the next line on")
     func update() {
         let throttle = throttle(1)
         #expect(throttle.admit(now: start).isLogged)

@@ -7,7 +7,7 @@ import Testing
 @testable import TunnelCore
 
 #if os(Linux)
-@Suite("Services of this machine are connected to at once") struct LoopbackConnectTests {
+@Suite("Immediate connects to services on loopback") struct LoopbackConnectTests {
     private func connected(_ host: String, _ port: UInt16) throws -> NIOBSDSocket.Handle? {
         try LoopbackConnect.connected(to: SocketAddress(ipAddress: host, port: Int(port)))
     }
@@ -16,21 +16,21 @@ import Testing
         try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
     }
 
-    @Test("all of 127.0.0.0/8 and ::1 is this machine", arguments: ["127.0.0.1", "127.255.255.254", "::1"])
+    @Test("127.0.0.0/8 and ::1 are connected immediately", arguments: ["127.0.0.1", "127.255.255.254", "::1"])
     func connects(host: String) async throws {
         guard host != "::1" || TCPService.hasIPv6 else { return }
-        let service = try TCPService(address: host, patience: .seconds(600)) { _ = try $0.receiveToEnd() }
-        // A kernel that is busy takes longer once in a while.
+        let service = try TCPService(address: host, timeout: .seconds(600)) { _ = try $0.receiveToEnd() }
+        // A busy kernel sometimes takes longer.
         let socket = try await eventually("a socket is connected") { try connected(host, service.port) }
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .withConnectedSocket(socket).get()
         #expect(channel.isActive && channel.remoteAddress?.port == Int(service.port))
-        try await eventually("the service has accepted it") { service.accepted >= 1 }
+        try await eventually("the service has accepted the connection") { service.accepted >= 1 }
         try await channel.close().get()
     }
 
     @Test(
-        "other addresses are left to others",
+        "Other addresses are not connected immediately",
         arguments: ["126.255.255.255", "128.0.0.1", "0.0.0.0", "::2", "::", "fe80::1", "::ffff:127.0.0.1"]
     )
     func others(host: String) throws {
@@ -38,10 +38,10 @@ import Testing
         #expect(try connected(host, service.port) == nil)
     }
 
-    @Test("where nobody listens, that is said")
+    @Test("A refused connect is reported")
     func refused() async throws {
         let port = try FreePorts.next()
-        try await eventually("it is refused") {
+        try await eventually("the connect is refused") {
             do {
                 return try connected("127.0.0.1", port) != nil
             } catch let error as IOError {
@@ -51,17 +51,17 @@ import Testing
         }
     }
 
-    @Test("a service whose queue is full is not waited for, and no descriptor is left, there or where nobody listens")
+    @Test("A connect to a full or missing listener does not wait and leaks no descriptor")
     func full() throws {
         let service = try FullListener()
         #expect(try connected("127.0.0.1", service.port) == nil)
         let before = try openDescriptors()
-        let nobody = try FreePorts.next()
+        let unusedPort = try FreePorts.next()
         for _ in 0..<2_000 {
             _ = try connected("127.0.0.1", service.port)
-            _ = try? connected("127.0.0.1", nobody)
+            _ = try? connected("127.0.0.1", unusedPort)
         }
-        // Other tests open some meanwhile.
+        // Other tests open descriptors at the same time.
         #expect(try openDescriptors() < before + 1_000)
     }
 }

@@ -4,12 +4,12 @@ import Testing
 
 @testable import TunnelCore
 
-/// The process's memory for sessions: what gives way, when, and who (X10).
+/// The reactions to the memory that sessions use (X10).
 @Suite struct MemoryBudgetTests {
     private static let capacity = 64 << 20
 
     @Test(
-        "X10 what gives way at each mark, and one byte before it",
+        "X10 the pressure increases at each mark, and not one byte before it",
         arguments: zip([2, 4, 8], [MemoryPressure.shrinksWindows, .refusesStreams, .refusesSessions])
     )
     func marks(share: Int, pressure: MemoryPressure) {
@@ -25,7 +25,7 @@ import Testing
         #expect(budget.used == 0 && budget.pressure == .none)
     }
 
-    @Test("X10 at its last byte nobody loses anything; past it the session that holds the most is turned to, once")
+    @Test("X10 beyond the capacity the session that holds the most is asked once to free memory")
     func relief() {
         let budget = MemoryBudget(capacity: Self.capacity)
         let asked = Mutex<[(name: String, bytes: Int)]>([])
@@ -36,23 +36,23 @@ import Testing
                 answer.withLock { $0 = done }
             }
         }
-        let greedy = open("greedy"), modest = open("modest")
-        greedy.holds(Self.capacity - 3 * MemoryBudget.sessionCost)
-        modest.holds(MemoryBudget.sessionCost)
+        let largest = open("largest"), smaller = open("smaller")
+        largest.holds(Self.capacity - 3 * MemoryBudget.sessionCost)
+        smaller.holds(MemoryBudget.sessionCost)
         #expect(budget.used == Self.capacity && asked.withLock(\.isEmpty))
-        modest.holds(MemoryBudget.sessionCost + 100_000)
-        modest.holds(MemoryBudget.sessionCost + 200_000)
-        #expect(asked.withLock { $0.map(\.name) } == ["greedy"])
+        smaller.holds(MemoryBudget.sessionCost + 100_000)
+        smaller.holds(MemoryBudget.sessionCost + 200_000)
+        #expect(asked.withLock { $0.map(\.name) } == ["largest"])
         #expect(asked.withLock { $0.map(\.bytes) } == [100_000])
         answer.withLock { $0 }?()
-        modest.holds(MemoryBudget.sessionCost + 300_000)
-        #expect(asked.withLock { $0.map(\.bytes) } == [100_000, 300_000], "it has given nothing back")
-        greedy.close()
-        modest.close()
+        smaller.holds(MemoryBudget.sessionCost + 300_000)
+        #expect(asked.withLock { $0.map(\.bytes) } == [100_000, 300_000], "the session has freed nothing")
+        largest.close()
+        smaller.close()
         #expect(budget.used == 0)
     }
 
-    @Test("Less than the least is the least, and a smaller budget counts from now on")
+    @Test("The budget has a minimum, and a smaller budget applies at once")
     func capacities() {
         let budget = MemoryBudget(capacity: 1)
         #expect(budget.capacity == MemoryBudget.least)

@@ -31,14 +31,14 @@ struct ProxyProtocolTests {
     static let rows = [
         line("v1 over IPv4", "PROXY TCP4 192.0.2.1 198.51.100.2 40001 443\r\nGET", "192.0.2.1:40001 198.51.100.2:443"),
         line("v1 over IPv6", "PROXY TCP6 2001:db8::1 ::1 1 65535\r\n", "[2001:db8::1]:1 [::1]:65535"),
-        line("v1 about nobody", "PROXY UNKNOWN\r\nx", "nobody"),
-        line("v1 about nobody, with addresses", "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "nobody"),
-        line("v1 that goes on", "PROXY TCP4 192.0.2.1", "more"),
+        line("v1 without an address", "PROXY UNKNOWN\r\nx", "nobody"),
+        line("v1 UNKNOWN with addresses", "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "nobody"),
+        line("v1 incomplete", "PROXY TCP4 192.0.2.1", "more"),
         line("v1 of mixed families", "PROXY TCP4 192.0.2.1 ::1 1 2\r\n", "malformed"),
         line("v1 with a port too large", "PROXY TCP4 192.0.2.1 192.0.2.2 65536 2\r\n", "malformed"),
         line("v1 with a sign", "PROXY TCP4 192.0.2.1 192.0.2.2 +1 2\r\n", "malformed"),
-        line("v1 with two blanks", "PROXY TCP4  192.0.2.1 192.0.2.2 1 2\r\n", "malformed"),
-        line("v1 with too much", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2 3\r\n", "malformed"),
+        line("v1 with two spaces", "PROXY TCP4  192.0.2.1 192.0.2.2 1 2\r\n", "malformed"),
+        line("v1 with an extra field", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2 3\r\n", "malformed"),
         line("v1 with a bare LF", "PROXY UNKNOWN\n", "malformed"),
         line("v1 of another family", "PROXY UDP4 192.0.2.1 192.0.2.2 1 2\r\n", "malformed"),
         line("v1 of 107 bytes", "PROXY UNKNOWN " + String(repeating: "x", count: 91) + "\r\n", "nobody"),
@@ -60,17 +60,17 @@ struct ProxyProtocolTests {
             "[::1]:1 [::2]:2"
         ),
         binary(
-            "v2 with more behind the addresses",
+            "v2 with extensions after the addresses",
             [0x21, 0x11, 0, 15, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0, 2, 9, 9, 9],
             "1.2.3.4:1 5.6.7.8:2"
         ),
-        binary("v2 of the front itself", [0x20, 0, 0, 0], "nobody"),
+        binary("v2 LOCAL", [0x20, 0, 0, 0], "nobody"),
         binary("v2 over a unix socket", [0x21, 0x31, 0, 1, 7], "nobody"),
         binary("v2 too short for its addresses", [0x21, 0x11, 0, 11, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0], "malformed"),
         binary("v2 of another version", [0x11, 0x11, 0, 12], "malformed"),
         binary("v2 of another command", [0x22, 0x11, 0, 12], "malformed"),
-        binary("v2 past its bound", [0x21, 0x11, 0x08, 0x01], "malformed"),
-        binary("v2 that goes on", [0x21, 0x11, 0, 12, 1], "more"),
+        binary("v2 beyond the limit", [0x21, 0x11, 0x08, 0x01], "malformed"),
+        binary("v2 incomplete", [0x21, 0x11, 0, 12, 1], "more"),
         Row(name: "v2 with another signature", bytes: Array(signature.prefix(11)) + [0x0B], expected: "not a header"),
     ]
 
@@ -90,7 +90,7 @@ struct ProxyProtocolTests {
         return ("more", buffer.readableBytes)
     }
 
-    @Test("A header is read whole, byte by byte and at every split; what follows it stays", arguments: rows)
+    @Test("A header is parsed whole, byte by byte and at every split, and the following bytes stay", arguments: rows)
     func read(_ row: Row) {
         let whole = outcome([row.bytes])
         #expect(whole.result == row.expected)
@@ -100,7 +100,7 @@ struct ProxyProtocolTests {
         }
     }
 
-    @Test("What is written is read again, in both forms", arguments: [ProxyProtocolVersion.v1, .v2])
+    @Test("A written header is parsed to the same header, in both versions", arguments: [ProxyProtocolVersion.v1, .v2])
     func roundTrip(_ version: ProxyProtocolVersion) throws {
         let rows = [
             ("192.0.2.1:40001", "198.51.100.2:443"), ("[2001:db8::1]:1", "[::1]:65535"), ("nobody", "[::1]:1"),
@@ -118,7 +118,7 @@ struct ProxyProtocolTests {
         }
     }
 
-    @Test("Mutated headers end in a header, a failure or a wish for more, and never in a trap")
+    @Test("Mutated headers give a header, a failure or a request for more bytes, and never trap")
     func fuzz() {
         var generator = SplitMix64(state: 7)
         for round in 0..<20_000 {

@@ -11,7 +11,7 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// An engine that notes what it is asked, and answers as it is told.
+/// An engine that records its calls and returns a given answer.
 private final class ScriptedEngine: ProxyScriptEngine {
     let asked = Mutex<[String]>([])
     let answers: Mutex<[Result<String, ProxyScriptFailure>]>
@@ -26,11 +26,11 @@ private final class ScriptedEngine: ProxyScriptEngine {
     }
 }
 
-@Suite("Proxy scripts: fetched, and asked")
+@Suite("Fetches and evaluations of proxy scripts")
 struct ProxyScriptTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    /// A web server that gives each request the next of the answers, the last one for ever.
+    /// A web server that gives each request the next answer, and repeats the last one.
     private static func web(_ answers: String..., inPieces: Bool = false) throws -> TCPService {
         let rest = Mutex(answers)
         return try TCPService { socket in
@@ -41,7 +41,7 @@ struct ProxyScriptTests {
                 head += String(decoding: bytes, as: UTF8.self)
             }
             let answer = rest.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] }
-            try demand(head.hasPrefix("GET /proxy.pac?a HTTP/1.1\r\nHost: 127.0.0.1:"), head)
+            try require(head.hasPrefix("GET /proxy.pac?a HTTP/1.1\r\nHost: 127.0.0.1:"), head)
             if inPieces {
                 for byte in answer.utf8 { try socket.send([byte]) }
             } else {
@@ -72,7 +72,7 @@ struct ProxyScriptTests {
     private static let endpoint = Result { try EndpointURL("wss://tunnel.example/secret") }
 
     @Test(
-        "A script is read however the answer frames it, whole or byte by byte",
+        "A script is read for each framing of the body, whole or byte by byte",
         arguments: [
             "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nscript", "HTTP/1.0 200\n\nscript",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nscr\r\n3\r\nipt\r\n0\r\nX: y\r\n\r\n",
@@ -85,7 +85,7 @@ struct ProxyScriptTests {
         #expect(try await Self.page(web.port).bytes() == Array("script".utf8))
     }
 
-    @Test("A script of exactly the limit is read, one byte more is refused, before it has come where it is announced")
+    @Test("A script of the maximum length is read, and a longer one is refused, as early as its announced length")
     func limits() async throws {
         for (count, isRead) in [(64, true), (65, false)] {
             let body = String(repeating: "x", count: count)
@@ -101,7 +101,7 @@ struct ProxyScriptTests {
     }
 
     @Test(
-        "What is no script is refused, with words for a person",
+        "An answer without a script is refused with a reason",
         arguments: [
             ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP 404 Not Found; check the address"),
             ("HTTP/1.1 302 Found\r\nLocation: http://x/\u{1B}[31m\r\n\r\n", "malformed: control character"),
@@ -127,20 +127,20 @@ struct ProxyScriptTests {
         }
     }
 
-    @Test("A web server that is silent, or dribbles, is not waited for", arguments: [false, true])
-    func silence(dribbles: Bool) async throws {
+    @Test("A fetch from a silent or slow web server times out", arguments: [false, true])
+    func silence(isSlow: Bool) async throws {
         let release = Gate()
         let web = try TCPService { socket in
-            if dribbles { while true { try socket.send("H"); Thread.sleep(forTimeInterval: 0.05) } }
+            if isSlow { while true { try socket.send("H"); Thread.sleep(forTimeInterval: 0.05) } }
             release.wait()
         }
         await #expect { try await Self.page(web.port, timeout: .milliseconds(300)).bytes() } throws: { error in
-            "\(error)".contains("no whole answer within") || (dribbles && "\(error)".contains("not HTTP"))
+            "\(error)".contains("no whole answer within") || (isSlow && "\(error)".contains("not HTTP"))
         }
         release.open()
     }
 
-    @Test("A fetch ends at once when its task is cancelled")
+    @Test("A fetch ends at once if its task is cancelled")
     func cancelled() async throws {
         let release = Gate()
         let web = try TCPService.silent(until: release)
@@ -151,7 +151,7 @@ struct ProxyScriptTests {
         release.open()
     }
 
-    @Test("A file is read anew each time, and anything but a file is refused")
+    @Test("A file is read again at each use, and anything but a regular file is refused")
     func files() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("culvert-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -179,7 +179,7 @@ struct ProxyScriptTests {
         #expect(try await ProxyScriptFile(path: path, limit: 65).bytes().count == 65)
     }
 
-    @Test("A page is fetched once while it is fresh; later the old one does where the new one cannot be had")
+    @Test("A script is cached while it is fresh, and a stale one is used if a fetch fails")
     func freshness() async throws {
         let old = "HTTP/1.1 200 OK\r\n\r\nold"
         let web = try Self.web(old, "HTTP/1.1 500 No\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nnew")
@@ -197,7 +197,7 @@ struct ProxyScriptTests {
         #expect(engine.asked.withLock { $0.map { $0.prefix(3) } } == ["old", "old", "new"])
     }
 
-    @Test("A script that fails is fetched anew at the next dial")
+    @Test("A script that fails is fetched again at the next dial")
     func failing() async throws {
         let web = try Self.web("HTTP/1.1 200 OK\r\n\r\n<html>log in", "HTTP/1.1 200 OK\r\n\r\nscript")
         let engine = ScriptedEngine(
@@ -214,7 +214,7 @@ struct ProxyScriptTests {
         #expect(web.accepted == 2)
     }
 
-    @Test("Without an engine the client ends; the page's NUL or absence is tried again")
+    @Test("A missing engine ends the client, and an invalid or missing script is retried")
     func dispositions() async throws {
         let web = try Self.web("HTTP/1.1 200 OK\r\n\r\nscript", "HTTP/1.1 200 OK\r\n\r\nscr\u{0}ipt", "")
         let url = "pac+http://127.0.0.1:\(web.port)/proxy.pac?a"
@@ -232,7 +232,7 @@ struct ProxyScriptTests {
         }
     }
 
-    @Test("The script is told scheme, host and port, and never the path")
+    @Test("A script gets the scheme, host and port, and not the path")
     func target() async throws {
         let web = try Self.web("HTTP/1.1 200 OK\r\n\r\ns")
         let engine = ScriptedEngine(.success(""))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import TunnelClient
 
-/// The public interface by which a program finds the proxies of a client.
+/// The public interface for the proxies of a client.
 @Suite("The sources of proxies")
 struct ProxySourcesTests {
     /// An engine that evaluates nothing.
@@ -25,7 +25,7 @@ struct ProxySourcesTests {
 
     private static let script = "pac+file:///dev/null/no-such-script"
 
-    @Test("give their ways in order, and a script that cannot be read is passed over if others are left")
+    @Test("give their proxies in order, and skip a script that cannot be read if others are left")
     func order() async throws {
         #expect(try await ways(["p:1", "none"]) == ["http://p:1", "none"])
         #expect(try await ways([Self.script, "p:1"]) == ["http://p:1"])
@@ -44,7 +44,7 @@ struct ProxySourcesTests {
         }
     }
 
-    @Test("of the environment depend on the scheme of each endpoint, and a malformed variable is an error at once")
+    @Test("of the environment depend on the scheme of each endpoint, and a malformed variable is an error")
     func environment() async throws {
         let (secure, plain) = (try EndpointURL("wss://tunnel.example"), try EndpointURL("ws://tunnel.example"))
         let environment = ProxyEnvironment(["https_proxy": "p:1"])

@@ -8,61 +8,61 @@ import WebSocket
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// When a client's session writes its carrier and its services' sockets, turned by hand.
+/// The writes of a client's session to its carrier and its services, on an event loop that the test runs.
 @Suite("A client's session, its carrier and its sockets")
 struct SessionLoopTests {
-    @Test("what has come for a service is written to it before the next one is connected to")
+    @Test("Bytes for a service are written before the next service is connected")
     func bytesBeforeTheNextService() throws {
-        let scene = try Scene()
-        try scene.receive(.open(2), .data(2, "first"))
-        #expect(try scene.services.sent(to: 2) == "")
-        try scene.receive(.open(4))
-        #expect(scene.services.writtenAtDial == ["", "first"])
+        let rig = try ClientRig()
+        try rig.receive(.open(2), .data(2, "first"))
+        #expect(try rig.services.sent(to: 2) == "")
+        try rig.receive(.open(4))
+        #expect(rig.services.writtenAtDial == ["", "first"])
     }
 
-    @Test("so it is thirty-two times within one read: a peer that sends single bytes must not cost a write for each")
+    @Test("Within one read there are at most 32 such writes, so single bytes do not cost a write each")
     func flood() throws {
-        let scene = try Scene()
-        try scene.receive(.open(2))
-        for number in 1...40 { try scene.receive(.data(2, "x"), .open(2 + 2 * UInt32(number))) }
-        let written = scene.services.writtenAtDial.dropFirst()
+        let rig = try ClientRig()
+        try rig.receive(.open(2))
+        for number in 1...40 { try rig.receive(.data(2, "x"), .open(2 + 2 * UInt32(number))) }
+        let written = rig.services.writtenAtDial.dropFirst()
         #expect(written.prefix(32).allSatisfy { $0 == "x" } && written.dropFirst(32).allSatisfy(\.isEmpty))
-        scene.session.carrierReadCompleted()
-        #expect(try scene.services.sent(to: 2) == "xxxxxxxx")
+        rig.session.carrierReadCompleted()
+        #expect(try rig.services.sent(to: 2) == "xxxxxxxx")
     }
 
-    @Test("inputs that arrive while actions are performed wait until all of them are done")
+    @Test("Inputs that arrive while actions are performed wait until all actions are done")
     func neverEntered() throws {
-        let scene = try Scene()
-        try scene.receive(.open(2), .open(4))
-        // The role ends the session while it is told of the third stream, with a fourth one behind it.
-        scene.services.onOpen = { session in
+        let rig = try ClientRig()
+        try rig.receive(.open(2), .open(4))
+        // The owner ends the session in the report of the third stream, before the fourth one.
+        rig.services.onOpen = { session in
             session.run(.end(Refusal(.goingAway, "enough")))
             return session.isEnded
         }
-        try scene.receive(.open(6))
-        #expect(scene.services.seenEnded == [false], "the end waited for the action")
-        #expect(scene.session.isEnded && scene.services.ends == 1)
-        try scene.receive(.open(8))
-        #expect(scene.services.opened == [2, 4, 6])
+        try rig.receive(.open(6))
+        #expect(rig.services.seenEnded == [false], "the end waited for the action")
+        #expect(rig.session.isEnded && rig.services.ends == 1)
+        try rig.receive(.open(8))
+        #expect(rig.services.opened == [2, 4, 6])
     }
 
-    @Test("what sockets report while they are flushed is applied in the same run, before frames are sent")
+    @Test("Events of sockets during their flush are applied in the same run, before frames are sent")
     func reportsWhileFlushing() throws {
-        let scene = try Scene()
-        try scene.receive(.open(2))
-        scene.session.carrierReadCompleted()
-        _ = scene.carrier.takeSent()
-        // Half a window and more: the socket takes it at once, so that CREDIT leaves with the frames of this run.
-        try scene.receive(.data(2, String(repeating: "x", count: 40_000)))
-        #expect(scene.carrier.takeSent() == [])
-        scene.session.carrierReadCompleted()
-        #expect(scene.carrier.takeSent().contains(.credit))
+        let rig = try ClientRig()
+        try rig.receive(.open(2))
+        rig.session.carrierReadCompleted()
+        _ = rig.carrier.takeSent()
+        // The socket accepts more than half a window at once, so CREDIT is sent with the frames of this run.
+        try rig.receive(.data(2, String(repeating: "x", count: 40_000)))
+        #expect(rig.carrier.takeSent() == [])
+        rig.session.carrierReadCompleted()
+        #expect(rig.carrier.takeSent().contains(.credit))
     }
 
-    /// A session without a server: what comes is put into it, what it sends is noted.
-    private struct Scene {
-        let carrier = NotedCarrier()
+    /// A session without a server, with a recording carrier.
+    private struct ClientRig {
+        let carrier = RecordingCarrier()
         let services = EmbeddedServices()
         let session: SessionLoop
 
@@ -78,22 +78,22 @@ struct SessionLoopTests {
             session.start(services)
         }
 
-        func receive(_ frames: Arriving...) throws {
+        func receive(_ frames: IncomingFrame...) throws {
             for frame in frames { session.carrier(received: try frame.inbound()) }
         }
     }
 }
 
-/// A frame on its way to a client.
-private struct Arriving {
+/// A frame for a client.
+private struct IncomingFrame {
     let frame: OutboundFrame
 
-    static func open(_ stream: UInt32) -> Arriving {
-        Arriving(frame: OpenRequest(tunnel: 0, visitor: "192.0.2.1:1").frame(StreamID(stream)))
+    static func open(_ stream: UInt32) -> IncomingFrame {
+        IncomingFrame(frame: OpenRequest(tunnel: 0, visitor: "192.0.2.1:1").frame(StreamID(stream)))
     }
 
-    static func data(_ stream: UInt32, _ text: String) -> Arriving {
-        Arriving(frame: OutboundFrame(.data, StreamID(stream), ByteBuffer(string: text)))
+    static func data(_ stream: UInt32, _ text: String) -> IncomingFrame {
+        IncomingFrame(frame: OutboundFrame(.data, StreamID(stream), ByteBuffer(string: text)))
     }
 
     func inbound() throws -> InboundFrame {
@@ -106,8 +106,8 @@ private struct Arriving {
     }
 }
 
-/// Notes what leaves, at each flush.
-private final class NotedCarrier: CarrierLink {
+/// Records the frames at each flush.
+private final class RecordingCarrier: CarrierLink {
     private var waiting: [FrameType] = []
     private var sent: [FrameType] = []
     var isWritable: Bool { true }
@@ -120,7 +120,7 @@ private final class NotedCarrier: CarrierLink {
         waiting = []
     }
 
-    /// What has left since this was asked last.
+    /// The frames since the last call.
     func takeSent() -> [FrameType] {
         defer { sent = [] }
         return sent
@@ -132,17 +132,17 @@ private final class NotedCarrier: CarrierLink {
     func abort(_ reason: String) {}
 }
 
-/// Services that are connected to at once.
+/// Services with immediate connects.
 private final class EmbeddedServices: ClientSessionOwner {
     let loop = EmbeddedEventLoop()
     private var channels: [StreamID: EmbeddedChannel] = [:]
     private let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: TrafficTotals())
-    /// Called when a stream is opened, once set; its results are noted.
+    /// Called when a stream is opened; its results are recorded.
     var onOpen: ((SessionLoop) -> Bool)?
     private(set) var seenEnded: [Bool] = []
     private(set) var opened: [UInt32] = []
     private(set) var ends = 0
-    /// What had been written to the first service since the last dial, at each.
+    /// The bytes written to the first service since the previous connect, for each connect.
     private(set) var writtenAtDial: [String] = []
 
     func session(_ session: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
@@ -167,7 +167,7 @@ private final class EmbeddedServices: ClientSessionOwner {
         try? channel.pipeline.syncOperations.addHandler(pipe)
     }
 
-    /// What has been written to a service since this was asked last.
+    /// The bytes written to a service since the last call.
     func sent(to stream: UInt32) throws -> String {
         var text = ""
         while let bytes = try channels[StreamID(stream)]?.readOutbound(as: ByteBuffer.self) {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import TunnelCore
 
-/// What our sockets are told, on real ones.
+/// Options of the product's sockets, read from real sockets.
 @Suite("Options of sockets")
 struct SocketOptionsTests {
     private static let urgentInline = ChannelOptions.Types.SocketOption(
@@ -14,8 +14,11 @@ struct SocketOptionsTests {
         name: .init(rawValue: SO_OOBINLINE)
     )
 
-    /// The four kinds of socket (a visitor's, a service's, and either end of a carrier) get theirs from two functions.
-    @Test("N30 no socket holds small pieces back, and a peer that is gone is noticed", arguments: [false, true])
+    /// Two functions set the options of all sockets: of visitors and services, and of both ends of a carrier.
+    @Test(
+        "N30 sockets have TCP_NODELAY and keep-alive, and those of streams receive urgent bytes inline",
+        arguments: [false, true]
+    )
     func network(isCarrier: Bool) async throws {
         let service = try TCPService.echo()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -31,7 +34,7 @@ struct SocketOptionsTests {
         try await channel.close()
     }
 
-    @Test("N30 a visitor's socket has the same from the public port, with nothing asked of it itself")
+    @Test("N30 a visitor's socket inherits the options of the public port")
     func visitor() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let options = group.any().makePromise(of: [SocketOptionValue].self)

@@ -4,22 +4,22 @@ import Testing
 @testable import Mux
 @testable import TunnelCore
 
-/// TCP's table: what each event does to a socket and its stream, as sequences of events and their results.
-@Suite("TCP's truth between a socket and a stream")
+/// The state machine of a socket and its stream: sequences of events and their results.
+@Suite("The state of a stream's socket")
 struct SocketStateTests {
     private enum Event: String {
-        /// From the socket.
+        /// Events of the socket.
         case bytes, fin, error, closed, closedWithBytes
-        /// From the stream.
+        /// Events of the stream.
         case deliver, end, reset, resetWithBytes, abort, streamClosed, blocked, sendable
-        /// From the pipe itself.
+        /// Events of the pipe.
         case opened, refused, read, rest, rested, drained, idle, overdue
     }
 
     private struct Row {
         let name: String
         let start: SocketState
-        /// Events with what each leads to; `-` is nothing.
+        /// Events with their results; `-` is no result.
         let steps: [(Event, String)]
         let ending: SocketState.Ending?
 
@@ -52,19 +52,19 @@ struct SocketStateTests {
             nil
         ),
         Row(
-            "both ended",
+            "both directions end",
             open,
             [(.fin, "finish"), (.end, "flush"), (.drained, "closeOutput"), (.closed, "-")],
             .finished
         ),
         Row(
-            "FIN after our FIN is the channel's end",
+            "FIN after the written FIN closes the channel",
             open,
             [(.end, "flush"), (.drained, "closeOutput"), (.closed, "finish")],
             .finished
         ),
         Row(
-            "a second END says nothing",
+            "a second END has no result",
             open,
             [(.end, "flush"), (.end, "-"), (.drained, "closeOutput"), (.drained, "-")],
             nil
@@ -72,7 +72,7 @@ struct SocketStateTests {
         // RST and failed writes.
         Row("RST resets the stream", open, [(.error, "-"), (.closed, "reset")], .resetByThisSocket),
         Row(
-            "RST after bytes: they go first",
+            "RST after bytes: the bytes are sent first",
             open,
             [(.error, "-"), (.bytes, "forward"), (.closed, "reset")],
             .resetByThisSocket
@@ -85,7 +85,7 @@ struct SocketStateTests {
             .resetByThisSocket
         ),
         Row(
-            "a write that fails is a reset",
+            "a failed write is a reset",
             open,
             [(.deliver, "write"), (.error, "-"), (.deliver, "drop"), (.closed, "reset")],
             .resetByThisSocket
@@ -102,7 +102,7 @@ struct SocketStateTests {
             .resetByOtherEnd(.busy)
         ),
         Row(
-            "RESET, and the socket takes nothing",
+            "RESET, and the socket accepts no byte",
             open,
             [(.reset, "afterDelivered"), (.overdue, "close"), (.closed, "-")],
             .resetByOtherEnd(.busy)
@@ -119,7 +119,7 @@ struct SocketStateTests {
             [(.fin, "finish"), (.reset, "afterDelivered"), (.drained, "reset")],
             .resetByOtherEnd(.busy)
         ),
-        Row("a second RESET says nothing", open, [(.reset, "afterDelivered"), (.reset, "-")], nil),
+        Row("a second RESET has no result", open, [(.reset, "afterDelivered"), (.reset, "-")], nil),
         Row(
             "an abort does not wait",
             open,
@@ -128,7 +128,7 @@ struct SocketStateTests {
         ),
         // Idle time.
         Row("an idle stream is reset", open, [(.idle, "reset"), (.closed, "-")], .idle),
-        Row("a stream that is being reset is not idle", open, [(.reset, "afterDelivered"), (.idle, "-")], nil),
+        Row("a stream with a pending reset is not idle", open, [(.reset, "afterDelivered"), (.idle, "-")], nil),
         // The session's end.
         Row(
             "detached: the last bytes are written",
@@ -137,39 +137,39 @@ struct SocketStateTests {
             .finished
         ),
         Row(
-            "detached: a reset is at once",
+            "detached: a reset is immediate",
             open,
             [(.streamClosed, "detach"), (.reset, "atOnce")],
             .resetByOtherEnd(.busy)
         ),
         Row(
-            "detached: nothing is delivered or forwarded",
+            "detached: no byte is delivered or forwarded",
             open,
             [(.streamClosed, "detach"), (.deliver, "drop"), (.bytes, "drop")],
             nil
         ),
         // Reading.
         Row(
-            "a blocked socket is read on when the stream takes bytes",
+            "a blocked socket is read again when the stream is sendable",
             open,
             [(.read, "read"), (.bytes, "forward"), (.blocked, "-"), (.read, "-"), (.sendable, "read")],
             nil
         ),
         Row(
-            "a rest and a block end separately",
+            "a pause and then a block end separately",
             open,
             [(.rest, "rest"), (.blocked, "-"), (.rested, "-"), (.sendable, "read")],
             nil
         ),
         Row(
-            "a block and a rest end separately",
+            "a block and then a pause end separately",
             open,
             [(.blocked, "-"), (.rest, "rest"), (.sendable, "-"), (.rested, "read")],
             nil
         ),
-        Row("a second rest does not begin", open, [(.rest, "rest"), (.rest, "-"), (.rested, "read")], nil),
+        Row("a second pause has no result", open, [(.rest, "rest"), (.rest, "-"), (.rested, "read")], nil),
         Row(
-            "after FIN nothing is read",
+            "after FIN the socket is not read",
             open,
             [(.fin, "finish"), (.read, "-"), (.sendable, "-"), (.blocked, "-"), (.rest, "-")],
             nil
@@ -194,14 +194,14 @@ struct SocketStateTests {
             .resetByThisSocket
         ),
         Row(
-            "a visitor that was reset without bytes gets none",
+            "a visitor that was reset without bytes gets no stream",
             visitor,
             [(.closed, "-"), (.opened, "-")],
             .withoutSocket
         ),
-        Row("a visitor that is refused", visitor, [(.reset, "atOnce"), (.closed, "-")], .resetByOtherEnd(.busy)),
+        Row("a refused visitor is reset", visitor, [(.reset, "atOnce"), (.closed, "-")], .resetByOtherEnd(.busy)),
         Row(
-            "nothing is delivered to a visitor without a stream",
+            "no byte is delivered to a visitor without a stream",
             visitor,
             [(.deliver, "drop"), (.end, "-"), (.read, "-")],
             nil
@@ -220,14 +220,19 @@ struct SocketStateTests {
             nil
         ),
         Row(
-            "RESET with bytes, and no service in time",
+            "RESET with bytes, and a connect that times out",
             service,
             [(.resetWithBytes, "afterConnecting"), (.overdue, "close")],
             .resetByOtherEnd(.busy)
         ),
-        Row("RESET without bytes is at once", service, [(.reset, "atOnce"), (.opened, "-")], .resetByOtherEnd(.busy)),
         Row(
-            "a service that refuses",
+            "RESET without bytes is immediate",
+            service,
+            [(.reset, "atOnce"), (.opened, "-")],
+            .resetByOtherEnd(.busy)
+        ),
+        Row(
+            "a refused connect resets the stream",
             service,
             [(.refused, "refuse"), (.opened, "-"), (.refused, "-")],
             .withoutSocket
@@ -235,7 +240,7 @@ struct SocketStateTests {
         Row("a service that closes before it is joined", service, [(.closed, "reset")], .withoutSocket),
         // After the end.
         Row(
-            "after the end nothing follows",
+            "after the end no event has a result",
             open,
             [
                 (.abort, "close"), (.fin, "-"), (.end, "-"), (.deliver, "drop"), (.bytes, "drop"), (.reset, "-"),
@@ -311,7 +316,7 @@ struct SocketStateTests {
         }
     }
 
-    @Test("each row of TCP's table", arguments: rows.indices)
+    @Test("Each row has the expected results", arguments: rows.indices)
     func table(_ index: Int) {
         let row = Self.rows[index]
         var state = row.start
@@ -322,7 +327,7 @@ struct SocketStateTests {
         #expect(state.ending == row.ending, "\(row.name)")
     }
 
-    @Test("however events follow each other, a stream is reset and its output closed once, and nothing follows the end")
+    @Test("In random sequences a stream is reset and its output closed at most once, and no result follows the end")
     func random() {
         let events: [Event] = [
             .bytes, .fin, .error, .closed, .closedWithBytes, .deliver, .end, .reset, .resetWithBytes, .abort,

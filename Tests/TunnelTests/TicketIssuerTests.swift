@@ -5,7 +5,7 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-@Suite("Tickets tell known clients from strangers")
+@Suite("Tickets of known clients")
 struct TicketIssuerTests {
     private let client = [UInt8](repeating: 7, count: 48)
     private let now: Int64 = 1_700_000_000
@@ -17,33 +17,33 @@ struct TicketIssuerTests {
         return try #require(tickets.ticket(for: endpoint))
     }
 
-    @Test("a ticket is good for a week, for one client, at the process that has issued it")
+    @Test("A ticket is valid for a week, for one client, at the process that issued it")
     func life() throws {
-        let office = TicketIssuer()
-        let ticket = try field(office.issue(to: client, now: now))
-        let holder = office.holder(of: ticket, now: now)
+        let issuer = TicketIssuer()
+        let ticket = try field(issuer.issue(to: client, now: now))
+        let holder = issuer.holder(of: ticket, now: now)
         #expect(holder != nil)
-        #expect(office.holder(of: ticket, now: now + TicketIssuer.lifetime - 1) == holder)
-        #expect(office.holder(of: ticket, now: now + TicketIssuer.lifetime) == nil)
-        let again = try field(office.issue(to: client, now: now + 5))
-        #expect(again != ticket && office.holder(of: again, now: now + 5) == holder)
-        let other = try field(office.issue(to: [UInt8](repeating: 8, count: 48), now: now))
-        #expect(office.holder(of: other, now: now) != holder)
+        #expect(issuer.holder(of: ticket, now: now + TicketIssuer.lifetime - 1) == holder)
+        #expect(issuer.holder(of: ticket, now: now + TicketIssuer.lifetime) == nil)
+        let again = try field(issuer.issue(to: client, now: now + 5))
+        #expect(again != ticket && issuer.holder(of: again, now: now + 5) == holder)
+        let other = try field(issuer.issue(to: [UInt8](repeating: 8, count: 48), now: now))
+        #expect(issuer.holder(of: other, now: now) != holder)
         #expect(TicketIssuer().holder(of: ticket, now: now) == nil)
     }
 
-    @Test("a ticket of which any byte was changed, or that is something else, is none")
+    @Test("A ticket with a changed byte, or another text, is invalid")
     func forged() throws {
-        let office = TicketIssuer()
-        let ticket = office.issue(to: client, now: now)
+        let issuer = TicketIssuer()
+        let ticket = issuer.issue(to: client, now: now)
         for index in ticket.indices {
             var forged = ticket
             forged[index] ^= 1
-            #expect(office.holder(of: try field(forged), now: now) == nil, "byte \(index)")
+            #expect(issuer.holder(of: try field(forged), now: now) == nil, "byte \(index)")
         }
         let texts = ["", "=", "AAAA", String(repeating: "A", count: 44), String(repeating: "é", count: 22)]
         for text in try texts + [field(Array(ticket.dropLast())), field(ticket + [0]), field(ticket) + "=="] {
-            #expect(office.holder(of: text, now: now) == nil)
+            #expect(issuer.holder(of: text, now: now) == nil)
         }
     }
 }

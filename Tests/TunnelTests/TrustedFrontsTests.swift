@@ -5,7 +5,7 @@ import Testing
 
 @testable import TunnelServer
 
-@Suite("Fronts that are believed")
+@Suite("Trusted fronts")
 struct TrustedFrontsTests {
     private static let fronts = TrustedFronts(
         blocks: [CIDRBlock("10.0.0.0/8"), CIDRBlock("::1/128")].compactMap { $0 }
@@ -19,15 +19,15 @@ struct TrustedFrontsTests {
     }
 
     static let rows = [
-        Row(name: "nothing said", fields: [], expected: nil),
+        Row(name: "no field", fields: [], expected: nil),
         Row(name: "one address", fields: [("X-Forwarded-For", "192.0.2.1")], expected: "192.0.2.1"),
         Row(
-            name: "what the sender made up stands to the left and is not looked at",
+            name: "an address that the sender forged is to the left and is ignored",
             fields: [("X-Forwarded-For", "6.6.6.6, 192.0.2.1")],
             expected: "192.0.2.1"
         ),
         Row(
-            name: "other fronts on the way are passed over",
+            name: "other fronts on the path are skipped",
             fields: [("X-Forwarded-For", "6.6.6.6, 192.0.2.1, 10.0.0.2, 10.0.0.3")],
             expected: "192.0.2.1"
         ),
@@ -53,19 +53,19 @@ struct TrustedFrontsTests {
         Row(name: "Forwarded by a name", fields: [("Forwarded", "for=_hidden")], expected: nil),
         Row(name: "Forwarded without for", fields: [("Forwarded", "proto=https")], expected: nil),
         Row(
-            name: "X-Forwarded-For wins over a Forwarded that the front handed on",
+            name: "X-Forwarded-For overrides a Forwarded that the front passed on",
             fields: [("Forwarded", "for=6.6.6.6"), ("X-Forwarded-For", "192.0.2.1")],
             expected: "192.0.2.1"
         ),
     ]
 
-    @Test("B8 the origin is the last address that is no front", arguments: rows)
+    @Test("H29 the origin is the last address that is not a front", arguments: rows)
     func origin(_ row: Row) throws {
         let head = RequestHead(method: "GET", target: "/", fields: try HeaderFields(row.fields))
         #expect(Self.fronts.origin(of: head)?.description == row.expected)
     }
 
-    @Test("Who is a front is decided by the socket's address alone")
+    @Test("Only the socket's address decides whether a peer is a front")
     func peers() throws {
         let rows: [(String, Bool)] = [
             ("10.1.2.3", true), ("192.0.2.1", false), ("::1", true), ("::ffff:10.0.0.1", true),

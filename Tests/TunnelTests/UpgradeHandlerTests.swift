@@ -12,7 +12,7 @@ import WebSocket
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// A stranger's connection until it is a WebSocket or gone, on a channel without a socket.
+/// A stranger's connection up to the WebSocket or its end, on a channel without a socket.
 @Suite("Strangers at the endpoint")
 struct UpgradeHandlerTests {
     private static let upgrade = """
@@ -27,8 +27,8 @@ struct UpgradeHandlerTests {
 
         """
 
-    /// What the handler answers to each piece in turn, and whether it has upgraded.
-    private func play(_ pieces: [String], limits: HeadLimits = .request) throws -> (
+    /// Sends chunks in turn, and returns the handler's answer and state.
+    private func exchange(_ pieces: [String], limits: HeadLimits = .request) throws -> (
         answer: String, hasUpgraded: Bool, isOpen: Bool
     ) {
         var hasUpgraded = false
@@ -45,40 +45,43 @@ struct UpgradeHandlerTests {
         return (answer, hasUpgraded, channel.isActive)
     }
 
-    @Test("an upgrade is answered with 101, whole or byte by byte")
+    @Test("An upgrade is answered with 101, whole or byte by byte")
     func upgrade() throws {
         for pieces in [[Self.upgrade], Self.upgrade.map(String.init)] {
-            let (answer, hasUpgraded, _) = try play(pieces)
+            let (answer, hasUpgraded, _) = try exchange(pieces)
             #expect(answer.hasPrefix("HTTP/1.1 101 "))
             #expect(hasUpgraded)
         }
     }
 
-    @Test("H22 what follows a refused request on the same connection is not looked at")
+    @Test("H22 bytes after a refused request on the same connection are discarded")
     func secondRequest() throws {
         let refused = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        let (answer, hasUpgraded, _) = try play([refused, Self.upgrade, Self.upgrade])
+        let (answer, hasUpgraded, _) = try exchange([refused, Self.upgrade, Self.upgrade])
         #expect(answer.hasPrefix("HTTP/1.1 404 "))
         #expect(answer.components(separatedBy: "HTTP/1.1").count == 2)
         #expect(answer.contains("Connection: close"))
         #expect(!hasUpgraded)
     }
 
-    @Test("H24 what cannot be HTTP is closed without a word", arguments: ["\u{16}\u{3}\u{1}", "\u{0}", "\u{80}\u{1}"])
+    @Test(
+        "H24 a connection with bytes that cannot be HTTP is closed without an answer",
+        arguments: ["\u{16}\u{3}\u{1}", "\u{0}", "\u{80}\u{1}"]
+    )
     func noise(bytes: String) throws {
-        let (answer, hasUpgraded, isOpen) = try play([bytes])
+        let (answer, hasUpgraded, isOpen) = try exchange([bytes])
         #expect(answer.isEmpty)
         #expect(!hasUpgraded && !isOpen)
     }
 
-    @Test("H18 a head that is too long is refused with 431, before its end")
+    @Test("H18 a head that is too long is refused with 431 before its end")
     func longHead() throws {
-        let (answer, _, _) = try play(["GET /tunnel HTTP/1.1\r\nX: " + String(repeating: "x", count: 9_000)])
+        let (answer, _, _) = try exchange(["GET /tunnel HTTP/1.1\r\nX: " + String(repeating: "x", count: 9_000)])
         #expect(answer.hasPrefix("HTTP/1.1 431 "))
     }
 
     @Test(
-        "H18 a head of exactly the configured size is read, and one that has a byte, a field or a line more is refused"
+        "H18 a head at the configured limits is accepted, and one with a longer head, line or more fields is refused"
     )
     func configuredHead() throws {
         let head = Self.upgrade
@@ -89,12 +92,12 @@ struct UpgradeHandlerTests {
                 maximumFields: fields - less[1],
                 maximumLineBytes: line - less[2]
             )
-            let (answer, _, _) = try play([head], limits: limits)
+            let (answer, _, _) = try exchange([head], limits: limits)
             #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(less): \(answer)")
         }
     }
 
-    @Test("W25 a peer that never answers our Close is closed after five seconds")
+    @Test("W25 a peer that never answers a Close is closed after 5 s")
     func unansweredClose() throws {
         let channel = EmbeddedChannel()
         let witness = Witness()
@@ -111,7 +114,7 @@ struct UpgradeHandlerTests {
         #expect(witness.losses == 1)
     }
 
-    @Test("W16 as many fragments of a message as the limit, and one more ends the carrier")
+    @Test("W16 a message may have the maximum of fragments, and one more ends the carrier")
     func fragments() throws {
         var limits = CarrierLimits()
         limits.fragments = 3
@@ -121,7 +124,7 @@ struct UpgradeHandlerTests {
             let carrier = Carrier(role: .server, limits: limits, deflate: nil, receiver: witness)
             try channel.pipeline.syncOperations.addHandler(carrier)
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
-            // A PING of the session's, in pieces of some bytes each.
+            // A PING of the session in fragments of a few bytes.
             let frame: [UInt8] = [0x30, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
             for index in 0..<count {
                 let piece = index == count - 1 ? frame[(4 * index)...] : frame[(4 * index)..<(4 * index + 4)]
@@ -149,14 +152,14 @@ struct UpgradeHandlerTests {
         }
         var answers: [UInt8] = []
         while let part = try channel.readOutbound(as: ByteBuffer.self) { answers += part.readableBytesView }
-        // Close, its length, 1008.
+        // The frame has the opcode Close, its length, and 1008.
         let close = answers.drop { $0 != 0x88 }
         #expect(close.dropFirst(2).prefix(2).elementsEqual([0x03, 0xF0]))
         #expect(witness.losses == 1)
     }
 }
 
-/// Counts what a carrier tells its receiver.
+/// Counts the calls of a carrier.
 private final class Witness: CarrierReceiver {
     var losses = 0
     var frames = 0

@@ -1,8 +1,8 @@
 import Foundation
 
-/// The service behind the tunnel, which serves requests of visitors.
+/// The service behind the tunnel.
 ///
-/// One thread serves all echoes, with epoll. Each bulk stream has a blocking thread of its own.
+/// One thread serves all echoes, with epoll. Each bulk stream has its own blocking thread.
 final class Backend {
     private static let listenerToken = 0
     private static let backlog: Int32 = 4_096
@@ -11,8 +11,8 @@ final class Backend {
     let port: UInt16
     private let listener: Connection
     private let poller = Poller()
-    private var guests: [Int: EchoedConnection] = [:]
-    private var echoed = 0
+    private var visitors: [Int: EchoedConnection] = [:]
+    private var echoCount = 0
     private var nextToken = 1
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
 
@@ -33,7 +33,7 @@ final class Backend {
         poller.add(listener, Self.listenerToken, .receiving)
     }
 
-    /// Serves as long as the parent process lives.
+    /// Serves until the parent process ends.
     func run() {
         let parent = getppid()
         while getppid() == parent {
@@ -45,46 +45,47 @@ final class Backend {
 
     private func accept() {
         while let connection = Connection.accepted(by: listener) {
-            guests[nextToken] = EchoedConnection(connection)
+            visitors[nextToken] = EchoedConnection(connection)
             poller.add(connection, nextToken, .receiving)
             nextToken += 1
         }
     }
 
     private func serve(_ token: Int) {
-        guard let guest = guests[token] else { return }
-        switch guest.turn(buffer) {
-        case .receiving: poller.change(guest.connection, token, .receiving)
-        case .sending: poller.change(guest.connection, token, .sending)
+        guard let visitor = visitors[token] else { return }
+        switch visitor.advance(buffer) {
+        case .receiving: poller.change(visitor.connection, token, .receiving)
+        case .sending: poller.change(visitor.connection, token, .sending)
         case .unchanged: break
-        case .begins: echoed += 1
-        case .over:
-            if guest.isEchoed { echoed -= 1 }
-            guests[token] = nil
-            guest.connection.close()
-        case .ordered(let order):
-            poller.remove(guest.connection)
-            guests[token] = nil
-            guest.connection.block()
-            Self.start(order, on: guest.connection, echoed: echoed)
+        case .startsEcho: echoCount += 1
+        case .ended:
+            if visitor.isEchoed { echoCount -= 1 }
+            visitors[token] = nil
+            visitor.connection.close()
+        case .requested(let request):
+            poller.remove(visitor.connection)
+            visitors[token] = nil
+            visitor.connection.block()
+            Self.start(request, on: visitor.connection, echoCount: echoCount)
         }
     }
 
-    private static func start(_ order: WorkloadRequest, on connection: Connection, echoed: Int) {
+    private static func start(_ request: WorkloadRequest, on connection: Connection, echoCount: Int) {
         Thread.detachNewThread {
-            switch order.kind {
+            switch request.kind {
             case .download:
-                _ = PatternSender(connection: connection, stream: order.stream).run(
-                    seconds: Double(order.milliseconds) / 1_000,
-                    bytesPerSecond: order.kilobytesPerSecond * 1_000
+                _ = PatternSender(connection: connection, stream: request.stream).run(
+                    seconds: Double(request.milliseconds) / 1_000,
+                    bytesPerSecond: request.kilobytesPerSecond * 1_000
                 )
-                // The visitor closes first, so that bytes that it has not read are not reset.
+                // Waits for the visitor's close, because closing first could discard bytes that the visitor has not
+                // read.
                 var byte: UInt8 = 0
                 _ = connection.receive(&byte, 1)
             case .upload:
-                let (bytes, verdict) = PatternReceiver(connection: connection, stream: order.stream).run()
+                let (bytes, verdict) = PatternReceiver(connection: connection, stream: request.stream).run()
                 _ = connection.sendNumber(verdict == .complete ? bytes : 0)
-            case .census: _ = connection.sendNumber(echoed)
+            case .connectionCount: _ = connection.sendNumber(echoCount)
             case .echo: break
             }
             connection.close()

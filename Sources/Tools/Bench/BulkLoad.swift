@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Synchronization
 
-/// Visitors that download or upload for a time, with or without a rate, each on a thread of its own.
+/// Visitors that download or upload for a time, with or without a rate limit. Each has its own thread.
 struct BulkLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "bulk", shouldDisplay: false)
 
@@ -39,13 +39,13 @@ struct BulkLoad: ParsableCommand {
     }
 
     private func download(_ stream: Int) -> (bytes: Int, verdict: PatternReceiver.Verdict) {
-        let order = WorkloadRequest(
+        let request = WorkloadRequest(
             kind: .download,
             stream: stream,
             milliseconds: Int(seconds * 1_000),
             kilobytesPerSecond: kilobytesPerSecond
         )
-        guard let connection = Connection(port: port, waits: true), connection.sendAll(order.bytes) else {
+        guard let connection = Connection(port: port, waits: true), connection.sendAll(request.bytes) else {
             return (0, .broken)
         }
         defer { connection.close() }
@@ -63,7 +63,7 @@ struct BulkLoad: ParsableCommand {
     }
 }
 
-/// A visitor that requests a download and never reads it, until the runner ends it.
+/// A visitor that requests a download and does not read it.
 struct StalledLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "stalled", shouldDisplay: false)
 
@@ -71,8 +71,8 @@ struct StalledLoad: ParsableCommand {
 
     func run() throws {
         var report = LoadReport()
-        let order = WorkloadRequest(kind: .download, stream: 900, milliseconds: 600_000)
-        guard let connection = Connection(port: port, waits: true), connection.sendAll(order.bytes) else {
+        let request = WorkloadRequest(kind: .download, stream: 900, milliseconds: 600_000)
+        guard let connection = Connection(port: port, waits: true), connection.sendAll(request.bytes) else {
             report.broken = 1
             return try report.print()
         }

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Visitors that connect, have one echo, and close; others take their places.
+/// Visitors that connect, have one echo, and close. A new visitor replaces each one.
 struct ChurnLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "churn", shouldDisplay: false)
 
@@ -16,13 +16,13 @@ struct ChurnLoad: ParsableCommand {
         var last = began
         while last < began + seconds {
             for index in 0..<visitors {
-                if crowd.isOpen(index), crowd.waiting(index) > Exchange.patience {
+                if crowd.isOpen(index), crowd.exchangeTime(index) > Exchange.timeout {
                     crowd.close(index)
                     report.broken += 1
                 }
                 if !crowd.isOpen(index), !crowd.open(index, bytes: Exchange.bytes) { report.broken += 1 }
             }
-            crowd.turn { index, outcome, _ in
+            crowd.poll { index, outcome, _ in
                 report.count(outcome)
                 crowd.close(index)
             }

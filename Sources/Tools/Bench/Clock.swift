@@ -1,6 +1,6 @@
 import Glibc
 
-/// Seconds of the monotonic clock.
+/// The monotonic clock in seconds.
 enum Clock {
     /// Now.
     static var seconds: Double {
@@ -9,9 +9,9 @@ enum Clock {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
-    /// Sleeps until a time, or not at all if it is past.
-    static func sleep(until moment: Double) {
-        var time = timespec(tv_sec: Int(moment), tv_nsec: Int((moment - moment.rounded(.down)) * 1e9))
+    /// Sleeps until a time. Returns at once if it is past.
+    static func sleep(until deadline: Double) {
+        var time = timespec(tv_sec: Int(deadline), tv_nsec: Int((deadline - deadline.rounded(.down)) * 1e9))
         while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
     }
 }

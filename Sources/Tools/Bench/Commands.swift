@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 
-/// The loads before a tunnel. Each is a separate process, and reports its results.
+/// Generates load through a tunnel, in a separate process that reports its results.
 struct LoadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
@@ -10,7 +10,7 @@ struct LoadCommand: ParsableCommand {
     )
 }
 
-/// The backend behind a tunnel, which prints its port.
+/// Runs the backend, and prints its port.
 struct BackendCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "backend", shouldDisplay: false)
 

@@ -1,9 +1,9 @@
 import Glibc
 
-/// A TCP connection with little cost: a descriptor and raw memory. Its owner closes it.
+/// A TCP connection with low overhead. Its owner closes it.
 struct Connection {
     /// The time of a blocking call after which the connection counts as broken.
-    private static let patience = timeval(tv_sec: 20, tv_usec: 0)
+    private static let timeout = timeval(tv_sec: 20, tv_usec: 0)
 
     let descriptor: Int32
 
@@ -26,12 +26,12 @@ struct Connection {
             return nil
         }
         if waits {
-            set(SOL_SOCKET, SO_RCVTIMEO, Self.patience)
-            set(SOL_SOCKET, SO_SNDTIMEO, Self.patience)
+            set(SOL_SOCKET, SO_RCVTIMEO, Self.timeout)
+            set(SOL_SOCKET, SO_SNDTIMEO, Self.timeout)
         }
     }
 
-    /// The next connection of a non-blocking listener; nil if none waits.
+    /// Accepts a connection from a non-blocking listener; nil if none is pending.
     static func accepted(by listener: Connection) -> Connection? {
         let descriptor = accept(listener.descriptor, nil, nil)
         guard descriptor >= 0 else { return nil }
@@ -42,7 +42,7 @@ struct Connection {
     /// Makes calls block. Receiving has a timeout, and sending has none.
     func block() {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
-        set(SOL_SOCKET, SO_RCVTIMEO, Self.patience)
+        set(SOL_SOCKET, SO_RCVTIMEO, Self.timeout)
     }
 
     private func set<Value>(_ level: Int32, _ name: Int32, _ value: Value) {
@@ -67,7 +67,7 @@ struct Connection {
         }
     }
 
-    /// Sends all bytes on a blocking connection, or few enough to fit into the socket.
+    /// Sends all bytes. On a non-blocking connection they must fit into the send buffer.
     func sendAll(_ bytes: [UInt8]) -> Bool {
         bytes.withUnsafeBytes { all in
             var sent = 0

@@ -3,15 +3,15 @@ import ArgumentParser
 /// `culvert-bench`: measures Culvert beside other tunnels, from outside, on loopback. Prints Markdown.
 ///
 /// `CULVERT_BIN` names the executable under test. The default is the one that was built with this program. Each load
-/// and the backend is a separate process: this executable again, as one of its parts.
+/// and the backend is a separate process of this executable.
 @main
 enum CulvertBench {
     static func main() async {
         PhaseSignal.prepare()
         DescriptorLimit.raise()
         let arguments = Array(CommandLine.arguments.dropFirst())
-        let isPart = arguments.first.map(Part.names.contains) ?? false
-        let root: any ParsableCommand.Type = isPart ? Part.self : MeasureCommand.self
+        let isInternal = arguments.first.map(InternalCommand.names.contains) ?? false
+        let root: any ParsableCommand.Type = isInternal ? InternalCommand.self : MeasureCommand.self
         do {
             var command = try root.parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -26,11 +26,11 @@ enum CulvertBench {
 }
 
 /// The commands with which this executable starts itself.
-struct Part: ParsableCommand {
+struct InternalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(subcommands: [
         LoadCommand.self, BackendCommand.self, OrphanReaper.self,
     ])
 
-    /// The names of the parts.
+    /// The names of the subcommands.
     static var names: [String] { configuration.subcommands.compactMap { $0.configuration.commandName } }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Descriptors that a process may have. Each visitor costs a relay two.
+/// The limit of descriptors. A relay needs two for each visitor.
 enum DescriptorLimit {
     private static let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     /// Descriptors that a process needs besides its connections.

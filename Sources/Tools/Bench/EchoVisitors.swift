@@ -15,19 +15,19 @@ final class EchoVisitors {
     private struct Visitor {
         var connection: Connection?
         /// Whether the request has been sent.
-        var isAdmitted = false
-        /// Positions in the pattern: the start of this exchange, the next byte to send, and the next byte to receive.
+        var hasSentRequest = false
+        /// Positions in the pattern: the next byte to send, the next byte to receive, and the end of this exchange.
         var sent = 0
         var received = 0
         var end = 0
         var began = 0.0
-        var waitsForRoom = false
+        var isSendBlocked = false
     }
 
     private let port: UInt16
     private let poller = Poller()
     private var visitors: [Visitor]
-    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.longestPiece, alignment: 64)
+    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.maximumChunk, alignment: 64)
 
     /// - Parameter count: the number of visitors, none of which is connected yet.
     init(_ count: Int, port: UInt16) {
@@ -49,14 +49,14 @@ final class EchoVisitors {
             received: start,
             end: start + bytes,
             began: Clock.seconds,
-            waitsForRoom: true
+            isSendBlocked: true
         )
         poller.add(connection, index, .sending)
         return true
     }
 
     /// Starts the next exchange of a visitor.
-    func ask(_ index: Int, bytes: Int) {
+    func startExchange(_ index: Int, bytes: Int) {
         visitors[index].end += bytes
         visitors[index].began = Clock.seconds
         _ = send(index)
@@ -72,12 +72,12 @@ final class EchoVisitors {
     func isOpen(_ index: Int) -> Bool { visitors[index].connection != nil }
 
     /// The seconds of a visitor's exchange so far.
-    func waiting(_ index: Int) -> Double { Clock.seconds - visitors[index].began }
+    func exchangeTime(_ index: Int) -> Double { Clock.seconds - visitors[index].began }
 
-    /// Reads and writes what is possible for all visitors, and waits briefly if nothing is.
+    /// Waits up to 20 ms for events, and reads and writes for all visitors that are ready.
     ///
     /// - Parameter finished: called for each finished exchange with its seconds. A broken visitor is closed before.
-    func turn(_ finished: (_ index: Int, Outcome, _ seconds: Double) -> Void) {
+    func poll(_ finished: (_ index: Int, Outcome, _ seconds: Double) -> Void) {
         poller.wait(milliseconds: 20) { index in
             guard visitors[index].connection != nil, let outcome = advance(index) else { return }
             if outcome != .echoed { close(index) }
@@ -86,41 +86,41 @@ final class EchoVisitors {
     }
 
     private func advance(_ index: Int) -> Outcome? {
-        if visitors[index].waitsForRoom, !send(index) { return .broken }
-        return visitors[index].isAdmitted ? receive(index) : nil
+        if visitors[index].isSendBlocked, !send(index) { return .broken }
+        return visitors[index].hasSentRequest ? receive(index) : nil
     }
 
     private func send(_ index: Int) -> Bool {
         guard let connection = visitors[index].connection else { return false }
-        if !visitors[index].isAdmitted {
+        if !visitors[index].hasSentRequest {
             guard connection.sendAll(WorkloadRequest(kind: .echo).bytes) else { return false }
-            visitors[index].isAdmitted = true
+            visitors[index].hasSentRequest = true
         }
         while visitors[index].sent < visitors[index].end {
             let (place, rest) = (visitors[index].sent, visitors[index].end - visitors[index].sent)
-            guard let count = Pattern.with(from: place, { connection.send($0, min(rest, Pattern.longestPiece)) }) else {
+            guard let count = Pattern.with(from: place, { connection.send($0, min(rest, Pattern.maximumChunk)) }) else {
                 return false
             }
             if count < 0 {
                 guard errno == EAGAIN else { return false }
-                waitForRoom(index, true)
+                setSendBlocked(index, true)
                 return true
             }
             visitors[index].sent += count
         }
-        waitForRoom(index, false)
+        setSendBlocked(index, false)
         return true
     }
 
-    private func waitForRoom(_ index: Int, _ waits: Bool) {
-        guard visitors[index].waitsForRoom != waits, let connection = visitors[index].connection else { return }
-        visitors[index].waitsForRoom = waits
-        poller.change(connection, index, waits ? .both : .receiving)
+    private func setSendBlocked(_ index: Int, _ isBlocked: Bool) {
+        guard visitors[index].isSendBlocked != isBlocked, let connection = visitors[index].connection else { return }
+        visitors[index].isSendBlocked = isBlocked
+        poller.change(connection, index, isBlocked ? .both : .receiving)
     }
 
     private func receive(_ index: Int) -> Outcome? {
         guard let connection = visitors[index].connection else { return .broken }
-        let count = connection.receive(buffer, Pattern.longestPiece)
+        let count = connection.receive(buffer, Pattern.maximumChunk)
         if count < 0, errno == EAGAIN { return nil }
         guard count > 0 else { return .broken }
         let place = visitors[index].received

@@ -5,7 +5,7 @@ enum Figure: Sendable {
     case bulkMegabytesPerSecondBefore
     case median
     case medianBefore
-    case slow
+    case percentile99
     case operationsPerSecond
     case processorSecondsPerGigabyte
     case processorMicroseconds
@@ -23,10 +23,10 @@ enum Figure: Sendable {
         switch self {
         case .megabytesPerSecond: "MB/s"
         case .bulkMegabytesPerSecond: "bulk MB/s"
-        case .bulkMegabytesPerSecondBefore: "bulk before it came"
+        case .bulkMegabytesPerSecondBefore: "bulk MB/s before"
         case .median: "p50 µs"
-        case .medianBefore: "p50 before it came"
-        case .slow: "p99 µs"
+        case .medianBefore: "p50 µs before"
+        case .percentile99: "p99 µs"
         case .operationsPerSecond: "per second"
         case .processorSecondsPerGigabyte: "CPU s/GB"
         case .processorMicroseconds: "CPU µs each"
@@ -37,7 +37,7 @@ enum Figure: Sendable {
         case .echoSeconds: "echo s"
         case .closeSeconds: "close s"
         case .hopSecondsPerGigabyte: "Squid's and nginx's CPU s/GB"
-        case .timesHops: "ours to theirs"
+        case .timesHops: "ratio to both"
         }
     }
 
@@ -45,7 +45,9 @@ enum Figure: Sendable {
     var decimals: Int {
         switch self {
         case .megabytesPerSecond, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore, .operationsPerSecond: 0
-        case .median, .medianBefore, .slow, .processorMicroseconds, .peakMebibytes, .idleKibibytes, .usedKibibytes: 1
+        case .median, .medianBefore, .percentile99, .processorMicroseconds, .peakMebibytes, .idleKibibytes,
+            .usedKibibytes:
+            1
         case .processorSecondsPerGigabyte, .hopSecondsPerGigabyte, .timesHops, .openSeconds, .echoSeconds,
             .closeSeconds:
             2
@@ -55,7 +57,7 @@ enum Figure: Sendable {
 
 /// The findings of one trial.
 struct Measurement: Sendable {
-    /// The figures of the workload that make sense for the system.
+    /// The figures that exist for the workload and the system.
     var values: [Figure: Double] = [:]
     /// The number of streams that broke, stalled, or had a wrong byte.
     var faults = 0

@@ -1,14 +1,14 @@
 import Foundation
 import TestSupport
 
-/// Two HAProxy in a row as plain relays, which is the least cost of two processes on the path.
+/// Two HAProxy processes in a row as plain relays: the lowest cost of two processes on the path.
 enum HAProxyChain {
     static func start(before backend: UInt16, hasTLS: Bool, in scenario: Scenario) async throws -> RunningSystem {
         let (front, middle) = (try FreePorts.next(), try FreePorts.next())
         let certificate = hasTLS ? try await Certificate.make(in: scenario) : nil
         var (binding, server) = ("", "")
         if let certificate {
-            // HAProxy needs the key after the certificate.
+            // HAProxy reads the certificate and the key from one file.
             let both = try certificate.joined(in: scenario)
             binding = " ssl crt \(both)"
             server = " ssl verify required ca-file \(certificate.authority) sni str(localhost) verifyhost localhost"
@@ -30,7 +30,7 @@ enum HAProxyChain {
         try scenario.write(
             """
             global
-                maxconn \(min(DescriptorLimit.visitors, MeasureCommand.mostVisitors) + 100)
+                maxconn \(min(DescriptorLimit.visitors, MeasureCommand.visitorLimit) + 100)
             defaults
                 mode tcp
                 timeout connect 10s
@@ -44,7 +44,7 @@ enum HAProxyChain {
             to: file
         )
         let process = try scenario.start(name, Program.haproxy.required(), ["-db", "-f", file], isKilled: true)
-        try await listens(port, process)
+        try await waitUntilListening(port, process)
         return process
     }
 }

@@ -1,9 +1,9 @@
 import Dispatch
 import Foundation
 
-/// Ends a run in order at SIGINT, SIGTERM or SIGHUP: the processes that it has started end first.
+/// Ends a run at SIGINT, SIGTERM or SIGHUP, together with the processes that it has started.
 enum Interruption {
-    /// Runs work that these signals cancel.
+    /// Runs a task that these signals cancel.
     static func cancelling<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task { try await work() }
         let sources = [SIGINT, SIGTERM, SIGHUP].map { number in
@@ -20,7 +20,7 @@ enum Interruption {
         return try await task.value
     }
 
-    /// The processes of this run and their children, because a daemon that is killed leaves its workers.
+    /// Kills the processes of this run and their children, because a killed daemon leaves its workers.
     private static func killDescendants() {
         let own = getpid()
         for pid in ProcessUsage.withDescendants([own]) where pid != own { kill(pid, SIGKILL) }

@@ -14,7 +14,7 @@ struct LoadReport: Codable {
     var broken = 0
     /// The median and the 99th percentile of the exchanges, in microseconds.
     var median: Double?
-    var slow: Double?
+    var percentile99: Double?
 
     /// The number of all faults.
     var faults: Int { wrong + broken }

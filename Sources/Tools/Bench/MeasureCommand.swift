@@ -10,7 +10,7 @@ struct MeasureCommand: AsyncParsableCommand {
     )
 
     /// The limit of visitors, because each needs a source port.
-    static let mostVisitors = 20_000
+    static let visitorLimit = 20_000
 
     @Option(help: "Systems, by commas: \(System.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var systems: CommaList<System>?
@@ -30,24 +30,24 @@ struct MeasureCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100.") }
         guard (0.2...120).contains(seconds) else { throw ValidationError("--seconds must be 0.2 to 120.") }
-        guard (1...Self.mostVisitors).contains(idle), (1...Self.mostVisitors).contains(visitors) else {
-            throw ValidationError("--idle and --visitors must be 1 to \(Self.mostVisitors).")
+        guard (1...Self.visitorLimit).contains(idle), (1...Self.visitorLimit).contains(visitors) else {
+            throw ValidationError("--idle and --visitors must be 1 to \(Self.visitorLimit).")
         }
     }
 
     func run() async throws {
         let wanted = systems?.items ?? System.allCases
-        let room = DescriptorLimit.visitors
+        let limit = DescriptorLimit.visitors
         let run = Run(
             systems: wanted.filter { $0.notReadyReason == nil },
             workloads: scenarios?.items ?? Workload.allCases,
             rounds: rounds,
-            size: Size(seconds: seconds, idle: min(idle, room), visitors: min(visitors, room))
+            size: Size(seconds: seconds, idle: min(idle, limit), visitors: min(visitors, limit))
         )
         var notes = wanted.compactMap { system in system.notReadyReason.map { "\(system.rawValue) is skipped: \($0)" } }
         for (workload, count) in [(Workload.idle, idle), (.visitors, visitors)]
-        where count > room && run.workloads.contains(workload) {
-            notes.append("\(room) visitors, not \(count): a relay needs two descriptors for each, see `ulimit -Hn`.")
+        where count > limit && run.workloads.contains(workload) {
+            notes.append("\(limit) visitors, not \(count): a relay needs two descriptors for each, see `ulimit -Hn`.")
         }
         let results: Results
         do {

@@ -1,17 +1,17 @@
 import ArgumentParser
 import Foundation
 
-/// Ends the processes of a trial if the runner was killed and could not do so.
+/// Kills the processes of a trial if the runner was killed before it could.
 struct OrphanReaper: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "keeper", shouldDisplay: false)
+    static let configuration = CommandConfiguration(commandName: "orphan-reaper", shouldDisplay: false)
 
     @Argument var processes: [Int32]
 
     func run() {
         let runner = getppid()
-        let kept = processes.map { ($0, ProcessUsage.start(of: $0)) }
+        let targets = processes.map { ($0, ProcessUsage.start(of: $0)) }
         while getppid() == runner { Clock.sleep(until: Clock.seconds + 0.5) }
-        // The signal must not reach another process with the same number.
-        for (pid, start) in kept where start != nil && ProcessUsage.start(of: pid) == start { kill(pid, SIGKILL) }
+        // The signal must not reach another process with the same id.
+        for (pid, start) in targets where start != nil && ProcessUsage.start(of: pid) == start { kill(pid, SIGKILL) }
     }
 }

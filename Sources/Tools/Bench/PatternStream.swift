@@ -2,30 +2,30 @@ import Glibc
 
 /// Sends a stream of the pattern on a blocking connection.
 struct PatternSender {
-    /// The interval at which a sender with a rate sends.
-    private static let pace = 0.002
+    /// The interval of a sender with a rate limit, in seconds.
+    private static let sendInterval = 0.002
 
     let connection: Connection
     let stream: Int
 
-    /// Sends for a time, with or without a rate, and then the end.
+    /// Sends for a time, with or without a rate limit, and then the end of the stream.
     ///
     /// - Returns: the number of bytes sent; nil if the connection broke.
     func run(seconds: Double, bytesPerSecond: Int = 0) -> Int? {
         let (start, began) = (Pattern.start(of: stream), Clock.seconds)
         var position = start
         var due = began
-        let piece =
+        let chunk =
             bytesPerSecond > 0
-            ? min(Pattern.longestPiece, Int(Double(bytesPerSecond) * Self.pace)) : Pattern.longestPiece
+            ? min(Pattern.maximumChunk, Int(Double(bytesPerSecond) * Self.sendInterval)) : Pattern.maximumChunk
         while Clock.seconds < began + seconds {
-            guard send(piece, at: &position) else { return nil }
+            guard send(chunk, at: &position) else { return nil }
             if bytesPerSecond > 0 {
-                due += Double(piece) / Double(bytesPerSecond)
+                due += Double(chunk) / Double(bytesPerSecond)
                 Clock.sleep(until: due)
             }
         }
-        guard send(Pattern.restOfChapter(at: position), at: &position), connection.sendAll([Pattern.end]) else {
+        guard send(Pattern.restOfPeriod(at: position), at: &position), connection.sendAll([Pattern.end]) else {
             return nil
         }
         connection.finishSending()
@@ -64,18 +64,18 @@ struct PatternReceiver {
     /// - Parameter arrived: called for each chunk.
     func run(_ arrived: (Int) -> Void = { _ in }) -> (bytes: Int, verdict: Verdict) {
         let start = Pattern.start(of: stream)
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.longestPiece, alignment: 64)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.maximumChunk, alignment: 64)
         defer { buffer.deallocate() }
         var position = start
         var hasEnd = false
         while true {
-            let count = connection.receive(buffer, Pattern.longestPiece)
+            let count = connection.receive(buffer, Pattern.maximumChunk)
             guard count > 0 else { return (position - start, count == 0 && hasEnd ? .complete : .broken) }
             if hasEnd { return (position - start, .wrong) }
             if !Pattern.matches(buffer, count, at: position) {
                 let isEnd =
                     buffer.load(fromByteOffset: count - 1, as: UInt8.self) == Pattern.end
-                    && Pattern.restOfChapter(at: position + count - 1) == 0
+                    && Pattern.restOfPeriod(at: position + count - 1) == 0
                     && Pattern.matches(buffer, count - 1, at: position)
                 guard isEnd else { return (position - start, .wrong) }
                 hasEnd = true

@@ -1,6 +1,6 @@
 import Glibc
 
-/// SIGUSR1, by which the runner starts the next phase of a load.
+/// The signal with which the runner starts the next phase of a load.
 enum PhaseSignal {
     static let signal = SIGUSR1
 
@@ -11,7 +11,7 @@ enum PhaseSignal {
         return set
     }
 
-    /// Blocks the signal until it is waited for. Called before there is a second thread.
+    /// Blocks the signal in all threads. Called before there is a second thread.
     static func prepare() {
         var set = set
         pthread_sigmask(SIG_BLOCK, &set, nil)
@@ -21,7 +21,7 @@ enum PhaseSignal {
     static func wait() {
         let parent = getppid()
         var set = set
-        var moment = timespec(tv_sec: 1, tv_nsec: 0)
-        while getppid() == parent, sigtimedwait(&set, nil, &moment) < 0 {}
+        var interval = timespec(tv_sec: 1, tv_nsec: 0)
+        while getppid() == parent, sigtimedwait(&set, nil, &interval) < 0 {}
     }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Visitors that send a few bytes, wait for the echo, and send again.
+/// Visitors that send 64 bytes, wait for the echo, and send again.
 struct PingPongLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "ping-pong", shouldDisplay: false)
 
@@ -17,20 +17,20 @@ struct PingPongLoad: ParsableCommand {
         for index in 0..<visitors where !crowd.open(index, bytes: Exchange.bytes) { report.broken += 1 }
         var last = began
         while last < began + seconds {
-            crowd.turn { index, outcome, seconds in
+            crowd.poll { index, outcome, seconds in
                 report.count(outcome)
                 guard outcome == .echoed else { return }
                 times.append(UInt32(min(seconds * 1e9, Double(UInt32.max))))
-                crowd.ask(index, bytes: Exchange.bytes)
+                crowd.startExchange(index, bytes: Exchange.bytes)
             }
             last = Clock.seconds
         }
         // A visitor that has waited too long counts as broken, not as slow.
-        report.broken += (0..<visitors).count { crowd.isOpen($0) && crowd.waiting($0) > Exchange.patience }
+        report.broken += (0..<visitors).count { crowd.isOpen($0) && crowd.exchangeTime($0) > Exchange.timeout }
         report.seconds = last - began
         times.sort()
         report.median = Statistics.percentile(0.5, ofSorted: times).map { Double($0) / 1_000 }
-        report.slow = Statistics.percentile(0.99, ofSorted: times).map { Double($0) / 1_000 }
+        report.percentile99 = Statistics.percentile(0.99, ofSorted: times).map { Double($0) / 1_000 }
         try report.print()
     }
 }
@@ -40,5 +40,5 @@ enum Exchange {
     /// Bytes that are sent and echoed.
     static let bytes = 64
     /// Seconds without the echo after which a visitor counts as broken.
-    static let patience = 3.0
+    static let timeout = 3.0
 }

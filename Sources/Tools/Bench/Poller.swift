@@ -47,7 +47,7 @@ final class Poller {
         epoll_ctl(descriptor, operation, connection.descriptor, &event)
     }
 
-    /// Waits for events, and passes them on.
+    /// Waits for events, and calls a closure for each.
     func wait(milliseconds: Int32, _ ready: (_ token: Int) -> Void) {
         let count = epoll_wait(descriptor, &events, Int32(events.count), milliseconds)
         for index in 0..<max(0, Int(count)) { ready(Int(events[index].data.u64)) }

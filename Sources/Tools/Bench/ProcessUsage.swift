@@ -2,7 +2,7 @@ import Foundation
 
 /// The resources that processes and their descendants have used so far.
 struct ProcessUsage {
-    /// Processor time, with that of children that have ended.
+    /// Processor time, including that of children that have ended.
     var seconds = 0.0
     /// Resident memory in bytes.
     var resident = 0
@@ -15,7 +15,7 @@ struct ProcessUsage {
     init(of roots: [Int32]) {
         for pid in Self.withDescendants(roots) {
             guard let fields = Self.statistics(of: pid), fields.count > 14 else { continue }
-            // User and system time, and those of children that were waited for.
+            // User and system time of the process, and of its reaped children.
             let ticks = fields[11...14].compactMap { Double($0) }.reduce(0, +)
             seconds += ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
             let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
@@ -25,7 +25,7 @@ struct ProcessUsage {
     }
 
     /// Resets the peak, if the kernel allows it.
-    static func forgetPeak(of roots: [Int32]) {
+    static func resetPeak(of roots: [Int32]) {
         for pid in withDescendants(roots) {
             try? "5".write(toFile: "/proc/\(pid)/clear_refs", atomically: false, encoding: .utf8)
         }

@@ -1,12 +1,12 @@
 import Foundation
 
-/// The head of the report: when, where, what was compared, and how.
+/// The head of the report: date, machine, systems and method.
 struct ReportHead {
     let run: Run
     /// Notes about what was left out.
     let notes: [String]
 
-    /// In Markdown.
+    /// The head in Markdown.
     var text: String {
         var lines = [
             "# Culvert beside other tunnels", "",
@@ -24,7 +24,7 @@ struct ReportHead {
         if run.workloads.contains(.proxied), run.systems.contains(.culvertProxy) {
             lines += [
                 "",
-                "No other system goes through Squid and nginx. There culvert's processes are compared with those two of "
+                "No other system goes through Squid and nginx. Culvert's processes are compared with those two of "
                     + "the same run.",
             ]
         }

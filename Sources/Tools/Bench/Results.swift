@@ -9,7 +9,7 @@ struct Results: Sendable {
     private var measurements: [Place: [Measurement]] = [:]
     private var failures: [Place: [String]] = [:]
 
-    /// Adds the findings of a trial.
+    /// Adds the measurement of a trial.
     mutating func add(_ measurement: Measurement, at place: Place) {
         measurements[place, default: []].append(measurement)
     }

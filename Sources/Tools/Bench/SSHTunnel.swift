@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// `ssh -R` to a separate sshd, with keys for one trial.
+/// `ssh -R` to an sshd of the trial, with generated keys.
 enum SSHTunnel {
     static func start(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let (front, port) = (try FreePorts.next(), try FreePorts.next())
@@ -24,7 +24,7 @@ enum SSHTunnel {
             """,
             to: "\(folder)/sshd_config"
         )
-        // An sshd of root needs this folder, which its service makes.
+        // An sshd that runs as root needs this folder, which its service creates.
         if geteuid() == 0 {
             try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
         }
@@ -34,7 +34,7 @@ enum SSHTunnel {
             ["-D", "-e", "-f", "\(folder)/sshd_config"],
             isKilled: true
         )
-        try await listens(port, server)
+        try await waitUntilListening(port, server)
         let options = [
             "BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes",
             "ExitOnForwardFailure=yes", "LogLevel=ERROR",
@@ -48,7 +48,7 @@ enum SSHTunnel {
             ],
             isKilled: true
         )
-        try await listens(front, client)
+        try await waitUntilListening(front, client)
         return RunningSystem(port: front, tunnel: [server, client])
     }
 }

@@ -8,7 +8,7 @@ struct Trial: Sendable {
 
     /// Starts the system, measures, and stops it.
     func run() async throws -> Measurement {
-        let measurement: Measurement? = try await Scenario.play { scenario in
+        let measurement: Measurement? = try await Scenario.run { scenario in
             do {
                 return try await measured(scenario)
             } catch  where Task.isCancelled {
@@ -21,50 +21,52 @@ struct Trial: Sendable {
     }
 
     private func measured(_ scenario: Scenario) async throws -> Measurement {
-        let stage = try await TrialEnvironment(system, in: scenario)
+        let environment = try await TrialEnvironment(system, in: scenario)
         return switch workload {
-        case .download: try await bulk(stage, streams: 1, [])
-        case .upload: try await bulk(stage, streams: 1, ["--uploads"])
-        case .downloads16: try await bulk(stage, streams: 16, [])
-        case .uploads16: try await bulk(stage, streams: 16, ["--uploads"])
-        case .pingPong: try await exchanges(stage, "ping-pong", visitors: 1)
-        case .pingPong64: try await exchanges(stage, "ping-pong", visitors: 64)
-        case .churn: try await exchanges(stage, "churn", visitors: 16)
-        case .idle: try await idle(stage)
-        case .besideDownloads: try await beside(stage, streams: 4, [])
-        case .besideUploads: try await beside(stage, streams: 4, ["--uploads"])
-        case .besidePaced: try await beside(stage, streams: 4, ["--kilobytes-per-second", "15000"])
-        case .besideStalled: try await besideStalled(stage)
-        case .visitors: try await visitors(stage)
-        case .proxied: try await proxied(stage)
+        case .download: try await bulk(environment, streams: 1, [])
+        case .upload: try await bulk(environment, streams: 1, ["--uploads"])
+        case .downloads16: try await bulk(environment, streams: 16, [])
+        case .uploads16: try await bulk(environment, streams: 16, ["--uploads"])
+        case .pingPong: try await exchanges(environment, "ping-pong", visitors: 1)
+        case .pingPong64: try await exchanges(environment, "ping-pong", visitors: 64)
+        case .churn: try await exchanges(environment, "churn", visitors: 16)
+        case .idle: try await idle(environment)
+        case .besideDownloads: try await besideBulk(environment, streams: 4, [])
+        case .besideUploads: try await besideBulk(environment, streams: 4, ["--uploads"])
+        case .besidePaced: try await besideBulk(environment, streams: 4, ["--kilobytes-per-second", "15000"])
+        case .besideStalled: try await besideStalled(environment)
+        case .visitors: try await visitors(environment)
+        case .proxied: try await proxied(environment)
         }
     }
 
     private var seconds: [String] { ["--seconds", "\(size.seconds)"] }
 
-    private func bulk(_ stage: TrialEnvironment, streams: Int, _ options: [String]) async throws -> Measurement {
-        let meter = CPUMeter(stage)
-        let load = try stage.load("bulk", ["--streams", "\(streams)"] + seconds + options)
-        let report = try await stage.report(of: load, after: size.seconds)
+    private func bulk(_ environment: TrialEnvironment, streams: Int, _ options: [String]) async throws -> Measurement {
+        let meter = CPUMeter(environment)
+        let load = try environment.load("bulk", ["--streams", "\(streams)"] + seconds + options)
+        let report = try await environment.report(of: load, after: size.seconds)
         var measurement = meter.measurement(bytes: report.bytes)
         measurement.add(report)
         measurement.values[.megabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
         return measurement
     }
 
-    private func exchanges(_ stage: TrialEnvironment, _ name: String, visitors: Int) async throws -> Measurement {
-        let meter = CPUMeter(stage)
-        let load = try stage.load(name, ["--visitors", "\(visitors)"] + seconds)
-        let report = try await stage.report(of: load, after: size.seconds)
+    private func exchanges(_ environment: TrialEnvironment, _ name: String, visitors: Int) async throws -> Measurement {
+        let meter = CPUMeter(environment)
+        let load = try environment.load(name, ["--visitors", "\(visitors)"] + seconds)
+        let report = try await environment.report(of: load, after: size.seconds)
         var measurement = meter.measurement(operations: report.operations)
         measurement.add(report)
         measurement.values[.operationsPerSecond] = Double(report.operations) / report.seconds
         return measurement
     }
 
-    private func beside(_ stage: TrialEnvironment, streams: Int, _ options: [String]) async throws -> Measurement {
-        let meter = CPUMeter(stage)
-        let (bulk, exchanges) = try await company(stage, streams: streams, options)
+    private func besideBulk(_ environment: TrialEnvironment, streams: Int, _ options: [String]) async throws
+        -> Measurement
+    {
+        let meter = CPUMeter(environment)
+        let (bulk, exchanges) = try await bulkAndExchanges(environment, streams: streams, options)
         var measurement = meter.measurement(bytes: bulk.bytes)
         for report in [bulk, exchanges] { measurement.add(report) }
         measurement.values[.bulkMegabytesPerSecond] = Double(bulk.bytes) / bulk.seconds / 1e6
@@ -72,47 +74,47 @@ struct Trial: Sendable {
     }
 
     /// Measures a download and exchanges, first alone and then beside a visitor that never reads.
-    private func besideStalled(_ stage: TrialEnvironment) async throws -> Measurement {
+    private func besideStalled(_ environment: TrialEnvironment) async throws -> Measurement {
         // The first measurement is not counted, because later ones find warm caches.
-        _ = try await company(stage, streams: 1, [])
-        let (bulk, exchanges) = try await company(stage, streams: 1, [])
-        let stalled = try await stage.report(of: stage.load("stalled", []))
+        _ = try await bulkAndExchanges(environment, streams: 1, [])
+        let (bulk, exchanges) = try await bulkAndExchanges(environment, streams: 1, [])
+        let stalled = try await environment.report(of: environment.load("stalled", []))
         // Waits until every buffer on the path is full.
         try await Task.sleep(for: .seconds(1))
-        var measurement = try await beside(stage, streams: 1, [])
+        var measurement = try await besideBulk(environment, streams: 1, [])
         measurement.values[.medianBefore] = exchanges.median
         measurement.values[.bulkMegabytesPerSecondBefore] = Double(bulk.bytes) / bulk.seconds / 1e6
         measurement.faults += bulk.faults + exchanges.faults + stalled.faults
         return measurement
     }
 
-    private func company(
-        _ stage: TrialEnvironment,
+    private func bulkAndExchanges(
+        _ environment: TrialEnvironment,
         streams: Int,
         _ options: [String]
     ) async throws -> (bulk: LoadReport, exchanges: LoadReport) {
         let start = 0.5
         let whole = "\(size.seconds + 2 * start)"
-        let bulk = try stage.load("bulk", ["--streams", "\(streams)", "--seconds", whole] + options)
+        let bulk = try environment.load("bulk", ["--streams", "\(streams)", "--seconds", whole] + options)
         try await Task.sleep(for: .seconds(start))
-        let exchanges = try await stage.report(of: stage.load("ping-pong", seconds), after: size.seconds)
-        return (try await stage.report(of: bulk), exchanges)
+        let exchanges = try await environment.report(of: environment.load("ping-pong", seconds), after: size.seconds)
+        return (try await environment.report(of: bulk), exchanges)
     }
 
-    private func proxied(_ stage: TrialEnvironment) async throws -> Measurement {
-        let (meter, hops) = (CPUMeter(stage), stage.usageOfHops)
+    private func proxied(_ environment: TrialEnvironment) async throws -> Measurement {
+        let (meter, hops) = (CPUMeter(environment), environment.usageOfHops)
         // The kernel counts in units of 10 ms, and at this rate there are few.
         let long = 2 * size.seconds
-        let load = try stage.load("bulk", ["--kilobytes-per-second", "50000", "--seconds", "\(long)"])
-        let report = try await stage.report(of: load, after: long)
+        let load = try environment.load("bulk", ["--kilobytes-per-second", "50000", "--seconds", "\(long)"])
+        let report = try await environment.report(of: load, after: long)
         var measurement = meter.measurement(bytes: report.bytes)
-        let theirs = stage.usageOfHops.seconds - hops.seconds
+        let hopSeconds = environment.usageOfHops.seconds - hops.seconds
         measurement.add(report)
         measurement.values[.megabytesPerSecond] = Double(report.bytes) / report.seconds / 1e6
-        guard report.bytes > 0, theirs > 0 else { return measurement }
-        measurement.values[.hopSecondsPerGigabyte] = theirs / Double(report.bytes) * 1e9
+        guard report.bytes > 0, hopSeconds > 0 else { return measurement }
+        measurement.values[.hopSecondsPerGigabyte] = hopSeconds / Double(report.bytes) * 1e9
         measurement.values[.timesHops] = measurement.values[.processorSecondsPerGigabyte].map {
-            $0 * Double(report.bytes) / 1e9 / theirs
+            $0 * Double(report.bytes) / 1e9 / hopSeconds
         }
         return measurement
     }

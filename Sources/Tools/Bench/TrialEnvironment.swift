@@ -3,8 +3,8 @@ import TestSupport
 
 /// The backend, the system and the loads of one trial.
 struct TrialEnvironment: Sendable {
-    /// The time that a load may take beyond its duration.
-    private static let patience = 150.0
+    /// The timeout of a report after the duration of its load.
+    private static let timeout = 150.0
     private static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
 
     let system: RunningSystem
@@ -23,12 +23,17 @@ struct TrialEnvironment: Sendable {
         self.system = try await system.start(before: port, in: scenario)
         let roots = (self.system.tunnel + self.system.hops).map(\.pid)
         let processes = ProcessUsage.withDescendants(roots + [process.pid])
-        _ = try scenario.start("keeper", Self.executable, ["keeper"] + processes.map { "\($0)" }, isKilled: true)
-        let visit = try load("ping-pong", ["--seconds", "0.1"])
-        guard try await report(of: visit).operations > 0 else {
+        _ = try scenario.start(
+            "orphan-reaper",
+            Self.executable,
+            ["orphan-reaper"] + processes.map { "\($0)" },
+            isKilled: true
+        )
+        let probe = try load("ping-pong", ["--seconds", "0.1"])
+        guard try await report(of: probe).operations > 0 else {
             throw ScenarioFailure(description: "no echo through \(system.rawValue)")
         }
-        // Leaves time for the work of the first visitor to end.
+        // Leaves time for remaining work of the first visitor.
         try await Task.sleep(for: .milliseconds(300))
     }
 
@@ -42,10 +47,10 @@ struct TrialEnvironment: Sendable {
     ///
     /// - Parameters:
     ///   - phase: the number of the report.
-    ///   - seconds: the least duration, during which the runner does not check, to save processor time.
+    ///   - seconds: the duration of the load, during which the runner does not poll, to save processor time.
     func report(of load: ChildProcess, phase: Int = 0, after seconds: Double = 0) async throws -> LoadReport {
         try await Task.sleep(for: .seconds(seconds))
-        let line = try await load.line(skip: phase, within: .seconds(Self.patience)) { $0.hasPrefix("{") }
+        let line = try await load.line(skip: phase, within: .seconds(Self.timeout)) { $0.hasPrefix("{") }
         return try LoadReport(line: line)
     }
 

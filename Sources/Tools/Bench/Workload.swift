@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// A scenario of the command line.
+/// A workload, a value of `--scenarios`.
 enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case download
     case upload
@@ -28,29 +28,29 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .pingPong64: "64 bytes there and back, 64 connections"
         case .churn: "Connect, 64 bytes there and back, close; 16 at a time"
         case .idle: "\(size.idle) idle connections; a burst is 256 KiB there and back on each"
-        case .besideDownloads: "64 bytes there and back beside 4 downloads, flat out"
-        case .besideUploads: "64 bytes there and back beside 4 uploads, flat out"
+        case .besideDownloads: "64 bytes there and back beside 4 downloads without a rate limit"
+        case .besideUploads: "64 bytes there and back beside 4 uploads without a rate limit"
         case .besidePaced: "64 bytes there and back beside 4 downloads of 15 MB/s each"
-        case .besideStalled: "64 bytes there and back beside a download, and one whose reader never reads"
-        case .visitors: "\(size.visitors) visitors at once: all come, one echo on all, all go"
+        case .besideStalled: "64 bytes there and back beside a download, before and beside a stalled one"
+        case .visitors: "\(size.visitors) visitors at once: connect, one echo each, close"
         case .proxied: "A download of 50 MB/s through Squid and nginx with TLS"
         }
     }
 
-    /// The columns of its table; ratio and spread are those of the first.
+    /// The columns of its table. Ratio and spread refer to the first.
     var figures: [Figure] {
         switch self {
         case .download, .upload, .downloads16, .uploads16:
             [.megabytesPerSecond, .processorSecondsPerGigabyte, .peakMebibytes]
-        case .pingPong: [.median, .slow, .processorMicroseconds]
-        case .pingPong64: [.operationsPerSecond, .median, .slow, .processorMicroseconds]
+        case .pingPong: [.median, .percentile99, .processorMicroseconds]
+        case .pingPong64: [.operationsPerSecond, .median, .percentile99, .processorMicroseconds]
         case .churn: [.operationsPerSecond, .processorMicroseconds, .peakMebibytes]
         case .idle: [.idleKibibytes, .usedKibibytes]
         case .besideDownloads, .besideUploads, .besidePaced:
-            [.median, .slow, .bulkMegabytesPerSecond, .processorSecondsPerGigabyte, .peakMebibytes]
+            [.median, .percentile99, .bulkMegabytesPerSecond, .processorSecondsPerGigabyte, .peakMebibytes]
         case .besideStalled:
             [
-                .median, .medianBefore, .slow, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore,
+                .median, .medianBefore, .percentile99, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore,
                 .processorSecondsPerGigabyte, .peakMebibytes,
             ]
         case .visitors: [.openSeconds, .echoSeconds, .closeSeconds, .peakMebibytes]
@@ -58,8 +58,8 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         }
     }
 
-    /// Whether a system has this workload.
-    func suits(_ system: System) -> Bool {
+    /// Whether the workload is measured on a system.
+    func applies(to system: System) -> Bool {
         switch self {
         case .proxied: system == .culvertProxy
         // Without a tunnel there is no memory to measure.
@@ -71,7 +71,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
 
 /// The size of the workloads.
 struct Size: Sendable {
-    /// The seconds of a workload that lasts for a time.
+    /// The duration of a timed workload, in seconds.
     var seconds: Double
     /// The connections of ``Workload/idle``.
     var idle: Int

@@ -6,10 +6,10 @@ struct WorkloadRequest: Equatable {
         case echo = 101
         /// The backend sends the pattern for a time.
         case download = 100
-        /// The visitor sends the pattern, and the backend answers with the number of right bytes: ``UploadReceipt``.
+        /// The visitor sends the pattern, and the backend answers with the number of bytes, or 0 after an error.
         case upload = 117
-        /// The backend sends the number of connections that it echoes, in eight bytes.
-        case census = 99
+        /// The backend sends the number of connections that it echoes.
+        case connectionCount = 99
     }
 
     /// The length on the wire in bytes.
@@ -24,7 +24,7 @@ struct WorkloadRequest: Equatable {
     /// The rate of a download; 0 for no limit.
     var kilobytesPerSecond = 0
 
-    /// The form on the wire.
+    /// The encoded request.
     var bytes: [UInt8] {
         var bytes: [UInt8] = [Self.magic, kind.rawValue, 0, 0]
         for number in [stream, milliseconds, kilobytesPerSecond] {
@@ -36,7 +36,7 @@ struct WorkloadRequest: Equatable {
 }
 
 extension WorkloadRequest {
-    /// Nil if the bytes are not a request.
+    /// Decodes a request; nil if the bytes are not one.
     init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.length, bytes[0] == Self.magic, let kind = Kind(rawValue: bytes[1]) else {
             return nil

@@ -3,7 +3,7 @@ import NIOCore
 import WebSocket
 
 /// Compares `Deflater`, `Inflater` and whole messages with direct calls of zlib on the same bytes with the same
-/// parameters. Whole messages have a frame, which the direct calls do not make.
+/// parameters. A whole message includes a frame, which the direct calls do not have.
 enum DeflateBench {
     struct Row {
         let what: String
@@ -21,7 +21,7 @@ enum DeflateBench {
         }
     }
 
-    /// JSON that repeats with other numbers, as services send it.
+    /// JSON with a repeated structure and different numbers, as services send it.
     private static func text(_ size: Int) -> ByteBuffer {
         var out = ByteBuffer()
         var number: UInt64 = 1
@@ -45,21 +45,22 @@ enum DeflateBench {
         return deflate
     }
 
-    /// The same message repeatedly. If the window is kept, zlib has little to do, and the cost around it dominates.
+    /// Compresses the same message repeatedly. With a kept window zlib has little to do, and the cost around it
+    /// dominates.
     private static func deflate(_ size: Int, noContextTakeover: Bool) -> Row {
         let text = text(size)
         let agreement = agreement(noContextTakeover: noContextTakeover)
         return row("deflate", size, noContextTakeover) {
             let raw = RawDeflate(noContextTakeover: noContextTakeover)
-            let codec = Held(Compressor(noContextTakeover: noContextTakeover))
-            let sender = Held(Sender(agreement))
+            let codec = Pinned(Compressor(noContextTakeover: noContextTakeover))
+            let sender = Pinned(Sender(agreement))
             return [
                 { raw.compress(text) }, { codec.pointer.pointee.compress(text) }, { sender.pointer.pointee.send(text) },
             ]
         }
     }
 
-    /// The same message repeatedly. Its bytes refer to nothing before it, so it can be repeated.
+    /// Inflates the same message repeatedly. It refers to no earlier bytes.
     private static func inflate(_ size: Int, noContextTakeover: Bool) -> Row {
         let text = text(size)
         let agreement = agreement(noContextTakeover: noContextTakeover)
@@ -71,8 +72,8 @@ enum DeflateBench {
         }
         return row("inflate", size, noContextTakeover) { [wire] in
             let raw = RawInflate(packed, noContextTakeover: noContextTakeover)
-            let codec = Held(Decompressor(packed, noContextTakeover: noContextTakeover))
-            let receiver = Held(Receiver(agreement, wire))
+            let codec = Pinned(Decompressor(packed, noContextTakeover: noContextTakeover))
+            let receiver = Pinned(Receiver(agreement, wire))
             return [
                 { raw.inflate() }, { codec.pointer.pointee.inflate() }, { receiver.pointer.pointee.receive() },
             ]
@@ -96,9 +97,9 @@ enum DeflateBench {
     }
 }
 
-/// A value at a fixed address, as zlib's stream is. A property of a class would cost a check for exclusive access at
-/// each call, which is not part of the measured work.
-private final class Held<Value: ~Copyable> {
+/// A value at a fixed address, like the stream in the direct calls of zlib. A property of a class would add a check for
+/// exclusive access to each call.
+private final class Pinned<Value: ~Copyable> {
     let pointer = UnsafeMutablePointer<Value>.allocate(capacity: 1)
 
     init(_ value: consuming Value) {
@@ -140,7 +141,7 @@ private struct Decompressor: ~Copyable {
     private let packed: ByteBuffer
     private var out = ByteBuffer()
 
-    /// The message lacks the four bytes at its end, as on the wire.
+    /// Removes the four bytes at the end of the message, as on the wire.
     init(_ packed: [UInt8], noContextTakeover: Bool) {
         guard let inflater = Inflater.make(noContextTakeover: noContextTakeover) else {
             preconditionFailure("zlib has memory")
@@ -190,7 +191,7 @@ private struct Receiver: ~Copyable {
     }
 }
 
-/// Calls zlib as a C program would: one stream, one output buffer, one flush for each message.
+/// Calls zlib like a C program: one stream, one output buffer, one flush for each message.
 private final class RawDeflate {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let noContextTakeover: Bool
@@ -227,7 +228,7 @@ private final class RawDeflate {
     }
 }
 
-/// Calls zlib as a C program would for a message that has the four bytes at its end: one call.
+/// Calls zlib like a C program, once for each message, which includes the four bytes at its end.
 private final class RawInflate {
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let noContextTakeover: Bool

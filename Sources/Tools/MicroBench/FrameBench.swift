@@ -6,7 +6,7 @@ import WebSocket
 /// Compares encoding and decoding of whole binary messages with the handlers of NIOWebSocket.
 struct FrameBench {
     static let sizes = [64, 1_024, 16_384, 65_536]
-    /// The number of frames in one buffer, as one read of a busy socket returns them.
+    /// The number of frames in one buffer, as in one read of a busy socket.
     private static let batch = 4
 
     struct Row {
@@ -46,7 +46,7 @@ struct FrameBench {
         return Row(what: isMasked ? "encode, masked" : "encode", size: size, ours: costs[0], theirs: costs[1])
     }
 
-    /// `role` is the receiving end.
+    /// Measures the receiving end with this role.
     private static func decode(_ size: Int, role: WebSocketRole) -> Row {
         var wire = ByteBuffer()
         var sender = Connection(role: role == .server ? .client : .server)
@@ -58,7 +58,7 @@ struct FrameBench {
             handler: ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 20))
         )
         let isMasked = role == .server
-        // Each repetition gets new bytes, as from a socket, so that unmasking may happen in place.
+        // Each repetition gets a new buffer, as from a socket, so that the decoder may unmask in place.
         let costs = Stopwatch.compare([
             { ours.decode(copy(wire)) },
             {
@@ -88,7 +88,7 @@ struct FrameBench {
     }
 }
 
-/// Keeps the optimiser from removing what is measured.
+/// Keeps the optimiser from removing the measured work.
 @inline(never)
 func consume(_ buffer: ByteBuffer) {
     precondition(buffer.readableBytes >= 0)

@@ -1,7 +1,7 @@
 /// Prints figures of the codec and the session as Markdown. Run `swift run -c release culvert-microbench`.
 ///
-/// It does not use the benchmark package, which counts no calls of the allocator on Linux. Ratios between pieces of
-/// work that are measured in turn count most here.
+/// It does not use the benchmark package, which does not count allocations on Linux. It measures workloads in turn,
+/// because their ratios matter most.
 @main
 struct MicroBench {
     static func main() {
@@ -74,7 +74,7 @@ extension Double {
         return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
     }
 
-    /// A whole number with its thousands apart.
+    /// A whole number with a separator of thousands.
     fileprivate var grouped: String {
         let digits = String(Int(self))
         var grouped = ""

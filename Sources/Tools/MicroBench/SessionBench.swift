@@ -2,21 +2,21 @@ import Mux
 import NIOCore
 import WebSocket
 
-/// Measures a frame's way through the sessions of both ends, in this process and without sockets. It includes the
-/// credit and the acknowledgements that go back.
+/// Measures the cost of a frame in the sessions of both ends, in one process and without sockets. It includes the
+/// credit and acknowledgements of the other direction.
 struct SessionBench {
     static let sizes = [64, 1_024, 16_384, 65_536]
-    /// Streams that have bytes at a time.
+    /// The numbers of streams with bytes to send.
     static let streams = [1, 16]
-    /// Frames of each stream in one iteration.
-    private static let turn = 4
+    /// The number of frames of each stream in one iteration.
+    private static let framesPerIteration = 4
 
     struct Row {
         let what: String
         let size: Int
         /// The sessions alone.
         let alone: Cost
-        /// The same through a client's masked WebSocket frames.
+        /// The sessions, and a client's masked WebSocket frames.
         let framed: Cost
     }
 
@@ -24,12 +24,12 @@ struct SessionBench {
         streams.flatMap { count in
             sizes.map { size in
                 let payload = ByteBuffer(repeating: 7, count: size)
-                let works = [false, true].map { isFramed in
+                let variants = [false, true].map { isFramed in
                     let pair = Pair(streams: count, isFramed: isFramed)
-                    return { pair.move(payload, times: turn) }
+                    return { pair.transfer(payload, times: framesPerIteration) }
                 }
-                let costs = Stopwatch.compare(works).map { cost in
-                    let frames = Double(count * turn)
+                let costs = Stopwatch.compare(variants).map { cost in
+                    let frames = Double(count * framesPerIteration)
                     return Cost(seconds: cost.seconds / frames, allocations: cost.allocations / frames)
                 }
                 let what = count == 1 ? "1 stream" : "\(count) streams"
@@ -39,7 +39,7 @@ struct SessionBench {
     }
 }
 
-/// A client that sends and a server that receives, with the frames that go back.
+/// A client session that sends, and a server session that receives.
 private final class Pair {
     private var client: Session
     private var server: Session
@@ -65,7 +65,7 @@ private final class Pair {
         exchange()
     }
 
-    func move(_ payload: ByteBuffer, times: Int) {
+    func transfer(_ payload: ByteBuffer, times: Int) {
         nanoseconds += 100_000
         for _ in 0..<times {
             for id in ids { client.write(id, payload) }

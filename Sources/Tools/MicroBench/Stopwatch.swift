@@ -1,25 +1,25 @@
 import CMallocCounter
 import Glibc
 
-/// The cost of one piece of work.
+/// The cost of one repetition of a workload.
 struct Cost {
-    /// Processor seconds of this thread for one repetition.
+    /// Processor time of this thread in seconds.
     let seconds: Double
-    /// Calls of the allocator for one repetition.
+    /// Calls of the allocator.
     let allocations: Double
 }
 
-/// Measures the thread's processor time, which other work on the machine affects less. Reports the median of several
-/// rounds.
+/// Measures the thread's processor time, which other work on the machine affects less than elapsed time. The result is
+/// the median of several rounds.
 enum Stopwatch {
     private static let rounds = 25
     private static let secondsPerRound = 0.03
 
-    /// Measures several pieces of work in turn, A B A B, so that a drift of the machine affects all.
+    /// Measures several workloads in turn, so that a drift of the machine affects all.
     static func compare(_ works: [() -> Void]) -> [Cost] { compare(copies: [works]) }
 
-    /// The same with several copies of each work, a different one each round. The address of a copy's memory changes
-    /// its speed by up to 10 %.
+    /// Measures workloads with several copies of each, a different one in each round. The address of a copy's memory
+    /// changes its speed by up to 10 %.
     static func compare(copies: [[() -> Void]]) -> [Cost] {
         let repetitions = copies[0].map { Self.repetitions($0) }
         var seconds = repetitions.map { _ in [Double]() }

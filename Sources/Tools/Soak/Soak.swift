@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 
 /// `culvert-soak MINUTES`: runs the real server and client under changing visitors. Meanwhile the path between them is
-/// cut and the configuration is read again. Fails if memory, descriptors, threads or streams grow.
+/// cut and the configuration is reloaded. Fails if memory, descriptors, threads or streams grow.
 ///
 /// `CULVERT_BIN` names the executable under test. The default is the one that was built with this program.
 @main
@@ -12,21 +12,21 @@ struct Soak {
             FileHandle.standardError.write(Data("usage: culvert-soak MINUTES\n".utf8))
             exit(64)
         }
-        let growth = try await Scenario.play { @Sendable scenario in
-            let field = try await SoakRig(scenario)
-            var record = SoakReport()
+        let growth = try await Scenario.run { @Sendable scenario in
+            let rig = try await SoakRig(scenario)
+            var report = SoakReport()
             let end = ContinuousClock.now + .seconds(minutes * 60)
             var round = 0
             repeat {
                 round += 1
-                try await field.churn(round)
-                let samples = try await field.rest()
-                record.add(samples)
-                print(SoakReport.line(round, samples, field))
+                try await rig.churn(round)
+                let samples = try await rig.samplesAtRest()
+                report.add(samples)
+                print(SoakReport.line(round, samples, rig))
                 fflush(nil)
             } while .now < end
-            print(record.table)
-            return record.growth
+            print(report.table)
+            return report.growth
         }
         for line in growth { print("GROWN: \(line)") }
         exit(growth.isEmpty ? 0 : 1)

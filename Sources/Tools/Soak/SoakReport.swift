@@ -2,9 +2,9 @@ import Foundation
 
 /// The samples of a soak, and their evaluation.
 struct SoakReport {
-    /// The allowed growth of memory. The arenas of the allocator fill unevenly, so some growth is not a leak.
+    /// The allowed growth of memory in bytes. The arenas of the allocator fill unevenly, so some growth is not a leak.
     private static let memoryTolerance = 4 << 20
-    /// Descriptors that a carrier which is being closed may hold.
+    /// The allowed growth of descriptors, which a closing carrier may still hold.
     private static let descriptorTolerance = 3
 
     private var samples: [String: [SoakRig.Sample]] = [:]
@@ -13,9 +13,9 @@ struct SoakReport {
         for sample in new { samples[sample.name, default: []].append(sample) }
     }
 
-    /// A line about a round.
-    static func line(_ round: Int, _ samples: [SoakRig.Sample], _ field: SoakRig) -> String {
-        let totals = field.totals
+    /// The line of a round.
+    static func line(_ round: Int, _ samples: [SoakRig.Sample], _ rig: SoakRig) -> String {
+        let totals = rig.totals
         let roles = samples.map { sample in
             "\(sample.name) \(sample.residentBytes >> 10) KiB, \(sample.descriptors) descriptors, \(sample.threads) threads"
         }
@@ -23,7 +23,7 @@ struct SoakReport {
             + "\(totals.reloads) reloads; " + roles.joined(separator: "; ")
     }
 
-    /// The medians of the first rounds after the warm-up, and of the last ones.
+    /// The medians of the first rounds after the warm-up, and of the last rounds.
     private func ends(_ all: [SoakRig.Sample], _ value: (SoakRig.Sample) -> Int) -> (first: Int, last: Int)? {
         // Caches fill in the first rounds.
         let warm = all.dropFirst(min(3, all.count / 3))
@@ -33,7 +33,7 @@ struct SoakReport {
         return (median(warm.prefix(share)), median(warm.suffix(share)))
     }
 
-    /// First and last figures as Markdown.
+    /// The first and the last figures in Markdown.
     var table: String {
         var lines = ["| role | | first | last |", "|---|---|--:|--:|"]
         for (name, all) in samples.sorted(by: { $0.key > $1.key }) {
@@ -50,7 +50,7 @@ struct SoakReport {
         ("streams", { $0.streams }),
     ]
 
-    /// The resources that have grown; empty after a good run.
+    /// The resources that have grown; empty if none has.
     var growth: [String] {
         var grown: [String] = []
         for (name, all) in samples {

@@ -53,21 +53,21 @@ final class SoakRig: Sendable {
 
     // MARK: A round
 
-    /// Runs visitors while the path is cut and the configuration is read again.
+    /// Runs visitors while the path is cut and the configuration is reloaded.
     func churn(_ round: Int) async throws {
         let end = ContinuousClock.now + Self.roundTime
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<Self.visitorsAtOnce {
                 group.addTask {
-                    var visit = index
+                    var number = index
                     while ContinuousClock.now < end {
-                        let kind = visit % 4
-                        let bytes = try await onThread { [port = self.port] in try Self.visit(port, kind) }
+                        let kind = number % 4
+                        let bytes = try await onThread { [port = self.port] in try Self.runVisitor(port, kind) }
                         self.counts.withLock { counts in
                             counts.visitors += 1
                             counts.bytes += bytes
                         }
-                        visit += 1
+                        number += 1
                         // Leaves time for other work of the machine.
                         try await Task.sleep(for: .milliseconds(20))
                     }
@@ -93,13 +93,13 @@ final class SoakRig: Sendable {
     }
 
     /// Runs one visitor: a request, a bulk transfer, a half-close, or a reset in the middle.
-    private static func visit(_ port: UInt16, _ kind: Int) throws -> Int {
-        let socket = try TCPSocket(port: port, patience: .seconds(60))
+    private static func runVisitor(_ port: UInt16, _ kind: Int) throws -> Int {
+        let socket = try TCPSocket(port: port, timeout: .seconds(60))
         switch kind {
         case 0:
             try socket.send("ping")
             let answer = try socket.receive(exactly: 4)
-            try demand(answer == Array("ping".utf8), "an echo of \(answer)")
+            try require(answer == Array("ping".utf8), "an echo of \(answer)")
             socket.close()
             return 4
         case 1, 2:
@@ -112,7 +112,7 @@ final class SoakRig: Sendable {
             }
             let answer = try socket.receiveToEnd()
             sending.wait()
-            try demand(answer == bytes, "\(answer.count) bytes of \(bytes.count) came back, or others")
+            try require(answer == bytes, "\(answer.count) echoed bytes, expected the \(bytes.count) sent bytes")
             socket.close()
             return bytes.count
         default:
@@ -126,15 +126,15 @@ final class SoakRig: Sendable {
     // MARK: Rest
 
     /// Waits until no visitor is left, and records the resources of both roles.
-    func rest() async throws -> [Sample] {
+    func samplesAtRest() async throws -> [Sample] {
         var samples: [Sample] = []
         for (name, process) in [("server", server.process), ("client", client.process)] {
             let socket = "\(scenario.directory)/\(name).sock"
             try await eventually("no stream is left at the \(name)", within: .seconds(60)) {
                 try Self.metric("culvert_streams", socket) == 0 && Self.metric("culvert_carriers", socket) == 1
             }
-            // The last connections are closed a moment later.
-            let few = try await eventually("descriptors settle", within: .seconds(30)) { () -> Int? in
+            // The last connections close with a delay.
+            let descriptors = try await eventually("descriptors settle", within: .seconds(30)) { () -> Int? in
                 let (one, other) = (try process.descriptorCount, try process.descriptorCount)
                 return one == other ? one : nil
             }
@@ -142,7 +142,7 @@ final class SoakRig: Sendable {
                 Sample(
                     name: name,
                     residentBytes: try process.residentBytes,
-                    descriptors: few,
+                    descriptors: descriptors,
                     threads: try process.threadCount,
                     streams: try Self.metric("culvert_streams", socket)
                 )

@@ -50,7 +50,7 @@ struct ClientCommand: AsyncParsableCommand {
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        let handler = EchoHandler(opening: .client(upgrade), echoes: echoes, done: done)
+                        let handler = EchoHandler(handshake: .client(upgrade), echoes: echoes, done: done)
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
                 }

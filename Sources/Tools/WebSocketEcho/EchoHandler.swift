@@ -4,14 +4,14 @@ import WebSocket
 
 /// One connection of either role. After the handshake it echoes each message in one frame.
 ///
-/// `done` gets the last message when the connection has ended, or the error of the handshake. Later errors of the peer
-/// are answered as the module does and are not failures here, because the suite provokes them.
+/// `done` gets the last message at the end of the connection, or the error of the handshake. Later errors of the peer
+/// are answered and are not failures, because the test suite provokes them.
 final class EchoHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     /// The role of this end, with its handshake.
-    enum Opening {
+    enum Handshake {
         case client(ClientUpgrade)
         case server(ServerUpgrade)
     }
@@ -21,34 +21,34 @@ final class EchoHandler: ChannelInboundHandler {
         case request(RequestHeadParser, ServerUpgrade)
         case response(ResponseHeadParser, ClientUpgrade)
         case frames
-        /// Close has gone both ways, or the peer has failed, and the TCP connection is about to end.
+        /// Close frames have gone both ways, or the peer has failed, and the TCP connection is about to end.
         case closing
-        /// Nothing is read any more.
-        case over
+        /// Further bytes are ignored.
+        case ended
     }
 
     /// The time for the peer to close the TCP connection after Close.
-    private static let patience = TimeAmount.seconds(2)
+    private static let closeTimeout = TimeAmount.seconds(2)
 
-    private let opening: Opening
+    private let handshake: Handshake
     private let echoes: Bool
     private let done: EventLoopPromise<ByteBuffer>
     private var phase: Phase
     private var connection: Connection?
     private var message = ByteBuffer()
 
-    init(opening: Opening, echoes: Bool, done: EventLoopPromise<ByteBuffer>) {
-        self.opening = opening
+    init(handshake: Handshake, echoes: Bool, done: EventLoopPromise<ByteBuffer>) {
+        self.handshake = handshake
         self.echoes = echoes
         self.done = done
-        switch opening {
+        switch handshake {
         case .client(let upgrade): phase = .response(ResponseHeadParser(), upgrade)
         case .server(let upgrade): phase = .request(RequestHeadParser(), upgrade)
         }
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        guard case .client(let upgrade) = opening else { return }
+        guard case .client(let upgrade) = handshake else { return }
         do {
             var out = ByteBuffer()
             try upgrade.request().serialize(into: &out)
@@ -74,7 +74,7 @@ final class EchoHandler: ChannelInboundHandler {
                 receiveFrames(bytes, context)
             case .frames:
                 receiveFrames(bytes, context)
-            case .closing, .over:
+            case .closing, .ended:
                 break
             }
         } catch {
@@ -85,9 +85,9 @@ final class EchoHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         switch phase {
         case .frames, .closing: done.succeed(message)
-        case .request, .response, .over: done.fail(ChannelError.eof)
+        case .request, .response, .ended: done.fail(ChannelError.eof)
         }
-        phase = .over
+        phase = .ended
         connection = nil
     }
 
@@ -118,7 +118,7 @@ final class EchoHandler: ChannelInboundHandler {
             case .refuse(let head, let body, reason: _):
                 try head.serialize(into: &out)
                 out.writeString(body)
-                phase = .over
+                phase = .ended
                 context.writeAndFlush(wrapOutboundOut(out), promise: nil)
                 context.close(promise: nil)
             }
@@ -133,7 +133,7 @@ final class EchoHandler: ChannelInboundHandler {
     }
 
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
-        phase = .over
+        phase = .ended
         done.fail(error)
         context.close(promise: nil)
     }
@@ -148,7 +148,7 @@ final class EchoHandler: ChannelInboundHandler {
                 try take(event, context)
             }
         } catch {
-            // If the peer caused the error, the Close is in the output already. If this end did, it is not.
+            // After an error of the peer the Close is already in the output. After an error of this end it is not.
             connection?.close(error.closeCode)
         }
         writeControl(context)
@@ -171,15 +171,14 @@ final class EchoHandler: ChannelInboundHandler {
         context.write(wrapOutboundOut(control), promise: nil)
     }
 
-    /// Ends the TCP connection, which the server closes (RFC 6455 section 7.1.1). It first closes only its own
-    /// direction, because closing with unread bytes would reset the connection and lose our Close. The client waits for
-    /// that.
+    /// Ends the TCP connection, which the server closes first (RFC 6455 section 7.1.1). The server first closes its own
+    /// direction only, because closing with unread bytes would reset the connection and lose its Close frame.
     private func finish(_ context: ChannelHandlerContext) {
         phase = .closing
-        if case .server = opening {
+        if case .server = handshake {
             context.close(mode: .output, promise: nil)
         }
         let channel = context.channel
-        context.eventLoop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
     }
 }

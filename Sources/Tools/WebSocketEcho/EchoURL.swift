@@ -5,7 +5,7 @@ struct EchoURL: ExpressibleByArgument, Sendable {
     let host: String
     let port: Int
 
-    /// The value of Host.
+    /// The value of the Host field.
     var authority: String { "\(host):\(port)" }
 
     init?(argument: String) {

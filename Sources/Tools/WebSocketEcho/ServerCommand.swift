@@ -29,7 +29,7 @@ struct ServerCommand: AsyncParsableCommand {
             .childChannelInitializer { channel in
                 let done = channel.eventLoop.makePromise(of: ByteBuffer.self)
                 return channel.eventLoop.makeCompletedFuture {
-                    let handler = EchoHandler(opening: .server(upgrade), echoes: true, done: done)
+                    let handler = EchoHandler(handshake: .server(upgrade), echoes: true, done: done)
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }

@@ -1,9 +1,9 @@
 import NIOCore
 import WebSocket
 
-/// The entry point for libFuzzer. The first byte chooses the role and the extension. The second byte chooses how the
-/// rest is split, so that one corpus explores every split. The result must be events or a typed error, never a trap.
-/// Split bytes must have the same result as whole ones.
+/// The entry point for libFuzzer. The first byte selects the role and the extension. The second byte selects the size
+/// of the parts into which the rest is split. The result must be events or a typed error, not a trap. Split bytes must
+/// have the same result as whole ones.
 ///
 /// Built only with `CULVERT_FUZZ=1`; CONTRIBUTING.md says how.
 @_cdecl("LLVMFuzzerTestOneInput")
@@ -20,7 +20,7 @@ public func fuzzWebSocket(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32
     return 0
 }
 
-/// The result of an input, with the fragments of a message joined.
+/// The result of an input. The fragments of a message are joined.
 private struct Outcome: Equatable {
     var payload: [UInt8] = []
     var marks: [String] = []
@@ -73,7 +73,7 @@ private let deflateAgreement: DeflateAgreement? = {
     return agreement.deflate
 }()
 
-/// The driver of libFuzzer, for programs with a main function.
+/// The driver of libFuzzer for programs with a main function.
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(
     _ argumentCount: UnsafeMutablePointer<Int32>,

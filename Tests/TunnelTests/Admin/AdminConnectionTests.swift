@@ -8,7 +8,7 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-@Suite("Admin: one connection")
+@Suite("Admin: connections")
 struct AdminConnectionTests {
     /// A role that is not ready.
     private struct Role: AdminTarget {
@@ -38,7 +38,7 @@ struct AdminConnectionTests {
     }
 
     @Test(
-        "What is no request of ours is answered at once, and the connection ended",
+        "An invalid request is answered at once, and the connection is closed",
         arguments: [
             ("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "404"), ("PUT /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "405"),
             ("GET /metrics HTTP/1.1\r\n\r\n", "400"), ("GET /metrics HTTP/2.0\r\n\r\n", "505"),
@@ -52,13 +52,13 @@ struct AdminConnectionTests {
         let channel = try channel()
         try send(request, to: channel)
         #expect(try answer(of: channel).hasPrefix("HTTP/1.1 \(status) "))
-        // More of it is thrown away.
+        // Further bytes are discarded.
         try send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", to: channel)
         #expect(try answer(of: channel).isEmpty)
         _ = try? channel.finish()
     }
 
-    @Test("What is no HTTP gets no answer")
+    @Test("Bytes that are not HTTP get no answer")
     func noise() throws {
         let channel = try channel()
         try send("\u{16}\u{3}\u{1}", to: channel)
@@ -67,7 +67,7 @@ struct AdminConnectionTests {
         _ = try? channel.finish()
     }
 
-    @Test("A head that is not complete after ten seconds is answered with 408, however it trickles")
+    @Test("A head that is not complete after 10 s is answered with 408")
     func slowHead() throws {
         let channel = try channel()
         try send("GET /metrics HTTP/1.1\r\n", to: channel)
@@ -78,7 +78,7 @@ struct AdminConnectionTests {
         #expect(try answer(of: channel).isEmpty)
         channel.embeddedEventLoop.advanceTime(by: .seconds(1))
         #expect(try answer(of: channel).hasPrefix("HTTP/1.1 408 "))
-        // Who does not take the answer has ten seconds for that.
+        // A peer that does not read the answer is closed after 10 s.
         channel.embeddedEventLoop.advanceTime(by: .seconds(10))
         #expect(!channel.isActive)
         _ = try? channel.finish()
@@ -87,7 +87,7 @@ struct AdminConnectionTests {
 
 @Suite("Admin: event loops")
 struct EventLoopMonitorTests {
-    @Test("A loop that has not turned for more than five seconds is named")
+    @Test("An event loop without an iteration for more than 5 s is reported")
     func stuck() {
         let loops = [EmbeddedEventLoop(), EmbeddedEventLoop()]
         let start = Instant.now
@@ -100,7 +100,7 @@ struct EventLoopMonitorTests {
         watch.stop()
     }
 
-    @Test("The process's memory and descriptors are known")
+    @Test("The process's memory and descriptors are measured")
     func usage() throws {
         #if os(Linux)
         #expect(try #require(ProcessUsage.residentBytes) > 1_000_000)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import TunnelAdmin
 
-@Suite("Admin: what a request asks")
+@Suite("Admin: routing of requests")
 struct AdminRouterTests {
     private func route(_ method: String, _ target: String, isPrivate: Bool = true) throws -> AdminRouter.Route {
         let fields = try HeaderFields([("Host", "localhost")])
@@ -17,7 +17,7 @@ struct AdminRouterTests {
     }
 
     @Test(
-        "Everybody may read metrics, health and readiness, by GET and HEAD",
+        "Metrics, health and readiness are served on each listener, by GET and HEAD",
         arguments: [("/metrics", AdminRequest.metrics), ("/healthz", .health), ("/readyz", .readiness)]
     )
     func open(_ path: String, _ request: AdminRequest) throws {
@@ -31,7 +31,7 @@ struct AdminRouterTests {
         }
     }
 
-    @Test("Status and kick are there for the operator's socket alone")
+    @Test("Status and kick are served on the private socket only")
     func operatorOnly() throws {
         #expect(try route("GET", "/status") == .ask(.status, isHead: false))
         #expect(try route("POST", "/kick?name=workshop") == .ask(.kick(name: "workshop"), isHead: false))
@@ -39,7 +39,7 @@ struct AdminRouterTests {
         #expect(try status(route("POST", "/kick?name=workshop", isPrivate: false)) == 404)
     }
 
-    @Test("A renewal is asked of one client or all, by a POST on the operator's socket")
+    @Test("POST /renew on the private socket renews one client or all")
     func renewal() throws {
         #expect(try route("POST", "/renew") == .ask(.renew(name: nil), isHead: false))
         #expect(try route("POST", "/renew?name=workshop") == .ask(.renew(name: "workshop"), isHead: false))
@@ -48,7 +48,7 @@ struct AdminRouterTests {
         #expect(try status(route("POST", "/renew", isPrivate: false)) == 404)
     }
 
-    @Test("Nobody is kicked by a GET, nor is a status posted")
+    @Test("Kick needs POST, and status needs GET")
     func methods() throws {
         let kick = try route("GET", "/kick?name=workshop")
         guard case .refuse(let response) = kick else { return #expect(Bool(false), "\(kick)") }
@@ -58,7 +58,7 @@ struct AdminRouterTests {
     }
 
     @Test(
-        "A name is decoded, and anything but one name is refused",
+        "A name is percent-decoded, and a query with anything but one name is refused",
         arguments: [
             ("name=a%2Fb", "a/b"), ("name=%C3%BC", "ü"), ("name=a+b", "a+b"), ("name=a%20b", "a b"), ("name=", nil),
             ("", nil), ("name=a&name=b", nil), ("x=a", nil), ("name=%", nil), ("name=%4", nil), ("name=%zz", nil),
@@ -71,20 +71,23 @@ struct AdminRouterTests {
         #expect(route == .ask(.kick(name: name), isHead: false))
     }
 
-    @Test("What is encoded is decoded again", arguments: ["workshop", "a/b", "ü & 100 %", "\u{1B}[31m\n", "日本"])
+    @Test(
+        "A percent-encoded name is decoded to the same name",
+        arguments: ["workshop", "a/b", "ü & 100 %", "\u{1B}[31m\n", "日本"]
+    )
     func encoding(_ name: String) {
         let encoded = PercentEncoding.encode(name)
         #expect(encoded.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F })
         #expect(PercentEncoding.decode(encoded[...]) == name)
     }
 
-    @Test("Other paths are not found", arguments: ["/", "/metrics/", "//metrics", "/Metrics", "/status.json"])
+    @Test("Other paths are answered with 404", arguments: ["/", "/metrics/", "//metrics", "/Metrics", "/status.json"])
     func otherPaths(_ path: String) throws {
         #expect(try status(route("GET", path)) == 404)
     }
 
     @Test(
-        "P17 on loopback nobody is answered who calls by another name than the machine's own: a page's name may point here",
+        "P17 on loopback only requests for loopback names are answered, because a page's name may resolve to it",
         arguments: [
             ("localhost:9090", true), ("LOCALHOST", true), ("127.0.0.1:9090", true), ("[::1]:9090", true),
             ("[::1]", true),
@@ -97,12 +100,12 @@ struct AdminRouterTests {
         let isTaken = AdminRouter(isPrivate: false, isLocal: true).route(head) == .ask(.metrics, isHead: false)
         #expect(isTaken == isAnswered)
         if !isAnswered { #expect(status(AdminRouter(isPrivate: false, isLocal: true).route(head)) == 421) }
-        // Who opens the port to others gives it a name, and says who may come by other means.
+        // A listener on other addresses may have any name, and other means restrict its clients.
         #expect(AdminRouter(isPrivate: false, isLocal: false).route(head) == .ask(.metrics, isHead: false))
         #expect(AdminRouter(isPrivate: true, isLocal: true).route(head) == .ask(.metrics, isHead: false))
     }
 
-    @Test("P17 no answer lets another origin read it")
+    @Test("P17 no answer permits another origin to read it")
     func noOtherOrigin() throws {
         for response in [AdminResponse.exposition("a 1\n"), .json([0x7B, 0x7D]), .notAllowed("GET")] {
             let text = String(buffer: try response.serialized(isHead: false))
@@ -111,14 +114,14 @@ struct AdminRouterTests {
         }
     }
 
-    @Test("A request without Host, or with a target of another form, is refused")
+    @Test("A request without Host, or with a target in another form, is refused")
     func malformed() {
         let router = AdminRouter(isPrivate: true)
         #expect(status(router.route(RequestHead(method: "GET", target: "/metrics"))) == 400)
         #expect(status(router.route(RequestHead(method: "OPTIONS", target: "*"))) == 400)
     }
 
-    @Test("An answer on the wire")
+    @Test("A response is serialised with its fields, and without a body for HEAD")
     func response() throws {
         let response = AdminResponse.text(.unavailable, "the server is stopping")
         let text =

@@ -8,9 +8,9 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-@Suite("Admin: the server over real sockets")
+@Suite("Admin: the server on real sockets")
 struct AdminServerTests {
-    /// A role whose status takes as long as the test wants.
+    /// A role whose status takes a configurable time.
     private struct Role: AdminTarget {
         var delay = Duration.zero
         var notReadyReason: String? { nil }
@@ -50,7 +50,7 @@ struct AdminServerTests {
         #expect(!FileManager.default.fileExists(atPath: path))
     }
 
-    @Test("Each request is answered once, and its connection ended")
+    @Test("Each request is answered once, and its connection is closed")
     func requests() async throws {
         try await with { path in
             let rows = [
@@ -66,7 +66,7 @@ struct AdminServerTests {
         }
     }
 
-    @Test("Without a backend there are no metrics")
+    @Test("Without a metrics backend /metrics is 404")
     func noMetrics() async throws {
         try await with(metrics: nil) { path in
             let answer = try await onThread { try TCPSocket(unixPath: path).request("GET", "/metrics") }
@@ -74,7 +74,7 @@ struct AdminServerTests {
         }
     }
 
-    @Test("Who ends its side behind the request gets the whole answer all the same")
+    @Test("A client that half-closes after its request receives the complete answer")
     func halfClosed() async throws {
         let text = String(repeating: "metric 1\n", count: 500_000)
         try await with(metrics: { text }) { path in
@@ -88,7 +88,7 @@ struct AdminServerTests {
         }
     }
 
-    @Test("Silence, a head that trickles, and an answer that nobody reads are ended by the clock", arguments: 0..<3)
+    @Test("Silent clients, slow heads and unread answers end with a timeout", arguments: 0..<3)
     func slow(_ kind: Int) async throws {
         let text = String(repeating: "metric 1\n", count: 2_000_000)
         try await with(metrics: { text }, limits: .init(timeout: .milliseconds(300))) { path in
@@ -98,7 +98,7 @@ struct AdminServerTests {
                 switch kind {
                 case 0:
                     let answer = String(decoding: try socket.drain().bytes, as: UTF8.self)
-                    try demand(answer.hasPrefix("HTTP/1.1 408 "), answer)
+                    try require(answer.hasPrefix("HTTP/1.1 408 "), answer)
                 case 1:
                     do {
                         try socket.send("GET /metrics HTTP/1.1\r\n")
@@ -107,13 +107,13 @@ struct AdminServerTests {
                             Thread.sleep(forTimeInterval: 0.02)
                         }
                     } catch {
-                        // Closed, which is what is measured.
+                        // The server has closed the connection.
                     }
                 default:
                     try socket.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                     Thread.sleep(forTimeInterval: 1)
                     let bytes = try socket.drain().bytes
-                    try demand(bytes.count < text.utf8.count, "all of it came")
+                    try require(bytes.count < text.utf8.count, "the whole answer arrived")
                 }
                 socket.close()
                 return ContinuousClock.now - began
@@ -122,7 +122,7 @@ struct AdminServerTests {
         }
     }
 
-    @Test("A client that leaves while its answer is made harms nobody")
+    @Test("A client that leaves before its answer does not affect other requests")
     func gone() async throws {
         try await with(Role(delay: .milliseconds(100))) { path in
             for _ in 0..<20 {
@@ -135,22 +135,22 @@ struct AdminServerTests {
         }
     }
 
-    @Test("One connection more than the bound is closed at once; later there is room again")
-    func bound() async throws {
+    @Test("A connection beyond the limit is closed at once, and later ones are accepted again")
+    func limit() async throws {
         try await with(limits: .init(connections: 2, timeout: .seconds(60))) { path in
             let held = try (0..<2).map { _ in try TCPSocket(unixPath: path) }
-            try await eventually("one more is closed") {
-                let one = try TCPSocket(unixPath: path, patience: .seconds(1))
+            try await eventually("another connection is closed") {
+                let one = try TCPSocket(unixPath: path, timeout: .seconds(1))
                 return (try? one.drain().bytes.isEmpty) ?? false
             }
             for socket in held { socket.close() }
-            try await eventually("there is room") {
+            try await eventually("connections are accepted again") {
                 (try? TCPSocket(unixPath: path).request("GET", "/healthz").status) == 200
             }
         }
     }
 
-    @Test("The owner alone may connect, from the first moment on")
+    @Test("The socket has mode 0600 as soon as it exists")
     func mode() async throws {
         try await with { path in
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int

@@ -9,23 +9,22 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-@Suite("Places at the admin server")
+@Suite("Slots for connections to the admin server")
 struct AdminSlotsTests {
-    /// Whether each of these gets a place, one after the other; nil is a unix socket, and "-" gives the place of what
-    /// follows back.
+    /// Whether each address in turn gets a slot. nil is a unix socket, and "-" before an address returns its slot.
     private func entered(_ steps: [String?], _ connections: Int) throws -> [Bool] {
-        var places = AdminSlots()
+        var slots = AdminSlots()
         let limits = AdminLimits(connections: connections)
         return try steps.compactMap { step in
             let leaves = step?.hasPrefix("-") ?? false
             let address = try step.map { try #require(IPAddress(leaves ? String($0.dropFirst()) : $0)) }
-            guard leaves else { return places.enter(address, limits) }
-            places.leave(address)
+            guard leaves else { return slots.enter(address, limits) }
+            slots.leave(address)
             return nil
         }
     }
 
-    @Test("an address has a quarter of the places and no more, and others have theirs")
+    @Test("An address has at most a quarter of the slots, and other addresses have theirs")
     func quarter() throws {
         let one = [String](repeating: "192.0.2.1", count: 17)
         let all = one + ["192.0.2.2", "-192.0.2.1", "192.0.2.1", "192.0.2.1"]
@@ -33,7 +32,7 @@ struct AdminSlotsTests {
     }
 
     @Test(
-        "an IPv6 subscriber has one address's places, wherever in its /64 it is; an IPv4 address has one in both forms"
+        "A /64 of IPv6 counts as one address, and both forms of an IPv4 address count as one"
     )
     func subscribers() throws {
         let network = ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"]
@@ -41,13 +40,13 @@ struct AdminSlotsTests {
         #expect(try entered(["192.0.2.1", "::ffff:192.0.2.1"], 4) == [true, false])
     }
 
-    @Test("all places can be taken by a unix socket, and one more is none; one address has one place at least")
+    @Test("Unix sockets can take all slots and no more, and each address has at least one slot")
     func unix() throws {
         #expect(try entered([nil, nil, nil, nil], 3) == [true, true, true, false])
         #expect(try entered(["192.0.2.1", "192.0.2.2"], 1) == [true, false])
     }
 
-    @Test("connections of one address that say nothing leave the TCP port to others")
+    @Test("Silent connections of one address leave slots for others")
     func others() async throws {
         let port = try FreePorts.next()
         let configure: (inout ServerConfiguration) -> Void = {
@@ -56,7 +55,7 @@ struct AdminSlotsTests {
         }
         try await RunningServer.with(configure) { server in
             let idle = try (0..<20).map { _ in try TCPSocket(port: port) }
-            // Those beyond the address's places are closed at once.
+            // Connections beyond the address's slots are closed at once.
             _ = try await onThread { try idle[19].drain() }
             let answers = Mailbox<String>()
             let other = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

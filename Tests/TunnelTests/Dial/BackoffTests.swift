@@ -3,11 +3,11 @@ import Testing
 
 @testable import TunnelClient
 
-@Suite("When to dial again")
+@Suite("Back-off between dials")
 struct BackoffTests {
     private let start = Instant(nanoseconds: 1_000_000_000_000)
 
-    @Test("the ceiling of the wait doubles from half a second to thirty, and the dice choose below it")
+    @Test("The maximum wait doubles from 0.5 s to 30 s, and the wait is random below it")
     func ceilingDoubles() {
         var backoff = Backoff()
         var now = start
@@ -24,7 +24,7 @@ struct BackoffTests {
     }
 
     @Test(
-        "a server that refuses what it took before is asked after a minute, then ever later, at most after 15 minutes"
+        "After a refusal the next dial follows after a minute, and later ones after up to 15 min"
     )
     func refusals() {
         var backoff = Backoff()
@@ -35,7 +35,7 @@ struct BackoffTests {
         }
     }
 
-    @Test("a lost session is dialled again at once, but at most twice a second")
+    @Test("A lost session is dialled again at once, but at most twice a second")
     func lostSessionIsDialledAtOnce() {
         var backoff = Backoff()
         backoff.dialled(now: start)
@@ -45,7 +45,7 @@ struct BackoffTests {
         #expect(wait == .milliseconds(400))
     }
 
-    @Test("N20 carriers that die within a second do not bring the ceiling down; one that held ten seconds does")
+    @Test("N20 carriers that die within 1 s do not reduce the maximum wait, and one that lasted 10 s resets it")
     func youngSessionsKeepTheCeiling() {
         var backoff = Backoff()
         var now = start
@@ -60,7 +60,7 @@ struct BackoffTests {
         #expect(backoff.failed(unit: 1, pause: nil, now: now + .seconds(80)) == .milliseconds(500))
     }
 
-    @Test("each carrier that held for a second brings the ceiling half-way down", arguments: [1.0, 9.999])
+    @Test("Each carrier that lasted between 1 s and 10 s halves the count of failures", arguments: [1.0, 9.999])
     func usefulCarriers(held: Double) {
         var backoff = Backoff()
         for _ in 0..<8 { _ = backoff.failed(unit: 1, pause: nil, now: start) }
@@ -72,8 +72,8 @@ struct BackoffTests {
         #expect(waits.map { $0 / .seconds(1) } == [8, 2, 1, 1])
     }
 
-    @Test("the pause that a peer asks for is obeyed, up to five minutes")
-    func pausesAreObeyed() {
+    @Test("A requested pause is obeyed up to 5 min")
+    func requestedPauses() {
         var backoff = Backoff()
         backoff.dialled(now: start)
         let later = start + .seconds(1)
@@ -82,7 +82,7 @@ struct BackoffTests {
         #expect(backoff.lost(held: .zero, unit: 0, pause: .seconds(2), now: later) == .seconds(2))
     }
 
-    @Test("--max-retries counts tries since the last session that worked")
+    @Test("--max-retries counts dials since the last session")
     func triesAreCounted() {
         var backoff = Backoff()
         for _ in 0..<3 { _ = backoff.failed(unit: 0, pause: nil, now: start) }

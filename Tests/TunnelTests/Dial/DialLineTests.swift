@@ -12,34 +12,35 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// What a person reads when a dial fails: one transcript for each way to fail, and the line expected.
+/// The error line of each kind of failed dial, from a transcript with the expected line.
 ///
-/// A transcript begins with `url:`, `proxy:` (a URL or none), perhaps `user:`, `auth:` and `split:`, and `expect:`, the whole
-/// line. Then come the turns of the other side, each behind a line of its own: `--- says` (bytes, up to the next such
-/// line; `\r\n` at the ends of lines as they stand), `--- closes`, `--- is silent`, `--- refuses the connection`,
-/// `--- has no address`, `--- does not answer for the name`, `--- does not answer the connection`.
-@Suite("The line that a person reads")
+/// A transcript begins with the fields `url:`, `proxy:` (a URL or none), optionally `user:`, `auth:` and `split:`, and
+/// `expect:`, the whole line. The steps of the peer follow. Each begins with one of these lines: `--- says` (bytes up
+/// to the next step, with `\r\n` as in the file), `--- closes`, `--- is silent`, `--- refuses the connection`, `--- has
+/// no address`, `--- does not answer for the name`, `--- does not answer the connection`.
+@Suite("Error lines of dials")
 struct DialLineTests {
-    /// Where the transcripts are.
+    /// The transcripts.
     static let files = Fixture.files(in: "dial", withExtension: "transcript")
 
-    // N13: names without an address, of the server and of the proxy, are among them. N24: so is an upgrade that a front does
-    // not pass on; that the sample files of fronts do is tested with the fronts.
-    @Test("Each way to fail has its transcript, and the line that it must give", arguments: files)
+    // The transcripts include N13, names of servers and proxies without an address, and N24, a front that does not
+    // forward the upgrade.
+    @Test("The dial of each transcript fails with the expected line", arguments: files)
     func line(_ file: URL) async throws {
         let transcript = try Transcript(file)
         let line = try transcript.line { [$0] }
         #expect(line == transcript.expected, "\(file.lastPathComponent)")
         #expect(!line.contains("pass-word"))
-        #expect(Insides.found(in: line) == nil, "\(line)")
+        #expect(InternalNames.first(in: line) == nil, "\(line)")
         guard transcript.isReplayed, transcript.isSplit else { return }
-        // How an answer begins that is none is shown as far as it was there.
+        // The quoted beginning of an invalid answer depends on the received bytes, so only the text before it is
+        // compared.
         let bytes = try transcript.line { $0.map { [$0] } }
         #expect(head(bytes) == head(line), "\(file.lastPathComponent) byte by byte")
-        // TLS is another library's: how far it reads before it gives up is its own business.
+        // The number of bytes that the TLS library reads before it fails is unspecified.
         guard !line.contains("TLS") else { return }
-        for cut in 1..<max(2, transcript.longestTurn) {
-            // Other tests wait for the same few threads.
+        for cut in 1..<max(2, transcript.longestStep) {
+            // Gives other tests a turn on the shared threads.
             await Task.yield()
             let halves = try transcript.line { [Array($0.prefix(cut)), Array($0.dropFirst(cut))] }
             #expect(head(halves) == head(line), "\(file.lastPathComponent) cut at \(cut)")
@@ -50,7 +51,7 @@ struct DialLineTests {
         line[..<(line.firstRange(of: "begins with")?.lowerBound ?? line.endIndex)]
     }
 
-    @Test("A failure that stays the same is logged once, and then at two, four, eight times and so on")
+    @Test("A repeated failure is logged at the first, second, fourth and eighth time, and so on")
     func repeatedFailures() {
         var repeated = RepeatedFailure()
         #expect(
@@ -63,18 +64,18 @@ struct DialLineTests {
         #expect(repeated.line("a")?.times == 1)
     }
 
-    @Test("A service whose name has no address is told as that")
+    @Test("A service whose name has no address is reported so")
     func unresolvableService() async throws {
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         do {
             try await bootstrap.connect(host: "no-such-host.invalid", port: 1).get().close()
-            Issue.record("it has an address")
+            Issue.record("the name has an address")
         } catch {
             #expect(EgressFailure.reason(error).hasPrefix("the name no-such-host.invalid has no address"))
         }
     }
 
-    @Test("The folder was found")
+    @Test("The folder of transcripts is found")
     func found() {
         #expect(Self.files.count > 15)
     }
@@ -82,39 +83,38 @@ struct DialLineTests {
 
 private struct Transcript {
     private var fields: [String: String] = [:]
-    private let turns: [String]
+    private let steps: [String]
     let expected: String
 
     init(_ file: URL) throws {
-        // Byte by byte: what proxies say need not be UTF-8.
+        // Decodes as Latin-1, because the bytes of proxies need not be UTF-8.
         let text = try Data(contentsOf: file).reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar($1)) }
         var parts = text.components(separatedBy: "--- ")
         for line in parts.removeFirst().split(separator: "\n") {
             guard let colon = line.firstRange(of: ": ") else { continue }
             fields[String(line[..<colon.lowerBound])] = String(line[colon.upperBound...])
         }
-        turns = parts
+        steps = parts
         expected = fields["expect"] ?? ""
     }
 
-    /// Bytes of the longest turn.
-    var longestTurn: Int { (turns.map(\.unicodeScalars.count).max() ?? 0) - 5 }
+    /// The bytes of the longest step.
+    var longestStep: Int { (steps.map(\.unicodeScalars.count).max() ?? 0) - 5 }
 
-    /// False for an answer that is known by several bytes, which come together.
+    /// Whether the bytes are also tested in parts. Some answers are recognised only if several bytes arrive together.
     var isSplit: Bool { fields["split"] != "no" }
 
-    /// False where the failure comes before the first byte.
-    var isReplayed: Bool { turns.first?.hasPrefix("says") ?? false }
+    /// Whether the peer sends bytes.
+    var isReplayed: Bool { steps.first?.hasPrefix("says") ?? false }
 
-    /// The line for a person, without the address behind the name, which is this test's own: those of
-    /// ``AddressRotationTests`` say where that stands.
+    /// The error line without the test's own address. ``AddressRotationTests`` check the address in the line.
     func line(_ cut: ([UInt8]) -> [[UInt8]]) throws -> String {
-        try play(cut).description.replacing(#/ at 127\.0\.0\.1:\d+/#, with: "")
+        try run(cut).description.replacing(#/ at 127\.0\.0\.1:\d+/#, with: "")
     }
 
-    private func play(_ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
+    private func run(_ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
         let route = try route()
-        switch turns.first?.split(separator: "\n").first {
+        switch steps.first?.split(separator: "\n").first {
         case "refuses the connection":
             return route.error(.connect(ConnectFailure(try connectFailure("127.0.0.1", FreePorts.next()), offered: [])))
         case "has no address":
@@ -153,7 +153,7 @@ private struct Transcript {
         return DialRoute(way, configuration, context)
     }
 
-    /// What the system says to a connection that cannot be.
+    /// The system's error for an impossible connection.
     private func connectFailure(_ host: String, _ port: UInt16) throws -> any Error {
         do {
             let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -164,7 +164,7 @@ private struct Transcript {
         }
     }
 
-    /// Plays the other side to a dial on a channel without a socket.
+    /// Runs the peer's steps against a dial on a channel without a socket.
     private func replay(_ route: DialRoute, _ cut: ([UInt8]) -> [[UInt8]]) throws -> DialError {
         let loop = EmbeddedEventLoop()
         let promise = loop.makePromise(of: Void.self)
@@ -173,12 +173,12 @@ private struct Transcript {
         let handler = DialHandler(route: route, steps: try route.steps(), promise: promise) { _, _ in }
         let channel = EmbeddedChannel(handler: handler, loop: loop)
         channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
-        for turn in turns {
-            if turn.hasPrefix("says\n") {
-                for piece in cut(turn.unicodeScalars.dropFirst(5).map { UInt8($0.value) }) where channel.isActive {
+        for step in steps {
+            if step.hasPrefix("says\n") {
+                for piece in cut(step.unicodeScalars.dropFirst(5).map { UInt8($0.value) }) where channel.isActive {
                     try channel.writeInbound(ByteBuffer(bytes: piece))
                 }
-            } else if turn.hasPrefix("is silent") {
+            } else if step.hasPrefix("is silent") {
                 loop.advanceTime(by: route.hopTimeout)
             } else if channel.isActive {
                 channel.close(promise: nil)
@@ -186,12 +186,12 @@ private struct Transcript {
             loop.run()
         }
         _ = try? channel.finish()
-        promise.fail(ScenarioFailure(description: "the dial goes on"))
+        promise.fail(ScenarioFailure(description: "the dial does not end"))
         return try #require(failure.error as? DialError, "\(String(describing: failure.error))")
     }
 }
 
-/// Set on an embedded loop, which runs on the test's own thread.
+/// The failure of a promise. It is set on an embedded loop, which runs on the test's thread.
 private final class Failure: @unchecked Sendable {
     var error: (any Error)?
 }

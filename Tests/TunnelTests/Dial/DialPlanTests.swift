@@ -4,7 +4,7 @@ import Testing
 
 @testable import TunnelClient
 
-@Suite("The order of several ways")
+@Suite("The order of servers and proxies")
 struct DialPlanTests {
     private func configuration(_ servers: [String], _ proxies: [String]) throws -> ClientConfiguration {
         var configuration = ClientConfiguration(
@@ -24,7 +24,7 @@ struct DialPlanTests {
 
     private let refusal = DialError.fixture(.proxy, "407", .refused)
 
-    @Test("Every server by every proxy, and directly only if none is named")
+    @Test("Each server is dialled through each proxy, and directly only if none is listed")
     func named() async throws {
         let two = try configuration(["ws://a", "ws://b"], ["http://p:1", "none"])
         #expect(
@@ -34,7 +34,7 @@ struct DialPlanTests {
         #expect(try await order(DialPlan(), configuration(["ws://a"], ["p:1"])) == ["a by http://p:1"])
     }
 
-    @Test("The way that worked is the first one the next time, and no way is tried twice")
+    @Test("The last successful way is tried first, and no way is tried twice")
     func remembered() async throws {
         let configuration = try configuration(["ws://a"], ["p:1", "q:1", "none", "q:1"])
         var plan = DialPlan()
@@ -42,8 +42,8 @@ struct DialPlanTests {
         #expect(try await order(plan, configuration) == ["a by http://q:1", "a by http://p:1", "a by none"])
     }
 
-    @Test("For 15 s a session's own server is the only one; then all are")
-    func loyalty() async throws {
+    @Test("For 15 s without a carrier only the session's own server is tried")
+    func soleServer() async throws {
         let configuration = try configuration(["ws://a", "ws://b"], ["none"])
         var plan = DialPlan()
         #expect(plan.soleEndpoint(withoutCarrierFor: .zero) == nil)
@@ -53,7 +53,7 @@ struct DialPlanTests {
         #expect(plan.soleEndpoint(withoutCarrierFor: .seconds(15) + .nanoseconds(1)) == nil)
     }
 
-    /// The permitted ways: `+` with credentials, `-` without.
+    /// The permitted ways, each with `+` for credentials and `-` without.
     private func open(
         _ plan: DialPlan,
         _ configuration: ClientConfiguration,
@@ -69,7 +69,7 @@ struct DialPlanTests {
         }
     }
 
-    @Test("R10 a proxy that has refused the credentials is not asked again for any server, for half an hour")
+    @Test("R10 a proxy that refused the credentials is not tried for any server for half an hour")
     func r10_refused() async throws {
         let configuration = try configuration(["ws://a", "ws://b"], ["p:1", "none"])
         var plan = DialPlan()
@@ -80,7 +80,7 @@ struct DialPlanTests {
         #expect(try await open(plan, configuration, at: 1_801).count == 4)
     }
 
-    @Test("R10 another proxy that would get the same credentials gets none; one with its own gets these")
+    @Test("R10 another proxy gets no credentials that one has refused, and a proxy with its own credentials gets them")
     func r10_sameCredentials() async throws {
         var configuration = try configuration(["ws://a"], ["p:1", "q:1", "x:y@r:1", "none"])
         (configuration.proxyCredentials.user, configuration.proxyCredentials.password) = ("alice", "secret")
@@ -93,7 +93,7 @@ struct DialPlanTests {
         )
     }
 
-    @Test("A source of proxies that fails is an error that is tried again")
+    @Test("A failed source of proxies is retried")
     func unknownProxies() async throws {
         struct Broken: Error {}
         var configuration = try configuration(["ws://a"], [])
@@ -113,7 +113,7 @@ struct DialPlanTests {
         )
     }
 
-    /// The error of a round whose ways fail so, and what is tried after it.
+    /// The error of a round whose ways fail with these errors, and the next way.
     private func outcome(_ failures: [DialError], hasWorked: Bool = false) throws -> String {
         var round = try round(failures.count + 1)
         for failure in failures {
@@ -128,7 +128,7 @@ struct DialPlanTests {
         return "\(round.error.answer), then \(next ?? "nothing")"
     }
 
-    @Test("A server's refusal ends a round, unless a session has worked; a proxy's does not")
+    @Test("A server's refusal ends a round unless a session has worked, and a proxy's does not")
     func refusals() throws {
         let server = DialError.fixture(.session, "server", .refused)
         let proxy = DialError.fixture(.proxy, "proxy", .refused)
@@ -137,7 +137,7 @@ struct DialPlanTests {
         #expect(try outcome([proxy]) == "proxy, then s2")
     }
 
-    @Test("A failure that may pass decides a round, whatever the others are, and of several the last one")
+    @Test("A temporary failure determines the round's error, and the last of several does")
     func decidingFailure() throws {
         let (first, second) = (DialError.fixture(.connect, "1", .retry), DialError.fixture(.connect, "2", .retry))
         let foreign = DialError.fixture(.upgrade, "foreign", .notOursAtFirst)
@@ -148,7 +148,7 @@ struct DialPlanTests {
         #expect(try outcome([foreign, other]) == "other, then s3")
     }
 
-    @Test("A round without any way says so, and one whose only proxy is left out repeats its refusal")
+    @Test("A round without ways reports it, and one whose only proxy is skipped repeats its refusal")
     func nothingToTry() throws {
         var empty = try round(0)
         let none = empty.next { _ in .granted }
@@ -160,8 +160,8 @@ struct DialPlanTests {
         #expect(denied.error.answer == "407" && denied.error.disposition == .refused)
     }
 
-    @Test("The error of a round names the proxy that was left out")
-    func leftOut() throws {
+    @Test("The error of a round names a skipped proxy")
+    func skippedProxy() throws {
         var refused = refusal
         refused.proxy = "http://p:1"
         var round = try round(2)
@@ -172,7 +172,7 @@ struct DialPlanTests {
         #expect(round.error.answer.hasPrefix("no way (the proxy http://p:1 has refused the credentials"))
     }
 
-    @Test("A proxy that wants the credentials that another one has refused counts as left out")
+    @Test("A proxy that requires refused credentials counts as skipped")
     func withheld() throws {
         var round = try round(1)
         let next = round.next { [refusal] _ in .withoutCredentials(refusal) }
@@ -184,7 +184,7 @@ struct DialPlanTests {
 }
 
 extension DialError {
-    /// An error of a test.
+    /// Creates an error for a test.
     static func fixture(_ hop: Hop, _ answer: String, _ disposition: Disposition) -> DialError {
         DialError(hop: hop, endpoint: "", proxy: nil, answer: answer, remedy: "", disposition: disposition)
     }

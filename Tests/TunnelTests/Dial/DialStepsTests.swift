@@ -7,11 +7,11 @@ import WebSocket
 
 @testable import TunnelClient
 
-/// The steps of a dial: rows of events and bytes with the actions that must follow, run whole, byte by byte and at every
-/// split of the bytes.
+/// Rows of events and bytes with the expected actions. Each row runs with the bytes whole, byte by byte and at every
+/// split.
 @Suite("The steps of a dial")
 struct DialStepsTests {
-    /// What a dial is made of.
+    /// The configuration of a dial.
     struct Route: Sendable {
         var isSecure = false
         var proxy: ProxyURL.Scheme?
@@ -65,7 +65,7 @@ struct DialStepsTests {
 
     static let ways: [Row] = [
         Row(
-            "ws without a proxy: the upgrade at once, and bytes behind the 101 are the WebSocket's",
+            "ws without a proxy: the upgrade at once, and bytes after the 101 belong to the WebSocket",
             Route(),
             (connected, get),
             (.bytes(switching + "frames"), ["upgraded frames"])
@@ -78,14 +78,14 @@ struct DialStepsTests {
             (.bytes(switching), ["upgraded"])
         ),
         Row(
-            "an HTTP proxy: CONNECT, and bytes behind the 200 are the server's",
+            "an HTTP proxy: CONNECT, and bytes after the 200 belong to the server",
             http,
             (connected, connect),
             (.bytes(ok), ["established none"] + get),
             (.bytes(switching), ["upgraded"])
         ),
         Row(
-            "an https proxy and wss: two handshakes, and bytes behind the 200 belong to the second one",
+            "an https proxy and wss: two handshakes, and bytes after the 200 belong to the second one",
             Route(isSecure: true, proxy: .https),
             (connected, ["timer", "TLS proxy"]),
             (secured, connect),
@@ -94,14 +94,14 @@ struct DialStepsTests {
             (.bytes(switching), ["upgraded"])
         ),
         Row(
-            "a challenge on a connection that is kept is answered there",
+            "a challenge on a kept connection is answered on it",
             http,
             (connected, connect),
             (.bytes(challenge), withPassword),
             (.bytes(ok), ["established basic"] + get)
         ),
         Row(
-            "a challenge on a connection that closes is answered on another one, within the same time",
+            "a challenge on a closing connection is answered on another one, within the same timeout",
             http,
             (connected, connect),
             (.bytes(closingChallenge), ["readable password", "redial"]),
@@ -110,7 +110,7 @@ struct DialStepsTests {
             (.bytes(ok), ["established basic"] + get)
         ),
         Row(
-            "the other connection to an https proxy begins with TLS, which has its own time",
+            "the other connection to an https proxy begins with TLS, which has its own timeout",
             Route(proxy: .https),
             (connected, ["timer", "TLS proxy"]),
             (secured, connect),
@@ -119,7 +119,7 @@ struct DialStepsTests {
             (secured, ["timer of the exchange"] + withPassword)
         ),
         Row(
-            "a ticket is fetched, and sent on the connection that waited",
+            "a ticket is fetched, and sent on the waiting connection",
             kerberos,
             (connected, connect),
             (.bytes(negotiate), ["fetch a ticket"]),
@@ -127,7 +127,7 @@ struct DialStepsTests {
             (.bytes(ok), ["established negotiate"] + get)
         ),
         Row(
-            "a connection that ends while a ticket is fetched is replaced once the ticket is there",
+            "a connection that ends while a ticket is fetched is replaced after the fetch",
             kerberos,
             (connected, connect),
             (.bytes(negotiate), ["fetch a ticket"]),
@@ -145,7 +145,7 @@ struct DialStepsTests {
             (.bytes(switching + "x"), ["upgraded x"])
         ),
         Row(
-            "a SOCKS proxy that answers ahead is read on after each question",
+            "early answers of a SOCKS proxy are processed after each request",
             socks,
             (connected, ["timer", "send 05020002"]),
             (
@@ -162,9 +162,9 @@ struct DialStepsTests {
     ]
 
     static let failures: [Row] = [
-        Row("nothing follows the end of a connection that was never used", Route(), (closed, []), (timedOut, [])),
+        Row("no action follows the end of an unused connection", Route(), (closed, []), (timedOut, [])),
         Row(
-            "an error of the socket closes the connection, whose end is the failure",
+            "an error of the socket closes the connection, and its end is the failure",
             Route(),
             (connected, get),
             (.event(.socketFailed), ["close"]),
@@ -172,7 +172,7 @@ struct DialStepsTests {
             (.event(.socketFailed), [])
         ),
         Row(
-            "TLS with the proxy: the end, the timeout",
+            "TLS with the proxy: the end",
             Route(proxy: .https),
             (connected, ["timer", "TLS proxy"]),
             (closed, ["fail TLS proxy: closed"]),
@@ -204,21 +204,21 @@ struct DialStepsTests {
             (timedOut, ["fail TLS server: silent"])
         ),
         Row(
-            "an alert during CONNECT is the proxy's",
+            "an alert during CONNECT is from the proxy",
             Route(isSecure: true, proxy: .https),
             (connected, ["timer", "TLS proxy"]),
             (secured, connect),
             (alert, ["fail TLS proxy: other(\"alert\")"])
         ),
         Row(
-            "an alert during the upgrade is the server's",
+            "an alert during the upgrade is from the server",
             Route(isSecure: true),
             (connected, ["timer", "TLS server"]),
             (secured, get),
             (alert, ["fail TLS server: other(\"alert\")"])
         ),
         Row(
-            "an alert during an upgrade without TLS is the proxy's",
+            "an alert during an upgrade without TLS is from the proxy",
             Route(proxy: .https),
             (connected, ["timer", "TLS proxy"]),
             (secured, connect),
@@ -240,7 +240,7 @@ struct DialStepsTests {
         ),
         Row("CONNECT: the timeout", http, (connected, connect), (timedOut, ["fail CONNECT: silence"])),
         Row(
-            "CONNECT: a ticket that is late",
+            "CONNECT: a late ticket",
             kerberos,
             (connected, connect),
             (.bytes(negotiate), ["fetch a ticket"]),
@@ -248,7 +248,7 @@ struct DialStepsTests {
             (.event(.ticket(.success([1]))), [])
         ),
         Row(
-            "CONNECT: a refusal, with the beginning of its page",
+            "CONNECT: a refusal with the beginning of its body",
             http,
             (connected, connect),
             (.bytes("HTTP/1.1 403 No\r\nContent-Length: 4\r\n\r\nbusy"), ["fail CONNECT: refusedByPolicy"])
@@ -264,7 +264,7 @@ struct DialStepsTests {
             (.bytes("SSH-2.0-OpenSSH\r\n"), ["fail upgrade: notHTTP"])
         ),
         Row(
-            "upgrade: one interim answer more than the limit",
+            "upgrade: too many interim answers",
             Route(),
             (connected, get),
             (
@@ -282,26 +282,26 @@ struct DialStepsTests {
             )
         ),
         Row(
-            "upgrade: another status, once its page is complete",
+            "upgrade: another status with a complete body",
             Route(),
             (connected, get),
             (.bytes("HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\nlost"), ["fail upgrade: 404 lost"])
         ),
         Row(
-            "upgrade: another status without a page",
+            "upgrade: another status without a body",
             Route(),
             (connected, get),
             (.bytes("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), ["fail upgrade: 404"])
         ),
         Row(
-            "upgrade: another status whose page the end of the connection cuts",
+            "upgrade: another status with a truncated body",
             Route(),
             (connected, get),
             (.bytes("HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nlost"), []),
             (closed, ["fail upgrade: 404 lost"])
         ),
         Row(
-            "upgrade: another status whose page takes longer than the timeout; an alert meanwhile closes the connection",
+            "upgrade: another status with a body beyond the timeout; an alert meanwhile closes the connection",
             Route(isSecure: true),
             (connected, ["timer", "TLS server"]),
             (secured, get),
@@ -310,7 +310,7 @@ struct DialStepsTests {
             (timedOut, ["fail upgrade: 404 lost"])
         ),
         Row(
-            "upgrade: a request that cannot be sent is reported when its turn comes",
+            "upgrade: an invalid request is reported when it is due",
             Route(proxy: .http, upgrade: .failure(.unusableRequest("a field"))),
             (connected, connect),
             (.bytes(ok), ["established none", "timer", "fail upgrade: unusableRequest(\"a field\")"])
@@ -331,24 +331,24 @@ struct DialStepsTests {
 
     // MARK: Running
 
-    @Test("lead to a WebSocket by every kind of way", arguments: ways)
+    @Test("lead to a WebSocket for each kind of route", arguments: ways)
     func way(row: Row) throws { try run(row) }
 
-    @Test("end with the failure of the hop that failed", arguments: failures)
+    @Test("end with the failure of the right hop", arguments: failures)
     func failure(row: Row) throws { try run(row) }
 
-    /// Runs a row once for each way in which the bytes of one of its inputs are cut.
+    /// Runs a row for each split of each of its inputs.
     private func run(_ row: Row) throws {
-        try play(row, cutting: nil) { [$0] }
+        try check(row, cutting: nil) { [$0] }
         for (index, step) in row.steps.enumerated() {
             guard case .bytes(let text) = step.input else { continue }
             try everySplit(of: Self.latin1(text)) { pieces, how in
-                try play(row, cutting: index, how) { _ in pieces }
+                try check(row, cutting: index, how) { _ in pieces }
             }
         }
     }
 
-    private func play(
+    private func check(
         _ row: Row,
         cutting cut: Int?,
         _ how: String = "whole",
@@ -363,7 +363,7 @@ struct DialStepsTests {
             case .bytes(let text):
                 let bytes = Self.latin1(text)
                 for piece in index == cut ? pieces(bytes) : [bytes] {
-                    // Once TLS or the WebSocket has the connection, bytes are theirs.
+                    // After the hand-over to TLS or the WebSocket, bytes belong to it.
                     if let last = actions.last, last.hasPrefix("TLS") || last.hasPrefix("upgraded") {
                         let rest = String(decoding: piece, as: UTF8.self)
                         actions[actions.count - 1] = Self.join(last, rest)
@@ -376,7 +376,7 @@ struct DialStepsTests {
         }
     }
 
-    /// Appends bytes to those that an action has handed over.
+    /// Appends bytes to those of an action.
     private static func join(_ action: String, _ rest: String) -> String {
         let hasBytes = action.split(separator: " ").count > (action.hasPrefix("TLS") ? 2 : 1)
         return hasBytes ? action + rest : "\(action) \(rest)"
@@ -451,7 +451,7 @@ struct DialStepsTests {
         bytes.readableBytes == 0 ? "" : " \(String(buffer: bytes))"
     }
 
-    /// A request's first line without its version, and the scheme of its credentials; other bytes as they are.
+    /// A request's first line without its version, and the scheme of its credentials; other bytes in hexadecimal.
     private static func request(_ bytes: ByteBuffer) -> String {
         guard bytes.readableBytesView.first != 5, bytes.readableBytesView.first != 1 else {
             return bytes.readableBytesView.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -4,7 +4,7 @@ import Synchronization
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// A clock that advances when something waits, and the notes of what happened at which time.
+/// A clock that advances with each wait, and notes with their times.
 final class FakeTime: Sendable {
     private struct State {
         var now = FakeTime.start
@@ -14,7 +14,7 @@ final class FakeTime: Sendable {
 
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
     private let state = Mutex(State())
-    /// Called in each wait of the loop with its number, before the clock advances.
+    /// Called in each wait with its number, before the clock advances.
     let onSleep: @Sendable (Int) async throws -> Void
     private let unit: Double
 
@@ -30,7 +30,7 @@ final class FakeTime: Sendable {
         state.withLock { $0.now = $0.now + max(time, .zero) }
     }
 
-    /// Notes a line with a time in seconds, by default the present.
+    /// Notes a line with a time in seconds, by default the current time.
     func note(_ line: String, at time: Instant? = nil) {
         state.withLock { state in
             let milliseconds = (time ?? state.now).since(Self.start) / .milliseconds(1)
@@ -52,32 +52,32 @@ final class FakeTime: Sendable {
     }
 }
 
-/// What happens to a session after a dial, in order.
-enum Happening: Sendable {
-    /// Its carrier is lost after this time.
+/// An event of a session after a dial.
+enum SessionEvent: Sendable {
+    /// The carrier is lost after this time.
     case lost(after: Double, idle: Double = 0, retryAfter: UInt32? = nil)
-    /// The loss of a carrier that has been replaced is reported.
+    /// The loss of a replaced carrier is reported.
     case lateLoss
-    /// Its carrier is to be replaced after this time.
+    /// A renewal of the carrier is due after this time.
     case renewal(after: Double)
-    /// The operator asks for a carrier during the next wait of the session.
+    /// The operator requests a carrier during the next wait of the session.
     case operatorRenews
-    /// It ends after this time.
+    /// The session ends after this time.
     case ended(after: Double, retryAfter: UInt32? = nil, isViolation: Bool = false, refused: String? = nil)
 
-    /// The end of a scenario.
-    static let over = Happening.ended(after: 1, refused: "over")
+    /// Ends a scenario.
+    static let over = SessionEvent.ended(after: 1, refused: "over")
 }
 
 /// The outcome of one dial.
 enum Outcome: Sendable {
-    case fails(DialError, [Happening] = [])
+    case fails(DialError, [SessionEvent] = [])
     /// A new session begins.
-    case begins([Happening])
-    /// The session that was lost, or that is to be renewed, continues.
-    case resumes([Happening])
+    case begins([SessionEvent])
+    /// The session continues on a new carrier.
+    case resumes([SessionEvent])
     /// The server has forgotten the session, and another one begins.
-    case forgotten([Happening])
+    case forgotten([SessionEvent])
 }
 
 /// A session without a server.
@@ -135,11 +135,11 @@ final class FakeSession: DialledSession {
 
     func end() {
         time.note("end \(name)")
-        happen(.ended(after: 0))
+        apply(.ended(after: 0))
     }
 
-    func happen(_ happening: Happening) {
-        switch happening {
+    func apply(_ event: SessionEvent) {
+        switch event {
         case .lost(let seconds, let idle, let retryAfter):
             time.advance(.seconds(seconds))
             let now = time.now
@@ -180,7 +180,7 @@ final class FakeSession: DialledSession {
     }
 }
 
-/// A dialler that follows a script: one outcome for each dial. At its end the task of the loop is cancelled.
+/// A dialler that follows a script with one outcome for each dial. After the last one it cancels the loop's task.
 final class FakeDialler: SessionDialler {
     private let script: Mutex<(rest: ArraySlice<Outcome>, sessions: Int)>
     private let time: FakeTime
@@ -201,15 +201,15 @@ final class FakeDialler: SessionDialler {
         switch script.withLock({ $0.rest.popFirst() }) {
         case nil:
             withUnsafeCurrentTask { $0?.cancel() }
-            throw DialError.fixture(.connect, "the script is over", .retry)
-        case .fails(let error, let happenings)?:
-            for happening in happenings { session?.happen(happening) }
+            throw DialError.fixture(.connect, "the script has ended", .retry)
+        case .fails(let error, let events)?:
+            for event in events { session?.apply(event) }
             throw error
-        case .begins(let happenings)?, .forgotten(let happenings)?:
-            return follow(begin(), happenings)
-        case .resumes(let happenings)?:
+        case .begins(let events)?, .forgotten(let events)?:
+            return follow(begin(), events)
+        case .resumes(let events)?:
             session?.resume()
-            return follow(session ?? begin(), happenings)
+            return follow(session ?? begin(), events)
         }
     }
 
@@ -221,8 +221,8 @@ final class FakeDialler: SessionDialler {
         return FakeSession(number, time)
     }
 
-    private func follow(_ session: FakeSession, _ happenings: [Happening]) -> FakeSession {
-        for happening in happenings { session.happen(happening) }
+    private func follow(_ session: FakeSession, _ events: [SessionEvent]) -> FakeSession {
+        for event in events { session.apply(event) }
         return session
     }
 }

@@ -5,17 +5,17 @@ import Testing
 import WebSocket
 
 extension HostileTests {
-    /// What a hostile server sends into a session, and what the client does: it never crashes and comes back.
+    /// Protocol violations of a hostile server. The client ends the session and dials again.
     @Suite(.serialized)
     struct ClientResistanceTests {
-        /// What ends a session.
+        /// An input that ends a session.
         struct Row: Sendable, CustomTestStringConvertible {
             let testDescription: String
-            /// What is sent behind WELCOME.
+            /// The bytes after WELCOME.
             let attack: @Sendable (WirePeer) throws -> [UInt8]
             /// The code of the client's Close.
             let code: CloseCode
-            /// The code of its GOAWAY, nil where the fault lies below the session.
+            /// The code of its GOAWAY; nil if the violation is below the session protocol.
             var goAway: RefusalCode?
 
             init(
@@ -27,7 +27,7 @@ extension HostileTests {
                 (testDescription, self.code, self.goAway, self.attack) = (name, code, goAway, attack)
             }
 
-            /// A binary message of these bytes.
+            /// Sends a binary message.
             init(_ name: String, _ code: CloseCode, _ goAway: RefusalCode? = nil, frame: [UInt8]) {
                 self.init(name, code, goAway) { $0.webSocketFrame(2, frame) }
             }
@@ -41,10 +41,10 @@ extension HostileTests {
             Row("M4 an unknown frame type", .protocolError, .protocolViolation, frame: [0x99, 0, 0, 0, 0, 0, 0, 0]),
             Row("M3 a set flag", .protocolError, .protocolViolation, frame: [0x23, 1, 0, 0, 0, 0, 0, 2]),
             Row("M5 an OPEN of stream 0", .protocolError, .protocolViolation, frame: [0x20, 0, 0, 0, 0, 0, 0, 0]),
-            Row("M6 an OPEN of a client's number", .protocolError, .protocolViolation) {
+            Row("M6 an OPEN with a client's number", .protocolError, .protocolViolation) {
                 try $0.encode(WirePeer.open(3))
             },
-            Row("M7 a second OPEN of one number", .protocolError, .protocolViolation) {
+            Row("M7 a second OPEN with one number", .protocolError, .protocolViolation) {
                 try $0.encode(WirePeer.open(2)) + $0.encode(WirePeer.open(2))
             },
             Row("M16 DATA on a stream that was never opened", .protocolError, .protocolViolation) {
@@ -52,7 +52,7 @@ extension HostileTests {
             },
             Row("M1 a BIND", .protocolError, .protocolViolation) { try $0.encode(WirePeer.bindRequest(8_022)) },
             Row("M1 a second WELCOME", .protocolError, .protocolViolation) { try $0.encode(OutboundFrame(.welcome)) },
-            Row("BOUND for a tunnel that nobody asked for", .protocolError, .protocolViolation) {
+            Row("BOUND for a tunnel that was not requested", .protocolError, .protocolViolation) {
                 try $0.encode(WirePeer.bound()) + $0.encode(WirePeer.bound())
             },
             Row("M23 a flood of PINGs", .policyViolation, .limit) { peer in
@@ -66,7 +66,7 @@ extension HostileTests {
             },
         ]
 
-        @Test("the client ends the session with the right code and dials again", arguments: rows)
+        @Test("The client ends the session with the right code and dials again", arguments: rows)
         func violation(row: Row) async throws {
             let ends = Mailbox<(code: CloseCode?, goAway: RefusalCode?)>()
             let release = Gate()
@@ -74,7 +74,7 @@ extension HostileTests {
             defer { release.open() }
             let server = try HostileServer { peer in
                 try peer.socket.send(peer.encode(peer.grant()) + row.attack(peer))
-                let (code, frames, _) = try peer.toTheEnd()
+                let (code, frames, _) = try peer.readToEnd()
                 let last = try frames.last { $0.header.type == .goAway }.map(WirePeer.refusalCode)
                 ends.put((code, last))
             }
@@ -91,21 +91,21 @@ extension HostileTests {
             }
         }
 
-        @Test("M8 S1 a stream of a tunnel that does not exist is reset, and the session goes on")
+        @Test("M8 S1 a stream of an unknown tunnel is reset, and the session continues")
         func noSuchTunnel() async throws {
             try await withSession { peer in
                 for (index, tunnel) in [UInt16(1), 2, 255, .max].enumerated() {
                     let stream = UInt32(index + 1) * 2
                     try peer.send(WirePeer.open(stream, tunnel: tunnel))
                     let reset = try peer.frame(.reset, .accept)
-                    try demand(reset.header == FrameHeader(.reset, StreamID(stream)), "\(reset.header)")
+                    try require(reset.header == FrameHeader(.reset, StreamID(stream)), "\(reset.header)")
                     let code = try WirePeer.resetCode(reset)
-                    try demand(code == .noSuchTunnel, "\(code)")
+                    try require(code == .noSuchTunnel, "\(code)")
                 }
             }
         }
 
-        @Test("M9 streams beyond the limit are reset as busy, and those below it live")
+        @Test("M9 streams beyond the limit are reset as busy, and the others continue")
         func streamsBeyondTheLimit() async throws {
             var limits = MuxLimits()
             limits.streams = 4
@@ -117,19 +117,19 @@ extension HostileTests {
                     let frame = try peer.frame(.accept, .reset)
                     if frame.header.type == .accept { accepted.insert(frame.header.stream) } else { busy += 1 }
                 }
-                try demand(accepted == Set((1...4).map { StreamID($0 * 2) }), "accepted \(accepted)")
+                try require(accepted == Set((1...4).map { StreamID($0 * 2) }), "accepted \(accepted)")
                 try peer.send(OutboundFrame(.data, StreamID(8), ByteBuffer(string: "still here")))
                 let echo = try peer.frame(.data)
-                try demand(echo.payload == ByteBuffer(string: "still here"), "\(echo)")
+                try require(echo.payload == ByteBuffer(string: "still here"), "\(echo)")
             }
         }
 
-        @Test("A5 a WELCOME with a wrong proof ends the client as refused, and nothing was opened")
+        @Test("A5 a WELCOME with a wrong proof ends the client as refused before any stream is opened")
         func wrongProof() async throws {
             let frames = Mailbox<(CloseCode?, [FrameType])>()
             let server = try HostileServer { peer in
-                try peer.send(WirePeer.spoiled(peer.grant()), WirePeer.bound(), WirePeer.open(2))
-                let (code, received, _) = try peer.toTheEnd()
+                try peer.send(WirePeer.corrupted(peer.grant()), WirePeer.bound(), WirePeer.open(2))
+                let (code, received, _) = try peer.readToEnd()
                 frames.put((code, received.map(\.header.type)))
             }
             try await server.withClient { client in
@@ -143,7 +143,7 @@ extension HostileTests {
             }
         }
 
-        /// Runs `script` in one session with a client whose service echoes; the session must live to its end.
+        /// Runs `script` in one session with a client whose service echoes. The session must survive it.
         private func withSession(
             limits: MuxLimits = MuxLimits(),
             _ script: @escaping @Sendable (WirePeer) throws -> Void
@@ -158,8 +158,8 @@ extension HostileTests {
                 done.put(())
             }
             try await server.withClient(to: service.port, limits: limits) { _ in
-                try await eventually("the script comes to its end") {
-                    try demand(server.failures.all.isEmpty, "\(server.failures.all)")
+                try await eventually("the script ends") {
+                    try require(server.failures.all.isEmpty, "\(server.failures.all)")
                     return !done.all.isEmpty
                 }
             }

@@ -8,33 +8,33 @@ import WebSocket
 @testable import TunnelClient
 
 extension HostileTests {
-    /// Servers that break the promises of a resume, or cannot keep them.
+    /// Servers that violate the resume protocol or refuse a resume.
     @Suite(.serialized)
     struct ClientResumeTests {
-        /// A server by hand for one client, whose connections follow a script each, in the order in which they come.
-        private final class Play: Sendable {
-            /// What the connections share.
+        /// A scripted server for one client. Each connection in turn follows its own script.
+        private final class ScriptedServer: Sendable {
+            /// The ticket of the session, shared by the connections.
             let ticket = Mutex<WireTicket?>(nil)
-            /// What was seen.
+            /// The notes of the scripts.
             let notes = Mailbox<String>()
             let server: HostileServer
 
-            /// - Parameter acts: the last one serves whatever else comes.
-            init(_ acts: [@Sendable (WirePeer, Play) throws -> Void]) throws {
+            /// - Parameter scripts: one for each connection; the last serves all further ones.
+            init(_ scripts: [@Sendable (WirePeer, ScriptedServer) throws -> Void]) throws {
                 let number = Atomic(0)
-                let play = Mutex<Play?>(nil)
+                let scripted = Mutex<ScriptedServer?>(nil)
                 server = try HostileServer { peer in
                     let index = number.add(1, ordering: .relaxed).oldValue
-                    while play.withLock({ $0 == nil }) { pause() }
-                    guard let play = play.withLock({ $0 }) else { return }
-                    try acts[min(index, acts.count - 1)](peer, play)
+                    while scripted.withLock({ $0 == nil }) { pause() }
+                    guard let scripted = scripted.withLock({ $0 }) else { return }
+                    try scripts[min(index, scripts.count - 1)](peer, scripted)
                 }
-                play.withLock { $0 = self }
+                scripted.withLock { $0 = self }
             }
 
-            /// Grants the client its session; stream 2 is open then.
+            /// Grants the client a session, and opens stream 2.
             func begin(_ peer: WirePeer, grace: UInt32 = 120) throws {
-                let (welcome, ticket) = try peer.lastingGrant(grace: grace)
+                let (welcome, ticket) = try peer.resumableGrant(grace: grace)
                 self.ticket.withLock { $0 = ticket }
                 try peer.send(welcome, WirePeer.bound(), WirePeer.open(2))
                 _ = try peer.frame(.accept)
@@ -43,11 +43,11 @@ extension HostileTests {
             func expectResume(_ peer: WirePeer) throws -> WirePeer.WireResumption {
                 guard let ticket = ticket.withLock({ $0 }) else { throw ScenarioFailure(description: "no session yet") }
                 let resumption = try peer.expectResume(ticket)
-                notes.put("RESUME \(resumption.wish.epoch) \(resumption.wish.received)")
+                notes.put("RESUME \(resumption.request.epoch) \(resumption.request.received)")
                 return resumption
             }
 
-            /// What is noted next.
+            /// Expects the next notes.
             func expect(_ notes: [String]) async throws {
                 for expected in notes {
                     let note = try await self.notes.next(expected)
@@ -60,13 +60,13 @@ extension HostileTests {
                 var echoed = ""
                 while echoed.utf8.count < text.utf8.count {
                     let frame = try peer.frame(.data, .reset)
-                    try demand(frame.header.type == .data, "the stream was reset")
+                    try require(frame.header.type == .data, "the stream was reset")
                     echoed += String(buffer: frame.payload)
                 }
-                try demand(echoed == text, "echoed: \(echoed)")
+                try require(echoed == text, "echoed: \(echoed)")
             }
 
-            /// Runs a client of it whose service echoes.
+            /// Runs a client of this server whose service echoes.
             func withClient(
                 configure: @escaping (inout ClientConfiguration) -> Void = { _ in },
                 _ body: @Sendable (RunningClient) async throws -> Void
@@ -89,66 +89,66 @@ extension HostileTests {
         }
 
         @Test(
-            "RESUMED with a count of frames that were never sent ends the session, and another one begins",
+            "RESUMED with a count of frames that were never sent ends the session, and a new one begins",
             arguments: [0, .max]
         )
         func impossibleCount(received: UInt64) async throws {
-            let play = try Play([
-                { peer, play in
-                    try play.begin(peer)
-                    // BIND and ACCEPT, which cannot be taken back then.
+            let scripted = try ScriptedServer([
+                { peer, scripted in
+                    try scripted.begin(peer)
+                    // Acknowledges BIND and ACCEPT, so a count of 0 is impossible.
                     try peer.send(.ack(2), .ping(7))
                     _ = try peer.frame(.pong)
                 },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     try peer.send(resumption.proved.resumed(received: received))
-                    play.notes.put("goaway \(try WirePeer.refusalCode(peer.frame(.goAway)))")
-                    _ = try peer.toTheEnd()
+                    scripted.notes.put("goaway \(try WirePeer.refusalCode(peer.frame(.goAway)))")
+                    _ = try peer.readToEnd()
                 },
-                { peer, play in
-                    try play.begin(peer)
+                { peer, scripted in
+                    try scripted.begin(peer)
                     try peer.send(WirePeer.data("again"))
-                    try Play.expectEcho("again", peer)
-                    play.notes.put("echo")
-                    _ = try peer.toTheEnd()
+                    try ScriptedServer.expectEcho("again", peer)
+                    scripted.notes.put("echo")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient { client in
-                try await play.expect(["RESUME 1 2", "goaway \(RefusalCode.protocolViolation)", "echo"])
+            try await scripted.withClient { client in
+                try await scripted.expect(["RESUME 1 2", "goaway \(RefusalCode.protocolViolation)", "echo"])
                 #expect(client.ends.all.isEmpty)
             }
         }
 
-        /// How the new carrier of a planned renewal comes to nothing.
-        enum Vain: CaseIterable {
+        /// The failure of the new carrier of a planned renewal.
+        enum RenewalFailure: CaseIterable {
             case unknown, replaced, credentials, silence, end, wrongProof
         }
 
         @Test(
-            "N23 a renewal that comes to nothing, perhaps at another server: the present carrier serves on, with what it brought meanwhile",
-            arguments: Vain.allCases
+            "N23 after a failed renewal the present carrier stays in use, and its deferred frames are delivered",
+            arguments: RenewalFailure.allCases
         )
-        func vainRenewal(how: Vain) async throws {
+        func failedRenewal(how: RenewalFailure) async throws {
             let asked = Gate()
-            let play = try Play([
-                { peer, play in
-                    try play.begin(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in
+                    try scripted.begin(peer)
                     try peer.send(WirePeer.data("before "), WirePeer.renew())
                     asked.wait()
-                    // Set aside now, and taken when the other carrier has come to nothing.
+                    // The client defers these frames, and delivers them after the renewal has failed.
                     for word in ["these ", "are ", "kept ", "in ", "order "] { try peer.send(WirePeer.data(word)) }
                     try peer.send(WirePeer.open(4))
-                    try Play.expectEcho("before these are kept in order ", peer)
+                    try ScriptedServer.expectEcho("before these are kept in order ", peer)
                     try peer.send(WirePeer.data("after", stream: 4))
                     _ = try peer.frame(.data)
-                    play.notes.put("served on")
-                    _ = try peer.toTheEnd()
+                    scripted.notes.put("served on")
+                    _ = try peer.readToEnd()
                 },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     asked.open()
-                    // The other carrier's frames first, as they may come in any order.
+                    // Lets the frames of the other carrier arrive first.
                     for _ in 0..<3 { pause() }
                     switch how {
                     case .unknown: try peer.send(WirePeer.refused(.unknownSession))
@@ -156,22 +156,22 @@ extension HostileTests {
                     case .credentials: try peer.send(WirePeer.refused(.credentials))
                     case .silence: break
                     case .end: return
-                    case .wrongProof: try peer.send(WirePeer.spoiled(resumption.proved.resumed(received: 2)))
+                    case .wrongProof: try peer.send(WirePeer.corrupted(resumption.proved.resumed(received: 2)))
                     }
-                    let types = try peer.toTheEnd().frames.map(\.header.type)
-                    play.notes.put(types.isEmpty ? "closed" : "\(types)")
+                    let types = try peer.readToEnd().frames.map(\.header.type)
+                    scripted.notes.put(types.isEmpty ? "closed" : "\(types)")
                 },
-                { peer, play in
-                    play.notes.put("another dial")
-                    _ = try peer.toTheEnd()
+                { peer, scripted in
+                    scripted.notes.put("another dial")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient {
+            try await scripted.withClient {
                 $0.clientLimits.hopTimeout = .seconds(1)
             } _: { client in
                 var notes: Set<String> = []
                 while notes.count < (how == .end ? 2 : 3) {
-                    let note = try await play.notes.next("notes after \(notes)")
+                    let note = try await scripted.notes.next("notes after \(notes)")
                     if note != "another dial" { notes.insert(note) }
                 }
                 #expect(notes == (how == .end ? ["RESUME 1 3", "served on"] : ["RESUME 1 3", "served on", "closed"]))
@@ -181,139 +181,141 @@ extension HostileTests {
             }
         }
 
-        @Test("a Close of the old carrier that comes before RESUMED is no farewell, even after a GOAWAY")
+        @Test("A Close of the old carrier before RESUMED does not end the session, even after a GOAWAY")
         func closeBeforeResumed() async throws {
             let (asked, closed) = (Gate(), Gate())
-            let play = try Play([
-                { peer, play in
-                    try play.begin(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in
+                    try scripted.begin(peer)
                     try peer.send(WirePeer.goAway(.goingAway), .ping(1))
                     _ = try peer.frame(.pong)
                     try peer.send(WirePeer.renew())
                     asked.wait()
                     try peer.socket.send(peer.webSocketFrame(8, [3, 233]))
-                    _ = try peer.toTheEnd()
+                    _ = try peer.readToEnd()
                     closed.open()
                 },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     asked.open()
                     closed.wait()
                     try peer.send(resumption.proved.resumed(received: 2), WirePeer.data("goes on"))
-                    try Play.expectEcho("goes on", peer)
-                    play.notes.put("echo")
-                    _ = try peer.toTheEnd()
+                    try ScriptedServer.expectEcho("goes on", peer)
+                    scripted.notes.put("echo")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient { client in
-                try await play.expect(["RESUME 1 3", "echo"])
+            try await scripted.withClient { client in
+                try await scripted.expect(["RESUME 1 3", "echo"])
                 #expect(client.log.count("session opened") == 1)
             }
         }
 
-        @Test("more than is kept aside while a carrier is made costs the old carrier, and neither session nor bytes")
-        func tooMuchAside() async throws {
+        @Test("Too many deferred bytes during a renewal end the old carrier, and the session loses no byte")
+        func tooManyDeferredFrames() async throws {
             let (asked, lost) = (Gate(), Gate())
             let piece = String(repeating: "x", count: 32_768)
-            let play = try Play([
-                { peer, play in
-                    try play.begin(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in
+                    try scripted.begin(peer)
                     try peer.send(WirePeer.renew())
                     asked.wait()
-                    // Streams that nobody knows any more: nothing of this is held against the peer's credit.
+                    // The frames belong to a reset stream, so the credit does not limit them.
                     try peer.send(ResetCode.connectionReset.frame(StreamID(2)))
                     var sent = 1
                     while sent < 400, (try? peer.send(WirePeer.data(piece))) != nil { sent += 1 }
-                    _ = try? peer.toTheEnd()
+                    _ = try? peer.readToEnd()
                     lost.open()
                 },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     asked.open()
                     lost.wait()
                     try peer.send(resumption.proved.resumed(received: 2))
                     try peer.send(ResetCode.connectionReset.frame(StreamID(2)), WirePeer.open(4))
                     _ = try peer.frame(.accept)
-                    play.notes.put("went on")
-                    _ = try peer.toTheEnd()
+                    scripted.notes.put("went on")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient {
-                // The dial must not be given up first.
+            try await scripted.withClient {
+                // The dial must not time out first.
                 $0.clientLimits.hopTimeout = .seconds(60)
             } _: { client in
-                try await play.expect(["RESUME 1 2", "went on"])
+                try await scripted.expect(["RESUME 1 2", "went on"])
                 #expect(client.log.count("session opened") == 1)
             }
         }
 
-        @Test("RESUMED for a session that has ended meanwhile is answered with a goodbye, and the carrier closed")
+        @Test("RESUMED for a session that has ended is answered with GOAWAY, and the carrier is closed")
         func resumedTooLate() async throws {
-            let play = try Play([
-                { peer, play in try play.begin(peer, grace: 1) },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
-                    // The session's time without a carrier is the subject.
+            let scripted = try ScriptedServer([
+                { peer, scripted in try scripted.begin(peer, grace: 1) },
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
+                    // Waits until the session's grace period has ended.
                     for _ in 0..<20 { pause() }
                     try peer.send(resumption.proved.resumed(received: 2))
-                    let (code, frames, _) = try peer.toTheEnd()
-                    play.notes.put("\(frames.map(\.header.type)) \(code?.description ?? "no Close")")
+                    let (code, frames, _) = try peer.readToEnd()
+                    scripted.notes.put("\(frames.map(\.header.type)) \(code?.description ?? "no Close")")
                 },
-                { peer, play in
-                    try play.begin(peer)
-                    play.notes.put("another session")
-                    _ = try peer.toTheEnd()
+                { peer, scripted in
+                    try scripted.begin(peer)
+                    scripted.notes.put("another session")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient { client in
-                let farewell = "\([FrameType.goAway]) \(CloseCode.goingAway.description)"
-                try await play.expect(["RESUME 1 2"])
-                // Two connections, either of which may come to its end first.
-                let both = [try await play.notes.next("a goodbye"), try await play.notes.next("another session")]
-                #expect(Set(both) == [farewell, "another session"])
+            try await scripted.withClient { client in
+                let goAway = "\([FrameType.goAway]) \(CloseCode.goingAway.description)"
+                try await scripted.expect(["RESUME 1 2"])
+                // Either of the two connections may end first.
+                let both = [
+                    try await scripted.notes.next("a GOAWAY"), try await scripted.notes.next("another session"),
+                ]
+                #expect(Set(both) == [goAway, "another session"])
                 #expect(client.log.count("session opened") == 2 && client.log.count("session resumed") == 0)
             }
         }
 
-        @Test("REFUSED replaced while a session waits: it is dialled again with a higher epoch, and goes on")
+        @Test("After REFUSED `replaced` a waiting session is dialled again with a higher epoch, and continues")
         func replacedWhileWaiting() async throws {
-            let play = try Play([
-                { peer, play in try play.begin(peer) },
-                { peer, play in
-                    _ = try play.expectResume(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in try scripted.begin(peer) },
+                { peer, scripted in
+                    _ = try scripted.expectResume(peer)
                     try peer.send(WirePeer.refused(.replaced))
-                    _ = try peer.toTheEnd()
+                    _ = try peer.readToEnd()
                 },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     try peer.send(resumption.proved.resumed(received: 2), WirePeer.data("goes on"))
-                    try Play.expectEcho("goes on", peer)
-                    play.notes.put("echo")
-                    _ = try peer.toTheEnd()
+                    try ScriptedServer.expectEcho("goes on", peer)
+                    scripted.notes.put("echo")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient { client in
-                try await play.expect(["RESUME 1 2", "RESUME 2 2", "echo"])
+            try await scripted.withClient { client in
+                try await scripted.expect(["RESUME 1 2", "RESUME 2 2", "echo"])
                 #expect(client.log.count("session opened") == 1)
             }
         }
 
         @Test(
-            "N21 REFUSED credentials while a session waits is asked again after a minute, and ends a client that wants it",
+            "N21 after REFUSED `credentials` a waiting session retries after a minute, or ends the client on request",
             arguments: [false, true]
         )
         func refusedWhileWaiting(exits: Bool) async throws {
-            let play = try Play([
-                { peer, play in try play.begin(peer) },
-                { peer, play in
-                    _ = try play.expectResume(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in try scripted.begin(peer) },
+                { peer, scripted in
+                    _ = try scripted.expectResume(peer)
                     try peer.send(WirePeer.refused(.credentials))
-                    _ = try peer.toTheEnd()
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient(configure: { $0.exitsOnRefusal = exits }) { client in
+            try await scripted.withClient(configure: { $0.exitsOnRefusal = exits }) { client in
                 guard exits else {
-                    try await eventually("the next try is a minute later") {
+                    try await eventually("the next dial is a minute later") {
                         client.log.count("again_in=6") + client.log.count("again_in=7") == 1
                     }
                     return
@@ -323,83 +325,85 @@ extension HostileTests {
             }
         }
 
-        @Test("N20 carriers that close right after RESUMED cost two dials a second, and not the session")
+        @Test(
+            "N20 carriers that close directly after RESUMED cause at most two dials a second, and the session survives"
+        )
         func closedAfterResumed() async throws {
-            let play = try Play([
-                { peer, play in try play.begin(peer) },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in try scripted.begin(peer) },
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     try peer.send(resumption.proved.resumed(received: 2))
                 },
             ])
-            try await play.withClient { client in
+            try await scripted.withClient { client in
                 let start = ContinuousClock.now
-                try await play.expect((1...6).map { "RESUME \($0) 2" })
+                try await scripted.expect((1...6).map { "RESUME \($0) 2" })
                 #expect(start.duration(to: .now) > .milliseconds(2_400))
                 #expect(client.log.count("session opened") == 1 && client.log.count("session lost") == 0)
                 #expect(client.ends.all.isEmpty)
             }
         }
 
-        @Test("wishes for another carrier without end, from carrier to carrier, end the session as a flood")
+        @Test("An endless series of RENEW frames over several carriers ends the session as a flood")
         func renewFlood() async throws {
-            let play = try Play([
-                { peer, play in
-                    try play.begin(peer)
+            let scripted = try ScriptedServer([
+                { peer, scripted in
+                    try scripted.begin(peer)
                     try peer.send(WirePeer.renew())
-                    _ = try peer.toTheEnd()
+                    _ = try peer.readToEnd()
                 },
-                { peer, play in
-                    let resumption = try play.expectResume(peer)
+                { peer, scripted in
+                    let resumption = try scripted.expectResume(peer)
                     try peer.send(resumption.proved.resumed(received: 2), WirePeer.renew())
-                    let frames = try peer.toTheEnd().frames
+                    let frames = try peer.readToEnd().frames
                     if let last = frames.last, last.header.type == .goAway {
-                        play.notes.put("goaway \(try WirePeer.refusalCode(last))")
+                        scripted.notes.put("goaway \(try WirePeer.refusalCode(last))")
                     }
                 },
             ])
-            try await play.withClient { client in
-                try await play.expect((1...10).map { "RESUME \($0) 2" } + ["goaway \(RefusalCode.limit)"])
+            try await scripted.withClient { client in
+                try await scripted.expect((1...10).map { "RESUME \($0) 2" } + ["goaway \(RefusalCode.limit)"])
             }
         }
 
         @Test(
-            "N18 N22 a server that has forgotten the session resets its streams once, and another one begins on the same carrier"
+            "N18 N22 an unknown session resets its streams once, and a new one begins on the same carrier"
         )
         func forgotten() async throws {
-            let play = try Play([
-                { peer, play in try play.begin(peer) },
-                { peer, play in
-                    let (welcome, _) = try peer.grantAnew()
+            let scripted = try ScriptedServer([
+                { peer, scripted in try scripted.begin(peer) },
+                { peer, scripted in
+                    let (welcome, _) = try peer.grantNewSession()
                     try peer.send(welcome, WirePeer.bound(), WirePeer.open(2), WirePeer.data("anew"))
-                    try Play.expectEcho("anew", peer)
-                    play.notes.put("echo")
-                    _ = try peer.toTheEnd()
+                    try ScriptedServer.expectEcho("anew", peer)
+                    scripted.notes.put("echo")
+                    _ = try peer.readToEnd()
                 },
             ])
-            try await play.withClient { client in
-                try await play.expect(["echo"])
+            try await scripted.withClient { client in
+                try await scripted.expect(["echo"])
                 #expect(client.log.count("session opened") == 2)
                 #expect(client.log.count("reset by the other end") == 1)
                 #expect(client.log.count("did not know the session any more") == 1)
             }
         }
 
-        @Test("A5 a refusal whose sender leaves the connection open leaves none behind at the client")
+        @Test("A5 after a refusal the client closes the connection, even if the server does not")
         func refusedAndLeftOpen() async throws {
-            let play = try Play([
-                { peer, play in
-                    var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
-                    try peer.send(opening.challenge)
-                    _ = try opening.receive(peer.frame(.authenticate))
+            let scripted = try ScriptedServer([
+                { peer, scripted in
+                    var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
+                    try peer.send(handshake.challenge)
+                    _ = try handshake.receive(peer.frame(.authenticate))
                     try peer.send(WirePeer.refused(.busy))
-                    _ = try peer.toTheEnd()
-                    play.notes.put("closed")
+                    _ = try peer.readToEnd()
+                    scripted.notes.put("closed")
                 }
             ])
             let service = try TCPService.echo()
-            try await RunningClient.with(.alice, play.server.port, "8022:127.0.0.1:\(service.port)") { _ in
-                _ = try await play.notes.next("the client closes", within: .seconds(5))
+            try await RunningClient.with(.alice, scripted.server.port, "8022:127.0.0.1:\(service.port)") { _ in
+                _ = try await scripted.notes.next("the client closes", within: .seconds(5))
             }
         }
     }

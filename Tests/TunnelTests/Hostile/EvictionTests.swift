@@ -5,18 +5,18 @@ import Testing
 @testable import TunnelServer
 
 extension HostileTests {
-    /// A living session is not ended by what a second process of the same identity does.
+    /// A second process of the same client does not end a living session.
     @Suite(.serialized)
     struct EvictionTests {
-        @Test("BINDs of a second process with the same instance leave the holder's session and port alone")
+        @Test("BINDs of a second process with the same instance do not affect the holder's session and port")
         func sameInstance() async throws {
             let rounds = 8
             try await RunningServer.with { server in
                 let port = try FreePorts.next()
                 let holder = try await onThread { NonSendable(try WirePeer.session(server.port, .alice)) }
-                try await onThread { try demand(try holder.value.bind(port) == nil, "the port was refused") }
+                try await onThread { try require(try holder.value.bind(port) == nil, "the port was refused") }
                 async let visit = onThread {
-                    // Answers what it is asked until a visitor comes.
+                    // Answers PINGs until a visitor connects.
                     let stream = try holder.value.frame(.open).header.stream
                     return (stream: stream, pings: holder.value.pingsAnswered)
                 }
@@ -26,7 +26,7 @@ extension HostileTests {
                         for tunnel in UInt16(0)..<16 { try second.send(WirePeer.bindRequest(port, tunnel: tunnel)) }
                         for _ in 0..<16 {
                             let refusal = try Refusal(second.frame(.unbound).payload, of: .unbound)
-                            try demand(refusal.code == .portInUse, "\(refusal)")
+                            try require(refusal.code == .portInUse, "\(refusal)")
                         }
                     }
                     try TCPSocket(port: port).close()

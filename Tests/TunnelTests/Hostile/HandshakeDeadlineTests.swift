@@ -2,10 +2,10 @@ import TestSupport
 import Testing
 
 extension HostileTests {
-    /// Connections that begin and do not go on.
+    /// Incomplete handshakes.
     @Suite(.serialized)
     struct HandshakeDeadlineTests {
-        @Test("H19 X3 a handshake that stops ends after its time, with 408 where it is HTTP", .tags(.slow))
+        @Test("H19 X3 an incomplete handshake ends with a timeout, and an HTTP request with 408", .tags(.slow))
         func standstill() async throws {
             try await RunningServer.with({ $0.serverLimits.handshakeTimeout = .seconds(2) }) { server in
                 async let silent = Self.ending(server.port, "")

@@ -4,21 +4,21 @@ import TestSupport
 
 @testable import Mux
 
-/// The server's part of the session protocol, spoken by hand to clients that dial it.
+/// A scripted server of the session protocol.
 final class HostileServer: Sendable {
     private let service: TCPService
-    /// Why a connection's script did not come to its end.
+    /// The errors of scripts.
     var failures: Mailbox<String> { service.failures }
     var port: UInt16 { service.port }
-    /// How many connections have come.
+    /// The number of accepted connections.
     var dials: Int { service.accepted }
 
-    /// - Parameter script: serves one connection after its upgrade; it is closed when the script returns.
+    /// - Parameter script: serves one connection after its upgrade. The connection is closed when the script returns.
     init(_ script: @escaping @Sendable (WirePeer) throws -> Void) throws {
         service = try TCPService { try script(WirePeer.answer($0)) }
     }
 
-    /// Runs a client of this server for as long as `body` takes.
+    /// Runs a client of this server during `body`.
     func withClient(
         to service: UInt16 = 9,
         limits: MuxLimits = MuxLimits(),
@@ -35,15 +35,15 @@ final class HostileServer: Sendable {
 }
 
 extension WirePeer {
-    /// The frame that grants a session to the client, who must authenticate first.
+    /// Authenticates the client, and returns the WELCOME for it.
     func grant() throws -> OutboundFrame {
-        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
-        try send(opening.challenge)
-        guard case .verify = try opening.receive(frame(.authenticate)) else {
+        var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
+        try send(handshake.challenge)
+        guard case .verify = try handshake.receive(frame(.authenticate)) else {
             throw ScenarioFailure(description: "the client did not authenticate")
         }
         let verifier = Identity.alice.credentials.verifier
-        guard let verified = opening.verify(verifier, decoySecret: SymmetricKey(size: .bits256)) else {
+        guard let verified = handshake.verify(verifier, decoySecret: SymmetricKey(size: .bits256)) else {
             throw ScenarioFailure(description: "the client's proof is wrong")
         }
         return verified.welcome(Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 0))
@@ -58,7 +58,7 @@ extension WirePeer {
     }
 
     static func goAway(_ code: RefusalCode, retryAfter: UInt32? = nil) -> OutboundFrame {
-        Refusal(code, "as the test wants it", retryAfter: retryAfter).frame(.goAway)
+        Refusal(code, "test", retryAfter: retryAfter).frame(.goAway)
     }
 
     static func refusalCode(_ frame: InboundFrame) throws -> RefusalCode {

@@ -1,12 +1,12 @@
 import Testing
 
-/// Server and client against peers that break every rule, each in this process and over real sockets.
+/// Server and client against hostile peers, in this process and over real sockets.
 ///
-/// One at a time: some measure the processors' time and count sockets.
+/// The tests run in turn, because some measure processor time and count sockets.
 @Suite("Against hostile peers", .serialized)
 enum HostileTests {}
 
 extension Tag {
-    /// Its subject is a real timeout, so that it takes seconds whatever the machine.
+    /// A test that waits for real timeouts, and takes seconds on any machine.
     @Tag static var slow: Self
 }

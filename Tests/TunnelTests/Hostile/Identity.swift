@@ -1,6 +1,6 @@
 import Mux
 
-/// A token that a test knows, with its keys, which cost some milliseconds.
+/// A token with its keys, whose derivation takes some milliseconds.
 struct Identity: Sendable {
     let name: String
     let token: Token
@@ -13,13 +13,13 @@ struct Identity: Sendable {
     }
 
     private init(_ name: String) {
-        // A test's own text is never too short.
+        // The text is long enough for a token.
         self.init(name, (try? Token("the token of \(name), long enough")) ?? .none)
     }
 
-    /// Two clients that the server knows.
+    /// Clients that the server knows.
     static let alice = Identity("alice")
     static let bob = Identity("bob")
-    /// One that it does not.
+    /// A client that the server does not know.
     static let mallory = Identity("mallory")
 }

@@ -6,28 +6,28 @@ import Testing
 @testable import TunnelServer
 
 extension HostileTests {
-    /// Bounds that an operator has moved, each tried at the bound and one past it.
+    /// Configured limits, each tested at the limit and one beyond.
     @Suite(.serialized)
     struct LimitTests {
-        @Test("X9 X16 a port takes as many visitors a second as it may, wherever they come from; the others wait")
+        @Test("X9 X16 a port admits visitors at its configured rate, from all addresses together; the others wait")
         func visitorsPerSecond() async throws {
             try await RunningServer.with({ $0.serverLimits.visitorsPerSecond = 50 }) { server in
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    try require(try peer.bind(port) == nil, "the port was refused")
                     let began = ContinuousClock.now
                     let visitors = try (0..<80).map { _ in try TCPSocket(port: port) }
                     for _ in visitors { _ = try peer.frame(.open) }
                     let taken = ContinuousClock.now - began
-                    // Five come at once, and a read of the listener takes some together.
-                    try demand(taken > .milliseconds(1_000), "80 visitors were let in within \(taken)")
-                    try demand(taken < .seconds(10), "80 visitors had to wait for \(taken)")
+                    // Five visitors may be admitted at once, and the listener accepts several together.
+                    try require(taken > .milliseconds(1_000), "80 visitors were admitted within \(taken)")
+                    try require(taken < .seconds(10), "80 visitors waited \(taken)")
                 }
             }
         }
 
-        @Test("X9 a visitor beyond a full session waits in a listen queue of the configured length")
+        @Test("X9 visitors beyond a full session wait in a listen queue of the configured length")
         func publicListenQueue() async throws {
             let configure: (inout ServerConfiguration) -> Void = {
                 $0.serverLimits.publicListenQueue = 1
@@ -37,19 +37,20 @@ extension HostileTests {
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    try require(try peer.bind(port) == nil, "the port was refused")
                     var visitors = [try TCPSocket(port: port)]
                     _ = try peer.frame(.open)
-                    // Some were accepted before the listener paused; the kernel takes one more than it was told.
-                    while visitors.count < 64, let next = try? TCPSocket(port: port, patience: .milliseconds(300)) {
+                    // Some visitors were accepted before the listener paused, and the kernel queues one more than the
+                    // limit.
+                    while visitors.count < 64, let next = try? TCPSocket(port: port, timeout: .milliseconds(300)) {
                         visitors.append(next)
                     }
-                    try demand(visitors.count < 64, "the queue has no end")
+                    try require(visitors.count < 64, "the queue is not limited")
                 }
             }
         }
 
-        @Test("The endpoint's and the public ports' listen queues are as long as was configured", arguments: [1, 77])
+        @Test("The listen queues of the endpoint and of public ports have the configured length", arguments: [1, 77])
         func listenQueues(length: Int) async throws {
             let configure: (inout ServerConfiguration) -> Void = {
                 $0.serverLimits.listenQueue = length
@@ -59,14 +60,14 @@ extension HostileTests {
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "the port was refused")
+                    try require(try peer.bind(port) == nil, "the port was refused")
                     let queues = (ListenQueue.length(of: server.port), ListenQueue.length(of: port))
-                    try demand(queues == (length, length + 1), "\(queues)")
+                    try require(queues == (length, length + 1), "\(queues)")
                 }
             }
         }
 
-        @Test("A socket that somebody else opened gets the configured listen queue too")
+        @Test("An inherited socket gets the configured listen queue")
         func adoptedListenQueue() async throws {
             let opened = try OpenedSocket()
             let configure: (inout ServerConfiguration) -> Void = {
@@ -79,13 +80,13 @@ extension HostileTests {
             }
         }
 
-        @Test("The handshake's time is the configured one, and a reload moves it for whoever comes next")
+        @Test("The handshake timeout is configured, and a reload changes it for new connections")
         func handshakeTimeout() async throws {
             try await RunningServer.with({ $0.serverLimits.handshakeTimeout = .milliseconds(400) }) { server in
                 let first = try await Self.ending(server.port)
                 #expect(first > .milliseconds(350) && first < .seconds(5))
                 server.reload { $0.serverLimits.handshakeTimeout = .milliseconds(1_200) }
-                try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
+                try await eventually("the configuration is reloaded") { server.log.count("reloaded") == 1 }
                 let second = try await Self.ending(server.port)
                 #expect(second > .milliseconds(1_150) && second < .seconds(9))
             }
@@ -95,36 +96,36 @@ extension HostileTests {
             try await onThread {
                 let began = ContinuousClock.now
                 let bytes = try TCPSocket(port: port).drain().bytes
-                try demand(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 408 "), "\(bytes)")
+                try require(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 408 "), "\(bytes)")
                 return .now - began
             }
         }
 
-        @Test("A reload changes the bounds of sessions that begin then; one that lives keeps its own")
+        @Test("A reload changes the limits of new sessions, and an existing session keeps its own")
         func reloadedSession() async throws {
             try await RunningServer.with({ $0.limits.tunnels = 1 }) { server in
                 let old = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(FreePorts.next()) == nil, "the first port was refused")
+                    try require(try peer.bind(FreePorts.next()) == nil, "the first port was refused")
                     return NonSendable(peer)
                 }
                 server.reload { $0.limits.tunnels = 2 }
-                try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
+                try await eventually("the configuration is reloaded") { server.log.count("reloaded") == 1 }
                 try await onThread {
-                    try demand(
+                    try require(
                         try old.value.bind(FreePorts.next(), tunnel: 1)?.code == .limit,
                         "a second one in the old"
                     )
                     let new = try WirePeer.session(server.port, .bob)
                     for tunnel in [UInt16(0), 1, 2] {
                         let refusal = try new.bind(FreePorts.next(), tunnel: tunnel)
-                        try demand(refusal?.code == (tunnel < 2 ? nil : .limit), "tunnel \(tunnel): \(refusal as Any)")
+                        try require(refusal?.code == (tunnel < 2 ? nil : .limit), "tunnel \(tunnel): \(refusal as Any)")
                     }
                 }
             }
         }
 
-        @Test("A connection to the backend is ended after the configured silence", .tags(.slow))
+        @Test("A connection to the backend ends after the configured idle time", .tags(.slow))
         func backendIdle() async throws {
             let release = Gate()
             let site = try TCPService.silent(until: release)
@@ -143,16 +144,16 @@ extension HostileTests {
                     let other = try TCPSocket(port: server.port)
                     try other.send("GET /site HTTP/1.1\r\nHost: x\r\n\r\n")
                     let answer = String(decoding: try other.drain().bytes, as: UTF8.self)
-                    try demand(answer.hasPrefix("HTTP/1.1 404 "), "two at a time: \(answer)")
+                    try require(answer.hasPrefix("HTTP/1.1 404 "), "a connection beyond the limit: \(answer)")
                     _ = try first.drain()
                     let taken = ContinuousClock.now - began
-                    try demand(taken > .milliseconds(450) && taken < .seconds(10), "ended after \(taken)")
+                    try require(taken > .milliseconds(450) && taken < .seconds(10), "ended after \(taken)")
                 }
             }
         }
 
         @Test(
-            "A request to the backend, its answer and the whole have their times, each with its answer",
+            "A backend request, its answer and the whole exchange have configured timeouts",
             .tags(.slow),
             arguments: [
                 ("POST /site HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx", "HTTP/1.1 408 "),
@@ -175,16 +176,16 @@ extension HostileTests {
                     }
                 }) { server in
                     try await onThread {
-                        let stranger = try TCPSocket(port: server.port, patience: .seconds(10))
+                        let stranger = try TCPSocket(port: server.port, timeout: .seconds(10))
                         try stranger.send(request)
                         let text = String(decoding: try stranger.drain().bytes, as: UTF8.self)
-                        try demand(isTotal ? text.isEmpty : text.hasPrefix(answer), text)
+                        try require(isTotal ? text.isEmpty : text.hasPrefix(answer), text)
                     }
                 }
             }
         }
 
-        @Test("N9 a service that does not answer is given up after the configured time, and the visitor is reset")
+        @Test("N9 a connect to an unresponsive service ends after the configured time, and the visitor is reset")
         func serviceTimeout() async throws {
             let service = try FullListener()
             try await RunningServer.with { server in
@@ -197,15 +198,15 @@ extension HostileTests {
                         let began = ContinuousClock.now
                         let end = try TCPSocket(port: port).drain()
                         let taken = ContinuousClock.now - began
-                        try demand(end.ending == .reset && end.bytes.isEmpty, "\(end)")
-                        try demand(taken > .milliseconds(350) && taken < .seconds(9), "reset after \(taken)")
+                        try require(end.ending == .reset && end.bytes.isEmpty, "\(end)")
+                        try require(taken > .milliseconds(350) && taken < .seconds(9), "reset after \(taken)")
                     }
                     #expect(client.log.count("service cannot be reached") == 1)
                 }
             }
         }
 
-        @Test("A hop of a dial has the configured time, and the line says it")
+        @Test("A hop of a dial has the configured timeout, and the line has it")
         func hopTimeout() async throws {
             let release = Gate()
             let silent = try TCPService.silent(until: release)
@@ -219,8 +220,8 @@ extension HostileTests {
             }
         }
 
-        @Test("X4 a client that answers no ping is missed after the configured time, and its port is free for it again")
-        func zombie() async throws {
+        @Test("X4 a client that answers no ping is lost after the configured time, and a new session gets its port")
+        func unresponsiveClient() async throws {
             let configure: (inout ServerConfiguration) -> Void = {
                 $0.limits.pingInterval = .milliseconds(100)
                 $0.limits.pingTimeout = .milliseconds(300)
@@ -228,14 +229,14 @@ extension HostileTests {
             try await RunningServer.with(configure) { server in
                 let port = try FreePorts.next()
                 try await onThread {
-                    let zombie = try WirePeer.session(server.port, .alice)
-                    try demand(try zombie.bind(port) == nil, "the port was refused")
-                    zombie.isAlive = false
+                    let peer = try WirePeer.session(server.port, .alice)
+                    try require(try peer.bind(port) == nil, "the port was refused")
+                    peer.isAlive = false
                     let began = ContinuousClock.now
-                    _ = try zombie.toTheEnd()
-                    try demand(.now - began < .seconds(9), "missed only after \(ContinuousClock.now - began)")
+                    _ = try peer.readToEnd()
+                    try require(.now - began < .seconds(9), "noticed only after \(ContinuousClock.now - began)")
                     let again = try WirePeer.session(server.port, .alice)
-                    try demand(try again.bind(port) == nil, "the port is lost")
+                    try require(try again.bind(port) == nil, "the port is lost")
                 }
                 #expect(server.log.count("no answer to a ping") == 1)
             }
@@ -243,7 +244,7 @@ extension HostileTests {
     }
 }
 
-/// Hands something from one thread of a test to the next, one at a time.
+/// Passes a value that is not Sendable from one thread of a test to the next.
 struct NonSendable<Value>: @unchecked Sendable {
     let value: Value
 

@@ -6,23 +6,23 @@ import Testing
 @testable import TunnelCore
 
 extension HostileTests {
-    /// What gives way over sockets when the memory for sessions runs short, in the order of `MemoryBudget`.
+    /// The effects of scarce memory on real connections, in the order of `MemoryBudget`.
     @Suite(.serialized)
     struct MemoryTests {
-        /// Sessions that hold nothing else fill the smallest budget by what each costs.
+        /// The number of idle sessions that fill this share of the smallest budget.
         private static func sessions(below share: Int) -> Int {
             MemoryBudget.least / share * (share - 1) / MemoryBudget.sessionCost
         }
 
         @Test(
-            "X10 the last visitor before three quarters of memory is let in, the next is reset unread; sessions still begin"
+            "X10 below three quarters of the memory a visitor is admitted; above, it is reset, and sessions still begin"
         )
         func visitorsAreRefused() async throws {
             try await RunningServer.with({ $0.serverLimits.memory = MemoryBudget.least }) { server in
                 try await onThread {
                     let port = try FreePorts.next()
                     let alice = try WirePeer.session(server.port, .alice)
-                    try demand(try alice.bind(port) == nil, "the port was refused")
+                    try require(try alice.bind(port) == nil, "the port was refused")
                     var others = try (1..<Self.sessions(below: 4) - 1).map { _ in
                         try WirePeer.session(server.port, .bob)
                     }
@@ -32,25 +32,25 @@ extension HostileTests {
                     others.append(try WirePeer.session(server.port, .bob))
 
                     let refused = try TCPSocket(port: port).drain()
-                    try demand(refused.ending == .reset && refused.bytes.isEmpty, "\(refused)")
-                    try demand(server.log.count("visitor refused") == 1, "the log says so")
-                    try demand(server.log.count("short of memory") == 1, "and why")
-                    // Who was there already is served as before.
+                    try require(refused.ending == .reset && refused.bytes.isEmpty, "\(refused)")
+                    try require(server.log.count("visitor refused") == 1, "the log has no line")
+                    try require(server.log.count("short of memory") == 1, "the log has no reason")
+                    // Existing visitors are still served.
                     try last.send("still here")
-                    try demand(Array(alice.frame(.data).payload.readableBytesView) == Array("still here".utf8), "")
+                    try require(Array(alice.frame(.data).payload.readableBytesView) == Array("still here".utf8), "")
                     others.append(try WirePeer.session(server.port, .bob))
-                    // There is room again.
-                    for other in others { try other.goodbye() }
-                    try untilTrue { server.sessions == 1 }
-                    let welcome = try TCPSocket(port: port)
+                    // The ended sessions free memory.
+                    for other in others { try other.endSession() }
+                    try waitUntil { server.sessions == 1 }
+                    let admitted = try TCPSocket(port: port)
                     _ = try alice.frame(.open)
-                    welcome.close()
+                    admitted.close()
                 }
             }
         }
 
         @Test(
-            "X10 the last session before seven eighths of memory begins, the next is refused and told when to come back"
+            "X10 below seven eighths of the memory a session begins; above, it is refused with a delay"
         )
         func sessionsAreRefused() async throws {
             try await RunningServer.with({ $0.serverLimits.memory = MemoryBudget.least }) { server in
@@ -59,32 +59,32 @@ extension HostileTests {
                         try WirePeer.session(server.port, .bob)
                     }
                     let stranger = try WirePeer.dial(server.port)
-                    var (opening, authenticate) = try stranger.authentication(.alice)
+                    var (handshake, authenticate) = try stranger.authentication(.alice)
                     try stranger.send(authenticate)
-                    guard case .refused(let refusal) = try opening.receive(stranger.frame(.welcome, .refused)) else {
-                        throw ScenarioFailure(description: "a session too many")
+                    guard case .refused(let refusal) = try handshake.receive(stranger.frame(.welcome, .refused)) else {
+                        throw ScenarioFailure(description: "a session beyond the limit")
                     }
-                    try demand(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
-                    try demand(refusal.text.contains("memory"), "\(refusal)")
-                    _ = try stranger.toTheEnd()
+                    try require(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
+                    try require(refusal.text.contains("memory"), "\(refusal)")
+                    _ = try stranger.readToEnd()
                     for peer in peers {
                         try peer.send(.ping(7))
                         _ = try peer.frame(.pong)
                     }
-                    try peers[0].goodbye()
-                    try untilTrue { server.sessions < peers.count }
+                    try peers[0].endSession()
+                    try waitUntil { server.sessions < peers.count }
                     _ = try WirePeer.session(server.port, .alice)
                 }
             }
         }
 
-        @Test("X10 a client whose memory is three quarters full resets what is opened then, and keeps what it has")
+        @Test("X10 a client at three quarters of its memory resets new streams, and keeps existing ones")
         func clientsRefuseStreams() async throws {
             let service = try FullListener()
             let resets = Mailbox<(few: Int, many: [ResetCode], id: [UInt32])>()
             let server = try HostileServer { peer in
                 try peer.send(peer.grant(), WirePeer.bound())
-                /// Streams that wait for a service, each with as many bytes as it may bring.
+                /// Opens streams that wait for a service, each with a full window of bytes.
                 func open(_ streams: Range<UInt32>) throws -> [InboundFrame] {
                     for stream in streams {
                         let bytes = ByteBuffer(repeating: 1, count: MuxLimits.maximumData)
@@ -101,18 +101,18 @@ extension HostileTests {
                 let cost = UInt32(MuxLimits.maximumData + MuxLimits.streamCost)
                 let enough = UInt32(MemoryBudget.least / 4 * 3 - MemoryBudget.sessionCost) / cost
                 let few = try open(1..<enough)
-                // What is held is looked at once a turn, so that each comes in a turn of its own.
+                // The budget is updated once per iteration of the loop, so each stream arrives in its own iteration.
                 let many = try (enough..<enough + 10).flatMap { try open($0..<$0 + 1) }
                 resets.put((few.count, try many.map(WirePeer.resetCode), many.map(\.header.stream.rawValue)))
-                _ = try peer.toTheEnd()
+                _ = try peer.readToEnd()
             }
             try await RunningClient.with(.alice, server.port, "8022:127.0.0.1:\(service.port)") {
                 $0.clientLimits.memory = MemoryBudget.least
                 $0.clientLimits.serviceTimeout = .seconds(60)
             } _: { _ in
-                let (few, many, ids) = try await resets.next("both lots were answered: \(server.failures.all)")
+                let (few, many, ids) = try await resets.next("both groups are answered: \(server.failures.all)")
                 #expect(few == 0)
-                // What is told to the budget are changes by 64 KiB, so that one or two more come in.
+                // The budget is updated in steps of 64 KiB, so one or two more streams are accepted.
                 #expect(many.count >= 7 && Set(many) == [.busy])
                 #expect(ids == ids.sorted() && ids.last == ids.first.map { $0 + 2 * UInt32(many.count - 1) })
             }
@@ -120,11 +120,11 @@ extension HostileTests {
     }
 }
 
-/// Waits on a thread until something holds, for twenty seconds at most.
-private func untilTrue(_ condition: () -> Bool) throws {
+/// Waits on a thread until a condition holds, for at most 20 s.
+private func waitUntil(_ condition: () -> Bool) throws {
     let end = ContinuousClock.now + .seconds(20)
     while !condition() {
-        try demand(.now < end, "not within twenty seconds")
+        try require(.now < end, "not within 20 s")
         pause()
     }
 }

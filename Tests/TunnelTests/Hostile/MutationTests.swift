@@ -6,13 +6,13 @@ import Testing
 @testable import Mux
 
 extension HostileTests {
-    /// Sessions that were valid once, with a few bytes changed.
+    /// Valid sessions with random mutations.
     @Suite(.serialized)
     struct MutationTests {
         private static let batches: UInt64 = 10
         private static let sessionsInBatch: UInt64 = 20
 
-        @Test("200 mutated sessions leave no session, port or socket, and nobody else's visitor notices")
+        @Test("200 mutated sessions leave no session, port or socket, and do not affect another client's streams")
         func mutatedSessions() async throws {
             let service = try TCPService.echo()
             let ports = try (0...Self.batches).map { _ in try FreePorts.next() }
@@ -20,17 +20,17 @@ extension HostileTests {
             try await RunningServer.with { server in
                 try await RunningClient.with(.bob, server.port, "\(own):127.0.0.1:\(service.port)") { client in
                     _ = try await client.tunnels.next("Bob's tunnel is public")
-                    try await onThread { try Self.demandEcho(own) }
+                    try await onThread { try Self.requireEcho(own) }
                     for batch in 1...Self.batches {
                         try await onThread {
                             for index in 0..<Self.sessionsInBatch {
                                 try Self.attack(server.port, ports[Int(batch)], seed: batch << 32 | index)
                             }
-                            try Self.demandEcho(own)
+                            try Self.requireEcho(own)
                         }
                     }
-                    try await eventually("Bob's session alone is left") { server.sessions == 1 }
-                    // Its carrier, its public port, and the endpoint.
+                    try await eventually("only Bob's session is left") { server.sessions == 1 }
+                    // The sockets are the carrier, the public port and the endpoint.
                     let found: @Sendable () -> String = { "\((try? sockets([server.port] + ports)) ?? [])" }
                     try await eventually("the server holds three sockets", found: found) {
                         try sockets([server.port] + ports).count == 3
@@ -43,26 +43,26 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .bob)
                     for (tunnel, port) in ports.enumerated() {
                         let refusal = try peer.bind(port, tunnel: UInt16(tunnel))
-                        try demand(refusal == nil, "port \(port) of batch \(tunnel) is still held: \(refusal as Any)")
+                        try require(refusal == nil, "port \(port) of batch \(tunnel) is still held: \(refusal as Any)")
                     }
                 }
             }
         }
 
-        /// A visitor's round through Bob's tunnel.
-        private static func demandEcho(_ port: UInt16) throws {
+        /// Requires an echo through Bob's tunnel.
+        private static func requireEcho(_ port: UInt16) throws {
             let visitor = try TCPSocket(port: port)
             let bytes = randomBytes(10_000)
             try visitor.send(bytes)
             try visitor.finishSending()
-            try demand(try visitor.receiveToEnd() == bytes, "Bob's echo is wrong")
+            try require(try visitor.receiveToEnd() == bytes, "Bob's echo is wrong")
         }
 
-        /// One session with a visitor at `port`, mutated.
+        /// Runs one mutated session with a visitor at `port`.
         private static func attack(_ endpoint: UInt16, _ port: UInt16, seed: UInt64) throws {
             var generator = SplitMix(state: seed)
             let peer = try WirePeer.session(endpoint, .alice, instance: UInt8(truncatingIfNeeded: seed))
-            // A claim of the session before is given back a moment after its end.
+            // The previous session's claim may not be released yet.
             let isBound = try peer.bind(port) == nil
             let visitor = isBound ? try TCPSocket(port: port) : nil
             let stream = isBound ? try peer.frame(.open).header.stream : StreamID(2)
@@ -70,16 +70,16 @@ extension HostileTests {
                 try peer.socket.send(mutated(traffic(stream), peer, &generator))
                 if generator.next() % 4 == 0 { return peer.socket.abort() }
                 try peer.socket.finishSending()
-                _ = try peer.toTheEnd()
+                _ = try peer.readToEnd()
             } catch let error as SocketError where error != .timedOut {
-                // The server has cut it off.
+                // The server has closed the connection.
             } catch {
                 throw ScenarioFailure(description: "seed \(seed): \(error)")
             }
             withExtendedLifetime(visitor) {}
         }
 
-        /// What a client may say once a visitor has come on `stream`.
+        /// Valid frames of a client after a visitor has connected on `stream`.
         private static func traffic(_ stream: StreamID) -> [[UInt8]] {
             let frames = [
                 WirePeer.bindRequest(0, tunnel: 1), OutboundFrame(.accept, stream),
@@ -97,7 +97,7 @@ extension HostileTests {
             }
         }
 
-        /// Changes frames inside intact messages, or the bytes of the WebSocket itself.
+        /// Mutates frames inside valid messages, or the bytes of the WebSocket.
         private static func mutated(_ frames: [[UInt8]], _ peer: WirePeer, _ generator: inout SplitMix) -> [UInt8] {
             var frames = frames
             if Bool.random(using: &generator) {
@@ -114,7 +114,7 @@ extension HostileTests {
             return wire
         }
 
-        /// Changes, inserts, removes or doubles some bytes.
+        /// Changes, inserts, removes or repeats some bytes.
         private static func mutate(_ bytes: inout [UInt8], _ generator: inout SplitMix) {
             let start = Int.random(in: 0...bytes.count, using: &generator)
             let end = min(bytes.count, start + Int.random(in: 0...8, using: &generator))
@@ -129,9 +129,9 @@ extension HostileTests {
     }
 }
 
-/// Sockets that somebody holds with one of `ports` as their own: the server's ends of connections, and its listeners.
+/// The sockets with one of `ports` as their local port: the server's connections and listeners.
 private func sockets(_ ports: [UInt16]) throws -> [String] {
-    // To the end: the kernel gives it in pieces of a page, and a String takes the first.
+    // Reads to the end, because the kernel returns one page per read.
     let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/self/net/tcp"))
     let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
     return table.split(separator: "\n").dropFirst().compactMap { row in

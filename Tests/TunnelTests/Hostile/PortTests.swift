@@ -9,10 +9,10 @@ import Testing
 @testable import TunnelServer
 
 extension HostileTests {
-    /// Public ports: who may have which, what is said where one cannot be had, and that nobody shares one.
+    /// Public ports: rights, refusals, and exclusive ownership.
     @Suite(.serialized)
     struct PortTests {
-        @Test("P1 ports below 1024 and outside the range are refused; 0 is one of the range")
+        @Test("P1 ports below 1024 and outside the range are refused, and port 0 becomes one of the range")
         func ranges() async throws {
             let first = try FreePorts.next()
             try await RunningServer.with({ $0.allowedPorts = PortRanges(ranges: [first...first]) }) { server in
@@ -20,56 +20,56 @@ extension HostileTests {
                     let peer = try WirePeer.session(server.port, .alice)
                     for (tunnel, port) in [UInt16(80), 1_023, first - 1, first + 1, .max].enumerated() {
                         let refusal = try peer.bind(port, tunnel: UInt16(tunnel))
-                        try demand(refusal?.code == .portNotAllowed, "\(port): \(refusal as Any)")
-                        try demand(refusal?.text.contains("allowed: \(first)") == true, "\(refusal as Any)")
+                        try require(refusal?.code == .portNotAllowed, "\(port): \(refusal as Any)")
+                        try require(refusal?.text.contains("allowed: \(first)") == true, "\(refusal as Any)")
                     }
                     try peer.send(WirePeer.bindRequest(0, tunnel: 9))
                     let port = try Binding(peer.frame(.bound, .unbound).payload).port
-                    try demand(port == first, "port \(port)")
+                    try require(port == first, "port \(port)")
                 }
             }
         }
 
         @Test(
-            "P1 P7 the server's own port, and one of another program, are in use; the session and its other ports go on"
+            "P1 P7 the server's own port and another program's are refused as in use, and the session continues"
         )
         func inUse() async throws {
             let taken = try TCPService.echo()
             try await RunningServer.with { server in
                 try await onThread {
-                    let tunnel = try HandTunnel(server.port, .alice)
+                    let tunnel = try ManualTunnel(server.port, .alice)
                     for (number, port) in [server.port, taken.port].enumerated() {
                         let refusal = try tunnel.peer.bind(port, tunnel: UInt16(number + 1))
-                        try demand(refusal?.code == .portInUse, "\(port): \(refusal as Any)")
+                        try require(refusal?.code == .portInUse, "\(port): \(refusal as Any)")
                         let user =
                             number == 0 ? "culvert server itself, as its endpoint" : "another program on the server"
                         let text = "port \(port) of 127.0.0.1 is in use by \(user)"
-                        try demand(refusal?.text == text, "\(refusal as Any)")
+                        try require(refusal?.text == text, "\(refusal as Any)")
                     }
                     let own = try FreePorts.next()
-                    try demand(try tunnel.peer.bind(own, tunnel: 3) == nil, "no further port")
+                    try require(try tunnel.peer.bind(own, tunnel: 3) == nil, "a further port was refused")
                     let text = try tunnel.peer.bind(own, tunnel: 4)?.text
                     let says = "port \(own) of 127.0.0.1 is in use by another tunnel of this session"
-                    try demand(text == says, "\(text as Any)")
-                    try tunnel.demandBothWays()
+                    try require(text == says, "\(text as Any)")
+                    try tunnel.requireBothDirections()
                 }
             }
         }
 
-        @Test("P7 an address that the server does not have is named")
+        @Test("P7 the refusal names an address that the server does not have")
         func missingAddress() async throws {
             try await RunningServer.with({ $0.publicAddress = nil }) { server in
                 try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
                     try peer.send(BindRequest(tunnel: 0, address: "192.0.2.1", port: FreePorts.next()).frame)
                     let refusal = try Refusal(peer.frame(.unbound, .bound).payload, of: .unbound)
-                    try demand(refusal.code == .bindFailed, "\(refusal)")
-                    try demand(refusal.text == "the server does not have the address 192.0.2.1", "\(refusal)")
+                    try require(refusal.code == .bindFailed, "\(refusal)")
+                    try require(refusal.text == "the server does not have the address 192.0.2.1", "\(refusal)")
                 }
             }
         }
 
-        @Test("P2 A22 a client has its own ports, whoever else asks for them first")
+        @Test("P2 A22 a client's ports are refused to others, even if they ask first")
         func grants() async throws {
             let (own, others) = (try FreePorts.next(), try FreePorts.next())
             try await RunningServer.with({ configuration in
@@ -80,38 +80,41 @@ extension HostileTests {
                     let (alice, bob) = (
                         try WirePeer.session(server.port, .alice), try WirePeer.session(server.port, .bob)
                     )
-                    try demand(try bob.bind(own)?.code == .portNotAllowed, "Bob has Alice's port")
-                    try demand(try alice.bind(others)?.code == .portNotAllowed, "Alice has Bob's port")
-                    try demand(try bob.bind(others, tunnel: 1) == nil, "Bob has not his own")
-                    try demand(try alice.bind(own, tunnel: 1) == nil, "Alice has not her own")
+                    try require(try bob.bind(own)?.code == .portNotAllowed, "Bob has Alice's port")
+                    try require(try alice.bind(others)?.code == .portNotAllowed, "Alice has Bob's port")
+                    try require(try bob.bind(others, tunnel: 1) == nil, "Bob's own port was refused")
+                    try require(try alice.bind(own, tunnel: 1) == nil, "Alice's own port was refused")
                 }
             }
         }
 
-        @Test("A11 a reload that takes a right away holds for the next request of a session that lives")
+        @Test("A11 a right that a reload removes is denied at the next request of an existing session")
         func reloadedRights() async throws {
             let (kept, lost) = (try FreePorts.next(), try FreePorts.next())
             try await RunningServer.with { server in
                 let peer = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(kept) == nil, "refused before the reload")
+                    try require(try peer.bind(kept) == nil, "refused before the reload")
                     return NonSendable(peer)
                 }
                 server.reload { $0.clients[0].allowedPorts = PortRanges(ranges: [kept...kept]) }
-                try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
+                try await eventually("the configuration is reloaded") { server.log.count("reloaded") == 1 }
                 try await onThread {
-                    try demand(try peer.value.bind(lost, tunnel: 1)?.code == .portNotAllowed, "a right that is gone")
+                    try require(
+                        try peer.value.bind(lost, tunnel: 1)?.code == .portNotAllowed,
+                        "a removed right was granted"
+                    )
                 }
             }
         }
 
-        @Test("A11 a reload that narrows a client's rights closes its port with a reason, and its visitors go on")
+        @Test("A11 a reload that narrows a client's rights closes its port with a reason, and its streams continue")
         func narrowedRights() async throws {
             let (kept, lost) = (try FreePorts.next(), try FreePorts.next())
             try await RunningServer.with { server in
-                let scene = try await onThread {
+                let session = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(kept) == nil && peer.bind(lost, tunnel: 1) == nil, "refused at first")
+                    try require(try peer.bind(kept) == nil && peer.bind(lost, tunnel: 1) == nil, "refused at first")
                     let visitor = try TCPSocket(port: lost)
                     let stream = try peer.frame(.open).header.stream
                     try peer.send(OutboundFrame(.accept, stream))
@@ -119,20 +122,20 @@ extension HostileTests {
                 }
                 server.reload { $0.clients[0].allowedPorts = PortRanges(ranges: [kept...kept]) }
                 try await onThread {
-                    let (peer, visitor, stream) = scene.value
+                    let (peer, visitor, stream) = session.value
                     let refusal = try Refusal(peer.frame(.unbound).payload, of: .unbound)
-                    try demand(refusal.code == .portNotAllowed, "\(refusal)")
+                    try require(refusal.code == .portNotAllowed, "\(refusal)")
                     try visitor.send("still here")
                     let data = try peer.frame(.data)
-                    try demand(data.header.stream == stream, "\(data.header)")
-                    try demand((try? TCPSocket(port: lost)) == nil, "the port is open")
+                    try require(data.header.stream == stream, "\(data.header)")
+                    try require((try? TCPSocket(port: lost)) == nil, "the port is open")
                     let other = try TCPSocket(port: kept)
                     _ = try peer.frame(.open)
                     other.close()
-                    try demand(server.log.count("port closed") == 1, "the log says so")
+                    try require(server.log.count("port closed") == 1, "the log has no line")
                     // The port is free for another client.
                     let bob = try WirePeer.session(server.port, .bob)
-                    try demand(try bob.bind(lost) == nil, "the port is held still")
+                    try require(try bob.bind(lost) == nil, "the port is still held")
                 }
             }
         }
@@ -143,28 +146,28 @@ extension HostileTests {
             try await RunningServer.with { server in
                 let peer = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
-                    try demand(try peer.bind(port) == nil, "refused before the reload")
+                    try require(try peer.bind(port) == nil, "refused before the reload")
                     return NonSendable(peer)
                 }
                 server.reload { $0.clients.removeFirst() }
                 try await onThread {
-                    let (_, frames, _) = try peer.value.toTheEnd()
+                    let (_, frames, _) = try peer.value.readToEnd()
                     let reason = try frames.last.map { try Refusal($0.payload, of: .goAway) }
-                    try demand(reason?.text == "the operator has removed this client", "\(reason as Any)")
+                    try require(reason?.text == "the operator has removed this client", "\(reason as Any)")
                     let bob = try WirePeer.session(server.port, .bob)
                     while let refusal = try bob.bind(port) {
-                        try demand(refusal.code == .portInUse, "\(refusal)")
+                        try require(refusal.code == .portInUse, "\(refusal)")
                         pause()
                     }
                     let again = try WirePeer.dial(server.port)
                     try again.send(again.authentication(.alice).frame)
-                    try demand(try again.frame(.welcome, .refused).header.type == .refused, "she is back")
+                    try require(try again.frame(.welcome, .refused).header.type == .refused, "Alice was accepted")
                 }
             }
         }
 
         @Test(
-            "P3 P6 of two clients that ask for forty ports at the same moment exactly one gets each, and all visitors"
+            "P3 P6 two clients bind 40 ports at the same time: exactly one gets each port and all its visitors"
         )
         func race() async throws {
             try await RunningServer.with({ ($0.limits.tunnels, $0.limits.pingsInTenSeconds) = (40, 100) }) { server in
@@ -182,7 +185,7 @@ extension HostileTests {
                         for _ in visitors { _ = try owner.value.peer.frame(.open) }
                         try other.value.peer.send(.ping(9))
                         let frame = try other.value.peer.frame(.open, .pong)
-                        try demand(frame.header.type == .pong, "both have visitors of port \(port)")
+                        try require(frame.header.type == .pong, "both have visitors of port \(port)")
                     }
                 }
             }
@@ -197,8 +200,8 @@ extension HostileTests {
             try await onThread {
                 let peer = try WirePeer.session(server.port, identity)
                 gate.wait()
-                let wishes = ports.enumerated().map { WirePeer.bindRequest($1, tunnel: UInt16($0)) }
-                try peer.socket.send(wishes.flatMap { try peer.encode($0) })
+                let requests = ports.enumerated().map { WirePeer.bindRequest($1, tunnel: UInt16($0)) }
+                try peer.socket.send(requests.flatMap { try peer.encode($0) })
                 var answers = [Bool](repeating: false, count: ports.count)
                 for _ in ports {
                     let frame = try peer.frame(.bound, .unbound)
@@ -206,59 +209,59 @@ extension HostileTests {
                         answers[Int(try Binding(frame.payload).tunnel)] = true
                     } else {
                         let refusal = try Refusal(frame.payload, of: .unbound)
-                        try demand(refusal.code == .portInUse, "\(refusal)")
+                        try require(refusal.code == .portInUse, "\(refusal)")
                     }
                 }
                 return NonSendable((peer, answers))
             }
         }
 
-        @Test("P4 P5 a port of a client that was cut off is kept: another is told so, and its owner has it at once")
+        @Test("P4 P5 a port of a disconnected client is kept: another client is refused, and the owner gets it at once")
         func kept() async throws {
             try await RunningServer.with({ $0.limits.grace = .seconds(120) }) { server in
                 try await onThread {
-                    let tunnel = try HandTunnel(server.port, .alice)
+                    let tunnel = try ManualTunnel(server.port, .alice)
                     tunnel.peer.socket.abort()
                     let bob = try WirePeer.session(server.port, .bob)
                     var refusal = try bob.bind(tunnel.port)
-                    // The server learns of the end a moment later.
+                    // The server may notice the end later.
                     while refusal?.text.contains("is held by") == true {
                         pause()
                         refusal = try bob.bind(tunnel.port)
                     }
-                    try demand(
+                    try require(
                         refusal?.text.contains("is kept for alice, which was cut off") == true,
                         "\(refusal as Any)"
                     )
                     let alice = try WirePeer.session(server.port, .alice)
-                    try demand(try alice.bind(tunnel.port) == nil, "its owner has not got it")
-                    // Nobody can go on with what was there before.
-                    try demand(try tunnel.visitor.drain().ending == .reset, "the visitor was not reset")
+                    try require(try alice.bind(tunnel.port) == nil, "the owner's bind was refused")
+                    // The old session cannot be resumed.
+                    try require(try tunnel.visitor.drain().ending == .reset, "the visitor was not reset")
                 }
             }
         }
 
-        @Test("P8 a port is bound again over connections in TIME_WAIT, and no other program can share it")
+        @Test("P8 a port is bound again despite connections in TIME_WAIT, and no other program can share it")
         func timeWait() async throws {
             try await RunningServer.with { server in
                 try await onThread {
-                    let tunnel = try HandTunnel(server.port, .alice)
-                    // The server's end closes first, and stays in TIME_WAIT.
+                    let tunnel = try ManualTunnel(server.port, .alice)
+                    // The server closes first, so its end stays in TIME_WAIT.
                     try tunnel.peer.send(OutboundFrame(.end, tunnel.stream))
-                    try demand(try tunnel.visitor.receiveToEnd().isEmpty, "bytes from nowhere")
+                    try require(try tunnel.visitor.receiveToEnd().isEmpty, "unexpected bytes")
                     try tunnel.visitor.finishSending()
                     _ = try tunnel.peer.frame(.end)
                     let shared = try? TCPService.listening(on: tunnel.port, sharing: true)
-                    try demand(shared == nil, "another socket has the same port")
+                    try require(shared == nil, "another socket has the same port")
                     try tunnel.peer.socket.send(tunnel.peer.webSocketFrame(8, [3, 232]))
-                    _ = try tunnel.peer.toTheEnd()
+                    _ = try tunnel.peer.readToEnd()
                     let again = try WirePeer.session(server.port, .alice)
-                    try demand(try again.bind(tunnel.port) == nil, "TIME_WAIT keeps the port")
+                    try require(try again.bind(tunnel.port) == nil, "TIME_WAIT keeps the port")
                 }
             }
         }
 
-        @Test("P9 where one family's port is taken both are refused, and the line names the address that is not free")
+        @Test("P9 if the port is taken in one address family, both are refused, and the line names the address")
         func oneFamilyTaken() async throws {
             guard TCPService.hasIPv6 else { return }
             for (taken, address) in [("0.0.0.0", "0.0.0.0"), ("::1", "::")] {
@@ -270,19 +273,19 @@ extension HostileTests {
                         try peer.send(BindRequest(tunnel: 0, address: "", port: port).frame)
                         let refusal = try Refusal(peer.frame(.unbound, .bound).payload, of: .unbound)
                         let text = "port \(port) of \(address) is in use by another program on the server"
-                        try demand(refusal.text == text && refusal.code == .portInUse, "\(refusal)")
-                        // The other family's is free again, too.
+                        try require(refusal.text == text && refusal.code == .portInUse, "\(refusal)")
+                        // The port of the other family is released as well.
                         other.stop()
                         try peer.send(BindRequest(tunnel: 0, address: "", port: port).frame)
                         let binding = try Binding(peer.frame(.bound, .unbound).payload)
-                        try demand(binding.address == "0.0.0.0 ::", "\(binding)")
+                        try require(binding.address == "0.0.0.0 ::", "\(binding)")
                     }
                 }
             }
         }
 
-        @Test("P9 P10 what is bound is told as it is, to the client and in the log, with who may come")
-        func whatIsBound() async throws {
+        @Test("P9 P10 the bound addresses are reported to the client and in the log, with their reachability")
+        func boundAddresses() async throws {
             let rows = [("127.0.0.1", "127.0.0.1"), ("", "0.0.0.0 ::"), ("localhost", "127.0.0.1 ::1"), ("::1", "::1")]
             guard TCPService.hasIPv6 else { return }
             let configure: (inout ServerConfiguration) -> Void = {
@@ -297,17 +300,17 @@ extension HostileTests {
                         let port = try FreePorts.next()
                         try peer.send(BindRequest(tunnel: UInt16(tunnel), address: asked, port: port).frame)
                         let binding = try Binding(peer.frame(.bound, .unbound).payload)
-                        try demand(binding.address == bound && binding.port == port, "\(binding)")
+                        try require(binding.address == bound && binding.port == port, "\(binding)")
                         let line = "port is public address=\(bound) client=alice peer="
-                        try demand(server.log.count(line) == 1, "no line: \(line)")
+                        try require(server.log.count(line) == 1, "no line: \(line)")
                     }
-                    try demand(server.log.count("visitors=all except 192.0.2.0/24") == rows.count, "no visitors")
+                    try require(server.log.count("visitors=all except 192.0.2.0/24") == rows.count, "no visitors")
                 }
             }
         }
 
         @Test(
-            "P9 the URL of a tunnel is one at which it can be reached",
+            "P9 the URL of a tunnel has a reachable address",
             arguments: [
                 ("0.0.0.0 ::", "ws://h.example", "tcp://h.example:9"),
                 ("0.0.0.0", "ws://h.example", "tcp://h.example:9"),
@@ -323,18 +326,18 @@ extension HostileTests {
             #expect(binding.url(try EndpointURL(endpoint)) == expected)
         }
 
-        @Test("P11 a tunnel that leads to its own port goes round as often as the session has streams, and no further")
+        @Test("P11 a tunnel to its own port loops at most as often as the session has streams")
         func loop() async throws {
             try await RunningServer.with({ $0.limits.streams = 12 }) { server in
                 let port = try FreePorts.next()
                 try await RunningClient.with(.alice, server.port, "\(port):127.0.0.1:\(port)") { client in
                     _ = try await client.tunnels.next("the tunnel is public")
                     try await onThread {
-                        let other = try HandTunnel(server.port, .bob)
+                        let other = try ManualTunnel(server.port, .bob)
                         let visitor = try TCPSocket(port: port)
                         try visitor.send("round and round")
-                        // Nobody answers, and nobody else notices.
-                        for _ in 0..<20 { try other.demandBothWays() }
+                        // The loop does not affect another session.
+                        for _ in 0..<20 { try other.requireBothDirections() }
                         visitor.abort()
                     }
                     #expect(client.ends.all.isEmpty)
@@ -343,7 +346,7 @@ extension HostileTests {
             }
         }
 
-        @Test("P12 a visitor whose service refuses sees a reset and not one byte")
+        @Test("P12 a visitor whose service refuses receives a reset and no byte")
         func refusingService() async throws {
             try await RunningServer.with { server in
                 let (port, closed) = (try FreePorts.next(), try FreePorts.next())
@@ -355,24 +358,24 @@ extension HostileTests {
             }
         }
 
-        @Test("S5 a client cannot speak on another's stream, nor hear of its visitors")
+        @Test("S5 a client can neither send on another's stream nor receive from it")
         func otherSession() async throws {
             try await RunningServer.with { server in
                 try await onThread {
-                    let (alice, bob) = (try HandTunnel(server.port, .alice), try HandTunnel(server.port, .bob))
+                    let (alice, bob) = (try ManualTunnel(server.port, .alice), try ManualTunnel(server.port, .bob))
                     let second = try TCPSocket(port: alice.port)
                     let hers = try alice.accept()
                     try second.send("for Alice")
                     let data = try alice.peer.frame(.data)
-                    try demand(data.payload == ByteBuffer(string: "for Alice"), "\(data)")
-                    // The number is one of Alice's; in Bob's session it was never opened.
+                    try require(data.payload == ByteBuffer(string: "for Alice"), "\(data)")
+                    // The stream number belongs to Alice's session, and was never opened in Bob's.
                     try bob.peer.send(OutboundFrame(.data, hers, ByteBuffer(string: "from Bob")))
-                    let (code, frames, _) = try bob.peer.toTheEnd()
-                    try demand(code == .protocolError, "\(code as Any)")
-                    try demand(!frames.contains { $0.header.type == .open || $0.header.type == .data }, "\(frames)")
-                    try alice.demandBothWays()
+                    let (code, frames, _) = try bob.peer.readToEnd()
+                    try require(code == .protocolError, "\(code as Any)")
+                    try require(!frames.contains { $0.header.type == .open || $0.header.type == .data }, "\(frames)")
+                    try alice.requireBothDirections()
                     try alice.peer.send(OutboundFrame(.data, hers, ByteBuffer(string: "from Alice")))
-                    try demand(try second.receive(exactly: 10) == Array("from Alice".utf8), "another's bytes")
+                    try require(try second.receive(exactly: 10) == Array("from Alice".utf8), "bytes of another stream")
                 }
             }
         }

@@ -4,10 +4,10 @@ import Testing
 import WebSocket
 
 extension HostileTests {
-    /// Who guesses learns nothing and gains no time.
+    /// Refusals reveal nothing to an attacker and cost time.
     @Suite(.serialized)
     struct RefusalTests {
-        /// The bytes behind the challenge, for an AUTHENTICATE with a wrong proof and what is sent right behind it.
+        /// The bytes after the challenge in answer to a wrong proof, and the time until then.
         private static func answer(
             to identity: Identity,
             on port: UInt16,
@@ -16,12 +16,12 @@ extension HostileTests {
             let peer = try WirePeer.dial(port)
             let (_, authenticate) = try peer.authentication(identity)
             let before = peer.raw.count
-            let wrong = WirePeer.spoiled(authenticate)
+            let wrong = WirePeer.corrupted(authenticate)
             let began = ContinuousClock.now
             try peer.socket.send(try peer.encode(wrong) + behind(peer, authenticate))
-            let (code, frames, _) = try peer.toTheEnd()
-            try demand(code == .policyViolation, "closed with \(String(describing: code))")
-            try demand(frames.map(\.header.type) == [.refused], "told \(frames.map(\.header.type))")
+            let (code, frames, _) = try peer.readToEnd()
+            try require(code == .policyViolation, "closed with \(String(describing: code))")
+            try require(frames.map(\.header.type) == [.refused], "received \(frames.map(\.header.type))")
             return (Array(peer.raw[before...]), .now - began)
         }
 
@@ -38,11 +38,11 @@ extension HostileTests {
             }
         }
 
-        @Test("A2 A19 frames behind a wrong proof neither hasten the refusal nor change it")
+        @Test("A2 A19 frames after a wrong proof neither speed up the refusal nor change it")
         func framesBehindAWrongProof() async throws {
             try await RunningServer.with { server in
                 try await onThread {
-                    // The first five are answered at once.
+                    // The first five wrong proofs are answered at once.
                     let plain = try (0..<5).map { _ in try Self.answer(to: .mallory, on: server.port) }
                     for identity in [Identity.alice, .mallory] {
                         let held = try Self.answer(to: identity, on: server.port) { peer, authenticate in
@@ -50,10 +50,10 @@ extension HostileTests {
                             return try more.flatMap { try peer.encode($0) }
                         }
                         // The sixth waits 1 s, the seventh 2 s.
-                        try demand(held.after > .milliseconds(950), "refused after \(held.after)")
-                        try demand(held.bytes == plain[0].bytes, "another answer: \(held.bytes)")
+                        try require(held.after > .milliseconds(950), "refused after \(held.after)")
+                        try require(held.bytes == plain[0].bytes, "another answer: \(held.bytes)")
                     }
-                    try demand(plain.allSatisfy { $0.bytes == plain[0].bytes }, "answers differ: \(plain)")
+                    try require(plain.allSatisfy { $0.bytes == plain[0].bytes }, "answers differ: \(plain)")
                 }
                 #expect(server.log.count("session opened") == 0)
             }

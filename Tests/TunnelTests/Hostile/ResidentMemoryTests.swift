@@ -10,10 +10,10 @@ import Testing
 @testable import TunnelServer
 
 extension HostileTests {
-    /// What the budget says beside what a server really takes, for each kind of buffer.
+    /// The memory budget compared with the resident memory of a server, for each kind of buffer.
     @Suite(.serialized)
     struct ResidentMemoryTests {
-        /// A server in a process of its own, and what it takes beyond its start.
+        /// A server in its own process, and its memory since the start.
         private struct Server: Sendable {
             let process: ChildProcess
             let port: UInt16
@@ -21,7 +21,7 @@ extension HostileTests {
             let base: (resident: Int, counted: Int)
 
             static func with(_ limits: String = "", _ body: @Sendable (Server) async throws -> Void) async throws {
-                try await Scenario.play { scenario in
+                try await Scenario.run { scenario in
                     let token = "\(scenario.directory)/alice"
                     try Data("the token of alice, long enough".utf8).write(to: URL(fileURLWithPath: token))
                     let file = "\(scenario.directory)/server.toml"
@@ -33,7 +33,7 @@ extension HostileTests {
                     let running = try await scenario.server(
                         options: ["--token-file", token, "--config", file, "--admin", "127.0.0.1:\(admin)"]
                     )
-                    // One of each first, so that what is made once is there.
+                    // Uses each feature once first, so that one-time allocations are in the baseline.
                     let first = try await onThread {
                         let peer = NonSendable(try WirePeer.session(running.port, .alice))
                         _ = try peer.value.bind(FreePorts.next())
@@ -54,14 +54,15 @@ extension HostileTests {
                 return Int(number)
             }
 
-            /// What has been added to both.
+            /// The growth of both since the baseline.
             func growth() throws -> (resident: Int, counted: Int) {
                 (try process.residentBytes - base.resident, try Self.counted(admin) - base.counted)
             }
 
-            /// The budget must not say less than half of what is really taken, small change aside, nor twice as much.
-            func expectTruth(_ what: String, least: Int, overcount: Int = 3) async throws {
-                let truth = try await eventually("\(what): what is counted comes to rest") { () -> (Int, Int)? in
+            /// Expects that resident memory grows by at most 1.25× the budget and 8 MiB. The budget may be at most
+            /// `overcount` times the resident growth and 4 MiB.
+            func expectAccurateBudget(_ what: String, least: Int, overcount: Int = 3) async throws {
+                let truth = try await eventually("\(what): the count is stable") { () -> (Int, Int)? in
                     let before = try growth()
                     guard before.counted >= least else { return nil }
                     Thread.sleep(forTimeInterval: 0.3)
@@ -76,10 +77,10 @@ extension HostileTests {
             }
         }
 
-        @Test("idle sessions with a tunnel each, of which 20,000 fit into 1 GiB")
+        @Test("Idle sessions with one tunnel are counted, and 20,000 fit into 1 GiB")
         func sessions() async throws {
             let count = TestRun.isHeavy ? 4_000 : 400
-            // Below seven eighths of the budget sessions begin.
+            // Sessions begin below seven eighths of the budget.
             #expect(20_000 * (MemoryBudget.sessionCost + MemoryBudget.tunnelCost) <= (1 << 30) / 8 * 7)
             try await Server.with { server in
                 let peers = try await onThread {
@@ -92,28 +93,28 @@ extension HostileTests {
                         }
                     )
                 }
-                try await server.expectTruth("\(count) sessions", least: count * 32_768)
+                try await server.expectAccurateBudget("\(count) sessions", least: count * 32_768)
                 _ = peers
             }
         }
 
-        @Test("tunnels of one session")
+        @Test("Tunnels of one session are counted")
         func tunnels() async throws {
             try await Server.with { server in
                 let peer = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
                     for tunnel in UInt16(0)..<128 {
                         try peer.send(WirePeer.bindRequest(0, tunnel: tunnel))
-                        try demand(peer.frame(.bound, .unbound).header.type == .bound, "tunnel \(tunnel)")
+                        try require(peer.frame(.bound, .unbound).header.type == .bound, "tunnel \(tunnel)")
                     }
                     return NonSendable(peer)
                 }
-                try await server.expectTruth("128 tunnels", least: 128 * 8_000)
+                try await server.expectAccurateBudget("128 tunnels", least: 128 * 8_000)
                 _ = peer
             }
         }
 
-        @Test("requests for ports that are refused leave nothing behind")
+        @Test("Refused requests for ports retain no memory")
         func refusedBinds() async throws {
             try await Server.with("binds_in_ten_seconds = 100000") { server in
                 let peer = try await onThread {
@@ -122,19 +123,19 @@ extension HostileTests {
                         for tunnel in UInt16(0)..<100 { try peer.send(WirePeer.bindRequest(80, tunnel: tunnel)) }
                         for _ in 0..<100 {
                             let refusal = try Refusal(peer.frame(.unbound).payload, of: .unbound)
-                            try demand(refusal.code == .portNotAllowed, "round \(round): \(refusal)")
+                            try require(refusal.code == .portNotAllowed, "round \(round): \(refusal)")
                         }
                     }
                     return NonSendable(peer)
                 }
                 let (resident, counted) = try server.growth()
-                // The refusals themselves wait for an acknowledgement.
+                // The refusals are kept until they are acknowledged.
                 #expect(resident < 8 << 20 && counted < 4 << 20, "\(resident) resident, \(counted) counted")
                 _ = peer
             }
         }
 
-        /// A session with a port, and visitors of it whose streams are accepted.
+        /// Opens a session with a port, and visitors whose streams are accepted.
         private static func visitors(
             _ count: Int,
             _ server: Server,
@@ -154,70 +155,73 @@ extension HostileTests {
             return (peer, visitors, streams)
         }
 
-        @Test("idle visitors")
+        @Test("Idle visitors are counted")
         func idleVisitors() async throws {
             try await Server.with { server in
-                let scene = try await onThread { NonSendable(try Self.visitors(1_000, server)) }
-                try await server.expectTruth("1000 visitors", least: 1_000 * MuxLimits.streamCost)
-                _ = scene
+                let session = try await onThread { NonSendable(try Self.visitors(1_000, server)) }
+                try await server.expectAccurateBudget("1000 visitors", least: 1_000 * MuxLimits.streamCost)
+                _ = session
             }
         }
 
-        @Test("bytes for visitors that do not read, in pieces of any size", arguments: [600, 4_200, 16_000])
+        @Test(
+            "Bytes for visitors that do not read are counted, in chunks of several sizes",
+            arguments: [600, 4_200, 16_000]
+        )
         func slowVisitors(piece: Int) async throws {
             let window = 4 << 20
             try await Server.with("initial_window = \(window)") { server in
-                let scene = try await onThread {
-                    let scene = try Self.visitors(12, server, receiveBuffer: 2_304)
-                    // Every window is filled, and the kernel takes a part of each.
-                    var left = [Int](repeating: window, count: scene.streams.count)
+                let session = try await onThread {
+                    let session = try Self.visitors(12, server, receiveBuffer: 2_304)
+                    // Fills each window, of which the kernel buffers a part.
+                    var left = [Int](repeating: window, count: session.streams.count)
                     while true {
                         var frames: [OutboundFrame] = []
-                        for (index, stream) in scene.streams.enumerated() where left[index] >= piece {
+                        for (index, stream) in session.streams.enumerated() where left[index] >= piece {
                             left[index] -= piece
                             frames.append(OutboundFrame(.data, stream, ByteBuffer(repeating: 7, count: piece)))
                         }
                         guard !frames.isEmpty else { break }
-                        try scene.peer.socket.send(frames.flatMap { try scene.peer.encode($0) })
+                        try session.peer.socket.send(frames.flatMap { try session.peer.encode($0) })
                     }
-                    return NonSendable(scene)
+                    return NonSendable(session)
                 }
-                try await server.expectTruth("pieces of \(piece) bytes", least: 8 << 20)
-                _ = scene
+                try await server.expectAccurateBudget("pieces of \(piece) bytes", least: 8 << 20)
+                _ = session
             }
         }
 
-        @Test("bytes of visitors whose service grants no credit, in small writes", arguments: [1, 5_000])
+        @Test("Bytes of visitors without credit are counted, in small writes", arguments: [1, 5_000])
         func queued(piece: Int) async throws {
             try await Server.with { server in
-                let scene = try await onThread {
-                    // Fewer than fill the replay buffer.
-                    let scene = try Self.visitors(50, server)
-                    for visitor in scene.visitors {
-                        // The window, as fast as it goes: reads become large. What comes behind it waits.
+                let session = try await onThread {
+                    // Few enough not to fill the replay buffer.
+                    let session = try Self.visitors(50, server)
+                    for visitor in session.visitors {
+                        // Sends a whole window at once, so that reads become large. Later bytes must wait.
                         try visitor.send([UInt8](repeating: 1, count: 65_536))
                     }
-                    // No credit is granted for it.
+                    // Grants no further credit.
                     var bytes = 0
                     while bytes < 50 * 65_536 {
-                        bytes += try scene.peer.frame(.data).payloadLength
-                        try scene.peer.send(OutboundFrame(.ack, number: scene.peer.counted))
+                        bytes += try session.peer.frame(.data).payloadLength
+                        try session.peer.send(OutboundFrame(.ack, number: session.peer.counted))
                     }
                     for _ in 0..<8 {
-                        for visitor in scene.visitors { try visitor.send([UInt8](repeating: 2, count: piece)) }
+                        for visitor in session.visitors { try visitor.send([UInt8](repeating: 2, count: piece)) }
                         Thread.sleep(forTimeInterval: 0.02)
                     }
-                    return NonSendable(scene)
+                    return NonSendable(session)
                 }
-                try await server.expectTruth("writes of \(piece) bytes", least: 50 * MuxLimits.streamCost)
-                _ = scene
+                try await server.expectAccurateBudget("writes of \(piece) bytes", least: 50 * MuxLimits.streamCost)
+                _ = session
             }
         }
 
-        @Test("sessions whose clients read nothing: frames that are kept, bytes that wait, and what the carrier holds")
+        @Test("Sessions of clients that read nothing are counted: kept frames, queued bytes, and the carrier's buffer")
         func blockedCarriers() async throws {
             try await Server.with { server in
-                let scene = try await onThread {
+                let session = try await onThread {
                     try (0..<8).map { _ in
                         let peer = try WirePeer.session(server.port, .alice, window: 8 << 20, receiveBuffer: 2_304)
                         try peer.send(WirePeer.bindRequest(0))
@@ -226,22 +230,22 @@ extension HostileTests {
                         for visitor in visitors {
                             _ = try visitor.sendUntilStalled(
                                 [UInt8](repeating: 5, count: 65_536),
-                                patience: .milliseconds(100),
+                                timeout: .milliseconds(100),
                                 limit: 16 << 20
                             )
                         }
                         return NonSendable((peer, visitors))
                     }
                 }
-                try await server.expectTruth("8 blocked carriers", least: 8 * 262_144)
-                _ = scene
+                try await server.expectAccurateBudget("8 blocked carriers", least: 8 * 262_144)
+                _ = session
             }
         }
 
-        @Test("visitors who came while there was no carrier, spoke and finished")
+        @Test("Visitors that connected, sent and finished without a carrier are counted")
         func waiting() async throws {
             try await Server.with { server in
-                let scene = try await onThread {
+                let session = try await onThread {
                     let peer = try WirePeer.session(server.port, .alice)
                     try peer.send(WirePeer.bindRequest(0))
                     let port = try Binding(peer.frame(.bound).payload).port
@@ -254,15 +258,15 @@ extension HostileTests {
                         return NonSendable(visitor)
                     }
                 }
-                try await server.expectTruth("200 waiting visitors", least: 200 * 50_000)
-                _ = scene
+                try await server.expectAccurateBudget("200 waiting visitors", least: 200 * 50_000)
+                _ = session
             }
         }
     }
 
-    /// Frames that wait keep their own bytes alive, and not what came with them.
-    @Suite struct ParkedFrameTests {
-        @Test("frames that are set aside are counted by what they keep alive, and keep no more than that")
+    /// Deferred frames keep only their own bytes alive.
+    @Suite struct DeferredFrameTests {
+        @Test("Deferred frames are counted by the memory that they retain, and retain only their own bytes")
         func parked() {
             var parked = DeferredFrames()
             for _ in 0..<1_000 {

@@ -5,21 +5,21 @@ import TestSupport
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// A client of this process.
+/// A client in this process.
 struct RunningClient: Sendable {
     let log = CollectedLog()
-    /// How it ended, once it has.
+    /// The error or result with which it ended.
     let ends = Mailbox<String>()
     /// The URLs of its tunnels.
     let tunnels = Mailbox<String>()
 
-    /// Runs a client of the server on `port` for as long as `body` takes.
+    /// Runs a client of the server on `port` during `body`.
     static func with(
         _ identity: Identity,
         _ port: UInt16,
         _ forward: String,
         limits: MuxLimits = MuxLimits(),
-        wall: SleepingWall? = nil,
+        wall: AdjustableWallClock? = nil,
         names: HostNames? = nil,
         configure: (inout ClientConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningClient) async throws -> Void

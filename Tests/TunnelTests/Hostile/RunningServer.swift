@@ -5,18 +5,18 @@ import TestSupport
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// A server of this process on a loopback port.
+/// A server in this process on a loopback port.
 struct RunningServer: Sendable {
     let port: UInt16
     let log: CollectedLog
 
-    /// Gives it another configuration while it runs.
+    /// Reloads the server with a changed configuration.
     let reload: @Sendable ((inout ServerConfiguration) -> Void) -> Void
 
-    /// Sessions that live, by the log.
+    /// The number of live sessions, from the log.
     var sessions: Int { log.count("session opened") - log.count("session ended") }
 
-    /// Runs a server that knows Alice and Bob, for as long as `body` takes.
+    /// Runs a server that knows Alice and Bob during `body`.
     static func with(
         _ configure: (inout ServerConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningServer) async throws -> Void
@@ -26,9 +26,9 @@ struct RunningServer: Sendable {
         configuration.publicAddress = "127.0.0.1"
         configuration.clients = [Identity.alice, .bob].map { .init(name: $0.name, verifier: $0.credentials.verifier) }
         configuration.drainTimeout = .seconds(1)
-        // Peers that just go leave nothing behind for long.
+        // Sessions of peers that disconnect end soon.
         configuration.limits.grace = .seconds(1)
-        // Many tests at once, all from here.
+        // Many tests connect from the same address.
         configuration.serverLimits.connectionsPerSecond = 100_000
         configure(&configuration)
         let log = CollectedLog()
@@ -55,7 +55,7 @@ struct RunningServer: Sendable {
     }
 }
 
-/// What the product wrote to its log.
+/// The log of the product.
 final class CollectedLog: Sendable {
     private let lines = Mutex<[String]>([])
 
@@ -78,9 +78,9 @@ final class CollectedLog: Sendable {
 
     var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 
-    /// How many lines contain `words`.
+    /// The number of lines that contain `words`.
     func count(_ words: String) -> Int { lines.withLock { $0.count { $0.contains(words) } } }
 
-    /// Its end, in one text.
+    /// The last 100 lines.
     var text: String { lines.withLock { $0.suffix(100).joined(separator: "\n") } }
 }

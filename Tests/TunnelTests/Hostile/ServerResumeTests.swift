@@ -10,10 +10,10 @@ import WebSocket
 @testable import TunnelServer
 
 extension HostileTests {
-    /// Clients that bring a session another carrier, and strangers who try.
+    /// Resumes by clients and attackers.
     @Suite(.serialized)
     struct ServerResumeTests {
-        /// A server that keeps sessions for as long as one does by default, and not for the moment that other tests want.
+        /// Runs a server with the default grace period, in place of the short one of other tests.
         private static func withServer(
             _ configure: (inout ServerConfiguration) -> Void = { _ in },
             _ body: @Sendable (RunningServer) async throws -> Void
@@ -33,41 +33,44 @@ extension HostileTests {
             }
         }
 
-        @Test("A3 a RESUME that was overheard, another client's key and another session's are all unknown")
+        @Test("A3 a replayed RESUME, another client's key and another session's key are all refused as unknown")
         func strangers() async throws {
             try await Self.withServer { server in
                 try await onThread {
-                    let (alice, ticket) = try WirePeer.lastingSession(server.port, .alice)
-                    let (bob, bobs) = try WirePeer.lastingSession(server.port, .bob)
-                    // Heard on one carrier, said on the next.
-                    let heard = try WirePeer.dial(server.port)
-                    let (_, resume) = try heard.resumption(.alice, ticket, epoch: 1, received: 0)
-                    heard.socket.abort()
-                    let thief = try WirePeer.dial(server.port)
-                    _ = try thief.frame(.challenge)
-                    try thief.send(resume)
-                    let refusal = try WirePeer.refusalCode(thief.frame(.refused, .resumed))
-                    try demand(refusal == .unknownSession, "\(refusal)")
-                    // One try on each carrier.
-                    try thief.send(resume)
-                    try demand(try thief.toTheEnd().frames.map(\.header.type) == [.refused], "a second RESUME")
-                    // A client that is known, and its own key, for somebody else's session; and a session that is not.
+                    let (alice, ticket) = try WirePeer.resumableSession(server.port, .alice)
+                    let (bob, bobs) = try WirePeer.resumableSession(server.port, .bob)
+                    // Replays the RESUME of another carrier.
+                    let observed = try WirePeer.dial(server.port)
+                    let (_, resume) = try observed.resumption(.alice, ticket, epoch: 1, received: 0)
+                    observed.socket.abort()
+                    let attacker = try WirePeer.dial(server.port)
+                    _ = try attacker.frame(.challenge)
+                    try attacker.send(resume)
+                    let refusal = try WirePeer.refusalCode(attacker.frame(.refused, .resumed))
+                    try require(refusal == .unknownSession, "\(refusal)")
+                    // A carrier permits one attempt.
+                    try attacker.send(resume)
+                    try require(
+                        try attacker.readToEnd().frames.map(\.header.type) == [.refused],
+                        "a second RESUME was accepted"
+                    )
+                    // A known client with its own key, for another client's session and for an unknown session.
                     for session in [ticket.session, [UInt8](repeating: 9, count: 16)] {
                         let foreign = WireTicket(session: session, key: bobs.key)
                         let (peer, answer) = try WirePeer.resume(server.port, .bob, foreign, epoch: 9, received: 0)
                         guard case .forgotten(let authenticate) = answer else {
                             throw ScenarioFailure(description: "\(answer)")
                         }
-                        // Who has no session any more begins one, on the same carrier.
+                        // A client without a session begins a new one on the same carrier.
                         try peer.send(authenticate)
                         _ = try peer.frame(.welcome)
-                        try peer.goodbye()
+                        try peer.endSession()
                     }
-                    // Nobody has been touched by any of this.
+                    // The existing sessions are not affected.
                     for peer in [alice, bob] {
                         try peer.send(.ping(7))
                         _ = try peer.frame(.pong)
-                        try peer.goodbye()
+                        try peer.endSession()
                     }
                 }
                 #expect(server.log.count("session resumed") == 0)
@@ -75,38 +78,38 @@ extension HostileTests {
             }
         }
 
-        @Test("of two carriers the higher epoch wins: an old one, the same and any after the last are refused")
+        @Test("Of two carriers the one with the higher epoch wins, and lower or equal epochs are refused")
         func epochs() async throws {
             try await Self.withServer { server in
                 try await onThread {
-                    let (first, ticket) = try WirePeer.lastingSession(server.port, .alice)
+                    let (first, ticket) = try WirePeer.resumableSession(server.port, .alice)
                     let (second, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: 5, received: 0)
-                    try demand(try first.toTheEnd().code == .goingAway, "the first carrier is closed in order")
+                    try require(try first.readToEnd().code == .goingAway, "the first carrier is closed in order")
                     for epoch: UInt64 in [5, 4, 0] {
                         let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: epoch, received: 0)
-                        try demand(Self.code(answer) == .replaced, "\(epoch): \(answer)")
-                        _ = try peer.toTheEnd()
+                        try require(Self.code(answer) == .replaced, "\(epoch): \(answer)")
+                        _ = try peer.readToEnd()
                     }
                     let (third, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: .max, received: 0)
-                    _ = try second.toTheEnd()
+                    _ = try second.readToEnd()
                     for epoch: UInt64 in [.max, 6] {
                         let (_, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: epoch, received: 0)
-                        try demand(Self.code(answer) == .replaced, "\(epoch): \(answer)")
+                        try require(Self.code(answer) == .replaced, "\(epoch): \(answer)")
                     }
                     try third.send(.ping(7))
                     _ = try third.frame(.pong)
-                    try third.goodbye()
+                    try third.endSession()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
             }
         }
 
-        @Test("fifty RESUMEs at once: one carrier is left, that of the highest epoch, and one session")
+        @Test("Of 50 concurrent RESUMEs only the carrier with the highest epoch is left, and one session")
         func manyAtOnce() async throws {
             try await Self.withServer { server in
-                let ticket = try await onThread { try WirePeer.lastingSession(server.port, .alice).ticket }
+                let ticket = try await onThread { try WirePeer.resumableSession(server.port, .alice).ticket }
                 let alive = Mailbox<UInt64>()
-                // A session that has ended is unknown to whoever is still at the door: the last one out ends it.
+                // A RESUME after the session's end would be unknown, so the last carrier ends the session.
                 let others = Mailbox<UInt64>()
                 let alone = Gate()
                 try await onThreads(50, width: 10) { index in
@@ -117,17 +120,17 @@ extension HostileTests {
                     }
                     let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: epoch, received: 0)
                     guard case .resumed = answer else {
-                        return try demand(Self.code(answer) == .replaced, "\(epoch): \(answer)")
+                        return try require(Self.code(answer) == .replaced, "\(epoch): \(answer)")
                     }
                     if epoch == 50 {
-                        // Its place is nobody's any more.
+                        // No other carrier can take over.
                         try peer.send(.ping(7))
                         _ = try peer.frame(.pong)
                         alive.put(epoch)
                         alone.wait()
-                        try peer.goodbye()
+                        try peer.endSession()
                     } else {
-                        _ = try peer.toTheEnd()
+                        _ = try peer.readToEnd()
                     }
                 }
                 #expect(alive.all == [50])
@@ -136,13 +139,13 @@ extension HostileTests {
             }
         }
 
-        @Test("a count of frames that were never sent, or fewer than were acknowledged, ends the session and its port")
+        @Test("A count beyond the sent frames, or below the acknowledged ones, ends the session and its port")
         func impossibleCounts() async throws {
             try await Self.withServer { server in
                 for received: UInt64 in [0, 2, .max] {
                     let port = try FreePorts.next()
                     try await onThread {
-                        let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice)
+                        let (peer, ticket) = try WirePeer.resumableSession(server.port, .alice)
                         _ = try peer.bind(port)
                         try peer.send(.ack(1))
                         try peer.send(.ping(7))
@@ -155,11 +158,11 @@ extension HostileTests {
                             epoch: 1,
                             received: received
                         )
-                        let (code, frames, _) = try next.toTheEnd()
-                        try demand(frames.map(\.header.type) == [.goAway], "\(frames.map(\.header.type))")
-                        try demand(code == .protocolError, "\(String(describing: code))")
+                        let (code, frames, _) = try next.readToEnd()
+                        try require(frames.map(\.header.type) == [.goAway], "\(frames.map(\.header.type))")
+                        try require(code == .protocolError, "\(String(describing: code))")
                         let (_, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: 2, received: 1)
-                        try demand(
+                        try require(
                             Self.code(answer) == .unknownSession || Self.code(answer) == .replaced,
                             "\(answer)"
                         )
@@ -170,17 +173,17 @@ extension HostileTests {
         }
 
         @Test(
-            "A20 a session of a client that was disabled or removed while it had no carrier is not resumed",
+            "A20 a session is not resumed if its client was disabled or removed without a carrier",
             arguments: [false, true]
         )
         func disabled(isRemoved: Bool) async throws {
             try await Self.withServer { server in
                 let ticket = try await onThread {
-                    let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice)
+                    let (peer, ticket) = try WirePeer.resumableSession(server.port, .alice)
                     peer.socket.abort()
                     return ticket
                 }
-                try await eventually("it waits") { server.log.count("the session waits for another one") == 1 }
+                try await eventually("the session waits") { server.log.count("the session waits for another one") == 1 }
                 server.reload { configuration in
                     if isRemoved {
                         configuration.clients.removeFirst()
@@ -188,7 +191,7 @@ extension HostileTests {
                         configuration.clients[0].isEnabled = false
                     }
                 }
-                try await eventually("it is reloaded") { server.log.count("reloaded") == 1 }
+                try await eventually("the configuration is reloaded") { server.log.count("reloaded") == 1 }
                 try await eventually("no session is left") { server.sessions == 0 }
                 try await onThread {
                     let (peer, answer) = try WirePeer.resume(server.port, .alice, ticket, epoch: 1, received: 0)
@@ -196,13 +199,16 @@ extension HostileTests {
                         throw ScenarioFailure(description: "\(answer)")
                     }
                     try peer.send(authenticate)
-                    try demand(try WirePeer.refusalCode(peer.frame(.refused)) == .credentials, "it was let in")
+                    try require(
+                        try WirePeer.refusalCode(peer.frame(.refused)) == .credentials,
+                        "the client was accepted"
+                    )
                 }
             }
         }
 
         @Test(
-            "as many sessions as a client may have; one more ends the one that has waited longest, and no other client's"
+            "A session beyond a client's limit ends the one that has waited longest, and none of another client"
         )
         func sessionsOfAClient() async throws {
             try await Self.withServer {
@@ -210,66 +216,70 @@ extension HostileTests {
             } _: { server in
                 let port = try FreePorts.next()
                 try await onThread {
-                    let (alive, _) = try WirePeer.lastingSession(server.port, .alice, instance: 1)
-                    let (first, bob) = try WirePeer.lastingSession(server.port, .bob)
+                    let (alive, _) = try WirePeer.resumableSession(server.port, .alice, instance: 1)
+                    let (first, bob) = try WirePeer.resumableSession(server.port, .bob)
                     first.socket.abort()
                     var tickets: [WireTicket] = []
                     for instance in 2...3 {
-                        let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice, instance: UInt8(instance))
+                        let (peer, ticket) = try WirePeer.resumableSession(
+                            server.port,
+                            .alice,
+                            instance: UInt8(instance)
+                        )
                         if instance == 2 { _ = try peer.bind(port) }
                         peer.socket.abort()
                         while server.log.count("the session waits for another one") < instance { pause() }
                         tickets.append(ticket)
                     }
-                    // The fourth takes the place of the second, and with it its port is free.
-                    let (fourth, _) = try WirePeer.lastingSession(server.port, .alice, instance: 4)
+                    // The fourth session ends the second, which frees the port.
+                    let (fourth, _) = try WirePeer.resumableSession(server.port, .alice, instance: 4)
                     while try fourth.bind(port) != nil { pause() }
                     let (_, second) = try WirePeer.resume(server.port, .alice, tickets[0], epoch: 1, received: 0)
-                    try demand(Self.code(second) == .unknownSession, "\(second)")
-                    // The third is still there. All three have a carrier now, and the next client is asked to wait.
+                    try require(Self.code(second) == .unknownSession, "\(second)")
+                    // The third session still exists. All three have a carrier now, so the next one is refused.
                     let (third, _) = try WirePeer.resumed(server.port, .alice, tickets[1], epoch: 1, received: 0)
                     let late = try WirePeer.dial(server.port)
                     try late.send(late.authentication(.alice, instance: 5).frame)
                     let refusal = try Refusal(late.frame(.refused, .welcome).payload, of: .refused)
-                    try demand(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
-                    // Another client is not concerned.
+                    try require(refusal.code == .busy && refusal.retryAfter == 10, "\(refusal)")
+                    // Another client's session is not affected.
                     let (bobs, _) = try WirePeer.resumed(server.port, .bob, bob, epoch: 1, received: 0)
                     for peer in [third, bobs, alive] {
                         try peer.send(.ping(7))
                         _ = try peer.frame(.pong)
-                        try peer.goodbye()
+                        try peer.endSession()
                     }
-                    try fourth.goodbye()
+                    try fourth.endSession()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
                 #expect(server.log.count("it has as many sessions as it may have") == 1)
-                // Places are given back.
+                // Ended sessions free their slots.
                 try await onThread {
                     for instance in UInt8(1)...3 {
-                        try WirePeer.lastingSession(server.port, .alice, instance: instance).peer.goodbye()
+                        try WirePeer.resumableSession(server.port, .alice, instance: instance).peer.endSession()
                     }
                 }
             }
         }
 
-        @Test("a client that begins sessions and leaves them behind holds as many as it may, and no more")
+        @Test("A client that abandons sessions holds at most its limit")
         func sessionsLeftBehind() async throws {
             try await Self.withServer {
                 $0.serverLimits.sessionsPerClient = 4
             } _: { server in
                 try await onThread {
                     for round in 1...40 {
-                        let (peer, _) = try WirePeer.lastingSession(server.port, .alice, instance: UInt8(round))
+                        let (peer, _) = try WirePeer.resumableSession(server.port, .alice, instance: UInt8(round))
                         peer.socket.abort()
                         while server.log.count("the session waits for another one") < round { pause() }
                     }
                 }
-                try await eventually("four are left") { server.sessions == 4 }
+                try await eventually("four sessions are left") { server.sessions == 4 }
             }
         }
 
         @Test(
-            "a visitor's bytes are whole while the carrier changes event loops again and again, both ways, under pressure"
+            "A visitor's bytes arrive complete in both directions while carriers change event loops under load"
         )
         func otherLoops() async throws {
             let service = try TCPService { socket in
@@ -288,7 +298,7 @@ extension HostileTests {
                     let visitor = UncheckedBox(try TCPSocket(port: port))
                     let sent = randomBytes(24_000_000)
                     async let sending: Void = onThread {
-                        // In pieces, so that many carriers have their share; the reader is slower.
+                        // Sends in parts, so that the transfer spans many carriers.
                         for start in stride(from: 0, to: sent.count, by: 400_000) {
                             try visitor.value.send(Array(sent[start..<min(start + 400_000, sent.count)]))
                             pause()
@@ -306,7 +316,7 @@ extension HostileTests {
                     }
                     try await sending
                     #expect(received == sent)
-                    // Every other carrier is accepted on another loop.
+                    // Every second carrier is accepted on another event loop.
                     #expect(server.log.count("session resumed") >= 6)
                     #expect(server.log.count("carrier lost") == 0 && client.log.count("carrier lost") == 0)
                 }
@@ -314,7 +324,7 @@ extension HostileTests {
             }
         }
 
-        @Test("N29 a session, a resume and a visitor's bytes in segments of one byte each")
+        @Test("N29 a session, a resume and a visitor's bytes work in segments of one byte")
         func singleBytes() async throws {
             try await Self.withServer { server in
                 let port = try FreePorts.next()
@@ -322,60 +332,60 @@ extension HostileTests {
                     func drip(_ peer: WirePeer, _ frames: OutboundFrame...) throws {
                         for frame in frames { for byte in try peer.encode(frame) { try peer.socket.send([byte]) } }
                     }
-                    let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice)
+                    let (peer, ticket) = try WirePeer.resumableSession(server.port, .alice)
                     try drip(peer, WirePeer.bindRequest(port))
                     _ = try peer.frame(.bound)
                     peer.socket.abort()
                     let next = try WirePeer.dial(server.port)
-                    var (opening, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
+                    var (handshake, resume) = try next.resumption(.alice, ticket, epoch: 1, received: 1)
                     try drip(next, resume)
-                    guard case .resumed(received: 1, _) = try opening.receive(next.frame(.resumed, .refused)) else {
+                    guard case .resumed(received: 1, _) = try handshake.receive(next.frame(.resumed, .refused)) else {
                         throw ScenarioFailure(description: "the RESUME was refused")
                     }
                     let visitor = try TCPSocket(port: port)
                     _ = try next.frame(.open)
                     try drip(next, OutboundFrame(.accept, StreamID(2)), WirePeer.data("byte by byte"))
                     let bytes = try visitor.receive(exactly: 12)
-                    try demand(bytes == Array("byte by byte".utf8), "\(bytes)")
-                    try next.goodbye()
+                    try require(bytes == Array("byte by byte".utf8), "\(bytes)")
+                    try next.endSession()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
             }
         }
 
         @Test(
-            "P5 visitors who go while they wait are not opened; as many as the limit are taken in, and reset after their time"
+            "P5 a waiting visitor that disconnects gets no stream, and the others are limited in number and time"
         )
-        func waitingRoom() async throws {
+        func pendingVisitors() async throws {
             try await Self.withServer {
                 $0.serverLimits.waitingVisitors = 4
                 $0.serverLimits.waitingTime = .seconds(1)
             } _: { server in
                 let port = try FreePorts.next()
                 try await onThread {
-                    let (peer, ticket) = try WirePeer.lastingSession(server.port, .alice)
+                    let (peer, ticket) = try WirePeer.resumableSession(server.port, .alice)
                     _ = try peer.bind(port)
                     peer.socket.abort()
                     while server.log.count("the session waits for another one") < 1 { pause() }
-                    // Some go at once, and a crowd waits for as long as it may.
+                    // Some visitors disconnect at once, and the others wait until their timeout.
                     for _ in 0..<3 { try TCPSocket(port: port).abort() }
-                    let crowd = try (0..<8).map { _ in try TCPSocket(port: port) }
+                    let visitors = try (0..<8).map { _ in try TCPSocket(port: port) }
                     let began = ContinuousClock.now
-                    for visitor in crowd {
+                    for visitor in visitors {
                         let ending = try visitor.drain().ending
-                        try demand(ending == .reset, "\(ending)")
+                        try require(ending == .reset, "\(ending)")
                     }
-                    // Those behind the first four waited in the listen queue, where it is not known since when.
-                    try demand(.now - began < .seconds(6), "\(ContinuousClock.now - began)")
-                    // Nobody of them is there when a carrier is.
+                    // Visitors beyond the first four wait in the listen queue, where their time does not count.
+                    try require(.now - began < .seconds(6), "\(ContinuousClock.now - began)")
+                    // None of them is left when the next carrier arrives.
                     let last = try TCPSocket(port: port)
                     let (next, _) = try WirePeer.resumed(server.port, .alice, ticket, epoch: 1, received: 1)
                     let open = try next.frame(.open)
-                    try demand(open.header.stream == StreamID(2), "\(open.header)")
+                    try require(open.header.stream == StreamID(2), "\(open.header)")
                     try next.send(OutboundFrame(.accept, StreamID(2)), WirePeer.data("hello"))
-                    let greeting = try last.receive(exactly: 5)
-                    try demand(greeting == Array("hello".utf8), "\(greeting)")
-                    try next.goodbye()
+                    let received = try last.receive(exactly: 5)
+                    try require(received == Array("hello".utf8), "\(received)")
+                    try next.endSession()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
             }
@@ -383,7 +393,7 @@ extension HostileTests {
     }
 }
 
-/// Carries what only one thread at a time uses from one to the next.
+/// Passes a value that only one thread at a time uses.
 struct UncheckedBox<Value>: @unchecked Sendable {
     let value: Value
 
@@ -391,7 +401,7 @@ struct UncheckedBox<Value>: @unchecked Sendable {
 }
 
 extension OutboundFrame {
-    /// An ACK of so many counted frames.
+    /// An ACK of counted frames.
     static func ack(_ count: UInt64) -> OutboundFrame {
         OutboundFrame(.ack, .session, ByteBuffer(integer: count))
     }

@@ -12,10 +12,10 @@ import Testing
 /// The destinations that a client dials for its services (the S rows).
 ///
 /// S3 has no test here, because a server dials only the backend that its operator has named.
-@Suite("Where services may be")
+@Suite("Destinations of services")
 struct ServiceTests {
     @Test(
-        "S2 S4 a service is a name or an address in its one form: nothing that two readers take for different hosts, no file",
+        "S2 S4 a service in an ambiguous spelling of an address, or with a file path, is refused",
         arguments: [
             "127.1", "0x7f.1", "0x7f000001", "0177.0.0.1", "2130706433", "127.0.0.1.", "127.0.0.01", "1.2.3.4.5", "010",
             "host.0x1", "host.1", "[::ffff:1.2.3]", "[::1%]x", "[fe80::1%a b]", "unix", "/run/x.sock",
@@ -23,13 +23,13 @@ struct ServiceTests {
         ]
     )
     func noHost(host: String) {
-        // `unix:/run/x` has another number of parts than a host and a port.
+        // `unix:/run/x` has a path instead of a host and a port.
         let text = host == "unix" || host == "file" ? "1:\(host):/run/x.sock" : "1:\(host):22"
         #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec(text) }
     }
 
     @Test(
-        "S2 names and addresses in their one form are services",
+        "S2 names, and addresses in their canonical form, are accepted",
         arguments: [
             "localhost", "db.internal", "a_b", "xn--4ca.example", "host1", "10.0.0.1", "[::1]", "[fe80::1%eth0]", "1a",
             "[::ffff:192.0.2.1]", "db.internal.",
@@ -40,7 +40,7 @@ struct ServiceTests {
     }
 
     @Test(
-        "S2 a name that leads to the link, to many hosts, to nobody or to a cloud's metadata is not dialled",
+        "S2 a name that resolves to a link-local, multicast, unspecified or metadata address is not dialled",
         arguments: [
             ("169.254.169.254", false), ("169.253.255.255", true), ("169.255.0.0", true), ("0.0.0.0", false),
             ("0.1.2.3", false), ("224.0.0.1", false), ("239.255.255.255", false), ("255.255.255.255", false),
@@ -69,7 +69,7 @@ struct ServiceTests {
         #expect(channel.isActive == isDialled)
     }
 
-    @Test("S2 the log says where a name has led, the server hears that the service cannot be reached")
+    @Test("S2 the log has the forbidden address, and the server only receives `unreachable`")
     func reason() {
         let forbidden = ServiceAddressGuard.Forbidden(address: "169.254.169.254")
         #expect(EgressFailure.code(forbidden) == .unreachable)
@@ -77,10 +77,10 @@ struct ServiceTests {
 }
 
 extension HostileTests {
-    /// A hostile server, and what it makes a client do at its services.
+    /// The effect of a hostile server on a client's services.
     @Suite(.serialized)
     struct ServiceFloodTests {
-        @Test("M10 a thousand streams are opened and reset at once: the session lives, and the stream after them works")
+        @Test("M10 after 1,000 streams that are opened and reset at once, the session continues and a new stream works")
         func rapidReset() async throws {
             let service = try TCPService.echo()
             let done = Mailbox<Void>()
@@ -96,21 +96,21 @@ extension HostileTests {
                 try peer.send(WirePeer.open(2_002), OutboundFrame(.data, StreamID(2_002), ByteBuffer(string: "alive")))
                 while try peer.frame(.data).header.stream != StreamID(2_002) {}
                 done.put(())
-                _ = try peer.toTheEnd()
+                _ = try peer.readToEnd()
             }
             try await server.withClient(to: service.port) { client in
-                try await done.next("the stream after them lives")
+                try await done.next("a later stream works")
                 #expect(client.ends.all.isEmpty && client.log.count("session lost") == 0)
             }
         }
 
-        @Test("M8 S1 S3 a server's BIND makes the client connect to nothing, and ends the session")
+        @Test("M8 S1 S3 a server's BIND ends the session, and the client connects to no service")
         func bindFromServer() async throws {
             let service = try TCPService.echo()
             let ends = Mailbox<Void>()
             let server = try HostileServer { peer in
                 try peer.send(peer.grant(), WirePeer.bound(), WirePeer.bindRequest(service.port))
-                _ = try peer.toTheEnd()
+                _ = try peer.readToEnd()
                 ends.put(())
             }
             try await server.withClient { _ in
@@ -119,12 +119,12 @@ extension HostileTests {
             }
         }
 
-        @Test("M2 a server of another version ends the client, which says which end is old")
+        @Test("M2 a server with another version ends the client, and the line names the end to upgrade")
         func version() async throws {
             let server = try HostileServer { peer in
                 let challenge = Challenge(versions: [99], nonce: randomBytes(32), software: "x")
                 try peer.send(OutboundFrame(.challenge, .session, challenge.payload))
-                _ = try peer.toTheEnd()
+                _ = try peer.readToEnd()
             }
             try await server.withClient { client in
                 let end = try await client.ends.next("the client ends")

@@ -10,16 +10,15 @@ import Testing
 @testable import TunnelServer
 
 extension HostileTests {
-    /// Who has proved nothing gets nothing, by whatever door.
+    /// Strangers get no access.
     ///
-    /// A21 (a wrong clock) cannot be tried: no message of the opening has a time in it, and `Mux` has no clock of its own;
-    /// the wall clock decides about certificates and a client's `expires` alone. A1 (the time that a comparison takes)
-    /// drowns in a socket's own: that every byte is looked at is tested beside the comparison. A7 (a token in a URL) has
-    /// no wire: no URL with one is ever dialled, as the command line's tests show.
+    /// Three codes have no test here. A21: no message of the handshake contains a time, and `Mux` has no clock. A1: a
+    /// socket hides the time of a comparison, which the tests of the comparison cover. A7: a URL with a token is never
+    /// dialled, as the tests of the command line show.
     @Suite(.serialized)
     struct StrangerTests {
         @Test(
-            "A13 nothing but the endpoint answers, whatever the path and whoever asks",
+            "A13 only the tunnel's path answers, and all other paths get a constant error",
             arguments: [
                 "/", "/metrics", "/healthz", "/readyz", "/status", "/kick?name=alice", "/tunnel/", "//tunnel",
                 "/tunnel/metrics", "/_tunnel", "/admin", "/.well-known/x", "/%74unnel", "/TUNNEL",
@@ -35,21 +34,21 @@ extension HostileTests {
                             try socket.send(request)
                             let answer = String(decoding: try socket.drain().bytes, as: UTF8.self)
                             let status = answer.split(separator: " ").dropFirst().first ?? ""
-                            try demand(["404", "405"].contains(status), "\(request)\n\(answer)")
-                            try demand(!answer.contains("culvert"), answer)
+                            try require(["404", "405"].contains(status), "\(request)\n\(answer)")
+                            try require(!answer.contains("culvert"), answer)
                         }
                     }
                 }
             }
         }
 
-        @Test("A12 A14 frames of a session before the proof bind nothing, open nothing, and end the connection")
+        @Test("A12 A14 session frames before the proof bind and open nothing, and end the connection")
         func framesBeforeProof() async throws {
             try await RunningServer.with { server in
                 let port = try FreePorts.next()
                 let attacks: [@Sendable (WirePeer) throws -> [OutboundFrame]] = [
                     { _ in [WirePeer.bindRequest(port)] },
-                    { peer in [WirePeer.spoiled(try peer.authentication(.alice).frame), WirePeer.bindRequest(port)] },
+                    { peer in [WirePeer.corrupted(try peer.authentication(.alice).frame), WirePeer.bindRequest(port)] },
                     { _ in [OutboundFrame(.data, StreamID(2), ByteBuffer(string: "x"))] },
                     { _ in [.ping(1)] },
                     { _ in [WirePeer.goAway(.goingAway)] },
@@ -58,10 +57,10 @@ extension HostileTests {
                     for attack in attacks {
                         let peer = try WirePeer.dial(server.port)
                         try peer.socket.send(try attack(peer).flatMap { try peer.encode($0) })
-                        let (code, frames, _) = try peer.toTheEnd()
-                        try demand(code == .policyViolation, "\(code as Any)")
-                        try demand(frames.allSatisfy { [.challenge, .refused].contains($0.header.type) }, "\(frames)")
-                        try demand((try? TCPSocket(port: port)) == nil, "the port was bound")
+                        let (code, frames, _) = try peer.readToEnd()
+                        try require(code == .policyViolation, "\(code as Any)")
+                        try require(frames.allSatisfy { [.challenge, .refused].contains($0.header.type) }, "\(frames)")
+                        try require((try? TCPSocket(port: port)) == nil, "the port was bound")
                     }
                 }
                 #expect(server.log.count("session opened") == 0)
@@ -69,33 +68,33 @@ extension HostileTests {
             }
         }
 
-        @Test("A14 a stranger's frame above 4 KiB, or a compressed one, is refused before it is read")
+        @Test("A14 a stranger's frame above 4 KiB, or a compressed one, is refused at its header")
         func strangersFrames() async throws {
             try await RunningServer.with { server in
                 try await onThread {
                     let long = try WirePeer.dial(server.port)
                     try long.send(OutboundFrame(.authenticate, .session, ByteBuffer(repeating: 0, count: 4_097)))
-                    try demand(try long.toTheEnd().code == .policyViolation, "4 KiB and a byte")
+                    try require(try long.readToEnd().code == .policyViolation, "4 KiB and a byte")
                     let compressed = try WirePeer.dial(server.port)
                     let frame = compressed.webSocketFrame(2, [2])
                     try compressed.socket.send([frame[0] | 0x40] + frame.dropFirst())
-                    try demand(try compressed.toTheEnd().code == .protocolError, "RSV1")
+                    try require(try compressed.readToEnd().code == .protocolError, "RSV1")
                 }
             }
         }
 
-        @Test("A3 A6 a proof that was seen once opens nothing on another connection, nor does a server's own")
+        @Test("A3 A6 a replayed proof, or the server's own proof, opens no session on another connection")
         func replay() async throws {
             try await RunningServer.with { server in
                 try await onThread {
                     let first = try WirePeer.dial(server.port)
-                    var (opening, captured) = try first.authentication(.alice)
+                    var (handshake, captured) = try first.authentication(.alice)
                     try first.send(captured)
                     let welcome = try first.frame(.welcome)
-                    guard case .established = try opening.receive(welcome) else {
-                        throw ScenarioFailure(description: "the right proof was refused")
+                    guard case .established = try handshake.receive(welcome) else {
+                        throw ScenarioFailure(description: "the valid proof was refused")
                     }
-                    // Word for word, and with the server's proof in place of the client's.
+                    // Sends the same bytes, and then the server's proof in place of the client's.
                     let bytes = Array(captured.payload.readableBytesView.dropLast(32))
                     let reflected = bytes + welcome.payload.readableBytesView.suffix(32)
                     for payload in [captured.payload, ByteBuffer(bytes: reflected)] {
@@ -103,33 +102,33 @@ extension HostileTests {
                         _ = try second.frame(.challenge)
                         try second.send(OutboundFrame(.authenticate, .session, payload))
                         let refused = try second.frame(.welcome, .refused)
-                        try demand(refused.header.type == .refused, "a proof was good twice")
+                        try require(refused.header.type == .refused, "a proof was accepted twice")
                         let code = try WirePeer.refusalCode(refused)
-                        try demand(code == .credentials, "\(code)")
+                        try require(code == .credentials, "\(code)")
                     }
-                    try first.goodbye()
+                    try first.endSession()
                 }
                 #expect(server.log.count("session opened") == 1)
             }
         }
 
-        @Test("A4 A5 who answers in the server's place sees neither token nor key, and opens nothing")
+        @Test("A4 A5 a rogue server receives neither token nor key, and opens no tunnel")
         func rogueServer() async throws {
             let seen = Mailbox<[UInt8]>()
             let server = try HostileServer { peer in
-                var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
-                try peer.send(opening.challenge)
-                guard case .verify = try opening.receive(peer.frame(.authenticate)) else {
+                var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
+                try peer.send(handshake.challenge)
+                guard case .verify = try handshake.receive(peer.frame(.authenticate)) else {
                     throw ScenarioFailure(description: "the client did not authenticate")
                 }
-                // All that it can do without the verifier is to guess.
+                // Without the verifier it can only guess the proof.
                 let guess = ServerHandshake.Verified.guessed
                 try peer.send(guess)
-                _ = try peer.toTheEnd()
+                _ = try peer.readToEnd()
                 seen.put(peer.raw)
             }
             try await server.withClient { client in
-                let bytes = try await seen.next("the client has gone")
+                let bytes = try await seen.next("the client has disconnected")
                 let secrets = [
                     Array("the token of alice, long enough".utf8), Identity.alice.credentials.clientKey.bytes,
                     Identity.alice.credentials.verifier.storedKey, Identity.alice.credentials.verifier.serverKey,
@@ -140,8 +139,8 @@ extension HostileTests {
             }
         }
 
-        @Test("A2 X3 beyond the places for strangers one is told when to come back, or has a silent one's place")
-        func places() async throws {
+        @Test("A2 X3 a stranger beyond the slots is refused with a delay, or replaces a silent one")
+        func slots() async throws {
             try await RunningServer.with({ $0.serverLimits.strangers = 3 }) { server in
                 try await onThread {
                     let held = try (0..<3).map { _ in
@@ -154,7 +153,7 @@ extension HostileTests {
                         try next.send(WirePeer.upgradeRequest)
                         let answer = String(decoding: try next.receive(), as: UTF8.self)
                         let isRefused = answer.hasPrefix("HTTP/1.1 503 ") && answer.contains("Retry-After: 2")
-                        try demand(isRefused || answer.hasPrefix("HTTP/1.1 101 "), answer)
+                        try require(isRefused || answer.hasPrefix("HTTP/1.1 101 "), answer)
                         next.abort()
                     }
                     for peer in held { peer.socket.abort() }
@@ -163,7 +162,7 @@ extension HostileTests {
             }
         }
 
-        @Test("a known client whose carrier is cut comes back while strangers take every place and the whole rate")
+        @Test("A known client reconnects while strangers use all slots and the whole rate")
         func knownClient() async throws {
             try await RunningServer.with({
                 $0.serverLimits.connectionsPerSecond = 100
@@ -172,7 +171,7 @@ extension HostileTests {
                 let isOver = Gate()
                 let flood = Task {
                     try await onThread {
-                        // Plain upgrades that say nothing more, three hundred a second.
+                        // Sends 300 upgrades a second that stay silent.
                         var sockets: [TCPSocket] = []
                         while !isOver.isOpen {
                             if let socket = try? TCPSocket(port: server.port) {
@@ -192,7 +191,7 @@ extension HostileTests {
                     try await eventually("strangers are refused") { server.log.count("session opened") == 1 }
                     for round in 1...5 {
                         relay.cut(.reset)
-                        try await eventually("it is back, time \(round)", within: .seconds(8)) {
+                        try await eventually("the client has reconnected, round \(round)", within: .seconds(8)) {
                             client.log.count("session resumed") == round
                         }
                     }
@@ -203,7 +202,7 @@ extension HostileTests {
             }
         }
 
-        @Test("P16 five hundred bad requests cost twenty lines of log, and the next says how many there were")
+        @Test("P16 500 bad requests cause 20 log lines, and the next line has the number of omitted ones")
         func logFlood() async throws {
             try await RunningServer.with { server in
                 try await onThread {
@@ -213,13 +212,13 @@ extension HostileTests {
                         _ = try socket.drain()
                     }
                 }
-                // A window of ten seconds may begin meanwhile.
+                // A second window of 10 s may begin during the test.
                 let lines = server.log.count("request refused")
                 #expect(lines >= 20 && lines <= 40)
             }
         }
 
-        @Test("P15 a client's name with control characters is refused, and nothing of it gets into the log")
+        @Test("P15 a client's name with control characters is refused and is not logged")
         func hostileName() async throws {
             try await RunningServer.with { server in
                 try await onThread {
@@ -233,7 +232,7 @@ extension HostileTests {
                         bytes.replace(Array("ABCDEF".utf8), with: Array(name.utf8))
                         try peer.send(OutboundFrame(.authenticate, .session, ByteBuffer(bytes: bytes)))
                         let refusal = try Refusal(peer.frame(.refused, .welcome).payload, of: .refused)
-                        try demand(refusal.code == expected, "\(name.debugDescription): \(refusal)")
+                        try require(refusal.code == expected, "\(name.debugDescription): \(refusal)")
                     }
                 }
                 #expect(!server.log.text.contains("\u{1B}"))
@@ -244,7 +243,7 @@ extension HostileTests {
 }
 
 extension ServerHandshake.Verified {
-    /// A WELCOME by somebody who does not know the verifier.
+    /// A WELCOME with a random proof.
     fileprivate static var guessed: OutboundFrame {
         var fields = Welcome(session: randomBytes(16), initialWindow: 65_536, grace: 120).unproved
         fields.append(FieldReader.proofTag, randomBytes(32))

@@ -4,17 +4,16 @@ import WebSocket
 
 @testable import Mux
 
-/// The other end of a carrier, spoken by hand over a blocking socket, so that a test can speak it wrongly. For one
-/// thread.
+/// A manual end of a carrier on a blocking socket, with which a test can violate the protocol. One thread uses it.
 ///
-/// It answers the session's PINGs, unless told otherwise, and nothing else by itself.
+/// It answers PINGs of the session while ``isAlive`` is true, and does nothing else by itself.
 final class WirePeer {
-    /// What the product sends.
+    /// A received item.
     enum Received {
         case frame(InboundFrame)
         case pong
         case close(CloseCode?)
-        /// TCP has ended, with FIN or RST.
+        /// The connection has ended with FIN or RST.
         case ended
     }
 
@@ -22,13 +21,13 @@ final class WirePeer {
     private let role: WebSocketRole
     private var connection: WebSocket.Connection
     private var assembler = FrameAssembler()
-    /// Everything that came behind the upgrade, as it came.
+    /// All bytes after the upgrade.
     private(set) var raw: [UInt8] = []
-    /// Counted frames that have come (protocol page, section 6).
+    /// The number of received counted frames (section 6 of the protocol page).
     private(set) var counted: UInt64 = 0
-    /// Whether the session's PINGs are answered.
+    /// Whether PINGs of the session are answered.
     var isAlive = true
-    /// How many were.
+    /// The number of answered PINGs.
     private(set) var pingsAnswered = 0
 
     init(role: WebSocketRole, socket: TCPSocket) {
@@ -40,7 +39,7 @@ final class WirePeer {
 
     // MARK: Upgrades
 
-    /// The client's request for a session's carrier.
+    /// The client's upgrade request.
     static let upgradeRequest = """
         GET /tunnel HTTP/1.1\r
         Host: localhost\r
@@ -53,28 +52,28 @@ final class WirePeer {
 
         """
 
-    /// A client's end, upgraded and with nothing said.
+    /// Connects and upgrades a client's end.
     static func dial(
         _ port: UInt16,
         receiveBuffer: Int32? = nil,
-        patience: Duration = .seconds(120)
+        timeout: Duration = .seconds(120)
     ) throws -> WirePeer {
-        let socket = try TCPSocket(port: port, receiveBuffer: receiveBuffer, patience: patience)
+        let socket = try TCPSocket(port: port, receiveBuffer: receiveBuffer, timeout: timeout)
         try socket.send(upgradeRequest)
         let peer = WirePeer(role: .client, socket: socket)
         let (head, rest) = try readHead(socket)
-        try demand(head.hasPrefix("HTTP/1.1 101 "), "the upgrade was answered with \(head)")
+        try require(head.hasPrefix("HTTP/1.1 101 "), "the upgrade was answered with \(head)")
         peer.take(rest)
         return peer
     }
 
-    /// A server's end: answers the upgrade of a client that has connected.
+    /// Answers the upgrade of a connected client as a server.
     static func answer(_ socket: TCPSocket) throws -> WirePeer {
         let (head, _) = try readHead(socket)
         let name = "sec-websocket-key:"
         let line = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name) }
         guard let key = line?.dropFirst(name.utf8.count).trimmingPrefix(" ") else {
-            throw ScenarioFailure(description: "no key in \(head)")
+            throw ScenarioFailure(description: "no Sec-WebSocket-Key in \(head)")
         }
         try socket.send(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -98,7 +97,7 @@ final class WirePeer {
 
     // MARK: Sending
 
-    /// A frame in its WebSocket message, as this end sends it.
+    /// Encodes a frame in a WebSocket message.
     func encode(_ frame: OutboundFrame) throws -> [UInt8] {
         var header = ByteBuffer()
         var out = ByteBuffer()
@@ -107,18 +106,18 @@ final class WirePeer {
         return Array(out.readableBytesView)
     }
 
-    /// A WebSocket frame of up to 125 bytes of payload, made without any care.
+    /// Encodes a WebSocket frame with up to 125 bytes, without any check.
     static func webSocketFrame(_ opcode: UInt8, _ payload: [UInt8], isMasked: Bool) -> [UInt8] {
         let length = UInt8(payload.count) | (isMasked ? 0x80 : 0)
         return [0x80 | opcode, length] + (isMasked ? [0, 0, 0, 0] : []) + payload
     }
 
-    /// The same, masked as this end has to.
+    /// Encodes a WebSocket frame, masked if this end is a client.
     func webSocketFrame(_ opcode: UInt8, _ payload: [UInt8] = []) -> [UInt8] {
         Self.webSocketFrame(opcode, payload, isMasked: role == .client)
     }
 
-    /// Sends frames, each in its message, all in one segment where they fit.
+    /// Sends frames in one write, each in its own message.
     func send(_ frames: OutboundFrame...) throws {
         try socket.send(frames.flatMap { try encode($0) })
     }
@@ -130,7 +129,7 @@ final class WirePeer {
         connection.receive(ByteBuffer(bytes: bytes))
     }
 
-    /// What comes next; throws when nothing does for as long as the socket waits.
+    /// Receives the next item. Throws after the socket's timeout.
     func next() throws -> Received {
         while true {
             if let event = try connection.nextEvent() {
@@ -161,29 +160,29 @@ final class WirePeer {
         case .ping: return nil
         case .pong: return .pong
         case .close(let code, _):
-            // The answer, without which the product would wait for it.
+            // Answers the Close, because the product waits for the answer.
             if let answer = connection.takeOutput() { try? socket.send(Array(answer.readableBytesView)) }
             return .close(code)
         }
     }
 
-    /// The next frame of one of `types`; others before it are passed over, for half a minute.
+    /// Receives the next frame of one of `types`, and skips others, for at most 30 s.
     func frame(_ types: FrameType...) throws -> InboundFrame {
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
-            try demand(.now < deadline, "none of \(types) has come")
+            try require(.now < deadline, "no frame of \(types)")
             switch try next() {
             case .frame(let frame) where types.contains(frame.header.type): return frame
             case .frame, .pong: continue
-            case let other: throw ScenarioFailure(description: "\(other) where \(types) should have come")
+            case let other: throw ScenarioFailure(description: "\(other) instead of \(types)")
             }
         }
     }
 
-    /// Reads to the end, whichever way it comes.
+    /// Reads to the end of the connection.
     ///
-    /// - Returns: the code of the Close, nil where there was none; and all frames and pongs before.
-    func toTheEnd() throws -> (code: CloseCode?, frames: [InboundFrame], pongs: Int) {
+    /// - Returns: the code of the Close, nil without one; and all frames and pongs before it.
+    func readToEnd() throws -> (code: CloseCode?, frames: [InboundFrame], pongs: Int) {
         var result: (code: CloseCode?, frames: [InboundFrame], pongs: Int) = (nil, [], 0)
         while true {
             switch try next() {

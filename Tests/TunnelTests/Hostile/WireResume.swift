@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import Mux
 
-/// What brings a session another carrier, spoken by hand.
+/// The id and the key of a session, with which a client resumes it.
 struct WireTicket: Sendable {
     let session: [UInt8]
     var key: SymmetricKey
@@ -19,29 +19,29 @@ struct WireTicket: Sendable {
 extension WirePeer {
     static var randomBytes32: [UInt8] { randomBytes(32) }
 
-    /// A client with a session, and what brings that another carrier.
-    static func lastingSession(
+    /// Connects a client with a session that can be resumed.
+    static func resumableSession(
         _ port: UInt16,
         _ identity: Identity,
         instance: UInt8 = 1
     ) throws -> (peer: WirePeer, ticket: WireTicket) {
         let peer = try dial(port)
-        var (opening, authenticate) = try peer.authentication(identity, instance: instance)
+        var (handshake, authenticate) = try peer.authentication(identity, instance: instance)
         try peer.send(authenticate)
-        guard case .established(let grant) = try opening.receive(peer.frame(.welcome, .refused)) else {
-            throw ScenarioFailure(description: "the server refused a right proof")
+        guard case .established(let grant) = try handshake.receive(peer.frame(.welcome, .refused)) else {
+            throw ScenarioFailure(description: "the server refused a valid proof")
         }
         return (peer, WireTicket(session: grant.welcome.session, key: grant.resumeKey))
     }
 
-    /// The opening's RESUME for the challenge, which must come next.
+    /// Receives the challenge, and returns the RESUME for it.
     func resumption(
         _ identity: Identity,
         _ ticket: WireTicket,
         epoch: UInt64,
         received: UInt64
-    ) throws -> (opening: ClientHandshake, frame: OutboundFrame) {
-        var opening = ClientHandshake(
+    ) throws -> (handshake: ClientHandshake, frame: OutboundFrame) {
+        var handshake = ClientHandshake(
             credentials: identity.credentials,
             authentication: Authentication(
                 id: identity.credentials.id,
@@ -54,15 +54,15 @@ extension WirePeer {
             )
         )
         let ticket = ticket.resumption(epoch: epoch, received: received)
-        guard case .send(let resume) = try opening.receive(frame(.challenge), ticket: ticket) else {
-            throw ScenarioFailure(description: "the challenge led to no answer")
+        guard case .send(let resume) = try handshake.receive(frame(.challenge), ticket: ticket) else {
+            throw ScenarioFailure(description: "the handshake has no answer to the challenge")
         }
-        return (opening, resume)
+        return (handshake, resume)
     }
 
-    /// A new carrier that asks for a session.
+    /// Requests a resume on a new carrier.
     ///
-    /// - Returns: what the server answered, proved where it agreed.
+    /// - Returns: the server's verified answer.
     static func resume(
         _ port: UInt16,
         _ identity: Identity,
@@ -71,12 +71,12 @@ extension WirePeer {
         received: UInt64
     ) throws -> (peer: WirePeer, answer: ClientHandshake.Action) {
         let peer = try dial(port)
-        var (opening, resume) = try peer.resumption(identity, ticket, epoch: epoch, received: received)
+        var (handshake, resume) = try peer.resumption(identity, ticket, epoch: epoch, received: received)
         try peer.send(resume)
-        return (peer, try opening.receive(peer.frame(.resumed, .refused)))
+        return (peer, try handshake.receive(peer.frame(.resumed, .refused)))
     }
 
-    /// The same, which must succeed.
+    /// Resumes a session on a new carrier, which must succeed.
     static func resumed(
         _ port: UInt16,
         _ identity: Identity,
@@ -94,30 +94,30 @@ extension WirePeer {
 
 /// The server's part.
 extension WirePeer {
-    /// The frame that grants a session that outlives its carrier, once the client has authenticated.
-    func lastingGrant(grace: UInt32 = 120) throws -> (welcome: OutboundFrame, ticket: WireTicket) {
-        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
-        try send(opening.challenge)
-        return try grant(&opening, grace: grace)
+    /// Authenticates the client, and returns the WELCOME of a session that can be resumed.
+    func resumableGrant(grace: UInt32 = 120) throws -> (welcome: OutboundFrame, ticket: WireTicket) {
+        var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
+        try send(handshake.challenge)
+        return try grant(&handshake, grace: grace)
     }
 
-    /// Refuses a client's wish to go on, as a server that has forgotten the session, and grants another one.
-    func grantAnew() throws -> (welcome: OutboundFrame, ticket: WireTicket) {
-        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
-        try send(opening.challenge)
-        guard case .resume = try opening.receive(frame(.resume, .authenticate)),
-            opening.verifyResume(nil, decoySecret: SymmetricKey(size: .bits256)) == nil
-        else { throw ScenarioFailure(description: "the client does not want to go on") }
+    /// Refuses a client's RESUME as unknown, and grants a new session.
+    func grantNewSession() throws -> (welcome: OutboundFrame, ticket: WireTicket) {
+        var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
+        try send(handshake.challenge)
+        guard case .resume = try handshake.receive(frame(.resume, .authenticate)),
+            handshake.verifyResume(nil, decoySecret: SymmetricKey(size: .bits256)) == nil
+        else { throw ScenarioFailure(description: "the client sent no RESUME") }
         try send(Self.refused(.unknownSession))
-        return try grant(&opening)
+        return try grant(&handshake)
     }
 
     private func grant(
-        _ opening: inout ServerHandshake,
+        _ handshake: inout ServerHandshake,
         grace: UInt32 = 120
     ) throws -> (welcome: OutboundFrame, ticket: WireTicket) {
-        guard case .verify = try opening.receive(frame(.authenticate)),
-            let verified = opening.verify(
+        guard case .verify = try handshake.receive(frame(.authenticate)),
+            let verified = handshake.verify(
                 Identity.alice.credentials.verifier,
                 decoySecret: SymmetricKey(size: .bits256)
             )
@@ -126,28 +126,28 @@ extension WirePeer {
         return (verified.welcome(welcome), WireTicket(session: welcome.session, key: verified.resumeKey))
     }
 
-    /// A client's wish to go on with its session on this carrier.
+    /// A client's verified RESUME.
     struct WireResumption {
-        let wish: Resumption
+        let request: Resumption
         let proved: ServerHandshake.Resumed
     }
 
-    /// Challenges a client that must want to go on with its session.
+    /// Challenges a client, and requires a RESUME.
     func expectResume(_ ticket: WireTicket) throws -> WireResumption {
-        var opening = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
-        try send(opening.challenge)
-        guard case .resume(let wish) = try opening.receive(frame(.resume, .authenticate)) else {
-            throw ScenarioFailure(description: "the client does not want to go on")
+        var handshake = ServerHandshake(nonce: randomBytes(32), software: "wire/1")
+        try send(handshake.challenge)
+        guard case .resume(let request) = try handshake.receive(frame(.resume, .authenticate)) else {
+            throw ScenarioFailure(description: "the client sent no RESUME")
         }
-        try demand(wish.session == ticket.session, "another session")
-        guard let proved = opening.verifyResume(ticket.key, decoySecret: SymmetricKey(size: .bits256)) else {
+        try require(request.session == ticket.session, "another session")
+        guard let proved = handshake.verifyResume(ticket.key, decoySecret: SymmetricKey(size: .bits256)) else {
             throw ScenarioFailure(description: "the client's proof is wrong")
         }
-        return WireResumption(wish: wish, proved: proved)
+        return WireResumption(request: request, proved: proved)
     }
 
     static func refused(_ code: RefusalCode, retryAfter: UInt32? = nil) -> OutboundFrame {
-        Refusal(code, "as the test wants it", retryAfter: retryAfter).frame(.refused)
+        Refusal(code, "test", retryAfter: retryAfter).frame(.refused)
     }
 
     static func renew(within seconds: UInt32 = 0) -> OutboundFrame { Renewal(within: seconds).frame }

@@ -11,61 +11,61 @@ import Testing
 struct AddressRotationTests {
     private let addresses = (1...9).compactMap { try? SocketAddress(ipAddress: "192.0.2.\($0)", port: 443) }
 
-    @Test("an address that connected and then failed is left out, until none is left")
+    @Test("An address that connected and then failed is skipped, until none is left")
     func inTurn() {
-        let turn = AddressRotation()
+        let rotation = AddressRotation()
         let three = Array(addresses.prefix(3))
         for left in [3, 2, 1] {
-            turn.begin(again: false)
-            let offered = turn.choose(among: three)
+            rotation.begin(again: false)
+            let offered = rotation.choose(among: three)
             #expect(offered.count == left)
-            #expect(turn.connected(to: offered[0]))
-            #expect(turn.failed() == (left > 1))
+            #expect(rotation.connected(to: offered[0]))
+            #expect(rotation.failed() == (left > 1))
         }
     }
 
-    @Test("if none connects, all that were offered have failed")
+    @Test("If none connects, all offered addresses have failed")
     func noneConnects() {
-        let turn = AddressRotation()
-        turn.begin(again: false)
-        #expect(turn.choose(among: Array(addresses.prefix(3))).count == 3)
-        #expect(!turn.failed())
+        let rotation = AddressRotation()
+        rotation.begin(again: false)
+        #expect(rotation.choose(among: Array(addresses.prefix(3))).count == 3)
+        #expect(!rotation.failed())
     }
 
-    @Test("a dial tries eight addresses and no ninth")
+    @Test("A dial tries at most eight addresses")
     func bounded() {
-        let turn = AddressRotation()
+        let rotation = AddressRotation()
         for number in 1...AddressRotation.maximumTries {
-            turn.begin(again: false)
-            #expect(turn.connected(to: turn.choose(among: addresses)[0]))
-            #expect(turn.failed() == (number < AddressRotation.maximumTries))
+            rotation.begin(again: false)
+            #expect(rotation.connected(to: rotation.choose(among: addresses)[0]))
+            #expect(rotation.failed() == (number < AddressRotation.maximumTries))
         }
     }
 
-    @Test("of two connections in the same moment the first one counts")
+    @Test("Of two concurrent connections the first one is used")
     func oneWins() {
-        let turn = AddressRotation()
-        turn.begin(again: false)
-        #expect(turn.connected(to: addresses[0]))
-        #expect(!turn.connected(to: addresses[1]))
-        #expect(turn.connected == addresses[0])
+        let rotation = AddressRotation()
+        rotation.begin(again: false)
+        #expect(rotation.connected(to: addresses[0]))
+        #expect(!rotation.connected(to: addresses[1]))
+        #expect(rotation.connected == addresses[0])
     }
 
-    @Test("the next leg of a proxy's exchange goes to the same address")
+    @Test("The next request of a proxy exchange goes to the same address")
     func pinned() {
-        let turn = AddressRotation()
-        turn.begin(again: false)
-        _ = turn.choose(among: addresses)
-        #expect(turn.connected(to: addresses[4]))
-        turn.begin(again: true)
-        #expect(turn.choose(among: addresses) == [addresses[4]])
-        // It is gone meanwhile: the others are left.
-        #expect(turn.failed())
-        turn.begin(again: false)
-        #expect(!turn.choose(among: addresses).contains(addresses[4]))
+        let rotation = AddressRotation()
+        rotation.begin(again: false)
+        _ = rotation.choose(among: addresses)
+        #expect(rotation.connected(to: addresses[4]))
+        rotation.begin(again: true)
+        #expect(rotation.choose(among: addresses) == [addresses[4]])
+        // The address fails, and the others are left.
+        #expect(rotation.failed())
+        rotation.begin(again: false)
+        #expect(!rotation.choose(among: addresses).contains(addresses[4]))
     }
 
-    @Test("the next dial begins with addresses that have not failed, and a session clears the name of one")
+    @Test("The next dial prefers addresses that have not failed, and a session clears the suspicion of its address")
     func suspects() {
         let suspects = SuspectAddresses()
         let two = Array(addresses.prefix(2))
@@ -77,7 +77,7 @@ struct AddressRotationTests {
         let second = AddressRotation(suspects)
         second.begin(again: false)
         #expect(second.choose(among: two) == [two[1]])
-        // That one does not connect any more: the suspect has its turn.
+        // The other address fails to connect, so the suspect is tried.
         #expect(second.failed())
         second.begin(again: false)
         #expect(second.choose(among: two) == [two[0]])
@@ -88,7 +88,7 @@ struct AddressRotationTests {
         #expect(third.choose(among: two) == two)
     }
 
-    @Test("suspicion ends after ten minutes, and 64 addresses are suspected at a time")
+    @Test("A suspicion ends after ten minutes, and at most 64 addresses are suspected")
     func suspicionIsBounded() throws {
         let suspects = SuspectAddresses()
         let start = Instant(nanoseconds: 1)
@@ -100,8 +100,8 @@ struct AddressRotationTests {
         #expect(suspects.contains(many[0], now: start + SuspectAddresses.validity))
     }
 
-    /// What the first address of the server's name does to a client.
-    struct Trouble: Sendable, CustomTestStringConvertible {
+    /// The behaviour of the first address of the server's name.
+    struct Failure: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let hop: DialError.Hop
         let serve: @Sendable (TCPSocket) throws -> Void
@@ -111,42 +111,42 @@ struct AddressRotationTests {
         }
     }
 
-    static let troubles = [
-        Trouble("it closes without a word", .upgrade) { _ = try $0.receive() },
-        Trouble("it answers 502", .upgrade) {
+    static let failures = [
+        Failure("it closes without an answer", .upgrade) { _ = try $0.receive() },
+        Failure("it answers 502", .upgrade) {
             _ = try $0.receive()
             try $0.send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             _ = try $0.receiveToEnd()
         },
-        Trouble("it answers 404", .upgrade) {
+        Failure("it answers 404", .upgrade) {
             _ = try $0.receive()
             try $0.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             _ = try $0.receiveToEnd()
         },
-        Trouble("it speaks something else", .upgrade) {
+        Failure("it speaks SSH", .upgrade) {
             try $0.send("SSH-2.0-OpenSSH_9.2\r\n")
             _ = try $0.receiveToEnd()
         },
-        Trouble("it says nothing", .upgrade) { _ = try $0.receiveToEnd() },
-        Trouble("it upgrades and closes", .session) { _ = try WirePeer.answer($0) },
-        Trouble("it upgrades and says nothing", .session) { _ = try WirePeer.answer($0).socket.receiveToEnd() },
+        Failure("it is silent", .upgrade) { _ = try $0.receiveToEnd() },
+        Failure("it upgrades and closes", .session) { _ = try WirePeer.answer($0) },
+        Failure("it upgrades and is silent", .session) { _ = try WirePeer.answer($0).socket.receiveToEnd() },
     ]
 
-    @Test("the next address is dialled if the first one gives no session, and the log names it", arguments: troubles)
-    func nextAddress(trouble: Trouble) async throws {
+    @Test("The next address is dialled if the first one gives no session, and the log names it", arguments: failures)
+    func nextAddress(failure: Failure) async throws {
         try await RunningServer.with { server in
-            let bad = try TCPService(port: server.port, address: "127.0.0.2") { try trouble.serve($0) }
+            let bad = try TCPService(port: server.port, address: "127.0.0.2") { try failure.serve($0) }
             try await Self.client(["127.0.0.2", "127.0.0.1"], server.port) { client in
                 _ = try await client.tunnels.next("the tunnel is public")
                 #expect(bad.accepted == 1)
-                let line = "ws://twin.test:\(server.port)/tunnel at 127.0.0.2:\(server.port): \(trouble.hop.rawValue): "
+                let line = "ws://twin.test:\(server.port)/tunnel at 127.0.0.2:\(server.port): \(failure.hop.rawValue): "
                 #expect(client.log.count(line) == 1, "\(client.log.text)")
                 #expect(client.log.count("trying another address of the same name") == 1)
             }
         }
     }
 
-    @Test("a server that refuses the token ends the turn: no other address is asked")
+    @Test("If a server refuses the token, no other address is dialled")
     func refusal() async throws {
         try await RunningServer.with({ $0.clients = [] }) { server in
             let other = try TCPService.listening(on: server.port, address: "127.0.0.2")
@@ -158,8 +158,8 @@ struct AddressRotationTests {
         }
     }
 
-    @Test("if all addresses refuse the connection, the error names them")
-    func nobodyListens() async throws {
+    @Test("If all addresses refuse the connection, the error names them")
+    func allRefuse() async throws {
         let port = try FreePorts.next()
         try await Self.client(["127.0.0.2", "127.0.0.3"], port, { $0.maximumRetries = 0 }) { client in
             let end = try await client.ends.next("the client ends")
@@ -171,7 +171,7 @@ struct AddressRotationTests {
         }
     }
 
-    @Test("a proxy's next address is dialled if the first one does not answer CONNECT")
+    @Test("A proxy's next address is dialled if the first one does not answer CONNECT")
     func proxy() async throws {
         try await RunningServer.with { server in
             let good = try ScriptedProxy.open()
@@ -187,7 +187,7 @@ struct AddressRotationTests {
         }
     }
 
-    @Test("a proxy that answers CONNECT ends the turn, whatever it says")
+    @Test("If a proxy answers CONNECT with any status, no other address is dialled")
     func proxyAnswers() async throws {
         let proxy = try ScriptedProxy { visit in
             _ = try visit.request()
@@ -210,7 +210,7 @@ struct AddressRotationTests {
         if let url = try? ProxyURL("http://twin.test:\(port)") { configuration.proxies = { _ in [.proxy(url)] } }
     }
 
-    /// A client whose `twin.test` has these addresses, in this order.
+    /// Runs a client for which `twin.test` resolves to these addresses in this order.
     private static func client(
         _ addresses: [String],
         _ port: UInt16,

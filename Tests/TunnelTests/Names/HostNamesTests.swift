@@ -8,9 +8,9 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-@Suite("Looking names up, off the event loops")
+@Suite("Lookups of names outside the event loops")
 struct HostNamesTests {
-    /// A resolver of the test's own: names that begin with "slow" wait for the gate.
+    /// A resolver in which names that begin with "slow" wait for the gate.
     private final class Names: Sendable {
         let gate = Gate()
         let asked = Mailbox<String>()
@@ -20,7 +20,7 @@ struct HostNamesTests {
             self.answer = Mutex(answer)
         }
 
-        func service(_ limits: NameLimits = HostNamesTests.timeless, configuration: String = "/nonexistent")
+        func service(_ limits: NameLimits = HostNamesTests.untimed, configuration: String = "/nonexistent")
             -> HostNames
         {
             HostNames(limits, configuration: configuration) { [self] name in
@@ -32,8 +32,8 @@ struct HostNamesTests {
         }
     }
 
-    /// No answer grows old and no second lookup begins, however slow the machine is.
-    fileprivate static var timeless: NameLimits {
+    /// Limits with which no answer expires and no second lookup begins during a test.
+    fileprivate static var untimed: NameLimits {
         var limits = NameLimits()
         (limits.validity, limits.patience) = (.seconds(600), .seconds(600))
         return limits
@@ -41,7 +41,7 @@ struct HostNamesTests {
 
     private let loop = MultiThreadedEventLoopGroup.singleton.next()
 
-    @Test("twenty requests for a slow name take one thread, and a quick one is answered meanwhile")
+    @Test("Twenty requests for a slow name use one thread, and a fast name is answered meanwhile")
     func slowName() async throws {
         let names = Names()
         let service = names.service()
@@ -54,8 +54,8 @@ struct HostNamesTests {
         #expect(names.asked.all.sorted() == ["quick.test", "slow.test"])
     }
 
-    @Test("names are the same in upper and lower case")
-    func caseDoesNotMatter() async throws {
+    @Test("Names are compared without case")
+    func caseInsensitive() async throws {
         let names = Names()
         let service = names.service()
         _ = try await service.addresses(of: "A.test", for: .service, on: loop).0.get()
@@ -63,7 +63,7 @@ struct HostNamesTests {
         #expect(names.asked.all == ["a.test"])
     }
 
-    @Test("an address needs no thread", arguments: ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::1"])
+    @Test("An address needs no lookup", arguments: ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::1"])
     func literal(text: String) async throws {
         let names = Names()
         let found = try await names.service().addresses(of: text, for: .service, on: loop).0.get()
@@ -72,7 +72,7 @@ struct HostNamesTests {
     }
 
     @Test(
-        "what cannot be a name is refused before any resolver sees it",
+        "An invalid name is refused without a lookup",
         arguments: [
             "", "a\u{0}b", "\u{0}", "a b", "a\nb", "\u{7F}", String(repeating: "a", count: 254),
             String(repeating: "a.", count: 5_000),
@@ -87,7 +87,7 @@ struct HostNamesTests {
         #expect(SystemLookup.addresses(of: text) == .failure(.unusable))
     }
 
-    @Test("a name of 253 characters is looked up")
+    @Test("A name of 253 characters is looked up")
     func longest() async throws {
         let names = Names()
         let name = String(repeating: "a", count: 253)
@@ -96,7 +96,7 @@ struct HostNamesTests {
         #expect(throws: NameFailure.self) { try SystemLookup.addresses(of: name).get() }
     }
 
-    @Test("a request that is not wanted any more ends, and its lookup goes on")
+    @Test("A cancelled request ends, and its lookup continues")
     func cancelled() async throws {
         let names = Names()
         let service = names.service()
@@ -108,28 +108,28 @@ struct HostNamesTests {
         try await eventually("the thread is free") { service.threads == 0 }
     }
 
-    @Test("a changed resolv.conf drops what is known, and asks anew for what waits")
+    @Test("A changed resolv.conf drops cached answers, and repeats pending lookups")
     func changedConfiguration() async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("resolv-\(UUID().uuidString)")
         try "nameserver 192.0.2.53\n".write(to: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(at: file) }
-        // Only the change ends what is known.
+        // Only the change drops cached answers.
         let names = Names("192.0.2.1")
         let service = names.service(configuration: file.path)
         _ = try await service.addresses(of: "known.test", for: .service, on: loop).0.get()
         let waiting = service.addresses(of: "slow.test", for: .carrier, on: loop).0
         try await eventually("the lookup runs") { names.asked.all.contains("slow.test") }
-        try await eventually("the configuration has been looked at") { service.hasLooked }
+        try await eventually("the configuration has been checked") { service.hasLooked }
         names.answer.withLock { $0 = "198.51.100.1" }
         try "nameserver 198.51.100.53\n".write(to: file, atomically: true, encoding: .utf8)
-        try await eventually("the slow name is asked for again") { names.asked.all.count { $0 == "slow.test" } == 2 }
+        try await eventually("the slow name is looked up again") { names.asked.all.count { $0 == "slow.test" } == 2 }
         names.gate.open()
         let expected = try SocketAddress(ipAddress: "198.51.100.1", port: 0)
         #expect(try await waiting.get() == [expected])
         #expect(try await service.addresses(of: "known.test", for: .service, on: loop).0.get() == [expected])
     }
 
-    @Test("the system's resolver knows localhost, and says if a name does not exist")
+    @Test("The system's resolver resolves localhost, and reports a name that does not exist")
     func system() throws {
         let found = try SystemLookup.addresses(of: "localhost").get()
         #expect(found.allSatisfy { $0.ip?.isLoopback == true })
@@ -137,14 +137,14 @@ struct HostNamesTests {
         #expect(throws: NameFailure.self) { try SystemLookup.addresses(of: "nowhere.invalid").get() }
     }
 
-    @Test("NIO gets both families of one lookup, with the port, and may give up while it runs")
+    @Test("NIO gets both address families from one lookup, with the port, and can time out during it")
     func resolver() async throws {
         let both = [
             try SocketAddress(ipAddress: "192.0.2.1", port: 0), try SocketAddress(ipAddress: "2001:db8::1", port: 0),
         ]
         let asked = Mailbox<String>()
         let gate = Gate()
-        let service = HostNames(Self.timeless, configuration: "/nonexistent") { name in
+        let service = HostNames(Self.untimed, configuration: "/nonexistent") { name in
             asked.put(name)
             if name.hasPrefix("slow") { gate.wait() }
             return .success(both)
@@ -155,18 +155,18 @@ struct HostNamesTests {
         let four = try await resolver.initiateAQuery(host: "both.test", port: 443).get()
         #expect(four == [try SocketAddress(ipAddress: "192.0.2.1", port: 443)])
         #expect(asked.all == ["both.test"])
-        let impatient = ClientBootstrap(group: loop).connectTimeout(.milliseconds(20))
+        let bootstrap = ClientBootstrap(group: loop).connectTimeout(.milliseconds(20))
             .resolver(HostResolver(service, for: .service, on: loop))
-        await #expect(throws: ChannelError.self) { try await impatient.connect(host: "slow.test", port: 1).get() }
+        await #expect(throws: ChannelError.self) { try await bootstrap.connect(host: "slow.test", port: 1).get() }
         gate.open()
         try await eventually("the thread is free") { service.threads == 0 }
     }
 
-    @Test("a service whose name is not answered delays no other service and no carrier")
+    @Test("A service whose name is not answered delays neither other services nor carriers")
     func slowService() async throws {
         let gate = Gate()
         let asked = Mailbox<String>()
-        let names = HostNames(Self.timeless, configuration: "/nonexistent") { name in
+        let names = HostNames(Self.untimed, configuration: "/nonexistent") { name in
             asked.put(name)
             if name == "slow.test" { gate.wait() }
             return Result { [try SocketAddress(ipAddress: "127.0.0.1", port: 0)] }.mapError { _ in .notFound }

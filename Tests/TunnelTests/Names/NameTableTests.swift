@@ -6,10 +6,10 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-@Suite("Which names are looked up, and by how many threads")
+@Suite("The table of names and their lookups")
 struct NameTableTests {
-    /// A table, its clock, and what it has decided.
-    struct Played {
+    /// A table with its clock, running lookups and answers.
+    struct Simulation {
         var table: NameTable
         var now = Instant(nanoseconds: 1_000_000_000_000)
         var running: [(lookup: NameTable.Lookup, name: String)] = []
@@ -19,10 +19,10 @@ struct NameTableTests {
             table = NameTable(limits)
         }
 
-        /// How many lookups of a name have begun and not returned.
+        /// The number of running lookups of a name.
         func lookups(of name: String) -> Int { running.count { $0.name == name } }
 
-        mutating func take(_ actions: [NameTable.Action]) {
+        mutating func perform(_ actions: [NameTable.Action]) {
             for action in actions {
                 switch action {
                 case .start(let lookup, let name): running.append((lookup, name))
@@ -34,19 +34,19 @@ struct NameTableTests {
         @discardableResult
         mutating func ask(_ name: String, for purpose: NameTable.Purpose = .service) -> NameTable.Request {
             let (request, actions) = table.ask(name, for: purpose, now: now)
-            take(actions)
+            perform(actions)
             return request
         }
 
-        /// The oldest lookup of a name returns.
-        mutating func returns(_ name: String, _ outcome: NameTable.Outcome) throws {
+        /// Finishes the oldest lookup of a name.
+        mutating func finish(_ name: String, _ outcome: NameTable.Outcome) throws {
             let index = try #require(running.firstIndex { $0.name == name })
-            take(table.returned(running.remove(at: index).lookup, outcome, now: now))
+            perform(table.returned(running.remove(at: index).lookup, outcome, now: now))
         }
 
-        mutating func pass(_ time: Duration) {
+        mutating func advance(_ time: Duration) {
             now = now + time
-            take(table.tick(now: now))
+            perform(table.tick(now: now))
         }
     }
 
@@ -54,195 +54,195 @@ struct NameTableTests {
         .success([try SocketAddress(ipAddress: text, port: 0)])
     }
 
-    @Test("all requests for one name share one lookup, and get its answer")
+    @Test("All requests for one name share one lookup and its answer")
     func shared() throws {
-        var played = Played()
-        let requests = (0..<20).map { _ in played.ask("a") }
-        #expect(played.table.threads == 1)
-        try played.returns("a", Self.address("192.0.2.1"))
-        for request in requests { #expect(try played.answers[request] == Self.address("192.0.2.1")) }
-        #expect(played.table.threads == 0)
+        var simulation = Simulation()
+        let requests = (0..<20).map { _ in simulation.ask("a") }
+        #expect(simulation.table.threads == 1)
+        try simulation.finish("a", Self.address("192.0.2.1"))
+        for request in requests { #expect(try simulation.answers[request] == Self.address("192.0.2.1")) }
+        #expect(simulation.table.threads == 0)
     }
 
-    @Test("a name without an answer delays no other name")
+    @Test("A name without an answer delays no other name")
     func independent() throws {
-        var played = Played()
-        let slow = played.ask("slow")
-        let quick = played.ask("quick")
-        try played.returns("quick", Self.address("192.0.2.2"))
-        #expect(try played.answers[quick] == Self.address("192.0.2.2"))
-        #expect(played.answers[slow] == nil)
+        var simulation = Simulation()
+        let slow = simulation.ask("slow")
+        let quick = simulation.ask("quick")
+        try simulation.finish("quick", Self.address("192.0.2.2"))
+        #expect(try simulation.answers[quick] == Self.address("192.0.2.2"))
+        #expect(simulation.answers[slow] == nil)
     }
 
-    @Test("an answer serves for its time, and a failure for a shorter one")
+    @Test("An answer is cached for its validity, and a failure for a shorter time")
     func validity() throws {
-        var played = Played()
-        played.ask("a")
-        try played.returns("a", Self.address("192.0.2.1"))
-        played.pass(.milliseconds(4_999))
-        #expect(try played.answers[played.ask("a")] == Self.address("192.0.2.1"))
-        #expect(played.lookups(of: "a") == 0)
-        played.pass(.milliseconds(1))
-        played.ask("a")
-        #expect(played.lookups(of: "a") == 1)
-        played.ask("b")
-        try played.returns("b", .failure(.notFound))
-        played.pass(.milliseconds(999))
-        #expect(played.answers[played.ask("b")] == .failure(.notFound))
-        played.pass(.milliseconds(1))
-        played.ask("b")
-        #expect(played.lookups(of: "b") == 1)
+        var simulation = Simulation()
+        simulation.ask("a")
+        try simulation.finish("a", Self.address("192.0.2.1"))
+        simulation.advance(.milliseconds(4_999))
+        #expect(try simulation.answers[simulation.ask("a")] == Self.address("192.0.2.1"))
+        #expect(simulation.lookups(of: "a") == 0)
+        simulation.advance(.milliseconds(1))
+        simulation.ask("a")
+        #expect(simulation.lookups(of: "a") == 1)
+        simulation.ask("b")
+        try simulation.finish("b", .failure(.notFound))
+        simulation.advance(.milliseconds(999))
+        #expect(simulation.answers[simulation.ask("b")] == .failure(.notFound))
+        simulation.advance(.milliseconds(1))
+        simulation.ask("b")
+        #expect(simulation.lookups(of: "b") == 1)
     }
 
-    @Test("a second lookup of a name begins after some seconds, and no third one ever")
+    @Test("A second lookup of a name begins after 3 s, and there is no third one")
     func second() throws {
-        var played = Played()
-        played.ask("a")
-        played.pass(.milliseconds(2_999))
-        played.ask("a")
-        #expect(played.lookups(of: "a") == 1)
-        played.pass(.milliseconds(1))
-        #expect(played.lookups(of: "a") == 2)
+        var simulation = Simulation()
+        simulation.ask("a")
+        simulation.advance(.milliseconds(2_999))
+        simulation.ask("a")
+        #expect(simulation.lookups(of: "a") == 1)
+        simulation.advance(.milliseconds(1))
+        #expect(simulation.lookups(of: "a") == 2)
         for _ in 0..<50 {
-            played.pass(.seconds(1))
-            played.ask("a", for: .carrier)
+            simulation.advance(.seconds(1))
+            simulation.ask("a", for: .carrier)
         }
-        #expect(played.lookups(of: "a") == 2)
+        #expect(simulation.lookups(of: "a") == 2)
     }
 
-    @Test("a request begins the second lookup too, and without a request there is none")
+    @Test("A request can start the second lookup, and without a request there is none")
     func secondByRequest() throws {
-        var played = Played()
-        let request = played.ask("a")
-        played.table.cancelled(request, of: "a")
-        played.pass(.seconds(10))
-        #expect(played.lookups(of: "a") == 1)
-        played.ask("a")
-        #expect(played.lookups(of: "a") == 2)
+        var simulation = Simulation()
+        let request = simulation.ask("a")
+        simulation.table.cancelled(request, of: "a")
+        simulation.advance(.seconds(10))
+        #expect(simulation.lookups(of: "a") == 1)
+        simulation.ask("a")
+        #expect(simulation.lookups(of: "a") == 2)
     }
 
-    @Test("services take twelve threads and no thirteenth, and four are left for carriers")
+    @Test("Services use at most 12 threads, and four more are reserved for carriers")
     func threads() throws {
-        var played = Played()
-        for number in 0..<12 { played.ask("slow\(number)") }
-        #expect(played.table.threads == 12)
-        let thirteenth = played.ask("one-more")
-        #expect(played.answers[thirteenth] == .failure(.busy))
-        let carriers = (0..<4).map { played.ask("server\($0)", for: .carrier) }
-        #expect(carriers.allSatisfy { played.answers[$0] == nil })
-        #expect(played.table.threads == 16)
-        #expect(played.answers[played.ask("server5", for: .carrier)] == .failure(.busy))
-        // A thread is free again once its lookup has returned, however late.
-        played.pass(.seconds(100))
-        try played.returns("slow0", .failure(.noAnswer))
-        #expect(played.table.threads == 15)
-        #expect(played.answers[played.ask("server6", for: .carrier)] == nil)
+        var simulation = Simulation()
+        for number in 0..<12 { simulation.ask("slow\(number)") }
+        #expect(simulation.table.threads == 12)
+        let thirteenth = simulation.ask("one-more")
+        #expect(simulation.answers[thirteenth] == .failure(.busy))
+        let carriers = (0..<4).map { simulation.ask("server\($0)", for: .carrier) }
+        #expect(carriers.allSatisfy { simulation.answers[$0] == nil })
+        #expect(simulation.table.threads == 16)
+        #expect(simulation.answers[simulation.ask("server5", for: .carrier)] == .failure(.busy))
+        // A late lookup frees its thread when it returns.
+        simulation.advance(.seconds(100))
+        try simulation.finish("slow0", .failure(.noAnswer))
+        #expect(simulation.table.threads == 15)
+        #expect(simulation.answers[simulation.ask("server6", for: .carrier)] == nil)
     }
 
-    @Test("if no thread is left, the last good answer serves")
+    @Test("If no thread is free, the last good answer is used")
     func lastGood() throws {
-        var played = Played()
-        played.ask("service")
-        try played.returns("service", Self.address("192.0.2.9"))
-        for number in 0..<12 { played.ask("slow\(number)") }
-        played.pass(.seconds(60))
-        #expect(try played.answers[played.ask("service")] == Self.address("192.0.2.9"))
-        played.pass(.seconds(3_600))
-        #expect(played.answers[played.ask("service")] == .failure(.busy))
+        var simulation = Simulation()
+        simulation.ask("service")
+        try simulation.finish("service", Self.address("192.0.2.9"))
+        for number in 0..<12 { simulation.ask("slow\(number)") }
+        simulation.advance(.seconds(60))
+        #expect(try simulation.answers[simulation.ask("service")] == Self.address("192.0.2.9"))
+        simulation.advance(.seconds(3_600))
+        #expect(simulation.answers[simulation.ask("service")] == .failure(.busy))
     }
 
-    @Test("a name server that is away leaves the last good answer, and one that denies the name does not")
+    @Test("If the name server is unreachable, the last good answer is used; if it denies the name, it is not")
     func outage() throws {
-        var played = Played()
-        played.ask("a")
-        try played.returns("a", Self.address("192.0.2.1"))
-        played.pass(.seconds(6))
-        let waiting = played.ask("a")
-        played.pass(.seconds(3))
-        #expect(try played.answers[waiting] == Self.address("192.0.2.1"))
-        // While that lookup goes on, the next request does not wait either.
-        #expect(try played.answers[played.ask("a")] == Self.address("192.0.2.1"))
-        try played.returns("a", .failure(.noAnswer))
-        #expect(try played.answers[played.ask("a")] == Self.address("192.0.2.1"))
-        played.pass(.seconds(1))
-        let denied = played.ask("a")
-        try played.returns("a", .failure(.notFound))
-        #expect(played.answers[denied] == .failure(.notFound))
-        played.pass(.seconds(1))
-        let gone = played.ask("a")
-        try played.returns("a", .failure(.noAnswer))
-        #expect(played.answers[gone] == .failure(.noAnswer))
+        var simulation = Simulation()
+        simulation.ask("a")
+        try simulation.finish("a", Self.address("192.0.2.1"))
+        simulation.advance(.seconds(6))
+        let waiting = simulation.ask("a")
+        simulation.advance(.seconds(3))
+        #expect(try simulation.answers[waiting] == Self.address("192.0.2.1"))
+        // During that lookup the next request does not wait either.
+        #expect(try simulation.answers[simulation.ask("a")] == Self.address("192.0.2.1"))
+        try simulation.finish("a", .failure(.noAnswer))
+        #expect(try simulation.answers[simulation.ask("a")] == Self.address("192.0.2.1"))
+        simulation.advance(.seconds(1))
+        let denied = simulation.ask("a")
+        try simulation.finish("a", .failure(.notFound))
+        #expect(simulation.answers[denied] == .failure(.notFound))
+        simulation.advance(.seconds(1))
+        let gone = simulation.ask("a")
+        try simulation.finish("a", .failure(.noAnswer))
+        #expect(simulation.answers[gone] == .failure(.noAnswer))
     }
 
-    @Test("a late failure of the first lookup does not undo what the second one has found")
+    @Test("A late failure of the first lookup does not replace the answer of the second")
     func lateFailure() throws {
-        var played = Played()
-        played.ask("a")
-        played.pass(.seconds(3))
-        let first = try #require(played.running.first)
-        let second = try #require(played.running.last)
-        played.take(played.table.returned(second.lookup, try Self.address("192.0.2.1"), now: played.now))
-        played.take(played.table.returned(first.lookup, .failure(.notFound), now: played.now))
-        #expect(try played.answers[played.ask("a")] == Self.address("192.0.2.1"))
+        var simulation = Simulation()
+        simulation.ask("a")
+        simulation.advance(.seconds(3))
+        let first = try #require(simulation.running.first)
+        let second = try #require(simulation.running.last)
+        simulation.perform(simulation.table.returned(second.lookup, try Self.address("192.0.2.1"), now: simulation.now))
+        simulation.perform(simulation.table.returned(first.lookup, .failure(.notFound), now: simulation.now))
+        #expect(try simulation.answers[simulation.ask("a")] == Self.address("192.0.2.1"))
     }
 
-    @Test("another configuration of the resolver: answers are dropped, and those who wait are asked for anew")
+    @Test("A changed resolver configuration drops answers and repeats pending lookups")
     func changed() throws {
-        var played = Played()
-        played.ask("known")
-        try played.returns("known", Self.address("192.0.2.1"))
-        let waiting = played.ask("pending")
-        let old = try #require(played.running.first)
-        played.take(played.table.changed(now: played.now))
-        #expect(played.lookups(of: "pending") == 2)
-        // What the old name servers say counts no more.
-        played.running.removeFirst()
-        played.take(played.table.returned(old.lookup, try Self.address("192.0.2.66"), now: played.now))
-        #expect(played.answers[waiting] == nil)
-        try played.returns("pending", Self.address("198.51.100.1"))
-        #expect(try played.answers[waiting] == Self.address("198.51.100.1"))
-        #expect(played.answers[played.ask("known")] == nil)
+        var simulation = Simulation()
+        simulation.ask("known")
+        try simulation.finish("known", Self.address("192.0.2.1"))
+        let waiting = simulation.ask("pending")
+        let old = try #require(simulation.running.first)
+        simulation.perform(simulation.table.changed(now: simulation.now))
+        #expect(simulation.lookups(of: "pending") == 2)
+        // Answers of the old name servers are ignored.
+        simulation.running.removeFirst()
+        simulation.perform(simulation.table.returned(old.lookup, try Self.address("192.0.2.66"), now: simulation.now))
+        #expect(simulation.answers[waiting] == nil)
+        try simulation.finish("pending", Self.address("198.51.100.1"))
+        #expect(try simulation.answers[waiting] == Self.address("198.51.100.1"))
+        #expect(simulation.answers[simulation.ask("known")] == nil)
     }
 
-    @Test("another configuration while threads are few: carriers are asked for first, and what is left over fails")
+    @Test("With few threads, a changed configuration first repeats the lookups of carriers, and the rest fail")
     func changedAtTheLimit() throws {
         var limits = NameLimits()
         (limits.threads, limits.threadsForCarriers) = (3, 1)
-        var played = Played(limits)
-        let service = played.ask("service")
-        let carrier = played.ask("carrier", for: .carrier)
-        played.take(played.table.changed(now: played.now))
-        #expect(played.table.threads == 3)
-        #expect(played.answers[carrier] == nil)
-        #expect(played.answers[service] == .failure(.busy))
+        var simulation = Simulation(limits)
+        let service = simulation.ask("service")
+        let carrier = simulation.ask("carrier", for: .carrier)
+        simulation.perform(simulation.table.changed(now: simulation.now))
+        #expect(simulation.table.threads == 3)
+        #expect(simulation.answers[carrier] == nil)
+        #expect(simulation.answers[service] == .failure(.busy))
     }
 
-    @Test("names are remembered up to a bound")
+    @Test("The number of cached names is limited")
     func bounded() throws {
         var limits = NameLimits()
         limits.names = 2
-        var played = Played(limits)
+        var simulation = Simulation(limits)
         for name in ["a", "b", "c"] {
-            played.ask(name)
-            try played.returns(name, Self.address("192.0.2.1"))
+            simulation.ask(name)
+            try simulation.finish(name, Self.address("192.0.2.1"))
         }
         let known = try ["a", "b", "c"].filter { name in
-            var copy = played
+            var copy = simulation
             return try copy.answers[copy.ask(name)] == Self.address("192.0.2.1")
         }
         #expect(known.count == 2)
         #expect(known.contains("c"))
     }
 
-    @Test("nothing is watched once all answers are old and no lookup runs")
+    @Test("The table is idle if all answers have expired and no lookup runs")
     func idle() throws {
-        var played = Played()
-        #expect(played.table.isIdle(now: played.now))
-        played.ask("a")
-        #expect(!played.table.isIdle(now: played.now))
-        try played.returns("a", Self.address("192.0.2.1"))
-        #expect(!played.table.isIdle(now: played.now))
-        played.pass(.seconds(5))
-        #expect(played.table.isIdle(now: played.now))
+        var simulation = Simulation()
+        #expect(simulation.table.isIdle(now: simulation.now))
+        simulation.ask("a")
+        #expect(!simulation.table.isIdle(now: simulation.now))
+        try simulation.finish("a", Self.address("192.0.2.1"))
+        #expect(!simulation.table.isIdle(now: simulation.now))
+        simulation.advance(.seconds(5))
+        #expect(simulation.table.isIdle(now: simulation.now))
     }
 }

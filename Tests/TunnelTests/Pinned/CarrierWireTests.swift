@@ -10,9 +10,9 @@ import WebSocket
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// What a carrier puts on its channel, as WebSocket messages. A client's masks are random, so they are taken off.
+/// The WebSocket messages that a carrier writes. A client's random masks are removed.
 @Suite("A carrier's bytes") struct CarrierWireTests {
-    @Test("each session frame is one binary message, in both roles; a ping is answered, a close says why")
+    @Test("Each session frame is one binary message in both roles, a ping is answered, and a Close has its reason")
     func messages() throws {
         var lines: [String] = []
         for role in [WebSocketRole.server, .client] {
@@ -26,7 +26,7 @@ import WebSocket
             try note("nothing before a flush")
             wire.carrier.flush()
             try note("two small frames")
-            // Both sides of the length at which a server hands a payload on without a copy, and the longest.
+            // Lengths below and at the limit from which a server does not copy the payload, and the maximum.
             for length in [4_095, 4_096, 65_536] {
                 wire.carrier.send(OutboundFrame(.data, StreamID(2), ByteBuffer(repeating: 0x61, count: length)))
             }
@@ -57,8 +57,8 @@ private struct Wire {
         carrier.admit(receiver)
     }
 
-    /// What was written since this was asked last, a line for each message: its first two bytes without the mask bit, the
-    /// longer length, the payload.
+    /// The messages since the last call, one line each: the first two bytes without the mask bit, the extended length,
+    /// and the payload.
     func messages(areMasked: Bool) throws -> [String] {
         var bytes = ByteBuffer()
         while let next = try channel.readOutbound(as: ByteBuffer.self) { bytes.writeImmutableBuffer(next) }

@@ -11,9 +11,9 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// The upgrade request as a client really sends it, but for its random key.
+/// The upgrade request of a client, except for its random key.
 @Suite("A client's upgrade request") struct DialRequestTests {
-    @Test("its fields, their order and their spelling")
+    @Test("The request has these fields in this order and spelling")
     func request() throws {
         var lines: [String] = []
         for url in ["wss://tunnel.example.com", "ws://[2001:db8::1]:8080/a/b?c=d"] {

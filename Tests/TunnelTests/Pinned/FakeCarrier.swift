@@ -8,16 +8,16 @@ import WebSocket
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// A carrier that leads nowhere: it writes down what the session puts on it.
+/// A carrier that records the frames of a session.
 final class FakeCarrier: CarrierLink {
-    /// The longest DATA that is written down in full, bytes.
+    /// The longest DATA that is recorded in full, in bytes.
     private static let longestText = 64
-    /// Frames about the carrier and not about its streams.
+    /// PING, PONG and ACK.
     private static let housekeeping: Set<UInt8> = [0x30, 0x31, 0x32]
 
     private var waiting: [OutboundFrame] = []
     private var sent: [OutboundFrame] = []
-    /// How the session ended it: `close 1001` or `abort`.
+    /// The session's call that ended the carrier: `close 1001` or `abort`.
     private(set) var end: String?
     private(set) var isDisowned = false
     private(set) weak var receiver: (any CarrierReceiver)?
@@ -39,13 +39,13 @@ final class FakeCarrier: CarrierLink {
         end = "close \(code.rawValue)"
     }
 
-    /// The frames that have left since this or ``takeSent(withHousekeeping:)`` was called last.
+    /// The frames since the last call of this or of ``takeSent(withHousekeeping:)``.
     func takeFrames() -> [OutboundFrame] {
         defer { sent = [] }
         return sent
     }
 
-    /// What has left since this was asked last, such as `DATA 2 hello`; DATA of one stream in a row is joined.
+    /// The frames since the last call, such as `DATA 2 hello`. Consecutive DATA of one stream is joined.
     func takeSent(withHousekeeping: Bool = false) -> [String] {
         defer { sent = [] }
         var texts: [String] = []
@@ -76,7 +76,7 @@ final class FakeCarrier: CarrierLink {
     private func text(_ type: UInt8, _ stream: UInt32, _ payload: ByteBuffer) -> String {
         let name = WireText.name(ofFrame: type) + (stream == 0 ? "" : " \(stream)")
         switch type {
-        // One field of four bytes: its tag, its length, the code.
+        // The payload is one field: tag, length and a code of four bytes.
         case 0x24: return "\(name) code \(payload.getInteger(at: payload.readerIndex + 3, as: UInt32.self) ?? 0)"
         case 0x33: return "\(name) code \(payload.getInteger(at: payload.readerIndex + 3, as: UInt32.self) ?? 0)"
         case 0x25: return "\(name) to \(payload.getInteger(at: payload.readerIndex, as: UInt64.self) ?? 0)"

@@ -9,18 +9,17 @@ import Musl
 import Darwin
 #endif
 
-/// A TCP socket without a kernel: the test says what the far side does, and sees what the far side gets.
+/// A TCP socket without a kernel. The test acts as the far side, and sees the bytes that the far side receives.
 ///
-/// It shows its handlers what NIO's own socket channel shows them, in the same order: an end or a reset has everything
-/// read that came before it, whether a read was asked for or not; closing one direction after the other closes the
-/// channel and drops what is unwritten.
+/// Handlers see the same events in the same order as from NIO's socket channel. All bytes before a FIN or RST are read,
+/// even without a request. Closing both directions closes the channel and drops unwritten bytes.
 final class FakeSocket: Channel, ChannelCore, @unchecked Sendable {
     private typealias Write = (bytes: ByteBuffer, promise: EventLoopPromise<Void>?)
 
     private let loop: EmbeddedEventLoop
     private let closePromise: EventLoopPromise<Void>
     private lazy var lazyPipeline = ChannelPipeline(channel: self)
-    /// What has come and was not read.
+    /// Received bytes that have not been read.
     private var inbound = CircularBuffer<ByteBuffer>()
     private var writes = CircularBuffer<Write>()
     private var flushed = 0
@@ -30,20 +29,20 @@ final class FakeSocket: Channel, ChannelCore, @unchecked Sendable {
     private var outputEnded = false
     private var endsOutputWhenWritten = false
     private(set) var farSideIsGone = false
-    /// Whether closing sends RST in place of FIN.
+    /// Whether closing sends RST instead of FIN.
     var resetsOnClose = false
 
-    /// What the far side gets: the bytes, then `<FIN>` or `<RST>`.
+    /// The bytes that the far side has received, then `<FIN>` or `<RST>`.
     private(set) var farSide = ""
-    /// Whether a read was asked for, and has brought nothing yet.
+    /// Whether a read is pending.
     private(set) var isReading = false
-    /// Bytes that the kernel still takes.
+    /// The number of bytes that the kernel still accepts.
     private var room = Int.max
-    /// Bytes that the far side has not acknowledged.
+    /// The number of bytes that the far side has not acknowledged.
     var unacknowledged: UInt32 = 0
     /// Whether the next write fails.
     var writesFail = false
-    /// Whether the connection is there. A socket is shown to its handlers before that if it was accepted.
+    /// Whether the connection is established. Handlers see an accepted socket before that.
     var isConnected = true
     /// The address of the far side.
     var remoteAddress: SocketAddress?
@@ -59,46 +58,46 @@ final class FakeSocket: Channel, ChannelCore, @unchecked Sendable {
 
     // MARK: The far side, and the kernel
 
-    /// The far side sends bytes.
-    func brings(_ text: String) { brings(ByteBuffer(string: text)) }
+    /// Receives bytes from the far side.
+    func farSideSends(_ text: String) { farSideSends(ByteBuffer(string: text)) }
 
-    func brings(_ bytes: ByteBuffer) {
+    func farSideSends(_ bytes: ByteBuffer) {
         inbound.append(bytes)
         readOnce()
     }
 
-    /// The far side sends FIN.
-    func bringsEnd() {
+    /// Receives FIN from the far side.
+    func farSideSendsFIN() {
         readAll()
         guard isOpen else { return }
         pipeline.fireChannelReadComplete()
         guard isOpen else { return }
-        // With both directions ended the channel is closed, and no event says that the input has.
+        // If both directions have ended, the channel closes without an event for the end of input.
         if outputEnded { return close0(error: ChannelError.eof, mode: .all, promise: nil) }
         inputEnded = true
         isReading = false
         pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
     }
 
-    /// The far side sends RST.
-    func bringsReset() {
+    /// Receives RST from the far side.
+    func farSideSendsRST() {
         farSideIsGone = true
         readAll()
         guard isOpen else { return }
         let error = IOError(errnoCode: ECONNRESET, reason: "read")
-        // After the far side's FIN nothing is read any more, so that no read fails.
+        // After the far side's FIN no read is made that could fail.
         if !inputEnded { pipeline.fireErrorCaught(error) }
         if isOpen { close0(error: error, mode: .all, promise: nil) }
     }
 
-    /// The kernel takes so many bytes from now on, and then no more.
-    func takes(_ count: Int) {
+    /// Lets the kernel accept this number of further bytes.
+    func acceptWrites(_ count: Int) {
         room = count
         transmit()
     }
 
-    /// The kernel takes whatever comes.
-    func takesAll() { takes(.max) }
+    /// Lets the kernel accept all bytes.
+    func acceptAllWrites() { acceptWrites(.max) }
 
     private func readOnce() {
         guard isOpen, isReading, let bytes = inbound.popFirst() else { return }

@@ -8,7 +8,7 @@ import Musl
 import Darwin
 #endif
 
-/// The options that decide between FIN and RST, and what the kernel tells of the connection.
+/// The options that decide between FIN and RST, and the kernel's state of the connection.
 extension FakeSocket: SocketOptionProvider {
     func unsafeSetSocketOption<Value: Sendable>(
         level: NIOBSDSocket.OptionLevel,
@@ -21,7 +21,7 @@ extension FakeSocket: SocketOptionProvider {
         return eventLoop.makeSucceededVoidFuture()
     }
 
-    /// The kernel's `struct tcp_info` of a connection that stands, with what is unacknowledged.
+    /// The kernel's `struct tcp_info` of an established connection, with its unacknowledged bytes.
     func unsafeGetSocketOption<Value: Sendable>(
         level: NIOBSDSocket.OptionLevel,
         name: NIOBSDSocket.Option
@@ -36,7 +36,7 @@ extension FakeSocket: SocketOptionProvider {
         return eventLoop.makeSucceededFuture(bytes.load(as: Value.self))
     }
 
-    // NIO asks for these two besides, for callers of long ago.
+    // NIO's protocol also requires these two methods, for older callers.
 
     func unsafeSetSocketOption<Value: Sendable>(
         level: SocketOptionLevel,

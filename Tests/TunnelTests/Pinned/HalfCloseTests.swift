@@ -1,104 +1,104 @@
 import Testing
 
-/// FIN and END: each direction of a stream ends on its own, behind its bytes.
+/// FIN and END: each direction of a stream ends separately, after its bytes.
 @Suite("Half-close of a stream's socket") struct HalfCloseTests {
-    @Test("a FIN becomes END behind the bytes before it, and the other direction goes on")
+    @Test("A FIN becomes END after the bytes before it, and the other direction continues")
     func finBecomesEnd() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.brings("hello")
-        socket.bringsEnd()
+        socket.farSideSends("hello")
+        socket.farSideSendsFIN()
         #expect(rig.sent() == ["DATA 2 hello", "END 2"])
         try rig.receive(.data(2, "still here"))
         #expect(socket.farSide == "still here" && !socket.isClosed)
     }
 
-    @Test("an END becomes FIN behind the bytes before it, and the other direction goes on")
+    @Test("An END becomes FIN after the bytes before it, and the other direction continues")
     func endBecomesFIN() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
         try rig.receive(.data(2, "hello"), .end(2))
         #expect(socket.farSide == "hello<FIN>" && !socket.isClosed)
-        socket.brings("still here")
+        socket.farSideSends("still here")
         #expect(rig.sent() == ["DATA 2 still here"])
     }
 
-    @Test("an END waits for the bytes before it: with one byte left to drain there is no FIN yet")
+    @Test("An END waits for the bytes before it: with one byte left there is no FIN yet")
     func endWaitsForTheLastByte() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.takes(4)
+        socket.acceptWrites(4)
         try rig.receive(.data(2, "hello"), .end(2))
         rig.loop.run()
         #expect(socket.farSide == "hell")
-        socket.takes(1)
+        socket.acceptWrites(1)
         rig.loop.run()
         #expect(socket.farSide == "hello<FIN>" && !socket.isClosed)
     }
 
-    @Test("an END that comes while the socket drains waits too, as do the bytes that come then")
+    @Test("An END that arrives while the socket drains waits for all bytes before it")
     func endWhileDraining() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.takes(0)
+        socket.acceptWrites(0)
         try rig.receive(.data(2, "one "))
         try rig.receive(.data(2, "two "))
         try rig.receive(.data(2, "three"), .end(2))
         #expect(socket.farSide == "")
-        socket.takes(6)
+        socket.acceptWrites(6)
         rig.loop.run()
         #expect(socket.farSide == "one tw")
-        socket.takesAll()
+        socket.acceptAllWrites()
         rig.loop.run()
         #expect(socket.farSide == "one two three<FIN>")
     }
 
-    @Test("both directions ended, the socket's first: it is closed in order, and the stream is forgotten")
+    @Test("After both directions have ended, the socket's first, the socket closes and the stream is removed")
     func socketEndsFirst() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.brings("question")
-        socket.bringsEnd()
+        socket.farSideSends("question")
+        socket.farSideSendsFIN()
         try rig.receive(.data(2, "answer"), .end(2))
         #expect(socket.farSide == "answer<FIN>" && socket.isClosed)
         #expect(rig.sent() == ["DATA 2 question", "END 2"])
         #expect(rig.streamCount == 0)
     }
 
-    @Test("both directions ended, the peer's first: the same")
+    @Test("After both directions have ended, the peer's first, the socket closes and the stream is removed")
     func peerEndsFirst() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
         try rig.receive(.data(2, "question"), .end(2))
-        socket.brings("answer")
-        socket.bringsEnd()
+        socket.farSideSends("answer")
+        socket.farSideSendsFIN()
         #expect(socket.farSide == "question<FIN>" && socket.isClosed)
         #expect(rig.sent() == ["DATA 2 answer", "END 2"])
         #expect(rig.streamCount == 0)
     }
 
-    @Test("both directions ended while the socket still drains: the last byte is written before it is closed")
+    @Test("If both directions end while the socket drains, the last byte is written before the close")
     func endedWhileDraining() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.takes(5)
-        socket.bringsEnd()
+        socket.acceptWrites(5)
+        socket.farSideSendsFIN()
         try rig.receive(.data(2, "answer"), .end(2))
         #expect(rig.sent() == ["END 2"])
         #expect(socket.farSide == "answe" && !socket.isClosed && rig.streamCount == 1)
-        socket.takes(1)
+        socket.acceptWrites(1)
         rig.loop.run()
         #expect(socket.farSide == "answer<FIN>" && socket.isClosed && rig.streamCount == 0)
     }
 
-    @Test("a FIN behind bytes that the stream has no credit for: all is read, and END waits for the credit")
+    @Test("After a FIN all bytes are read, and END waits for the credit of the bytes before it")
     func finWithoutCredit() throws {
         let rig = Rig(.client, peerWindow: 4)
         let socket = try rig.service()
-        socket.brings("hello")
-        socket.brings(" world")
+        socket.farSideSends("hello")
+        socket.farSideSends(" world")
         #expect(rig.sent() == ["DATA 2 hell"] && !socket.isReading)
-        socket.bringsEnd()
+        socket.farSideSendsFIN()
         #expect(rig.sent().isEmpty)
         try rig.receive(.credit(2, to: 10))
         #expect(rig.sent() == ["DATA 2 o worl"])
@@ -106,11 +106,11 @@ import Testing
         #expect(rig.sent() == ["DATA 2 d", "END 2"])
     }
 
-    @Test("a FIN without bytes becomes END, at a visitor as at a service")
+    @Test("A FIN without bytes becomes END, at a visitor and at a service")
     func emptyStream() throws {
         let rig = Rig(.server)
         let socket = try rig.visitor()
-        socket.bringsEnd()
+        socket.farSideSendsFIN()
         #expect(rig.sent() == ["END 2"])
         try rig.receive(.end(2))
         #expect(socket.farSide == "<FIN>" && socket.isClosed && rig.streamCount == 0)

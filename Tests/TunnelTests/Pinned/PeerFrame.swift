@@ -1,7 +1,7 @@
 import Mux
 import NIOCore
 
-/// A frame of the peer's, made by hand.
+/// A manually encoded frame of the peer.
 struct PeerFrame {
     private let wire: ByteBuffer
 
@@ -37,7 +37,7 @@ struct PeerFrame {
         PeerFrame(0x25, stream, ByteBuffer(integer: offset))
     }
 
-    /// 6: the peer is going away.
+    /// Code 6 is going away.
     static func goAway(code number: UInt32 = 6) -> PeerFrame { PeerFrame(0x33, 0, code(number)) }
 
     static func renew(within seconds: UInt32) -> PeerFrame { PeerFrame(0x34, 0, code(seconds)) }
@@ -48,7 +48,7 @@ struct PeerFrame {
         return fields
     }
 
-    /// The frame as a carrier hands it on.
+    /// The frame in the form that a carrier passes on.
     func arrived() throws -> InboundFrame? {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true

@@ -6,26 +6,26 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// Streams whose service is being connected to, and visitors that wait for a stream.
-@Suite("Streams that have not begun") struct PendingStreamTests {
+/// Streams with a pending connect to their service, and visitors that wait for a stream.
+@Suite("Pending streams") struct PendingStreamTests {
     // MARK: At a client, before the service answers
 
-    @Test("what has come for a service is written to it once it answers, and FIN behind it")
+    @Test("Bytes and a FIN for a service are written once the service is connected")
     func heldForService() throws {
         let rig = Rig(.client)
         try rig.receive(.open(2), .data(2, "hello "), .data(2, "world"), .end(2))
         #expect(rig.isConnecting(2) && rig.sent().isEmpty)
         let socket = try rig.connect(2)
         #expect(socket.farSide == "hello world<FIN>" && !socket.isClosed)
-        rig.carrierTakesFrames()
+        rig.makeCarrierWritable()
         #expect(rig.sent() == ["ACCEPT 2"])
-        socket.brings("answer")
-        socket.bringsEnd()
+        socket.farSideSends("answer")
+        socket.farSideSendsFIN()
         #expect(rig.sent() == ["DATA 2 answer", "END 2"])
         #expect(socket.isClosed && rig.streamCount == 0)
     }
 
-    @Test("a service that refuses becomes RESET with its code, and what was held is dropped")
+    @Test("A refused connect becomes RESET with its code, and held bytes are dropped")
     func refused() throws {
         let rig = Rig(.client)
         try rig.receive(.open(2), .data(2, "hello"))
@@ -36,7 +36,7 @@ import Testing
         #expect(rig.sent().isEmpty)
     }
 
-    @Test("a RESET before the service answers, and without bytes for it, ends the connecting; nothing is answered")
+    @Test("A RESET without bytes before it cancels a pending connect, and is not answered")
     func resetWithoutBytes() throws {
         let rig = Rig(.client)
         try rig.receive(.open(2), .reset(2))
@@ -44,7 +44,7 @@ import Testing
         #expect(rig.sent().isEmpty && rig.streamCount == 0)
     }
 
-    @Test("a RESET behind bytes for the service: it is connected to, gets them, and is reset then")
+    @Test("After a RESET behind bytes the service is still connected, receives the bytes, and is reset")
     func resetWithBytes() throws {
         let rig = Rig(.client)
         try rig.receive(.open(2), .data(2, "hello"), .reset(2))
@@ -54,8 +54,8 @@ import Testing
         #expect(rig.sent().isEmpty && rig.streamCount == 0)
     }
 
-    @Test("a RESET behind bytes for a service that does not answer ends the connecting after 5 s")
-    func resetPatience() throws {
+    @Test("A RESET behind bytes cancels a pending connect after 5 s")
+    func resetTimeout() throws {
         let rig = Rig(.client)
         try rig.receive(.open(2), .data(2, "hello"), .reset(2))
         rig.loop.advanceTime(by: .milliseconds(4_999))
@@ -65,7 +65,7 @@ import Testing
         #expect(rig.sent().isEmpty && rig.streamCount == 0)
     }
 
-    @Test("the session's end ends the connecting, if there are no bytes for the service")
+    @Test("The session's end cancels a pending connect without bytes for the service")
     func sessionEnds() throws {
         let rig = Rig(.client)
         try rig.receive(.open(2))
@@ -75,23 +75,23 @@ import Testing
 
     // MARK: At a server, before there is a stream
 
-    @Test("a visitor that waits is not read; with its stream it is")
+    @Test("A waiting visitor is not read, and is read once it has a stream")
     func waitingVisitor() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()
-        socket.brings("hello")
+        socket.farSideSends("hello")
         #expect(!socket.isReading && rig.sent().isEmpty)
         try rig.admit(socket)
         #expect(rig.sent() == ["OPEN 2", "DATA 2 hello"] && socket.isReading)
     }
 
-    @Test("a visitor that ends while it waits: OPEN, its bytes and END go together")
+    @Test("For a visitor that half-closes while it waits, OPEN, its bytes and END are sent together")
     func endsWhileWaiting() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()
-        socket.brings("one ")
-        socket.brings("two")
-        socket.bringsEnd()
+        socket.farSideSends("one ")
+        socket.farSideSends("two")
+        socket.farSideSendsFIN()
         #expect(rig.isWaiting(socket) && !socket.isClosed)
         try rig.admit(socket)
         #expect(rig.sent() == ["OPEN 2", "DATA 2 one two", "END 2"])
@@ -99,54 +99,54 @@ import Testing
         #expect(socket.farSide == "answer<FIN>" && socket.isClosed && rig.streamCount == 0)
     }
 
-    @Test("a visitor that ends without a byte while it waits still gets its stream")
+    @Test("A visitor that half-closes without a byte while it waits still gets a stream")
     func endsEmptyWhileWaiting() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()
-        socket.bringsEnd()
+        socket.farSideSendsFIN()
         #expect(rig.isWaiting(socket))
         try rig.admit(socket)
         #expect(rig.sent() == ["OPEN 2", "END 2"])
     }
 
-    @Test("a visitor that is reset with bytes unsent still waits: OPEN, its bytes and RESET go together")
+    @Test("For a waiting visitor that resets after bytes, OPEN, its bytes and RESET are sent together")
     func resetWhileWaiting() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()
-        socket.brings("last words")
-        socket.bringsReset()
+        socket.farSideSends("last words")
+        socket.farSideSendsRST()
         #expect(rig.isWaiting(socket) && socket.isClosed)
         try rig.admit(socket)
         #expect(rig.sent() == ["OPEN 2", "DATA 2 last words", "RESET 2 code 1"])
         #expect(!rig.isWaiting(socket) && rig.streamCount == 0)
     }
 
-    @Test("a visitor that ended and was reset then, with bytes unsent: its END is left out")
+    @Test("For a waiting visitor that half-closes and then resets, END is omitted")
     func resetAfterEndWhileWaiting() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()
-        socket.brings("last words")
-        socket.bringsEnd()
-        socket.bringsReset()
+        socket.farSideSends("last words")
+        socket.farSideSendsFIN()
+        socket.farSideSendsRST()
         try rig.admit(socket)
         #expect(rig.sent() == ["OPEN 2", "DATA 2 last words", "RESET 2 code 1"])
     }
 
-    @Test("a visitor that is reset without a byte does not wait any more, and the client hears nothing of it")
+    @Test("A waiting visitor that resets without a byte is removed, and no frame is sent")
     func resetEmptyWhileWaiting() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()
-        socket.bringsReset()
+        socket.farSideSendsRST()
         #expect(!rig.isWaiting(socket) && rig.sent().isEmpty && rig.streamCount == 0)
     }
 
-    @Test("a visitor that brings more than the session may queue is reset while it waits")
+    @Test("A waiting visitor that sends more than the session may queue is reset")
     func tooMuchWhileWaiting() throws {
         let rig = Rig(.server) { $0.queuedBytes = 10 }
         let socket = try rig.waitingVisitor()
-        socket.brings("0123456789")
-        socket.brings("x")
-        socket.bringsEnd()
+        socket.farSideSends("0123456789")
+        socket.farSideSends("x")
+        socket.farSideSendsFIN()
         #expect(socket.farSide == "<RST>" && socket.isClosed && !rig.isWaiting(socket))
         #expect(rig.sent().isEmpty)
     }

@@ -10,26 +10,27 @@ import WebSocket
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// One end of a session with fake sockets and a fake carrier, turned by hand.
+/// One end of a session with fake sockets and a fake carrier, on an event loop that the test runs.
 ///
-/// Its tests say what comes in at one side and what goes out at the other. Only this file knows by which types.
+/// Tests provide the input of one side and check the output of the other. Only this file depends on the product's
+/// types.
 final class Rig {
     let loop = EmbeddedEventLoop()
-    /// The carrier that the session was given last.
+    /// The latest carrier of the session.
     private(set) var carrier = FakeCarrier()
-    /// What the session has told its role, without hints of room: `bound 0`, `lost`, `ended: peer`.
-    var told: [String] { witness.told }
-    /// Streams whose service is not wanted any more while it is being connected to.
-    var abandonedConnects: [UInt32] { witness.abandonedConnects }
+    /// The session's reports to its owner, except changes of room: `bound 0`, `carrier lost`, `ended: by the peer`.
+    var reports: [String] { owner.reports }
+    /// Streams whose pending connect was cancelled.
+    var abandonedConnects: [UInt32] { owner.abandonedConnects }
 
     private let session: SessionLoop
-    private let witness: Witness
+    private let owner: RecordingOwner
     private let statistics: TunnelStatistics
     private var pipes: [ObjectIdentifier: StreamPipe] = [:]
 
-    /// A session that has begun, without its first questions.
+    /// Creates a session that has begun, without its first PINGs.
     ///
-    /// - Parameter peerWindow: what the peer takes of a new stream, bytes.
+    /// - Parameter peerWindow: the peer's initial window of a stream, in bytes.
     init(_ role: Mux.Role, peerWindow: UInt32 = 65_536, _ change: (inout MuxLimits) -> Void = { _ in }) {
         var limits = MuxLimits()
         change(&limits)
@@ -42,25 +43,25 @@ final class Rig {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         statistics = TunnelStatistics(tunnel: 0, role: role, totals: TrafficTotals())
-        witness = Witness(statistics)
+        owner = RecordingOwner(statistics)
         if role == .server {
-            session.start(witness as any ServerSessionOwner)
+            session.start(owner as any ServerSessionOwner)
         } else {
-            session.start(witness as any ClientSessionOwner)
+            session.start(owner as any ClientSessionOwner)
         }
         loop.run()
     }
 
     // MARK: The peer
 
-    /// The peer's frames come, all in one read of the carrier.
+    /// Receives the peer's frames in one read of the carrier.
     func receive(_ frames: PeerFrame...) throws {
         for frame in frames { carrier.receiver?.carrier(received: try #require(try frame.arrived())) }
         carrier.receiver?.carrierReadCompleted()
         loop.run()
     }
 
-    /// The frames that have left for the peer since this was asked last.
+    /// The frames sent to the peer since the last call.
     func sent(withHousekeeping: Bool = false) -> [String] {
         loop.run()
         return carrier.takeSent(withHousekeeping: withHousekeeping)
@@ -68,31 +69,31 @@ final class Rig {
 
     // MARK: Carriers
 
-    /// The carrier dies.
+    /// Loses the carrier.
     func loseCarrier(_ loss: CarrierLoss = CarrierLoss(description: "cut")) {
         carrier.receiver?.carrierLost(loss)
         loop.run()
     }
 
-    /// The session goes on with a new carrier, on which the peer says that it has so many counted frames.
-    func bringCarrier(peerReceived: UInt64) {
+    /// Resumes the session on a new carrier, on which the peer reports its count of received frames.
+    func attachCarrier(peerReceived: UInt64) {
         carrier = FakeCarrier()
         session.run(.attach(carrier, peerReceived: peerReceived, first: nil))
         loop.run()
     }
 
-    /// The carrier takes frames again.
-    func carrierTakesFrames() {
+    /// Makes the carrier writable.
+    func makeCarrierWritable() {
         carrier.isWritable = true
         carrier.receiver?.carrierBecameWritable()
         loop.run()
     }
 
-    /// The peer is about to be told, on a new carrier, how many counted frames have come: the answer.
+    /// Prepares a resume on a new carrier. Returns the count of received frames to report to the peer.
     func prepareRenewal() -> UInt64 { session.deferFrames() }
 
-    /// There will be no new carrier.
-    func giveUpRenewal() {
+    /// Abandons the resume on a new carrier.
+    func abandonRenewal() {
         session.run(.takeDeferred)
         loop.run()
     }
@@ -111,12 +112,12 @@ final class Rig {
         loop.run()
     }
 
-    /// Timers that are due by the real clock, on which the session's own run.
+    /// Runs timers that are due by the real clock, which the session's timers use.
     func runDueTimers() { loop.advanceTime(to: .now()) }
 
     var isEnded: Bool { session.isEnded }
     var streamCount: Int { session.streamCount }
-    /// Bytes of the peer's that no socket has taken yet.
+    /// Bytes of the peer that no socket has accepted.
     var bytesForSockets: Int { session.waitingBytes.toDeliver }
 
     // MARK: Sockets
@@ -127,7 +128,7 @@ final class Rig {
         StreamPolicy(rateLimits: [RateLimit(bytesPerSecond: bytesPerSecond, now: .now)])
     }
 
-    /// Server: a visitor comes, and waits for a stream.
+    /// Server: connects a visitor that waits for a stream.
     func waitingVisitor(_ policy: StreamPolicy = .unbounded) throws -> FakeSocket {
         let identity = StreamIdentity(visitor: "192.0.2.1:40001", statistics: statistics)
         let pipe = StreamPipe(session: session, policy: policy, identity: identity, logger: session.logger) { _ in }
@@ -138,7 +139,7 @@ final class Rig {
         return socket
     }
 
-    /// Server: a visitor that waits gets its stream.
+    /// Server: opens a stream for a waiting visitor.
     func admit(_ socket: FakeSocket) throws {
         let pipe = try #require(pipes[ObjectIdentifier(socket)])
         let id = session.open(OpenRequest(tunnel: 0, visitor: "192.0.2.1:40001"), pipe)
@@ -149,7 +150,7 @@ final class Rig {
     /// Server: whether a visitor still waits for its stream.
     func isWaiting(_ socket: FakeSocket) -> Bool { pipes[ObjectIdentifier(socket)]?.isPending ?? false }
 
-    /// Server: a visitor comes and has its stream, which is told apart by number; the client has accepted it.
+    /// Server: connects a visitor whose stream, with this number, the client has accepted.
     func visitor(_ stream: UInt32 = 2, _ policy: StreamPolicy = .unbounded) throws -> FakeSocket {
         let socket = try waitingVisitor(policy)
         try admit(socket)
@@ -158,37 +159,37 @@ final class Rig {
         return socket
     }
 
-    /// Client: the service of a stream that the peer has opened answers.
+    /// Client: completes the connect of a stream to its service.
     func connect(_ stream: UInt32) throws -> FakeSocket {
         let socket = FakeSocket(loop: loop)
-        try socket.pipeline.syncOperations.addHandler(try #require(witness.pipes[StreamID(stream)]))
+        try socket.pipeline.syncOperations.addHandler(try #require(owner.pipes[StreamID(stream)]))
         loop.run()
         return socket
     }
 
-    /// Client: the service of a stream cannot be had.
+    /// Client: fails the connect of a stream to its service.
     func refuse(_ stream: UInt32) throws {
-        try #require(witness.pipes[StreamID(stream)]).fail(.refused)
+        try #require(owner.pipes[StreamID(stream)]).fail(.refused)
         loop.run()
     }
 
-    /// Client: whether a stream still waits for its service.
-    func isConnecting(_ stream: UInt32) -> Bool { witness.pipes[StreamID(stream)]?.isPending ?? false }
+    /// Client: whether the connect of a stream is pending.
+    func isConnecting(_ stream: UInt32) -> Bool { owner.pipes[StreamID(stream)]?.isPending ?? false }
 
-    /// Client: the peer opens a stream, and its service answers at once.
+    /// Client: receives OPEN for a stream, and completes its connect.
     func service(_ stream: UInt32 = 2) throws -> FakeSocket {
         try receive(.open(stream))
         let socket = try connect(stream)
-        // ACCEPT leaves with the next frames, or with the ACK that is due within 20 ms.
-        carrierTakesFrames()
+        // ACCEPT is sent with the next frames, or with the ACK that is due within 20 ms.
+        makeCarrierWritable()
         #expect(sent() == ["ACCEPT \(stream)"])
         return socket
     }
 }
 
-/// Stands for the role, and writes down what it is told.
-private final class Witness: ServerSessionOwner, ClientSessionOwner {
-    private(set) var told: [String] = []
+/// An owner that records the session's reports.
+private final class RecordingOwner: ServerSessionOwner, ClientSessionOwner {
+    private(set) var reports: [String] = []
     private(set) var pipes: [StreamID: StreamPipe] = [:]
     private(set) var abandonedConnects: [UInt32] = []
     private let statistics: TunnelStatistics
@@ -206,14 +207,14 @@ private final class Witness: ServerSessionOwner, ClientSessionOwner {
         session.attach(pipe, to: stream)
     }
 
-    func session(_ session: SessionLoop, bind request: BindRequest) { told.append("bind \(request.tunnel)") }
-    func session(_ session: SessionLoop, bound binding: Binding) { told.append("bound \(binding.tunnel)") }
-    func session(_ session: SessionLoop, unbound tunnel: UInt16, _: Refusal) { told.append("unbound \(tunnel)") }
-    func session(_ session: SessionLoop, goingAway reason: Refusal) { told.append("peer goes away") }
-    func session(_ session: SessionLoop, lost carrier: LostCarrier) { told.append("carrier lost") }
-    func session(_ session: SessionLoop, renewWithin seconds: UInt32) { told.append("renew within \(seconds)") }
+    func session(_ session: SessionLoop, bind request: BindRequest) { reports.append("bind \(request.tunnel)") }
+    func session(_ session: SessionLoop, bound binding: Binding) { reports.append("bound \(binding.tunnel)") }
+    func session(_ session: SessionLoop, unbound tunnel: UInt16, _: Refusal) { reports.append("unbound \(tunnel)") }
+    func session(_ session: SessionLoop, goingAway reason: Refusal) { reports.append("peer goes away") }
+    func session(_ session: SessionLoop, lost carrier: LostCarrier) { reports.append("carrier lost") }
+    func session(_ session: SessionLoop, renewWithin seconds: UInt32) { reports.append("renew within \(seconds)") }
     func sessionRoomChanged(_ session: SessionLoop) {}
-    func sessionNumbersRunOut(_ session: SessionLoop) { told.append("used up") }
+    func sessionNumbersRunOut(_ session: SessionLoop) { reports.append("used up") }
 
     func session(_ session: SessionLoop, ended end: SessionEnd) {
         let why =
@@ -225,6 +226,6 @@ private final class Witness: ServerSessionOwner, ClientSessionOwner {
             case .abandoned: "no new carrier"
             case .forgotten: "forgotten"
             }
-        told.append("ended: \(why)")
+        reports.append("ended: \(why)")
     }
 }

@@ -7,11 +7,11 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// What a stream's socket is held to, and what becomes of it when its session ends.
-@Suite("Bounds of a stream's socket") struct StreamBoundsTests {
-    // MARK: Silence and bandwidth
+/// Idle timeouts and bandwidth of a stream's socket, and its fate at the session's end.
+@Suite("Limits of a stream's socket") struct StreamBoundsTests {
+    // MARK: Idle timeout and bandwidth
 
-    @Test("a socket that is silent for too long is reset, and so is its stream")
+    @Test("An idle socket is reset after its timeout, and so is its stream")
     func silence() throws {
         let rig = Rig(.server)
         let socket = try rig.visitor(2, Rig.policy(idle: .nanoseconds(1)))
@@ -21,7 +21,7 @@ import Testing
         #expect(rig.sent() == ["RESET 2 code 4"] && rig.streamCount == 0)
     }
 
-    @Test("before its time has come it is not")
+    @Test("An idle socket is not reset before its timeout")
     func notYet() throws {
         let rig = Rig(.server)
         let socket = try rig.visitor(2, Rig.policy(idle: .hours(1)))
@@ -29,13 +29,13 @@ import Testing
         #expect(!socket.isClosed && rig.sent().isEmpty)
     }
 
-    @Test("a socket that was read beyond its bandwidth rests until it is within it again; what it brought goes on")
-    func restsFromReading() throws {
+    @Test("A socket that exceeds its bandwidth is not read for a time, and its bytes are forwarded")
+    func readingPauses() throws {
         let rig = Rig(.server, peerWindow: 1_000_000)
         let socket = try rig.visitor(2, Rig.policy(bytesPerSecond: 1_000))
-        socket.brings(ByteBuffer(repeating: 0x61, count: 65_536))
-        #expect(rig.sent() == ["DATA 2 of 65536"] && socket.isReading, "so much may pass at once")
-        socket.brings(ByteBuffer(repeating: 0x61, count: 4_000))
+        socket.farSideSends(ByteBuffer(repeating: 0x61, count: 65_536))
+        #expect(rig.sent() == ["DATA 2 of 65536"] && socket.isReading, "the burst passes at once")
+        socket.farSideSends(ByteBuffer(repeating: 0x61, count: 4_000))
         #expect(rig.sent() == ["DATA 2 of 4000"] && !socket.isReading)
         rig.loop.advanceTime(by: .seconds(3))
         #expect(!socket.isReading)
@@ -43,29 +43,29 @@ import Testing
         #expect(socket.isReading)
     }
 
-    @Test("a resting socket that ends is read to its end, and END does not wait")
-    func endsWhileResting() throws {
+    @Test("A paused socket is read to its FIN, and END does not wait")
+    func endsWhilePaused() throws {
         let rig = Rig(.server, peerWindow: 1_000_000)
         let socket = try rig.visitor(2, Rig.policy(bytesPerSecond: 1_000))
-        socket.brings(ByteBuffer(repeating: 0x61, count: 70_000))
-        socket.brings("the end")
+        socket.farSideSends(ByteBuffer(repeating: 0x61, count: 70_000))
+        socket.farSideSends("the end")
         #expect(rig.sent() == ["DATA 2 of 70000"])
-        socket.bringsEnd()
+        socket.farSideSendsFIN()
         #expect(rig.sent() == ["DATA 2 the end", "END 2"])
     }
 
-    @Test("a socket that took bytes beyond its bandwidth has its credit later")
-    func creditRests() throws {
+    @Test("A socket that received bytes beyond its bandwidth grants credit later")
+    func creditIsDelayed() throws {
         let rig = Rig(.server) { $0.initialWindow = 80_000 }
         let socket = try rig.visitor(2, Rig.policy(bytesPerSecond: 1_000))
         try rig.receive(.data(2, count: 65_536))
         try rig.receive(.data(2, count: 4_000))
         #expect(socket.farSide.utf8.count == 69_536)
-        #expect(rig.sent() == ["CREDIT 2 to 145536"], "for those within it")
+        #expect(rig.sent() == ["CREDIT 2 to 145536"], "for the bytes within the bandwidth")
         rig.loop.advanceTime(by: .seconds(3))
         try rig.receive(.end(2))
-        #expect(rig.streamCount == 1, "4,000 bytes are not told yet")
-        socket.bringsEnd()
+        #expect(rig.streamCount == 1, "4,000 bytes are not granted yet")
+        socket.farSideSendsFIN()
         #expect(rig.sent() == ["END 2"] && rig.streamCount == 1)
         rig.loop.advanceTime(by: .seconds(1))
         #expect(rig.streamCount == 0)
@@ -73,43 +73,43 @@ import Testing
 
     // MARK: The session's end
 
-    @Test("the end of the session resets every socket once it has taken what came before")
+    @Test("The end of the session resets each socket after it has accepted the bytes before")
     func sessionEnds() throws {
         let rig = Rig(.client)
         let (idle, busy) = (try rig.service(2), try rig.service(4))
-        busy.takes(2)
+        busy.acceptWrites(2)
         try rig.receive(.data(4, "hello"))
         rig.end()
         #expect(rig.sent() == ["GOAWAY code 6"] && rig.carrier.end == "close 1001")
-        #expect(rig.told == ["ended: by this end"])
+        #expect(rig.reports == ["ended: by this end"])
         #expect(idle.farSide == "<RST>" && idle.isClosed)
         #expect(busy.farSide == "he" && !busy.isClosed)
-        busy.takesAll()
+        busy.acceptAllWrites()
         rig.loop.run()
         #expect(busy.farSide == "hello<RST>" && busy.isClosed)
     }
 
-    @Test("a stream that has ended in order while its socket drains outlives the session: its last byte, then FIN")
+    @Test("The socket of a finished stream drains after the session's end, and sends FIN")
     func detached() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.takes(4)
-        socket.bringsEnd()
+        socket.acceptWrites(4)
+        socket.farSideSendsFIN()
         try rig.receive(.data(2, "hello"), .end(2))
         #expect(rig.sent() == ["END 2"])
         rig.end()
         #expect(socket.farSide == "hell" && !socket.isClosed)
-        socket.takes(1)
+        socket.acceptWrites(1)
         rig.loop.run()
         #expect(socket.farSide == "hello<FIN>" && socket.isClosed)
     }
 
-    @Test("for 60 s; then it is reset")
-    func detachedPatience() throws {
+    @Test("The socket of a finished stream is reset 60 s after the session's end")
+    func detachedTimeout() throws {
         let rig = Rig(.client)
         let socket = try rig.service()
-        socket.takes(4)
-        socket.bringsEnd()
+        socket.acceptWrites(4)
+        socket.farSideSendsFIN()
         try rig.receive(.data(2, "hello"), .end(2))
         rig.end()
         rig.loop.advanceTime(by: .milliseconds(59_999))
@@ -118,20 +118,20 @@ import Testing
         #expect(socket.farSide == "hell<RST>" && socket.isClosed)
     }
 
-    @Test("a stream of which only one direction has ended is reset with the session")
+    @Test("A stream with one ended direction is reset with the session")
     func halfEnded() throws {
         let rig = Rig(.client)
         let (first, second) = (try rig.service(2), try rig.service(4))
-        first.bringsEnd()
-        second.takes(0)
+        first.farSideSendsFIN()
+        second.acceptWrites(0)
         try rig.receive(.data(4, "hello"), .end(4))
         rig.end()
-        second.takesAll()
+        second.acceptAllWrites()
         rig.loop.run()
         #expect(first.farSide == "<RST>" && second.farSide == "hello<RST>")
     }
 
-    @Test("a visitor that waits for a stream is no stream: the session's end leaves it to the role")
+    @Test("The session's end does not close a visitor that waits for a stream")
     func waitingVisitor() throws {
         let rig = Rig(.server)
         let socket = try rig.waitingVisitor()

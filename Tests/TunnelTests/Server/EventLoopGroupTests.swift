@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The event loops of an embedded server")
 struct EventLoopGroupTests {
-    @Test("a server listens on the event loops that it is given")
+    @Test("A server listens on the given event loops")
     func endpoint() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var configuration = ServerConfiguration()
@@ -21,7 +21,7 @@ struct EventLoopGroupTests {
         try await group.shutdownGracefully()
     }
 
-    @Test("a server that has stopped leaves its event loops to the caller to shut down")
+    @Test("A stopped server does not shut down the caller's event loops")
     func wholeServer() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var configuration = ServerConfiguration()

@@ -7,9 +7,9 @@ import Platform
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// A system that binds ports when the test says so.
+/// A port binder whose binds the test completes.
 final class FakePortBinder: PortBinder {
-    /// A bind that has been asked for.
+    /// A requested bind.
     struct Request {
         let port: PortToBind
         let onVisitor: (any Channel) throws -> Void
@@ -18,13 +18,13 @@ final class FakePortBinder: PortBinder {
 
     /// Whether binds succeed at once.
     var bindsAtOnce = true
-    /// Ports that other programs have.
+    /// Ports that other programs use.
     var taken: Set<UInt16> = []
-    /// Ports whose bind was asked for, in order.
+    /// The ports of all requested binds, in order.
     private(set) var asked: [UInt16] = []
     /// Binds that wait for ``complete()``.
     private(set) var pending: [Request] = []
-    /// Ports that are bound, in order.
+    /// The bound ports, in order.
     private(set) var listeners: [FakePortListener] = []
 
     func bind(
@@ -58,7 +58,7 @@ final class FakePortBinder: PortBinder {
     }
 }
 
-/// A port that is bound without a kernel.
+/// A bound port without a kernel.
 final class FakePortListener: PortListener {
     let tunnel: UInt16
     let port: UInt16
@@ -66,7 +66,7 @@ final class FakePortListener: PortListener {
     let requestedAddresses: Set<String>
     var isAccepting = true
     private(set) var isClosed = false
-    /// Whether the system takes its time to release the port.
+    /// Whether the release of the port waits for ``finishClosing()``.
     var closesSlowly = false
     private let onVisitor: (any Channel) throws -> Void
     private var closing: EventLoopPromise<Void>?
@@ -90,16 +90,16 @@ final class FakePortListener: PortListener {
         return promise.futureResult
     }
 
-    /// The system releases the port.
+    /// Releases the port.
     func finishClosing() { closing?.succeed(()) }
 }
 
-/// A session that holds ports, and answers when the test says so.
+/// A session that holds ports, and whose answers the test provides.
 final class FakePortHolder: PortHolder, @unchecked Sendable {
     let owner: PortOwner
     let name: String
     var waitsUntil: Instant?
-    /// What ends this session.
+    /// The reason with which this session was ended.
     private(set) var ending: Refusal?
     private let alive: EventLoopPromise<Bool>
     /// Completes once the ports of this session are free.
@@ -117,7 +117,7 @@ final class FakePortHolder: PortHolder, @unchecked Sendable {
         released.succeed(())
     }
 
-    /// The client answers, or its time is over.
+    /// Completes the check whether the client is alive.
     func answers(_ isAlive: Bool) { alive.succeed(isAlive) }
 
     func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> { alive.futureResult }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TunnelServer
 
-@Suite("Visitors that wait for a stream")
+@Suite("Pending visitors")
 struct PendingVisitorsTests {
     private func time(_ seconds: Double) -> Instant { Instant(nanoseconds: UInt64((1_000 + seconds) * 1e9)) }
 
@@ -18,7 +18,7 @@ struct PendingVisitorsTests {
 
     private func request(_ tunnel: UInt16) -> OpenRequest { OpenRequest(tunnel: tunnel, visitor: "192.0.2.1:40001") }
 
-    @Test("each tunnel's visitors leave in the order in which they came")
+    @Test("The visitors of a tunnel leave in the order of their arrival")
     func order() {
         var pending = pending()
         for (name, tunnel) in [("a", UInt16(0)), ("b", 1), ("c", 0)] {
@@ -34,7 +34,7 @@ struct PendingVisitorsTests {
         #expect(pending.count == 1 && !pending.isEmpty)
     }
 
-    @Test("the next deadline is the earliest of all tunnels, and there is none without visitors")
+    @Test("The next deadline is the earliest of all tunnels, and there is none without visitors")
     func nextDeadline() {
         var pending = pending()
         #expect(pending.nextDeadline == nil)
@@ -45,7 +45,7 @@ struct PendingVisitorsTests {
         #expect(pending.nextDeadline == time(18))
     }
 
-    @Test("a visitor expires at its deadline, and not a moment before")
+    @Test("A visitor expires at its deadline, and not before")
     func deadline() {
         var pending = pending()
         pending.append("a", request(0), now: time(0))
@@ -57,7 +57,7 @@ struct PendingVisitorsTests {
         #expect(pending.isEmpty)
     }
 
-    @Test("once streams are used up, a tunnel's visitors have 2 s, and no deadline becomes later")
+    @Test("Without free streams a tunnel's visitors have 2 s, and no deadline becomes later")
     func shortened() {
         var pending = pending()
         pending.append("old", request(0), now: time(0))
@@ -70,7 +70,7 @@ struct PendingVisitorsTests {
         #expect(pending.first(at: 1)?.pipe == "other" && pending.nextDeadline == time(29))
     }
 
-    @Test("deadlines are shortened once for each visitor")
+    @Test("Deadlines are shortened once for each visitor")
     func shortenedOnce() {
         var pending = pending()
         pending.append("a", request(0), now: time(0))
@@ -84,7 +84,7 @@ struct PendingVisitorsTests {
         #expect(pending.count == 1)
     }
 
-    @Test("the limit counts the visitors of all tunnels together")
+    @Test("The limit counts the visitors of all tunnels")
     func full() {
         var pending = pending(capacity: 2)
         pending.append("a", request(0), now: time(0))
@@ -95,7 +95,7 @@ struct PendingVisitorsTests {
         #expect(!pending.isFull)
     }
 
-    @Test("the visitors of one tunnel are removed in their order, and those of the others stay")
+    @Test("The visitors of one tunnel are removed in their order, and those of the others stay")
     func removeTunnel() {
         var pending = pending()
         for (name, tunnel) in [("a", UInt16(0)), ("b", 1), ("c", 0)] {
@@ -106,7 +106,7 @@ struct PendingVisitorsTests {
         #expect(pending.removeAll(at: 0).isEmpty && pending.count == 1)
     }
 
-    @Test("all visitors are removed at once, and the queues are empty then")
+    @Test("All visitors are removed at once, and the queues are empty")
     func removeAll() {
         var pending = pending()
         for tunnel in UInt16(0)..<3 { pending.append("\(tunnel)", request(tunnel), now: time(0)) }

@@ -24,7 +24,7 @@ struct PortDirectoryTests {
         }
     }
 
-    @Test("a free port is granted, and a session may claim it once for each address")
+    @Test("A free port is granted, and a session may claim it once for each address")
     func free() {
         let alice = holder("alice", client: 1)
         #expect(claim(8_022, for: alice) == "granted" && claim(8_022, for: alice) == "granted")
@@ -32,7 +32,7 @@ struct PortDirectoryTests {
         #expect(directory.count(of: [1]) == (1, 1))
     }
 
-    @Test("a port is free after the last of its claims is released")
+    @Test("A port is free after its last claim is released")
     func release() {
         let (alice, bob) = (holder("alice", client: 1), holder("bob", client: 2))
         for _ in 0..<2 { #expect(claim(8_022, for: alice) == "granted") }
@@ -43,7 +43,7 @@ struct PortDirectoryTests {
         #expect(directory.count(of: [1]) == (0, 1) && directory.count(of: [2]) == (1, 1))
     }
 
-    @Test("a session that has lost a port releases nothing of its successor")
+    @Test("A session that has lost a port does not release its successor's claim")
     func releaseByOther() {
         let (old, new) = (holder("old", client: 1), holder("new", client: 1))
         #expect(claim(8_022, for: old) == "granted")
@@ -53,7 +53,7 @@ struct PortDirectoryTests {
         #expect(directory.claims(8_022, of: new) == 1)
     }
 
-    @Test("another session of the same process is named, so that it can be asked whether it lives")
+    @Test("Another session of the same process is returned, so that its liveness can be checked")
     func sameProcess() {
         let old = holder("old", client: 1)
         #expect(claim(8_022, for: old) == "granted")
@@ -63,7 +63,7 @@ struct PortDirectoryTests {
         #expect(other == "held by old since 3 s")
     }
 
-    @Test("a port of a session without a carrier is kept, and the last begun second counts")
+    @Test("A port of a session without a carrier is kept, and the remaining time is rounded up")
     func kept() {
         let (alice, bob) = (holder("alice", client: 1), holder("bob", client: 2))
         #expect(claim(8_022, for: alice) == "granted")
@@ -73,7 +73,7 @@ struct PortDirectoryTests {
         #expect(claim(8_022, for: bob, at: 20) == "held by alice since 20 s")
     }
 
-    @Test("ports are counted for each client and for all")
+    @Test("Ports are counted for each client and in total")
     func counts() {
         let (one, two) = (holder("one", client: 1), holder("two", client: 1, instance: 2))
         for (port, holder) in [(UInt16(1), one), (2, two), (3, self.holder("bob", client: 2))] {
@@ -82,7 +82,7 @@ struct PortDirectoryTests {
         #expect(directory.count(of: [1]) == (2, 3) && directory.count(of: [9]) == (0, 3))
     }
 
-    @Test("a port of the server itself has a use, and others have none")
+    @Test("The server's own ports have a use, and others have none")
     func ownPorts() {
         directory.note(own: 443, use: "its endpoint")
         #expect(directory.use(ofOwn: 443) == "its endpoint" && directory.use(ofOwn: 80) == nil)

@@ -12,14 +12,14 @@ import Testing
 struct PublicPortsTests {
     private let rig = Rig()
 
-    /// The ports of one session, with a system that binds none.
+    /// The ports of one session, with a fake binder.
     private final class Rig: PublicPortsOwner {
         let loop = EmbeddedEventLoop()
         let directory = PortDirectory()
         let binder = FakePortBinder()
         let holder: FakePortHolder
         let ports: PublicPorts
-        /// Reports since this was read last.
+        /// The reports since the last call.
         private var reports: [String] = []
 
         init(_ change: (inout ServerLimits) -> Void = { _ in }) {
@@ -67,7 +67,7 @@ struct PublicPortsTests {
 
     // MARK: Claim and bind
 
-    @Test("a free port is claimed, bound and published")
+    @Test("A free port is claimed, bound and published")
     func published() {
         rig.bind(8_022)
         #expect(rig.takeReports() == ["0 at 8022"])
@@ -75,7 +75,7 @@ struct PublicPortsTests {
         #expect(rig.directory.claims(8_022, of: rig.holder) == 1)
     }
 
-    @Test("a port that is being bound counts")
+    @Test("A port with a pending bind counts")
     func countsPending() {
         rig.binder.bindsAtOnce = false
         rig.bind(8_022)
@@ -84,7 +84,7 @@ struct PublicPortsTests {
         #expect(rig.ports.count == 1 && rig.takeReports() == ["0 at 8022"])
     }
 
-    @Test("a bind that fails is refused with its reason, and its claim is released")
+    @Test("A failed bind is refused with its reason, and its claim is released")
     func failedBind() {
         rig.binder.taken = [8_022]
         rig.bind(8_022)
@@ -93,7 +93,7 @@ struct PublicPortsTests {
         #expect(rig.directory.claims(8_022, of: rig.holder) == 0 && rig.ports.count == 0)
     }
 
-    @Test("a refusal names the server's own use of a port, or another tunnel of the session")
+    @Test("A refusal names the server's own use of a port, or another tunnel of the session")
     func users() {
         rig.directory.note(own: 8_080, use: "its endpoint")
         rig.binder.taken = [8_080, 8_022]
@@ -110,7 +110,7 @@ struct PublicPortsTests {
         )
     }
 
-    @Test("a port of another client is refused at once, and not bound")
+    @Test("A port of another client is refused at once, and not bound")
     func heldByOther() {
         let bob = FakePortHolder("bob", client: 2, on: rig.loop)
         _ = rig.directory.claim(8_022, for: bob, now: Instant(nanoseconds: 90_000_000_000))
@@ -134,7 +134,7 @@ struct PublicPortsTests {
         return old
     }
 
-    @Test("an older session of the same process that answers keeps its port")
+    @Test("An older session of the same process that answers keeps its port")
     func takeOverRefused() {
         let old = oldSession()
         rig.bind(8_022)
@@ -144,7 +144,7 @@ struct PublicPortsTests {
         #expect(old.ending == nil && rig.binder.asked.isEmpty)
     }
 
-    @Test("an older session of the same process that does not answer is ended, and its port taken once it is free")
+    @Test("An older session of the same process that does not answer is ended, and its port is taken once it is free")
     func takeOver() {
         let old = oldSession()
         rig.bind(8_022)
@@ -157,7 +157,7 @@ struct PublicPortsTests {
         #expect(rig.directory.claims(8_022, of: rig.holder) == 1)
     }
 
-    @Test("a take-over is tried once: if a third session got the port meanwhile, the request is refused")
+    @Test("A take-over is tried once: if a third session gets the port, the request is refused")
     func takeOverLost() {
         let old = oldSession()
         rig.bind(8_022)
@@ -171,7 +171,7 @@ struct PublicPortsTests {
         #expect(third.ending == nil)
     }
 
-    @Test("a session that ends during a take-over claims nothing")
+    @Test("A session that ends during a take-over claims no port")
     func endsDuringTakeOver() {
         let old = oldSession()
         rig.bind(8_022)
@@ -187,7 +187,7 @@ struct PublicPortsTests {
 
     // MARK: Port 0
 
-    @Test("port 0 is one of the allowed ports that is free")
+    @Test("Port 0 becomes a free port of the allowed range")
     func anyPort() {
         rig.binder.taken = [20_001, 20_002]
         rig.bind(0, allowed: 20_001...20_003)
@@ -195,7 +195,7 @@ struct PublicPortsTests {
         #expect(rig.directory.count(of: [1]) == (1, 1))
     }
 
-    @Test("port 0 passes over ports that other sessions hold, without a bind")
+    @Test("The search for port 0 skips ports of other sessions without a bind")
     func anyPortHeld() {
         let bob = FakePortHolder("bob", client: 2, on: rig.loop)
         _ = rig.directory.claim(20_001, for: bob, now: Instant(nanoseconds: 1))
@@ -204,7 +204,7 @@ struct PublicPortsTests {
         #expect(!rig.binder.asked.contains(20_001))
     }
 
-    @Test("port 0 is refused after 50 tries, and nothing stays claimed")
+    @Test("Port 0 is refused after 50 failed binds, and no claim is left")
     func noFreePort() {
         rig.binder.taken = [20_001]
         rig.bind(0, allowed: 20_001...20_001)
@@ -212,7 +212,7 @@ struct PublicPortsTests {
         #expect(rig.binder.asked.count == PublicPorts.tries && rig.directory.count(of: [1]) == (0, 0))
     }
 
-    @Test("a session that ends during the search for a port tries no further one")
+    @Test("The search for a port stops with the session's end")
     func endsDuringSearch() {
         rig.binder.bindsAtOnce = false
         rig.binder.taken = [20_001]
@@ -226,7 +226,7 @@ struct PublicPortsTests {
 
     // MARK: Release
 
-    @Test("a bind that finishes after the session's end is closed, and only then is the session released")
+    @Test("A bind that completes after the session's end is closed, and only then is the session released")
     func bindAfterEnd() {
         rig.binder.bindsAtOnce = false
         rig.bind(8_022)
@@ -240,7 +240,7 @@ struct PublicPortsTests {
         #expect(rig.directory.claims(8_022, of: rig.holder) == 0)
     }
 
-    @Test("a bind that finishes while the session drains is closed and released, and never published")
+    @Test("A bind that completes during a drain is closed and released, and not published")
     func bindWhileDraining() {
         rig.binder.bindsAtOnce = false
         rig.bind(8_022)
@@ -250,7 +250,7 @@ struct PublicPortsTests {
         #expect(rig.directory.claims(8_022, of: rig.holder) == 0)
     }
 
-    @Test("claims are released once the system has let go of the ports")
+    @Test("Claims are released after the system has closed the ports")
     func releaseAfterClose() {
         rig.bind(8_022)
         rig.bind(8_023, tunnel: 1)
@@ -264,7 +264,7 @@ struct PublicPortsTests {
         #expect(rig.directory.count(of: [1]) == (0, 0))
     }
 
-    @Test("a port that is withdrawn is released, and the others stay public")
+    @Test("A withdrawn port is released, and the others stay public")
     func withdraw() throws {
         rig.bind(8_022)
         rig.bind(8_023, tunnel: 1)
@@ -275,7 +275,7 @@ struct PublicPortsTests {
         #expect(rig.directory.count(of: [1]) == (1, 1))
     }
 
-    @Test("a connection is handed to the session until everything is released, and closed after that")
+    @Test("A connection is passed to the session until its ports are released, and closed after that")
     func visitors() throws {
         rig.bind(8_022)
         let listener = try #require(rig.binder.listeners.first)
@@ -288,13 +288,13 @@ struct PublicPortsTests {
         let late = FakeSocket(loop: rig.loop)
         try listener.accept(late)
         #expect(late.isClosed && rig.takeReports() == ["released"])
-        visitor.bringsReset()
+        visitor.farSideSendsRST()
         rig.loop.run()
     }
 
     // MARK: Limits
 
-    @Test("a client has its limit of ports over all its sessions")
+    @Test("The limit of ports applies to all sessions of a client together")
     func limit() {
         let rig = Rig { $0.portsPerClient = 2 }
         let other = FakePortHolder("alice", client: 1, instance: 2, on: rig.loop)
@@ -305,7 +305,7 @@ struct PublicPortsTests {
         #expect(refusal?.code == .limit && refusal?.text == "this client may have 2 ports in all its sessions")
     }
 
-    @Test("beside another client, half of the shared ports are a client's share; ports of its own are not shared")
+    @Test("Beside another client, a client's share is half of the shared ports; its own ports are not shared")
     func share() {
         let shares = ClientShares()
         _ = (shares.join([1]), shares.join([2]))
@@ -316,7 +316,7 @@ struct PublicPortsTests {
         #expect(rig.ports.refusalOfAnother(shares: shares, of: nil) == nil)
     }
 
-    @Test("a tunnel that does not accept leaves its visitors in the listen queue")
+    @Test("A tunnel that does not accept leaves visitors in its listen queue")
     func accepting() {
         rig.bind(8_022)
         rig.bind(8_023, tunnel: 1)

@@ -18,7 +18,7 @@ final class ServerRig {
     let share: ClientShare
     let session: ServerSession
     let handle: ServerSessionHandle
-    /// The carrier that the session was given last.
+    /// The latest carrier of the session.
     private(set) var carrier = FakeCarrier()
     /// Whether the session has ended and its ports are free.
     private(set) var isReleased = false
@@ -79,7 +79,7 @@ final class ServerRig {
         loop.run()
     }
 
-    /// Clocks that follow the event loop. The wall clock begins at second 1,000,000.
+    /// Clocks that follow the event loop. The wall clock begins at 1,000,000 s.
     static func clock(_ loop: EmbeddedEventLoop) -> ServerClock {
         ServerClock(
             now: { Instant(nanoseconds: loop.now.uptimeNanoseconds) },
@@ -89,10 +89,10 @@ final class ServerRig {
 
     var isEnded: Bool { session.sessionLoop.isEnded }
 
-    /// Seconds go by.
+    /// Advances the time.
     func advance(_ seconds: Double) { loop.advanceTime(by: .nanoseconds(Int64(seconds * 1e9))) }
 
-    /// The operator changes the configuration or the client's rights.
+    /// Changes the configuration or the client's rights, as a reload does.
     func update(
         _ change: (inout ServerConfiguration) -> Void = { _ in },
         rights changeRights: (inout ClientRights) -> Void = { _ in }
@@ -112,13 +112,13 @@ final class ServerRig {
         loop.run()
     }
 
-    /// The client asks for a port.
+    /// Receives a request for a port.
     func bind(_ port: UInt16, tunnel: UInt16 = 0, _ visitors: RequestedVisitorLimits = .init()) throws {
         let request = BindRequest(tunnel: tunnel, address: "", port: port, visitors: visitors)
         try receive(PeerFrame(0x10, 0, request.frame.payload))
     }
 
-    /// The frames that have left for the client since this was asked last, without PING, PONG and ACK.
+    /// The frames sent to the client since the last call, without PING, PONG and ACK.
     func sent() throws -> [String] {
         loop.run()
         return try carrier.takeFrames().compactMap { frame in
@@ -138,15 +138,15 @@ final class ServerRig {
         }
     }
 
-    /// The carrier dies.
+    /// Loses the carrier.
     func loseCarrier() {
         carrier.receiver?.carrierLost(CarrierLoss(description: "cut"))
         loop.run()
     }
 
-    /// The client brings another carrier.
+    /// Resumes the session on another carrier.
     ///
-    /// - Parameter received: counted frames that the client has.
+    /// - Parameter received: the client's count of received frames.
     func resume(epoch: UInt64, received: UInt64) -> Refusal? {
         let next = FakeCarrier()
         let resumption = Resumption(session: [1], epoch: epoch, received: received, nonce: [])
@@ -159,7 +159,7 @@ final class ServerRig {
 
     // MARK: Visitors
 
-    /// A visitor connects to a tunnel's port.
+    /// Connects a visitor to a tunnel's port.
     func visitor(
         at tunnel: UInt16 = 0,
         from address: String = "203.0.113.9",

@@ -11,7 +11,7 @@ import Testing
 struct ServerSessionTests {
     // MARK: Ports
 
-    @Test("a request for a port is answered with the port that is bound")
+    @Test("A request for a port is answered with the bound port")
     func bind() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -19,7 +19,7 @@ struct ServerSessionTests {
         #expect(rig.session.statistics.map(\.tunnel) == [0] && rig.log.count("port is public") == 1)
     }
 
-    @Test("a request outside the client's ports is refused before anything is bound")
+    @Test("A request outside the client's ports is refused without a bind")
     func bindOutsideRights() throws {
         let rig = ServerRig(rights: { $0.allowedPorts = PortRanges(ranges: [8_000...8_010]) })
         try rig.bind(9_000)
@@ -27,7 +27,7 @@ struct ServerSessionTests {
         #expect(rig.binder.asked.isEmpty && rig.log.count("port refused") == 1)
     }
 
-    @Test("a tunnel past the client's number is refused, and ports that are being bound count")
+    @Test("A tunnel beyond the client's limit is refused, and pending binds count")
     func tunnelLimit() throws {
         let rig = ServerRig(rights: { $0.maximumTunnels = 1 })
         rig.binder.bindsAtOnce = false
@@ -36,16 +36,16 @@ struct ServerSessionTests {
         #expect(try rig.sent() == ["UNBOUND 1: this client may have 1 tunnels"])
     }
 
-    @Test("a list of addresses that cannot be read refuses the tunnel")
+    @Test("A malformed list of addresses refuses the tunnel")
     func unreadableList() throws {
         let rig = ServerRig()
-        var wishes = RequestedVisitorLimits()
-        wishes.allow = "somewhere"
-        try rig.bind(8_022, wishes)
+        var requested = RequestedVisitorLimits()
+        requested.allow = "somewhere"
+        try rig.bind(8_022, requested)
         #expect(try rig.sent() == ["UNBOUND 0: allow and deny must be blocks such as 10.0.0.0/8"])
     }
 
-    @Test("two sessions of one process: the older one answers a PING, and keeps its port")
+    @Test("Of two sessions of one process, the older one keeps its port if it answers a PING")
     func takeOverRefused() throws {
         let old = ServerRig()
         try old.bind(8_022)
@@ -58,7 +58,7 @@ struct ServerSessionTests {
         #expect(!old.isEnded)
     }
 
-    @Test("two sessions of one process: the older one is silent for 2 s, is ended, and loses its port")
+    @Test("Of two sessions of one process, the older one ends if it is silent for 2 s, and loses its port")
     func takeOver() throws {
         let old = ServerRig()
         try old.bind(8_022)
@@ -72,7 +72,7 @@ struct ServerSessionTests {
         #expect(try new.sent() == ["BOUND 0 at 8022"])
     }
 
-    @Test("two sessions of one process: the older one has no carrier, and loses its port at once")
+    @Test("Of two sessions of one process, the older one loses its port at once if it has no carrier")
     func takeOverWithoutCarrier() throws {
         let old = ServerRig()
         try old.bind(8_022)
@@ -85,7 +85,7 @@ struct ServerSessionTests {
 
     // MARK: A change of rights
 
-    @Test("rights that no longer cover a port close it with a reason; its stream continues and others stay public")
+    @Test("Rights that no longer cover a port close it with a reason, and its stream and other ports stay")
     func rightsNarrowed() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -98,7 +98,7 @@ struct ServerSessionTests {
         #expect(rig.resources.ports.count(of: [1]) == (1, 1))
     }
 
-    @Test("fewer tunnels keep the first ones, by number")
+    @Test("A lower limit of tunnels keeps the lowest numbers")
     func fewerTunnels() throws {
         let rig = ServerRig()
         for tunnel in UInt16(0)..<3 { try rig.bind(8_020 + tunnel, tunnel: tunnel) }
@@ -111,7 +111,7 @@ struct ServerSessionTests {
         )
     }
 
-    @Test("a public address that changes closes ports on the old one")
+    @Test("A changed public address closes ports on the old one")
     func otherAddress() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -120,7 +120,7 @@ struct ServerSessionTests {
         #expect(try rig.sent() == ["UNBOUND 0: this client may not have the port on these addresses any more"])
     }
 
-    @Test("rights that change while a port is being bound close it as soon as it is")
+    @Test("Rights that change during a bind close the port as soon as it is bound")
     func rightsNarrowedWhileBinding() throws {
         let rig = ServerRig()
         rig.binder.bindsAtOnce = false
@@ -131,7 +131,7 @@ struct ServerSessionTests {
         #expect(rig.binder.listeners.map(\.isClosed) == [true] && rig.resources.ports.count(of: [1]) == (0, 0))
     }
 
-    @Test("new limits of visitors apply to the next one, and present ones stay")
+    @Test("New limits of visitors apply to the next visitor, and present ones stay")
     func visitorLimits() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -142,7 +142,7 @@ struct ServerSessionTests {
         #expect(rig.log.count("changed=visitor_connections") == 1)
     }
 
-    @Test("a number of streams that changes is noted, and holds from the next session on")
+    @Test("A changed limit of streams is logged, and applies from the next session on")
     func streamNumber() {
         let rig = ServerRig()
         rig.update(rights: { $0.maximumStreams = 5 })
@@ -152,7 +152,7 @@ struct ServerSessionTests {
 
     // MARK: Drain and end
 
-    @Test("a drain without streams ends the session at once, and releases its ports")
+    @Test("A drain without streams ends the session at once, and releases its ports")
     func drainIdle() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -161,7 +161,7 @@ struct ServerSessionTests {
         #expect(try rig.sent().last == "GOAWAY: the server is stopping")
     }
 
-    @Test("a drain lets a stream finish, accepts nothing new, and ends the session with the last stream")
+    @Test("A drain lets a stream finish, accepts no new one, and ends the session with the last stream")
     func drain() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -171,12 +171,12 @@ struct ServerSessionTests {
         #expect(!rig.isEnded && !visitor.isClosed && rig.session.isDraining)
         try rig.bind(8_023, tunnel: 1)
         #expect(try rig.sent().last == "UNBOUND 1: the server is stopping")
-        visitor.bringsEnd()
+        visitor.farSideSendsFIN()
         try rig.receive(.end(2))
         #expect(rig.isEnded && rig.isReleased)
     }
 
-    @Test("a carrier that is lost during a drain is not waited for")
+    @Test("A carrier that is lost during a drain ends the session")
     func drainWithoutCarrier() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -186,7 +186,7 @@ struct ServerSessionTests {
         #expect(rig.isEnded && rig.isReleased && visitor.farSide == "<RST>")
     }
 
-    @Test("a drain of a session that has lost its carrier ends it at once")
+    @Test("A drain ends a session without a carrier at once")
     func drainAfterLoss() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -197,7 +197,7 @@ struct ServerSessionTests {
         #expect(rig.isEnded && visitor.farSide == "<RST>")
     }
 
-    @Test("an end is reported once the system has released the ports")
+    @Test("An end is reported after the ports are released")
     func end() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
@@ -210,21 +210,21 @@ struct ServerSessionTests {
         #expect(rig.isReleased && isDone)
     }
 
-    @Test("a client that goes away keeps its streams, and the session ends with them")
+    @Test("After a client's GOAWAY its streams continue, and the session ends with the last one")
     func clientGoesAway() throws {
         let rig = ServerRig()
         try rig.bind(8_022)
         let visitor = try rig.visitor()
         try rig.receive(.accept(2), .goAway())
         #expect(!rig.isEnded && rig.binder.listeners.map(\.isClosed) == [true])
-        visitor.bringsEnd()
+        visitor.farSideSendsFIN()
         try rig.receive(.end(2))
         #expect(rig.isEnded)
     }
 
     // MARK: Expiry
 
-    @Test("the client's access expires: the session ends with a reason")
+    @Test("A session ends with a reason when the client's access expires")
     func expiry() throws {
         let rig = ServerRig(rights: { $0.expires = 1_000_010 })
         rig.advance(9.9)
@@ -234,7 +234,7 @@ struct ServerSessionTests {
         #expect(try rig.sent() == ["GOAWAY: this client's access has expired; ask the server's operator"])
     }
 
-    @Test("a reload that moves the expiry is followed")
+    @Test("A reload can move the expiry")
     func expiryMoved() {
         let rig = ServerRig(rights: { $0.expires = 1_000_010 })
         rig.update(rights: { $0.expires = 1_000_020 })
@@ -246,7 +246,7 @@ struct ServerSessionTests {
 
     // MARK: Carriers
 
-    @Test("a session without a carrier says until when it waits, and a resume ends that")
+    @Test("A session without a carrier reports its deadline, and a resume clears it")
     func loss() throws {
         let rig = ServerRig { $0.limits.grace = .seconds(120) }
         rig.loseCarrier()
@@ -259,7 +259,7 @@ struct ServerSessionTests {
         #expect(try rig.sent() == ["\(FrameType.resumed) 0"])
     }
 
-    @Test("only a higher epoch brings a carrier: an equal or lower one is refused, and the present one stays")
+    @Test("Only a RESUME with a higher epoch is accepted, and otherwise the present carrier stays")
     func lowerEpoch() throws {
         let rig = ServerRig()
         #expect(rig.resume(epoch: 5, received: 0) == nil)
@@ -273,7 +273,7 @@ struct ServerSessionTests {
         #expect(present.isDisowned && present.end == "close 1001")
     }
 
-    @Test("a session that has ended takes no carrier")
+    @Test("An ended session accepts no carrier")
     func resumeAfterEnd() {
         let rig = ServerRig()
         _ = rig.session.end(Refusal(.goingAway, "kicked"))
@@ -282,7 +282,7 @@ struct ServerSessionTests {
 
     // MARK: Stream numbers
 
-    @Test("a session whose stream numbers run out drains, and is ended after the drain's timeout")
+    @Test("A session whose stream numbers run out drains, and ends after the drain timeout")
     func numbersRunOut() throws {
         let rig = ServerRig { $0.drainTimeout = .seconds(30) }
         try rig.bind(8_022)

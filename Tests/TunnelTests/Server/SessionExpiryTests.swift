@@ -10,7 +10,7 @@ import Testing
 struct SessionExpiryTests {
     private let loop = EmbeddedEventLoop()
 
-    /// Seconds by which the wall clock was set.
+    /// The seconds by which the wall clock was set forward.
     private final class Shift: Sendable {
         let seconds = Atomic<Int64>(0)
     }
@@ -21,14 +21,14 @@ struct SessionExpiryTests {
         return rights
     }
 
-    @Test("access without an end is not watched")
+    @Test("Access without an expiry has no timer")
     func never() {
         let expiry = SessionExpiry(on: loop, clock: ServerRig.clock(loop)) { _ in Issue.record("expired") }
         expiry.watch(rights(expires: nil))
         loop.advanceTime(by: .hours(24 * 365))
     }
 
-    @Test("access that has expired already ends at once")
+    @Test("Expired access ends at once")
     func past() {
         var refusals: [Refusal] = []
         let expiry = SessionExpiry(on: loop, clock: ServerRig.clock(loop)) { refusals.append($0) }
@@ -37,7 +37,7 @@ struct SessionExpiryTests {
         #expect(refusals.map(\.code) == [.credentials])
     }
 
-    @Test("access of a year ends after a year: the wall clock is read at least once a day")
+    @Test("Access of a year ends after a year, and the wall clock is read at least once a day")
     func longTime() {
         let expires: Int64 = 1_000_000 + 365 * 86_400 - 7
         var ended: Int64?
@@ -48,7 +48,7 @@ struct SessionExpiryTests {
         #expect(ended == expires)
     }
 
-    @Test("a wall clock that is set forward ends access within a day")
+    @Test("A wall clock that is set forward ends access within a day")
     func clockIsSet() {
         let shift = Shift()
         let monotonic = ServerRig.clock(loop)
@@ -63,7 +63,7 @@ struct SessionExpiryTests {
         #expect(isOver)
     }
 
-    @Test("nothing ends after a cancel, nor by rights that were replaced")
+    @Test("A cancelled expiry, or that of replaced rights, has no effect")
     func cancelled() {
         var count = 0
         let expiry = SessionExpiry(on: loop, clock: ServerRig.clock(loop)) { _ in count += 1 }

@@ -16,7 +16,7 @@ struct SessionTableTests {
 
     private func time(_ seconds: UInt64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
 
-    /// The result of a request for room by a process of Alice's.
+    /// The result of a request for room by a process of the first client.
     private func room(_ table: inout SessionTable, instance: UInt8, limit: Int) -> String {
         switch table.makeRoom(for: PortOwner(client: [1], instance: [instance]), limit: limit) {
         case .free: "free"
@@ -25,7 +25,7 @@ struct SessionTableTests {
         }
     }
 
-    @Test("a session is found by its id until it is removed, which may happen twice")
+    @Test("A session is found by its id until it is removed, and a second removal has no effect")
     func find() {
         var table = table()
         #expect(table.all[[2, 1]] === bob.handle && table.all.count == 3)
@@ -33,20 +33,20 @@ struct SessionTableTests {
         #expect(table.all[[2, 1]] == nil && table.all.count == 2)
     }
 
-    @Test("a client below its limit has room, and other clients' sessions do not count")
+    @Test("A client below its limit has room, and sessions of other clients do not count")
     func free() {
         var table = table()
         #expect(room(&table, instance: 3, limit: 3) == "free")
     }
 
-    @Test("a client at its limit has no room while all its sessions have carriers")
+    @Test("A client at its limit has no room if all its sessions have carriers")
     func none() {
         var table = table()
         bob.handle.waitsUntil = time(1)
         #expect(room(&table, instance: 3, limit: 2) == "none" && table.all.count == 3)
     }
 
-    @Test("the session that has waited longest for a carrier makes room for a new one of its client")
+    @Test("The session that has waited longest for a carrier makes room for a new one of its client")
     func longestWaiting() {
         var table = table()
         alice[0].handle.waitsUntil = time(20)
@@ -55,7 +55,7 @@ struct SessionTableTests {
         #expect(room(&table, instance: 3, limit: 2) == "free")
     }
 
-    @Test("a session of the same process makes room before those of others")
+    @Test("A session of the same process makes room before those of others")
     func sameProcess() {
         var table = table()
         alice[0].handle.waitsUntil = time(20)

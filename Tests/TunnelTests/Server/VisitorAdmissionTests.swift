@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The admission of visitors")
 struct VisitorAdmissionTests {
-    /// A session with a public port, at most so many streams, and short queues.
+    /// Creates a session with a public port, a limit of streams, and short queues.
     private func rig(
         streams: Int = 10,
         waiting: Int = 10,
@@ -28,7 +28,7 @@ struct VisitorAdmissionTests {
 
     // MARK: With room
 
-    @Test("a visitor gets a stream at once, and OPEN names its address")
+    @Test("A visitor gets a stream at once, and OPEN has its address")
     func open() throws {
         let rig = try rig()
         let visitor = try rig.visitor()
@@ -37,18 +37,18 @@ struct VisitorAdmissionTests {
         #expect(rig.share.visitors.load(ordering: .relaxed) == 1)
     }
 
-    @Test("a client that asks for it learns the public address")
+    @Test("OPEN has the public address if the client requests it")
     func publicAddress() throws {
         let rig = ServerRig()
-        var wishes = RequestedVisitorLimits()
-        wishes.wantsPublicAddress = true
-        try rig.bind(8_022, wishes)
+        var requested = RequestedVisitorLimits()
+        requested.wantsPublicAddress = true
+        try rig.bind(8_022, requested)
         _ = try rig.sent()
         _ = try rig.visitor()
         #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001 at 192.0.2.1:8022"])
     }
 
-    @Test("a connection at a tunnel that has been closed is closed")
+    @Test("A connection to a closed tunnel is closed")
     func closedTunnel() throws {
         let rig = try rig()
         rig.session.admission.remove(0)
@@ -57,7 +57,7 @@ struct VisitorAdmissionTests {
         #expect(try rig.sent().isEmpty)
     }
 
-    @Test("pending visitors of a port that is withdrawn are reset, and those of other ports get their streams")
+    @Test("Pending visitors of a port that is withdrawn are reset, and those of other ports get their streams")
     func withdrawnPort() throws {
         let rig = try rig()
         try rig.bind(8_023, tunnel: 1)
@@ -72,19 +72,19 @@ struct VisitorAdmissionTests {
 
     // MARK: The gate
 
-    @Test("a visitor past the tunnel's limit is reset, and one that goes makes room")
+    @Test("A visitor beyond the tunnel's limit is reset, and one that closes makes room")
     func connections() throws {
         let rig = try rig { $0.visitors.connections = 1 }
         let (first, second) = (try rig.visitor(), try rig.visitor())
         #expect(!first.isClosed && second.farSide == "<RST>")
         #expect(rig.log.count("visitor refused reason=as many visitors as the tunnel may have") == 1)
-        first.bringsReset()
+        first.farSideSendsRST()
         rig.loop.run()
         #expect(rig.share.visitors.load(ordering: .relaxed) == 0)
         #expect(try !rig.visitor().isClosed)
     }
 
-    @Test("one address comes as often as its rate, and again a moment later")
+    @Test("One address is admitted at its rate")
     func rate() throws {
         let rig = try rig { $0.visitors.connectionsPerSecond = 2 }
         for _ in 0..<2 { #expect(try !rig.visitor().isClosed) }
@@ -94,7 +94,7 @@ struct VisitorAdmissionTests {
         #expect(try !rig.visitor().isClosed)
     }
 
-    @Test("an address that is denied is reset before a byte of it is read")
+    @Test("A visitor from a denied address is reset before it is read")
     func denied() throws {
         let rig = try rig { $0.visitors.deny = VisitorLimits.blocks("203.0.113.0/24") ?? [] }
         let visitor = try rig.visitor()
@@ -103,7 +103,7 @@ struct VisitorAdmissionTests {
         #expect(try !rig.visitor(from: "198.51.100.1").isClosed)
     }
 
-    @Test("beside another client, half of the memory is a client's share")
+    @Test("Beside another client, a client's share is half of the memory")
     func share() throws {
         let rig = try rig()
         _ = rig.resources.shares.join([2])
@@ -118,7 +118,7 @@ struct VisitorAdmissionTests {
         account.close()
     }
 
-    @Test("a server that is short of memory resets visitors")
+    @Test("A server that is short of memory resets visitors")
     func memory() throws {
         let rig = try rig()
         let account = rig.resources.memory.open { _, done in done() }
@@ -139,46 +139,46 @@ struct VisitorAdmissionTests {
         }
     }
 
-    @Test("a front's PROXY header names the visitor, and its bytes follow")
+    @Test("A front's PROXY header names the visitor, and the bytes after it are forwarded")
     func proxyHeader() throws {
         let rig = try frontedRig()
         let socket = try rig.visitor()
         #expect(try rig.sent().isEmpty)
-        socket.brings("PROXY TCP4 198.51.100.1 192.0.2.1 51000 8022\r\nhello")
+        socket.farSideSends("PROXY TCP4 198.51.100.1 192.0.2.1 51000 8022\r\nhello")
         rig.loop.run()
         #expect(try rig.sent() == ["OPEN 2 for 198.51.100.1:51000", "\(FrameType.data) 2"])
     }
 
-    @Test("a connection that waits for its PROXY header counts among the client's, and its end frees the place")
+    @Test("A connection that waits for its PROXY header counts among the client's, and its end frees the place")
     func waitsForHeader() throws {
         let rig = try frontedRig()
         let socket = try rig.visitor()
         #expect(rig.share.visitors.load(ordering: .relaxed) == 1)
         #expect(rig.resources.shares.visitors.load(ordering: .relaxed) == 1)
-        socket.bringsReset()
+        socket.farSideSendsRST()
         rig.loop.run()
         #expect(rig.share.visitors.load(ordering: .relaxed) == 0)
         #expect(rig.resources.shares.visitors.load(ordering: .relaxed) == 0)
     }
 
-    @Test("the gate judges the visitor that the header names")
+    @Test("The gate checks the address in the header")
     func proxyHeaderDenied() throws {
         let rig = try frontedRig()
         let socket = try rig.visitor()
-        socket.brings("PROXY TCP4 198.51.100.66 192.0.2.1 51000 8022\r\n")
+        socket.farSideSends("PROXY TCP4 198.51.100.66 192.0.2.1 51000 8022\r\n")
         rig.loop.run()
         #expect(socket.farSide == "<RST>")
         #expect(try rig.sent().isEmpty)
     }
 
-    @Test("a front's health check names no visitor, and comes as the front")
+    @Test("A front's health check is treated as a visitor with the front's address")
     func healthCheck() throws {
         let rig = try frontedRig()
-        try rig.visitor().brings("PROXY UNKNOWN\r\n")
+        try rig.visitor().farSideSends("PROXY UNKNOWN\r\n")
         #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001"])
     }
 
-    @Test("a front that sends no header in time is closed, and so is one that sends something else")
+    @Test("A front that sends no header in time, or other bytes, is closed")
     func noHeader() throws {
         let rig = try frontedRig()
         let silent = try rig.visitor()
@@ -187,13 +187,13 @@ struct VisitorAdmissionTests {
         rig.advance(0.1)
         #expect(silent.isClosed)
         let wrong = try rig.visitor()
-        wrong.brings("GET / HTTP/1.1\r\n\r\n")
+        wrong.farSideSends("GET / HTTP/1.1\r\n\r\n")
         rig.loop.run()
         #expect(wrong.isClosed)
         #expect(try rig.sent().isEmpty)
     }
 
-    @Test("a visitor that comes from no front needs no header")
+    @Test("A visitor that is not a front needs no header")
     func besideFront() throws {
         let rig = try frontedRig()
         _ = try rig.visitor(from: "198.51.100.1")
@@ -202,7 +202,7 @@ struct VisitorAdmissionTests {
 
     // MARK: Without a carrier
 
-    @Test("a visitor without a carrier waits, and gets its stream with the next one")
+    @Test("A visitor without a carrier waits, and gets its stream on the next carrier")
     func withoutCarrier() throws {
         let rig = try rig()
         rig.loseCarrier()
@@ -213,7 +213,7 @@ struct VisitorAdmissionTests {
         #expect(rig.pendingVisitors == 0 && visitor.isReading)
     }
 
-    @Test("a visitor that waits for a carrier is reset after 15 s")
+    @Test("A visitor that waits for a carrier is reset after 15 s")
     func withoutCarrierTimeout() throws {
         let rig = try rig()
         rig.loseCarrier()
@@ -224,7 +224,7 @@ struct VisitorAdmissionTests {
         #expect(visitor.farSide == "<RST>" && rig.pendingVisitors == 0)
     }
 
-    @Test("without a carrier the pending visitors are bounded: further ones stay in the listen queue until one goes")
+    @Test("Without a carrier the pending visitors are limited, and further ones stay in the listen queue")
     func withoutCarrierFull() throws {
         let rig = try rig(waiting: 1)
         rig.loseCarrier()
@@ -236,17 +236,17 @@ struct VisitorAdmissionTests {
         #expect(listener.isAccepting && rig.pendingVisitors == 0)
     }
 
-    @Test("a visitor that is reset while it waits gets no stream, and the next one does")
+    @Test("A waiting visitor that resets gets no stream, and the next one does")
     func resetWhileWaiting() throws {
         let rig = try rig()
         rig.loseCarrier()
-        try rig.visitor().bringsReset()
+        try rig.visitor().farSideSendsRST()
         _ = try rig.visitor(port: 40_002)
         #expect(rig.resume(epoch: 1, received: 1) == nil)
         #expect(try rig.sent() == ["\(FrameType.resumed) 0", "OPEN 2 for 203.0.113.9:40002"])
     }
 
-    @Test("pending visitors are reset when the session stops accepting")
+    @Test("Pending visitors are reset when the session stops accepting")
     func stopped() throws {
         let rig = try rig()
         rig.loseCarrier()
@@ -255,7 +255,7 @@ struct VisitorAdmissionTests {
         #expect(visitor.farSide == "<RST>" && rig.pendingVisitors == 0)
     }
 
-    @Test("a connection that is accepted after the session's end is reset")
+    @Test("A connection that is accepted after the session's end is reset")
     func late() throws {
         let rig = try rig()
         _ = rig.session.drain(Refusal(.goingAway, "soon"))
@@ -265,7 +265,7 @@ struct VisitorAdmissionTests {
 
     // MARK: Without streams
 
-    @Test("with all streams in use a visitor waits, and gets the stream of one that ends")
+    @Test("With all streams in use a visitor waits, and gets a stream when one ends")
     func streamsUsed() throws {
         let rig = try rig(streams: 1)
         let first = try rig.visitor()
@@ -273,13 +273,13 @@ struct VisitorAdmissionTests {
         let second = try rig.visitor(port: 40_002)
         #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001"])
         #expect(rig.pendingVisitors == 1 && !second.isClosed)
-        first.bringsReset()
+        first.farSideSendsRST()
         rig.loop.run()
         #expect(try rig.sent().contains("OPEN 4 for 203.0.113.9:40002"))
         #expect(rig.pendingVisitors == 0)
     }
 
-    @Test("with all streams in use a visitor is refused after 2 s, and more are accepted to be refused")
+    @Test("With all streams in use a visitor is reset after 2 s, and accepting continues")
     func streamsUsedTimeout() throws {
         let rig = try rig(streams: 1)
         _ = try rig.visitor()
@@ -292,7 +292,7 @@ struct VisitorAdmissionTests {
         #expect(rig.log.count("visitor refused reason=all streams of the session are used") == 1)
     }
 
-    @Test("with all streams in use and the pending visitors full, a visitor is refused at once")
+    @Test("With all streams in use and the maximum of pending visitors, a visitor is reset at once")
     func streamsUsedFull() throws {
         let rig = try rig(streams: 1, waiting: 1)
         _ = (try rig.visitor(), try rig.visitor())
@@ -300,7 +300,7 @@ struct VisitorAdmissionTests {
         #expect(try rig.visitor().farSide == "<RST>")
     }
 
-    @Test("while services are slow, a tunnel's visitors wait in its listen queue behind the first that is pending")
+    @Test("With slow services a tunnel has one pending visitor, and the others stay in the listen queue")
     func slowServices() throws {
         let rig = try rig { $0.limits.opening = 1 }
         _ = try rig.visitor()

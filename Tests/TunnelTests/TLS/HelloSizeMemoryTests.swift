@@ -15,7 +15,7 @@ struct HelloSizeMemoryTests {
         place = HelloSizeMemory.Place(endpoint: try EndpointURL("wss://tunnel.example"), proxy: nil, peer: .server)
     }
 
-    @Test("is small for once after two handshakes without an answer, and for good if that one is answered")
+    @Test("is small for a trial after two handshakes without an answer, and stays small if the trial is answered")
     func keeps() {
         memory.unanswered(at: place, to: .full)
         #expect(memory.size(at: place) == .full)
@@ -28,7 +28,7 @@ struct HelloSizeMemoryTests {
         #expect(memory.size(at: place) == .small)
     }
 
-    @Test("is full again where the small one is not answered either")
+    @Test("is full again if the small one is not answered either")
     func givesUp() {
         for _ in 0..<2 { memory.unanswered(at: place, to: .full) }
         #expect(memory.isNewTrial(at: place))
@@ -36,10 +36,10 @@ struct HelloSizeMemoryTests {
         #expect(memory.size(at: place) == .full)
         for _ in 0..<2 { memory.unanswered(at: place, to: .full) }
         #expect(memory.size(at: place) == .trial)
-        #expect(!memory.isNewTrial(at: place), "it is told once")
+        #expect(!memory.isNewTrial(at: place), "the trial is reported once")
     }
 
-    @Test("stays full where an answer came in between, and at other places")
+    @Test("stays full after an answer in between, and for other hops")
     func stays() throws {
         memory.unanswered(at: place, to: .full)
         #expect(!memory.answered(at: place, to: .full))
@@ -52,7 +52,7 @@ struct HelloSizeMemoryTests {
         #expect(memory.size(at: place) == .trial)
     }
 
-    @Test("is remembered for so many places, and past them all begin anew")
+    @Test("is remembered for a limited number of hops, beyond which all are cleared")
     func bounded() throws {
         for port in 1...HelloSizeMemory.maximumPlaces {
             let endpoint = try EndpointURL("wss://tunnel.example:\(port)")
@@ -69,7 +69,7 @@ struct HelloSizeMemoryTests {
         #expect(memory.size(at: first) == .full)
     }
 
-    @Test("groups are read in any case, and the smaller hello has all but the post-quantum one")
+    @Test("has groups in any spelling of case, and the small hello omits the post-quantum group")
     func groups() throws {
         #expect(try TLSGroups("x25519mlkem768, X25519:p-256,secp384r1,P521").curves == TLSConfiguration.tunnelGroups)
         #expect(TLSGroups.smaller(TLSConfiguration.tunnelGroups) == [.x25519, .secp256r1, .secp384r1, .secp521r1])

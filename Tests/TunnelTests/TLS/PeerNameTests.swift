@@ -5,7 +5,7 @@ import Testing
 @testable import TunnelCore
 @testable import TunnelServer
 
-/// Names and addresses in certificates, as RFC 9525 compares them.
+/// The comparison of names and addresses in certificates (RFC 9525).
 @Suite("The name in a certificate")
 struct PeerNameTests {
     struct Row: Sendable, CustomTestStringConvertible {
@@ -53,7 +53,7 @@ struct PeerNameTests {
         Row(dialled: "localhost", dns: ["*"], isNamed: false),
         Row(dialled: "a.localhost", dns: ["*.localhost"], isNamed: false),
         Row(dialled: "*.tunnel.example", dns: ["*.tunnel.example"], isNamed: false),
-        // Addresses: only by iPAddress, whatever a DNS entry says, and never for a name.
+        // Addresses match only iPAddress entries, and names never do.
         Row(dialled: "192.0.2.1", addresses: [[192, 0, 2, 1]], isNamed: true),
         Row(dialled: "192.0.2.1", addresses: [[192, 0, 2, 2], [192, 0, 2, 1]], isNamed: true),
         Row(dialled: "192.0.2.1", dns: ["192.0.2.1"], isNamed: false),
@@ -68,12 +68,12 @@ struct PeerNameTests {
         Row(dialled: "localhost", addresses: [[127, 0, 0, 1]], isNamed: false),
     ]
 
-    @Test("is compared whole, by its kind, and a wildcard stands for one label", arguments: rows)
+    @Test("is compared as a whole and by kind, and a wildcard matches one label", arguments: rows)
     func named(row: Row) {
         #expect(PeerName(row.dialled).isNamed(byNames: row.dns, addresses: row.addresses) == row.isNamed)
     }
 
-    @Test("is sent as Server Name Indication without a trailing dot, and an address is not")
+    @Test("is sent as SNI without a trailing dot, and an address is not sent")
     func indication() {
         #expect(PeerName("Tunnel.Example.").serverNameIndication == "tunnel.example")
         #expect(PeerName("192.0.2.1").serverNameIndication == nil)

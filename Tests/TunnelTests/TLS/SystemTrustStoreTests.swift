@@ -7,14 +7,14 @@ import Testing
 @testable import TunnelClient
 @testable import TunnelCore
 
-/// Where the system's CAs are found, in a folder that stands for the machine.
+/// The search for the system's CAs, in a folder that represents the root directory.
 @Suite("The system's CA certificates")
 struct SystemTrustStoreTests {
-    /// Makes a CA and hands its PEM and DER over.
+    /// Generates a CA, and passes its PEM and DER to a closure.
     private func withAuthority(
         _ body: (_ scenario: Scenario, _ pem: String, _ der: [UInt8]) async throws -> Void
     ) async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let made = try await IssuedCertificate.make(.authority("CA"), in: scenario, named: "ca")
             let pem = try String(contentsOfFile: made.certificate, encoding: .utf8)
             let certificate = try #require(NIOSSLCertificate.fromPEMFile(made.certificate).first)
@@ -28,7 +28,7 @@ struct SystemTrustStoreTests {
         try text.write(to: url, atomically: true, encoding: .utf8)
     }
 
-    @Test("are found at the places of Debian, Fedora, openSUSE, Alpine and the BSDs, each alone")
+    @Test("are found at the paths of Debian, Fedora, openSUSE, Alpine and the BSDs")
     func places() async throws {
         try await withAuthority { scenario, pem, der in
             for (number, place) in (SystemTrustStore.files + SystemTrustStore.folders.map { $0 + "/one.pem" })
@@ -45,7 +45,7 @@ struct SystemTrustStoreTests {
         }
     }
 
-    @Test("one that cannot be read takes no other with it, and nothing else in the file does")
+    @Test("are read despite a malformed certificate or other text in the file")
     func tolerant() async throws {
         try await withAuthority { scenario, pem, der in
             let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
@@ -59,7 +59,7 @@ struct SystemTrustStoreTests {
         }
     }
 
-    @Test("SSL_CERT_FILE and SSL_CERT_DIR stand in place of the system's, each for its own kind")
+    @Test("are replaced by SSL_CERT_FILE and SSL_CERT_DIR, each for its own kind")
     func variables() async throws {
         try await withAuthority { scenario, pem, der in
             let other = try await IssuedCertificate.make(.authority("Other"), in: scenario, named: "other")
@@ -70,17 +70,17 @@ struct SystemTrustStoreTests {
             func found(_ environment: [String: String]) -> [[UInt8]] {
                 SystemTrustStore(environment: environment, root: root).certificates()
             }
-            #expect(found(["SSL_CERT_FILE": own]).contains(der), "beside the system's folder, as in OpenSSL")
+            #expect(found(["SSL_CERT_FILE": own]).contains(der), "the system's folder is still read, as in OpenSSL")
             #expect(found(["SSL_CERT_FILE": own, "SSL_CERT_DIR": "/no/such/folder"]) == [der])
             let folders = "/no/such/folder:\(scenario.directory)/own"
             #expect(found(["SSL_CERT_DIR": folders]).contains(der) && found(["SSL_CERT_DIR": folders]).count == 2)
             #expect(found(["SSL_CERT_FILE": "/no/such/file", "SSL_CERT_DIR": "\(scenario.directory)/own"]) == [der])
-            #expect(found(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""]).count == 1, "empty ones are not set")
+            #expect(found(["SSL_CERT_FILE": "", "SSL_CERT_DIR": ""]).count == 1, "empty variables count as unset")
             #expect(found(["SSL_CERT_FILE": "/dev/zero", "SSL_CERT_DIR": "/no/such/folder"]).isEmpty)
         }
     }
 
-    @Test("are read again after a certificate was refused over its CA, so that an update needs no restart")
+    @Test("are read again after a certificate was refused for its CA, so an update needs no restart")
     func updated() async throws {
         try await withAuthority { scenario, pem, _ in
             let other = try await IssuedCertificate.make(.authority("Other"), in: scenario, named: "other")
@@ -94,7 +94,7 @@ struct SystemTrustStoreTests {
         }
     }
 
-    @Test("where there are none, one sentence names the package and --ca, and a CA that was given is enough")
+    @Test("are not required with --ca, and without any the error names the package and --ca")
     func none() async throws {
         try await withAuthority { scenario, _, _ in
             let empty = SystemTrustStore(environment: [:], root: "\(scenario.directory)/nothing")

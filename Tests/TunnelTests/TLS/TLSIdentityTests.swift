@@ -5,12 +5,12 @@ import Testing
 
 @testable import TunnelCore
 
-/// What an operator is told of a certificate of our own.
-@Suite("Our own certificate")
+/// Warnings about the program's own certificate.
+@Suite("The program's own certificate")
 struct TLSIdentityTests {
-    @Test("is warned about from 14 days before its end, once it has ended, and before it begins")
+    @Test("causes a warning from 14 days before its expiry, after it, and before its validity")
     func times() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let authority = try await IssuedCertificate.make(.authority("CA", days: 40), in: scenario, named: "ca")
             let made = try await IssuedCertificate.make(
                 .leaf("DNS:localhost", days: 60),
@@ -38,16 +38,19 @@ struct TLSIdentityTests {
             #expect(warnings(end - day).first?.hasSuffix("in 1 day: renew it") == true)
             #expect(warnings(end + 1).first?.contains("the certificate has expired on ") == true)
             #expect(warnings(start - 60).first?.contains("is not valid before ") == true)
-            #expect(TLSIdentity.warnings(about: .tunnelClient(), now: end).isEmpty, "it has none")
+            #expect(
+                TLSIdentity.warnings(about: .tunnelClient(), now: end).isEmpty,
+                "a client without a certificate has no warning"
+            )
         }
     }
 
-    @Test("is looked at again and again while the program runs", .timeLimit(.minutes(1)))
+    @Test("is checked repeatedly while the program runs", .timeLimit(.minutes(1)))
     func daily() async {
-        let (looks, look) = AsyncStream.makeStream(of: Void.self)
-        let task = Task { await TLSIdentity.daily(.milliseconds(1)) { look.yield() } }
+        let (checks, check) = AsyncStream.makeStream(of: Void.self)
+        let task = Task { await TLSIdentity.daily(.milliseconds(1)) { check.yield() } }
         var count = 0
-        for await _ in looks {
+        for await _ in checks {
             count += 1
             if count == 3 { break }
         }

@@ -1,7 +1,7 @@
-/// A middlebox on a loopback port that needs the ClientHello in one segment, and ends connections with a longer one.
-public final class HelloBox: Sendable {
+/// A middlebox on a loopback port that relays connections with a short ClientHello only.
+public final class ClientHelloMiddlebox: Sendable {
     /// The reaction to a long ClientHello.
-    public enum Manner: Sendable, CaseIterable {
+    public enum Reaction: Sendable, CaseIterable {
         /// FIN.
         case end
         /// RST.
@@ -16,8 +16,8 @@ public final class HelloBox: Sendable {
 
     /// - Parameters:
     ///   - target: the port of the target.
-    ///   - longest: the bytes of the longest ClientHello that passes.
-    public init(to target: UInt16, longest: Int = 1_400, _ manner: Manner) throws {
+    ///   - longest: the length of the longest ClientHello that it relays.
+    public init(to target: UInt16, longest: Int = 1_400, _ reaction: Reaction) throws {
         service = try TCPService { [hellos] socket in
             let header = try socket.receive(exactly: 5)
             let rest = try socket.receive(exactly: Int(header[3]) << 8 | Int(header[4]))
@@ -28,7 +28,7 @@ public final class HelloBox: Sendable {
                 Relay().run(socket, server)
                 return server.close()
             }
-            switch manner {
+            switch reaction {
             case .end: break
             case .reset: socket.abort()
             case .silence: _ = try? socket.receiveToEnd()

@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What takes its time because time is what it is about. Mostly waiting, so beside everything else.
-@Suite("Slow by nature", .timeLimit(.minutes(5)))
-struct PatienceTests {
-    @Test("A stalled handshake is ended after about 10 s", arguments: ["", "GET /tunnel HTTP/1.1\r\nHost: local"])
+/// Tests of timeouts and idle sessions. They usually wait, so they run beside all other suites.
+@Suite("Timeouts and idle sessions", .timeLimit(.minutes(5)))
+struct TimeoutTests {
+    @Test("A stalled handshake ends after about 10 s", arguments: ["", "GET /tunnel HTTP/1.1\r\nHost: local"])
     func stalledHandshake(_ start: String) async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let server = try await scenario.server()
             let (answer, waited) = try await onThread {
                 let begin = ContinuousClock.now
@@ -21,9 +21,9 @@ struct PatienceTests {
         }
     }
 
-    @Test("A head that trickles in does not hold the server longer than 10 s either")
-    func trickle() async throws {
-        try await Scenario.play { scenario in
+    @Test("H19 a head that arrives slowly ends after about 10 s")
+    func slowHead() async throws {
+        try await Scenario.run { scenario in
             let server = try await scenario.server()
             let waited = try await onThread {
                 let begin = ContinuousClock.now
@@ -35,7 +35,7 @@ struct PatienceTests {
                         Thread.sleep(forTimeInterval: 0.5)
                     }
                 } catch {
-                    // The server has closed, which is what is measured.
+                    // The server has closed the connection.
                 }
                 return ContinuousClock.now - begin
             }
@@ -43,9 +43,9 @@ struct PatienceTests {
         }
     }
 
-    @Test("A server that accepts and says nothing costs the client 10 s, and the line says which hop")
+    @Test("A client gives up a silent server after 10 s, and the line names the hop")
     func silentServer() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let gate = Gate()
             let silent = try TCPService.silent(until: gate)
             let client = try scenario.client(
@@ -59,9 +59,9 @@ struct PatienceTests {
         }
     }
 
-    @Test("Sessions on which nothing happens live on: the first pings are answered too")
+    @Test("Idle sessions survive the first pings")
     func idleSessions() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let echo = try TCPService.echo()
             let server = try await scenario.server()
             let clients = try (0..<8).map {
@@ -78,11 +78,11 @@ struct PatienceTests {
     }
 
     @Test(
-        "nginx's stock timeouts of 60 s do not cut a tunnel on which nothing happens",
+        "nginx's default timeouts of 60 s do not cut an idle tunnel",
         .needs(.nginx, .openssl)
     )
     func idleThroughNginx() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let echo = try TCPService.echo()
             let server = try await scenario.server()
             let nginx = try await Nginx.front(of: server.port, in: scenario)
@@ -104,7 +104,7 @@ struct PatienceTests {
                 return String(decoding: try visitor.receive(exactly: 5), as: UTF8.self)
             }
             #expect(answer == "after")
-            #expect(nginx.upgrades.isEmpty, "the one WebSocket is still open")
+            #expect(nginx.upgrades.isEmpty, "the only WebSocket is still open")
             #expect(client.process.output.lines.count == 1)
             visitor.close()
         }

@@ -3,39 +3,39 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What is sent right before a reset arrives before it, as it does over a bare connection.
+    /// Bytes sent directly before a reset arrive before it, as on a plain TCP connection.
     @Suite(.serialized)
-    struct LastWordsTests {
+    struct FinalBytesTests {
         private static let rounds = 40
 
-        @Test("a visitor's bytes right before its reset reach the service, and then the reset does")
-        func visitorsLastWords() async throws {
-            try await Scenario.play { scenario in
-                let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
-                let service = try TCPService { socket in heard.put(try socket.drain()) }
+        @Test("A visitor's bytes reach the service before the reset that follows them")
+        func visitorResetsAfterSending() async throws {
+            try await Scenario.run { scenario in
+                let received = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+                let service = try TCPService { socket in received.put(try socket.drain()) }
                 let (server, client, port) = try await scenario.tunnel(to: service)
                 let before = try await settledDescriptors([server.process, client.process])
                 for round in 0..<Self.rounds {
-                    let words = randomBytes(round.isMultiple(of: 4) ? 30_000 : 500)
+                    let sent = randomBytes(round.isMultiple(of: 4) ? 30_000 : 500)
                     try await onThread {
                         let visitor = try TCPSocket(port: port)
-                        try visitor.send(words)
+                        try visitor.send(sent)
                         visitor.abort()
                     }
-                    let (bytes, ending) = try await heard.next("the service hears of it")
-                    #expect(bytes == words, "round \(round): \(bytes.count) of \(words.count) bytes")
+                    let (bytes, ending) = try await received.next("the service's connection ends")
+                    #expect(bytes == sent, "round \(round): \(bytes.count) of \(sent.count) bytes")
                     #expect(ending == .reset, "round \(round)")
                 }
-                try await eventually("no descriptor is left behind") {
+                try await eventually("no descriptor is leaked") {
                     zip(descriptors([server.process, client.process]), before).allSatisfy { $0 <= $1 }
                 }
             }
         }
 
-        @Test("an answer over an unread upload reaches the visitor, and then the reset does")
+        @Test("A service's answer to an unread upload reaches the visitor before the reset")
         func earlyAnswer() async throws {
             let answer = Array("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".utf8)
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     _ = try socket.receive(exactly: 100)
                     try socket.send(answer)
@@ -44,7 +44,7 @@ extension EndToEnd {
                 let (_, _, port) = try await scenario.tunnel(to: service)
                 try await onThreads(Self.rounds, width: 4) { round in
                     let visitor = try TCPSocket(port: port)
-                    // The reset comes while it is sending.
+                    // The reset arrives while the visitor sends.
                     try? visitor.send([UInt8](repeating: 7, count: 20_000_000))
                     let bytes = (try? visitor.drain().bytes) ?? []
                     guard bytes == answer else {
@@ -54,12 +54,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("a service that answers and closes over an unread greeting is heard, also by a visitor that reads late")
+        @Test("The answer of a service that closes with unread bytes reaches a visitor, even one that reads late")
         func fullServer() async throws {
             let line = Array("Exceeded MaxStartups\r\n".utf8)
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
-                    // Closing over unread bytes is a reset, so they must have come.
+                    // Closing with unread bytes causes a reset, so the bytes must have arrived.
                     try socket.waitForBytes()
                     try socket.send(line)
                     socket.close()
@@ -75,10 +75,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("a service that speaks and resets as soon as it has accepted is heard, with a PROXY header too")
-        func hastyService() async throws {
+        @Test("The bytes of a service that resets directly after accepting reach the visitor, also with a PROXY header")
+        func serviceResetsAtOnce() async throws {
             let line = Array("Exceeded MaxStartups\r\n".utf8)
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     try socket.send(line)
                     socket.abort()
@@ -99,11 +99,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("a visitor that resets before it is looked at is known by its address, and by its PROXY header")
-        func hastyVisitor() async throws {
-            try await Scenario.play { scenario in
-                let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
-                let service = try TCPService { socket in heard.put(try socket.drain()) }
+        @Test("A visitor that resets before it is accepted is still identified by its address or its PROXY header")
+        func visitorResetsAtOnce() async throws {
+            try await Scenario.run { scenario in
+                let received = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+                let service = try TCPService { socket in received.put(try socket.drain()) }
                 let rules = [
                     ("visitor_allow = [\"127.0.0.1\"]\n", ""),
                     (
@@ -120,19 +120,19 @@ extension EndToEnd {
                     for _ in 0..<Self.rounds {
                         try await onThread {
                             let visitor = try TCPSocket(port: port)
-                            try visitor.send(header + "last words")
+                            try visitor.send(header + "final bytes")
                             visitor.abort()
                         }
-                        let (bytes, ending) = try await heard.next("the service hears of it")
-                        #expect(String(decoding: bytes, as: UTF8.self) == "last words" && ending == .reset)
+                        let (bytes, ending) = try await received.next("the service's connection ends")
+                        #expect(String(decoding: bytes, as: UTF8.self) == "final bytes" && ending == .reset)
                     }
                 }
             }
         }
 
-        @Test("what a process that ends could not send before a reset looks cut off, and not complete")
+        @Test("If the server dies with unsent bytes, the visitor sees a reset and not a complete stream")
         func endOfProcess() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     try socket.send([UInt8](repeating: 7, count: 60_000))
                     socket.abort()
@@ -142,7 +142,7 @@ extension EndToEnd {
                 let client = try scenario.client(server.url, ["0:127.0.0.1:\(service.port)"])
                 let port = try await client.tunnel(to: service.port)
                 let visitor = try await onThread { try TCPSocket(port: port, receiveBuffer: 4_096) }
-                // The kernel has taken all of it, and the visitor does not read.
+                // The client has passed on all bytes, and the visitor does not read.
                 _ = try await client.process.logLine { $0.contains("stream ended") }
                 try await eventually("the stream has ended") {
                     try TCPSocket(port: admin).request("GET", "/metrics").body.contains("\nculvert_streams 0\n")
@@ -153,11 +153,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("a visitor that came, spoke and was reset while there was no carrier is heard after the resume")
+        @Test("The bytes of a visitor that connected, sent and reset without a carrier arrive after the resume")
         func withoutCarrier() async throws {
-            try await Scenario.play { scenario in
-                let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
-                let service = try TCPService { socket in heard.put(try socket.drain()) }
+            try await Scenario.run { scenario in
+                let received = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+                let service = try TCPService { socket in received.put(try socket.drain()) }
                 let server = try await scenario.server()
                 let relay = try FaultRelay(to: server.port)
                 let client = try scenario.client("ws://127.0.0.1:\(relay.port)", ["0:127.0.0.1:\(service.port)"])
@@ -167,7 +167,7 @@ extension EndToEnd {
                     try visitor.send("before")
                     return visitor
                 }
-                relay.setHole(.both)
+                relay.setBlackhole(.both)
                 relay.cut(.reset)
                 _ = try await client.process.logLine { $0.contains("carrier lost") }
                 _ = try await server.process.logLine { $0.contains("carrier lost") }
@@ -178,10 +178,10 @@ extension EndToEnd {
                     try visitor.send("newcomer")
                     visitor.abort()
                 }
-                relay.setHole([])
+                relay.setBlackhole([])
                 var all: [String] = []
                 for _ in 0..<2 {
-                    let (bytes, ending) = try await heard.next("the service hears of it")
+                    let (bytes, ending) = try await received.next("the service's connection ends")
                     #expect(ending == .reset)
                     all.append(String(decoding: bytes, as: UTF8.self))
                 }
@@ -189,54 +189,54 @@ extension EndToEnd {
             }
         }
 
-        @Test("a service that answers late still gets a visitor's last words, as a connection in its queue would have")
+        @Test("A service that reads late still receives a visitor's final bytes")
         func pendingService() async throws {
-            try await Scenario.play { scenario in
-                // Nothing is accepted yet: the connection waits in the listen queue.
-                let heard = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
+            try await Scenario.run { scenario in
+                // The service reads only after the visitor has reset.
+                let received = Mailbox<(bytes: [UInt8], ending: TCPSocket.Ending)>()
                 let gate = Gate()
                 let service = try TCPService { socket in
                     gate.wait()
-                    heard.put(try socket.drain())
+                    received.put(try socket.drain())
                 }
                 let (_, _, port) = try await scenario.tunnel(to: service)
                 for _ in 0..<10 {
                     try await onThread {
                         let visitor = try TCPSocket(port: port)
-                        try visitor.send("last words")
+                        try visitor.send("final bytes")
                         visitor.abort()
                     }
                 }
                 gate.open()
                 for _ in 0..<10 {
-                    let (bytes, ending) = try await heard.next("the service hears of it")
-                    #expect(String(decoding: bytes, as: UTF8.self) == "last words" && ending == .reset)
+                    let (bytes, ending) = try await received.next("the service's connection ends")
+                    #expect(String(decoding: bytes, as: UTF8.self) == "final bytes" && ending == .reset)
                 }
             }
         }
 
         @Test(
-            "a service that never reads holds a reset visitor's stream for five seconds, and no longer",
-            .enabled(if: TestRun.isSlow, "the bound is a time")
+            "A service that never reads keeps a reset visitor's stream for at most 5 s",
+            .enabled(if: TestRun.isSlow, "waits for a timeout: CULVERT_SLOW=1")
         )
-        func bound() async throws {
-            try await Scenario.play { scenario in
+        func limit() async throws {
+            try await Scenario.run { scenario in
                 let gate = Gate()
                 let service = try TCPService.silent(until: gate)
                 let (_, client, port) = try await scenario.tunnel(to: service)
-                let begun = ContinuousClock.now
+                let start = ContinuousClock.now
                 try await onThread {
                     let visitor = try TCPSocket(port: port)
-                    // More than the service's socket and all windows take.
+                    // More than the service's socket and all windows hold.
                     _ = try visitor.sendUntilStalled(
                         [UInt8](repeating: 1, count: 65_536),
-                        patience: .seconds(1),
+                        timeout: .seconds(1),
                         limit: 200_000_000
                     )
                     visitor.abort()
                 }
                 _ = try await client.process.logLine(within: .seconds(30)) { $0.contains("stream ended") }
-                #expect(ContinuousClock.now - begun < .seconds(20))
+                #expect(ContinuousClock.now - start < .seconds(20))
                 gate.open()
             }
         }

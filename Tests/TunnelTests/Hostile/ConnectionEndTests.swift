@@ -3,11 +3,11 @@ import TestSupport
 import Testing
 
 extension HostileTests {
-    /// Ways in which a client's connection to the server ends, and what must be left then: nothing.
+    /// Ends of a client's connection, after which the server must hold no resources.
     @Suite(.serialized)
-    struct EndingTests {
+    struct ConnectionEndTests {
         @Test(
-            "a BIND, a GOAWAY and a Close in one segment leave no claim behind: another client gets the port, twenty times"
+            "After BIND, GOAWAY and Close in one segment another client gets the port, in each of 20 rounds"
         )
         func bindAndCloseInOneSegment() async throws {
             try await RunningServer.with { server in
@@ -16,51 +16,52 @@ extension HostileTests {
                     try await onThread {
                         let peer = try WirePeer.session(server.port, .alice)
                         let bind = try peer.encode(WirePeer.bindRequest(port))
-                        let goodbye = try peer.encode(WirePeer.goAway(.goingAway))
-                        try peer.socket.send(bind + goodbye + peer.webSocketFrame(8, [3, 232]))
-                        _ = try peer.toTheEnd()
+                        let goAway = try peer.encode(WirePeer.goAway(.goingAway))
+                        try peer.socket.send(bind + goAway + peer.webSocketFrame(8, [3, 232]))
+                        _ = try peer.readToEnd()
                     }
-                    try await onThread { try Self.demandFree(port, server) }
+                    try await onThread { try Self.requireFree(port, server) }
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
             }
         }
 
-        @Test("P4 P5 W26 after a client's FIN without a goodbye its port is kept for it, and for nobody else")
+        @Test("P4 P5 W26 after a FIN without a Close the port is kept for its client")
         func finWithoutClose() async throws {
             try await RunningServer.with({ $0.limits.grace = .seconds(120) }) { server in
                 let port = try FreePorts.next()
                 try await onThread {
-                    let peer = try WirePeer.session(server.port, .alice, patience: .seconds(12))
+                    let peer = try WirePeer.session(server.port, .alice, timeout: .seconds(12))
                     let refusal = try peer.bind(port)
-                    try demand(refusal == nil, "the port was refused: \(String(describing: refusal))")
+                    try require(refusal == nil, "the port was refused: \(String(describing: refusal))")
                     try peer.socket.finishSending()
-                    // Well before a PING would have missed the client.
-                    _ = try peer.toTheEnd()
-                    // It was cut off, perhaps by its proxy: nobody else gets the port meanwhile, and is told for how long.
+                    // The loss is noticed before a PING would time out.
+                    _ = try peer.readToEnd()
+                    // The client may have been disconnected by its proxy, so the port is kept, and the refusal has the
+                    // time.
                     let other = try WirePeer.session(server.port, .bob)
                     var otherRefusal = try other.bind(port)
-                    // The server learns of the end a moment later.
+                    // The server may notice the end later.
                     while otherRefusal?.text.contains("is held by") == true {
                         TunnelTests.pause()
                         otherRefusal = try other.bind(port)
                     }
-                    try demand(
+                    try require(
                         otherRefusal?.text.contains("kept for alice") == true,
                         "\(String(describing: otherRefusal))"
                     )
-                    try other.goodbye()
-                    // A visitor waits for it, and does not hear that the port is closed.
+                    try other.endSession()
+                    // A visitor waits for the client.
                     let visitor = try TCPSocket(port: port)
-                    try Self.demandFree(port, server, for: .alice)
+                    try Self.requireFree(port, server, for: .alice)
                     visitor.abort()
                 }
                 try await eventually("no session is left") { server.sessions == 0 }
             }
         }
 
-        @Test("H23 a stranger's FIN behind the upgrade gives its admission place back at once")
-        func strangersFinGivesItsPlaceBack() async throws {
+        @Test("H23 a stranger's FIN after the upgrade returns its admission slot at once")
+        func strangerFINFreesSlot() async throws {
             let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
             try await RunningServer.with({ $0.admin = .unix(path: path) }) { server in
                 try await onThread {
@@ -70,30 +71,30 @@ extension HostileTests {
                     let began = ContinuousClock.now
                     let stranger = try WirePeer.dial(server.port)
                     _ = try stranger.frame(.challenge)
-                    try demand(try handshakes().contains("\"handshakes\":1"), "it has no place")
+                    try require(try handshakes().contains("\"handshakes\":1"), "it has no slot")
                     try stranger.socket.finishSending()
-                    // The place is given back a moment after the FIN.
+                    // The slot may be returned shortly after the FIN.
                     while try !handshakes().contains("\"handshakes\":0") {
-                        try demand(.now - began < .seconds(9), "the place is held")
+                        try require(.now - began < .seconds(9), "the slot is still in use")
                         TunnelTests.pause()
                     }
-                    try demand(.now - began < .seconds(9), "so late that the deadline may have given the place back")
+                    try require(.now - began < .seconds(9), "the handshake timeout may have freed the slot")
                     withExtendedLifetime(stranger) {}
                 }
             }
         }
 
-        /// Claims `port` as another client, which gets it once nobody holds it any more.
+        /// Binds `port` as another client, and waits until it is free.
         ///
-        /// A claim is given back a moment after its session has ended; the server takes 1,280 BINDs in ten seconds.
-        private static func demandFree(_ port: UInt16, _ server: RunningServer, for identity: Identity = .bob) throws {
+        /// A claim may be released shortly after the end of its session. The server permits 1,280 BINDs in 10 s.
+        private static func requireFree(_ port: UInt16, _ server: RunningServer, for identity: Identity = .bob) throws {
             let peer = try WirePeer.session(server.port, identity)
             let deadline = ContinuousClock.now + .seconds(10)
             while let refusal = try peer.bind(port) {
-                try demand(.now < deadline, "port \(port) is still refused: \(refusal)")
+                try require(.now < deadline, "port \(port) is still refused: \(refusal)")
                 TunnelTests.pause()
             }
-            try peer.goodbye()
+            try peer.endSession()
         }
     }
 }

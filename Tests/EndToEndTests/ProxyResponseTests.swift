@@ -3,47 +3,47 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Proxies that follow HTTP, bend it, or do not speak it (R5 to R15).
+    /// Unusual and invalid answers of proxies (R5 to R15).
     @Suite(.serialized)
-    struct ProxyOddityTests {
-        typealias Visit = ScriptedProxy.Visit
+    struct ProxyResponseTests {
+        typealias Connection = ScriptedProxy.Connection
 
         static let (user, password) = ("olga", "odd-Secret-8")
 
-        /// A behaviour of a proxy, and how many connections the client makes until it is through.
-        struct Way: Sendable, CustomTestStringConvertible {
+        /// A proxy's script, and the numbers of connections and requests until the tunnel is open.
+        struct Behaviour: Sendable, CustomTestStringConvertible {
             let testDescription: String
             let connections: Int
             let requests: Int
-            let script: @Sendable (Visit) throws -> Void
+            let script: @Sendable (Connection) throws -> Void
 
             init(
                 _ name: String,
                 connections: Int = 1,
                 requests: Int = 1,
-                _ script: @escaping @Sendable (Visit) throws -> Void
+                _ script: @escaping @Sendable (Connection) throws -> Void
             ) {
                 (self.testDescription, self.connections, self.requests) = (name, connections, requests)
                 self.script = script
             }
 
-            /// Demands Basic credentials with this answer, and lets through who has them.
-            static func demanding(_ name: String, connections: Int = 1, _ answer: String) -> Way {
-                Way(name, connections: connections, requests: 2) { visit in
-                    while let request = try visit.request() {
+            /// Requires Basic credentials with this answer, and opens the tunnel for a request that has them.
+            static func demanding(_ name: String, connections: Int = 1, _ answer: String) -> Behaviour {
+                Behaviour(name, connections: connections, requests: 2) { connection in
+                    while let request = try connection.request() {
                         if request.field("Proxy-Authorization") == basic(user, password) {
-                            return try visit.tunnel(request)
+                            return try connection.tunnel(request)
                         }
-                        try visit.answer(answer)
+                        try connection.answer(answer)
                         if connections > 1 { return }
                     }
                 }
             }
 
             /// Opens the tunnel with this answer.
-            static func answering(_ name: String, _ answer: String) -> Way {
-                Way(name) { visit in
-                    if let request = try visit.request() { try visit.tunnel(request, answer: answer) }
+            static func answering(_ name: String, _ answer: String) -> Behaviour {
+                Behaviour(name) { connection in
+                    if let request = try connection.request() { try connection.tunnel(request, answer: answer) }
                 }
             }
         }
@@ -51,103 +51,113 @@ extension EndToEnd {
         static let challenge = "Proxy-Authenticate: Basic realm=\"odd\"\r\n"
 
         static let through = [
-            Way("its head one byte at a time (R7)") { visit in
-                guard let request = try visit.request() else { return }
-                try visit.tunnel(request) { _ in
+            Behaviour("a head in single bytes (R7)") { connection in
+                guard let request = try connection.request() else { return }
+                try connection.tunnel(request) { _ in
                     for byte in "HTTP/1.1 200 OK\r\nVia: 1.1 odd\r\n\r\n".utf8 {
-                        try visit.socket.send([byte])
+                        try connection.socket.send([byte])
                         Thread.sleep(forTimeInterval: 0.002)
                     }
                 }
             },
-            Way.answering("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n"),
-            Way.answering("a status line without a reason", "HTTP/1.1 200\r\n\r\n"),
-            Way.answering("200 with Content-Length and no body (R8)", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"),
-            Way.answering("200 with chunks announced (R8)", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            Way.answering("another 2xx", "HTTP/1.1 201 Created\r\n\r\n"),
-            Way.answering(
-                "interim answers before the 200 (R5)",
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + ScriptedProxy.usual
+            Behaviour.answering("HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\n"),
+            Behaviour.answering("a status line without a reason", "HTTP/1.1 200\r\n\r\n"),
+            Behaviour.answering(
+                "200 with Content-Length and no body (R8)",
+                "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
             ),
-            Way.answering(
+            Behaviour.answering(
+                "200 with Transfer-Encoding: chunked and no body (R8)",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            ),
+            Behaviour.answering("201", "HTTP/1.1 201 Created\r\n\r\n"),
+            Behaviour.answering(
+                "interim answers before the 200 (R5)",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+                    + ScriptedProxy.established
+            ),
+            Behaviour.answering(
                 "a head of 48 KiB with 400 fields (R7)",
                 "HTTP/1.1 200 OK\r\n"
                     + (0..<400).map { "X-Odd-\($0): \(String(repeating: "o", count: 108))\r\n" }.joined() + "\r\n"
             ),
-            Way.answering("lines that end with LF alone", "HTTP/1.1 200 Connection established\nVia: 1.1 odd\n\n"),
-            Way.demanding(
-                "407 with Connection: close between the legs",
+            Behaviour.answering(
+                "lines that end with LF alone",
+                "HTTP/1.1 200 Connection established\nVia: 1.1 odd\n\n"
+            ),
+            Behaviour.demanding(
+                "407 with Connection: close",
                 connections: 2,
                 "HTTP/1.1 407 No\r\n\(challenge)Connection: close\r\nContent-Length: 0\r\n\r\n"
             ),
-            Way.demanding(
-                "HTTP/1.0 407, and the connection ends with its page",
+            Behaviour.demanding(
+                "HTTP/1.0 407 with a body until the end of the connection",
                 connections: 2,
                 "HTTP/1.0 407 No\r\n\(challenge)\r\n<html>no entry</html>"
             ),
-            Way.demanding(
+            Behaviour.demanding(
                 "407 with a body in chunks (R9)",
                 "HTTP/1.1 407 No\r\n\(challenge)Transfer-Encoding: chunked\r\n\r\n"
                     + "6;x=y\r\n<html>\r\n10\r\n0123456789abcdef\r\n0\r\nX-Trailer: 1\r\n\r\n"
             ),
-            Way.demanding(
-                "407 with a page of 20 kB (R9)",
+            Behaviour.demanding(
+                "407 with a body of 20 kB (R9)",
                 "HTTP/1.1 407 No\r\n\(challenge)Content-Length: 20000\r\n\r\n"
                     + String(repeating: "no\r\n\r\n..", count: 2_500)
             ),
-            Way.demanding(
-                "407 with a page of 200 kB, which nobody reads to the end (R9)",
+            Behaviour.demanding(
+                "407 with a body of 200 kB, which the client does not read to its end (R9)",
                 connections: 2,
                 "HTTP/1.1 407 No\r\n\(challenge)Content-Length: 200000\r\n\r\n"
             ),
-            Way("the server's 101 and the first frames behind it in one segment (R6)") { visit in
-                guard let request = try visit.request() else { return }
-                try visit.tunnel(request) { server in
-                    try visit.answer(ScriptedProxy.usual)
-                    try server.send(try visit.socket.receive())
+            Behaviour("the server's 101 and the first frames behind it in one segment (R6)") { connection in
+                guard let request = try connection.request() else { return }
+                try connection.tunnel(request) { server in
+                    try connection.answer(ScriptedProxy.established)
+                    try server.send(try connection.socket.receive())
                     var answer: [UInt8] = []
                     while answer.firstRange(of: "\r\n\r\n".utf8).map({ $0.upperBound == answer.endIndex }) ?? true {
                         answer += try server.receive(exactly: 1)
                     }
-                    try visit.socket.send(answer)
+                    try connection.socket.send(answer)
                 }
             },
         ]
 
-        @Test("A tunnel opens through a proxy that answers with", arguments: through)
-        func opens(_ way: Way) async throws {
-            try await Scenario.play { scenario in
+        @Test("A tunnel opens through a proxy that answers with this:", arguments: through)
+        func opens(_ behaviour: Behaviour) async throws {
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
-                let proxy = try ScriptedProxy(way.script)
+                let proxy = try ScriptedProxy(behaviour.script)
                 try await scenario.expectPage(
                     from: server.url,
                     ["--proxy", proxy.url, "--proxy-user", "\(Self.user):\(Self.password)", "--max-retries", "0"]
                 )
-                #expect(proxy.accepted == way.connections)
-                #expect(proxy.requests.all.count == way.requests)
+                #expect(proxy.accepted == behaviour.connections)
+                #expect(proxy.requests.all.count == behaviour.requests)
             }
         }
 
-        /// A behaviour that opens no tunnel: exit code, and what the last line has.
+        /// A proxy's script that opens no tunnel, the exit code, and texts of the error line.
         struct Refusal: Sendable, CustomTestStringConvertible {
             let testDescription: String
             let code: Int32
             let says: [String]
             let scheme: String
-            let script: @Sendable (Visit) throws -> Void
+            let script: @Sendable (Connection) throws -> Void
 
             init(
                 _ name: String,
                 _ code: Int32,
                 _ says: [String],
                 scheme: String = "ws",
-                _ script: @escaping @Sendable (Visit) throws -> Void
+                _ script: @escaping @Sendable (Connection) throws -> Void
             ) {
                 (testDescription, self.code, self.says, self.scheme) = (name, code, says, scheme)
                 self.script = script
             }
 
-            /// Answers every request so, and closes.
+            /// Answers the first request with this text, and closes.
             static func answering(
                 _ name: String,
                 _ code: Int32,
@@ -155,11 +165,11 @@ extension EndToEnd {
                 scheme: String = "ws",
                 _ answer: String
             ) -> Refusal {
-                Refusal(name, code, says, scheme: scheme) { visit in
-                    guard try visit.request() != nil else { return }
-                    try visit.answer(answer)
-                    try visit.socket.finishSending()
-                    _ = try visit.socket.drain()
+                Refusal(name, code, says, scheme: scheme) { connection in
+                    guard try connection.request() != nil else { return }
+                    try connection.answer(answer)
+                    try connection.socket.finishSending()
+                    _ = try connection.socket.drain()
                 }
             }
         }
@@ -168,7 +178,7 @@ extension EndToEnd {
 
         static let refusals = [
             Refusal.answering(
-                "a head past 64 KiB (R7)",
+                "a head of more than 64 KiB (R7)",
                 76,
                 ["proxy: ", "too large"],
                 "HTTP/1.1 200 OK\r\n"
@@ -182,21 +192,21 @@ extension EndToEnd {
                 "HTTP/1.1 200 OK\r\n" + String(repeating: "X: y\r\n", count: 513) + "\r\n"
             ),
             Refusal.answering(
-                "interim answers without end (R7)",
+                "too many interim answers (R7)",
                 69,
                 ["proxy: ", "interim"],
-                String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 40) + ScriptedProxy.usual
+                String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 40) + ScriptedProxy.established
             ),
-            Refusal("the end of the connection, at once (R15)", 69, ["proxy: ", "closed the connection"]) { _ in },
-            Refusal("a reset, at once (R15)", 69, ["proxy"]) { $0.socket.abort() },
-            Refusal("the end of the connection in the middle of its head", 69, ["proxy: ", "middle"]) { visit in
-                _ = try visit.request()
-                try visit.answer("HTTP/1.1 200 Conn")
+            Refusal("a FIN at once (R15)", 69, ["proxy: ", "closed the connection"]) { _ in },
+            Refusal("a reset at once (R15)", 69, ["proxy"]) { $0.socket.abort() },
+            Refusal("a FIN in the middle of the head", 69, ["proxy: ", "middle"]) { connection in
+                _ = try connection.request()
+                try connection.answer("HTTP/1.1 200 Conn")
             },
-            Refusal("200, and the end of the connection (R15)", 69, ["upgrade: ", "the proxy opened the tunnel"]) {
-                visit in
-                _ = try visit.request()
-                try visit.answer(ScriptedProxy.usual)
+            Refusal("200 and a FIN (R15)", 69, ["upgrade: ", "the proxy opened the tunnel"]) {
+                connection in
+                _ = try connection.request()
+                try connection.answer(ScriptedProxy.established)
             },
             Refusal.answering(
                 "302 to a captive portal, which is not followed (R1, R14)",
@@ -212,20 +222,20 @@ extension EndToEnd {
                     + "Content-Length: \(portal.utf8.count)\r\n\r\n\(portal)"
             ),
             Refusal.answering(
-                "200 and a login page in the place of the tunnel (R14)",
+                "200 and a login page (R14)",
                 76,
                 ["<html>"],
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: \(portal.utf8.count)\r\n\r\n\(portal)"
             ),
             Refusal.answering(
-                "200 and a login page in the place of TLS (R14)",
+                "200 and a login page instead of TLS (R14)",
                 69,
                 ["TLS: "],
                 scheme: "wss",
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: \(portal.utf8.count)\r\n\r\n\(portal)"
             ),
             Refusal.answering(
-                "403 with HTTP/1.1 200 in its page (R13)",
+                "403 with HTTP/1.1 200 in its body (R13)",
                 77,
                 ["proxy: ", "403", "443"],
                 "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 17\r\n\r\nHTTP/1.1 200 OK\r\n"
@@ -244,22 +254,22 @@ extension EndToEnd {
                 "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"
             ),
             Refusal.answering(
-                "407 with a scheme that nobody knows (R9)",
+                "407 with an unknown scheme (R9)",
                 77,
                 ["proxy: ", "407", "Oddity"],
                 "HTTP/1.1 407 No\r\nProxy-Authenticate: Oddity realm=\"a, b\"\r\nContent-Length: 0\r\n\r\n"
             ),
             Refusal.answering(
-                "control characters in its reason, which are shown escaped",
+                "a reason with control characters, which the line escapes",
                 69,
                 ["proxy: ", "500"],
                 "HTTP/1.1 500 \u{9B}31mred\u{202E}\r\nContent-Length: 0\r\n\r\n"
             ),
         ]
 
-        @Test("No tunnel, and a line that says why, where a proxy answers with", arguments: refusals)
+        @Test("No tunnel opens, and a line has the reason, if a proxy answers with this:", arguments: refusals)
         func refuses(_ refusal: Refusal) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try ScriptedProxy(refusal.script)
                 let line = try await scenario.expectEnd(
@@ -275,7 +285,7 @@ extension EndToEnd {
             }
         }
 
-        /// NTLM's CHALLENGE message, the shortest there is.
+        /// The shortest valid CHALLENGE message of NTLM.
         static let ntlmChallenge = Data(
             Array("NTLMSSP".utf8) + [0, 2, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, 0x01, 0x02, 0x88, 0x00] + [
                 1, 2, 3, 4, 5, 6, 7, 8,
@@ -286,15 +296,15 @@ extension EndToEnd {
         static let digestChallenge = "Digest realm=\"odd\", qop=\"auth\", stale=true, nonce="
 
         @Test(
-            "Of a proxy that says 407 for ever at most four things are asked (R10)",
+            "A proxy that always answers 407 gets at most four requests (R10)",
             arguments: ["Basic", "Digest", "NTLM", "all of them"],
             [true, false]
         )
         func forever(_ scheme: String, _ isKept: Bool) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
-                let proxy = try ScriptedProxy { visit in
-                    while try visit.request() != nil {
+                let proxy = try ScriptedProxy { connection in
+                    while try connection.request() != nil {
                         let challenges = [
                             ("Basic", "Basic realm=\"odd\""),
                             ("Digest", Self.digestChallenge + "\"\(UInt64.random(in: 0...UInt64.max))\""),
@@ -302,7 +312,7 @@ extension EndToEnd {
                         ].filter { scheme == "all of them" || $0.0 == scheme }
                         let fields = challenges.map { "Proxy-Authenticate: \($0.1)\r\n" }.joined()
                         let end = isKept ? "" : "Connection: close\r\n"
-                        try visit.answer("HTTP/1.1 407 No\r\n\(fields)\(end)Content-Length: 2\r\n\r\nno")
+                        try connection.answer("HTTP/1.1 407 No\r\n\(fields)\(end)Content-Length: 2\r\n\r\nno")
                         if !isKept { return }
                     }
                 }
@@ -325,12 +335,12 @@ extension EndToEnd {
             }
         }
 
-        @Test("What comes in one segment with the proxy's 200 is the server's, and is not lost (R6)")
+        @Test("Bytes in one segment with the proxy's 200 reach the next hop (R6)")
         func bytesBehindTheHead() async throws {
-            try await Scenario.play { scenario in
-                let proxy = try ScriptedProxy { visit in
-                    guard let request = try visit.request() else { return }
-                    try visit.tunnel(request, answer: ScriptedProxy.usual + "SSH-2.0-OpenSSH_9.2p1\r\n")
+            try await Scenario.run { scenario in
+                let proxy = try ScriptedProxy { connection in
+                    guard let request = try connection.request() else { return }
+                    try connection.tunnel(request, answer: ScriptedProxy.established + "SSH-2.0-OpenSSH_9.2p1\r\n")
                 }
                 let silent = try TCPService { _ = try $0.drain() }
                 let line = try await scenario.expectEnd(
@@ -342,19 +352,19 @@ extension EndToEnd {
             }
         }
 
-        @Test("A 407 of the server itself is not answered, and the server never sees the proxy's password (R11)")
+        @Test("A server's 407 is not answered, and the server never sees the proxy's password (R11)")
         func serversOwn407() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let heads = Mailbox<String>()
                 let origin = try TCPService { socket in
                     heads.put(String(decoding: try socket.receive(), as: UTF8.self))
                     try socket.send("HTTP/1.1 407 No\r\n\(Self.challenge)Content-Length: 0\r\n\r\n")
                     _ = try socket.drain()
                 }
-                let proxy = try ScriptedProxy { visit in
-                    while let request = try visit.request() {
-                        if request.field("Proxy-Authorization") != nil { return try visit.tunnel(request) }
-                        try visit.challenge("Basic realm=\"odd\"")
+                let proxy = try ScriptedProxy { connection in
+                    while let request = try connection.request() {
+                        if request.field("Proxy-Authorization") != nil { return try connection.tunnel(request) }
+                        try connection.challenge("Basic realm=\"odd\"")
                     }
                 }
                 let line = try await scenario.expectEnd(
@@ -369,27 +379,27 @@ extension EndToEnd {
         }
 
         @Test(
-            "A proxy whose URL has an IPv6 literal is dialled, and its lines have the brackets (R17)",
+            "A proxy with an IPv6 literal in its URL works, and error lines keep the brackets (R17)",
             .enabled(if: TCPService.hasIPv6 || TestRun.isCI, "no ::1 on this machine")
         )
         func ipv6() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try ScriptedProxy.open(address: "::1")
                 #expect(proxy.url.hasPrefix("http://[::1]:"))
                 try await scenario.expectPage(from: server.url, ["--proxy", proxy.url])
                 #expect(proxy.requests.all.map(\.target) == ["127.0.0.1:\(server.port)"])
-                let closed = try ScriptedProxy(address: "::1") { visit in
-                    if try visit.request() != nil { try visit.answer("HTTP/1.1 403 Forbidden\r\n\r\n") }
+                let closed = try ScriptedProxy(address: "::1") { connection in
+                    if try connection.request() != nil { try connection.answer("HTTP/1.1 403 Forbidden\r\n\r\n") }
                 }
                 let line = try await scenario.expectEnd(77, from: server.url, ["--proxy", closed.url])
                 expect(line, says: "proxy \(closed.url): ", "403")
             }
         }
 
-        @Test("A name that only the proxy can resolve reaches it as a name (R19)")
+        @Test("A server name reaches the proxy unresolved (R19)")
         func nameStaysAName() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try ScriptedProxy.open()
                 try await scenario.expectPage(
@@ -404,11 +414,11 @@ extension EndToEnd {
         }
 
         @Test(
-            "Tinyproxy that lets nothing but 443 and 563 through: 403, and what to do",
+            "Tinyproxy with ports 443 and 563 only answers 403, and the line has a remedy",
             .needs(.tinyproxy)
         )
         func ports() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let proxy = try await Tinyproxy.start(in: scenario, connectPorts: [443, 563])
                 let line = try await scenario.expectEnd(77, from: server.url, ["--proxy", proxy.url])
@@ -417,18 +427,18 @@ extension EndToEnd {
             }
         }
 
-        @Test("Credentials that worked are sent ahead the next time, and a 407 to them is no refusal")
-        func sentAhead() async throws {
-            try await Scenario.play { scenario in
+        @Test("Credentials that worked are sent with the next CONNECT, and a 407 to them is not a refusal")
+        func preemptiveCredentials() async throws {
+            try await Scenario.run { scenario in
                 let server = try await scenario.server()
                 let answers = Mailbox<TCPSocket>()
-                let proxy = try ScriptedProxy { visit in
-                    while let request = try visit.request() {
+                let proxy = try ScriptedProxy { connection in
+                    while let request = try connection.request() {
                         let isAnswer = request.field("Proxy-Authorization") == basic(Self.user, Self.password)
-                        if isAnswer { answers.put(visit.socket) }
-                        // The second time it has forgotten the client.
-                        if isAnswer, answers.all.count != 2 { return try visit.tunnel(request) }
-                        try visit.challenge("Basic realm=\"odd\"")
+                        if isAnswer { answers.put(connection.socket) }
+                        // The proxy challenges the second dial again.
+                        if isAnswer, answers.all.count != 2 { return try connection.tunnel(request) }
+                        try connection.challenge("Basic realm=\"odd\"")
                     }
                 }
                 let echo = try TCPService.echo()
@@ -442,8 +452,8 @@ extension EndToEnd {
                 for socket in answers.all { socket.cut() }
                 _ = try await client.process.logLine { $0.contains("session resumed") }
                 try await expectEcho(through: port)
-                let ahead = proxy.requests.all.map { $0.field("Proxy-Authorization") != nil }
-                #expect(ahead == [false, true, true, true], "\(ahead)")
+                let hasCredentials = proxy.requests.all.map { $0.field("Proxy-Authorization") != nil }
+                #expect(hasCredentials == [false, true, true, true], "\(hasCredentials)")
             }
         }
     }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension Scenario {
-    /// A TLS server of openssl's, for what ours would not do.
+    /// Starts `openssl s_server`, for behaviour that the server does not have.
     ///
     /// - Returns: its port.
     func opensslServer(_ certificate: String, _ key: String, _ options: [String] = []) async throws -> UInt16 {
@@ -13,13 +13,13 @@ extension Scenario {
             Program.openssl.required(),
             ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-quiet"] + options
         )
-        try await listens(port, server)
+        try await waitUntilListening(port, server)
         return port
     }
 
-    /// A server that speaks TLS without a front.
+    /// Starts a server with TLS.
     ///
-    /// - Parameter names: whom its certificate is for.
+    /// - Parameter names: the names of its certificate.
     /// - Returns: the server, and the CA to give with `--ca`.
     func secureServer(
         for names: String = "DNS:localhost,IP:127.0.0.1"
@@ -29,12 +29,12 @@ extension Scenario {
         return (server, made.authority)
     }
 
-    /// Starts a client, and fetches a page from a service through it.
+    /// Starts a client, and fetches a page through its tunnel.
     ///
     /// - Parameters:
-    ///   - url: the server's.
-    ///   - options: how the client gets there.
-    /// - Returns: the client, whose tunnel still stands.
+    ///   - url: the server's URL.
+    ///   - options: further arguments of the client.
+    /// - Returns: the client, whose tunnel is still open.
     @discardableResult
     func expectPage(
         from url: String,
@@ -47,9 +47,9 @@ extension Scenario {
         return client
     }
 
-    /// Starts a client that cannot get there, and waits for its end.
+    /// Starts a client that cannot connect, and waits for its exit code.
     ///
-    /// - Returns: the line with which it ends.
+    /// - Returns: its last error line.
     func expectEnd(
         _ code: Int32,
         from url: String,
@@ -61,17 +61,17 @@ extension Scenario {
         #expect(try await client.process.exitStatus(within: limit) == .exited(code), "\(client.process)")
         #expect(client.process.output.lines.isEmpty)
         let lines = client.process.errors.lines.filter { $0.hasPrefix("culvert: ") }
-        #expect(lines.count == 1, "it says why once: \(client.process)")
+        #expect(lines.count == 1, "not one error line: \(client.process)")
         return lines.last ?? ""
     }
 }
 
-/// Expects all of these words in a line.
+/// Expects that a line contains all of these texts.
 func expect(_ line: String, says words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
     for word in words { #expect(line.contains(word), "\(line)", sourceLocation: sourceLocation) }
 }
 
-/// A user and a password as Basic carries them.
+/// The value of a Basic authorization field.
 func basic(_ user: String, _ password: String) -> String {
     "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
 }

@@ -2,22 +2,22 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Idle tunnels through fronts that cut what is idle for too long: more than a minute of real time, side by side.
+/// Idle tunnels through fronts that cut idle connections. Each test takes more than a minute.
 ///
-/// nginx, the usual front, is among what always runs, in ``PatienceTests``.
+/// nginx is tested in ``TimeoutTests``, which always runs.
 @Suite(
-    "Fronts' stock timeouts",
+    "Default idle timeouts of fronts",
     .enabled(if: TestRun.isSlow, "longer than a minute: CULVERT_SLOW=1"),
     .timeLimit(.minutes(5))
 )
-struct FrontPatienceTests {
+struct FrontIdleTimeoutTests {
     @Test(
-        "A front's stock timeouts do not cut a tunnel on which nothing happens",
+        "A front's default timeouts do not cut an idle tunnel",
         .needs(.openssl),
         arguments: FrontProgram.here.filter { $0 != .nginx }
     )
     func idle(_ program: FrontProgram) async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let echo = try TCPService.echo()
             let server = try await scenario.server()
             let front = try await program.front(of: server.port, in: scenario)
@@ -33,14 +33,14 @@ struct FrontPatienceTests {
                 _ = try visitor.receive(exactly: 6)
                 return visitor
             }
-            // The longest of them, which httpd shares with nginx, is 60 s.
+            // The longest default timeout is 60 s, in httpd and nginx.
             try await Task.sleep(for: .seconds(70))
             let answer = try await onThread {
                 try visitor.send("after")
                 return String(decoding: try visitor.receive(exactly: 5), as: UTF8.self)
             }
             #expect(answer == "after")
-            #expect(front.upgrades.isEmpty, "the one WebSocket is still open")
+            #expect(front.upgrades.isEmpty, "the only WebSocket is still open")
             #expect(client.process.output.lines.count == 1)
             visitor.close()
         }

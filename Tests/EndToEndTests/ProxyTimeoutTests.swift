@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Proxies that keep their clients waiting. Mostly waiting, so beside everything else.
-@Suite("Proxies that are slow by nature", .timeLimit(.minutes(3)))
-struct ProxyPatienceTests {
-    /// A client that must give a proxy up, and how long that took.
-    static func wait(_ script: @escaping @Sendable (ScriptedProxy.Visit) throws -> Void) async throws -> (
+/// Slow proxies. These tests usually wait, so they run beside all other suites.
+@Suite("Timeouts of proxies", .timeLimit(.minutes(3)))
+struct ProxyTimeoutTests {
+    /// Runs a client that gives a proxy up.
+    static func wait(_ script: @escaping @Sendable (ScriptedProxy.Connection) throws -> Void) async throws -> (
         line: String, time: Duration
     ) {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let proxy = try ScriptedProxy(script)
             let begin = ContinuousClock.now
             let line = try await scenario.expectEnd(
@@ -23,22 +23,22 @@ struct ProxyPatienceTests {
         }
     }
 
-    @Test("A proxy that takes the request and says nothing costs 10 s, and the line says so")
+    @Test("A client gives up a silent proxy after 10 s, and the line says so")
     func silence() async throws {
         let (line, time) = try await Self.wait { _ = try $0.socket.drain() }
         expect(line, says: "did not answer in time", "socks5://")
         #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
     }
 
-    @Test("N25 a proxy that takes 9 s for its 200 is waited for")
+    @Test("N25 a client waits for a proxy that answers after 9 s")
     func slowConnect() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let echo = try TCPService.echo()
             let server = try await scenario.server()
-            let proxy = try ScriptedProxy { visit in
-                guard let request = try visit.request() else { return }
+            let proxy = try ScriptedProxy { connection in
+                guard let request = try connection.request() else { return }
                 Thread.sleep(forTimeInterval: 9)
-                try visit.tunnel(request)
+                try connection.tunnel(request)
             }
             let client = try scenario.client(
                 server.url,
@@ -49,13 +49,13 @@ struct ProxyPatienceTests {
         }
     }
 
-    @Test("A head that trickles in without end does not hold the client longer than 10 s either (R7)")
-    func trickle() async throws {
-        let (line, time) = try await Self.wait { visit in
-            _ = try visit.request()
-            try visit.answer("HTTP/1.1 200 OK\r\n")
+    @Test("A client gives up a proxy's endless slow head after 10 s (R7)")
+    func slowHead() async throws {
+        let (line, time) = try await Self.wait { connection in
+            _ = try connection.request()
+            try connection.answer("HTTP/1.1 200 OK\r\n")
             while true {
-                try visit.answer("X: y\r\n")
+                try connection.answer("X: y\r\n")
                 Thread.sleep(forTimeInterval: 0.25)
             }
         }
@@ -63,21 +63,21 @@ struct ProxyPatienceTests {
         #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
     }
 
-    @Test("Interim answers for ever are no way to hold the client longer either (R7)")
+    @Test("Interim answers do not extend the timeout (R7)")
     func interim() async throws {
-        let (_, time) = try await Self.wait { visit in
-            _ = try visit.request()
+        let (_, time) = try await Self.wait { connection in
+            _ = try connection.request()
             while true {
-                try visit.answer("HTTP/1.1 100 Continue\r\n\r\n")
+                try connection.answer("HTTP/1.1 100 Continue\r\n\r\n")
                 Thread.sleep(forTimeInterval: 3)
             }
         }
         #expect(time < .seconds(20), "it took \(time)")
     }
 
-    @Test("A proxy that speaks no TLS where TLS is awaited, and says nothing, costs 10 s")
+    @Test("A client gives up a TLS handshake with a silent proxy after 10 s")
     func silentTLS() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let proxy = try ScriptedProxy { _ = try $0.socket.drain() }
             let line = try await scenario.expectEnd(
                 69,
@@ -89,23 +89,23 @@ struct ProxyPatienceTests {
         }
     }
 
-    @Test("The legs of one exchange share 10 s, also where each has a connection of its own (R7)")
+    @Test("All requests of one CONNECT exchange share 10 s, even on separate connections (R7)")
     func slowLegs() async throws {
-        let (line, time) = try await Self.wait { visit in
-            guard let request = try visit.request() else { return }
+        let (line, time) = try await Self.wait { connection in
+            guard let request = try connection.request() else { return }
             Thread.sleep(forTimeInterval: 6)
             let isFirst = request.field("Proxy-Authorization") == nil
             let status = isFirst ? "407 No\r\nProxy-Authenticate: Basic realm=x\r\nConnection: close" : "502 Late"
-            try visit.answer("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n")
+            try connection.answer("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n")
         }
         expect(line, says: "did not answer in time")
         #expect(time > .seconds(9) && time < .seconds(20), "it took \(time)")
     }
 
-    @Test("A Kerberos server that does not answer is not waited for longer than the proxy waits", .needsRealm)
+    @Test("An unresponsive Kerberos server does not prevent Basic within the proxy's timeout", .needsRealm)
     func silentKerberos() async throws {
-        try await Scenario.play { scenario in
-            let (server, realm, squid, proxy) = try await EndToEnd.ProxyKerberosTests.scene(scenario, hasBasic: true)
+        try await Scenario.run { scenario in
+            let (server, realm, squid, proxy) = try await EndToEnd.ProxyKerberosTests.start(scenario, hasBasic: true)
             let user = EndToEnd.ProxyKerberosTests.user
             realm.process.signal(SIGSTOP)
             let client = try await scenario.expectPage(
@@ -119,12 +119,12 @@ struct ProxyPatienceTests {
         }
     }
 
-    @Test("N10 a tunnel that the proxy cuts after 5 s without a byte is cut twice, and then kept alive by more pings")
+    @Test("N10 a proxy that cuts idle tunnels after 5 s does so twice, and then more frequent pings prevent it")
     func idleCut() async throws {
-        try await Scenario.play { scenario in
+        try await Scenario.run { scenario in
             let server = try await scenario.server()
-            let proxy = try ScriptedProxy(patience: .seconds(5)) { visit in
-                if let request = try visit.request() { try visit.tunnel(request, idle: true) }
+            let proxy = try ScriptedProxy(timeout: .seconds(5)) { connection in
+                if let request = try connection.request() { try connection.tunnel(request, idle: true) }
             }
             let echo = try TCPService.echo()
             let wanted = try FreePorts.next()
@@ -138,11 +138,11 @@ struct ProxyPatienceTests {
             _ = try await client.process.logLine(skip: 1) { $0.contains("session resumed") }
             try await expectEcho(through: wanted)
             let dials = proxy.requests.all.count
-            // The proxy's patience is the subject: it would have run out twice.
+            // More than twice the proxy's timeout.
             try await Task.sleep(for: .seconds(12))
             try await expectEcho(through: wanted)
             #expect(proxy.requests.all.count == dials && dials == 3, "\(client.process)")
-            #expect(client.process.output.lines.count == 1, "the tunnel was public all the time")
+            #expect(client.process.output.lines.count == 1, "the tunnel stayed public")
         }
     }
 }

@@ -3,11 +3,11 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The WebSocket is cut in every way, and no visitor notices.
+    /// Lost, replaced and missing carriers, and their effect on streams.
     @Suite(.serialized)
-    struct SurvivalTests {
-        /// A server, a relay before it that fails when told to, and a client that dials through it.
-        private static func scene(
+    struct CarrierLossTests {
+        /// Starts a server, a relay with faults before it, and a client that dials through the relay.
+        private static func start(
             _ scenario: Scenario,
             to service: UInt16,
             serverOptions: [String] = [],
@@ -23,32 +23,32 @@ extension EndToEnd {
             return (server, relay, client, try await client.tunnel(to: service))
         }
 
-        // N28, TLS that ends without close_notify, is the same cut below TLS: what comes is no Close of the WebSocket, and
-        // loses the carrier. The long test below cuts a way with TLS so. BoringSSL does not renegotiate.
-        @Test("N3 a connection with bytes under way outlives its WebSocket", arguments: FaultRelay.Cut.allCases)
+        // For N28, a missing close_notify is the same cut below TLS: without a Close the carrier is lost. The test with
+        // repeated faults covers a path with TLS.
+        @Test("N3 a stream with bytes in flight survives the loss of its carrier", arguments: FaultRelay.Cut.allCases)
         func cut(_ how: FaultRelay.Cut) async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (server, relay, client, port) = try await Self.scene(scenario, to: echo.port)
-                let copy = EchoedCopy(through: port, bytesPerSecond: 20_000_000)
+                let (server, relay, client, port) = try await Self.start(scenario, to: echo.port)
+                let transfer = EchoedTransfer(through: port, bytesPerSecond: 20_000_000)
                 for round in 0..<5 {
-                    let before = copy.received
-                    try await eventually("bytes flow") { copy.received > before + 1_000_000 }
+                    let before = transfer.received
+                    try await eventually("bytes flow") { transfer.received > before + 1_000_000 }
                     relay.cut(how)
                     _ = try await client.process.logLine(skip: round) { $0.contains("session resumed") }
                     _ = try await server.process.logLine(skip: round) { $0.contains("session resumed") }
                 }
-                try await copy.expectWhole()
-                #expect(client.process.output.lines.count == 1, "the port was public all the time")
+                try await transfer.expectIntact()
+                #expect(client.process.output.lines.count == 1, "the port stayed public")
                 #expect(echo.accepted == 1)
             }
         }
 
-        @Test("P5 a visitor who comes while there is no WebSocket is served when there is one again")
+        @Test("P5 a visitor that connects without a carrier is served on the next one")
         func lateVisitor() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (server, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                let (server, relay, client, port) = try await Self.start(scenario, to: echo.port)
                 client.process.signal(SIGSTOP)
                 relay.cut(.reset)
                 _ = try await server.process.logLine { $0.contains("carrier lost") }
@@ -58,18 +58,18 @@ extension EndToEnd {
                 try await onThread {
                     for visitor in visitors {
                         let byte = try visitor.receive(exactly: 1)
-                        try demand(byte == Array("x".utf8), "\(byte)")
+                        try require(byte == Array("x".utf8), "\(byte)")
                         visitor.close()
                     }
                 }
             }
         }
 
-        @Test("P5 a visitor waits 15 s for a WebSocket, and is then reset")
-        func patience() async throws {
-            try await Scenario.play { scenario in
+        @Test("P5 a visitor waits 15 s for a carrier, and is then reset")
+        func visitorTimeout() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (server, relay, client, port) = try await Self.scene(scenario, to: echo.port)
+                let (server, relay, client, port) = try await Self.start(scenario, to: echo.port)
                 client.process.signal(SIGSTOP)
                 relay.cut(.reset)
                 _ = try await server.process.logLine { $0.contains("carrier lost") }
@@ -77,7 +77,7 @@ extension EndToEnd {
                     let visitor = try TCPSocket(port: port)
                     let start = ContinuousClock.now
                     let ending = try visitor.drain().ending
-                    try demand(ending == .reset, "it ended with \(ending)")
+                    try require(ending == .reset, "it ended with \(ending)")
                     return start.duration(to: .now)
                 }
                 #expect(waited > .seconds(14) && waited < .seconds(17), "\(waited)")
@@ -86,11 +86,11 @@ extension EndToEnd {
             }
         }
 
-        @Test("N18 a server that was killed and started again: streams are reset at once, and a new session stands")
+        @Test("N18 after a server is killed and restarted, the client starts a new session")
         func unknownSession() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (server, _, client, _) = try await Self.scene(scenario, to: echo.port)
+                let (server, _, client, _) = try await Self.start(scenario, to: echo.port)
                 let service = try TCPService { socket in _ = try? socket.drain() }
                 _ = service
                 await server.process.kill()
@@ -102,62 +102,62 @@ extension EndToEnd {
             }
         }
 
-        @Test("N11 SIGHUP makes the client change carriers; the new one is up before the old one is closed")
-        func hangup() async throws {
-            try await Scenario.play { scenario in
+        @Test("N11 SIGHUP makes the client change carriers, and the new one is up before the old one is closed")
+        func hangUp() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (_, relay, client, port) = try await Self.scene(scenario, to: echo.port)
-                let keys = Keystrokes(through: port)
-                try await eventually("keys are echoed") { keys.count > 3 }
+                let (_, relay, client, port) = try await Self.start(scenario, to: echo.port)
+                let interactive = InteractiveVisitor(through: port)
+                try await eventually("bytes are echoed") { interactive.count > 3 }
                 for round in 0..<3 {
                     client.process.signal(SIGHUP)
                     let line = try await client.process.logLine(skip: round) { $0.contains("session resumed") }
                     #expect(line.contains("without_carrier=\"0.0 s\""), "\(line)")
-                    let before = keys.count
-                    try await eventually("keys are echoed") { keys.count > before + 3 }
+                    let before = interactive.count
+                    try await eventually("bytes are echoed") { interactive.count > before + 3 }
                 }
                 try await eventually("the old carriers are closed") { relay.connections == 1 }
                 #expect(relay.accepted == 4)
-                let slowest = try await keys.finish()
-                #expect(slowest < .seconds(1), "a key took \(slowest)")
+                let slowest = try await interactive.finish()
+                #expect(slowest < .seconds(1), "an echo took \(slowest)")
                 #expect(!client.process.errors.text.contains("carrier lost"))
             }
         }
 
-        @Test("N11 culvert renew makes all clients of a server change carriers, as before a front is taken down")
+        @Test("N11 culvert renew makes all clients of a server change carriers")
         func renewal() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let socket = "unix:\(scenario.directory)/admin.sock"
                 let options = ["--admin", socket]
-                let (_, relay, client, port) = try await Self.scene(scenario, to: echo.port, serverOptions: options)
-                let keys = Keystrokes(through: port)
+                let (_, relay, client, port) = try await Self.start(scenario, to: echo.port, serverOptions: options)
+                let interactive = InteractiveVisitor(through: port)
                 let command = try scenario.culvert("renew", ["renew", "--admin", socket])
                 #expect(try await command.exitStatus() == .exited(0))
                 #expect(command.output.text == "1 session asked for another WebSocket within 1 s")
                 _ = try await client.process.logLine { $0.contains("session resumed") }
-                _ = try await keys.finish()
+                _ = try await interactive.finish()
                 #expect(relay.accepted == 2 && !client.process.errors.text.contains("carrier lost"))
             }
         }
 
-        @Test("N11 --max-carrier-age makes the client change carriers by itself")
+        @Test("N11 --max-carrier-age makes the client change carriers")
         func carrierAge() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let options = ["--max-carrier-age", "2s"]
-                let (_, relay, client, port) = try await Self.scene(scenario, to: echo.port, clientOptions: options)
-                let keys = Keystrokes(through: port)
+                let (_, relay, client, port) = try await Self.start(scenario, to: echo.port, clientOptions: options)
+                let interactive = InteractiveVisitor(through: port)
                 _ = try await client.process.logLine(skip: 1) { $0.contains("session resumed") }
-                _ = try await keys.finish()
+                _ = try await interactive.finish()
                 #expect(relay.accepted >= 3)
                 #expect(!client.process.errors.text.contains("carrier lost"))
             }
         }
 
-        @Test("X10 more visitors' bytes than memory has room for wait in the kernel, and others are served")
+        @Test("X10 visitors' bytes beyond the memory limit wait in the kernel, and other visitors are served")
         func memory() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let sink = try TCPService { socket in _ = try? socket.drain() }
                 let echo = try TCPService.echo()
                 let configuration = "\(scenario.directory)/server.toml"
@@ -169,14 +169,14 @@ extension EndToEnd {
                 try await expectEcho(through: echoPort)
                 let before = try server.process.residentBytes
                 let visitors = try (0..<400).map { _ in try TCPSocket(port: sinkPort) }
-                try await eventually("all streams stand") { sink.accepted == visitors.count }
-                // Nobody takes what they send: 400 times 64 KiB, where 16 MiB have room.
+                try await eventually("all streams are established") { sink.accepted == visitors.count }
+                // The stopped client reads nothing of 400 × 64 KiB, and the limit is 16 MiB.
                 client.process.signal(SIGSTOP)
                 try await onThread {
                     for visitor in visitors {
                         _ = try? visitor.sendUntilStalled(
                             [UInt8](repeating: 7, count: 65_536),
-                            patience: .milliseconds(50),
+                            timeout: .milliseconds(50),
                             limit: 131_072
                         )
                     }
@@ -190,9 +190,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N19 a server that is restarted has all its clients back, at the rate that it admits")
+        @Test("N19 all clients of a restarted server reconnect at the rate that it admits")
         func storm() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let count = TestRun.isHeavy ? 100 : 16
                 let configuration = "\(scenario.directory)/server.toml"
@@ -202,7 +202,7 @@ extension EndToEnd {
                     try scenario.client(first.url, ["0:127.0.0.1:\(echo.port)"], options: ["--name", "c\(index)"])
                 }
                 for client in clients { _ = try await client.tunnel(to: echo.port, within: .seconds(60)) }
-                // Without a word, so that all dial at once.
+                // Without a GOAWAY all clients dial at once.
                 await first.process.kill()
                 let second = try await scenario.server(port: first.port, options: ["--config", configuration])
                 let start = ContinuousClock.now
@@ -212,17 +212,17 @@ extension EndToEnd {
                 }
                 #expect(start.duration(to: .now) < .seconds(60))
                 let refusals = clients.count { $0.process.errors.text.contains("503") }
-                #expect(refusals > 0, "nobody was asked to come back later")
+                #expect(refusals > 0, "no client was refused with 503")
                 #expect(second.process.exitStatus == nil)
             }
         }
 
         @Test(
-            "20 streams both ways and one of keystrokes, while the way is cut again and again",
+            "20 bulk streams and an interactive one survive repeated faults of the path",
             .needs(.squid, .nginx)
         )
-        func torture() async throws {
-            try await Scenario.play { scenario in
+        func repeatedFaults() async throws {
+            try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let server = try await scenario.server()
                 let relay = try FaultRelay(to: server.port)
@@ -234,34 +234,34 @@ extension EndToEnd {
                     options: ["--ca", front.authority, "--proxy", squid.url]
                 )
                 let port = try await client.tunnel(to: echo.port)
-                let copies = (0..<20).map { _ in EchoedCopy(through: port, bytesPerSecond: 250_000) }
-                let keys = Keystrokes(through: port)
+                let transfers = (0..<20).map { _ in EchoedTransfer(through: port, bytesPerSecond: 250_000) }
+                let interactive = InteractiveVisitor(through: port)
                 let end = ContinuousClock.now + .seconds(TestRun.isHeavy ? 600 : 30)
                 var random = SystemRandomNumberGenerator()
                 var cuts = 0
                 while .now < end {
-                    // How often is the subject.
+                    // The interval between faults.
                     try await Task.sleep(for: .seconds(2))
                     switch cuts % 6 {
                     case 0: relay.cut(.end)
                     case 1: relay.cut(.reset)
                     case 2: relay.cut(.truncated)
                     case 3:
-                        relay.setHole([.both, .forward, .back].randomElement(using: &random) ?? .both)
+                        relay.setBlackhole([.both, .forward, .back].randomElement(using: &random) ?? .both)
                         try await Task.sleep(for: .seconds(2))
-                        relay.setHole([])
+                        relay.setBlackhole([])
                         relay.cut(.reset)
                     case 4:
                         await squid.process.kill()
-                        squid = try await squid.again(in: scenario)
+                        squid = try await squid.restarted(in: scenario)
                     default:
                         front.reload(in: scenario)
                     }
                     cuts += 1
                 }
-                for copy in copies { try await copy.expectWhole() }
-                _ = try await keys.finish()
-                #expect(echo.accepted == 21, "no stream was begun anew")
+                for transfer in transfers { try await transfer.expectIntact() }
+                _ = try await interactive.finish()
+                #expect(echo.accepted == 21, "no stream was opened again")
                 #expect(client.process.output.lines.count == 1)
                 #expect(cuts >= 8)
             }

@@ -5,35 +5,35 @@ import TestSupport
 import Testing
 
 extension HostileTests {
-    /// A client that has proved itself and reads no more.
+    /// An authenticated client that stops reading.
     @Suite(.serialized)
-    struct StandstillTests {
-        @Test("X8 a client that stops reading while frames want to be acknowledged makes no thread spin", .tags(.slow))
-        func noSpinningWhileTheCarrierIsFull() async throws {
-            // Nothing but the carrier itself may stop the server's sending.
+    struct StalledClientTests {
+        @Test("X8 a client that stops reading with acknowledgements due makes no thread spin", .tags(.slow))
+        func noSpinning() async throws {
+            // Only the carrier may block the server.
             try await RunningServer.with({ $0.limits.replayBytes = 1 << 28 }) { server in
                 try await onThread {
                     let port = try FreePorts.next()
                     let peer = try WirePeer.session(server.port, .alice, window: .max, receiveBuffer: 8_192)
                     let refusal = try peer.bind(port)
-                    try demand(refusal == nil, "the port was refused: \(String(describing: refusal))")
+                    try require(refusal == nil, "the port was refused: \(String(describing: refusal))")
                     let visitor = try TCPSocket(port: port)
                     let stream = try peer.frame(.open).header.stream
                     try peer.send(OutboundFrame(.accept, stream))
                     let chunk = [UInt8](repeating: 0x78, count: 65_536)
                     let most = 1 << 26
-                    let sent = try visitor.sendUntilStalled(chunk, patience: .milliseconds(300), limit: most)
-                    try demand(sent < most, "nothing ever stopped the visitor")
-                    // An answer is due now, and cannot be sent.
+                    let sent = try visitor.sendUntilStalled(chunk, timeout: .milliseconds(300), limit: most)
+                    try require(sent < most, "the visitor was never blocked")
+                    // An ACK is due now, and cannot be sent.
                     try peer.send(OutboundFrame(.data, stream, ByteBuffer(string: "counted")))
                     let before = try processorTime()
-                    // The clock is the subject: how busy the event loops are while nothing can be done.
+                    // Measures the processor time of the event loops while the carrier is blocked.
                     Thread.sleep(forTimeInterval: 1.5)
                     let spent = try processorTime() - before
-                    try demand(spent < 0.5, "\(spent) s of processor time in 1.5 s of standstill")
-                    // And the frame had come: the other direction works.
+                    try require(spent < 0.5, "\(spent) s of processor time in 1.5 s without progress")
+                    // The other direction still works.
                     let reply = try visitor.receive(exactly: 7)
-                    try demand(reply == Array("counted".utf8), "the visitor got \(reply)")
+                    try require(reply == Array("counted".utf8), "the visitor received \(reply)")
                     visitor.abort()
                     peer.socket.abort()
                 }
@@ -42,12 +42,12 @@ extension HostileTests {
     }
 }
 
-/// What this process's event loops have used of the processors, seconds: other suites run beside them.
+/// The processor time of this process's event loops in seconds. Other suites run in other threads.
 private func processorTime() throws -> Double {
     let tasks = "/proc/self/task"
     var (loops, ticks) = (0, 0)
     for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
-        // A thread may end meanwhile; an event loop does not.
+        // A thread may end during the loop, but an event loop does not.
         guard let line = try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8),
             let end = line.lastIndex(of: ")"), line[..<end].contains("(NIO-")
         else { continue }
@@ -55,6 +55,6 @@ private func processorTime() throws -> Double {
         let fields = line[end...].split(separator: " ")
         ticks += (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0)
     }
-    try demand(loops > 0, "no event loop was found")
+    try require(loops > 0, "no event loop was found")
     return Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
 }

@@ -3,31 +3,31 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What happens to a connection at one end is what the other end sees: FIN, RST, refusal, and the last byte.
+    /// Each end of a connection sees the FIN, RST, refusal and last byte of the other end.
     @Suite(.serialized)
-    struct TruthAboutTCPTests {
-        @Test("N4 the visitor's half-close reaches the service, and the reply after it is complete")
+    struct HalfCloseAndResetTests {
+        @Test("N4 the visitor's half-close reaches the service, and the later reply is complete")
         func visitorHalfCloses() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService.answerAfterEnd()
                 let (_, _, port) = try await scenario.tunnel(to: service)
-                let question = randomBytes(3_000_000)
-                let answer = try await onThread {
+                let request = randomBytes(3_000_000)
+                let response = try await onThread {
                     let visitor = try TCPSocket(port: port)
-                    try visitor.send(question)
+                    try visitor.send(request)
                     try visitor.finishSending()
                     return try visitor.receiveToEnd()
                 }
-                #expect(answer == Array("\(question.count)\n".utf8) + question)
+                #expect(response == Array("\(request.count)\n".utf8) + request)
             }
         }
 
-        @Test("N5 the service half-closes first, and the upload goes on")
+        @Test("N5 the upload continues after the service's half-close")
         func serviceHalfCloses() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let uploads = Mailbox<[UInt8]>()
                 let service = try TCPService { socket in
-                    try socket.send("said all I have to say")
+                    try socket.send("all bytes of the service")
                     try socket.finishSending()
                     uploads.put(try socket.receiveToEnd())
                 }
@@ -35,8 +35,8 @@ extension EndToEnd {
                 let upload = randomBytes(3_000_000)
                 try await onThread {
                     let visitor = try TCPSocket(port: port)
-                    let greeting = String(decoding: try visitor.receiveToEnd(), as: UTF8.self)
-                    try demand(greeting == "said all I have to say", greeting)
+                    let banner = String(decoding: try visitor.receiveToEnd(), as: UTF8.self)
+                    try require(banner == "all bytes of the service", banner)
                     try visitor.send(upload)
                     try visitor.finishSending()
                 }
@@ -45,9 +45,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N6 the visitor's RST is an RST at the service")
+        @Test("N6 the visitor's RST causes an RST at the service")
         func visitorResets() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let endings = Mailbox<TCPSocket.Ending>()
                 let service = try TCPService { socket in
                     try socket.send("hello")
@@ -65,9 +65,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("N7 the service's RST is an RST at the visitor")
+        @Test("N7 the service's RST causes an RST at the visitor")
         func serviceResets() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     _ = try socket.receive(exactly: 5)
                     socket.abort()
@@ -82,50 +82,50 @@ extension EndToEnd {
             }
         }
 
-        @Test("An RST after a half-close is still an RST")
+        @Test("An RST after a half-close causes an RST")
         func resetAfterHalfClose() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     _ = try socket.receiveToEnd()
-                    try socket.send("half of the ans")
+                    try socket.send("partial resp")
                     socket.abort()
                 }
                 let (_, _, port) = try await scenario.tunnel(to: service)
                 let (bytes, ending) = try await onThread {
                     let visitor = try TCPSocket(port: port)
-                    try visitor.send("question")
+                    try visitor.send("request")
                     try visitor.finishSending()
                     return try visitor.drain()
                 }
-                #expect(String(decoding: bytes, as: UTF8.self) == "half of the ans" && ending == .reset)
+                #expect(String(decoding: bytes, as: UTF8.self) == "partial resp" && ending == .reset)
             }
         }
 
-        @Test("N9 P12 where the service refuses, the visitor is reset and nothing is pretended")
+        @Test("N9 P12 if the service refuses the connection, the visitor is reset and receives no byte")
         func refused() async throws {
-            try await Scenario.play { scenario in
-                let nobody = try FreePorts.next()
+            try await Scenario.run { scenario in
+                let unusedPort = try FreePorts.next()
                 let server = try await scenario.server()
-                let client = try scenario.client(server.url, ["0:127.0.0.1:\(nobody)"])
-                let port = try await client.tunnel(to: nobody)
+                let client = try scenario.client(server.url, ["0:127.0.0.1:\(unusedPort)"])
+                let port = try await client.tunnel(to: unusedPort)
                 for _ in 0..<3 {
                     let (bytes, ending) = try await onThread { try TCPSocket(port: port).drain() }
                     #expect(ending == .reset)
                     #expect(bytes.isEmpty)
                 }
-                // A service that comes up later is found without anybody being restarted.
-                let service = try TCPService.echo(port: nobody)
+                // A service that starts later is reached without a restart.
+                let service = try TCPService.echo(port: unusedPort)
                 try await expectEcho(through: port)
                 service.stop()
             }
         }
 
-        @Test("N8 the last bytes before a close arrive, also at a visitor that reads late")
+        @Test("N8 the last bytes before a close arrive, even at a visitor that reads late")
         func lastBytes() async throws {
-            try await Scenario.play { scenario in
-                let farewell = randomBytes(200_000)
+            try await Scenario.run { scenario in
+                let payload = randomBytes(200_000)
                 let service = try TCPService { socket in
-                    try socket.send(farewell)
+                    try socket.send(payload)
                     socket.close()
                 }
                 let (_, _, port) = try await scenario.tunnel(to: service)
@@ -133,16 +133,16 @@ extension EndToEnd {
                     let visitor = try TCPSocket(port: port, receiveBuffer: 4_096)
                     if index.isMultiple(of: 4) { Thread.sleep(forTimeInterval: 0.1) }
                     let received = try visitor.receiveToEnd()
-                    guard received == farewell else {
-                        throw ScenarioFailure(description: "\(received.count) bytes of \(farewell.count) arrived")
+                    guard received == payload else {
+                        throw ScenarioFailure(description: "\(received.count) bytes of \(payload.count) arrived")
                     }
                 }
             }
         }
 
-        @Test("A visitor that leaves without a word leaves no connection at the service")
+        @Test("A visitor that closes without sending ends its connection at the service")
         func visitorCloses() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let endings = Mailbox<TCPSocket.Ending>()
                 let service = try TCPService { socket in endings.put(try socket.drain().ending) }
                 let (_, _, port) = try await scenario.tunnel(to: service)
@@ -152,25 +152,25 @@ extension EndToEnd {
             }
         }
 
-        @Test("N8 X11 thousands of connections in a row lose no byte and leave no descriptor")
+        @Test("N8 X11 thousands of connections lose no byte and leak no descriptor")
         func manyConnections() async throws {
             let count = TestRun.isHeavy ? 10_000 : 2_000
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService.answerAfterEnd()
                 let (server, client, port) = try await scenario.tunnel(to: service)
                 let exchange: @Sendable (Int) throws -> Void = { index in
-                    let question = randomBytes(index % 7 == 0 ? 20_000 + index : index % 700)
+                    let request = randomBytes(index % 7 == 0 ? 20_000 + index : index % 700)
                     let visitor = try TCPSocket(port: port)
-                    try visitor.send(question)
+                    try visitor.send(request)
                     try visitor.finishSending()
-                    let answer = try visitor.receiveToEnd()
-                    guard answer == Array("\(question.count)\n".utf8) + question else {
+                    let response = try visitor.receiveToEnd()
+                    guard response == Array("\(request.count)\n".utf8) + request else {
                         throw ScenarioFailure(
-                            description: "connection \(index): \(answer.count) bytes for \(question.count)"
+                            description: "connection \(index): \(response.count) bytes for \(request.count)"
                         )
                     }
                 }
-                // Some first, so that what both open once and keep is open already.
+                // Opens the descriptors that both processes keep, before the count.
                 try await onThreads(32, width: 32, exchange)
                 let before = try await settledDescriptors([server.process, client.process])
                 try await onThreads(count, width: 32, exchange)
@@ -185,9 +185,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("X11 resets in a row leave no descriptor either")
+        @Test("X11 resets leak no descriptor")
         func manyResets() async throws {
-            try await Scenario.play { scenario in
+            try await Scenario.run { scenario in
                 let service = try TCPService.echo()
                 let (server, client, port) = try await scenario.tunnel(to: service)
                 let exchange: @Sendable (Int) throws -> Void = { index in
@@ -206,18 +206,18 @@ extension EndToEnd {
                     zip(descriptors([server.process, client.process]), before).allSatisfy { $0 <= $1 }
                 }
                 try await expectEcho(through: port)
-                #expect(client.process.output.lines.count == 1, "the session has lived through it")
+                #expect(client.process.output.lines.count == 1, "the session was not replaced")
             }
         }
     }
 }
 
-/// How many descriptors each process has open; -1 for one that has ended.
+/// The number of open descriptors of each process; -1 for one that has ended.
 func descriptors(_ processes: [ChildProcess]) -> [Int] {
     processes.map { (try? $0.descriptorCount) ?? -1 }
 }
 
-/// The counts once they have stopped to fall: the last connections' ends need a moment.
+/// Waits until the counts no longer fall, because the last connections close with a delay.
 func settledDescriptors(_ processes: [ChildProcess]) async throws -> [Int] {
     var counts = descriptors(processes)
     while true {

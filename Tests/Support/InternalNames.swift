@@ -1,6 +1,6 @@
-/// Finds internals in texts for users: names of types and cases, lists in brackets, paths of the build.
-public enum Insides {
-    private static let marks = [
+/// Finds internal names in texts for users: names of types and cases, lists in brackets, paths of the build.
+public enum InternalNames {
+    private static let names = [
         "NIOSSL", "NIOCore", "NIOPosix", "NIOConnection", "BoringSSL", "sslError", "unknownError", "handshakeFailed",
         "shutdownFailed", "uncleanShutdown", "failedToLoad", "failedToValidate", "invalidSNI", "IOError",
         "ChannelError",
@@ -9,6 +9,6 @@ public enum Insides {
         ".swift:", ".cc:", "/checkouts/", "_FAILED", "_ALERT_",
     ]
 
-    /// The first internal in a text; nil for a plain text.
-    public static func found(in text: String) -> String? { marks.first(where: text.contains) }
+    /// The first internal name in a text; nil if there is none.
+    public static func first(in text: String) -> String? { names.first(where: text.contains) }
 }
