@@ -91,8 +91,6 @@ extension EndToEnd {
             try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
                 let (server, _, client, _) = try await Self.start(scenario, to: echo.port)
-                let service = try TCPService { socket in _ = try? socket.drain() }
-                _ = service
                 await server.process.kill()
                 let again = try await scenario.server(port: server.port)
                 let port = try await client.tunnel(to: echo.port, skip: 1)
