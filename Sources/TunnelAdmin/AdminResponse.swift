@@ -65,7 +65,8 @@ package struct AdminResponse: Sendable, Hashable {
         ])
         if let allow { try fields.append("Allow", allow) }
         var bytes = ByteBuffer()
-        try ResponseHead(status: status.rawValue, reason: ReasonPhrase.text(for: status.rawValue), fields: fields).serialize(into: &bytes)
+        try ResponseHead(status: status.rawValue, reason: ReasonPhrase.text(for: status.rawValue), fields: fields)
+            .serialize(into: &bytes)
         if !isHead { bytes.writeBytes(body) }
         return bytes
     }

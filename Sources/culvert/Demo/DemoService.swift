@@ -53,7 +53,9 @@ private final class PageHandler: ChannelInboundHandler {
             ("Connection", "close"),
         ])
         var bytes = ByteBuffer()
-        try ResponseHead(version: .http1_1, status: 200, reason: ReasonPhrase.text(for: 200), fields: fields).serialize(into: &bytes)
+        try ResponseHead(version: .http1_1, status: 200, reason: ReasonPhrase.text(for: 200), fields: fields).serialize(
+            into: &bytes
+        )
         if head.method != "HEAD" { bytes.writeString(page) }
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { _ in channel.close(promise: nil) }
