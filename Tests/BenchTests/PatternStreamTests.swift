@@ -9,7 +9,7 @@ import Testing
         let (one, other) = try pair()
         _ = PatternSender(connection: one, stream: stream).run(seconds: 0)
         one.close()
-        var bytes = [UInt8](repeating: 0, count: Pattern.longestPiece)
+        var bytes = [UInt8](repeating: 0, count: Pattern.maximumChunk)
         var count = 0
         while count < bytes.count {
             let more = bytes.withUnsafeMutableBytes { all in
