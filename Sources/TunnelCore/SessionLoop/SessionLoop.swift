@@ -11,8 +11,8 @@ import WebSocket
 ///  wire ──▶ Carrier ────────▶ └───────────────────────┘ ──▶ StreamPipe ──▶ sockets
 /// ```
 ///
-/// ``run(_:)`` is the one pump: it alone asks the session for actions and frames, and flushes the carrier. An input that
-/// arrives while it runs waits until the actions of the one before are done, so the session is never entered meanwhile.
+/// ``run(_:)`` is the one pump: it alone asks the session for actions and frames. An input that arrives while it runs waits
+/// until the actions of the one before are done, so the session is never entered meanwhile.
 ///
 /// This file holds the way of bytes. Extensions in other files hold the carriers, the role, time, memory and the end. The
 /// properties that they share are internal for that reason alone.
@@ -69,6 +69,28 @@ package final class SessionLoop: CarrierReceiver {
         self.account = SessionAccount(memory)
         self.busyPoll = pollsBusily ? .of(loop) : nil
         self.logger = logger
+    }
+
+    // MARK: From the carrier
+
+    package func carrier(received frame: InboundFrame) {
+        run(.frame(frame))
+    }
+
+    package func carrierReadCompleted() {
+        run(.carrierReadCompleted)
+    }
+
+    package func carrierBecameWritable() {
+        run(.carrierWritable)
+    }
+
+    package func carrier(violatedBy error: MuxError) {
+        run(.violation(error))
+    }
+
+    package func carrierLost(_ loss: CarrierLoss) {
+        run(.carrierLost(loss))
     }
 
     // MARK: The pump

@@ -4,28 +4,6 @@ import WebSocket
 
 /// The carriers of a session, one after the other.
 extension SessionLoop {
-    // MARK: From the carrier
-
-    package func carrier(received frame: InboundFrame) {
-        run(.frame(frame))
-    }
-
-    package func carrierReadCompleted() {
-        run(.carrierReadCompleted)
-    }
-
-    package func carrierBecameWritable() {
-        run(.carrierWritable)
-    }
-
-    package func carrier(violatedBy error: MuxError) {
-        run(.violation(error))
-    }
-
-    package func carrierLost(_ loss: CarrierLoss) {
-        run(.carrierLost(loss))
-    }
-
     // MARK: Loss
 
     func take(_ loss: CarrierLoss) {

@@ -37,6 +37,9 @@ struct PendingVisitors<Pipe> {
     /// Whether a tunnel has pending visitors.
     func hasVisitors(at tunnel: UInt16) -> Bool { queues[tunnel] != nil }
 
+    /// Pending visitors of a tunnel.
+    func count(at tunnel: UInt16) -> Int { queues[tunnel]?.count ?? 0 }
+
     /// The visitor that arrived first at a tunnel.
     func first(at tunnel: UInt16) -> Visitor? { queues[tunnel]?.first }
 

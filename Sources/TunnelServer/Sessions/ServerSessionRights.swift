@@ -28,7 +28,7 @@ extension ServerSession {
                     "port closed: the client's rights have changed",
                     metadata: [
                         "port": "\(listener.port)", "tunnel": "\(listener.tunnel)", "reason": "\(refusal)",
-                        "visitors_that_go_on": "\(tunnel.gate.visitors)",
+                        "visitors_that_go_on": "\(tunnel.gate.visitors - admission.pending.count(at: listener.tunnel))",
                     ]
                 )
                 withdraw(listener, refusal)

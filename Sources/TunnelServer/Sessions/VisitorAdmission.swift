@@ -77,8 +77,13 @@ final class VisitorAdmission {
     /// Forgets a tunnel, and resets its visitors that have no stream yet.
     func remove(_ tunnel: UInt16) {
         tunnels[tunnel] = nil
-        for visitor in pending.removeAll(at: tunnel) { visitor.pipe.reset(.goingAway) }
+        let waiting = pending.removeAll(at: tunnel)
+        for visitor in waiting { visitor.pipe.reset(.goingAway) }
         chargeBookkeeping()
+        guard !waiting.isEmpty else { return }
+        // Other tunnels may have stopped accepting because too many were pending.
+        setAccepting()
+        watchDeadlines()
     }
 
     /// Applies other rules to visitors that arrive from now on. Limits of a tunnel are its own: ``TunnelAdmission``.

@@ -28,7 +28,11 @@ struct ClientSettings {
         let endpoints = endpoints()
         let tunnels = tunnels()
         let token = problems.attempt(flags.tokenFile == nil ? file : nil, "token", "token_file") { () throws(Failure) in
-            try SecretFile.token(file: flags.tokenFile, configured: (settings?.tokenFile, settings?.token))
+            try SecretFile.token(
+                file: flags.tokenFile,
+                configured: (settings?.tokenFile, settings?.token),
+                isTrial: problems.isTrial
+            )
         }
         let name = name()
         var result = ClientConfiguration(

@@ -107,7 +107,7 @@ struct ServerSettings {
         }
         (result.tls, result.clientTrust) = tls ?? (nil, nil)
         let secret = problems.attempt(flags.tokenFile == nil ? file : nil, "token_file") { () throws(Failure) in
-            try SecretFile.token(file: flags.tokenFile, configured: (token, nil))
+            try SecretFile.token(file: flags.tokenFile, configured: (token, nil), isTrial: problems.isTrial)
         }
         if let secret = secret ?? nil {
             var client = ClientRights(name: "default", verifier: secret.credentials().verifier)

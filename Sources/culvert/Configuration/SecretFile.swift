@@ -35,12 +35,15 @@ enum SecretFile {
     /// - Parameters:
     ///   - file: the file that `--token-file` names.
     ///   - configured: the configuration's file, and the token in the configuration itself.
+    ///   - isTrial: whether to read the configuration's file in any case, to find its mistakes.
     /// - Returns: nil if no source has a token.
     static func token(
         file: String?,
-        configured: (file: String?, text: String?) = (nil, nil)
+        configured: (file: String?, text: String?) = (nil, nil),
+        isTrial: Bool = false
     ) throws(Failure) -> Token? {
-        let environment = try file == nil ? self.environment("CULVERT_TOKEN") : nil
+        let environment =
+            try file == nil && !(isTrial && configured.file != nil) ? self.environment("CULVERT_TOKEN") : nil
         let text: String
         let source: String
         if let environment, !environment.isEmpty {

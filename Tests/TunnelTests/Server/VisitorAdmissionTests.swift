@@ -70,6 +70,18 @@ struct VisitorAdmissionTests {
         #expect(try rig.sent().last == "OPEN 2 for 203.0.113.9:40002")
     }
 
+    @Test("A withdrawn port's pending visitors make room for those of other ports")
+    func withdrawnPortMakesRoom() throws {
+        let rig = try rig(waiting: 1)
+        try rig.bind(8_023, tunnel: 1)
+        rig.loseCarrier()
+        _ = try rig.visitor(at: 0)
+        let kept = try #require(rig.binder.listeners.first { $0.tunnel == 1 })
+        #expect(!kept.isAccepting)
+        rig.update(rights: { $0.allowedPorts = PortRanges(ranges: [8_023...8_023]) })
+        #expect(kept.isAccepting && rig.pendingVisitors == 0)
+    }
+
     // MARK: The gate
 
     @Test("A visitor beyond the tunnel's limit is reset, and one that closes makes room")

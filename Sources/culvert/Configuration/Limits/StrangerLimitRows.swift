@@ -58,7 +58,7 @@ extension LimitTable {
         .server(
             "wrong_proof_delay",
             .time(\.serverLimits.longestProofDelay, .seconds(1) ... .seconds(60)),
-            "Delay of the answer to further wrong proofs",
+            "Longest delay of the answer to further wrong proofs, each by 1 s more",
             "the delay slows a guesser, and holds a place meanwhile"
         ),
         .server(
