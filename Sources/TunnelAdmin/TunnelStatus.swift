@@ -31,7 +31,36 @@ public struct TunnelStatus: Codable, Sendable, Hashable {
     public var bytesToVisitor: Int
 }
 
-/// The state of one visitor.
+/// The state of one forward of a client.
+public struct ForwardStatus: Codable, Sendable, Hashable {
+    /// Where the client listens; nil while the port is not bound.
+    public var address: String?
+    /// The destination, or `socks`.
+    public var destination: String
+    /// Connections that are open now.
+    public var connections: Int
+    /// Connections since the start.
+    public var connectionsSoFar: Int
+    /// Bytes that the programs have sent.
+    public var bytesToDestination: Int
+    /// Bytes that the destinations have sent.
+    public var bytesToProgram: Int
+}
+
+extension ForwardStatus {
+    /// Creates the state of a forward, after counting the bytes of its streams.
+    package init(_ statistics: TunnelStatistics, address: String?) {
+        statistics.countAll()
+        self.address = address
+        destination = statistics.service ?? ""
+        connections = statistics.pipes.count
+        connectionsSoFar = statistics.visitorsSoFar
+        bytesToDestination = statistics.traffic.toService
+        bytesToProgram = statistics.traffic.toVisitor
+    }
+}
+
+/// The state of one visitor, or of one connection to a destination.
 public struct VisitorStatus: Codable, Sendable, Hashable {
     /// The number of its stream in the session; nil while it waits for one.
     public var stream: UInt32?
@@ -39,8 +68,10 @@ public struct VisitorStatus: Codable, Sendable, Hashable {
     public var address: String
     /// The tunnel that it is connected to.
     public var tunnel: Int
-    /// The tunnel's public port.
+    /// The tunnel's public port, or the forward's local one.
     public var port: Int?
+    /// What the client, or a SOCKS request, has named; nil for other visitors.
+    public var destination: String?
     /// The time when it connected.
     public var since: Date
     /// Bytes that it has sent.
@@ -85,6 +116,7 @@ extension VisitorStatus {
                 address: pipe.identity.visitor.escapedForDisplay(),
                 tunnel: Int(statistics.tunnel),
                 port: statistics.place.map { Int($0.port) },
+                destination: pipe.identity.destination?.escapedForDisplay(),
                 since: Date(timeIntervalSince1970: Double(pipe.identity.since)),
                 bytesToService: traffic.toService,
                 bytesToVisitor: traffic.toVisitor

@@ -100,15 +100,19 @@ extension EndToEnd {
             }
         }
 
-        @Test("N11 SIGHUP makes the client change carriers, and the new one is up before the old one is closed")
-        func hangUp() async throws {
+        @Test("N11 culvert renew makes the client change carriers, and the new one is up before the old one is closed")
+        func clientRenewal() async throws {
             try await Scenario.run { scenario in
                 let echo = try TCPService.echo()
-                let (_, relay, client, port) = try await Self.start(scenario, to: echo.port)
+                let (_, relay, client, port) = try await Self.start(
+                    scenario,
+                    to: echo.port,
+                    clientOptions: ["--admin", scenario.adminSocket]
+                )
                 let interactive = InteractiveVisitor(through: port)
                 try await eventually("bytes are echoed") { interactive.count > 3 }
                 for round in 0..<3 {
-                    client.process.signal(SIGHUP)
+                    try scenario.renew()
                     let line = try await client.process.logLine(skip: round) { $0.contains("session resumed") }
                     #expect(line.contains("without_carrier=\"0.0 s\""), "\(line)")
                     let before = interactive.count

@@ -42,9 +42,9 @@ extension EndToEnd {
                 "unknown option --remotes; did you mean --remote?"
             ),
             Row(
-                ["client", dead, "-L", "8022:s3cret:22"],
+                ["client", dead, "-X", "8022:s3cret:22"],
                 64,
-                "unknown option -L: -R is the only one of ssh's forwards here"
+                "unknown option -X"
             ),
             Row(["server", "--listne", "s3cret"], 64, "unknown option --listne; did you mean --listen?"),
             Row(["client", dead], 64, "-R"),

@@ -47,6 +47,14 @@ extension Scenario {
         return client
     }
 
+    /// The admin socket of a client that ``renew()`` reaches.
+    var adminSocket: String { "unix:\(directory)/client.sock" }
+
+    /// Makes the client at ``adminSocket`` dial another carrier.
+    func renew() throws {
+        _ = try culvert("renew", ["renew", "--admin", adminSocket])
+    }
+
     /// Starts a client that cannot connect, and waits for its exit code.
     ///
     /// - Returns: its last error line.

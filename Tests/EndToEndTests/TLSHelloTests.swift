@@ -15,12 +15,15 @@ extension EndToEnd {
             try await Scenario.run { scenario in
                 let (server, authority) = try await scenario.secureServer()
                 let box = try ClientHelloMiddlebox(to: server.port, reaction)
-                let client = try await scenario.expectPage(from: "wss://localhost:\(box.port)", ["--ca", authority])
+                let client = try await scenario.expectPage(
+                    from: "wss://localhost:\(box.port)",
+                    ["--ca", authority, "--admin", scenario.adminSocket]
+                )
                 let lengths = box.hellos.all
                 #expect(lengths.count == 3 && lengths.prefix(2).allSatisfy { $0 > 1_400 }, "\(lengths)")
                 _ = try await client.process.logLine { $0.contains("trying a smaller ClientHello") }
                 _ = try await client.process.logLine { $0.contains("kept for this run") && $0.contains("--tls-groups") }
-                client.process.signal(SIGHUP)
+                try scenario.renew()
                 try await eventually("another carrier is dialled") { box.hellos.all.count == 4 }
                 #expect(box.hellos.all.last ?? 9_999 <= 1_400, "\(box.hellos.all)")
             }

@@ -135,10 +135,13 @@ extension EndToEnd {
                 let client = try scenario.client(
                     server.url,
                     ["0:127.0.0.1:\(echo.port)"],
-                    options: ["--proxy", "http://127.0.0.1:\(relay.port)", "--proxy-user", "paul:changed-Secret"]
+                    options: [
+                        "--proxy", "http://127.0.0.1:\(relay.port)", "--proxy-user", "paul:changed-Secret",
+                        "--admin", scenario.adminSocket,
+                    ]
                 )
                 let tunnel = try await client.tunnel(to: echo.port)
-                client.process.signal(SIGHUP)
+                try scenario.renew()
                 let line = try await client.process.logLine { $0.contains("this one serves on") }
                 #expect(line.contains("407"), "\(line)")
                 try await expectEcho(through: tunnel)

@@ -70,7 +70,8 @@ import Testing
         for _ in 0..<3 {
             #expect(try assembler.receive(ping, isLast: true)?.number == 9)
             #expect(try assembler.receive(buffer(hex("2300")), isLast: false) == nil)
-            #expect(try assembler.receive(buffer(hex("000000000002")), isLast: true)?.header.type == .end)
+            let rest = hex("000000000002 0000000000000000")
+            #expect(try assembler.receive(buffer(rest), isLast: true)?.header.type == .end)
         }
     }
 }

@@ -16,7 +16,10 @@ import Testing
         ("data", "22 00 0000 00000002 6869", .frame(.data, 2, hex("6869"))),
         ("empty data", "22 00 0000 00000002", .frame(.data, 2, [])),
         ("the highest stream", "22 00 0000 ffffffff 00", .frame(.data, .max, [0])),
-        ("end", "23 00 0000 00000003", .frame(.end, 3, [])),
+        ("end", "23 00 0000 00000003 0000000000000009", .frame(.end, 3, hex("0000000000000009"))),
+        ("datagram", "26 00 0000 00000002 6869", .frame(.datagram, 2, hex("6869"))),
+        ("empty datagram", "26 00 0000 00000002", .frame(.datagram, 2, [])),
+        ("M5 datagram on stream 0", "26 00 0000 00000000 00", .error(.streamNumber)),
         ("ping", "30 00 0000 00000000 0102030405060708", .frame(.ping, 0, hex("0102030405060708"))),
         ("credit", "25 00 0000 00000002 ffffffffffffffff", .frame(.credit, 2, [UInt8](repeating: 255, count: 8))),
         ("ack", "32 00 0000 00000000 0000000000000001", .frame(.ack, 0, hex("0000000000000001"))),
@@ -25,7 +28,8 @@ import Testing
         ("M3 an empty message", "", .error(.frameLength)),
         ("M3 one byte of header", "22", .error(.frameLength)),
         ("M3 seven bytes of header", "22 00 0000 000000", .error(.frameLength)),
-        ("M3 end with a payload", "23 00 0000 00000002 00", .error(.frameLength)),
+        ("M3 end without its offset", "23 00 0000 00000002", .error(.frameLength)),
+        ("M3 end of nine bytes", "23 00 0000 00000002 000000000000000000", .error(.frameLength)),
         ("M3 credit of seven bytes", "25 00 0000 00000002 00000000000000", .error(.frameLength)),
         ("M3 ack of nine bytes", "32 00 0000 00000000 000000000000000000", .error(.frameLength)),
         ("M23 ping of nine bytes", "30 00 0000 00000000 000000000000000000", .error(.frameLength)),
@@ -89,11 +93,11 @@ import Testing
         }
     }
 
-    @Test("frames of the handshake, PING, PONG, ACK and RENEW are not counted; all others are")
+    @Test("frames of the handshake, DATAGRAM, PING, PONG, ACK and RENEW are not counted; all others are")
     func counted() {
         let uncounted: Set<FrameType> = [
             .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack,
-            .renew,
+            .renew, .datagram,
         ]
         for type in FrameType.allCases {
             #expect(type.isCounted == !uncounted.contains(type))

@@ -20,9 +20,16 @@ import Testing
             frames.append(Refusal(.portInUse, "é taken", retryAfter: 1).frame(.unbound, tunnel: 0))
         } else {
             frames.append(BindRequest(tunnel: 0, address: "127.0.0.1", port: 80).frame)
+            frames.append(OpenRequest(destination: "db.internal:5432", visitor: "127.0.0.1:1").frame(StreamID(1)))
+            frames.append(Unbinding(tunnel: 0).frame)
         }
+        frames.append(OpenRequest(tunnel: 0, kind: .udp, visitor: "203.0.113.9:53").frame(StreamID(6)))
+        frames.append(OutboundFrame(.datagram, StreamID(6), bytes(20)))
         frames += [OutboundFrame(.ping, number: 1), OutboundFrame(.pong, number: 1), OutboundFrame(.ack, number: 1)]
-        frames += [OutboundFrame(.end, ids[0]), ResetCode.refused.frame(ids[1]), Refusal(.busy, "x").frame(.goAway)]
+        frames += [
+            OutboundFrame(.end, ids[0], number: 50), ResetCode.refused.frame(ids[1], after: 50),
+            Refusal(.busy, "x").frame(.goAway),
+        ]
         return frames
     }
 

@@ -69,10 +69,10 @@ struct Model {
     private mutating func observe(_ action: SessionAction, at role: Role) {
         switch action {
         case .open(let id, _):
-            check(role == .client && streams[id] != nil && streams[id]?.client.isKnown == false, "\(action)")
-            streams[id]?.client.isKnown = true
+            check(id.opener == role.peer && streams[id] != nil && streams[id]?[role].isKnown == false, "\(action)")
+            streams[id]?[role].isKnown = true
         case .accepted(let id):
-            change(id, role, action) { $1.isAccepted ? nil : "accepted without accept" }
+            change(id, role, action) { $1.isAccepted && id.opener == role ? nil : "accepted without accept" }
         case .sendable(let id):
             change(id, role, action) { end, _ in
                 defer { end.mayWrite = true }
@@ -88,6 +88,15 @@ struct Model {
                 let expected = range.map { stream.byte($0, from: role.peer) }
                 return expected.elementsEqual(bytes.readableBytesView) ? nil : "bytes that differ from the written ones"
             }
+        case .datagram(let id, let bytes):
+            carried += bytes.readableBytes
+            change(id, role, action) { end, stream in
+                guard stream.isFlow, let number: UInt64 = bytes.getInteger(at: bytes.readerIndex) else {
+                    return "a datagram of a stream of bytes"
+                }
+                defer { end.delivered = Int(clamping: number) }
+                return number > end.delivered && number <= stream[role.peer].written ? nil : "a datagram twice, or late"
+            }
         case .end(let id):
             change(id, role, action) { end, stream in
                 let other = stream[role.peer]
@@ -100,7 +109,7 @@ struct Model {
             change(id, role, action) { end, stream in
                 let other = stream[role.peer]
                 end.sawReset = true
-                if end.consumed == end.delivered { end.isGone = true } else { end.isDraining = true }
+                if stream.isFlow || end.consumed == end.delivered { end.isGone = true } else { end.isDraining = true }
                 guard other.hasReset, !end.hasReset else { return "reset that was not sent" }
                 return !other.resetFollows || end.delivered == other.written
                     ? nil : "\(end.delivered) of \(other.written) bytes before the reset"
@@ -121,7 +130,7 @@ struct Model {
                 defer { end.mayWrite = false }
                 return end.mayWrite ? nil : "blocked twice"
             }
-        case .bind, .bound, .unbound, .goingAway, .renew, .numbersRunOut:
+        case .bind, .unbind, .bound, .unbound, .goingAway, .renew, .numbersRunOut:
             check(false, "\(action) at \(role)")
         }
     }
@@ -151,7 +160,7 @@ struct Model {
         let living = streams.values.filter { $0[role].isKnown && !$0[role].isGone }.map(\.id).sorted()
         let id = living.isEmpty ? nil : living[below(living.count)]
         switch below(20) {
-        case 0 where !isEnding: open()
+        case 0 where !isEnding: open(role)
         case 1: if let id { accept(id) }
         case 2..<7 where !isEnding: if let id { write(id, role) }
         case 7: if let id, isEnding || below(4) == 0 { finish(id, role) }
@@ -164,28 +173,40 @@ struct Model {
         }
     }
 
-    private mutating func open() {
+    private mutating func open(_ role: Role) {
         var opened: StreamID?
         let now = now
-        with(.server) { session throws(MuxError) in opened = session.open(visit, now: now) }
+        let isFlow = below(4) == 0
+        let kind: StreamKind = isFlow ? .udp : .tcp
+        let request =
+            role == .server
+            ? OpenRequest(tunnel: 0, kind: kind, visitor: "203.0.113.9:40001")
+            : OpenRequest(destination: "db.internal:5432", kind: kind, visitor: "127.0.0.1:1")
+        with(role) { session throws(MuxError) in opened = session.open(request, now: now) }
         guard let opened else { return }
-        check(streams[opened] == nil, "stream \(opened) twice")
-        streams[opened] = ModelStream(id: opened)
-        streams[opened]?.server.isKnown = true
+        check(streams[opened] == nil && opened.opener == role, "stream \(opened) twice")
+        streams[opened] = ModelStream(id: opened, isFlow: isFlow)
+        streams[opened]?[role].isKnown = true
     }
 
     private mutating func accept(_ id: StreamID) {
-        guard let stream = streams[id], stream.client.isKnown, !stream.client.isGone, !stream.client.isDraining
+        guard let stream = streams[id], let acceptor = id.opener?.peer, stream[acceptor].isKnown,
+            !stream[acceptor].isGone, !stream[acceptor].isDraining
         else { return }
         streams[id]?.isAccepted = true
         let now = now
-        with(.client) { session throws(MuxError) in session.accept(id, now: now) }
+        with(acceptor) { session throws(MuxError) in session.accept(id, now: now) }
     }
 
     private mutating func write(_ id: StreamID, _ role: Role) {
         guard let stream = streams[id], !stream[role].hasFinished, stream[role].mayWrite, !stream[role].isDraining
         else { return }
-        guard role == .server || stream.isAccepted else { return }
+        guard role == id.opener || stream.isAccepted else { return }
+        guard !stream.isFlow else {
+            let (number, now) = (UInt64(stream[role].written + 1), now)
+            streams[id]?[role].written += 1
+            return with(role) { session throws(MuxError) in session.send(id, ByteBuffer(integer: number), now: now) }
+        }
         let offset = stream[role].written
         let length = [1, 100, 3_000, 40_000][below(4)]
         let bytes = buffer((offset..<offset + below(length)).map { stream.byte($0, from: role) })
@@ -195,14 +216,17 @@ struct Model {
     }
 
     private mutating func finish(_ id: StreamID, _ role: Role) {
-        guard let stream = streams[id], role == .server || stream.isAccepted, !stream[role].isDraining else { return }
+        guard let stream = streams[id], role == id.opener || stream.isAccepted, !stream[role].isDraining else { return }
+        // A flow has no END.
+        guard !stream.isFlow else { return reset(id, role) }
         streams[id]?[role].hasFinished = true
         with(role) { session throws(MuxError) in session.finish(id) }
     }
 
     private mutating func reset(_ id: StreamID, _ role: Role) {
         guard let end = streams[id]?[role], !end.isDraining else { return }
-        streams[id]?[role].resetFollows = end.written - end.granted <= Self.window
+        let isFlow = streams[id]?.isFlow ?? false
+        streams[id]?[role].resetFollows = !isFlow && end.written - end.granted <= Self.window
         streams[id]?[role].hasReset = true
         streams[id]?[role].isGone = true
         let now = now
@@ -210,7 +234,7 @@ struct Model {
     }
 
     private mutating func consume(_ id: StreamID, _ role: Role) {
-        guard let end = streams[id]?[role], end.delivered > end.consumed else { return }
+        guard let end = streams[id]?[role], streams[id]?.isFlow == false, end.delivered > end.consumed else { return }
         let count = below(3) == 0 ? end.delivered - end.consumed : 1 + below(end.delivered - end.consumed)
         streams[id]?[role].consumed += count
         let now = now
@@ -339,7 +363,7 @@ struct Model {
                 }
                 for id in streams.keys.sorted() {
                     guard let end = streams[id]?[role], end.isKnown, !end.isGone else { continue }
-                    if role == .client, streams[id]?.isAccepted == false { accept(id) }
+                    if role == id.opener?.peer, streams[id]?.isAccepted == false { accept(id) }
                     consume(id, role)
                     if !end.hasFinished { finish(id, role) }
                 }

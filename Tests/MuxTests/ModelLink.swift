@@ -73,6 +73,8 @@ struct ModelStream {
     }
 
     let id: StreamID
+    /// Whether it carries datagrams: numbers of eight bytes, each higher than the one before.
+    var isFlow = false
     var server = End()
     var client = End()
     var isAccepted = false

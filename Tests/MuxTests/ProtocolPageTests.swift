@@ -11,12 +11,13 @@ struct ProtocolPageTests {
     /// The first two columns of the table in section 9.
     private static let rows: [(limit: String, value: String)] = [
         ("payload of DATA (wire)", "\(grouped(MuxLimits.maximumData)) bytes"),
+        ("payload of DATAGRAM (wire)", "\(grouped(MuxLimits.maximumDatagram)) bytes"),
         (
             "payload of other frames, and of all before the handshake is done (wire)",
             "\(grouped(MuxLimits.maximumControl)) bytes"
         ),
-        ("streams at a time", grouped(limits.streams)),
-        ("OPENs without ACCEPT", grouped(limits.opening)),
+        ("streams at a time, of each opener", grouped(limits.streams)),
+        ("OPENs without ACCEPT, of each opener", grouped(limits.opening)),
         ("time from OPEN to ACCEPT", seconds(limits.openTimeout)),
         (
             "time that RESET waits behind DATA, and that a socket has for the bytes before it",
@@ -35,6 +36,12 @@ struct ProtocolPageTests {
             "\(grouped(limits.queuedPerStream)); any, once \(mebibytes(limits.queuedBytes / 2)) wait in all"
         ),
         ("all streams' bytes that wait for the carrier", mebibytes(limits.queuedBytes)),
+        (
+            "datagrams of one flow that wait for the carrier",
+            "\(DatagramQueue.maximumCount), \(DatagramQueue.maximumBytes / 1_024) KiB, "
+                + "\(Int(DatagramQueue.maximumAge / .milliseconds(1))) ms"
+        ),
+        ("datagrams of all flows that wait for the carrier", mebibytes(MuxLimits.waitingDatagrams)),
         ("control frames that wait for the carrier", grouped(limits.waitingControl)),
         (
             "bytes received without an ACK",

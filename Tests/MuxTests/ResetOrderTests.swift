@@ -58,7 +58,7 @@ struct ResetOrderTests {
         try server.tick(now: .at(.seconds(5)))
         #expect(server.streamCount == 0)
         let reset = try #require(server.frames(.at(.seconds(5))).first { $0.header.type == .reset })
-        #expect(try ResetCode(reset.arrived.payload) == .timeout)
+        #expect(try ResetCode.read(reset.arrived.payload) == (.timeout, 400))
         #expect(server.actions().isEmpty)
         #expect(server.holdings.queuedBytes == 0)
     }

@@ -233,6 +233,7 @@ import Testing
                         continue
                     }
                     let from = (Int(next.frame.header.stream.rawValue) - 2) / 2
+                    guard next.frame.header.type == .data else { continue }
                     sent[from] += next.frame.payload.readableBytes
                     guard !next.isShort else { continue }
                     inARow = (from, (inARow.index == from ? inARow.bytes : 0) + next.frame.payload.readableBytes)
@@ -247,6 +248,7 @@ import Testing
                 scheduler.schedule(streams[index])
             }
             while let next = scheduler.next(.chunks(shared: 16_384, alone: 65_536, quantum: 262_144)) {
+                guard next.frame.header.type == .data else { continue }
                 sent[(Int(next.frame.header.stream.rawValue) - 2) / 2] += next.frame.payload.readableBytes
             }
             #expect(sent == written && scheduler.isEmpty, "seed \(seed)")

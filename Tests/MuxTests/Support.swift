@@ -69,7 +69,23 @@ func frame(_ type: FrameType, _ stream: UInt32 = 0, number: UInt64) -> InboundFr
 func openFrame(_ stream: UInt32) -> InboundFrame { visit.frame(StreamID(stream)).arrived }
 
 func resetFrame(_ stream: UInt32, _ code: ResetCode = .connectionReset) -> InboundFrame {
-    code.frame(StreamID(stream)).arrived
+    code.frame(StreamID(stream), after: .max).arrived
+}
+
+/// The END or RESET with the offset that the session expects, if the frame leaves it open: an END without a payload, or a
+/// RESET after `.max` bytes.
+func offsetFilled(_ frame: InboundFrame, for session: Session) -> InboundFrame {
+    let id = frame.header.stream
+    let received = session.streams[id]?.receiving.received ?? 0
+    switch frame.header.type {
+    case .end where frame.payloadLength == 0:
+        return OutboundFrame(.end, id, number: received).arrived
+    case .reset:
+        guard let read = try? ResetCode.read(frame.payload), read.offset == .max else { return frame }
+        return read.code.frame(id, after: received).arrived
+    default:
+        return frame
+    }
 }
 
 func bindFrame(_ tunnel: UInt16) -> InboundFrame {
@@ -133,7 +149,7 @@ extension Session {
     /// The kind of the error that frames from the peer cause; nil if they cause none.
     mutating func kind(of frames: InboundFrame..., now: Instant = .start) -> MuxError.Kind? {
         do throws(MuxError) {
-            for frame in frames { try receive(frame, now: now) }
+            for frame in frames { try receive(offsetFilled(frame, for: self), now: now) }
             return nil
         } catch {
             return error.kind

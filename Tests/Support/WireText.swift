@@ -2,8 +2,8 @@
 public enum WireText {
     private static let frames: [UInt8: String] = [
         0x01: "CHALLENGE", 0x02: "AUTHENTICATE", 0x03: "WELCOME", 0x04: "RESUME", 0x05: "RESUMED", 0x06: "REFUSED",
-        0x10: "BIND", 0x11: "BOUND", 0x12: "UNBOUND",
-        0x20: "OPEN", 0x21: "ACCEPT", 0x22: "DATA", 0x23: "END", 0x24: "RESET", 0x25: "CREDIT",
+        0x10: "BIND", 0x11: "BOUND", 0x12: "UNBOUND", 0x13: "UNBIND",
+        0x20: "OPEN", 0x21: "ACCEPT", 0x22: "DATA", 0x23: "END", 0x24: "RESET", 0x25: "CREDIT", 0x26: "DATAGRAM",
         0x30: "PING", 0x31: "PONG", 0x32: "ACK", 0x33: "GOAWAY", 0x34: "RENEW",
     ]
 

@@ -56,7 +56,7 @@ struct AddressTests {
     @Test(
         "An invalid -R is refused",
         arguments: [
-            "", "8022", ":", "8022:", "x:22", "8022:x", "8022:localhost:0", "65536:localhost:22",
+            "", ":", "8022:", "8022:x", "0x1f", "80 22", "8022:localhost:0", "65536:localhost:22",
             "8022:localhost:65536",
             "1:2:3:4:5", "[::1:8022:x:22", "8022::22", "8022:local host:22", "-1:localhost:22", "+1:localhost:22",
             "8022:[::1]x:22",
@@ -64,6 +64,71 @@ struct AddressTests {
     )
     func impossibleForward(text: String) {
         #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec(text) }
+    }
+
+    @Test(
+        "-R may lead to a Unix socket, and a port alone is a SOCKS proxy",
+        arguments: [
+            ("8022:/run/x.sock", 8_022, "", TunnelSpec.Target.unix(path: "/run/x.sock")),
+            ("127.0.0.1:8022:/run/x.sock", 8_022, "127.0.0.1", .unix(path: "/run/x.sock")),
+            ("1080", 1_080, "", .socks), ("127.0.0.1:1080", 1_080, "127.0.0.1", .socks), ("[::1]:0", 0, "::1", .socks),
+        ]
+    )
+    func otherTargets(text: String, port: UInt16, bind: String, target: TunnelSpec.Target) throws {
+        let spec = try TunnelSpec(text)
+        #expect(spec.port == port && spec.bind == bind && spec.target == target && spec.description == text)
+    }
+
+    @Test(
+        "A path in -R or -L has one plain form",
+        arguments: ["8022:/run//x", "8022:/run/../x", "8022:/", "8022:/run/x/", "1:2:3:/x", "x:y:/x", ":/x"]
+    )
+    func impossiblePath(text: String) {
+        #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec(text) }
+        #expect(throws: ForwardSpec.Malformed.self) { try ForwardSpec.list(text) }
+    }
+
+    @Test(
+        "-L listens on loopback unless it says otherwise, and leads to a host or a path",
+        arguments: [
+            ("5432:db.internal:5432", ["127.0.0.1", "::1"], "5432:db.internal:5432"),
+            ("5432:5433", ["127.0.0.1", "::1"], "5432:localhost:5433"),
+            ("localhost:5432:db:1", ["127.0.0.1", "::1"], "5432:db:1"),
+            ("*:5432:db:1", ["0.0.0.0", "::"], "*:5432:db:1"), (":5432:db:1", ["0.0.0.0", "::"], "*:5432:db:1"),
+            ("[::1]:0:[2001:db8::1]:443", ["::1"], "[::1]:0:[2001:db8::1]:443"),
+            ("192.0.2.1:80:/run/x.sock", ["192.0.2.1"], "192.0.2.1:80:/run/x.sock"),
+        ]
+    )
+    func localForward(text: String, addresses: [String], description: String) throws {
+        let specs = try ForwardSpec.list(text)
+        #expect(specs.count == 1 && specs[0].addresses == addresses && specs[0].description == description)
+    }
+
+    @Test(
+        "An invalid -L or -D is refused",
+        arguments: [
+            "", "5432", ":", "x:y:z", "5432:db:0", "5432:db:65536", "5432:d b:1", "host.example:5432:db:1", "1:2:3:4:5",
+            "127.1:5432:db:1", "5432:127.1:80", "0-1:x:0-1", "1-2:x:1", "[::1:5432:x:1",
+        ]
+    )
+    func impossibleLocalForward(text: String) {
+        #expect(throws: ForwardSpec.Malformed.self) { try ForwardSpec.list(text) }
+    }
+
+    @Test("-D is a port, with or without an address")
+    func dynamicForward() throws {
+        #expect(try ForwardSpec.socks("1080").description == "1080")
+        #expect(try ForwardSpec.socks("*:1080").addresses == ["0.0.0.0", "::"])
+        #expect(try ForwardSpec.socks("[::1]:1080").description == "[::1]:1080")
+        for text in ["", "x", "1080:x", "1:2:3", "65536", "host.example:1080"] {
+            #expect(throws: ForwardSpec.Malformed.self) { try ForwardSpec.socks(text) }
+        }
+    }
+
+    @Test("-L with a range of ports is a forward for each port")
+    func localRange() throws {
+        let specs = try ForwardSpec.list("8000-8002:db:9000-9002")
+        #expect(specs.map(\.description) == ["8000:db:9000", "8001:db:9001", "8002:db:9002"])
     }
 
     @Test(

@@ -32,6 +32,13 @@ import Testing
                 logger: logger
             ),
             tunnels: tunnels,
+            listeners: ForwardListeners(
+                ForwardSet([]),
+                loop: loop,
+                limits: ClientLimits(),
+                totals: TrafficTotals(),
+                logger: logger
+            ) { _ in },
             limits: ClientLimits(),
             totals: TrafficTotals(),
             progress: ClientProgress(tunnels: []),
@@ -50,7 +57,7 @@ import Testing
     private func refuse(_ tunnel: UInt8) throws {
         // Code 9: the port is in use. Then an empty text, and the tunnel's number.
         let fields = ByteBuffer(bytes: [1, 0, 4, 0, 0, 0, 9, 2, 0, 0, 4, 0, 2, 0, tunnel])
-        let frame = try #require(try PeerFrame(0x12, 0, fields).arrived())
+        let frame = try #require(try PeerFrames().arrived(PeerFrame(0x12, 0, fields)))
         carrier.receiver?.carrier(received: frame)
         carrier.receiver?.carrierReadCompleted()
     }

@@ -74,10 +74,12 @@ struct CarrierBridgeTests {
     @Test("Frames cross in both directions in order, and only after the loops have run")
     func order() throws {
         let rig = try BridgeRig()
-        for frame in [Self.data(1), OutboundFrame(.end, StreamID(2))] { rig.bridge.send(frame) }
+        for frame in [Self.data(1), OutboundFrame(.end, StreamID(2), ByteBuffer(integer: UInt64(4)))] {
+            rig.bridge.send(frame)
+        }
         rig.bridge.flush()
         try rig.receive(Self.data(3))
-        try rig.receive(OutboundFrame(.end, StreamID(2)))
+        try rig.receive(OutboundFrame(.end, StreamID(2), ByteBuffer(integer: UInt64(4))))
         #expect(try rig.sent().isEmpty && rig.receiver.frames.isEmpty)
         rig.runLoops()
         #expect(try rig.sent() == [.data, .end])

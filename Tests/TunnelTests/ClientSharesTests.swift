@@ -108,7 +108,7 @@ extension HostileTests {
                     for _ in 0..<50 {
                         let visitor = try TCPSocket(port: port)
                         let stream = try peer.frame(.open).header.stream
-                        try peer.send(ResetCode.refused.frame(stream))
+                        try peer.send(ResetCode.refused.frame(stream, after: .max))
                         _ = try visitor.drain()
                     }
                     let lines = server.log.count("stream ended")

@@ -182,5 +182,6 @@ private final class EmbeddedServices: ClientSessionOwner {
     func session(_ session: SessionLoop, lost carrier: LostCarrier) {}
     func session(_ session: SessionLoop, renewWithin seconds: UInt32) {}
     func sessionRoomChanged(_ session: SessionLoop) {}
+    func sessionNumbersRunOut(_ session: SessionLoop) {}
     func session(_ session: SessionLoop, ended end: SessionEnd) { ends += 1 }
 }

@@ -13,7 +13,7 @@ struct SocketStateTests {
         /// Events of the stream.
         case deliver, end, reset, resetWithBytes, abort, streamClosed, blocked, sendable
         /// Events of the pipe.
-        case opened, refused, read, rest, rested, drained, idle, overdue
+        case asked, opened, refused, read, rest, rested, drained, idle, overdue
     }
 
     private struct Row {
@@ -23,7 +23,7 @@ struct SocketStateTests {
         let steps: [(Event, String)]
         let ending: SocketState.Ending?
 
-        init(_ name: String, _ start: SocketState, _ steps: [(Event, String)], _ ending: SocketState.Ending?) {
+        init(_ name: String, _ start: SocketState, _ steps: [(Event, String)], _ ending: SocketState.Ending? = nil) {
             (self.name, self.start, self.steps, self.ending) = (name, start, steps, ending)
         }
     }
@@ -238,6 +238,49 @@ struct SocketStateTests {
             .withoutSocket
         ),
         Row("a service that closes before it is joined", service, [(.closed, "reset")], .withoutSocket),
+        // A stream that waits for its ACCEPT.
+        Row(
+            "bytes and FIN wait for the ACCEPT",
+            visitor,
+            [
+                (.asked, "ask"), (.bytes, "keep"), (.fin, "-"), (.read, "-"), (.opened, "flowsAndFinishes"),
+                (.bytes, "forward"),
+            ]
+        ),
+        Row(
+            "a stream is asked for once, and nothing is delivered before its ACCEPT",
+            visitor,
+            [(.asked, "ask"), (.asked, "-"), (.deliver, "drop"), (.end, "-"), (.drained, "-"), (.opened, "flows")]
+        ),
+        Row(
+            "after a refusal the socket is read to its FIN, and its bytes are dropped",
+            visitor,
+            [
+                (.asked, "ask"), (.bytes, "keep"), (.reset, "afterRefusal"), (.read, "read"), (.bytes, "drop"),
+                (.fin, "-"),
+                (.reset, "-"), (.opened, "-"), (.closed, "-"),
+            ],
+            .resetByOtherEnd(.busy)
+        ),
+        Row(
+            "a refused socket that stays is closed in the end",
+            visitor,
+            [(.asked, "ask"), (.resetWithBytes, "afterRefusal"), (.overdue, "close")],
+            .resetByOtherEnd(.busy)
+        ),
+        Row(
+            "a socket that closes before the ACCEPT resets the stream",
+            visitor,
+            [(.asked, "ask"), (.bytes, "keep"), (.closedWithBytes, "reset"), (.opened, "-")],
+            .resetByThisSocket
+        ),
+        Row(
+            "an abort before the ACCEPT closes the socket",
+            visitor,
+            [(.asked, "ask"), (.abort, "close")],
+            .resetByOtherEnd(.busy)
+        ),
+        Row("a stream that is open is not asked for", open, [(.asked, "-"), (.bytes, "forward")]),
         // After the end.
         Row(
             "after the end no event has a result",
@@ -281,6 +324,7 @@ struct SocketStateTests {
             case .afterDelivered: return "afterDelivered"
             case .afterConnecting: return "afterConnecting"
             case .atOnce: return "atOnce"
+            case .afterRefusal: return "afterRefusal"
             case .ignored: return "-"
             }
         case .abort: return state.abort(.busy) ? "close" : "-"
@@ -299,6 +343,7 @@ struct SocketStateTests {
             case .flows(finish: _, reset: .some): return "flowsAndResets"
             case .flows: return "flows"
             }
+        case .asked: return state.asked(id) ? "ask" : "-"
         case .refused: return state.refused() ? "refuse" : "-"
         case .read: return state.asksToRead() ? "read" : "-"
         case .rest: return state.rests() ? "rest" : "-"
@@ -332,7 +377,7 @@ struct SocketStateTests {
         let events: [Event] = [
             .bytes, .fin, .error, .closed, .closedWithBytes, .deliver, .end, .reset, .resetWithBytes, .abort,
             .streamClosed,
-            .blocked, .sendable, .opened, .refused, .read, .rest, .rested, .drained, .idle, .overdue,
+            .blocked, .sendable, .asked, .opened, .refused, .read, .rest, .rested, .drained, .idle, .overdue,
         ]
         var generator = SplitMix64(state: 21)
         for start in [Self.visitor, Self.service, Self.open] {

@@ -1,7 +1,7 @@
 import NIOCore
 
 /// The protocol version that this module implements.
-public let protocolVersion: UInt16 = 1
+public let protocolVersion: UInt16 = 2
 
 /// The payload of CHALLENGE, the server's first frame on every carrier.
 public struct Challenge: Sendable, Hashable {

@@ -45,7 +45,12 @@ public struct ServerHandshake: Sendable {
             let fields = try FieldReader(frame.payload, of: .authenticate)
             let authentication = try Authentication(fields)
             guard authentication.version == protocolVersion else {
-                throw MuxError(.version, "the client speaks version \(authentication.version)")
+                throw MuxError(
+                    .version,
+                    "the client speaks version \(authentication.version) of the protocol and this server "
+                        + "\(protocolVersion); upgrade the "
+                        + (authentication.version > protocolVersion ? "server" : "client")
+                )
             }
             var transcript = Transcript()
             transcript.append("challenge", challengePayload)

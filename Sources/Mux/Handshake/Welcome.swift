@@ -9,12 +9,25 @@ public struct Welcome: Sendable, Hashable {
     /// A ticket for the client's next connection, at most ``longestTicket`` bytes; empty for none.
     public var ticket: [UInt8]
 
+    /// Concurrent streams that the server accepts from the client; nil if it does not say.
+    public var streams: UInt32?
+    /// Streams among them that may wait for ACCEPT; nil if it does not say.
+    public var opening: UInt32?
+
     /// The longest ticket, bytes.
     public static let longestTicket = 64
 
     /// Creates a grant.
-    public init(session: [UInt8], initialWindow: UInt32, grace: UInt32, ticket: [UInt8] = []) {
+    public init(
+        session: [UInt8],
+        initialWindow: UInt32,
+        grace: UInt32,
+        ticket: [UInt8] = [],
+        streams: UInt32? = nil,
+        opening: UInt32? = nil
+    ) {
         self.ticket = ticket
+        (self.streams, self.opening) = (streams, opening)
         self.session = session
         self.initialWindow = initialWindow
         self.grace = grace
@@ -26,6 +39,8 @@ public struct Welcome: Sendable, Hashable {
         fields.append(2, number: initialWindow)
         fields.append(3, number: grace)
         if !ticket.isEmpty { fields.append(4, ticket) }
+        if let streams { fields.append(5, number: streams) }
+        if let opening { fields.append(6, number: opening) }
         return fields
     }
 
@@ -34,6 +49,8 @@ public struct Welcome: Sendable, Hashable {
         initialWindow = try fields.number(2)
         grace = try fields.number(3)
         ticket = try fields.ticket(4)
+        streams = try fields.optionalNumber(5)
+        opening = try fields.optionalNumber(6)
     }
 }
 

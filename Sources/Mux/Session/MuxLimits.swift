@@ -3,6 +3,12 @@ public struct MuxLimits: Sendable, Hashable {
     /// Payload of one DATA frame, bytes. At 64 KiB the cost of headers is negligible and the wait for one frame is
     /// short.
     public static let maximumData = 65_536
+    /// Payload of one DATAGRAM, bytes: the longest that UDP over IPv4 carries.
+    public static let maximumDatagram = 65_507
+    /// Bytes of datagrams of all flows that wait for the carrier, bytes. 8 MiB: some dozen full flows.
+    public static let waitingDatagrams = 8_388_608
+    /// Bytes of datagrams that are sent before another frame has its turn. 16 KiB: one shared frame of a bulk stream.
+    static let datagramsInARow = 16_384
     /// Payload of any other frame, bytes. 4 KiB: a control frame carries names and numbers, never content.
     public static let maximumControl = 4_096
     /// The header of a frame, bytes.

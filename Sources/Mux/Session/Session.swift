@@ -45,6 +45,14 @@ public struct Session {
     var queuedBytes = 0
     /// Capacity of the buffers of the queued bytes.
     var queuedStorage = 0
+    /// Bytes of datagrams that wait for the carrier.
+    var waitingDatagrams = 0
+    /// Flows with waiting datagrams, in turn.
+    var waitingFlows = CircularBuffer<Stream>()
+    /// Bytes of datagrams that were sent since another frame was.
+    var datagramsInARow = 0
+    /// Datagrams that were dropped at this end.
+    public internal(set) var datagramDrops = DatagramDrops()
     let peerWindow: UInt32
     var actions = CircularBuffer<SessionAction>()
     var scheduler = SendScheduler()
@@ -67,12 +75,26 @@ public struct Session {
     ///
     /// - Parameters:
     ///   - peerWindow: bytes that the peer accepts on a new stream, from its AUTHENTICATE or WELCOME.
+    ///   - peerAccepts: streams that the peer accepts at a time, and among them those that may wait for ACCEPT, from its
+    ///     AUTHENTICATE or WELCOME. This end opens no more of either than its own limits say.
     ///   - seed: random bits for the jitter and the payloads of PING.
-    public init(role: Role, limits: MuxLimits = MuxLimits(), peerWindow: UInt32, seed: UInt64, now: Instant) {
+    public init(
+        role: Role,
+        limits: MuxLimits = MuxLimits(),
+        peerWindow: UInt32,
+        peerAccepts: (streams: UInt32?, opening: UInt32?) = (nil, nil),
+        seed: UInt64,
+        now: Instant
+    ) {
         self.role = role
         self.limits = limits
         self.peerWindow = peerWindow
-        self.streams = StreamTable(role: role, limits: limits)
+        // At least one: a session without streams would be useless.
+        self.streams = StreamTable(
+            role: role,
+            streams: max(1, min(limits.streams, Int(clamping: peerAccepts.streams ?? .max))),
+            opening: max(1, min(limits.opening, Int(clamping: peerAccepts.opening ?? .max)))
+        )
         self.readGate = ReadGate(limit: limits.queuedBytes / 2)
         self.replay = ReplayBuffer(capacity: limits.replayBytes)
         self.congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
@@ -102,7 +124,7 @@ public struct Session {
         case usedUp
     }
 
-    /// Returns whether a visitor of the tunnel may have a stream now.
+    /// Returns whether a visitor of the tunnel may have a stream now; at a client, whether it may open one, for tunnel 0.
     public func room(at tunnel: UInt16) -> Room {
         guard isActive, isAttached, !peerIsGoingAway, streams.next != nil,
             scheduler.waitingControl <= limits.waitingControl / 2
@@ -134,7 +156,7 @@ public struct Session {
     /// stream and frame.
     public var heldBytes: Int {
         mutating get {
-            queuedStorage + bufferedBytes + replay.bytes + streams.count * MuxLimits.streamCost
+            queuedStorage + bufferedBytes + waitingDatagrams + replay.bytes + streams.count * MuxLimits.streamCost
                 + (replay.count + scheduler.waitingControl) * MuxLimits.frameCost
         }
     }
@@ -146,7 +168,7 @@ public struct Session {
     var holdings: Holdings {
         Holdings(
             streams: streams.count,
-            opening: streams.opening,
+            opening: streams.opening + streams.ofPeer.opening,
             lingering: streams.lingering,
             bufferedBytes: bufferedBytes,
             queuedBytes: queuedBytes,
@@ -279,6 +301,7 @@ public struct Session {
         guard !isEnded, isAttached else { return }
         link = .detached(until: now + limits.grace)
         scheduler.dropUrgent()
+        dropDatagrams()
         acknowledger.forgetDue()
     }
 
@@ -318,6 +341,8 @@ public struct Session {
             bufferedBytes = 0
             queuedBytes = 0
             queuedStorage = 0
+            waitingDatagrams = 0
+            waitingFlows.removeAll()
             scheduler = SendScheduler()
             readGate = ReadGate(limit: limits.queuedBytes / 2)
             replay = ReplayBuffer(capacity: limits.replayBytes)

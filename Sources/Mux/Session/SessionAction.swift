@@ -5,16 +5,21 @@ import NIOCore
 public enum SessionAction: Sendable, Hashable {
     /// Server: bind a public port, and answer with ``Session/bound(_:)`` or ``Session/unbound(_:_:)``.
     case bind(BindRequest)
+    /// Server: give the port up that the client gives back, and answer with ``Session/unbound(_:_:)``.
+    case unbind(tunnel: UInt16)
     /// Client: a port is public.
     case bound(Binding)
     /// Client: a port could not be bound, or was given up.
     case unbound(tunnel: UInt16, Refusal)
-    /// Client: connect to the tunnel's service, and answer with ``Session/accept(_:now:)`` or a reset.
+    /// Connect to the tunnel's service, or to the destination if the client may name it, and answer with
+    /// ``Session/accept(_:now:)`` or a reset.
     case open(StreamID, OpenRequest)
-    /// The other end has reached its service.
+    /// The other end has reached the service or the destination of this end's stream.
     case accepted(StreamID)
     /// Write to the stream's socket, and report accepted bytes with ``Session/consumed(_:_:now:)``.
     case deliver(StreamID, ByteBuffer)
+    /// Send a datagram from the flow's socket. It may be lost.
+    case datagram(StreamID, ByteBuffer)
     /// Half-close the socket after all delivered bytes are written; nothing more follows.
     case end(StreamID)
     /// Reset the socket after it has accepted the delivered bytes, and report those with

@@ -8,6 +8,12 @@ extension Session {
         scheduler.enqueue(request.frame)
     }
 
+    /// Client: gives the port of a tunnel back, or its request. UNBOUND answers; until then the tunnel keeps its number.
+    public mutating func unbind(_ tunnel: UInt16) {
+        guard !isEnded, role == .client, tunnels.leave(tunnel) else { return }
+        scheduler.enqueue(Unbinding(tunnel: tunnel).frame)
+    }
+
     /// Server: reports a bound port. Ignored unless the client waits for it.
     public mutating func bound(_ binding: Binding) {
         guard !isEnded, tunnels.bind(binding.tunnel) else { return }
@@ -23,11 +29,11 @@ extension Session {
 
     // MARK: Streams
 
-    /// Opens a stream for a visitor. Bytes may be written to it at once.
+    /// Opens a stream: for a visitor of a tunnel, or from the client to a destination. Bytes may be written to it at once.
     ///
-    /// - Returns: nil unless ``room(at:)`` is `.free`.
+    /// - Returns: nil unless ``room(at:)`` is `.free` and the request is one that this role may send.
     public mutating func open(_ request: OpenRequest, now: Instant) -> StreamID? {
-        guard room(at: request.tunnel) == .free, let id = streams.next else { return nil }
+        guard request.sender == role, room(at: request.tunnel) == .free, let id = streams.next else { return nil }
         streams.open(newStream(id, request, now: now), acceptBy: now + limits.openTimeout)
         scheduler.enqueue(request.frame(id))
         if isNearExhaustion, !didReportExhaustion {
@@ -39,10 +45,17 @@ extension Session {
 
     /// Creates a stream with the initial windows of both ends.
     func newStream(_ id: StreamID, _ request: OpenRequest, now: Instant) -> Stream {
-        Stream(id: id, tunnel: request.tunnel, sendWindow: peerWindow, receiveWindow: limits.initialWindow, now: now)
+        Stream(
+            id: id,
+            kind: request.kind,
+            tunnel: request.tunnel,
+            sendWindow: peerWindow,
+            receiveWindow: limits.initialWindow,
+            now: now
+        )
     }
 
-    /// Client: reports that the service was reached.
+    /// Reports that the service or the destination of the peer's stream was reached.
     public mutating func accept(_ id: StreamID, now: Instant) {
         guard let stream = streams[id], stream.isOpening, id.opener == role.peer else { return }
         streams.accept(stream)

@@ -15,14 +15,16 @@ extension Session {
         let id = frame.header.stream
         switch frame.header.type {
         case .data: try receiveData(id, frame, now: now)
-        case .end: try receiveEnd(id, now: now)
+        case .end: try receiveEnd(id, after: frame.number, now: now)
+        case .datagram: try receiveDatagram(id, frame)
         case .credit: try receiveCredit(id, frame.number, now: now)
-        case .open: try receiveOpen(id, OpenRequest(frame.payload), now: now)
+        case .open: try receiveOpen(id, frame, now: now)
         case .accept: try receiveAccept(id)
-        case .reset: try receiveReset(id, ResetCode(frame.payload))
+        case .reset: try receiveReset(id, ResetCode.read(frame.payload))
         case .bind: try receiveBind(BindRequest(frame.payload), now: now)
         case .bound: try receiveBound(Binding(frame.payload))
         case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
+        case .unbind: try receiveUnbind(Unbinding(frame.payload), now: now)
         case .ping:
             try rateLimits.countPing(now: now)
             scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
@@ -55,6 +57,7 @@ extension Session {
 
     private mutating func receiveData(_ id: StreamID, _ frame: InboundFrame, now: Instant) throws(MuxError) {
         guard let stream = try streams.find(id, .data) else { return }
+        try expectBytes(stream, .data)
         try expectAccepted(stream, .data)
         guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
         guard frame.payloadLength > 0 else { return try rateLimits.countAnomaly("empty data", now: now) }
@@ -94,9 +97,11 @@ extension Session {
         return false
     }
 
-    private mutating func receiveEnd(_ id: StreamID, now: Instant) throws(MuxError) {
+    private mutating func receiveEnd(_ id: StreamID, after offset: UInt64, now: Instant) throws(MuxError) {
         guard let stream = try streams.find(id, .end) else { return }
+        try expectBytes(stream, .end)
         try expectAccepted(stream, .end)
+        try expect(offset, of: stream, .end)
         guard !stream.inputEnded else { return try rateLimits.countAnomaly("a second end", now: now) }
         stream.endInput()
         guard stream.pendingReset == nil else { return }
@@ -112,8 +117,27 @@ extension Session {
         }
     }
 
+    /// Throws if the stream carries datagrams.
+    private func expectBytes(_ stream: Stream, _ type: FrameType) throws(MuxError) {
+        guard stream.kind == .tcp else {
+            throw MuxError(.unexpectedFrame, "\(type) on stream \(stream.id) of datagrams")
+        }
+    }
+
+    /// Throws unless so many bytes of the stream's DATA have arrived.
+    private func expect(_ offset: UInt64, of stream: Stream, _ type: FrameType) throws(MuxError) {
+        let received = stream.receiving.received
+        guard offset == received else {
+            throw MuxError(
+                .malformedPayload,
+                "\(type) of stream \(stream.id) after \(offset) bytes, of which \(received) came"
+            )
+        }
+    }
+
     private mutating func receiveCredit(_ id: StreamID, _ offset: UInt64, now: Instant) throws(MuxError) {
         guard let stream = try streams.find(id, .credit) else { return }
+        try expectBytes(stream, .credit)
         guard try stream.grant(offset) else {
             return try rateLimits.countAnomaly("credit that grants nothing", now: now)
         }
@@ -121,22 +145,23 @@ extension Session {
         readGate.update(stream)
     }
 
-    private mutating func receiveOpen(_ id: StreamID, _ request: OpenRequest, now: Instant) throws(MuxError) {
-        guard id.opener == role.peer, role == .client else {
+    private mutating func receiveOpen(_ id: StreamID, _ frame: InboundFrame, now: Instant) throws(MuxError) {
+        guard id.opener == role.peer else {
             throw MuxError(.streamNumber, "open of stream \(id) from a \(role.peer)")
         }
+        let request = try OpenRequest(frame.payload, from: role.peer)
         try streams.announce(id)
         guard isActive else {
-            scheduler.enqueue(ResetCode.goingAway.frame(id))
+            scheduler.enqueue(ResetCode.goingAway.frame(id, after: 0))
             return
         }
         guard pressure < .refusesStreams else {
             // The peer cannot know of the shortage, so this is not an anomaly.
-            scheduler.enqueue(ResetCode.busy.frame(id))
+            scheduler.enqueue(ResetCode.busy.frame(id, after: 0))
             return
         }
-        guard streams.count - streams.lingering < limits.streams, streams.opening < limits.opening else {
-            scheduler.enqueue(ResetCode.busy.frame(id))
+        guard streams.ofPeer.live < limits.streams, streams.ofPeer.opening < limits.opening else {
+            scheduler.enqueue(ResetCode.busy.frame(id, after: 0))
             return try rateLimits.countAnomaly("more streams than there is room for", now: now)
         }
         streams.enter(newStream(id, request, now: now))
@@ -151,9 +176,13 @@ extension Session {
         if stream.pendingReset == nil { actions.append(.accepted(id)) }
     }
 
-    private mutating func receiveReset(_ id: StreamID, _ code: ResetCode) throws(MuxError) {
+    private mutating func receiveReset(
+        _ id: StreamID,
+        _ reset: (code: ResetCode, offset: UInt64)
+    ) throws(MuxError) {
         guard let stream = try streams.find(id, .reset) else { return }
-        resetByPeer(stream, code)
+        try expect(reset.offset, of: stream, .reset)
+        resetByPeer(stream, reset.code)
     }
 
     private mutating func receiveBind(_ request: BindRequest, now: Instant) throws(MuxError) {
@@ -171,9 +200,22 @@ extension Session {
         actions.append(.bind(request))
     }
 
+    private mutating func receiveUnbind(_ unbinding: Unbinding, now: Instant) throws(MuxError) {
+        guard role == .server else { throw MuxError(.unexpectedFrame, "unbind from a server") }
+        // The port may have been refused or given up meanwhile: the frames cross.
+        guard tunnels.contains(unbinding.tunnel) else {
+            return try rateLimits.countAnomaly("unbind of a tunnel without a port", now: now)
+        }
+        actions.append(.unbind(tunnel: unbinding.tunnel))
+    }
+
     private mutating func receiveBound(_ binding: Binding) throws(MuxError) {
-        guard role == .client, tunnels.bind(binding.tunnel) else {
+        guard role == .client, tunnels.contains(binding.tunnel) else {
             throw MuxError(.unexpectedFrame, "bound of tunnel \(binding.tunnel) from a \(role.peer)")
+        }
+        guard !tunnels.isLeaving(binding.tunnel) else { return }
+        guard tunnels.bind(binding.tunnel) else {
+            throw MuxError(.unexpectedFrame, "second bound of tunnel \(binding.tunnel)")
         }
         actions.append(.bound(binding))
     }

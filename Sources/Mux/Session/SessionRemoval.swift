@@ -10,7 +10,7 @@ extension Session {
 
     /// Removes a stream and sends RESET before its queued bytes, unless the peer already knows of the end.
     mutating func resetAtOnce(_ stream: Stream, _ code: ResetCode) {
-        let frame = stream.isFinished ? nil : (stream.pendingReset ?? code).frame(stream.id)
+        let frame = stream.isFinished ? nil : (stream.pendingReset ?? code).frame(stream.id, after: stream.credit.sent)
         remove(stream)
         if let frame { scheduler.enqueue(frame) }
     }
@@ -64,6 +64,7 @@ extension Session {
 
     mutating func remove(_ stream: Stream) {
         streams.remove(stream)
+        dropDatagrams(of: stream)
         bufferedBytes -= stream.receiving.buffered
         queuedBytes -= stream.queued
         stream.abandon()

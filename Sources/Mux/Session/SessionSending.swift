@@ -6,7 +6,7 @@ extension Session {
 
     /// Queues bytes from the stream's socket. `.blocked` follows if the socket must pause until `.sendable`.
     public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) {
-        guard let stream = streams[id], stream.isOpen else { return }
+        guard let stream = streams[id], stream.isOpen, stream.kind == .tcp else { return }
         guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else { return abort(stream, .busy) }
         queuedBytes -= stream.queued
         stream.append(bytes)
@@ -24,7 +24,7 @@ extension Session {
 
     /// Reports the end of the socket's input (FIN). END follows the queued bytes.
     public mutating func finish(_ id: StreamID) {
-        guard let stream = streams[id], stream.pendingReset == nil else { return }
+        guard let stream = streams[id], stream.pendingReset == nil, stream.kind == .tcp else { return }
         stream.finish()
         scheduler.schedule(stream)
         if readGate.remove(stream) { unblock(stream) }
@@ -76,11 +76,18 @@ extension Session {
             scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
         }
         if let frame = scheduler.nextUrgent() { return frame }
+        if datagramsInARow < MuxLimits.datagramsInARow, let frame = nextDatagram(now: now) {
+            datagramsInARow += frame.length
+            return frame
+        }
+        datagramsInARow = 0
         if let frame = replay.nextToRepeat(congestion.sample(now: now)) {
             if unacknowledgedSince == nil { unacknowledgedSince = now }
             return frame
         }
         guard let turn = scheduler.next(room) else {
+            // Nothing else may leave, so no stream waits for its turn.
+            if let frame = nextDatagram(now: now) { return frame }
             guard scheduler.isEmpty else {
                 congestion.isLimiting()
                 return nil

@@ -1,8 +1,10 @@
-/// The tunnels of a session by number: those asked for, and those with a public port.
+/// The tunnels of a session by number: those asked for, those with a public port, and those that are given back.
 struct TunnelTable {
     private enum State {
         case asked
         case bound
+        /// UNBIND was sent, and UNBOUND has not come.
+        case leaving
     }
 
     private var tunnels: [UInt16: State] = [:]
@@ -30,6 +32,18 @@ struct TunnelTable {
         tunnels[tunnel] = .bound
         return true
     }
+
+    /// Records that a tunnel is given back.
+    ///
+    /// - Returns: false if it was not asked for, or is being given back already.
+    mutating func leave(_ tunnel: UInt16) -> Bool {
+        guard let state = tunnels[tunnel], state != .leaving else { return false }
+        tunnels[tunnel] = .leaving
+        return true
+    }
+
+    /// Returns whether a tunnel is being given back.
+    func isLeaving(_ tunnel: UInt16) -> Bool { tunnels[tunnel] == .leaving }
 
     /// Removes a tunnel that was refused or given up.
     ///

@@ -5,8 +5,14 @@ import NIOCore
 /// A class, because the stream table, the scheduler and the frame in progress share it. It never leaves the session.
 final class Stream {
     let id: StreamID
-    /// The tunnel that the visitor connected to.
+    /// The tunnel that the visitor connected to; 0 for a stream that the client has opened.
     let tunnel: UInt16
+    /// What it carries. A stream of kind udp has datagrams, and neither bytes nor END.
+    let kind: StreamKind
+    /// Datagrams that wait for the carrier.
+    var datagrams = DatagramQueue()
+    /// Whether the stream stands in the ring of flows.
+    var isFlowWaiting = false
     private(set) var credit: SendCredit
     var receiving: ReceiveCredit
     private var lifecycle = StreamLifecycle()
@@ -24,8 +30,16 @@ final class Stream {
     /// The stream's state in the read gate.
     var readShare = ReadGate.Share()
 
-    init(id: StreamID, tunnel: UInt16 = 0, sendWindow: UInt32, receiveWindow: Int, now: Instant) {
+    init(
+        id: StreamID,
+        kind: StreamKind = .tcp,
+        tunnel: UInt16 = 0,
+        sendWindow: UInt32,
+        receiveWindow: Int,
+        now: Instant
+    ) {
         self.id = id
+        self.kind = kind
         self.tunnel = tunnel
         self.credit = SendCredit(initialWindow: sendWindow)
         self.receiving = ReceiveCredit(window: receiveWindow, now: now)
@@ -83,10 +97,10 @@ final class Stream {
         case nil:
             return nil
         case .reset(let code):
-            return code.frame(id)
+            return code.frame(id, after: credit.sent)
         case .end:
             lifecycle.endSent()
-            return OutboundFrame(.end, id)
+            return OutboundFrame(.end, id, number: credit.sent)
         case .data:
             guard let chunk = queue.popFirst(atMost: min(limit, credit.available)) else { return nil }
             credit.use(chunk.readableBytes)

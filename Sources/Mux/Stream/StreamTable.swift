@@ -3,6 +3,9 @@ import NIOCore
 /// The streams of a session by number, with the next number, the streams that wait for ACCEPT, and those that linger
 /// after their end.
 ///
+/// Each end bounds the streams that the other one opens, and knows the bounds of the other for its own. So the streams of
+/// one end take no place from those of the other.
+///
 /// Every operation on one stream is O(1) amortised in the number of streams.
 struct StreamTable {
     private let role: Role
@@ -11,10 +14,12 @@ struct StreamTable {
     /// outside.
     var next: StreamID?
     private var highestOfPeer = StreamID.session
-    /// Places for all streams, and for those that wait for ACCEPT, shared among the tunnels.
+    /// Places for this end's streams, and for those of them that wait for ACCEPT, shared among the tunnels.
     private(set) var places: TunnelShares
     private(set) var openingPlaces: TunnelShares
-    /// Streams that wait for ACCEPT.
+    /// The peer's streams: all but those that linger, and those that wait for ACCEPT.
+    private(set) var ofPeer = (live: 0, opening: 0)
+    /// This end's streams that wait for ACCEPT.
     var opening: Int { openingPlaces.taken }
     /// Streams that have ended on the wire while their sockets still have bytes to accept.
     private(set) var lingering = 0
@@ -24,10 +29,13 @@ struct StreamTable {
     /// Streams whose RESET waits behind their bytes, in the order of their deadlines.
     private var resets = CircularBuffer<(id: StreamID, deadline: Instant)>()
 
-    init(role: Role, limits: MuxLimits) {
+    /// - Parameters:
+    ///   - streams: streams that this end may open at a time.
+    ///   - opening: streams among them that may wait for ACCEPT.
+    init(role: Role, streams: Int, opening: Int) {
         self.role = role
-        places = TunnelShares(total: limits.streams)
-        openingPlaces = TunnelShares(total: limits.opening)
+        places = TunnelShares(total: streams)
+        openingPlaces = TunnelShares(total: opening)
         next = role.firstStream
     }
 
@@ -60,8 +68,17 @@ struct StreamTable {
     /// Adds a new stream.
     mutating func enter(_ stream: Stream) {
         streams[stream.id] = stream
-        places.take(stream.tunnel)
-        openingPlaces.take(stream.tunnel)
+        if stream.id.opener == role {
+            places.take(stream.tunnel)
+            openingPlaces.take(stream.tunnel)
+        } else {
+            ofPeer.live += 1
+            ofPeer.opening += 1
+        }
+    }
+
+    private mutating func leaveOpening(_ stream: Stream) {
+        if stream.id.opener == role { openingPlaces.giveBack(stream.tunnel) } else { ofPeer.opening -= 1 }
     }
 
     /// Divides the places anew after a tunnel was added or removed.
@@ -78,7 +95,7 @@ struct StreamTable {
     /// Records the ACCEPT of a stream that waited for it.
     mutating func accept(_ stream: Stream) {
         stream.accept()
-        openingPlaces.giveBack(stream.tunnel)
+        leaveOpening(stream)
         while let first = unaccepted.first, !(streams[first.id]?.isOpening ?? false) { unaccepted.removeFirst() }
     }
 
@@ -138,24 +155,36 @@ struct StreamTable {
     /// - Throws: ``MuxError`` if no stream ever had this number.
     func find(_ id: StreamID, _ type: FrameType) throws(MuxError) -> Stream? {
         if let stream = streams[id] { return stream.isFinished ? nil : stream }
-        let wasOpened = id.opener == role ? next.map { id < $0 } ?? true : id <= highestOfPeer
-        guard wasOpened else { throw MuxError(.streamNumber, "\(type) frame on stream \(id), which was never opened") }
+        guard wasAnnounced(id) else {
+            throw MuxError(.streamNumber, "\(type) frame on stream \(id), which was never opened")
+        }
         return nil
+    }
+
+    /// Whether this end has opened the stream, or the peer has announced its number.
+    func wasAnnounced(_ id: StreamID) -> Bool {
+        id.opener == role ? next.map { id < $0 } ?? true : id <= highestOfPeer
     }
 
     // MARK: Removal
 
     /// Counts a stream as lingering if both its directions have ended on the wire.
     mutating func ended(_ stream: Stream) {
-        if stream.isFinished { lingering += 1 }
+        guard stream.isFinished else { return }
+        lingering += 1
+        if stream.id.opener != role { ofPeer.live -= 1 }
     }
 
     /// Removes a stream.
     mutating func remove(_ stream: Stream) {
         guard streams.removeValue(forKey: stream.id) != nil else { return }
-        if stream.isOpening { openingPlaces.giveBack(stream.tunnel) }
+        if stream.isOpening { leaveOpening(stream) }
+        if stream.id.opener == role {
+            places.giveBack(stream.tunnel)
+        } else if !stream.isFinished {
+            ofPeer.live -= 1
+        }
         if stream.isFinished { lingering -= 1 }
-        places.giveBack(stream.tunnel)
         forgetResets()
     }
 
@@ -164,6 +193,7 @@ struct StreamTable {
         streams = [:]
         places.giveBackAll()
         openingPlaces.giveBackAll()
+        ofPeer = (0, 0)
         lingering = 0
         unaccepted.removeAll()
         resets.removeAll()

@@ -61,7 +61,7 @@ public struct FrameAssembler: Sendable {
     ) throws(MuxError) -> InboundFrame? {
         var chunks = consume earlier
         let length = length + chunk.readableBytes
-        let limit = header.type == .data && isAdmitted ? MuxLimits.maximumData : MuxLimits.maximumControl
+        let limit = isAdmitted ? header.type.longestPayload : MuxLimits.maximumControl
         guard length <= limit else {
             throw MuxError(.frameLength, "\(header.type) frame with more than \(limit) bytes")
         }

@@ -19,9 +19,11 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case bound = 0x11
     /// The server could not bind the port or gave it up, with the reason.
     case unbound = 0x12
-    /// A stream begins for a visitor.
+    /// The client gives a public port back.
+    case unbind = 0x13
+    /// A stream begins: for a visitor, or to a destination that the client names.
     case open = 0x20
-    /// The service was reached.
+    /// The service or the destination was reached.
     case accept = 0x21
     /// Bytes of a stream.
     case data = 0x22
@@ -31,6 +33,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case reset = 0x24
     /// The absolute offset up to which the other end may send on a stream.
     case credit = 0x25
+    /// One datagram of a flow. It is never sent again.
+    case datagram = 0x26
     /// A request that only a live peer answers.
     case ping = 0x30
     /// The answer to a PING.
@@ -46,8 +50,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isOpening: Bool {
         switch self {
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused: true
-        case .bind, .bound, .unbound, .open, .accept, .data, .end, .reset, .credit, .ping, .pong, .ack, .goAway,
-            .renew:
+        case .bind, .bound, .unbound, .unbind, .open, .accept, .data, .end, .reset, .credit, .datagram, .ping, .pong,
+            .ack, .goAway, .renew:
             false
         }
     }
@@ -55,28 +59,37 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     /// Whether the frame is counted, kept until acknowledged and sent again on a new carrier (section 6).
     public var isCounted: Bool {
         switch self {
-        case .bind, .bound, .unbound, .open, .accept, .data, .end, .reset, .credit, .goAway: true
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack, .renew: false
+        case .bind, .bound, .unbound, .unbind, .open, .accept, .data, .end, .reset, .credit, .goAway: true
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .datagram, .ping, .pong, .ack, .renew:
+            false
         }
     }
 
     /// Whether the frame names a stream; all others carry stream 0.
     public var isOfStream: Bool {
         switch self {
-        case .open, .accept, .data, .end, .reset, .credit: true
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .ping, .pong,
-            .ack, .goAway, .renew:
+        case .open, .accept, .data, .end, .reset, .credit, .datagram: true
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .ping,
+            .pong, .ack, .goAway, .renew:
             false
+        }
+    }
+
+    /// The longest payload, bytes.
+    var longestPayload: Int {
+        switch self {
+        case .data: MuxLimits.maximumData
+        case .datagram: MuxLimits.maximumDatagram
+        default: MuxLimits.maximumControl
         }
     }
 
     /// The exact size of the payload, bytes; nil if it varies.
     var fixedPayloadLength: Int? {
         switch self {
-        case .credit, .ping, .pong, .ack: 8
-        case .end: 0
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .open,
-            .accept, .data, .reset, .goAway, .renew:
+        case .end, .credit, .ping, .pong, .ack: 8
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .open,
+            .accept, .data, .reset, .datagram, .goAway, .renew:
             nil
         }
     }

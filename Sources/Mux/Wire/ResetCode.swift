@@ -26,6 +26,10 @@ public struct ResetCode: RawRepresentable, Sendable, Hashable, CustomStringConve
     public static let goingAway = ResetCode(rawValue: 7)
     /// The receiver has no tunnel with the stream's tunnel number.
     public static let noSuchTunnel = ResetCode(rawValue: 8)
+    /// The client may not name this destination.
+    public static let notAllowed = ResetCode(rawValue: 9)
+    /// The stream's far side is at another server now.
+    public static let moved = ResetCode(rawValue: 10)
 
     /// The code's meaning, or its number if it is unknown.
     public var description: String {
@@ -38,19 +42,25 @@ public struct ResetCode: RawRepresentable, Sendable, Hashable, CustomStringConve
         case .protocolViolation: "protocol violation on the stream"
         case .goingAway: "going away"
         case .noSuchTunnel: "no such tunnel"
+        case .notAllowed: "destination not allowed"
+        case .moved: "moved to another server"
         default: "code \(rawValue)"
         }
     }
 }
 
 extension ResetCode {
-    func frame(_ stream: StreamID) -> OutboundFrame {
+    /// - Parameter offset: bytes of DATA that the sender has sent on the stream.
+    func frame(_ stream: StreamID, after offset: UInt64) -> OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: rawValue)
+        fields.append(2, number: offset)
         return OutboundFrame(.reset, stream, fields.bytes)
     }
 
-    init(_ payload: ByteBuffer) throws(MuxError) {
-        self.init(rawValue: try FieldReader(payload, of: .reset).number(1))
+    /// Reads RESET: the code, and the bytes of DATA before it.
+    static func read(_ payload: ByteBuffer) throws(MuxError) -> (code: ResetCode, offset: UInt64) {
+        let fields = try FieldReader(payload, of: .reset)
+        return (ResetCode(rawValue: try fields.number(1)), try fields.number(2))
     }
 }

@@ -78,7 +78,7 @@ final class SoakRig: Sendable {
                 while ContinuousClock.now < end {
                     try await Task.sleep(for: .seconds(3))
                     self.relay.cut(FaultRelay.Cut.allCases[cut % FaultRelay.Cut.allCases.count])
-                    if cut % 2 == 0 { self.client.process.signal(SIGHUP) }
+                    if cut % 2 == 0 { try self.renew() }
                     self.counts.withLock { $0.cuts += 1 }
                     cut += 1
                 }
@@ -90,6 +90,11 @@ final class SoakRig: Sendable {
             }
             try await group.waitForAll()
         }
+    }
+
+    /// Makes the client dial another carrier.
+    private func renew() throws {
+        _ = try scenario.culvert("renew", ["renew", "--admin", "unix:\(scenario.directory)/client.sock"])
     }
 
     /// Runs one visitor: a request, a bulk transfer, a half-close, or a reset in the middle.

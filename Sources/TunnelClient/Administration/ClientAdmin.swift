@@ -1,5 +1,6 @@
 import HTTP1
 import Mux
+import NIOCore
 import TunnelAdmin
 import TunnelCore
 
@@ -20,6 +21,7 @@ final class ClientAdmin: AdminTarget {
     private let totals: TrafficTotals
     private let memory: MemoryBudget
     private let metrics: ClientMetrics
+    private let listeners: NIOLoopBound<ForwardListeners>
     private let started = Date()
 
     init(
@@ -27,8 +29,10 @@ final class ClientAdmin: AdminTarget {
         _ progress: ClientProgress,
         _ totals: TrafficTotals,
         _ memory: MemoryBudget,
-        _ metrics: ClientMetrics
+        _ metrics: ClientMetrics,
+        _ listeners: NIOLoopBound<ForwardListeners>
     ) {
+        self.listeners = listeners
         self.progress = progress
         self.memory = memory
         self.current = current
@@ -55,11 +59,17 @@ final class ClientAdmin: AdminTarget {
 
     func status() async throws -> [UInt8] {
         let session = try? await current.session?.status().get()
+        let (forwards, connections) = try await listeners.eventLoop.submit { [listeners] in
+            listeners.value.status
+        }
+        .get()
         let status = ClientStatus(
             started: started,
             now: Date(),
             connection: ConnectionStatus(progress.now),
             session: session,
+            forwards: forwards,
+            connections: connections,
             totals: TotalStatus(totals)
         )
         return Array(try StatusJSON.encode(status))
@@ -80,6 +90,17 @@ final class ClientAdmin: AdminTarget {
         case nil: text = "dialling; the outcome is not known yet, culvert status shows it"
         }
         return RenewResult(asked: current.session == nil ? 0 : 1, report: text)
+    }
+}
+
+extension ForwardListeners {
+    /// The status of the forwards and of their connections for the operator.
+    var status: (forwards: [ForwardStatus], connections: [VisitorStatus]) {
+        let all = forwards.map { forward in
+            let port = forward.statistics.place?.port
+            return ForwardStatus(forward.statistics, address: port.map(forward.spec.listening))
+        }
+        return (all, forwards.map(\.statistics).flatMap(VisitorStatus.all))
     }
 }
 

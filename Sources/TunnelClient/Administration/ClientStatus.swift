@@ -22,6 +22,10 @@ public struct ClientStatus: Codable, Sendable, Hashable {
     public var connection: ConnectionStatus
     /// The session with a server; nil while there is none.
     public var session: ClientSessionStatus?
+    /// The forwards.
+    public var forwards: [ForwardStatus] = []
+    /// The connections of all forwards.
+    public var connections: [VisitorStatus] = []
     /// The totals since the start.
     public var totals: TotalStatus
 }

@@ -12,7 +12,7 @@ struct Dialler: SessionDialler {
     static let maximumLegs = 8
 
     let configuration: ClientConfiguration
-    let credentials: Credentials
+    let credentials: ClientCredentials
     let loop: any EventLoop
     let context: DialContext
     /// The bytes and streams since the client started.
@@ -21,6 +21,8 @@ struct Dialler: SessionDialler {
     /// The state of the run, for the operator.
     let progress: ClientProgress
     let tunnels: TunnelSet
+    let listeners: NIOLoopBound<ForwardListeners>
+    let openRules: OpenRules
 
     var logger: Logger { context.logger }
 
@@ -102,7 +104,8 @@ struct Dialler: SessionDialler {
     }
 
     private func handshake(_ route: DialRoute) -> ClientHandshake {
-        ClientHandshake(
+        let credentials = credentials.present
+        return ClientHandshake(
             credentials: credentials,
             authentication: Authentication(
                 id: credentials.id,

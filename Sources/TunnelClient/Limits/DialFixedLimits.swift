@@ -230,4 +230,37 @@ extension FixedLimit {
             "the answer must come within `admin_timeout`"
         )
     ]
+
+    package static let localPorts: [FixedLimit] = [
+        FixedLimit(
+            "Time for a program's SOCKS request",
+            .time(Duration(SocksHandler.timeout)),
+            "a program sends it at once"
+        ),
+        FixedLimit(
+            "Connections in the listen queue of a local port",
+            .count(ClientLimits().localListenQueue),
+            "a burst must fit while there is no session"
+        ),
+        FixedLimit(
+            "New connections of a local port in a second",
+            .count(ClientLimits().localConnectionsPerSecond),
+            "each costs the server a connection"
+        ),
+        FixedLimit(
+            "Descriptors that local connections leave free",
+            .count(ClientLimits().reservedDescriptors),
+            "the WebSocket, services and the operator need some"
+        ),
+        FixedLimit(
+            "First wait before a local port is bound again",
+            .time(Duration(ForwardListeners.retries.first)),
+            "the program that has it may be about to end"
+        ),
+        FixedLimit(
+            "Longest wait before a local port is bound again",
+            .time(Duration(ForwardListeners.retries.longest)),
+            "a port that becomes free is taken soon"
+        ),
+    ]
 }

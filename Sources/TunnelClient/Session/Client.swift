@@ -17,10 +17,13 @@ public struct Client: Service {
     public enum Event: Sendable {
         /// A tunnel is public, at this URL; again after every new session.
         case tunnel(url: String, service: String)
+        /// A forward listens, at this address or URL.
+        case forward(address: String, service: String)
     }
 
-    private let configuration: ClientConfiguration
+    let configuration: ClientConfiguration
     private let renewals: AsyncStream<Void>
+    private let reloads: AsyncStream<ClientConfiguration>
     private let metrics: (@Sendable () -> String)?
     private let group: any EventLoopGroup
     private let metricsFactory: (any MetricsFactory)?
@@ -28,8 +31,10 @@ public struct Client: Service {
     public let memoryUse = MemoryUse()
     /// The tunnels, to which others can be added while the client runs.
     public let tunnels: TunnelSet
-    private let logger: Logger
-    private let onEvent: @Sendable (Event) -> Void
+    /// The forwards, to which others can be added while the client runs.
+    public let forwards: ForwardSet
+    let logger: Logger
+    let onEvent: @Sendable (Event) -> Void
     /// Seconds since 1970. Set by tests alone, which cannot make a machine sleep.
     var wallClock: @Sendable () -> Int64 = { WallClock.unixSeconds }
     /// The resolver of names. Set by tests alone.
@@ -39,12 +44,14 @@ public struct Client: Service {
     ///
     /// - Parameters:
     ///   - renewals: each element makes the client dial a new carrier for its session, whose streams continue.
+    ///   - reloads: each element replaces the tunnels, the forwards and the token. The session and its streams go on.
     ///   - group: the event loops, of which a client uses one for its sessions.
     ///   - metricsFactory: the backend of this client's metrics; the process's own by default.
     ///   - metrics: returns the metrics as Prometheus reads them, for the admin server.
     public init(
         _ configuration: ClientConfiguration,
         renewals: AsyncStream<Void> = AsyncStream { $0.finish() },
+        reloads: AsyncStream<ClientConfiguration> = AsyncStream { $0.finish() },
         eventLoopGroup group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         metricsFactory: (any MetricsFactory)? = nil,
         metrics: (@Sendable () -> String)? = nil,
@@ -53,9 +60,11 @@ public struct Client: Service {
     ) {
         self.configuration = configuration
         self.renewals = renewals
+        self.reloads = reloads
         self.group = group
         self.metricsFactory = metricsFactory
         self.tunnels = TunnelSet(configuration.tunnels)
+        self.forwards = ForwardSet(configuration.forwards)
         self.metrics = metrics
         self.logger = logger
         self.onEvent = onEvent
@@ -77,41 +86,57 @@ public struct Client: Service {
         warnOfCertificates()
         let factory = metricsFactory ?? MetricsSystem.factory
         let clientMetrics = ClientMetrics(factory: factory)
+        let loop = group.next()
+        let totals = TrafficTotals(
+            loggedStreams: configuration.clientLimits.visitorLogLines,
+            metrics: TunnelMetrics(factory: factory)
+        )
+        let (ends, end) = AsyncStream.makeStream(of: ForwardEnd.self)
+        let listeners = try await loop.submit { makeListeners(loop, totals, end) }.get()
         let dialler = Dialler(
             configuration: configuration,
-            credentials: (configuration.token ?? .none).credentials(),
-            loop: group.next(),
+            credentials: ClientCredentials(configuration.token),
+            loop: loop,
             context: context,
-            totals: TrafficTotals(
-                loggedStreams: configuration.clientLimits.visitorLogLines,
-                metrics: TunnelMetrics(factory: factory)
-            ),
+            totals: totals,
             memory: MemoryBudget(capacity: configuration.clientLimits.memory, use: memoryUse),
             progress: ClientProgress(tunnels: tunnels.entries.map(\.spec.description)),
-            tunnels: tunnels
+            tunnels: tunnels,
+            listeners: listeners,
+            openRules: OpenRules(configuration.openDestinations, admin: configuration.admin)
         )
         let waits = DialWaits()
         let current = CurrentSession(waits: waits)
         tunnels.observe { current.session?.tunnelsChanged() }
+        forwards.observe { loop.execute { listeners.value.forwardsChanged() } }
+        loop.execute { listeners.value.start() }
         let admin = try await startAdmin(
-            ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory, clientMetrics)
+            ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory, clientMetrics, listeners)
         )
         do {
-            try await run(dialler, waits, current, clientMetrics)
-            await admin?.stop()
+            try await run(dialler, waits, current, clientMetrics, ends)
+            await stop(admin, listeners)
         } catch {
-            await admin?.stop()
+            await stop(admin, listeners)
             throw error
         }
+    }
+
+    private func stop(_ admin: AdminServer?, _ listeners: NIOLoopBound<ForwardListeners>) async {
+        await admin?.stop()
+        try? await listeners.eventLoop.submit { listeners.value.stop() }.get()
     }
 
     private func run(
         _ dialler: Dialler,
         _ waits: DialWaits,
         _ current: CurrentSession,
-        _ metrics: ClientMetrics
+        _ metrics: ClientMetrics,
+        _ ends: AsyncStream<ForwardEnd>
     ) async throws {
+        let failure = RunFailure()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await watch(ends, current, failure) }
             tasks.addTask {
                 var loop = ReconnectLoop(
                     dialler: dialler,
@@ -130,6 +155,10 @@ public struct Client: Service {
                 }
             }
             tasks.addTask {
+                for await new in reloads { reload(new, dialler, current) }
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
+            }
+            tasks.addTask {
                 for await _ in renewals { current.renew() }
                 // The stream of renewals may end before the client does.
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
@@ -143,6 +172,22 @@ public struct Client: Service {
             defer { tasks.cancelAll() }
             try await tasks.next()
         }
+        // The loop that dials may have ended first, since the session is over.
+        if let error = failure.error { throw error }
+    }
+
+    /// Replaces the tunnels, the forwards, the rules of SOCKS tunnels and the token. A wait between dials ends, and refused ports are asked for again.
+    private func reload(_ new: ClientConfiguration, _ dialler: Dialler, _ current: CurrentSession) {
+        dialler.openRules.update(new.openDestinations)
+        let isComplete = tunnels.replace(with: new.tunnels)
+        forwards.replace(with: new.forwards)
+        var metadata: Logger.Metadata = [
+            "tunnels": "\(new.tunnels.count)", "forwards": "\(new.forwards.count)",
+        ]
+        if dialler.credentials.update(new.token) { metadata["token"] = "the next session uses the new one" }
+        if !isComplete { metadata["problem"] = "this run has used up its numbers of tunnels; restart the client" }
+        logger.notice("reloaded", metadata: metadata)
+        current.endWaits()
     }
 
     private func warnOfPlainEndpoints() {

@@ -13,6 +13,14 @@ public struct ClientConfiguration: Sendable {
     public var connectTo: ConnectAddress?
     /// The tunnels to publish.
     public var tunnels: [TunnelSpec]
+    /// The forwards: local ports whose connections the server makes.
+    public var forwards: [ForwardSpec] = []
+    /// What visitors of SOCKS tunnels may reach from this client; nothing by default.
+    public var openDestinations: [DestinationRule] = []
+    /// One stream for a socket of the program; the client ends with it.
+    public var socketForward: SocketForward?
+    /// Ends the client if a port cannot be bound, at either end.
+    public var exitsOnForwardFailure = false
     /// The shared secret; nil for a server that runs without one.
     public var token: Token?
     /// A name that distinguishes this user's clients on one machine in the operator's logs; may be empty.

@@ -1,5 +1,6 @@
 import Crypto
 import Platform
+import TunnelCore
 
 /// Makes the instance of a client: a hash that stays the same after a restart, so that the client gets its ports back.
 ///
@@ -17,6 +18,9 @@ public enum ClientInstance {
     public static func identity(name: String, given: String? = nil) -> [UInt8] {
         identity(name: name, given: given, machine: machine)
     }
+
+    /// A hash that no other process has, for a client without ports that comes and goes.
+    public static func random() -> [UInt8] { SecureRandom.bytes(32) }
 
     package static func identity(
         name: String,

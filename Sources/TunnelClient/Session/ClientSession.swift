@@ -20,7 +20,8 @@ final class ClientSession: ClientSessionOwner {
     /// One tunnel in this session.
     struct Tunnel {
         let spec: TunnelSpec
-        let egress: any Egress
+        /// The way to the service; nil for a SOCKS tunnel, whose streams name their own.
+        let egress: (any Egress)?
         /// The visitors and the transferred bytes.
         let statistics: TunnelStatistics
         var isRemoved: Bool
@@ -35,8 +36,10 @@ final class ClientSession: ClientSessionOwner {
     /// The tunnels by their numbers.
     private(set) var tunnels: [Tunnel] = []
     private let source: TunnelSet
-    private let serviceTimeout: TimeAmount
-    private let names: HostNames
+    let serviceTimeout: TimeAmount
+    let names: HostNames
+    /// What SOCKS tunnels may reach now.
+    let openPolicy: () -> DestinationPolicy
     private let totals: TrafficTotals
     let logger: Logger
     private var onEvent: ((Event) -> Void)?
@@ -49,6 +52,9 @@ final class ClientSession: ClientSessionOwner {
     private var refused: String?
     /// Tunnels outside the client's rights.
     private var refusedTunnels: Set<Int> = []
+    /// The streams of the client's forwards.
+    let forwards: ForwardStreams
+    private let listeners: ForwardListeners
     let loops: LoopDetector
     let progress: ClientProgress
     private let exitsOnRefusal: Bool
@@ -56,9 +62,11 @@ final class ClientSession: ClientSessionOwner {
     init(
         sessionLoop: SessionLoop,
         tunnels: TunnelSet,
+        listeners: ForwardListeners,
         limits: ClientLimits,
         totals: TrafficTotals,
         progress: ClientProgress,
+        openPolicy: @escaping () -> DestinationPolicy = { DestinationPolicy() },
         serverHost: String = "",
         names: HostNames = .shared,
         exitsOnRefusal: Bool = false,
@@ -66,8 +74,11 @@ final class ClientSession: ClientSessionOwner {
     ) {
         self.sessionLoop = sessionLoop
         self.source = tunnels
+        self.listeners = listeners
+        self.forwards = ForwardStreams(sessionLoop, limits, logger: logger)
         self.serviceTimeout = TimeAmount(limits.serviceTimeout)
         self.names = names
+        self.openPolicy = openPolicy
         self.totals = totals
         self.progress = progress
         self.loops = LoopDetector(serverHost: serverHost)
@@ -80,6 +91,7 @@ final class ClientSession: ClientSessionOwner {
         progress.beginsSession()
         sessionLoop.start(self)
         tunnelsChanged()
+        listeners.begin(forwards)
     }
 
     /// Tunnels were added or removed: requests the ports of new ones.
@@ -97,10 +109,14 @@ final class ClientSession: ClientSessionOwner {
 
     private func tunnel(_ index: Int, _ entry: TunnelSet.Entry) -> Tunnel {
         let loop = sessionLoop.eventLoop
-        let egress: any Egress =
+        let egress: (any Egress)? =
             switch entry.spec.target {
             case .address(let host, let port):
                 TCPEgress(host: host, port: port, loop: loop, timeout: serviceTimeout, names: names)
+            case .unix(let path):
+                UnixEgress(path: path, loop: loop, timeout: serviceTimeout)
+            case .socks:
+                nil
             case .inProcess(let service):
                 InProcessEgress(service, loop: loop)
             }
@@ -120,6 +136,7 @@ final class ClientSession: ClientSessionOwner {
         tunnels[index].statistics.withdrawn()
         progress.tunnel(index, tunnels[index].spec.description, isRemoved: true)
         logger.notice("tunnel removed", metadata: ["tunnel": "\(tunnels[index].spec)"])
+        sessionLoop.run(.unbind(UInt16(truncatingIfNeeded: index)))
     }
 
     /// Accepts no further visitor, and ends the session once the last one has left.
@@ -219,10 +236,17 @@ final class ClientSession: ClientSessionOwner {
     }
 
     func sessionRoomChanged(_ sessionLoop: SessionLoop) {
+        forwards.roomChanged()
+        listeners.roomChanged()
         if isDraining, sessionLoop.streamCount == 0, !sessionLoop.isEnded { end() }
     }
 
     // MARK: The session
+
+    func sessionNumbersRunOut(_ sessionLoop: SessionLoop) {
+        sessionLoop.run(.drain(Refusal(.goingAway, "this session has used up its stream numbers; another one begins")))
+        isDraining = true
+    }
 
     func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
@@ -243,6 +267,8 @@ final class ClientSession: ClientSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
         cancelRetries()
+        forwards.stop()
+        listeners.ended(forwards)
         onEvent?(.ended(end, refused: refused))
         onEvent = nil
     }

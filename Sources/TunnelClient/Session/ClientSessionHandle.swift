@@ -59,6 +59,7 @@ final class ClientSessionHandle: DialledSession {
                 role: .client,
                 limits: limits,
                 peerWindow: grant.welcome.initialWindow,
+                peerAccepts: (grant.welcome.streams, grant.welcome.opening),
                 seed: SecureRandom.seed(),
                 now: .now
             ),
@@ -82,9 +83,11 @@ final class ClientSessionHandle: DialledSession {
             ClientSession(
                 sessionLoop: sessionLoop,
                 tunnels: dialler.tunnels,
+                listeners: dialler.listeners.value,
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 progress: dialler.progress,
+                openPolicy: { dialler.openRules.policy },
                 serverHost: route.endpoint.host,
                 names: dialler.context.names,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,

@@ -7,6 +7,8 @@ import TunnelCore
 extension ClientSession {
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
         guard let tunnel = tunnel(visit.tunnel) else { return sessionLoop.run(.reset(stream, .noSuchTunnel)) }
+        // No tunnel asks for datagrams.
+        guard visit.kind == .tcp else { return sessionLoop.run(.reset(stream, .refused)) }
         let (index, spec) = (Int(visit.tunnel), tunnel.spec)
         guard !loops.isLoop(visit) else {
             logger.warning(
@@ -17,6 +19,8 @@ extension ClientSession {
         }
         let identity = StreamIdentity(visitor: visit.visitor, statistics: tunnel.statistics)
         let pipe = StreamPipe(session: sessionLoop, stream: stream, identity: identity, logger: logger) { pipe in
+            // The stream of a SOCKS tunnel is accepted before its destination is known.
+            guard tunnel.egress != nil else { return pipe.open(stream) }
             guard let version = spec.proxyProtocol else {
                 pipe.open(stream)
                 return sessionLoop.run(.accept(stream))
@@ -26,7 +30,8 @@ extension ClientSession {
             pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
         }
         sessionLoop.attach(pipe, to: stream)
-        tunnel.egress.connect(for: pipe).assumeIsolated().whenComplete { result in
+        guard let egress = tunnel.egress else { return readSocksRequest(stream, pipe) }
+        egress.connect(for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
                 self.join(channel, pipe)
@@ -50,6 +55,22 @@ extension ClientSession {
                 pipe.fail(code)
             }
         }
+    }
+
+    /// Lets the stream's own bytes name the destination.
+    private func readSocksRequest(_ stream: StreamID, _ pipe: StreamPipe) {
+        SocksStream(
+            stream,
+            pipe,
+            sessionLoop,
+            policy: openPolicy(),
+            names: names,
+            timeout: serviceTimeout,
+            logger: logger
+        ) { [weak self] channel in
+            self?.join(channel, pipe)
+        }
+        .start()
     }
 
     /// The PROXY protocol header that the service receives before the visitor's first byte.

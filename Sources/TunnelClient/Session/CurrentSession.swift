@@ -12,9 +12,15 @@ final class CurrentSession: Sendable {
     /// Ends all waits: dials another carrier for the present session, or dials at once if there is none, and asks again
     /// for refused ports.
     func renew() {
+        session?.renew("the operator asks for it")
+        endWaits()
+    }
+
+    /// Ends the wait before the next dial, if there is one, and asks again for refused ports.
+    func endWaits() {
         if let session {
-            session.renew("the operator asks for it")
             session.askForPorts()
+            if session.withoutCarrierSince != nil { session.renew("the operator asks for it") }
         }
         waits.end()
     }

@@ -2,9 +2,8 @@ import Synchronization
 
 /// The tunnels of a client, which may change while it runs. Used from any thread.
 ///
-/// A tunnel that is removed takes no visitor from then on, and the streams of its visitors go on. Version 1 of the session
-/// protocol cannot give a single port back: the server keeps the port bound until the session ends, and the client resets
-/// its visitors meanwhile.
+/// A tunnel that is removed takes no visitor from then on, and the streams of its visitors go on. The server gives its
+/// port up.
 public final class TunnelSet: Sendable {
     /// One tunnel by its number, which is never used again in a run.
     struct Entry: Sendable {
@@ -58,6 +57,30 @@ public final class TunnelSet: Sendable {
         }
         if isRemoved { changed() }
         return isRemoved
+    }
+
+    /// Removes the tunnels that are not among these, and publishes those of these that are new.
+    ///
+    /// - Returns: false if the run has used up the numbers of tunnels, and some of these are not published.
+    @discardableResult
+    public func replace(with specs: [TunnelSpec]) -> Bool {
+        let (isComplete, hasChanged) = state.withLock { state in
+            var wanted = specs
+            var hasChanged = false
+            for index in state.entries.indices where !state.entries[index].isRemoved {
+                if let kept = wanted.firstIndex(of: state.entries[index].spec) {
+                    wanted.remove(at: kept)
+                } else {
+                    state.entries[index].isRemoved = true
+                    hasChanged = true
+                }
+            }
+            let room = max(0, Self.maximum - state.entries.count)
+            state.entries += wanted.prefix(room).map { Entry(spec: $0) }
+            return (wanted.count <= room, hasChanged || !wanted.isEmpty)
+        }
+        if hasChanged { changed() }
+        return isComplete
     }
 
     /// All tunnels of the run, by their numbers.

@@ -21,6 +21,10 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     public enum Target: Sendable, Hashable {
         /// A host, IPv6 without brackets, and a port.
         case address(host: String, port: UInt16)
+        /// The path of a Unix socket.
+        case unix(path: String)
+        /// What each visitor names by SOCKS 5, 4 or 4a, of the destinations that the client allows.
+        case socks
         /// A closure of the program.
         case inProcess(InProcessService)
     }
@@ -52,9 +56,10 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Throws: ``Malformed``, which names the wrong part.
     public static func list(_ text: String) throws(Malformed) -> [TunnelSpec] {
-        let form = "[BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22"
+        let form = "[BIND:]PORT:HOST:HOSTPORT, [BIND:]PORT:/SOCKET or [BIND:]PORT, for instance 8022:localhost:22"
         func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
-        guard let parts = parts(text) else { throw malformed("a bracket is not closed") }
+        guard let parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
+        if let single = try single(parts, malformed) { return [single] }
         let bind: Substring
         let port: Substring
         let host: Substring
@@ -65,8 +70,8 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         case 4: (bind, port, host, hostPort) = (parts[0], parts[1], parts[2], parts[3])
         default: throw malformed("it has \(parts.count) parts")
         }
-        guard let ports = portRange(port) else { throw malformed("\(port) is not a port") }
-        guard let hostPorts = portRange(hostPort), hostPorts.lowerBound > 0 else {
+        guard let ports = ForwardText.portRange(port) else { throw malformed("\(port) is not a port") }
+        guard let hostPorts = ForwardText.portRange(hostPort), hostPorts.lowerBound > 0 else {
             throw malformed("\(hostPort) is not a service's port")
         }
         guard ports.count == hostPorts.count else {
@@ -74,10 +79,38 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         }
         guard ports.count == 1 || ports.lowerBound > 0 else { throw malformed("a range cannot begin with 0") }
         guard bind.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw malformed("the address is malformed") }
-        guard isHost(host) else { throw malformed("the service's host is missing or malformed") }
+        guard ForwardText.isHost(host) else { throw malformed("the service's host is missing or malformed") }
         return zip(ports, hostPorts).map { port, hostPort in
             TunnelSpec(port: port, bind: String(bind), to: .address(host: String(host), port: hostPort))
         }
+    }
+
+    /// A tunnel to a Unix socket, `[BIND:]PORT:/SOCKET`, or a SOCKS tunnel, `PORT` or `BIND:PORT` if BIND is no port; nil
+    /// for other forms.
+    private static func single(
+        _ parts: [Substring],
+        _ malformed: (String) -> Malformed
+    ) throws(Malformed) -> TunnelSpec? {
+        let listen: [Substring]
+        let target: Target
+        if let path = parts.last, path.hasPrefix("/") {
+            guard Destination(String(path)) != nil else {
+                throw malformed(
+                    "a path has no empty parts, and no . or .., and at most \(Destination.longestPath) bytes"
+                )
+            }
+            (listen, target) = (parts.dropLast(), .unix(path: String(path)))
+        } else if parts.count == 1 || parts.count == 2 && ForwardText.portRange(parts[0]) == nil {
+            (listen, target) = (parts, .socks)
+        } else {
+            return nil
+        }
+        guard (1...2).contains(listen.count) else { throw malformed("it has \(parts.count) parts") }
+        let text = listen[listen.count - 1]
+        guard let port = Port.parse(text) else { throw malformed("\(text) is not a port") }
+        let bind = listen.count == 2 ? listen[0] : ""
+        guard bind.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw malformed("the address is malformed") }
+        return TunnelSpec(port: port, bind: String(bind), to: target)
     }
 
     /// A tunnel from a public port to a service.
@@ -87,45 +120,6 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     ///   - bind: the address to which the public port is narrowed; empty for the server's own choice.
     public init(port: UInt16, bind: String = "", to target: Target) {
         (self.port, self.bind, self.target) = (port, bind, target)
-    }
-
-    /// `8022` or `8000-8010`.
-    private static func portRange(_ text: Substring) -> ClosedRange<UInt16>? {
-        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count <= 2, let first = ends.first.flatMap(Port.parse), let last = ends.last.flatMap(Port.parse),
-            first <= last
-        else { return nil }
-        return first...last
-    }
-
-    /// Whether a text is a name, or an address in the form that all readers take for the same. `127.1`, `0x7f.1` and
-    /// `0177.0.0.1` are not.
-    private static func isHost(_ text: Substring) -> Bool {
-        guard text.contains(":") else { return HostName.normalized(String(text)) != nil }
-        // A link-local address may have the name of its link.
-        let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let address = IPAddress(String(parts[0])), case .v6 = address else { return false }
-        return parts.count == 1 || HostName.normalized("if-" + parts[1]) != nil
-    }
-
-    /// Splits at colons outside brackets, and removes the brackets.
-    private static func parts(_ text: String) -> [Substring]? {
-        var parts: [Substring] = []
-        var rest = Substring(text)
-        while true {
-            if rest.hasPrefix("[") {
-                guard let end = rest.firstIndex(of: "]") else { return nil }
-                parts.append(rest[rest.index(after: rest.startIndex)..<end])
-                rest = rest[rest.index(after: end)...]
-                guard rest.isEmpty || rest.hasPrefix(":") else { return nil }
-            } else {
-                let end = rest.firstIndex(of: ":") ?? rest.endIndex
-                parts.append(rest[..<end])
-                rest = rest[end...]
-            }
-            if rest.isEmpty { return parts }
-            rest = rest.dropFirst()
-        }
     }
 
     /// Whether two tunnels need the same public port, so that the server can bind only one of them.
@@ -154,6 +148,8 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     public var service: String {
         switch target {
         case .address(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .unix(let path): path
+        case .socks: "socks"
         case .inProcess(let service): service.name
         }
     }
@@ -161,6 +157,6 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     /// The tunnel as it is written for `-R`.
     public var description: String {
         let bind = self.bind.isEmpty ? "" : (self.bind.contains(":") ? "[\(self.bind)]:" : "\(self.bind):")
-        return "\(bind)\(port):\(service)"
+        return target == .socks ? "\(bind)\(port)" : "\(bind)\(port):\(service)"
     }
 }

@@ -36,6 +36,12 @@ extension IPAddress {
         }
     }
 
+    /// The IPv4 addresses that an IPv6 address may stand for on its way; none for an IPv4 address.
+    package var embeddedIPv4: [IPAddress] {
+        guard case .v6(let bits) = unmapped else { return [] }
+        return Self.translated(bits).map { .v4($0) }
+    }
+
     /// Link-local, or a cloud's metadata.
     private static func isPrivileged(_ bits: UInt32) -> Bool {
         bits >> 16 == 0xA9FE || metadataV4.contains(bits)

@@ -1,10 +1,18 @@
 import Mux
 import NIOCore
 import NIOPosix
+import NetworkAddress
 
 /// Connects to a service by TCP, on the session's own event loop.
 package struct TCPEgress: Egress {
-    private let host: String
+    /// What is connected to.
+    private enum Target {
+        case host(String)
+        /// Exactly these addresses, without a lookup.
+        case addresses([IPAddress])
+    }
+
+    private let target: Target
     private let port: UInt16
     private let loop: any EventLoop
     private let timeout: TimeAmount
@@ -12,7 +20,7 @@ package struct TCPEgress: Egress {
     /// For sockets that are connected already: the same for all visitors.
     private let adopting: NIOLoopBound<ClientBootstrap>
 
-    /// To be made on `loop`.
+    /// Connects to a host, wherever its name leads. To be made on `loop`.
     ///
     /// - Parameter timeout: time that the service may take to accept a connection.
     package init(
@@ -22,7 +30,22 @@ package struct TCPEgress: Egress {
         timeout: TimeAmount,
         names: HostNames = .shared
     ) {
-        self.host = host
+        self.init(.host(host), port, loop, timeout, names)
+    }
+
+    /// Connects to one of these addresses, and to no other. To be made on `loop`.
+    package init(addresses: [IPAddress], port: UInt16, loop: any EventLoop, timeout: TimeAmount) {
+        self.init(.addresses(addresses), port, loop, timeout, .shared)
+    }
+
+    private init(
+        _ target: Target,
+        _ port: UInt16,
+        _ loop: any EventLoop,
+        _ timeout: TimeAmount,
+        _ names: HostNames
+    ) {
+        self.target = target
         self.port = port
         self.loop = loop
         self.timeout = timeout
@@ -37,11 +60,24 @@ package struct TCPEgress: Egress {
         let attempts = NIOLoopBound(ConnectAttempts(), eventLoop: loop)
         pipe.connecting { attempts.value.cancel() }
         let port = Int(port)
+        switch target {
         // localhost needs no resolver (RFC 6761 section 6.3).
-        guard host == "localhost" else { return connect(host, port, attempts) }
-        return connect("127.0.0.1", port, attempts).flatMapError { error in
-            guard !attempts.value.isCancelled else { return loop.makeFailedFuture(error) }
-            return connect("::1", port, attempts).flatMapErrorThrowing { _ in throw error }
+        case .host("localhost"): return connect([.v4(0x7F00_0001), .v6(1)], port, attempts)
+        case .host(let host): return connect(host, port, attempts)
+        case .addresses(let addresses): return connect(addresses[...], port, attempts)
+        }
+    }
+
+    /// Tries one address after the other. The error is that of the first.
+    private func connect(
+        _ addresses: ArraySlice<IPAddress>,
+        _ port: Int,
+        _ attempts: NIOLoopBound<ConnectAttempts>
+    ) -> EventLoopFuture<any Channel> {
+        guard let first = addresses.first else { return loop.makeFailedFuture(NameFailure.notFound) }
+        return connect("\(first)", port, attempts).flatMapError { error in
+            guard addresses.count > 1, !attempts.value.isCancelled else { return loop.makeFailedFuture(error) }
+            return connect(addresses.dropFirst(), port, attempts).flatMapErrorThrowing { _ in throw error }
         }
     }
 

@@ -219,6 +219,11 @@ package final class TCPIngress {
         ]
     }
 
+    /// The port that is bound: the system's choice if 0 was asked for.
+    package var boundPort: UInt16 {
+        channels.first?.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? port
+    }
+
     /// The addresses that are bound, separated by spaces.
     package var addresses: String { channels.compactMap { $0.localAddress?.ipAddress }.joined(separator: " ") }
 

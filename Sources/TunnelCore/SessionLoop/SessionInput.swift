@@ -35,10 +35,12 @@ package enum SessionInput {
 
     // MARK: From the role
 
-    /// Client: the service is connected.
+    /// The service or the destination of the peer's stream is connected.
     case accept(StreamID)
     /// Client: asks for a public port.
     case bind(BindRequest)
+    /// Client: gives the port of a tunnel back.
+    case unbind(UInt16)
     /// Server: a port is public.
     case bound(Binding)
     /// Server: a port is refused or given up.

@@ -155,6 +155,7 @@ package final class SessionLoop: CarrierReceiver {
             // Otherwise ACCEPT goes with the service's first bytes, or with the ACK that is due within 20 ms.
             if !session.isAcknowledgementScheduled { sendAtEndOfIteration() }
         case .bind(let request): update { $0.bind(request) }
+        case .unbind(let tunnel): update { $0.unbind(tunnel) }
         case .bound(let binding): update { $0.bound(binding) }
         case .unbound(let tunnel, let refusal): update { $0.unbound(tunnel, refusal) }
         case .drain(let reason): update { $0.drain(reason) }
@@ -224,6 +225,9 @@ package final class SessionLoop: CarrierReceiver {
             guard let pipe = streams[id] else { return }
             if pipe.deliver(bytes) { streams.needsFlush(pipe) }
             if flushPolicy.flushesSockets(streams.unflushedCount) { flushSockets() }
+        case .datagram:
+            // The roles refuse flows.
+            break
         case .end(let id):
             guard let pipe = streams[id] else { return }
             if pipe.endOutput() { streams.needsFlush(pipe) }
@@ -231,8 +235,8 @@ package final class SessionLoop: CarrierReceiver {
             streams[id]?.pauseReading()
         case .sendable(let id):
             streams[id]?.resumeReading()
-        case .accepted:
-            break
+        case .accepted(let id):
+            streams[id]?.accepted()
         case .closed(let id):
             streams.remove(id)?.detach()
         case .reset(let id, let code):
@@ -251,7 +255,7 @@ package final class SessionLoop: CarrierReceiver {
             // To connect to the service takes longer than to write to a few sockets.
             if flushPolicy.flushesSockets(streams.unflushedCount, connectsNext: true) { flushSockets() }
             report(.open(id, request))
-        case .bind, .numbersRunOut, .bound, .unbound, .renew, .goingAway:
+        case .bind, .unbind, .numbersRunOut, .bound, .unbound, .renew, .goingAway:
             report(action)
         }
     }

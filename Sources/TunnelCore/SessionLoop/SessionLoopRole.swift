@@ -36,21 +36,27 @@ extension SessionLoop {
 
     /// Reports what the peer asks for or has decided.
     func report(_ action: SessionAction) {
-        if case .goingAway(let reason) = action {
+        guard let owner else { return }
+        switch action {
+        case .goingAway(let reason):
             peerReason = reason
-            owner?.common.session(self, goingAway: reason)
-        }
-        switch owner {
-        case .server(let owner): report(action, to: owner)
-        case .client(let owner): report(action, to: owner)
-        case nil: break
+            owner.common.session(self, goingAway: reason)
+        case .open(let id, let request):
+            owner.common.session(self, open: id, request)
+        case .numbersRunOut:
+            owner.common.sessionNumbersRunOut(self)
+        default:
+            switch owner {
+            case .server(let owner): report(action, to: owner)
+            case .client(let owner): report(action, to: owner)
+            }
         }
     }
 
     private func report(_ action: SessionAction, to owner: any ServerSessionOwner) {
         switch action {
         case .bind(let request): owner.session(self, bind: request)
-        case .numbersRunOut: owner.sessionNumbersRunOut(self)
+        case .unbind(let tunnel): owner.session(self, unbind: tunnel)
         default: break
         }
     }
@@ -60,7 +66,6 @@ extension SessionLoop {
         case .bound(let binding): owner.session(self, bound: binding)
         case .unbound(let tunnel, let refusal): owner.session(self, unbound: tunnel, refusal)
         case .renew(let seconds): owner.session(self, renewWithin: seconds)
-        case .open(let id, let request): owner.session(self, open: id, request)
         default: break
         }
     }

@@ -3,7 +3,7 @@ import NIOCore
 
 /// Streams that begin.
 extension SessionLoop {
-    /// Opens a stream for a visitor; nil if there is no room. Not to be called while actions are performed.
+    /// Opens a stream for a socket; nil if there is no room. Not to be called while actions are performed.
     package func open(_ request: OpenRequest, _ pipe: StreamPipe) -> StreamID? {
         if case .performing = phase { preconditionFailure("the session is entered while its actions are performed") }
         guard let id = session.open(request, now: .now) else { return nil }
@@ -13,7 +13,7 @@ extension SessionLoop {
         return id
     }
 
-    /// Client: the pipe that will be joined to the service of a stream.
+    /// The pipe that will be joined to the service or the destination of the peer's stream.
     package func attach(_ pipe: StreamPipe, to id: StreamID) {
         streams[id] = pipe
     }

@@ -3,9 +3,9 @@ import Mux
 /// The state of one socket and its stream: what FIN, END, RST and RESET mean for each other.
 ///
 /// ```
-///  waiting(Input)                    a visitor without a stream
-///       |  opened
-///       +----------> open(Reading, Writing) <---------+  opened
+///  waiting(Input) ---> asking(Input)        a socket without a stream; whose stream waits for ACCEPT
+///       |  opened          |  opened            +---> refusing(code): the socket is told, then closed
+///       +------------------+-> open(Reading, Writing) <---------+  opened
 ///                     |      |      |         connecting(Output)    a stream without a socket
 ///           error     |      |      |  both ENDs, session over
 ///        failed <-----+      |      +------> detached(Reading, Writing)
@@ -27,6 +27,9 @@ import Mux
 package struct SocketState: Equatable, Sendable {
     private enum State: Equatable {
         case waiting(Input)
+        case asking(StreamID, Input)
+        /// The stream was reset before its ACCEPT, and the socket has been told. What it still brings is dropped.
+        case refusing(StreamID, ResetCode)
         case connecting(StreamID, Output)
         case open(StreamID, Reading, Writing)
         /// The socket has reported an error and is about to close.
@@ -36,7 +39,7 @@ package struct SocketState: Equatable, Sendable {
         case closed(StreamID?, Ending)
     }
 
-    /// What a visitor's socket has brought before there was a stream.
+    /// What a socket has brought before bytes flow.
     private enum Input: Equatable {
         case open
         case ended
@@ -100,9 +103,14 @@ package struct SocketState: Equatable, Sendable {
     /// Whether the stream or the socket is still missing.
     package var isPending: Bool {
         switch state {
-        case .waiting, .connecting: true
-        case .open, .failed, .resetting, .detached, .closed: false
+        case .waiting, .asking, .connecting: true
+        case .refusing, .open, .failed, .resetting, .detached, .closed: false
         }
+    }
+
+    /// Whether the stream waits for its ACCEPT.
+    package var isAsking: Bool {
+        if case .asking = state { true } else { false }
     }
 
     /// Whether the pipe has ended.
@@ -114,8 +122,8 @@ package struct SocketState: Equatable, Sendable {
     package var stream: StreamID? {
         switch state {
         case .waiting: nil
-        case .connecting(let id, _), .open(let id, _, _), .failed(let id), .resetting(let id, _, _),
-            .detached(let id, _, _):
+        case .asking(let id, _), .refusing(let id, _), .connecting(let id, _), .open(let id, _, _), .failed(let id),
+            .resetting(let id, _, _), .detached(let id, _, _):
             id
         case .closed(let id, _): id
         }
@@ -131,7 +139,8 @@ package struct SocketState: Equatable, Sendable {
         switch state {
         case .open(_, let reading, _), .resetting(_, _, let reading), .detached(_, let reading, _):
             reading == .asked || reading == .ended
-        case .waiting, .connecting, .failed, .closed: false
+        case .refusing: true
+        case .waiting, .asking, .connecting, .failed, .closed: false
         }
     }
 
@@ -147,20 +156,29 @@ package struct SocketState: Equatable, Sendable {
         case gone
     }
 
+    /// The stream is there, and waits for its ACCEPT before bytes flow.
+    ///
+    /// - Returns: false if the socket has not waited for a stream.
+    package mutating func asked(_ id: StreamID) -> Bool {
+        guard case .waiting(let input) = state else { return false }
+        state = .asking(id, input)
+        return true
+    }
+
     /// Both the stream and the socket are there.
     package mutating func opened(_ id: StreamID) -> Opening {
         switch state {
         case .waiting(.reset):
             state = .closed(id, .resetByThisSocket)
             return .gone
-        case .waiting(let input):
+        case .waiting(let input), .asking(_, let input):
             state = .open(id, input == .ended ? .ended : .idle, .open)
             return .flows(finish: input == .ended, reset: nil)
         case .connecting(_, let output):
             state = .open(id, .idle, output == .ended ? .ending : .open)
             guard case .reset(let code) = output else { return .flows(finish: false, reset: nil) }
             return .flows(finish: false, reset: code)
-        case .open, .failed, .resetting, .detached, .closed:
+        case .refusing, .open, .failed, .resetting, .detached, .closed:
             return .ignored
         }
     }
@@ -192,15 +210,16 @@ package struct SocketState: Equatable, Sendable {
             return .stream(id)
         case .failed(let id):
             return .stream(id)
-        case .waiting:
+        case .waiting, .asking:
             return .kept
-        case .connecting, .resetting, .detached, .closed:
+        case .refusing, .connecting, .resetting, .detached, .closed:
             return .dropped
         }
     }
 
     /// Whether the channel is to be asked to read.
     package mutating func asksToRead() -> Bool {
+        if case .refusing = state { return true }
         guard case .open(let id, let reading, let writing) = state else { return false }
         switch reading {
         case .idle, .asked:
@@ -262,6 +281,9 @@ package struct SocketState: Equatable, Sendable {
         case .waiting(.open):
             state = .waiting(.ended)
             return nil
+        case .asking(let id, .open):
+            state = .asking(id, .ended)
+            return nil
         case .open(let id, _, let writing):
             state = .open(id, .ended, writing)
             return id
@@ -273,7 +295,7 @@ package struct SocketState: Equatable, Sendable {
         case .detached(let id, _, let writing):
             state = .detached(id, .ended, writing)
             return nil
-        case .waiting, .connecting, .closed:
+        case .waiting, .asking, .refusing, .connecting, .closed:
             return nil
         }
     }
@@ -293,7 +315,7 @@ package struct SocketState: Equatable, Sendable {
         switch state {
         case .open: .written
         case .connecting: .kept
-        case .waiting, .failed, .resetting, .detached, .closed: .dropped
+        case .waiting, .asking, .refusing, .failed, .resetting, .detached, .closed: .dropped
         }
     }
 
@@ -308,7 +330,7 @@ package struct SocketState: Equatable, Sendable {
         case .open(let id, let reading, .open):
             state = .open(id, reading, .ending)
             return true
-        case .waiting, .connecting, .open, .failed, .resetting, .detached, .closed:
+        case .waiting, .asking, .refusing, .connecting, .open, .failed, .resetting, .detached, .closed:
             return false
         }
     }
@@ -317,7 +339,7 @@ package struct SocketState: Equatable, Sendable {
     package var creditedStream: StreamID? {
         switch state {
         case .open(let id, _, _), .resetting(let id, _, _): id
-        case .waiting, .connecting, .failed, .detached, .closed: nil
+        case .waiting, .asking, .refusing, .connecting, .failed, .detached, .closed: nil
         }
     }
 
@@ -342,7 +364,7 @@ package struct SocketState: Equatable, Sendable {
         case .detached(let id, let reading, .ending):
             state = .detached(id, reading, .ended)
             return .closeOutput
-        case .waiting, .connecting, .open, .failed, .detached, .closed:
+        case .waiting, .asking, .refusing, .connecting, .open, .failed, .detached, .closed:
             return .nothing
         }
     }
@@ -356,6 +378,8 @@ package struct SocketState: Equatable, Sendable {
         /// The service is still connected to, because bytes wait for it, within a timeout.
         case afterConnecting
         case atOnce
+        /// The socket waits for the stream's ACCEPT: it is told of the refusal, and closed.
+        case afterRefusal
         case ignored
     }
 
@@ -370,10 +394,13 @@ package struct SocketState: Equatable, Sendable {
         case .open(let id, let reading, _):
             state = .resetting(id, code, reading)
             return .afterDelivered
+        case .asking(let id, _):
+            state = .refusing(id, code)
+            return .afterRefusal
         case .waiting, .connecting, .failed, .detached:
             state = .closed(stream, .resetByOtherEnd(code))
             return .atOnce
-        case .resetting, .closed:
+        case .refusing, .resetting, .closed:
             return .ignored
         }
     }
@@ -393,8 +420,8 @@ package struct SocketState: Equatable, Sendable {
     package mutating func resetIsOverdue() -> Bool {
         let code: ResetCode =
             switch state {
-            case .resetting(_, let code, _), .connecting(_, .reset(let code)): code
-            case .waiting, .connecting, .open, .failed, .detached, .closed: .timeout
+            case .resetting(_, let code, _), .refusing(_, let code), .connecting(_, .reset(let code)): code
+            case .waiting, .asking, .connecting, .open, .failed, .detached, .closed: .timeout
             }
         return abort(code)
     }
@@ -447,6 +474,12 @@ package struct SocketState: Equatable, Sendable {
             return .awaitsStream
         case .waiting:
             state = .closed(nil, .withoutSocket)
+            return .nothing
+        case .asking(let id, _):
+            state = .closed(id, .resetByThisSocket)
+            return .reset(id)
+        case .refusing(let id, let code):
+            state = .closed(id, .resetByOtherEnd(code))
             return .nothing
         case .connecting(let id, _):
             state = .closed(id, .withoutSocket)

@@ -4,16 +4,19 @@ import NIOCore
 
 /// Where a stream comes from: for its last line in the log, the operator's status and the metrics.
 package struct StreamIdentity {
-    /// The visitor's address, as its end reports it.
+    /// The address of the visitor, or of the program at the client, as its end reports it.
     package let visitor: String
-    /// The statistics of its tunnel.
+    /// What the client or a SOCKS request has named; nil for other streams of a tunnel.
+    package var destination: String?
+    /// The statistics of its tunnel, or of the client's forwards.
     package let statistics: TunnelStatistics
     /// When the visitor came, in seconds since 1970.
     package let since = WallClock.unixSeconds
     private let began = NIODeadline.now()
 
-    package init(visitor: String, statistics: TunnelStatistics) {
+    package init(visitor: String, destination: String? = nil, statistics: TunnelStatistics) {
         self.visitor = visitor
+        self.destination = destination
         self.statistics = statistics
     }
 
@@ -32,7 +35,12 @@ package struct StreamIdentity {
         // Strings, since interpolations take half as long again.
         var metadata = Logger.Metadata(minimumCapacity: 12)
         metadata["visitor"] = .string(visitor)
-        metadata["tunnel"] = .string(String(statistics.tunnel))
+        if let destination {
+            metadata["kind"] = .string("tcp")
+            metadata["destination"] = .string(destination)
+        } else {
+            metadata["tunnel"] = .string(String(statistics.tunnel))
+        }
         metadata["duration_ms"] = .string(String((NIODeadline.now() - began).nanoseconds / 1_000_000))
         if let service = statistics.service { metadata["service"] = .string(service) }
         if let place = statistics.place { metadata["port"] = .string(String(place.port)) }

@@ -24,7 +24,7 @@ package final class StreamPipe: ChannelInboundHandler {
     private let logger: Logger
     private let policy: StreamPolicy
     /// Where the stream comes from.
-    package let identity: StreamIdentity
+    package private(set) var identity: StreamIdentity
     private var state: SocketState
     private var writer = SocketWriter()
     /// From the socket, before there was a stream. It is not read then, but a socket that ends is read to its end.
@@ -32,6 +32,12 @@ package final class StreamPipe: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     /// The channel's options. Kept, because making them anew takes a third of the time of an answer.
     private var options: (any NIOSynchronousChannelOptions)?
+    /// Called once the socket is closed.
+    package var onEnd: ((SocketState.Ending) -> Void)?
+    /// Makes the socket's answer once the stream is accepted or refused; nil if bytes flow before.
+    private var answer: ((StreamAnswer) -> ByteBuffer?)?
+    /// Takes the stream's bytes while the service is not known yet, in place of the socket.
+    package var reader: ((ByteBuffer) -> Void)?
     /// Gives up connecting to the service.
     private var cancelConnecting: (() -> Void)?
     private var lastByte = NIODeadline.now()
@@ -65,6 +71,12 @@ package final class StreamPipe: ChannelInboundHandler {
         self.onActive = onActive
     }
 
+    /// What the peer has answered to a stream of this end.
+    package enum StreamAnswer: Sendable, Hashable {
+        case accepted
+        case refused(ResetCode)
+    }
+
     // MARK: For the statistics
 
     /// The stream, once there is one.
@@ -84,9 +96,29 @@ package final class StreamPipe: ChannelInboundHandler {
     /// Whether the stream or the socket is still missing.
     package var isPending: Bool { state.isPending }
 
+    /// The stream's bytes have named where it leads.
+    package func leads(to destination: String) {
+        identity.destination = destination
+    }
+
     /// The service is being connected to; `cancel` is called if the stream ends before.
     package func connecting(cancel: @escaping () -> Void) {
         cancelConnecting = cancel
+    }
+
+    /// The stream is there, but no byte flows before its ACCEPT.
+    ///
+    /// - Parameter answer: called once; its bytes go to the socket, before those of the stream or before the socket is
+    ///   closed.
+    package func ask(_ id: StreamID, _ answer: @escaping (StreamAnswer) -> ByteBuffer?) {
+        if state.asked(id) { self.answer = answer }
+    }
+
+    /// The peer has accepted this end's stream.
+    package func accepted() {
+        guard state.isAsking, let id, let answer else { return }
+        self.answer = nil
+        open(id, introducedBy: answer(.accepted))
     }
 
     /// Both the socket and the stream are there: bytes flow.
@@ -142,11 +174,17 @@ package final class StreamPipe: ChannelInboundHandler {
             writer.keep(bytes)
             return needsFlush()
         case .kept:
-            writer.keep(bytes)
+            if let reader { reader(bytes) } else { writer.keep(bytes) }
             return false
         case .dropped:
             return false
         }
+    }
+
+    /// Ends ``reader``, and keeps the bytes that it did not need for the socket.
+    package func endReading(keeping rest: ByteBuffer) {
+        reader = nil
+        if rest.readableBytes > 0, case .kept = state.delivery { writer.keep(rest) }
     }
 
     /// Nothing more will be delivered; true if a flush is newly due.
@@ -268,12 +306,29 @@ package final class StreamPipe: ChannelInboundHandler {
         switch state.reset(code, isHolding: writer.isKeeping) {
         case .ignored: break
         case .atOnce: closeWithReset()
+        case .afterRefusal: refuse(code)
         case .afterConnecting: limitLastBytes()
         case .afterDelivered:
             idleTimer?.cancel()
             limitLastBytes()
             writeOut()
         }
+    }
+
+    /// Tells the socket that the stream was refused, and closes it.
+    ///
+    /// A socket that is closed with unread bytes sends RST, which may destroy the answer. So the socket is read to its FIN.
+    private func refuse(_ code: ResetCode) {
+        dropUnsent()
+        let bytes = answer?(.refused(code))
+        answer = nil
+        guard let bytes, let context else { return closeWithReset() }
+        lastBytesTimer = session.eventLoop.assumeIsolated().scheduleTask(in: session.resetTimeout) {
+            context.close(promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        context.close(mode: .output, promise: nil)
+        read()
     }
 
     /// The stream is gone: the socket is reset at once.
@@ -307,6 +362,8 @@ package final class StreamPipe: ChannelInboundHandler {
         lastBytesTimer?.cancel()
         cancelConnecting?()
         cancelConnecting = nil
+        reader = nil
+        answer = nil
         dropUnsent()
         guard let channel = context?.channel else { return }
         SocketOptions.resetOnClose(channel)
@@ -366,9 +423,11 @@ package final class StreamPipe: ChannelInboundHandler {
         case .reset(let id): session.run(.reset(id, .connectionReset))
         }
         cancelConnecting = nil
+        answer = nil
         idleTimer?.cancel()
         lastBytesTimer?.cancel()
         logEnd()
+        if let ending = state.ending { onEnd?(ending) }
         context.fireChannelInactive()
     }
 

@@ -109,7 +109,7 @@ extension ServerSession {
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
             tunnels: statistics.map(TunnelStatus.init),
-            visitors: statistics.flatMap(VisitorStatus.all)
+            visitors: allStatistics.flatMap(VisitorStatus.all)
         )
     }
 }

@@ -11,7 +11,9 @@ struct Authenticator: Sendable {
     init(_ configuration: ServerConfiguration) {
         var clients = configuration.clients
         if configuration.isOpen {
-            clients = [.init(name: "anybody", verifier: Token.none.credentials().verifier)]
+            var anybody = ClientRights(name: "anybody", verifier: Token.none.credentials().verifier)
+            anybody.destinations = configuration.destinations
+            clients = [anybody]
         }
         self.clients = Dictionary(clients.map { ($0.verifier.id, $0) }, uniquingKeysWith: { first, _ in first })
     }

@@ -123,7 +123,12 @@ public struct Server: Service {
         for port in channels.compactMap({ $0.localAddress?.port }) {
             directory.note(own: UInt16(truncatingIfNeeded: port), use: "its endpoint")
         }
-        if case .tcp(_, let port)? = adminServer?.address { directory.note(own: port, use: "its admin address") }
+        for case .unix(let path) in configuration.listen { directory.note(ownPath: path) }
+        switch adminServer?.address {
+        case .tcp(_, let port)?: directory.note(own: port, use: "its admin address")
+        case .unix(let path)?: directory.note(ownPath: path)
+        case nil: break
+        }
         return channels
     }
 

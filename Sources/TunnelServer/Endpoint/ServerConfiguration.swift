@@ -17,6 +17,9 @@ public struct ServerConfiguration: Sendable {
     public var publicAddress: String?
     /// The ports that clients may request.
     public var allowedPorts = PortRanges.unprivileged
+    /// The destinations that a client without an entry of its own may reach: that of a token for the whole server, or any
+    /// client of a server without a token. None by default.
+    public var destinations: [DestinationRule] = []
     /// The limits of visitors. A client's entry may replace them, and a client may ask for stricter ones.
     public var visitors = VisitorLimits()
     /// The clients that may connect. An empty list admits all, and requires that every address in `listen` is local.

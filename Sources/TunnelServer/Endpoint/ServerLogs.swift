@@ -8,6 +8,8 @@ struct ServerLogs: Sendable {
     let refusedClients: LogThrottle
     /// Visitors that are reset before they get a stream.
     let refusedVisitors: LogThrottle
+    /// Destinations that a client may not name, or that cannot be reached.
+    let refusedForwards: LogThrottle
     /// Requests for ports that are refused.
     let refusedPorts: LogThrottle
 
@@ -16,11 +18,12 @@ struct ServerLogs: Sendable {
         refusedClients = LogThrottle(lines: limits.logLines)
         refusedVisitors = LogThrottle(lines: limits.logLines)
         refusedPorts = LogThrottle(lines: limits.logLines)
+        refusedForwards = LogThrottle(lines: limits.logLines)
     }
 
     /// Applies another limit from now on.
     func update(_ limits: ServerLimits) {
-        for log in [refusedRequests, refusedClients, refusedVisitors, refusedPorts] {
+        for log in [refusedRequests, refusedClients, refusedVisitors, refusedPorts, refusedForwards] {
             log.update(lines: limits.logLines)
         }
     }

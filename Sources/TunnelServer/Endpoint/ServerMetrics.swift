@@ -1,10 +1,12 @@
 import Metrics
+import Mux
 import TunnelCore
 
 /// The metrics of a server, beside ``TunnelMetrics``. No label's value comes from a peer.
 final class ServerMetrics: Sendable {
     private let unknownSessions: Counter
     private let refusedVisitors: [VisitorRefusal: Counter]
+    private let refusedDestinations: [DestinationRefusal: Counter]
     private let handshakeFailures: [HandshakeFailure: Counter]
     private let handshakes: Meter
 
@@ -17,6 +19,11 @@ final class ServerMetrics: Sendable {
         refusedVisitors = Dictionary(
             uniqueKeysWithValues: VisitorRefusal.allCases.map { reason in
                 (reason, counter("culvert_refused_visitors_total", reason.label))
+            }
+        )
+        refusedDestinations = Dictionary(
+            uniqueKeysWithValues: DestinationRefusal.allCases.map { reason in
+                (reason, counter("culvert_refused_destinations_total", reason.rawValue))
             }
         )
         handshakeFailures = Dictionary(
@@ -33,11 +40,32 @@ final class ServerMetrics: Sendable {
     /// Counts a visitor that was reset before it got a stream.
     func refused(_ reason: VisitorRefusal) { refusedVisitors[reason]?.increment() }
 
+    /// Counts a stream to a destination that was not connected.
+    func refused(_ reason: DestinationRefusal) { refusedDestinations[reason]?.increment() }
+
     /// Counts a connection that led to no session.
     func failed(_ reason: HandshakeFailure) { handshakeFailures[reason]?.increment() }
 
     /// Sets the number of connections that have not proved themselves.
     func publish(handshakes count: Int) { handshakes.set(count) }
+}
+
+/// A reason for which a stream to a destination was not connected.
+enum DestinationRefusal: String, Sendable, CaseIterable {
+    /// The client's rights do not list it.
+    case notAllowed = "not_allowed"
+    /// It refused the connection, or cannot be reached.
+    case unreachable
+    /// The client opens streams too fast, or the server is short of something.
+    case busy
+
+    init(_ code: ResetCode) {
+        switch code {
+        case .notAllowed: self = .notAllowed
+        case .busy: self = .busy
+        default: self = .unreachable
+        }
+    }
 }
 
 /// A reason for which a connection to the endpoint led to no session.

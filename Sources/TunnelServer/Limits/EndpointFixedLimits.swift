@@ -147,4 +147,12 @@ extension FixedLimit {
             "the operator can disable the client meanwhile"
         )
     ]
+
+    package static let lookups: [FixedLimit] = [
+        FixedLimit(
+            "Names of destinations that one session looks up at a time",
+            .count(ClientForwards.lookups),
+            "a name without an answer takes a thread for a minute, and all clients share twelve threads"
+        )
+    ]
 }

@@ -28,6 +28,24 @@ final class PortDirectory: Sendable {
     /// Ports on which the server itself listens, each with its use.
     private let ownPorts = Mutex<[UInt16: String]>([:])
 
+    /// Sockets in the file system on which the server itself listens.
+    private let ownPaths = Mutex<Set<String>>([])
+
+    /// Notes a socket of the server itself in the file system.
+    func note(ownPath path: String) {
+        _ = ownPaths.withLock { $0.insert(path) }
+    }
+
+    /// The places of this process that a destination may meet: its port if the process listens there, and all paths.
+    func ownPlaces(at port: UInt16?) -> DestinationPolicy.Own {
+        var places = DestinationPolicy.Own(paths: ownPaths.withLock { $0 })
+        if let port, use(ofOwn: port) != nil || claims.withLock({ $0[port] != nil }) {
+            places.ports = [port]
+            places.addresses = MachineAddresses.current
+        }
+        return places
+    }
+
     /// Notes a port of the server itself, so that a refusal can name its use.
     func note(own port: UInt16, use: String) {
         ownPorts.withLock { $0[port] = use }

@@ -1,5 +1,6 @@
 import Mux
 import NetworkAddress
+import TunnelCore
 
 /// The rights of one client. A client without an entry has none.
 public struct ClientRights: Sendable {
@@ -15,6 +16,8 @@ public struct ClientRights: Sendable {
     ///
     /// A server whose public address is loopback allows them to every client.
     public var allowsLoopback = false
+    /// The destinations that it may connect to from the server; none by default.
+    public var destinations: [DestinationRule] = []
     /// Tunnels that it may have at a time in one session; nil for the session's own limit.
     public var maximumTunnels: Int?
     /// Visitors that it may have at a time in one session; nil for the session's own limit.
@@ -62,18 +65,5 @@ extension ClientRights {
             clientAddresses: allowedAddresses,
             allowsLoopback: allowsLoopback || configuration.isOpen || configuration.isPublicAddressLoopback
         )
-    }
-}
-
-extension MuxLimits {
-    /// These limits, with no more streams than the client announces.
-    ///
-    /// A client refuses further streams, and too many refusals end a session. At least one stream is left, because a
-    /// session without streams would be useless.
-    func narrowed(by client: Authentication) -> MuxLimits {
-        var limits = self
-        if let streams = client.streams { limits.streams = max(1, min(limits.streams, Int(streams))) }
-        if let opening = client.opening { limits.opening = max(1, min(limits.opening, Int(opening))) }
-        return limits
     }
 }

@@ -8,8 +8,8 @@ import TunnelCore
 /// its share gets no more. The rest is left for the others.
 final class ClientShares: Sendable {
     private let clients = Mutex<[[UInt8]: (share: ClientShare, sessions: Int)]>([:])
-    /// Visitors of all clients.
-    let visitors = Atomic(0)
+    /// Connections of all clients: visitors, and those to destinations.
+    let connections = Atomic(0)
 
     /// The number of clients that have sessions.
     var count: Int { clients.withLock { $0.count } }

@@ -45,7 +45,7 @@ extension ServerCore {
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
         )
         let id = SecureRandom.bytes(16)
-        let limits = client.limits(within: configuration.limits).narrowed(by: authentication)
+        let limits = client.limits(within: configuration.limits)
         carrier.send(verified.welcome(welcome(to: authentication, id, limits)))
         let session = ServerSession(
             sessionLoop: sessionLoop(authentication, limits, configuration, carrier, channel.eventLoop, logger),
@@ -80,7 +80,9 @@ extension ServerCore {
             session: id,
             initialWindow: UInt32(clamping: limits.initialWindow),
             grace: UInt32(clamping: grace),
-            ticket: resources.tickets.issue(to: client, now: WallClock.unixSeconds)
+            ticket: resources.tickets.issue(to: client, now: WallClock.unixSeconds),
+            streams: UInt32(clamping: limits.streams),
+            opening: UInt32(clamping: limits.opening)
         )
     }
 
@@ -97,6 +99,7 @@ extension ServerCore {
                 role: .server,
                 limits: limits,
                 peerWindow: authentication.initialWindow,
+                peerAccepts: (authentication.streams, authentication.opening),
                 seed: SecureRandom.seed(),
                 now: .now
             ),

@@ -9,6 +9,7 @@ import TunnelCore
 ///                       ┌─ PublicPorts        requests for ports ──▶ bound ports
 ///  SessionLoop ◀──▶ ServerSession
 ///                       ├─ VisitorAdmission   accepted connections ──▶ streams
+///                       ├─ ClientForwards     the client's streams ──▶ destinations
 ///                       ├─ SessionCarriers    loss, resume, tickets
 ///                       └─ SessionExpiry      the end of the client's access
 /// ```
@@ -18,6 +19,7 @@ final class ServerSession {
     let sessionLoop: SessionLoop
     let ports: PublicPorts
     let admission: VisitorAdmission
+    let forwards: ClientForwards
     let carriers: SessionCarriers
     let expiry: SessionExpiry
     let logger: Logger
@@ -38,6 +40,7 @@ final class ServerSession {
         resources: ServerResources,
         share: ClientShare,
         binder: any PortBinder = TCPPortBinder(),
+        network: (any DestinationNetwork)? = nil,
         clock: ServerClock = ServerClock(),
         logger: Logger,
         loop: any EventLoop
@@ -64,6 +67,14 @@ final class ServerSession {
             rules: rules,
             resources: resources,
             share: share,
+            clock: clock,
+            logger: logger
+        )
+        forwards = ClientForwards(
+            sessionLoop,
+            rules: rules,
+            quota: ClientQuota(resources: resources, share: share),
+            network: network ?? SystemNetwork(loop: loop),
             clock: clock,
             logger: logger
         )
@@ -96,6 +107,9 @@ final class ServerSession {
 
     /// The tunnels that are public, by number.
     var statistics: [TunnelStatistics] { admission.statistics }
+
+    /// The connections to destinations that the client has named, and the visitors of all tunnels.
+    var allStatistics: [TunnelStatistics] { statistics + [forwards.statistics] }
 
     /// Whether the session accepts nothing new.
     var isDraining: Bool { !ports.isOpen }
@@ -161,6 +175,21 @@ extension ServerSession: ServerSessionOwner {
         ports.bind(request, addresses, allowed: allowed)
     }
 
+    func session(_ sessionLoop: SessionLoop, unbind tunnel: UInt16) {
+        let refusal = Refusal(.goingAway, "as asked")
+        guard let listener = ports.published.first(where: { $0.tunnel == tunnel }) else {
+            // The port is being bound: it is withdrawn once it is public.
+            return admission.remove(tunnel)
+        }
+        logger.notice("port given back", metadata: ["port": "\(listener.port)", "tunnel": "\(tunnel)"])
+        withdraw(listener, refusal)
+    }
+
+    func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ request: OpenRequest) {
+        guard !isDraining else { return sessionLoop.run(.reset(stream, .goingAway)) }
+        forwards.open(stream, request)
+    }
+
     func sessionNumbersRunOut(_ sessionLoop: SessionLoop) {
         guard !isDraining else { return }
         let reason = Refusal(.goingAway, "this session has used up its stream numbers; begin another")
@@ -210,19 +239,18 @@ extension ServerSession: PublicPortsOwner {
 
     func ports(_ ports: PublicPorts, published listener: any PortListener) {
         let tunnel = admission[listener.tunnel]
+        guard let tunnel else { return withdraw(listener, Refusal(.goingAway, "as asked")) }
         // The client's rights may have changed while the port was being bound.
-        if let tunnel,
-            let refusal = rules.refusal(of: tunnel.request, at: listener, beside: ports.published.count - 1)
-        {
+        if let refusal = rules.refusal(of: tunnel.request, at: listener, beside: ports.published.count - 1) {
             return withdraw(listener, refusal)
         }
         let addresses = listener.addresses
-        tunnel?.statistics.published(address: addresses, port: listener.port)
+        tunnel.statistics.published(address: addresses, port: listener.port)
         logger.notice(
             "port is public",
             metadata: [
                 "address": "\(addresses)", "port": "\(listener.port)", "tunnel": "\(listener.tunnel)",
-                "visitors": "\(tunnel?.gate.limits.description ?? "")",
+                "visitors": "\(tunnel.gate.limits.description)",
             ]
         )
         sessionLoop.run(.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.port)))

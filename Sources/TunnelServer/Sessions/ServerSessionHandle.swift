@@ -81,7 +81,7 @@ final class ServerSessionHandle: PortHolder {
 
     /// The session's present gauges, for the metrics.
     func measure() -> EventLoopFuture<TunnelGauges> {
-        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.statistics) }
+        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.allStatistics) }
     }
 
     func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {

@@ -12,6 +12,7 @@ extension ServerSession {
         ports.limits = rules.limits
         expiry.watch(rights)
         admission.update(rules)
+        forwards.update(rules)
         applyRulesToTunnels()
         if before.maximumStreams != rights.maximumStreams {
             logger.notice("the client's number of streams holds from its next session on")

@@ -8,6 +8,8 @@ struct SessionRules {
     let policy: BindPolicy
     /// The limits of visitors, unless the client asks for stricter ones.
     let visitorLimits: VisitorLimits
+    /// The destinations that the client may name.
+    let destinations: DestinationPolicy
     /// The fronts before the public ports; nil if there are none.
     let fronts: TrustedFronts?
     let limits: ServerLimits
@@ -17,6 +19,7 @@ struct SessionRules {
         self.rights = rights
         policy = rights.policy(configuration)
         visitorLimits = rights.visitors ?? configuration.visitors
+        destinations = DestinationPolicy(rights.destinations)
         fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         limits = configuration.serverLimits
         drainTimeout = configuration.drainTimeout

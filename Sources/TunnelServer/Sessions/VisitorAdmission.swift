@@ -24,13 +24,13 @@ final class VisitorAdmission {
     let clock: ServerClock
     let logger: Logger
     private let resources: ServerResources
-    private let share: ClientShare
+    private let quota: ClientQuota
     private var rules: SessionRules
     /// The tunnels that are public or are about to be, by number.
     private var tunnels: [UInt16: TunnelAdmission] = [:]
     /// The client's bandwidth, which all tunnels share.
     private var rateLimit: RateLimit?
-    var pending: PendingVisitors<StreamPipe>
+    var pending: PendingStreams<StreamPipe>
     var pendingTimer: Scheduled<Void>?
     /// Whether some tunnel's visitors wait in its listen queue.
     var usesListenQueue = false
@@ -48,11 +48,15 @@ final class VisitorAdmission {
         self.ports = ports
         self.rules = rules
         self.resources = resources
-        self.share = share
+        quota = ClientQuota(resources: resources, share: share)
         self.clock = clock
         self.logger = logger
         rateLimit = rules.rights.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
-        pending = PendingVisitors(rules.limits)
+        pending = PendingStreams(
+            capacity: rules.limits.waitingVisitors,
+            timeout: rules.limits.waitingTime,
+            streamTimeout: rules.limits.waitingTimeForStream
+        )
     }
 
     // MARK: Tunnels
@@ -110,7 +114,7 @@ final class VisitorAdmission {
     /// Takes an accepted connection. A front's connection first has to name its visitor, in a PROXY header.
     func accept(_ channel: any Channel, at tunnel: UInt16) throws {
         try SocketOptions.visitor(channel)
-        count(channel)
+        quota.count(channel)
         let peer = channel.peerAddress
         let direct = Arrival(tunnel, peer?.inShort ?? "unknown", peer?.ip)
         guard let fronts = rules.fronts, fronts.contains(peer) else { return try admit(channel, direct) }
@@ -132,6 +136,7 @@ final class VisitorAdmission {
     /// Admits a visitor whose address is known, or resets it.
     private func admit(_ channel: any Channel, _ arrival: Arrival) throws {
         guard let tunnel = tunnels[arrival.tunnel] else { return channel.close(promise: nil) }
+        let shortage = quota.shortage(rules.limits, isCounted: true)
         if let refusal = shortage ?? tunnel.gate.admit(arrival.address, now: clock.now()) {
             let metadata: Logger.Metadata = ["visitor": "\(arrival.visitor)", "reason": "\(refusal.rawValue)"]
             resources.logs.refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
@@ -152,31 +157,6 @@ final class VisitorAdmission {
             self?.openStream(pipe, request)
         }
         try channel.pipeline.syncOperations.addHandler(pipe)
-    }
-
-    /// Counts a connection among those of the client and of the process until it is closed.
-    private func count(_ channel: any Channel) {
-        let shares = resources.shares
-        share.visitors.add(1, ordering: .relaxed)
-        shares.visitors.add(1, ordering: .relaxed)
-        channel.closeFuture.assumeIsolated().whenComplete { [share] _ in
-            share.visitors.subtract(1, ordering: .relaxed)
-            shares.visitors.subtract(1, ordering: .relaxed)
-        }
-    }
-
-    /// The resource that is too scarce for another visitor of this client; nil if none is.
-    private var shortage: VisitorRefusal? {
-        let (memory, shares) = (resources.memory, resources.shares)
-        if memory.pressure >= .refusesStreams { return .noMemory }
-        let held = share.memory.load(ordering: .relaxed)
-        if shares.isExhausted(held, used: memory.used, capacity: memory.capacity) { return .noShare }
-        guard let descriptors = ProcessUsage.descriptorLimit else { return nil }
-        // The visitor itself is counted already.
-        let own = share.visitors.load(ordering: .relaxed) - 1
-        let all = shares.visitors.load(ordering: .relaxed) - 1
-        let capacity = max(descriptors - rules.limits.reservedDescriptors, descriptors / 2)
-        return shares.isExhausted(own, used: all, capacity: capacity) ? .noShare : nil
     }
 
     /// Opens a stream for a visitor, or makes it pending.

@@ -6,19 +6,31 @@ import Tunnel
 struct ClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client",
-        abstract: "Dials a server, through a proxy if there is one, and publishes local services there."
+        abstract: """
+            Dials a server, through a proxy if there is one; publishes local services there, and reaches what the server \
+            can reach.
+            """
     )
 
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
         let logger = StandardErrorLog.logger(options.log)
-        let configuration = try configuration()
+        var configuration = try configuration()
+        let streams = try options.stdioDestination().map { destination in
+            let streams = try StandardStreams.start()
+            configuration.socketForward = SocketForward(descriptor: streams.descriptor, to: destination)
+            return streams
+        }
         let metrics = AdminMetrics.bootstrap(configuration.admin)
-        let (renewals, renewal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let client = Client(configuration, renewals: renewals, metrics: metrics, logger: logger) { event in
+        let (reloads, reloading) = AsyncStream.makeStream(of: ClientConfiguration.self)
+        let client = Client(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
+            // With -W, standard output is the stream's.
+            guard streams == nil else { return }
             switch event {
             case .tunnel(let url, let service): Output.fact("tunnel \(url) -> \(service)")
+            case .forward(let address, ""): Output.fact("forward \(address)")
+            case .forward(let address, let service): Output.fact("forward \(address) -> \(service)")
             }
         }
         // The client is ready as soon as it runs: the server may be away, and units that depend on us must not wait.
@@ -28,11 +40,17 @@ struct ClientCommand: AsyncParsableCommand {
         ProcessSetup.warnOfRoot(logger)
         let trimming = Task { [memory = client.memoryUse] in await HeapTrimmer.run { memory.bytes } }
         defer { trimming.cancel() }
+        // What has arrived still goes to standard output.
+        defer { streams?.finish() }
         try await runUntilSignalled(client, logger: logger) {
             manager.report(.ready)
         } reload: {
-            logger.notice("SIGHUP: dialling another carrier; the configuration is read at the start only")
-            renewal.yield()
+            manager.report(.reloading)
+            do {
+                reloading.yield(try self.configuration())
+            } catch {
+                logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(Failure(error))"])
+            }
             manager.report(.ready)
         } onStopping: {
             manager.report(.stopping)

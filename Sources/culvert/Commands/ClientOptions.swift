@@ -10,11 +10,46 @@ struct ClientOptions: ParsableArguments {
     @Option(
         name: [.customShort("R"), .customLong("remote")],
         help: """
-            Publish a service: [BIND:]PORT:HOST:HOSTPORT, for instance 8022:localhost:22, or a range of ports, \
-            8000-8010:localhost:8000-8010; may be repeated.
+            Publish a service: [BIND:]PORT:HOST:HOSTPORT or [BIND:]PORT:/SOCKET, for instance 8022:localhost:22, or a range \
+            of ports, 8000-8010:localhost:8000-8010. [BIND:]PORT alone is a SOCKS proxy towards this network. May be repeated.
             """
     )
     var remote: [String] = []
+
+    @Option(
+        name: [.customShort("L"), .customLong("local")],
+        help: """
+            Listen here, and let the server connect: [BIND:]PORT:HOST:HOSTPORT or [BIND:]PORT:/SOCKET, for instance \
+            5432:db.internal:5432, or a range of ports; may be repeated.
+            """
+    )
+    var local: [String] = []
+
+    @Option(
+        name: [.customShort("D"), .customLong("dynamic")],
+        help: "Listen here as a SOCKS 5 and 4a proxy, from which the server connects: [BIND:]PORT; may be repeated."
+    )
+    var dynamic: [String] = []
+
+    @Option(
+        name: [.customShort("W"), .customLong("stdio")],
+        help: """
+            Join standard input and output to HOST:PORT or /SOCKET, as the server sees it, and exit with that stream: \
+            ssh -o ProxyCommand='culvert client URL -W %h:%p'.
+            """
+    )
+    var stdio: String?
+
+    @Option(
+        help: """
+            A destination that visitors of -R PORT may reach from here, for instance 10.1.0.0/16:443; may be repeated. \
+            (default: none)
+            """
+    )
+    var allowOpen: [String] = []
+
+    @Flag(help: "Exit if a local port cannot be bound.")
+    var exitOnForwardFailure = false
 
     @Option(help: "A file with the token that the server knows.")
     var tokenFile: String?
@@ -128,6 +163,8 @@ struct ClientOptions: ParsableArguments {
 
     func validate() throws {
         do throws(TunnelSpec.Malformed) { _ = try tunnels() } catch { throw ValidationError("\(error)") }
+        do throws(ForwardSpec.Malformed) { _ = try forwards() } catch { throw ValidationError("\(error)") }
+        _ = try stdioDestination()
         for text in url {
             do throws(EndpointURL.Malformed) { _ = try EndpointURL(text) } catch { throw ValidationError("\(error)") }
         }
@@ -146,7 +183,11 @@ struct ClientOptions: ParsableArguments {
         if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
         if config == nil {
             if url.isEmpty { throw ValidationError("give the server's URL, for instance wss://tunnel.example") }
-            if remote.isEmpty { throw ValidationError("give at least one -R, for instance -R 8022:localhost:22") }
+            if remote.isEmpty, local.isEmpty, dynamic.isEmpty, stdio == nil {
+                throw ValidationError(
+                    "give at least one of -R, -L, -D and -W, for instance -R 8022:localhost:22 or -W db.internal:5432"
+                )
+            }
         }
     }
 
@@ -170,6 +211,29 @@ struct ClientOptions: ParsableArguments {
             tunnels += range
         }
         return tunnels
+    }
+
+    /// The forwards of all `-L` and `-D`.
+    func forwards() throws(ForwardSpec.Malformed) -> [ForwardSpec] {
+        var forwards: [ForwardSpec] = []
+        for text in local { forwards += try ForwardSpec.list(text) }
+        for text in dynamic { forwards.append(try ForwardSpec.socks(text)) }
+        return forwards
+    }
+
+    /// The destination of `-W`.
+    func stdioDestination() throws(ValidationError) -> Destination? {
+        guard let stdio else { return nil }
+        guard let destination = Destination(stdio) ?? Self.unbracketed(stdio) else {
+            throw ValidationError("-W \(stdio): the form is HOST:PORT or /SOCKET, for instance db.internal:5432")
+        }
+        return destination
+    }
+
+    /// An IPv6 address and a port without brackets, as ssh's `%h:%p` writes them.
+    private static func unbracketed(_ text: String) -> Destination? {
+        guard let colon = text.lastIndex(of: ":"), text[..<colon].contains(":") else { return nil }
+        return Destination("[\(text[..<colon])]\(text[colon...])")
     }
 
     /// The schemes that a text such as `auto` or `ntlm` permits.

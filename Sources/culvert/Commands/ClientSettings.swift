@@ -27,6 +27,12 @@ struct ClientSettings {
     func configuration() -> ClientConfiguration {
         let endpoints = endpoints()
         let tunnels = tunnels()
+        let forwards = forwards()
+        if tunnels.isEmpty, forwards.isEmpty, flags.stdio == nil, settings?.hasTunnels != true,
+            settings?.hasForwards != true
+        {
+            problems.addMissing("no tunnel or forward, by [[tunnel]], [[forward]] or socks, or by -R, -L, -D or -W")
+        }
         let token = problems.attempt(flags.tokenFile == nil ? file : nil, "token", "token_file") { () throws(Failure) in
             try SecretFile.token(
                 file: flags.tokenFile,
@@ -42,6 +48,9 @@ struct ClientSettings {
             instance: identity(name)
         )
         result.name = name
+        result.forwards = forwards
+        result.openDestinations = openDestinations()
+        result.exitsOnForwardFailure = flags.exitOnForwardFailure || settings?.exitOnForwardFailure ?? false
         if let budget = SystemMemory().budget { result.clientLimits.memory = budget.bytes }
         if let file { LimitReader.apply(file, to: &result) }
         checkNumber(of: tunnels, result.limits.tunnels)
@@ -76,11 +85,8 @@ struct ClientSettings {
     }
 
     private func tunnels() -> [TunnelSpec] {
-        guard !flags.remote.isEmpty else {
-            let isThere = settings?.hasTunnels ?? false
-            if !isThere { problems.addMissing("no tunnel, by [[tunnel]] or -R") }
-            return settings?.tunnels ?? []
-        }
+        // With -W, the process has that one stream alone.
+        guard !flags.remote.isEmpty else { return flags.stdio == nil ? settings?.tunnels ?? [] : [] }
         let tunnels = problems.attempt(nil) { () throws(Failure) in
             do {
                 return try flags.tunnels()
@@ -89,6 +95,31 @@ struct ClientSettings {
             }
         }
         return tunnels ?? []
+    }
+
+    private func forwards() -> [ForwardSpec] {
+        guard flags.local.isEmpty, flags.dynamic.isEmpty else {
+            let forwards = problems.attempt(nil) { () throws(Failure) in
+                do {
+                    return try flags.forwards()
+                } catch {
+                    throw Failure(.configuration, "\(error)")
+                }
+            }
+            return forwards ?? []
+        }
+        return flags.stdio == nil ? settings?.forwards ?? [] : []
+    }
+
+    private func openDestinations() -> [DestinationRule] {
+        guard !flags.allowOpen.isEmpty else { return settings?.allowOpen ?? [] }
+        return flags.allowOpen.compactMap { text in
+            let rule = DestinationRule(text)
+            if rule == nil {
+                problems.add(Failure(.configuration, "--allow-open \(text): \(DestinationRule.form)"))
+            }
+            return rule
+        }
     }
 
     private func checkNumber(of tunnels: [TunnelSpec], _ limit: Int) {
@@ -115,6 +146,8 @@ struct ClientSettings {
     }
 
     private func identity(_ name: String) -> [UInt8] {
+        // Processes with -W come and go beside each other, and have no port to come back to.
+        if flags.stdio != nil, flags.remote.isEmpty, flags.instance == nil { return ClientInstance.random() }
         guard let text = flags.instance ?? settings?.instance else { return ClientInstance.identity(name: name) }
         let value = problems.attempt(flags.instance == nil ? file : nil, "instance") { () throws(Failure) in
             try InstanceFile.value(text, isTrial: problems.isTrial)

@@ -49,9 +49,6 @@ struct OptionNames {
                 + "use --token-file or CULVERT_TOKEN"
         case "--proxy-password":
             return "there is no option \(name); use --proxy-password-file or CULVERT_PROXY_PASSWORD"
-        case "-L", "-D", "-W":
-            return
-                "unknown option \(name): -R is the only one of ssh's forwards here; it publishes a service at the server"
         default:
             let long = known.filter { $0.hasPrefix("--") }
             let near = name.hasPrefix("--") ? SpellingSuggestion.nearest(name, among: long) : nil

@@ -20,6 +20,14 @@ struct ServerOptions: ParsableArguments {
     @Option(help: "Ports that clients may ask for. (default: 1024-65535)")
     var allowPorts: String?
 
+    @Option(
+        help: """
+            A destination that clients of --token-file may reach from here, for instance db.internal:5432, 10.1.0.0/16:* \
+            or /run/postgresql/*; may be repeated. (default: none)
+            """
+    )
+    var allowConnect: [String] = []
+
     @Option(help: "A certificate chain in PEM, or one certificate in DER, to speak TLS without a front.")
     var tlsCertificate: String?
 

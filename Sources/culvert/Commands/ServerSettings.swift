@@ -52,6 +52,15 @@ struct ServerSettings {
                 problems.add(Failure(.configuration, "--allow-ports \(allowPorts): \(form)"))
             }
         }
+        if !flags.allowConnect.isEmpty {
+            result.destinations = flags.allowConnect.compactMap { text in
+                let rule = DestinationRule(text)
+                if rule == nil {
+                    problems.add(Failure(.configuration, "--allow-connect \(text): \(DestinationRule.form)"))
+                }
+                return rule
+            }
+        }
         if !flags.allowOrigin.isEmpty { result.allowedOrigins = flags.allowOrigin }
         if !flags.trustedFront.isEmpty {
             let fronts = problems.attempt(nil) { () throws(Failure) in
@@ -113,6 +122,7 @@ struct ServerSettings {
             var client = ClientRights(name: "default", verifier: secret.credentials().verifier)
             // The server's own token is its operator's; other entries belong to other users.
             client.allowsLoopback = result.clients.isEmpty
+            client.destinations = result.destinations
             result.clients.append(client)
         }
         // With a token that could not be read, the server is not one without a token.

@@ -10,7 +10,7 @@ struct ClientFile {
         "proxy_header", "ca", "ca_only", "header", "user_agent",
         "tls_groups", "tls_max_version", "connect_to",
         "max_retries", "exit_on_refusal", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
-        "tunnel", "limits",
+        "tunnel", "forward", "socks", "allow_open", "exit_on_forward_failure", "limits",
     ]
 
     let url: [String]
@@ -45,6 +45,11 @@ struct ClientFile {
     let tunnels: [TunnelSpec]
     /// Whether the file has a `[[tunnel]]`, with or without mistakes.
     let hasTunnels: Bool
+    let forwards: [ForwardSpec]
+    /// Whether the file has a `[[forward]]` or `socks`, with or without mistakes.
+    let hasForwards: Bool
+    let exitOnForwardFailure: Bool?
+    let allowOpen: [DestinationRule]
 
     init(_ file: ConfigurationFile) {
         file.allow(Self.keys, others: ServerFile.keys.subtracting(Self.keys), of: "a server's configuration")
@@ -94,6 +99,37 @@ struct ClientFile {
         maxCarrierAge = Self.carrierAge(file)
         hasTunnels = file.has("tunnel")
         tunnels = Self.tunnels(file)
+        hasForwards = file.has("forward") || file.has("socks")
+        forwards = Self.forwards(file)
+        exitOnForwardFailure = file.boolean("exit_on_forward_failure")
+        allowOpen = file.destinations("allow_open")
+    }
+
+    /// The forwards. `local = "5432"` and `remote = "db.internal:5432"` are the halves of `-L`; `socks` has the ports of
+    /// `-D`.
+    private static func forwards(_ file: ConfigurationFile) -> [ForwardSpec] {
+        var forwards: [ForwardSpec] = []
+        for table in file.tables("forward") {
+            table.allow(["local", "remote"])
+            guard let local = table.required("local"), let remote = table.required("remote") else {
+                _ = table.required("remote")
+                continue
+            }
+            do throws(ForwardSpec.Malformed) {
+                forwards += try ForwardSpec.list("\(local):\(remote)")
+            } catch {
+                table.report("local", error.description)
+            }
+        }
+        let ports = file.strings("socks") ?? []
+        for (number, text) in ports.enumerated() {
+            do throws(ForwardSpec.Malformed) {
+                forwards.append(try ForwardSpec.socks(text))
+            } catch {
+                file.report("socks", element: ports.count > 1 ? number : nil, error.description)
+            }
+        }
+        return forwards
     }
 
     /// The parsed value of a key; nil if the key is missing, or malformed, which is reported.
@@ -138,7 +174,8 @@ struct ClientFile {
         "visitor_idle", "visitor_bandwidth",
     ]
 
-    /// The tunnels. `remote = "8022"` and `local = "localhost:22"` are the halves of `-R`; visitors' limits may follow.
+    /// The tunnels. `remote = "8022"` and `local = "localhost:22"` are the halves of `-R`, and `local = "socks"` stands for
+    /// `-R PORT` alone; visitors' limits may follow.
     private static func tunnels(_ file: ConfigurationFile) -> [TunnelSpec] {
         var tunnels: [TunnelSpec] = []
         for table in file.tables("tunnel") {
@@ -149,7 +186,7 @@ struct ClientFile {
             }
             let range: [TunnelSpec]
             do throws(TunnelSpec.Malformed) {
-                range = try TunnelSpec.list("\(remote):\(local)")
+                range = try TunnelSpec.list(local == "socks" ? remote : "\(remote):\(local)")
             } catch {
                 table.report("remote", error.description)
                 continue

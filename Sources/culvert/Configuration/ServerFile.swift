@@ -7,7 +7,8 @@ import Tunnel
 /// A server's configuration file.
 enum ServerFile {
     static let keys: Set<String> = Set([
-        "listen", "listen_mode", "listen_group", "path", "public_address", "allow_ports", "tls_certificate", "tls_key",
+        "listen", "listen_mode", "listen_group", "path", "public_address", "allow_ports", "allow_connect",
+        "tls_certificate", "tls_key",
         "tls_client_ca", "backend",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin",
@@ -17,7 +18,8 @@ enum ServerFile {
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
     private static let clientKeys: Set<String> = Set([
-        "name", "verifier", "allow_ports", "allow_addresses", "allow_loopback", "tunnels", "streams", "bandwidth",
+        "name", "verifier", "allow_ports", "allow_connect", "allow_addresses", "allow_loopback", "tunnels", "streams",
+        "bandwidth",
         "expires", "enabled",
     ]).union(visitorKeys)
 
@@ -27,6 +29,7 @@ enum ServerFile {
         if let path = file.string("path") { result.path = path }
         if let address = file.string("public_address") { result.publicAddress = address }
         if let ranges = ports(file, "allow_ports") { result.allowedPorts = ranges }
+        result.destinations = file.destinations("allow_connect")
         if let admin = file.address("admin") { result.admin = admin }
         result.pollsBusily = file.boolean("busy_polling") ?? false
         result.sharesCompression = file.boolean("compress_shared") ?? false
@@ -71,12 +74,14 @@ enum ServerFile {
         if let expires, Double(expires) <= Date().timeIntervalSince1970 {
             table.warn("expires", "this client's access has expired, and it cannot connect")
         }
+        let destinations = table.destinations("allow_connect")
         let allowsLoopback = table.boolean("allow_loopback") ?? false
         let isEnabled = table.boolean("enabled") ?? true
         guard let name, let verifier else { return nil }
         var client = ClientRights(name: name, verifier: verifier, allowedPorts: allowedPorts)
         client.allowedAddresses = addresses
         client.allowsLoopback = allowsLoopback
+        client.destinations = destinations
         (client.maximumTunnels, client.maximumStreams) = (tunnels, streams)
         (client.bandwidth, client.visitors) = (bandwidth, visitors)
         (client.expires, client.isEnabled) = (expires, isEnabled)
@@ -113,6 +118,20 @@ enum ServerFile {
 }
 
 extension ConfigurationFile {
+    /// The rules of a list of destinations; those with a mistake are reported, and left out.
+    func destinations(_ key: String) -> [DestinationRule] {
+        let texts = strings(key) ?? []
+        var rules: [DestinationRule] = []
+        for (number, text) in texts.enumerated() {
+            guard let rule = DestinationRule(text) else {
+                report(key, element: texts.count > 1 ? number : nil, "\(text): \(DestinationRule.form)")
+                continue
+            }
+            rules.append(rule)
+        }
+        return rules
+    }
+
     /// An address to listen on; nil if it is not there or malformed.
     func address(_ key: String) -> ListenAddress? {
         guard let text = string(key) else { return nil }

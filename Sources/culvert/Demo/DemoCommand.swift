@@ -59,6 +59,7 @@ private struct Demo {
                 let client = Client(configuration, logger: logger) { event in
                     switch event {
                     case .tunnel(let url, _): tunnelIsUp.yield(url)
+                    case .forward: break
                     }
                 }
                 introduce(endpoint, proxy, service)

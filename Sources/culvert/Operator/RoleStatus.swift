@@ -41,7 +41,14 @@ enum RoleStatus {
         case .client(let status):
             status.session.map {
                 // The counts of each new session begin at zero, so it gets a number of its own.
-                [Session(number: status.totals.sessions, name: "", tunnels: $0.tunnels, visitors: $0.visitors)]
+                [
+                    Session(
+                        number: status.totals.sessions,
+                        name: "",
+                        tunnels: $0.tunnels,
+                        visitors: $0.visitors + status.connections
+                    )
+                ]
             } ?? []
         }
     }

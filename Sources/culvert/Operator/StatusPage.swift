@@ -13,7 +13,7 @@ struct StatusPage {
     /// All lines.
     var lines: [String] {
         var lines = headline
-        for table in [sessions, tunnels] where !table.rows.isEmpty { lines += [""] + table.lines }
+        for table in [sessions, tunnels, forwards] where !table.rows.isEmpty { lines += [""] + table.lines }
         let (visitors, left) = visitors
         if !visitors.rows.isEmpty { lines += [""] + visitors.lines }
         if left > 0 { lines.append("and \(CompactNumber.count(left, "visitor")) more; --json has all") }
@@ -114,6 +114,23 @@ struct StatusPage {
         return table
     }
 
+    private var forwards: TextTable {
+        var table = TextTable([
+            .init(title: "FORWARD"), .init(title: "TO"), .init(title: "CONNECTIONS", alignment: .trailing),
+            .init(title: "SO FAR", alignment: .trailing), .init(title: "TO DESTINATION", alignment: .trailing),
+            .init(title: "TO PROGRAM", alignment: .trailing),
+        ])
+        guard case .client(let client) = status else { return table }
+        for forward in client.forwards {
+            table.append([
+                forward.address ?? "not bound", forward.destination, "\(forward.connections)",
+                "\(forward.connectionsSoFar)", CompactNumber.bytes(forward.bytesToDestination),
+                CompactNumber.bytes(forward.bytesToProgram),
+            ])
+        }
+        return table
+    }
+
     private var visitors: (TextTable, left: Int) {
         let now: Date
         switch status {
@@ -137,7 +154,9 @@ struct StatusPage {
             let key = visitor.stream.map { StatusRates.Key.visitor(session: session.number, $0) }
             table.append(
                 [
-                    visitor.address, isServer ? "\(session.name):\(port)" : "port \(port)",
+                    visitor.address,
+                    visitor.destination.map { isServer ? "\(session.name) -> \($0)" : $0 }
+                        ?? (isServer ? "\(session.name):\(port)" : "port \(port)"),
                     age(visitor.since, now),
                 ] + bytes(visitor.bytesToService, visitor.bytesToVisitor, key)
             )

@@ -39,6 +39,7 @@ import Testing
         try ports(&conversation)
         try streams(&conversation)
         try resets(&conversation)
+        try forwards(&conversation)
         conversation.note("the server requests another carrier, drains, and ends")
         conversation.server.askForRenewal(within: 30)
         try conversation.flow()
@@ -110,6 +111,35 @@ import Testing
         try conversation.flow()
         conversation.note("a PING 24 s later, the latest time at which it is due")
         try conversation.pass(.seconds(24))
+    }
+
+    private func forwards(_ conversation: inout Conversation) throws {
+        conversation.note("a stream that the client opens, and one to a destination that it may not name")
+        let request = OpenRequest(destination: "db.internal:5432", visitor: "127.0.0.1:50000")
+        let (one, three) = (StreamID(1), StreamID(3))
+        _ = conversation.client.open(request, now: conversation.now)
+        conversation.client.write(one, buffer("query"))
+        try conversation.flow()
+        conversation.server.accept(one, now: conversation.now)
+        conversation.server.write(one, buffer("rows"))
+        conversation.server.finish(one)
+        try conversation.flow()
+        conversation.client.finish(one)
+        try conversation.flow()
+        conversation.server.consumed(one, 5, now: conversation.now)
+        conversation.client.consumed(one, 4, now: conversation.now)
+        _ = conversation.client.open(
+            OpenRequest(destination: "/run/postgresql/.s.PGSQL.5432", visitor: "[::1]:50001"),
+            now: conversation.now
+        )
+        try conversation.flow()
+        conversation.server.reset(three, .notAllowed, now: conversation.now)
+        try conversation.flow()
+        conversation.note("a port that the client gives back")
+        conversation.client.unbind(0)
+        try conversation.flow()
+        conversation.server.unbound(0, Refusal(.goingAway, "as asked"))
+        try conversation.flow()
     }
 
     @Test("bulk streams share the carrier: interactive streams first, then bulk frames in turn, and acknowledgements")

@@ -221,7 +221,7 @@ extension HostileTests {
                     try peer.send(WirePeer.renew())
                     asked.wait()
                     // The frames belong to a reset stream, so the credit does not limit them.
-                    try peer.send(ResetCode.connectionReset.frame(StreamID(2)))
+                    try peer.send(ResetCode.connectionReset.frame(StreamID(2), after: .max))
                     var sent = 1
                     while sent < 400, (try? peer.send(WirePeer.data(piece))) != nil { sent += 1 }
                     _ = try? peer.readToEnd()
@@ -232,7 +232,7 @@ extension HostileTests {
                     asked.open()
                     lost.wait()
                     try peer.send(resumption.proved.resumed(received: 2))
-                    try peer.send(ResetCode.connectionReset.frame(StreamID(2)), WirePeer.open(4))
+                    try peer.send(ResetCode.connectionReset.frame(StreamID(2), after: .max), WirePeer.open(4))
                     _ = try peer.frame(.accept)
                     scripted.notes.put("went on")
                     _ = try peer.readToEnd()

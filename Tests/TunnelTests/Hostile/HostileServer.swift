@@ -65,5 +65,5 @@ extension WirePeer {
         try Refusal(frame.payload, of: frame.header.type).code
     }
 
-    static func resetCode(_ frame: InboundFrame) throws -> ResetCode { try ResetCode(frame.payload) }
+    static func resetCode(_ frame: InboundFrame) throws -> ResetCode { try ResetCode.read(frame.payload).code }
 }

@@ -85,8 +85,9 @@ extension HostileTests {
                 WirePeer.bindRequest(0, tunnel: 1), OutboundFrame(.accept, stream),
                 OutboundFrame(.data, stream, ByteBuffer(string: "some bytes for the visitor")),
                 OutboundFrame(.credit, stream, number: 131_072), OutboundFrame(.ping, number: 7),
-                OutboundFrame(.ack, number: 2), OutboundFrame(.end, stream),
-                ResetCode.connectionReset.frame(StreamID(stream.rawValue + 2)), OutboundFrame(.pong, number: 1),
+                OutboundFrame(.ack, number: 2), OutboundFrame(.end, stream, number: 26),
+                ResetCode.connectionReset.frame(StreamID(stream.rawValue + 2), after: 0),
+                OutboundFrame(.pong, number: 1),
                 WirePeer.goAway(.goingAway),
             ]
             return frames.map { frame in

@@ -209,7 +209,8 @@ extension HostileTests {
                         let id = try tunnel.accept()
                         let data = OutboundFrame(.data, id, ByteBuffer(repeating: 1, count: 10_000))
                         let burst = try [
-                            data, data, data, OutboundFrame(.end, id), ResetCode.connectionReset.frame(id), data,
+                            data, data, data, OutboundFrame(.end, id), ResetCode.connectionReset.frame(id, after: .max),
+                            data,
                         ]
                         .flatMap { try tunnel.peer.encode($0) }
                         try visitor.send([UInt8](repeating: 2, count: 10_000))

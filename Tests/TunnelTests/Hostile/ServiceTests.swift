@@ -90,7 +90,7 @@ extension HostileTests {
                     (1...1_000).flatMap { number in
                         let id = StreamID(UInt32(number) * 2)
                         return try peer.encode(WirePeer.open(id.rawValue))
-                            + peer.encode(ResetCode.connectionReset.frame(id))
+                            + peer.encode(ResetCode.connectionReset.frame(id, after: .max))
                     }
                 )
                 try peer.send(WirePeer.open(2_002), OutboundFrame(.data, StreamID(2_002), ByteBuffer(string: "alive")))

@@ -21,6 +21,8 @@ final class WirePeer {
     private let role: WebSocketRole
     private var connection: WebSocket.Connection
     private var assembler = FrameAssembler()
+    /// Bytes of DATA sent on each stream.
+    private var offsets: [StreamID: UInt64] = [:]
     /// All bytes after the upgrade.
     private(set) var raw: [UInt8] = []
     /// The number of received counted frames (section 6 of the protocol page).
@@ -98,7 +100,22 @@ final class WirePeer {
     // MARK: Sending
 
     /// Encodes a frame in a WebSocket message.
+    ///
+    /// An END without a payload, and a RESET after `.max` bytes, get the number of bytes that were sent on the stream.
     func encode(_ frame: OutboundFrame) throws -> [UInt8] {
+        let id = frame.header.stream
+        var frame = frame
+        switch frame.header.type {
+        case .data:
+            offsets[id, default: 0] += UInt64(frame.payload.readableBytes)
+        case .end where frame.payload.readableBytes == 0:
+            frame = OutboundFrame(.end, id, number: offsets[id, default: 0])
+        case .reset:
+            let read = try ResetCode.read(frame.payload)
+            if read.offset == .max { frame = read.code.frame(id, after: offsets[id, default: 0]) }
+        default:
+            break
+        }
         var header = ByteBuffer()
         var out = ByteBuffer()
         frame.header.write(into: &header)

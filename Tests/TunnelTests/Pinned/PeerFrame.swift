@@ -3,18 +3,19 @@ import NIOCore
 
 /// A manually encoded frame of the peer.
 struct PeerFrame {
-    private let wire: ByteBuffer
+    private let type: UInt8
+    private let stream: UInt32
+    private let payload: ByteBuffer
 
     init(_ type: UInt8, _ stream: UInt32, _ payload: ByteBuffer = ByteBuffer()) {
-        var wire = ByteBuffer(integer: UInt64(type) << 56 | UInt64(stream))
-        wire.writeImmutableBuffer(payload)
-        self.wire = wire
+        (self.type, self.stream, self.payload) = (type, stream, payload)
     }
 
+    /// A visitor's stream of tunnel 0.
     static func open(_ stream: UInt32) -> PeerFrame {
-        var fields = ByteBuffer(bytes: [1, 0, 2, 0, 0])
+        var fields = ByteBuffer(bytes: [1, 0, 1, 1, 2, 0, 2, 0, 0])
         let visitor = "192.0.2.1:40001"
-        fields.writeBytes([2, 0, UInt8(visitor.utf8.count)])
+        fields.writeBytes([4, 0, UInt8(visitor.utf8.count)])
         fields.writeString(visitor)
         return PeerFrame(0x20, stream, fields)
     }
@@ -49,9 +50,31 @@ struct PeerFrame {
     }
 
     /// The frame in the form that a carrier passes on.
-    func arrived() throws -> InboundFrame? {
+    ///
+    /// - Parameter offsets: bytes of DATA that the peer has sent on each stream. END and RESET carry them.
+    func arrived(after offsets: inout [UInt32: UInt64]) throws -> InboundFrame? {
+        var wire = ByteBuffer(integer: UInt64(type) << 56 | UInt64(stream))
+        wire.writeImmutableBuffer(payload)
+        switch type {
+        case 0x22:
+            offsets[stream, default: 0] += UInt64(payload.readableBytes)
+        case 0x23:
+            wire.writeInteger(offsets[stream, default: 0])
+        case 0x24:
+            wire.writeBytes([2, 0, 8])
+            wire.writeInteger(offsets[stream, default: 0])
+        default:
+            break
+        }
         var assembler = FrameAssembler()
         assembler.isAdmitted = true
         return try assembler.receive(wire, isLast: true)
     }
+}
+
+/// The frames of one peer, with the bytes that it has sent on each stream.
+final class PeerFrames {
+    private var offsets: [UInt32: UInt64] = [:]
+
+    func arrived(_ frame: PeerFrame) throws -> InboundFrame? { try frame.arrived(after: &offsets) }
 }

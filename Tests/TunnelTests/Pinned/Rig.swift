@@ -15,6 +15,7 @@ import WebSocket
 /// Tests provide the input of one side and check the output of the other. Only this file depends on the product's
 /// types.
 final class Rig {
+    private let peerFrames = PeerFrames()
     let loop = EmbeddedEventLoop()
     /// The latest carrier of the session.
     private(set) var carrier = FakeCarrier()
@@ -56,7 +57,7 @@ final class Rig {
 
     /// Receives the peer's frames in one read of the carrier.
     func receive(_ frames: PeerFrame...) throws {
-        for frame in frames { carrier.receiver?.carrier(received: try #require(try frame.arrived())) }
+        for frame in frames { carrier.receiver?.carrier(received: try #require(try peerFrames.arrived(frame))) }
         carrier.receiver?.carrierReadCompleted()
         loop.run()
     }
@@ -207,6 +208,7 @@ private final class RecordingOwner: ServerSessionOwner, ClientSessionOwner {
         session.attach(pipe, to: stream)
     }
 
+    func session(_ session: SessionLoop, unbind tunnel: UInt16) { reports.append("unbind \(tunnel)") }
     func session(_ session: SessionLoop, bind request: BindRequest) { reports.append("bind \(request.tunnel)") }
     func session(_ session: SessionLoop, bound binding: Binding) { reports.append("bound \(binding.tunnel)") }
     func session(_ session: SessionLoop, unbound tunnel: UInt16, _: Refusal) { reports.append("unbound \(tunnel)") }

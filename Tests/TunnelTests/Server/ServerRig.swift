@@ -11,8 +11,10 @@ import Testing
 
 /// A server's session with fake ports, sockets and carriers, on an event loop whose time the test advances.
 final class ServerRig {
+    private let peerFrames = PeerFrames()
     let loop: EmbeddedEventLoop
     let binder = FakePortBinder()
+    let network: FakeNetwork
     let resources: ServerResources
     let log = CollectedLog()
     let share: ClientShare
@@ -39,6 +41,7 @@ final class ServerRig {
     ) {
         let loop = other?.loop ?? EmbeddedEventLoop()
         self.loop = loop
+        network = FakeNetwork(loop)
         var configuration = ServerConfiguration()
         configuration.publicAddress = "192.0.2.1"
         configuration.drainTimeout = .seconds(30)
@@ -63,6 +66,7 @@ final class ServerRig {
             resources: resources,
             share: share,
             binder: binder,
+            network: network,
             clock: Self.clock(loop),
             logger: log.logger,
             loop: loop
@@ -107,7 +111,7 @@ final class ServerRig {
     // MARK: The client
 
     func receive(_ frames: PeerFrame...) throws {
-        for frame in frames { carrier.receiver?.carrier(received: try #require(try frame.arrived())) }
+        for frame in frames { carrier.receiver?.carrier(received: try #require(try peerFrames.arrived(frame))) }
         carrier.receiver?.carrierReadCompleted()
         loop.run()
     }
@@ -130,7 +134,7 @@ final class ServerRig {
                 return "UNBOUND \(try Refusal.tunnel(payload)): \(try Refusal(payload, of: .unbound).text)"
             case .goAway: return "GOAWAY: \(try Refusal(payload, of: .goAway).text)"
             case .open:
-                let request = try OpenRequest(payload)
+                let request = try OpenRequest(payload, from: .server)
                 let place = request.publicAddress.isEmpty ? "" : " at \(request.publicAddress)"
                 return "OPEN \(stream) for \(request.visitor)\(place)"
             default: return "\(frame.header.type) \(stream)"
@@ -155,6 +159,20 @@ final class ServerRig {
         if refusal == nil { carrier = next }
         loop.run()
         return refusal
+    }
+
+    // MARK: Forwards
+
+    /// The carrier takes frames, so that those leave that would wait for the next ACK.
+    func makeCarrierWritable() {
+        carrier.receiver?.carrierBecameWritable()
+        loop.run()
+    }
+
+    /// The client opens a stream to a destination.
+    func open(_ stream: UInt32, to destination: String) throws {
+        let request = OpenRequest(destination: destination, visitor: "127.0.0.1:50000")
+        try receive(PeerFrame(0x20, stream, request.frame(StreamID(stream)).payload))
     }
 
     // MARK: Visitors

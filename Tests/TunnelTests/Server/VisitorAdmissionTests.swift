@@ -34,7 +34,7 @@ struct VisitorAdmissionTests {
         let visitor = try rig.visitor()
         #expect(try rig.sent() == ["OPEN 2 for 203.0.113.9:40001"])
         #expect(visitor.isReading && rig.pendingVisitors == 0)
-        #expect(rig.share.visitors.load(ordering: .relaxed) == 1)
+        #expect(rig.share.connections.load(ordering: .relaxed) == 1)
     }
 
     @Test("OPEN has the public address if the client requests it")
@@ -92,7 +92,7 @@ struct VisitorAdmissionTests {
         #expect(rig.log.count("visitor refused reason=as many visitors as the tunnel may have") == 1)
         first.farSideSendsRST()
         rig.loop.run()
-        #expect(rig.share.visitors.load(ordering: .relaxed) == 0)
+        #expect(rig.share.connections.load(ordering: .relaxed) == 0)
         #expect(try !rig.visitor().isClosed)
     }
 
@@ -165,12 +165,12 @@ struct VisitorAdmissionTests {
     func waitsForHeader() throws {
         let rig = try frontedRig()
         let socket = try rig.visitor()
-        #expect(rig.share.visitors.load(ordering: .relaxed) == 1)
-        #expect(rig.resources.shares.visitors.load(ordering: .relaxed) == 1)
+        #expect(rig.share.connections.load(ordering: .relaxed) == 1)
+        #expect(rig.resources.shares.connections.load(ordering: .relaxed) == 1)
         socket.farSideSendsRST()
         rig.loop.run()
-        #expect(rig.share.visitors.load(ordering: .relaxed) == 0)
-        #expect(rig.resources.shares.visitors.load(ordering: .relaxed) == 0)
+        #expect(rig.share.connections.load(ordering: .relaxed) == 0)
+        #expect(rig.resources.shares.connections.load(ordering: .relaxed) == 0)
     }
 
     @Test("The gate checks the address in the header")

@@ -29,6 +29,12 @@ struct LimitTable {
         Theme("Bytes of a session", .both, sessionBytes, fixed: FixedLimit.sessionBytes),
         Theme("WebSockets", .both, carriers, fixed: FixedLimit.carriers),
         Theme("Visitors", .server, visitors, fixed: FixedLimit.visitors),
+        Theme(
+            "Forwards",
+            .both,
+            forwards,
+            fixed: FixedLimit.destinations + FixedLimit.lookups + FixedLimit.localPorts
+        ),
         Theme("Requests for the backend", .server, backend, fixed: FixedLimit.backend),
         Theme("Memory and descriptors", .both, memory, fixed: FixedLimit.memory),
         Theme("Dialling", .client, dialling, fixed: FixedLimit.dialling),

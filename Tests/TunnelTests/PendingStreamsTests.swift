@@ -1,19 +1,15 @@
 import Mux
 import Testing
 
-@testable import TunnelServer
+@testable import TunnelCore
 
 @Suite("Pending visitors")
-struct PendingVisitorsTests {
+struct PendingStreamsTests {
     private func time(_ seconds: Double) -> Instant { Instant(nanoseconds: UInt64((1_000 + seconds) * 1e9)) }
 
     /// Pending visitors that wait 15 s for a carrier and 2 s for a stream.
-    private func pending(capacity: Int = 10) -> PendingVisitors<String> {
-        var limits = ServerLimits()
-        limits.waitingVisitors = capacity
-        limits.waitingTime = .seconds(15)
-        limits.waitingTimeForStream = .seconds(2)
-        return PendingVisitors(limits)
+    private func pending(capacity: Int = 10) -> PendingStreams<String> {
+        PendingStreams(capacity: capacity, timeout: .seconds(15), streamTimeout: .seconds(2))
     }
 
     private func request(_ tunnel: UInt16) -> OpenRequest { OpenRequest(tunnel: tunnel, visitor: "192.0.2.1:40001") }

@@ -1,0 +1,244 @@
+import Logging
+import Mux
+import NIOCore
+import NetworkAddress
+import ProxyConnect
+import TunnelCore
+
+/// The local ports of a client's forwards, on the event loop of its sessions. They stay bound from one session to the next.
+///
+/// Without a session, connections wait in the kernel's listen queue. After ``ClientLimits/waitingTime`` they are accepted
+/// and reset until there is a session again, so that no program waits for ever.
+final class ForwardListeners {
+    /// An event for scripts and the log.
+    enum Event: Sendable {
+        /// A forward listens at this port.
+        case listening(ForwardSpec, port: UInt16)
+        /// A forward's port cannot be bound.
+        case failed(ForwardSpec, reason: String)
+    }
+
+    /// One forward.
+    final class Forward {
+        let spec: ForwardSpec
+        let statistics: TunnelStatistics
+        fileprivate(set) var ingress: TCPIngress?
+        /// Whether the port is being bound.
+        fileprivate var isBinding = false
+        fileprivate var retry: Scheduled<Void>?
+        fileprivate var wait = ForwardListeners.retries.first
+
+        fileprivate init(_ spec: ForwardSpec, _ statistics: TunnelStatistics) {
+            self.spec = spec
+            self.statistics = statistics
+        }
+    }
+
+    /// Whether a session takes connections.
+    private enum Supply {
+        /// Connections wait in the listen queue.
+        case waiting(Scheduled<Void>)
+        /// There has been no session for too long: connections are reset.
+        case refusing
+        case session(ForwardStreams)
+        case stopped
+    }
+
+    /// The first and the longest wait before a port that could not be bound is tried again.
+    static let retries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
+
+    private let loop: any EventLoop
+    private let source: ForwardSet
+    private let limits: ClientLimits
+    private let totals: TrafficTotals
+    private let logger: Logger
+    private let onEvent: (Event) -> Void
+    /// Called when a session begins.
+    var onSession: ((ForwardStreams) -> Void)?
+    private var supply = Supply.refusing
+    private(set) var forwards: [Forward] = []
+
+    /// To be made on `loop`.
+    init(
+        _ source: ForwardSet,
+        loop: any EventLoop,
+        limits: ClientLimits,
+        totals: TrafficTotals,
+        logger: Logger,
+        onEvent: @escaping (Event) -> Void
+    ) {
+        self.source = source
+        self.loop = loop
+        self.limits = limits
+        self.totals = totals
+        self.logger = logger
+        self.onEvent = onEvent
+    }
+
+    // MARK: Forwards
+
+    /// Listens for the forwards; and closes all ports, once ``stop()`` is called.
+    func start() {
+        awaitSession()
+        forwardsChanged()
+    }
+
+    /// Forwards were added or removed.
+    func forwardsChanged() {
+        if case .stopped = supply { return }
+        var wanted = source.all
+        for forward in forwards {
+            if let index = wanted.firstIndex(of: forward.spec) { wanted.remove(at: index) } else { close(forward) }
+        }
+        for spec in wanted {
+            let statistics = TunnelStatistics(tunnel: 0, role: .server, service: spec.service, totals: totals)
+            let forward = Forward(spec, statistics)
+            forwards.append(forward)
+            bind(forward)
+        }
+    }
+
+    private func close(_ forward: Forward) {
+        forwards.removeAll { $0 === forward }
+        forward.retry?.cancel()
+        guard let ingress = forward.ingress else { return }
+        ingress.close(on: loop).whenComplete { _ in }
+        logger.notice("forward removed", metadata: ["forward": "\(forward.spec)"])
+    }
+
+    private func bind(_ forward: Forward) {
+        let spec = forward.spec
+        forward.isBinding = true
+        // Port 0 would be another port on the second address.
+        let addresses = spec.port == 0 ? Array(spec.addresses.prefix(1)) : spec.addresses
+        let bound = TCPIngress.bind(
+            tunnel: 0,
+            addresses: addresses,
+            port: spec.port,
+            limits: limits.ingress,
+            loop: loop,
+            logger: logger
+        ) { [weak self] channel in
+            guard let self else { return channel.close(promise: nil) }
+            try self.accept(channel, forward)
+        }
+        bound.assumeIsolated().whenComplete { result in
+            forward.isBinding = false
+            switch result {
+            case .success(let ingress): self.bound(forward, ingress)
+            case .failure(let error): self.failed(forward, error)
+            }
+        }
+    }
+
+    private func bound(_ forward: Forward, _ ingress: TCPIngress) {
+        guard forwards.contains(where: { $0 === forward }) else {
+            return ingress.close(on: loop).whenComplete { _ in }
+        }
+        forward.ingress = ingress
+        forward.wait = Self.retries.first
+        ingress.isAccepting = isAccepting
+        let port = ingress.boundPort
+        forward.statistics.published(address: ingress.addresses, port: port)
+        logger.notice(
+            "forward listens",
+            metadata: ["address": "\(ingress.addresses)", "port": "\(port)", "to": "\(forward.spec.service)"]
+        )
+        onEvent(.listening(forward.spec, port: port))
+    }
+
+    private func failed(_ forward: Forward, _ error: any Error) {
+        guard forwards.contains(where: { $0 === forward }) else { return }
+        let reason = (error as? TCPIngress.Failure).map { ListenAddress.bindFailureReason($0.error) } ?? "\(error)"
+        let wait = forward.wait
+        forward.wait = min(wait * 2, Self.retries.longest)
+        logger.warning(
+            "a forward's port cannot be bound; trying again",
+            metadata: [
+                "forward": "\(forward.spec)", "reason": "\(reason)", "in_s": "\(wait.nanoseconds / 1_000_000_000)",
+            ]
+        )
+        onEvent(.failed(forward.spec, reason: reason))
+        forward.retry = loop.assumeIsolated().scheduleTask(in: wait) { self.bind(forward) }
+    }
+
+    // MARK: Sessions
+
+    /// A session begins, and takes the connections from now on.
+    func begin(_ streams: ForwardStreams) {
+        if case .stopped = supply { return }
+        endWait()
+        supply = .session(streams)
+        setAccepting()
+        onSession?(streams)
+    }
+
+    /// The session is over.
+    func ended(_ streams: ForwardStreams) {
+        guard case .session(let present) = supply, present === streams else { return }
+        awaitSession()
+    }
+
+    /// The session has room again, or none.
+    func roomChanged() {
+        setAccepting()
+    }
+
+    /// Closes all ports.
+    func stop() {
+        endWait()
+        supply = .stopped
+        for forward in forwards { close(forward) }
+    }
+
+    private func awaitSession() {
+        endWait()
+        let timer = loop.assumeIsolated().scheduleTask(in: TimeAmount(limits.waitingTime)) {
+            self.supply = .refusing
+            self.setAccepting()
+        }
+        supply = .waiting(timer)
+        setAccepting()
+    }
+
+    private func endWait() {
+        if case .waiting(let timer) = supply { timer.cancel() }
+    }
+
+    private var isAccepting: Bool {
+        switch supply {
+        case .waiting, .stopped: false
+        case .refusing: true
+        case .session(let streams): streams.hasRoom
+        }
+    }
+
+    private func setAccepting() {
+        for case let ingress? in forwards.map(\.ingress) where ingress.isAccepting != isAccepting {
+            ingress.isAccepting = isAccepting
+        }
+    }
+
+    // MARK: Connections
+
+    private func accept(_ channel: any Channel, _ forward: Forward) throws {
+        try SocketOptions.visitor(channel)
+        guard case .session(let streams) = supply else {
+            SocketOptions.resetOnClose(channel)
+            return channel.close(promise: nil)
+        }
+        let program = channel.peerAddress?.inShort ?? "unknown"
+        switch forward.spec.target {
+        case .destination(let destination):
+            try streams.open(channel, to: destination, from: program, forward.statistics)
+        case .socks:
+            let handler = SocksHandler { channel, target, answer in
+                try streams.open(channel, to: .host(target), from: program, forward.statistics, answer: answer)
+            } onFailure: { [logger] failure in
+                logger.info("no SOCKS request", metadata: ["from": "\(program)", "reason": "\(failure)"])
+            }
+            try channel.pipeline.syncOperations.addHandler(handler)
+        }
+        setAccepting()
+    }
+}

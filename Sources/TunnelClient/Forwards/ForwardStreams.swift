@@ -1,0 +1,114 @@
+import Logging
+import Mux
+import NIOCore
+import ProxyConnect
+import TunnelCore
+
+/// The streams that one session of a client opens for its forwards: from an accepted connection to an open stream.
+///
+/// ```
+///  accept ──▶ SOCKS request ──▶ open ──▶ stream
+///             (-D only)          │          ▲
+///                                ▼          │
+///                             pending ──────┘
+///                                │
+///                                ▼
+///                       reset at the deadline
+/// ```
+///
+/// A connection is pending while the session has no carrier, or while the server takes no further stream.
+final class ForwardStreams {
+    /// A connection's pipe, with the answer that its program waits for.
+    private struct Opening {
+        let pipe: StreamPipe
+        let answer: ((StreamPipe.StreamAnswer) -> ByteBuffer?)?
+    }
+
+    private let sessionLoop: SessionLoop
+    private let logger: Logger
+    private var pending: PendingStreams<Opening>
+    private var timer: Scheduled<Void>?
+
+    init(_ sessionLoop: SessionLoop, _ limits: ClientLimits, logger: Logger) {
+        self.sessionLoop = sessionLoop
+        self.logger = logger
+        pending = PendingStreams(
+            capacity: limits.waitingConnections,
+            timeout: limits.waitingTime,
+            streamTimeout: limits.waitingTime
+        )
+    }
+
+    /// Whether another connection may be accepted, so that each one has a deadline.
+    var hasRoom: Bool { !sessionLoop.isEnded && !pending.isFull }
+
+    /// Joins a connection to a new stream.
+    ///
+    /// - Parameters:
+    ///   - program: the address of the program that has connected, for the log.
+    ///   - answer: makes the bytes that the program gets once the stream is accepted or refused; nil if bytes flow before.
+    ///   - onEnd: called once the connection is closed, with the reason.
+    func open(
+        _ channel: any Channel,
+        to destination: Destination,
+        from program: String,
+        _ statistics: TunnelStatistics,
+        answer: ((StreamPipe.StreamAnswer) -> ByteBuffer?)? = nil,
+        onEnd: ((SocketState.Ending) -> Void)? = nil
+    ) throws {
+        let text = destination.description
+        let request = OpenRequest(destination: text, visitor: program)
+        let pipe = StreamPipe(
+            session: sessionLoop,
+            identity: StreamIdentity(visitor: program, destination: text, statistics: statistics),
+            logger: logger
+        ) { [weak self] pipe in
+            self?.open(Opening(pipe: pipe, answer: answer), request)
+        }
+        pipe.onEnd = onEnd
+        try channel.pipeline.syncOperations.addHandler(pipe)
+    }
+
+    private func open(_ opening: Opening, _ request: OpenRequest) {
+        guard !sessionLoop.isEnded, !pending.isFull else { return opening.pipe.reset(.busy) }
+        guard pending.isEmpty, let id = sessionLoop.open(request, opening.pipe) else {
+            pending.append(opening, request, now: .now)
+            return watchDeadline()
+        }
+        begin(opening, id)
+    }
+
+    private func begin(_ opening: Opening, _ id: StreamID) {
+        if let answer = opening.answer { opening.pipe.ask(id, answer) } else { opening.pipe.open(id) }
+    }
+
+    /// Opens streams for pending connections, after the session has got room or another carrier.
+    func roomChanged() {
+        while let next = pending.first(at: 0) {
+            guard next.pipe.pipe.isPending else {
+                pending.removeFirst(at: 0)
+                continue
+            }
+            guard let id = sessionLoop.open(next.request, next.pipe.pipe) else { return }
+            pending.removeFirst(at: 0)
+            begin(next.pipe, id)
+        }
+    }
+
+    /// Resets all pending connections, since the session is over.
+    func stop() {
+        timer?.cancel()
+        for waiting in pending.removeAll() { waiting.pipe.pipe.reset(.goingAway) }
+    }
+
+    private func watchDeadline() {
+        guard timer == nil, let deadline = pending.nextDeadline else { return }
+        timer = sessionLoop.eventLoop.assumeIsolated().scheduleTask(
+            deadline: .uptimeNanoseconds(deadline.nanoseconds)
+        ) {
+            self.timer = nil
+            for waiting in self.pending.removeExpired(now: .now) { waiting.pipe.pipe.reset(.timeout) }
+            self.watchDeadline()
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+import TunnelCore
+
+/// One stream between a connected socket of the program and a destination, as for ssh's `-W`.
+public struct SocketForward: Sendable {
+    /// A connected stream socket, which belongs to the client from then on.
+    public let descriptor: Int32
+    /// Where the stream leads, as the server sees it.
+    public let destination: Destination
+
+    /// A stream for a socket.
+    public init(descriptor: Int32, to destination: Destination) {
+        (self.descriptor, self.destination) = (descriptor, destination)
+    }
+
+    /// How the stream ended.
+    enum End: Sendable, Equatable {
+        /// Both directions have ended in order.
+        case finished
+        /// It was reset by the other end, or never opened.
+        case refused(ResetCode)
+        /// The program has closed its socket before.
+        case closed
+    }
+}
+
+/// Opens the stream of a ``SocketForward`` in the first session, once.
+final class SocketForwardStream {
+    private enum State {
+        case waiting
+        case open
+    }
+
+    private let forward: SocketForward
+    private let loop: any EventLoop
+    private let statistics: TunnelStatistics
+    private let onEnd: (SocketForward.End) -> Void
+    private var state = State.waiting
+
+    init(
+        _ forward: SocketForward,
+        loop: any EventLoop,
+        totals: TrafficTotals,
+        onEnd: @escaping (SocketForward.End) -> Void
+    ) {
+        self.forward = forward
+        self.loop = loop
+        self.onEnd = onEnd
+        statistics = TunnelStatistics(
+            tunnel: 0,
+            role: .server,
+            service: forward.destination.description,
+            totals: totals
+        )
+    }
+
+    /// A session has begun.
+    func begin(_ streams: ForwardStreams) {
+        guard case .waiting = state else { return }
+        state = .open
+        let bound = NIOLoopBound((self, streams), eventLoop: loop)
+        let joined = ClientBootstrap(group: loop)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try SocketOptions.service(channel)
+                    let (this, streams) = bound.value
+                    try this.join(channel, streams)
+                }
+            }
+            .withConnectedSocket(forward.descriptor)
+        joined.assumeIsolated().whenFailure { _ in self.onEnd(.closed) }
+    }
+
+    private func join(_ channel: any Channel, _ streams: ForwardStreams) throws {
+        let onEnd = onEnd
+        try streams.open(
+            channel,
+            to: forward.destination,
+            from: "standard input",
+            statistics,
+            onEnd: { onEnd(SocketForward.End($0)) }
+        )
+    }
+}
+
+extension SocketForward.End {
+    init(_ ending: SocketState.Ending) {
+        switch ending {
+        case .finished: self = .finished
+        case .resetByOtherEnd(let code): self = .refused(code)
+        case .idle: self = .refused(.timeout)
+        case .resetByThisSocket, .withoutSocket: self = .closed
+        }
+    }
+}

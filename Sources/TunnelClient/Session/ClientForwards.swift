@@ -1,0 +1,108 @@
+import Mux
+import NIOCore
+import Synchronization
+import TunnelCore
+
+/// What ends a client's run besides its sessions.
+enum ForwardEnd: Sendable {
+    /// The stream of ``ClientConfiguration/socketForward`` has ended.
+    case socket(SocketForward.End, to: Destination)
+    /// A port cannot be bound, and ``ClientConfiguration/exitsOnForwardFailure`` is set.
+    case failed(ForwardSpec, reason: String)
+}
+
+extension Client {
+    /// The listeners of this run; on their event loop.
+    func makeListeners(
+        _ loop: any EventLoop,
+        _ totals: TrafficTotals,
+        _ ends: AsyncStream<ForwardEnd>.Continuation
+    ) -> NIOLoopBound<ForwardListeners> {
+        let listeners = ForwardListeners(
+            forwards,
+            loop: loop,
+            limits: configuration.clientLimits,
+            totals: totals,
+            logger: logger
+        ) { event in
+            switch event {
+            case .listening(let forward, let port):
+                let address = forward.listening(port)
+                let isSocks = forward.target == .socks
+                onEvent(
+                    .forward(
+                        address: isSocks ? "socks5://\(address)" : address,
+                        service: isSocks ? "" : forward.service
+                    )
+                )
+            case .failed(let forward, let reason):
+                if configuration.exitsOnForwardFailure { ends.yield(.failed(forward, reason: reason)) }
+            }
+        }
+        if let forward = configuration.socketForward {
+            let stream = SocketForwardStream(forward, loop: loop, totals: totals) { end in
+                ends.yield(.socket(end, to: forward.destination))
+            }
+            listeners.onSession = { stream.begin($0) }
+        }
+        return NIOLoopBound(listeners, eventLoop: loop)
+    }
+
+    /// Returns once the stream of the run's socket has ended, or when a forward has failed that must not; the session is
+    /// over then.
+    ///
+    /// - Parameter failure: gets the error of the run, unless the stream has ended in order.
+    func watch(_ ends: AsyncStream<ForwardEnd>, _ current: CurrentSession, _ failure: RunFailure) async {
+        for await end in ends {
+            if let error = ClientError(end) { failure.set(error) }
+            if let session = current.stop() {
+                session.end()
+                _ = try? await session.ended.get()
+            }
+            return
+        }
+        while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
+    }
+}
+
+/// The error with which a run ends.
+final class RunFailure: Sendable {
+    private let stored = Mutex<ClientError?>(nil)
+
+    var error: ClientError? { stored.withLock { $0 } }
+
+    func set(_ error: ClientError) {
+        stored.withLock { $0 = error }
+    }
+}
+
+extension ClientError {
+    /// The error with which the run ends; nil if the stream has ended in order, or if the program has closed it.
+    init?(_ end: ForwardEnd) {
+        switch end {
+        case .failed(let forward, let reason):
+            self = .configuration("cannot listen for \(forward): \(reason)")
+        case .socket(.finished, _), .socket(.closed, _):
+            return nil
+        case .socket(.refused(.notAllowed), let destination):
+            self = .refused(
+                "the server does not let this client connect to \(destination); its operator can allow it with "
+                    + "allow_connect or --allow-connect"
+            )
+        case .socket(.refused(let code), let destination):
+            self = .unreachable("\(destination): \(Self.words(code))")
+        }
+    }
+
+    private static func words(_ code: ResetCode) -> String {
+        switch code {
+        case .refused: "it refused the server's connection; check that it listens there"
+        case .unreachable: "the server cannot reach it; check the name, and the server's network"
+        case .timeout: "it did not answer the server in time; a firewall may drop the connection"
+        case .busy: "the server has no room for the stream; try again"
+        case .connectionReset: "it reset the connection"
+        case .goingAway: "the session with the server is over"
+        default: code.description
+        }
+    }
+}

@@ -1,0 +1,276 @@
+import Logging
+import Mux
+import NIOCore
+import NetworkAddress
+import TunnelCore
+
+/// The streams that a client opens to destinations, from OPEN to the connected socket.
+///
+/// ```
+///  OPEN ──▶ pace ──▶ rules ──▶ look the name up ──▶ rules for each address ──▶ connect ──▶ ACCEPT
+///             │        │              │                       │                   │
+///             ▼        ▼              ▼                       ▼                   ▼
+///           busy   notAllowed    unreachable              notAllowed     refused, timeout, unreachable
+/// ```
+///
+/// A connection goes to exactly the addresses that were judged. When the client's rights narrow, the streams that they do
+/// not allow any more are reset.
+final class ClientForwards {
+    /// A stream whose destination is being connected to, or is connected.
+    private struct Forward {
+        let destination: Destination
+        let pipe: StreamPipe
+        /// Where the socket leads; nil before it is connected.
+        var address: IPAddress?
+    }
+
+    /// A name that waits for its lookup.
+    private struct Waiting {
+        let stream: StreamID
+        let lookup: DestinationPolicy.Lookup
+    }
+
+    /// Names of one session that are looked up at a time. 4: a name without an answer takes a thread for a minute, and all
+    /// clients share twelve threads.
+    static let lookups = 4
+
+    private let sessionLoop: SessionLoop
+    private let quota: ClientQuota
+    private let network: any DestinationNetwork
+    private let clock: ServerClock
+    private let logger: Logger
+    private var rules: SessionRules
+    private var forwards: [StreamID: Forward] = [:]
+    private var waiting = CircularBuffer<Waiting>()
+    private var runningLookups = 0
+    /// New streams a second.
+    private var rate: TokenBucket
+    private var rateLimit: RateLimit?
+    /// The sockets of all destinations.
+    let statistics: TunnelStatistics
+
+    init(
+        _ sessionLoop: SessionLoop,
+        rules: SessionRules,
+        quota: ClientQuota,
+        network: any DestinationNetwork,
+        clock: ServerClock,
+        logger: Logger
+    ) {
+        self.sessionLoop = sessionLoop
+        self.rules = rules
+        self.quota = quota
+        self.network = network
+        self.clock = clock
+        self.logger = logger
+        let perSecond = Double(rules.limits.forwardsPerSecond)
+        rate = TokenBucket(perSecond: perSecond, burst: max(1, perSecond / 2), now: clock.now())
+        statistics = TunnelStatistics(tunnel: 0, role: .client, totals: quota.resources.totals)
+    }
+
+    /// Streams whose destination is connected or being connected to.
+    var count: Int { forwards.count }
+
+    // MARK: From OPEN to the rules
+
+    /// Takes a stream that the client has opened.
+    func open(_ stream: StreamID, _ request: OpenRequest) {
+        guard case .destination(let text) = request.target, let destination = Destination(text) else {
+            return refuse(stream, request, .notAllowed, "it is no destination")
+        }
+        guard request.kind == .tcp else {
+            return refuse(stream, request, .refused, "this server carries no datagrams")
+        }
+        if let shortage = shortage { return refuse(stream, request, .busy, shortage) }
+        switch policy(for: destination).decide(destination, .tcp) {
+        case .denied:
+            refuse(stream, request, .notAllowed, "allow_connect does not list it")
+        case .path(let path):
+            add(stream, request, destination)
+            connect(stream, network.egress(to: path, timeout: timeout))
+        case .addresses(let addresses):
+            add(stream, request, destination)
+            connect(stream, addresses)
+        case .lookUp(let lookup):
+            add(stream, request, destination)
+            waiting.append(Waiting(stream: stream, lookup: lookup))
+            startLookups()
+        }
+    }
+
+    /// The client's rules, with the places of this process that the destination may meet.
+    private func policy(for destination: Destination) -> DestinationPolicy {
+        var policy = rules.destinations
+        let port: UInt16? = if case .host(let target) = destination { target.port } else { nil }
+        policy.own = quota.resources.ports.ownPlaces(at: port)
+        return policy
+    }
+
+    /// The reason for which no further stream is taken now; nil if one is.
+    private var shortage: String? {
+        guard rate.takeOne(now: clock.now()) else {
+            return "the client opens more than \(rules.limits.forwardsPerSecond) streams a second"
+        }
+        return quota.shortage(rules.limits, isCounted: false)?.rawValue
+    }
+
+    private func add(_ stream: StreamID, _ request: OpenRequest, _ destination: Destination) {
+        let pipe = StreamPipe(
+            session: sessionLoop,
+            stream: stream,
+            policy: StreamPolicy(rateLimits: rateLimits),
+            identity: StreamIdentity(
+                visitor: request.visitor,
+                destination: destination.description,
+                statistics: statistics
+            ),
+            logger: logger
+        ) { [sessionLoop] pipe in
+            pipe.open(stream)
+            sessionLoop.run(.accept(stream))
+        }
+        sessionLoop.attach(pipe, to: stream)
+        forwards[stream] = Forward(destination: destination, pipe: pipe)
+    }
+
+    private var rateLimits: [RateLimit] {
+        rateLimit = RateLimit.updated(rateLimit, bytesPerSecond: rules.rights.bandwidth)
+        return rateLimit.map { [$0] } ?? []
+    }
+
+    private func refuse(_ stream: StreamID, _ request: OpenRequest, _ code: ResetCode, _ reason: String) {
+        var metadata: Logger.Metadata = ["reason": "\(reason)", "from": "\(request.visitor)"]
+        if case .destination(let text) = request.target { metadata["destination"] = "\(text)" }
+        quota.resources.logs.refusedForwards.log("destination refused", at: .warning, to: logger, metadata)
+        quota.resources.metrics.refused(DestinationRefusal(code))
+        sessionLoop.run(.reset(stream, code))
+    }
+
+    // MARK: Names
+
+    private func startLookups() {
+        while runningLookups < Self.lookups, let next = waiting.popFirst() {
+            guard isPending(next.stream) else {
+                forwards[next.stream] = nil
+                continue
+            }
+            runningLookups += 1
+            network.addresses(of: next.lookup.name).assumeIsolated().whenComplete { result in
+                self.runningLookups -= 1
+                self.lookedUp(next, result)
+                self.startLookups()
+            }
+        }
+    }
+
+    private func lookedUp(_ next: Waiting, _ result: Result<[SocketAddress], any Error>) {
+        guard isPending(next.stream), let forward = forwards[next.stream] else {
+            forwards[next.stream] = nil
+            return
+        }
+        switch result {
+        case .failure(let error):
+            fail(
+                next.stream,
+                (error as? NameFailure) == .busy ? .busy : .unreachable,
+                "\(forward.destination): \(error)"
+            )
+        case .success(let found):
+            let addresses = policy(for: forward.destination).permitted(found.compactMap(\.ip), of: next.lookup)
+            guard !addresses.isEmpty else {
+                return fail(
+                    next.stream,
+                    .notAllowed,
+                    "allow_connect lists none of the addresses to which the name leads"
+                )
+            }
+            connect(next.stream, addresses)
+        }
+    }
+
+    private func isPending(_ stream: StreamID) -> Bool { forwards[stream]?.pipe.isPending ?? false }
+
+    // MARK: Connections
+
+    private func connect(_ stream: StreamID, _ addresses: [IPAddress]) {
+        guard let forward = forwards[stream], case .host(let target) = forward.destination else { return }
+        connect(stream, network.egress(to: addresses, port: target.port, timeout: timeout))
+    }
+
+    private var timeout: TimeAmount { TimeAmount(rules.limits.forwardTimeout) }
+
+    private func connect(_ stream: StreamID, _ egress: any Egress) {
+        guard let forward = forwards[stream] else { return }
+        egress.connect(for: forward.pipe).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): self.join(stream, channel)
+            case .failure(let error):
+                guard self.isPending(stream) else { return self.forwards[stream] = nil }
+                self.fail(stream, EgressFailure.code(error), EgressFailure.reason(error))
+            }
+        }
+    }
+
+    private func join(_ stream: StreamID, _ channel: any Channel) {
+        guard let forward = forwards[stream], forward.pipe.isPending else {
+            forwards[stream] = nil
+            SocketOptions.resetOnClose(channel)
+            return channel.close(promise: nil)
+        }
+        forwards[stream]?.address = channel.remoteAddress?.ip
+        quota.count(channel)
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.forwards[stream] = nil }
+        do {
+            try channel.pipeline.syncOperations.addHandler(forward.pipe)
+            // The destination may have closed before the handler was added.
+            if !channel.isActive { fail(stream, .connectionReset, "it closed the connection at once") }
+        } catch {
+            fail(stream, .unreachable, "\(error)")
+            channel.close(promise: nil)
+        }
+    }
+
+    private func fail(_ stream: StreamID, _ code: ResetCode, _ reason: String) {
+        guard let forward = forwards.removeValue(forKey: stream) else { return }
+        quota.resources.metrics.refused(DestinationRefusal(code))
+        quota.resources.logs.refusedForwards.log(
+            "destination cannot be reached",
+            at: .info,
+            to: logger,
+            [
+                "destination": "\(forward.destination)", "reason": "\(reason)",
+                "from": "\(forward.pipe.identity.visitor)",
+            ]
+        )
+        forward.pipe.fail(code)
+    }
+
+    // MARK: Changes of the client's rights
+
+    /// Applies other rules, and resets the streams that they do not allow.
+    func update(_ rules: SessionRules) {
+        let before = self.rules.destinations
+        self.rules = rules
+        _ = rateLimits
+        guard before != rules.destinations else { return }
+        for (stream, forward) in forwards where !isAllowed(forward) {
+            logger.notice(
+                "stream reset: the client's rights have changed",
+                metadata: ["destination": "\(forward.destination)", "stream": "\(stream)"]
+            )
+            forwards[stream] = nil
+            sessionLoop.run(.reset(stream, .notAllowed))
+            forward.pipe.abort(.notAllowed)
+        }
+    }
+
+    private func isAllowed(_ forward: Forward) -> Bool {
+        let policy = policy(for: forward.destination)
+        return switch policy.decide(forward.destination, .tcp) {
+        case .denied: false
+        case .path: true
+        case .addresses(let addresses): forward.address.map { addresses.contains($0.unmapped) } ?? true
+        case .lookUp(let lookup): forward.address.map { !policy.permitted([$0], of: lookup).isEmpty } ?? true
+        }
+    }
+}

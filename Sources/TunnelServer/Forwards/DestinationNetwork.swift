@@ -1,0 +1,31 @@
+import NIOCore
+import NetworkAddress
+import TunnelCore
+
+/// The network as ``ClientForwards`` uses it: lookups of names, and connections to destinations that were judged.
+protocol DestinationNetwork {
+    /// Looks a name up.
+    func addresses(of name: String) -> EventLoopFuture<[SocketAddress]>
+    /// The way to exactly these addresses.
+    func egress(to addresses: [IPAddress], port: UInt16, timeout: TimeAmount) -> any Egress
+    /// The way to a Unix socket.
+    func egress(to path: String, timeout: TimeAmount) -> any Egress
+}
+
+/// The system's own network, on the session's event loop.
+struct SystemNetwork: DestinationNetwork {
+    let loop: any EventLoop
+    var names = HostNames.shared
+
+    func addresses(of name: String) -> EventLoopFuture<[SocketAddress]> {
+        names.addresses(of: name, for: .service, on: loop).0
+    }
+
+    func egress(to addresses: [IPAddress], port: UInt16, timeout: TimeAmount) -> any Egress {
+        TCPEgress(addresses: addresses, port: port, loop: loop, timeout: timeout)
+    }
+
+    func egress(to path: String, timeout: TimeAmount) -> any Egress {
+        UnixEgress(path: path, loop: loop, timeout: timeout)
+    }
+}

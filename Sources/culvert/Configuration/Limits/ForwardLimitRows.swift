@@ -1,0 +1,31 @@
+import Tunnel
+
+/// Limits of forwards: of a client's local connections, and of a server's connections to destinations.
+extension LimitTable {
+    static let forwards: [Limit] = [
+        .server(
+            "forwards_per_second",
+            .count(\.serverLimits.forwardsPerSecond, 1...100_000),
+            "Streams in a second that one session may open to destinations, and half of those at once",
+            "a browser opens a hundred for one page, and each costs a lookup and a connection"
+        ),
+        .server(
+            "forward_timeout",
+            .time(\.serverLimits.forwardTimeout, .milliseconds(100) ... .seconds(60)),
+            "Time to connect to a destination",
+            "the client waits meanwhile, and gives up after its `open_timeout`"
+        ),
+        .client(
+            "waiting_connections",
+            .count(\.clientLimits.waitingConnections, 1...100_000),
+            "Accepted connections of local ports without a stream",
+            "each connection costs a socket, and further ones wait in the listen queue"
+        ),
+        .client(
+            "connection_waiting_time",
+            .time(\.clientLimits.waitingTime, .seconds(1) ... .seconds(600)),
+            "Time that a connection waits for a session or a stream",
+            "a proxy that restarts takes less, and a program gives up"
+        ),
+    ]
+}

@@ -1,0 +1,218 @@
+import NIOCore
+import Platform
+import Testing
+
+@testable import Mux
+@testable import TunnelCore
+@testable import TunnelServer
+
+@Suite("Streams that a client opens to destinations")
+struct ClientForwardsTests {
+    /// A session whose client may name these destinations.
+    private func rig(
+        _ rules: [String] = ["192.0.2.7:80", "db.internal:5432", "198.51.100.0/24:*", "/run/x.sock"],
+        _ change: (inout ServerConfiguration) -> Void = { _ in }
+    ) throws -> ServerRig {
+        ServerRig(change, rights: { $0.destinations = rules.compactMap { DestinationRule($0) } })
+    }
+
+    private func code(_ rig: ServerRig) throws -> ResetCode? {
+        rig.loop.run()
+        let reset = rig.carrier.takeFrames().first { $0.header.type == .reset }
+        return try reset.map { try ResetCode.read($0.payload).code }
+    }
+
+    // MARK: Allowed
+
+    @Test("An address is connected to without a lookup, accepted, and its bytes flow both ways")
+    func address() throws {
+        let rig = try rig()
+        try rig.open(1, to: "192.0.2.7:80")
+        #expect(rig.network.lookups.isEmpty && rig.network.connections.map(\.place) == ["192.0.2.7 80"])
+        #expect(try rig.sent().isEmpty, "no ACCEPT before the connection")
+        try rig.receive(.data(1, "GET"))
+        let socket = try rig.network.connect()
+        rig.makeCarrierWritable()
+        #expect(try rig.sent() == ["accept 1"])
+        #expect(socket.farSide == "GET")
+        socket.farSideSends("200")
+        #expect(try rig.sent() == ["data 1"])
+        #expect(rig.session.forwards.count == 1 && rig.share.connections.load(ordering: .relaxed) == 1)
+        socket.farSideSendsRST()
+        #expect(try rig.sent() == ["reset 1"])
+        #expect(rig.session.forwards.count == 0 && rig.share.connections.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("S7 a name is looked up once, and exactly the addresses that are allowed are connected to")
+    func names() throws {
+        let rig = try rig()
+        try rig.open(1, to: "db.internal:5432")
+        try rig.network.answer("10.0.0.7", "127.0.0.1", "10.0.0.8")
+        #expect(rig.network.connections.map(\.place) == ["10.0.0.7 10.0.0.8 5432"])
+        try rig.open(3, to: "other.example:443")
+        try rig.network.answer("203.0.113.9", "198.51.100.4")
+        #expect(rig.network.connections.map(\.place).last == "198.51.100.4 443")
+        #expect(rig.network.lookups.isEmpty)
+    }
+
+    @Test("A Unix socket is connected to by its path")
+    func path() throws {
+        let rig = try rig()
+        try rig.open(1, to: "/run/x.sock")
+        #expect(rig.network.connections.map(\.place) == ["/run/x.sock"])
+        _ = try rig.network.connect()
+        rig.makeCarrierWritable()
+        #expect(try rig.sent() == ["accept 1"])
+    }
+
+    // MARK: Refused
+
+    @Test(
+        "S3 what the rights do not list is reset as not allowed, without a lookup or a connection",
+        arguments: [
+            "192.0.2.8:80", "192.0.2.7:81", "10.0.0.7:5432", "127.0.0.1:80", "localhost:80", "/run/y.sock", "0:80",
+            "192.0.2.7", "http://192.0.2.7/",
+        ]
+    )
+    func denied(destination: String) throws {
+        let rig = try rig()
+        try rig.open(1, to: destination)
+        #expect(rig.network.lookups.isEmpty && rig.network.connections.isEmpty)
+        #expect(try code(rig) == .notAllowed)
+        #expect(rig.log.count("destination refused") == 1 && rig.session.forwards.count == 0)
+    }
+
+    @Test("S3 a client without rights reaches nothing")
+    func noRights() throws {
+        let rig = ServerRig()
+        try rig.open(1, to: "192.0.2.7:80")
+        #expect(try code(rig) == .notAllowed)
+    }
+
+    @Test("S7 a name that leads to no allowed address is reset as not allowed")
+    func deniedByAddress() throws {
+        let rig = try rig()
+        try rig.open(1, to: "db.internal:5432")
+        try rig.network.answer("127.0.0.1", "169.254.169.254", "::1")
+        #expect(try code(rig) == .notAllowed)
+        #expect(rig.network.connections.isEmpty && rig.session.forwards.count == 0)
+    }
+
+    @Test("A failure is told apart: no such name, refused, no answer")
+    func failures() throws {
+        let rig = try rig()
+        try rig.open(1, to: "db.internal:5432")
+        rig.network.answer(.notFound)
+        #expect(try code(rig) == .unreachable)
+        for (number, failure, expected) in [
+            (UInt32(3), IOError(errnoCode: ECONNREFUSED, reason: "connect") as any Error, ResetCode.refused),
+            (5, IOError(errnoCode: EHOSTUNREACH, reason: "connect"), .unreachable),
+            (7, ChannelError.connectTimeout(.seconds(10)), .timeout),
+        ] {
+            try rig.open(number, to: "192.0.2.7:80")
+            rig.network.fail(failure)
+            #expect(try code(rig) == expected)
+        }
+        #expect(rig.log.count("destination cannot be reached") == 4 && rig.session.forwards.count == 0)
+    }
+
+    @Test("A stream that the client resets while its destination is looked up or connected to is forgotten")
+    func resetMeanwhile() throws {
+        let rig = try rig()
+        try rig.open(1, to: "db.internal:5432")
+        try rig.receive(.reset(1))
+        try rig.network.answer("10.0.0.7")
+        #expect(rig.network.connections.isEmpty && rig.session.forwards.count == 0)
+        try rig.open(3, to: "192.0.2.7:80")
+        try rig.receive(.reset(3))
+        let socket = try rig.network.connect()
+        #expect(socket.isClosed && rig.session.forwards.count == 0)
+        #expect(rig.share.connections.load(ordering: .relaxed) == 0)
+    }
+
+    // MARK: Limits
+
+    @Test("S6 four names are looked up at a time, and the next one when an answer comes")
+    func lookups() throws {
+        let rig = try rig()
+        for number in UInt32(0)..<6 { try rig.open(1 + 2 * number, to: "n\(number).example:443") }
+        #expect(rig.network.lookups.map(\.name) == ["n0.example", "n1.example", "n2.example", "n3.example"])
+        try rig.receive(.reset(9))
+        rig.network.answer(.notFound)
+        #expect(rig.network.lookups.map(\.name).last == "n5.example" && rig.network.lookups.count == 4)
+    }
+
+    @Test("S6 streams that come too fast are reset as busy, and a moment later the next one is taken")
+    func rate() throws {
+        let rig = try rig { $0.serverLimits.forwardsPerSecond = 4 }
+        for number in [UInt32(1), 3] { try rig.open(number, to: "192.0.2.7:80") }
+        #expect(rig.network.connections.count == 2)
+        try rig.open(5, to: "192.0.2.7:80")
+        #expect(try code(rig) == .busy)
+        rig.advance(0.25)
+        try rig.open(7, to: "192.0.2.7:80")
+        #expect(rig.network.connections.count == 3)
+    }
+
+    @Test("A client that has its share of the server gets no further connection")
+    func share() throws {
+        let rig = try rig()
+        let account = rig.resources.memory.open { _, done in done() }
+        account.holds(rig.resources.memory.capacity / 5 * 4)
+        try rig.open(1, to: "192.0.2.7:80")
+        #expect(try code(rig) == .busy)
+        account.close()
+        rig.makeCarrierWritable()
+        try rig.open(3, to: "192.0.2.7:80")
+        #expect(rig.network.connections.count == 1)
+    }
+
+    // MARK: Changes
+
+    @Test("Narrowed rights reset the streams that they do not allow, and the others go on")
+    func narrowed() throws {
+        let rig = try rig()
+        try rig.open(1, to: "192.0.2.7:80")
+        let kept = try rig.network.connect()
+        try rig.open(3, to: "db.internal:5432")
+        try rig.network.answer("10.0.0.7")
+        let lost = try rig.network.connect(at: "10.0.0.7")
+        try rig.open(5, to: "other.example:443")
+        _ = try rig.sent()
+        rig.update(rights: { $0.destinations = [DestinationRule("192.0.2.7:80")].compactMap { $0 } })
+        #expect(lost.farSide == "<RST>" && !kept.isClosed)
+        #expect(try rig.sent().sorted() == ["reset 3", "reset 5"])
+        #expect(rig.log.count("stream reset: the client's rights have changed") == 2)
+        kept.farSideSends("on")
+        #expect(try rig.sent() == ["data 1"])
+        rig.update(rights: { $0.destinations = [DestinationRule("192.0.2.7:*")].compactMap { $0 } })
+        #expect(!kept.isClosed)
+    }
+
+    @Test("A session that drains refuses further streams, and its end resets the sockets of the others")
+    func ends() throws {
+        let rig = try rig()
+        try rig.open(1, to: "192.0.2.7:80")
+        let socket = try rig.network.connect()
+        _ = rig.session.drain(Refusal(.goingAway, "soon"))
+        try rig.open(3, to: "192.0.2.7:80")
+        #expect(try code(rig) == .goingAway)
+        _ = rig.session.end(Refusal(.goingAway, "now"))
+        rig.loop.run()
+        #expect(socket.farSide == "<RST>" && rig.session.forwards.count == 0)
+    }
+
+    // MARK: UNBIND
+
+    @Test("A port that the client gives back is closed, and the client may have it again")
+    func unbind() throws {
+        let rig = try rig()
+        try rig.bind(8_022)
+        _ = try rig.sent()
+        try rig.receive(PeerFrame(0x13, 0, Unbinding(tunnel: 0).frame.payload))
+        #expect(try rig.sent() == ["UNBOUND 0: as asked"])
+        #expect(rig.session.ports.published.isEmpty && rig.log.count("port given back") == 1)
+        try rig.bind(8_022)
+        #expect(try rig.sent() == ["BOUND 0 at 8022"])
+    }
+}

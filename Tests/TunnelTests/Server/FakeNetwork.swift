@@ -1,0 +1,77 @@
+import NIOCore
+import NIOEmbedded
+import NetworkAddress
+
+@testable import TunnelCore
+@testable import TunnelServer
+
+/// Names and destinations whose answers the test gives.
+final class FakeNetwork: DestinationNetwork {
+    private let loop: EmbeddedEventLoop
+    /// Running lookups, in their order.
+    private(set) var lookups: [(name: String, promise: EventLoopPromise<[SocketAddress]>)] = []
+    /// Running connections, in their order.
+    private(set) var connections: [(place: String, promise: EventLoopPromise<any Channel>)] = []
+
+    init(_ loop: EmbeddedEventLoop) {
+        self.loop = loop
+    }
+
+    func addresses(of name: String) -> EventLoopFuture<[SocketAddress]> {
+        let promise = loop.makePromise(of: [SocketAddress].self)
+        lookups.append((name, promise))
+        return promise.futureResult
+    }
+
+    func egress(to addresses: [IPAddress], port: UInt16, timeout: TimeAmount) -> any Egress {
+        FakeEgress(network: self, place: addresses.map { "\($0)" }.joined(separator: " ") + " \(port)")
+    }
+
+    func egress(to path: String, timeout: TimeAmount) -> any Egress { FakeEgress(network: self, place: path) }
+
+    fileprivate func connect(to place: String) -> EventLoopFuture<any Channel> {
+        let promise = loop.makePromise(of: (any Channel).self)
+        connections.append((place, promise))
+        return promise.futureResult
+    }
+
+    /// The first lookup has an answer.
+    func answer(_ addresses: String...) throws {
+        let found = try addresses.map { try SocketAddress(ipAddress: $0, port: 0) }
+        lookups.removeFirst().promise.succeed(found)
+        loop.run()
+    }
+
+    /// The first lookup has failed.
+    func answer(_ failure: NameFailure) {
+        lookups.removeFirst().promise.fail(failure)
+        loop.run()
+    }
+
+    /// The first connection is made.
+    ///
+    /// - Parameter address: the one that was reached.
+    func connect(at address: String = "192.0.2.7") throws -> FakeSocket {
+        let socket = FakeSocket(loop: loop)
+        socket.remoteAddress = try SocketAddress(ipAddress: address, port: 80)
+        connections.removeFirst().promise.succeed(socket)
+        loop.run()
+        return socket
+    }
+
+    /// The first connection has failed.
+    func fail(_ error: any Error) {
+        connections.removeFirst().promise.fail(error)
+        loop.run()
+    }
+}
+
+private struct FakeEgress: Egress {
+    let network: FakeNetwork
+    let place: String
+
+    func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+        pipe.connecting {}
+        return network.connect(to: place)
+    }
+}
