@@ -97,6 +97,8 @@ struct AddressTests {
             ("*:5432:db:1", ["0.0.0.0", "::"], "*:5432:db:1"), (":5432:db:1", ["0.0.0.0", "::"], "*:5432:db:1"),
             ("[::1]:0:[2001:db8::1]:443", ["::1"], "[::1]:0:[2001:db8::1]:443"),
             ("192.0.2.1:80:/run/x.sock", ["192.0.2.1"], "192.0.2.1:80:/run/x.sock"),
+            ("/tmp/x:/run/x.sock", [], "/tmp/x:/run/x.sock"), ("/tmp/x:db:1", [], "/tmp/x:db:1"),
+            ("/tmp/x:[::1]:1", [], "/tmp/x:[::1]:1"), ("/tmp/x:5432", [], "/tmp/x:localhost:5432"),
         ]
     )
     func localForward(text: String, addresses: [String], description: String) throws {
@@ -108,7 +110,8 @@ struct AddressTests {
         "An invalid -L or -D is refused",
         arguments: [
             "", "5432", ":", "x:y:z", "5432:db:0", "5432:db:65536", "5432:d b:1", "host.example:5432:db:1", "1:2:3:4:5",
-            "127.1:5432:db:1", "5432:127.1:80", "0-1:x:0-1", "1-2:x:1", "[::1:5432:x:1",
+            "127.1:5432:db:1", "5432:127.1:80", "0-1:x:0-1", "/tmp/x", "/tmp/x:/a:b:c", "/tmp/../x:db:1", "/tmp/x:db:0",
+            "1-2:x:1", "[::1:5432:x:1",
         ]
     )
     func impossibleLocalForward(text: String) {

@@ -22,7 +22,7 @@ final class ForwardListeners {
     final class Forward {
         let spec: ForwardSpec
         let statistics: TunnelStatistics
-        fileprivate(set) var ingress: TCPIngress?
+        fileprivate(set) var ingress: (any Ingress)?
         /// Whether the port is being bound.
         fileprivate var isBinding = false
         fileprivate var retry: Scheduled<Void>?
@@ -107,49 +107,61 @@ final class ForwardListeners {
     }
 
     private func bind(_ forward: Forward) {
-        let spec = forward.spec
         forward.isBinding = true
-        // Port 0 would be another port on the second address.
-        let addresses = spec.port == 0 ? Array(spec.addresses.prefix(1)) : spec.addresses
-        let bound = TCPIngress.bind(
-            tunnel: 0,
-            addresses: addresses,
-            port: spec.port,
-            limits: limits.ingress,
-            loop: loop,
-            logger: logger
-        ) { [weak self] channel in
+        let visitor: (any Channel) throws -> Void = { [weak self] channel in
             guard let self else { return channel.close(promise: nil) }
             try self.accept(channel, forward)
         }
-        bound.assumeIsolated().whenComplete { result in
-            forward.isBinding = false
-            switch result {
-            case .success(let ingress): self.bound(forward, ingress)
-            case .failure(let error): self.failed(forward, error)
-            }
+        switch forward.spec.listen {
+        case .path(let path):
+            UnixIngress.bind(tunnel: 0, path: path, limits: limits.ingress, loop: loop, onVisitor: visitor)
+                .assumeIsolated()
+                .whenComplete { self.bound(forward, $0.map { ($0, 0) }) }
+        case .port(let port, _):
+            // Port 0 would be another port on the second address.
+            let addresses = port == 0 ? Array(forward.spec.addresses.prefix(1)) : forward.spec.addresses
+            TCPIngress.bind(
+                tunnel: 0,
+                addresses: addresses,
+                port: port,
+                limits: limits.ingress,
+                loop: loop,
+                logger: logger,
+                onVisitor: visitor
+            )
+            .assumeIsolated()
+            .whenComplete { self.bound(forward, $0.map { ($0, $0.boundPort) }) }
         }
     }
 
-    private func bound(_ forward: Forward, _ ingress: TCPIngress) {
+    private func bound(_ forward: Forward, _ result: Result<(any Ingress, UInt16), any Error>) {
+        forward.isBinding = false
+        switch result {
+        case .success(let (ingress, port)): bound(forward, ingress, port)
+        case .failure(let error): failed(forward, error)
+        }
+    }
+
+    private func bound(_ forward: Forward, _ ingress: any Ingress, _ port: UInt16) {
         guard forwards.contains(where: { $0 === forward }) else {
             return ingress.close(on: loop).whenComplete { _ in }
         }
         forward.ingress = ingress
         forward.wait = Self.retries.first
         ingress.isAccepting = isAccepting
-        let port = ingress.boundPort
         forward.statistics.published(address: ingress.addresses, port: port)
         logger.notice(
             "forward listens",
-            metadata: ["address": "\(ingress.addresses)", "port": "\(port)", "to": "\(forward.spec.service)"]
+            metadata: ["address": "\(forward.spec.listening(port))", "to": "\(forward.spec.service)"]
         )
         onEvent(.listening(forward.spec, port: port))
     }
 
     private func failed(_ forward: Forward, _ error: any Error) {
         guard forwards.contains(where: { $0 === forward }) else { return }
-        let reason = (error as? TCPIngress.Failure).map { ListenAddress.bindFailureReason($0.error) } ?? "\(error)"
+        let reason =
+            (error as? UnixListener.Failure)?.description
+            ?? ListenAddress.bindFailureReason((error as? TCPIngress.Failure)?.error ?? error)
         let wait = forward.wait
         forward.wait = min(wait * 2, Self.retries.longest)
         logger.warning(
@@ -227,7 +239,7 @@ final class ForwardListeners {
             SocketOptions.resetOnClose(channel)
             return channel.close(promise: nil)
         }
-        let program = channel.peerAddress?.inShort ?? "unknown"
+        let program = channel.peerDescription
         switch forward.spec.target {
         case .destination(let destination):
             try streams.open(channel, to: destination, from: program, forward.statistics)

@@ -4,11 +4,18 @@ import TunnelCore
 /// One forward, written as ssh's `-L` or `-D`: the client listens, and the server connects.
 public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
     /// Where the client listens.
-    public let address: String
-    /// The port, 0 for one that the system chooses.
-    public let port: UInt16
+    public let listen: Listen
     /// Where the connections lead.
     public let target: Target
+
+    /// A place of this machine on which a forward listens.
+    public enum Listen: Sendable, Hashable {
+        /// A port, 0 for one that the system chooses, of an address of this machine; `localhost` for both loopback
+        /// addresses, `*` for all.
+        case port(UInt16, on: String)
+        /// The path of a Unix socket, which only its user may connect to.
+        case path(String)
+    }
 
     /// Where the connections of a forward lead.
     public enum Target: Sendable, Hashable {
@@ -30,11 +37,16 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
     ///   - port: 0 for one that the system chooses.
     ///   - address: an address of this machine; `localhost` for both loopback addresses, `*` for all.
     public init(port: UInt16, on address: String = "localhost", to target: Target) {
-        (self.address, self.port, self.target) = (address, port, target)
+        self.init(.port(port, on: address), to: target)
+    }
+
+    /// A forward from a port or a Unix socket.
+    public init(_ listen: Listen, to target: Target) {
+        (self.listen, self.target) = (listen, target)
     }
 
     /// Reads one `-L`: `[BIND:]PORT:HOST:HOSTPORT`, or `[BIND:]PORT:HOSTPORT` for the server's own `localhost`, or a range
-    /// of ports, of which each is a forward.
+    /// of ports, of which each is a forward. `/SOCKET` may stand for `[BIND:]PORT`, and for `HOST:HOSTPORT`.
     ///
     /// - Throws: ``Malformed``, which names the wrong part.
     public static func list(_ text: String) throws(Malformed) -> [ForwardSpec] {
@@ -45,8 +57,8 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
             )
         }
         guard let parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
-        if let path = parts.last, path.hasPrefix("/") {
-            return [try ForwardSpec(text, parts.dropLast(), path: String(path), malformed)]
+        if parts.first?.hasPrefix("/") == true || parts.last?.hasPrefix("/") == true {
+            return [try ForwardSpec(withPath: parts, malformed)]
         }
         let (bind, port, host, hostPort): (Substring, Substring, Substring, Substring)
         switch parts.count {
@@ -75,25 +87,53 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
         return forwards
     }
 
-    /// Reads `[BIND:]PORT:/SOCKET`.
-    private init(
-        _ text: String,
-        _ listen: some Collection<Substring>,
-        path: String,
-        _ malformed: (String) -> Malformed
-    ) throws(Malformed) {
-        let listen = Array(listen)
-        guard (1...2).contains(listen.count) else { throw malformed("it has \(listen.count + 1) parts") }
-        guard let port = Port.parse(listen[listen.count - 1]) else {
-            throw malformed("\(listen[listen.count - 1]) is not a port")
+    /// Reads a form with a path at either end.
+    private init(withPath parts: [Substring], _ malformed: (String) -> Malformed) throws(Malformed) {
+        func path(_ text: Substring) throws(Malformed) -> Destination {
+            guard let destination = Destination(String(text)) else {
+                throw malformed(
+                    "a path has no empty parts, and no . or .., and at most \(Destination.longestPath) bytes"
+                )
+            }
+            return destination
         }
-        guard let address = Self.listenAddress(listen.count == 2 ? listen[0] : "localhost") else {
-            throw malformed("\(listen[0]) is not an address of this machine")
+        var rest = parts[...]
+        var target: Target?
+        if let last = rest.last, last.hasPrefix("/"), rest.count > 1 {
+            target = .destination(try path(last))
+            rest.removeLast()
         }
-        guard let destination = Destination(path) else {
-            throw malformed("a path has no empty parts, and no . or .., and at most \(Destination.longestPath) bytes")
+        if let first = rest.first, first.hasPrefix("/") {
+            _ = try path(first)
+            listen = .path(String(first))
+            rest.removeFirst()
+        } else {
+            guard (1...2).contains(rest.count), let text = rest.last else {
+                throw malformed("it has \(parts.count) parts")
+            }
+            guard let port = Port.parse(text) else { throw malformed("\(text) is not a port") }
+            let bind = rest.count == 2 ? rest[rest.startIndex] : "localhost"
+            guard let address = Self.listenAddress(bind) else {
+                throw malformed("\(bind) is not an address of this machine")
+            }
+            listen = .port(port, on: address)
+            rest = []
         }
-        self.init(port: port, on: address, to: .destination(destination))
+        if target == nil {
+            let place = rest.count == 1 ? "localhost:\(rest[rest.startIndex])" : Self.hostPort(rest)
+            guard let destination = place.flatMap(Destination.init), case .host = destination else {
+                throw malformed("the destination's host is missing or malformed")
+            }
+            target = .destination(destination)
+            rest = []
+        }
+        guard rest.isEmpty, let target else { throw malformed("it has \(parts.count) parts") }
+        self.target = target
+    }
+
+    private static func hostPort(_ parts: ArraySlice<Substring>) -> String? {
+        guard parts.count == 2, let host = parts.first, let port = parts.last else { return nil }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     /// Reads one `-D`: `[BIND:]PORT`.
@@ -121,17 +161,21 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The addresses to listen on, of which a machine may lack a family.
+    /// The addresses to listen on, of which a machine may lack a family; none for a path.
     var addresses: [String] {
-        switch address {
-        case "localhost": ["127.0.0.1", "::1"]
-        case "*": ["0.0.0.0", "::"]
-        default: [address]
+        switch listen {
+        case .port(_, "localhost"): ["127.0.0.1", "::1"]
+        case .port(_, "*"): ["0.0.0.0", "::"]
+        case .port(_, let address): [address]
+        case .path: []
         }
     }
 
-    /// The first address with the bound port, for people and scripts.
+    /// The place that is bound, for people and scripts.
+    ///
+    /// - Parameter port: the port; ignored for a path.
     func listening(_ port: UInt16) -> String {
+        if case .path(let path) = listen { return "unix:\(path)" }
         let first = addresses.first ?? ""
         return first.contains(":") ? "[\(first)]:\(port)" : "\(first):\(port)"
     }
@@ -146,10 +190,15 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
 
     /// The forward as it is written for `-L` or `-D`.
     public var description: String {
-        let bind = address == "localhost" ? "" : address.contains(":") ? "[\(address)]:" : "\(address):"
+        let place =
+            switch listen {
+            case .port(let port, "localhost"): "\(port)"
+            case .port(let port, let address): address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
+            case .path(let path): path
+            }
         return switch target {
-        case .destination(let destination): "\(bind)\(port):\(destination)"
-        case .socks: "\(bind)\(port)"
+        case .destination(let destination): "\(place):\(destination)"
+        case .socks: place
         }
     }
 }

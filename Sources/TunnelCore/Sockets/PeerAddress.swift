@@ -49,6 +49,25 @@ extension Channel {
         #endif
     }
 
+    /// The other side for the log: its address, or the user and the process at a Unix socket.
+    package var peerDescription: String {
+        guard let address = peerAddress, address.ip != nil else { return credentials ?? "unix" }
+        return address.inShort
+    }
+
+    /// The user and the process at the other end of a Unix socket, when it connected (unix(7), SO_PEERCRED).
+    private var credentials: String? {
+        #if os(Linux)
+        guard let options = self as? any SocketOptionProvider else { return nil }
+        var known: PeerCredentials?
+        options.unsafeGetSocketOption(level: .socket, name: .init(rawValue: SO_PEERCRED)).assumeIsolated()
+            .whenSuccess { (found: PeerCredentials) in known = found }
+        return known.map { "user \($0.user) process \($0.process)" }
+        #else
+        return nil
+        #endif
+    }
+
     #if os(Linux)
     private func peerName<Name: Sendable>(as: Name.Type) -> Name? {
         guard let options = self as? any SocketOptionProvider else { return nil }
@@ -59,3 +78,12 @@ extension Channel {
     }
     #endif
 }
+
+#if os(Linux)
+/// The kernel's `struct ucred`.
+private struct PeerCredentials: Sendable {
+    let process: Int32
+    let user: UInt32
+    let group: UInt32
+}
+#endif

@@ -19,8 +19,8 @@ struct ClientOptions: ParsableArguments {
     @Option(
         name: [.customShort("L"), .customLong("local")],
         help: """
-            Listen here, and let the server connect: [BIND:]PORT:HOST:HOSTPORT or [BIND:]PORT:/SOCKET, for instance \
-            5432:db.internal:5432, or a range of ports; may be repeated.
+            Listen here, and let the server connect: [BIND:]PORT:HOST:HOSTPORT, for instance 5432:db.internal:5432, or a \
+            range of ports; /SOCKET may stand for either end. May be repeated.
             """
     )
     var local: [String] = []
