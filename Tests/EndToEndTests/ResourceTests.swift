@@ -503,7 +503,7 @@ extension EndToEnd {
 
 extension TCPSocket {
     /// Sends a text to an echo service, and requires its echo.
-    fileprivate func requireEcho(_ text: String) throws {
+    func requireEcho(_ text: String) throws {
         try send(text)
         let answer = String(decoding: try receive(exactly: text.utf8.count), as: UTF8.self)
         try require(answer == text, "an echo of \(answer) instead of \(text)")

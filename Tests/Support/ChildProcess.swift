@@ -41,14 +41,16 @@ public final class ChildProcess: Sendable, CustomStringConvertible {
     ///   - arguments: the arguments without the program's name.
     ///   - environment: the whole environment.
     ///   - directory: the working directory.
+    ///   - input: standard input.
     public init(
         name: String,
         executable: String,
         arguments: [String],
         environment: [String: String],
-        directory: String
+        directory: String,
+        input: StandardInput = .empty
     ) throws {
-        let child = try Spawn(executable, arguments, environment: environment, directory: directory)
+        let child = try Spawn(executable, arguments, environment: environment, directory: directory, input: input)
         let (status, pid) = (StatusBox(), child.pid)
         Thread.detachNewThread {
             Spawn.wait(pid)

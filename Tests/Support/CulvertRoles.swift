@@ -40,12 +40,26 @@ public struct CulvertClient: Sendable {
 
 extension Scenario {
     /// Starts the executable under test.
+    ///
+    /// - Parameters:
+    ///   - input: standard input.
+    ///   - outputFile: a file that gets standard output, for bytes that are no lines; nil for ``ChildProcess/output``.
     public func culvert(
         _ name: String,
         _ arguments: [String],
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        input: StandardInput = .empty,
+        outputFile: String? = nil
     ) throws -> ChildProcess {
-        let process = try start(name, CulvertExecutable.path(), arguments, environment: environment)
+        var command = [try CulvertExecutable.path()] + arguments
+        if let outputFile { command = ["/bin/sh", "-c", "exec \"$@\" > \"$0\"", outputFile] + command }
+        let process = try start(
+            name,
+            command[0],
+            Array(command.dropFirst()),
+            environment: environment,
+            input: input
+        )
         checkOutput(of: process)
         return process
     }

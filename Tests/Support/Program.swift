@@ -49,6 +49,12 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let ssh = Program(name: "ssh", package: "openssh-client")
     /// Generates SSH keys.
     public static let sshKeygen = Program(name: "ssh-keygen", package: "openssh-client")
+    /// A database server.
+    public static let postgres = Program(name: "postgres", package: "postgresql")
+    /// Creates an empty database.
+    public static let initdb = Program(name: "initdb", package: "postgresql")
+    /// A client of the database server.
+    public static let psql = Program(name: "psql", package: "postgresql-client")
     /// Starts a program with another user or other capabilities.
     public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Starts a program in its own mount namespace.
@@ -64,10 +70,17 @@ public struct Program: Sendable, CustomStringConvertible {
         "/usr/lib64/squid", "/usr/libexec/squid", "/opt/homebrew/bin", "/opt/homebrew/libexec",
     ]
 
+    /// The folders of PostgreSQL, one for each version.
+    private static var databaseFolders: [String] {
+        let root = "/usr/lib/postgresql"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        return versions.sorted().map { "\(root)/\($0)/bin" }
+    }
+
     /// The path of the program; nil if it is not installed.
     public var path: String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
-        return (folders + Self.furtherFolders).map { "\($0)/\(name)" }.first {
+        return (folders + Self.furtherFolders + Self.databaseFolders).map { "\($0)/\(name)" }.first {
             FileManager.default.isExecutableFile(atPath: $0)
         }
     }

@@ -81,12 +81,14 @@ public final class Scenario: Sendable {
     /// - Parameters:
     ///   - environment: additions to the test's environment, from which variables of proxies, Kerberos and Culvert are
     ///     removed.
+    ///   - input: standard input.
     ///   - isKilled: whether the scenario kills the program at its end, because the program stops slowly.
     public func start(
         _ name: String,
         _ executable: String,
         _ arguments: [String],
         environment: [String: String] = [:],
+        input: StandardInput = .empty,
         isKilled: Bool = false
     ) throws -> ChildProcess {
         var clean = ProcessInfo.processInfo.environment.filter { key, _ in
@@ -102,7 +104,8 @@ public final class Scenario: Sendable {
             executable: executable,
             arguments: arguments,
             environment: clean,
-            directory: directory
+            directory: directory,
+            input: input
         )
         processes.withLock { $0.append((process, isKilled)) }
         return process

@@ -1,7 +1,7 @@
 import CSpawn
 import Foundation
 
-/// Starts a program by `posix_spawn`, with pipes for its outputs and no other descriptors.
+/// Starts a program by `posix_spawn`, with pipes for its outputs, a standard input, and no other descriptors.
 ///
 /// Foundation's `Process` is not used, because it read out of bounds while many threads opened and closed descriptors.
 struct Spawn {
@@ -11,7 +11,13 @@ struct Spawn {
     /// The reading end of standard error.
     let errors: FileHandle
 
-    init(_ executable: String, _ arguments: [String], environment: [String: String], directory: String) throws {
+    init(
+        _ executable: String,
+        _ arguments: [String],
+        environment: [String: String],
+        directory: String,
+        input: StandardInput = .empty
+    ) throws {
         let (outputPipe, errorPipe) = (Pipe(), Pipe())
         #if canImport(Darwin)
         var actions: posix_spawn_file_actions_t?
@@ -23,7 +29,11 @@ struct Spawn {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         culvert_spawn_in_directory(&actions, directory)
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        switch input {
+        case .empty: posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        case .file(let path): posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, path, O_RDONLY, 0)
+        case .pipe(let pipe): posix_spawn_file_actions_adddup2(&actions, pipe.readingEnd, STDIN_FILENO)
+        }
         for (pipe, number) in [(outputPipe, STDOUT_FILENO), (errorPipe, STDERR_FILENO)] {
             posix_spawn_file_actions_adddup2(&actions, pipe.fileHandleForWriting.fileDescriptor, number)
         }

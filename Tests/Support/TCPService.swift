@@ -28,6 +28,15 @@ public final class TCPService: Sendable {
         try self.init(TCPListener(port: port, address: address), timeout: timeout, serve)
     }
 
+    /// Listens on a new socket in the file system. The service has no port.
+    public convenience init(
+        unixPath path: String,
+        timeout: Duration = .seconds(120),
+        _ serve: @escaping @Sendable (TCPSocket) throws -> Void
+    ) throws {
+        try self.init(TCPListener(unixPath: path), timeout: timeout, serve)
+    }
+
     private init(
         _ listener: TCPListener,
         timeout: Duration,
@@ -79,12 +88,19 @@ public final class TCPService: Sendable {
 
     /// Echoes bytes as they arrive.
     public static func echo(port: UInt16 = 0) throws -> TCPService {
-        try TCPService(port: port, timeout: .seconds(180)) { socket in
-            while true {
-                let bytes = try socket.receive()
-                if bytes.isEmpty { return }
-                try socket.send(bytes)
-            }
+        try TCPService(port: port, timeout: .seconds(180), echo(on:))
+    }
+
+    /// Echoes bytes as they arrive, on a socket in the file system.
+    public static func echo(unixPath path: String) throws -> TCPService {
+        try TCPService(unixPath: path, timeout: .seconds(180), echo(on:))
+    }
+
+    private static func echo(on socket: TCPSocket) throws {
+        while true {
+            let bytes = try socket.receive()
+            if bytes.isEmpty { return }
+            try socket.send(bytes)
         }
     }
 

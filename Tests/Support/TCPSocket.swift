@@ -234,6 +234,11 @@ final class TCPListener: Sendable {
         self.port = boundPort(descriptor)
     }
 
+    /// Takes a socket that listens without a port.
+    init(descriptor: Int32) {
+        (self.descriptor, self.port) = (descriptor, 0)
+    }
+
     deinit {
         close()
         _ = Foundation.close(descriptor)

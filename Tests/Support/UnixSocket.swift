@@ -14,19 +14,40 @@ extension TCPSocket {
         guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         self.init(descriptor: descriptor, timeout: timeout)
-        var name = sockaddr_un()
-        name.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: name.sun_path) else {
-            throw SocketError.system(call: "connect", errno: ENAMETOOLONG)
+        guard try withUnixAddress(path, { connect(descriptor, $0, $1) }) == 0 else {
+            throw SocketError.system(call: "connect", errno: errno)
         }
-        withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: bytes) }
-        let result = withUnsafePointer(to: &name) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
+    }
+}
+
+extension TCPListener {
+    /// Listens on a new socket in the file system.
+    convenience init(unixPath path: String) throws {
+        let descriptor = socket(AF_UNIX, streamType, 0)
+        guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        self.init(descriptor: descriptor)
+        guard try withUnixAddress(path, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 128) == 0 else {
+            throw SocketError.system(call: "bind", errno: errno)
         }
-        guard result == 0 else { throw SocketError.system(call: "connect", errno: errno) }
+    }
+}
+
+private func withUnixAddress<Result>(
+    _ path: String,
+    _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+) throws -> Result {
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard bytes.count < MemoryLayout.size(ofValue: name.sun_path) else {
+        throw SocketError.system(call: "the address of \(path)", errno: ENAMETOOLONG)
+    }
+    withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: bytes) }
+    return withUnsafePointer(to: &name) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
     }
 }
 

@@ -7,8 +7,9 @@ import TunnelCore
 
 /// The local ports of a client's forwards, on the event loop of its sessions. They stay bound from one session to the next.
 ///
-/// Without a session, connections wait in the kernel's listen queue. After ``ClientLimits/waitingTime`` they are accepted
-/// and reset until there is a session again, so that no program waits for ever.
+/// Without a session and its carrier, connections wait in the kernel's listen queue. So they can be served by the next
+/// session, if the server does not know the present one any more. After ``ClientLimits/waitingTime`` they are accepted and
+/// reset until there is a session again, so that no program waits for ever.
 final class ForwardListeners {
     /// An event for scripts and the log.
     enum Event: Sendable {
@@ -53,7 +54,7 @@ final class ForwardListeners {
     private let totals: TrafficTotals
     private let logger: Logger
     private let onEvent: (Event) -> Void
-    /// Called when a session begins.
+    /// Called when a session begins, and when it has another carrier.
     var onSession: ((ForwardStreams) -> Void)?
     private var supply = Supply.refusing
     private(set) var forwards: [Forward] = []
@@ -176,7 +177,7 @@ final class ForwardListeners {
 
     // MARK: Sessions
 
-    /// A session begins, and takes the connections from now on.
+    /// A session begins, or has another carrier, and takes the connections from now on.
     func begin(_ streams: ForwardStreams) {
         if case .stopped = supply { return }
         endWait()
@@ -185,8 +186,8 @@ final class ForwardListeners {
         onSession?(streams)
     }
 
-    /// The session is over.
-    func ended(_ streams: ForwardStreams) {
+    /// The session takes no connection: it has no carrier, its server is going away, or it is over.
+    func pause(_ streams: ForwardStreams) {
         guard case .session(let present) = supply, present === streams else { return }
         awaitSession()
     }

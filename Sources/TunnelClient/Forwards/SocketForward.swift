@@ -2,18 +2,36 @@ import Logging
 import Mux
 import NIOCore
 import NIOPosix
+import Platform
+import Synchronization
 import TunnelCore
 
 /// One stream between a connected socket of the program and a destination, as for ssh's `-W`.
-public struct SocketForward: Sendable {
-    /// A connected stream socket, which belongs to the client from then on.
-    public let descriptor: Int32
+public final class SocketForward: Sendable {
     /// Where the stream leads, as the server sees it.
     public let destination: Destination
+    /// The socket; nil once the stream has it, or once it is closed.
+    private let descriptor: Mutex<Int32?>
 
     /// A stream for a socket.
+    ///
+    /// - Parameter descriptor: a connected stream socket. The client closes it at the latest when it ends.
     public init(descriptor: Int32, to destination: Destination) {
-        (self.descriptor, self.destination) = (descriptor, destination)
+        self.destination = destination
+        self.descriptor = Mutex(descriptor)
+    }
+
+    /// The socket, for the stream; nil for all callers but the first.
+    func takeDescriptor() -> Int32? {
+        descriptor.withLock { descriptor in
+            defer { descriptor = nil }
+            return descriptor
+        }
+    }
+
+    /// Closes a socket that the stream has not taken, so that the program sees its end.
+    func closeIfUnused() {
+        if let descriptor = takeDescriptor() { _ = close(descriptor) }
     }
 
     /// How the stream ended.
@@ -29,16 +47,10 @@ public struct SocketForward: Sendable {
 
 /// Opens the stream of a ``SocketForward`` in the first session, once.
 final class SocketForwardStream {
-    private enum State {
-        case waiting
-        case open
-    }
-
     private let forward: SocketForward
     private let loop: any EventLoop
     private let statistics: TunnelStatistics
     private let onEnd: (SocketForward.End) -> Void
-    private var state = State.waiting
 
     init(
         _ forward: SocketForward,
@@ -59,8 +71,7 @@ final class SocketForwardStream {
 
     /// A session has begun.
     func begin(_ streams: ForwardStreams) {
-        guard case .waiting = state else { return }
-        state = .open
+        guard let descriptor = forward.takeDescriptor() else { return }
         let bound = NIOLoopBound((self, streams), eventLoop: loop)
         let joined = ClientBootstrap(group: loop)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -71,7 +82,7 @@ final class SocketForwardStream {
                     try this.join(channel, streams)
                 }
             }
-            .withConnectedSocket(forward.descriptor)
+            .withConnectedSocket(descriptor)
         joined.assumeIsolated().whenFailure { _ in self.onEnd(.closed) }
     }
 

@@ -74,6 +74,7 @@ public struct Client: Service {
     ///
     /// - Throws: ``ClientError`` if the client is refused for good, or gives up.
     public func run() async throws {
+        defer { configuration.socketForward?.closeIfUnused() }
         let context = DialContext(configuration, names: names, logger: logger)
         do {
             if configuration.endpoints.contains(where: \.isSecure) { try context.tls.prepare() }
@@ -242,7 +243,7 @@ public struct Client: Service {
     }
 
     /// Lets the streams end, and ends those that do not in time.
-    private func stop(_ session: ClientSessionHandle) async {
+    func stop(_ session: ClientSessionHandle) async {
         logger.notice("stopping")
         session.drain()
         await withTaskGroup(of: Void.self) { tasks in

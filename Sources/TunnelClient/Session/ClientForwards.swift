@@ -55,7 +55,15 @@ extension Client {
     func watch(_ ends: AsyncStream<ForwardEnd>, _ current: CurrentSession, _ failure: RunFailure) async {
         for await end in ends {
             if let error = ClientError(end) { failure.set(error) }
-            if let session = current.stop() {
+            guard let session = current.stop() else { return }
+            switch end {
+            case .socket(.finished, _) where configuration.tunnels.isEmpty && configuration.forwards.isEmpty:
+                // The last bytes of the socket may still wait for credit or for a carrier.
+                session.drain()
+                _ = try? await session.ended.get()
+            case .socket(.finished, _):
+                await stop(session)
+            case .socket, .failed:
                 session.end()
                 _ = try? await session.ended.get()
             }

@@ -44,6 +44,7 @@ final class ClientSession: ClientSessionOwner {
     let logger: Logger
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
+    private var isServerGoingAway = false
     /// Services that could not be reached the last time, so that the log reports changes and not each visitor.
     var unreachable: Set<Int> = []
     private var bindRetries: [Int: TimeAmount] = [:]
@@ -143,6 +144,7 @@ final class ClientSession: ClientSessionOwner {
     func drain() {
         guard !isDraining else { return }
         isDraining = true
+        listeners.stop()
         sessionLoop.run(.drain(Refusal(.goingAway, "the client is stopping")))
         sessionRoomChanged(sessionLoop)
     }
@@ -250,10 +252,18 @@ final class ClientSession: ClientSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {
         logger.notice("server is going away", metadata: ["reason": "\(reason)"])
+        isServerGoingAway = true
+        listeners.pause(forwards)
     }
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
+        listeners.pause(forwards)
         onEvent?(.lost(carrier))
+    }
+
+    /// The session continues on another carrier.
+    func resumed() {
+        if !isServerGoingAway, !sessionLoop.isEnded { listeners.begin(forwards) }
     }
 
     func session(_ sessionLoop: SessionLoop, renewWithin seconds: UInt32) {
@@ -268,7 +278,7 @@ final class ClientSession: ClientSessionOwner {
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
         cancelRetries()
         forwards.stop()
-        listeners.ended(forwards)
+        listeners.pause(forwards)
         onEvent?(.ended(end, refused: refused))
         onEvent = nil
     }

@@ -178,6 +178,7 @@ final class ClientSessionHandle: DialledSession {
             ) { $1 }
         )
         session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
+        session.value.resumed()
     }
 
     /// Ends a session that the server does not know any more, since another one has begun in its place.

@@ -42,7 +42,8 @@ struct ClientCommand: AsyncParsableCommand {
         defer { trimming.cancel() }
         // What has arrived still goes to standard output.
         defer { streams?.finish() }
-        try await runUntilSignalled(client, logger: logger) {
+        // ssh sends SIGHUP to its ProxyCommand, and does not wait for its end.
+        try await runUntilSignalled(client, logger: logger, endsAtHangUp: streams != nil) {
             manager.report(.ready)
         } reload: {
             manager.report(.reloading)

@@ -11,12 +11,14 @@ func firstSignal() async {
 /// Runs a role until it ends. SIGTERM or SIGINT drains it, and a second one ends the process at once.
 ///
 /// - Parameters:
+///   - endsAtHangUp: whether SIGHUP drains the role too, and does not reload.
 ///   - onStarted: called once signals are caught.
 ///   - reload: called at SIGHUP.
 ///   - onStopping: called at the first SIGTERM or SIGINT.
 func runUntilSignalled(
     _ service: some Service,
     logger: Logger,
+    endsAtHangUp: Bool = false,
     onStarted: @Sendable () -> Void = {},
     reload: @escaping @Sendable () -> Void,
     onStopping: @escaping @Sendable () -> Void = {}
@@ -40,7 +42,7 @@ func runUntilSignalled(
     let watching = Task {
         var isStopping = false
         for await signal in signals {
-            if signal == .sighup {
+            if signal == .sighup, !endsAtHangUp {
                 reload()
                 continue
             }

@@ -1,0 +1,46 @@
+import Foundation
+
+/// A running PostgreSQL with a new, empty database, which listens on a socket in the file system only.
+public struct Postgres: Sendable {
+    /// The process.
+    public let process: ChildProcess
+    /// The socket.
+    public let socket: String
+
+    /// Creates the database, and starts the server. Every user of the machine is its administrator.
+    ///
+    /// As root, the server runs as the user `postgres`, because it refuses to run as root.
+    public static func start(in scenario: Scenario) async throws -> Postgres {
+        let folder = try scenario.folder("postgres")
+        let data = "\(folder)/data"
+        func start(_ program: Program, _ arguments: [String], isKilled: Bool = false) throws -> ChildProcess {
+            var command = [try program.required()] + arguments
+            if geteuid() == 0 {
+                let user = ["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+                command = [try Program.setpriv.required()] + user + command
+            }
+            return try scenario.start(program.name, command[0], Array(command.dropFirst()), isKilled: isKilled)
+        }
+        let creation = try start(.initdb, ["-D", data, "-U", "tester", "-A", "trust", "--no-sync", "--no-locale"])
+        guard try await creation.exitStatus(within: .seconds(60)) == .exited(0) else {
+            throw ScenarioFailure(description: "no database. \(creation)")
+        }
+        let process = try start(
+            .postgres,
+            ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            isKilled: true
+        )
+        _ = try await process.logLine { $0.contains("ready to accept connections") }
+        return Postgres(process: process, socket: "\(folder)/.s.PGSQL.5432")
+    }
+
+    /// Runs one SQL command through a port of loopback.
+    ///
+    /// - Returns: the result without alignment.
+    public static func query(_ command: String, port: UInt16, in scenario: Scenario) async throws -> String {
+        try await scenario.run(
+            .psql,
+            ["-X", "-A", "-t", "-h", "127.0.0.1", "-p", "\(port)", "-U", "tester", "-d", "postgres", "-c", command]
+        )
+    }
+}

@@ -1,0 +1,78 @@
+import Foundation
+
+/// A running sshd on loopback, with its own host key, for the current user and one key.
+public struct Sshd: Sendable {
+    /// The process.
+    public let process: ChildProcess
+    /// The port on which it listens.
+    public let port: UInt16
+    private let folder: String
+
+    /// Starts a server on both loopback addresses, if the machine has both.
+    public static func start(in scenario: Scenario) async throws -> Sshd {
+        let port = try FreePorts.next()
+        let folder = try scenario.folder("sshd-\(port)")
+        for name in ["host", "user"] {
+            try await scenario.run(.sshKeygen, ["-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(name)"])
+        }
+        let addresses = (TCPService.hasIPv6 ? ["[::1]"] : []) + ["127.0.0.1"]
+        try scenario.write(
+            """
+            \(addresses.map { "ListenAddress \($0):\(port)" }.joined(separator: "\n"))
+            HostKey \(folder)/host
+            AuthorizedKeysFile \(folder)/user.pub
+            StrictModes no
+            PidFile none
+            PasswordAuthentication no
+            KbdInteractiveAuthentication no
+            PermitRootLogin prohibit-password
+
+            """,
+            to: "\(folder)/sshd_config"
+        )
+        let hostKey = try String(contentsOfFile: "\(folder)/host.pub", encoding: .utf8)
+        try scenario.write(
+            ["127.0.0.1", "::1"].map { "[\($0)]:\(port) \(hostKey)" }.joined(),
+            to: "\(folder)/known_hosts"
+        )
+        // An sshd that runs as root needs this folder, which its service creates.
+        if geteuid() == 0 {
+            try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
+        }
+        let process = try scenario.start(
+            "sshd",
+            Program.sshd.required(),
+            ["-D", "-e", "-f", "\(folder)/sshd_config"],
+            isKilled: true
+        )
+        try await waitUntilListening(port, process)
+        return Sshd(process: process, port: port, folder: folder)
+    }
+
+    /// Runs a command at the server, in an SSH session.
+    ///
+    /// - Parameters:
+    ///   - address: the address of the server, of either family.
+    ///   - proxyCommand: the command whose standard streams are the connection; `%h` and `%p` are the server's.
+    ///   - input: standard input of the command.
+    public func run(
+        _ command: String,
+        at address: String = "127.0.0.1",
+        in scenario: Scenario,
+        through proxyCommand: String,
+        input: StandardInput = .empty
+    ) throws -> ChildProcess {
+        let options = [
+            "BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=\(folder)/known_hosts",
+            "IdentitiesOnly=yes", "ProxyCommand=\(proxyCommand)",
+        ]
+        return try scenario.start(
+            "ssh",
+            Program.ssh.required(),
+            ["-F", "/dev/null", "-T"] + options.flatMap { ["-o", $0] } + [
+                "-i", "\(folder)/user", "-p", "\(port)", "-l", NSUserName(), address, command,
+            ],
+            input: input
+        )
+    }
+}
