@@ -35,6 +35,25 @@ struct DatagramTests {
         #expect(client.actions() == sent.map { .datagram(two, $0.payload) })
     }
 
+    @Test("A flow's datagrams follow its OPEN, and at the other end its ACCEPT")
+    func afterOpening() throws {
+        var server = session(.server)
+        #expect(server.open(Self.flow, now: .start) == two)
+        server.send(two, bytes(0), now: .start)
+        server.send(two, bytes(9), now: .start)
+        let sent = server.frames()
+        #expect(sent.map(\.header.type) == [.open, .datagram, .datagram])
+        var client = session(.client)
+        for frame in sent { try client.receive(frame.arrived, now: .start) }
+        _ = client.actions()
+        client.accept(two, now: .start)
+        client.send(two, bytes(7), now: .start)
+        let answer = client.frames()
+        #expect(answer.map(\.header.type).filter { $0 != .ack } == [.accept, .datagram])
+        for frame in answer { try server.receive(frame.arrived, now: .start) }
+        #expect(server.actions().contains { if case .datagram(two, _) = $0 { true } else { false } })
+    }
+
     @Test("A datagram is neither counted nor sent again, and without a carrier it is dropped")
     func uncounted() throws {
         var server = try serverWithFlow()

@@ -55,6 +55,10 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let initdb = Program(name: "initdb", package: "postgresql")
     /// A client of the database server.
     public static let psql = Program(name: "psql", package: "postgresql-client")
+    /// A resolver.
+    public static let dnsmasq = Program(name: "dnsmasq", package: "dnsmasq-base")
+    /// Looks names up at a resolver.
+    public static let dig = Program(name: "dig", package: "bind9-dnsutils")
     /// Starts a program with another user or other capabilities.
     public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Starts a program in its own mount namespace.

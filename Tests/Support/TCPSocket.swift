@@ -295,7 +295,7 @@ private func newSocket(_ family: Int32) throws -> Int32 {
     return descriptor
 }
 
-private func socketAddress(_ address: String, _ port: UInt16) -> sockaddr_in {
+func socketAddress(_ address: String, _ port: UInt16) -> sockaddr_in {
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     name.sin_port = port.bigEndian
@@ -311,7 +311,7 @@ private func socketAddress6(_ address: String, _ port: UInt16) -> sockaddr_in6 {
     return name
 }
 
-private func withSockAddr<Name, Result>(
+func withSockAddr<Name, Result>(
     _ name: inout Name,
     _ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
 ) -> Result {
@@ -323,7 +323,7 @@ private func withSockAddr<Name, Result>(
 }
 
 /// The port of a socket. It has the same offset in the addresses of both families.
-private func boundPort(_ descriptor: Int32) -> UInt16 {
+func boundPort(_ descriptor: Int32) -> UInt16 {
     var name = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     _ = withSockAddr(&name) { pointer, _ in getsockname(descriptor, pointer, &length) }

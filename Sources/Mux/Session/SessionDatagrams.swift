@@ -8,7 +8,6 @@ extension Session {
         guard let stream = streams[id], stream.kind == .udp, stream.isOpen,
             datagram.readableBytes <= MuxLimits.maximumDatagram
         else { return }
-        // The peer may not know the stream yet if this end has not opened it.
         guard isAttached else { return datagramDrops.carrier += 1 }
         waitingDatagrams -= stream.datagrams.bytes
         stream.datagrams.append(datagram, now: now, &datagramDrops)
@@ -20,8 +19,14 @@ extension Session {
         schedule(flow: stream)
     }
 
+    /// A flow's OPEN or ACCEPT has left, so that its datagrams may follow.
+    mutating func announced(_ stream: Stream) {
+        stream.isAnnounced = true
+        schedule(flow: stream)
+    }
+
     private mutating func schedule(flow stream: Stream) {
-        guard !stream.isFlowWaiting, !stream.datagrams.isEmpty else { return }
+        guard stream.isAnnounced, !stream.isFlowWaiting, !stream.datagrams.isEmpty else { return }
         stream.isFlowWaiting = true
         waitingFlows.append(stream)
     }
@@ -50,9 +55,9 @@ extension Session {
     mutating func dropDatagrams() {
         while let stream = waitingFlows.popFirst() {
             stream.isFlowWaiting = false
+            waitingDatagrams -= stream.datagrams.bytes
             datagramDrops.carrier += stream.datagrams.removeAll()
         }
-        waitingDatagrams = 0
     }
 
     mutating func receiveDatagram(_ id: StreamID, _ frame: InboundFrame) throws(MuxError) {

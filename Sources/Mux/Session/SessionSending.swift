@@ -108,6 +108,9 @@ extension Session {
             replay.append(frame, congestion.sample(now: now))
         }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
+        if frame.header.type == .open || frame.header.type == .accept, let flow = streams[frame.header.stream] {
+            announced(flow)
+        }
         guard let stream = turn.stream else { return }
         switch frame.header.type {
         case .data:

@@ -11,6 +11,8 @@ final class Stream {
     let kind: StreamKind
     /// Datagrams that wait for the carrier.
     var datagrams = DatagramQueue()
+    /// Whether this end's OPEN or ACCEPT has left. Before it, datagrams wait.
+    var isAnnounced = false
     /// Whether the stream stands in the ring of flows.
     var isFlowWaiting = false
     private(set) var credit: SendCredit

@@ -24,6 +24,7 @@ final class ForwardListeners {
         let spec: ForwardSpec
         let statistics: TunnelStatistics
         fileprivate(set) var ingress: (any Ingress)?
+        fileprivate(set) var flows: UDPIngress?
         /// Whether the port is being bound.
         fileprivate var isBinding = false
         fileprivate var retry: Scheduled<Void>?
@@ -102,8 +103,9 @@ final class ForwardListeners {
     private func close(_ forward: Forward) {
         forwards.removeAll { $0 === forward }
         forward.retry?.cancel()
-        guard let ingress = forward.ingress else { return }
-        ingress.close(on: loop).whenComplete { _ in }
+        guard forward.ingress != nil || forward.flows != nil else { return }
+        forward.ingress?.close(on: loop).whenComplete { _ in }
+        forward.flows?.close()
         logger.notice("forward removed", metadata: ["forward": "\(forward.spec)"])
     }
 
@@ -114,6 +116,8 @@ final class ForwardListeners {
             try self.accept(channel, forward)
         }
         switch forward.spec.listen {
+        case .port(let port, _) where forward.spec.transport == .udp:
+            bindFlows(forward, port)
         case .path(let path):
             UnixIngress.bind(tunnel: 0, path: path, limits: limits.ingress, loop: loop, onVisitor: visitor)
                 .assumeIsolated()
@@ -150,12 +154,47 @@ final class ForwardListeners {
         forward.ingress = ingress
         forward.wait = Self.retries.first
         ingress.isAccepting = isAccepting
-        forward.statistics.published(address: ingress.addresses, port: port)
+        listens(forward, ingress.addresses, port)
+    }
+
+    private func listens(_ forward: Forward, _ addresses: String, _ port: UInt16) {
+        forward.statistics.published(address: addresses, port: port)
         logger.notice(
             "forward listens",
             metadata: ["address": "\(forward.spec.listening(port))", "to": "\(forward.spec.service)"]
         )
         onEvent(.listening(forward.spec, port: port))
+    }
+
+    private func bindFlows(_ forward: Forward, _ port: UInt16) {
+        UDPIngress.bind(
+            addresses: port == 0 ? Array(forward.spec.addresses.prefix(1)) : forward.spec.addresses,
+            port: port,
+            limits: limits.flows,
+            loop: loop
+        ) { [weak self] remote in
+            self?.flow(of: forward, from: remote)
+        }
+        .assumeIsolated()
+        .whenComplete { result in
+            forward.isBinding = false
+            switch result {
+            case .failure(let error): self.failed(forward, error)
+            case .success(let flows):
+                guard self.forwards.contains(where: { $0 === forward }) else { return flows.close() }
+                forward.flows = flows
+                forward.wait = Self.retries.first
+                self.listens(forward, flows.addresses, flows.port)
+            }
+        }
+    }
+
+    /// What a new sender's flow belongs to; nil without a session.
+    private func flow(of forward: Forward, from remote: SocketAddress) -> IngressFlow.Opening? {
+        guard case .session(let streams) = supply, case .destination(let destination) = forward.spec.target else {
+            return nil
+        }
+        return streams.flow(to: destination, from: remote.inShort, forward.statistics)
     }
 
     private func failed(_ forward: Forward, _ error: any Error) {

@@ -5,8 +5,10 @@ import TunnelCore
 public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
     /// Where the client listens.
     public let listen: Listen
-    /// Where the connections lead.
+    /// Where the connections or flows lead.
     public let target: Target
+    /// UDP for flows of datagrams in place of connections.
+    public var transport = StreamTransport.tcp
 
     /// A place of this machine on which a forward listens.
     public enum Listen: Sendable, Hashable {
@@ -46,7 +48,8 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Reads one `-L`: `[BIND:]PORT:HOST:HOSTPORT`, or `[BIND:]PORT:HOSTPORT` for the server's own `localhost`, or a range
-    /// of ports, of which each is a forward. `/SOCKET` may stand for `[BIND:]PORT`, and for `HOST:HOSTPORT`.
+    /// of ports, of which each is a forward. `/udp` behind HOSTPORT stands for UDP. `/SOCKET` may stand for `[BIND:]PORT`,
+    /// and for `HOST:HOSTPORT`.
     ///
     /// - Throws: ``Malformed``, which names the wrong part.
     public static func list(_ text: String) throws(Malformed) -> [ForwardSpec] {
@@ -56,7 +59,12 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
                     "-L \(text): \(why); the form is [BIND:]PORT:HOST:HOSTPORT, for instance 5432:db.internal:5432"
             )
         }
-        guard let parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
+        guard var parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
+        var transport = StreamTransport.tcp
+        if let last = parts.last, !last.hasPrefix("/"), last.hasSuffix("/udp"), parts.first?.hasPrefix("/") == false {
+            transport = .udp
+            parts[parts.count - 1] = last.dropLast("/udp".count)
+        }
         if parts.first?.hasPrefix("/") == true || parts.last?.hasPrefix("/") == true {
             return [try ForwardSpec(withPath: parts, malformed)]
         }
@@ -82,7 +90,9 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
             guard let destination = Destination(place), case .host = destination else {
                 throw malformed("the destination's host is missing or malformed")
             }
-            forwards.append(ForwardSpec(port: port, on: address, to: .destination(destination)))
+            var forward = ForwardSpec(port: port, on: address, to: .destination(destination))
+            forward.transport = transport
+            forwards.append(forward)
         }
         return forwards
     }
@@ -177,6 +187,7 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
     func listening(_ port: UInt16) -> String {
         if case .path(let path) = listen { return "unix:\(path)" }
         let first = addresses.first ?? ""
+        if transport == .udp { return "udp://" + (first.contains(":") ? "[\(first)]:\(port)" : "\(first):\(port)") }
         return first.contains(":") ? "[\(first)]:\(port)" : "\(first):\(port)"
     }
 
@@ -197,7 +208,7 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
             case .path(let path): path
             }
         return switch target {
-        case .destination(let destination): "\(place):\(destination)"
+        case .destination(let destination): "\(place):\(destination)\(transport == .udp ? "/udp" : "")"
         case .socks: place
         }
     }

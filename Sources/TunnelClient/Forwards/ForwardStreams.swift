@@ -69,6 +69,19 @@ final class ForwardStreams {
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
+    /// What a new flow of a UDP forward belongs to.
+    func flow(to destination: Destination, from program: String, _ statistics: TunnelStatistics) -> IngressFlow.Opening?
+    {
+        guard !sessionLoop.isEnded else { return nil }
+        let text = destination.description
+        return IngressFlow.Opening(
+            sessionLoop,
+            OpenRequest(destination: text, kind: .udp, visitor: program),
+            identity: StreamIdentity(visitor: program, destination: text, kind: .udp, statistics: statistics),
+            logger: logger
+        )
+    }
+
     private func open(_ opening: Opening, _ request: OpenRequest) {
         guard !sessionLoop.isEnded, !pending.isFull else { return opening.pipe.reset(.busy) }
         guard pending.isEmpty, let id = sessionLoop.open(request, opening.pipe) else {

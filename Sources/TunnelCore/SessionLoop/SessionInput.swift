@@ -24,6 +24,8 @@ package enum SessionInput {
     /// `channelReadComplete` after each `channelRead` of an active channel; an inactive one leads to ``finished(_:)`` or
     /// ``reset(_:_:)`` instead.
     case bytes(StreamID, ByteBuffer, isReading: Bool)
+    /// The socket of a flow has brought a datagram.
+    case datagram(StreamID, ByteBuffer)
     /// A socket has no more bytes for now.
     case readCompleted
     /// A socket has sent FIN.

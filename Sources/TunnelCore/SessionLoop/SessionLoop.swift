@@ -26,6 +26,8 @@ package final class SessionLoop: CarrierReceiver {
     /// Frames of a carrier that is about to be replaced.
     var deferred: DeferredFrames?
     var streams = StreamRegistry()
+    /// The sockets of flows.
+    var flows = FlowRegistry()
     var account: SessionAccount
     var probes = LivenessProbes()
     /// Why the peer accepts nothing new.
@@ -139,6 +141,11 @@ package final class SessionLoop: CarrierReceiver {
         case .violation(let error): violate(error)
         case .carrierLost(let loss): take(loss)
         case .bytes(let id, let bytes, let isReading): take(bytes, of: id, isReading: isReading)
+        case .datagram(let id, let bytes):
+            busyPoll?.noteInteractive()
+            session.send(id, bytes, now: .now)
+            if flushPolicy.bytesCame(isInteractive: true, besideBulk: session.isCarryingBulk) { sendsNow = true }
+            sendAtEndOfIteration()
         case .readCompleted: sendsNow = sendsNow || flushPolicy.hasBytes && !isIterationEndScheduled
         case .finished(let id):
             busyPoll?.noteInteractive()
@@ -146,6 +153,7 @@ package final class SessionLoop: CarrierReceiver {
             sendAtEndOfIteration()
         case .reset(let id, let code):
             streams[id] = nil
+            flows[id] = nil
             session.reset(id, code, now: .now)
             sendAtEndOfIteration()
         case .taken(let id, let count):
@@ -225,9 +233,10 @@ package final class SessionLoop: CarrierReceiver {
             guard let pipe = streams[id] else { return }
             if pipe.deliver(bytes) { streams.needsFlush(pipe) }
             if flushPolicy.flushesSockets(streams.unflushedCount) { flushSockets() }
-        case .datagram:
-            // The roles refuse flows.
-            break
+        case .datagram(let id, let bytes):
+            guard let flow = flows[id] else { return }
+            flow.deliver(bytes)
+            flows.needsFlush(flow)
         case .end(let id):
             guard let pipe = streams[id] else { return }
             if pipe.endOutput() { streams.needsFlush(pipe) }
@@ -240,11 +249,15 @@ package final class SessionLoop: CarrierReceiver {
         case .closed(let id):
             streams.remove(id)?.detach()
         case .reset(let id, let code):
-            guard let pipe = streams[id] else { return }
+            guard let pipe = streams[id] else {
+                flows.remove(id)?.ended(code)
+                return
+            }
             // A stream whose bytes wait for the socket stays: its memory may be needed before the socket takes them.
             if !session.holds(id) { streams[id] = nil }
             pipe.reset(code)
         case .abort(let id, let code):
+            flows.remove(id)?.ended(code)
             streams.remove(id)?.abort(code)
         case .roomChanged:
             roomHasChanged = true
@@ -262,6 +275,7 @@ package final class SessionLoop: CarrierReceiver {
 
     func flushSockets() {
         while let pipe = streams.nextUnflushed() { pipe.flush() }
+        for flow in flows.takeUnflushed() { flow.flush() }
     }
 
     // MARK: Frames for the carrier

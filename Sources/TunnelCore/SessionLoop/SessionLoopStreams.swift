@@ -13,6 +13,20 @@ extension SessionLoop {
         return id
     }
 
+    /// Opens a flow; nil if there is no room. Not to be called while actions are performed.
+    package func open(_ request: OpenRequest, _ flow: any DatagramFlow) -> StreamID? {
+        if case .performing = phase { preconditionFailure("the session is entered while its actions are performed") }
+        guard let id = session.open(request, now: .now) else { return nil }
+        flows[id] = flow
+        sendAtEndOfIteration()
+        return id
+    }
+
+    /// The flow that will be sent to the destination of the peer's stream.
+    package func attach(_ flow: any DatagramFlow, to id: StreamID) {
+        flows[id] = flow
+    }
+
     /// The pipe that will be joined to the service or the destination of the peer's stream.
     package func attach(_ pipe: StreamPipe, to id: StreamID) {
         streams[id] = pipe

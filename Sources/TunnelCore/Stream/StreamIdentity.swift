@@ -8,13 +8,16 @@ package struct StreamIdentity {
     package let visitor: String
     /// What the client or a SOCKS request has named; nil for other streams of a tunnel.
     package var destination: String?
+    /// What the stream carries.
+    package let kind: StreamKind
     /// The statistics of its tunnel, or of the client's forwards.
     package let statistics: TunnelStatistics
     /// When the visitor came, in seconds since 1970.
     package let since = WallClock.unixSeconds
     private let began = NIODeadline.now()
 
-    package init(visitor: String, destination: String? = nil, statistics: TunnelStatistics) {
+    package init(visitor: String, destination: String? = nil, kind: StreamKind = .tcp, statistics: TunnelStatistics) {
+        self.kind = kind
         self.visitor = visitor
         self.destination = destination
         self.statistics = statistics
@@ -36,7 +39,7 @@ package struct StreamIdentity {
         var metadata = Logger.Metadata(minimumCapacity: 12)
         metadata["visitor"] = .string(visitor)
         if let destination {
-            metadata["kind"] = .string("tcp")
+            metadata["kind"] = .string(kind == .udp ? "udp" : "tcp")
             metadata["destination"] = .string(destination)
         } else {
             metadata["tunnel"] = .string(String(statistics.tunnel))

@@ -17,7 +17,7 @@ package final class TunnelStatistics {
     package private(set) var traffic = Traffic()
     private let role: Role
     private let totals: TrafficTotals
-    private var live: [ObjectIdentifier: StreamPipe] = [:]
+    private var live: [ObjectIdentifier: any CountedStream] = [:]
 
     /// - Parameter role: the end: a server's sockets are visitors, a client's are services.
     package init(tunnel: UInt16, role: Role, service: String? = nil, totals: TrafficTotals) {
@@ -44,17 +44,17 @@ package final class TunnelStatistics {
     }
 
     /// The pipes whose sockets are open, with those that wait for a stream; in no order.
-    package var pipes: some Collection<StreamPipe> { live.values }
+    package var pipes: some Collection<any CountedStream> { live.values }
 
     /// A socket is open.
-    package func joined(_ pipe: StreamPipe) {
+    package func joined(_ pipe: any CountedStream) {
         live[ObjectIdentifier(pipe)] = pipe
         visitorsSoFar += 1
         totals.addVisitor()
     }
 
     /// A socket is closed.
-    package func left(_ pipe: StreamPipe) {
+    package func left(_ pipe: any CountedStream) {
         guard live.removeValue(forKey: ObjectIdentifier(pipe)) != nil else { return }
         count(pipe)
     }
@@ -65,11 +65,11 @@ package final class TunnelStatistics {
     }
 
     /// What one stream has carried.
-    package func traffic(of pipe: StreamPipe) -> Traffic {
+    package func traffic(of pipe: any CountedStream) -> Traffic {
         traffic(pipe.moved)
     }
 
-    private func count(_ pipe: StreamPipe) {
+    private func count(_ pipe: any CountedStream) {
         let news = traffic(pipe.takeUncounted())
         traffic += news
         totals.add(news)

@@ -19,9 +19,48 @@ final class ClientForwards {
     /// A stream whose destination is being connected to, or is connected.
     private struct Forward {
         let destination: Destination
-        let pipe: StreamPipe
+        let end: End
         /// Where the socket leads; nil before it is connected.
         var address: IPAddress?
+    }
+
+    /// The socket's side of a stream.
+    private enum End {
+        case pipe(StreamPipe)
+        case flow(EgressFlow)
+
+        var isPending: Bool {
+            switch self {
+            case .pipe(let pipe): pipe.isPending
+            case .flow(let flow): flow.isPending
+            }
+        }
+
+        var visitor: String {
+            switch self {
+            case .pipe(let pipe): pipe.identity.visitor
+            case .flow(let flow): flow.identity.visitor
+            }
+        }
+
+        var transport: StreamTransport {
+            if case .flow = self { .udp } else { .tcp }
+        }
+
+        func fail(_ code: ResetCode) {
+            switch self {
+            case .pipe(let pipe): pipe.fail(code)
+            case .flow(let flow): flow.fail(code)
+            }
+        }
+
+        /// The stream is reset already.
+        func abort(_ code: ResetCode) {
+            switch self {
+            case .pipe(let pipe): pipe.abort(code)
+            case .flow(let flow): flow.ended(code)
+            }
+        }
     }
 
     /// A name that waits for its lookup.
@@ -78,16 +117,14 @@ final class ClientForwards {
         guard case .destination(let text) = request.target, let destination = Destination(text) else {
             return refuse(stream, request, .notAllowed, "it is no destination")
         }
-        guard request.kind == .tcp else {
-            return refuse(stream, request, .refused, "this server carries no datagrams")
-        }
         if let shortage = shortage { return refuse(stream, request, .busy, shortage) }
-        switch policy(for: destination).decide(destination, .tcp) {
+        switch policy(for: destination).decide(destination, request.kind == .udp ? .udp : .tcp) {
         case .denied:
             refuse(stream, request, .notAllowed, "allow_connect does not list it")
         case .path(let path):
             add(stream, request, destination)
-            connect(stream, network.egress(to: path, timeout: timeout))
+            guard case .pipe(let pipe)? = forwards[stream]?.end else { return }
+            connect(stream, pipe, network.egress(to: path, timeout: timeout))
         case .addresses(let addresses):
             add(stream, request, destination)
             connect(stream, addresses)
@@ -115,22 +152,47 @@ final class ClientForwards {
     }
 
     private func add(_ stream: StreamID, _ request: OpenRequest, _ destination: Destination) {
+        let identity = StreamIdentity(
+            visitor: request.visitor,
+            destination: destination.description,
+            kind: request.kind,
+            statistics: statistics
+        )
+        if request.kind == .udp {
+            addFlow(stream, destination, identity)
+        } else {
+            addPipe(stream, destination, identity)
+        }
+    }
+
+    private func addPipe(_ stream: StreamID, _ destination: Destination, _ identity: StreamIdentity) {
         let pipe = StreamPipe(
             session: sessionLoop,
             stream: stream,
             policy: StreamPolicy(rateLimits: rateLimits),
-            identity: StreamIdentity(
-                visitor: request.visitor,
-                destination: destination.description,
-                statistics: statistics
-            ),
+            identity: identity,
             logger: logger
         ) { [sessionLoop] pipe in
             pipe.open(stream)
             sessionLoop.run(.accept(stream))
         }
         sessionLoop.attach(pipe, to: stream)
-        forwards[stream] = Forward(destination: destination, pipe: pipe)
+        forwards[stream] = Forward(destination: destination, end: .pipe(pipe))
+    }
+
+    private func addFlow(_ stream: StreamID, _ destination: Destination, _ identity: StreamIdentity) {
+        let limits = rules.limits
+        let flow = EgressFlow(
+            sessionLoop,
+            stream,
+            identity: identity,
+            silence: FlowSilence.Limits(short: limits.flowSilence, long: limits.answeredFlowSilence),
+            logger: logger
+        ) { [weak self] in
+            self?.forwards[stream] = nil
+        }
+        sessionLoop.attach(flow, to: stream)
+        forwards[stream] = Forward(destination: destination, end: .flow(flow))
     }
 
     private var rateLimits: [RateLimit] {
@@ -188,22 +250,33 @@ final class ClientForwards {
         }
     }
 
-    private func isPending(_ stream: StreamID) -> Bool { forwards[stream]?.pipe.isPending ?? false }
+    private func isPending(_ stream: StreamID) -> Bool { forwards[stream]?.end.isPending ?? false }
 
     // MARK: Connections
 
     private func connect(_ stream: StreamID, _ addresses: [IPAddress]) {
         guard let forward = forwards[stream], case .host(let target) = forward.destination else { return }
-        connect(stream, network.egress(to: addresses, port: target.port, timeout: timeout))
+        switch forward.end {
+        case .pipe(let pipe):
+            connect(stream, pipe, network.egress(to: addresses, port: target.port, timeout: timeout))
+        case .flow(let flow):
+            guard let address = addresses.first else { return fail(stream, .unreachable, "it has no address") }
+            forwards[stream]?.address = address
+            flow.connect(to: address, port: target.port).assumeIsolated().whenComplete { result in
+                switch result {
+                case .success(let channel): self.quota.count(channel)
+                case .failure(let error): self.fail(stream, EgressFailure.code(error), EgressFailure.reason(error))
+                }
+            }
+        }
     }
 
     private var timeout: TimeAmount { TimeAmount(rules.limits.forwardTimeout) }
 
-    private func connect(_ stream: StreamID, _ egress: any Egress) {
-        guard let forward = forwards[stream] else { return }
-        egress.connect(for: forward.pipe).assumeIsolated().whenComplete { result in
+    private func connect(_ stream: StreamID, _ pipe: StreamPipe, _ egress: any Egress) {
+        egress.connect(for: pipe).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel): self.join(stream, channel)
+            case .success(let channel): self.join(stream, pipe, channel)
             case .failure(let error):
                 guard self.isPending(stream) else { return self.forwards[stream] = nil }
                 self.fail(stream, EgressFailure.code(error), EgressFailure.reason(error))
@@ -211,8 +284,8 @@ final class ClientForwards {
         }
     }
 
-    private func join(_ stream: StreamID, _ channel: any Channel) {
-        guard let forward = forwards[stream], forward.pipe.isPending else {
+    private func join(_ stream: StreamID, _ pipe: StreamPipe, _ channel: any Channel) {
+        guard forwards[stream] != nil, pipe.isPending else {
             forwards[stream] = nil
             SocketOptions.resetOnClose(channel)
             return channel.close(promise: nil)
@@ -221,7 +294,7 @@ final class ClientForwards {
         quota.count(channel)
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.forwards[stream] = nil }
         do {
-            try channel.pipeline.syncOperations.addHandler(forward.pipe)
+            try channel.pipeline.syncOperations.addHandler(pipe)
             // The destination may have closed before the handler was added.
             if !channel.isActive { fail(stream, .connectionReset, "it closed the connection at once") }
         } catch {
@@ -239,10 +312,10 @@ final class ClientForwards {
             to: logger,
             [
                 "destination": "\(forward.destination)", "reason": "\(reason)",
-                "from": "\(forward.pipe.identity.visitor)",
+                "from": "\(forward.end.visitor)",
             ]
         )
-        forward.pipe.fail(code)
+        forward.end.fail(code)
     }
 
     // MARK: Changes of the client's rights
@@ -260,13 +333,13 @@ final class ClientForwards {
             )
             forwards[stream] = nil
             sessionLoop.run(.reset(stream, .notAllowed))
-            forward.pipe.abort(.notAllowed)
+            forward.end.abort(.notAllowed)
         }
     }
 
     private func isAllowed(_ forward: Forward) -> Bool {
         let policy = policy(for: forward.destination)
-        return switch policy.decide(forward.destination, .tcp) {
+        return switch policy.decide(forward.destination, forward.end.transport) {
         case .denied: false
         case .path: true
         case .addresses(let addresses): forward.address.map { addresses.contains($0.unmapped) } ?? true

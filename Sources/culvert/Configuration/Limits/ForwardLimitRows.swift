@@ -27,5 +27,23 @@ extension LimitTable {
             "Time that a connection waits for a session or a stream",
             "a proxy that restarts takes less, and a program gives up"
         ),
+        .client(
+            "flows_per_port",
+            .count(\.clientLimits.flowsPerPort, 1...100_000),
+            "UDP flows of one local port",
+            "each costs a stream, and a socket at the server; at the limit the oldest without an answer gives way"
+        ),
+        .both(
+            "flow_idle",
+            .time(\.flowSilence, .seconds(1) ... .seconds(3_600)),
+            "Silence that ends a UDP flow",
+            "a lookup is over by then"
+        ),
+        .both(
+            "flow_idle_answered",
+            .time(\.answeredFlowSilence, .seconds(1) ... .seconds(3_600)),
+            "Silence that ends a UDP flow whose both sides have sent for two seconds",
+            "programs keep a conversation alive more often (RFC 4787, section 4.3)"
+        ),
     ]
 }

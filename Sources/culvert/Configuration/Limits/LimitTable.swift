@@ -34,6 +34,7 @@ struct LimitTable {
             .both,
             forwards,
             fixed: FixedLimit.destinations + FixedLimit.lookups + FixedLimit.localPorts
+                + FixedLimit.flows
         ),
         Theme("Requests for the backend", .server, backend, fixed: FixedLimit.backend),
         Theme("Memory and descriptors", .both, memory, fixed: FixedLimit.memory),

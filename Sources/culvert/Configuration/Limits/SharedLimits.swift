@@ -9,6 +9,8 @@ struct SharedLimits: Sendable {
     var memory: Int
     var visitorLogLines: Int
     var drainTimeout: Duration
+    var flowSilence: Duration
+    var answeredFlowSilence: Duration
 
     /// The peer's pings in ten seconds: one number for the session's and, apart from them, for the WebSocket's.
     var pingsInTenSeconds: Int {
@@ -30,7 +32,9 @@ extension ServerConfiguration {
                 admin: serverLimits.admin,
                 memory: serverLimits.memory,
                 visitorLogLines: serverLimits.visitorLogLines,
-                drainTimeout: drainTimeout
+                drainTimeout: drainTimeout,
+                flowSilence: serverLimits.flowSilence,
+                answeredFlowSilence: serverLimits.answeredFlowSilence
             )
         }
         set {
@@ -39,6 +43,8 @@ extension ServerConfiguration {
             serverLimits.admin = newValue.admin
             serverLimits.memory = newValue.memory
             serverLimits.visitorLogLines = newValue.visitorLogLines
+            serverLimits.flowSilence = newValue.flowSilence
+            serverLimits.answeredFlowSilence = newValue.answeredFlowSilence
             drainTimeout = newValue.drainTimeout
         }
     }
@@ -54,7 +60,9 @@ extension ClientConfiguration {
                 admin: clientLimits.admin,
                 memory: clientLimits.memory,
                 visitorLogLines: clientLimits.visitorLogLines,
-                drainTimeout: drainTimeout
+                drainTimeout: drainTimeout,
+                flowSilence: clientLimits.flowSilence,
+                answeredFlowSilence: clientLimits.answeredFlowSilence
             )
         }
         set {
@@ -63,6 +71,8 @@ extension ClientConfiguration {
             clientLimits.admin = newValue.admin
             clientLimits.memory = newValue.memory
             clientLimits.visitorLogLines = newValue.visitorLogLines
+            clientLimits.flowSilence = newValue.flowSilence
+            clientLimits.answeredFlowSilence = newValue.answeredFlowSilence
             drainTimeout = newValue.drainTimeout
         }
     }

@@ -1,0 +1,193 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+import NetworkAddress
+import Platform
+
+/// A flow that this end sends to a destination, by a connected UDP socket of its own.
+///
+/// ICMP's "port unreachable" comes as an error of the socket, and resets the flow as refused.
+package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStream {
+    package typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    package typealias OutboundOut = AddressedEnvelope<ByteBuffer>
+
+    private enum State {
+        /// The destination is looked up, or the socket is made: datagrams wait.
+        case waiting(CircularBuffer<ByteBuffer>)
+        case open(ChannelHandlerContext, SocketAddress)
+        case ended
+    }
+
+    /// Datagrams that wait for the socket; the oldest are dropped.
+    static let maximumWaiting = 16
+    /// Datagrams of one system call. 4: each has room for 64 KiB, for each flow.
+    private static let vectorCount = 4
+
+    private let session: SessionLoop
+    private let stream: StreamID
+    package let identity: StreamIdentity
+    private let logger: Logger
+    private let onEnd: () -> Void
+    private var state = State.waiting([])
+    private var silence: FlowSilence
+    private var timer: Scheduled<Void>?
+    private var counts = StreamPipe.ByteCounts()
+    private var counted = StreamPipe.ByteCounts()
+
+    /// - Parameter onEnd: called once the flow is over.
+    package init(
+        _ session: SessionLoop,
+        _ stream: StreamID,
+        identity: StreamIdentity,
+        silence limits: FlowSilence.Limits,
+        logger: Logger,
+        onEnd: @escaping () -> Void
+    ) {
+        self.session = session
+        self.stream = stream
+        self.identity = identity
+        self.logger = logger
+        self.onEnd = onEnd
+        silence = FlowSilence(limits, now: .now)
+    }
+
+    /// Whether the socket is still to be made.
+    package var isPending: Bool {
+        if case .waiting = state { true } else { false }
+    }
+
+    package var id: StreamID? { stream }
+    package var moved: StreamPipe.ByteCounts { counts }
+
+    package func takeUncounted() -> StreamPipe.ByteCounts {
+        defer { counted = counts }
+        return StreamPipe.ByteCounts(
+            fromSocket: counts.fromSocket - counted.fromSocket,
+            toSocket: counts.toSocket - counted.toSocket
+        )
+    }
+
+    /// Makes the socket.
+    ///
+    /// - Returns: fails if the system has none, or no route.
+    package func connect(to address: IPAddress, port: UInt16) -> EventLoopFuture<any Channel> {
+        let loop = session.eventLoop
+        let flow = NIOLoopBound(self, eventLoop: loop)
+        do {
+            let target = try SocketAddress(ipAddress: "\(address)", port: Int(port))
+            return DatagramBootstrap(group: loop)
+                .channelOption(.datagramVectorReadMessageCount, value: Self.vectorCount)
+                .channelOption(
+                    .recvAllocator,
+                    value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorCount * 65_536)
+                )
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        DescriptorCount.shared.track(channel)
+                        try channel.pipeline.syncOperations.addHandler(flow.value)
+                    }
+                }
+                .connect(to: target)
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
+    }
+
+    // MARK: From the peer
+
+    package func deliver(_ datagram: ByteBuffer) {
+        silence.received(now: .now)
+        switch state {
+        case .waiting(var datagrams):
+            state = .ended
+            if datagrams.count == Self.maximumWaiting { datagrams.removeFirst() }
+            datagrams.append(datagram.dense(from: 2))
+            state = .waiting(datagrams)
+        case .open(let context, let remote):
+            // A socket that takes nothing loses datagrams, as a full queue of a router does.
+            guard context.channel.isWritable else { return }
+            counts.toSocket += datagram.readableBytes
+            context.write(wrapOutboundOut(AddressedEnvelope(remoteAddress: remote, data: datagram)), promise: nil)
+        case .ended:
+            break
+        }
+    }
+
+    package func flush() {
+        if case .open(let context, _) = state { context.flush() }
+    }
+
+    package func ended(_ code: ResetCode) {
+        end(.resetByOtherEnd(code))
+    }
+
+    /// The destination cannot be reached.
+    package func fail(_ code: ResetCode) {
+        if case .ended = state { return }
+        session.run(.reset(stream, code))
+        end(.withoutSocket)
+    }
+
+    private func end(_ ending: SocketState.Ending) {
+        if case .ended = state { return }
+        let open = if case .open(let context, _) = state { context } else { nil as ChannelHandlerContext? }
+        state = .ended
+        timer?.cancel()
+        identity.logEnd(of: stream, moved, ending, to: logger)
+        onEnd()
+        open?.close(promise: nil)
+    }
+
+    private func watchSilence(_ loop: any EventLoop) {
+        timer = loop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(silence.deadline.nanoseconds)) {
+            guard Instant.now >= self.silence.deadline else { return self.watchSilence(loop) }
+            self.session.run(.reset(self.stream, .timeout))
+            self.end(.idle)
+        }
+    }
+
+    // MARK: The channel
+
+    package func channelActive(context: ChannelHandlerContext) {
+        guard case .waiting(let datagrams) = state, let remote = context.remoteAddress else {
+            return context.close(promise: nil)
+        }
+        state = .open(context, remote)
+        identity.statistics.joined(self)
+        watchSilence(context.eventLoop)
+        for datagram in datagrams {
+            counts.toSocket += datagram.readableBytes
+            context.write(wrapOutboundOut(AddressedEnvelope(remoteAddress: remote, data: datagram)), promise: nil)
+        }
+        context.flush()
+        session.run(.accept(stream))
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let datagram = unwrapInboundIn(data).data
+        counts.fromSocket += datagram.readableBytes
+        silence.sent(now: .now)
+        session.run(.datagram(stream, datagram.dense(from: 2)))
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        session.run(.readCompleted)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .ended = state { return }
+        let isRefused = if case .refused? = SocketFailure(error) { true } else { false }
+        session.run(.reset(stream, isRefused ? .refused : .unreachable))
+        end(.resetByThisSocket)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        if case .ended = state {} else { session.run(.reset(stream, .connectionReset)) }
+        end(.resetByThisSocket)
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        identity.statistics.left(self)
+    }
+}

@@ -1,0 +1,116 @@
+import Logging
+import Mux
+import NIOCore
+
+/// A flow of a UDP port: the datagrams of one sender, whose replies leave by the port's socket.
+package final class IngressFlow: DatagramFlow, CountedStream {
+    /// What a new flow belongs to.
+    package struct Opening {
+        let session: SessionLoop
+        let request: OpenRequest
+        let identity: StreamIdentity
+        let logger: Logger
+
+        package init(_ session: SessionLoop, _ request: OpenRequest, identity: StreamIdentity, logger: Logger) {
+            (self.session, self.request, self.identity, self.logger) = (session, request, identity, logger)
+        }
+    }
+
+    private enum State {
+        case waiting
+        case open(StreamID)
+        case ended
+    }
+
+    /// The sender.
+    package let remote: SocketAddress
+    private let opening: Opening
+    private let channel: any Channel
+    private let onEnd: () -> Void
+    private var state = State.waiting
+    private var silence: FlowSilence
+    private var counts = StreamPipe.ByteCounts()
+    private var counted = StreamPipe.ByteCounts()
+
+    init(
+        _ remote: SocketAddress,
+        _ opening: Opening,
+        _ channel: any Channel,
+        silence limits: FlowSilence.Limits,
+        onEnd: @escaping () -> Void
+    ) {
+        self.remote = remote
+        self.opening = opening
+        self.channel = channel
+        self.onEnd = onEnd
+        silence = FlowSilence(limits, now: .now)
+    }
+
+    /// Opens the flow's stream.
+    ///
+    /// - Returns: false if the session has no room.
+    func begin() -> Bool {
+        guard case .waiting = state, let id = opening.session.open(opening.request, self) else { return false }
+        state = .open(id)
+        identity.statistics.joined(self)
+        return true
+    }
+
+    var deadline: Instant { silence.deadline }
+
+    var isAnswered: Bool { silence.isAnswered }
+
+    package var id: StreamID? {
+        if case .open(let id) = state { id } else { nil }
+    }
+
+    package var identity: StreamIdentity { opening.identity }
+
+    package var moved: StreamPipe.ByteCounts { counts }
+
+    package func takeUncounted() -> StreamPipe.ByteCounts {
+        defer { counted = counts }
+        return StreamPipe.ByteCounts(
+            fromSocket: counts.fromSocket - counted.fromSocket,
+            toSocket: counts.toSocket - counted.toSocket
+        )
+    }
+
+    /// The sender's next datagram.
+    func received(_ datagram: ByteBuffer) {
+        guard case .open(let id) = state else { return }
+        counts.fromSocket += datagram.readableBytes
+        silence.sent(now: .now)
+        opening.session.run(.datagram(id, datagram.dense(from: 2)))
+    }
+
+    package func deliver(_ datagram: ByteBuffer) {
+        guard case .open = state, channel.isWritable else { return }
+        counts.toSocket += datagram.readableBytes
+        silence.received(now: .now)
+        channel.write(AddressedEnvelope(remoteAddress: remote, data: datagram), promise: nil)
+    }
+
+    package func flush() {
+        channel.flush()
+    }
+
+    package func ended(_ code: ResetCode) {
+        end(.resetByOtherEnd(code))
+    }
+
+    /// Ends the flow, which has been silent for too long, or whose port is closed.
+    func expire(_ code: ResetCode) {
+        guard case .open(let id) = state else { return }
+        opening.session.run(.reset(id, code))
+        end(code == .timeout ? .idle : .resetByThisSocket)
+    }
+
+    private func end(_ ending: SocketState.Ending) {
+        guard case .open(let id) = state else { return }
+        state = .ended
+        identity.logEnd(of: id, moved, ending, to: opening.logger)
+        identity.statistics.left(self)
+        onEnd()
+    }
+}

@@ -1,0 +1,241 @@
+import Logging
+import Mux
+import NIOCore
+import NIOPosix
+import NetworkAddress
+
+/// A UDP port whose datagrams become flows: one for each pair of a sender's address and the address that it asked.
+///
+/// Replies leave from the address that was asked. On a port of all addresses, each of them gets a socket of its own when it
+/// is first asked, since NIO sends no address information.
+package final class UDPIngress {
+    /// The bounds of a port.
+    package struct Limits: Sendable {
+        /// Flows at a time. At the limit, the oldest flow without an answer gives way.
+        package let flows: Int
+        /// New flows a second, from all addresses.
+        package let flowsPerSecond: Int
+        package let silence: FlowSilence.Limits
+
+        package init(flows: Int, flowsPerSecond: Int, silence: FlowSilence.Limits) {
+            (self.flows, self.flowsPerSecond, self.silence) = (flows, flowsPerSecond, silence)
+        }
+    }
+
+    private struct Key: Hashable {
+        let remote: SocketAddress
+        let local: IPAddress?
+    }
+
+    /// A socket for the replies from one address.
+    private enum Reply {
+        /// It is being bound; the first datagrams wait.
+        case binding([(remote: SocketAddress, data: ByteBuffer)])
+        case bound(any Channel)
+    }
+
+    /// Datagrams that wait for a socket of their address.
+    static let maximumWaiting = 64
+    /// Datagrams of one system call. 16: each has room for 64 KiB, for each socket of a port.
+    private static let vectorCount = 16
+    /// Time between two searches for silent flows.
+    private static let searchPeriod = TimeAmount.seconds(1)
+
+    private let loop: any EventLoop
+    private let limits: Limits
+    private let onFlow: (SocketAddress) -> IngressFlow.Opening?
+    private var channels: [any Channel] = []
+    private var replies: [IPAddress: Reply] = [:]
+    private var flows: [Key: IngressFlow] = [:]
+    private var rate: TokenBucket
+    private var timer: Scheduled<Void>?
+    private var isClosed = false
+
+    private init(_ loop: any EventLoop, _ limits: Limits, _ onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?) {
+        self.loop = loop
+        self.limits = limits
+        self.onFlow = onFlow
+        let perSecond = Double(limits.flowsPerSecond)
+        rate = TokenBucket(perSecond: perSecond, burst: perSecond, now: .now)
+    }
+
+    /// Binds `port` on the addresses that this machine has of these.
+    ///
+    /// - Parameter onFlow: says what the flow of a new sender belongs to; nil to drop its datagram.
+    /// - Returns: fails with a ``TCPIngress/Failure``.
+    package static func bind(
+        addresses: [String],
+        port: UInt16,
+        limits: Limits,
+        loop: any EventLoop,
+        onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
+    ) -> EventLoopFuture<UDPIngress> {
+        let ingress = NIOLoopBound(UDPIngress(loop, limits, onFlow), eventLoop: loop)
+        var bound = loop.makeSucceededFuture(())
+        for address in addresses {
+            let isLast = address == addresses.last
+            bound = bound.flatMap {
+                // The second address gets the port that the system has chosen for the first.
+                let present = ingress.value.port
+                return ingress.value.open(address, present == 0 ? port : present)
+                    .map { ingress.value.channels.append($0) }
+                    .flatMapErrorThrowing { error in
+                        let isFamilyMissing =
+                            switch SocketFailure(error) {
+                            case .addressMissing?, .familyMissing?: true
+                            default: false
+                            }
+                        guard isFamilyMissing, !isLast || !ingress.value.channels.isEmpty else {
+                            throw TCPIngress.Failure(address: address, error: error)
+                        }
+                    }
+            }
+        }
+        let result = loop.makePromise(of: NIOLoopBound<UDPIngress>.self)
+        bound.whenComplete { outcome in
+            switch outcome {
+            case .success:
+                ingress.value.searchSilent()
+                result.succeed(ingress)
+            case .failure(let error):
+                ingress.value.close()
+                result.fail(error)
+            }
+        }
+        return result.futureResult.map(\.value)
+    }
+
+    /// The port; 0 before it is bound.
+    package var port: UInt16 { channels.first?.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? 0 }
+
+    /// The addresses that are bound, separated by spaces.
+    package var addresses: String { channels.compactMap { $0.localAddress?.ipAddress }.joined(separator: " ") }
+
+    /// Flows now.
+    package var count: Int { flows.count }
+
+    /// Gives the port up, and ends its flows.
+    package func close() {
+        isClosed = true
+        timer?.cancel()
+        for flow in flows.values { flow.expire(.goingAway) }
+        flows = [:]
+        for channel in channels { channel.close(promise: nil) }
+        for case .bound(let channel) in replies.values { channel.close(promise: nil) }
+    }
+
+    private func open(_ address: String, _ port: UInt16) -> EventLoopFuture<any Channel> {
+        let this = NIOLoopBound(self, eventLoop: loop)
+        let isForAll = address == "0.0.0.0" || address == "::"
+        var bootstrap = DatagramBootstrap(group: loop)
+            .channelOption(.socketOption(.so_reuseaddr), value: 1)
+            .channelOption(.datagramVectorReadMessageCount, value: Self.vectorCount)
+            .channelOption(
+                .recvAllocator,
+                value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorCount * 65_536)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Receiver(this.value, isForAll: isForAll))
+                }
+            }
+        if isForAll { bootstrap = bootstrap.channelOption(.receivePacketInfo, value: true) }
+        if address.contains(":") {
+            bootstrap = bootstrap.channelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
+                value: 1
+            )
+        }
+        do {
+            return bootstrap.bind(to: try SocketAddress(ipAddress: address, port: Int(port)))
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
+    }
+
+    // MARK: Datagrams
+
+    /// A datagram has come at a socket.
+    ///
+    /// - Parameter local: the address that was asked, if the socket is for all addresses.
+    fileprivate func received(
+        _ data: ByteBuffer,
+        from remote: SocketAddress,
+        at local: IPAddress?,
+        _ channel: any Channel
+    ) {
+        guard !isClosed else { return }
+        guard let local else { return forward(data, remote, nil, channel) }
+        switch replies[local] {
+        case .bound(let reply):
+            forward(data, remote, local, reply)
+        case .binding(var waiting):
+            guard waiting.count < Self.maximumWaiting else { return }
+            waiting.append((remote, data))
+            replies[local] = .binding(waiting)
+        case nil:
+            replies[local] = .binding([(remote, data)])
+            open("\(local)", port).assumeIsolated().whenComplete { result in
+                guard case .binding(let waiting)? = self.replies[local] else { return }
+                // Without a socket of its own, the address is left to the system.
+                let reply = (try? result.get()) ?? channel
+                guard !self.isClosed else { return reply.close(promise: nil) }
+                self.replies[local] = .bound(reply)
+                for datagram in waiting { self.forward(datagram.data, datagram.remote, local, reply) }
+            }
+        }
+    }
+
+    private func forward(_ data: ByteBuffer, _ remote: SocketAddress, _ local: IPAddress?, _ reply: any Channel) {
+        let key = Key(remote: remote, local: local ?? reply.localAddress?.ip)
+        if let flow = flows[key] { return flow.received(data) }
+        guard rate.takeOne(now: .now), let opening = onFlow(remote), makeRoom() else { return }
+        let flow = IngressFlow(remote, opening, reply, silence: limits.silence) { [weak self] in
+            self?.flows[key] = nil
+        }
+        guard flow.begin() else { return }
+        flows[key] = flow
+        flow.received(data)
+    }
+
+    /// Ends the oldest flow without an answer if there are too many.
+    private func makeRoom() -> Bool {
+        guard flows.count >= limits.flows else { return true }
+        let oldest = flows.values.filter { !$0.isAnswered }.min { $0.deadline < $1.deadline }
+        guard let oldest else { return false }
+        oldest.expire(.timeout)
+        return true
+    }
+
+    private func searchSilent() {
+        guard !isClosed else { return }
+        timer = loop.assumeIsolated().scheduleTask(in: Self.searchPeriod) {
+            let now = Instant.now
+            for flow in self.flows.values where flow.deadline <= now { flow.expire(.timeout) }
+            self.searchSilent()
+        }
+    }
+
+    /// The sockets' handler.
+    private final class Receiver: ChannelInboundHandler {
+        typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+        private let ingress: UDPIngress
+        private let isForAll: Bool
+
+        init(_ ingress: UDPIngress, isForAll: Bool) {
+            self.ingress = ingress
+            self.isForAll = isForAll
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let envelope = unwrapInboundIn(data)
+            let local = isForAll ? envelope.metadata?.packetInfo?.destinationAddress.ip?.unmapped : nil
+            ingress.received(envelope.data, from: envelope.remoteAddress, at: local, context.channel)
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            // An unreachable sender is reported here too; the port stays open.
+        }
+    }
+}
