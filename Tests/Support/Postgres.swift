@@ -4,8 +4,15 @@ import Foundation
 public struct Postgres: Sendable {
     /// The process.
     public let process: ChildProcess
+    /// The folder of the socket.
+    public let folder: String
     /// The socket.
-    public let socket: String
+    public var socket: String { "\(folder)/.s.PGSQL.5432" }
+    /// Whether all programs are installed that ``start(in:)`` and ``query(_:port:in:)`` need.
+    public static var isInstalled: Bool {
+        let programs = [Program.postgres, .initdb, .psql] + (geteuid() == 0 ? [.setpriv] : [])
+        return programs.allSatisfy { $0.path != nil }
+    }
 
     /// Creates the database, and starts the server. Every user of the machine is its administrator.
     ///
@@ -31,7 +38,7 @@ public struct Postgres: Sendable {
             isKilled: true
         )
         _ = try await process.logLine { $0.contains("ready to accept connections") }
-        return Postgres(process: process, socket: "\(folder)/.s.PGSQL.5432")
+        return Postgres(process: process, folder: folder)
     }
 
     /// Runs one SQL command through a port of loopback.
