@@ -15,6 +15,7 @@ public enum MetricHelp {
         "culvert_without_carrier_seconds": "Time since a client lost its WebSocket; 0 with one.",
         "culvert_next_dial_seconds": "Time until a client dials again; 0 if it dials now or is connected.",
         "culvert_sessions_total": "Sessions that were opened.",
+        "culvert_dropped_datagrams_total": "Datagrams of UDP flows that were dropped, by reason.",
         "culvert_lost_carriers_total": "WebSockets that were lost by sessions that continued.",
         "culvert_resumes_total": "Sessions that continued with another WebSocket.",
         "culvert_unknown_sessions_total":
@@ -23,6 +24,7 @@ public enum MetricHelp {
         "culvert_reset_streams_total": "Streams that have ended by a reset.",
         "culvert_bytes_total": "Bytes that were carried, by direction.",
         "culvert_refused_visitors_total": "Visitors that were reset before they got a stream, by reason.",
+        "culvert_refused_destinations_total": "Streams to destinations that were not connected, by reason.",
         "culvert_handshake_failures_total": "Connections to the endpoint that led to no session, by reason.",
         "culvert_failed_dials_total": "Dials that led to no session, by the hop that failed.",
         "culvert_round_trip_seconds": "Time from a ping to its answer.",

@@ -119,6 +119,24 @@ extension EndToEnd {
             }
         }
 
+        @Test("Without a session datagrams are dropped, and the metrics count them")
+        func withoutSession() async throws {
+            try await Scenario.run { scenario in
+                let (unused, admin) = (try FreePorts.next(), try FreePorts.next())
+                let client = try scenario.client(
+                    "ws://127.0.0.1:\(unused)",
+                    [],
+                    options: ["-L", "0:127.0.0.1:\(unused)/udp", "--admin", "127.0.0.1:\(admin)"]
+                )
+                let port = try await Self.localPort(of: client.process, to: "127.0.0.1:\(unused)")
+                for _ in 0..<3 { try UDPSocket().send([1], to: port) }
+                let counter = "culvert_dropped_datagrams_total{reason=\"flows\"} 3\n"
+                try await eventually("three drops are counted") {
+                    try TCPSocket(port: admin).request("GET", "/metrics").body.contains(counter)
+                }
+            }
+        }
+
         @Test("A flow ends after flow_idle", .enabled(if: TestRun.isSlow, "set CULVERT_SLOW=1"))
         func silence() async throws {
             try await Scenario.run { scenario in
@@ -265,10 +283,15 @@ extension EndToEnd {
 
         /// Waits until a UDP port listens and the session is open, since datagrams do not wait.
         private static func port(of client: ChildProcess, to destination: String) async throws -> UInt16 {
+            let port = try await localPort(of: client, to: destination)
+            _ = try await client.logLine { $0.contains("session opened") }
+            return port
+        }
+
+        private static func localPort(of client: ChildProcess, to destination: String) async throws -> UInt16 {
             let line = try await client.line {
                 $0.hasPrefix("forward udp://") && $0.hasSuffix(" -> \(destination)")
             }
-            _ = try await client.logLine { $0.contains("session opened") }
             let address = line.split(separator: " ")[1]
             return try #require(address.split(separator: ":").last.flatMap { UInt16($0) })
         }

@@ -171,6 +171,7 @@ final class ForwardListeners {
             addresses: port == 0 ? Array(forward.spec.addresses.prefix(1)) : forward.spec.addresses,
             port: port,
             limits: limits.flows,
+            dropped: totals.metrics.droppedDatagrams,
             loop: loop
         ) { [weak self] remote in
             self?.flow(of: forward, from: remote)

@@ -57,6 +57,8 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
         if case .waiting = state { true } else { false }
     }
 
+    private var dropped: DroppedDatagrams { identity.statistics.metrics.droppedDatagrams }
+
     package var id: StreamID? { stream }
     package var moved: StreamPipe.ByteCounts { counts }
 
@@ -101,12 +103,15 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
         switch state {
         case .waiting(var datagrams):
             state = .ended
-            if datagrams.count == Self.maximumWaiting { datagrams.removeFirst() }
+            if datagrams.count == Self.maximumWaiting {
+                datagrams.removeFirst()
+                dropped.add(.socket)
+            }
             datagrams.append(datagram.dense(from: 2))
             state = .waiting(datagrams)
         case .open(let context, let remote):
             // A socket that takes nothing loses datagrams, as a full queue of a router does.
-            guard context.channel.isWritable else { return }
+            guard context.channel.isWritable else { return dropped.add(.socket) }
             counts.toSocket += datagram.readableBytes
             context.write(wrapOutboundOut(AddressedEnvelope(remoteAddress: remote, data: datagram)), promise: nil)
         case .ended:

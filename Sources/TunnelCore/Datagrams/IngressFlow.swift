@@ -85,7 +85,8 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     }
 
     package func deliver(_ datagram: ByteBuffer) {
-        guard case .open = state, channel.isWritable else { return }
+        guard case .open = state else { return }
+        guard channel.isWritable else { return identity.statistics.metrics.droppedDatagrams.add(.socket) }
         counts.toSocket += datagram.readableBytes
         silence.received(now: .now)
         channel.write(AddressedEnvelope(remoteAddress: remote, data: datagram), promise: nil)

@@ -43,6 +43,7 @@ package final class UDPIngress {
 
     private let loop: any EventLoop
     private let limits: Limits
+    private let dropped: DroppedDatagrams
     private let onFlow: (SocketAddress) -> IngressFlow.Opening?
     private var channels: [any Channel] = []
     private var replies: [IPAddress: Reply] = [:]
@@ -51,8 +52,14 @@ package final class UDPIngress {
     private var timer: Scheduled<Void>?
     private var isClosed = false
 
-    private init(_ loop: any EventLoop, _ limits: Limits, _ onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?) {
+    private init(
+        _ loop: any EventLoop,
+        _ limits: Limits,
+        _ dropped: DroppedDatagrams,
+        _ onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
+    ) {
         self.loop = loop
+        self.dropped = dropped
         self.limits = limits
         self.onFlow = onFlow
         let perSecond = Double(limits.flowsPerSecond)
@@ -61,16 +68,19 @@ package final class UDPIngress {
 
     /// Binds `port` on the addresses that this machine has of these.
     ///
-    /// - Parameter onFlow: says what the flow of a new sender belongs to; nil to drop its datagram.
+    /// - Parameters:
+    ///   - dropped: counts the datagrams that get no flow.
+    ///   - onFlow: says what the flow of a new sender belongs to; nil to drop its datagram.
     /// - Returns: fails with a ``TCPIngress/Failure``.
     package static func bind(
         addresses: [String],
         port: UInt16,
         limits: Limits,
+        dropped: DroppedDatagrams,
         loop: any EventLoop,
         onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
     ) -> EventLoopFuture<UDPIngress> {
-        let ingress = NIOLoopBound(UDPIngress(loop, limits, onFlow), eventLoop: loop)
+        let ingress = NIOLoopBound(UDPIngress(loop, limits, dropped, onFlow), eventLoop: loop)
         var bound = loop.makeSucceededFuture(())
         for address in addresses {
             let isLast = address == addresses.last
@@ -170,7 +180,7 @@ package final class UDPIngress {
         case .bound(let reply):
             forward(data, remote, local, reply)
         case .binding(var waiting):
-            guard waiting.count < Self.maximumWaiting else { return }
+            guard waiting.count < Self.maximumWaiting else { return dropped.add(.socket) }
             waiting.append((remote, data))
             replies[local] = .binding(waiting)
         case nil:
@@ -189,11 +199,11 @@ package final class UDPIngress {
     private func forward(_ data: ByteBuffer, _ remote: SocketAddress, _ local: IPAddress?, _ reply: any Channel) {
         let key = Key(remote: remote, local: local ?? reply.localAddress?.ip)
         if let flow = flows[key] { return flow.received(data) }
-        guard rate.takeOne(now: .now), let opening = onFlow(remote), makeRoom() else { return }
+        guard rate.takeOne(now: .now), let opening = onFlow(remote), makeRoom() else { return dropped.add(.flows) }
         let flow = IngressFlow(remote, opening, reply, silence: limits.silence) { [weak self] in
             self?.flows[key] = nil
         }
-        guard flow.begin() else { return }
+        guard flow.begin() else { return dropped.add(.flows) }
         flows[key] = flow
         flow.received(data)
     }

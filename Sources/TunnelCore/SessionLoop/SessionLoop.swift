@@ -28,6 +28,8 @@ package final class SessionLoop: CarrierReceiver {
     var streams = StreamRegistry()
     /// The sockets of flows.
     var flows = FlowRegistry()
+    /// The session's dropped datagrams that are counted in the metrics.
+    var countedDrops = DatagramDrops()
     var account: SessionAccount
     var probes = LivenessProbes()
     /// Why the peer accepts nothing new.
@@ -144,6 +146,7 @@ package final class SessionLoop: CarrierReceiver {
         case .datagram(let id, let bytes):
             busyPoll?.noteInteractive()
             session.send(id, bytes, now: .now)
+            countDrops()
             if flushPolicy.bytesCame(isInteractive: true, besideBulk: session.isCarryingBulk) { sendsNow = true }
             sendAtEndOfIteration()
         case .readCompleted: sendsNow = sendsNow || flushPolicy.hasBytes && !isIterationEndScheduled

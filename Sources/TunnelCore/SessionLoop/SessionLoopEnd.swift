@@ -29,6 +29,7 @@ extension SessionLoop {
         flushSockets()
         probes.answer(false)
         account.close()
+        countDrops()
         owner.common.session(self, ended: end)
     }
 
@@ -36,6 +37,7 @@ extension SessionLoop {
     func reportLost(_ lost: LostCarrier) {
         performActions()
         flushSockets()
+        countDrops()
         armTimer()
         owner?.common.session(self, lost: lost)
     }

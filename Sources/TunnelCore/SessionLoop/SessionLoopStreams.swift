@@ -22,6 +22,14 @@ extension SessionLoop {
         return id
     }
 
+    /// Counts the datagrams that the session has dropped.
+    func countDrops() {
+        let drops = session.datagramDrops
+        guard drops != countedDrops else { return }
+        metrics.droppedDatagrams.add(drops, since: countedDrops)
+        countedDrops = drops
+    }
+
     /// The flow that will be sent to the destination of the peer's stream.
     package func attach(_ flow: any DatagramFlow, to id: StreamID) {
         flows[id] = flow

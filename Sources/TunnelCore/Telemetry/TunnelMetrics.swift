@@ -24,6 +24,8 @@ package final class TunnelMetrics: Sendable {
     package let resumes: Counter
     /// The time from each PING to its PONG.
     package let roundTrip: Timer
+    /// Datagrams that were dropped.
+    package let droppedDatagrams: DroppedDatagrams
 
     private let sessionsGauge: Meter
     private let carriersGauge: Meter
@@ -51,6 +53,7 @@ package final class TunnelMetrics: Sendable {
         lostCarriers = counter("culvert_lost_carriers_total")
         resumes = counter("culvert_resumes_total")
         roundTrip = Timer(label: "culvert_round_trip_seconds", factory: factory)
+        droppedDatagrams = DroppedDatagrams(factory: factory)
         sessionsGauge = gauge("culvert_sessions")
         carriersGauge = gauge("culvert_carriers")
         streamsGauge = gauge("culvert_streams")

@@ -1,0 +1,50 @@
+import Metrics
+import Mux
+
+/// Datagrams that were dropped, by reason: `culvert_dropped_datagrams_total`.
+package struct DroppedDatagrams: Sendable {
+    /// Why a datagram was dropped.
+    package enum Reason: String, Sendable, CaseIterable {
+        /// Its flow had too many waiting for the carrier.
+        case count
+        /// Its flow had too many bytes waiting for the carrier.
+        case bytes
+        /// It had waited too long for the carrier.
+        case age
+        /// All flows of the session together had too many bytes waiting.
+        case session
+        /// There was no carrier.
+        case carrier
+        /// The socket to which it was to go took no more, or was not made in time.
+        case socket
+        /// Its sender got no flow: there is no session, or too many flows.
+        case flows
+    }
+
+    private let counters: [Reason: Counter]
+
+    init(factory: any MetricsFactory) {
+        counters = Dictionary(
+            uniqueKeysWithValues: Reason.allCases.map { reason in
+                let dimensions = [("reason", reason.rawValue)]
+                return (
+                    reason, Counter(label: "culvert_dropped_datagrams_total", dimensions: dimensions, factory: factory)
+                )
+            }
+        )
+    }
+
+    /// Counts datagrams.
+    package func add(_ reason: Reason, _ count: Int = 1) {
+        if count > 0 { counters[reason]?.increment(by: count) }
+    }
+
+    /// Counts what a session has dropped since it was counted last.
+    func add(_ now: DatagramDrops, since before: DatagramDrops) {
+        add(.count, now.count - before.count)
+        add(.bytes, now.bytes - before.bytes)
+        add(.age, now.age - before.age)
+        add(.session, now.session - before.session)
+        add(.carrier, now.carrier - before.carrier)
+    }
+}
