@@ -181,6 +181,23 @@ import Testing
         #expect(!server.hasRoom)
     }
 
+    @Test("A session without streams is delivered only once the peer has acknowledged what they sent")
+    func delivered() throws {
+        var client = try clientWithStream()
+        client.write(two, bytes(9))
+        client.finish(two)
+        #expect(client.kind(of: frame(.end, 2)) == nil)
+        client.drain(Refusal(.goingAway, "stopping"))
+        let sent = client.sent()
+        #expect(sent.contains("end 2") && sent.contains("goAway"))
+        _ = client.actions()
+        #expect(client.streamCount == 0 && !client.isDelivered)
+        #expect(client.kind(of: frame(.ack, number: client.sentByStreams - 1)) == nil)
+        #expect(!client.isDelivered && client.actions().isEmpty)
+        #expect(client.kind(of: frame(.ack, number: client.sentByStreams)) == nil)
+        #expect(client.isDelivered && client.nextAction() == .roomChanged)
+    }
+
     @Test("M29 the end of a session resets each stream once, frees everything, and disables the session")
     func end() throws {
         var server = session(.server)

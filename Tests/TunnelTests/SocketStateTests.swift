@@ -275,6 +275,12 @@ struct SocketStateTests {
             .resetByThisSocket
         ),
         Row(
+            "a socket that was reset before its stream was asked for gets its bytes through, and resets the stream",
+            visitor,
+            [(.bytes, "keep"), (.closedWithBytes, "awaitsStream"), (.asked, "ask"), (.opened, "gone")],
+            .resetByThisSocket
+        ),
+        Row(
             "an abort before the ACCEPT closes the socket",
             visitor,
             [(.asked, "ask"), (.abort, "close")],

@@ -47,6 +47,8 @@ public struct Session {
     var queuedStorage = 0
     /// Bytes of datagrams that wait for the carrier.
     var waitingDatagrams = 0
+    /// Counted frames sent when the last one of a stream was among them.
+    var sentByStreams: UInt64 = 0
     /// Flows with waiting datagrams, in turn.
     var waitingFlows = CircularBuffer<Stream>()
     /// Bytes of datagrams that were sent since another frame was.
@@ -195,6 +197,12 @@ public struct Session {
         if case .active = state { true } else { false }
     }
 
+    /// Whether there are no streams, and the peer has acknowledged every frame of those there were. A session that drains ends
+    /// then, and not before: what is still on its way would be lost with the process.
+    public var isDelivered: Bool { streams.count == 0 && !hasUndelivered }
+
+    private var hasUndelivered: Bool { replay.acknowledged < sentByStreams }
+
     /// Whether the session has ended.
     public var isEnded: Bool {
         if case .ended = state { true } else { false }
@@ -237,7 +245,8 @@ public struct Session {
             streams: streams.count,
             opening: streams.opening,
             isOpen: isActive && isAttached && !peerIsGoingAway,
-            isRead: scheduler.waitingControl <= limits.waitingControl / 2
+            isRead: scheduler.waitingControl <= limits.waitingControl / 2,
+            isDelivered: isActive && !peerIsGoingAway || !hasUndelivered
         )
         defer { knownRoom = room }
         return room.mayHaveMore(than: knownRoom) ? .roomChanged : nil
@@ -250,10 +259,12 @@ public struct Session {
         var isOpen = false
         /// Whether the peer reads what is sent to it.
         var isRead = true
+        /// Whether nothing keeps a draining session from its end, apart from streams.
+        var isDelivered = true
 
         func mayHaveMore(than before: RoomState) -> Bool {
             streams < before.streams || opening < before.opening || isOpen && !before.isOpen
-                || isRead && !before.isRead
+                || isRead && !before.isRead || isDelivered && !before.isDelivered
         }
     }
 

@@ -34,7 +34,7 @@ public enum SessionAction: Sendable, Hashable {
     /// Resume reading the stream's socket.
     case sendable(StreamID)
     /// There may be room for another stream, after there was none: call ``Session/room(at:)``. Raised after all other
-    /// actions, and whenever streams have ended, so that a draining session can end with its last stream.
+    /// actions, and whenever streams have ended or what they sent is acknowledged, so that a draining session can end.
     case roomChanged
     /// This end's stream numbers are about to run out: drain this session and start another. Raised once.
     case numbersRunOut

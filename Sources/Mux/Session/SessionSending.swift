@@ -106,6 +106,7 @@ extension Session {
         if frame.header.type.isCounted {
             if replay.count == 0 { congestion.restart(now: now) }
             replay.append(frame, congestion.sample(now: now))
+            if frame.header.stream != .session { sentByStreams = replay.sent }
         }
         if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
         if frame.header.type == .open || frame.header.type == .accept, let flow = streams[frame.header.stream] {

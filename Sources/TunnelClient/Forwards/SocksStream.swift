@@ -55,6 +55,7 @@ final class SocksStream {
     func start() {
         sessionLoop.run(.accept(stream))
         pipe.reader = { self.receive($0) }
+        pipe.connecting { [weak self] in self?.deadline?.cancel() }
         deadline = sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: SocksHandler.timeout) {
             guard case .reading = self.phase else { return }
             self.phase = .ended
@@ -145,9 +146,14 @@ final class SocksStream {
     private func finish(_ bytes: ByteBuffer, _ reason: String) {
         phase = .ended
         deadline?.cancel()
-        logger.info(
+        buffer.clear()
+        // Further bytes are of no use.
+        pipe.reader = { [sessionLoop, stream] in sessionLoop.run(.taken(stream, $0.readableBytes)) }
+        pipe.identity.statistics.endedStreams.log(
             "SOCKS request refused",
-            metadata: ["visitor": "\(pipe.identity.visitor)", "reason": "\(reason)"]
+            at: .info,
+            to: logger,
+            ["visitor": "\(pipe.identity.visitor)", "reason": "\(reason)"]
         )
         send(bytes)
         sessionLoop.run(.finished(stream))

@@ -240,7 +240,7 @@ final class ClientSession: ClientSessionOwner {
     func sessionRoomChanged(_ sessionLoop: SessionLoop) {
         forwards.roomChanged()
         listeners.roomChanged()
-        if isDraining, sessionLoop.streamCount == 0, !sessionLoop.isEnded { end() }
+        if isDraining, sessionLoop.isDelivered, !sessionLoop.isEnded { end() }
     }
 
     // MARK: The session

@@ -257,8 +257,10 @@ package final class SessionLoop: CarrierReceiver {
                 return
             }
             // A stream whose bytes wait for the socket stays: its memory may be needed before the socket takes them.
-            if !session.holds(id) { streams[id] = nil }
-            pipe.reset(code)
+            guard !session.holds(id) else { return pipe.reset(code) }
+            streams[id] = nil
+            // Nothing counts the bytes of a pipe without a socket any more.
+            if pipe.isConnecting { pipe.abort(code) } else { pipe.reset(code) }
         case .abort(let id, let code):
             flows.remove(id)?.ended(code)
             streams.remove(id)?.abort(code)

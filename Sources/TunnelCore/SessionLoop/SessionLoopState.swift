@@ -6,6 +6,9 @@ extension SessionLoop {
     /// Streams that live.
     package var streamCount: Int { session.streamCount }
 
+    /// Whether there are no streams, and the peer has everything of those there were.
+    package var isDelivered: Bool { session.isDelivered }
+
     /// The last measured time from a PING to its PONG.
     package var roundTrip: Duration? { session.roundTrip }
 

@@ -118,6 +118,11 @@ package struct SocketState: Equatable, Sendable {
         if case .closed = state { true } else { false }
     }
 
+    /// Whether the service's socket is still missing.
+    package var isConnecting: Bool {
+        if case .connecting = state { true } else { false }
+    }
+
     /// The stream, once there is one.
     package var stream: StreamID? {
         switch state {
@@ -168,7 +173,7 @@ package struct SocketState: Equatable, Sendable {
     /// Both the stream and the socket are there.
     package mutating func opened(_ id: StreamID) -> Opening {
         switch state {
-        case .waiting(.reset):
+        case .waiting(.reset), .asking(_, .reset):
             state = .closed(id, .resetByThisSocket)
             return .gone
         case .waiting(let input), .asking(_, let input):

@@ -32,6 +32,11 @@ struct SocketWriter {
         kept.append(bytes, isPacked: true)
     }
 
+    /// Drops what is kept.
+    mutating func drop() {
+        kept.removeAll()
+    }
+
     /// Counts bytes that go to the channel.
     mutating func writes(_ bytes: ByteBuffer) {
         written += bytes.readableBytes

@@ -96,6 +96,9 @@ package final class StreamPipe: ChannelInboundHandler {
     /// Whether the stream or the socket is still missing.
     package var isPending: Bool { state.isPending }
 
+    /// Whether the service's socket is still missing.
+    package var isConnecting: Bool { state.isConnecting }
+
     /// The stream's bytes have named where it leads.
     package func leads(to destination: String) {
         identity.destination = destination
@@ -155,6 +158,8 @@ package final class StreamPipe: ChannelInboundHandler {
         guard state.refused() else { return }
         lastBytesTimer?.cancel()
         cancelConnecting = nil
+        reader = nil
+        writer.drop()
         dropUnsent()
         if let id { session.run(.reset(id, code)) }
     }
@@ -364,6 +369,7 @@ package final class StreamPipe: ChannelInboundHandler {
         cancelConnecting = nil
         reader = nil
         answer = nil
+        writer.drop()
         dropUnsent()
         guard let channel = context?.channel else { return }
         SocketOptions.resetOnClose(channel)

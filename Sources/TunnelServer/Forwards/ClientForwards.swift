@@ -176,6 +176,8 @@ final class ClientForwards {
             pipe.open(stream)
             sessionLoop.run(.accept(stream))
         }
+        // A stream may end while its name is looked up.
+        pipe.connecting { [weak self] in self?.forget(stream) }
         sessionLoop.attach(pipe, to: stream)
         forwards[stream] = Forward(destination: destination, end: .pipe(pipe))
     }
@@ -189,10 +191,15 @@ final class ClientForwards {
             silence: FlowSilence.Limits(short: limits.flowSilence, long: limits.answeredFlowSilence),
             logger: logger
         ) { [weak self] in
-            self?.forwards[stream] = nil
+            self?.forget(stream)
         }
         sessionLoop.attach(flow, to: stream)
         forwards[stream] = Forward(destination: destination, end: .flow(flow))
+    }
+
+    private func forget(_ stream: StreamID) {
+        forwards[stream] = nil
+        waiting.removeAll { $0.stream == stream }
     }
 
     private var rateLimits: [RateLimit] {
@@ -238,7 +245,12 @@ final class ClientForwards {
                 "\(forward.destination): \(error)"
             )
         case .success(let found):
-            let addresses = policy(for: forward.destination).permitted(found.compactMap(\.ip), of: next.lookup)
+            // The rules may have changed meanwhile.
+            let policy = policy(for: forward.destination)
+            var addresses: [IPAddress] = []
+            if case .lookUp(let lookup) = policy.decide(forward.destination, forward.end.transport) {
+                addresses = policy.permitted(found.compactMap(\.ip), of: lookup)
+            }
             guard !addresses.isEmpty else {
                 return fail(
                     next.stream,
@@ -291,6 +303,11 @@ final class ClientForwards {
             return channel.close(promise: nil)
         }
         forwards[stream]?.address = channel.remoteAddress?.ip
+        if let forward = forwards[stream], !isAllowed(forward) {
+            SocketOptions.resetOnClose(channel)
+            channel.close(promise: nil)
+            return fail(stream, .notAllowed, "allow_connect does not list it any more")
+        }
         quota.count(channel)
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.forwards[stream] = nil }
         do {

@@ -189,6 +189,34 @@ struct ClientForwardsTests {
         #expect(!kept.isClosed)
     }
 
+    @Test("Rights that narrow during a lookup or a connection hold for its result")
+    func narrowedMeanwhile() throws {
+        let rig = try rig(["*:443", "192.0.2.7:*"])
+        try rig.open(1, to: "db.example:443")
+        try rig.open(3, to: "192.0.2.7:443")
+        rig.update(rights: { $0.destinations = [DestinationRule("10.9.0.0/16:*")].compactMap { $0 } })
+        _ = try rig.sent()
+        try rig.network.answer("192.0.2.7")
+        #expect(rig.network.connections.count == 1 && rig.session.forwards.count == 0)
+        let socket = try rig.network.connect()
+        #expect(socket.isClosed && rig.session.forwards.count == 0)
+    }
+
+    @Test("A stream that is reset while its name waits for a lookup leaves nothing behind, with bytes or without")
+    func resetWaiting() throws {
+        let rig = try rig()
+        for number in UInt32(0)..<4 { try rig.open(1 + 2 * number, to: "n\(number).example:443") }
+        for number in UInt32(4)..<1_000 {
+            try rig.open(1 + 2 * number, to: "n\(number).example:443")
+            try rig.receive(.data(1 + 2 * number, "early"))
+            try rig.receive(.reset(1 + 2 * number))
+            rig.advance(0.01)
+        }
+        #expect(rig.session.forwards.count <= 4 + MuxLimits().opening)
+        rig.loop.advanceTime(by: .seconds(60))
+        #expect(rig.session.forwards.count <= 4)
+    }
+
     @Test("A session that drains refuses further streams, and its end resets the sockets of the others")
     func ends() throws {
         let rig = try rig()
