@@ -236,6 +236,8 @@ struct CertificateVerifierTests {
             let end = ContinuousClock.now + Fuzzing.time
             while ContinuousClock.now < end {
                 let changed = chain.map { Fuzzing.mutate($0, &random) }
+                // Second 61 of a date is valid for swift-asn1, and an assertion of swift-certificates in a debug build.
+                if changed.contains(where: { $0.contains("61Z".utf8) }) { continue }
                 let problem = await verifier.problem(with: changed, for: PeerName("localhost"))
                 if changed != chain { #expect(problem != nil, "\(changed)") }
                 if let problem { #expect(InternalNames.first(in: problem.sentence(of: "localhost")) == nil) }
