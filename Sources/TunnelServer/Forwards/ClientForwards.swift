@@ -242,7 +242,7 @@ final class ClientForwards {
             fail(
                 next.stream,
                 (error as? NameFailure) == .busy ? .busy : .unreachable,
-                "\(forward.destination): \(error)"
+                (error as? NameFailure)?.description ?? EgressFailure.reason(error)
             )
         case .success(let found):
             // The rules may have changed meanwhile.
@@ -315,7 +315,7 @@ final class ClientForwards {
             // The destination may have closed before the handler was added.
             if !channel.isActive { fail(stream, .connectionReset, "it closed the connection at once") }
         } catch {
-            fail(stream, .unreachable, "\(error)")
+            fail(stream, .unreachable, EgressFailure.reason(error))
             channel.close(promise: nil)
         }
     }
