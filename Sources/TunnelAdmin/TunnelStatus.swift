@@ -11,9 +11,11 @@ public import Foundation
 public struct TunnelStatus: Codable, Sendable, Hashable {
     /// The client's number for it.
     public var tunnel: Int
-    /// The public address, if the tunnel is public.
+    /// `tcp`, `udp`, or `unix` for a Unix socket.
+    public var transport = "tcp"
+    /// The public address, or the path of a Unix socket, if the tunnel is public.
     public var address: String?
-    /// The public port, if the tunnel is public.
+    /// The public port, if the tunnel is public; nil for a Unix socket.
     public var port: Int?
     /// On the client: the service that visitors are joined to.
     public var service: String?
@@ -21,6 +23,10 @@ public struct TunnelStatus: Codable, Sendable, Hashable {
     public var url: String?
     /// On the client: the server's reason for not making the tunnel public.
     public var refusal: String?
+    /// Whether the service answered its last visitor; nil if no visitor has shown that it does not.
+    public var isServiceUp: Bool?
+    /// Why the service does not answer.
+    public var serviceProblem: String?
     /// Visitors that are connected now.
     public var visitors: Int
     /// Visitors that have connected in this session.
@@ -90,6 +96,8 @@ public struct TotalStatus: Codable, Sendable, Hashable {
     public var bytesToService: Int
     /// Bytes that services have sent.
     public var bytesToVisitor: Int
+    /// Datagrams that this end has dropped, by reason, as `culvert_dropped_datagrams_total` has them.
+    public var droppedDatagrams: [String: Int] = [:]
 }
 
 extension TunnelStatus {
@@ -98,7 +106,14 @@ extension TunnelStatus {
         statistics.countAll()
         tunnel = Int(statistics.tunnel)
         address = statistics.place?.address
-        port = statistics.place.map { Int($0.port) }
+        port = statistics.port
+        let isPath = address?.hasPrefix("/") == true
+        transport = isPath ? "unix" : statistics.kind == .udp ? "udp" : "tcp"
+        switch statistics.health {
+        case .up?: isServiceUp = true
+        case .down(let reason)?: (isServiceUp, serviceProblem) = (false, reason.escapedForDisplay(limit: 256))
+        case nil: break
+        }
         visitors = statistics.pipes.count
         visitorsSoFar = statistics.visitorsSoFar
         bytesToService = statistics.traffic.toService
@@ -115,7 +130,7 @@ extension VisitorStatus {
                 stream: pipe.id?.rawValue,
                 address: pipe.identity.visitor.escapedForDisplay(),
                 tunnel: Int(statistics.tunnel),
-                port: statistics.place.map { Int($0.port) },
+                port: statistics.port,
                 destination: pipe.identity.destination?.escapedForDisplay(),
                 since: Date(timeIntervalSince1970: Double(pipe.identity.since)),
                 bytesToService: traffic.toService,
@@ -132,5 +147,11 @@ extension TotalStatus {
         visitors = totals.visitors
         bytesToService = totals.traffic.toService
         bytesToVisitor = totals.traffic.toVisitor
+        droppedDatagrams = totals.metrics.droppedDatagrams.counts
     }
+}
+
+extension TunnelStatistics {
+    /// The public or local port; nil without one.
+    fileprivate var port: Int? { place.flatMap { $0.port > 0 ? Int($0.port) : nil } }
 }

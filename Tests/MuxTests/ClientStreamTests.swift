@@ -3,7 +3,7 @@ import Testing
 
 @testable import Mux
 
-/// Streams that the client opens, and what each end may say in OPEN, END, RESET and UNBIND.
+/// Streams that the client opens, and what each end may say in OPEN, END and RESET.
 @Suite("Streams that the client opens")
 struct ClientStreamTests {
     private let one = StreamID(1)
@@ -182,55 +182,6 @@ struct ClientStreamTests {
         client.shed(1)
         let reset = try #require(client.frames().first { $0.header.type == .reset })
         #expect(try ResetCode.read(reset.payload) == (.busy, UInt64(sent)))
-    }
-
-    // MARK: UNBIND
-
-    /// A client and a server with tunnel 0 bound.
-    private func bound() throws -> (client: Session, server: Session) {
-        var (client, server) = (session(.client), session(.server))
-        client.bind(BindRequest(tunnel: 0, address: "", port: 0))
-        for sent in client.frames() { try server.receive(sent.arrived, now: .start) }
-        server.bound(Binding(tunnel: 0, address: "::", port: 80))
-        for sent in server.frames() { try client.receive(sent.arrived, now: .start) }
-        _ = (client.actions(), server.actions())
-        return (client, server)
-    }
-
-    @Test("A port that is given back is unbound once, and may be asked for again")
-    func unbind() throws {
-        var (client, server) = try bound()
-        client.unbind(0)
-        client.unbind(0)
-        let sent = client.frames().filter { $0.header.type == .unbind }
-        #expect(sent.count == 1)
-        try server.receive(sent[0].arrived, now: .start)
-        #expect(server.actions() == [.unbind(tunnel: 0)])
-        client.bind(BindRequest(tunnel: 0, address: "", port: 0))
-        #expect(client.frames().isEmpty, "its number is in use until UNBOUND")
-        server.unbound(0, Refusal(.goingAway, "as asked"))
-        for sent in server.frames() { try client.receive(sent.arrived, now: .start) }
-        #expect(client.actions() == [.unbound(tunnel: 0, Refusal(.goingAway, "as asked"))])
-        client.bind(BindRequest(tunnel: 0, address: "", port: 0))
-        #expect(client.sent() == ["bind"])
-    }
-
-    @Test("UNBIND may cross BOUND and UNBOUND")
-    func crossing() throws {
-        var client = session(.client)
-        client.bind(BindRequest(tunnel: 0, address: "", port: 0))
-        client.unbind(0)
-        #expect(client.kind(of: Binding(tunnel: 0, address: "::", port: 80).frame.arrived) == nil)
-        #expect(client.actions().isEmpty, "a port that is given back is not reported")
-        let unbound = Refusal(.goingAway, "").frame(.unbound, tunnel: 0).arrived
-        #expect(client.kind(of: unbound) == nil && client.kind(of: unbound) == .unexpectedFrame)
-        var server = session(.server)
-        let unbind = Unbinding(tunnel: 0).frame.arrived
-        #expect(server.kind(of: unbind) == nil && server.actions().isEmpty)
-        for _ in 0..<199 { #expect(server.kind(of: unbind) == nil) }
-        #expect(server.kind(of: unbind) == .flood)
-        var other = session(.client)
-        #expect(other.kind(of: unbind) == .unexpectedFrame)
     }
 }
 

@@ -22,6 +22,8 @@ import Testing
             frames.append(BindRequest(tunnel: 0, address: "127.0.0.1", port: 80).frame)
             frames.append(OpenRequest(destination: "db.internal:5432", visitor: "127.0.0.1:1").frame(StreamID(1)))
             frames.append(Unbinding(tunnel: 0).frame)
+            frames.append(BindRequest(tunnel: 1, address: "/run/x.sock", port: 0, kind: .udp).frame)
+            frames.append(TunnelState(tunnel: 0, isUp: false, reason: "refused").frame)
         }
         frames.append(OpenRequest(tunnel: 0, kind: .udp, visitor: "203.0.113.9:53").frame(StreamID(6)))
         frames.append(OutboundFrame(.datagram, StreamID(6), bytes(20)))

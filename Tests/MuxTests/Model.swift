@@ -22,6 +22,7 @@ struct Model {
     /// The number of lost carriers.
     var cuts = 0
     var streams: [StreamID: ModelStream] = [:]
+    var tunnels = ModelTunnels()
     var step = 0
     /// The first failure, with its step.
     var failure: String?
@@ -130,7 +131,9 @@ struct Model {
                 defer { end.mayWrite = false }
                 return end.mayWrite ? nil : "blocked twice"
             }
-        case .bind, .unbind, .bound, .unbound, .goingAway, .renew, .numbersRunOut:
+        case .bind, .unbind, .state, .bound, .unbound:
+            if let wrong = tunnels.observe(action, at: role) { check(false, wrong) }
+        case .goingAway, .renew, .numbersRunOut:
             check(false, "\(action) at \(role)")
         }
     }
@@ -150,7 +153,7 @@ struct Model {
 
     // MARK: Operations
 
-    private mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
+    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
 
     /// Performs one random operation; `isEnding` leads every stream to its end.
     mutating func operate(isEnding: Bool) {
@@ -159,7 +162,7 @@ struct Model {
         let role = below(2) == 0 ? Role.server : .client
         let living = streams.values.filter { $0[role].isKnown && !$0[role].isGone }.map(\.id).sorted()
         let id = living.isEmpty ? nil : living[below(living.count)]
-        switch below(20) {
+        switch below(21) {
         case 0 where !isEnding: open(role)
         case 1: if let id { accept(id) }
         case 2..<7 where !isEnding: if let id { write(id, role) }
@@ -168,6 +171,7 @@ struct Model {
         case 9..<12: if let id { consume(id, role) }
         case 12, 13: pump(role, frames: below(20))
         case 14: tick(role)
+        case 16: operateTunnels(isEnding: isEnding)
         case 15: if below(10) == 0 { disturb() }
         default: arrive(role)
         }

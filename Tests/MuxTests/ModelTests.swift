@@ -38,5 +38,6 @@ import Testing
         }
         #expect(model.cuts >= 3 && model.carriers.count > 5, "seed \(seed): carriers were lost")
         #expect(model.streams.count >= 5 && model.carried > 10_000, "seed \(seed): streams carried bytes")
+        #expect(model.tunnels.haveReports, "seed \(seed): reports of services arrived")
     }
 }

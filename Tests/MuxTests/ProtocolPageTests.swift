@@ -50,7 +50,7 @@ struct ProtocolPageTests {
         ("PINGs in ten seconds on one carrier", grouped(limits.pingsInTenSeconds)),
         ("tolerated anomalies in ten seconds", grouped(limits.glitchesInTenSeconds)),
         ("tunnels in a session", grouped(limits.tunnels)),
-        ("BINDs in ten seconds", grouped(limits.bindsInTenSeconds)),
+        ("BINDs and STATEs in ten seconds", grouped(limits.bindsInTenSeconds)),
         ("RENEWs in ten seconds", grouped(MuxLimits.renewalsInTenSeconds)),
         ("time without a carrier", seconds(limits.grace)),
         ("time without an ACK while frames are in flight", seconds(limits.ackPatience)),

@@ -33,6 +33,11 @@ extension TCPListener {
     }
 }
 
+/// Leaves a socket file at which nobody answers, as a program that was killed does.
+public func leaveStaleSocket(at path: String) throws {
+    try TCPListener(unixPath: path).close()
+}
+
 private func withUnixAddress<Result>(
     _ path: String,
     _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result

@@ -21,9 +21,9 @@ struct PeerRateLimits {
         guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
     }
 
-    /// Counts a BIND.
-    mutating func countBind(now: Instant) throws(MuxError) {
-        guard bindings.record(now: now) else { throw MuxError(.flood, "binds") }
+    /// Counts a BIND or a STATE.
+    mutating func countTunnelFrame(_ event: String, now: Instant) throws(MuxError) {
+        guard bindings.record(now: now) else { throw MuxError(.flood, event) }
     }
 
     /// Counts a RENEW.

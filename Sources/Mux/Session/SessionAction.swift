@@ -7,6 +7,8 @@ public enum SessionAction: Sendable, Hashable {
     case bind(BindRequest)
     /// Server: give the port up that the client gives back, and answer with ``Session/unbound(_:_:)``.
     case unbind(tunnel: UInt16)
+    /// Server: the client says whether the service of a tunnel answers.
+    case state(TunnelState)
     /// Client: a port is public.
     case bound(Binding)
     /// Client: a port could not be bound, or was given up.

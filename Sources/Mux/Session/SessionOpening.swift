@@ -14,6 +14,14 @@ extension Session {
         scheduler.enqueue(Unbinding(tunnel: tunnel).frame)
     }
 
+    /// Client: says whether the service of a tunnel answers. Ignored unless the tunnel is asked for.
+    public mutating func report(_ state: TunnelState) {
+        guard !isEnded, role == .client, tunnels.contains(state.tunnel), !tunnels.isLeaving(state.tunnel) else {
+            return
+        }
+        scheduler.enqueue(state.frame)
+    }
+
     /// Server: reports a bound port. Ignored unless the client waits for it.
     public mutating func bound(_ binding: Binding) {
         guard !isEnded, tunnels.bind(binding.tunnel) else { return }

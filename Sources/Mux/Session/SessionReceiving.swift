@@ -25,6 +25,7 @@ extension Session {
         case .bound: try receiveBound(Binding(frame.payload))
         case .unbound: try receiveUnbound(Refusal.tunnel(frame.payload), Refusal(frame.payload, of: .unbound))
         case .unbind: try receiveUnbind(Unbinding(frame.payload), now: now)
+        case .state: try receiveState(TunnelState(frame.payload), now: now)
         case .ping:
             try rateLimits.countPing(now: now)
             scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
@@ -189,7 +190,7 @@ extension Session {
         guard role == .server, !tunnels.contains(request.tunnel) else {
             throw MuxError(.unexpectedFrame, "bind of tunnel \(request.tunnel) from a \(role.peer)")
         }
-        try rateLimits.countBind(now: now)
+        try rateLimits.countTunnelFrame("binds", now: now)
         guard tunnels.count < limits.tunnels, tunnels.ask(request.tunnel) else {
             let refusal = Refusal(.limit, "at most \(limits.tunnels) tunnels in one session")
             // Not an anomaly: the client may ask for more ports than this server allows, and its BINDs are counted.
@@ -207,6 +208,15 @@ extension Session {
             return try rateLimits.countAnomaly("unbind of a tunnel without a port", now: now)
         }
         actions.append(.unbind(tunnel: unbinding.tunnel))
+    }
+
+    private mutating func receiveState(_ state: TunnelState, now: Instant) throws(MuxError) {
+        guard role == .server else { throw MuxError(.unexpectedFrame, "state from a server") }
+        try rateLimits.countTunnelFrame("reports of services", now: now)
+        guard tunnels.contains(state.tunnel) else {
+            return try rateLimits.countAnomaly("state of a tunnel without a port", now: now)
+        }
+        actions.append(.state(state))
     }
 
     private mutating func receiveBound(_ binding: Binding) throws(MuxError) {

@@ -4,9 +4,10 @@ import NIOCore
 public struct Binding: Sendable, Hashable {
     /// The client's tunnel.
     public var tunnel: UInt16
-    /// The bound addresses, separated by spaces: `0.0.0.0` for all of IPv4, `::` for all of IPv6.
+    /// The bound addresses, separated by spaces: `0.0.0.0` for all of IPv4, `::` for all of IPv6. Or the path of a Unix
+    /// socket.
     public var address: String
-    /// The bound port.
+    /// The bound port; 0 for a Unix socket.
     public var port: UInt16
 
     /// Creates an answer.
@@ -19,13 +20,17 @@ public struct Binding: Sendable, Hashable {
     var frame: OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: tunnel)
-        fields.append(2, address, atMost: 64)
+        fields.append(2, address, atMost: BindRequest.longestAddress)
         fields.append(3, number: port)
         return OutboundFrame(.bound, .session, fields.bytes)
     }
 
     init(_ payload: ByteBuffer) throws(MuxError) {
         let fields = try FieldReader(payload, of: .bound)
-        self.init(tunnel: try fields.number(1), address: try fields.text(2, atMost: 64), port: try fields.number(3))
+        self.init(
+            tunnel: try fields.number(1),
+            address: try fields.text(2, atMost: BindRequest.longestAddress),
+            port: try fields.number(3)
+        )
     }
 }

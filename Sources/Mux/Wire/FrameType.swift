@@ -21,6 +21,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case unbound = 0x12
     /// The client gives a public port back.
     case unbind = 0x13
+    /// The client says whether the service of a tunnel answers.
+    case state = 0x14
     /// A stream begins: for a visitor, or to a destination that the client names.
     case open = 0x20
     /// The service or the destination was reached.
@@ -50,8 +52,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isOpening: Bool {
         switch self {
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused: true
-        case .bind, .bound, .unbound, .unbind, .open, .accept, .data, .end, .reset, .credit, .datagram, .ping, .pong,
-            .ack, .goAway, .renew:
+        case .bind, .bound, .unbound, .unbind, .state, .open, .accept, .data, .end, .reset, .credit, .datagram, .ping,
+            .pong, .ack, .goAway, .renew:
             false
         }
     }
@@ -59,7 +61,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     /// Whether the frame is counted, kept until acknowledged and sent again on a new carrier (section 6).
     public var isCounted: Bool {
         switch self {
-        case .bind, .bound, .unbound, .unbind, .open, .accept, .data, .end, .reset, .credit, .goAway: true
+        case .bind, .bound, .unbound, .unbind, .state, .open, .accept, .data, .end, .reset, .credit, .goAway: true
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .datagram, .ping, .pong, .ack, .renew:
             false
         }
@@ -69,8 +71,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isOfStream: Bool {
         switch self {
         case .open, .accept, .data, .end, .reset, .credit, .datagram: true
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .ping,
-            .pong, .ack, .goAway, .renew:
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .state,
+            .ping, .pong, .ack, .goAway, .renew:
             false
         }
     }
@@ -88,8 +90,8 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     var fixedPayloadLength: Int? {
         switch self {
         case .end, .credit, .ping, .pong, .ack: 8
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .open,
-            .accept, .data, .reset, .datagram, .goAway, .renew:
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .state,
+            .open, .accept, .data, .reset, .datagram, .goAway, .renew:
             nil
         }
     }

@@ -126,7 +126,8 @@ extension ClientSession {
                 status.service = tunnel.spec.service
                 status.address = status.address?.escapedForDisplay()
                 status.url = statistics.place.map { place in
-                    Binding(tunnel: statistics.tunnel, address: place.address, port: place.port).url(route.endpoint)
+                    Binding(tunnel: statistics.tunnel, address: place.address, port: place.port)
+                        .url(route.endpoint, tunnel.spec.transport)
                         .escapedForDisplay()
                 }
                 return status

@@ -105,7 +105,7 @@ final class ForwardListeners {
         forward.retry?.cancel()
         guard forward.ingress != nil || forward.flows != nil else { return }
         forward.ingress?.close(on: loop).whenComplete { _ in }
-        forward.flows?.close()
+        forward.flows?.close().whenComplete { _ in }
         logger.notice("forward removed", metadata: ["forward": "\(forward.spec)"])
     }
 
@@ -182,7 +182,9 @@ final class ForwardListeners {
             switch result {
             case .failure(let error): self.failed(forward, error)
             case .success(let flows):
-                guard self.forwards.contains(where: { $0 === forward }) else { return flows.close() }
+                guard self.forwards.contains(where: { $0 === forward }) else {
+                    return flows.close().whenComplete { _ in }
+                }
                 forward.flows = flows
                 forward.wait = Self.retries.first
                 self.listens(forward, flows.addresses, flows.port)

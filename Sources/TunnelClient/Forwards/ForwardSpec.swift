@@ -60,12 +60,9 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
             )
         }
         guard var parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
-        var transport = StreamTransport.tcp
-        if let last = parts.last, !last.hasPrefix("/"), last.hasSuffix("/udp"), parts.first?.hasPrefix("/") == false {
-            transport = .udp
-            parts[parts.count - 1] = last.dropLast("/udp".count)
-        }
+        let transport = ForwardText.takeTransport(&parts)
         if parts.first?.hasPrefix("/") == true || parts.last?.hasPrefix("/") == true {
+            guard transport == .tcp else { throw malformed("a Unix socket carries no datagrams") }
             return [try ForwardSpec(withPath: parts, malformed)]
         }
         let (bind, port, host, hostPort): (Substring, Substring, Substring, Substring)

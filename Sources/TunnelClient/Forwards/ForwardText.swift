@@ -1,4 +1,5 @@
 import NetworkAddress
+import TunnelCore
 
 /// The parts of ssh's forms, which `-R`, `-L` and `-D` share.
 enum ForwardText {
@@ -19,6 +20,13 @@ enum ForwardText {
         let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = IPAddress(String(parts[0])), case .v6 = address else { return false }
         return parts.count == 1 || HostName.normalized("if-" + parts[1]) != nil
+    }
+
+    /// Removes `/udp` behind the last part, unless that is a path.
+    static func takeTransport(_ parts: inout [Substring]) -> StreamTransport {
+        guard let last = parts.last, !last.hasPrefix("/"), last.hasSuffix("/udp") else { return .tcp }
+        parts[parts.count - 1] = last.dropLast("/udp".count)
+        return .udp
     }
 
     /// Splits at colons outside brackets, and removes the brackets.

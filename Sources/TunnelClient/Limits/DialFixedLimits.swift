@@ -249,7 +249,7 @@ extension FixedLimit {
         ),
         FixedLimit(
             "New UDP flows of a local port in a second",
-            .count(ClientLimits().flowsPerSecond),
+            .count(FlowLimits().perSecond),
             "each costs the server a socket"
         ),
         FixedLimit(

@@ -1,12 +1,14 @@
 import Mux
 import NetworkAddress
+import TunnelCore
 
 extension Binding {
-    /// The URL at which the public finds a tunnel.
+    /// The URL at which the public finds a tunnel: `tcp://203.0.113.9:8022`, `udp://203.0.113.9:53`, or `unix:/run/x.sock`.
     ///
     /// Its host is the server's own name if the port is bound on all addresses of a family that leads to that name.
     /// Otherwise it is the first address of the binding.
-    func url(_ endpoint: EndpointURL) -> String {
+    func url(_ endpoint: EndpointURL, _ transport: StreamTransport) -> String {
+        if address.hasPrefix("/") { return "unix:\(address)" }
         let addresses = address.split(separator: " ").map(String.init)
         let families =
             switch IPAddress(endpoint.host) {
@@ -16,6 +18,6 @@ extension Binding {
             }
         let isForAll = addresses.contains(where: families.contains)
         let host = isForAll ? endpoint.host : addresses.first ?? endpoint.host
-        return "tcp://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        return "\(transport.rawValue)://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 }

@@ -26,28 +26,13 @@ public struct ClientLimits: Sendable, Equatable {
     public var localConnectionsPerSecond = 1_000
     /// Descriptors that are reserved for the carrier, services and the operator. 64.
     public var reservedDescriptors = 64
-    /// UDP flows of one port at a time. 10,000: each costs a stream, and at the server a socket.
-    public var flowsPerPort = 10_000
-    /// New UDP flows of one port in a second. 1,000.
-    public var flowsPerSecond = 1_000
-    /// Silence that ends a UDP flow. 30 s: a lookup takes less.
-    public var flowSilence: Duration = .seconds(30)
-    /// Silence that ends a UDP flow whose both sides have spoken for two seconds. 120 s (RFC 4787).
-    public var answeredFlowSilence: Duration = .seconds(120)
+    /// The limits of UDP flows.
+    public var flows = FlowLimits()
     /// Log lines of ended streams in ten seconds. Further ones are counted.
     public var visitorLogLines = 1_000
 
     /// The defaults.
     public init() {}
-
-    /// The limits of each local UDP port of a forward.
-    var flows: UDPIngress.Limits {
-        UDPIngress.Limits(
-            flows: flowsPerPort,
-            flowsPerSecond: flowsPerSecond,
-            silence: FlowSilence.Limits(short: flowSilence, long: answeredFlowSilence)
-        )
-    }
 
     /// The limits of each local port of a forward.
     var ingress: IngressLimits {

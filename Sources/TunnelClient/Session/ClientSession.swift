@@ -20,11 +20,19 @@ final class ClientSession: ClientSessionOwner {
     /// One tunnel in this session.
     struct Tunnel {
         let spec: TunnelSpec
-        /// The way to the service; nil for a SOCKS tunnel, whose streams name their own.
-        let egress: (any Egress)?
+        let way: Way
         /// The visitors and the transferred bytes.
         let statistics: TunnelStatistics
         var isRemoved: Bool
+    }
+
+    /// The way to a service.
+    enum Way {
+        case egress(any Egress)
+        /// Each flow has a socket of its own.
+        case flows(host: String, port: UInt16)
+        /// The streams name their own.
+        case socks
     }
 
     /// The first and the longest wait before a port that could not be bound is requested again.
@@ -37,6 +45,7 @@ final class ClientSession: ClientSessionOwner {
     private(set) var tunnels: [Tunnel] = []
     private let source: TunnelSet
     let serviceTimeout: TimeAmount
+    let flowSilence: FlowSilence.Limits
     let names: HostNames
     /// What SOCKS tunnels may reach now.
     let openPolicy: () -> DestinationPolicy
@@ -45,8 +54,7 @@ final class ClientSession: ClientSessionOwner {
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
     private var isServerGoingAway = false
-    /// Services that could not be reached the last time, so that the log reports changes and not each visitor.
-    var unreachable: Set<Int> = []
+    let health: ServiceHealth
     private var bindRetries: [Int: TimeAmount] = [:]
     /// The scheduled requests of ports that were refused, one for each tunnel.
     private var retries: [Int: Scheduled<Void>] = [:]
@@ -85,6 +93,8 @@ final class ClientSession: ClientSessionOwner {
         self.loops = LoopDetector(serverHost: serverHost)
         self.exitsOnRefusal = exitsOnRefusal
         self.logger = logger
+        health = ServiceHealth(sessionLoop, logger: logger)
+        flowSilence = limits.flows.silences
     }
 
     func start(_ onEvent: @escaping (Event) -> Void) {
@@ -110,24 +120,27 @@ final class ClientSession: ClientSessionOwner {
 
     private func tunnel(_ index: Int, _ entry: TunnelSet.Entry) -> Tunnel {
         let loop = sessionLoop.eventLoop
-        let egress: (any Egress)? =
+        let way: Way =
             switch entry.spec.target {
+            case .address(let host, let port) where entry.spec.transport == .udp:
+                .flows(host: host, port: port)
             case .address(let host, let port):
-                TCPEgress(host: host, port: port, loop: loop, timeout: serviceTimeout, names: names)
+                .egress(TCPEgress(host: host, port: port, loop: loop, timeout: serviceTimeout, names: names))
             case .unix(let path):
-                UnixEgress(path: path, loop: loop, timeout: serviceTimeout)
+                .egress(UnixEgress(path: path, loop: loop, timeout: serviceTimeout))
             case .socks:
-                nil
+                .socks
             case .inProcess(let service):
-                InProcessEgress(service, loop: loop)
+                .egress(InProcessEgress(service, loop: loop))
             }
         let statistics = TunnelStatistics(
             tunnel: UInt16(truncatingIfNeeded: index),
+            kind: entry.spec.kind,
             role: .client,
             service: entry.spec.service,
             totals: totals
         )
-        return Tunnel(spec: entry.spec, egress: egress, statistics: statistics, isRemoved: entry.isRemoved)
+        return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: entry.isRemoved)
     }
 
     private func remove(_ index: Int) {
@@ -174,6 +187,7 @@ final class ClientSession: ClientSessionOwner {
                     tunnel: UInt16(truncatingIfNeeded: index),
                     address: spec.bind,
                     port: spec.port,
+                    kind: spec.kind,
                     visitors: spec.visitors
                 )
             )
@@ -188,6 +202,7 @@ final class ClientSession: ClientSessionOwner {
         bindRetries[index] = nil
         tunnel.statistics.published(address: binding.address, port: binding.port)
         progress.published(index)
+        health.published(tunnel.statistics)
         loops.bound(binding, to: tunnel.spec)
         refusedTunnels.remove(index)
         onEvent?(.bound(tunnel.spec, binding))
@@ -276,6 +291,7 @@ final class ClientSession: ClientSessionOwner {
     }
 
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
+        health.stop()
         cancelRetries()
         forwards.stop()
         listeners.pause(forwards)

@@ -7,9 +7,8 @@ import TunnelCore
 extension ClientSession {
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ visit: OpenRequest) {
         guard let tunnel = tunnel(visit.tunnel) else { return sessionLoop.run(.reset(stream, .noSuchTunnel)) }
-        // No tunnel asks for datagrams.
-        guard visit.kind == .tcp else { return sessionLoop.run(.reset(stream, .refused)) }
-        let (index, spec) = (Int(visit.tunnel), tunnel.spec)
+        let spec = tunnel.spec
+        guard visit.kind == spec.kind else { return sessionLoop.run(.reset(stream, .refused)) }
         guard !loops.isLoop(visit) else {
             logger.warning(
                 "a tunnel leads to a public port of its own; the visitor is refused",
@@ -17,11 +16,20 @@ extension ClientSession {
             )
             return sessionLoop.run(.reset(stream, .refused))
         }
+        switch tunnel.way {
+        case .egress(let egress): connect(stream, visit, tunnel, egress)
+        case .flows(let host, let port): openFlow(stream, visit, tunnel.statistics, host, port)
+        case .socks: readSocksRequest(stream, pipe(stream, visit, tunnel))
+        }
+    }
+
+    private func pipe(_ stream: StreamID, _ visit: OpenRequest, _ tunnel: Tunnel) -> StreamPipe {
         let identity = StreamIdentity(visitor: visit.visitor, statistics: tunnel.statistics)
-        let pipe = StreamPipe(session: sessionLoop, stream: stream, identity: identity, logger: logger) { pipe in
+        let pipe = StreamPipe(session: sessionLoop, stream: stream, identity: identity, logger: logger) {
+            [sessionLoop] pipe in
             // The stream of a SOCKS tunnel is accepted before its destination is known.
-            guard tunnel.egress != nil else { return pipe.open(stream) }
-            guard let version = spec.proxyProtocol else {
+            if case .socks = tunnel.way { return pipe.open(stream) }
+            guard let version = tunnel.spec.proxyProtocol else {
                 pipe.open(stream)
                 return sessionLoop.run(.accept(stream))
             }
@@ -30,29 +38,22 @@ extension ClientSession {
             pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
         }
         sessionLoop.attach(pipe, to: stream)
-        guard let egress = tunnel.egress else { return readSocksRequest(stream, pipe) }
+        return pipe
+    }
+
+    private func connect(_ stream: StreamID, _ visit: OpenRequest, _ tunnel: Tunnel, _ egress: any Egress) {
+        let pipe = pipe(stream, visit, tunnel)
         egress.connect(for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
                 self.join(channel, pipe)
-                if self.unreachable.remove(index) != nil {
-                    self.logger.notice("service answers again", metadata: ["service": "\(spec.service)"])
-                }
+                self.health.answered(tunnel.statistics)
             case .failure where !pipe.isPending:
                 // The visitor left before the service answered.
                 break
             case .failure(let error):
-                let code = EgressFailure.code(error)
-                if self.unreachable.insert(index).inserted {
-                    self.logger.warning(
-                        "service cannot be reached",
-                        metadata: [
-                            "service": "\(spec.service)", "visitor": "\(visit.visitor)",
-                            "reason": "\(EgressFailure.reason(error))",
-                        ]
-                    )
-                }
-                pipe.fail(code)
+                self.health.failed(tunnel.statistics, visitor: visit.visitor, EgressFailure.reason(error))
+                pipe.fail(EgressFailure.code(error))
             }
         }
     }

@@ -190,7 +190,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
                     for: session,
                     withholdsCredentials: attempt.withheld != nil
                 ) { [onEvent] tunnel, binding in
-                    onEvent(.tunnel(url: binding.url(way.endpoint), service: tunnel.service))
+                    onEvent(.tunnel(url: binding.url(way.endpoint, tunnel.transport), service: tunnel.service))
                 }
                 plan.worked(way)
                 policy.worked()

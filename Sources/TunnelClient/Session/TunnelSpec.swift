@@ -2,14 +2,24 @@ import Mux
 import NetworkAddress
 import TunnelCore
 
-/// One tunnel, written as ssh's `-R`: `[BIND:]PORT:HOST:HOSTPORT` or `[BIND:]PORT:HOSTPORT`.
+/// One tunnel, written as ssh's `-R`.
+///
+/// | form | meaning |
+/// |---|---|
+/// | `[BIND:]PORT:HOST:HOSTPORT`, `[BIND:]PORT:HOSTPORT` | a public port for a service; `/udp` behind it stands for UDP |
+/// | `[BIND:]PORT:/SOCKET` | a public port for a service at a Unix socket |
+/// | `/SOCKET:HOST:HOSTPORT`, `/SOCKET:HOSTPORT`, `/SOCKET:/SOCKET` | a Unix socket at the server |
+/// | `[BIND:]PORT` | a SOCKS proxy at the server's port |
 public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
-    /// The address to which the public port is narrowed; empty for the server's own choice.
+    /// The address to which the public port is narrowed; empty for the server's own choice. Or the path of a Unix socket at
+    /// the server, which begins with a slash.
     public let bind: String
-    /// The public port, 0 for one that the server chooses.
+    /// The public port, 0 for one that the server chooses, and for a Unix socket.
     public let port: UInt16
     /// The service.
     public let target: Target
+    /// UDP for flows of datagrams in place of connections.
+    public var transport = StreamTransport.tcp
     /// The limits of the tunnel's visitors, besides those of the server's operator.
     public var visitors = RequestedVisitorLimits()
     /// The version of the PROXY protocol header that the service receives before a visitor's first byte; nil for none.
@@ -58,31 +68,73 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     public static func list(_ text: String) throws(Malformed) -> [TunnelSpec] {
         let form = "[BIND:]PORT:HOST:HOSTPORT, [BIND:]PORT:/SOCKET or [BIND:]PORT, for instance 8022:localhost:22"
         func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
-        guard let parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
-        if let single = try single(parts, malformed) { return [single] }
-        let bind: Substring
-        let port: Substring
-        let host: Substring
-        let hostPort: Substring
+        guard var parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
+        let transport = ForwardText.takeTransport(&parts)
+        if let path = parts.first, path.hasPrefix("/") {
+            guard transport == .tcp else { throw malformed("a Unix socket carries no datagrams") }
+            return [try atPath(String(path), parts.dropFirst(), malformed)]
+        }
+        if let single = try single(parts, malformed) {
+            guard transport == .tcp else { throw malformed("a Unix socket carries no datagrams") }
+            return [single]
+        }
+        let (bind, port, service): (Substring, Substring, ArraySlice<Substring>)
         switch parts.count {
-        case 2: (bind, port, host, hostPort) = ("", parts[0], "localhost", parts[1])
-        case 3: (bind, port, host, hostPort) = ("", parts[0], parts[1], parts[2])
-        case 4: (bind, port, host, hostPort) = (parts[0], parts[1], parts[2], parts[3])
+        case 2, 3: (bind, port, service) = ("", parts[0], parts.dropFirst())
+        case 4: (bind, port, service) = (parts[0], parts[1], parts.dropFirst(2))
         default: throw malformed("it has \(parts.count) parts")
         }
+        let (host, hostPorts) = try Self.service(service, malformed)
         guard let ports = ForwardText.portRange(port) else { throw malformed("\(port) is not a port") }
-        guard let hostPorts = ForwardText.portRange(hostPort), hostPorts.lowerBound > 0 else {
-            throw malformed("\(hostPort) is not a service's port")
-        }
         guard ports.count == hostPorts.count else {
-            throw malformed("\(port) has \(ports.count) ports and \(hostPort) has \(hostPorts.count)")
+            throw malformed(
+                "\(port) has \(ports.count) ports and \(service[service.endIndex - 1]) has \(hostPorts.count)"
+            )
         }
         guard ports.count == 1 || ports.lowerBound > 0 else { throw malformed("a range cannot begin with 0") }
         guard bind.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw malformed("the address is malformed") }
-        guard ForwardText.isHost(host) else { throw malformed("the service's host is missing or malformed") }
         return zip(ports, hostPorts).map { port, hostPort in
-            TunnelSpec(port: port, bind: String(bind), to: .address(host: String(host), port: hostPort))
+            var tunnel = TunnelSpec(port: port, bind: String(bind), to: .address(host: host, port: hostPort))
+            tunnel.transport = transport
+            return tunnel
         }
+    }
+
+    /// Reads `HOST:HOSTPORT` or `HOSTPORT`, which may be a range of ports.
+    private static func service(
+        _ parts: ArraySlice<Substring>,
+        _ malformed: (String) -> Malformed
+    ) throws(Malformed) -> (host: String, ports: ClosedRange<UInt16>) {
+        guard (1...2).contains(parts.count), let port = parts.last else { throw malformed("the service is missing") }
+        guard let ports = ForwardText.portRange(port), ports.lowerBound > 0 else {
+            throw malformed("\(port) is not a service's port")
+        }
+        let host = parts.count == 2 ? parts[parts.startIndex] : "localhost"
+        guard ForwardText.isHost(host) else { throw malformed("the service's host is missing or malformed") }
+        return (String(host), ports)
+    }
+
+    /// Reads a path in the form that has one spelling only.
+    private static func path(_ text: String, _ malformed: (String) -> Malformed) throws(Malformed) -> String {
+        guard Destination(text) != nil else {
+            throw malformed("a path has no empty parts, and no . or .., and at most \(Destination.longestPath) bytes")
+        }
+        return text
+    }
+
+    /// A tunnel at a Unix socket of the server.
+    private static func atPath(
+        _ place: String,
+        _ parts: ArraySlice<Substring>,
+        _ malformed: (String) -> Malformed
+    ) throws(Malformed) -> TunnelSpec {
+        let place = try path(place, malformed)
+        if parts.count == 1, let socket = parts.first, socket.hasPrefix("/") {
+            return TunnelSpec(port: 0, bind: place, to: .unix(path: try path(String(socket), malformed)))
+        }
+        let (host, ports) = try service(parts, malformed)
+        guard ports.count == 1 else { throw malformed("a Unix socket stands for one port") }
+        return TunnelSpec(port: 0, bind: place, to: .address(host: host, port: ports.lowerBound))
     }
 
     /// A tunnel to a Unix socket, `[BIND:]PORT:/SOCKET`, or a SOCKS tunnel, `PORT` or `BIND:PORT` if BIND is no port; nil
@@ -94,12 +146,7 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         let listen: [Substring]
         let target: Target
         if let path = parts.last, path.hasPrefix("/") {
-            guard Destination(String(path)) != nil else {
-                throw malformed(
-                    "a path has no empty parts, and no . or .., and at most \(Destination.longestPath) bytes"
-                )
-            }
-            (listen, target) = (parts.dropLast(), .unix(path: String(path)))
+            (listen, target) = (parts.dropLast(), .unix(path: try Self.path(String(path), malformed)))
         } else if parts.count == 1 || parts.count == 2 && ForwardText.portRange(parts[0]) == nil {
             (listen, target) = (parts, .socks)
         } else {
@@ -122,9 +169,16 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
         (self.port, self.bind, self.target) = (port, bind, target)
     }
 
-    /// Whether two tunnels need the same public port, so that the server can bind only one of them.
+    /// What the tunnel's streams carry.
+    var kind: StreamKind { transport == .udp ? .udp : .tcp }
+
+    /// Whether the tunnel is at a Unix socket of the server.
+    public var isAtPath: Bool { bind.hasPrefix("/") }
+
+    /// Whether two tunnels need the same public port or Unix socket, so that the server can bind only one of them.
     public func collides(with other: TunnelSpec) -> Bool {
-        guard port > 0, port == other.port else { return false }
+        if isAtPath || other.isAtPath { return bind == other.bind }
+        guard port > 0, port == other.port, transport == other.transport else { return false }
         let (mine, others) = (Self.addresses(bind), Self.addresses(other.bind))
         return mine.isEmpty || others.isEmpty || !mine.isDisjoint(with: others)
     }
@@ -156,7 +210,8 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
 
     /// The tunnel as it is written for `-R`.
     public var description: String {
+        if isAtPath { return "\(bind):\(service)" }
         let bind = self.bind.isEmpty ? "" : (self.bind.contains(":") ? "[\(self.bind)]:" : "\(self.bind):")
-        return target == .socks ? "\(bind)\(port)" : "\(bind)\(port):\(service)"
+        return target == .socks ? "\(bind)\(port)" : "\(bind)\(port):\(service)\(transport == .udp ? "/udp" : "")"
     }
 }

@@ -28,6 +28,7 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
     private let stream: StreamID
     package let identity: StreamIdentity
     private let logger: Logger
+    private let policy: StreamPolicy
     private let onEnd: () -> Void
     private var state = State.waiting([])
     private var silence: FlowSilence
@@ -41,12 +42,14 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
         _ stream: StreamID,
         identity: StreamIdentity,
         silence limits: FlowSilence.Limits,
+        policy: StreamPolicy = .unbounded,
         logger: Logger,
         onEnd: @escaping () -> Void
     ) {
         self.session = session
         self.stream = stream
         self.identity = identity
+        self.policy = policy
         self.logger = logger
         self.onEnd = onEnd
         silence = FlowSilence(limits, now: .now)
@@ -112,6 +115,7 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
         case .open(let context, let remote):
             // A socket that takes nothing loses datagrams, as a full queue of a router does.
             guard context.channel.isWritable else { return dropped.add(.socket) }
+            guard policy.admitsWrite(datagram.readableBytes) else { return dropped.add(.rate) }
             counts.toSocket += datagram.readableBytes
             context.write(wrapOutboundOut(AddressedEnvelope(remoteAddress: remote, data: datagram)), promise: nil)
         case .ended:
@@ -171,6 +175,7 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let datagram = unwrapInboundIn(data).data
+        guard policy.admitsRead(datagram.readableBytes) else { return dropped.add(.rate) }
         counts.fromSocket += datagram.readableBytes
         silence.sent(now: .now)
         session.run(.datagram(stream, datagram.dense(from: 2)))

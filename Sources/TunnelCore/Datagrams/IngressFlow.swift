@@ -10,6 +10,10 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         let request: OpenRequest
         let identity: StreamIdentity
         let logger: Logger
+        /// The rates of the flow's client and tunnel. Its time of silence is the port's.
+        package var policy = StreamPolicy.unbounded
+        /// Called once the flow is over, or if it gets no stream.
+        package var onEnd: (() -> Void)?
 
         package init(_ session: SessionLoop, _ request: OpenRequest, identity: StreamIdentity, logger: Logger) {
             (self.session, self.request, self.identity, self.logger) = (session, request, identity, logger)
@@ -50,11 +54,16 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     ///
     /// - Returns: false if the session has no room.
     func begin() -> Bool {
-        guard case .waiting = state, let id = opening.session.open(opening.request, self) else { return false }
+        guard case .waiting = state, let id = opening.session.open(opening.request, self) else {
+            opening.onEnd?()
+            return false
+        }
         state = .open(id)
         identity.statistics.joined(self)
         return true
     }
+
+    private var dropped: DroppedDatagrams { identity.statistics.metrics.droppedDatagrams }
 
     var deadline: Instant { silence.deadline }
 
@@ -79,6 +88,7 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     /// The sender's next datagram.
     func received(_ datagram: ByteBuffer) {
         guard case .open(let id) = state else { return }
+        guard opening.policy.admitsRead(datagram.readableBytes) else { return dropped.add(.rate) }
         counts.fromSocket += datagram.readableBytes
         silence.sent(now: .now)
         opening.session.run(.datagram(id, datagram.dense(from: 2)))
@@ -86,7 +96,8 @@ package final class IngressFlow: DatagramFlow, CountedStream {
 
     package func deliver(_ datagram: ByteBuffer) {
         guard case .open = state else { return }
-        guard channel.isWritable else { return identity.statistics.metrics.droppedDatagrams.add(.socket) }
+        guard channel.isWritable else { return dropped.add(.socket) }
+        guard opening.policy.admitsWrite(datagram.readableBytes) else { return dropped.add(.rate) }
         counts.toSocket += datagram.readableBytes
         silence.received(now: .now)
         channel.write(AddressedEnvelope(remoteAddress: remote, data: datagram), promise: nil)
@@ -113,5 +124,6 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         identity.logEnd(of: id, moved, ending, to: opening.logger)
         identity.statistics.left(self)
         onEnd()
+        opening.onEnd?()
     }
 }

@@ -9,19 +9,6 @@ import NetworkAddress
 /// Replies leave from the address that was asked. On a port of all addresses, each of them gets a socket of its own when it
 /// is first asked, since NIO sends no address information.
 package final class UDPIngress {
-    /// The bounds of a port.
-    package struct Limits: Sendable {
-        /// Flows at a time. At the limit, the oldest flow without an answer gives way.
-        package let flows: Int
-        /// New flows a second, from all addresses.
-        package let flowsPerSecond: Int
-        package let silence: FlowSilence.Limits
-
-        package init(flows: Int, flowsPerSecond: Int, silence: FlowSilence.Limits) {
-            (self.flows, self.flowsPerSecond, self.silence) = (flows, flowsPerSecond, silence)
-        }
-    }
-
     private struct Key: Hashable {
         let remote: SocketAddress
         let local: IPAddress?
@@ -36,25 +23,30 @@ package final class UDPIngress {
 
     /// Datagrams that wait for a socket of their address.
     static let maximumWaiting = 64
+    /// Addresses whose rate of new flows is remembered. 4,096: some hundred KiB.
+    static let rememberedAddresses = 4_096
+    /// Addresses of a port that get a socket of their own. Replies from further ones leave from the system's choice.
+    static let maximumReplySockets = 256
     /// Datagrams of one system call. 16: each has room for 64 KiB, for each socket of a port.
     private static let vectorCount = 16
     /// Time between two searches for silent flows.
     private static let searchPeriod = TimeAmount.seconds(1)
 
     private let loop: any EventLoop
-    private let limits: Limits
+    private let limits: FlowLimits
     private let dropped: DroppedDatagrams
     private let onFlow: (SocketAddress) -> IngressFlow.Opening?
     private var channels: [any Channel] = []
     private var replies: [IPAddress: Reply] = [:]
     private var flows: [Key: IngressFlow] = [:]
     private var rate: TokenBucket
+    private var rates = AddressRates(remembered: UDPIngress.rememberedAddresses)
     private var timer: Scheduled<Void>?
     private var isClosed = false
 
     private init(
         _ loop: any EventLoop,
-        _ limits: Limits,
+        _ limits: FlowLimits,
         _ dropped: DroppedDatagrams,
         _ onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
     ) {
@@ -62,7 +54,7 @@ package final class UDPIngress {
         self.dropped = dropped
         self.limits = limits
         self.onFlow = onFlow
-        let perSecond = Double(limits.flowsPerSecond)
+        let perSecond = Double(limits.perSecond)
         rate = TokenBucket(perSecond: perSecond, burst: perSecond, now: .now)
     }
 
@@ -75,7 +67,7 @@ package final class UDPIngress {
     package static func bind(
         addresses: [String],
         port: UInt16,
-        limits: Limits,
+        limits: FlowLimits,
         dropped: DroppedDatagrams,
         loop: any EventLoop,
         onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
@@ -108,8 +100,7 @@ package final class UDPIngress {
                 ingress.value.searchSilent()
                 result.succeed(ingress)
             case .failure(let error):
-                ingress.value.close()
-                result.fail(error)
+                ingress.value.close().assumeIsolated().whenComplete { _ in result.fail(error) }
             }
         }
         return result.futureResult.map(\.value)
@@ -124,21 +115,36 @@ package final class UDPIngress {
     /// Flows now.
     package var count: Int { flows.count }
 
-    /// Gives the port up, and ends its flows.
-    package func close() {
+    /// Gives the port up, and ends its flows; done when the kernel has released it.
+    package func close() -> EventLoopFuture<Void> {
         isClosed = true
         timer?.cancel()
         for flow in flows.values { flow.expire(.goingAway) }
         flows = [:]
-        for channel in channels { channel.close(promise: nil) }
-        for case .bound(let channel) in replies.values { channel.close(promise: nil) }
+        var closing = channels
+        for case .bound(let channel) in replies.values where !channels.contains(where: { $0 === channel }) {
+            closing.append(channel)
+        }
+        replies = [:]
+        return EventLoopFuture.andAllComplete(
+            closing.map { channel in
+                channel.close(promise: nil)
+                return channel.closeFuture
+            },
+            on: loop
+        )
     }
 
-    private func open(_ address: String, _ port: UInt16) -> EventLoopFuture<any Channel> {
+    /// Binds one address of the port.
+    ///
+    /// A socket for all addresses is bound alone, so that no other program has the port. Only then sockets of single
+    /// addresses may join it.
+    ///
+    /// - Parameter isReply: whether the socket joins one for all addresses.
+    private func open(_ address: String, _ port: UInt16, isReply: Bool = false) -> EventLoopFuture<any Channel> {
         let this = NIOLoopBound(self, eventLoop: loop)
         let isForAll = address == "0.0.0.0" || address == "::"
         var bootstrap = DatagramBootstrap(group: loop)
-            .channelOption(.socketOption(.so_reuseaddr), value: 1)
             .channelOption(.datagramVectorReadMessageCount, value: Self.vectorCount)
             .channelOption(
                 .recvAllocator,
@@ -146,10 +152,12 @@ package final class UDPIngress {
             )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    DescriptorCount.shared.track(channel)
                     try channel.pipeline.syncOperations.addHandler(Receiver(this.value, isForAll: isForAll))
                 }
             }
         if isForAll { bootstrap = bootstrap.channelOption(.receivePacketInfo, value: true) }
+        if isReply { bootstrap = bootstrap.channelOption(.socketOption(.so_reuseaddr), value: 1) }
         if address.contains(":") {
             bootstrap = bootstrap.channelOption(
                 ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
@@ -157,7 +165,11 @@ package final class UDPIngress {
             )
         }
         do {
-            return bootstrap.bind(to: try SocketAddress(ipAddress: address, port: Int(port)))
+            let bound = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: Int(port)))
+            guard isForAll else { return bound }
+            return bound.flatMap { channel in
+                channel.setOption(.socketOption(.so_reuseaddr), value: 1).map { channel }
+            }
         } catch {
             return loop.makeFailedFuture(error)
         }
@@ -183,13 +195,19 @@ package final class UDPIngress {
             guard waiting.count < Self.maximumWaiting else { return dropped.add(.socket) }
             waiting.append((remote, data))
             replies[local] = .binding(waiting)
+        case nil where replies.count >= Self.maximumReplySockets:
+            forward(data, remote, local, channel)
         case nil:
             replies[local] = .binding([(remote, data)])
-            open("\(local)", port).assumeIsolated().whenComplete { result in
-                guard case .binding(let waiting)? = self.replies[local] else { return }
+            open("\(local)", port, isReply: true).assumeIsolated().whenComplete { result in
+                let own = try? result.get()
+                guard case .binding(let waiting)? = self.replies[local] else {
+                    // The port was closed meanwhile.
+                    own?.close(promise: nil)
+                    return
+                }
                 // Without a socket of its own, the address is left to the system.
-                let reply = (try? result.get()) ?? channel
-                guard !self.isClosed else { return reply.close(promise: nil) }
+                let reply = own ?? channel
                 self.replies[local] = .bound(reply)
                 for datagram in waiting { self.forward(datagram.data, datagram.remote, local, reply) }
             }
@@ -199,8 +217,11 @@ package final class UDPIngress {
     private func forward(_ data: ByteBuffer, _ remote: SocketAddress, _ local: IPAddress?, _ reply: any Channel) {
         let key = Key(remote: remote, local: local ?? reply.localAddress?.ip)
         if let flow = flows[key] { return flow.received(data) }
-        guard rate.takeOne(now: .now), let opening = onFlow(remote), makeRoom() else { return dropped.add(.flows) }
-        let flow = IngressFlow(remote, opening, reply, silence: limits.silence) { [weak self] in
+        let isAdmitted = remote.ip.map { rates.admits($0, perSecond: limits.perSecondOfAddress, now: .now) } ?? true
+        guard isAdmitted, rate.takeOne(now: .now), makeRoom(), let opening = onFlow(remote) else {
+            return dropped.add(.flows)
+        }
+        let flow = IngressFlow(remote, opening, reply, silence: limits.silences) { [weak self] in
             self?.flows[key] = nil
         }
         guard flow.begin() else { return dropped.add(.flows) }
@@ -210,7 +231,7 @@ package final class UDPIngress {
 
     /// Ends the oldest flow without an answer if there are too many.
     private func makeRoom() -> Bool {
-        guard flows.count >= limits.flows else { return true }
+        guard flows.count >= limits.perPort else { return true }
         let oldest = flows.values.filter { !$0.isAnswered }.min { $0.deadline < $1.deadline }
         guard let oldest else { return false }
         oldest.expire(.timeout)

@@ -21,7 +21,7 @@ package final class UnixIngress: Ingress {
     package static func bind(
         tunnel: UInt16,
         path: String,
-        access: UnixSocketAccess = UnixListener.ownersOnly,
+        access: UnixSocketAccess = UnixSocketAccess.ownersOnly,
         limits: IngressLimits,
         loop: any EventLoop,
         onVisitor: @escaping (any Channel) throws -> Void

@@ -43,6 +43,8 @@ package enum SessionInput {
     case bind(BindRequest)
     /// Client: gives the port of a tunnel back.
     case unbind(UInt16)
+    /// Client: says whether the service of a tunnel answers.
+    case state(TunnelState)
     /// Server: a port is public.
     case bound(Binding)
     /// Server: a port is refused or given up.

@@ -167,6 +167,7 @@ package final class SessionLoop: CarrierReceiver {
             if !session.isAcknowledgementScheduled { sendAtEndOfIteration() }
         case .bind(let request): update { $0.bind(request) }
         case .unbind(let tunnel): update { $0.unbind(tunnel) }
+        case .state(let state): update { $0.report(state) }
         case .bound(let binding): update { $0.bound(binding) }
         case .unbound(let tunnel, let refusal): update { $0.unbound(tunnel, refusal) }
         case .drain(let reason): update { $0.drain(reason) }
@@ -273,7 +274,7 @@ package final class SessionLoop: CarrierReceiver {
             // To connect to the service takes longer than to write to a few sockets.
             if flushPolicy.flushesSockets(streams.unflushedCount, connectsNext: true) { flushSockets() }
             report(.open(id, request))
-        case .bind, .unbind, .numbersRunOut, .bound, .unbound, .renew, .goingAway:
+        case .bind, .unbind, .state, .numbersRunOut, .bound, .unbound, .renew, .goingAway:
             report(action)
         }
     }

@@ -57,6 +57,7 @@ extension SessionLoop {
         switch action {
         case .bind(let request): owner.session(self, bind: request)
         case .unbind(let tunnel): owner.session(self, unbind: tunnel)
+        case .state(let state): owner.session(self, state: state)
         default: break
         }
     }

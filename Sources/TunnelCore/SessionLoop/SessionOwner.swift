@@ -22,6 +22,8 @@ package protocol ServerSessionOwner: SessionOwner {
     func session(_ session: SessionLoop, bind request: BindRequest)
     /// The client gives the port of a tunnel back.
     func session(_ session: SessionLoop, unbind tunnel: UInt16)
+    /// The client says whether the service of a tunnel answers.
+    func session(_ session: SessionLoop, state: TunnelState)
 }
 
 /// A client's session: ports are public or refused.

@@ -5,13 +5,6 @@ import Platform
 /// listen, while the socket accepts no connection yet. (NIO does both in one step, and a umask would be the whole process's.)
 package enum UnixListener {
     package static let backlog: Int32 = 64
-    /// Access for the owner alone.
-    package static let ownersOnly: UnixSocketAccess = {
-        var access = UnixSocketAccess()
-        access.mode = 0o600
-        return access
-    }()
-
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
 
@@ -26,7 +19,7 @@ package enum UnixListener {
     /// - Throws: `IOError`.
     package static func open(
         _ path: String,
-        _ access: UnixSocketAccess = ownersOnly,
+        _ access: UnixSocketAccess = .ownersOnly,
         backlog: Int32 = backlog
     ) throws -> NIOBSDSocket.Handle {
         let descriptor = try StreamSocket.open(AF_UNIX)

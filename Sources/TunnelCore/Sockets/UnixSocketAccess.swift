@@ -10,6 +10,13 @@ public struct UnixSocketAccess: Sendable, Hashable {
     /// As the umask has it.
     public init() {}
 
+    /// Access for the owner alone.
+    public static let ownersOnly: UnixSocketAccess = {
+        var access = UnixSocketAccess()
+        access.mode = 0o600
+        return access
+    }()
+
     /// Reads a mode in octal digits, `0660` or `660`; nil if it is malformed. Only the nine bits of access are one.
     public static func mode(_ text: String) -> UInt16? {
         guard (3...4).contains(text.utf8.count), text.utf8.allSatisfy({ (48...55).contains($0) }),

@@ -38,15 +38,17 @@ package struct StreamIdentity {
         // Strings, since interpolations take half as long again.
         var metadata = Logger.Metadata(minimumCapacity: 12)
         metadata["visitor"] = .string(visitor)
+        if destination != nil || kind == .udp { metadata["kind"] = .string(kind == .udp ? "udp" : "tcp") }
         if let destination {
-            metadata["kind"] = .string(kind == .udp ? "udp" : "tcp")
             metadata["destination"] = .string(destination)
         } else {
             metadata["tunnel"] = .string(String(statistics.tunnel))
         }
         metadata["duration_ms"] = .string(String((NIODeadline.now() - began).nanoseconds / 1_000_000))
         if let service = statistics.service { metadata["service"] = .string(service) }
-        if let place = statistics.place { metadata["port"] = .string(String(place.port)) }
+        if let place = statistics.place {
+            metadata["port"] = .string(place.port > 0 ? String(place.port) : place.address)
+        }
         if suppressed > 0 { metadata["not_logged_before"] = .string(String(suppressed)) }
         metadata["stream"] = .string(stream.description)
         metadata["from_socket"] = .string(String(bytes.fromSocket))

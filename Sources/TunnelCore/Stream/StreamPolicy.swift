@@ -22,6 +22,12 @@ package struct StreamPolicy {
     /// Counts bytes that the socket took, and returns how long the credit for them should wait.
     package func rest(afterWriting count: Int) -> TimeAmount? { rest { $0.written(count) } }
 
+    /// Whether a datagram that was read from the socket is within the rates. What is beyond them is dropped.
+    package func admitsRead(_ count: Int) -> Bool { rateLimits.allSatisfy { $0.admitsRead(count) } }
+
+    /// Whether a datagram for the socket is within the rates.
+    package func admitsWrite(_ count: Int) -> Bool { rateLimits.allSatisfy { $0.admitsWrite(count) } }
+
     private func rest(_ take: (RateLimit) -> Double) -> TimeAmount? {
         guard !rateLimits.isEmpty else { return nil }
         let seconds = rateLimits.reduce(0) { max($0, take($1)) }
@@ -60,4 +66,8 @@ package final class RateLimit {
     fileprivate func read(_ count: Int) -> Double { reading.overdraw(count, now: .now) }
 
     fileprivate func written(_ count: Int) -> Double { writing.overdraw(count, now: .now) }
+
+    fileprivate func admitsRead(_ count: Int) -> Bool { reading.take(count, now: .now) }
+
+    fileprivate func admitsWrite(_ count: Int) -> Bool { writing.take(count, now: .now) }
 }

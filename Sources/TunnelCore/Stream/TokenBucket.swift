@@ -30,6 +30,14 @@ package struct TokenBucket: Sendable {
         return level < 0 ? -level / perSecond : 0
     }
 
+    /// Takes `count` unless the bucket is overdrawn.
+    package mutating func take(_ count: Int, now: Instant) -> Bool {
+        fill(now)
+        guard level > 0 else { return false }
+        level -= Double(count)
+        return true
+    }
+
     /// Whether the bucket is full.
     package mutating func isFull(now: Instant) -> Bool {
         fill(now)

@@ -1,5 +1,6 @@
 import Metrics
 import Mux
+import Synchronization
 
 /// Datagrams that were dropped, by reason: `culvert_dropped_datagrams_total`.
 package struct DroppedDatagrams: Sendable {
@@ -19,16 +20,29 @@ package struct DroppedDatagrams: Sendable {
         case socket
         /// Its sender got no flow: there is no session, or too many flows.
         case flows
+        /// It was beyond the bandwidth of its client or tunnel.
+        case rate
     }
 
-    private let counters: [Reason: Counter]
+    /// One reason's counter of the metrics, and its number for the operator's status.
+    private final class Tally: Sendable {
+        let counter: Counter
+        let count = Atomic<Int>(0)
+
+        init(_ counter: Counter) {
+            self.counter = counter
+        }
+    }
+
+    private let tallies: [Reason: Tally]
 
     init(factory: any MetricsFactory) {
-        counters = Dictionary(
+        tallies = Dictionary(
             uniqueKeysWithValues: Reason.allCases.map { reason in
                 let dimensions = [("reason", reason.rawValue)]
                 return (
-                    reason, Counter(label: "culvert_dropped_datagrams_total", dimensions: dimensions, factory: factory)
+                    reason,
+                    Tally(Counter(label: "culvert_dropped_datagrams_total", dimensions: dimensions, factory: factory))
                 )
             }
         )
@@ -36,7 +50,17 @@ package struct DroppedDatagrams: Sendable {
 
     /// Counts datagrams.
     package func add(_ reason: Reason, _ count: Int = 1) {
-        if count > 0 { counters[reason]?.increment(by: count) }
+        guard count > 0, let tally = tallies[reason] else { return }
+        tally.counter.increment(by: count)
+        tally.count.add(count, ordering: .relaxed)
+    }
+
+    /// The numbers by reason since the start; reasons without any are absent.
+    package var counts: [String: Int] {
+        tallies.reduce(into: [:]) { counts, entry in
+            let count = entry.value.count.load(ordering: .relaxed)
+            if count > 0 { counts[entry.key.rawValue] = count }
+        }
     }
 
     /// Counts what a session has dropped since it was counted last.

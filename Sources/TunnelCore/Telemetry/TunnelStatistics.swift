@@ -7,10 +7,14 @@ import Mux
 package final class TunnelStatistics {
     /// The client's number for the tunnel.
     package let tunnel: UInt16
+    /// What its streams carry.
+    package let kind: StreamKind
     /// At a client, the service behind it.
     package let service: String?
     /// Where it is public; nil before it is.
     package private(set) var place: (address: String, port: UInt16)?
+    /// Whether its service answers; nil as long as no visitor has shown it.
+    package var health: Health?
     /// Sockets so far.
     package private(set) var visitorsSoFar = 0
     /// Bytes that have been counted.
@@ -19,9 +23,23 @@ package final class TunnelStatistics {
     private let totals: TrafficTotals
     private var live: [ObjectIdentifier: any CountedStream] = [:]
 
+    /// What the last visitor has shown of a service.
+    package enum Health: Equatable {
+        case up
+        /// It cannot be reached, for this reason.
+        case down(String)
+    }
+
     /// - Parameter role: the end: a server's sockets are visitors, a client's are services.
-    package init(tunnel: UInt16, role: Role, service: String? = nil, totals: TrafficTotals) {
+    package init(
+        tunnel: UInt16,
+        kind: StreamKind = .tcp,
+        role: Role,
+        service: String? = nil,
+        totals: TrafficTotals
+    ) {
         self.tunnel = tunnel
+        self.kind = kind
         self.service = service
         self.role = role
         self.totals = totals
@@ -41,6 +59,7 @@ package final class TunnelStatistics {
     /// The tunnel is not public any more.
     package func withdrawn() {
         place = nil
+        health = nil
     }
 
     /// The pipes whose sockets are open, with those that wait for a stream; in no order.

@@ -17,6 +17,10 @@ public struct ServerConfiguration: Sendable {
     public var publicAddress: String?
     /// The ports that clients may request.
     public var allowedPorts = PortRanges.unprivileged
+    /// The folder in which clients may have Unix sockets; nil for none.
+    public var unixDirectory: String?
+    /// The users who may connect to clients' Unix sockets. Its owner alone, unless configured.
+    public var unixAccess = UnixSocketAccess.ownersOnly
     /// The destinations that a client without an entry of its own may reach: that of a token for the whole server, or any
     /// client of a server without a token. None by default.
     public var destinations: [DestinationRule] = []

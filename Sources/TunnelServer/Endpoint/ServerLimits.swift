@@ -65,10 +65,8 @@ public struct ServerLimits: Sendable, Equatable {
     public var forwardsPerSecond = 250
     /// Time for a connection to a destination. 10 s, less than the time that its opener waits.
     public var forwardTimeout: Duration = .seconds(10)
-    /// Silence that ends a UDP flow. 30 s: a lookup takes less.
-    public var flowSilence: Duration = .seconds(30)
-    /// Silence that ends a UDP flow whose both sides have spoken for two seconds. 120 s (RFC 4787).
-    public var answeredFlowSilence: Duration = .seconds(120)
+    /// The limits of UDP flows.
+    public var flows = FlowLimits()
     /// Descriptors that are reserved for clients, their ports and the operator. 64.
     public var reservedDescriptors = 64
     /// Connections to the backend. 256: enough for a site, and few enough to leave the tunnels their descriptors.

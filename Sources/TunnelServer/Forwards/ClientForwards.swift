@@ -188,7 +188,7 @@ final class ClientForwards {
             sessionLoop,
             stream,
             identity: identity,
-            silence: FlowSilence.Limits(short: limits.flowSilence, long: limits.answeredFlowSilence),
+            silence: limits.flows.silences,
             logger: logger
         ) { [weak self] in
             self?.forget(stream)

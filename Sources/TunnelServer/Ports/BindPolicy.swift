@@ -1,7 +1,8 @@
 import Mux
 import NetworkAddress
+import TunnelCore
 
-/// Decides which addresses and ports a client's BIND may have. It binds nothing and asks no resolver.
+/// Decides which addresses and ports, or which Unix sockets, a client's BIND may have. It binds nothing and asks no resolver.
 struct BindPolicy: Sendable {
     /// The addresses of a port that the client does not narrow.
     let publicAddresses: [String]
@@ -11,28 +12,50 @@ struct BindPolicy: Sendable {
     let clientAddresses: [String]?
     /// Whether this client may have ports on loopback.
     let allowsLoopback: Bool
+    /// The folder for this client's Unix sockets; nil for none.
+    let unixDirectory: String?
 
     init(
         publicAddresses: [String],
         serverPorts: PortRanges,
         clientPorts: PortRanges?,
         clientAddresses: [String]? = nil,
-        allowsLoopback: Bool = false
+        allowsLoopback: Bool = false,
+        unixDirectory: String? = nil
     ) {
         self.publicAddresses = publicAddresses
         self.allowedPorts = clientPorts.map { serverPorts.intersection($0) } ?? serverPorts
         self.clientAddresses = clientAddresses
         self.allowsLoopback = allowsLoopback
+        self.unixDirectory = unixDirectory
     }
 
-    /// The addresses on which a request is bound. A client may narrow the server's addresses and never widen them.
+    /// The addresses on which a request is bound, or its path. A client may narrow the server's addresses and never widen them.
     ///
     /// - Throws: the refusal that is sent to the client.
     func addresses(for request: BindRequest) throws(Refusal) -> [String] {
+        if request.isForPath { return [try path(for: request)] }
         guard request.port == 0 || allowedPorts.contains(request.port) else {
             throw Refusal(.portNotAllowed, "port \(request.port) is not allowed here; allowed: \(allowedPorts)")
         }
         return try withoutLoopback(permitted(narrowed(request)))
+    }
+
+    /// The path of a Unix socket, directly in the client's folder: a folder in it might lead elsewhere.
+    private func path(for request: BindRequest) throws(Refusal) -> String {
+        guard let unixDirectory else {
+            throw Refusal(.portNotAllowed, "the server has no unix_directory for this client's sockets")
+        }
+        guard request.kind == .tcp, request.port == 0 else {
+            throw Refusal(.portNotAllowed, "a Unix socket carries no datagrams, and has no port")
+        }
+        let folder = unixDirectory.hasSuffix("/") ? unixDirectory : unixDirectory + "/"
+        guard case .path(let path)? = Destination(request.address), path.hasPrefix(folder),
+            !path.dropFirst(folder.count).contains("/")
+        else {
+            throw Refusal(.portNotAllowed, "\(request.address) is not allowed here; allowed: \(folder)NAME")
+        }
+        return path
     }
 
     /// Those of the addresses that the client may have.

@@ -2,17 +2,17 @@ import Logging
 import NIOCore
 import TunnelCore
 
-/// A public port that is bound on one or more addresses.
+/// A public port that is bound on one or more addresses, or a public Unix socket.
 protocol PortListener: AnyObject {
     /// The client's number for the tunnel.
     var tunnel: UInt16 { get }
-    /// The port, which is the same on all addresses.
-    var port: UInt16 { get }
-    /// The addresses that are bound, separated by spaces.
+    /// The place, whose port is the same on all addresses.
+    var place: PublicPlace { get }
+    /// The addresses that are bound, separated by spaces; the path of a Unix socket.
     var addresses: String { get }
     /// The addresses that the tunnel asked for.
     var requestedAddresses: Set<String> { get }
-    /// Whether connections are accepted. Otherwise they wait in the kernel's listen queue.
+    /// Whether connections are accepted. Otherwise they wait in the kernel's listen queue. A UDP port has none.
     var isAccepting: Bool { get set }
     /// Closes the sockets.
     ///
@@ -20,50 +20,118 @@ protocol PortListener: AnyObject {
     func close(on loop: any EventLoop) -> EventLoopFuture<Void>
 }
 
-/// A port that is to be bound.
-struct PortToBind {
+/// A place that is to be bound.
+struct PlaceToBind {
     let tunnel: UInt16
+    let place: PublicPlace
+    /// The addresses of a port; the path of a Unix socket.
     let addresses: [String]
-    let port: UInt16
+    /// The users who may connect to a Unix socket.
+    var access = UnixSocketAccess.ownersOnly
 }
 
-/// Binds public ports. Tests bind none and complete the bind by hand.
+/// The limits of a public place.
+struct PlaceLimits {
+    let connections: IngressLimits
+    let flows: FlowLimits
+    let dropped: DroppedDatagrams
+}
+
+/// What a public place's visitors become.
+struct VisitorHandlers {
+    /// Receives each accepted connection before its first event.
+    let connection: (any Channel) throws -> Void
+    /// What the flow of a new sender belongs to; nil to drop its datagram.
+    let flow: (SocketAddress) -> IngressFlow.Opening?
+}
+
+/// Binds public places. Tests bind none and complete the bind by hand.
 protocol PortBinder {
-    /// Binds a port on all of its addresses, or on none.
+    /// Binds a place on all of its addresses, or on none.
     ///
-    /// - Parameters:
-    ///   - onVisitor: receives each accepted connection before its first event.
-    ///   - completion: called once, on the event loop; the error is a `TCPIngress.Failure`.
+    /// - Parameter completion: called once, on the event loop; the error is a `TCPIngress.Failure` or a
+    ///   `UnixListener.Failure`.
     func bind(
-        _ port: PortToBind,
-        _ limits: IngressLimits,
+        _ place: PlaceToBind,
+        _ limits: PlaceLimits,
         on loop: any EventLoop,
         logger: Logger,
-        onVisitor: @escaping (any Channel) throws -> Void,
+        visitors: VisitorHandlers,
         completion: @escaping (Result<any PortListener, any Error>) -> Void
     )
 }
 
-/// Binds TCP ports of this machine.
-struct TCPPortBinder: PortBinder {
+/// Binds ports and Unix sockets of this machine.
+struct SystemPortBinder: PortBinder {
     func bind(
-        _ port: PortToBind,
-        _ limits: IngressLimits,
+        _ place: PlaceToBind,
+        _ limits: PlaceLimits,
         on loop: any EventLoop,
         logger: Logger,
-        onVisitor: @escaping (any Channel) throws -> Void,
+        visitors: VisitorHandlers,
         completion: @escaping (Result<any PortListener, any Error>) -> Void
     ) {
-        TCPIngress.bind(
-            tunnel: port.tunnel,
-            addresses: port.addresses,
-            port: port.port,
-            limits: limits,
-            loop: loop,
-            logger: logger,
-            onVisitor: onVisitor
-        ).assumeIsolated().whenComplete { result in completion(result.map { $0 }) }
+        switch place.place {
+        case .port(let port):
+            TCPIngress.bind(
+                tunnel: place.tunnel,
+                addresses: place.addresses,
+                port: port,
+                limits: limits.connections,
+                loop: loop,
+                logger: logger,
+                onVisitor: visitors.connection
+            )
+            .assumeIsolated().whenComplete { result in completion(result.map { $0 }) }
+        case .udp(let port):
+            UDPIngress.bind(
+                addresses: place.addresses,
+                port: port,
+                limits: limits.flows,
+                dropped: limits.dropped,
+                loop: loop,
+                onFlow: visitors.flow
+            )
+            .assumeIsolated().whenComplete { result in completion(result.map { FlowListener(place, $0) }) }
+        case .path(let path):
+            UnixIngress.bind(
+                tunnel: place.tunnel,
+                path: path,
+                access: place.access,
+                limits: limits.connections,
+                loop: loop,
+                onVisitor: visitors.connection
+            )
+            .assumeIsolated().whenComplete { result in completion(result.map { $0 }) }
+        }
     }
 }
 
-extension TCPIngress: PortListener {}
+extension TCPIngress: PortListener {
+    var place: PublicPlace { .port(port) }
+}
+
+extension UnixIngress: PortListener {
+    var place: PublicPlace { .path(addresses) }
+    var requestedAddresses: Set<String> { [addresses] }
+}
+
+/// A public UDP port.
+final class FlowListener: PortListener {
+    let tunnel: UInt16
+    let place: PublicPlace
+    let requestedAddresses: Set<String>
+    var isAccepting = true
+    private let ingress: UDPIngress
+
+    init(_ place: PlaceToBind, _ ingress: UDPIngress) {
+        tunnel = place.tunnel
+        self.place = place.place
+        requestedAddresses = Set(place.addresses)
+        self.ingress = ingress
+    }
+
+    var addresses: String { ingress.addresses }
+
+    func close(on loop: any EventLoop) -> EventLoopFuture<Void> { ingress.close() }
+}

@@ -2,7 +2,7 @@ import Mux
 import Synchronization
 import TunnelCore
 
-/// The sessions that hold the server's public ports. Event loops share it and ask it for each claim and release.
+/// The sessions that hold the server's public ports and Unix sockets. Event loops share it and ask it for each claim and release.
 final class PortDirectory: Sendable {
     /// The result of a claim.
     enum Outcome {
@@ -22,7 +22,7 @@ final class PortDirectory: Sendable {
         var count: Int
     }
 
-    private let claims = Mutex<[UInt16: Claim]>([:])
+    private let claims = Mutex<[PublicPlace: Claim]>([:])
     /// The number of ports that each client holds.
     private let countsByClient = Mutex<[[UInt8]: Int]>([:])
     /// Ports on which the server itself listens, each with its use.
@@ -39,7 +39,12 @@ final class PortDirectory: Sendable {
     /// The places of this process that a destination may meet: its port if the process listens there, and all paths.
     func ownPlaces(at port: UInt16?) -> DestinationPolicy.Own {
         var places = DestinationPolicy.Own(paths: ownPaths.withLock { $0 })
-        if let port, use(ofOwn: port) != nil || claims.withLock({ $0[port] != nil }) {
+        let isClaimed = claims.withLock { claims in
+            for case .path(let path) in claims.keys { places.paths.insert(path) }
+            guard let port else { return false }
+            return claims[.port(port)] != nil || claims[.udp(port)] != nil
+        }
+        if let port, use(ofOwn: port) != nil || isClaimed {
             places.ports = [port]
             places.addresses = MachineAddresses.current
         }
@@ -54,10 +59,10 @@ final class PortDirectory: Sendable {
     /// The server's own use of a port; nil if it has none.
     func use(ofOwn port: UInt16) -> String? { ownPorts.withLock { $0[port] } }
 
-    /// The number of claims that a session has on a port.
-    func claims(_ port: UInt16, of holder: any PortHolder) -> Int {
+    /// The number of claims that a session has on a place.
+    func claims(_ place: PublicPlace, of holder: any PortHolder) -> Int {
         claims.withLock { claims in
-            guard let held = claims[port], held.holder === holder else { return 0 }
+            guard let held = claims[place], held.holder === holder else { return 0 }
             return held.count
         }
     }
@@ -75,16 +80,16 @@ final class PortDirectory: Sendable {
         }
     }
 
-    /// Claims a port for a session. A session may claim the same port several times, once for each of its addresses.
-    func claim(_ port: UInt16, for holder: any PortHolder, now: Instant) -> Outcome {
+    /// Claims a place for a session. A session may claim the same port several times, once for each of its addresses.
+    func claim(_ place: PublicPlace, for holder: any PortHolder, now: Instant) -> Outcome {
         claims.withLock { claims in
-            guard let held = claims[port] else {
-                claims[port] = Claim(holder: holder, since: now, count: 1)
+            guard let held = claims[place] else {
+                claims[place] = Claim(holder: holder, since: now, count: 1)
                 change(holder.owner.client, by: 1)
                 return .granted
             }
             if held.holder === holder {
-                claims[port]?.count += 1
+                claims[place]?.count += 1
                 return .granted
             }
             if held.holder.owner == holder.owner { return .heldBySame(held.holder) }
@@ -98,12 +103,12 @@ final class PortDirectory: Sendable {
     }
 
     /// Releases one claim. A session that no longer holds the port changes nothing.
-    func release(_ port: UInt16, _ holder: any PortHolder) {
+    func release(_ place: PublicPlace, _ holder: any PortHolder) {
         claims.withLock { claims in
-            guard let held = claims[port], held.holder === holder else { return }
-            claims[port]?.count -= 1
+            guard let held = claims[place], held.holder === holder else { return }
+            claims[place]?.count -= 1
             guard held.count <= 1 else { return }
-            claims[port] = nil
+            claims[place] = nil
             change(holder.owner.client, by: -1)
         }
     }

@@ -17,37 +17,49 @@ enum PortRefusal {
 
     static var noFreePort: Refusal { Refusal(.bindFailed, "no free port found") }
 
-    static func heldByOtherSession(_ port: UInt16, of name: String) -> Refusal {
-        Refusal(.portInUse, "port \(port) is held by another session of \(name)")
+    static func heldByOtherSession(_ place: PublicPlace, of name: String) -> Refusal {
+        Refusal(.portInUse, "\(place) is held by another session of \(name)")
     }
 
-    static func heldByOtherProcess(_ port: UInt16, of name: String) -> Refusal {
-        Refusal(.portInUse, "port \(port) is held by another running process of \(name)")
+    static func heldByOtherProcess(_ place: PublicPlace, of name: String) -> Refusal {
+        Refusal(.portInUse, "\(place) is held by another running process of \(name)")
     }
 
-    static func held(_ port: UInt16, by name: String, since seconds: Int) -> Refusal {
-        Refusal(.portInUse, "port \(port) is held by \(name) since \(seconds) s")
+    static func held(_ place: PublicPlace, by name: String, since seconds: Int) -> Refusal {
+        Refusal(.portInUse, "\(place) is held by \(name) since \(seconds) s")
     }
 
-    static func kept(_ port: UInt16, for name: String, secondsLeft: Int) -> Refusal {
-        let text = "port \(port) is kept for \(name), which was cut off, for another \(secondsLeft) s"
+    static func kept(_ place: PublicPlace, for name: String, secondsLeft: Int) -> Refusal {
+        let text = "\(place) is kept for \(name), which was cut off, for another \(secondsLeft) s"
         return Refusal(.portInUse, text)
     }
 
     /// The refusal of a port that the system does not bind.
     ///
     /// - Parameter user: the name of the program that has the port, if it is in use.
-    static func failed(_ port: UInt16, _ error: any Error, user: @autoclosure () -> String) -> Refusal {
+    static func failed(_ place: PublicPlace, _ error: any Error, user: @autoclosure () -> String) -> Refusal {
+        if case .path(let path) = place { return failed(path, error) }
         guard let failure = error as? TCPIngress.Failure else {
-            return Refusal(.bindFailed, "the server cannot bind port \(port)")
+            return Refusal(.bindFailed, "the server cannot bind \(place)")
         }
-        let socket = "port \(port) of \(failure.address)"
+        let socket = "\(place) of \(failure.address)"
         return switch SocketFailure(failure.error) {
         case .addressInUse?: Refusal(.portInUse, "\(socket) is in use by \(user())")
         case .notPermitted?: Refusal(.bindFailed, "the server may not bind \(socket)")
         case .addressMissing?: Refusal(.bindFailed, "the server does not have the address \(failure.address)")
         case .familyMissing?: Refusal(.bindFailed, "the server does not have addresses like \(failure.address)")
         default: Refusal(.bindFailed, "the server cannot bind \(socket)")
+        }
+    }
+    /// The refusal of a Unix socket that the system does not bind.
+    private static func failed(_ path: String, _ error: any Error) -> Refusal {
+        if let failure = error as? UnixListener.Failure {
+            return Refusal(.portInUse, "\(path): \(failure.description)")
+        }
+        return switch SocketFailure(error) {
+        case .addressInUse?: Refusal(.portInUse, "\(path) exists, and is no socket")
+        case .notPermitted?: Refusal(.bindFailed, "the server may not write to the folder of \(path)")
+        default: Refusal(.bindFailed, "the server cannot bind \(path)")
         }
     }
 }

@@ -7,6 +7,8 @@ import TunnelCore
 protocol PublicPortsOwner: AnyObject {
     /// A connection was accepted at a tunnel's port.
     func ports(_ ports: PublicPorts, accepted channel: any Channel, at tunnel: UInt16) throws
+    /// A datagram of a new sender has come at a tunnel's UDP port: what its flow belongs to; nil to drop it.
+    func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening?
     /// A tunnel gets no port.
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal)
     /// A tunnel's port is public.
@@ -15,7 +17,7 @@ protocol PublicPortsOwner: AnyObject {
     func portsAreReleased(_ ports: PublicPorts)
 }
 
-/// The public ports of one session: claims them in the directory, binds them, and releases them.
+/// The public ports and Unix sockets of one session: claims them in the directory, binds them, and releases them.
 ///
 /// ```
 ///  bind ──▶ claim ──▶ system's bind ──▶ published ──▶ closed ──▶ released
@@ -47,6 +49,9 @@ final class PublicPorts {
     let loop: any EventLoop
     /// The operator's limits for ports that are bound from now on.
     var limits: ServerLimits
+    /// The users who may connect to a Unix socket.
+    var access = UnixSocketAccess.ownersOnly
+    let dropped: DroppedDatagrams
     private var state = State.open
     private var listeners: [any PortListener] = []
     /// Binds and closes that the system has not answered. Their claims are released even if the session ends first.
@@ -60,6 +65,7 @@ final class PublicPorts {
         binder: any PortBinder,
         clock: ServerClock,
         limits: ServerLimits,
+        dropped: DroppedDatagrams,
         refusals: LogThrottle,
         logger: Logger,
         loop: any EventLoop
@@ -69,6 +75,7 @@ final class PublicPorts {
         self.clock = clock
         self.refusals = refusals
         self.limits = limits
+        self.dropped = dropped
         self.logger = logger
         self.loop = loop
     }
@@ -136,25 +143,25 @@ final class PublicPorts {
     func releaseAll() {
         guard !isOver else { return }
         let closing = listeners.map { $0.close(on: loop) }
-        let ports = listeners.map(\.port)
+        let places = listeners.map(\.place)
         listeners = []
         state = .releasing
         pendingOperations += 1
         EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in
-            for port in ports { self.release(port) }
+            for place in places { self.release(place) }
             self.operationEnded()
         }
     }
 
-    func release(_ port: UInt16) {
-        if let holder { directory.release(port, holder) }
+    func release(_ place: PublicPlace) {
+        if let holder { directory.release(place, holder) }
     }
 
     /// Closes a socket and then releases its claim.
     private func close(_ listener: any PortListener) {
         pendingOperations += 1
         listener.close(on: loop).assumeIsolated().whenComplete { _ in
-            self.release(listener.port)
+            self.release(listener.place)
             self.operationEnded()
         }
     }

@@ -10,7 +10,7 @@ extension PublicPorts {
     ///
     /// - Parameter allowed: the ports to choose from if the request is for port 0.
     func bind(_ request: BindRequest, _ addresses: [String], allowed: PortRanges) {
-        if request.port == 0 {
+        if request.port == 0, !request.isForPath {
             bindAnyPort(request, addresses, allowed, triesLeft: Self.tries)
         } else {
             claim(request, addresses, mayTakeOver: true)
@@ -30,25 +30,25 @@ extension PublicPorts {
 
     /// Refuses a request, with a line in the log.
     func refuse(_ request: BindRequest, _ refusal: Refusal) {
-        let metadata: Logger.Metadata = ["port": "\(request.port)", "reason": "\(refusal)"]
+        let metadata: Logger.Metadata = ["place": "\(PublicPlace(request))", "reason": "\(refusal)"]
         refusals.log("port refused", at: .warning, to: logger, metadata)
         owner?.ports(self, refused: request, refusal)
     }
 
     private func claim(_ request: BindRequest, _ addresses: [String], mayTakeOver: Bool) {
         guard let holder, !isOver else { return }
-        let port = request.port
-        switch directory.claim(port, for: holder, now: clock.now()) {
+        let place = PublicPlace(request)
+        switch directory.claim(place, for: holder, now: clock.now()) {
         case .granted:
             listen(request, addresses)
         case .heldBySame(let other) where mayTakeOver:
             takeOver(request, addresses, from: other)
         case .heldBySame(let other):
-            refuse(request, PortRefusal.heldByOtherSession(port, of: other.name))
+            refuse(request, PortRefusal.heldByOtherSession(place, of: other.name))
         case .heldByOther(let name, let seconds):
-            refuse(request, PortRefusal.held(port, by: name, since: seconds))
+            refuse(request, PortRefusal.held(place, by: name, since: seconds))
         case .kept(let name, let secondsLeft):
-            refuse(request, PortRefusal.kept(port, for: name, secondsLeft: secondsLeft))
+            refuse(request, PortRefusal.kept(place, for: name, secondsLeft: secondsLeft))
         }
     }
 
@@ -60,7 +60,7 @@ extension PublicPorts {
         let ports = NIOLoopBound(self, eventLoop: loop)
         other.isAlive(within: Self.takeOverTimeout).hop(to: loop).whenComplete { answer in
             guard case .success(false) = answer else {
-                return ports.value.refuse(request, PortRefusal.heldByOtherProcess(request.port, of: other.name))
+                return ports.value.refuse(request, PortRefusal.heldByOtherProcess(PublicPlace(request), of: other.name))
             }
             other.end(Refusal(.replaced, "the client has connected anew")).hop(to: ports.eventLoop).whenComplete { _ in
                 ports.value.claim(request, addresses, mayTakeOver: false)
@@ -71,13 +71,14 @@ extension PublicPorts {
     // MARK: The system's sockets
 
     private func listen(_ request: BindRequest, _ addresses: [String]) {
-        bind(PortToBind(tunnel: request.tunnel, addresses: addresses, port: request.port)) { result in
+        let place = PublicPlace(request)
+        bind(PlaceToBind(tunnel: request.tunnel, place: place, addresses: addresses, access: access)) { result in
             switch result {
             case .success(let listener):
                 self.publish(listener)
             case .failure(let error):
-                let refusal = PortRefusal.failed(request.port, error, user: self.user(of: request.port))
-                self.release(request.port)
+                let refusal = PortRefusal.failed(place, error, user: self.user(of: place))
+                self.release(place)
                 self.refuse(request, refusal)
             }
         }
@@ -90,31 +91,35 @@ extension PublicPorts {
         guard triesLeft > 0, let port = allowed.random(using: &generator) else {
             return refuse(request, PortRefusal.noFreePort)
         }
-        guard case .granted = directory.claim(port, for: holder, now: clock.now()) else {
+        let place = PublicPlace(request, port: port)
+        guard case .granted = directory.claim(place, for: holder, now: clock.now()) else {
             return bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1)
         }
-        bind(PortToBind(tunnel: request.tunnel, addresses: addresses, port: port)) { result in
+        bind(PlaceToBind(tunnel: request.tunnel, place: place, addresses: addresses)) { result in
             switch result {
             case .success(let listener):
                 self.publish(listener)
             case .failure:
-                self.release(port)
+                self.release(place)
                 self.bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1)
             }
         }
     }
 
-    private func bind(_ port: PortToBind, _ then: @escaping (Result<any PortListener, any Error>) -> Void) {
+    private func bind(_ place: PlaceToBind, _ then: @escaping (Result<any PortListener, any Error>) -> Void) {
         pendingOperations += 1
+        let visitors = VisitorHandlers { channel in
+            guard let owner = self.owner else { return channel.close(promise: nil) }
+            try owner.ports(self, accepted: channel, at: place.tunnel)
+        } flow: { remote in
+            self.owner?.ports(self, flowFrom: remote, at: place.tunnel)
+        }
         binder.bind(
-            port,
-            limits.ingress,
+            place,
+            PlaceLimits(connections: limits.ingress, flows: limits.flows, dropped: dropped),
             on: loop,
             logger: logger,
-            onVisitor: { channel in
-                guard let owner = self.owner else { return channel.close(promise: nil) }
-                try owner.ports(self, accepted: channel, at: port.tunnel)
-            },
+            visitors: visitors,
             completion: { result in
                 then(result)
                 self.operationEnded()
@@ -123,9 +128,11 @@ extension PublicPorts {
     }
 
     /// The program that has a port which the system reports as in use.
-    private func user(of port: UInt16) -> String {
-        if let use = directory.use(ofOwn: port) { return "culvert server itself, as \(use)" }
-        if let holder, directory.claims(port, of: holder) > 1 { return "another tunnel of this session" }
+    private func user(of place: PublicPlace) -> String {
+        if case .port(let port) = place, let use = directory.use(ofOwn: port) {
+            return "culvert server itself, as \(use)"
+        }
+        if let holder, directory.claims(place, of: holder) > 1 { return "another tunnel of this session" }
         return "another program on the server"
     }
 }

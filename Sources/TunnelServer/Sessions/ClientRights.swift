@@ -16,6 +16,8 @@ public struct ClientRights: Sendable {
     ///
     /// A server whose public address is loopback allows them to every client.
     public var allowsLoopback = false
+    /// The folder for its Unix sockets, in place of the server's; nil for the server's.
+    public var unixDirectory: String?
     /// The destinations that it may connect to from the server; none by default.
     public var destinations: [DestinationRule] = []
     /// Tunnels that it may have at a time in one session; nil for the session's own limit.
@@ -63,7 +65,8 @@ extension ClientRights {
             serverPorts: configuration.allowedPorts,
             clientPorts: allowedPorts,
             clientAddresses: allowedAddresses,
-            allowsLoopback: allowsLoopback || configuration.isOpen || configuration.isPublicAddressLoopback
+            allowsLoopback: allowsLoopback || configuration.isOpen || configuration.isPublicAddressLoopback,
+            unixDirectory: unixDirectory ?? configuration.unixDirectory
         )
     }
 }

@@ -39,7 +39,7 @@ final class ServerSession {
         configuration: ServerConfiguration,
         resources: ServerResources,
         share: ClientShare,
-        binder: any PortBinder = TCPPortBinder(),
+        binder: any PortBinder = SystemPortBinder(),
         network: (any DestinationNetwork)? = nil,
         clock: ServerClock = ServerClock(),
         logger: Logger,
@@ -57,10 +57,12 @@ final class ServerSession {
             binder: binder,
             clock: clock,
             limits: rules.limits,
+            dropped: resources.totals.metrics.droppedDatagrams,
             refusals: resources.logs.refusedPorts,
             logger: logger,
             loop: loop
         )
+        ports.access = rules.unixAccess
         admission = VisitorAdmission(
             sessionLoop,
             ports,
@@ -181,8 +183,12 @@ extension ServerSession: ServerSessionOwner {
             // The port is being bound: it is withdrawn once it is public.
             return admission.remove(tunnel)
         }
-        logger.notice("port given back", metadata: ["port": "\(listener.port)", "tunnel": "\(tunnel)"])
+        logger.notice("port given back", metadata: ["place": "\(listener.place)", "tunnel": "\(tunnel)"])
         withdraw(listener, refusal)
+    }
+
+    func session(_ sessionLoop: SessionLoop, state: TunnelState) {
+        admission[state.tunnel]?.statistics.health = state.isUp ? .up : .down(state.reason)
     }
 
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ request: OpenRequest) {
@@ -232,6 +238,10 @@ extension ServerSession: PublicPortsOwner {
         try admission.accept(channel, at: tunnel)
     }
 
+    func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening? {
+        admission.flow(from: remote, at: tunnel)
+    }
+
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {
         admission.remove(request.tunnel)
         sessionLoop.run(.unbound(request.tunnel, refusal))
@@ -245,15 +255,15 @@ extension ServerSession: PublicPortsOwner {
             return withdraw(listener, refusal)
         }
         let addresses = listener.addresses
-        tunnel.statistics.published(address: addresses, port: listener.port)
+        tunnel.statistics.published(address: addresses, port: listener.place.port)
         logger.notice(
             "port is public",
             metadata: [
-                "address": "\(addresses)", "port": "\(listener.port)", "tunnel": "\(listener.tunnel)",
+                "address": "\(addresses)", "place": "\(listener.place)", "tunnel": "\(listener.tunnel)",
                 "visitors": "\(tunnel.gate.limits.description)",
             ]
         )
-        sessionLoop.run(.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.port)))
+        sessionLoop.run(.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.place.port)))
     }
 
     /// Closes a port that the client may not have any more. Its visitors' streams continue.

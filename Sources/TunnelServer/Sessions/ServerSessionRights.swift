@@ -10,6 +10,7 @@ extension ServerSession {
         let before = rules.rights
         rules = SessionRules(rights, configuration)
         ports.limits = rules.limits
+        ports.access = rules.unixAccess
         expiry.watch(rights)
         admission.update(rules)
         forwards.update(rules)
@@ -28,7 +29,7 @@ extension ServerSession {
                 logger.notice(
                     "port closed: the client's rights have changed",
                     metadata: [
-                        "port": "\(listener.port)", "tunnel": "\(listener.tunnel)", "reason": "\(refusal)",
+                        "place": "\(listener.place)", "tunnel": "\(listener.tunnel)", "reason": "\(refusal)",
                         "visitors_that_go_on": "\(tunnel.gate.visitors - admission.pending.count(at: listener.tunnel))",
                     ]
                 )

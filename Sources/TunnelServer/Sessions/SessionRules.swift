@@ -14,6 +14,8 @@ struct SessionRules {
     let fronts: TrustedFronts?
     let limits: ServerLimits
     let drainTimeout: Duration
+    /// The users who may connect to the client's Unix sockets.
+    let unixAccess: UnixSocketAccess
 
     init(_ rights: ClientRights, _ configuration: ServerConfiguration) {
         self.rights = rights
@@ -23,6 +25,7 @@ struct SessionRules {
         fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
         limits = configuration.serverLimits
         drainTimeout = configuration.drainTimeout
+        unixAccess = configuration.unixAccess
     }
 
     /// The limits of one tunnel's visitors; nil if the request's lists of addresses cannot be read.
@@ -40,7 +43,8 @@ struct SessionRules {
     func refusal(of request: BindRequest, at listener: any PortListener, beside others: Int) -> Refusal? {
         if let refusal = refusalOfAnother(beside: others) { return refusal }
         do throws(Refusal) {
-            let bound = BindRequest(tunnel: request.tunnel, address: request.address, port: listener.port)
+            var bound = request
+            bound.port = listener.place.port
             let addresses = Set(try policy.addresses(for: bound))
             guard listener.requestedAddresses.isSubset(of: addresses) else {
                 return Refusal(.portNotAllowed, "this client may not have the port on these addresses any more")

@@ -13,7 +13,12 @@ final class TunnelAdmission {
     init(_ request: BindRequest, _ limits: VisitorLimits, rememberedAddresses: Int, totals: TrafficTotals) {
         self.request = request
         gate = VisitorGate(limits, rememberedAddresses: rememberedAddresses)
-        statistics = TunnelStatistics(tunnel: request.tunnel, role: .server, totals: totals)
+        statistics = TunnelStatistics(
+            tunnel: request.tunnel,
+            kind: request.kind,
+            role: .server,
+            totals: totals
+        )
         rateLimit = limits.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
     }
 

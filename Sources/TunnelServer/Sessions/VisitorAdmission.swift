@@ -116,7 +116,7 @@ final class VisitorAdmission {
         try SocketOptions.visitor(channel)
         quota.count(channel)
         let peer = channel.peerAddress
-        let direct = Arrival(tunnel, peer?.inShort ?? "unknown", peer?.ip)
+        let direct = Arrival(tunnel, channel.peerDescription, peer?.ip)
         guard let fronts = rules.fronts, fronts.contains(peer) else { return try admit(channel, direct) }
         try channel.pipeline.syncOperations.addHandler(
             ProxyProtocolHandler(
@@ -138,9 +138,7 @@ final class VisitorAdmission {
         guard let tunnel = tunnels[arrival.tunnel] else { return channel.close(promise: nil) }
         let shortage = quota.shortage(rules.limits, isCounted: true)
         if let refusal = shortage ?? tunnel.gate.admit(arrival.address, now: clock.now()) {
-            let metadata: Logger.Metadata = ["visitor": "\(arrival.visitor)", "reason": "\(refusal.rawValue)"]
-            resources.logs.refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
-            resources.metrics.refused(refusal)
+            note(refusal, of: arrival.visitor)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
         }
         channel.closeFuture.assumeIsolated().whenComplete { _ in tunnel.gate.left() }
@@ -157,6 +155,29 @@ final class VisitorAdmission {
             self?.openStream(pipe, request)
         }
         try channel.pipeline.syncOperations.addHandler(pipe)
+    }
+
+    /// What the flow of a new sender at a UDP port belongs to; nil if it is refused.
+    func flow(from remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening? {
+        guard let tunnel = tunnels[tunnel], !sessionLoop.isEnded, ports.isOpen else { return nil }
+        let shortage = quota.shortage(rules.limits, isCounted: false)
+        if let refusal = shortage ?? tunnel.gate.admit(remote.ip, now: clock.now()) {
+            note(refusal, of: remote.inShort)
+            return nil
+        }
+        let visitor = remote.inShort
+        let identity = StreamIdentity(visitor: visitor, kind: .udp, statistics: tunnel.statistics)
+        let request = OpenRequest(tunnel: tunnel.request.tunnel, kind: .udp, visitor: visitor)
+        var opening = IngressFlow.Opening(sessionLoop, request, identity: identity, logger: logger)
+        opening.policy = tunnel.streamPolicy(rateLimit)
+        opening.onEnd = { tunnel.gate.left() }
+        return opening
+    }
+
+    private func note(_ refusal: VisitorRefusal, of visitor: String) {
+        let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
+        resources.logs.refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
+        resources.metrics.refused(refusal)
     }
 
     /// Opens a stream for a visitor, or makes it pending.

@@ -6,19 +6,15 @@ import TunnelCore
 struct VisitorGate {
     var limits: VisitorLimits
     private(set) var visitors = 0
-    /// Addresses whose rate is remembered. Past this number, idle ones are forgotten. If none is idle, new addresses share
-    /// one rate.
-    private let rememberedAddresses: Int
-    private var rates: [IPAddress: TokenBucket] = [:]
-    private var others: TokenBucket?
+    private var rates: AddressRates
 
     init(_ limits: VisitorLimits, rememberedAddresses: Int) {
         self.limits = limits
-        self.rememberedAddresses = rememberedAddresses
+        rates = AddressRates(remembered: rememberedAddresses)
     }
 
     /// Memory of the remembered addresses, bytes.
-    var rememberedCost: Int { rates.capacity * 96 }
+    var rememberedCost: Int { rates.cost }
 
     /// Admits a visitor, or returns the reason for its refusal. ``left()`` must follow when an admitted visitor goes.
     mutating func admit(_ visitor: IPAddress?, now: Instant) -> VisitorRefusal? {
@@ -28,7 +24,7 @@ struct VisitorGate {
             else { return .denied }
         }
         if let limit = limits.connections, visitors >= limit { return .tooMany }
-        if let rate = limits.connectionsPerSecond, let visitor, !isWithin(rate, visitor.unmapped.subscriber, now) {
+        if let rate = limits.connectionsPerSecond, let visitor, !rates.admits(visitor, perSecond: rate, now: now) {
             return .tooFast
         }
         visitors += 1
@@ -38,21 +34,5 @@ struct VisitorGate {
     /// Notes that a visitor has gone.
     mutating func left() {
         visitors -= 1
-    }
-
-    private mutating func isWithin(_ rate: Int, _ address: IPAddress, _ now: Instant) -> Bool {
-        let fresh = TokenBucket(perSecond: Double(rate), burst: Double(rate), now: now)
-        if rates[address] == nil, rates.count >= rememberedAddresses {
-            rates = rates.filter { entry in
-                var bucket = entry.value
-                return !bucket.isFull(now: now)
-            }
-            guard rates.count < rememberedAddresses else {
-                var bucket = others ?? fresh
-                defer { others = bucket }
-                return bucket.takeOne(now: now)
-            }
-        }
-        return rates[address, default: fresh].takeOne(now: now)
     }
 }

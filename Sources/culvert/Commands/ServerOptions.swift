@@ -11,6 +11,15 @@ struct ServerOptions: ParsableArguments {
     @Option(help: "The group of a unix socket to listen on, by name or number; it sets the mode to 0660 by default.")
     var listenGroup: String?
 
+    @Option(help: "The folder in which clients may have Unix sockets, -R /FOLDER/NAME:... (default: none)")
+    var unixDirectory: String?
+
+    @Option(help: "The mode of clients' Unix sockets, for instance 0660. (default: 0600)")
+    var unixMode: String?
+
+    @Option(help: "The group of clients' Unix sockets, by name or number; it sets the mode to 0660 by default.")
+    var unixGroup: String?
+
     @Option(help: "The endpoint's path. (default: /tunnel)")
     var path: String?
 

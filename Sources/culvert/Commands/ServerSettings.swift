@@ -42,6 +42,14 @@ struct ServerSettings {
             if let addresses { result.listen = addresses }
         }
         readAccess(&result)
+        if let folder = flags.unixDirectory {
+            result.unixDirectory = folder
+            if let problem = UnixDirectory.problem(folder) {
+                problems.add(Failure(.configuration, "--unix-directory \(folder): \(problem)"))
+            } else if !UnixDirectory.exists(folder) {
+                problems.add(Failure(.configuration, "--unix-directory \(folder): there is no such folder"))
+            }
+        }
         if let path = flags.path { result.path = path }
         if let publicAddress = flags.publicAddress { result.publicAddress = publicAddress }
         if let allowPorts = flags.allowPorts {
@@ -85,20 +93,33 @@ struct ServerSettings {
         return result
     }
 
-    /// The mode and group of a unix socket to listen on.
+    /// The mode and group of a unix socket to listen on, and those of clients' sockets.
     private func readAccess(_ result: inout ServerConfiguration) {
-        if let text = flags.listenMode ?? file?.string("listen_mode") {
-            result.listenAccess.mode = UnixSocketAccess.mode(text)
-            if result.listenAccess.mode == nil {
+        read(&result.listenAccess, mode: ("listen", flags.listenMode), group: flags.listenGroup)
+        // A group without a mode stands for 0660.
+        var access = UnixSocketAccess()
+        read(&access, mode: ("unix", flags.unixMode), group: flags.unixGroup)
+        if access != UnixSocketAccess() { result.unixAccess = access }
+    }
+
+    private func read(
+        _ access: inout UnixSocketAccess,
+        mode: (place: String, flag: String?),
+        group: String?
+    ) {
+        let place = mode.place
+        if let text = mode.flag ?? file?.string("\(place)_mode") {
+            access.mode = UnixSocketAccess.mode(text)
+            if access.mode == nil {
                 let problem = "\(text) is not a file mode; write it in octal digits, \"0660\""
-                report(flags.listenMode == nil ? problem : "--listen-mode: \(problem)", "listen_mode")
+                report(mode.flag == nil ? problem : "--\(place)-mode: \(problem)", "\(place)_mode")
             }
         }
-        if let text = flags.listenGroup ?? file?.string("listen_group") {
-            result.listenAccess.group = UnixSocketAccess.group(text)
-            if result.listenAccess.group == nil {
+        if let text = group ?? file?.string("\(place)_group") {
+            access.group = UnixSocketAccess.group(text)
+            if access.group == nil {
                 let problem = "there is no group \(text) on this machine"
-                report(flags.listenGroup == nil ? problem : "--listen-group: \(problem)", "listen_group")
+                report(group == nil ? problem : "--\(place)-group: \(problem)", "\(place)_group")
             }
         }
     }
@@ -154,7 +175,8 @@ struct ServerSettings {
         let flags = [
             ("listen", !flags.listen.isEmpty), ("admin", flags.admin != nil), ("path", flags.path != nil),
             ("public_address", flags.publicAddress != nil), ("listen_mode", flags.listenMode != nil),
-            ("listen_group", flags.listenGroup != nil),
+            ("listen_group", flags.listenGroup != nil), ("unix_mode", flags.unixMode != nil),
+            ("unix_group", flags.unixGroup != nil),
         ]
         return Set(flags.filter(\.1).map(\.0))
     }

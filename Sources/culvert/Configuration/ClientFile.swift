@@ -110,13 +110,13 @@ struct ClientFile {
     private static func forwards(_ file: ConfigurationFile) -> [ForwardSpec] {
         var forwards: [ForwardSpec] = []
         for table in file.tables("forward") {
-            table.allow(["local", "remote"])
+            table.allow(["local", "remote", "protocol"])
             guard let local = table.required("local"), let remote = table.required("remote") else {
                 _ = table.required("remote")
                 continue
             }
             do throws(ForwardSpec.Malformed) {
-                forwards += try ForwardSpec.list("\(local):\(remote)")
+                forwards += try ForwardSpec.list("\(local):\(remote)\(suffix(table))")
             } catch {
                 table.report("local", error.description)
             }
@@ -170,12 +170,13 @@ struct ClientFile {
     }
 
     private static let tunnelKeys: Set<String> = [
-        "remote", "local", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny",
+        "remote", "local", "protocol", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow",
+        "visitor_deny",
         "visitor_idle", "visitor_bandwidth",
     ]
 
     /// The tunnels. `remote = "8022"` and `local = "localhost:22"` are the halves of `-R`, and `local = "socks"` stands for
-    /// `-R PORT` alone; visitors' limits may follow.
+    /// `-R PORT` alone; `protocol = "udp"` for its suffix; visitors' limits may follow.
     private static func tunnels(_ file: ConfigurationFile) -> [TunnelSpec] {
         var tunnels: [TunnelSpec] = []
         for table in file.tables("tunnel") {
@@ -186,7 +187,7 @@ struct ClientFile {
             }
             let range: [TunnelSpec]
             do throws(TunnelSpec.Malformed) {
-                range = try TunnelSpec.list(local == "socks" ? remote : "\(remote):\(local)")
+                range = try TunnelSpec.list(local == "socks" ? remote : "\(remote):\(local)\(suffix(table))")
             } catch {
                 table.report("remote", error.description)
                 continue
@@ -205,6 +206,17 @@ struct ClientFile {
         return tunnels
     }
 
+    /// What `protocol` adds to a form of ssh's: nothing for tcp.
+    private static func suffix(_ table: ConfigurationFile) -> String {
+        switch table.string("protocol") {
+        case nil, "tcp"?: return ""
+        case "udp"?: return "/udp"
+        case .some:
+            table.report("protocol", "expected \"tcp\" or \"udp\"")
+            return ""
+        }
+    }
+
     private static func narrow(_ forward: inout TunnelSpec, _ table: ConfigurationFile) {
         forward.visitors.connections = count(table, "visitor_connections")
         forward.visitors.connectionsPerSecond = count(table, "visitor_rate")
@@ -215,6 +227,9 @@ struct ClientFile {
         if let text = table.string("proxy_protocol") {
             guard let version = ProxyProtocolVersion(rawValue: text) else {
                 return table.report("proxy_protocol", "expected \"v1\" or \"v2\"")
+            }
+            guard forward.transport == .tcp else {
+                return table.report("proxy_protocol", "a UDP service receives no PROXY protocol header")
             }
             forward.proxyProtocol = version
         }

@@ -7,7 +7,8 @@ import Tunnel
 /// A server's configuration file.
 enum ServerFile {
     static let keys: Set<String> = Set([
-        "listen", "listen_mode", "listen_group", "path", "public_address", "allow_ports", "allow_connect",
+        "listen", "listen_mode", "listen_group", "unix_directory", "unix_mode", "unix_group", "path", "public_address",
+        "allow_ports", "allow_connect",
         "tls_certificate", "tls_key",
         "tls_client_ca", "backend",
         "allow_origin", "token_file",
@@ -18,7 +19,8 @@ enum ServerFile {
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
     private static let clientKeys: Set<String> = Set([
-        "name", "verifier", "allow_ports", "allow_connect", "allow_addresses", "allow_loopback", "tunnels", "streams",
+        "name", "verifier", "allow_ports", "allow_connect", "unix_directory", "allow_addresses", "allow_loopback",
+        "tunnels", "streams",
         "bandwidth",
         "expires", "enabled",
     ]).union(visitorKeys)
@@ -30,6 +32,7 @@ enum ServerFile {
         if let address = file.string("public_address") { result.publicAddress = address }
         if let ranges = ports(file, "allow_ports") { result.allowedPorts = ranges }
         result.destinations = file.destinations("allow_connect")
+        result.unixDirectory = folder(file)
         if let admin = file.address("admin") { result.admin = admin }
         result.pollsBusily = file.boolean("busy_polling") ?? false
         result.sharesCompression = file.boolean("compress_shared") ?? false
@@ -75,6 +78,7 @@ enum ServerFile {
             table.warn("expires", "this client's access has expired, and it cannot connect")
         }
         let destinations = table.destinations("allow_connect")
+        let unixDirectory = folder(table)
         let allowsLoopback = table.boolean("allow_loopback") ?? false
         let isEnabled = table.boolean("enabled") ?? true
         guard let name, let verifier else { return nil }
@@ -82,10 +86,19 @@ enum ServerFile {
         client.allowedAddresses = addresses
         client.allowsLoopback = allowsLoopback
         client.destinations = destinations
+        client.unixDirectory = unixDirectory
         (client.maximumTunnels, client.maximumStreams) = (tunnels, streams)
         (client.bandwidth, client.visitors) = (bandwidth, visitors)
         (client.expires, client.isEnabled) = (expires, isEnabled)
         return client
+    }
+
+    /// The folder for Unix sockets. systemd may make it at the start, so its absence is a warning.
+    private static func folder(_ table: ConfigurationFile) -> String? {
+        guard let path = table.string("unix_directory") else { return nil }
+        if let problem = UnixDirectory.problem(path) { return table.wrong("unix_directory", problem) }
+        if !UnixDirectory.exists(path) { table.warn("unix_directory", "there is no folder \(path) yet") }
+        return path
     }
 
     /// The verifier of a line. A line with the word `verifier` before it gets an error of its own.

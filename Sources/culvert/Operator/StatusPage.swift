@@ -53,10 +53,17 @@ struct StatusPage {
             "so far: \(CompactNumber.count(totals.sessions, "session")), \(CompactNumber.count(totals.visitors, "visitor")), "
             + "\(CompactNumber.bytes(totals.bytesToService)) to services, "
             + "\(CompactNumber.bytes(totals.bytesToVisitor)) to visitors"
-        guard case .client(let client) = status, let error = client.connection.lastError,
+        var lines = [first, now, soFar]
+        if !totals.droppedDatagrams.isEmpty {
+            let reasons = totals.droppedDatagrams.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+            lines.append("dropped datagrams: " + reasons.joined(separator: ", "))
+        }
+        if case .client(let client) = status, let error = client.connection.lastError,
             let at = client.connection.lastErrorAt
-        else { return [first, now, soFar] }
-        return [first, now, soFar, "last error, \(age(at, client.now)) ago: \(error)"]
+        {
+            lines.append("last error, \(age(at, client.now)) ago: \(error)")
+        }
+        return lines
     }
 
     private var sessions: TextTable {
@@ -100,7 +107,7 @@ struct StatusPage {
             for tunnel in session.tunnels {
                 table.append(
                     [
-                        isServer ? session.name : tunnel.service ?? "", place(tunnel),
+                        isServer ? session.name : tunnel.service ?? "", place(tunnel) + health(tunnel),
                         "\(tunnel.visitors)", "\(tunnel.visitorsSoFar)",
                     ]
                         + bytes(
@@ -182,9 +189,16 @@ struct StatusPage {
 
     private func place(_ tunnel: TunnelStatus) -> String {
         if let url = tunnel.url { return url }
+        if tunnel.transport == "unix", let path = tunnel.address { return "unix:\(path)" }
         guard let port = tunnel.port else { return tunnel.refusal.map { "not public: \($0)" } ?? "not public" }
         let address = tunnel.address ?? "?"
-        return address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
+        let scheme = tunnel.transport == "tcp" ? "" : "\(tunnel.transport)://"
+        return scheme + (address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)")
+    }
+
+    private func health(_ tunnel: TunnelStatus) -> String {
+        guard tunnel.isServiceUp == false else { return "" }
+        return " (service down: \(tunnel.serviceProblem ?? "unknown"))"
     }
 
     private func age(_ since: Date, _ now: Date) -> String {

@@ -323,7 +323,9 @@ extension HostileTests {
         )
         func url(address: String, endpoint: String, expected: String) throws {
             let binding = Binding(tunnel: 0, address: address, port: 9)
-            #expect(binding.url(try EndpointURL(endpoint)) == expected)
+            #expect(binding.url(try EndpointURL(endpoint), .tcp) == expected)
+            let udp = expected.replacing("tcp:", with: "udp:")
+            #expect(binding.url(try EndpointURL(endpoint), .udp) == udp)
         }
 
         @Test("P11 a tunnel to its own port loops at most as often as the session has streams")

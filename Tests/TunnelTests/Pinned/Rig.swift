@@ -209,6 +209,7 @@ private final class RecordingOwner: ServerSessionOwner, ClientSessionOwner {
     }
 
     func session(_ session: SessionLoop, unbind tunnel: UInt16) { reports.append("unbind \(tunnel)") }
+    func session(_ session: SessionLoop, state: TunnelState) { reports.append("state \(state.tunnel)") }
     func session(_ session: SessionLoop, bind request: BindRequest) { reports.append("bind \(request.tunnel)") }
     func session(_ session: SessionLoop, bound binding: Binding) { reports.append("bound \(binding.tunnel)") }
     func session(_ session: SessionLoop, unbound tunnel: UInt16, _: Refusal) { reports.append("unbound \(tunnel)") }

@@ -11,32 +11,32 @@ import Platform
 final class FakePortBinder: PortBinder {
     /// A requested bind.
     struct Request {
-        let port: PortToBind
-        let onVisitor: (any Channel) throws -> Void
+        let place: PlaceToBind
+        let visitors: VisitorHandlers
         let completion: (Result<any PortListener, any Error>) -> Void
     }
 
     /// Whether binds succeed at once.
     var bindsAtOnce = true
     /// Ports that other programs use.
-    var taken: Set<UInt16> = []
+    var taken: Set<PublicPlace> = []
     /// The ports of all requested binds, in order.
-    private(set) var asked: [UInt16] = []
+    private(set) var asked: [PublicPlace] = []
     /// Binds that wait for ``complete()``.
     private(set) var pending: [Request] = []
     /// The bound ports, in order.
     private(set) var listeners: [FakePortListener] = []
 
     func bind(
-        _ port: PortToBind,
-        _ limits: IngressLimits,
+        _ place: PlaceToBind,
+        _ limits: PlaceLimits,
         on loop: any EventLoop,
         logger: Logger,
-        onVisitor: @escaping (any Channel) throws -> Void,
+        visitors: VisitorHandlers,
         completion: @escaping (Result<any PortListener, any Error>) -> Void
     ) {
-        asked.append(port.port)
-        pending.append(Request(port: port, onVisitor: onVisitor, completion: completion))
+        asked.append(place.place)
+        pending.append(Request(place: place, visitors: visitors, completion: completion))
         if bindsAtOnce { complete() }
     }
 
@@ -44,10 +44,10 @@ final class FakePortBinder: PortBinder {
     func complete() {
         while !pending.isEmpty {
             let request = pending.removeFirst()
-            if taken.contains(request.port.port) {
+            if taken.contains(request.place.place) {
                 let inUse = IOError(errnoCode: EADDRINUSE, reason: "bind")
                 request.completion(
-                    .failure(TCPIngress.Failure(address: request.port.addresses.first ?? "", error: inUse))
+                    .failure(TCPIngress.Failure(address: request.place.addresses.first ?? "", error: inUse))
                 )
             } else {
                 let listener = FakePortListener(request)
@@ -61,26 +61,29 @@ final class FakePortBinder: PortBinder {
 /// A bound port without a kernel.
 final class FakePortListener: PortListener {
     let tunnel: UInt16
-    let port: UInt16
+    let place: PublicPlace
     let addresses: String
     let requestedAddresses: Set<String>
     var isAccepting = true
     private(set) var isClosed = false
     /// Whether the release of the port waits for ``finishClosing()``.
     var closesSlowly = false
-    private let onVisitor: (any Channel) throws -> Void
+    private let visitors: VisitorHandlers
     private var closing: EventLoopPromise<Void>?
 
     init(_ request: FakePortBinder.Request) {
-        tunnel = request.port.tunnel
-        port = request.port.port
-        addresses = request.port.addresses.joined(separator: " ")
-        requestedAddresses = Set(request.port.addresses)
-        onVisitor = request.onVisitor
+        tunnel = request.place.tunnel
+        place = request.place.place
+        addresses = request.place.addresses.joined(separator: " ")
+        requestedAddresses = Set(request.place.addresses)
+        visitors = request.visitors
     }
 
     /// Accepts a connection.
-    func accept(_ channel: any Channel) throws { try onVisitor(channel) }
+    func accept(_ channel: any Channel) throws { try visitors.connection(channel) }
+
+    /// What the flow of a new sender would belong to.
+    func flow(from remote: SocketAddress) -> IngressFlow.Opening? { visitors.flow(remote) }
 
     func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
         isClosed = true
@@ -125,5 +128,12 @@ final class FakePortHolder: PortHolder, @unchecked Sendable {
     func end(_ reason: Refusal) -> EventLoopFuture<Void> {
         ending = reason
         return released.futureResult
+    }
+}
+
+extension PublicPlace: ExpressibleByIntegerLiteral {
+    /// A TCP port.
+    public init(integerLiteral port: UInt16) {
+        self = .port(port)
     }
 }

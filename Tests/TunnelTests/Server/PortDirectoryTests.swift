@@ -15,8 +15,8 @@ struct PortDirectoryTests {
         FakePortHolder(name, client: client, instance: instance, on: loop)
     }
 
-    private func claim(_ port: UInt16, for holder: FakePortHolder, at seconds: UInt64 = 0) -> String {
-        switch directory.claim(port, for: holder, now: time(seconds)) {
+    private func claim(_ place: PublicPlace, for holder: FakePortHolder, at seconds: UInt64 = 0) -> String {
+        switch directory.claim(place, for: holder, now: time(seconds)) {
         case .granted: "granted"
         case .heldBySame(let other): "held by the same process, in the session \(other.name)"
         case .heldByOther(let name, let seconds): "held by \(name) since \(seconds) s"
@@ -76,8 +76,10 @@ struct PortDirectoryTests {
     @Test("Ports are counted for each client and in total")
     func counts() {
         let (one, two) = (holder("one", client: 1), holder("two", client: 1, instance: 2))
-        for (port, holder) in [(UInt16(1), one), (2, two), (3, self.holder("bob", client: 2))] {
-            #expect(claim(port, for: holder) == "granted")
+        for (place, holder) in [
+            (PublicPlace.port(1), one), (.udp(1), two), (.path("/run/x"), self.holder("bob", client: 2)),
+        ] {
+            #expect(claim(place, for: holder) == "granted")
         }
         #expect(directory.count(of: [1]) == (2, 3) && directory.count(of: [9]) == (0, 3))
     }

@@ -31,6 +31,7 @@ struct PublicPortsTests {
                 binder: binder,
                 clock: ServerClock(now: { Instant(nanoseconds: 100_000_000_000) }),
                 limits: limits,
+                dropped: TrafficTotals().metrics.droppedDatagrams,
                 refusals: LogThrottle(lines: 100),
                 logger: CollectedLog().logger,
                 loop: loop
@@ -54,12 +55,16 @@ struct PublicPortsTests {
             reports.append("accepted at \(tunnel)")
         }
 
+        func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening? {
+            nil
+        }
+
         func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {
             reports.append("\(request.tunnel) refused: \(refusal.text)")
         }
 
         func ports(_ ports: PublicPorts, published listener: any PortListener) {
-            reports.append("\(listener.tunnel) at \(listener.port)")
+            reports.append("\(listener.tunnel) at \(listener.place.port)")
         }
 
         func portsAreReleased(_ ports: PublicPorts) { reports.append("released") }
@@ -271,7 +276,7 @@ struct PublicPortsTests {
         let first = try #require(rig.ports.published.first)
         rig.ports.withdraw(first)
         rig.loop.run()
-        #expect(rig.ports.published.map(\.port) == [8_023] && rig.binder.listeners.map(\.isClosed) == [true, false])
+        #expect(rig.ports.published.map(\.place) == [8_023] && rig.binder.listeners.map(\.isClosed) == [true, false])
         #expect(rig.directory.count(of: [1]) == (1, 1))
     }
 

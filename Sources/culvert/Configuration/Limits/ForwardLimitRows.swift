@@ -27,21 +27,27 @@ extension LimitTable {
             "Time that a connection waits for a session or a stream",
             "a proxy that restarts takes less, and a program gives up"
         ),
-        .client(
+        .both(
             "flows_per_port",
-            .count(\.clientLimits.flowsPerPort, 1...100_000),
-            "UDP flows of one local port",
-            "each costs a stream, and a socket at the server; at the limit the oldest without an answer gives way"
+            .count(\.flows.perPort, 1...100_000),
+            "UDP flows of one port",
+            "each costs a stream, and a socket at the other end; at the limit the oldest without an answer gives way"
+        ),
+        .both(
+            "flows_per_second",
+            .count(\.flows.perSecond, 1...100_000),
+            "New UDP flows of one port in a second, and half of them from one address",
+            "a program that asks names uses a port for each question"
         ),
         .both(
             "flow_idle",
-            .time(\.flowSilence, .seconds(1) ... .seconds(3_600)),
+            .time(\.flows.silence, .seconds(1) ... .seconds(3_600)),
             "Silence that ends a UDP flow",
             "a lookup is over by then"
         ),
         .both(
             "flow_idle_answered",
-            .time(\.answeredFlowSilence, .seconds(1) ... .seconds(3_600)),
+            .time(\.flows.answeredSilence, .seconds(1) ... .seconds(3_600)),
             "Silence that ends a UDP flow whose both sides have sent for two seconds",
             "programs keep a conversation alive more often (RFC 4787, section 4.3)"
         ),

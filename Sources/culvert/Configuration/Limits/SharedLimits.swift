@@ -9,8 +9,7 @@ struct SharedLimits: Sendable {
     var memory: Int
     var visitorLogLines: Int
     var drainTimeout: Duration
-    var flowSilence: Duration
-    var answeredFlowSilence: Duration
+    var flows: FlowLimits
 
     /// The peer's pings in ten seconds: one number for the session's and, apart from them, for the WebSocket's.
     var pingsInTenSeconds: Int {
@@ -33,8 +32,7 @@ extension ServerConfiguration {
                 memory: serverLimits.memory,
                 visitorLogLines: serverLimits.visitorLogLines,
                 drainTimeout: drainTimeout,
-                flowSilence: serverLimits.flowSilence,
-                answeredFlowSilence: serverLimits.answeredFlowSilence
+                flows: serverLimits.flows
             )
         }
         set {
@@ -43,8 +41,7 @@ extension ServerConfiguration {
             serverLimits.admin = newValue.admin
             serverLimits.memory = newValue.memory
             serverLimits.visitorLogLines = newValue.visitorLogLines
-            serverLimits.flowSilence = newValue.flowSilence
-            serverLimits.answeredFlowSilence = newValue.answeredFlowSilence
+            serverLimits.flows = newValue.flows
             drainTimeout = newValue.drainTimeout
         }
     }
@@ -61,8 +58,7 @@ extension ClientConfiguration {
                 memory: clientLimits.memory,
                 visitorLogLines: clientLimits.visitorLogLines,
                 drainTimeout: drainTimeout,
-                flowSilence: clientLimits.flowSilence,
-                answeredFlowSilence: clientLimits.answeredFlowSilence
+                flows: clientLimits.flows
             )
         }
         set {
@@ -71,8 +67,7 @@ extension ClientConfiguration {
             clientLimits.admin = newValue.admin
             clientLimits.memory = newValue.memory
             clientLimits.visitorLogLines = newValue.visitorLogLines
-            clientLimits.flowSilence = newValue.flowSilence
-            clientLimits.answeredFlowSilence = newValue.answeredFlowSilence
+            clientLimits.flows = newValue.flows
             drainTimeout = newValue.drainTimeout
         }
     }

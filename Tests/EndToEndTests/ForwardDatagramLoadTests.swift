@@ -1,0 +1,92 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// Many datagrams and many senders.
+    @Suite(.serialized)
+    struct ForwardDatagramLoadTests {
+        @Test(
+            "dig asks dnsmasq through -L, and 10,000 lookups at 500 a second are all answered",
+            .needs(.dig, .dnsmasq)
+        )
+        func lookups() async throws {
+            try await Scenario.run { scenario in
+                let resolver = try FreePorts.next()
+                let dnsmasq = try scenario.start(
+                    "dnsmasq",
+                    Program.dnsmasq.required(),
+                    [
+                        "--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--port=\(resolver)",
+                        "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--pid-file=",
+                        "--user=", "--address=/culvert.test/192.0.2.7",
+                    ]
+                )
+                _ = try await dnsmasq.logLine { $0.contains("started") }
+                let port = try await scenario.datagrams(to: resolver).port
+                let answer = try await scenario.run(
+                    .dig,
+                    ["+short", "+tries=1", "+time=20", "@127.0.0.1", "-p", "\(port)", "www.culvert.test"]
+                )
+                #expect(answer.trimmingCharacters(in: .whitespacesAndNewlines) == "192.0.2.7")
+                guard TestRun.isSlow else { return }
+                try await onThread {
+                    let program = try UDPSocket()
+                    let start = ContinuousClock.now
+                    for number in 0..<10_000 {
+                        try program.send(Self.query(UInt16(number)), to: port)
+                        let reply = try program.receive().bytes
+                        try require(reply.prefix(2) == Self.query(UInt16(number)).prefix(2), "reply \(number)")
+                        Thread.sleep(until: Date(timeIntervalSinceNow: Self.pause(number, since: start)))
+                    }
+                }
+            }
+        }
+
+        @Test(
+            "100,000 senders leave both processes bounded, and their TCP streams intact",
+            .enabled(if: TestRun.isSlow, "set CULVERT_SLOW=1")
+        )
+        func manySenders() async throws {
+            try await Scenario.run { scenario in
+                let (service, echo) = (try UDPSocket(), try TCPService.echo())
+                let (datagrams, bytes) = ("127.0.0.1:\(service.port)", "127.0.0.1:\(echo.port)")
+                let server = try await scenario.server(allowing: [datagrams, bytes])
+                let client = try scenario.client(
+                    server.url,
+                    [],
+                    options: ["-L", "0:\(datagrams)/udp", "-L", "0:\(bytes)"]
+                )
+                let port = try await client.datagramPort(to: datagrams)
+                _ = try await client.process.logLine { $0.contains("session opened") }
+                let stream = try TCPSocket(port: await client.forward(to: bytes))
+                try stream.requireEcho("before")
+                try await onThread {
+                    for number in 0..<100_000 {
+                        let address = "127.\(1 + number / 62_500).\(number / 250 % 250).\(1 + number % 250)"
+                        try UDPSocket(address: address).send([1], to: port)
+                    }
+                }
+                try stream.requireEcho("after")
+                for process in [server.process, client.process] {
+                    let peak = try process.peakResidentBytes
+                    #expect(peak < 400 << 20, "\(process): \(peak >> 20) MiB")
+                    #expect(try process.descriptorCount < 11_000)
+                }
+            }
+        }
+
+        /// A DNS query for `www.culvert.test`, type A (RFC 1035, section 4.1).
+        private static func query(_ number: UInt16) -> [UInt8] {
+            let labels = ["www", "culvert", "test"].flatMap { [UInt8($0.utf8.count)] + $0.utf8 }
+            return [UInt8(number >> 8), UInt8(number & 0xff), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0] + labels + [0, 0, 1, 0, 1]
+        }
+
+        /// Seconds until the lookup after `number` is due, at 500 a second.
+        private static func pause(_ number: Int, since start: ContinuousClock.Instant) -> Double {
+            let due = start + .milliseconds(2 * (number + 1))
+            let rest = due - ContinuousClock.now
+            return max(0, Double(rest.components.attoseconds) / 1e18 + Double(rest.components.seconds))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// `-R /SOCKET:…`: public Unix sockets.
+    @Suite(.serialized)
+    struct PublicUnixSocketTests {
+        /// Starts a server with a folder for clients' sockets.
+        private func server(
+            in scenario: Scenario,
+            options: [String] = []
+        ) async throws -> (server: CulvertServer, folder: String) {
+            let folder = try scenario.folder("sockets")
+            return (try await scenario.server(options: ["--unix-directory", folder] + options), folder)
+        }
+
+        /// Waits until a Unix socket is public.
+        private func waitForTunnel(_ path: String, _ client: CulvertClient, skip: Int = 0) async throws {
+            _ = try await client.process.line(skip: skip) { $0.hasPrefix("tunnel unix:\(path) -> ") }
+        }
+
+        private func mode(of path: String) throws -> Int {
+            let attributes = try FileManager.default.attributesOfItem(atPath: path)
+            return try #require(attributes[.posixPermissions] as? Int)
+        }
+
+        @Test("Visitors of a Unix socket reach a port and a Unix socket, with the halves of a connection kept apart")
+        func echo() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(in: scenario)
+                let reverse: @Sendable (TCPSocket) throws -> Void = { socket in
+                    try socket.send(Array(socket.receiveToEnd().reversed()))
+                }
+                let servicePath = "\(scenario.directory)/service.sock"
+                let byPort = try TCPService(reverse)
+                let byPath = try TCPService(unixPath: servicePath, reverse)
+                let client = try scenario.client(
+                    server.url,
+                    ["\(folder)/a:127.0.0.1:\(byPort.port)", "\(folder)/b:\(servicePath)"]
+                )
+                for name in ["a", "b"] {
+                    try await waitForTunnel("\(folder)/\(name)", client)
+                    #expect(try mode(of: "\(folder)/\(name)") == 0o600)
+                    let answer = try await onThread {
+                        let visitor = try TCPSocket(unixPath: "\(folder)/\(name)")
+                        try visitor.send("abc")
+                        try visitor.finishSending()
+                        return try visitor.receiveToEnd()
+                    }
+                    #expect(answer == Array("cba".utf8))
+                }
+                #expect(byPort.accepted == 1 && byPath.accepted == 1)
+                await client.process.end()
+                for process in [server.process, client.process] {
+                    let line = try await process.logLine { $0.contains("stream ended") }
+                    expect(line, says: "visitor=\"user \(getuid()) process \(getpid())\"")
+                }
+                try await eventually("the sockets are removed") {
+                    try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty
+                }
+            }
+        }
+
+        @Test("A Unix socket has the mode and the group that the operator configures")
+        func access() async throws {
+            try await Scenario.run { scenario in
+                let options = ["--unix-mode", "0660", "--unix-group", "\(getgid())"]
+                let (server, folder) = try await server(in: scenario, options: options)
+                let client = try scenario.client(server.url, ["\(folder)/a:9"])
+                try await waitForTunnel("\(folder)/a", client)
+                #expect(try mode(of: "\(folder)/a") == 0o660)
+            }
+        }
+
+        @Test("A socket that nobody answers at is replaced; a program's own, another client's and a file stay")
+        func stale() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(in: scenario)
+                try leaveStaleSocket(at: "\(folder)/stale")
+                let program = try TCPService.echo(unixPath: "\(folder)/program")
+                try scenario.write("text", to: "\(folder)/file")
+                let first = try scenario.client(server.url, ["\(folder)/mine:9"], options: ["--name", "first"])
+                try await waitForTunnel("\(folder)/mine", first)
+                let names = ["stale", "program", "file", "mine"]
+                let client = try scenario.client(
+                    server.url,
+                    names.map { "\(folder)/\($0):9" },
+                    options: ["--name", "second"]
+                )
+                try await waitForTunnel("\(folder)/stale", client)
+                for (name, reason) in [
+                    ("program", "another program answers there"), ("file", "exists, and is no socket"),
+                    ("mine", "is held by default/first since"),
+                ] {
+                    let line = try await client.process.logLine {
+                        $0.contains("could not bind") && $0.contains("\(folder)/\(name):")
+                    }
+                    expect(line, says: reason)
+                }
+                #expect(try String(contentsOfFile: "\(folder)/file", encoding: .utf8) == "text")
+                try await onThread { try TCPSocket(unixPath: "\(folder)/program").requireEcho("still there") }
+                #expect(program.accepted >= 1)
+            }
+        }
+
+        @Test("No path leaves the folder, and a server without one refuses them all")
+        func outside() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(in: scenario)
+                try FileManager.default.createSymbolicLink(
+                    atPath: "\(folder)/link",
+                    withDestinationPath: scenario.directory
+                )
+                for path in [
+                    "\(scenario.directory)/x", "\(folder)/link/x", "\(folder)/sub/x", "\(folder)x", folder, "/x",
+                ] {
+                    let client = try scenario.client(server.url, ["\(path):9"])
+                    #expect(try await client.process.exitStatus() == .exited(77), "\(path)")
+                    expect(client.process.errors.text, says: "is not allowed here; allowed: \(folder)/NAME")
+                }
+                for path in ["\(folder)/../x", "\(folder)//x", "\(folder)/./x"] {
+                    let client = try scenario.client(server.url, ["\(path):9"])
+                    #expect(try await client.process.exitStatus() == .exited(64), "\(path)")
+                }
+                let none = try await scenario.server()
+                let client = try scenario.client(none.url, ["\(folder)/a:9"])
+                #expect(try await client.process.exitStatus() == .exited(77))
+                expect(client.process.errors.text, says: "the server has no unix_directory")
+            }
+        }
+
+        @Test("A client's session after a lost carrier and after a restart has its socket again")
+        func comesBack() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(in: scenario)
+                let echo = try TCPService.echo()
+                let relay = try FaultRelay(to: server.port)
+                let spec = "\(folder)/a:127.0.0.1:\(echo.port)"
+                let client = try scenario.client("ws://127.0.0.1:\(relay.port)", [spec])
+                try await waitForTunnel("\(folder)/a", client)
+                let visitor = try TCPSocket(unixPath: "\(folder)/a")
+                try await onThread { try visitor.requireEcho("before") }
+                relay.cut(.reset)
+                _ = try await client.process.logLine { $0.contains("session resumed") }
+                try await onThread { try visitor.requireEcho("after") }
+                await client.process.end()
+                let second = try scenario.client("ws://127.0.0.1:\(relay.port)", [spec])
+                try await waitForTunnel("\(folder)/a", second)
+                try await onThread { try TCPSocket(unixPath: "\(folder)/a").requireEcho("again") }
+            }
+        }
+    }
+}
