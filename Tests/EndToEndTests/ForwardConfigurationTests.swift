@@ -150,6 +150,22 @@ extension EndToEnd {
             }
         }
 
+        @Test("--exit-on-forward-failure ends the client with 77 if the server cannot bind a port of -R")
+        func exitOnPublicFailure() async throws {
+            try await Scenario.run { scenario in
+                let holder = try TCPService.echo()
+                let server = try await scenario.server()
+                let client = try scenario.client(
+                    server.url,
+                    ["0:127.0.0.1:9", "\(holder.port):127.0.0.1:9"],
+                    options: ["--exit-on-forward-failure"]
+                )
+                #expect(try await client.process.exitStatus() == .exited(77), "\(client.process)")
+                let line = client.process.errors.lines.last { $0.hasPrefix("culvert: ") } ?? ""
+                expect(line, says: "-R \(holder.port):127.0.0.1:9", "in use by another program on the server")
+            }
+        }
+
         @Test("Without --exit-on-forward-failure the client warns of a taken port, goes on, and takes the port later")
         func takenPort() async throws {
             try await Scenario.run { scenario in

@@ -134,25 +134,16 @@ public struct SocksServerExchange: Sendable {
         guard let command = rest.readInteger(as: UInt8.self), rest.readInteger(as: UInt8.self) != nil,
             let type = rest.readInteger(as: UInt8.self)
         else { return nil }
-        let host: String?
-        switch type {
-        case SocksAddressType.ipv4, SocksAddressType.ipv6:
-            guard let bytes = rest.readBytes(length: type == SocksAddressType.ipv4 ? 4 : 16) else { return nil }
-            host = IPAddress(bytes: bytes)?.description
-        case SocksAddressType.name:
-            guard let length = rest.readInteger(as: UInt8.self), let name = rest.readBytes(length: Int(length)) else {
-                return nil
-            }
-            host = String(validating: name, as: UTF8.self)
-        default:
+        guard SocksAddressType.isKnown(type) else {
             state = .requested(version: 5)
             return fail(.destination, answer(.addressTypeNotSupported))
         }
+        guard let address = SocksAddressType.read(type, &rest) else { return nil }
         guard let port = rest.readInteger(as: UInt16.self) else { return nil }
         buffer = rest
         state = .requested(version: 5)
         switch command {
-        case 1: return connect(host, port)
+        case 1: return connect(SocksAddressType.target(type, address, port))
         // The address and the port that follow are where the program sends from, if it knows.
         case 3: return .perform(.associate)
         default: return fail(.command(command), answer(.commandNotSupported))
@@ -193,7 +184,7 @@ public struct SocksServerExchange: Sendable {
         state = .requested(version: 4)
         guard command == 1 else { return fail(.command(command), answer(.commandNotSupported)) }
         let host = name.map { String(validating: $0, as: UTF8.self) } ?? IPAddress.v4(address).description
-        return connect(host, port)
+        return connect(host.flatMap { SocksAddressType.target($0, port) })
     }
 
     /// A text up to its zero byte; nil if that has not arrived.
@@ -214,11 +205,8 @@ public struct SocksServerExchange: Sendable {
 
     // MARK: Both
 
-    private mutating func connect(_ host: String?, _ port: UInt16) -> Action {
-        // Some programs send an IPv6 address as a name.
-        guard let host, let target = HostPort(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)") else {
-            return fail(.destination, answer(.generalFailure))
-        }
+    private mutating func connect(_ target: HostPort?) -> Action {
+        guard let target else { return fail(.destination, answer(.generalFailure)) }
         return .perform(.connect(target))
     }
 

@@ -172,10 +172,9 @@ final class ForwardListeners {
             port: port,
             limits: limits.flows,
             dropped: totals.metrics.droppedDatagrams,
-            loop: loop
-        ) { [weak self] remote in
-            self?.flow(of: forward, from: remote)
-        }
+            loop: loop,
+            opener: UDPIngress.Opener { [weak self] remote in self?.flow(of: forward, from: remote) }
+        )
         .assumeIsolated()
         .whenComplete { result in
             forward.isBinding = false
@@ -194,10 +193,28 @@ final class ForwardListeners {
 
     /// What a new sender's flow belongs to; nil without a session.
     private func flow(of forward: Forward, from remote: SocketAddress) -> IngressFlow.Opening? {
-        guard case .session(let streams) = supply, case .destination(let destination) = forward.spec.target else {
-            return nil
-        }
+        guard case .destination(let destination) = forward.spec.target else { return nil }
+        return flow(of: forward, to: destination, from: remote)
+    }
+
+    private func flow(
+        of forward: Forward,
+        to destination: Destination,
+        from remote: SocketAddress
+    ) -> IngressFlow.Opening? {
+        guard case .session(let streams) = supply else { return nil }
         return streams.flow(to: destination, from: remote.inShort, forward.statistics)
+    }
+
+    /// The relays of datagrams of a SOCKS port.
+    private func association(of forward: Forward) -> SocksAssociation {
+        SocksAssociation(
+            limits: limits.flows,
+            dropped: totals.metrics.droppedDatagrams,
+            loop: loop
+        ) { [weak self] destination, remote in
+            self?.flow(of: forward, to: destination, from: remote)
+        }
     }
 
     private func failed(_ forward: Forward, _ error: any Error) {
@@ -289,6 +306,8 @@ final class ForwardListeners {
         case .socks:
             let handler = SocksHandler { channel, target, answer in
                 try streams.open(channel, to: .host(target), from: program, forward.statistics, answer: answer)
+            } onAssociation: { [association = association(of: forward)] channel in
+                association.bind(for: channel)
             } onFailure: { [logger] failure in
                 logger.info("no SOCKS request", metadata: ["from": "\(program)", "reason": "\(failure)"])
             }

@@ -15,19 +15,23 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var buffer = ByteBuffer()
     private var deadline: Scheduled<Void>?
     private let onRequest: (any Channel, HostPort, @escaping (StreamPipe.StreamAnswer) -> ByteBuffer?) throws -> Void
+    private let onAssociation: (any Channel) -> EventLoopFuture<SocksAssociation.Relay>
     private let onFailure: (SocksServerExchange.Failure) -> Void
 
     /// - Parameters:
     ///   - onRequest: adds the stream's pipe to the channel, with the answer to the program.
+    ///   - onAssociation: binds the relay for the program's datagrams.
     ///   - onFailure: called if there is no request.
     init(
         onRequest:
             @escaping (
                 any Channel, HostPort, @escaping (StreamPipe.StreamAnswer) -> ByteBuffer?
             ) throws -> Void,
+        onAssociation: @escaping (any Channel) -> EventLoopFuture<SocksAssociation.Relay>,
         onFailure: @escaping (SocksServerExchange.Failure) -> Void
     ) {
         self.onRequest = onRequest
+        self.onAssociation = onAssociation
         self.onFailure = onFailure
     }
 
@@ -54,7 +58,7 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
             case .perform(.connect(let target)):
                 return perform(context, target)
             case .perform(.associate):
-                return refuse(context, exchange.answer(.commandNotSupported))
+                return associate(context)
             case .fail(let bytes, let failure):
                 onFailure(failure)
                 return refuse(context, bytes)
@@ -90,6 +94,21 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
         // The pipe stands behind this handler, and gets what came with the request.
         if rest.readableBytes > 0 { context.fireChannelRead(NIOAny(rest)) }
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    /// Binds the relay of datagrams, and tells the program where it is. Bytes that follow have no meaning.
+    private func associate(_ context: ChannelHandlerContext) {
+        deadline?.cancel()
+        buffer.clear()
+        onAssociation(context.channel).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let relay):
+                let reply = self.exchange.answer(.succeeded, from: (relay.address, relay.port))
+                context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
+            case .failure:
+                self.refuse(context, self.exchange.answer(.generalFailure))
+            }
+        }
     }
 
     /// Sends the last bytes. A socket that is closed with unread bytes sends RST, which may destroy them, so the program

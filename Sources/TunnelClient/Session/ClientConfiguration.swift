@@ -19,7 +19,8 @@ public struct ClientConfiguration: Sendable {
     public var openDestinations: [DestinationRule] = []
     /// One stream for a socket of the program; the client ends with it.
     public var socketForward: SocketForward?
-    /// Ends the client if the port of a forward cannot be bound. The port of a tunnel is requested again.
+    /// Ends the client if the port of a forward cannot be bound, or that of a tunnel that was not public before in the
+    /// run.
     public var exitsOnForwardFailure = false
     /// The shared secret; nil for a server that runs without one.
     public var token: Token?

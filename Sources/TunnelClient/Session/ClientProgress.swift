@@ -23,6 +23,8 @@ final class ClientProgress: Sendable {
     struct TunnelState: Sendable {
         let name: String
         var isPublic = false
+        /// Whether it was public at any time of the run.
+        var wasPublic = false
         /// Whether the program has removed it.
         var isRemoved = false
         /// The server's reason for not making it public.
@@ -119,7 +121,9 @@ final class ClientProgress: Sendable {
             body(&state)
             facts.tunnels[index].isPublic = state.isPublic
             facts.tunnels[index].refusal = state.refusal
-            if state.isPublic { facts.hasPublished = true }
+            guard state.isPublic else { return }
+            facts.tunnels[index].wasPublic = true
+            facts.hasPublished = true
         }
     }
 

@@ -67,6 +67,7 @@ final class ClientSession: ClientSessionOwner {
     let loops: LoopDetector
     let progress: ClientProgress
     private let exitsOnRefusal: Bool
+    private let exitsOnForwardFailure: Bool
 
     init(
         sessionLoop: SessionLoop,
@@ -79,6 +80,7 @@ final class ClientSession: ClientSessionOwner {
         serverHost: String = "",
         names: HostNames = .shared,
         exitsOnRefusal: Bool = false,
+        exitsOnForwardFailure: Bool = false,
         logger: Logger
     ) {
         self.sessionLoop = sessionLoop
@@ -92,6 +94,7 @@ final class ClientSession: ClientSessionOwner {
         self.progress = progress
         self.loops = LoopDetector(serverHost: serverHost)
         self.exitsOnRefusal = exitsOnRefusal
+        self.exitsOnForwardFailure = exitsOnForwardFailure
         self.logger = logger
         health = ServiceHealth(sessionLoop, logger: logger)
         flowSilence = limits.flows.silences
@@ -221,14 +224,10 @@ final class ClientSession: ClientSessionOwner {
         tunnel.statistics.withdrawn()
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
-        if isRefusal {
-            refusedTunnels.insert(index)
-            guard !endsClient() else {
-                refused = "-R \(spec): the server refused: \(refusal)"
-                return end()
-            }
-        } else {
-            refusedTunnels.remove(index)
+        if isRefusal { refusedTunnels.insert(index) } else { refusedTunnels.remove(index) }
+        if isRefusal && endsClient() || endsClient(for: index, refusal) {
+            refused = "-R \(spec): the server refused: \(refusal)"
+            return end()
         }
         let (first, longest) = isRefusal ? Self.refusalRetries : Self.bindRetries
         let wait = min(max(bindRetries[index] ?? first, first), longest)
@@ -244,6 +243,11 @@ final class ClientSession: ClientSessionOwner {
             self.retries[index] = nil
             self.bind(index)
         }
+    }
+
+    /// Whether a tunnel that was never public ends the client, as one of its forwards does.
+    private func endsClient(for index: Int, _ refusal: Refusal) -> Bool {
+        exitsOnForwardFailure && refusal.code != .goingAway && !progress.now.tunnels[index].wasPublic
     }
 
     /// Whether a refused tunnel ends the client: all tunnels are outside its rights, and none was public in this run.

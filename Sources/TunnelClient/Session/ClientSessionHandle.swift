@@ -91,6 +91,7 @@ final class ClientSessionHandle: DialledSession {
                 serverHost: route.endpoint.host,
                 names: dialler.context.names,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,
+                exitsOnForwardFailure: dialler.configuration.exitsOnForwardFailure,
                 logger: logger
             ),
             eventLoop: loop

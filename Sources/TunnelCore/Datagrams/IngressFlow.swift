@@ -30,6 +30,8 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     package let remote: SocketAddress
     private let opening: Opening
     private let channel: any Channel
+    /// What stands before each reply.
+    private let header: ByteBuffer
     private let onEnd: () -> Void
     private var state = State.waiting
     private var silence: FlowSilence
@@ -40,12 +42,14 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         _ remote: SocketAddress,
         _ opening: Opening,
         _ channel: any Channel,
+        header: ByteBuffer,
         silence limits: FlowSilence.Limits,
         onEnd: @escaping () -> Void
     ) {
         self.remote = remote
         self.opening = opening
         self.channel = channel
+        self.header = header
         self.onEnd = onEnd
         silence = FlowSilence(limits, now: .now)
     }
@@ -100,7 +104,12 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         guard opening.policy.admitsWrite(datagram.readableBytes) else { return dropped.add(.rate) }
         counts.toSocket += datagram.readableBytes
         silence.received(now: .now)
-        channel.write(AddressedEnvelope(remoteAddress: remote, data: datagram), promise: nil)
+        guard header.readableBytes > 0 else {
+            return channel.write(AddressedEnvelope(remoteAddress: remote, data: datagram), promise: nil)
+        }
+        var whole = header
+        whole.writeImmutableBuffer(datagram)
+        channel.write(AddressedEnvelope(remoteAddress: remote, data: whole), promise: nil)
     }
 
     package func flush() {

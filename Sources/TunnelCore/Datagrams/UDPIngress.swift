@@ -9,9 +9,32 @@ import NetworkAddress
 /// Replies leave from the address that was asked. On a port of all addresses, each of them gets a socket of its own when it
 /// is first asked, since NIO sends no address information.
 package final class UDPIngress {
+    /// What opens flows.
+    package struct Opener {
+        /// Takes what a sender writes before each datagram, and what replies have before them too; nil to drop the datagram.
+        let takeHeader: (inout ByteBuffer, SocketAddress) -> ByteBuffer?
+        /// What the flow of a new sender, or of a new header, belongs to; nil to drop its datagram.
+        let open: (SocketAddress, ByteBuffer) -> IngressFlow.Opening?
+
+        /// Flows of datagrams as they are.
+        package init(_ open: @escaping (SocketAddress) -> IngressFlow.Opening?) {
+            takeHeader = { _, _ in ByteBuffer() }
+            self.open = { remote, _ in open(remote) }
+        }
+
+        /// Flows of datagrams behind a header. Each header of a sender is a flow of its own.
+        package init(
+            takeHeader: @escaping (inout ByteBuffer, SocketAddress) -> ByteBuffer?,
+            open: @escaping (SocketAddress, ByteBuffer) -> IngressFlow.Opening?
+        ) {
+            (self.takeHeader, self.open) = (takeHeader, open)
+        }
+    }
+
     private struct Key: Hashable {
         let remote: SocketAddress
         let local: IPAddress?
+        var header: ByteBuffer
     }
 
     /// A socket for the replies from one address.
@@ -35,7 +58,7 @@ package final class UDPIngress {
     private let loop: any EventLoop
     private let limits: FlowLimits
     private let dropped: DroppedDatagrams
-    private let onFlow: (SocketAddress) -> IngressFlow.Opening?
+    private let opener: Opener
     private var channels: [any Channel] = []
     private var replies: [IPAddress: Reply] = [:]
     private var flows: [Key: IngressFlow] = [:]
@@ -48,12 +71,12 @@ package final class UDPIngress {
         _ loop: any EventLoop,
         _ limits: FlowLimits,
         _ dropped: DroppedDatagrams,
-        _ onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
+        _ opener: Opener
     ) {
         self.loop = loop
         self.dropped = dropped
         self.limits = limits
-        self.onFlow = onFlow
+        self.opener = opener
         let perSecond = Double(limits.perSecond)
         rate = TokenBucket(perSecond: perSecond, burst: perSecond, now: .now)
     }
@@ -62,7 +85,6 @@ package final class UDPIngress {
     ///
     /// - Parameters:
     ///   - dropped: counts the datagrams that get no flow.
-    ///   - onFlow: says what the flow of a new sender belongs to; nil to drop its datagram.
     /// - Returns: fails with a ``TCPIngress/Failure``.
     package static func bind(
         addresses: [String],
@@ -70,9 +92,9 @@ package final class UDPIngress {
         limits: FlowLimits,
         dropped: DroppedDatagrams,
         loop: any EventLoop,
-        onFlow: @escaping (SocketAddress) -> IngressFlow.Opening?
+        opener: Opener
     ) -> EventLoopFuture<UDPIngress> {
-        let ingress = NIOLoopBound(UDPIngress(loop, limits, dropped, onFlow), eventLoop: loop)
+        let ingress = NIOLoopBound(UDPIngress(loop, limits, dropped, opener), eventLoop: loop)
         var bound = loop.makeSucceededFuture(())
         for address in addresses {
             let isLast = address == addresses.last
@@ -215,13 +237,17 @@ package final class UDPIngress {
     }
 
     private func forward(_ data: ByteBuffer, _ remote: SocketAddress, _ local: IPAddress?, _ reply: any Channel) {
-        let key = Key(remote: remote, local: local ?? reply.localAddress?.ip)
+        var data = data
+        guard let header = opener.takeHeader(&data, remote) else { return dropped.add(.flows) }
+        var key = Key(remote: remote, local: local ?? reply.localAddress?.ip, header: header)
         if let flow = flows[key] { return flow.received(data) }
+        key.header = header.dense(from: 2)
         let isAdmitted = remote.ip.map { rates.admits($0, perSecond: limits.perSecondOfAddress, now: .now) } ?? true
-        guard isAdmitted, rate.takeOne(now: .now), makeRoom(), let opening = onFlow(remote) else {
+        guard isAdmitted, rate.takeOne(now: .now), makeRoom(), let opening = opener.open(remote, header) else {
             return dropped.add(.flows)
         }
-        let flow = IngressFlow(remote, opening, reply, silence: limits.silences) { [weak self] in
+        let flow = IngressFlow(remote, opening, reply, header: key.header, silence: limits.silences) {
+            [weak self, key] in
             self?.flows[key] = nil
         }
         guard flow.begin() else { return dropped.add(.flows) }

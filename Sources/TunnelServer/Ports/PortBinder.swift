@@ -90,7 +90,7 @@ struct SystemPortBinder: PortBinder {
                 limits: limits.flows,
                 dropped: limits.dropped,
                 loop: loop,
-                onFlow: visitors.flow
+                opener: UDPIngress.Opener(visitors.flow)
             )
             .assumeIsolated().whenComplete { result in completion(result.map { FlowListener(place, $0) }) }
         case .path(let path):

@@ -48,7 +48,7 @@ struct ClientOptions: ParsableArguments {
     )
     var allowOpen: [String] = []
 
-    @Flag(help: "Exit if a local port cannot be bound.")
+    @Flag(help: "Exit if a local port, or a public one, cannot be bound.")
     var exitOnForwardFailure = false
 
     @Option(help: "A file with the token that the server knows.")
