@@ -123,10 +123,16 @@ import Testing
         let server = pair.server
         let verified = try #require(try pair.verify(authenticate, pair.credentials.verifier))
         let welcome = verified.welcome(HandshakePair.terms)
+        var resuming = try HandshakePair(HandshakePair.token)
+        let resume = try ResumeHandshakeTests.ask(&resuming, ResumeHandshakeTests.ticket())
+        let (resumingClient, resumingServer) = (resuming.client, resuming.server)
+        _ = try resuming.server.receive(resume.arrived)
+        let proved = resuming.server.verifyResume(ResumeHandshakeTests.key, decoySecret: HandshakePair.decoySecret)
+        let resumed = try #require(proved).resumed(received: 42)
         var errors: [MuxError.Kind: Int] = [:]
         let end = ContinuousClock.now + .milliseconds(400)
         while ContinuousClock.now < end {
-            let original = [challenge, authenticate, welcome][Int.random(in: 0..<3, using: &random)]
+            let original = [challenge, authenticate, welcome, resume, resumed][Int.random(in: 0..<5, using: &random)]
             let message = Self.mutate(original.wire, &random)
             guard message != original.wire else { continue }
             do throws(MuxError) {
@@ -138,6 +144,16 @@ import Testing
                     _ = try client.receive(frame)
                 } else if original == welcome, case .established = try waiting.receive(frame) {
                     Issue.record("established by \(Base16.encoded(message))")
+                } else if original == resume {
+                    var server = resumingServer
+                    guard case .resume = try server.receive(frame) else { continue }
+                    let proof = server.verifyResume(ResumeHandshakeTests.key, decoySecret: HandshakePair.decoySecret)
+                    #expect(proof == nil, "resumed by \(Base16.encoded(message))")
+                } else if original == resumed {
+                    var client = resumingClient
+                    if case .resumed = try client.receive(frame) {
+                        Issue.record("resumed by \(Base16.encoded(message))")
+                    }
                 }
             } catch {
                 errors[error.kind, default: 0] += 1

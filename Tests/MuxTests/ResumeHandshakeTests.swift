@@ -7,10 +7,10 @@ import Testing
 
 /// The handshake of a carrier that resumes a session (protocol page, section 6): both ends prove the session's key.
 @Suite struct ResumeHandshakeTests {
-    private static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
+    static let key = SymmetricKey(data: [UInt8](repeating: 7, count: 32))
     private static let other = SymmetricKey(data: [UInt8](repeating: 8, count: 32))
 
-    private static func ticket(epoch: UInt64 = 1, key: SymmetricKey = key) -> ClientHandshake.Ticket {
+    static func ticket(epoch: UInt64 = 1, key: SymmetricKey = key) -> ClientHandshake.Ticket {
         let resumption = Resumption(
             session: [UInt8](repeating: 3, count: 16),
             epoch: epoch,
@@ -21,7 +21,7 @@ import Testing
     }
 
     /// The client's RESUME for the server's challenge.
-    private static func ask(_ pair: inout HandshakePair, _ ticket: ClientHandshake.Ticket) throws -> OutboundFrame {
+    static func ask(_ pair: inout HandshakePair, _ ticket: ClientHandshake.Ticket) throws -> OutboundFrame {
         #expect(pair.client.awaitsChallenge)
         guard case .send(let frame) = try pair.client.receive(pair.server.challenge.arrived, ticket: ticket)
         else {

@@ -1,9 +1,9 @@
-import Foundation
 import NIOCore
 import TestSupport
 import Testing
 
 @testable import Mux
+@testable import TunnelCore
 
 extension HostileTests {
     /// Valid sessions with random mutations.
@@ -14,17 +14,25 @@ extension HostileTests {
 
         @Test("200 mutated sessions leave no session, port or socket, and do not affect another client's streams")
         func mutatedSessions() async throws {
-            let service = try TCPService.echo()
+            let (service, datagrams) = (try TCPService.echo(), try UDPSocket())
+            let destinations = ["127.0.0.1:\(service.port)/tcp", "127.0.0.1:\(datagrams.port)/udp"]
             let ports = try (0...Self.batches).map { _ in try FreePorts.next() }
             let own = ports[0]
-            try await RunningServer.with { server in
+            try await RunningServer.with { configuration in
+                configuration.clients[0].destinations = destinations.compactMap { DestinationRule($0) }
+            } _: { server in
                 try await RunningClient.with(.bob, server.port, "\(own):127.0.0.1:\(service.port)") { client in
                     _ = try await client.tunnels.next("Bob's tunnel is public")
                     try await onThread { try Self.requireEcho(own) }
                     for batch in 1...Self.batches {
                         try await onThread {
                             for index in 0..<Self.sessionsInBatch {
-                                try Self.attack(server.port, ports[Int(batch)], seed: batch << 32 | index)
+                                try Self.attack(
+                                    server.port,
+                                    ports[Int(batch)],
+                                    (service.port, datagrams.port),
+                                    seed: batch << 32 | index
+                                )
                             }
                             try Self.requireEcho(own)
                         }
@@ -34,6 +42,11 @@ extension HostileTests {
                     let found: @Sendable () -> String = { "\((try? sockets([server.port] + ports)) ?? [])" }
                     try await eventually("the server holds three sockets", found: found) {
                         try sockets([server.port] + ports).count == 3
+                    }
+                    for (name, port) in [("tcp", service.port), ("udp", datagrams.port)] {
+                        try await eventually("no destination's socket is left") {
+                            try sockets(to: port, name).isEmpty
+                        }
                     }
                     #expect(client.ends.all.isEmpty)
                     #expect(client.log.count("session lost") == 0)
@@ -59,7 +72,12 @@ extension HostileTests {
         }
 
         /// Runs one mutated session with a visitor at `port`.
-        private static func attack(_ endpoint: UInt16, _ port: UInt16, seed: UInt64) throws {
+        private static func attack(
+            _ endpoint: UInt16,
+            _ port: UInt16,
+            _ destinations: (tcp: UInt16, udp: UInt16),
+            seed: UInt64
+        ) throws {
             var generator = SplitMix(state: seed)
             let peer = try WirePeer.session(endpoint, .alice, instance: UInt8(truncatingIfNeeded: seed))
             // The previous session's claim may not be released yet.
@@ -67,7 +85,8 @@ extension HostileTests {
             let visitor = isBound ? try TCPSocket(port: port) : nil
             let stream = isBound ? try peer.frame(.open).header.stream : StreamID(2)
             do {
-                try peer.socket.send(mutated(traffic(stream), peer, &generator))
+                let frames = traffic(stream, destinations)
+                try peer.socket.send(WireMutation.mutated(frames, peer, &generator))
                 if generator.next() % 4 == 0 { return peer.socket.abort() }
                 try peer.socket.finishSending()
                 _ = try peer.readToEnd()
@@ -80,64 +99,28 @@ extension HostileTests {
         }
 
         /// Valid frames of a client after a visitor has connected on `stream`.
-        private static func traffic(_ stream: StreamID) -> [[UInt8]] {
-            let frames = [
-                WirePeer.bindRequest(0, tunnel: 1), OutboundFrame(.accept, stream),
+        private static func traffic(_ stream: StreamID, _ destinations: (tcp: UInt16, udp: UInt16)) -> [OutboundFrame] {
+            let (bytes, flow) = (StreamID(1), StreamID(3))
+            return [
+                WirePeer.bindRequest(0, tunnel: 1),
+                BindRequest(tunnel: 2, address: "127.0.0.1", port: 0, kind: .udp).frame,
+                TunnelState(tunnel: 0, isUp: false, reason: "it refused").frame,
+                OutboundFrame(.accept, stream),
                 OutboundFrame(.data, stream, ByteBuffer(string: "some bytes for the visitor")),
                 OutboundFrame(.credit, stream, number: 131_072), OutboundFrame(.ping, number: 7),
+                OpenRequest(destination: "127.0.0.1:\(destinations.tcp)", visitor: "127.0.0.1:1").frame(bytes),
+                OutboundFrame(.data, bytes, ByteBuffer(string: "some bytes for the destination")),
+                OpenRequest(destination: "127.0.0.1:\(destinations.udp)", kind: .udp, visitor: "127.0.0.1:1").frame(
+                    flow
+                ),
+                OutboundFrame(.datagram, flow, ByteBuffer(string: "a datagram")),
+                OutboundFrame(.end, bytes, number: 30), ResetCode.connectionReset.frame(flow, after: 0),
                 OutboundFrame(.ack, number: 2), OutboundFrame(.end, stream, number: 26),
                 ResetCode.connectionReset.frame(StreamID(stream.rawValue + 2), after: 0),
+                Unbinding(tunnel: 1).frame,
                 OutboundFrame(.pong, number: 1),
                 WirePeer.goAway(.goingAway),
             ]
-            return frames.map { frame in
-                var bytes = ByteBuffer()
-                frame.header.write(into: &bytes)
-                bytes.writeImmutableBuffer(frame.payload)
-                return Array(bytes.readableBytesView)
-            }
         }
-
-        /// Mutates frames inside valid messages, or the bytes of the WebSocket.
-        private static func mutated(_ frames: [[UInt8]], _ peer: WirePeer, _ generator: inout SplitMix) -> [UInt8] {
-            var frames = frames
-            if Bool.random(using: &generator) {
-                for _ in 0...2 {
-                    let index = Int.random(in: 0..<frames.count, using: &generator)
-                    mutate(&frames[index], &generator)
-                    if generator.next() % 3 == 0 { frames.swapAt(index, 0) }
-                    if generator.next() % 3 == 0 { frames.append(frames[index]) }
-                }
-                return frames.flatMap { peer.webSocketFrame(2, Array($0.prefix(125))) }
-            }
-            var wire = frames.flatMap { peer.webSocketFrame(2, $0) }
-            for _ in 0...2 { mutate(&wire, &generator) }
-            return wire
-        }
-
-        /// Changes, inserts, removes or repeats some bytes.
-        private static func mutate(_ bytes: inout [UInt8], _ generator: inout SplitMix) {
-            let start = Int.random(in: 0...bytes.count, using: &generator)
-            let end = min(bytes.count, start + Int.random(in: 0...8, using: &generator))
-            switch generator.next() % 4 {
-            case 0:
-                for index in start..<end { bytes[index] = UInt8.random(in: .min ... .max, using: &generator) }
-            case 1: bytes.insert(UInt8.random(in: .min ... .max, using: &generator), at: start)
-            case 2: bytes.removeSubrange(start..<end)
-            default: bytes.insert(contentsOf: bytes[start..<end], at: start)
-            }
-        }
-    }
-}
-
-/// The sockets with one of `ports` as their local port: the server's connections and listeners.
-private func sockets(_ ports: [UInt16]) throws -> [String] {
-    // Reads to the end, because the kernel returns one page per read.
-    let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/self/net/tcp"))
-    let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
-    return table.split(separator: "\n").dropFirst().compactMap { row in
-        let fields = row.split(separator: " ")
-        guard fields.count > 9, let port = UInt16(fields[1].suffix(4), radix: 16) else { return nil }
-        return ports.contains(port) && fields[9] != "0" ? fields[1...3].joined(separator: " ") : nil
     }
 }

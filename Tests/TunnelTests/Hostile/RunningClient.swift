@@ -21,7 +21,7 @@ struct RunningClient: Sendable {
         limits: MuxLimits = MuxLimits(),
         wall: AdjustableWallClock? = nil,
         names: HostNames? = nil,
-        configure: (inout ClientConfiguration) -> Void = { _ in },
+        configure: (inout ClientConfiguration) throws -> Void = { _ in },
         _ body: @Sendable (RunningClient) async throws -> Void
     ) async throws {
         var configuration = ClientConfiguration(
@@ -32,7 +32,7 @@ struct RunningClient: Sendable {
         )
         configuration.limits = limits
         configuration.drainTimeout = .seconds(1)
-        configure(&configuration)
+        try configure(&configuration)
         let running = RunningClient()
         var client = Client(configuration, logger: running.log.logger) { event in
             if case .tunnel(let url, _) = event { running.tunnels.put(url) }
