@@ -130,6 +130,15 @@ struct ConfigurationTests {
                 ":6: tunnel.locl"
             ),
             ("url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:0\"\n", ":3: tunnel.remote"),
+            (
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\nprotocol = \"sctp\"\n",
+                ":5: tunnel.protocol: expected \"tcp\" or \"udp\""
+            ),
+            (
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\nprotocol = \"udp\"\n"
+                    + "proxy_protocol = \"v1\"\n",
+                ":6: tunnel.proxy_protocol: a UDP service receives no PROXY protocol header"
+            ),
             ("url = \"ws://h\"\nmax_retries = -1\n", ":2: max_retries: cannot be negative"),
             ("url = \"ws://h\"\nca_only = 1\n", ":2: ca_only: expected true or false"),
             (

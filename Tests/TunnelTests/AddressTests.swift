@@ -152,6 +152,37 @@ struct AddressTests {
     }
 
     @Test(
+        "-R has UDP, and paths at either end",
+        arguments: [
+            ("5353:localhost:53/udp", ["5353:localhost:53/udp"]), ("5353:53/udp", ["5353:localhost:53/udp"]),
+            ("[::1]:53:[::1]:5353/udp", ["[::1]:53:[::1]:5353/udp"]),
+            ("53-54:x:53-54/udp", ["53:x:53/udp", "54:x:54/udp"]),
+            ("/run/c/x:localhost:22", ["/run/c/x:localhost:22"]), ("/run/c/x:22", ["/run/c/x:localhost:22"]),
+            ("/run/c/x:[::1]:22", ["/run/c/x:[::1]:22"]), ("/run/c/x:/run/y", ["/run/c/x:/run/y"]),
+            ("8022:/run/y", ["8022:/run/y"]),
+        ]
+    )
+    func remoteForms(text: String, expected: [String]) throws {
+        let tunnels = try TunnelSpec.list(text)
+        #expect(tunnels.map(\.description) == expected)
+        #expect(tunnels.allSatisfy { ($0.transport == .udp) == text.hasSuffix("/udp") })
+        #expect(tunnels.allSatisfy { $0.isAtPath == text.hasPrefix("/") })
+    }
+
+    @Test(
+        "Impossible forms of -R with UDP and paths are refused",
+        arguments: [
+            "/run/c/x", "/run/c/x:", "/run/c/x:localhost", "/run/c/x:localhost:0", "/run/c/x:localhost:1-2",
+            "/run/c/x:localhost:53/udp", "/run/c/x:1:localhost:22", "/run/../x:22", "/run//x:22", "/:22", "1080/udp",
+            "8022:/run/y/udp:", "53:x:53/tcp", "53:x:53/udp/udp", "53/udp:x:53", "53:x/udp:53",
+            "/\(String(repeating: "a", count: 107)):22",
+        ]
+    )
+    func impossibleRemoteForm(text: String) {
+        #expect(throws: TunnelSpec.Malformed.self) { try TunnelSpec.list(text) }
+    }
+
+    @Test(
         "Invalid ranges of -R are refused",
         arguments: [
             "8000-8010:localhost:22", "8000:localhost:8000-8010", "8000-8010:localhost:8000-8011", "9-1:x:9-1",
@@ -169,6 +200,8 @@ struct AddressTests {
             ("127.0.0.1:1:x:1", "1:x:1", true), ("127.0.0.1:1:x:1", "127.0.0.2:1:x:1", false),
             ("localhost:1:x:1", "[::1]:1:x:1", true), ("*:1:x:1", "127.0.0.1:1:x:1", true),
             ("[0:0::1]:1:x:1", "[::1]:1:x:1", true), ("5-9:x:5-9", "9:x:1", true), ("5-9:x:5-9", "10:x:1", false),
+            ("1:x:1", "1:x:1/udp", false), ("1:x:1/udp", "1:y:2/udp", true), ("/a:1", "/a:2", true),
+            ("/a:1", "/b:1", false), ("/a:1", "0:x:1", false),
         ]
     )
     func collisions(one: String, two: String, collide: Bool) throws {

@@ -115,6 +115,47 @@ struct BindPolicyTests {
         }
     }
 
+    /// The paths that a request for one gets.
+    private func paths(_ request: BindRequest, in folder: String?) throws -> [String] {
+        try BindPolicy(
+            publicAddresses: ["0.0.0.0"],
+            serverPorts: .unprivileged,
+            clientPorts: nil,
+            unixDirectory: folder
+        )
+        .addresses(for: request)
+    }
+
+    @Test("A Unix socket lies directly in the folder, with or without a final slash", arguments: ["/run/c", "/run/c/"])
+    func socketsInFolder(folder: String) throws {
+        for name in ["x", ".x", "x-y"] {
+            let request = BindRequest(tunnel: 0, address: "/run/c/\(name)", port: 0)
+            #expect(try paths(request, in: folder) == ["/run/c/\(name)"])
+        }
+    }
+
+    @Test(
+        "No path leaves the folder, whatever a client writes",
+        arguments: [
+            "/run/x", "/run/c", "/run/c/", "/run/c/..", "/run/c/../x", "/run/c/./x", "/run/c//x", "/run/c/d/x",
+            "/run/cx",
+            "//run/c/x", "/", "/run/c/\(String(repeating: "a", count: 101))", "/run/c/a b", "/run/C/x",
+        ]
+    )
+    func socketsOutside(path: String) {
+        #expect { try paths(BindRequest(tunnel: 0, address: path, port: 0), in: "/run/c") } throws: {
+            ($0 as? Refusal)?.code == .portNotAllowed
+        }
+    }
+
+    @Test("A Unix socket has no port and no datagrams, and none is bound without a folder")
+    func impossibleSockets() {
+        for (port, kind, folder) in [(UInt16(1), StreamKind.tcp, "/run/c"), (0, .udp, "/run/c"), (0, .tcp, nil)] {
+            let request = BindRequest(tunnel: 0, address: "/run/c/x", port: port, kind: kind)
+            #expect { try paths(request, in: folder) } throws: { ($0 as? Refusal)?.code == .portNotAllowed }
+        }
+    }
+
     @Test("A client's ports are the intersection of its own and the server's")
     func portsWithinPorts() throws {
         let server = try #require(PortRanges("8000-8010,9000"))
