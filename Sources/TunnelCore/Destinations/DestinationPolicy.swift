@@ -10,7 +10,7 @@ import NetworkAddress
 ///
 /// An address needs its own rule, which writes that address and no block, if it is loopback, unspecified, link-local,
 /// multicast, broadcast or a cloud's metadata, or if a translator on its way makes it one (IPv4-mapped, NAT64, 6to4,
-/// Teredo, ISATAP). A place of this process (``own``) needs a rule that writes the port too.
+/// Teredo, ISATAP). A place of this process (``own``), translated or not, needs a rule that writes the port too.
 ///
 /// Pure: the caller looks names up.
 public struct DestinationPolicy: Sendable, Equatable {
@@ -31,7 +31,11 @@ public struct DestinationPolicy: Sendable, Equatable {
         }
 
         fileprivate func contains(_ address: IPAddress, _ port: UInt16) -> Bool {
-            ports.contains(port) && (address.isLoopback || addresses.contains(address) || address.isUnspecified)
+            guard ports.contains(port) else { return false }
+            // A translator on the way turns some addresses into an IPv4 address of this machine.
+            return ([address] + address.embeddedIPv4).contains { address in
+                address.isLoopback || addresses.contains(address) || address.isUnspecified
+            }
         }
     }
 
