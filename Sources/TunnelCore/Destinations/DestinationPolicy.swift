@@ -12,7 +12,7 @@ import NetworkAddress
 /// multicast, broadcast or a cloud's metadata, or if a translator on its way makes it one (IPv4-mapped, NAT64, 6to4,
 /// Teredo, ISATAP). A place of this process (``own``), translated or not, needs a rule that writes the port too.
 ///
-/// Pure: the caller looks names up.
+/// Pure: the caller looks names up, and asks ``Own`` where a path leads.
 public struct DestinationPolicy: Sendable, Equatable {
     /// Places where this process listens.
     public struct Own: Sendable, Equatable {

@@ -118,9 +118,12 @@ final class ClientForwards {
             return refuse(stream, request, .notAllowed, "it is no destination")
         }
         if let shortage = shortage { return refuse(stream, request, .busy, shortage) }
-        switch policy(for: destination).decide(destination, request.kind == .udp ? .udp : .tcp) {
+        let policy = policy(for: destination)
+        switch policy.decide(destination, request.kind == .udp ? .udp : .tcp) {
         case .denied:
             refuse(stream, request, .notAllowed, "allow_connect does not list it")
+        case .path(let path) where policy.own.isReached(by: path):
+            refuse(stream, request, .notAllowed, "it leads to a socket of the server itself")
         case .path(let path):
             add(stream, request, destination)
             guard case .pipe(let pipe)? = forwards[stream]?.end else { return }

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import Platform
 import Testing
@@ -63,6 +64,25 @@ struct ClientForwardsTests {
         _ = try rig.network.connect()
         rig.makeCarrierWritable()
         #expect(try rig.sent() == ["accept 1"])
+    }
+
+    @Test("A folder's rule leads to no socket of the server itself, by a symbolic link or a hard one")
+    func ownSocketByLink() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("culvert-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: "\(folder)/x", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for name in ["admin", "x/other"] { try Data().write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
+        try FileManager.default.createSymbolicLink(atPath: "\(folder)/x/soft", withDestinationPath: "../admin")
+        try FileManager.default.linkItem(atPath: "\(folder)/admin", toPath: "\(folder)/x/hard")
+        let rig = try rig(["\(folder)/x/*"])
+        rig.resources.ports.note(ownPath: "\(folder)/admin")
+        for (stream, name) in [(UInt32(1), "soft"), (3, "hard")] {
+            try rig.open(stream, to: "\(folder)/x/\(name)")
+            #expect(try code(rig) == .notAllowed, "\(name)")
+        }
+        #expect(rig.network.connections.isEmpty)
+        try rig.open(5, to: "\(folder)/x/other")
+        #expect(rig.network.connections.map(\.place) == ["\(folder)/x/other"])
     }
 
     // MARK: Refused
