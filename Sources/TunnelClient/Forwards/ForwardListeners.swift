@@ -25,6 +25,8 @@ final class ForwardListeners {
         let statistics: TunnelStatistics
         fileprivate(set) var ingress: (any Ingress)?
         fileprivate(set) var flows: UDPIngress?
+        /// The port that is bound; nil before.
+        fileprivate(set) var port: UInt16?
         /// Whether the port is being bound.
         fileprivate var isBinding = false
         fileprivate var retry: Scheduled<Void>?
@@ -158,6 +160,7 @@ final class ForwardListeners {
     }
 
     private func listens(_ forward: Forward, _ addresses: String, _ port: UInt16) {
+        forward.port = port
         forward.statistics.published(address: addresses, port: port)
         logger.notice(
             "forward listens",

@@ -87,7 +87,7 @@ final class ClientSessionHandle: DialledSession {
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 progress: dialler.progress,
-                openPolicy: { dialler.openRules.policy },
+                openPolicy: { dialler.openRules.policy(beside: dialler.listeners.value.places) },
                 serverHost: route.endpoint.host,
                 names: dialler.context.names,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,
