@@ -49,6 +49,8 @@ final class ClientSession: ClientSessionOwner {
     let names: HostNames
     /// What SOCKS tunnels may reach now.
     let openPolicy: () -> DestinationPolicy
+    /// What SOCKS tunnels have reached.
+    let socksDestinations = SocksDestinations()
     private let totals: TrafficTotals
     let logger: Logger
     private var onEvent: ((Event) -> Void)?
@@ -144,6 +146,11 @@ final class ClientSession: ClientSessionOwner {
             totals: totals
         )
         return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: entry.isRemoved)
+    }
+
+    /// The rules of SOCKS tunnels were replaced: resets the streams that they do not allow any more.
+    func openRulesChanged() {
+        socksDestinations.update(openPolicy(), sessionLoop, logger)
     }
 
     private func remove(_ index: Int) {

@@ -217,6 +217,10 @@ final class ClientSessionHandle: DialledSession {
         loop.execute { self.session.value.tunnelsChanged() }
     }
 
+    func openRulesChanged() {
+        loop.execute { self.session.value.openRulesChanged() }
+    }
+
     func remind(_ number: Int, in wait: Duration) {
         let wait = max(0, wait / .nanoseconds(1))
         loop.scheduleTask(in: .nanoseconds(Int64(wait))) { [signal] in signal.yield(.reminder(number)) }

@@ -103,6 +103,18 @@ public struct DestinationPolicy: Sendable, Equatable {
         }
     }
 
+    /// Whether a connection may go on that leads to a destination.
+    ///
+    /// - Parameter address: where it leads; nil if that is not known yet, or for a path.
+    package func allows(_ destination: Destination, _ transport: StreamTransport, at address: IPAddress?) -> Bool {
+        switch decide(destination, transport) {
+        case .denied: false
+        case .path: true
+        case .addresses(let addresses): address.map { addresses.contains($0.unmapped) } ?? true
+        case .lookUp(let lookup): address.map { !permitted([$0], of: lookup).isEmpty } ?? true
+        }
+    }
+
     private func decideLocalhost(_ port: UInt16, _ transport: StreamTransport) -> Decision {
         let isOwn = own.ports.contains(port)
         let byName = rules.contains { rule in

@@ -358,12 +358,6 @@ final class ClientForwards {
     }
 
     private func isAllowed(_ forward: Forward) -> Bool {
-        let policy = policy(for: forward.destination)
-        return switch policy.decide(forward.destination, forward.end.transport) {
-        case .denied: false
-        case .path: true
-        case .addresses(let addresses): forward.address.map { addresses.contains($0.unmapped) } ?? true
-        case .lookUp(let lookup): forward.address.map { !policy.permitted([$0], of: lookup).isEmpty } ?? true
-        }
+        policy(for: forward.destination).allows(forward.destination, forward.end.transport, at: forward.address)
     }
 }
