@@ -97,6 +97,8 @@ extension ClientError {
                 "the server does not let this client connect to \(destination); its operator can allow it with "
                     + "allow_connect or --allow-connect"
             )
+        case .socket(.failed(let reason), let destination):
+            self = .unreachable("the program's socket cannot be joined to a stream to \(destination): \(reason)")
         case .socket(.refused(let code), let destination):
             self = .unreachable("\(destination): \(Self.words(code))")
         }
