@@ -130,7 +130,8 @@ final class ClientSessionHandle: DialledSession {
         over.store(true, ordering: .relaxed)
         inside.value.renewal?.cancel()
         let held = Instant.now.since(inside.value.carrierSince)
-        let end = ClientSessionEnd(end, held: held, refused: refused)
+        var end = ClientSessionEnd(end, held: held, refused: refused)
+        end.isDelivered = session.value.isDelivered
         signal.yield(.ended(end))
         signal.finish()
         return end
