@@ -17,6 +17,7 @@ package struct TCPEgress: Egress {
     private let loop: any EventLoop
     private let timeout: TimeAmount
     private let names: HostNames
+    private let onSocket: NIOLoopBound<(any Channel) -> Void>
     /// For sockets that are connected already: the same for all visitors.
     private let adopting: NIOLoopBound<ClientBootstrap>
 
@@ -30,12 +31,20 @@ package struct TCPEgress: Egress {
         timeout: TimeAmount,
         names: HostNames = .shared
     ) {
-        self.init(.host(host), port, loop, timeout, names)
+        self.init(.host(host), port, loop, timeout, names) { _ in }
     }
 
     /// Connects to one of these addresses, and to no other. To be made on `loop`.
-    package init(addresses: [IPAddress], port: UInt16, loop: any EventLoop, timeout: TimeAmount) {
-        self.init(.addresses(addresses), port, loop, timeout, .shared)
+    ///
+    /// - Parameter onSocket: called with each socket when its connect begins.
+    package init(
+        addresses: [IPAddress],
+        port: UInt16,
+        loop: any EventLoop,
+        timeout: TimeAmount,
+        onSocket: @escaping (any Channel) -> Void = { _ in }
+    ) {
+        self.init(.addresses(addresses), port, loop, timeout, .shared, onSocket)
     }
 
     private init(
@@ -43,15 +52,21 @@ package struct TCPEgress: Egress {
         _ port: UInt16,
         _ loop: any EventLoop,
         _ timeout: TimeAmount,
-        _ names: HostNames
+        _ names: HostNames,
+        _ onSocket: @escaping (any Channel) -> Void
     ) {
         self.target = target
         self.port = port
         self.loop = loop
         self.timeout = timeout
         self.names = names
+        let onSocket = NIOLoopBound(onSocket, eventLoop: loop)
+        self.onSocket = onSocket
         let bootstrap = ClientBootstrap(group: loop).channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try SocketOptions.service(channel) }
+            channel.eventLoop.makeCompletedFuture {
+                onSocket.value(channel)
+                try SocketOptions.service(channel)
+            }
         }
         adopting = NIOLoopBound(bootstrap, eventLoop: loop)
     }
@@ -120,8 +135,9 @@ package struct TCPEgress: Egress {
     private func bootstrap(_ attempts: NIOLoopBound<ConnectAttempts>, isChecked: Bool) -> ClientBootstrap {
         ClientBootstrap(group: loop)
             .connectTimeout(timeout)
-            .channelInitializer { channel in
+            .channelInitializer { [onSocket] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    onSocket.value(channel)
                     try SocketOptions.service(channel)
                     if isChecked { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
                     attempts.value.begun(channel)

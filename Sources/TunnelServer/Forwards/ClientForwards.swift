@@ -127,7 +127,7 @@ final class ClientForwards {
         case .path(let path):
             add(stream, request, destination)
             guard case .pipe(let pipe)? = forwards[stream]?.end else { return }
-            connect(stream, pipe, network.egress(to: path, timeout: timeout))
+            connect(stream, pipe, network.egress(to: path, timeout: timeout, onSocket: quota.count))
         case .addresses(let addresses):
             add(stream, request, destination)
             connect(stream, addresses)
@@ -248,6 +248,10 @@ final class ClientForwards {
                 (error as? NameFailure)?.description ?? EgressFailure.reason(error)
             )
         case .success(let found):
+            // Others may have begun connections since the stream was opened.
+            if let shortage = quota.shortage(rules.limits, isCounted: false) {
+                return fail(next.stream, .busy, shortage.rawValue)
+            }
             // The rules may have changed meanwhile.
             let policy = policy(for: forward.destination)
             var addresses: [IPAddress] = []
@@ -273,7 +277,8 @@ final class ClientForwards {
         guard let forward = forwards[stream], case .host(let target) = forward.destination else { return }
         switch forward.end {
         case .pipe(let pipe):
-            connect(stream, pipe, network.egress(to: addresses, port: target.port, timeout: timeout))
+            let egress = network.egress(to: addresses, port: target.port, timeout: timeout, onSocket: quota.count)
+            connect(stream, pipe, egress)
         case .flow(let flow):
             guard let address = addresses.first else { return fail(stream, .unreachable, "it has no address") }
             forwards[stream]?.address = address
@@ -311,7 +316,6 @@ final class ClientForwards {
             channel.close(promise: nil)
             return fail(stream, .notAllowed, "allow_connect does not list it any more")
         }
-        quota.count(channel)
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.forwards[stream] = nil }
         do {
             try channel.pipeline.syncOperations.addHandler(pipe)

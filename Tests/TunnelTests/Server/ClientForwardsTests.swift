@@ -187,6 +187,31 @@ struct ClientForwardsTests {
         #expect(rig.network.connections.count == 1)
     }
 
+    @Test("A socket counts in its client's share from the begin of its connect until it is closed")
+    func connecting() throws {
+        let rig = try rig()
+        for stream in [UInt32(1), 3] { try rig.open(stream, to: "192.0.2.7:80") }
+        #expect(rig.share.connections.load(ordering: .relaxed) == 2)
+        rig.network.fail(ChannelError.connectTimeout(.seconds(10)))
+        #expect(rig.share.connections.load(ordering: .relaxed) == 1)
+        let socket = try rig.network.connect()
+        #expect(rig.share.connections.load(ordering: .relaxed) == 1)
+        socket.farSideSendsRST()
+        rig.loop.run()
+        #expect(rig.share.connections.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("A client that has got its share while a name was looked up gets no connection to it")
+    func shareMeanwhile() throws {
+        let rig = try rig()
+        try rig.open(1, to: "db.internal:5432")
+        let account = rig.resources.memory.open { _, done in done() }
+        account.holds(rig.resources.memory.capacity / 5 * 4)
+        try rig.network.answer("10.0.0.7")
+        #expect(try code(rig) == .busy && rig.network.connections.isEmpty)
+        account.close()
+    }
+
     // MARK: Changes
 
     @Test("Narrowed rights reset the streams that they do not allow, and the others go on")
