@@ -75,6 +75,7 @@ final class ClientForwards {
 
     private let sessionLoop: SessionLoop
     private let quota: ClientQuota
+    private let bandwidth: ClientBandwidth
     private let network: any DestinationNetwork
     private let clock: ServerClock
     private let logger: Logger
@@ -84,7 +85,6 @@ final class ClientForwards {
     private var runningLookups = 0
     /// New streams a second.
     private var rate: TokenBucket
-    private var rateLimit: RateLimit?
     /// The sockets of all destinations.
     let statistics: TunnelStatistics
 
@@ -92,6 +92,7 @@ final class ClientForwards {
         _ sessionLoop: SessionLoop,
         rules: SessionRules,
         quota: ClientQuota,
+        bandwidth: ClientBandwidth,
         network: any DestinationNetwork,
         clock: ServerClock,
         logger: Logger
@@ -99,6 +100,7 @@ final class ClientForwards {
         self.sessionLoop = sessionLoop
         self.rules = rules
         self.quota = quota
+        self.bandwidth = bandwidth
         self.network = network
         self.clock = clock
         self.logger = logger
@@ -172,7 +174,7 @@ final class ClientForwards {
         let pipe = StreamPipe(
             session: sessionLoop,
             stream: stream,
-            policy: StreamPolicy(rateLimits: rateLimits),
+            policy: StreamPolicy(rateLimits: bandwidth.limit.map { [$0] } ?? []),
             identity: identity,
             logger: logger
         ) { [sessionLoop] pipe in
@@ -203,11 +205,6 @@ final class ClientForwards {
     private func forget(_ stream: StreamID) {
         forwards[stream] = nil
         waiting.removeAll { $0.stream == stream }
-    }
-
-    private var rateLimits: [RateLimit] {
-        rateLimit = RateLimit.updated(rateLimit, bytesPerSecond: rules.rights.bandwidth)
-        return rateLimit.map { [$0] } ?? []
     }
 
     private func refuse(_ stream: StreamID, _ request: OpenRequest, _ code: ResetCode, _ reason: String) {
@@ -348,7 +345,6 @@ final class ClientForwards {
     func update(_ rules: SessionRules) {
         let before = self.rules.destinations
         self.rules = rules
-        _ = rateLimits
         guard before != rules.destinations else { return }
         for (stream, forward) in forwards where !isAllowed(forward) {
             logger.notice(

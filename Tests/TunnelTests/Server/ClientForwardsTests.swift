@@ -212,6 +212,26 @@ struct ClientForwardsTests {
         account.close()
     }
 
+    @Test("Visitors and destinations share the bandwidth of their client")
+    func bandwidth() throws {
+        let rig = ServerRig(rights: {
+            $0.destinations = [DestinationRule("192.0.2.7:80")].compactMap { $0 }
+            $0.bandwidth = 1
+        })
+        try rig.bind(8_022)
+        let visitor = try rig.visitor()
+        try rig.receive(.accept(2))
+        // The whole burst, and more than a second's worth above it.
+        visitor.farSideSends(String(repeating: "x", count: 65_536 + 100))
+        rig.loop.run()
+        #expect(!visitor.isReading)
+        try rig.open(1, to: "192.0.2.7:80")
+        let socket = try rig.network.connect()
+        socket.farSideSends("y")
+        rig.loop.run()
+        #expect(!socket.isReading, "the visitor has used up the bandwidth of both")
+    }
+
     // MARK: Changes
 
     @Test("Narrowed rights reset the streams that they do not allow, and the others go on")
