@@ -6,7 +6,9 @@ extension EndToEnd {
     /// `allow_open` of a client with a SOCKS tunnel, and its changes while streams run.
     @Suite(.serialized)
     struct SocksTunnelRightsTests {
-        @Test("After SIGHUP with a narrower allow_open, the stream that it does not list is reset, and the other goes on")
+        @Test(
+            "After SIGHUP with a narrower allow_open, the stream that it does not list is reset, and the other goes on"
+        )
         func narrowed() async throws {
             try await Scenario.run { scenario in
                 let endings = Mailbox<TCPSocket.Ending>()

@@ -39,7 +39,8 @@ final class SocksDestinations {
             logger.notice(
                 "stream reset: --allow-open does not list its destination any more",
                 metadata: [
-                    "destination": "\(entry.target)", "visitor": "\(entry.pipe.identity.visitor)", "stream": "\(stream)",
+                    "destination": "\(entry.target)", "visitor": "\(entry.pipe.identity.visitor)",
+                    "stream": "\(stream)",
                 ]
             )
             forget(stream)

@@ -78,7 +78,9 @@ package struct TCPEgress: Egress {
         // localhost needs no resolver (RFC 6761 section 6.3).
         case .host("localhost"): return connect([.v4(0x7F00_0001), .v6(1)], attempts)
         case .host(let host):
-            if let address = try? SocketAddress(ipAddress: host, port: Int(port)) { return connect([address], attempts) }
+            if let address = try? SocketAddress(ipAddress: host, port: Int(port)) {
+                return connect([address], attempts)
+            }
             return connect(host, attempts)
         case .addresses(let addresses): return connect(addresses, attempts)
         }

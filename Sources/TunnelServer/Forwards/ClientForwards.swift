@@ -83,8 +83,6 @@ final class ClientForwards {
     private var forwards: [StreamID: Forward] = [:]
     private var waiting = CircularBuffer<Waiting>()
     private var runningLookups = 0
-    /// New streams a second.
-    private var rate: TokenBucket
     /// The sockets of all destinations.
     let statistics: TunnelStatistics
 
@@ -104,8 +102,6 @@ final class ClientForwards {
         self.network = network
         self.clock = clock
         self.logger = logger
-        let perSecond = Double(rules.limits.forwardsPerSecond)
-        rate = TokenBucket(perSecond: perSecond, burst: max(1, perSecond / 2), now: clock.now())
         statistics = TunnelStatistics(tunnel: 0, role: .client, totals: quota.resources.totals)
     }
 
@@ -150,8 +146,9 @@ final class ClientForwards {
 
     /// The reason for which no further stream is taken now; nil if one is.
     private var shortage: String? {
-        guard rate.takeOne(now: clock.now()) else {
-            return "the client opens more than \(rules.limits.forwardsPerSecond) streams a second"
+        let perSecond = rules.limits.forwardsPerSecond
+        guard quota.share.takeForward(perSecond: perSecond, now: clock.now()) else {
+            return "the client opens more than \(perSecond) streams a second"
         }
         return quota.shortage(rules.limits, isCounted: false)?.rawValue
     }

@@ -174,6 +174,27 @@ struct ClientForwardsTests {
         #expect(rig.network.connections.count == 3)
     }
 
+    @Test("S6 the sessions of one client share its rate of streams, which follows a reload")
+    func ratePerClient() throws {
+        let limit: (inout ServerConfiguration) -> Void = { $0.serverLimits.forwardsPerSecond = 4 }
+        let rights: (inout ClientRights) -> Void = {
+            $0.destinations = [DestinationRule("192.0.2.7:80")].compactMap { $0 }
+        }
+        let rig = ServerRig(limit, rights: rights)
+        let second = ServerRig(beside: rig, instance: 2, limit, rights: rights)
+        let other = ServerRig(beside: rig, client: 2, limit, rights: rights)
+        for rig in [rig, second] { try rig.open(1, to: "192.0.2.7:80") }
+        try second.open(3, to: "192.0.2.7:80")
+        #expect(try code(second) == .busy)
+        try other.open(1, to: "192.0.2.7:80")
+        #expect(other.network.connections.count == 1)
+        rig.update({ $0.serverLimits.forwardsPerSecond = 20 }, rights: rights)
+        for stream in stride(from: UInt32(3), to: 23, by: 2) { try rig.open(stream, to: "192.0.2.7:80") }
+        #expect(rig.network.connections.count == 11)
+        try rig.open(23, to: "192.0.2.7:80")
+        #expect(try code(rig) == .busy)
+    }
+
     @Test("A client that has its share of the server gets no further connection")
     func share() throws {
         let rig = try rig()
