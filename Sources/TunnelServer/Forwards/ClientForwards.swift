@@ -69,9 +69,8 @@ final class ClientForwards {
         let lookup: DestinationPolicy.Lookup
     }
 
-    /// Names of one session that are looked up at a time. 4: a name without an answer takes a thread for a minute, and all
-    /// clients share twelve threads.
-    static let lookups = 4
+    /// Names of one session that are looked up at a time: as many as its client has threads.
+    static let lookups = NameLimits().threadsPerClient
 
     private let sessionLoop: SessionLoop
     private let quota: ClientQuota

@@ -22,10 +22,12 @@ protocol DestinationNetwork {
 /// The system's own network, on the session's event loop.
 struct SystemNetwork: DestinationNetwork {
     let loop: any EventLoop
+    /// The id of the client that names the destinations.
+    let client: [UInt8]
     var names = HostNames.shared
 
     func addresses(of name: String) -> EventLoopFuture<[SocketAddress]> {
-        names.addresses(of: name, for: .service, on: loop).0
+        names.addresses(of: name, for: .destination(client: client), on: loop).0
     }
 
     func egress(

@@ -80,7 +80,7 @@ final class ServerSession {
             rules: rules,
             quota: ClientQuota(resources: resources, share: share),
             bandwidth: bandwidth,
-            network: network ?? SystemNetwork(loop: loop),
+            network: network ?? SystemNetwork(loop: loop, client: rights.verifier.id),
             clock: clock,
             logger: logger
         )
