@@ -19,11 +19,10 @@ import TunnelCore
 /// A connection is pending while the session has no carrier, or while the server takes no further stream. Connections
 /// without a stream are bounded, whatever they wait for; further ones wait in the kernel's listen queue.
 final class ForwardStreams {
-    /// A connection's pipe, with the answer that its program waits for.
+    /// A connection with its pipe.
     private struct Opening {
         let pipe: StreamPipe
         let connection: ObjectIdentifier
-        let answer: ((StreamPipe.StreamAnswer) -> ByteBuffer?)?
     }
 
     private let sessionLoop: SessionLoop
@@ -72,7 +71,8 @@ final class ForwardStreams {
     ///
     /// - Parameters:
     ///   - program: the address of the program that has connected, for the log.
-    ///   - answer: makes the bytes that the program gets once the stream is accepted or refused; nil if bytes flow before.
+    ///   - answer: makes the bytes that the program gets once the stream is accepted or refused, or cannot be opened; nil if
+    ///     bytes flow before.
     ///   - onEnd: called once the connection is closed, with the reason.
     func open(
         _ channel: any Channel,
@@ -89,9 +89,10 @@ final class ForwardStreams {
             identity: StreamIdentity(visitor: program, destination: text, statistics: statistics),
             logger: logger
         ) { [weak self, connection = ObjectIdentifier(channel)] pipe in
-            self?.open(Opening(pipe: pipe, connection: connection, answer: answer), request)
+            self?.open(Opening(pipe: pipe, connection: connection), request)
         }
         pipe.onEnd = onEnd
+        pipe.answer = answer
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
@@ -119,7 +120,7 @@ final class ForwardStreams {
 
     private func begin(_ opening: Opening, _ id: StreamID) {
         served(opening.connection)
-        if let answer = opening.answer { opening.pipe.ask(id, answer) } else { opening.pipe.open(id) }
+        opening.pipe.begin(id)
     }
 
     /// Opens streams for pending connections, after the session has got room or another carrier.

@@ -96,6 +96,48 @@ struct ForwardStreamsTests {
         #expect(sockets.allSatisfy { $0.farSide == "<RST>" })
         #expect(hasRoom == [true])
     }
+
+    // MARK: SOCKS
+
+    @Test("A SOCKS program whose stream is not accepted in time gets a reply, and is closed")
+    func notAccepted() throws {
+        let streams = streams { limits, _ in limits.openTimeout = .nanoseconds(1) }
+        let socket = accepted(streams)
+        try open(streams, socket, isSocks: true)
+        #expect(carrier.takeSent() == ["OPEN 1"])
+        loop.advanceTime(to: .now() + .seconds(1))
+        #expect(socket.farSide == "time to live expired (reply 6)<FIN>")
+        socket.farSideSendsFIN()
+        #expect(socket.isClosed)
+    }
+
+    @Test("A SOCKS program for which no stream is opened gets a reply, and is closed")
+    func notOpened() throws {
+        let streams = streams { $1.waitingTime = .nanoseconds(1) }
+        carrier.receiver?.carrierLost(CarrierLoss(description: "cut"))
+        let sockets = (0..<3).map { _ in accepted(streams) }
+        for socket in sockets { try open(streams, socket, isSocks: true) }
+        #expect(sockets[2].farSide == "general failure (reply 1)<FIN>", "two may wait")
+        #expect(sockets.prefix(2).allSatisfy { $0.farSide.isEmpty })
+        loop.advanceTime(to: .now() + .seconds(1))
+        #expect(sockets.prefix(2).allSatisfy { $0.farSide == "time to live expired (reply 6)<FIN>" })
+        for socket in sockets { socket.farSideSendsFIN() }
+        loop.run()
+        #expect(sockets.allSatisfy(\.isClosed) && streams.hasRoom)
+    }
+
+    @Test("A SOCKS program that has gone while its stream could not be opened is closed")
+    func goneMeanwhile() throws {
+        let streams = streams()
+        carrier.receiver?.carrierLost(CarrierLoss(description: "cut"))
+        let sockets = (0..<2).map { _ in accepted(streams) }
+        for socket in sockets { try open(streams, socket, isSocks: true) }
+        sockets[0].farSideSendsRST()
+        loop.run()
+        #expect(sockets[0].isClosed)
+        streams.stop()
+        #expect(sockets[1].farSide == "general failure (reply 1)<FIN>")
+    }
 }
 
 /// A session's owner that does nothing.
