@@ -152,6 +152,10 @@ struct CheckTests {
         Row.server("path = \"/x\"\npath = \"/y\"\nlisten = 3\n", "F:2: Error", "F:3: listen: "),
         Row.client(tunnel + tunnel, "F:6: tunnel.remote: the same public port as that of 1:x:1"),
         Row.client(
+            "socks = \"1\"\n[[forward]]\nlocal = \"1\"\nremote = \"x:1\"\n",
+            "F:2: socks: the same local port as that of -L 1:x:1"
+        ),
+        Row.client(
             "[[tunnel]]\nremote = \"127.0.0.1:1\"\nlocal = \"a:1\"\n[[tunnel]]\nremote = \"[::1]:1\"\nlocal = \"a:1\"\n"
         ),
         Row.client("[[tunnel]]\nremote = \"0\"\nlocal = \"a:1\"\n[[tunnel]]\nremote = \"0\"\nlocal = \"a:1\"\n"),

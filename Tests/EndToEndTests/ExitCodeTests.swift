@@ -57,6 +57,7 @@ extension EndToEnd {
             Row(["client", "ftp://127.0.0.1/", "-R", "8022:localhost:22"], 64, "ftp://"),
             Row(["client", dead, "-R", "8022:22", "--proxy", "gopher://x"], 64, "--proxy"),
             Row(["client", dead, "-R", "8022:22", "--token-file", "/no/such/file"], 78, "/no/such/file"),
+            Row(["client", dead, "-L", "5432:a:1", "-D", "*:5432"], 78, "-D *:5432: the same", "-L 5432:a:1"),
             Row(["client", dead, "-R", "8022:22", "--token-file", "/"], 78, "token file /"),
             Row(["client", dead, "-R", "8022:22", "--ca", "/no/such/ca.pem"], 78, "/no/such/ca.pem"),
             Row(["client", dead, "-R", "8022:22", "--config", "/no/such/file.toml"], 78, "/no/such/file.toml"),

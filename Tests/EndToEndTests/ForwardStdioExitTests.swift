@@ -93,6 +93,35 @@ extension EndToEnd {
             }
         }
 
+        @Test("A network that is lost before the last bytes are acknowledged ends -W with 69, after the drain timeout")
+        func undelivered() async throws {
+            try await Scenario.run { scenario in
+                let received = Mailbox<Bool>()
+                let service = try TCPService { socket in
+                    _ = try socket.receive(exactly: 5)
+                    received.put(true)
+                    try socket.finishSending()
+                    _ = try socket.receiveToEnd()
+                }
+                let destination = "127.0.0.1:\(service.port)"
+                let server = try await scenario.server(allowing: [destination])
+                let relay = try FaultRelay(to: server.port)
+                let file = "\(scenario.directory)/client.toml"
+                try scenario.write("[limits]\ndrain_time = \"1 s\"\n", to: file)
+                let input = try InputPipe()
+                let url = "ws://127.0.0.1:\(relay.port)"
+                let stdio = try scenario.stdio(url, to: destination, .pipe(input), options: ["--config", file])
+                try input.send("hello")
+                _ = try await received.next("the service has the first bytes")
+                relay.setBlackhole(.forward)
+                try input.send("the last bytes")
+                input.finish()
+                #expect(try await stdio.process.exitStatus() == .exited(69), "\(stdio.process)")
+                let line = try #require(stdio.process.errors.lines.last { $0.hasPrefix("culvert: ") })
+                expect(line, says: destination, "acknowledged")
+            }
+        }
+
         /// Runs `-W` with an input that does not end, and expects that it ends with a code and an empty output.
         ///
         /// - Returns: its one error line.

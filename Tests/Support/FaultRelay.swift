@@ -110,12 +110,12 @@ public final class FaultRelay: Sendable {
 
         private func pass(_ source: TCPSocket, to sink: TCPSocket, _ direction: Blackhole) {
             while true {
-                let (isCut, cut, blackhole) = shared.state.withLock {
-                    ($0.generation != generation, $0.cut, $0.blackhole)
-                }
+                let (isCut, cut) = shared.state.withLock { ($0.generation != generation, $0.cut) }
                 if isCut, cut != .truncated { return }
                 do {
                     let bytes = try source.receive()
+                    // Read now, so that it holds for what arrives after the change.
+                    let blackhole = shared.state.withLock { $0.blackhole }
                     if bytes.isEmpty {
                         if !blackhole.contains(direction) { try sink.finishSending() }
                         return

@@ -211,6 +211,22 @@ struct AddressTests {
     }
 
     @Test(
+        "Two forwards collide if they listen on the same port of an address, or at the same path",
+        arguments: [
+            (["1:x:1", "1:y:2"], true), (["1:x:1", "2:x:1"], false), (["0:x:1", "0:x:1"], false),
+            (["*:1:x:1", "1:x:1"], true), (["127.0.0.1:1:x:1", "127.0.0.2:1:x:1"], false),
+            (["127.0.0.1:1:x:1", "[::1]:1:x:1"], false), (["1:x:1", "[::1]:1:x:1"], true),
+            (["1:x:1/udp", "1:x:1"], false), (["1:x:1/udp", "1:y:1/udp"], true), (["5-9:x:5-9", "9:x:1"], true),
+            (["/run/a:x:1", "/run/a:y:1"], true), (["/run/a:x:1", "/run/b:x:1"], false),
+        ]
+    )
+    func localCollisions(texts: [String], collide: Bool) throws {
+        let forwards = try texts.flatMap { try ForwardSpec.list($0) }
+        #expect((ForwardCollision(in: forwards) != nil) == collide)
+        #expect((ForwardCollision(in: forwards.reversed()) != nil) == collide)
+    }
+
+    @Test(
         "A listen address is parsed, and loopback is recognised",
         arguments: [
             ("127.0.0.1:8080", "127.0.0.1:8080", true), ("[::1]:80", "[::1]:80", true), (":80", "0.0.0.0:80", false),

@@ -25,6 +25,8 @@ final class ForwardListeners {
         let statistics: TunnelStatistics
         fileprivate(set) var ingress: (any Ingress)?
         fileprivate(set) var flows: UDPIngress?
+        /// The port that is bound; nil before.
+        fileprivate(set) var port: UInt16?
         /// Whether the port is being bound.
         fileprivate var isBinding = false
         fileprivate var retry: Scheduled<Void>?
@@ -158,6 +160,7 @@ final class ForwardListeners {
     }
 
     private func listens(_ forward: Forward, _ addresses: String, _ port: UInt16) {
+        forward.port = port
         forward.statistics.published(address: addresses, port: port)
         logger.notice(
             "forward listens",
@@ -241,6 +244,7 @@ final class ForwardListeners {
         if case .stopped = supply { return }
         endWait()
         supply = .session(streams)
+        streams.onRoomChange = { [weak self] in self?.setAccepting() }
         setAccepting()
         onSession?(streams)
     }
@@ -299,6 +303,7 @@ final class ForwardListeners {
             SocketOptions.resetOnClose(channel)
             return channel.close(promise: nil)
         }
+        streams.accepted(channel)
         let program = channel.peerDescription
         switch forward.spec.target {
         case .destination(let destination):
@@ -307,12 +312,13 @@ final class ForwardListeners {
             let handler = SocksHandler { channel, target, answer in
                 try streams.open(channel, to: .host(target), from: program, forward.statistics, answer: answer)
             } onAssociation: { [association = association(of: forward)] channel in
-                association.bind(for: channel)
+                // It carries no stream, and lives as long as its relay.
+                streams.served(ObjectIdentifier(channel))
+                return association.bind(for: channel)
             } onFailure: { [logger] failure in
                 logger.info("no SOCKS request", metadata: ["from": "\(program)", "reason": "\(failure)"])
             }
             try channel.pipeline.syncOperations.addHandler(handler)
         }
-        setAccepting()
     }
 }

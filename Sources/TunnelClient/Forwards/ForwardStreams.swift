@@ -16,37 +16,63 @@ import TunnelCore
 ///                       reset at the deadline
 /// ```
 ///
-/// A connection is pending while the session has no carrier, or while the server takes no further stream.
+/// A connection is pending while the session has no carrier, or while the server takes no further stream. Connections
+/// without a stream are bounded, whatever they wait for; further ones wait in the kernel's listen queue.
 final class ForwardStreams {
-    /// A connection's pipe, with the answer that its program waits for.
+    /// A connection with its pipe.
     private struct Opening {
         let pipe: StreamPipe
-        let answer: ((StreamPipe.StreamAnswer) -> ByteBuffer?)?
+        let connection: ObjectIdentifier
     }
 
     private let sessionLoop: SessionLoop
     private let logger: Logger
     private var pending: PendingStreams<Opening>
     private var timer: Scheduled<Void>?
+    /// Accepted connections that have no stream yet.
+    private var unopened: Set<ObjectIdentifier> = []
+    private let capacity: Int
+    /// Called when ``hasRoom`` has changed, unless the session has ended.
+    var onRoomChange: (() -> Void)?
 
     init(_ sessionLoop: SessionLoop, _ limits: ClientLimits, logger: Logger) {
         self.sessionLoop = sessionLoop
         self.logger = logger
+        capacity = limits.waitingConnections
         pending = PendingStreams(
-            capacity: limits.waitingConnections,
+            capacity: capacity,
             timeout: limits.waitingTime,
             streamTimeout: limits.waitingTime
         )
     }
 
     /// Whether another connection may be accepted, so that each one has a deadline.
-    var hasRoom: Bool { !sessionLoop.isEnded && !pending.isFull }
+    var hasRoom: Bool { !sessionLoop.isEnded && unopened.count < capacity }
+
+    /// Counts a connection until it has a stream or is closed.
+    func accepted(_ channel: any Channel) {
+        let connection = ObjectIdentifier(channel)
+        change { $0.insert(connection) }
+        channel.closeFuture.assumeIsolated().whenComplete { [weak self] _ in self?.change { $0.remove(connection) } }
+    }
+
+    /// A connection that was accepted has its stream, or needs none.
+    func served(_ connection: ObjectIdentifier) {
+        change { $0.remove(connection) }
+    }
+
+    private func change<Result>(_ change: (inout Set<ObjectIdentifier>) -> Result) {
+        let before = hasRoom
+        _ = change(&unopened)
+        if hasRoom != before { onRoomChange?() }
+    }
 
     /// Joins a connection to a new stream.
     ///
     /// - Parameters:
     ///   - program: the address of the program that has connected, for the log.
-    ///   - answer: makes the bytes that the program gets once the stream is accepted or refused; nil if bytes flow before.
+    ///   - answer: makes the bytes that the program gets once the stream is accepted or refused, or cannot be opened; nil if
+    ///     bytes flow before.
     ///   - onEnd: called once the connection is closed, with the reason.
     func open(
         _ channel: any Channel,
@@ -62,10 +88,11 @@ final class ForwardStreams {
             session: sessionLoop,
             identity: StreamIdentity(visitor: program, destination: text, statistics: statistics),
             logger: logger
-        ) { [weak self] pipe in
-            self?.open(Opening(pipe: pipe, answer: answer), request)
+        ) { [weak self, connection = ObjectIdentifier(channel)] pipe in
+            self?.open(Opening(pipe: pipe, connection: connection), request)
         }
         pipe.onEnd = onEnd
+        pipe.answer = answer
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
@@ -92,7 +119,8 @@ final class ForwardStreams {
     }
 
     private func begin(_ opening: Opening, _ id: StreamID) {
-        if let answer = opening.answer { opening.pipe.ask(id, answer) } else { opening.pipe.open(id) }
+        served(opening.connection)
+        opening.pipe.begin(id)
     }
 
     /// Opens streams for pending connections, after the session has got room or another carrier.

@@ -17,13 +17,16 @@ final class OpenRules: Sendable {
     }
 
     /// The rules, with the places of this process.
-    var policy: DestinationPolicy {
-        var own = DestinationPolicy.Own()
+    ///
+    /// - Parameter forwards: the places of its forwards.
+    func policy(beside forwards: DestinationPolicy.Own) -> DestinationPolicy {
+        var own = forwards
         switch admin {
-        case .tcp(_, let port)?: own = .init(ports: [port], addresses: MachineAddresses.current)
-        case .unix(let path)?: own = .init(paths: [path])
+        case .tcp(_, let port)?: own.ports.insert(port)
+        case .unix(let path)?: own.paths.insert(path)
         case nil: break
         }
+        if !own.ports.isEmpty { own.addresses = MachineAddresses.current }
         return DestinationPolicy(rules.withLock { $0 }, own: own)
     }
 }

@@ -42,6 +42,8 @@ public final class SocketForward: Sendable {
         case refused(ResetCode)
         /// The program has closed its socket before.
         case closed
+        /// The socket cannot be used, with the reason.
+        case failed(String)
     }
 }
 
@@ -83,7 +85,7 @@ final class SocketForwardStream {
                 }
             }
             .withConnectedSocket(descriptor)
-        joined.assumeIsolated().whenFailure { _ in self.onEnd(.closed) }
+        joined.assumeIsolated().whenFailure { self.onEnd(.failed($0.userDescription)) }
     }
 
     private func join(_ channel: any Channel, _ streams: ForwardStreams) throws {

@@ -98,11 +98,11 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Binds the relay of datagrams, and tells the program where it is. Bytes that follow have no meaning.
     private func associate(_ context: ChannelHandlerContext) {
-        deadline?.cancel()
         buffer.clear()
         onAssociation(context.channel).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let relay):
+                self.deadline?.cancel()
                 let reply = self.exchange.answer(.succeeded, from: (relay.address, relay.port))
                 context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
             case .failure:

@@ -20,7 +20,9 @@ final class SocksStream {
     private let stream: StreamID
     private let pipe: StreamPipe
     private let sessionLoop: SessionLoop
-    private let policy: DestinationPolicy
+    /// The rules as they are now.
+    private let policy: () -> DestinationPolicy
+    private let destinations: SocksDestinations
     private let names: HostNames
     private let timeout: TimeAmount
     private let logger: Logger
@@ -35,7 +37,8 @@ final class SocksStream {
         _ stream: StreamID,
         _ pipe: StreamPipe,
         _ sessionLoop: SessionLoop,
-        policy: DestinationPolicy,
+        policy: @escaping () -> DestinationPolicy,
+        destinations: SocksDestinations,
         names: HostNames,
         timeout: TimeAmount,
         logger: Logger,
@@ -45,6 +48,7 @@ final class SocksStream {
         self.pipe = pipe
         self.sessionLoop = sessionLoop
         self.policy = policy
+        self.destinations = destinations
         self.names = names
         self.timeout = timeout
         self.logger = logger
@@ -94,17 +98,18 @@ final class SocksStream {
         phase = .connecting
         deadline?.cancel()
         pipe.leads(to: target.description)
-        switch policy.decide(.host(target), .tcp) {
+        destinations.begin(stream, pipe, target)
+        switch policy().decide(.host(target), .tcp) {
         case .denied, .path: refuse(.notAllowed, "--allow-open does not list \(target)")
         case .addresses(let addresses): connect(addresses, target)
         case .lookUp(let lookup):
             let (answer, _) = names.addresses(of: lookup.name, for: .service, on: sessionLoop.eventLoop)
             answer.assumeIsolated().whenComplete { result in
-                guard self.pipe.isPending else { return self.phase = .ended }
+                guard self.pipe.isPending else { return self.forget() }
                 switch result {
                 case .failure: self.refuse(.hostUnreachable, "the name \(target.host) has no address")
                 case .success(let found):
-                    let permitted = self.policy.permitted(found.compactMap(\.ip), of: lookup)
+                    let permitted = self.policy().permitted(found.compactMap(\.ip), of: lookup)
                     guard !permitted.isEmpty else {
                         return self.refuse(.notAllowed, "--allow-open lists no address of \(target.host)")
                     }
@@ -124,16 +129,27 @@ final class SocksStream {
         egress.connect(for: pipe).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel):
+                guard self.policy().allows(.host(target), .tcp, at: channel.remoteAddress?.ip) else {
+                    channel.close(promise: nil)
+                    return self.refuse(.notAllowed, "--allow-open does not list \(target) any more")
+                }
                 self.phase = .ended
+                self.destinations.connected(self.stream, channel)
                 self.send(self.exchange.answer(.succeeded))
                 self.pipe.endReading(keeping: self.buffer)
                 self.buffer.clear()
                 self.onConnected(channel)
             case .failure(let error):
-                guard self.pipe.isPending else { return self.phase = .ended }
+                guard self.pipe.isPending else { return self.forget() }
                 self.refuse(SocksReply(.refused(EgressFailure.code(error))), EgressFailure.reason(error))
             }
         }
+    }
+
+    /// The stream is over before its destination was connected.
+    private func forget() {
+        phase = .ended
+        destinations.forget(stream)
     }
 
     // MARK: Refusals
@@ -144,7 +160,7 @@ final class SocksStream {
 
     /// Sends the last bytes, and resets the stream behind them unless the visitor closes first.
     private func finish(_ bytes: ByteBuffer, _ reason: String) {
-        phase = .ended
+        forget()
         deadline?.cancel()
         buffer.clear()
         // Further bytes are of no use.

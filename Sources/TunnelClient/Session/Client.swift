@@ -182,6 +182,7 @@ public struct Client: Service {
         dialler.openRules.update(new.openDestinations)
         let isComplete = tunnels.replace(with: new.tunnels)
         forwards.replace(with: new.forwards)
+        current.session?.openRulesChanged()
         var metadata: Logger.Metadata = [
             "tunnels": "\(new.tunnels.count)", "forwards": "\(new.forwards.count)",
         ]

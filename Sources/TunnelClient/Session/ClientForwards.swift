@@ -57,10 +57,9 @@ extension Client {
             if let error = ClientError(end) { failure.set(error) }
             guard let session = current.stop() else { return }
             switch end {
-            case .socket(.finished, _) where configuration.tunnels.isEmpty && configuration.forwards.isEmpty:
-                // The last bytes of the socket may still wait for credit or for a carrier.
-                session.drain()
-                _ = try? await session.ended.get()
+            case .socket(.finished, let destination)
+            where configuration.tunnels.isEmpty && configuration.forwards.isEmpty:
+                if await !deliver(session) { failure.set(.undelivered(to: destination)) }
             case .socket(.finished, _):
                 await stop(session)
             case .socket, .failed:
@@ -70,6 +69,20 @@ extension Client {
             return
         }
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
+    }
+
+    /// Ends a session once the server has acknowledged the last bytes of the run's socket, which may still wait for credit or
+    /// for a carrier. Gives up after ``ClientConfiguration/drainTimeout``.
+    ///
+    /// - Returns: whether they were acknowledged.
+    private func deliver(_ session: ClientSessionHandle) async -> Bool {
+        session.drain()
+        let timeout = Task {
+            try await Task.sleep(for: configuration.drainTimeout)
+            session.end()
+        }
+        defer { timeout.cancel() }
+        return (try? await session.ended.get())?.isDelivered ?? false
     }
 }
 
@@ -97,9 +110,19 @@ extension ClientError {
                 "the server does not let this client connect to \(destination); its operator can allow it with "
                     + "allow_connect or --allow-connect"
             )
+        case .socket(.failed(let reason), let destination):
+            self = .unreachable("the program's socket cannot be joined to a stream to \(destination): \(reason)")
         case .socket(.refused(let code), let destination):
             self = .unreachable("\(destination): \(Self.words(code))")
         }
+    }
+
+    /// The stream has ended in order at this end alone.
+    fileprivate static func undelivered(to destination: Destination) -> ClientError {
+        .unreachable(
+            "the last bytes to \(destination) may be lost: the connection to the server broke, and the server has not "
+                + "acknowledged them"
+        )
     }
 
     private static func words(_ code: ResetCode) -> String {

@@ -49,10 +49,14 @@ final class ClientSession: ClientSessionOwner {
     let names: HostNames
     /// What SOCKS tunnels may reach now.
     let openPolicy: () -> DestinationPolicy
+    /// What SOCKS tunnels have reached.
+    let socksDestinations = SocksDestinations()
     private let totals: TrafficTotals
     let logger: Logger
     private var onEvent: ((Event) -> Void)?
     private(set) var isDraining = false
+    /// Whether the server has acknowledged everything, after ``drain()``.
+    private(set) var isDelivered = false
     private var isServerGoingAway = false
     let health: ServiceHealth
     private var bindRetries: [Int: TimeAmount] = [:]
@@ -144,6 +148,11 @@ final class ClientSession: ClientSessionOwner {
             totals: totals
         )
         return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: entry.isRemoved)
+    }
+
+    /// The rules of SOCKS tunnels were replaced: resets the streams that they do not allow any more.
+    func openRulesChanged() {
+        socksDestinations.update(openPolicy(), sessionLoop, logger)
     }
 
     private func remove(_ index: Int) {
@@ -259,7 +268,9 @@ final class ClientSession: ClientSessionOwner {
     func sessionRoomChanged(_ sessionLoop: SessionLoop) {
         forwards.roomChanged()
         listeners.roomChanged()
-        if isDraining, sessionLoop.isDelivered, !sessionLoop.isEnded { end() }
+        guard isDraining, sessionLoop.isDelivered, !sessionLoop.isEnded else { return }
+        isDelivered = true
+        end()
     }
 
     // MARK: The session
@@ -299,6 +310,8 @@ final class ClientSession: ClientSessionOwner {
         cancelRetries()
         forwards.stop()
         listeners.pause(forwards)
+        // A server ends a session that drains once it has got the ends of all streams.
+        if isDraining, case .peer(let reason) = end, reason.code == .goingAway { isDelivered = true }
         onEvent?(.ended(end, refused: refused))
         onEvent = nil
     }

@@ -87,7 +87,7 @@ final class ClientSessionHandle: DialledSession {
                 limits: dialler.configuration.clientLimits,
                 totals: dialler.totals,
                 progress: dialler.progress,
-                openPolicy: { dialler.openRules.policy },
+                openPolicy: { dialler.openRules.policy(beside: dialler.listeners.value.places) },
                 serverHost: route.endpoint.host,
                 names: dialler.context.names,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,
@@ -130,7 +130,8 @@ final class ClientSessionHandle: DialledSession {
         over.store(true, ordering: .relaxed)
         inside.value.renewal?.cancel()
         let held = Instant.now.since(inside.value.carrierSince)
-        let end = ClientSessionEnd(end, held: held, refused: refused)
+        var end = ClientSessionEnd(end, held: held, refused: refused)
+        end.isDelivered = session.value.isDelivered
         signal.yield(.ended(end))
         signal.finish()
         return end
@@ -215,6 +216,10 @@ final class ClientSessionHandle: DialledSession {
 
     func tunnelsChanged() {
         loop.execute { self.session.value.tunnelsChanged() }
+    }
+
+    func openRulesChanged() {
+        loop.execute { self.session.value.openRulesChanged() }
     }
 
     func remind(_ number: Int, in wait: Duration) {

@@ -64,7 +64,8 @@ extension ClientSession {
             stream,
             pipe,
             sessionLoop,
-            policy: openPolicy(),
+            policy: openPolicy,
+            destinations: socksDestinations,
             names: names,
             timeout: serviceTimeout,
             logger: logger

@@ -63,6 +63,8 @@ struct ClientSessionEnd: Sendable {
     let isViolation: Bool
     /// The tunnel that the server refused for good, so that another session would not get it either.
     let refused: String?
+    /// Whether the server has acknowledged everything, as far as that is known.
+    var isDelivered = false
 }
 
 extension ClientSessionEnd {

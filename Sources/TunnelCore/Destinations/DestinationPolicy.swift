@@ -10,9 +10,9 @@ import NetworkAddress
 ///
 /// An address needs its own rule, which writes that address and no block, if it is loopback, unspecified, link-local,
 /// multicast, broadcast or a cloud's metadata, or if a translator on its way makes it one (IPv4-mapped, NAT64, 6to4,
-/// Teredo, ISATAP). A place of this process (``own``) needs a rule that writes the port too.
+/// Teredo, ISATAP). A place of this process (``own``), translated or not, needs a rule that writes the port too.
 ///
-/// Pure: the caller looks names up.
+/// Pure: the caller looks names up, and asks ``Own`` where a path leads.
 public struct DestinationPolicy: Sendable, Equatable {
     /// Places where this process listens.
     public struct Own: Sendable, Equatable {
@@ -31,7 +31,11 @@ public struct DestinationPolicy: Sendable, Equatable {
         }
 
         fileprivate func contains(_ address: IPAddress, _ port: UInt16) -> Bool {
-            ports.contains(port) && (address.isLoopback || addresses.contains(address) || address.isUnspecified)
+            guard ports.contains(port) else { return false }
+            // A translator on the way turns some addresses into an IPv4 address of this machine.
+            return ([address] + address.embeddedIPv4).contains { address in
+                address.isLoopback || addresses.contains(address) || address.isUnspecified
+            }
         }
     }
 
@@ -96,6 +100,18 @@ public struct DestinationPolicy: Sendable, Equatable {
                 return allows(address, lookup.port, lookup.transport, isWritten: false)
             }
             return !address.needsOwnRule && !own.contains(address, lookup.port)
+        }
+    }
+
+    /// Whether a connection may go on that leads to a destination.
+    ///
+    /// - Parameter address: where it leads; nil if that is not known yet, or for a path.
+    package func allows(_ destination: Destination, _ transport: StreamTransport, at address: IPAddress?) -> Bool {
+        switch decide(destination, transport) {
+        case .denied: false
+        case .path: true
+        case .addresses(let addresses): address.map { addresses.contains($0.unmapped) } ?? true
+        case .lookUp(let lookup): address.map { !permitted([$0], of: lookup).isEmpty } ?? true
         }
     }
 

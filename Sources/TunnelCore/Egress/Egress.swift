@@ -31,10 +31,11 @@ package enum EgressFailure {
     /// The code for the server, which passes the failure on to the visitor's socket.
     package static func code(_ error: any Error) -> ResetCode {
         if let error = error as? NIOConnectionError {
-            guard let first = error.connectionErrors.first else {
+            guard !error.connectionErrors.isEmpty else {
                 return error.nameFailure == .busy ? .busy : .unreachable
             }
-            return code(first.error)
+            // A machine without IPv6 reaches none of those addresses: the others say more.
+            return error.connectionErrors.lazy.map { code($0.error) }.first { $0 != .unreachable } ?? .unreachable
         }
         if case .connectTimeout? = error as? ChannelError { return .timeout }
         switch SocketFailure(error) {

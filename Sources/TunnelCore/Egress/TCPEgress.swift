@@ -17,12 +17,13 @@ package struct TCPEgress: Egress {
     private let loop: any EventLoop
     private let timeout: TimeAmount
     private let names: HostNames
+    private let onSocket: NIOLoopBound<(any Channel) -> Void>
     /// For sockets that are connected already: the same for all visitors.
     private let adopting: NIOLoopBound<ClientBootstrap>
 
     /// Connects to a host, wherever its name leads. To be made on `loop`.
     ///
-    /// - Parameter timeout: time that the service may take to accept a connection.
+    /// - Parameter timeout: time that the service may take to accept a connection, on all its addresses together.
     package init(
         host: String,
         port: UInt16,
@@ -30,12 +31,20 @@ package struct TCPEgress: Egress {
         timeout: TimeAmount,
         names: HostNames = .shared
     ) {
-        self.init(.host(host), port, loop, timeout, names)
+        self.init(.host(host), port, loop, timeout, names) { _ in }
     }
 
     /// Connects to one of these addresses, and to no other. To be made on `loop`.
-    package init(addresses: [IPAddress], port: UInt16, loop: any EventLoop, timeout: TimeAmount) {
-        self.init(.addresses(addresses), port, loop, timeout, .shared)
+    ///
+    /// - Parameter onSocket: called with each socket when its connect begins.
+    package init(
+        addresses: [IPAddress],
+        port: UInt16,
+        loop: any EventLoop,
+        timeout: TimeAmount,
+        onSocket: @escaping (any Channel) -> Void = { _ in }
+    ) {
+        self.init(.addresses(addresses), port, loop, timeout, .shared, onSocket)
     }
 
     private init(
@@ -43,15 +52,21 @@ package struct TCPEgress: Egress {
         _ port: UInt16,
         _ loop: any EventLoop,
         _ timeout: TimeAmount,
-        _ names: HostNames
+        _ names: HostNames,
+        _ onSocket: @escaping (any Channel) -> Void
     ) {
         self.target = target
         self.port = port
         self.loop = loop
         self.timeout = timeout
         self.names = names
+        let onSocket = NIOLoopBound(onSocket, eventLoop: loop)
+        self.onSocket = onSocket
         let bootstrap = ClientBootstrap(group: loop).channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try SocketOptions.service(channel) }
+            channel.eventLoop.makeCompletedFuture {
+                onSocket.value(channel)
+                try SocketOptions.service(channel)
+            }
         }
         adopting = NIOLoopBound(bootstrap, eventLoop: loop)
     }
@@ -59,56 +74,99 @@ package struct TCPEgress: Egress {
     package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
         let attempts = NIOLoopBound(ConnectAttempts(), eventLoop: loop)
         pipe.connecting { attempts.value.cancel() }
-        let port = Int(port)
         switch target {
         // localhost needs no resolver (RFC 6761 section 6.3).
-        case .host("localhost"): return connect([.v4(0x7F00_0001), .v6(1)], port, attempts)
-        case .host(let host): return connect(host, port, attempts)
-        case .addresses(let addresses): return connect(addresses[...], port, attempts)
-        }
-    }
-
-    /// Tries one address after the other. The error is that of the first.
-    private func connect(
-        _ addresses: ArraySlice<IPAddress>,
-        _ port: Int,
-        _ attempts: NIOLoopBound<ConnectAttempts>
-    ) -> EventLoopFuture<any Channel> {
-        guard let first = addresses.first else { return loop.makeFailedFuture(NameFailure.notFound) }
-        return connect("\(first)", port, attempts).flatMapError { error in
-            guard addresses.count > 1, !attempts.value.isCancelled else { return loop.makeFailedFuture(error) }
-            return connect(addresses.dropFirst(), port, attempts).flatMapErrorThrowing { _ in throw error }
+        case .host("localhost"): return connect([.v4(0x7F00_0001), .v6(1)], attempts)
+        case .host(let host):
+            if let address = try? SocketAddress(ipAddress: host, port: Int(port)) {
+                return connect([address], attempts)
+            }
+            return connect(host, attempts)
+        case .addresses(let addresses): return connect(addresses, attempts)
         }
     }
 
     private func connect(
-        _ host: String,
-        _ port: Int,
+        _ addresses: [IPAddress],
         _ attempts: NIOLoopBound<ConnectAttempts>
     ) -> EventLoopFuture<any Channel> {
-        let address = try? SocketAddress(ipAddress: host, port: port)
-        if let address {
+        do {
+            return connect(try addresses.map { try SocketAddress(ipAddress: "\($0)", port: Int(port)) }, attempts)
+        } catch {
+            return loop.makeFailedFuture(error)
+        }
+    }
+
+    /// Connects to the first of these addresses that answers. The next one is begun 250 ms after the one before, or at once
+    /// if that has failed (RFC 8305).
+    private func connect(
+        _ addresses: [SocketAddress],
+        _ attempts: NIOLoopBound<ConnectAttempts>
+    ) -> EventLoopFuture<any Channel> {
+        var rest: [SocketAddress] = []
+        var failure: (any Error)?
+        for address in addresses {
             do {
                 // Done at once, so that the pipe cannot end meanwhile.
                 if let socket = try LoopbackConnect.connected(to: address) {
                     return adopting.value.withConnectedSocket(socket)
                 }
+                rest.append(address)
             } catch {
-                return loop.makeFailedFuture(error)
+                failure = failure ?? error
             }
         }
-        let bootstrap = ClientBootstrap(group: loop)
+        guard let first = rest.first else { return loop.makeFailedFuture(failure ?? NameFailure.notFound) }
+        let bootstrap = bootstrap(attempts, isChecked: false)
+        let connection =
+            rest.count == 1
+            ? bootstrap.connect(to: first)
+            : bootstrap.resolver(KnownAddresses(rest, on: loop)).connect(host: "its addresses", port: Int(port))
+        guard let failure else { return connection }
+        return connection.flatMapErrorThrowing { _ in throw failure }
+    }
+
+    /// Connects to a host, wherever its name leads.
+    private func connect(_ host: String, _ attempts: NIOLoopBound<ConnectAttempts>) -> EventLoopFuture<any Channel> {
+        bootstrap(attempts, isChecked: true)
+            .resolver(HostResolver(names, for: .service, on: loop))
+            .connect(host: host, port: Int(port))
+    }
+
+    /// - Parameter isChecked: whether addresses at which no service is are refused.
+    private func bootstrap(_ attempts: NIOLoopBound<ConnectAttempts>, isChecked: Bool) -> ClientBootstrap {
+        ClientBootstrap(group: loop)
             .connectTimeout(timeout)
-            .channelInitializer { channel in
+            .channelInitializer { [onSocket] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    onSocket.value(channel)
                     try SocketOptions.service(channel)
-                    if address == nil { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
+                    if isChecked { try channel.pipeline.syncOperations.addHandler(ServiceAddressGuard()) }
                     attempts.value.begun(channel)
                 }
             }
-        if let address { return bootstrap.connect(to: address) }
-        return bootstrap.resolver(HostResolver(names, for: .service, on: loop)).connect(host: host, port: port)
     }
+}
+
+/// Addresses that need no lookup, as NIO asks for those of a host.
+private struct KnownAddresses: Resolver {
+    private let addresses: [SocketAddress]
+    private let loop: any EventLoop
+
+    init(_ addresses: [SocketAddress], on loop: any EventLoop) {
+        self.addresses = addresses
+        self.loop = loop
+    }
+
+    func initiateAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+        loop.makeSucceededFuture(addresses.filter { $0.protocol == .inet })
+    }
+
+    func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
+        loop.makeSucceededFuture(addresses.filter { $0.protocol == .inet6 })
+    }
+
+    func cancelQueries() {}
 }
 
 /// The sockets with which one service is being tried: a name may have several addresses.

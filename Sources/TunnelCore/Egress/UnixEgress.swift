@@ -6,12 +6,23 @@ package struct UnixEgress: Egress {
     private let path: String
     private let loop: any EventLoop
     private let timeout: TimeAmount
+    private let onSocket: NIOLoopBound<(any Channel) -> Void>
 
-    /// - Parameter timeout: time that the service may take to accept a connection.
-    package init(path: String, loop: any EventLoop, timeout: TimeAmount) {
+    /// To be made on `loop`.
+    ///
+    /// - Parameters:
+    ///   - timeout: time that the service may take to accept a connection.
+    ///   - onSocket: called with the socket when its connect begins.
+    package init(
+        path: String,
+        loop: any EventLoop,
+        timeout: TimeAmount,
+        onSocket: @escaping (any Channel) -> Void = { _ in }
+    ) {
         self.path = path
         self.loop = loop
         self.timeout = timeout
+        self.onSocket = NIOLoopBound(onSocket, eventLoop: loop)
     }
 
     package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
@@ -19,8 +30,9 @@ package struct UnixEgress: Egress {
         pipe.connecting { channel.value?.close(promise: nil) }
         return ClientBootstrap(group: loop)
             .connectTimeout(timeout)
-            .channelInitializer { new in
+            .channelInitializer { [onSocket] new in
                 new.eventLoop.makeCompletedFuture {
+                    onSocket.value(new)
                     try SocketOptions.service(new)
                     DescriptorCount.shared.track(new)
                     channel.value = new

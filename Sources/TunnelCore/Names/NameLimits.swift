@@ -1,11 +1,15 @@
 /// The bounds of looking names up.
 package struct NameLimits: Sendable, Equatable {
+    package init() {}
+
     /// Lookups that run at the same time, each on a thread of its own. 16: a lookup may take a minute, and each thread
     /// costs some 100 KiB.
     package var threads = 16
     /// Those of them that only carriers may take. 4: a server and a proxy, each with a second try, whatever the names of
     /// services do.
     package var threadsForCarriers = 4
+    /// Those that the destinations of one client may take. 4: other clients and the server's own services find threads.
+    package var threadsPerClient = 4
     /// Lookups of one name at the same time. 2: the second one helps if the first one has lost its packets.
     package var threadsPerName = 2
     /// How long the first lookup of a name may take before a second one begins, and before the last good answer is

@@ -12,6 +12,8 @@ package struct NameTable {
         case carrier
         /// A service or a backend.
         case service
+        /// A destination that a client has named, whose id this is.
+        case destination(client: [UInt8])
     }
 
     package typealias Outcome = Result<[SocketAddress], NameFailure>
@@ -35,6 +37,7 @@ package struct NameTable {
     private struct Running {
         let name: String
         let since: Instant
+        let purpose: Purpose
     }
 
     private struct Answer {
@@ -50,6 +53,12 @@ package struct NameTable {
         func fresh(now: Instant) -> Outcome? { answer.flatMap { $0.until > now ? $0.outcome : nil } }
 
         func old(now: Instant) -> Outcome? { lastGood.flatMap { $0.until > now ? $0.outcome : nil } }
+
+        /// What its next lookup is for. Those come first that may take more threads.
+        var purpose: Purpose? {
+            let purposes = waiting.lazy.map(\.purpose)
+            return purposes.first { $0 == .carrier } ?? purposes.first { $0 == .service } ?? purposes.first
+        }
     }
 
     private let limits: NameLimits
@@ -57,7 +66,9 @@ package struct NameTable {
     /// Running lookups.
     private var running: [Lookup: Running] = [:]
     /// Lookups by a configuration that holds no more: they keep their threads, and their answers are dropped.
-    private var outdated: Set<Lookup> = []
+    private var outdated: [Lookup: Purpose] = [:]
+    /// Names that wait for a thread of their client, in the order of their requests.
+    private var queue: [String] = []
     private var numbers: UInt64 = 0
 
     package init(_ limits: NameLimits) {
@@ -90,7 +101,9 @@ package struct NameTable {
             if let start = start(name, for: purpose, now: now) {
                 actions = [start]
             } else if lookups.isEmpty {
-                return (request, [.answer(request, names[name]?.old(now: now) ?? .failure(.busy))])
+                if let old = names[name]?.old(now: now) { return (request, [.answer(request, old)]) }
+                guard hasAllThreads(purpose) else { return (request, [.answer(request, .failure(.busy))]) }
+                if !queue.contains(name) { queue.append(name) }
             }
         }
         names[name]?.waiting.append((request, purpose))
@@ -104,8 +117,8 @@ package struct NameTable {
 
     /// A lookup has returned, and its thread is free.
     package mutating func returned(_ lookup: Lookup, _ outcome: Outcome, now: Instant) -> [Action] {
-        outdated.remove(lookup)
-        guard let name = running.removeValue(forKey: lookup)?.name else { return [] }
+        outdated[lookup] = nil
+        guard let name = running.removeValue(forKey: lookup)?.name else { return startQueued(now: now) }
         var known = names[name] ?? Name()
         switch outcome {
         case .success:
@@ -121,18 +134,18 @@ package struct NameTable {
             )
         }
         names[name] = known
-        return answer(name, with: known.answer?.outcome ?? outcome)
+        return answer(name, with: known.answer?.outcome ?? outcome) + startQueued(now: now)
     }
 
     /// Time has passed: answers from the cache, or begins a second lookup if the first one is slow.
     package mutating func tick(now: Instant) -> [Action] {
         var actions: [Action] = []
         for name in slowNames(now: now) {
-            guard let waiting = names[name]?.waiting, !waiting.isEmpty else { continue }
+            guard names[name]?.waiting.isEmpty == false else { continue }
             if let old = names[name]?.old(now: now) {
                 actions += answer(name, with: old)
             } else {
-                let purpose: Purpose = waiting.contains { $0.purpose == .carrier } ? .carrier : .service
+                let purpose = names[name]?.purpose ?? .service
                 if let start = start(name, for: purpose, now: now) { actions.append(start) }
             }
         }
@@ -143,17 +156,21 @@ package struct NameTable {
     /// The resolver's configuration has changed: what was learnt by the old one holds no more, and what waits is asked
     /// again.
     package mutating func changed(now: Instant) -> [Action] {
-        outdated.formUnion(running.keys)
+        outdated.merge(running.mapValues(\.purpose)) { $1 }
         running = [:]
         names = names.compactMapValues { $0.waiting.isEmpty ? nil : Name(waiting: $0.waiting) }
         // Carriers come first if threads are few.
         let order = names.sorted { left, right in
-            let (left, right) = (left.value.waiting, right.value.waiting)
-            return left.contains { $0.purpose == .carrier } && !right.contains { $0.purpose == .carrier }
+            left.value.purpose == .carrier && right.value.purpose != .carrier
         }
+        queue = []
         return order.flatMap { name, known -> [Action] in
-            let purpose: Purpose = known.waiting.contains { $0.purpose == .carrier } ? .carrier : .service
+            let purpose = known.purpose ?? .service
             if let start = start(name, for: purpose, now: now) { return [start] }
+            if hasAllThreads(purpose) {
+                queue.append(name)
+                return []
+            }
             return answer(name, with: .failure(.busy))
         }
     }
@@ -168,12 +185,36 @@ package struct NameTable {
     /// Takes a thread for a lookup, if one may be taken.
     private mutating func start(_ name: String, for purpose: Purpose, now: Instant) -> Action? {
         let most = purpose == .carrier ? limits.threads : limits.threads - limits.threadsForCarriers
-        guard threads < most, running.values.count(where: { $0.name == name }) < limits.threadsPerName else {
+        guard threads < most, running.values.count(where: { $0.name == name }) < limits.threadsPerName,
+            !hasAllThreads(purpose)
+        else {
             return nil
         }
         let lookup = Lookup(number: next())
-        running[lookup] = Running(name: name, since: now)
+        running[lookup] = Running(name: name, since: now, purpose: purpose)
         return .start(lookup, name: name)
+    }
+
+    /// Whether a client has as many threads as it may have, those included whose answer nobody wants any more.
+    private func hasAllThreads(_ purpose: Purpose) -> Bool {
+        guard case .destination = purpose else { return false }
+        let own = running.values.count { $0.purpose == purpose } + outdated.values.count { $0 == purpose }
+        return own >= limits.threadsPerClient
+    }
+
+    /// Starts the lookups that wait for a thread of their client, as far as it has one.
+    private mutating func startQueued(now: Instant) -> [Action] {
+        let waiting = queue
+        queue = []
+        var actions: [Action] = []
+        for name in waiting {
+            // Its answer may not be wanted any more, or another request has begun its lookup.
+            guard let purpose = names[name]?.purpose, !running.values.contains(where: { $0.name == name }) else {
+                continue
+            }
+            if let start = start(name, for: purpose, now: now) { actions.append(start) } else { queue.append(name) }
+        }
+        return actions
     }
 
     private mutating func answer(_ name: String, with outcome: Outcome) -> [Action] {

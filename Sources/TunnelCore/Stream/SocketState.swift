@@ -28,8 +28,9 @@ package struct SocketState: Equatable, Sendable {
     private enum State: Equatable {
         case waiting(Input)
         case asking(StreamID, Input)
-        /// The stream was reset before its ACCEPT, and the socket has been told. What it still brings is dropped.
-        case refusing(StreamID, ResetCode)
+        /// The stream was reset before its ACCEPT, or never opened, and the socket has been told. What it still brings is
+        /// dropped.
+        case refusing(StreamID?, ResetCode)
         case connecting(StreamID, Output)
         case open(StreamID, Reading, Writing)
         /// The socket has reported an error and is about to close.
@@ -127,10 +128,10 @@ package struct SocketState: Equatable, Sendable {
     package var stream: StreamID? {
         switch state {
         case .waiting: nil
-        case .asking(let id, _), .refusing(let id, _), .connecting(let id, _), .open(let id, _, _), .failed(let id),
-            .resetting(let id, _, _), .detached(let id, _, _):
+        case .asking(let id, _), .connecting(let id, _), .open(let id, _, _), .failed(let id), .resetting(let id, _, _),
+            .detached(let id, _, _):
             id
-        case .closed(let id, _): id
+        case .refusing(let id, _), .closed(let id, _): id
         }
     }
 
@@ -383,15 +384,17 @@ package struct SocketState: Equatable, Sendable {
         /// The service is still connected to, because bytes wait for it, within a timeout.
         case afterConnecting
         case atOnce
-        /// The socket waits for the stream's ACCEPT: it is told of the refusal, and closed.
+        /// The socket waits for the stream's ACCEPT: it is told of the refusal or the failure, and closed.
         case afterRefusal
         case ignored
     }
 
     /// The stream was reset.
     ///
-    /// - Parameter isHolding: whether bytes wait for a socket that is being connected.
-    package mutating func reset(_ code: ResetCode, isHolding: Bool) -> Reset {
+    /// - Parameters:
+    ///   - isHolding: whether bytes wait for a socket that is being connected.
+    ///   - isTold: whether the socket expects an answer before the stream's bytes.
+    package mutating func reset(_ code: ResetCode, isHolding: Bool, isTold: Bool = false) -> Reset {
         switch state {
         case .connecting(let id, _) where isHolding:
             state = .connecting(id, .reset(code))
@@ -401,6 +404,9 @@ package struct SocketState: Equatable, Sendable {
             return .afterDelivered
         case .asking(let id, _):
             state = .refusing(id, code)
+            return .afterRefusal
+        case .waiting(let input) where isTold && input != .reset:
+            state = .refusing(nil, code)
             return .afterRefusal
         case .waiting, .connecting, .failed, .detached:
             state = .closed(stream, .resetByOtherEnd(code))

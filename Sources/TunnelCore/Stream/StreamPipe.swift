@@ -34,8 +34,9 @@ package final class StreamPipe: ChannelInboundHandler {
     private var options: (any NIOSynchronousChannelOptions)?
     /// Called once the socket is closed.
     package var onEnd: ((SocketState.Ending) -> Void)?
-    /// Makes the socket's answer once the stream is accepted or refused; nil if bytes flow before.
-    private var answer: ((StreamAnswer) -> ByteBuffer?)?
+    /// Makes the bytes that the socket gets once the stream is accepted or refused, or was never opened: before the stream's
+    /// own, or before it is closed. Nil if bytes flow before ACCEPT. Called once.
+    package var answer: ((StreamAnswer) -> ByteBuffer?)?
     /// Takes the stream's bytes while the service is not known yet, in place of the socket.
     package var reader: ((ByteBuffer) -> Void)?
     /// Gives up connecting to the service.
@@ -109,12 +110,9 @@ package final class StreamPipe: ChannelInboundHandler {
         cancelConnecting = cancel
     }
 
-    /// The stream is there, but no byte flows before its ACCEPT.
-    ///
-    /// - Parameter answer: called once; its bytes go to the socket, before those of the stream or before the socket is
-    ///   closed.
-    package func ask(_ id: StreamID, _ answer: @escaping (StreamAnswer) -> ByteBuffer?) {
-        if state.asked(id) { self.answer = answer }
+    /// The stream is there. With an ``answer``, no byte flows before its ACCEPT.
+    package func begin(_ id: StreamID) {
+        if answer == nil { open(id) } else { _ = state.asked(id) }
     }
 
     /// The peer has accepted this end's stream.
@@ -308,7 +306,7 @@ package final class StreamPipe: ChannelInboundHandler {
     /// The stream was reset: so is the socket, once it has taken what came before. A service that is being connected to
     /// is still needed if there are bytes for it.
     package func reset(_ code: ResetCode) {
-        switch state.reset(code, isHolding: writer.isKeeping) {
+        switch state.reset(code, isHolding: writer.isKeeping, isTold: answer != nil) {
         case .ignored: break
         case .atOnce: closeWithReset()
         case .afterRefusal: refuse(code)
@@ -336,8 +334,9 @@ package final class StreamPipe: ChannelInboundHandler {
         read()
     }
 
-    /// The stream is gone: the socket is reset at once.
+    /// The stream is gone: the socket is reset at once, unless it expects an answer.
     package func abort(_ code: ResetCode) {
+        if answer != nil, isPending { return reset(code) }
         if state.abort(code) { closeWithReset() }
     }
 
@@ -399,7 +398,10 @@ package final class StreamPipe: ChannelInboundHandler {
             session.run(.bytes(id, bytes.dense(from: 2), isReading: true))
             if let time = policy.rest(afterReading: bytes.readableBytes) { rest(for: time) }
         case .kept:
-            guard session.keepPending(bytes.readableBytes) else { return abort(.busy) }
+            guard session.keepPending(bytes.readableBytes) else {
+                if let id { session.run(.reset(id, .busy)) }
+                return abort(.busy)
+            }
             unsent.append(bytes)
         case .dropped:
             break

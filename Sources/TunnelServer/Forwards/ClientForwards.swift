@@ -69,12 +69,12 @@ final class ClientForwards {
         let lookup: DestinationPolicy.Lookup
     }
 
-    /// Names of one session that are looked up at a time. 4: a name without an answer takes a thread for a minute, and all
-    /// clients share twelve threads.
-    static let lookups = 4
+    /// Names of one session that are looked up at a time: as many as its client has threads.
+    static let lookups = NameLimits().threadsPerClient
 
     private let sessionLoop: SessionLoop
     private let quota: ClientQuota
+    private let bandwidth: ClientBandwidth
     private let network: any DestinationNetwork
     private let clock: ServerClock
     private let logger: Logger
@@ -82,9 +82,6 @@ final class ClientForwards {
     private var forwards: [StreamID: Forward] = [:]
     private var waiting = CircularBuffer<Waiting>()
     private var runningLookups = 0
-    /// New streams a second.
-    private var rate: TokenBucket
-    private var rateLimit: RateLimit?
     /// The sockets of all destinations.
     let statistics: TunnelStatistics
 
@@ -92,6 +89,7 @@ final class ClientForwards {
         _ sessionLoop: SessionLoop,
         rules: SessionRules,
         quota: ClientQuota,
+        bandwidth: ClientBandwidth,
         network: any DestinationNetwork,
         clock: ServerClock,
         logger: Logger
@@ -99,11 +97,10 @@ final class ClientForwards {
         self.sessionLoop = sessionLoop
         self.rules = rules
         self.quota = quota
+        self.bandwidth = bandwidth
         self.network = network
         self.clock = clock
         self.logger = logger
-        let perSecond = Double(rules.limits.forwardsPerSecond)
-        rate = TokenBucket(perSecond: perSecond, burst: max(1, perSecond / 2), now: clock.now())
         statistics = TunnelStatistics(tunnel: 0, role: .client, totals: quota.resources.totals)
     }
 
@@ -118,13 +115,16 @@ final class ClientForwards {
             return refuse(stream, request, .notAllowed, "it is no destination")
         }
         if let shortage = shortage { return refuse(stream, request, .busy, shortage) }
-        switch policy(for: destination).decide(destination, request.kind == .udp ? .udp : .tcp) {
+        let policy = policy(for: destination)
+        switch policy.decide(destination, request.kind == .udp ? .udp : .tcp) {
         case .denied:
             refuse(stream, request, .notAllowed, "allow_connect does not list it")
+        case .path(let path) where policy.own.isReached(by: path):
+            refuse(stream, request, .notAllowed, "it leads to a socket of the server itself")
         case .path(let path):
             add(stream, request, destination)
             guard case .pipe(let pipe)? = forwards[stream]?.end else { return }
-            connect(stream, pipe, network.egress(to: path, timeout: timeout))
+            connect(stream, pipe, network.egress(to: path, timeout: timeout, onSocket: quota.count))
         case .addresses(let addresses):
             add(stream, request, destination)
             connect(stream, addresses)
@@ -145,8 +145,9 @@ final class ClientForwards {
 
     /// The reason for which no further stream is taken now; nil if one is.
     private var shortage: String? {
-        guard rate.takeOne(now: clock.now()) else {
-            return "the client opens more than \(rules.limits.forwardsPerSecond) streams a second"
+        let perSecond = rules.limits.forwardsPerSecond
+        guard quota.share.takeForward(perSecond: perSecond, now: clock.now()) else {
+            return "the client opens more than \(perSecond) streams a second"
         }
         return quota.shortage(rules.limits, isCounted: false)?.rawValue
     }
@@ -169,7 +170,7 @@ final class ClientForwards {
         let pipe = StreamPipe(
             session: sessionLoop,
             stream: stream,
-            policy: StreamPolicy(rateLimits: rateLimits),
+            policy: StreamPolicy(rateLimits: bandwidth.limit.map { [$0] } ?? []),
             identity: identity,
             logger: logger
         ) { [sessionLoop] pipe in
@@ -200,11 +201,6 @@ final class ClientForwards {
     private func forget(_ stream: StreamID) {
         forwards[stream] = nil
         waiting.removeAll { $0.stream == stream }
-    }
-
-    private var rateLimits: [RateLimit] {
-        rateLimit = RateLimit.updated(rateLimit, bytesPerSecond: rules.rights.bandwidth)
-        return rateLimit.map { [$0] } ?? []
     }
 
     private func refuse(_ stream: StreamID, _ request: OpenRequest, _ code: ResetCode, _ reason: String) {
@@ -245,6 +241,10 @@ final class ClientForwards {
                 (error as? NameFailure)?.description ?? EgressFailure.reason(error)
             )
         case .success(let found):
+            // Others may have begun connections since the stream was opened.
+            if let shortage = quota.shortage(rules.limits, isCounted: false) {
+                return fail(next.stream, .busy, shortage.rawValue)
+            }
             // The rules may have changed meanwhile.
             let policy = policy(for: forward.destination)
             var addresses: [IPAddress] = []
@@ -270,7 +270,8 @@ final class ClientForwards {
         guard let forward = forwards[stream], case .host(let target) = forward.destination else { return }
         switch forward.end {
         case .pipe(let pipe):
-            connect(stream, pipe, network.egress(to: addresses, port: target.port, timeout: timeout))
+            let egress = network.egress(to: addresses, port: target.port, timeout: timeout, onSocket: quota.count)
+            connect(stream, pipe, egress)
         case .flow(let flow):
             guard let address = addresses.first else { return fail(stream, .unreachable, "it has no address") }
             forwards[stream]?.address = address
@@ -308,7 +309,6 @@ final class ClientForwards {
             channel.close(promise: nil)
             return fail(stream, .notAllowed, "allow_connect does not list it any more")
         }
-        quota.count(channel)
         channel.closeFuture.assumeIsolated().whenComplete { _ in self.forwards[stream] = nil }
         do {
             try channel.pipeline.syncOperations.addHandler(pipe)
@@ -341,7 +341,6 @@ final class ClientForwards {
     func update(_ rules: SessionRules) {
         let before = self.rules.destinations
         self.rules = rules
-        _ = rateLimits
         guard before != rules.destinations else { return }
         for (stream, forward) in forwards where !isAllowed(forward) {
             logger.notice(
@@ -355,12 +354,6 @@ final class ClientForwards {
     }
 
     private func isAllowed(_ forward: Forward) -> Bool {
-        let policy = policy(for: forward.destination)
-        return switch policy.decide(forward.destination, forward.end.transport) {
-        case .denied: false
-        case .path: true
-        case .addresses(let addresses): forward.address.map { addresses.contains($0.unmapped) } ?? true
-        case .lookUp(let lookup): forward.address.map { !policy.permitted([$0], of: lookup).isEmpty } ?? true
-        }
+        policy(for: forward.destination).allows(forward.destination, forward.end.transport, at: forward.address)
     }
 }

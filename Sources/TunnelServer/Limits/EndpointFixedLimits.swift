@@ -150,8 +150,8 @@ extension FixedLimit {
 
     package static let lookups: [FixedLimit] = [
         FixedLimit(
-            "Names of destinations that one session looks up at a time",
-            .count(ClientForwards.lookups),
+            "Names of destinations that are looked up at a time for one client",
+            .count(NameLimits().threadsPerClient),
             "a name without an answer takes a thread for a minute, and all clients share twelve threads"
         )
     ]

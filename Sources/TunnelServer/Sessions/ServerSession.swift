@@ -22,6 +22,7 @@ final class ServerSession {
     let forwards: ClientForwards
     let carriers: SessionCarriers
     let expiry: SessionExpiry
+    let bandwidth: ClientBandwidth
     let logger: Logger
     /// The rules that requests are judged by.
     var rules: SessionRules
@@ -52,6 +53,7 @@ final class ServerSession {
         ended = loop.makePromise()
         sessionLoop.share = share
         rules = SessionRules(rights, configuration)
+        bandwidth = ClientBandwidth(rights)
         ports = PublicPorts(
             directory: resources.ports,
             binder: binder,
@@ -69,6 +71,7 @@ final class ServerSession {
             rules: rules,
             resources: resources,
             share: share,
+            bandwidth: bandwidth,
             clock: clock,
             logger: logger
         )
@@ -76,7 +79,8 @@ final class ServerSession {
             sessionLoop,
             rules: rules,
             quota: ClientQuota(resources: resources, share: share),
-            network: network ?? SystemNetwork(loop: loop),
+            bandwidth: bandwidth,
+            network: network ?? SystemNetwork(loop: loop, client: rights.verifier.id),
             clock: clock,
             logger: logger
         )

@@ -12,6 +12,13 @@ extension ServerSession {
         ports.limits = rules.limits
         ports.access = rules.unixAccess
         expiry.watch(rights)
+        if bandwidth.limit == nil, rights.bandwidth != nil, sessionLoop.streamCount > 0 {
+            logger.notice(
+                "the client's new bandwidth holds for new visitors",
+                metadata: ["visitors_that_go_on": "\(sessionLoop.streamCount)"]
+            )
+        }
+        bandwidth.update(rights)
         admission.update(rules)
         forwards.update(rules)
         applyRulesToTunnels()

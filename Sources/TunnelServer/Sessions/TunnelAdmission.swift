@@ -30,7 +30,7 @@ final class TunnelAdmission {
 
     /// The rules of a visitor's stream.
     ///
-    /// - Parameter clientRateLimit: the bandwidth that all tunnels of the session share.
+    /// - Parameter clientRateLimit: the bandwidth that all sockets of the session share.
     func streamPolicy(_ clientRateLimit: RateLimit?) -> StreamPolicy {
         StreamPolicy(
             idleTimeout: gate.limits.idleSeconds.map { .seconds(Int64($0)) },

@@ -28,8 +28,7 @@ final class VisitorAdmission {
     private var rules: SessionRules
     /// The tunnels that are public or are about to be, by number.
     private var tunnels: [UInt16: TunnelAdmission] = [:]
-    /// The client's bandwidth, which all tunnels share.
-    private var rateLimit: RateLimit?
+    private let bandwidth: ClientBandwidth
     var pending: PendingStreams<StreamPipe>
     var pendingTimer: Scheduled<Void>?
     /// Whether some tunnel's visitors wait in its listen queue.
@@ -41,6 +40,7 @@ final class VisitorAdmission {
         rules: SessionRules,
         resources: ServerResources,
         share: ClientShare,
+        bandwidth: ClientBandwidth,
         clock: ServerClock,
         logger: Logger
     ) {
@@ -51,7 +51,7 @@ final class VisitorAdmission {
         quota = ClientQuota(resources: resources, share: share)
         self.clock = clock
         self.logger = logger
-        rateLimit = rules.rights.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
+        self.bandwidth = bandwidth
         pending = PendingStreams(
             capacity: rules.limits.waitingVisitors,
             timeout: rules.limits.waitingTime,
@@ -93,13 +93,6 @@ final class VisitorAdmission {
     /// Applies other rules to visitors that arrive from now on. Limits of a tunnel are its own: ``TunnelAdmission``.
     func update(_ rules: SessionRules) {
         self.rules = rules
-        if rateLimit == nil, rules.rights.bandwidth != nil, sessionLoop.streamCount > 0 {
-            logger.notice(
-                "the client's new bandwidth holds for new visitors",
-                metadata: ["visitors_that_go_on": "\(sessionLoop.streamCount)"]
-            )
-        }
-        rateLimit = RateLimit.updated(rateLimit, bytesPerSecond: rules.rights.bandwidth)
     }
 
     /// Charges the session's account for tunnels and pending visitors.
@@ -148,7 +141,7 @@ final class VisitorAdmission {
         }
         let pipe = StreamPipe(
             session: sessionLoop,
-            policy: tunnel.streamPolicy(rateLimit),
+            policy: tunnel.streamPolicy(bandwidth.limit),
             identity: StreamIdentity(visitor: arrival.visitor, statistics: tunnel.statistics),
             logger: logger
         ) { [weak self] pipe in
@@ -169,7 +162,7 @@ final class VisitorAdmission {
         let identity = StreamIdentity(visitor: visitor, kind: .udp, statistics: tunnel.statistics)
         let request = OpenRequest(tunnel: tunnel.request.tunnel, kind: .udp, visitor: visitor)
         var opening = IngressFlow.Opening(sessionLoop, request, identity: identity, logger: logger)
-        opening.policy = tunnel.streamPolicy(rateLimit)
+        opening.policy = tunnel.streamPolicy(bandwidth.limit)
         opening.onEnd = { tunnel.gate.left() }
         return opening
     }

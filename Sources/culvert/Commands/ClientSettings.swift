@@ -100,11 +100,16 @@ struct ClientSettings {
     private func forwards() -> [ForwardSpec] {
         guard flags.local.isEmpty, flags.dynamic.isEmpty else {
             let forwards = problems.attempt(nil) { () throws(Failure) in
+                let forwards: [ForwardSpec]
                 do {
-                    return try flags.forwards()
+                    forwards = try flags.forwards()
                 } catch {
                     throw Failure(.configuration, "\(error)")
                 }
+                if let collision = ForwardCollision(in: forwards) {
+                    throw Failure(.configuration, "\(collision.second.flag) \(collision.second): \(collision)")
+                }
+                return forwards
             }
             return forwards ?? []
         }

@@ -116,20 +116,28 @@ struct ClientFile {
                 continue
             }
             do throws(ForwardSpec.Malformed) {
-                forwards += try ForwardSpec.list("\(local):\(remote)\(suffix(table))")
+                let range = try ForwardSpec.list("\(local):\(remote)\(suffix(table))")
+                add(range, to: &forwards) { table.report("local", $0) }
             } catch {
                 table.report("local", error.description)
             }
         }
         let ports = file.strings("socks") ?? []
         for (number, text) in ports.enumerated() {
+            let element = ports.count > 1 ? number : nil
             do throws(ForwardSpec.Malformed) {
-                forwards.append(try ForwardSpec.socks(text))
+                add([try ForwardSpec.socks(text)], to: &forwards) { file.report("socks", element: element, $0) }
             } catch {
-                file.report("socks", element: ports.count > 1 ? number : nil, error.description)
+                file.report("socks", element: element, error.description)
             }
         }
         return forwards
+    }
+
+    /// Adds forwards, unless one of them needs the place of another one.
+    private static func add(_ more: [ForwardSpec], to forwards: inout [ForwardSpec], _ report: (String) -> Void) {
+        if let collision = ForwardCollision(in: forwards + more) { return report(collision.description) }
+        forwards += more
     }
 
     /// The parsed value of a key; nil if the key is missing, or malformed, which is reported.

@@ -156,6 +156,19 @@ struct DestinationPolicyTests {
         )
     }
 
+    @Test(
+        "A translator's address of this machine is a place of this process",
+        arguments: ["[64:ff9b::a00:5]", "[2002:a00:5::1]", "[64:ff9b:1::a00:5]", "[fe80::5efe:a00:5]"]
+    )
+    func translatedOwnPlaces(host: String) throws {
+        let own = DestinationPolicy.Own(ports: [8_080], addresses: [.v4(0x0A00_0005)])
+        let literal = String(host.dropFirst().dropLast())
+        #expect(try verdict(Self.everything, "\(host):8080", own: own) == "denied")
+        #expect(try verdict(Self.everything, "x.example:8080", leadsTo: [literal], own: own) == "x.example: ")
+        #expect(try verdict(["\(host):*"], "\(host):8080", own: own) == "denied")
+        #expect(try verdict(["\(host):8080"], "\(host):8080", own: own) == literal)
+    }
+
     @Test("Paths are allowed one by one or by folder, without the folders below")
     func paths() throws {
         #expect(try verdict(["/run/postgresql/*"], "/run/postgresql/.s.PGSQL.5432") == "/run/postgresql/.s.PGSQL.5432")

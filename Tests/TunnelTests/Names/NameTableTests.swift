@@ -139,6 +139,68 @@ struct NameTableTests {
         #expect(simulation.answers[simulation.ask("server6", for: .carrier)] == nil)
     }
 
+    private static let alice = NameTable.Purpose.destination(client: [1])
+    private static let bob = NameTable.Purpose.destination(client: [2])
+
+    @Test("A client's destinations use at most four threads, and its next name waits for one of them")
+    func threadsPerClient() throws {
+        var simulation = Simulation()
+        let slow = (0..<4).map { simulation.ask("slow\($0)", for: Self.alice) }
+        let fifth = simulation.ask("fifth", for: Self.alice)
+        let sixth = simulation.ask("sixth", for: Self.alice)
+        #expect(simulation.table.threads == 4 && simulation.answers.isEmpty)
+        simulation.ask("one", for: Self.bob)
+        simulation.ask("two")
+        #expect(simulation.table.threads == 6)
+        // A slow name gets no second thread, and a name that nobody waits for keeps its own.
+        for (number, request) in slow.enumerated() { simulation.table.cancelled(request, of: "slow\(number)") }
+        simulation.advance(.seconds(10))
+        #expect(simulation.lookups(of: "slow0") == 1 && simulation.lookups(of: "fifth") == 0)
+        try simulation.finish("slow0", .failure(.noAnswer))
+        #expect(simulation.lookups(of: "fifth") == 1 && simulation.lookups(of: "sixth") == 0)
+        try simulation.finish("fifth", Self.address("192.0.2.5"))
+        #expect(try simulation.answers[fifth] == Self.address("192.0.2.5"))
+        simulation.table.cancelled(sixth, of: "sixth")
+        try simulation.finish("sixth", Self.address("192.0.2.6"))
+        #expect(simulation.answers[sixth] == nil)
+    }
+
+    @Test("A name that waits for a thread of its client is looked up at once for another client")
+    func waitsForAnother() throws {
+        var simulation = Simulation()
+        for number in 0..<4 { simulation.ask("slow\(number)", for: Self.alice) }
+        let waiting = simulation.ask("shared", for: Self.alice)
+        let second = simulation.ask("shared", for: Self.bob)
+        #expect(simulation.lookups(of: "shared") == 1)
+        try simulation.finish("shared", Self.address("192.0.2.1"))
+        for request in [waiting, second] {
+            #expect(try simulation.answers[request] == Self.address("192.0.2.1"))
+        }
+        try simulation.finish("slow0", .failure(.noAnswer))
+        #expect(simulation.lookups(of: "shared") == 0, "it has been answered")
+    }
+
+    @Test("Threads of a resolver configuration that holds no more count among their client's")
+    func outdatedThreads() throws {
+        var simulation = Simulation()
+        let requests = (0..<3).map { simulation.ask("slow\($0)", for: Self.alice) }
+        simulation.perform(simulation.table.changed(now: simulation.now))
+        #expect(simulation.table.threads == 4)
+        #expect(simulation.answers.isEmpty)
+        for _ in 0..<3 {
+            simulation.perform(
+                simulation.table.returned(
+                    simulation.running.removeFirst().lookup,
+                    .failure(.noAnswer),
+                    now: simulation.now
+                )
+            )
+        }
+        #expect(simulation.table.threads == 3)
+        for number in 0..<3 { try simulation.finish("slow\(number)", Self.address("192.0.2.1")) }
+        for request in requests { #expect(try simulation.answers[request] == Self.address("192.0.2.1")) }
+    }
+
     @Test("If no thread is free, the last good answer is used")
     func lastGood() throws {
         var simulation = Simulation()

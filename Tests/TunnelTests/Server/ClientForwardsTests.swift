@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import Platform
 import Testing
@@ -63,6 +64,25 @@ struct ClientForwardsTests {
         _ = try rig.network.connect()
         rig.makeCarrierWritable()
         #expect(try rig.sent() == ["accept 1"])
+    }
+
+    @Test("A folder's rule leads to no socket of the server itself, by a symbolic link or a hard one")
+    func ownSocketByLink() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("culvert-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: "\(folder)/x", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for name in ["admin", "x/other"] { try Data().write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
+        try FileManager.default.createSymbolicLink(atPath: "\(folder)/x/soft", withDestinationPath: "../admin")
+        try FileManager.default.linkItem(atPath: "\(folder)/admin", toPath: "\(folder)/x/hard")
+        let rig = try rig(["\(folder)/x/*"])
+        rig.resources.ports.note(ownPath: "\(folder)/admin")
+        for (stream, name) in [(UInt32(1), "soft"), (3, "hard")] {
+            try rig.open(stream, to: "\(folder)/x/\(name)")
+            #expect(try code(rig) == .notAllowed, "\(name)")
+        }
+        #expect(rig.network.connections.isEmpty)
+        try rig.open(5, to: "\(folder)/x/other")
+        #expect(rig.network.connections.map(\.place) == ["\(folder)/x/other"])
     }
 
     // MARK: Refused
@@ -154,6 +174,27 @@ struct ClientForwardsTests {
         #expect(rig.network.connections.count == 3)
     }
 
+    @Test("S6 the sessions of one client share its rate of streams, which follows a reload")
+    func ratePerClient() throws {
+        let limit: (inout ServerConfiguration) -> Void = { $0.serverLimits.forwardsPerSecond = 4 }
+        let rights: (inout ClientRights) -> Void = {
+            $0.destinations = [DestinationRule("192.0.2.7:80")].compactMap { $0 }
+        }
+        let rig = ServerRig(limit, rights: rights)
+        let second = ServerRig(beside: rig, instance: 2, limit, rights: rights)
+        let other = ServerRig(beside: rig, client: 2, limit, rights: rights)
+        for rig in [rig, second] { try rig.open(1, to: "192.0.2.7:80") }
+        try second.open(3, to: "192.0.2.7:80")
+        #expect(try code(second) == .busy)
+        try other.open(1, to: "192.0.2.7:80")
+        #expect(other.network.connections.count == 1)
+        rig.update({ $0.serverLimits.forwardsPerSecond = 20 }, rights: rights)
+        for stream in stride(from: UInt32(3), to: 23, by: 2) { try rig.open(stream, to: "192.0.2.7:80") }
+        #expect(rig.network.connections.count == 11)
+        try rig.open(23, to: "192.0.2.7:80")
+        #expect(try code(rig) == .busy)
+    }
+
     @Test("A client that has its share of the server gets no further connection")
     func share() throws {
         let rig = try rig()
@@ -165,6 +206,51 @@ struct ClientForwardsTests {
         rig.makeCarrierWritable()
         try rig.open(3, to: "192.0.2.7:80")
         #expect(rig.network.connections.count == 1)
+    }
+
+    @Test("A socket counts in its client's share from the begin of its connect until it is closed")
+    func connecting() throws {
+        let rig = try rig()
+        for stream in [UInt32(1), 3] { try rig.open(stream, to: "192.0.2.7:80") }
+        #expect(rig.share.connections.load(ordering: .relaxed) == 2)
+        rig.network.fail(ChannelError.connectTimeout(.seconds(10)))
+        #expect(rig.share.connections.load(ordering: .relaxed) == 1)
+        let socket = try rig.network.connect()
+        #expect(rig.share.connections.load(ordering: .relaxed) == 1)
+        socket.farSideSendsRST()
+        rig.loop.run()
+        #expect(rig.share.connections.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("A client that has got its share while a name was looked up gets no connection to it")
+    func shareMeanwhile() throws {
+        let rig = try rig()
+        try rig.open(1, to: "db.internal:5432")
+        let account = rig.resources.memory.open { _, done in done() }
+        account.holds(rig.resources.memory.capacity / 5 * 4)
+        try rig.network.answer("10.0.0.7")
+        #expect(try code(rig) == .busy && rig.network.connections.isEmpty)
+        account.close()
+    }
+
+    @Test("Visitors and destinations share the bandwidth of their client")
+    func bandwidth() throws {
+        let rig = ServerRig(rights: {
+            $0.destinations = [DestinationRule("192.0.2.7:80")].compactMap { $0 }
+            $0.bandwidth = 1
+        })
+        try rig.bind(8_022)
+        let visitor = try rig.visitor()
+        try rig.receive(.accept(2))
+        // The whole burst, and more than a second's worth above it.
+        visitor.farSideSends(String(repeating: "x", count: 65_536 + 100))
+        rig.loop.run()
+        #expect(!visitor.isReading)
+        try rig.open(1, to: "192.0.2.7:80")
+        let socket = try rig.network.connect()
+        socket.farSideSends("y")
+        rig.loop.run()
+        #expect(!socket.isReading, "the visitor has used up the bandwidth of both")
     }
 
     // MARK: Changes

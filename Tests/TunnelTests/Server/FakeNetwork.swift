@@ -11,7 +11,7 @@ final class FakeNetwork: DestinationNetwork {
     /// Running lookups, in their order.
     private(set) var lookups: [(name: String, promise: EventLoopPromise<[SocketAddress]>)] = []
     /// Running connections, in their order.
-    private(set) var connections: [(place: String, promise: EventLoopPromise<any Channel>)] = []
+    private(set) var connections: [(place: String, socket: FakeSocket, promise: EventLoopPromise<any Channel>)] = []
 
     init(_ loop: EmbeddedEventLoop) {
         self.loop = loop
@@ -23,15 +23,28 @@ final class FakeNetwork: DestinationNetwork {
         return promise.futureResult
     }
 
-    func egress(to addresses: [IPAddress], port: UInt16, timeout: TimeAmount) -> any Egress {
-        FakeEgress(network: self, place: addresses.map { "\($0)" }.joined(separator: " ") + " \(port)")
+    func egress(
+        to addresses: [IPAddress],
+        port: UInt16,
+        timeout: TimeAmount,
+        onSocket: @escaping (any Channel) -> Void
+    ) -> any Egress {
+        let place = addresses.map { "\($0)" }.joined(separator: " ") + " \(port)"
+        return FakeEgress(network: self, place: place, onSocket: onSocket)
     }
 
-    func egress(to path: String, timeout: TimeAmount) -> any Egress { FakeEgress(network: self, place: path) }
+    func egress(to path: String, timeout: TimeAmount, onSocket: @escaping (any Channel) -> Void) -> any Egress {
+        FakeEgress(network: self, place: path, onSocket: onSocket)
+    }
 
-    fileprivate func connect(to place: String) -> EventLoopFuture<any Channel> {
+    fileprivate func connect(
+        to place: String,
+        _ onSocket: (any Channel) -> Void
+    ) -> EventLoopFuture<any Channel> {
         let promise = loop.makePromise(of: (any Channel).self)
-        connections.append((place, promise))
+        let socket = FakeSocket(loop: loop)
+        onSocket(socket)
+        connections.append((place, socket, promise))
         return promise.futureResult
     }
 
@@ -52,16 +65,18 @@ final class FakeNetwork: DestinationNetwork {
     ///
     /// - Parameter address: the one that was reached.
     func connect(at address: String = "192.0.2.7") throws -> FakeSocket {
-        let socket = FakeSocket(loop: loop)
+        let (_, socket, promise) = connections.removeFirst()
         socket.remoteAddress = try SocketAddress(ipAddress: address, port: 80)
-        connections.removeFirst().promise.succeed(socket)
+        promise.succeed(socket)
         loop.run()
         return socket
     }
 
     /// The first connection has failed.
     func fail(_ error: any Error) {
-        connections.removeFirst().promise.fail(error)
+        let (_, socket, promise) = connections.removeFirst()
+        socket.close(promise: nil)
+        promise.fail(error)
         loop.run()
     }
 }
@@ -69,9 +84,10 @@ final class FakeNetwork: DestinationNetwork {
 private struct FakeEgress: Egress {
     let network: FakeNetwork
     let place: String
+    let onSocket: (any Channel) -> Void
 
     func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
         pipe.connecting {}
-        return network.connect(to: place)
+        return network.connect(to: place, onSocket)
     }
 }

@@ -6,7 +6,7 @@ extension LimitTable {
         .server(
             "forwards_per_second",
             .count(\.serverLimits.forwardsPerSecond, 1...100_000),
-            "Streams in a second that one session may open to destinations, and half of those at once",
+            "Streams in a second that one client may open to destinations, and half of those at once",
             "a browser opens a hundred for one page, and each costs a lookup and a connection"
         ),
         .server(
