@@ -107,7 +107,8 @@ extension ForwardListeners {
 extension ClientSession {
     /// The status of the session for the operator.
     func status(_ route: DialRoute, software: String, since: Int64, carriers: Int) -> ClientSessionStatus {
-        ClientSessionStatus(
+        sessionLoop.countDrops()
+        return ClientSessionStatus(
             url: "\(route.endpoint)",
             proxy: route.proxy.map { "\($0.redacted)" },
             software: software.escapedForDisplay(),

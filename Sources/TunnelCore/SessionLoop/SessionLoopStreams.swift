@@ -23,7 +23,7 @@ extension SessionLoop {
     }
 
     /// Counts the datagrams that the session has dropped.
-    func countDrops() {
+    package func countDrops() {
         let drops = session.datagramDrops
         guard drops != countedDrops else { return }
         metrics.droppedDatagrams.add(drops, since: countedDrops)

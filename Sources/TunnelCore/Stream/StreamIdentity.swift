@@ -38,7 +38,7 @@ package struct StreamIdentity {
         // Strings, since interpolations take half as long again.
         var metadata = Logger.Metadata(minimumCapacity: 12)
         metadata["visitor"] = .string(visitor)
-        if destination != nil || kind == .udp { metadata["kind"] = .string(kind == .udp ? "udp" : "tcp") }
+        metadata["kind"] = .string(kind == .udp ? "udp" : "tcp")
         if let destination {
             metadata["destination"] = .string(destination)
         } else {

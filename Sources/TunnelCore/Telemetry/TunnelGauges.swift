@@ -12,6 +12,7 @@ package struct TunnelGauges: Sendable {
 
     /// Of one session, whose bytes are counted on the way; on its event loop.
     package init(_ sessionLoop: SessionLoop, _ statistics: some Sequence<TunnelStatistics>) {
+        sessionLoop.countDrops()
         sessions = 1
         carriers = sessionLoop.hasCarrier ? 1 : 0
         streams = sessionLoop.streamCount

@@ -92,6 +92,7 @@ final class ServerAdmin: AdminTarget {
 extension ServerSession {
     /// The session's state for the operator.
     func status(_ facts: SessionFacts) -> SessionStatus {
+        sessionLoop.countDrops()
         let statistics = statistics
         return SessionStatus(
             number: facts.number,
