@@ -61,9 +61,9 @@ extension Model {
             tunnels.ask(tunnel)
             with(.client) { session throws(MuxError) in session.bind(BindRequest(tunnel: tunnel, address: "", port: 0))
             }
-        case 1 where !isEnding:
+        case 1 where !isEnding && below(3) == 0:
             with(.client) { session throws(MuxError) in session.unbind(tunnel) }
-        case 2 where !isEnding:
+        case 0...2 where !isEnding:
             tunnels.reported += 1
             let state = TunnelState(tunnel: tunnel, isUp: false, reason: "\(tunnels.reported)")
             with(.client) { session throws(MuxError) in session.report(state) }

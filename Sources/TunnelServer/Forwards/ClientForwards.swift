@@ -166,11 +166,14 @@ final class ClientForwards {
         }
     }
 
+    /// The client's bandwidth, which all its streams share.
+    private var policy: StreamPolicy { StreamPolicy(rateLimits: bandwidth.limit.map { [$0] } ?? []) }
+
     private func addPipe(_ stream: StreamID, _ destination: Destination, _ identity: StreamIdentity) {
         let pipe = StreamPipe(
             session: sessionLoop,
             stream: stream,
-            policy: StreamPolicy(rateLimits: bandwidth.limit.map { [$0] } ?? []),
+            policy: policy,
             identity: identity,
             logger: logger
         ) { [sessionLoop] pipe in
@@ -190,6 +193,7 @@ final class ClientForwards {
             stream,
             identity: identity,
             silence: limits.flows.silences,
+            policy: policy,
             logger: logger
         ) { [weak self] in
             self?.forget(stream)
