@@ -111,6 +111,7 @@ private final class RecordingCarrier: CarrierLink {
     private var waiting: [FrameType] = []
     private var sent: [FrameType] = []
     var isWritable: Bool { true }
+    var holdsLittle = false
     var lastBytes: CarrierTimes { CarrierTimes() }
 
     func send(_ frame: OutboundFrame) { waiting.append(frame.header.type) }
