@@ -68,7 +68,7 @@ extension EndToEnd {
             }
         }
 
-        static func writeRandomFile(_ path: String) throws {
+        static func writeRandomFile(_ path: String, mebibytes: Int = mebibytes) throws {
             _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o644])
             let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
             let random = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/dev/urandom"))

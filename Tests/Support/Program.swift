@@ -55,6 +55,16 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let initdb = Program(name: "initdb", package: "postgresql")
     /// A client of the database server.
     public static let psql = Program(name: "psql", package: "postgresql-client")
+    /// Copies files by ssh.
+    public static let scp = Program(name: "scp", package: "openssh-client")
+    /// An HTTP/3 client.
+    public static let quicClient = Program(name: "gtlsclient", package: "ngtcp2-client")
+    /// An HTTP/3 server.
+    public static let quicServer = Program(name: "gtlsserver", package: "ngtcp2-server")
+    /// A relay for one kind of socket to another.
+    public static let socat = Program(name: "socat", package: "socat")
+    /// Measures the throughput of a network.
+    public static let iperf = Program(name: "iperf3", package: "iperf3")
     /// A resolver.
     public static let dnsmasq = Program(name: "dnsmasq", package: "dnsmasq-base")
     /// Looks names up at a resolver.

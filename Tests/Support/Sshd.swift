@@ -26,6 +26,7 @@ public struct Sshd: Sendable {
             PasswordAuthentication no
             KbdInteractiveAuthentication no
             PermitRootLogin prohibit-password
+            Subsystem sftp internal-sftp
 
             """,
             to: "\(folder)/sshd_config"
@@ -62,17 +63,40 @@ public struct Sshd: Sendable {
         through proxyCommand: String,
         input: StandardInput = .empty
     ) throws -> ChildProcess {
-        let options = [
-            "BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=\(folder)/known_hosts",
-            "IdentitiesOnly=yes", "ProxyCommand=\(proxyCommand)",
-        ]
+        let arguments = ["-T"] + options + ["-o", "ProxyCommand=\(proxyCommand)"]
         return try scenario.start(
             "ssh",
             Program.ssh.required(),
-            ["-F", "/dev/null", "-T"] + options.flatMap { ["-o", $0] } + [
-                "-i", "\(folder)/user", "-p", "\(port)", "-l", NSUserName(), address, command,
-            ],
+            arguments + ["-p", "\(port)", "-l", NSUserName(), address, command],
             input: input
         )
+    }
+
+    /// Copies a file to a path at the server, by scp.
+    ///
+    /// - Parameters:
+    ///   - port: the port that leads to the server.
+    ///   - further: further arguments of scp.
+    public func copy(
+        _ file: String,
+        to path: String,
+        port: UInt16,
+        in scenario: Scenario,
+        _ further: [String] = []
+    ) throws -> ChildProcess {
+        try scenario.start(
+            "scp",
+            Program.scp.required(),
+            ["-q"] + options + further + ["-P", "\(port)", file, "\(NSUserName())@127.0.0.1:\(path)"]
+        )
+    }
+
+    /// The options of ssh and scp. The host key is that of this server at any port.
+    private var options: [String] {
+        let settings = [
+            "BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=\(folder)/known_hosts",
+            "IdentitiesOnly=yes", "HostKeyAlias=[127.0.0.1]:\(port)",
+        ]
+        return ["-F", "/dev/null", "-i", "\(folder)/user"] + settings.flatMap { ["-o", $0] }
     }
 }

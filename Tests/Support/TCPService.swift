@@ -17,15 +17,18 @@ public final class TCPService: Sendable {
     /// - Parameters:
     ///   - port: the port; 0 lets the system choose.
     ///   - address: an address of loopback, of either family.
+    ///   - receiveBuffer: SO_RCVBUF of connections; nil for the system's default.
     ///   - timeout: the time for which a connection may be idle.
     ///   - serve: serves one connection, which is closed when it returns.
     public convenience init(
         port: UInt16 = 0,
         address: String = "127.0.0.1",
+        receiveBuffer: Int32? = nil,
         timeout: Duration = .seconds(120),
         _ serve: @escaping @Sendable (TCPSocket) throws -> Void
     ) throws {
-        try self.init(TCPListener(port: port, address: address), timeout: timeout, serve)
+        let listener = try TCPListener(port: port, address: address, receiveBuffer: receiveBuffer)
+        try self.init(listener, timeout: timeout, serve)
     }
 
     /// Listens on a new socket in the file system. The service has no port.

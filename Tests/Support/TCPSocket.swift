@@ -207,7 +207,13 @@ final class TCPListener: Sendable {
     fileprivate let descriptor: Int32
     private let isOpen = Mutex(true)
 
-    init(port: UInt16 = 0, address: String = "127.0.0.1", queue: Int32 = 1_024, isShared: Bool = false) throws {
+    init(
+        port: UInt16 = 0,
+        address: String = "127.0.0.1",
+        queue: Int32 = 1_024,
+        isShared: Bool = false,
+        receiveBuffer: Int32? = nil
+    ) throws {
         let isIPv6 = address.contains(":")
         let descriptor = try newSocket(isIPv6 ? AF_INET6 : AF_INET)
         var reuse: Int32 = 1
@@ -216,6 +222,10 @@ final class TCPListener: Sendable {
         }
         if isShared {
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &reuse, socklen_t(MemoryLayout.size(ofValue: reuse)))
+        }
+        if var size = receiveBuffer {
+            // Connections inherit it.
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout.size(ofValue: size)))
         }
         let bound: Int32
         if isIPv6 {

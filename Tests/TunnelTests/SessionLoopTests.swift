@@ -60,6 +60,23 @@ struct SessionLoopTests {
         #expect(rig.carrier.takeSent().contains(.credit))
     }
 
+    @Test("A carrier holds little while there is a flow, and so does the one after it")
+    func fewUnsentBytes() throws {
+        let rig = try ClientRig()
+        rig.session.carrierReadCompleted()
+        #expect(!rig.carrier.holdsLittle)
+        let request = OpenRequest(destination: "192.0.2.1:53", kind: .udp, visitor: "127.0.0.1:40001")
+        let flow = try #require(rig.session.open(request, SilentFlow()))
+        rig.services.loop.run()
+        #expect(rig.carrier.holdsLittle)
+        let next = RecordingCarrier()
+        rig.session.run(.attach(next, peerReceived: 0, first: nil))
+        #expect(next.holdsLittle)
+        rig.session.run(.reset(flow, .timeout))
+        rig.services.loop.run()
+        #expect(!next.holdsLittle)
+    }
+
     /// A session without a server, with a recording carrier.
     private struct ClientRig {
         let carrier = RecordingCarrier()
@@ -106,11 +123,19 @@ private struct IncomingFrame {
     }
 }
 
+/// A flow without a socket.
+private final class SilentFlow: DatagramFlow {
+    func deliver(_ datagram: ByteBuffer) {}
+    func flush() {}
+    func ended(_ code: ResetCode) {}
+}
+
 /// Records the frames at each flush.
 private final class RecordingCarrier: CarrierLink {
     private var waiting: [FrameType] = []
     private var sent: [FrameType] = []
     var isWritable: Bool { true }
+    var holdsLittle = false
     var lastBytes: CarrierTimes { CarrierTimes() }
 
     func send(_ frame: OutboundFrame) { waiting.append(frame.header.type) }

@@ -36,6 +36,9 @@ final class Backend {
     /// Serves until the parent process ends.
     func run() {
         let parent = getppid()
+        Thread.detachNewThread { [port] in
+            if !DatagramConnection.echo(at: port) { exit(1) }
+        }
         while getppid() == parent {
             poller.wait(milliseconds: 1_000) { token in
                 if token == Self.listenerToken { accept() } else { serve(token) }

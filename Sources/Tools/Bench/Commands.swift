@@ -6,7 +6,9 @@ struct LoadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
         shouldDisplay: false,
-        subcommands: [BulkLoad.self, StalledLoad.self, PingPongLoad.self, ChurnLoad.self, CrowdLoad.self]
+        subcommands: [
+            BulkLoad.self, StalledLoad.self, PingPongLoad.self, ChurnLoad.self, CrowdLoad.self, DatagramLoad.self,
+        ]
     )
 }
 

@@ -8,6 +8,22 @@ enum CulvertTunnel {
         return try await publish(backend, server, server.url, [], in: scenario)
     }
 
+    /// The client has ports that lead to the server's side, for TCP and for UDP.
+    static func local(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
+        let (port, destination) = (try FreePorts.next(), "127.0.0.1:\(backend)")
+        let file = "\(scenario.directory)/server.toml"
+        // `-R` has no limit on visitors in a second.
+        try scenario.write("[limits]\nforwards_per_second = 100000\n", to: file)
+        let server = try await scenario.server(options: ["--allow-connect", destination, "--config", file])
+        let forwards = ["-L", "\(port):\(destination)", "-L", "\(port):\(destination)/udp"]
+        let client = try scenario.client(server.url, [], options: forwards)
+        for start in ["forward 127.0.0.1:", "forward udp://"] {
+            _ = try await client.process.line { $0.hasPrefix(start) }
+        }
+        _ = try await client.process.logLine { $0.contains("session opened") }
+        return RunningSystem(port: port, tunnel: [server.process, client.process])
+    }
+
     /// The client dials the server by `wss://`.
     static func secure(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let certificate = try await Certificate.make(in: scenario)

@@ -9,6 +9,7 @@ enum Figure: Sendable {
     case operationsPerSecond
     case processorSecondsPerGigabyte
     case processorMicroseconds
+    case processorSecondsPerDatagrams
     case peakMebibytes
     case idleKibibytes
     case usedKibibytes
@@ -30,6 +31,7 @@ enum Figure: Sendable {
         case .operationsPerSecond: "per second"
         case .processorSecondsPerGigabyte: "CPU s/GB"
         case .processorMicroseconds: "CPU µs each"
+        case .processorSecondsPerDatagrams: "CPU s/100,000"
         case .peakMebibytes: "peak MiB above idle"
         case .idleKibibytes: "KiB each"
         case .usedKibibytes: "KiB each after a burst"
@@ -48,7 +50,8 @@ enum Figure: Sendable {
         case .median, .medianBefore, .percentile99, .processorMicroseconds, .peakMebibytes, .idleKibibytes,
             .usedKibibytes:
             1
-        case .processorSecondsPerGigabyte, .hopSecondsPerGigabyte, .timesHops, .openSeconds, .echoSeconds,
+        case .processorSecondsPerGigabyte, .processorSecondsPerDatagrams, .hopSecondsPerGigabyte, .timesHops,
+            .openSeconds, .echoSeconds,
             .closeSeconds:
             2
         }

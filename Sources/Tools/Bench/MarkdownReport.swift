@@ -40,7 +40,7 @@ struct MarkdownReport {
     }
 
     private func ratio(_ median: Double?, _ figure: Figure, _ workload: Workload) -> String {
-        let reference = results.median(of: figure, at: .init(workload: workload, system: .reference))
+        let reference = results.median(of: figure, at: .init(workload: workload, system: workload.reference))
         guard let median, let reference, reference > 0 else { return "–" }
         return Self.number(median / reference, 2)
     }

@@ -16,7 +16,7 @@ struct ReportHead {
             "All systems use the machine's congestion control.",
             "",
             "**Compare only figures of one run**: the machine and its other work affect all of them.", "",
-            "Ratio: the first figure relative to that of `\(System.reference.rawValue)`; less is better for times and sizes. CPU and memory are those of the tunnel's "
+            "Ratio: the first figure relative to that of `\(Workload.download.reference.rawValue)`, or `\(Workload.datagrams.reference.rawValue)` for datagrams; less is better for times and sizes. CPU and memory are those of the tunnel's "
                 + "processes, both ends together. Spread is that of the first figure over the rounds. Faults are streams "
                 + "that broke, stalled or had a wrong byte, and trials that failed; there should be none.", "",
         ]

@@ -7,12 +7,11 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
     case haproxy
     case ssh
     case culvert
+    case culvertLocal = "culvert-local"
     case haproxyTLS = "haproxy-tls"
     case culvertTLS = "culvert-tls"
     case culvertProxy = "culvert-proxy"
-
-    /// The system of all ratios: plain TCP through two processes that do not change the bytes.
-    static let reference = System.haproxy
+    case socat
 
     /// A description for the head of the report.
     var summary: String {
@@ -20,17 +19,20 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .direct: "no tunnel"
         case .haproxy: "two HAProxy in a row, plain TCP, a connection for each visitor"
         case .ssh: "`ssh -R` to an sshd, its default cipher"
-        case .culvert: "client and server, `ws://`"
+        case .culvert: "client and server, `ws://`, `-R`"
+        case .culvertLocal: "the same with `-L`"
         case .haproxyTLS: "two HAProxy with TLS between them, a connection for each visitor"
         case .culvertTLS: "client and server, `wss://`, the server with its certificate"
         case .culvertProxy: "client, Squid by CONNECT, nginx with TLS, server"
+        case .socat: "two socat in a row, UDP"
         }
     }
 
     /// The programs that must be installed.
     private var programs: [Program] {
         switch self {
-        case .direct, .culvert: []
+        case .direct, .culvert, .culvertLocal: []
+        case .socat: [.socat]
         case .haproxy: [.haproxy]
         case .ssh: [.ssh, .sshd, .sshKeygen]
         case .haproxyTLS: [.haproxy, .openssl]
@@ -45,9 +47,9 @@ enum System: String, CaseIterable, ExpressibleByArgument, Sendable {
             return "\(missing) is not installed (apt-get install \(missing.package))"
         }
         switch self {
-        case .culvert, .culvertTLS, .culvertProxy:
+        case .culvert, .culvertLocal, .culvertTLS, .culvertProxy:
             do { _ = try CulvertExecutable.path() } catch { return "\(error)" }
-        case .direct, .haproxy, .ssh, .haproxyTLS: break
+        case .direct, .haproxy, .ssh, .haproxyTLS, .socat: break
         }
         return nil
     }
@@ -72,8 +74,10 @@ extension System {
         case .haproxyTLS: try await HAProxyChain.start(before: backend, hasTLS: true, in: scenario)
         case .ssh: try await SSHTunnel.start(before: backend, in: scenario)
         case .culvert: try await CulvertTunnel.plain(before: backend, in: scenario)
+        case .culvertLocal: try await CulvertTunnel.local(before: backend, in: scenario)
         case .culvertTLS: try await CulvertTunnel.secure(before: backend, in: scenario)
         case .culvertProxy: try await CulvertTunnel.proxied(before: backend, in: scenario)
+        case .socat: try await SocatChain.start(before: backend, in: scenario)
         }
     }
 }

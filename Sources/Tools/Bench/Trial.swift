@@ -21,7 +21,7 @@ struct Trial: Sendable {
     }
 
     private func measured(_ scenario: Scenario) async throws -> Measurement {
-        let environment = try await TrialEnvironment(system, in: scenario)
+        let environment = try await TrialEnvironment(system, workload, in: scenario)
         return switch workload {
         case .download: try await bulk(environment, streams: 1, [])
         case .upload: try await bulk(environment, streams: 1, ["--uploads"])
@@ -37,6 +37,7 @@ struct Trial: Sendable {
         case .besideStalled: try await besideStalled(environment)
         case .visitors: try await visitors(environment)
         case .proxied: try await proxied(environment)
+        case .datagrams: try await datagrams(environment)
         }
     }
 
@@ -59,6 +60,20 @@ struct Trial: Sendable {
         var measurement = meter.measurement(operations: report.operations)
         measurement.add(report)
         measurement.values[.operationsPerSecond] = Double(report.operations) / report.seconds
+        return measurement
+    }
+
+    private func datagrams(_ environment: TrialEnvironment) async throws -> Measurement {
+        let meter = CPUMeter(environment)
+        let load = try environment.load("datagrams", seconds)
+        let report = try await environment.report(of: load, after: size.seconds)
+        // Each echo is a datagram in both directions.
+        let count = 2 * report.operations
+        var measurement = meter.measurement(operations: count)
+        measurement.add(report)
+        measurement.values[.operationsPerSecond] = Double(count) / report.seconds
+        // Microseconds for each one are tenths of a second for 100,000.
+        measurement.values[.processorSecondsPerDatagrams] = measurement.values[.processorMicroseconds].map { $0 / 10 }
         return measurement
     }
 

@@ -12,7 +12,7 @@ struct TrialEnvironment: Sendable {
     private let scenario: Scenario
 
     /// Starts the backend and the system, and checks them with one visitor.
-    init(_ system: System, in scenario: Scenario) async throws {
+    init(_ system: System, _ workload: Workload, in scenario: Scenario) async throws {
         self.scenario = scenario
         let process = try scenario.start("backend", Self.executable, ["backend"], isKilled: true)
         let line = try await process.line { $0.hasPrefix(BackendCommand.announcement) }
@@ -29,7 +29,7 @@ struct TrialEnvironment: Sendable {
             ["orphan-reaper"] + processes.map { "\($0)" },
             isKilled: true
         )
-        let probe = try load("ping-pong", ["--seconds", "0.1"])
+        let probe = try load(workload == .datagrams ? "datagrams" : "ping-pong", ["--seconds", "0.1"])
         guard try await report(of: probe).operations > 0 else {
             throw ScenarioFailure(description: "no echo through \(system.rawValue)")
         }

@@ -16,6 +16,10 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case besideStalled = "beside-stalled"
     case visitors
     case proxied
+    case datagrams
+
+    /// The system of its ratios: two processes that do not change the bytes.
+    var reference: System { self == .datagrams ? .socat : .haproxy }
 
     /// The title of its table.
     func title(_ size: Size) -> String {
@@ -34,6 +38,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .besideStalled: "64 bytes there and back beside a download, before and beside a stalled one"
         case .visitors: "\(size.visitors) visitors at once: connect, one echo each, close"
         case .proxied: "A download of 50 MB/s through Squid and nginx with TLS"
+        case .datagrams: "Datagrams of \(DatagramLoad.bytes) bytes there and back, 32 under way"
         }
     }
 
@@ -55,6 +60,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
             ]
         case .visitors: [.openSeconds, .echoSeconds, .closeSeconds, .peakMebibytes]
         case .proxied: [.processorSecondsPerGigabyte, .hopSecondsPerGigabyte, .timesHops, .megabytesPerSecond]
+        case .datagrams: [.operationsPerSecond, .processorSecondsPerDatagrams, .median, .percentile99, .peakMebibytes]
         }
     }
 
@@ -62,6 +68,10 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     func applies(to system: System) -> Bool {
         switch self {
         case .proxied: system == .culvertProxy
+        case .datagrams: system == .direct || system == .socat || system == .culvertLocal
+        case _ where system == .socat: false
+        // A local port takes 1,000 connections a second.
+        case .churn, .visitors: system != .culvertProxy && system != .culvertLocal
         // Without a tunnel there is no memory to measure.
         case .idle: system != .culvertProxy && system != .direct
         default: system != .culvertProxy

@@ -102,7 +102,17 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     // MARK: For the receiver
 
     /// Whether frames may be sent.
-    package var isWritable: Bool { context?.channel.isWritable ?? false }
+    package var isWritable: Bool {
+        guard let context, context.channel.isWritable else { return false }
+        return !holdsLittle || gathered.readableBytes < SocketOptions.fewUnsentBytes
+    }
+
+    package var holdsLittle = false {
+        didSet {
+            guard holdsLittle != oldValue, let context else { return }
+            SocketOptions.limitUnsent(of: context.channel, toFew: holdsLittle)
+        }
+    }
 
     /// Whether the socket is read. Otherwise bytes wait at the peer.
     package var isRead = true {

@@ -46,7 +46,16 @@ package final class CarrierBridge: CarrierLink {
         self.far = far
     }
 
-    package var isWritable: Bool { !isLost && underWay < Self.mostUnderWay }
+    package var isWritable: Bool {
+        !isLost && underWay < (holdsLittle ? SocketOptions.fewUnsentBytes : Self.mostUnderWay)
+    }
+
+    package var holdsLittle = false {
+        didSet {
+            guard holdsLittle != oldValue else { return }
+            onFarSide { [holdsLittle] in $0.carrier.holdsLittle = holdsLittle }
+        }
+    }
 
     package func admit(_ receiver: any CarrierReceiver) {
         self.receiver = receiver

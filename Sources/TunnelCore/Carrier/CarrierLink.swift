@@ -6,6 +6,9 @@ import WebSocket
 package protocol CarrierLink: AnyObject {
     /// Whether frames may be sent without piling up.
     var isWritable: Bool { get }
+    /// Whether few bytes may wait below the session. Set while there are flows, since a datagram that waits there is not
+    /// dropped when it is old.
+    var holdsLittle: Bool { get set }
     /// When a byte last came, and when one last went.
     var lastBytes: CarrierTimes { get }
     /// The peer has proved itself: all further frames go to `receiver`.

@@ -151,6 +151,11 @@ extension FixedLimit {
             "the socket must have something to send"
         ),
         FixedLimit(
+            "Unsent bytes of a WebSocket whose session has UDP flows, above the kernel, and again in it",
+            .bytes(SocketOptions.fewUnsentBytes),
+            "a datagram that waits there grows old and is not dropped"
+        ),
+        FixedLimit(
             "Bytes on the way to a WebSocket on another event loop",
             .bytes(CarrierBridge.mostUnderWay),
             "a WebSocket lets as much pile up"

@@ -5,6 +5,8 @@ struct FlowRegistry {
     private var flows: [StreamID: any DatagramFlow] = [:]
     private var unflushed: [any DatagramFlow] = []
 
+    var isEmpty: Bool { flows.isEmpty }
+
     subscript(id: StreamID) -> (any DatagramFlow)? {
         get { flows[id] }
         set { flows[id] = newValue }

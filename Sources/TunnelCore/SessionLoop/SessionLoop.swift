@@ -292,8 +292,14 @@ package final class SessionLoop: CarrierReceiver {
         settleAccount()
         if let carrier {
             let now = Instant.now
-            while carrier.isWritable, let frame = session.nextFrame(now: now) { carrier.send(frame) }
+            carrier.holdsLittle = !flows.isEmpty
+            var isDone = false
+            while !isDone, carrier.isWritable {
+                if let frame = session.nextFrame(now: now) { carrier.send(frame) } else { isDone = true }
+            }
             carrier.flush()
+            // A carrier that holds little was full before its socket is.
+            if !isDone, carrier.isWritable { sendsNow = true }
         }
         armTimer()
     }
