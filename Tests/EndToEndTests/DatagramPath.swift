@@ -48,7 +48,6 @@ extension Scenario {
             options: (isLocal ? configuration : []) + [direction.rawValue, "\(listen):\(destination)/udp"] + options
         )
         let port = try await client.datagramPort(to: destination)
-        if isLocal { _ = try await client.process.logLine { $0.contains("session opened") } }
         return DatagramPath(
             ingress: isLocal ? client.process : server.process,
             egress: isLocal ? server.process : client.process,
@@ -60,11 +59,12 @@ extension Scenario {
 }
 
 extension CulvertClient {
-    /// Waits until a UDP port of a tunnel or of a forward listens.
-    func datagramPort(to destination: String) async throws -> UInt16 {
+    /// Waits until a UDP port of a tunnel or of a forward listens and the session is open, since datagrams do not wait.
+    func datagramPort(to destination: String, hasSession: Bool = true) async throws -> UInt16 {
         let line = try await process.line {
             $0.contains(" udp://") && $0.hasSuffix(" -> \(destination)")
         }
+        if hasSession { _ = try await process.logLine { $0.contains("session opened") } }
         let address = line.split(separator: " ")[1]
         return try #require(address.split(separator: ":").last.flatMap { UInt16($0) })
     }

@@ -16,6 +16,7 @@ extension EndToEnd {
         // Ages are times.
         @Test(
             "At twice the carrier's rate, what arrives is at most 350 ms old, and memory stays level",
+            .enabled(if: TestRun.isSlow, "it measures times: CULVERT_SLOW=1"),
             arguments: [false, true]
         )
         func overload(_ isReply: Bool) async throws {
@@ -49,7 +50,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("Beside a bulk stream, a datagram each 20 ms arrives within 150 ms, and none is lost")
+        @Test(
+            "Beside a bulk stream, a datagram each 20 ms arrives within 150 ms, and none is lost",
+            .enabled(if: TestRun.isSlow, "it measures times: CULVERT_SLOW=1")
+        )
         func besideBulk() async throws {
             try await Scenario.run { scenario in
                 let service = try UDPSocket(timeout: .seconds(2))
@@ -74,7 +78,10 @@ extension EndToEnd {
             }
         }
 
-        @Test("Behind a cut, datagrams do not wait for the bulk bytes that are sent again")
+        @Test(
+            "Behind a cut, datagrams do not wait for the bulk bytes that are sent again",
+            .enabled(if: TestRun.isSlow, "it measures times: CULVERT_SLOW=1")
+        )
         func besideRepetition() async throws {
             try await Scenario.run { scenario in
                 let service = try UDPSocket(timeout: .seconds(2))
@@ -126,7 +133,7 @@ extension EndToEnd {
                 )
                 processes = [server.process, client.process]
                 bulkPort = try await client.forward(to: bulk)
-                port = try await client.process.datagramPort(to: datagrams)
+                port = try await client.datagramPort(to: datagrams)
             }
         }
     }

@@ -54,15 +54,3 @@ func expectReset(at port: UInt16, sourceLocation: SourceLocation = #_sourceLocat
     let (bytes, ending) = try await onThread { try TCPSocket(port: port).drain() }
     #expect(ending == .reset && bytes.isEmpty, "\(ending) after \(bytes.count) bytes", sourceLocation: sourceLocation)
 }
-
-extension ChildProcess {
-    /// Waits until a UDP port listens and the session is open, since datagrams do not wait.
-    ///
-    /// - Returns: the local port.
-    func datagramPort(to destination: String) async throws -> UInt16 {
-        let line = try await line { $0.hasPrefix("forward udp://") && $0.hasSuffix(" -> \(destination)") }
-        _ = try await logLine { $0.contains("session opened") }
-        let address = line.split(separator: " ")[1]
-        return try #require(address.split(separator: ":").last.flatMap { UInt16($0) })
-    }
-}

@@ -47,7 +47,7 @@ extension EndToEnd {
                     options: ["-L", "\(local):\(destination)", "-L", "\(local):\(destination)/udp"]
                 )
                 _ = try await client.forward(to: destination)
-                _ = try await client.process.datagramPort(to: destination)
+                _ = try await client.datagramPort(to: destination)
                 let rate = "\(2 * 8 * Self.bytesPerSecond)"
                 let iperf = try scenario.start(
                     "iperf3 -c",
