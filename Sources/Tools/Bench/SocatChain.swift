@@ -15,8 +15,9 @@ enum SocatChain {
         to target: UInt16,
         in scenario: Scenario
     ) async throws -> ChildProcess {
+        // The processes of its peers outlive it, so they end by themselves.
         let listener = "UDP4-LISTEN:\(port),bind=127.0.0.1,fork"
-        let arguments = ["-b", "65536", listener, "UDP4:127.0.0.1:\(target)"]
+        let arguments = ["-b", "65536", "-T", "10", listener, "UDP4:127.0.0.1:\(target)"]
         let process = try scenario.start(name, Program.socat.required(), arguments, isKilled: true)
         try await eventually("\(name) binds \(port)", found: { process.description }) {
             (try? UDPSocket(port: port)) == nil
