@@ -4,8 +4,8 @@ import TestSupport
 enum SocatChain {
     static func start(before backend: UInt16, in scenario: Scenario) async throws -> RunningSystem {
         let (front, middle) = (try FreePorts.next(), try FreePorts.next())
-        let inner = try relay("inner", at: middle, to: backend, in: scenario)
-        let outer = try relay("outer", at: front, to: middle, in: scenario)
+        let inner = try await relay("inner", at: middle, to: backend, in: scenario)
+        let outer = try await relay("outer", at: front, to: middle, in: scenario)
         return RunningSystem(port: front, tunnel: [outer, inner])
     }
 
@@ -14,9 +14,14 @@ enum SocatChain {
         at port: UInt16,
         to target: UInt16,
         in scenario: Scenario
-    ) throws -> ChildProcess {
+    ) async throws -> ChildProcess {
+        // The processes of its peers outlive it, so they end by themselves.
         let listener = "UDP4-LISTEN:\(port),bind=127.0.0.1,fork"
-        let arguments = ["-b", "65536", listener, "UDP4:127.0.0.1:\(target)"]
-        return try scenario.start(name, Program.socat.required(), arguments, isKilled: true)
+        let arguments = ["-b", "65536", "-T", "10", listener, "UDP4:127.0.0.1:\(target)"]
+        let process = try scenario.start(name, Program.socat.required(), arguments, isKilled: true)
+        try await eventually("\(name) binds \(port)", found: { process.description }) {
+            (try? UDPSocket(port: port)) == nil
+        }
+        return process
     }
 }
