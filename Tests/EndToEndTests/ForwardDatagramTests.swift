@@ -134,6 +134,23 @@ extension EndToEnd {
             }
         }
 
+        @Test("Beyond flows_per_port, answered flows that are no conversation give way to a new sender")
+        func answeredFlows() async throws {
+            try await Scenario.run { scenario in
+                let service = try UDPSocket()
+                let path = try await scenario.datagrams(to: service.port, .remote, limits: "flows_per_port = 2")
+                try await onThread {
+                    for number in 0..<5 {
+                        let program = try UDPSocket()
+                        try program.send([UInt8(number)], to: path.port)
+                        let asked = try service.receive()
+                        try service.send(asked.bytes, to: asked.port)
+                        try require(try program.receive().bytes == [UInt8(number)], "sender \(number)")
+                    }
+                }
+            }
+        }
+
         @Test("Without a session datagrams are dropped, and the metrics count them")
         func withoutSession() async throws {
             try await Scenario.run { scenario in

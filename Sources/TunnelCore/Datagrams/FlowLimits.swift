@@ -1,7 +1,7 @@
 /// The limits of UDP flows.
 public struct FlowLimits: Sendable, Equatable {
-    /// Flows of one port at a time. 10,000: each costs a stream, and a socket at the other end. At the limit, the oldest flow
-    /// without an answer gives way.
+    /// Flows of one port at a time. 10,000: each costs a stream, and a socket at the other end. At the limit, an old flow
+    /// without an answer gives way, or else one that is no conversation.
     public var perPort = 10_000
     /// New flows of one port in a second, and half of them from one address. 2,000: a program that asks names uses a port
     /// for each question.

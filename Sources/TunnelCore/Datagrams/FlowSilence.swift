@@ -24,7 +24,8 @@ package struct FlowSilence: Sendable {
     private var last: Instant
     private var firstSent: Instant?
     private var firstReceived: Instant?
-    private var isConversation = false
+    /// Whether both sides have spoken for ``conversation``.
+    package private(set) var isConversation = false
 
     package init(_ limits: Limits, now: Instant) {
         self.limits = limits

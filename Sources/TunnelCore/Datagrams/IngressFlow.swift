@@ -73,6 +73,13 @@ package final class IngressFlow: DatagramFlow, CountedStream {
 
     var isAnswered: Bool { silence.isAnswered }
 
+    var isConversation: Bool { silence.isConversation }
+
+    /// Whether the flow has its stream.
+    var isOpen: Bool {
+        if case .open = state { true } else { false }
+    }
+
     package var id: StreamID? {
         if case .open(let id) = state { id } else { nil }
     }

@@ -62,6 +62,7 @@ package final class UDPIngress {
     private var channels: [any Channel] = []
     private var replies: [IPAddress: Reply] = [:]
     private var flows: [Key: IngressFlow] = [:]
+    private var yielding = YieldingFlows()
     private var rate: TokenBucket
     private var rates = AddressRates(remembered: UDPIngress.rememberedAddresses)
     private var timer: Scheduled<Void>?
@@ -253,13 +254,13 @@ package final class UDPIngress {
         guard flow.begin() else { return dropped.add(.flows) }
         flows[key] = flow
         flow.received(data)
+        yielding.append(flow)
     }
 
-    /// Ends the oldest flow without an answer if there are too many.
+    /// Ends a flow that gives way if there are too many.
     private func makeRoom() -> Bool {
         guard flows.count >= limits.perPort else { return true }
-        let oldest = flows.values.filter { !$0.isAnswered }.min { $0.deadline < $1.deadline }
-        guard let oldest else { return false }
+        guard let oldest = yielding.takeOldest() else { return false }
         oldest.expire(.timeout)
         return true
     }
@@ -269,6 +270,7 @@ package final class UDPIngress {
         timer = loop.assumeIsolated().scheduleTask(in: Self.searchPeriod) {
             let now = Instant.now
             for flow in self.flows.values where flow.deadline <= now { flow.expire(.timeout) }
+            self.yielding.forgetEnded(living: self.flows.count)
             self.searchSilent()
         }
     }

@@ -31,7 +31,7 @@ extension LimitTable {
             "flows_per_port",
             .count(\.flows.perPort, 1...100_000),
             "UDP flows of one port",
-            "each costs a stream, and a socket at the other end; at the limit the oldest without an answer gives way"
+            "each costs a stream, and a socket at the other end; at the limit old ones give way, those without an answer first"
         ),
         .both(
             "flows_per_second",
