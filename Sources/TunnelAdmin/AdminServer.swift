@@ -11,11 +11,14 @@ package final class AdminServer: Sendable {
     package let address: ListenAddress
     private let channel: any Channel
     private let loops: EventLoopMonitor
+    /// The file of a unix socket.
+    private let file: FileIdentity?
 
     private init(address: ListenAddress, channel: any Channel, loops: EventLoopMonitor) {
         self.address = address
         self.channel = channel
         self.loops = loops
+        file = if case .unix(let path) = address { FileIdentity(socketAt: path) } else { nil }
     }
 
     /// Starts to listen.
@@ -56,7 +59,7 @@ package final class AdminServer: Sendable {
     /// Stops listening and removes the file of a unix socket.
     package func stop() async {
         loops.stop()
-        if case .unix(let path) = address { UnixListener.remove(path) }
+        if case .unix(let path) = address { UnixListener.remove(path, if: file) }
         try? await channel.close()
     }
 
@@ -91,10 +94,7 @@ package final class AdminServer: Sendable {
             let tcp = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             return try await tcp.bind(host: host == "localhost" ? "127.0.0.1" : host, port: Int(port)).get()
         case .unix(let path):
-            if let other = try? await ClientBootstrap(group: loop).connect(unixDomainSocketPath: path).get() {
-                try? await other.close()
-                throw UnixListener.Failure(description: "another program answers there")
-            }
+            try await UnixListener.makeWay(at: path, on: loop).get()
             return try await bootstrap.withBoundSocket(try UnixListener.open(path)).get()
         }
     }

@@ -85,7 +85,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("On a port of all addresses, each reply comes from the address that was asked")
+        @Test(
+            "On a port of all addresses, each reply comes from the address that was asked, and no other program joins it"
+        )
         func allAddresses() async throws {
             try await Scenario.run { scenario in
                 let service = try UDPSocket()
@@ -99,6 +101,10 @@ extension EndToEnd {
                         let answer = try program.receive()
                         let isFromAsked = answer.address == address && answer.port == port
                         try require(isFromAsked && answer.bytes == bytes, "\(answer.address) answers for \(address)")
+                    }
+                    for address in ["0.0.0.0", "127.0.0.1", "127.0.0.2", "127.0.0.9"] {
+                        let other = try? UDPSocket(address: address, port: port, shares: true)
+                        try require(other == nil, "another program has \(address)")
                     }
                 }
             }
@@ -225,24 +231,50 @@ extension EndToEnd {
             }
         }
 
-        @Test("A visitor's block that is not allowed gets no flow, and the limits of visitors hold for flows")
-        func visitorLimits() async throws {
+        @Test("A sender whose block is denied gets no flow, and takes nothing of what others need")
+        func deniedSenders() async throws {
             try await Scenario.run { scenario in
                 let service = try UDPSocket()
                 let file = "\(scenario.directory)/server.toml"
-                try scenario.write("visitor_connections = 1\nvisitor_deny = [\"127.0.0.2\"]\n", to: file)
+                let limits = "[limits]\nflows_per_second = 10\nflows_per_port = 1\n"
+                try scenario.write("visitor_deny = [\"127.0.0.2\"]\n\(limits)", to: file)
                 let server = try await scenario.server(options: ["--config", file])
                 let client = try scenario.client(server.url, ["0:127.0.0.1:\(service.port)/udp"])
                 let port = try await client.datagramPort(to: "127.0.0.1:\(service.port)")
-                try UDPSocket(address: "127.0.0.2").send([1], to: port)
+                let program = try UDPSocket()
+                try program.send([1], to: port)
+                let asked = try await onThread { try service.receive() }
+                for _ in 0..<50 { try UDPSocket(address: "127.0.0.2").send([2], to: port) }
                 _ = try await server.process.logLine { $0.contains("visitor refused") && $0.contains("127.0.0.2") }
-                let first = try UDPSocket()
-                try first.send([2], to: port)
-                #expect(try await onThread { try service.receive().bytes } == [2])
-                try UDPSocket().send([3], to: port)
-                _ = try await server.process.logLine(skip: 1) { $0.contains("visitor refused") }
-                try first.send([4], to: port)
+                try service.send([3], to: asked.port)
+                #expect(try await onThread { try program.receive().bytes } == [3], "its flow lives")
+                try UDPSocket().send([4], to: port)
                 #expect(try await onThread { try service.receive().bytes } == [4])
+            }
+        }
+
+        @Test("At visitor_connections an older flow gives way to a new sender")
+        func visitorConnections() async throws {
+            try await Scenario.run { scenario in
+                let service = try UDPSocket()
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write("visitor_connections = 2\n", to: file)
+                let server = try await scenario.server(options: ["--config", file])
+                let client = try scenario.client(server.url, ["0:127.0.0.1:\(service.port)/udp"])
+                let port = try await client.datagramPort(to: "127.0.0.1:\(service.port)")
+                try await onThread {
+                    for number in UInt8(0)..<20 {
+                        let program = try UDPSocket()
+                        try program.send([number], to: port)
+                        let asked = try service.receive()
+                        guard number.isMultiple(of: 3) else { continue }
+                        try service.send(asked.bytes, to: asked.port)
+                        try require(try program.receive().bytes == [number], "sender \(number)")
+                    }
+                }
+                await client.process.end()
+                let ended = try await server.process.logLine(skip: 17) { $0.contains("stream ended") }
+                expect(ended, says: "kind=udp")
             }
         }
 

@@ -3,14 +3,16 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Name lookups through `-L …/udp`.
+    /// Name lookups through `-L …/udp` and `-R …/udp`.
     @Suite(.serialized)
     struct ForwardLookupTests {
         @Test(
-            "dig asks dnsmasq through -L, and 10,000 lookups at 500 a second are all answered",
-            .needs(.dig, .dnsmasq)
+            "dig asks dnsmasq, and 10,000 lookups at 500 a second are all answered, each from a port of its own too",
+            .needs(.dig, .dnsmasq),
+            arguments: DatagramDirection.allCases,
+            TestRun.isSlow ? [false, true] : [false]
         )
-        func lookups() async throws {
+        func lookups(_ direction: DatagramDirection, _ hasOwnPorts: Bool) async throws {
             try await Scenario.run { scenario in
                 let resolver = try FreePorts.next()
                 let dnsmasq = try scenario.start(
@@ -23,7 +25,7 @@ extension EndToEnd {
                     ]
                 )
                 _ = try await dnsmasq.logLine { $0.contains("started") }
-                let port = try await scenario.datagrams(to: resolver).port
+                let port = try await scenario.datagrams(to: resolver, direction).port
                 let answer = try await scenario.run(
                     .dig,
                     ["+short", "+tries=1", "+time=20", "@127.0.0.1", "-p", "\(port)", "www.culvert.test"]
@@ -31,9 +33,10 @@ extension EndToEnd {
                 #expect(answer.trimmingCharacters(in: .whitespacesAndNewlines) == "192.0.2.7")
                 guard TestRun.isSlow else { return }
                 try await onThread {
-                    let program = try UDPSocket()
+                    var program = try UDPSocket()
                     let start = ContinuousClock.now
                     for number in 0..<10_000 {
+                        if hasOwnPorts { program = try UDPSocket() }
                         try program.send(Self.query(UInt16(number)), to: port)
                         let reply = try program.receive().bytes
                         try require(reply.prefix(2) == Self.query(UInt16(number)).prefix(2), "reply \(number)")

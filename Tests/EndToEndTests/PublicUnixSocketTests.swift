@@ -12,6 +12,8 @@ extension EndToEnd {
             options: [String] = []
         ) async throws -> (server: CulvertServer, folder: String) {
             let folder = try scenario.folder("sockets")
+            // Whatever the umask is: others must not be able to change it.
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder)
             return (try await scenario.server(options: ["--unix-directory", folder] + options), folder)
         }
 
@@ -79,10 +81,12 @@ extension EndToEnd {
                 let (server, folder) = try await server(in: scenario)
                 try leaveStaleSocket(at: "\(folder)/stale")
                 let program = try TCPService.echo(unixPath: "\(folder)/program")
+                // A connection to this one fails, and yet a program has it.
+                let datagrams = try DatagramSocket(path: "\(folder)/datagrams")
                 try scenario.write("text", to: "\(folder)/file")
                 let first = try scenario.client(server.url, ["\(folder)/mine:9"], options: ["--name", "first"])
                 try await waitForTunnel("\(folder)/mine", first)
-                let names = ["stale", "program", "file", "mine"]
+                let names = ["stale", "program", "file", "mine", "datagrams"]
                 let client = try scenario.client(
                     server.url,
                     names.map { "\(folder)/\($0):9" },
@@ -92,6 +96,7 @@ extension EndToEnd {
                 for (name, reason) in [
                     ("program", "another program answers there"), ("file", "exists, and is no socket"),
                     ("mine", "is held by default/first since"),
+                    ("datagrams", "a socket is there already, and whether a program has it cannot be told"),
                 ] {
                     let line = try await client.process.logLine {
                         $0.contains("could not bind") && $0.contains("\(folder)/\(name):")
@@ -100,7 +105,7 @@ extension EndToEnd {
                 }
                 #expect(try String(contentsOfFile: "\(folder)/file", encoding: .utf8) == "text")
                 try await onThread { try TCPSocket(unixPath: "\(folder)/program").requireEcho("still there") }
-                #expect(program.accepted >= 1)
+                #expect(program.accepted >= 1 && FileManager.default.fileExists(atPath: datagrams.path))
             }
         }
 
@@ -127,6 +132,53 @@ extension EndToEnd {
                 let client = try scenario.client(none.url, ["\(folder)/a:9"])
                 #expect(try await client.process.exitStatus() == .exited(77))
                 expect(client.process.errors.text, says: "the server has no unix_directory")
+            }
+        }
+
+        @Test("The server's own socket in the folder is refused, and a folder that others can change has no sockets")
+        func unfitPlaces() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(
+                    in: scenario,
+                    options: ["--admin", "unix:\(scenario.directory)/sockets/admin"]
+                )
+                let client = try scenario.client(server.url, ["\(folder)/admin:9"])
+                let own = try await client.process.logLine { $0.contains("could not bind") }
+                expect(own, says: "is a socket of culvert server itself")
+                for (mode, isFit) in [(0o777, false), (0o775, false), (0o1777, true)] {
+                    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: folder)
+                    let other = try scenario.client(
+                        server.url,
+                        ["\(folder)/x\(mode):9"],
+                        options: ["--name", "\(mode)"]
+                    )
+                    if isFit {
+                        try await waitForTunnel("\(folder)/x\(mode)", other)
+                    } else {
+                        let line = try await other.process.logLine { $0.contains("could not bind") }
+                        expect(line, says: "other users can change the folder")
+                    }
+                }
+            }
+        }
+
+        @Test("A session that ends leaves the socket of a program that has taken its place meanwhile")
+        func laterProgram() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(in: scenario)
+                let echo = try TCPService.echo()
+                let client = try scenario.client(server.url, ["\(folder)/a:127.0.0.1:\(echo.port)"])
+                try await waitForTunnel("\(folder)/a", client)
+                let visitor = try TCPSocket(unixPath: "\(folder)/a")
+                try await onThread { try visitor.requireEcho("before") }
+                // The port is closed at once, and the session goes on until its visitor leaves.
+                client.process.signal(SIGTERM)
+                try await eventually("the socket is removed") { !FileManager.default.fileExists(atPath: "\(folder)/a") }
+                let program = try TCPService.echo(unixPath: "\(folder)/a")
+                visitor.close()
+                _ = try await server.process.logLine { $0.contains("session ended") }
+                try await onThread { try TCPSocket(unixPath: "\(folder)/a").requireEcho("the program") }
+                #expect(program.accepted == 1)
             }
         }
 

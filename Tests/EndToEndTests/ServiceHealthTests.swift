@@ -39,5 +39,25 @@ extension EndToEnd {
                 for socket in sockets { try await expectService(isUp: true, at: socket) }
             }
         }
+
+        @Test("A UDP service is down once it refuses a datagram, and up once it answers one")
+        func datagrams() async throws {
+            try await Scenario.run { scenario in
+                let port = try FreePorts.next()
+                let admin = "\(scenario.directory)/client.sock"
+                let path = try await scenario.datagrams(to: port, .remote, options: ["--admin", "unix:\(admin)"])
+                let program = try UDPSocket()
+                try program.send([1], to: path.port)
+                try await expectService(isUp: false, at: admin)
+                let service = try UDPSocket(port: port)
+                try program.send([2], to: path.port)
+                try await onThread {
+                    let asked = try service.receive()
+                    try service.send(asked.bytes, to: asked.port)
+                    _ = try program.receive()
+                }
+                try await expectService(isUp: true, at: admin)
+            }
+        }
     }
 }

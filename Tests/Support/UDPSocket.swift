@@ -16,9 +16,19 @@ public final class UDPSocket: Sendable {
     /// - Parameters:
     ///   - port: 0 for one that the system chooses.
     ///   - timeout: the longest wait for a datagram.
-    public init(address: String = "127.0.0.1", port: UInt16 = 0, timeout: Duration = .seconds(20)) throws {
+    ///   - shares: whether it sets SO_REUSEADDR, with which sockets may share a port.
+    public init(
+        address: String = "127.0.0.1",
+        port: UInt16 = 0,
+        timeout: Duration = .seconds(20),
+        shares: Bool = false
+    ) throws {
         descriptor = socket(AF_INET, datagramType, 0)
         guard descriptor >= 0 else { throw SocketError.system(call: "socket", errno: errno) }
+        if shares {
+            var on: Int32 = 1
+            setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
         var name = socketAddress(address, port)
         let result = withSockAddr(&name) { pointer, length in bind(descriptor, pointer, length) }
         guard result == 0 else { throw SocketError.system(call: "bind", errno: errno) }

@@ -176,7 +176,7 @@ final class ForwardListeners {
             limits: limits.flows,
             dropped: totals.metrics.droppedDatagrams,
             loop: loop,
-            opener: UDPIngress.Opener { [weak self] remote in self?.flow(of: forward, from: remote) }
+            opener: UDPIngress.Opener { [weak self] remote in self?.flow(of: forward, from: remote) ?? .refused }
         )
         .assumeIsolated()
         .whenComplete { result in
@@ -194,9 +194,9 @@ final class ForwardListeners {
         }
     }
 
-    /// What a new sender's flow belongs to; nil without a session.
-    private func flow(of forward: Forward, from remote: SocketAddress) -> IngressFlow.Opening? {
-        guard case .destination(let destination) = forward.spec.target else { return nil }
+    /// What a new sender's flow belongs to.
+    private func flow(of forward: Forward, from remote: SocketAddress) -> IngressFlow.Admission {
+        guard case .destination(let destination) = forward.spec.target else { return .refused }
         return flow(of: forward, to: destination, from: remote)
     }
 
@@ -204,9 +204,11 @@ final class ForwardListeners {
         of forward: Forward,
         to destination: Destination,
         from remote: SocketAddress
-    ) -> IngressFlow.Opening? {
-        guard case .session(let streams) = supply else { return nil }
-        return streams.flow(to: destination, from: remote.inShort, forward.statistics)
+    ) -> IngressFlow.Admission {
+        guard case .session(let streams) = supply,
+            let opening = streams.flow(to: destination, from: remote.inShort, forward.statistics)
+        else { return .refused }
+        return .flow(opening)
     }
 
     /// The relays of datagrams of a SOCKS port.
@@ -216,7 +218,7 @@ final class ForwardListeners {
             dropped: totals.metrics.droppedDatagrams,
             loop: loop
         ) { [weak self] destination, remote in
-            self?.flow(of: forward, to: destination, from: remote)
+            self?.flow(of: forward, to: destination, from: remote) ?? .refused
         }
     }
 

@@ -11,8 +11,8 @@ struct SocksAssociation {
     let limits: FlowLimits
     let dropped: DroppedDatagrams
     let loop: any EventLoop
-    /// What a flow to a destination belongs to; nil without a session.
-    let open: (Destination, SocketAddress) -> IngressFlow.Opening?
+    /// What a flow to a destination belongs to.
+    let open: (Destination, SocketAddress) -> IngressFlow.Admission
 
     /// A relay that is bound.
     struct Relay {
@@ -35,7 +35,7 @@ struct SocksAssociation {
             return header
         } open: { [open] remote, header in
             var header = header
-            guard let target = SocksDatagram.takeHeader(&header)?.destination else { return nil }
+            guard let target = SocksDatagram.takeHeader(&header)?.destination else { return .refused }
             return open(.host(target), remote)
         }
         let bound = UDPIngress.bind(

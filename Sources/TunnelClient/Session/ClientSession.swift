@@ -46,6 +46,8 @@ final class ClientSession: ClientSessionOwner {
     private let source: TunnelSet
     let serviceTimeout: TimeAmount
     let flowSilence: FlowSilence.Limits
+    /// The addresses of services that flows use.
+    var rotation = FlowRotation()
     let names: HostNames
     /// What SOCKS tunnels may reach now.
     let openPolicy: () -> DestinationPolicy

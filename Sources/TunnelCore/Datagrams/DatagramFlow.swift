@@ -3,6 +3,8 @@ import NIOCore
 
 /// The socket side of one flow: a stream of kind udp.
 package protocol DatagramFlow: AnyObject {
+    /// What the flow costs besides its stream, bytes.
+    var cost: Int { get }
     /// Sends a datagram of the peer; it leaves with the next ``flush()``.
     func deliver(_ datagram: ByteBuffer)
     /// Hands everything to the kernel.

@@ -20,16 +20,27 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         }
     }
 
+    /// Whether a new sender gets a flow.
+    package enum Admission {
+        case flow(Opening)
+        /// It may have none.
+        case refused
+        /// There are too many; an older one may give way.
+        case full
+    }
+
     private enum State {
         case waiting
         case open(StreamID)
         case ended
     }
 
+    /// Itself and its entries in the port's tables.
+    package let cost = 1_024
     /// The sender.
     package let remote: SocketAddress
     private let opening: Opening
-    private let channel: any Channel
+    private let socket: PortSocket
     /// What stands before each reply.
     private let header: ByteBuffer
     private let onEnd: () -> Void
@@ -41,14 +52,14 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     init(
         _ remote: SocketAddress,
         _ opening: Opening,
-        _ channel: any Channel,
+        _ socket: PortSocket,
         header: ByteBuffer,
         silence limits: FlowSilence.Limits,
         onEnd: @escaping () -> Void
     ) {
         self.remote = remote
         self.opening = opening
-        self.channel = channel
+        self.socket = socket
         self.header = header
         self.onEnd = onEnd
         silence = FlowSilence(limits, now: .now)
@@ -58,13 +69,17 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     ///
     /// - Returns: false if the session has no room.
     func begin() -> Bool {
-        guard case .waiting = state, let id = opening.session.open(opening.request, self) else {
-            opening.onEnd?()
-            return false
-        }
+        guard case .waiting = state, let id = opening.session.open(opening.request, self) else { return false }
         state = .open(id)
         identity.statistics.joined(self)
         return true
+    }
+
+    /// The flow gets no stream.
+    func abandon() {
+        guard case .waiting = state else { return }
+        state = .ended
+        opening.onEnd?()
     }
 
     private var dropped: DroppedDatagrams { identity.statistics.metrics.droppedDatagrams }
@@ -107,20 +122,17 @@ package final class IngressFlow: DatagramFlow, CountedStream {
 
     package func deliver(_ datagram: ByteBuffer) {
         guard case .open = state else { return }
-        guard channel.isWritable else { return dropped.add(.socket) }
         guard opening.policy.admitsWrite(datagram.readableBytes) else { return dropped.add(.rate) }
         counts.toSocket += datagram.readableBytes
         silence.received(now: .now)
-        guard header.readableBytes > 0 else {
-            return channel.write(AddressedEnvelope(remoteAddress: remote, data: datagram), promise: nil)
-        }
+        guard header.readableBytes > 0 else { return socket.send(datagram, to: remote) }
         var whole = header
         whole.writeImmutableBuffer(datagram)
-        channel.write(AddressedEnvelope(remoteAddress: remote, data: whole), promise: nil)
+        socket.send(whole, to: remote)
     }
 
     package func flush() {
-        channel.flush()
+        socket.flush()
     }
 
     package func ended(_ code: ResetCode) {

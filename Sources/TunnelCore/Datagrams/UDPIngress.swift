@@ -1,7 +1,6 @@
 import Logging
 import Mux
 import NIOCore
-import NIOPosix
 import NetworkAddress
 
 /// A UDP port whose datagrams become flows: one for each pair of a sender's address and the address that it asked.
@@ -13,11 +12,11 @@ package final class UDPIngress {
     package struct Opener {
         /// Takes what a sender writes before each datagram, and what replies have before them too; nil to drop the datagram.
         let takeHeader: (inout ByteBuffer, SocketAddress) -> ByteBuffer?
-        /// What the flow of a new sender, or of a new header, belongs to; nil to drop its datagram.
-        let open: (SocketAddress, ByteBuffer) -> IngressFlow.Opening?
+        /// What the flow of a new sender, or of a new header, belongs to.
+        let open: (SocketAddress, ByteBuffer) -> IngressFlow.Admission
 
         /// Flows of datagrams as they are.
-        package init(_ open: @escaping (SocketAddress) -> IngressFlow.Opening?) {
+        package init(_ open: @escaping (SocketAddress) -> IngressFlow.Admission) {
             takeHeader = { _, _ in ByteBuffer() }
             self.open = { remote, _ in open(remote) }
         }
@@ -25,7 +24,7 @@ package final class UDPIngress {
         /// Flows of datagrams behind a header. Each header of a sender is a flow of its own.
         package init(
             takeHeader: @escaping (inout ByteBuffer, SocketAddress) -> ByteBuffer?,
-            open: @escaping (SocketAddress, ByteBuffer) -> IngressFlow.Opening?
+            open: @escaping (SocketAddress, ByteBuffer) -> IngressFlow.Admission
         ) {
             (self.takeHeader, self.open) = (takeHeader, open)
         }
@@ -41,7 +40,7 @@ package final class UDPIngress {
     private enum Reply {
         /// It is being bound; the first datagrams wait.
         case binding([(remote: SocketAddress, data: ByteBuffer)])
-        case bound(any Channel)
+        case bound(PortSocket)
     }
 
     /// Datagrams that wait for a socket of their address.
@@ -49,9 +48,7 @@ package final class UDPIngress {
     /// Addresses whose rate of new flows is remembered. 4,096: some hundred KiB.
     static let rememberedAddresses = 4_096
     /// Addresses of a port that get a socket of their own. Replies from further ones leave from the system's choice.
-    static let maximumReplySockets = 256
-    /// Datagrams of one system call. 16: each has room for 64 KiB, for each socket of a port.
-    private static let vectorCount = 16
+    static let maximumReplySockets = 64
     /// Time between two searches for silent flows.
     private static let searchPeriod = TimeAmount.seconds(1)
 
@@ -59,14 +56,16 @@ package final class UDPIngress {
     private let limits: FlowLimits
     private let dropped: DroppedDatagrams
     private let opener: Opener
-    private var channels: [any Channel] = []
+    private var sockets: [PortSocket] = []
     private var replies: [IPAddress: Reply] = [:]
+    /// Sockets that are being bound, so that the port is free once they are closed too.
+    private var pendingBinds = 0
     private var flows: [Key: IngressFlow] = [:]
     private var yielding = YieldingFlows()
     private var rate: TokenBucket
     private var rates = AddressRates(remembered: UDPIngress.rememberedAddresses)
     private var timer: Scheduled<Void>?
-    private var isClosed = false
+    private var closed: EventLoopPromise<Void>?
 
     private init(
         _ loop: any EventLoop,
@@ -84,8 +83,7 @@ package final class UDPIngress {
 
     /// Binds `port` on the addresses that this machine has of these.
     ///
-    /// - Parameters:
-    ///   - dropped: counts the datagrams that get no flow.
+    /// - Parameter dropped: counts the datagrams that get no flow.
     /// - Returns: fails with a ``TCPIngress/Failure``.
     package static func bind(
         addresses: [String],
@@ -103,14 +101,16 @@ package final class UDPIngress {
                 // The second address gets the port that the system has chosen for the first.
                 let present = ingress.value.port
                 return ingress.value.open(address, present == 0 ? port : present)
-                    .map { ingress.value.channels.append($0) }
+                    .flatMapThrowing { channel in
+                        ingress.value.sockets.append(try ingress.value.socket(channel))
+                    }
                     .flatMapErrorThrowing { error in
                         let isFamilyMissing =
                             switch SocketFailure(error) {
                             case .addressMissing?, .familyMissing?: true
                             default: false
                             }
-                        guard isFamilyMissing, !isLast || !ingress.value.channels.isEmpty else {
+                        guard isFamilyMissing, !isLast || !ingress.value.sockets.isEmpty else {
                             throw TCPIngress.Failure(address: address, error: error)
                         }
                     }
@@ -130,71 +130,44 @@ package final class UDPIngress {
     }
 
     /// The port; 0 before it is bound.
-    package var port: UInt16 { channels.first?.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? 0 }
+    package var port: UInt16 { sockets.first?.port ?? 0 }
 
     /// The addresses that are bound, separated by spaces.
-    package var addresses: String { channels.compactMap { $0.localAddress?.ipAddress }.joined(separator: " ") }
-
-    /// Flows now.
-    package var count: Int { flows.count }
+    package var addresses: String {
+        sockets.compactMap { $0.channel.localAddress?.ipAddress }.joined(separator: " ")
+    }
 
     /// Gives the port up, and ends its flows; done when the kernel has released it.
     package func close() -> EventLoopFuture<Void> {
-        isClosed = true
+        if let closed { return closed.futureResult }
+        let promise = loop.makePromise(of: Void.self)
+        closed = promise
         timer?.cancel()
         for flow in flows.values { flow.expire(.goingAway) }
         flows = [:]
-        var closing = channels
-        for case .bound(let channel) in replies.values where !channels.contains(where: { $0 === channel }) {
-            closing.append(channel)
+        var closing = sockets.map { $0.close() }
+        for case .bound(let socket) in replies.values where !sockets.contains(where: { $0 === socket }) {
+            closing.append(socket.close())
         }
         replies = [:]
-        return EventLoopFuture.andAllComplete(
-            closing.map { channel in
-                channel.close(promise: nil)
-                return channel.closeFuture
-            },
-            on: loop
-        )
+        pendingBinds += 1
+        EventLoopFuture.andAllComplete(closing, on: loop).assumeIsolated().whenComplete { _ in self.bindEnded() }
+        return promise.futureResult
+    }
+
+    private func bindEnded() {
+        pendingBinds -= 1
+        if pendingBinds == 0 { closed?.succeed(()) }
     }
 
     /// Binds one address of the port.
     ///
-    /// A socket for all addresses is bound alone, so that no other program has the port. Only then sockets of single
-    /// addresses may join it.
-    ///
-    /// - Parameter isReply: whether the socket joins one for all addresses.
-    private func open(_ address: String, _ port: UInt16, isReply: Bool = false) -> EventLoopFuture<any Channel> {
+    /// - Parameter joins: whether the socket joins one for all addresses.
+    private func open(_ address: String, _ port: UInt16, joins: Bool = false) -> EventLoopFuture<any Channel> {
         let this = NIOLoopBound(self, eventLoop: loop)
         let isForAll = address == "0.0.0.0" || address == "::"
-        var bootstrap = DatagramBootstrap(group: loop)
-            .channelOption(.datagramVectorReadMessageCount, value: Self.vectorCount)
-            .channelOption(
-                .recvAllocator,
-                value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorCount * 65_536)
-            )
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    DescriptorCount.shared.track(channel)
-                    try channel.pipeline.syncOperations.addHandler(Receiver(this.value, isForAll: isForAll))
-                }
-            }
-        if isForAll { bootstrap = bootstrap.channelOption(.receivePacketInfo, value: true) }
-        if isReply { bootstrap = bootstrap.channelOption(.socketOption(.so_reuseaddr), value: 1) }
-        if address.contains(":") {
-            bootstrap = bootstrap.channelOption(
-                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only),
-                value: 1
-            )
-        }
-        do {
-            let bound = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: Int(port)))
-            guard isForAll else { return bound }
-            return bound.flatMap { channel in
-                channel.setOption(.socketOption(.so_reuseaddr), value: 1).map { channel }
-            }
-        } catch {
-            return loop.makeFailedFuture(error)
+        return PortSocket.bind(address, port, isForAll: isForAll, joins: joins, on: loop) {
+            Receiver(this.value, isForAll: isForAll)
         }
     }
 
@@ -207,66 +180,103 @@ package final class UDPIngress {
         _ data: ByteBuffer,
         from remote: SocketAddress,
         at local: IPAddress?,
-        _ channel: any Channel
+        _ socket: PortSocket
     ) {
-        guard !isClosed else { return }
-        guard let local else { return forward(data, remote, nil, channel) }
+        // A sender without a port is forged.
+        guard closed == nil, remote.port != 0 else { return }
+        guard let local else { return forward(data, remote, nil, socket) }
         switch replies[local] {
         case .bound(let reply):
             forward(data, remote, local, reply)
         case .binding(var waiting):
             guard waiting.count < Self.maximumWaiting else { return dropped.add(.socket) }
-            waiting.append((remote, data))
+            waiting.append((remote, data.dense(from: 2)))
             replies[local] = .binding(waiting)
         case nil where replies.count >= Self.maximumReplySockets:
-            forward(data, remote, local, channel)
+            forward(data, remote, local, socket)
         case nil:
-            replies[local] = .binding([(remote, data)])
-            open("\(local)", port, isReply: true).assumeIsolated().whenComplete { result in
-                let own = try? result.get()
-                guard case .binding(let waiting)? = self.replies[local] else {
-                    // The port was closed meanwhile.
-                    own?.close(promise: nil)
-                    return
-                }
+            replies[local] = .binding([(remote, data.dense(from: 2))])
+            bindReply(local, beside: socket)
+        }
+    }
+
+    private func socket(_ channel: any Channel) throws -> PortSocket {
+        let socket = try PortSocket(channel, dropped)
+        try channel.pipeline.syncOperations.handler(type: Receiver.self).socket = socket
+        return socket
+    }
+
+    /// Binds a socket for the replies from an address beside the one for all addresses.
+    private func bindReply(_ local: IPAddress, beside socket: PortSocket) {
+        pendingBinds += 1
+        socket.joining += 1
+        open("\(local)", port, joins: true).assumeIsolated().whenComplete { result in
+            let own = (try? result.get()).flatMap { try? self.socket($0) }
+            own?.isShared = false
+            socket.joining -= 1
+            if case .binding(let waiting)? = self.replies[local] {
                 // Without a socket of its own, the address is left to the system.
-                let reply = own ?? channel
+                let reply = own ?? socket
                 self.replies[local] = .bound(reply)
                 for datagram in waiting { self.forward(datagram.data, datagram.remote, local, reply) }
+                self.bindEnded()
+            } else {
+                // The port was closed meanwhile.
+                let closed = own?.close() ?? self.loop.makeSucceededVoidFuture()
+                closed.assumeIsolated().whenComplete { _ in self.bindEnded() }
             }
         }
     }
 
-    private func forward(_ data: ByteBuffer, _ remote: SocketAddress, _ local: IPAddress?, _ reply: any Channel) {
+    private func forward(_ data: ByteBuffer, _ remote: SocketAddress, _ local: IPAddress?, _ reply: PortSocket) {
         var data = data
         guard let header = opener.takeHeader(&data, remote) else { return dropped.add(.flows) }
-        var key = Key(remote: remote, local: local ?? reply.localAddress?.ip, header: header)
+        var key = Key(remote: remote, local: local ?? reply.channel.localAddress?.ip, header: header)
         if let flow = flows[key] { return flow.received(data) }
         key.header = header.dense(from: 2)
-        let isAdmitted = remote.ip.map { rates.admits($0, perSecond: limits.perSecondOfAddress, now: .now) } ?? true
-        guard isAdmitted, rate.takeOne(now: .now), makeRoom(), let opening = opener.open(remote, header) else {
-            return dropped.add(.flows)
-        }
-        let flow = IngressFlow(remote, opening, reply, header: key.header, silence: limits.silences) {
-            [weak self, key] in
-            self?.flows[key] = nil
-        }
-        guard flow.begin() else { return dropped.add(.flows) }
-        flows[key] = flow
+        guard let flow = begin(key, reply) else { return dropped.add(.flows) }
         flow.received(data)
         yielding.append(flow)
     }
 
-    /// Ends a flow that gives way if there are too many.
-    private func makeRoom() -> Bool {
-        guard flows.count >= limits.perPort else { return true }
+    /// Begins the flow of a new sender, in place of an older one if there is no room.
+    private func begin(_ key: Key, _ reply: PortSocket) -> IngressFlow? {
+        var admission = opener.open(key.remote, key.header)
+        if case .full = admission, yield() { admission = opener.open(key.remote, key.header) }
+        guard case .flow(let opening) = admission else { return nil }
+        let flow = IngressFlow(key.remote, opening, reply, header: key.header, silence: limits.silences) {
+            [weak self] in
+            self?.flows[key] = nil
+        }
+        guard isInTime(key.remote), flows.count < limits.perPort || yield(), flow.begin() || yield() && flow.begin()
+        else {
+            flow.abandon()
+            return nil
+        }
+        flows[key] = flow
+        return flow
+    }
+
+    /// Whether a new flow is within the rates of the port, and of its sender's address.
+    private func isInTime(_ remote: SocketAddress) -> Bool {
+        let now = Instant.now
+        guard remote.ip.map({ rates.admits($0, perSecond: limits.perSecondOfAddress, now: now) }) ?? true else {
+            return false
+        }
+        return rate.takeOne(now: now)
+    }
+
+    /// Ends a flow that gives way.
+    ///
+    /// - Returns: false if there is none.
+    private func yield() -> Bool {
         guard let oldest = yielding.takeOldest() else { return false }
         oldest.expire(.timeout)
         return true
     }
 
     private func searchSilent() {
-        guard !isClosed else { return }
+        guard closed == nil else { return }
         timer = loop.assumeIsolated().scheduleTask(in: Self.searchPeriod) {
             let now = Instant.now
             for flow in self.flows.values where flow.deadline <= now { flow.expire(.timeout) }
@@ -281,6 +291,7 @@ package final class UDPIngress {
 
         private let ingress: UDPIngress
         private let isForAll: Bool
+        var socket: PortSocket?
 
         init(_ ingress: UDPIngress, isForAll: Bool) {
             self.ingress = ingress
@@ -288,9 +299,10 @@ package final class UDPIngress {
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            guard let socket else { return }
             let envelope = unwrapInboundIn(data)
             let local = isForAll ? envelope.metadata?.packetInfo?.destinationAddress.ip?.unmapped : nil
-            ingress.received(envelope.data, from: envelope.remoteAddress, at: local, context.channel)
+            ingress.received(envelope.data, from: envelope.remoteAddress, at: local, socket)
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -9,6 +9,17 @@ package struct FileIdentity: Hashable {
     package init?(path: String) {
         var facts = stat()
         guard stat(path, &facts) == 0 else { return nil }
+        self.init(facts)
+    }
+
+    /// Asks the file system for a socket itself; nil if the path is none. A symbolic link is none.
+    package init?(socketAt path: String) {
+        var facts = stat()
+        guard lstat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        self.init(facts)
+    }
+
+    private init(_ facts: stat) {
         device = UInt64(truncatingIfNeeded: facts.st_dev)
         inode = UInt64(facts.st_ino)
     }

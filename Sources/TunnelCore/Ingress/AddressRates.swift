@@ -8,6 +8,7 @@ package struct AddressRates {
     private let remembered: Int
     private var rates: [IPAddress: TokenBucket] = [:]
     private var others: TokenBucket?
+    private var lastSearch: Instant?
 
     package init(remembered: Int) {
         self.remembered = remembered
@@ -21,10 +22,7 @@ package struct AddressRates {
         let address = address.unmapped.subscriber
         let fresh = TokenBucket(perSecond: Double(perSecond), burst: Double(perSecond), now: now)
         if rates[address] == nil, rates.count >= remembered {
-            rates = rates.filter { entry in
-                var bucket = entry.value
-                return !bucket.isFull(now: now)
-            }
+            forgetIdle(now)
             guard rates.count < remembered else {
                 var bucket = others ?? fresh
                 defer { others = bucket }
@@ -32,5 +30,14 @@ package struct AddressRates {
             }
         }
         return rates[address, default: fresh].takeOne(now: now)
+    }
+    /// Forgets idle addresses, at most ten times a second: each search looks at all of them.
+    private mutating func forgetIdle(_ now: Instant) {
+        if let lastSearch, now.since(lastSearch) < .milliseconds(100) { return }
+        lastSearch = now
+        rates = rates.filter { entry in
+            var bucket = entry.value
+            return !bucket.isFull(now: now)
+        }
     }
 }

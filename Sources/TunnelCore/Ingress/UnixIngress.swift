@@ -6,12 +6,15 @@ package final class UnixIngress: Ingress {
     package let tunnel: UInt16
     private let path: String
     private let channel: any Channel
+    /// The file, so that no other program's is removed.
+    private let file: FileIdentity?
     private let gate: AcceptGate?
 
     private init(tunnel: UInt16, path: String, channel: any Channel) {
         self.tunnel = tunnel
         self.path = path
         self.channel = channel
+        file = FileIdentity(socketAt: path)
         gate = try? channel.pipeline.syncOperations.handler(type: AcceptGate.self)
     }
 
@@ -27,9 +30,8 @@ package final class UnixIngress: Ingress {
         onVisitor: @escaping (any Channel) throws -> Void
     ) -> EventLoopFuture<UnixIngress> {
         let visitor = NIOLoopBound(onVisitor, eventLoop: loop)
-        let bound = answers(path, loop).flatMapThrowing { answers -> NIOBSDSocket.Handle in
-            guard !answers else { throw UnixListener.Failure(description: "another program answers there") }
-            return try UnixListener.open(path, access, backlog: Int32(clamping: limits.listenQueue))
+        let bound = UnixListener.makeWay(at: path, on: loop).flatMapThrowing {
+            try UnixListener.open(path, access, backlog: Int32(clamping: limits.listenQueue))
         }
         .flatMap { descriptor in
             ServerBootstrap(group: loop)
@@ -49,16 +51,6 @@ package final class UnixIngress: Ingress {
         .map(\.value)
     }
 
-    /// Whether a program accepts connections at `path`.
-    private static func answers(_ path: String, _ loop: any EventLoop) -> EventLoopFuture<Bool> {
-        ClientBootstrap(group: loop).connect(unixDomainSocketPath: path)
-            .map { channel in
-                channel.close(promise: nil)
-                return true
-            }
-            .flatMapErrorThrowing { _ in false }
-    }
-
     package var addresses: String { path }
 
     package var isAccepting = true {
@@ -67,7 +59,7 @@ package final class UnixIngress: Ingress {
 
     /// Gives the address up, and removes its file.
     package func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
-        UnixListener.remove(path)
+        if channel.isActive { UnixListener.remove(path, if: file) }
         channel.close(promise: nil)
         return channel.closeFuture
     }

@@ -3,8 +3,28 @@ extension FixedLimit {
     package static let flows: [FixedLimit] = [
         FixedLimit(
             "Datagrams of a flow that wait for the destination's socket",
-            .count(EgressFlow.maximumWaiting),
+            .count(WaitingDatagrams.maximum),
             "a lookup takes little time; the oldest are dropped"
+        ),
+        FixedLimit(
+            "Their bytes",
+            .bytes(WaitingDatagrams.maximumBytes),
+            "one large datagram, or a few usual ones"
+        ),
+        FixedLimit(
+            "The age at which they are dropped",
+            .time(WaitingDatagrams.oldest),
+            "a late answer is of no use"
+        ),
+        FixedLimit(
+            "Addresses of a UDP port for all addresses that get a socket for their replies",
+            .count(UDPIngress.maximumReplySockets),
+            "a machine has few; replies from further ones leave by the system's choice"
+        ),
+        FixedLimit(
+            "Addresses whose rate of new flows a UDP port remembers",
+            .count(UDPIngress.rememberedAddresses),
+            "each costs some bytes; further ones share one rate"
         ),
         FixedLimit(
             "Datagrams that wait for the socket of one address of a port",

@@ -14,6 +14,8 @@ package final class ClientShare: Sendable {
     package let connections = Atomic(0)
     /// New streams to destinations; nil before the first.
     private let forwards = Mutex<Rate?>(nil)
+    /// New flows to destinations; nil before the first.
+    private let flows = Mutex<Rate?>(nil)
 
     package init() {}
 
@@ -22,15 +24,22 @@ package final class ClientShare: Sendable {
     /// - Parameter perSecond: the limit as it is now. Another one than before begins with a full burst.
     /// - Returns: false if the client opens them too fast.
     package func takeForward(perSecond: Int, now: Instant) -> Bool {
-        forwards.withLock { rate in
-            var current =
-                rate.flatMap { $0.perSecond == perSecond ? $0 : nil }
-                ?? Rate(
-                    perSecond: perSecond,
-                    bucket: TokenBucket(perSecond: Double(perSecond), burst: Double(perSecond) / 2, now: now)
-                )
-            defer { rate = current }
-            return current.bucket.takeOne(now: now)
-        }
+        forwards.withLock { Self.take(&$0, perSecond, now) }
+    }
+
+    /// Takes a new UDP flow to a destination, by the same rules as a stream.
+    package func takeFlow(perSecond: Int, now: Instant) -> Bool {
+        flows.withLock { Self.take(&$0, perSecond, now) }
+    }
+
+    private static func take(_ rate: inout Rate?, _ perSecond: Int, _ now: Instant) -> Bool {
+        var current =
+            rate.flatMap { $0.perSecond == perSecond ? $0 : nil }
+            ?? Rate(
+                perSecond: perSecond,
+                bucket: TokenBucket(perSecond: Double(perSecond), burst: Double(perSecond) / 2, now: now)
+            )
+        defer { rate = current }
+        return current.bucket.takeOne(now: now)
     }
 }

@@ -7,14 +7,22 @@ struct FlowRegistry {
 
     var isEmpty: Bool { flows.isEmpty }
 
-    subscript(id: StreamID) -> (any DatagramFlow)? {
-        get { flows[id] }
-        set { flows[id] = newValue }
+    /// What the flows cost besides their streams, bytes.
+    private(set) var cost = 0
+
+    subscript(id: StreamID) -> (any DatagramFlow)? { flows[id] }
+
+    /// Adds the flow of a new stream.
+    mutating func add(_ flow: any DatagramFlow, _ id: StreamID) {
+        flows[id] = flow
+        cost += flow.cost
     }
 
     /// Forgets a flow.
     mutating func remove(_ id: StreamID) -> (any DatagramFlow)? {
-        flows.removeValue(forKey: id)
+        let flow = flows.removeValue(forKey: id)
+        cost -= flow?.cost ?? 0
+        return flow
     }
 
     /// A flow's socket is to be flushed.

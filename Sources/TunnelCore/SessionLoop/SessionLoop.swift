@@ -156,7 +156,7 @@ package final class SessionLoop: CarrierReceiver {
             sendAtEndOfIteration()
         case .reset(let id, let code):
             streams[id] = nil
-            flows[id] = nil
+            _ = flows.remove(id)
             session.reset(id, code, now: .now)
             sendAtEndOfIteration()
         case .taken(let id, let count):

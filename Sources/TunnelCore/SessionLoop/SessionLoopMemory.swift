@@ -21,7 +21,7 @@ extension SessionLoop {
             return
         }
         accountHasChanged = false
-        var held = session.heldBytes + (deferred?.storage ?? 0)
+        var held = session.heldBytes + (deferred?.storage ?? 0) + flows.cost
         if let carrier, !carrier.isWritable { held += MemoryBudget.blockedCarrierCost }
         session.pressure = account.settle(held)
     }

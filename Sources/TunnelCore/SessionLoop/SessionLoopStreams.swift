@@ -17,7 +17,7 @@ extension SessionLoop {
     package func open(_ request: OpenRequest, _ flow: any DatagramFlow) -> StreamID? {
         if case .performing = phase { preconditionFailure("the session is entered while its actions are performed") }
         guard let id = session.open(request, now: .now) else { return nil }
-        flows[id] = flow
+        flows.add(flow, id)
         sendAtEndOfIteration()
         return id
     }
@@ -32,7 +32,7 @@ extension SessionLoop {
 
     /// The flow that will be sent to the destination of the peer's stream.
     package func attach(_ flow: any DatagramFlow, to id: StreamID) {
-        flows[id] = flow
+        flows.add(flow, id)
     }
 
     /// The pipe that will be joined to the service or the destination of the peer's stream.

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import Platform
 
 /// A listening socket in the file system whose mode and group hold before it accepts any connection. They are set between bind and
@@ -7,14 +8,48 @@ package enum UnixListener {
     package static let backlog: Int32 = 64
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
+        /// Whether the place is taken, and not otherwise unfit.
+        package let isInUse: Bool
 
-        package init(description: String) {
+        package init(description: String, isInUse: Bool = false) {
             self.description = description
+            self.isInUse = isInUse
         }
     }
 
-    /// Binds and listens; a socket file that is left over is replaced. The caller has checked that no program answers
-    /// there.
+    /// Removes a socket file that is left over: one that refuses connections, since no program listens there any more.
+    ///
+    /// - Returns: fails with ``Failure`` if a program answers, or if that cannot be told.
+    package static func makeWay(at path: String, on loop: any EventLoop) -> EventLoopFuture<Void> {
+        guard let file = FileIdentity(socketAt: path) else { return loop.makeSucceededVoidFuture() }
+        return ClientBootstrap(group: loop).connect(unixDomainSocketPath: path)
+            .flatMapThrowing { channel in
+                channel.close(promise: nil)
+                throw Failure(description: "another program answers there", isInUse: true)
+            }
+            .flatMapErrorThrowing { error in
+                if let failure = error as? Failure { throw failure }
+                guard case .refused? = SocketFailure(error) else {
+                    let reason = error.userDescription
+                    let text = "a socket is there already, and whether a program has it cannot be told: \(reason)"
+                    throw Failure(description: text, isInUse: true)
+                }
+                remove(path, if: file)
+            }
+    }
+
+    /// Why a folder cannot have sockets of clients; nil if it can. In a folder that others may change, they could put other
+    /// files in the sockets' places.
+    package static func folderProblem(of path: String) -> String? {
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        var facts = stat()
+        guard stat(folder, &facts) == 0 else { return "there is no folder \(folder)" }
+        let isOwn = facts.st_uid == 0 || facts.st_uid == geteuid()
+        let isShared = facts.st_mode & 0o022 != 0 && facts.st_mode & S_ISVTX == 0
+        return isOwn && !isShared ? nil : "other users can change the folder \(folder)"
+    }
+
+    /// Binds and listens, after ``makeWay(at:on:)``.
     ///
     /// - Throws: `IOError`.
     package static func open(
@@ -24,7 +59,6 @@ package enum UnixListener {
     ) throws -> NIOBSDSocket.Handle {
         let descriptor = try StreamSocket.open(AF_UNIX)
         do {
-            remove(path)
             // The file has no more than this from its first moment on (Linux takes the mode from the socket).
             if access.mode != nil || access.group != nil { _ = fchmod(descriptor, 0o600) }
             try SocketAddress(unixDomainSocketPath: path).withSockAddr { pointer, length in
@@ -50,10 +84,9 @@ package enum UnixListener {
         return descriptor
     }
 
-    /// Removes the file if it is a socket.
-    package static func remove(_ path: String) {
-        var facts = stat()
-        guard lstat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFSOCK else { return }
+    /// Removes the socket at a path if it is this one.
+    package static func remove(_ path: String, if file: FileIdentity?) {
+        guard let file, FileIdentity(socketAt: path) == file else { return }
         unlink(path)
     }
 }

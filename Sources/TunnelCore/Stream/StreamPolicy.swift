@@ -22,11 +22,19 @@ package struct StreamPolicy {
     /// Counts bytes that the socket took, and returns how long the credit for them should wait.
     package func rest(afterWriting count: Int) -> TimeAmount? { rest { $0.written(count) } }
 
-    /// Whether a datagram that was read from the socket is within the rates. What is beyond them is dropped.
-    package func admitsRead(_ count: Int) -> Bool { rateLimits.allSatisfy { $0.admitsRead(count) } }
+    /// Whether a datagram that was read from the socket is within all rates, which count it then. Others are dropped.
+    package func admitsRead(_ count: Int) -> Bool {
+        guard rateLimits.allSatisfy({ $0.canRead }) else { return false }
+        for limit in rateLimits { _ = limit.read(count) }
+        return true
+    }
 
-    /// Whether a datagram for the socket is within the rates.
-    package func admitsWrite(_ count: Int) -> Bool { rateLimits.allSatisfy { $0.admitsWrite(count) } }
+    /// Whether a datagram for the socket is within all rates, which count it then.
+    package func admitsWrite(_ count: Int) -> Bool {
+        guard rateLimits.allSatisfy({ $0.canWrite }) else { return false }
+        for limit in rateLimits { _ = limit.written(count) }
+        return true
+    }
 
     private func rest(_ take: (RateLimit) -> Double) -> TimeAmount? {
         guard !rateLimits.isEmpty else { return nil }
@@ -67,7 +75,7 @@ package final class RateLimit {
 
     fileprivate func written(_ count: Int) -> Double { writing.overdraw(count, now: .now) }
 
-    fileprivate func admitsRead(_ count: Int) -> Bool { reading.take(count, now: .now) }
+    fileprivate var canRead: Bool { reading.hasRoom(now: .now) }
 
-    fileprivate func admitsWrite(_ count: Int) -> Bool { writing.take(count, now: .now) }
+    fileprivate var canWrite: Bool { writing.hasRoom(now: .now) }
 }

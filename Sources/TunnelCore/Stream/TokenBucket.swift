@@ -30,12 +30,11 @@ package struct TokenBucket: Sendable {
         return level < 0 ? -level / perSecond : 0
     }
 
-    /// Takes `count` unless the bucket is overdrawn.
-    package mutating func take(_ count: Int, now: Instant) -> Bool {
+    /// Whether the bucket is overdrawn by less than a burst. Others that overdraw it, and then rest, leave this room to those
+    /// that cannot rest.
+    package mutating func hasRoom(now: Instant) -> Bool {
         fill(now)
-        guard level > 0 else { return false }
-        level -= Double(count)
-        return true
+        return level > -capacity
     }
 
     /// Whether the bucket is full.

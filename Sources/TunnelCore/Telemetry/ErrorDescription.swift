@@ -19,9 +19,11 @@ extension Error {
         }
         if let failure = TLSFailure(self) { return failure.userDescription }
         // Descriptions in this package are written for people; those of libraries are not.
-        let module = String(reflecting: type(of: self)).prefix { $0 != "." }
-        if Self.describedModules.contains(String(module)), let error = self as? any CustomStringConvertible {
-            return error.description
+        // `Any` has the type itself, also if this error is an existential in another one.
+        let error: Any = self
+        let module = String(reflecting: type(of: error)).prefix { $0 != "." }
+        if Self.describedModules.contains(String(module)), let words = self as? any CustomStringConvertible {
+            return words.description
         }
         return "something unexpected went wrong"
     }

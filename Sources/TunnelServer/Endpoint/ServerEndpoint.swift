@@ -75,9 +75,10 @@ struct ServerEndpoint {
             return try await tcp.bind(host: host == "localhost" ? "127.0.0.1" : host, port: Int(port)).get()
         case .unix(let path):
             // The socket file may be left over, or belong to a server that runs: one that answers keeps it.
-            if let other = try? await ClientBootstrap(group: group).connect(unixDomainSocketPath: path).get() {
-                try? await other.close()
-                throw ServerError.bind(address, reason: "another program answers there")
+            do {
+                try await UnixListener.makeWay(at: path, on: group.next()).get()
+            } catch let failure as UnixListener.Failure {
+                throw ServerError.bind(address, reason: failure.description)
             }
             let length = configuration.serverLimits.listenQueue
             let descriptor = try UnixListener.open(

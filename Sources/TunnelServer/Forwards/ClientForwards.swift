@@ -82,6 +82,7 @@ final class ClientForwards {
     private var forwards: [StreamID: Forward] = [:]
     private var waiting = CircularBuffer<Waiting>()
     private var runningLookups = 0
+    private var rotation = FlowRotation()
     /// The sockets of all destinations.
     let statistics: TunnelStatistics
 
@@ -114,7 +115,7 @@ final class ClientForwards {
         guard case .destination(let text) = request.target, let destination = Destination(text) else {
             return refuse(stream, request, .notAllowed, "it is no destination")
         }
-        if let shortage = shortage { return refuse(stream, request, .busy, shortage) }
+        if let shortage = shortage(for: request.kind) { return refuse(stream, request, .busy, shortage) }
         let policy = policy(for: destination)
         switch policy.decide(destination, request.kind == .udp ? .udp : .tcp) {
         case .denied:
@@ -143,11 +144,19 @@ final class ClientForwards {
         return policy
     }
 
-    /// The reason for which no further stream is taken now; nil if one is.
-    private var shortage: String? {
-        let perSecond = rules.limits.forwardsPerSecond
-        guard quota.share.takeForward(perSecond: perSecond, now: clock.now()) else {
-            return "the client opens more than \(perSecond) streams a second"
+    /// The reason for which no further stream is taken now; nil if one is. Flows have a rate of their own: a program that asks
+    /// names uses one for each question.
+    private func shortage(for kind: StreamKind) -> String? {
+        let (limits, now) = (rules.limits, clock.now())
+        switch kind {
+        case .tcp:
+            guard quota.share.takeForward(perSecond: limits.forwardsPerSecond, now: now) else {
+                return "the client opens more than \(limits.forwardsPerSecond) streams a second"
+            }
+        case .udp:
+            guard quota.share.takeFlow(perSecond: limits.flows.perSecond, now: now) else {
+                return "the client opens more than \(limits.flows.perSecond) flows a second"
+            }
         }
         return quota.shortage(rules.limits, isCounted: false)?.rawValue
     }
@@ -277,11 +286,14 @@ final class ClientForwards {
             let egress = network.egress(to: addresses, port: target.port, timeout: timeout, onSocket: quota.count)
             connect(stream, pipe, egress)
         case .flow(let flow):
-            guard let address = addresses.first else { return fail(stream, .unreachable, "it has no address") }
-            forwards[stream]?.address = address
-            flow.connect(to: address, port: target.port).assumeIsolated().whenComplete { result in
+            let key = "\(forward.destination)"
+            flow.onFailure = { [weak self] _ in self?.rotation.refused(key) }
+            let ordered = rotation.order(addresses, of: key)
+            flow.connect(to: ordered, port: target.port).assumeIsolated().whenComplete { result in
                 switch result {
-                case .success(let channel): self.quota.count(channel)
+                case .success(let channel):
+                    self.forwards[stream]?.address = channel.remoteAddress?.ip
+                    self.quota.count(channel)
                 case .failure(let error): self.fail(stream, EgressFailure.code(error), EgressFailure.reason(error))
                 }
             }

@@ -41,8 +41,8 @@ struct PlaceLimits {
 struct VisitorHandlers {
     /// Receives each accepted connection before its first event.
     let connection: (any Channel) throws -> Void
-    /// What the flow of a new sender belongs to; nil to drop its datagram.
-    let flow: (SocketAddress) -> IngressFlow.Opening?
+    /// What the flow of a new sender belongs to.
+    let flow: (SocketAddress) -> IngressFlow.Admission
 }
 
 /// Binds public places. Tests bind none and complete the bind by hand.
@@ -94,6 +94,9 @@ struct SystemPortBinder: PortBinder {
             )
             .assumeIsolated().whenComplete { result in completion(result.map { FlowListener(place, $0) }) }
         case .path(let path):
+            if let problem = UnixListener.folderProblem(of: path) {
+                return completion(.failure(UnixListener.Failure(description: problem)))
+            }
             UnixIngress.bind(
                 tunnel: place.tunnel,
                 path: path,

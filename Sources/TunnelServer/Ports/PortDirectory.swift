@@ -36,6 +36,9 @@ final class PortDirectory: Sendable {
         _ = ownPaths.withLock { $0.insert(path) }
     }
 
+    /// Whether the server itself listens at a path.
+    func isOwn(path: String) -> Bool { ownPaths.withLock { $0.contains(path) } }
+
     /// The places of this process that a destination may meet: its port if the process listens there, and all paths.
     func ownPlaces(at port: UInt16?) -> DestinationPolicy.Own {
         var places = DestinationPolicy.Own(paths: ownPaths.withLock { $0 })

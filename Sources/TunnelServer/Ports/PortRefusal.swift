@@ -17,6 +17,10 @@ enum PortRefusal {
 
     static var noFreePort: Refusal { Refusal(.bindFailed, "no free port found") }
 
+    static func own(_ path: String) -> Refusal {
+        Refusal(.portInUse, "\(path) is a socket of culvert server itself")
+    }
+
     static func heldByOtherSession(_ place: PublicPlace, of name: String) -> Refusal {
         Refusal(.portInUse, "\(place) is held by another session of \(name)")
     }
@@ -54,7 +58,7 @@ enum PortRefusal {
     /// The refusal of a Unix socket that the system does not bind.
     private static func failed(_ path: String, _ error: any Error) -> Refusal {
         if let failure = error as? UnixListener.Failure {
-            return Refusal(.portInUse, "\(path): \(failure.description)")
+            return Refusal(failure.isInUse ? .portInUse : .bindFailed, "\(path): \(failure.description)")
         }
         return switch SocketFailure(error) {
         case .addressInUse?: Refusal(.portInUse, "\(path) exists, and is no socket")

@@ -7,8 +7,8 @@ import TunnelCore
 protocol PublicPortsOwner: AnyObject {
     /// A connection was accepted at a tunnel's port.
     func ports(_ ports: PublicPorts, accepted channel: any Channel, at tunnel: UInt16) throws
-    /// A datagram of a new sender has come at a tunnel's UDP port: what its flow belongs to; nil to drop it.
-    func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening?
+    /// A datagram of a new sender has come at a tunnel's UDP port: what its flow belongs to.
+    func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission
     /// A tunnel gets no port.
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal)
     /// A tunnel's port is public.

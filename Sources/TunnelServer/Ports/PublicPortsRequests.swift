@@ -10,7 +10,9 @@ extension PublicPorts {
     ///
     /// - Parameter allowed: the ports to choose from if the request is for port 0.
     func bind(_ request: BindRequest, _ addresses: [String], allowed: PortRanges) {
-        if request.port == 0, !request.isForPath {
+        if request.isForPath, directory.isOwn(path: request.address) {
+            refuse(request, PortRefusal.own(request.address))
+        } else if request.port == 0, !request.isForPath {
             bindAnyPort(request, addresses, allowed, triesLeft: Self.tries)
         } else {
             claim(request, addresses, mayTakeOver: true)
@@ -112,7 +114,7 @@ extension PublicPorts {
             guard let owner = self.owner else { return channel.close(promise: nil) }
             try owner.ports(self, accepted: channel, at: place.tunnel)
         } flow: { remote in
-            self.owner?.ports(self, flowFrom: remote, at: place.tunnel)
+            self.owner?.ports(self, flowFrom: remote, at: place.tunnel) ?? .refused
         }
         binder.bind(
             place,

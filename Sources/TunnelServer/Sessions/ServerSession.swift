@@ -242,7 +242,7 @@ extension ServerSession: PublicPortsOwner {
         try admission.accept(channel, at: tunnel)
     }
 
-    func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening? {
+    func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
         admission.flow(from: remote, at: tunnel)
     }
 

@@ -150,13 +150,14 @@ final class VisitorAdmission {
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
 
-    /// What the flow of a new sender at a UDP port belongs to; nil if it is refused.
-    func flow(from remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening? {
-        guard let tunnel = tunnels[tunnel], !sessionLoop.isEnded, ports.isOpen else { return nil }
+    /// What the flow of a new sender at a UDP port belongs to.
+    func flow(from remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
+        guard let tunnel = tunnels[tunnel], !sessionLoop.isEnded, ports.isOpen else { return .refused }
         let shortage = quota.shortage(rules.limits, isCounted: false)
         if let refusal = shortage ?? tunnel.gate.admit(remote.ip, now: clock.now()) {
+            if case .tooMany = refusal { return .full }
             note(refusal, of: remote.inShort)
-            return nil
+            return .refused
         }
         let visitor = remote.inShort
         let identity = StreamIdentity(visitor: visitor, kind: .udp, statistics: tunnel.statistics)
@@ -164,7 +165,7 @@ final class VisitorAdmission {
         var opening = IngressFlow.Opening(sessionLoop, request, identity: identity, logger: logger)
         opening.policy = tunnel.streamPolicy(bandwidth.limit)
         opening.onEnd = { tunnel.gate.left() }
-        return opening
+        return .flow(opening)
     }
 
     private func note(_ refusal: VisitorRefusal, of visitor: String) {

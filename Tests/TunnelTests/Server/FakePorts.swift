@@ -82,8 +82,10 @@ final class FakePortListener: PortListener {
     /// Accepts a connection.
     func accept(_ channel: any Channel) throws { try visitors.connection(channel) }
 
-    /// What the flow of a new sender would belong to.
-    func flow(from remote: SocketAddress) -> IngressFlow.Opening? { visitors.flow(remote) }
+    /// What the flow of a new sender would belong to; nil if it gets none.
+    func flow(from remote: SocketAddress) -> IngressFlow.Opening? {
+        if case .flow(let opening) = visitors.flow(remote) { opening } else { nil }
+    }
 
     func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
         isClosed = true

@@ -32,7 +32,7 @@ struct FlowAdmissionTests {
         #expect(try listener.flow(from: sender("192.0.2.9")) == nil)
         let first = try #require(try listener.flow(from: sender("203.0.113.9")))
         #expect(try listener.flow(from: sender("203.0.113.10")) == nil)
-        #expect(rig.log.count("visitor refused") == 2)
+        #expect(rig.log.count("visitor refused") == 1, "too many: another flow may give way")
         first.onEnd?()
         #expect(try listener.flow(from: sender("203.0.113.10")) != nil)
     }
@@ -60,8 +60,8 @@ struct FlowAdmissionTests {
     func bandwidth() throws {
         let (_, listener) = try rig { $0.visitors.bandwidth = 70_000 }
         let opening = try #require(try listener.flow(from: sender("203.0.113.9")))
-        // The burst is 65,536 bytes; one take may overdraw it.
-        #expect(opening.policy.admitsRead(65_000) && opening.policy.admitsRead(1_200))
+        // The burst is 65,536 bytes, and datagrams may overdraw as much.
+        for _ in 0..<3 { #expect(opening.policy.admitsRead(65_000)) }
         #expect(!opening.policy.admitsRead(1))
         #expect(opening.policy.admitsWrite(1_200), "each direction has its own")
     }

@@ -55,8 +55,8 @@ struct PublicPortsTests {
             reports.append("accepted at \(tunnel)")
         }
 
-        func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Opening? {
-            nil
+        func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
+            .refused
         }
 
         func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {
