@@ -14,6 +14,8 @@ extension EndToEnd {
 
         private static let mebibytes = 1_024
         private static let period = Duration.seconds(2)
+        /// The path's rate, so that the copy lasts for several cuts on any machine.
+        private static let bytesPerSecond = 80_000_000
 
         // The cuts come by time, as those of a proxy with a limit of time do.
         @Test(
@@ -27,7 +29,8 @@ extension EndToEnd {
                 let sshd = try await Sshd.start(in: scenario)
                 let destination = "127.0.0.1:\(sshd.port)"
                 let server = try await scenario.server(allowing: [destination])
-                let relay = try FaultRelay(to: server.port)
+                let path = try RateRelay(to: server.port, bytesPerSecond: Self.bytesPerSecond)
+                let relay = try FaultRelay(to: path.port)
                 let url = "ws://127.0.0.1:\(relay.port)"
                 let (original, copy) = ("\(scenario.directory)/original", "\(scenario.directory)/copy")
                 try BulkTests.writeRandomFile(original, mebibytes: Self.mebibytes)

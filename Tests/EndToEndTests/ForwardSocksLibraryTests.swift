@@ -65,6 +65,37 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "PySocks sends datagrams through -D, and learns whose answers it gets",
+            arguments: ["localhost", "127.0.0.1"]
+        )
+        func datagrams(_ host: String) async throws {
+            try await Scenario.run { scenario in
+                let service = try UDPSocket()
+                Thread.detachNewThread {
+                    while let (bytes, _, source) = try? service.receive() { try? service.send(bytes, to: source) }
+                }
+                let script = """
+                    flow = socks.socksocket(socket.AF_INET, socket.SOCK_DGRAM)
+                    flow.settimeout(20)
+                    flow.set_proxy(socks.SOCKS5, "127.0.0.1", proxy, rdns=True)
+                    for size in (0, 1200, 60000):
+                        data = os.urandom(size)
+                        flow.sendto(data, (host, port))
+                        answer, sender = flow.recvfrom(65536)
+                        print(answer == data, sender[1] == port)
+                    """
+                let output = try await Self.run(
+                    script,
+                    "5",
+                    (host, service.port),
+                    allowing: "localhost:\(service.port)",
+                    in: scenario
+                )
+                #expect(output == String(repeating: "True True\n", count: 3))
+            }
+        }
+
         /// Runs a script with `stream`, a socket that uses the SOCKS port, and the destination in `host` and `port`. Names are
         /// left to the proxy.
         ///
@@ -79,6 +110,8 @@ extension EndToEnd {
             let server = try await scenario.server(allowing: [rule])
             let client = try scenario.client(server.url, [], options: ["-D", "0"])
             let proxy = try await client.socks()
+            // Datagrams do not wait for a session.
+            _ = try await client.process.logLine { $0.contains("session opened") }
             let head = """
                 import os, socket, sys, threading, socks
                 version, proxy, host, port = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])

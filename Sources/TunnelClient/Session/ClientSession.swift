@@ -17,24 +17,6 @@ final class ClientSession: ClientSessionOwner {
         case ended(SessionEnd, refused: String?)
     }
 
-    /// One tunnel in this session.
-    struct Tunnel {
-        let spec: TunnelSpec
-        let way: Way
-        /// The visitors and the transferred bytes.
-        let statistics: TunnelStatistics
-        var isRemoved: Bool
-    }
-
-    /// The way to a service.
-    enum Way {
-        case egress(any Egress)
-        /// Each flow has a socket of its own.
-        case flows(host: String, port: UInt16)
-        /// The streams name their own.
-        case socks
-    }
-
     /// The first and the longest wait before a port that could not be bound is requested again.
     static let bindRetries = (first: TimeAmount.seconds(1), longest: TimeAmount.seconds(30))
     /// The same for a port outside the client's rights, which an operator has to grant.

@@ -3,7 +3,8 @@ public struct FlowLimits: Sendable, Equatable {
     /// Flows of one port at a time. 10,000: each costs a stream, and a socket at the other end. At the limit, an old flow
     /// without an answer gives way, or else one that is no conversation.
     public var perPort = 10_000
-    /// New flows of one port in a second, and half of them from one address. 2,000: a program that asks names uses a port
+    /// New flows of one port in a second, and half of them from one address; at a server also those that one client opens
+    /// to destinations. 2,000: a program that asks names uses a port
     /// for each question.
     public var perSecond = 2_000
     /// Silence that ends a flow. 30 s: a lookup takes less.

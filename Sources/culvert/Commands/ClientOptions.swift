@@ -11,7 +11,8 @@ struct ClientOptions: ParsableArguments {
         name: [.customShort("R"), .customLong("remote")],
         help: """
             Publish a service: [BIND:]PORT:HOST:HOSTPORT or [BIND:]PORT:/SOCKET, for instance 8022:localhost:22, or a range \
-            of ports, 8000-8010:localhost:8000-8010. [BIND:]PORT alone is a SOCKS proxy towards this network. May be repeated.
+            of ports, 8000-8010:localhost:8000-8010. /udp behind HOSTPORT stands for UDP, and /SOCKET before the service for \
+            a Unix socket at the server. [BIND:]PORT alone is a SOCKS proxy towards this network. May be repeated.
             """
     )
     var remote: [String] = []
@@ -20,14 +21,15 @@ struct ClientOptions: ParsableArguments {
         name: [.customShort("L"), .customLong("local")],
         help: """
             Listen here, and let the server connect: [BIND:]PORT:HOST:HOSTPORT, for instance 5432:db.internal:5432, or a \
-            range of ports; /SOCKET may stand for either end. May be repeated.
+            range of ports; /SOCKET may stand for either end, and /udp behind it for UDP. May be repeated.
             """
     )
     var local: [String] = []
 
     @Option(
         name: [.customShort("D"), .customLong("dynamic")],
-        help: "Listen here as a SOCKS 5 and 4a proxy, from which the server connects: [BIND:]PORT; may be repeated."
+        help:
+            "Listen here as a SOCKS 5 and 4a proxy, also for UDP, from which the server connects: [BIND:]PORT; may be repeated."
     )
     var dynamic: [String] = []
 

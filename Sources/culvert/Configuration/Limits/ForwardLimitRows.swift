@@ -36,7 +36,7 @@ extension LimitTable {
         .both(
             "flows_per_second",
             .count(\.flows.perSecond, 1...100_000),
-            "New UDP flows of one port in a second, and half of them from one address",
+            "New UDP flows in a second of one port, and half of them from one address; at a server also of one client to destinations",
             "a program that asks names uses a port for each question"
         ),
         .both(
