@@ -74,6 +74,10 @@ public struct VisitorStatus: Codable, Sendable, Hashable {
     public var address: String
     /// The tunnel that it is connected to.
     public var tunnel: Int
+    /// `tcp`, `udp`, or `unix` for a visitor at a Unix socket.
+    public var transport = "tcp"
+    /// The path of that Unix socket.
+    public var path: String?
     /// The tunnel's public port, or the forward's local one.
     public var port: Int?
     /// What the client, or a SOCKS request, has named; nil for other visitors.
@@ -107,8 +111,7 @@ extension TunnelStatus {
         tunnel = Int(statistics.tunnel)
         address = statistics.place?.address
         port = statistics.port
-        let isPath = address?.hasPrefix("/") == true
-        transport = isPath ? "unix" : statistics.kind == .udp ? "udp" : "tcp"
+        transport = statistics.path != nil ? "unix" : statistics.kind == .udp ? "udp" : "tcp"
         switch statistics.health {
         case .up?: isServiceUp = true
         case .down(let reason)?: (isServiceUp, serviceProblem) = (false, reason.escapedForDisplay(limit: 256))
@@ -130,6 +133,8 @@ extension VisitorStatus {
                 stream: pipe.id?.rawValue,
                 address: pipe.identity.visitor.escapedForDisplay(),
                 tunnel: Int(statistics.tunnel),
+                transport: statistics.path != nil ? "unix" : pipe.identity.kind == .udp ? "udp" : "tcp",
+                path: statistics.path?.escapedForDisplay(),
                 port: statistics.port,
                 destination: pipe.identity.destination?.escapedForDisplay(),
                 since: Date(timeIntervalSince1970: Double(pipe.identity.since)),
@@ -152,6 +157,9 @@ extension TotalStatus {
 }
 
 extension TunnelStatistics {
+    /// The path of the public or local Unix socket; nil for a port.
+    fileprivate var path: String? { place.flatMap { $0.address.hasPrefix("/") ? $0.address : nil } }
+
     /// The public or local port; nil without one.
     fileprivate var port: Int? { place.flatMap { $0.port > 0 ? Int($0.port) : nil } }
 }

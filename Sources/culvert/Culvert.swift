@@ -6,7 +6,8 @@ import Tunnel
 struct Culvert: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "culvert",
-        abstract: "Publishes TCP services from behind an HTTP proxy, through one WebSocket.",
+        abstract:
+            "Carries TCP connections and UDP into and out of a private network, through an HTTP proxy, in one WebSocket.",
         version: "culvert \(culvertVersion)",
         subcommands: [
             ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, RenewCommand.self,

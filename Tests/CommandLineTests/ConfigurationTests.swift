@@ -139,6 +139,18 @@ struct ConfigurationTests {
                     + "proxy_protocol = \"v1\"\n",
                 ":6: tunnel.proxy_protocol: a UDP service receives no PROXY protocol header"
             ),
+            (
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"/run/x\"\nprotocol = \"udp\"\n",
+                ":5: tunnel.protocol: a Unix socket carries no UDP"
+            ),
+            (
+                "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"socks\"\nprotocol = \"udp\"\n",
+                ":5: tunnel.protocol: a public SOCKS port carries no UDP"
+            ),
+            (
+                "url = \"ws://h\"\n[[forward]]\nlocal = \"1\"\nremote = \"/run/x\"\nprotocol = \"udp\"\n",
+                ":5: forward.protocol: a Unix socket carries no UDP"
+            ),
             ("url = \"ws://h\"\nmax_retries = -1\n", ":2: max_retries: cannot be negative"),
             ("url = \"ws://h\"\nca_only = 1\n", ":2: ca_only: expected true or false"),
             (

@@ -60,15 +60,7 @@ extension EndToEnd {
             try await Scenario.run { scenario in
                 let service = try UDPSocket(timeout: .seconds(2))
                 let path = try await Path(to: service.port, in: scenario)
-                let bulk = try BulkStream(through: path.bulkPort)
-                try await eventually("the bulk stream fills the path") { bulk.sent > 2 * Self.bytesPerSecond }
-                let datagrams = TimedDatagrams(
-                    from: try UDPSocket(),
-                    through: path.port,
-                    to: service,
-                    bytes: Self.bytes,
-                    each: .milliseconds(20)
-                )
+                let (bulk, datagrams) = try await Self.begin(on: path, to: service)
                 try await eventually("some have been sent") { datagrams.sent == 250 }
                 let before = bulk.sent
                 let arrivals = try await datagrams.finish()
@@ -91,15 +83,7 @@ extension EndToEnd {
             try await Scenario.run { scenario in
                 let service = try UDPSocket(timeout: .seconds(2))
                 let path = try await Path(to: service.port, hasCuts: true, in: scenario)
-                let bulk = try BulkStream(through: path.bulkPort)
-                try await eventually("the bulk stream fills the path") { bulk.sent > 2 * Self.bytesPerSecond }
-                let datagrams = TimedDatagrams(
-                    from: try UDPSocket(),
-                    through: path.port,
-                    to: service,
-                    bytes: Self.bytes,
-                    each: .milliseconds(20)
-                )
+                let (bulk, datagrams) = try await Self.begin(on: path, to: service)
                 for round in 0..<3 {
                     path.relay?.cut(.reset)
                     _ = try await path.client.logLine(skip: round) { $0.contains("session resumed") }
@@ -113,6 +97,23 @@ extension EndToEnd {
                 #expect(oldest < Self.oldest, "the oldest is \(oldest), the median \(arrivals.age(of: 0.5))")
                 bulk.stop()
             }
+        }
+
+        /// Fills a path with a bulk stream, and then sends a datagram each 20 ms beside it.
+        private static func begin(
+            on path: Path,
+            to service: UDPSocket
+        ) async throws -> (bulk: BulkStream, datagrams: TimedDatagrams) {
+            let bulk = try BulkStream(through: path.bulkPort)
+            try await eventually("the bulk stream fills the path") { bulk.sent > 2 * bytesPerSecond }
+            let datagrams = TimedDatagrams(
+                from: try UDPSocket(),
+                through: path.port,
+                to: service,
+                bytes: bytes,
+                each: .milliseconds(20)
+            )
+            return (bulk, datagrams)
         }
 
         /// A server and a client whose carrier has ``bytesPerSecond``, with a UDP port, and a port for bulk streams.

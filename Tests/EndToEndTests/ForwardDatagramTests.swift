@@ -86,7 +86,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "On a port of all addresses, each reply comes from the address that was asked, and no other program joins it"
+            "S11 On a port of all addresses, each reply comes from the address that was asked, and no other program joins it"
         )
         func allAddresses() async throws {
             try await Scenario.run { scenario in
@@ -140,7 +140,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Beyond flows_per_port, answered flows that are no conversation give way to a new sender")
+        @Test("Beyond flows_per_port, answered flows that are not a conversation give way to a new sender")
         func answeredFlows() async throws {
             try await Scenario.run { scenario in
                 let service = try UDPSocket()
@@ -204,6 +204,8 @@ extension EndToEnd {
                     "allow_connect does not list it"
                 )
                 expect(try await client.process.logLine { $0.contains("stream ended") }, says: "not allowed")
+                let warning = try await client.process.logLine { $0.contains("does not let this client connect") }
+                expect(warning, says: destination, "allow_connect")
             }
         }
 
@@ -253,7 +255,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("At visitor_connections an older flow gives way to a new sender")
+        @Test("S9 At visitor_connections an older flow gives way to a new sender")
         func visitorConnections() async throws {
             try await Scenario.run { scenario in
                 let service = try UDPSocket()

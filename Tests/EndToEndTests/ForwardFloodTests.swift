@@ -14,7 +14,7 @@ extension EndToEnd {
 
         // The flood takes its time, so that the limits on a second do not end it early.
         @Test(
-            "100,000 senders in 25 s leave both processes bounded, and an answered flow and a TCP stream working",
+            "S9 100,000 senders in 25 s leave both processes bounded, and an answered flow and a TCP stream working",
             .enabled(if: TestRun.isSlow, "half a minute: CULVERT_SLOW=1"),
             arguments: [(DatagramDirection.local, nil), (.local, 100_000), (.remote, nil)]
         )

@@ -75,7 +75,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A socket that nobody answers at is replaced; a program's own, another client's and a file stay")
+        @Test("S12 A socket file without a program is replaced; a program's own, another client's and a file stay")
         func stale() async throws {
             try await Scenario.run { scenario in
                 let (server, folder) = try await server(in: scenario)
@@ -94,7 +94,7 @@ extension EndToEnd {
                 )
                 try await waitForTunnel("\(folder)/stale", client)
                 for (name, reason) in [
-                    ("program", "another program answers there"), ("file", "exists, and is no socket"),
+                    ("program", "another program answers there"), ("file", "exists and is not a socket"),
                     ("mine", "is held by default/first since"),
                     ("datagrams", "a socket is there already, and whether a program has it cannot be told"),
                 ] {
@@ -109,7 +109,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("No path leaves the folder, and a server without one refuses them all")
+        @Test("S4 No path leaves the folder, and a server without one refuses them all")
         func outside() async throws {
             try await Scenario.run { scenario in
                 let (server, folder) = try await server(in: scenario)

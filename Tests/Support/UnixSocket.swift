@@ -33,7 +33,7 @@ extension TCPListener {
     }
 }
 
-/// Leaves a socket file at which nobody answers, as a program that was killed does.
+/// Leaves a socket file without a program, as a program that was killed does.
 public func leaveStaleSocket(at path: String) throws {
     try TCPListener(unixPath: path).close()
 }

@@ -83,7 +83,7 @@ struct DatagramLimitTests {
         #expect(rotation.order(addresses, of: "a") == addresses, "it is forgotten")
     }
 
-    @Test("A reply that the system does not send leaves the port's socket open")
+    @Test("S10 A reply that the system does not send leaves the port's socket open")
     func failedSend() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.any()
         let channel = try await PortSocket.bind("127.0.0.1", 0, isForAll: false, joins: false, on: loop) {

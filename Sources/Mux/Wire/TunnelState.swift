@@ -28,7 +28,7 @@ public struct TunnelState: Sendable, Hashable {
     init(_ payload: ByteBuffer) throws(MuxError) {
         let fields = try FieldReader(payload, of: .state)
         let state = try fields.number(2, as: UInt8.self)
-        guard state == 1 || state == 2 else { throw MuxError(.malformedPayload, "state: \(state) is no state") }
+        guard state == 1 || state == 2 else { throw MuxError(.malformedPayload, "state: \(state) is not a state") }
         self.init(
             tunnel: try fields.number(1),
             isUp: state == 1,

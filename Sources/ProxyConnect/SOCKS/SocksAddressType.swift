@@ -21,7 +21,7 @@ enum SocksAddressType {
         }
     }
 
-    /// The host and port that they stand for; nil for a text that is no name.
+    /// The host and port that they stand for; nil for a text that is not a name.
     static func target(_ type: UInt8, _ bytes: [UInt8], _ port: UInt16) -> HostPort? {
         let host = type == name ? String(validating: bytes, as: UTF8.self) : IPAddress(bytes: bytes)?.description
         return host.flatMap { target($0, port) }

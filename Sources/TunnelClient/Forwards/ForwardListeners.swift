@@ -56,6 +56,8 @@ final class ForwardListeners {
     private let limits: ClientLimits
     private let totals: TrafficTotals
     private let logger: Logger
+    /// Whether the client ends if a port cannot be bound.
+    private let exitsOnFailure: Bool
     private let onEvent: (Event) -> Void
     /// Called when a session begins, and when it has another carrier.
     var onSession: ((ForwardStreams) -> Void)?
@@ -68,6 +70,7 @@ final class ForwardListeners {
         loop: any EventLoop,
         limits: ClientLimits,
         totals: TrafficTotals,
+        exitsOnFailure: Bool = false,
         logger: Logger,
         onEvent: @escaping (Event) -> Void
     ) {
@@ -75,6 +78,7 @@ final class ForwardListeners {
         self.loop = loop
         self.limits = limits
         self.totals = totals
+        self.exitsOnFailure = exitsOnFailure
         self.logger = logger
         self.onEvent = onEvent
     }
@@ -224,18 +228,20 @@ final class ForwardListeners {
 
     private func failed(_ forward: Forward, _ error: any Error) {
         guard forwards.contains(where: { $0 === forward }) else { return }
+        let isUnix = if case .path = forward.spec.listen { true } else { false }
         let reason =
             (error as? UnixListener.Failure)?.description
-            ?? ListenAddress.bindFailureReason((error as? TCPIngress.Failure)?.error ?? error)
+            ?? ListenAddress.bindFailureReason((error as? TCPIngress.Failure)?.error ?? error, isUnix: isUnix)
         let wait = forward.wait
         forward.wait = min(wait * 2, Self.retries.longest)
+        onEvent(.failed(forward.spec, reason: reason))
+        guard !exitsOnFailure else { return }
         logger.warning(
             "a forward's port cannot be bound; trying again",
             metadata: [
                 "forward": "\(forward.spec)", "reason": "\(reason)", "in_s": "\(wait.nanoseconds / 1_000_000_000)",
             ]
         )
-        onEvent(.failed(forward.spec, reason: reason))
         forward.retry = loop.assumeIsolated().scheduleTask(in: wait) { self.bind(forward) }
     }
 

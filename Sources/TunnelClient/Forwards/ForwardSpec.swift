@@ -56,13 +56,14 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
         func malformed(_ why: String) -> Malformed {
             Malformed(
                 description:
-                    "-L \(text): \(why); the form is [BIND:]PORT:HOST:HOSTPORT, for instance 5432:db.internal:5432"
+                    "-L \(text): \(why); the form is [BIND:]PORT:HOST:HOSTPORT[/udp], or /SOCKET at either end, for instance "
+                    + "5432:db.internal:5432"
             )
         }
         guard var parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
         let transport = ForwardText.takeTransport(&parts)
         if parts.first?.hasPrefix("/") == true || parts.last?.hasPrefix("/") == true {
-            guard transport == .tcp else { throw malformed("a Unix socket carries no datagrams") }
+            guard transport == .tcp else { throw malformed("a Unix socket carries no UDP") }
             return [try ForwardSpec(withPath: parts, malformed)]
         }
         let (bind, port, host, hostPort): (Substring, Substring, Substring, Substring)
@@ -166,6 +167,13 @@ public struct ForwardSpec: Sendable, Hashable, CustomStringConvertible {
         case "", "*": "*"
         default: IPAddress(String(text))?.description
         }
+    }
+
+    /// Whether either end is a Unix socket.
+    public var isAtPath: Bool {
+        if case .path = listen { return true }
+        if case .destination(.path) = target { return true }
+        return false
     }
 
     /// The addresses to listen on, of which a machine may lack a family; none for a path.

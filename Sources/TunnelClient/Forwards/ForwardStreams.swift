@@ -32,6 +32,10 @@ final class ForwardStreams {
     /// Accepted connections that have no stream yet.
     private var unopened: Set<ObjectIdentifier> = []
     private let capacity: Int
+    /// Destinations that the server has not allowed, each reported once.
+    private var notAllowed: Set<String> = []
+    /// Destinations that are remembered so. Past it they are reported again.
+    private static let maximumNotAllowed = 256
     /// Called when ``hasRoom`` has changed, unless the session has ended.
     var onRoomChange: (() -> Void)?
 
@@ -91,7 +95,10 @@ final class ForwardStreams {
         ) { [weak self, connection = ObjectIdentifier(channel)] pipe in
             self?.open(Opening(pipe: pipe, connection: connection), request)
         }
-        pipe.onEnd = onEnd
+        pipe.onEnd = { [weak self] ending in
+            self?.noteEnd(ending, text)
+            onEnd?(ending)
+        }
         pipe.answer = answer
         try channel.pipeline.syncOperations.addHandler(pipe)
     }
@@ -101,11 +108,26 @@ final class ForwardStreams {
     {
         guard !sessionLoop.isEnded else { return nil }
         let text = destination.description
-        return IngressFlow.Opening(
+        var opening = IngressFlow.Opening(
             sessionLoop,
             OpenRequest(destination: text, kind: .udp, visitor: program),
             identity: StreamIdentity(visitor: program, destination: text, kind: .udp, statistics: statistics),
             logger: logger
+        )
+        opening.onEnd = { [weak self] ending in
+            if let ending { self?.noteEnd(ending, text) }
+        }
+        return opening
+    }
+
+    /// Reports a destination that the server does not allow, which a program sees as a reset only.
+    private func noteEnd(_ ending: SocketState.Ending, _ destination: String) {
+        guard case .resetByOtherEnd(.notAllowed) = ending else { return }
+        if notAllowed.count >= Self.maximumNotAllowed { notAllowed = [] }
+        guard notAllowed.insert(destination).inserted else { return }
+        logger.warning(
+            "the server does not let this client connect to a destination; its operator can allow it with allow_connect",
+            metadata: ["destination": "\(destination)"]
         )
     }
 

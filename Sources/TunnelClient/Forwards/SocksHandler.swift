@@ -96,7 +96,7 @@ final class SocksHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
-    /// Binds the relay of datagrams, and tells the program where it is. Bytes that follow have no meaning.
+    /// Binds the relay of datagrams, and reports its place to the program. Bytes that follow have no meaning.
     private func associate(_ context: ChannelHandlerContext) {
         buffer.clear()
         onAssociation(context.channel).assumeIsolated().whenComplete { result in

@@ -248,11 +248,6 @@ extension FixedLimit {
             "each costs the server a connection"
         ),
         FixedLimit(
-            "New UDP flows of a local port in a second",
-            .count(FlowLimits().perSecond),
-            "each costs the server a socket"
-        ),
-        FixedLimit(
             "Descriptors that local connections leave free",
             .count(ClientLimits().reservedDescriptors),
             "the WebSocket, services and the operator need some"

@@ -23,6 +23,7 @@ extension Client {
             loop: loop,
             limits: configuration.clientLimits,
             totals: totals,
+            exitsOnFailure: configuration.exitsOnForwardFailure,
             logger: logger
         ) { event in
             switch event {
@@ -102,7 +103,9 @@ extension ClientError {
     init?(_ end: ForwardEnd) {
         switch end {
         case .failed(let forward, let reason):
-            self = .configuration("cannot listen for \(forward): \(reason)")
+            self = .configuration(
+                "\(forward.flag) \(forward): cannot listen: \(reason); end what is there, or choose another place"
+            )
         case .socket(.finished, _), .socket(.closed, _):
             return nil
         case .socket(.refused(.notAllowed), let destination):
@@ -112,6 +115,8 @@ extension ClientError {
             )
         case .socket(.failed(let reason), let destination):
             self = .unreachable("the program's socket cannot be joined to a stream to \(destination): \(reason)")
+        case .socket(.refused(.unreachable), .path(let path)):
+            self = .unreachable("\(path): the server finds no such socket; check the path, and that its program runs")
         case .socket(.refused(let code), let destination):
             self = .unreachable("\(destination): \(Self.words(code))")
         }

@@ -66,16 +66,21 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Throws: ``Malformed``, which names the wrong part.
     public static func list(_ text: String) throws(Malformed) -> [TunnelSpec] {
-        let form = "[BIND:]PORT:HOST:HOSTPORT, [BIND:]PORT:/SOCKET or [BIND:]PORT, for instance 8022:localhost:22"
+        let form =
+            "[BIND:]PORT:HOST:HOSTPORT[/udp], [BIND:]PORT:/SOCKET, /SOCKET:HOST:HOSTPORT or [BIND:]PORT, for instance "
+            + "8022:localhost:22"
         func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
         guard var parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
         let transport = ForwardText.takeTransport(&parts)
         if let path = parts.first, path.hasPrefix("/") {
-            guard transport == .tcp else { throw malformed("a Unix socket carries no datagrams") }
+            guard transport == .tcp else { throw malformed("a Unix socket carries no UDP") }
             return [try atPath(String(path), parts.dropFirst(), malformed)]
         }
         if let single = try single(parts, malformed) {
-            guard transport == .tcp else { throw malformed("a Unix socket carries no datagrams") }
+            guard transport == .tcp else {
+                let place = single.target == .socks ? "public SOCKS port" : "Unix socket"
+                throw malformed("a \(place) carries no UDP")
+            }
             return [single]
         }
         let (bind, port, service): (Substring, Substring, ArraySlice<Substring>)

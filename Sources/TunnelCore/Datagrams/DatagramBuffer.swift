@@ -5,8 +5,7 @@ import Synchronization
 
 /// Makes a buffer of the size of the next datagram for each read of a flow's socket.
 ///
-/// NIO keeps the first buffers of each socket, and copies each once as a whole. With room for the largest datagram that is
-/// 64 KiB and more for each of thousands of flows.
+/// NIO keeps the first buffers of each socket. With room for the largest datagram that is over 64 KiB for each flow.
 final class DatagramBuffer: RecvByteBufferAllocator {
     /// What usual datagrams fit into, and what the largest one needs.
     private static let (usual, largest) = (2_048, 65_536)
@@ -20,7 +19,9 @@ final class DatagramBuffer: RecvByteBufferAllocator {
     /// Whether the last datagram may lack its end: it came after its buffer was made, and has filled it.
     var mayBeCut: Bool { cut.load(ordering: .relaxed) }
 
-    /// To be called with the channel whose socket is read.
+    /// Takes the socket of a channel.
+    ///
+    /// - Throws: if the channel does not say whether it has one.
     func read(from channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
         let found = try pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }

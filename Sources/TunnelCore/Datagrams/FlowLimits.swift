@@ -1,15 +1,15 @@
 /// The limits of UDP flows.
 public struct FlowLimits: Sendable, Equatable {
     /// Flows of one port at a time. 10,000: each costs a stream, and a socket at the other end. At the limit, an old flow
-    /// without an answer gives way, or else one that is no conversation.
+    /// without an answer gives way, or else one that is not a conversation.
     public var perPort = 10_000
     /// New flows of one port in a second, and half of them from one address; at a server also those that one client opens
-    /// to destinations. 2,000: a program that asks names uses a port
-    /// for each question.
+    /// to destinations. 2,000: a resolver uses a new port for each
+    /// request.
     public var perSecond = 2_000
     /// Silence that ends a flow. 30 s: a lookup takes less.
     public var silence: Duration = .seconds(30)
-    /// Silence that ends a flow whose both sides have spoken for two seconds. 120 s (RFC 4787).
+    /// Silence that ends a flow whose both sides have sent for two seconds. 120 s (RFC 4787).
     public var answeredSilence: Duration = .seconds(120)
 
     /// The defaults.

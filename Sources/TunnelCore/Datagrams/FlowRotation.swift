@@ -1,7 +1,7 @@
 import NetworkAddress
 
-/// Which address of a destination its next flow uses. A UDP socket connects to any of them, so only a refusal tells that a
-/// program is not at the first one.
+/// Which address of a destination its next flow uses. A UDP socket connects to any of them, so only a refusal shows that
+/// there is no program at the first one.
 package struct FlowRotation {
     /// Destinations that are remembered. Past it all are forgotten, and their next flows begin with the first address.
     static let maximum = 256

@@ -1,6 +1,6 @@
 import Mux
 
-/// Decides when a flow has been silent for too long: sooner while only one side has spoken, later once both have spoken for
+/// Decides when a flow has been silent for too long: sooner while only one side has sent, later once both have sent for
 /// a while (RFC 4787, section 4.3, asks for two minutes).
 ///
 /// Pure: the caller passes the time.
@@ -9,7 +9,7 @@ package struct FlowSilence: Sendable {
     package struct Limits: Sendable, Equatable {
         /// Silence that ends a flow.
         package var short: Duration
-        /// Silence that ends a flow whose both sides have spoken for ``conversation``.
+        /// Silence that ends a flow whose both sides have sent for ``conversation``.
         package var long: Duration
 
         package init(short: Duration = .seconds(30), long: Duration = .seconds(120)) {
@@ -17,14 +17,14 @@ package struct FlowSilence: Sendable {
         }
     }
 
-    /// Time over which both sides must have spoken.
+    /// Time over which both sides must have sent.
     package static let conversation = Duration.seconds(2)
 
     private let limits: Limits
     private var last: Instant
     private var firstSent: Instant?
     private var firstReceived: Instant?
-    /// Whether both sides have spoken for ``conversation``.
+    /// Whether both sides have sent for ``conversation``.
     package private(set) var isConversation = false
 
     package init(_ limits: Limits, now: Instant) {
@@ -54,6 +54,6 @@ package struct FlowSilence: Sendable {
     /// When the flow ends unless a datagram comes.
     package var deadline: Instant { last + (isConversation ? limits.long : limits.short) }
 
-    /// Whether both sides have spoken.
+    /// Whether both sides have sent.
     package var isAnswered: Bool { firstSent != nil && firstReceived != nil }
 }

@@ -12,8 +12,8 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         let logger: Logger
         /// The rates of the flow's client and tunnel. Its time of silence is the port's.
         package var policy = StreamPolicy.unbounded
-        /// Called once the flow is over, or if it gets no stream.
-        package var onEnd: (() -> Void)?
+        /// Called once the flow is over, with the reason; without one if it gets no stream.
+        package var onEnd: ((SocketState.Ending?) -> Void)?
 
         package init(_ session: SessionLoop, _ request: OpenRequest, identity: StreamIdentity, logger: Logger) {
             (self.session, self.request, self.identity, self.logger) = (session, request, identity, logger)
@@ -79,7 +79,7 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     func abandon() {
         guard case .waiting = state else { return }
         state = .ended
-        opening.onEnd?()
+        opening.onEnd?(nil)
     }
 
     private var dropped: DroppedDatagrams { identity.statistics.metrics.droppedDatagrams }
@@ -152,6 +152,6 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         identity.logEnd(of: id, moved, ending, to: opening.logger)
         identity.statistics.left(self)
         onEnd()
-        opening.onEnd?()
+        opening.onEnd?(ending)
     }
 }

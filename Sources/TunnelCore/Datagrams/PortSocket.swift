@@ -17,8 +17,10 @@ final class PortSocket {
     /// Datagrams for the next ``flush()``.
     private var waiting: [(datagram: ByteBuffer, to: SocketAddress)] = []
 
+    /// - Parameter isShared: whether it was bound as one that joins another.
     /// - Throws: if the channel has no socket of the system.
-    init(_ channel: any Channel, _ dropped: DroppedDatagrams) throws {
+    init(_ channel: any Channel, _ dropped: DroppedDatagrams, isShared: Bool = false) throws {
+        self.isShared = isShared
         self.channel = channel
         self.dropped = dropped
         let pipeline = channel.pipeline.syncOperations
@@ -75,7 +77,7 @@ final class PortSocket {
     }
 
     /// Whether other sockets may join. Those of any user may, so it is true for a moment only.
-    var isShared = true {
+    var isShared: Bool {
         didSet { try? channel.syncOptions?.setOption(.socketOption(.so_reuseaddr), value: isShared ? 1 : 0) }
     }
 

@@ -5,8 +5,8 @@ import NetworkAddress
 
 /// A UDP port whose datagrams become flows: one for each pair of a sender's address and the address that it asked.
 ///
-/// Replies leave from the address that was asked. On a port of all addresses, each of them gets a socket of its own when it
-/// is first asked, since NIO sends no address information.
+/// Replies leave from the address that was asked. On a port of all addresses, each of the first ones gets a socket of its
+/// own when it is first asked, since NIO sends no address information.
 package final class UDPIngress {
     private struct Key: Hashable {
         let remote: SocketAddress
@@ -61,7 +61,11 @@ package final class UDPIngress {
 
     /// Binds `port` on the addresses that this machine has of these.
     ///
-    /// - Parameter dropped: counts the datagrams that get no flow.
+    /// - Parameters:
+    ///   - addresses: IP addresses; those of a family that the machine lacks are left out.
+    ///   - port: 0 for one that the system chooses.
+    ///   - dropped: counts the datagrams that get no flow.
+    ///   - opener: opens the flows.
     /// - Returns: fails with a ``TCPIngress/Failure``.
     package static func bind(
         addresses: [String],
@@ -178,8 +182,8 @@ package final class UDPIngress {
         }
     }
 
-    private func socket(_ channel: any Channel) throws -> PortSocket {
-        let socket = try PortSocket(channel, dropped)
+    private func socket(_ channel: any Channel, isShared: Bool = false) throws -> PortSocket {
+        let socket = try PortSocket(channel, dropped, isShared: isShared)
         try channel.pipeline.syncOperations.handler(type: Receiver.self).socket = socket
         return socket
     }
@@ -189,7 +193,7 @@ package final class UDPIngress {
         pendingBinds += 1
         socket.joining += 1
         open("\(local)", port, joins: true).assumeIsolated().whenComplete { result in
-            let own = (try? result.get()).flatMap { try? self.socket($0) }
+            let own = (try? result.get()).flatMap { try? self.socket($0, isShared: true) }
             own?.isShared = false
             socket.joining -= 1
             if case .binding(let waiting)? = self.replies[local] {

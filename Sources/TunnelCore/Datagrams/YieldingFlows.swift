@@ -1,8 +1,8 @@
 import Mux
 import NIOCore
 
-/// The flows of a port that give way to new ones at its limit: first those without an answer, then those that are no
-/// conversation, each time one that has been silent for long.
+/// The flows of a port that give way to new ones at its limit: first those without an answer, then those that are not a
+/// conversation. Of each kind, one gives way that has been silent for long.
 ///
 /// A flow waits with the deadline that it has then. One that has been used since goes to the end of its queue, so a search
 /// costs no more than what was sent before it.

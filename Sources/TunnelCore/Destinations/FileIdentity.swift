@@ -12,7 +12,7 @@ package struct FileIdentity: Hashable {
         self.init(facts)
     }
 
-    /// Asks the file system for a socket itself; nil if the path is none. A symbolic link is none.
+    /// Asks the file system for a socket itself; nil if the path is not a socket, or is a symbolic link.
     package init?(socketAt path: String) {
         var facts = stat()
         guard lstat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFSOCK else { return nil }

@@ -25,7 +25,11 @@ package enum EgressFailure {
                     "the name \(error.host) has no address (\(failure)): check its spelling, and this machine's name server"
             }
         }
-        return "\(code(error))"
+        switch SocketFailure(error) {
+        case .fileMissing?: return "there is no such socket"
+        case .notPermitted?: return "this user may not connect to it"
+        default: return "\(code(error))"
+        }
     }
 
     /// The code for the server, which passes the failure on to the visitor's socket.

@@ -10,7 +10,7 @@ extension FixedLimit {
             isWire: true
         ),
         FixedLimit(
-            "Path of a Unix socket",
+            "Path of a Unix socket of a tunnel or forward",
             .bytes(Destination.longestPath),
             "the kernel takes no more"
         ),

@@ -7,12 +7,12 @@ extension FixedLimit {
             "a lookup takes little time; the oldest are dropped"
         ),
         FixedLimit(
-            "Their bytes",
+            "Bytes of datagrams that wait for the destination's socket",
             .bytes(WaitingDatagrams.maximumBytes),
             "one large datagram, or a few usual ones"
         ),
         FixedLimit(
-            "The age at which they are dropped",
+            "Age at which these datagrams are dropped",
             .time(WaitingDatagrams.oldest),
             "a late answer is of no use"
         ),

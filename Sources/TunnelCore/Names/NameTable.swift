@@ -195,7 +195,7 @@ package struct NameTable {
         return .start(lookup, name: name)
     }
 
-    /// Whether a client has as many threads as it may have, those included whose answer nobody wants any more.
+    /// Whether a client has as many threads as it may have, including those whose answer is not needed any more.
     private func hasAllThreads(_ purpose: Purpose) -> Bool {
         guard case .destination = purpose else { return false }
         let own = running.values.count { $0.purpose == purpose } + outdated.values.count { $0 == purpose }

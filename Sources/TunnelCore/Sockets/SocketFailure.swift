@@ -10,6 +10,7 @@ package enum SocketFailure {
     case addressMissing
     case familyMissing
     case notPermitted
+    case fileMissing
     case outOfDescriptors
     case outOfMemory
     case notSupported
@@ -24,6 +25,7 @@ package enum SocketFailure {
         case EADDRNOTAVAIL: self = .addressMissing
         case EAFNOSUPPORT, EPROTONOSUPPORT: self = .familyMissing
         case EACCES, EPERM: self = .notPermitted
+        case ENOENT: self = .fileMissing
         case EMFILE, ENFILE: self = .outOfDescriptors
         case ENOMEM, ENOBUFS: self = .outOfMemory
         case EOPNOTSUPP, ENOPROTOOPT: self = .notSupported

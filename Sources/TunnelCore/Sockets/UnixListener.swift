@@ -6,6 +6,7 @@ import Platform
 /// listen, while the socket accepts no connection yet. (NIO does both in one step, and a umask would be the whole process's.)
 package enum UnixListener {
     package static let backlog: Int32 = 64
+
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
         /// Whether the place is taken, and not otherwise unfit.
@@ -40,18 +41,22 @@ package enum UnixListener {
 
     /// Why a folder cannot have sockets of clients; nil if it can. In a folder that others may change, they could put other
     /// files in the sockets' places.
-    package static func folderProblem(of path: String) -> String? {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    package static func problem(ofFolder folder: String) -> String? {
         var facts = stat()
-        guard stat(folder, &facts) == 0 else { return "there is no folder \(folder)" }
+        guard stat(folder, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else {
+            return "there is no folder \(folder); make it with mkdir, for the server's user alone"
+        }
         let isOwn = facts.st_uid == 0 || facts.st_uid == geteuid()
         let isShared = facts.st_mode & 0o022 != 0 && facts.st_mode & S_ISVTX == 0
-        return isOwn && !isShared ? nil : "other users can change the folder \(folder)"
+        guard !isOwn || isShared else { return nil }
+        return
+            "other users can change the folder \(folder); it must belong to the server's user or root: chown it, or "
+            + "chmod go-w it"
     }
 
     /// Binds and listens, after ``makeWay(at:on:)``.
     ///
-    /// - Throws: `IOError`.
+    /// - Throws: `IOError`, or ``Failure`` if the group cannot be given.
     package static func open(
         _ path: String,
         _ access: UnixSocketAccess = .ownersOnly,

@@ -47,7 +47,7 @@ package struct StreamIdentity {
         metadata["duration_ms"] = .string(String((NIODeadline.now() - began).nanoseconds / 1_000_000))
         if let service = statistics.service { metadata["service"] = .string(service) }
         if let place = statistics.place {
-            metadata["port"] = .string(place.port > 0 ? String(place.port) : place.address)
+            metadata[place.port > 0 ? "port" : "socket"] = .string(place.port > 0 ? String(place.port) : place.address)
         }
         if suppressed > 0 { metadata["not_logged_before"] = .string(String(suppressed)) }
         metadata["stream"] = .string(stream.description)

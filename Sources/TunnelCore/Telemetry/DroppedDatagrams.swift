@@ -18,7 +18,8 @@ package struct DroppedDatagrams: Sendable {
         case carrier
         /// The socket to which it was to go took no more, or was not made in time.
         case socket
-        /// Its sender got no flow: there is no session, or too many flows.
+        /// Its sender got no flow: there is no session, there are too many flows, it is refused, or its SOCKS header is
+        /// malformed.
         case flows
         /// It was beyond the bandwidth of its client or tunnel.
         case rate

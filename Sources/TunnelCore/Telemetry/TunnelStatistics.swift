@@ -13,7 +13,7 @@ package final class TunnelStatistics {
     package let service: String?
     /// Where it is public; nil before it is.
     package private(set) var place: (address: String, port: UInt16)?
-    /// Whether its service answers; nil as long as no visitor has shown it.
+    /// Whether its service answers; nil until a visitor has shown that it does not.
     package var health: Health?
     /// Sockets so far.
     package private(set) var visitorsSoFar = 0

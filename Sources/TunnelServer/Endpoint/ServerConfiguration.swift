@@ -67,6 +67,9 @@ public struct ServerConfiguration: Sendable {
     /// Whether the server runs without a token.
     public var isOpen: Bool { clients.isEmpty }
 
+    /// Whether any client may have Unix sockets.
+    public var hasUnixDirectory: Bool { unixDirectory != nil || clients.contains { $0.unixDirectory != nil } }
+
     /// The addresses of a public port, unless the client narrows them.
     var publicAddresses: [String] {
         if let publicAddress { return publicAddress == "localhost" ? ["127.0.0.1", "::1"] : [publicAddress] }

@@ -60,7 +60,7 @@ public struct ServerLimits: Sendable, Equatable {
     /// Time that a visitor waits for a stream while all are in use. 2 s: a page that loads has closed some by then, and a
     /// silent tunnel helps no visitor.
     public var waitingTimeForStream: Duration = .seconds(2)
-    /// Streams in a second that one session may open to destinations, and half of those at once. 250: a browser opens a
+    /// Streams in a second that one client may open to destinations, and half of those at once. 250: a browser opens a
     /// hundred for one page, and each costs a lookup and a connection.
     public var forwardsPerSecond = 250
     /// Time for a connection to a destination. 10 s, less than the time that its opener waits.

@@ -74,7 +74,7 @@ final class ClientForwards {
     /// Takes a stream that the client has opened.
     func open(_ stream: StreamID, _ request: OpenRequest) {
         guard case .destination(let text) = request.target, let destination = Destination(text) else {
-            return refuse(stream, request, .notAllowed, "it is no destination")
+            return refuse(stream, request, .notAllowed, "it is not a destination")
         }
         if let shortage = shortage(for: request.kind) { return refuse(stream, request, .busy, shortage) }
         let policy = policy(for: destination)
@@ -105,8 +105,8 @@ final class ClientForwards {
         return policy
     }
 
-    /// The reason for which no further stream is taken now; nil if one is. Flows have a rate of their own: a program that asks
-    /// names uses one for each question.
+    /// The reason for which no further stream is taken now; nil if one is. Flows have a rate of their own, since a
+    /// resolver uses one for each request.
     private func shortage(for kind: StreamKind) -> String? {
         let (limits, now) = (rules.limits, clock.now())
         switch kind {

@@ -77,7 +77,7 @@ extension FixedLimit {
             "each WebSocket brings a new one"
         ),
         FixedLimit(
-            "Path of a unix socket",
+            "Path of a Unix socket of `listen` or `admin`",
             .bytes(ListenAddress.longestPath),
             "the kernel accepts little more"
         ),

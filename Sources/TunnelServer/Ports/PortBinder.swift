@@ -49,8 +49,8 @@ struct VisitorHandlers {
 protocol PortBinder {
     /// Binds a place on all of its addresses, or on none.
     ///
-    /// - Parameter completion: called once, on the event loop; the error is a `TCPIngress.Failure` or a
-    ///   `UnixListener.Failure`.
+    /// - Parameter completion: called once, on the event loop; the error is a `TCPIngress.Failure`, a
+    ///   `UnixListener.Failure` or an `IOError`.
     func bind(
         _ place: PlaceToBind,
         _ limits: PlaceLimits,
@@ -94,7 +94,8 @@ struct SystemPortBinder: PortBinder {
             )
             .assumeIsolated().whenComplete { result in completion(result.map { FlowListener(place, $0) }) }
         case .path(let path):
-            if let problem = UnixListener.folderProblem(of: path) {
+            let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+            if let problem = UnixListener.problem(ofFolder: folder) {
                 return completion(.failure(UnixListener.Failure(description: problem)))
             }
             UnixIngress.bind(

@@ -61,7 +61,7 @@ enum PortRefusal {
             return Refusal(failure.isInUse ? .portInUse : .bindFailed, "\(path): \(failure.description)")
         }
         return switch SocketFailure(error) {
-        case .addressInUse?: Refusal(.portInUse, "\(path) exists, and is no socket")
+        case .addressInUse?: Refusal(.portInUse, "\(path) exists and is not a socket; choose another path")
         case .notPermitted?: Refusal(.bindFailed, "the server may not write to the folder of \(path)")
         default: Refusal(.bindFailed, "the server cannot bind \(path)")
         }

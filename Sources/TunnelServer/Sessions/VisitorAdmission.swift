@@ -164,7 +164,7 @@ final class VisitorAdmission {
         let request = OpenRequest(tunnel: tunnel.request.tunnel, kind: .udp, visitor: visitor)
         var opening = IngressFlow.Opening(sessionLoop, request, identity: identity, logger: logger)
         opening.policy = tunnel.streamPolicy(bandwidth.limit)
-        opening.onEnd = { tunnel.gate.left() }
+        opening.onEnd = { _ in tunnel.gate.left() }
         return .flow(opening)
     }
 

@@ -29,7 +29,10 @@ struct ClientOptions: ParsableArguments {
     @Option(
         name: [.customShort("D"), .customLong("dynamic")],
         help:
-            "Listen here as a SOCKS 5 and 4a proxy, also for UDP, from which the server connects: [BIND:]PORT; may be repeated."
+            """
+            Listen here as a SOCKS 5, 4 and 4a proxy, with SOCKS 5 also for UDP, from which the server connects: \
+            [BIND:]PORT; may be repeated.
+            """
     )
     var dynamic: [String] = []
 
@@ -50,7 +53,7 @@ struct ClientOptions: ParsableArguments {
     )
     var allowOpen: [String] = []
 
-    @Flag(help: "Exit if a local port, or a public one, cannot be bound.")
+    @Flag(help: "Exit with 78 if a local port cannot be bound, and with 77 if the server does not bind one of -R.")
     var exitOnForwardFailure = false
 
     @Option(help: "A file with the token that the server knows.")
@@ -208,7 +211,9 @@ struct ClientOptions: ParsableArguments {
         for text in remote {
             let range = try TunnelSpec.list(text)
             if let other = TunnelSpec.collision(range, tunnels) {
-                throw TunnelSpec.Malformed("-R \(text): the same public port as that of -R \(other)")
+                throw TunnelSpec.Malformed(
+                    "-R \(text): the same public \(other.isAtPath ? "socket" : "port") as that of -R \(other)"
+                )
             }
             tunnels += range
         }

@@ -8,7 +8,9 @@ import Tunnel
 struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "server",
-        abstract: "Accepts clients' WebSockets and opens public ports for them."
+        abstract: """
+            Accepts clients' WebSockets, opens public ports for them, and connects to the destinations that they may reach.
+            """
     )
 
     @OptionGroup var options: ServerOptions

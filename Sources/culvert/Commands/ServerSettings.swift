@@ -44,10 +44,12 @@ struct ServerSettings {
         readAccess(&result)
         if let folder = flags.unixDirectory {
             result.unixDirectory = folder
-            if let problem = UnixDirectory.problem(folder) {
+            if let problem = UnixDirectory.malformation(folder) ?? UnixDirectory.problem(folder) {
                 problems.add(Failure(.configuration, "--unix-directory \(folder): \(problem)"))
-            } else if !UnixDirectory.exists(folder) {
-                problems.add(Failure(.configuration, "--unix-directory \(folder): there is no such folder"))
+            }
+        } else if let file, !result.hasUnixDirectory {
+            for key in ["unix_mode", "unix_group"] where file.has(key) {
+                file.warn(key, "it has no effect without unix_directory")
             }
         }
         if let path = flags.path { result.path = path }

@@ -116,7 +116,12 @@ struct ClientFile {
                 continue
             }
             do throws(ForwardSpec.Malformed) {
-                let range = try ForwardSpec.list("\(local):\(remote)\(suffix(table))")
+                var range = try ForwardSpec.list("\(local):\(remote)")
+                if let transport = transport(table) {
+                    for index in range.indices { range[index].transport = transport }
+                    let hasPath = range.contains { $0.isAtPath }
+                    if transport == .udp, hasPath { table.report("protocol", "a Unix socket carries no UDP") }
+                }
                 add(range, to: &forwards) { table.report("local", $0) }
             } catch {
                 table.report("local", error.description)
@@ -195,13 +200,13 @@ struct ClientFile {
             }
             let range: [TunnelSpec]
             do throws(TunnelSpec.Malformed) {
-                range = try TunnelSpec.list(local == "socks" ? remote : "\(remote):\(local)\(suffix(table))")
+                range = try specs(table, remote, local)
             } catch {
                 table.report("remote", error.description)
                 continue
             }
             if let other = TunnelSpec.collision(range, tunnels) {
-                table.report("remote", "the same public port as that of \(other)")
+                table.report("remote", "the same public \(other.isAtPath ? "socket" : "port") as that of \(other)")
             }
             guard var model = range.first else { continue }
             narrow(&model, table)
@@ -214,15 +219,30 @@ struct ClientFile {
         return tunnels
     }
 
-    /// What `protocol` adds to a form of ssh's: nothing for tcp.
-    private static func suffix(_ table: ConfigurationFile) -> String {
-        switch table.string("protocol") {
-        case nil, "tcp"?: return ""
-        case "udp"?: return "/udp"
-        case .some:
-            table.report("protocol", "expected \"tcp\" or \"udp\"")
-            return ""
+    /// The tunnels of one table.
+    private static func specs(
+        _ table: ConfigurationFile,
+        _ remote: String,
+        _ local: String
+    ) throws(TunnelSpec.Malformed) -> [TunnelSpec] {
+        var range = try TunnelSpec.list(local == "socks" ? remote : "\(remote):\(local)")
+        guard let transport = transport(table) else { return range }
+        for index in range.indices { range[index].transport = transport }
+        if transport == .udp, let first = range.first {
+            switch first.target {
+            case .unix: table.report("protocol", "a Unix socket carries no UDP")
+            case .socks: table.report("protocol", "a public SOCKS port carries no UDP")
+            case .address where first.isAtPath: table.report("protocol", "a Unix socket carries no UDP")
+            case .address, .inProcess: break
+            }
         }
+        return range
+    }
+
+    /// `protocol`; nil if it is left to the form, which has `/udp`.
+    private static func transport(_ table: ConfigurationFile) -> StreamTransport? {
+        guard let text = table.string("protocol") else { return nil }
+        return StreamTransport(rawValue: text) ?? table.wrong("protocol", "expected \"tcp\" or \"udp\"")
     }
 
     private static func narrow(_ forward: inout TunnelSpec, _ table: ConfigurationFile) {

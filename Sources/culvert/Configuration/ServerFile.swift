@@ -96,8 +96,8 @@ enum ServerFile {
     /// The folder for Unix sockets. systemd may make it at the start, so its absence is a warning.
     private static func folder(_ table: ConfigurationFile) -> String? {
         guard let path = table.string("unix_directory") else { return nil }
-        if let problem = UnixDirectory.problem(path) { return table.wrong("unix_directory", problem) }
-        if !UnixDirectory.exists(path) { table.warn("unix_directory", "there is no folder \(path) yet") }
+        if let problem = UnixDirectory.malformation(path) { return table.wrong("unix_directory", problem) }
+        if let problem = UnixDirectory.problem(path) { table.warn("unix_directory", problem) }
         return path
     }
 

@@ -55,7 +55,7 @@ struct StatusPage {
             + "\(CompactNumber.bytes(totals.bytesToVisitor)) to visitors"
         var lines = [first, now, soFar]
         if !totals.droppedDatagrams.isEmpty {
-            let reasons = totals.droppedDatagrams.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+            let reasons = totals.droppedDatagrams.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             lines.append("dropped datagrams: " + reasons.joined(separator: ", "))
         }
         if case .client(let client) = status, let error = client.connection.lastError,
@@ -157,13 +157,11 @@ struct StatusPage {
             [.init(title: "VISITOR"), .init(title: "AT"), .init(title: "FOR", alignment: .trailing)] + bytesColumns
         )
         for (session, visitor) in shown {
-            let port = visitor.port.map { "\($0)" } ?? "?"
             let key = visitor.stream.map { StatusRates.Key.visitor(session: session.number, $0) }
             table.append(
                 [
                     visitor.address,
-                    visitor.destination.map { isServer ? "\(session.name) -> \($0)" : $0 }
-                        ?? (isServer ? "\(session.name):\(port)" : "port \(port)"),
+                    at(visitor, session.name),
                     age(visitor.since, now),
                 ] + bytes(visitor.bytesToService, visitor.bytesToVisitor, key)
             )
@@ -191,9 +189,23 @@ struct StatusPage {
         if let url = tunnel.url { return url }
         if tunnel.transport == "unix", let path = tunnel.address { return "unix:\(path)" }
         guard let port = tunnel.port else { return tunnel.refusal.map { "not public: \($0)" } ?? "not public" }
-        let address = tunnel.address ?? "?"
+        let addresses = (tunnel.address ?? "?").split(separator: " ").map(String.init)
         let scheme = tunnel.transport == "tcp" ? "" : "\(tunnel.transport)://"
-        return scheme + (address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)")
+        if addresses == ["0.0.0.0", "::"] { return "\(scheme)*:\(port)" }
+        let places = addresses.map { $0.contains(":") ? "\(scheme)[\($0)]:\(port)" : "\(scheme)\($0):\(port)" }
+        return places.joined(separator: " ")
+    }
+
+    /// Where a visitor is, or where it leads.
+    private func at(_ visitor: VisitorStatus, _ client: String) -> String {
+        let scheme = visitor.transport == "udp" ? "udp://" : ""
+        if let destination = visitor.destination {
+            return isServer ? "\(client) -> \(scheme)\(destination)" : scheme + destination
+        }
+        if let path = visitor.path { return isServer ? "\(client) unix:\(path)" : "unix:\(path)" }
+        let port = visitor.port.map { "\($0)" } ?? "?"
+        let kind = visitor.transport == "udp" ? "UDP " : ""
+        return isServer ? "\(client):\(port)\(kind.isEmpty ? "" : " (UDP)")" : "\(kind)port \(port)"
     }
 
     private func health(_ tunnel: TunnelStatus) -> String {

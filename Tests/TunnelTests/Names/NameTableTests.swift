@@ -152,7 +152,7 @@ struct NameTableTests {
         simulation.ask("one", for: Self.bob)
         simulation.ask("two")
         #expect(simulation.table.threads == 6)
-        // A slow name gets no second thread, and a name that nobody waits for keeps its own.
+        // A slow name gets no second thread, and a name without a request keeps its own.
         for (number, request) in slow.enumerated() { simulation.table.cancelled(request, of: "slow\(number)") }
         simulation.advance(.seconds(10))
         #expect(simulation.lookups(of: "slow0") == 1 && simulation.lookups(of: "fifth") == 0)

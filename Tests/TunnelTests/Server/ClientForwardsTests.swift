@@ -208,7 +208,7 @@ struct ClientForwardsTests {
         #expect(rig.network.connections.count == 1)
     }
 
-    @Test("A socket counts in its client's share from the begin of its connect until it is closed")
+    @Test("A socket counts in its client's share from the start of its connect until it is closed")
     func connecting() throws {
         let rig = try rig()
         for stream in [UInt32(1), 3] { try rig.open(stream, to: "192.0.2.7:80") }

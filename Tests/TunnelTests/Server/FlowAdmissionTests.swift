@@ -33,7 +33,7 @@ struct FlowAdmissionTests {
         let first = try #require(try listener.flow(from: sender("203.0.113.9")))
         #expect(try listener.flow(from: sender("203.0.113.10")) == nil)
         #expect(rig.log.count("visitor refused") == 1, "too many: another flow may give way")
-        first.onEnd?()
+        first.onEnd?(nil)
         #expect(try listener.flow(from: sender("203.0.113.10")) != nil)
     }
 

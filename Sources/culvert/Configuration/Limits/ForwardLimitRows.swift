@@ -37,7 +37,7 @@ extension LimitTable {
             "flows_per_second",
             .count(\.flows.perSecond, 1...100_000),
             "New UDP flows in a second of one port, and half of them from one address; at a server also of one client to destinations",
-            "a program that asks names uses a port for each question"
+            "a resolver uses a new port for each request"
         ),
         .both(
             "flow_idle",
