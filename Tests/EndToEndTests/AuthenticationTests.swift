@@ -150,6 +150,31 @@ extension EndToEnd {
             }
         }
 
+        @Test("Culvert token --out makes a file of its user alone, prints only the verifier, and overwrites nothing")
+        func tokenFile() async throws {
+            try await Scenario.run { scenario in
+                let file = "\(scenario.directory)/made-token"
+                let made = try scenario.culvert("token", ["token", "--out", file])
+                #expect(try await made.exitStatus() == .exited(0))
+                let attributes = try FileManager.default.attributesOfItem(atPath: file)
+                #expect(attributes[.posixPermissions] as? Int == 0o600)
+                let read = try scenario.culvert("token", ["token", "--from", file])
+                #expect(try await read.exitStatus() == .exited(0))
+                #expect(made.output.lines.count == 1 && made.output.lines == read.output.lines)
+                let before = try String(contentsOfFile: file, encoding: .utf8)
+                #expect(!made.output.text.contains(before.trimmingCharacters(in: .newlines)))
+                let again = try scenario.culvert("token", ["token", "--out", file])
+                #expect(try await again.exitStatus() == .exited(78))
+                expect(again.errors.text, says: "\(file) exists, and is not overwritten")
+                #expect(try String(contentsOfFile: file, encoding: .utf8) == before && again.output.lines.isEmpty)
+                let nowhere = try scenario.culvert("token", ["token", "--out", "\(scenario.directory)/none/token"])
+                #expect(try await nowhere.exitStatus() == .exited(78))
+                expect(nowhere.errors.text, says: "cannot be made", "choose a folder that you can write")
+                let files = try FileManager.default.contentsOfDirectory(atPath: scenario.directory)
+                #expect(files.filter { $0.hasPrefix("made-token") } == ["made-token"], "no draft is left")
+            }
+        }
+
         @Test("A22 a verifier in the server's configuration admits its token, to its own ports only")
         func verifier() async throws {
             try await Scenario.run { scenario in

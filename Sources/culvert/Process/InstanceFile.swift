@@ -5,6 +5,8 @@ import Tunnel
 enum InstanceFile {
     /// The limit of the file's length in bytes, beyond any value with its line end.
     static let longestFile = 1_024
+    private static let what = "instance file"
+    private static let remedy = "choose a folder that the client can write"
 
     /// The value of `--instance`: the text itself, or the content of the file if the text is a path with a `/`.
     ///
@@ -37,30 +39,11 @@ enum InstanceFile {
     private static func make(_ path: String) throws(Failure) {
         var generator = SystemRandomNumberGenerator()
         let value = (0..<2).map { _ in String(UInt64.random(in: .min ... .max, using: &generator), radix: 36) }.joined()
-        // The file is complete before it gets its name, so that a crash leaves no partial file.
-        let draft = "\(path).\(getpid())"
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure(path) }
-        defer { unlink(draft) }
-        let line = Array((value + "\n").utf8)
-        let isWritten =
-            line.withUnsafeBytes { Output.write($0, to: descriptor) } == line.count && fsync(descriptor) == 0
-        let problem = failure(path)
-        close(descriptor)
-        guard isWritten else { throw problem }
-        guard link(draft, path) == 0 || errno == EEXIST else { throw failure(path) }
+        _ = try PrivateFile.make(path, line: value, what: what, remedy: remedy)
     }
 
     private static func checkFolder(of path: String) throws(Failure) {
         let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        guard access(folder, W_OK | X_OK) == 0 else { throw failure(path) }
-    }
-
-    private static func failure(_ path: String) -> Failure {
-        let reason = String(cString: strerror(errno))
-        return Failure(
-            .configuration,
-            "the instance file \(path) cannot be made: \(reason); choose a folder that the client can write"
-        )
+        guard access(folder, W_OK | X_OK) == 0 else { throw PrivateFile.failure(path, what, remedy) }
     }
 }
