@@ -77,7 +77,7 @@ final class ForwardStreams {
     ///   - program: the address of the program that has connected, for the log.
     ///   - answer: makes the bytes that the program gets once the stream is accepted or refused, or cannot be opened; nil if
     ///     bytes flow before.
-    ///   - onEnd: called once the connection is closed, with the reason.
+    ///   - onEnd: called once the connection is closed, with the reason; without it a refusal is logged.
     func open(
         _ channel: any Channel,
         to destination: Destination,
@@ -95,10 +95,7 @@ final class ForwardStreams {
         ) { [weak self, connection = ObjectIdentifier(channel)] pipe in
             self?.open(Opening(pipe: pipe, connection: connection), request)
         }
-        pipe.onEnd = { [weak self] ending in
-            self?.noteEnd(ending, text)
-            onEnd?(ending)
-        }
+        pipe.onEnd = onEnd ?? { [weak self] ending in self?.noteEnd(ending, text) }
         pipe.answer = answer
         try channel.pipeline.syncOperations.addHandler(pipe)
     }

@@ -56,7 +56,11 @@ extension Client {
     func watch(_ ends: AsyncStream<ForwardEnd>, _ current: CurrentSession, _ failure: RunFailure) async {
         for await end in ends {
             if let error = ClientError(end) { failure.set(error) }
-            guard let session = current.stop() else { return }
+            guard let session = current.stop() else {
+                // The stream may have ended before its session was noted. The loop that dials then ends the session.
+                if case .socket(let ending, _) = end, ending != .refused(.goingAway) { break }
+                return
+            }
             switch end {
             case .socket(.finished, let destination)
             where configuration.tunnels.isEmpty && configuration.forwards.isEmpty:
