@@ -182,6 +182,48 @@ extension EndToEnd {
             }
         }
 
+        @Test("SIGHUP replaces a UDP port by a TCP port of its number, and a Unix socket by another, in one session")
+        func reload() async throws {
+            try await Scenario.run { scenario in
+                let (server, folder) = try await server(in: scenario)
+                let port = try FreePorts.next()
+                let file = "\(scenario.directory)/client.toml"
+                let configure: (String, String) throws -> Void = { transport, name in
+                    try scenario.write(
+                        """
+                        url = "\(server.url)"
+                        token_file = "\(scenario.tokenFile)"
+                        [[tunnel]]
+                        remote = "\(port)"
+                        local = "127.0.0.1:9"
+                        protocol = "\(transport)"
+                        [[tunnel]]
+                        remote = "\(folder)/\(name)"
+                        local = "127.0.0.1:9"
+
+                        """,
+                        to: file
+                    )
+                }
+                try configure("udp", "a")
+                let process = try scenario.culvert("client", ["client", "--config", file])
+                let client = CulvertClient(process: process)
+                _ = try await process.line { $0.hasPrefix("tunnel udp://127.0.0.1:\(port) ") }
+                try await waitForTunnel("\(folder)/a", client)
+                try configure("tcp", "b")
+                process.signal(SIGHUP)
+                _ = try await process.line { $0.hasPrefix("tunnel tcp://127.0.0.1:\(port) ") }
+                try await waitForTunnel("\(folder)/b", client)
+                try await eventually("the old places are free") {
+                    try FileManager.default.contentsOfDirectory(atPath: folder) == ["b"]
+                        && (try? UDPSocket(port: port)) != nil
+                }
+                await process.end()
+                let sessions = process.errors.lines.filter { $0.contains("session opened") }
+                #expect(sessions.count == 1, "\(process)")
+            }
+        }
+
         @Test("A client's session after a lost carrier and after a restart has its socket again")
         func comesBack() async throws {
             try await Scenario.run { scenario in
