@@ -45,23 +45,39 @@ extension EndToEnd {
             }
         }
 
+        /// A service that sends a line and FIN, and then reads to the end.
+        private static func banner(_ uploads: Mailbox<[UInt8]>) throws -> TCPService {
+            try TCPService { socket in
+                try socket.send("banner\n")
+                try socket.finishSending()
+                uploads.put(try socket.receiveToEnd())
+            }
+        }
+
+        /// A client with `-W`, once its standard output has ended.
+        private static func clientAfterFIN(
+            _ url: String,
+            _ service: TCPService,
+            _ input: InputPipe,
+            in scenario: Scenario
+        ) async throws -> ChildProcess {
+            let client = try scenario.culvert(
+                "client",
+                scenario.stdioArguments(url, "127.0.0.1:\(service.port)"),
+                input: .pipe(input)
+            )
+            try await eventually("standard output ends", found: { "\(client)" }) { client.output.isComplete }
+            return client
+        }
+
         @Test("After the destination's FIN, standard output ends at once, and standard input is carried to its end")
         func serviceEndsFirst() async throws {
             try await Scenario.run { scenario in
                 let uploads = Mailbox<[UInt8]>()
-                let service = try TCPService { socket in
-                    try socket.send("banner\n")
-                    try socket.finishSending()
-                    uploads.put(try socket.receiveToEnd())
-                }
+                let service = try Self.banner(uploads)
                 let server = try await scenario.server(allowing: ["127.0.0.1:\(service.port)"])
                 let input = try InputPipe()
-                let client = try scenario.culvert(
-                    "client",
-                    scenario.stdioArguments(server.url, "127.0.0.1:\(service.port)"),
-                    input: .pipe(input)
-                )
-                try await eventually("standard output ends", found: { "\(client)" }) { client.output.isComplete }
+                let client = try await Self.clientAfterFIN(server.url, service, input, in: scenario)
                 #expect(client.output.lines == ["banner"])
                 #expect(client.exitStatus == nil, "\(client)")
                 let upload = randomBytes(16_000_000)
@@ -77,19 +93,10 @@ extension EndToEnd {
         func lastBytes() async throws {
             try await Scenario.run { scenario in
                 let uploads = Mailbox<[UInt8]>()
-                let service = try TCPService { socket in
-                    try socket.send("banner\n")
-                    try socket.finishSending()
-                    uploads.put(try socket.receiveToEnd())
-                }
+                let service = try Self.banner(uploads)
                 let server = try await scenario.server(allowing: ["127.0.0.1:\(service.port)"])
                 let input = try InputPipe()
-                let client = try scenario.culvert(
-                    "client",
-                    scenario.stdioArguments(server.url, "127.0.0.1:\(service.port)"),
-                    input: .pipe(input)
-                )
-                try await eventually("standard output ends", found: { "\(client)" }) { client.output.isComplete }
+                let client = try await Self.clientAfterFIN(server.url, service, input, in: scenario)
                 server.process.signal(SIGSTOP)
                 // Fewer bytes than the client takes without an answer from the server.
                 let upload = randomBytes(200_000)

@@ -1,15 +1,15 @@
 import ArgumentParser
 import Glibc
 
-/// One program that sends datagrams and waits for their echoes, with several under way.
+/// One program that sends datagrams and waits for their echoes, with several in flight.
 struct DatagramLoad: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "datagrams", shouldDisplay: false)
 
     /// The bytes of a datagram: what QUIC and WireGuard send on most paths.
     static let bytes = 1_200
-    /// Datagrams under way. Fewer than a flow of Culvert or the buffer of a socket holds, so that few are lost.
+    /// Datagrams in flight. Fewer than a flow of Culvert or the buffer of a socket holds, so that few are lost.
     private static let window = 32
-    /// Microseconds without an echo after which those under way are lost.
+    /// Microseconds without an echo after which those in flight are lost.
     private static let patience = 100_000
 
     @Option var port: UInt16
@@ -24,24 +24,24 @@ struct DatagramLoad: ParsableCommand {
         defer { socket.close() }
         var times: [UInt32] = []
         times.reserveCapacity(1 << 20)
-        var (sent, underWay) = (0, 0)
+        var (sent, inFlight) = (0, 0)
         var departures = [Double](repeating: 0, count: 1 << 16)
         let began = Clock.seconds
         var last = began
         while last < began + seconds {
-            while underWay < Self.window {
+            while inFlight < Self.window {
                 departures[sent % departures.count] = Clock.seconds
                 guard socket.send(number: sent) else { break }
                 sent += 1
-                underWay += 1
+                inFlight += 1
             }
             let number = socket.receiveNumber()
             last = Clock.seconds
             switch number {
             // The echoes of lost ones may still come.
-            case nil: underWay = 0
+            case nil: inFlight = 0
             case let number? where number >= 0 && number < sent:
-                underWay = max(0, underWay - 1)
+                inFlight = max(0, inFlight - 1)
                 report.operations += 1
                 times.append(UInt32(min((last - departures[number % departures.count]) * 1e9, Double(UInt32.max))))
             default: report.wrong += 1

@@ -38,7 +38,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         case .besideStalled: "64 bytes there and back beside a download, before and beside a stalled one"
         case .visitors: "\(size.visitors) visitors at once: connect, one echo each, close"
         case .proxied: "A download of 50 MB/s through Squid and nginx with TLS"
-        case .datagrams: "Datagrams of \(DatagramLoad.bytes) bytes there and back, 32 under way"
+        case .datagrams: "Datagrams of \(DatagramLoad.bytes) bytes there and back, 32 in flight"
         }
     }
 

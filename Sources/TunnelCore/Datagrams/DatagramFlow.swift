@@ -20,8 +20,6 @@ package protocol CountedStream: AnyObject {
     var identity: StreamIdentity { get }
     /// What the socket has moved so far.
     var moved: StreamPipe.ByteCounts { get }
-    /// What it has moved since this was asked last.
-    func takeUncounted() -> StreamPipe.ByteCounts
 }
 
 extension StreamPipe: CountedStream {}

@@ -36,7 +36,6 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
     private var timer: Scheduled<Void>?
     private let buffer = DatagramBuffer()
     private var counts = StreamPipe.ByteCounts()
-    private var counted = StreamPipe.ByteCounts()
 
     /// - Parameter onEnd: called once the flow is over.
     package init(
@@ -66,14 +65,6 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
 
     package var id: StreamID? { stream }
     package var moved: StreamPipe.ByteCounts { counts }
-
-    package func takeUncounted() -> StreamPipe.ByteCounts {
-        defer { counted = counts }
-        return StreamPipe.ByteCounts(
-            fromSocket: counts.fromSocket - counted.fromSocket,
-            toSocket: counts.toSocket - counted.toSocket
-        )
-    }
 
     /// Makes the socket, for the first address to which there is a route.
     ///
@@ -186,15 +177,11 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
         let datagram = unwrapInboundIn(data).data
         guard !buffer.mayBeCut else { return dropped.add(.socket) }
         guard policy.admitsRead(datagram.readableBytes) else { return dropped.add(.rate) }
-        if counts.fromSocket == 0 { answered() }
+        onAnswer?()
+        onAnswer = nil
         counts.fromSocket += datagram.readableBytes
         silence.sent(now: .now)
         session.run(.datagram(stream, datagram.dense(from: 2)))
-    }
-
-    private func answered() {
-        onAnswer?()
-        onAnswer = nil
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {

@@ -47,7 +47,6 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     private var state = State.waiting
     private var silence: FlowSilence
     private var counts = StreamPipe.ByteCounts()
-    private var counted = StreamPipe.ByteCounts()
 
     init(
         _ remote: SocketAddress,
@@ -102,14 +101,6 @@ package final class IngressFlow: DatagramFlow, CountedStream {
     package var identity: StreamIdentity { opening.identity }
 
     package var moved: StreamPipe.ByteCounts { counts }
-
-    package func takeUncounted() -> StreamPipe.ByteCounts {
-        defer { counted = counts }
-        return StreamPipe.ByteCounts(
-            fromSocket: counts.fromSocket - counted.fromSocket,
-            toSocket: counts.toSocket - counted.toSocket
-        )
-    }
 
     /// The sender's next datagram.
     func received(_ datagram: ByteBuffer) {

@@ -17,6 +17,10 @@ package final class StreamPipe: ChannelInboundHandler {
     package struct ByteCounts {
         package var fromSocket = 0
         package var toSocket = 0
+
+        static func - (left: ByteCounts, right: ByteCounts) -> ByteCounts {
+            ByteCounts(fromSocket: left.fromSocket - right.fromSocket, toSocket: left.toSocket - right.toSocket)
+        }
     }
 
     private let session: SessionLoop
@@ -47,8 +51,6 @@ package final class StreamPipe: ChannelInboundHandler {
     private var lastBytesTimer: Scheduled<Void>?
     private var isFlushDue = false
     private var fromSocket = 0
-    /// What the tunnel's statistics have counted.
-    private var counted = ByteCounts()
 
     /// A pipe that lacks its stream or its socket: of a visitor that has just come, or of a service that is being
     /// connected to.
@@ -85,12 +87,6 @@ package final class StreamPipe: ChannelInboundHandler {
 
     /// What the socket has moved so far.
     package var moved: ByteCounts { ByteCounts(fromSocket: fromSocket, toSocket: writer.taken) }
-
-    /// What it has moved since this was asked last.
-    package func takeUncounted() -> ByteCounts {
-        defer { counted = moved }
-        return ByteCounts(fromSocket: fromSocket - counted.fromSocket, toSocket: writer.taken - counted.toSocket)
-    }
 
     // MARK: For the role
 

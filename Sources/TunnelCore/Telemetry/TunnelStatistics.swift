@@ -21,7 +21,13 @@ package final class TunnelStatistics {
     package private(set) var traffic = Traffic()
     private let role: Role
     private let totals: TrafficTotals
-    private var live: [ObjectIdentifier: any CountedStream] = [:]
+    private var live: [ObjectIdentifier: Live] = [:]
+
+    /// An open socket, and its bytes that have been counted.
+    private struct Live {
+        let stream: any CountedStream
+        var counted = StreamPipe.ByteCounts()
+    }
 
     /// What the last visitor has shown of a service.
     package enum Health: Equatable {
@@ -63,24 +69,24 @@ package final class TunnelStatistics {
     }
 
     /// The pipes whose sockets are open, with those that wait for a stream; in no order.
-    package var pipes: some Collection<any CountedStream> { live.values }
+    package var pipes: some Collection<any CountedStream> { live.values.lazy.map(\.stream) }
 
     /// A socket is open.
     package func joined(_ pipe: any CountedStream) {
-        live[ObjectIdentifier(pipe)] = pipe
+        live[ObjectIdentifier(pipe)] = Live(stream: pipe)
         visitorsSoFar += 1
         totals.addVisitor()
     }
 
     /// A socket is closed.
     package func left(_ pipe: any CountedStream) {
-        guard live.removeValue(forKey: ObjectIdentifier(pipe)) != nil else { return }
-        count(pipe)
+        guard var last = live.removeValue(forKey: ObjectIdentifier(pipe)) else { return }
+        count(&last)
     }
 
     /// Counts what has been carried since the last time.
     package func countAll() {
-        for pipe in live.values { count(pipe) }
+        for index in live.values.indices { count(&live.values[index]) }
     }
 
     /// What one stream has carried.
@@ -88,8 +94,10 @@ package final class TunnelStatistics {
         traffic(pipe.moved)
     }
 
-    private func count(_ pipe: any CountedStream) {
-        let news = traffic(pipe.takeUncounted())
+    private func count(_ live: inout Live) {
+        let moved = live.stream.moved
+        let news = traffic(moved - live.counted)
+        live.counted = moved
         traffic += news
         totals.add(news)
     }
