@@ -57,7 +57,7 @@ let package = Package(
         .target(
             name: "TunnelCore",
             dependencies: [
-                "HTTP1", "Mux", "NetworkAddress", "Platform", "WebSocket", byteBuffer, crypto, logging,
+                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "WebSocket", byteBuffer, crypto, logging,
                 metrics,
                 nioPosix, nioSSL, x509,
                 .product(name: "NIOTLS", package: "swift-nio"),

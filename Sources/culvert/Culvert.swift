@@ -11,6 +11,7 @@ struct Culvert: AsyncParsableCommand {
         version: "culvert \(culvertVersion)",
         subcommands: [
             ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, RenewCommand.self,
+            DoctorCommand.self,
             DemoCommand.self,
             CheckCommand.self, TokenCommand.self,
             EvaluateCommand.self,

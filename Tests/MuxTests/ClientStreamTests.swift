@@ -65,6 +65,8 @@ struct ClientStreamTests {
             ("01 0001 09 03 0004 613a3830", .client), ("01 0001 00 02 0002 0000", .server),
             ("01 0001 01 04 0001 61", .server), ("01 0002 0001 02 0002 0000", .server),
             ("01 0001 01 03 0002 610a", .client),
+            // A server cannot probe a client, and a client's probe has a request.
+            ("01 0001 03 02 0002 0000", .server), ("01 0001 03", .client),
         ] {
             #expect(
                 kind { () throws(MuxError) in _ = try OpenRequest(buffer(hex(fields)), from: sender) }

@@ -5,7 +5,7 @@ extension Session {
     /// Queues a datagram of the flow's socket. It is dropped while there is no carrier, and the oldest ones are dropped
     /// that exceed a bound.
     public mutating func send(_ id: StreamID, _ datagram: ByteBuffer, now: Instant) {
-        guard let stream = streams[id], stream.kind == .udp, stream.isOpen,
+        guard let stream = streams[id], stream.kind.isFlow, stream.isOpen,
             datagram.readableBytes <= MuxLimits.maximumDatagram
         else { return }
         guard isAttached else { return datagramDrops.carrier += 1 }
@@ -64,7 +64,7 @@ extension Session {
         // It may overtake an OPEN or ACCEPT that is sent again on a new carrier.
         guard streams.wasAnnounced(id) else { return }
         guard let stream = try streams.find(id, .datagram), stream.pendingReset == nil else { return }
-        guard stream.kind == .udp else { throw MuxError(.unexpectedFrame, "datagram on stream \(id) of TCP") }
+        guard stream.kind.isFlow else { throw MuxError(.unexpectedFrame, "datagram on stream \(id) of bytes") }
         guard !stream.isOpening || id.opener != role else { return }
         actions.append(.datagram(id, frame.payload))
     }

@@ -120,7 +120,7 @@ extension Session {
 
     /// Throws if the stream carries datagrams.
     private func expectBytes(_ stream: Stream, _ type: FrameType) throws(MuxError) {
-        guard stream.kind == .tcp else {
+        guard !stream.kind.isFlow else {
             throw MuxError(.unexpectedFrame, "\(type) on stream \(stream.id) of datagrams")
         }
     }

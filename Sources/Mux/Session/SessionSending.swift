@@ -6,7 +6,7 @@ extension Session {
 
     /// Queues bytes from the stream's socket. `.blocked` follows if the socket must pause until `.sendable`.
     public mutating func write(_ id: StreamID, _ bytes: ByteBuffer) {
-        guard let stream = streams[id], stream.isOpen, stream.kind == .tcp else { return }
+        guard let stream = streams[id], stream.isOpen, !stream.kind.isFlow else { return }
         guard queuedBytes + bytes.readableBytes <= limits.queuedBytes else { return abort(stream, .busy) }
         queuedBytes -= stream.queued
         stream.append(bytes)
@@ -24,7 +24,7 @@ extension Session {
 
     /// Reports the end of the socket's input (FIN). END follows the queued bytes.
     public mutating func finish(_ id: StreamID) {
-        guard let stream = streams[id], stream.pendingReset == nil, stream.kind == .tcp else { return }
+        guard let stream = streams[id], stream.pendingReset == nil, !stream.kind.isFlow else { return }
         stream.finish()
         scheduler.schedule(stream)
         if readGate.remove(stream) { unblock(stream) }

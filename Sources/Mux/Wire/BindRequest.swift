@@ -48,7 +48,8 @@ public struct BindRequest: Sendable, Hashable {
 
     init(_ payload: ByteBuffer) throws(MuxError) {
         let fields = try FieldReader(payload, of: .bind)
-        guard let kind = StreamKind(rawValue: try fields.optionalNumber(11) ?? StreamKind.tcp.rawValue) else {
+        guard let kind = StreamKind(rawValue: try fields.optionalNumber(11) ?? StreamKind.tcp.rawValue), kind != .probe
+        else {
             throw MuxError(.malformedPayload, "bind: a port of an unknown kind")
         }
         self.init(

@@ -12,6 +12,7 @@ public struct OpenRequest: Sendable, Hashable {
         /// From the server: the client's tunnel whose port the visitor connected to. The server cannot name a host.
         case tunnel(UInt16)
         /// From the client: `host:port`, or the path of a Unix socket. The server decides whether the client may name it.
+        /// For a probe, its request.
         case destination(String)
     }
 
@@ -80,6 +81,7 @@ public struct OpenRequest: Sendable, Hashable {
             guard destination.isEmpty else {
                 throw MuxError(.malformedPayload, "open: a server cannot name a destination")
             }
+            guard kind != .probe else { throw MuxError(.malformedPayload, "open: a server cannot probe a client") }
             target = .tunnel(try fields.number(2))
         case .client:
             guard !destination.isEmpty, try fields.optionalNumber(2, as: UInt16.self) == nil else {

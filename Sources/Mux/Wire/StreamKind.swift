@@ -5,4 +5,18 @@ public enum StreamKind: UInt8, Sendable, Hashable {
     case tcp = 1
     /// The datagrams of one UDP flow.
     case udp = 2
+    /// A measurement at the server itself, which only a client opens (protocol page, section 10).
+    case probe = 3
+
+    /// The word for the log: `tcp`, `udp` or `probe`.
+    public var name: String {
+        switch self {
+        case .tcp: "tcp"
+        case .udp: "udp"
+        case .probe: "probe"
+        }
+    }
+
+    /// Whether the stream carries datagrams rather than bytes.
+    public var isFlow: Bool { self == .udp }
 }

@@ -81,6 +81,7 @@ public struct ConnectExchange: Sendable {
     private let sendsAhead: Bool
     private var authentication: ProxyAuthentication
     private var state = State.idle
+    private var noted = ProxyPassage()
 
     /// Creates an exchange that asks for `host:port`.
     ///
@@ -177,6 +178,13 @@ public struct ConnectExchange: Sendable {
 
     /// The scheme that was used, if any: to send ahead next time, and to warn about Basic in clear text.
     public var scheme: ProxyScheme? { authentication.scheme }
+
+    /// What the exchange has shown so far, for a diagnosis.
+    public var passage: ProxyPassage {
+        var passage = noted
+        passage.scheme = scheme
+        return passage
+    }
 
     /// Returns the first action after dialling the proxy.
     public mutating func start() -> Action {
@@ -315,8 +323,10 @@ public struct ConnectExchange: Sendable {
             return nil
         case 200...299:
             state = .finished
+            note(head)
             return .established
         case 407:
+            note(head)
             switch authentication.respond(to: head) {
             case .answer(let scheme, let value):
                 guard let next = request(with: value) else { return failAfterPage(.malformedChallenge(scheme), head) }
@@ -336,6 +346,16 @@ public struct ConnectExchange: Sendable {
         default:
             return failAfterPage(.unexpectedStatus, head)
         }
+    }
+
+    private mutating func note(_ head: ResponseHead) {
+        let answer = ProxyAnswer(head, hiding: authentication.secrets)
+        if head.status == 407 {
+            if noted.offeredSchemes.isEmpty { noted.offeredSchemes = answer.offeredSchemes }
+        } else {
+            noted.answer = answer
+        }
+        noted.date = head.fields.first("Date").map { $0.escapedForDisplay(limit: 64) } ?? noted.date
     }
 
     /// Returns whether the reason phrase forbids the port, as Microsoft's proxies do with 502.
@@ -358,6 +378,7 @@ public struct ConnectExchange: Sendable {
     }
 
     private mutating func send(_ request: ByteBuffer, reusing: Bool) -> Action {
+        noted.requests += 1
         state = .awaiting(Awaiting(request: request, isReused: reusing))
         return .send(request)
     }
@@ -378,6 +399,7 @@ public struct ConnectExchange: Sendable {
         if authentication.isBoundToConnection, let scheme = authentication.scheme {
             return fail(.connectionNotKept(scheme), answer)
         }
+        noted.requests += 1
         state = .awaiting(Awaiting(request: request, isReused: false))
         return .reconnectThenSend(request)
     }

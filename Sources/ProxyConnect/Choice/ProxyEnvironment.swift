@@ -56,14 +56,29 @@ public struct ProxyEnvironment: Sendable {
 
     /// Returns the name of the variable that applies to the target, for the log; nil if it is reached directly.
     public func variable(for target: Target) -> String? {
+        if case .variable(let name) = reason(for: target) { name } else { nil }
+    }
+
+    /// Why a target is reached as it is.
+    public enum Reason: Sendable, Equatable {
+        /// This variable names the proxy.
+        case variable(String)
+        /// A variable names a proxy, and this one exempts the target.
+        case exempt(String)
+        /// No variable names a proxy.
+        case none
+    }
+
+    /// Returns why a target is reached as it is.
+    public func reason(for target: Target) -> Reason {
         let names = target.isSecure ? ["https_proxy", "HTTPS_PROXY"] : ["http_proxy"]
-        guard let variable = firstSet(names + ["all_proxy", "ALL_PROXY"]) else { return nil }
+        guard let variable = firstSet(names + ["all_proxy", "ALL_PROXY"]) else { return .none }
         if let exempt = firstSet(["no_proxy", "NO_PROXY"]), let list = variables[exempt],
             NoProxyList(list).contains(host: target.host, port: target.port)
         {
-            return nil
+            return .exempt(exempt)
         }
-        return variable
+        return .variable(variable)
     }
 
     private func firstSet(_ names: [String]) -> String? {

@@ -14,9 +14,18 @@ struct DialContext: Sendable {
     /// The resolver of names.
     let names: HostNames
     let logger: Logger
+    /// Receives the hops that dials pass.
+    let onHop: HopObserver?
 
-    init(_ configuration: ClientConfiguration, names: HostNames = .shared, logger: Logger) {
+    /// - Parameter onHop: nil writes them to the log, at debug.
+    init(
+        _ configuration: ClientConfiguration,
+        names: HostNames = .shared,
+        logger: Logger,
+        onHop: HopObserver? = nil
+    ) {
         self.names = names
+        self.onHop = onHop ?? HopLog.observer(logger)
         // Both trust the same CAs, which are read once.
         let verifier = PeerVerifier(configuration.trust, .server)
         tls = ClientTLSContext(configuration.tls, verifier)

@@ -14,6 +14,8 @@ struct DialRoute: Sendable {
     let tickets: TicketSession
     /// The addresses of the dialled name that are tried.
     let rotation: AddressRotation
+    /// The times and the facts of the hops.
+    let hops: HopRecorder
     private let withholdsCredentials: Bool
 
     init(
@@ -29,6 +31,7 @@ struct DialRoute: Sendable {
         self.context = context
         tickets = TicketSession(host: proxy?.host ?? "")
         rotation = AddressRotation(context.suspects)
+        hops = HopRecorder(context.onHop)
     }
 
     /// The host and the port of the server's connection. SNI, Host and the certificate have the URL's name all the same.

@@ -2,6 +2,7 @@ import Logging
 import Mux
 import NIOCore
 import NIOPosix
+import NetworkAddress
 import ProxyConnect
 import TunnelCore
 import WebSocket
@@ -93,10 +94,12 @@ struct Dialler: SessionDialler {
             case .begins(let grant):
                 route.keep(ticket: grant.welcome.ticket)
                 session?.forget()
+                route.hops.passed(.session(software: grant.software, isResumed: false))
                 return ClientSessionHandle(grant, carrier, route, self, onBound: onBound)
             case .resumes(let received, let ticket):
                 route.keep(ticket: ticket)
                 guard let session else { throw CarrierLoss(description: "there is no session") }
+                route.hops.passed(.session(software: "", isResumed: true))
                 session.resume(carrier, route, peerReceived: received)
                 return session
             }
@@ -128,6 +131,7 @@ struct Dialler: SessionDialler {
         for number in 0..<Self.maximumLegs {
             do {
                 route.rotation.begin(again: number > 0)
+                route.hops.begin()
                 try await connect(route, steps, deadline, attempt)
                 return try await authenticate(route, attempt)
             } catch let redial as DialHandler.Redial {
@@ -177,8 +181,13 @@ struct Dialler: SessionDialler {
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
-        let rotation = route.rotation
-        let resolver = HostResolver(context.names, for: .carrier, on: loop) { rotation.choose(among: $0) }
+        let (rotation, hops) = (route.rotation, route.hops)
+        let resolver = HostResolver(context.names, for: .carrier, on: loop) { addresses in
+            if IPAddress(host) == nil {
+                hops.passed(.lookedUp(name: host, addresses: addresses.compactMap { $0.ip?.description }))
+            }
+            return rotation.choose(among: addresses)
+        }
         bootstrap.resolver(resolver).connect(host: host, port: port).whenFailure { error in
             upgraded.fail(route.error(.connect(ConnectFailure(error, offered: rotation.offered))))
         }

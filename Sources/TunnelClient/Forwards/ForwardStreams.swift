@@ -87,15 +87,30 @@ final class ForwardStreams {
         onEnd: ((SocketState.Ending) -> Void)? = nil
     ) throws {
         let text = destination.description
-        let request = OpenRequest(destination: text, visitor: program)
-        let pipe = StreamPipe(
-            session: sessionLoop,
-            identity: StreamIdentity(visitor: program, destination: text, statistics: statistics),
-            logger: logger
-        ) { [weak self, connection = ObjectIdentifier(channel)] pipe in
+        let onEnd = onEnd ?? { [weak self] ending in self?.noteEnd(ending, text) }
+        try open(channel, OpenRequest(destination: text, visitor: program), statistics, answer: answer, onEnd: onEnd)
+    }
+
+    /// Joins a connection to a new stream of any kind but udp.
+    func open(
+        _ channel: any Channel,
+        _ request: OpenRequest,
+        _ statistics: TunnelStatistics,
+        answer: ((StreamPipe.StreamAnswer) -> ByteBuffer?)? = nil,
+        onEnd: @escaping (SocketState.Ending) -> Void
+    ) throws {
+        guard case .destination(let text) = request.target else { return }
+        let identity = StreamIdentity(
+            visitor: request.visitor,
+            destination: text,
+            kind: request.kind,
+            statistics: statistics
+        )
+        let pipe = StreamPipe(session: sessionLoop, identity: identity, logger: logger) {
+            [weak self, connection = ObjectIdentifier(channel)] pipe in
             self?.open(Opening(pipe: pipe, connection: connection), request)
         }
-        pipe.onEnd = onEnd ?? { [weak self] ending in self?.noteEnd(ending, text) }
+        pipe.onEnd = onEnd
         pipe.answer = answer
         try channel.pipeline.syncOperations.addHandler(pipe)
     }

@@ -14,6 +14,8 @@ final class TicketSession: Sendable {
 
     private struct Context: @unchecked Sendable {
         var pointer: UnsafeMutableRawPointer?
+        /// Seconds until the ticket ends; nil before the first token.
+        var lifetime: UInt32?
     }
 
     private let host: String
@@ -51,12 +53,18 @@ final class TicketSession: Sendable {
         return promise.futureResult
     }
 
+    /// The time until the ticket ends; nil before a token was made, or if it has no end.
+    var lifetime: Duration? {
+        guard let seconds = context.withLock({ $0.lifetime }), seconds > 0, seconds < .max else { return nil }
+        return .seconds(Int64(seconds))
+    }
+
     private func makeToken(after input: [UInt8]) throws(TicketFailure) -> [UInt8] {
         let library = try GSSAPI.shared()
         let result = context.withLock { context in
             Result { () throws(TicketFailure) in
                 do throws(TicketFailure) {
-                    return try step(library, Self.spnego, &context.pointer, input)
+                    return try step(library, Self.spnego, &context, input)
                 } catch {
                     throw input.isEmpty ? explained(error, library) : error
                 }
@@ -67,10 +75,10 @@ final class TicketSession: Sendable {
 
     /// The reason of Kerberos itself. SPNEGO reports only that no mechanism works.
     private func explained(_ failure: TicketFailure, _ library: GSSAPI) -> TicketFailure {
-        var trial: UnsafeMutableRawPointer?
+        var trial = Context()
         defer {
             var minor: UInt32 = 0
-            if trial != nil { _ = library.deleteSecContext(&minor, &trial, nil) }
+            if trial.pointer != nil { _ = library.deleteSecContext(&minor, &trial.pointer, nil) }
         }
         do throws(TicketFailure) {
             _ = try step(library, Self.kerberos, &trial, [])
@@ -89,11 +97,11 @@ final class TicketSession: Sendable {
     private func step(
         _ library: GSSAPI,
         _ mechanism: [UInt8],
-        _ context: inout UnsafeMutableRawPointer?,
+        _ context: inout Context,
         _ input: [UInt8]
     ) throws(TicketFailure) -> [UInt8] {
         var name = try importedName(library)
-        var minor: UInt32 = 0
+        var (minor, lifetime): (UInt32, UInt32) = (0, 0)
         defer { _ = library.releaseName(&minor, &name) }
         var output = culvert_gss_buffer()
         var input = input
@@ -105,7 +113,7 @@ final class TicketSession: Sendable {
                 return library.initSecContext(
                     &minor,
                     nil,
-                    &context,
+                    &context.pointer,
                     name,
                     &oid,
                     0,
@@ -115,7 +123,7 @@ final class TicketSession: Sendable {
                     nil,
                     &output,
                     nil,
-                    nil
+                    &lifetime
                 )
             }
         }
@@ -125,6 +133,7 @@ final class TicketSession: Sendable {
         }
         // The upper half is the error; the lower half says whether another leg follows.
         guard major >> 16 == 0 else { throw Self.failure(library.text(major, minor), host) }
+        if lifetime > 0 { context.lifetime = lifetime }
         guard output.length > 0 else {
             throw TicketFailure(
                 reason: "the proxy asked for another token after the last one",

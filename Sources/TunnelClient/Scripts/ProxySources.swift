@@ -58,6 +58,11 @@ extension ProxyEnvironment {
         try choice(for: Target(isSecure: endpoint.isSecure, host: endpoint.host, port: endpoint.port))
     }
 
+    /// Why an endpoint is reached as it is.
+    public func reason(for endpoint: EndpointURL) -> Reason {
+        reason(for: Target(isSecure: endpoint.isSecure, host: endpoint.host, port: endpoint.port))
+    }
+
     /// A function for ``ClientConfiguration/proxies`` that knows these endpoints.
     ///
     /// - Throws: `Failure` if a variable that applies is malformed.

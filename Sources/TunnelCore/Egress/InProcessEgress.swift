@@ -14,20 +14,27 @@ package struct InProcessEgress: Egress {
     }
 
     package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+        let far = NIOLoopBoundBox<(any Channel)?>(nil, eventLoop: loop)
+        // If the stream ends while the initializer waits, the service's channel is closed.
+        pipe.connecting { far.value?.close(promise: nil) }
+        return connect { far.value = $0 }
+    }
+
+    /// A channel whose other end is the service's.
+    ///
+    /// - Parameter onFar: called with the service's channel before its initializer.
+    package func connect(onFar: @escaping @Sendable (any Channel) -> Void = { _ in }) -> EventLoopFuture<any Channel> {
         let ends: (Int32, Int32)
         do {
             ends = try Self.socketPair()
         } catch {
             return loop.makeFailedFuture(error)
         }
-        let far = NIOLoopBoundBox<(any Channel)?>(nil, eventLoop: loop)
-        // If the stream ends while the initializer waits, the service's channel is closed.
-        pipe.connecting { far.value?.close(promise: nil) }
         return ClientBootstrap(group: loop)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { [initializer = service.initializer] channel in
                 DescriptorCount.shared.track(channel)
-                far.value = channel
+                onFar(channel)
                 return initializer(channel)
             }
             .withConnectedSocket(ends.1)

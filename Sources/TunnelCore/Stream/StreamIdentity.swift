@@ -38,7 +38,7 @@ package struct StreamIdentity {
         // Strings, since interpolations take half as long again.
         var metadata = Logger.Metadata(minimumCapacity: 12)
         metadata["visitor"] = .string(visitor)
-        metadata["kind"] = .string(kind == .udp ? "udp" : "tcp")
+        metadata["kind"] = .string(kind.name)
         if let destination {
             metadata["destination"] = .string(destination)
         } else {

@@ -59,7 +59,7 @@ package final class PeerVerifier: Sendable {
 package final class PeerVerification: Sendable {
     private let verifier: PeerVerifier
     private let name: PeerName?
-    private let state = Mutex<(hasCertificates: Bool, problem: CertificateProblem?)>((false, nil))
+    private let state = Mutex<(sent: [NIOSSLCertificate]?, problem: CertificateProblem?)>((nil, nil))
 
     /// - Parameter name: the name that the certificate must have; nil if no name is compared.
     package init(_ verifier: PeerVerifier, name: PeerName?) {
@@ -71,12 +71,18 @@ package final class PeerVerification: Sendable {
     package var problem: CertificateProblem? { state.withLock { $0.problem } }
 
     /// Whether the peer has sent certificates.
-    package var hasCertificates: Bool { state.withLock { $0.hasCertificates } }
+    package var hasCertificates: Bool { state.withLock { $0.sent != nil } }
+
+    /// The certificates that the peer has sent, its own first, as DER; at most as many as the verifier looks at.
+    package var certificates: [[UInt8]] {
+        let sent = state.withLock { $0.sent } ?? []
+        return sent.prefix(CertificateVerifier.maximumCertificates).compactMap { try? $0.toDERBytes() }
+    }
 
     /// What NIOSSL asks once the peer has sent its certificates. The answer is found apart from the event loop.
     package var callback: NIOSSLCustomVerificationCallback {
         { [self] certificates, promise in
-            state.withLock { $0.hasCertificates = true }
+            state.withLock { $0.sent = certificates }
             Task {
                 let problem = await verifier.problem(with: certificates, for: name)
                 state.withLock { $0.problem = problem }

@@ -97,6 +97,24 @@ public struct SystemTrustStore: Sendable {
         return Array(found)
     }
 
+    /// The certificates in a folder and in the folders directly in it, as DER.
+    static func certificates(below path: String) -> [[UInt8]] {
+        var found = certificates(inFolder: path)
+        guard let folder = opendir(path) else { return found }
+        defer { closedir(folder) }
+        var count = 0
+        while let entry = readdir(folder), count < maximumFiles {
+            count += 1
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)) {
+                    String(cString: $0)
+                }
+            }
+            if !name.hasPrefix(".") { found += certificates(inFolder: "\(path)/\(name)") }
+        }
+        return found
+    }
+
     private static func certificates(inFile path: String) -> [[UInt8]] {
         guard let bytes = contents(path) else { return [] }
         return PEMBlocks.certificates(bytes).compactMap { block in

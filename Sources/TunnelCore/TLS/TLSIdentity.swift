@@ -1,3 +1,5 @@
+import ByteText
+import Crypto
 import NIOSSL
 import SwiftASN1
 import X509
@@ -41,6 +43,18 @@ public enum TLSIdentity {
                 + "issued anew with it, or without a key usage"
         }
         return foreignKey
+    }
+
+    /// The SHA-256 of a configuration's own certificate, in hexadecimal; nil if it has none.
+    package static func fingerprint(of configuration: TLSConfiguration) -> String? {
+        guard case .certificate(let own)? = configuration.certificateChain.first, let bytes = try? own.toDERBytes()
+        else { return nil }
+        return fingerprint(of: bytes)
+    }
+
+    /// The SHA-256 of a certificate in DER, in hexadecimal.
+    package static func fingerprint(of certificate: [UInt8]) -> String {
+        Base16.encoded(SHA256.hash(data: certificate))
     }
 
     /// Does something twice a day, until its task is cancelled. The clock counts the time in which the machine sleeps.

@@ -98,7 +98,7 @@ extension ServerSession {
             number: facts.number,
             client: facts.client.escapedForDisplay(),
             name: facts.name.escapedForDisplay(),
-            peer: carriers.peer.escapedForDisplay(),
+            peer: carriers.origin.address.escapedForDisplay(),
             software: facts.software.escapedForDisplay(),
             version: Int(facts.version),
             since: Date(timeIntervalSince1970: Double(facts.since)),

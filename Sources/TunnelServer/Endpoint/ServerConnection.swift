@@ -16,7 +16,7 @@ final class ServerConnection {
     private let front: TrustedFronts?
     private var logger: Logger
     /// The origin of the connection, as far as it is known.
-    private var peer: String
+    private var origin: CarrierOrigin
     /// Whether a front has named the origin.
     private var hasOrigin = false
 
@@ -39,7 +39,7 @@ final class ServerConnection {
         self.address = address
         self.front = front
         self.logger = logger
-        self.peer = channel.peerAddress?.inShort ?? "unix"
+        origin = CarrierOrigin(channel.peerAddress?.inShort ?? "unix")
     }
 
     /// Prepares the pipeline.
@@ -89,7 +89,7 @@ final class ServerConnection {
                     server: self.server,
                     channel: channel,
                     slot: slot,
-                    peer: self.peer,
+                    origin: self.origin,
                     logger: self.logger
                 )
                 let carrier = Carrier(
@@ -107,6 +107,7 @@ final class ServerConnection {
     /// Whether there is room for the client of this request. A ticket shows that the client is known.
     private func admits(_ head: RequestHead, _ slot: AdmissionSlot) -> Bool {
         learnOrigin(head, slot)
+        origin.note(head, isTrusted: front != nil)
         let ticket = head.fields.first(TicketField.name).flatMap { field in
             server.resources.tickets.holder(of: field, now: WallClock.unixSeconds)
         }
@@ -132,7 +133,7 @@ final class ServerConnection {
         learnOrigin(head, slot)
         // A front appends its own value after the ones that its peer has sent.
         let scheme = front == nil ? nil : head.fields.list("X-Forwarded-Proto").last
-        let origin = hasOrigin ? peer : channel.remoteAddress?.ip?.unmapped.description ?? "unknown"
+        let origin = hasOrigin ? origin.address : channel.remoteAddress?.ip?.unmapped.description ?? "unknown"
         let isSecure = isSecure || scheme?.lowercased() == "https"
         let forwarded = try backend.forwarded(head, origin: origin, isSecure: isSecure)
         let body: RequestBody
@@ -161,7 +162,7 @@ final class ServerConnection {
         hasOrigin = true
         logger[metadataKey: "front"] = logger[metadataKey: "peer"]
         logger[metadataKey: "peer"] = "\(origin)"
-        peer = "\(origin)"
+        self.origin.address = "\(origin)"
         slot.setAddress(Admission.key(origin))
     }
 

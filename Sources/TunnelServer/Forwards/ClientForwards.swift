@@ -110,7 +110,7 @@ final class ClientForwards {
     private func shortage(for kind: StreamKind) -> String? {
         let (limits, now) = (rules.limits, clock.now())
         switch kind {
-        case .tcp:
+        case .tcp, .probe:
             guard quota.share.takeForward(perSecond: limits.forwardsPerSecond, now: now) else {
                 return "the client opens more than \(limits.forwardsPerSecond) streams a second"
             }

@@ -62,6 +62,9 @@ final class PortDirectory: Sendable {
     /// The server's own use of a port; nil if it has none.
     func use(ofOwn port: UInt16) -> String? { ownPorts.withLock { $0[port] } }
 
+    /// The process that holds a place; nil if none does.
+    func holder(of place: PublicPlace) -> PortOwner? { claims.withLock { $0[place]?.holder.owner } }
+
     /// The number of claims that a session has on a place.
     func claims(_ place: PublicPlace, of holder: any PortHolder) -> Int {
         claims.withLock { claims in

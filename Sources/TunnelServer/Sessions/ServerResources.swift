@@ -11,6 +11,7 @@ struct ServerResources: Sendable {
     /// Log lines that peers cause.
     let logs: ServerLogs
     let shares = ClientShares()
+    let bulkProbes = BulkProbes()
 
     let metrics: ServerMetrics
 

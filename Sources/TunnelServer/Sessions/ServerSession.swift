@@ -10,6 +10,7 @@ import TunnelCore
 ///  SessionLoop ◀──▶ ServerSession
 ///                       ├─ VisitorAdmission   accepted connections ──▶ streams
 ///                       ├─ ClientForwards     the client's streams ──▶ destinations
+///                       ├─ ProbeStreams       the client's streams ──▶ measurements
 ///                       ├─ SessionCarriers    loss, resume, tickets
 ///                       └─ SessionExpiry      the end of the client's access
 /// ```
@@ -20,6 +21,7 @@ final class ServerSession {
     let ports: PublicPorts
     let admission: VisitorAdmission
     let forwards: ClientForwards
+    let probes: ProbeStreams
     let carriers: SessionCarriers
     let expiry: SessionExpiry
     let bandwidth: ClientBandwidth
@@ -91,6 +93,12 @@ final class ServerSession {
             clock: clock,
             logger: logger
         )
+        probes = ProbeStreams(
+            sessionLoop,
+            quota: ClientQuota(resources: resources, share: share),
+            bandwidth: bandwidth,
+            logger: logger
+        )
         expiry = SessionExpiry(on: loop, clock: clock) { refusal in
             guard !sessionLoop.isEnded else { return }
             sessionLoop.run(.end(Refusal(.goingAway, refusal.text)))
@@ -100,10 +108,14 @@ final class ServerSession {
     /// Starts the session on its first carrier.
     ///
     /// - Parameter onEnd: called once the session has ended and its ports are free.
-    func start(_ handle: ServerSessionHandle, from peer: String, onEnd: @escaping (ServerSessionHandle) -> Void) {
+    func start(
+        _ handle: ServerSessionHandle,
+        from origin: CarrierOrigin,
+        onEnd: @escaping (ServerSessionHandle) -> Void
+    ) {
         self.handle = handle
         self.onEnd = onEnd
-        carriers.start(handle, from: peer)
+        carriers.start(handle, from: origin)
         ports.start(handle, self)
         sessionLoop.start(self)
         expiry.watch(rules.rights)
@@ -116,6 +128,18 @@ final class ServerSession {
 
     /// The connections to destinations that the client has named, and the visitors of all tunnels.
     var allStatistics: [TunnelStatistics] { statistics + [forwards.statistics] }
+
+    /// The answer to a client's question about itself and about places that it wants.
+    private func facts(_ places: [PublicPlace]) -> ProbeFacts {
+        ProbeFacts(
+            places,
+            origin: carriers.origin,
+            rules: rules,
+            owner: handle?.owner,
+            ports: resources.ports,
+            milliseconds: WallClock.unixMilliseconds
+        )
+    }
 
     /// Whether the session accepts nothing new.
     var isDraining: Bool { !ports.isOpen }
@@ -197,6 +221,7 @@ extension ServerSession: ServerSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ request: OpenRequest) {
         guard !isDraining else { return sessionLoop.run(.reset(stream, .goingAway)) }
+        guard request.kind != .probe else { return probes.open(stream, request, rules.limits, facts: facts) }
         forwards.open(stream, request)
     }
 
@@ -229,6 +254,7 @@ extension ServerSession: ServerSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
         expiry.cancel()
+        probes.stop()
         logger.notice("session ended", metadata: ["reason": "\(end)"])
         stopAccepting()
         ports.releaseAll()

@@ -51,21 +51,21 @@ final class ServerSessionHandle: PortHolder {
     func resume(
         _ carrier: Carrier,
         on home: any EventLoop,
-        from peer: String,
+        from origin: CarrierOrigin,
         _ resumption: Resumption,
         _ proof: ServerHandshake.Resumed,
         refuse: @escaping @Sendable (any CarrierLink, Refusal) -> Void
     ) {
         guard home !== loop else {
             let carriers = session.value.carriers
-            if let refusal = carriers.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+            if let refusal = carriers.resume(carrier, from: origin, resumption, proof) { refuse(carrier, refusal) }
             return
         }
         let bridge = CarrierBridge.build(carrier, from: home, to: loop)
         loop.execute { [session] in
             let carrier = bridge()
             let carriers = session.value.carriers
-            if let refusal = carriers.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+            if let refusal = carriers.resume(carrier, from: origin, resumption, proof) { refuse(carrier, refusal) }
         }
     }
 

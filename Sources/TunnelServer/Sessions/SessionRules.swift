@@ -14,6 +14,8 @@ struct SessionRules {
     let fronts: TrustedFronts?
     let limits: ServerLimits
     let drainTimeout: Duration
+    /// The SHA-256 of the server's own certificate, in hexadecimal; empty without TLS.
+    let certificate: String
     /// The users who may connect to the client's Unix sockets.
     let unixAccess: UnixSocketAccess
 
@@ -26,6 +28,7 @@ struct SessionRules {
         limits = configuration.serverLimits
         drainTimeout = configuration.drainTimeout
         unixAccess = configuration.unixAccess
+        certificate = configuration.tls.flatMap { TLSIdentity.fingerprint(of: $0) } ?? ""
     }
 
     /// The limits of one tunnel's visitors; nil if the request's lists of addresses cannot be read.

@@ -14,6 +14,11 @@ struct ClientCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ClientOptions
 
+    func validate() throws {
+        try options.validateURL()
+        try options.validateForwards()
+    }
+
     func run() async throws {
         let logger = StandardErrorLog.logger(options.log)
         var configuration = try configuration()

@@ -73,6 +73,19 @@ extension ClientSettings {
         if let proxies { result.proxies = proxies }
     }
 
+    /// Where the choice of the proxies comes from, for a person.
+    func proxyReason(_ endpoints: [EndpointURL]) -> String {
+        if !flags.proxy.isEmpty { return "--proxy \(flags.proxy.count > 1 ? "(\(flags.proxy.count) of them)" : "")" }
+        if settings?.proxy.isEmpty == false { return "proxy in the configuration" }
+        let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
+        guard let endpoint = endpoints.first else { return "the environment" }
+        switch environment.reason(for: endpoint) {
+        case .variable(let name): return "the variable \(name)"
+        case .exempt(let name): return "the variable \(name) exempts \(endpoint.host)"
+        case .none: return "no variable names a proxy"
+        }
+    }
+
     /// Chooses the proxies of a dial: those of the flag or the file, otherwise those of the environment for the
     /// endpoint's scheme and name.
     private func proxies(

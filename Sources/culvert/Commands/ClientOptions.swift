@@ -186,14 +186,20 @@ struct ClientOptions: ParsableArguments {
         if let connectTo { _ = try TLSOptions.address(connectTo) { ValidationError("--connect-to: \($0)") } }
         if let maxRetries, maxRetries < 0 { throw ValidationError("--max-retries cannot be negative") }
         if let proxyAuth { _ = try Self.schemes(proxyAuth) { ValidationError("--proxy-auth \(proxyAuth): \($0)") } }
-        if config == nil {
-            if url.isEmpty { throw ValidationError("give the server's URL, for instance wss://tunnel.example") }
-            if remote.isEmpty, local.isEmpty, dynamic.isEmpty, stdio == nil {
-                throw ValidationError(
-                    "give at least one of -R, -L, -D and -W, for instance -R 8022:localhost:22 or -W db.internal:5432"
-                )
-            }
-        }
+    }
+
+    /// Checks that a URL is given, unless a configuration may have it.
+    func validateURL() throws(ValidationError) {
+        guard config == nil, url.isEmpty else { return }
+        throw ValidationError("give the server's URL, for instance wss://tunnel.example")
+    }
+
+    /// Checks that there is something to do, unless a configuration may have it.
+    func validateForwards() throws(ValidationError) {
+        guard config == nil, remote.isEmpty, local.isEmpty, dynamic.isEmpty, stdio == nil else { return }
+        throw ValidationError(
+            "give at least one of -R, -L, -D and -W, for instance -R 8022:localhost:22 or -W db.internal:5432"
+        )
     }
 
     /// The age of `--max-carrier-age`.

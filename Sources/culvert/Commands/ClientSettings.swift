@@ -12,9 +12,12 @@ struct ClientSettings {
     /// The file itself, for the lines of its keys.
     let file: ConfigurationFile?
     let problems: ConfigurationProblems
+    /// Whether a configuration without tunnels and forwards is a mistake.
+    private let needsForwards: Bool
 
-    init(_ flags: ClientOptions, _ problems: ConfigurationProblems) {
+    init(_ flags: ClientOptions, _ problems: ConfigurationProblems, needsForwards: Bool = true) {
         self.flags = flags
+        self.needsForwards = needsForwards
         self.problems = problems
         file = flags.config.map { ConfigurationFile(path: $0, problems) }
         settings = file.map { ClientFile($0) }
@@ -28,7 +31,7 @@ struct ClientSettings {
         let endpoints = endpoints()
         let tunnels = tunnels()
         let forwards = forwards()
-        if tunnels.isEmpty, forwards.isEmpty, flags.stdio == nil, settings?.hasTunnels != true,
+        if needsForwards, tunnels.isEmpty, forwards.isEmpty, flags.stdio == nil, settings?.hasTunnels != true,
             settings?.hasForwards != true
         {
             problems.addMissing("no tunnel or forward, by [[tunnel]], [[forward]] or socks, or by -R, -L, -D or -W")

@@ -99,6 +99,12 @@ final class ConfigurationProblems {
     /// The status of the first mistake; nil if there is none.
     var status: ExitStatus? { sorted.lazy.compactMap(\.status).first }
 
+    /// The first mistake, as ``settle()`` throws it; nil if there is none.
+    var firstLine: String? {
+        let errors = sorted.filter { $0.status != nil }
+        return (errors.first(where: \.isSyntax) ?? errors.first).map(line)
+    }
+
     private var sorted: [Entry] {
         // Entries without a line come last.
         let numbered = entries.enumerated().map { (line: $1.line > 0 ? $1.line : .max, offset: $0, entry: $1) }

@@ -20,6 +20,14 @@ enum Output {
         LogWriter.standardError.flush()
     }
 
+    /// Whether standard error is a terminal.
+    static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Replaces the last line of a terminal at standard error.
+    static func progress(_ text: String) {
+        write("\r\u{1B}[K\(text)", to: STDERR_FILENO)
+    }
+
     /// Writes a line to standard error without another thread.
     static func errorAtOnce(_ text: String) {
         write(text + "\n", to: STDERR_FILENO)

@@ -141,7 +141,7 @@ struct DialStepsTests {
             (connected, ["timer", "send 05020002"]),
             (.bytes("\u{05}\u{02}"), ["send 0105616c69636506736563726574"]),
             (.bytes("\u{01}\u{00}"), ["send 050100030e74756e6e656c2e6578616d706c6501bb"]),
-            (.bytes("\u{05}\u{00}\u{00}\u{01}\u{7f}\u{00}\u{00}\u{01}\u{00}\u{50}"), get),
+            (.bytes("\u{05}\u{00}\u{00}\u{01}\u{7f}\u{00}\u{00}\u{01}\u{00}\u{50}"), ["established none"] + get),
             (.bytes(switching + "x"), ["upgraded x"])
         ),
         Row(
@@ -150,7 +150,8 @@ struct DialStepsTests {
             (connected, ["timer", "send 05020002"]),
             (
                 .bytes("\u{05}\u{02}\u{01}\u{00}\u{05}\u{00}\u{00}\u{01}\u{7f}\u{00}\u{00}\u{01}\u{00}\u{50}"),
-                ["send 0105616c69636506736563726574", "send 050100030e74756e6e656c2e6578616d706c6501bb"] + get
+                ["send 0105616c69636506736563726574", "send 050100030e74756e6e656c2e6578616d706c6501bb"]
+                    + ["established none"] + get
             )
         ),
         Row(
@@ -425,9 +426,9 @@ struct DialStepsTests {
         case .passwordIsReadable: "readable password"
         case .startTLS(let peer, let early): "TLS \(peer)\(suffix(early))"
         case .fetchTicket: "fetch a ticket"
-        case .proxyEstablished(let scheme): "established \(scheme.map { "\($0)" } ?? "none")"
+        case .proxyEstablished(let passage): "established \(passage.scheme.map { "\($0)" } ?? "none")"
         case .redial: "redial"
-        case .upgraded(_, let rest): "upgraded\(suffix(rest))"
+        case .upgraded(_, _, let rest): "upgraded\(suffix(rest))"
         case .close: "close"
         case .fail(let failure): "fail \(text(failure))"
         }

@@ -79,7 +79,7 @@ final class ServerRig {
             facts: SessionFacts(number: 1, client: "alice", name: "alice", software: "test", version: 1),
             loop: loop
         )
-        session.start(handle, from: "198.51.100.7:50000") { [weak self] _ in self?.isReleased = true }
+        session.start(handle, from: CarrierOrigin("198.51.100.7:50000")) { [weak self] _ in self?.isReleased = true }
         loop.run()
     }
 
@@ -155,7 +155,7 @@ final class ServerRig {
         let next = FakeCarrier()
         let resumption = Resumption(session: [1], epoch: epoch, received: received, nonce: [])
         let proof = ServerHandshake.Resumed(transcript: Transcript(), key: handle.resumeKey)
-        let refusal = session.carriers.resume(next, from: "198.51.100.8:50001", resumption, proof)
+        let refusal = session.carriers.resume(next, from: CarrierOrigin("198.51.100.8:50001"), resumption, proof)
         if refusal == nil { carrier = next }
         loop.run()
         return refusal

@@ -14,12 +14,12 @@ enum DialAction: Sendable {
     case startTLS(TLSPeer, early: ByteBuffer)
     /// Get a token of the system's GSSAPI, made from these bytes of the proxy; nil for the first one.
     case fetchTicket(input: [UInt8]?)
-    /// Remember that the proxy has opened the tunnel, and with which scheme.
-    case proxyEstablished(ProxyScheme?)
+    /// Remember that the proxy has opened the tunnel, and how.
+    case proxyEstablished(ProxyPassage)
     /// Close this connection, connect to the same address again, and continue there with the same steps.
     case redial
     /// Give the connection to a WebSocket, with the bytes that have already arrived for it.
-    case upgraded(Agreement, rest: ByteBuffer)
+    case upgraded(Agreement, UpgradeAnswer, rest: ByteBuffer)
     /// Close the connection, and report its end.
     case close
     /// Close the connection: the dial has failed.

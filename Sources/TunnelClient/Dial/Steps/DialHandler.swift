@@ -54,6 +54,7 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelActive(context: ChannelHandlerContext) {
         // Of several addresses, another one may have been connected at the same moment.
         guard route.rotation.connected(to: context.remoteAddress) else { return context.close(promise: nil) }
+        route.hops.passed(.connected(address: context.remoteAddress?.inShort ?? ""))
         handle(context, .connected)
     }
 
@@ -103,11 +104,14 @@ final class DialHandler: ChannelInboundHandler, RemovableChannelHandler {
             startTLS(context, peer, early)
         case .fetchTicket(let input):
             fetchTicket(context, input)
-        case .proxyEstablished(let scheme):
-            route.established(with: scheme)
+        case .proxyEstablished(var passage):
+            passage.ticketLifetime = route.tickets.lifetime
+            route.hops.passed(.proxied(passage))
+            route.established(with: passage.scheme)
         case .redial:
             finish(context, .failure(Redial(steps: steps, deadline: deadline)))
-        case .upgraded(let agreement, let rest):
+        case .upgraded(let agreement, let answer, let rest):
+            route.hops.passed(.upgraded(answer))
             establish(context, agreement, rest)
         case .close:
             context.close(promise: nil)

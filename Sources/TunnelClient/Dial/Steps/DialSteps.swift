@@ -126,7 +126,7 @@ struct DialSteps: Sendable {
         case .send(let bytes):
             return warning + [.send(bytes)]
         case .established:
-            return [.proxyEstablished(exchange.scheme)] + reachServer()
+            return [.proxyEstablished(exchange.passage)] + reachServer()
         case .reconnectThenSend(let request):
             state = .connecting(.nextLeg(exchange, request: request))
             _ = takePending()
@@ -145,7 +145,7 @@ struct DialSteps: Sendable {
         switch action {
         // A proxy may answer ahead of the question; its bytes are then pending.
         case .send(let bytes): return [.send(bytes)] + advance()
-        case .established: return reachServer()
+        case .established: return [.proxyEstablished(ProxyPassage())] + reachServer()
         case .fail(let error): return fail(.proxy(.socks(error)))
         case nil: return []
         }
@@ -156,9 +156,9 @@ struct DialSteps: Sendable {
         switch action {
         case .send(let bytes):
             return [.send(bytes)] + advance()
-        case .upgraded(let agreement):
+        case .upgraded(let agreement, let answer):
             state = .finished
-            return [.upgraded(agreement, rest: takePending())]
+            return [.upgraded(agreement, answer, rest: takePending())]
         case .fail(let failure):
             return fail(.upgrade(failure))
         case nil:

@@ -26,7 +26,7 @@ struct UpgradeExchange: Sendable {
         /// Write these bytes to the server.
         case send(ByteBuffer)
         /// The connection is a WebSocket.
-        case upgraded(Agreement)
+        case upgraded(Agreement, UpgradeAnswer)
         /// Close the connection: it is not a WebSocket.
         case fail(UpgradeFailure)
     }
@@ -139,7 +139,7 @@ struct UpgradeExchange: Sendable {
             let agreement = try upgrade.verify(head)
             guard agreement.subprotocol == subprotocolName else { return fail(.otherSubprotocol) }
             state = .finished
-            return .upgraded(agreement)
+            return .upgraded(agreement, UpgradeAnswer(head))
         } catch {
             guard case .status = error, let drain = try? BodyDrain(response: head, limit: 2 * BodyDrain.collectedLimit)
             else { return fail(.refused(error, head, page: ByteBuffer())) }

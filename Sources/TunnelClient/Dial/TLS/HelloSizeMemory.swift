@@ -114,6 +114,24 @@ extension DialRoute {
     /// Records the end of a handshake that succeeded.
     func completed(_ handshake: TLSHandshake, _ peer: TLSPeer) {
         answered(handshake, peer)
+        hops.passed(.secured(facts(handshake, peer)))
+    }
+
+    private func facts(_ handshake: TLSHandshake, _ peer: TLSPeer) -> HopFact.TLSFacts {
+        let version =
+            switch handshake.handler.tlsVersion {
+            case .tlsv13?: "TLS 1.3"
+            case .tlsv12?: "TLS 1.2"
+            case .tlsv11?: "TLS 1.1"
+            case .tlsv1?: "TLS 1.0"
+            case nil: "TLS"
+            }
+        return HopFact.TLSFacts(
+            isProxy: peer == .proxy,
+            host: host(of: peer),
+            version: version,
+            certificates: handshake.verification.certificates
+        )
     }
 
     /// Records the end of a handshake that failed.

@@ -48,6 +48,7 @@ struct LimitTable {
             administration,
             fixed: FixedLimit.administration + FixedLimit.kicks + FixedLimit.renewals + FixedLimit.operatorCommands
         ),
+        Theme("The doctor", .both, [], fixed: FixedLimit.probes + FixedLimit.diagnosis),
         Theme("Log and output", .both, log, fixed: FixedLimit.log + FixedLimit.output),
         Theme("Files", .both, [], fixed: FixedLimit.certificates + FixedLimit.files),
     ]

@@ -1,0 +1,148 @@
+import ProxyConnect
+import TunnelCore
+
+/// Turns what a dial has shown of its hops into checks.
+struct HopChecks {
+    /// The time after which a certificate counts as expiring soon.
+    static let notice: Int64 = 14 * 86_400
+    /// The time for a connect that a user notices.
+    static let slowConnect = Duration.seconds(1)
+
+    let trust: TLSTrust
+    let proxy: ProxyURL?
+    /// Seconds since 1970.
+    let now: Int64
+
+    /// The check of a hop that was passed. Reads files: not for an event loop.
+    func check(_ fact: HopFact) -> DiagnosisCheck {
+        let name = fact.hop.checkName
+        let time = fact.time.shown
+        let figures = ["ms": fact.time.milliseconds]
+        switch fact.content {
+        case .lookedUp(let host, let addresses):
+            let shown = addresses.prefix(4).joined(separator: ", ")
+            return DiagnosisCheck(name, .ok, "\(host) is \(shown) (\(time))", figures: figures)
+        case .connected(let address):
+            guard fact.time >= Self.slowConnect else {
+                return DiagnosisCheck(name, .ok, "\(address) in \(time)", figures: figures)
+            }
+            return DiagnosisCheck(
+                name,
+                .warn,
+                "\(address) in \(time)",
+                remedy:
+                    "an address of the name may be dead, or packets get lost on the way: try each with --connect-to",
+                figures: figures
+            )
+        case .proxied(let passage):
+            return proxied(passage, time, figures)
+        case .secured(let facts):
+            return secured(facts, name, time, figures)
+        case .upgraded(let answer):
+            let boxes = [answer.server.map { "Server: \($0)" }, answer.via.map { "Via: \($0)" }].compactMap { $0 }
+            let shown = boxes.isEmpty ? "" : ", \(boxes.joined(separator: ", "))"
+            return DiagnosisCheck(name, .ok, "101 in \(time)\(shown)", figures: figures)
+        case .session(let software, _):
+            return DiagnosisCheck(
+                name,
+                .ok,
+                "\(software) has proved that it knows the token (\(time))",
+                figures: figures
+            )
+        }
+    }
+
+    private func proxied(_ passage: ProxyPassage, _ time: String, _ figures: [String: Double]) -> DiagnosisCheck {
+        var parts: [String] = [passage.answer?.statusLine ?? "the tunnel is open"]
+        if !passage.offeredSchemes.isEmpty {
+            parts.append("it offers \(passage.offeredSchemes.joined(separator: ", "))")
+        }
+        if let scheme = passage.scheme { parts.append("\(scheme.displayName) was used") }
+        if let left = passage.ticketLifetime { parts.append("the ticket ends in \(left.shown)") }
+        if passage.requests > 1 { parts.append("\(passage.requests) requests") }
+        let fact = "\(parts.joined(separator: "; ")) (\(time))"
+        if let left = passage.ticketLifetime, left < .seconds(600) {
+            let remedy = "get another ticket with kinit, or let a keytab renew it"
+            return DiagnosisCheck("proxy", .warn, fact, remedy: remedy, figures: figures)
+        }
+        if passage.scheme == .basic, proxy?.scheme != .https {
+            let remedy =
+                "any machine on the way to the proxy can read the password: ask its administrators for Negotiate, Digest or "
+                + "an https:// proxy"
+            return DiagnosisCheck("proxy", .warn, fact, remedy: remedy, figures: figures)
+        }
+        return DiagnosisCheck("proxy", .ok, fact, figures: figures)
+    }
+
+    private func secured(
+        _ facts: HopFact.TLSFacts,
+        _ name: String,
+        _ time: String,
+        _ figures: [String: Double]
+    ) -> DiagnosisCheck {
+        guard let origin = CertificateOrigin(facts.certificates, trust) else {
+            return DiagnosisCheck(name, .ok, "\(facts.version) (\(time))", figures: figures)
+        }
+        var fact = "\(facts.version), \(facts.host), certificate of \(origin.issuer)"
+        if origin.root != origin.issuer { fact += " below \(origin.root)" }
+        fact += ", valid for \((origin.expires - now) / 86_400) days (\(time))"
+        var figures = figures
+        figures["certificate_expires"] = Double(origin.expires)
+        if origin.expires - now < Self.notice {
+            let who = facts.isProxy ? "the proxy" : "the server"
+            let remedy = "ask the administrators of \(who) to renew its certificate"
+            return DiagnosisCheck(name, .warn, fact, remedy: remedy, figures: figures)
+        }
+        guard !facts.isProxy, proxy != nil, origin.trust == .given || origin.trust == .added else {
+            return DiagnosisCheck(name, .ok, fact, figures: figures)
+        }
+        let place = origin.trust == .given ? "given with --ca" : "added to this machine's store"
+        return DiagnosisCheck(name, .ok, "\(fact); the CA is a private one, \(place)", figures: figures)
+    }
+
+    /// The check of a hop at which a dial has failed.
+    static func check(_ error: DialError) -> DiagnosisCheck {
+        let place = error.proxy.map { "\(error.endpoint) through proxy \($0)" } ?? error.endpoint
+        return .failed(
+            error.hop.checkName,
+            error.disposition.consequence,
+            "\(place): \(error.answer)",
+            remedy: error.remedy.isEmpty ? nil : error.remedy,
+            lines: error.hop == .upgrade && error.isAboutUpgrade ? FrontLines.upgrade(error.answer) : nil
+        )
+    }
+}
+
+extension DialError.Hop {
+    /// The name of the hop's check.
+    var checkName: String {
+        switch self {
+        case .proxyScript: "script"
+        case .lookup: "lookup"
+        case .connect: "connect"
+        case .proxyTLS: "proxy TLS"
+        case .proxy: "proxy"
+        case .tls: "TLS"
+        case .upgrade: "upgrade"
+        case .session: "session"
+        }
+    }
+}
+
+extension DialError {
+    /// Whether a front that does not pass the upgrade on may be the reason.
+    fileprivate var isAboutUpgrade: Bool {
+        disposition == .notOursAtFirst && !answer.contains("HTTP 404") && !answer.contains("HTTP 2")
+    }
+}
+
+extension DialError.Disposition {
+    fileprivate var consequence: DiagnosisCheck.Consequence {
+        switch self {
+        case .retry: .unreachable
+        case .refused, .refusedAtFirst: .refused
+        case .notOurs, .notOursAtFirst: .notOurs
+        case .configuration: .configuration
+        }
+    }
+}
