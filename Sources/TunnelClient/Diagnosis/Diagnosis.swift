@@ -90,8 +90,9 @@ public struct Diagnosis: Sendable {
             return nil
         }
         let ways: [DialWay]
+        var plan = DialPlan()
         do throws(DialError) {
-            ways = try await DialPlan().ways(configuration)
+            ways = try await plan.ways(configuration)
         } catch {
             onCheck(HopChecks.check(error))
             return nil
@@ -101,10 +102,20 @@ public struct Diagnosis: Sendable {
             let proxy: ProxyURL? = if case .proxy(let url) = way.choice { url } else { nil }
             let checks = HopChecks(trust: configuration.trust, proxy: proxy, now: WallClock.unixSeconds)
             onCheck(DiagnosisCheck("way", .ok, way.description))
+            // A password that a proxy has refused is not tried again: accounts get locked.
+            let permission = plan.permission(for: way, configuration, now: .now)
+            if case .denied(let refusal) = permission {
+                onCheck(HopChecks.check(refusal))
+                continue
+            }
+            var withholds = false
+            if case .withoutCredentials = permission { withholds = true }
             hops.begin { onCheck(checks.check($0)) }
             let result: Result<ProbeSession, DialError>
             do throws(DialError) {
-                result = .success(try await ProbeSession.dial(way, configuration, context, on: loop))
+                result = .success(
+                    try await ProbeSession.dial(way, configuration, context, withholdsCredentials: withholds, on: loop)
+                )
             } catch {
                 result = .failure(error)
             }
@@ -113,6 +124,7 @@ public struct Diagnosis: Sendable {
             case .success(let session):
                 return (session, way)
             case .failure(let error):
+                if error.isPasswordRefusal { plan.refused(way, error, configuration, now: .now) }
                 var check = HopChecks.check(error)
                 if index < ways.count - 1 {
                     // The client tries the next way too.

@@ -14,7 +14,7 @@ struct IdleMeasurement {
     /// The time for a reply after the silence.
     static let replyTimeout = Duration.seconds(10)
     /// The time between two messages of the session that is in use.
-    static let busyInterval = Duration.seconds(5)
+    static let busyInterval = Duration.seconds(1)
 
     /// The outcome of one silence.
     enum Outcome: Sendable, Equatable {
@@ -137,7 +137,7 @@ struct IdleMeasurement {
         guard first.time < .seconds(30) else {
             return DiagnosisCheck("idle", .ok, "\(text); the client's pings come every 20 s", figures: figures)
         }
-        let remedy = "set ping_interval in [limits] to \(max(1, Int(first.time / .seconds(2)))) s"
+        let remedy = "set ping_interval = \"\(max(1, Int(first.time / .seconds(2)))) s\" in [limits]"
         return DiagnosisCheck("idle", .warn, text, remedy: remedy, figures: figures)
     }
 

@@ -16,11 +16,13 @@ final class ProbeSession: Sendable {
 
     /// Dials one way.
     ///
+    /// - Parameter withholdsCredentials: whether the proxy receives no password, whatever it asks for.
     /// - Throws: ``DialError``, as a client's dial does.
     static func dial(
         _ way: DialWay,
         _ configuration: ClientConfiguration,
         _ context: DialContext,
+        withholdsCredentials: Bool = false,
         on loop: any EventLoop
     ) async throws(DialError) -> ProbeSession {
         let totals = TrafficTotals(loggedStreams: 1, metrics: TunnelMetrics(factory: NOOPMetricsHandler.instance))
@@ -53,7 +55,7 @@ final class ProbeSession: Sendable {
             listeners: listeners,
             openRules: OpenRules([], admin: nil)
         )
-        let handle = try await dialler.dial(way, for: nil, withholdsCredentials: false) { _, _ in }
+        let handle = try await dialler.dial(way, for: nil, withholdsCredentials: withholdsCredentials) { _, _ in }
         let session = try? await loop.submit {
             begun.value.map { streams in
                 ProbeSession(

@@ -38,7 +38,7 @@ struct SessionChecks {
         let product = [boxes?.server, boxes?.via].compactMap { $0 }.joined(separator: " ")
         switch facts["front"] {
         case "trusted":
-            return DiagnosisCheck("front", .ok, "at \(socket), which reports \(address)")
+            return DiagnosisCheck("front", .ok, "at \(socket), which reports \(facts["reported"])")
         case "untrusted":
             let place = socket.hasPrefix("unix") ? "unix" : Self.host(socket)
             return DiagnosisCheck(
@@ -48,22 +48,31 @@ struct SessionChecks {
                 remedy: "start the server with --trusted-front \(place) (trusted_front in its configuration)"
             )
         default:
-            guard !product.isEmpty else { return DiagnosisCheck("front", .ok, "none; the server sees \(address)") }
+            guard !product.isEmpty || isTLSEndedBefore else {
+                return DiagnosisCheck("front", .ok, "none; the server sees \(address)")
+            }
             return DiagnosisCheck(
                 "front",
                 .warn,
-                "\(product) does not report this client's address: all clients share \(address)",
+                "\(product.isEmpty ? "what speaks TLS before the server" : product) does not report this client's address: all clients share \(address)",
                 remedy: "let the front add the field, and start the server with --trusted-front \(Self.host(socket))",
                 lines: FrontLines.forwardedFor(product)
             )
         }
     }
 
-    /// Whether something on the way has exchanged the server's certificate; nil if that cannot be known.
-    func inspection() -> DiagnosisCheck? {
-        let certificates = hops.lazy.compactMap { fact -> [[UInt8]]? in
+    /// Whether TLS was spoken and the server speaks none, so that a front does.
+    private var isTLSEndedBefore: Bool { certificates != nil && facts["certificate"].isEmpty }
+
+    /// The certificates that came as the server's, its own first.
+    private var certificates: [[UInt8]]? {
+        hops.lazy.compactMap { fact in
             if case .secured(let tls) = fact.content, !tls.isProxy { tls.certificates } else { nil }
         }.first
+    }
+
+    /// Whether something on the way has exchanged the server's certificate; nil if that cannot be known.
+    func inspection() -> DiagnosisCheck? {
         guard let leaf = certificates?.first, facts["front"] == "none", !facts["certificate"].isEmpty,
             TLSIdentity.fingerprint(of: leaf) != facts["certificate"]
         else { return nil }

@@ -75,7 +75,7 @@ extension ClientSettings {
 
     /// Where the choice of the proxies comes from, for a person.
     func proxyReason(_ endpoints: [EndpointURL]) -> String {
-        if !flags.proxy.isEmpty { return "--proxy \(flags.proxy.count > 1 ? "(\(flags.proxy.count) of them)" : "")" }
+        if !flags.proxy.isEmpty { return flags.proxy.count > 1 ? "\(flags.proxy.count) times --proxy" : "--proxy" }
         if settings?.proxy.isEmpty == false { return "proxy in the configuration" }
         let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
         guard let endpoint = endpoints.first else { return "the environment" }

@@ -60,7 +60,9 @@ struct DoctorCommand: AsyncParsableCommand {
         let place = options.config ?? "the flags"
         if let status = problems.status {
             let first = problems.firstLine ?? "a mistake"
-            let remedy = options.config.map { "culvert check --config \($0) lists all mistakes" }
+            let remedy =
+                options.config.map { "culvert check --config \($0) lists all mistakes" }
+                ?? "correct the flag, and run the doctor again"
             report.add(.failed("configuration", .configuration, first, remedy: remedy), status)
             return nil
         }

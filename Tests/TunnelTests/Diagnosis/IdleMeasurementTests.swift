@@ -31,7 +31,7 @@ struct IdleMeasurementTests {
     @Test("A cut within the time between pings has a remedy")
     func cutEarly() {
         let check = check([(20, .cut(.seconds(5), "closed")), (30, .cut(.seconds(5), "closed"))])
-        #expect(check.verdict == .warn && check.remedy == "set ping_interval in [limits] to 2 s")
+        #expect(check.verdict == .warn && check.remedy == "set ping_interval = \"2 s\" in [limits]")
     }
 
     @Test("A measurement that failed says why")
