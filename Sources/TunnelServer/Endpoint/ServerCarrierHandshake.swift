@@ -59,7 +59,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
             server.resources.metrics.resumedUnknownSession()
             return carrier.send(handshake.refuse(Refusal(.unknownSession, "authenticate anew")))
         }
-        if let refusal = server.authenticator.refusal(of: session.owner.client, now: WallClock.unixSeconds) {
+        if let refusal = server.authenticator.refusal(of: session.credential, now: WallClock.unixSeconds) {
             return fail(.rights, carrier, refusal)
         }
         guard !server.isStopping else {
@@ -101,7 +101,10 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard server.resources.memory.pressure < .refusesSessions else {
             return fail(.memory, carrier, Refusal(.busy, "the server is short of memory", retryAfter: 10))
         }
-        let owner = PortOwner(client: authentication.id, instance: authentication.instance)
+        let owner = PortOwner(
+            client: server.authenticator.identity(of: authentication.id),
+            instance: authentication.instance
+        )
         guard server.hasRoom(for: owner) else {
             server.resources.logs.refusedClients.log(
                 "client refused: it has as many sessions as it may have",

@@ -55,9 +55,9 @@ final class ServerCore: Sendable {
         let now = WallClock.unixSeconds
         var updates: [EventLoopFuture<Void>] = []
         for session in liveSessions {
-            if let refusal = new.authenticator.refusal(of: session.owner.client, now: now) {
+            if let refusal = new.authenticator.refusal(of: session.credential, now: now) {
                 _ = session.end(Refusal(.goingAway, refusal.text))
-            } else if let rights = new.authenticator.rights(of: session.owner.client) {
+            } else if let rights = new.authenticator.rights(of: session.credential) {
                 updates.append(session.update(rights, configuration))
             }
         }

@@ -8,6 +8,8 @@ public struct ClientRights: Sendable {
     public var name: String
     /// The verifier of its token.
     public var verifier: Verifier
+    /// Verifiers of further tokens of the client: while a token is replaced, the old one and the new one are accepted.
+    public var furtherVerifiers: [Verifier] = []
     /// The public ports that it may request, out of the server's; nil for all of them.
     public var allowedPorts: PortRanges?
     /// The addresses on which it may have ports, out of the server's; nil for all of them.
@@ -39,6 +41,9 @@ public struct ClientRights: Sendable {
         self.verifier = verifier
         self.allowedPorts = allowedPorts
     }
+
+    /// All verifiers that admit the client.
+    public var verifiers: [Verifier] { [verifier] + furtherVerifiers }
 
     /// The refusal of an authenticated client, in words for its user; nil if it has access.
     func refusal(now: Int64) -> Refusal? {

@@ -45,6 +45,8 @@ extension ServerCore {
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
         )
         let id = SecureRandom.bytes(16)
+        let identity = authenticator.identity(of: authentication.id)
+        let owner = PortOwner(client: identity, instance: authentication.instance)
         let limits = client.limits(within: configuration.limits)
         carrier.send(verified.welcome(welcome(to: authentication, id, limits)))
         let session = ServerSession(
@@ -52,7 +54,7 @@ extension ServerCore {
             rights: client,
             configuration: configuration,
             resources: resources,
-            share: resources.shares.join(authentication.id),
+            share: resources.shares.join(owner.client),
             logger: logger,
             loop: channel.eventLoop
         )
@@ -60,7 +62,8 @@ extension ServerCore {
             session,
             id: id,
             resumeKey: verified.resumeKey,
-            owner: PortOwner(client: authentication.id, instance: authentication.instance),
+            owner: owner,
+            credential: authentication.id,
             facts: SessionFacts(
                 number: resources.totals.addSession(),
                 client: client.name,
@@ -75,7 +78,7 @@ extension ServerCore {
 
     private func welcome(to authentication: Authentication, _ id: [UInt8], _ limits: MuxLimits) -> Welcome {
         let (grace, _) = limits.grace.components
-        let client = authentication.id + authentication.instance
+        let client = authenticator.identity(of: authentication.id) + authentication.instance
         return Welcome(
             session: id,
             initialWindow: UInt32(clamping: limits.initialWindow),
@@ -119,7 +122,7 @@ extension ServerCore {
             resources.shares.leave(handle.owner.client)
         }
         // A reload between the proof and the table has not reached this session.
-        if let refusal = authenticator.refusal(of: handle.owner.client, now: WallClock.unixSeconds) {
+        if let refusal = authenticator.refusal(of: handle.credential, now: WallClock.unixSeconds) {
             _ = handle.end(Refusal(.goingAway, refusal.text))
         }
     }

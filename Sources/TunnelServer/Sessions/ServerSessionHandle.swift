@@ -11,6 +11,8 @@ final class ServerSessionHandle: PortHolder {
     /// The key with which later carriers prove that they belong to the session.
     let resumeKey: SymmetricKey
     let owner: PortOwner
+    /// The public id of the token with which the client has proved itself.
+    let credential: [UInt8]
     /// Facts for the operator.
     let facts: SessionFacts
     /// The operator's name for the client, with the client's own name for itself.
@@ -25,6 +27,7 @@ final class ServerSessionHandle: PortHolder {
         id: [UInt8],
         resumeKey: SymmetricKey,
         owner: PortOwner,
+        credential: [UInt8]? = nil,
         facts: SessionFacts,
         loop: any EventLoop
     ) {
@@ -32,6 +35,7 @@ final class ServerSessionHandle: PortHolder {
         self.resumeKey = resumeKey
         self.session = NIOLoopBound(session, eventLoop: loop)
         self.owner = owner
+        self.credential = credential ?? owner.client
         self.facts = facts
         self.loop = loop
     }

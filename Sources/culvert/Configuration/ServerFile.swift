@@ -52,7 +52,8 @@ enum ServerFile {
         LimitReader.apply(file, to: &result)
         for table in file.tables("client") {
             guard let client = client(table) else { continue }
-            if let other = result.clients.first(where: { $0.verifier.id == client.verifier.id }) {
+            let ids = Set(client.verifiers.map(\.id))
+            if let other = result.clients.first(where: { $0.verifiers.contains { ids.contains($0.id) } }) {
                 table.report("verifier", "the same token as that of \(other.name)")
             }
             if let tunnels = client.maximumTunnels, tunnels > result.limits.tunnels {
@@ -65,7 +66,7 @@ enum ServerFile {
     private static func client(_ table: ConfigurationFile) -> ClientRights? {
         table.allow(clientKeys)
         let name = table.required("name")
-        let verifier = table.required("verifier").flatMap { Self.verifier($0, table) }
+        let verifiers = verifiers(table)
         let allowedPorts = ports(table, "allow_ports")
         let addresses = table.strings("allow_addresses")
         if addresses?.contains(where: { IPAddress($0) == nil }) == true {
@@ -81,8 +82,9 @@ enum ServerFile {
         let unixDirectory = folder(table)
         let allowsLoopback = table.boolean("allow_loopback") ?? false
         let isEnabled = table.boolean("enabled") ?? true
-        guard let name, let verifier else { return nil }
+        guard let name, let verifier = verifiers.first else { return nil }
         var client = ClientRights(name: name, verifier: verifier, allowedPorts: allowedPorts)
+        client.furtherVerifiers = Array(verifiers.dropFirst())
         client.allowedAddresses = addresses
         client.allowsLoopback = allowsLoopback
         client.destinations = destinations
@@ -100,6 +102,24 @@ enum ServerFile {
         if let problem = UnixDirectory.problem(path) { table.warn("unix_directory", problem) }
         return path
     }
+
+    /// The verifiers of a client: one, or the old one and the new one while its token is replaced.
+    private static func verifiers(_ table: ConfigurationFile) -> [Verifier] {
+        guard table.has("verifier") else {
+            _ = table.required("verifier")
+            return []
+        }
+        let lines = table.strings("verifier") ?? []
+        if lines.isEmpty || lines.count > maximumVerifiers {
+            table.report("verifier", "expected one verifier, or two while a token is replaced")
+        }
+        let verifiers = lines.compactMap { verifier($0, table) }
+        if Set(verifiers.map(\.id)).count < verifiers.count { table.report("verifier", "the same token twice") }
+        return verifiers
+    }
+
+    /// Verifiers of one client.
+    static let maximumVerifiers = 2
 
     /// The verifier of a line. A line with the word `verifier` before it gets an error of its own.
     private static func verifier(_ line: String, _ table: ConfigurationFile) -> Verifier? {
