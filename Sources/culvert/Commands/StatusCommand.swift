@@ -12,8 +12,7 @@ struct StatusCommand: AsyncParsableCommand {
     /// Clears the terminal and its scrollback.
     private static let clearScreen = "\u{1B}[H\u{1B}[2J\u{1B}[3J"
 
-    @Option(help: "The admin socket of the server or client.")
-    var admin = AdminOption.standard
+    @OptionGroup var admin: AdminSocketOption
 
     @Flag(help: "Print JSON, for programs.")
     var json = false
@@ -21,14 +20,8 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "Show the status each second, with rates, until Ctrl-C.")
     var watch = false
 
-    func validate() throws {
-        guard AdminOption.socketPath(admin) != nil else {
-            throw ValidationError("--admin: expected unix:/PATH; status works on a unix socket only")
-        }
-    }
-
     func run() async throws {
-        guard let path = AdminOption.socketPath(admin) else { return }
+        let path = try admin.path()
         let client = AdminClient(path: path)
         guard watch else { return try await show(client.ask("GET", "/status")) }
         var last: (status: RoleStatus, at: ContinuousClock.Instant)?
