@@ -1,11 +1,12 @@
+import HTTP1
 import NIOCore
 import NIOPosix
 import TunnelCore
 
 /// One address of the admin server.
-struct AdminListener: Sendable {
+package struct AdminListener: Sendable {
     /// The address, with the port that the system has chosen.
-    let address: ListenAddress
+    package let address: ListenAddress
     private let channel: any Channel
     /// The file of a unix socket.
     private let file: FileIdentity?
@@ -25,14 +26,16 @@ struct AdminListener: Sendable {
 
     /// Binds and listens. All connections live on one loop, where they can be counted without locks.
     ///
+    /// - Parameters:
+    ///   - limits: returns the present limits; called for each connection.
+    ///   - answers: decides how a request is answered.
     /// - Throws: ``UnixListener/Failure``, or the system's error.
-    static func open(
+    package static func open(
         _ address: ListenAddress,
-        _ responder: AdminResponder,
         on loop: any EventLoop,
-        _ limits: @escaping @Sendable () -> AdminLimits
+        limits: @escaping @Sendable () -> AdminLimits,
+        answers: @escaping @Sendable (RequestHead) -> AdminAnswer
     ) async throws -> AdminListener {
-        let router = AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal)
         let slots = NIOLoopBoundBox.makeBoxSendingValue(AdminSlots(), eventLoop: loop)
         let bootstrap = ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: UnixListener.backlog)
@@ -47,7 +50,7 @@ struct AdminListener: Sendable {
                 channel.closeFuture.whenComplete { _ in slots.value.leave(address) }
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        AdminConnection(router: router, responder: responder, timeout: TimeAmount(limits.timeout))
+                        AdminConnection(timeout: TimeAmount(limits.timeout), answers: answers)
                     )
                 }
             }
@@ -62,8 +65,11 @@ struct AdminListener: Sendable {
         }
     }
 
+    /// Succeeds when it does not listen any more.
+    package var ended: EventLoopFuture<Void> { channel.closeFuture }
+
     /// Stops listening, and removes the file of a unix socket.
-    func close() async {
+    package func close() async {
         if case .unix(let path) = address { UnixListener.remove(path, if: file) }
         try? await channel.close()
     }

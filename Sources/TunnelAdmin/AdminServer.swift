@@ -48,7 +48,12 @@ package final class AdminServer: Sendable {
         var listeners: [AdminListener] = []
         for address in places.addresses {
             do {
-                let listener = try await AdminListener.open(address, responder, on: group.next(), limits)
+                let listener = try await AdminListener.open(
+                    address,
+                    on: group.next(),
+                    limits: limits,
+                    answers: responder.answers(at: address)
+                )
                 if !address.isLocal {
                     logger.warning("the admin address can be reached from other machines: /metrics is open to them")
                 }
@@ -87,7 +92,12 @@ package final class AdminServer: Sendable {
         let address = ListenAddress.unix(path: path)
         do {
             AdminPlaces.makeFolder(of: path)
-            let listener = try await AdminListener.open(address, responder, on: loop, limits)
+            let listener = try await AdminListener.open(
+                address,
+                on: loop,
+                limits: limits,
+                answers: responder.answers(at: address)
+            )
             logger.info("admin listening", metadata: ["address": "\(address)"])
             return listener
         } catch {

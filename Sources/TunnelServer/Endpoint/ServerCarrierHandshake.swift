@@ -17,17 +17,17 @@ final class ServerCarrierHandshake: CarrierReceiver {
     private let server: ServerCore
     private let channel: any Channel
     private let slot: AdmissionSlot
-    private let peer: String
+    private let origin: CarrierOrigin
     private let logger: Logger
     private var handshake: ServerHandshake
     private var carrier: Carrier?
     private var hasFailed = false
 
-    init(server: ServerCore, channel: any Channel, slot: AdmissionSlot, peer: String, logger: Logger) {
+    init(server: ServerCore, channel: any Channel, slot: AdmissionSlot, origin: CarrierOrigin, logger: Logger) {
         self.server = server
         self.channel = channel
         self.slot = slot
-        self.peer = peer
+        self.origin = origin
         self.logger = logger
         self.handshake = ServerHandshake(nonce: SecureRandom.bytes(32), software: softwareName)
     }
@@ -71,7 +71,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
             link.send(handshake.refuse(refusal))
             link.close(.policyViolation, reason: refusal.code.description)
         }
-        session.resume(carrier, on: channel.eventLoop, from: peer, resumption, proof, refuse: refuse)
+        session.resume(carrier, on: channel.eventLoop, from: origin, resumption, proof, refuse: refuse)
     }
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {
@@ -113,7 +113,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
             return fail(.busy, carrier, Refusal(.busy, text, retryAfter: 10))
         }
         slot.free()
-        server.open(verified, client, carrier, channel, peer: peer, logger)
+        server.open(verified, client, carrier, channel, from: origin, logger)
         self.carrier = nil
     }
 

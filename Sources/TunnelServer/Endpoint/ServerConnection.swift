@@ -19,6 +19,8 @@ final class ServerConnection {
     private var peer: String
     /// Whether a front has named the origin.
     private var hasOrigin = false
+    /// The address that the connection itself comes from, which is the front's if it has named the origin.
+    private let frontAddress: String
 
     private let slot: Admission.Slot
 
@@ -39,7 +41,8 @@ final class ServerConnection {
         self.address = address
         self.front = front
         self.logger = logger
-        self.peer = channel.peerAddress?.inShort ?? "unix"
+        frontAddress = channel.peerAddress?.inShort ?? "unix"
+        peer = frontAddress
     }
 
     /// Prepares the pipeline.
@@ -89,7 +92,7 @@ final class ServerConnection {
                     server: self.server,
                     channel: channel,
                     slot: slot,
-                    peer: self.peer,
+                    origin: CarrierOrigin(self.peer, front: self.hasOrigin ? self.frontAddress : nil),
                     logger: self.logger
                 )
                 let carrier = Carrier(

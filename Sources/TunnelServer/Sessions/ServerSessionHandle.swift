@@ -51,21 +51,21 @@ final class ServerSessionHandle: PortHolder {
     func resume(
         _ carrier: Carrier,
         on home: any EventLoop,
-        from peer: String,
+        from origin: CarrierOrigin,
         _ resumption: Resumption,
         _ proof: ServerHandshake.Resumed,
         refuse: @escaping @Sendable (any CarrierLink, Refusal) -> Void
     ) {
         guard home !== loop else {
             let carriers = session.value.carriers
-            if let refusal = carriers.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+            if let refusal = carriers.resume(carrier, from: origin, resumption, proof) { refuse(carrier, refusal) }
             return
         }
         let bridge = CarrierBridge.build(carrier, from: home, to: loop)
         loop.execute { [session] in
             let carrier = bridge()
             let carriers = session.value.carriers
-            if let refusal = carriers.resume(carrier, from: peer, resumption, proof) { refuse(carrier, refusal) }
+            if let refusal = carriers.resume(carrier, from: origin, resumption, proof) { refuse(carrier, refusal) }
         }
     }
 
@@ -75,13 +75,18 @@ final class ServerSessionHandle: PortHolder {
     }
 
     /// The session's present state, for the operator.
-    func status() -> EventLoopFuture<SessionStatus> {
-        loop.submit { self.session.value.status(self.facts) }
+    ///
+    /// - Parameter isWhole: whether with its visitors and endings.
+    func status(isWhole: Bool) -> EventLoopFuture<SessionStatus> {
+        loop.submit { self.session.value.status(self.facts, isWhole: isWhole) }
     }
 
     /// The session's present gauges, for the metrics.
     func measure() -> EventLoopFuture<TunnelGauges> {
-        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.allStatistics) }
+        loop.submit {
+            let session = self.session.value
+            return TunnelGauges(session.sessionLoop, session.allStatistics, unpublished: session.refusedTunnels.count)
+        }
     }
 
     func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {

@@ -16,7 +16,7 @@ struct AdminServerTests {
         var notReadyReason: String? { nil }
         func measure() async {}
 
-        func status() async throws -> [UInt8] {
+        func status(session: Int?) async throws -> [UInt8] {
             try await Task.sleep(for: delay)
             return Array("{}".utf8)
         }
