@@ -2,6 +2,13 @@ import HTTP1
 import NIOCore
 import TunnelCore
 
+/// How a request is answered.
+package enum AdminAnswer: Sendable {
+    case now(AdminResponse)
+    /// The answer takes a while, for instance because several event loops are asked.
+    case later(@Sendable () async -> AdminResponse)
+}
+
 /// One connection to the admin server: reads one request head, answers it, and ends. It discards all further bytes.
 package final class AdminConnection: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
@@ -17,8 +24,7 @@ package final class AdminConnection: ChannelInboundHandler {
         case answered
     }
 
-    private let router: AdminRouter
-    private let responder: AdminResponder
+    private let answers: @Sendable (RequestHead) -> AdminAnswer
     private let timeout: TimeAmount
     private var parser = RequestHeadParser(limits: AdminConnection.limits)
     private var pending = ByteBuffer()
@@ -26,11 +32,12 @@ package final class AdminConnection: ChannelInboundHandler {
     private var peerHasEnded = false
     private var deadline: Scheduled<Void>?
 
-    /// - Parameter timeout: the time for the head, and then the same time for the answer.
-    package init(router: AdminRouter, responder: AdminResponder, timeout: TimeAmount) {
-        self.router = router
-        self.responder = responder
+    /// - Parameters:
+    ///   - timeout: the time for the head, and then the same time for the answer.
+    ///   - answers: decides how a request is answered.
+    package init(timeout: TimeAmount, answers: @escaping @Sendable (RequestHead) -> AdminAnswer) {
         self.timeout = timeout
+        self.answers = answers
     }
 
     package func handlerAdded(context: ChannelHandlerContext) {
@@ -48,9 +55,10 @@ package final class AdminConnection: ChannelInboundHandler {
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
-            switch router.route(head) {
-            case .ask(let request, let isHead): ask(context, request, isHead: isHead)
-            case .refuse(let response): refuse(context, response, isHead: head.method == "HEAD")
+            let isHead = head.method == "HEAD"
+            switch answers(head) {
+            case .later(let body): wait(context, for: body, isHead: isHead)
+            case .now(let response): refuse(context, response, isHead: isHead)
             }
         } catch {
             guard error.kind != .notHTTP else { return context.close(promise: nil) }
@@ -58,10 +66,14 @@ package final class AdminConnection: ChannelInboundHandler {
         }
     }
 
-    private func ask(_ context: ChannelHandlerContext, _ request: AdminRequest, isHead: Bool) {
+    private func wait(
+        _ context: ChannelHandlerContext,
+        for body: @escaping @Sendable () async -> AdminResponse,
+        isHead: Bool
+    ) {
         begin(context)
         let answer = context.eventLoop.makePromise(of: AdminResponse.self)
-        answer.completeWithTask { [responder] in await responder.answer(request) }
+        answer.completeWithTask { await body() }
         answer.futureResult.assumeIsolated().whenSuccess { response in
             guard context.channel.isActive else { return }
             self.write(context, response, isHead: isHead)

@@ -8,7 +8,9 @@ package protocol AdminTarget: Sendable {
     /// Updates the gauges, and counts the bytes of streams that live.
     func measure() async
     /// The status as JSON.
-    func status() async throws -> [UInt8]
+    ///
+    /// - Parameter session: a server's session whose visitors and endings are wanted; nil for those of all.
+    func status(session: Int?) async throws -> [UInt8]
     /// Ends the sessions of a client.
     ///
     /// - Returns: the number of these sessions; nil if the role has no clients.
@@ -34,6 +36,22 @@ package struct AdminResponder: Sendable {
         }
     }
 
+    /// Decides how a request at an address is answered.
+    package func answers(at address: ListenAddress) -> @Sendable (RequestHead) -> AdminAnswer {
+        answers(AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal))
+    }
+
+    /// Decides how a request is answered that a router has accepted.
+    func answers(_ router: AdminRouter) -> @Sendable (RequestHead) -> AdminAnswer {
+        { head in
+            switch router.route(head) {
+            case .ask(let request): .later { await answer(request) }
+            case .refuse(let response): .now(response)
+            }
+        }
+    }
+
+    /// Answers a request.
     package func answer(_ request: AdminRequest) async -> AdminResponse {
         switch request {
         case .metrics:
@@ -47,9 +65,9 @@ package struct AdminResponder: Sendable {
         case .readiness:
             if let notReadyReason = role.notReadyReason { return .text(.unavailable, notReadyReason) }
             return .text(.ok, "ready")
-        case .status:
+        case .status(let session):
             do {
-                return .json(try await role.status())
+                return .json(try await role.status(session: session))
             } catch {
                 return .text(.serverError, "the status cannot be written as JSON")
             }

@@ -7,6 +7,7 @@ package struct AdminResponse: Sendable, Hashable {
     package enum Status: Int, Sendable {
         case ok = 200
         case badRequest = 400
+        case forbidden = 403
         case notFound = 404
         case methodNotAllowed = 405
         case timeout = 408
@@ -14,6 +15,7 @@ package struct AdminResponse: Sendable, Hashable {
         case misdirected = 421
         case headTooLarge = 431
         case serverError = 500
+        case badGateway = 502
         case unavailable = 503
         case versionNotSupported = 505
     }
@@ -23,6 +25,8 @@ package struct AdminResponse: Sendable, Hashable {
     package let body: [UInt8]
     /// The allowed methods, if the request has another one.
     package var allow: String?
+    /// Further fields by name.
+    package var fields: [String: String] = [:]
 
     package init(_ status: Status, contentType: String, body: [UInt8]) {
         self.status = status
@@ -64,6 +68,7 @@ package struct AdminResponse: Sendable, Hashable {
             ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
         ])
         if let allow { try fields.append("Allow", allow) }
+        for (name, value) in self.fields.sorted(by: { $0.key < $1.key }) { try fields.append(name, value) }
         var bytes = ByteBuffer()
         try ResponseHead(status: status.rawValue, reason: ReasonPhrase.text(for: status.rawValue), fields: fields)
             .serialize(into: &bytes)

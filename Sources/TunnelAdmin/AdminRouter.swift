@@ -9,8 +9,8 @@ package enum AdminRequest: Sendable, Hashable {
     case health
     /// Whether the role is ready.
     case readiness
-    /// The role's state, as JSON.
-    case status
+    /// The role's state, as JSON. With a number, a server leaves out the visitors and endings of all other sessions.
+    case status(session: Int?)
     /// Ends the sessions of a client.
     case kick(name: String)
     /// Asks one client or all clients for new carriers.
@@ -22,7 +22,7 @@ package enum AdminRequest: Sendable, Hashable {
 /// | path | methods | where |
 /// |---|---|---|
 /// | `/metrics`, `/healthz`, `/readyz` | GET, HEAD | everywhere |
-/// | `/status` | GET, HEAD | unix sockets |
+/// | `/status`, `/status?session=NUMBER` | GET, HEAD | unix sockets |
 /// | `/kick?name=NAME` | POST | unix sockets |
 /// | `/renew`, `/renew?name=NAME` | POST | unix sockets |
 ///
@@ -41,8 +41,8 @@ package struct AdminRouter: Sendable {
     package var isLocal = true
 
     package enum Route: Sendable, Hashable {
-        /// A request to answer. An answer to HEAD has no body.
-        case ask(AdminRequest, isHead: Bool)
+        /// A request to answer.
+        case ask(AdminRequest)
         /// An answer that refuses the request.
         case refuse(AdminResponse)
     }
@@ -61,20 +61,25 @@ package struct AdminRouter: Sendable {
         case "/metrics": return read(.metrics, head)
         case "/healthz": return read(.health, head)
         case "/readyz": return read(.readiness, head)
-        case "/status" where isPrivate: return read(.status, head)
+        case "/status" where isPrivate:
+            guard let text = Self.parameter("session", target.query) else { return read(.status(session: nil), head) }
+            guard let number = Int(text), number >= 0 else {
+                return .refuse(.text(.badRequest, "expected /status or /status?session=NUMBER"))
+            }
+            return read(.status(session: number), head)
         case "/kick" where isPrivate:
             guard head.method == "POST" else { return .refuse(.notAllowed("POST")) }
             guard let name = Self.name(target.query), !name.isEmpty, name.utf8.count <= Self.longestName else {
                 return .refuse(.text(.badRequest, "expected /kick?name=NAME"))
             }
-            return .ask(.kick(name: name), isHead: false)
+            return .ask(.kick(name: name))
         case "/renew" where isPrivate:
             guard head.method == "POST" else { return .refuse(.notAllowed("POST")) }
-            guard target.query != nil else { return .ask(.renew(name: nil), isHead: false) }
+            guard target.query != nil else { return .ask(.renew(name: nil)) }
             guard let name = Self.name(target.query), !name.isEmpty, name.utf8.count <= Self.longestName else {
                 return .refuse(.text(.badRequest, "expected /renew or /renew?name=NAME"))
             }
-            return .ask(.renew(name: name), isHead: false)
+            return .ask(.renew(name: name))
         default: return .refuse(.text(.notFound, "not found"))
         }
     }
@@ -86,15 +91,16 @@ package struct AdminRouter: Sendable {
 
     private func read(_ request: AdminRequest, _ head: RequestHead) -> Route {
         switch head.method {
-        case "GET": .ask(request, isHead: false)
-        case "HEAD": .ask(request, isHead: true)
+        case "GET", "HEAD": .ask(request)
         default: .refuse(.notAllowed("GET, HEAD"))
         }
     }
 
-    /// The parameter `name`; nil if the query has anything else.
-    private static func name(_ query: String?) -> String? {
-        guard let query, query.hasPrefix("name="), !query.contains("&") else { return nil }
-        return PercentEncoding.decode(query.dropFirst("name=".count))
+    private static func name(_ query: String?) -> String? { parameter("name", query) }
+
+    /// The value of the only parameter; nil if the query has anything else.
+    package static func parameter(_ name: String, _ query: String?) -> String? {
+        guard let query, query.hasPrefix("\(name)="), !query.contains("&") else { return nil }
+        return PercentEncoding.decode(query.dropFirst(name.count + 1))
     }
 }

@@ -3,106 +3,109 @@ import NIOCore
 import NIOPosix
 import TunnelCore
 
-/// The HTTP server for operators of a running role. ``AdminRouter`` lists its requests.
+/// The HTTP server for operators of a running role, at one or several addresses. ``AdminRouter`` lists its requests.
 ///
 /// It shares an event loop with the traffic and never blocks it: a request that concerns several loops asks each of them.
 package final class AdminServer: Sendable {
-    /// The address on which it listens, with the port that the system has chosen.
-    package let address: ListenAddress
-    private let channel: any Channel
+    /// The addresses on which it listens, with the ports that the system has chosen.
+    package var addresses: [ListenAddress] { listeners.map(\.address) }
+    private let listeners: [AdminListener]
     private let loops: EventLoopMonitor
-    /// The file of a unix socket.
-    private let file: FileIdentity?
 
-    private init(address: ListenAddress, channel: any Channel, loops: EventLoopMonitor) {
-        self.address = address
-        self.channel = channel
+    private init(_ listeners: [AdminListener], _ loops: EventLoopMonitor) {
+        self.listeners = listeners
         self.loops = loops
-        file = if case .unix(let path) = address { FileIdentity(socketAt: path) } else { nil }
+    }
+
+    /// The failure to listen at an address that the operator has named.
+    package struct BindFailure: Error {
+        package let address: ListenAddress
+        /// The reason, for a person.
+        package let reason: String
     }
 
     /// Starts to listen.
     ///
     /// - Parameters:
+    ///   - places: the addresses that the operator has named, and the standard socket.
     ///   - role: the server or client that answers.
     ///   - metrics: returns the metrics in Prometheus' text format; nil if the program collects none.
     ///   - group: the event loops of the role, which are monitored. One of them serves the operator's connections.
     ///   - limits: returns the present limits; called for each connection.
-    /// - Throws: ``UnixListener/Failure``, or the system's error.
+    /// - Returns: the server; nil if it listens nowhere.
+    /// - Throws: ``BindFailure`` if a named address cannot be bound. The standard socket is left out with a log line.
     package static func start(
-        _ address: ListenAddress,
+        _ places: AdminPlaces,
         role: any AdminTarget,
         metrics: (@Sendable () -> String)?,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         limits: @escaping @Sendable () -> AdminLimits,
         logger: Logger
-    ) async throws -> AdminServer {
+    ) async throws(BindFailure) -> AdminServer? {
+        guard !places.isEmpty else { return nil }
         let loops = EventLoopMonitor(loops: Array(group.makeIterator()), now: .now)
         let responder = AdminResponder(role: role, loops: loops, metrics: metrics)
-        do {
-            let channel = try await listen(address, responder, on: group.next(), limits)
-            var bound = address
-            if case .tcp(let host, _) = address, let port = channel.localAddress?.port {
-                bound = .tcp(host: host, port: UInt16(truncatingIfNeeded: port))
+        var listeners: [AdminListener] = []
+        for address in places.addresses {
+            do {
+                let listener = try await AdminListener.open(
+                    address,
+                    on: group.next(),
+                    limits: limits,
+                    answers: responder.answers(at: address)
+                )
+                if !address.isLocal {
+                    logger.warning("the admin address can be reached from other machines: /metrics is open to them")
+                }
+                logger.notice("admin listening", metadata: ["address": "\(listener.address)"])
+                listeners.append(listener)
+            } catch {
+                await AdminServer(listeners, loops).stop()
+                throw BindFailure(address: address, reason: address.bindFailureReason(error))
             }
-            if !address.isLocal {
-                logger.warning("the admin address can be reached from other machines: /metrics is open to them")
-            }
-            logger.notice("admin listening", metadata: ["address": "\(bound)"])
-            return AdminServer(address: bound, channel: channel, loops: loops)
-        } catch {
-            loops.stop()
-            throw error
         }
+        if let socket = places.furtherSocket, let listener = await open(socket, responder, group.next(), limits, logger)
+        {
+            listeners.append(listener)
+        }
+        guard !listeners.isEmpty else {
+            loops.stop()
+            return nil
+        }
+        return AdminServer(listeners, loops)
     }
 
-    /// Stops listening and removes the file of a unix socket.
+    /// Stops listening and removes the files of unix sockets.
     package func stop() async {
         loops.stop()
-        if case .unix(let path) = address { UnixListener.remove(path, if: file) }
-        try? await channel.close()
+        for listener in listeners { await listener.close() }
     }
 
-    private static func listen(
-        _ address: ListenAddress,
+    /// Listens at the standard socket; nil if that is not possible, which is logged.
+    private static func open(
+        _ path: String,
         _ responder: AdminResponder,
-        on loop: any EventLoop,
-        _ limits: @escaping @Sendable () -> AdminLimits
-    ) async throws -> any Channel {
-        let router = AdminRouter(isPrivate: address.isUnix, isLocal: address.isLocal)
-        let slots = NIOLoopBoundBox.makeBoxSendingValue(AdminSlots(), eventLoop: loop)
-        // All connections live on one loop, where they can be counted without locks.
-        let bootstrap = ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: UnixListener.backlog)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(AcceptGate()) }
-            }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in
-                let limits = limits()
-                let address = channel.remoteAddress?.ip
-                guard slots.value.enter(address, limits) else { return channel.close() }
-                channel.closeFuture.whenComplete { _ in slots.value.leave(address) }
-                return channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        AdminConnection(router: router, responder: responder, timeout: TimeAmount(limits.timeout))
-                    )
-                }
-            }
-        switch address {
-        case .tcp(let host, let port):
-            let tcp = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            return try await tcp.bind(host: host == "localhost" ? "127.0.0.1" : host, port: Int(port)).get()
-        case .unix(let path):
-            try await UnixListener.makeWay(at: path, on: loop).get()
-            return try await bootstrap.withBoundSocket(try UnixListener.open(path)).get()
+        _ loop: any EventLoop,
+        _ limits: @escaping @Sendable () -> AdminLimits,
+        _ logger: Logger
+    ) async -> AdminListener? {
+        let address = ListenAddress.unix(path: path)
+        do {
+            AdminPlaces.makeFolder(of: path)
+            let listener = try await AdminListener.open(
+                address,
+                on: loop,
+                limits: limits,
+                answers: responder.answers(at: address)
+            )
+            logger.info("admin listening", metadata: ["address": "\(address)"])
+            return listener
+        } catch {
+            logger.notice(
+                "no standard admin socket, and all else works; --admin names another one, or none",
+                metadata: ["address": "\(address)", "reason": "\(address.bindFailureReason(error))"]
+            )
+            return nil
         }
-    }
-}
-
-extension ListenAddress {
-    /// Whether it is a socket in the file system, whose mode decides which users may connect.
-    package var isUnix: Bool {
-        if case .unix = self { true } else { false }
     }
 }

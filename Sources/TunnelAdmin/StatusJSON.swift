@@ -15,6 +15,11 @@ public enum StatusJSON {
         return try encoder.encode(status)
     }
 
+    /// A status without its line breaks and indents. The text itself has none: JSON writes them as `\n`.
+    public static func line(_ status: Data) -> String {
+        String(decoding: status, as: UTF8.self).split(separator: "\n").map { $0.drop { $0 == " " } }.joined()
+    }
+
     /// Decodes a status.
     public static func decode<Status: Decodable>(_ type: Status.Type, from data: Data) throws -> Status {
         let decoder = JSONDecoder()

@@ -21,8 +21,12 @@ public struct TunnelStatus: Codable, Sendable, Hashable {
     public var service: String?
     /// On the client: the public URL.
     public var url: String?
-    /// On the client: the server's reason for not making the tunnel public.
+    /// What the client has asked for, if the tunnel is not public.
+    public var wanted: String?
+    /// The server's reason for not making the tunnel public.
     public var refusal: String?
+    /// Whether the tunnel is public.
+    public var isPublic: Bool { address != nil }
     /// Whether the service answered its last visitor; nil if no visitor has shown that it does not.
     public var isServiceUp: Bool?
     /// Why the service does not answer.
@@ -35,6 +39,49 @@ public struct TunnelStatus: Codable, Sendable, Hashable {
     public var bytesToService: Int
     /// Bytes that the service has sent in this session.
     public var bytesToVisitor: Int
+    /// The last streams that have ended, the latest first.
+    public var endings: [EndingStatus] = []
+}
+
+/// A stream that has ended.
+public struct EndingStatus: Codable, Sendable, Hashable {
+    /// The address of the visitor, or of the program at the client.
+    public var address: String
+    /// `tcp` or `udp`.
+    public var transport: String
+    /// What the client, or a SOCKS request, has named; nil for other visitors.
+    public var destination: String?
+    /// The time when it began.
+    public var since: Date
+    /// The time when it ended.
+    public var ended: Date
+    /// How it ended.
+    public var reason: String
+    /// Whether both directions ended in order.
+    public var isFinished: Bool
+    /// Bytes that the visitor has sent.
+    public var bytesToService: Int
+    /// Bytes that were sent to the visitor.
+    public var bytesToVisitor: Int
+}
+
+extension EndingStatus {
+    /// The last streams of a tunnel that have ended, the latest first.
+    package static func all(of statistics: TunnelStatistics) -> [EndingStatus] {
+        statistics.endedLast.latestFirst.map { stream in
+            EndingStatus(
+                address: stream.visitor.escapedForDisplay(),
+                transport: stream.kind == .udp ? "udp" : "tcp",
+                destination: stream.destination?.escapedForDisplay(),
+                since: Date(timeIntervalSince1970: Double(stream.since)),
+                ended: Date(timeIntervalSince1970: Double(stream.ended)),
+                reason: stream.ending.description,
+                isFinished: stream.ending == .finished,
+                bytesToService: stream.traffic.toService,
+                bytesToVisitor: stream.traffic.toVisitor
+            )
+        }
+    }
 }
 
 /// The state of one forward of a client.
@@ -121,6 +168,16 @@ extension TunnelStatus {
         visitorsSoFar = statistics.visitorsSoFar
         bytesToService = statistics.traffic.toService
         bytesToVisitor = statistics.traffic.toVisitor
+        endings = EndingStatus.all(of: statistics)
+    }
+
+    /// Creates the state of a tunnel that is wanted and is not public.
+    package init(tunnel: UInt16, transport: String, wanted: String, refusal: String) {
+        self.tunnel = Int(tunnel)
+        self.transport = transport
+        self.wanted = wanted
+        self.refusal = refusal
+        (visitors, visitorsSoFar, bytesToService, bytesToVisitor) = (0, 0, 0, 0)
     }
 }
 

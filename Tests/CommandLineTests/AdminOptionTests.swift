@@ -16,12 +16,12 @@ struct AdminOptionTests {
 
     @Test("A server has no admin address by default, and the flag wins over the file")
     func server() throws {
-        #expect(try ServerCommand.parse([]).configuration().admin == nil)
+        #expect(try ServerCommand.parse([]).configuration().admin.addresses.isEmpty)
         try configuration("admin = \"unix:/run/culvert/admin.sock\"\n") { path in
             let file = try ServerCommand.parse(["--config", path]).configuration()
-            #expect(file.admin == .unix(path: "/run/culvert/admin.sock"))
+            #expect(file.admin.addresses == [.unix(path: "/run/culvert/admin.sock")])
             let flag = try ServerCommand.parse(["--config", path, "--admin", "127.0.0.1:9100"]).configuration()
-            #expect(flag.admin == .tcp(host: "127.0.0.1", port: 9_100))
+            #expect(flag.admin.addresses == [.tcp(host: "127.0.0.1", port: 9_100)])
         }
     }
 
@@ -29,12 +29,36 @@ struct AdminOptionTests {
     func client() throws {
         let text = "url = \"ws://h\"\nadmin = \"[::1]:9100\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
         try configuration(text) { path in
-            #expect(
-                try ClientCommand.parse(["--config", path]).configuration().admin == .tcp(host: "::1", port: 9_100)
-            )
+            let file = try ClientCommand.parse(["--config", path]).configuration()
+            #expect(file.admin.addresses == [.tcp(host: "::1", port: 9_100)])
             let flag = try ClientCommand.parse(["--config", path, "--admin", "unix:/x"]).configuration()
-            #expect(flag.admin == .unix(path: "/x"))
+            #expect(flag.admin.addresses == [.unix(path: "/x")])
         }
+    }
+
+    @Test("Both roles take several addresses, by a repeated flag or a list, and none switches the standard socket off")
+    func several() throws {
+        let both: [ListenAddress] = [.unix(path: "/x"), .tcp(host: "127.0.0.1", port: 9_100)]
+        let flags = ["--admin", "unix:/x", "--admin", "127.0.0.1:9100"]
+        #expect(try ServerCommand.parse(flags).configuration().admin.addresses == both)
+        #expect(try ClientCommand.parse(["ws://h", "-R", "1:x:1"] + flags).configuration().admin.addresses == both)
+        try configuration("admin = [\"unix:/x\", \"127.0.0.1:9100\"]\n") { path in
+            #expect(try ServerCommand.parse(["--config", path]).configuration().admin.addresses == both)
+            let none = try ServerCommand.parse(["--config", path, "--admin", "none"]).configuration().admin
+            #expect(none.isEmpty)
+        }
+        let places = { (texts: [String]) in
+            try AdminOption.places(texts, standardSocket: "/run/c/s") { Failure(.configuration, $0) }
+        }
+        #expect(try places([]) == AdminPlaces(standardSocket: "/run/c/s"))
+        #expect(try places(["unix:/x"]).all == [.unix(path: "/x"), .unix(path: "/run/c/s")])
+        #expect(try places(["none", "unix:/x"]) == AdminPlaces([.unix(path: "/x")]))
+        #expect(try places(["unix:/run/c/t"]).all == [.unix(path: "/run/c/t")])
+    }
+
+    @Test("A client with -W has no standard socket")
+    func stdio() throws {
+        #expect(try ClientCommand.parse(["ws://h", "-W", "x:1"]).configuration().admin.isEmpty)
     }
 
     @Test("A malformed address is refused, with its line in a file")
@@ -52,7 +76,6 @@ struct AdminOptionTests {
 
     @Test("Status and kick accept only a unix socket")
     func commands() throws {
-        #expect(try StatusCommand.parse([]).admin == "unix:/run/culvert/admin.sock")
         #expect(throws: (any Error).self) { try StatusCommand.parse(["--admin", "127.0.0.1:1"]) }
         #expect(throws: (any Error).self) { try KickCommand.parse(["x", "--admin", "127.0.0.1:1"]) }
         #expect(throws: (any Error).self) { try KickCommand.parse([""]) }

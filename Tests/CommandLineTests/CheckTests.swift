@@ -99,6 +99,8 @@ struct CheckTests {
         Row.server("client = []\nlisten = \"0.0.0.0:1\"\n", "F:2: listen: refusing to listen"),
         Row.server("path = \"/x\"\nallow_ports = \"8000-8010\"\n"),
         Row.server("admin = \"unix:/tmp/culvert-check-test.sock\"\n"),
+        Row.server("admin = [\"unix:/tmp/culvert-check-test.sock\", \"127.0.0.1:9100\"]\n"),
+        Row.server("admin = \"none\"\n"),
         Row.server("token_file = \"/no/such\"\nlisten = \"0.0.0.0:1\"\n", "F:1: token_file: the token file /no/such"),
         Row.server(
             "listen = \"0.0.0.0:1\"\npath = \"x\"\n",

@@ -13,7 +13,8 @@ struct StatusPageTests {
     private func server(
         bytes: Int = 1_200_000,
         visitors: Int = 1,
-        visitorBytes: Int = 1_000
+        visitorBytes: Int = 1_000,
+        gone: Int = 1
     ) -> ServerStatus {
         let since = Self.start.addingTimeInterval(90)
         let session = SessionStatus(
@@ -21,16 +22,22 @@ struct StatusPageTests {
             client: "workshop",
             name: "workshop/a",
             peer: "203.0.113.9:40001",
+            front: "127.0.0.1:9",
             software: "culvert/0.1.0",
             version: 1,
             since: since,
             roundTripMs: 23.4,
             isDraining: false,
             hasCarrier: true,
-            carriers: 1,
+            carrierSince: Self.start.addingTimeInterval(3_600),
+            lastSeen: Self.start.addingTimeInterval(3_689),
+            carriers: 3,
+            resumes: 2,
             streams: visitors,
             queuedBytes: 0,
             bufferedBytes: 0,
+            bytesToService: bytes,
+            bytesToVisitor: 34_000_000,
             tunnels: [
                 TunnelStatus(
                     tunnel: 0,
@@ -40,7 +47,13 @@ struct StatusPageTests {
                     visitorsSoFar: 12,
                     bytesToService: bytes,
                     bytesToVisitor: 34_000_000
-                )
+                ),
+                TunnelStatus(
+                    tunnel: 1,
+                    transport: "tcp",
+                    wanted: "port 80",
+                    refusal: "port not allowed: ask for another"
+                ),
             ],
             visitors: (0..<visitors).map { index in
                 VisitorStatus(
@@ -60,6 +73,18 @@ struct StatusPageTests {
             isAccepting: true,
             handshakes: 0,
             sessions: [session],
+            gone: (1...gone).map { number in
+                GoneClientStatus(
+                    client: "depot",
+                    name: "depot/\(number)",
+                    peer: "203.0.113.8:5000",
+                    software: "culvert/0.1.0",
+                    since: Self.start,
+                    goneSince: Self.start.addingTimeInterval(3_600),
+                    reason: "no new carrier came in time",
+                    places: ["port 9000"]
+                )
+            },
             totals: TotalStatus(sessions: 4, visitors: 12, bytesToService: bytes, bytesToVisitor: 34_000_000)
         )
     }
@@ -73,11 +98,15 @@ struct StatusPageTests {
                 now: 1 session, 1 tunnel, 1 visitor
                 so far: 4 sessions, 12 visitors, 1.2 MB to services, 34 MB to visitors
 
-                CLIENT      FROM               SOFTWARE             FOR  ROUND TRIP
-                workshop/a  203.0.113.9:40001  culvert/0.1.0  1 h 0 min       23 ms
+                CLIENT      FROM                              SOFTWARE             FOR   WEBSOCKET  RESUMES  ROUND TRIP
+                workshop/a  203.0.113.9:40001 by 127.0.0.1:9  culvert/0.1.0  1 h 0 min  1 min 30 s        2       23 ms
 
-                CLIENT      PUBLIC     VISITORS  SO FAR  TO SERVICE  TO VISITOR
-                workshop/a  [::]:8022         1      12      1.2 MB       34 MB
+                CLIENT      PUBLIC                                                 VISITORS  SO FAR  TO SERVICE  TO VISITOR
+                workshop/a  [::]:8022                                                     1      12      1.2 MB       34 MB
+                workshop/a  port 80 not public: port not allowed: ask for another         0       0         0 B         0 B
+
+                GONE     FROM                   SINCE  WHY
+                depot/1  203.0.113.8:5000  1 min 30 s  no new carrier came in time
 
                 VISITOR            AT                     FOR  TO SERVICE  TO VISITOR
                 198.51.100.7:5000  workshop/a:8022  1 h 0 min      1.0 kB         0 B
@@ -97,7 +126,7 @@ struct StatusPageTests {
         let lines = StatusPage(status: .server(new), rates: rates).lines
         #expect(lines[1] == "now: 1 session, 1 tunnel, 2 visitors, 500 kB/s to services, 0 B/s to visitors")
         #expect(lines.contains { $0.hasSuffix("TO SERVICE  TO VISITOR        IN    OUT") })
-        #expect(lines.contains { $0.hasPrefix("workshop/a  [::]:8022") && $0.hasSuffix("  500 kB/s  0 B/s") })
+        #expect(lines.contains { $0.hasPrefix("workshop/a  [::]:8022 ") && $0.hasSuffix("  500 kB/s  0 B/s") })
     }
 
     @Test("Of many visitors the page shows the busiest, and the number of the others")
@@ -106,6 +135,46 @@ struct StatusPageTests {
         #expect(lines.last == "and 60 visitors more; --json has all")
         #expect(lines.contains { $0.hasPrefix("198.51.100.7:5099 ") })
         #expect(!lines.contains { $0.hasPrefix("198.51.100.7:5000 ") })
+    }
+
+    @Test("Of many clients that are gone the page shows the latest, and the number of the others")
+    func manyGone() {
+        let lines = StatusPage(status: .server(server(gone: 13)), rates: nil).lines
+        #expect(lines.contains("and 3 clients more; --json has all"))
+        #expect(lines.contains { $0.hasPrefix("depot/10 ") } && !lines.contains { $0.hasPrefix("depot/11 ") })
+    }
+
+    @Test("A client without a WebSocket has a line with the reason")
+    func lost() {
+        var server = server()
+        server.sessions[0].hasCarrier = false
+        server.sessions[0].carrierSince = nil
+        (server.sessions[0].lastLoss, server.sessions[0].lastLossAt) = ("cut", server.now.addingTimeInterval(-7))
+        let lines = StatusPage(status: .server(server), rates: nil).lines
+        #expect(lines.contains("workshop/a lost its WebSocket 7 s ago: cut"))
+        #expect(
+            lines.contains { $0.hasPrefix("workshop/a (no WebSocket)  ") && $0.hasSuffix("  -        2       23 ms") }
+        )
+    }
+
+    @Test("A status in one line is the same status, also if it has line breaks and spaces")
+    func oneLine() throws {
+        var server = server()
+        server.gone[0].reason = "two\nlines  and \" spaces"
+        let line = StatusJSON.line(try StatusJSON.encode(server))
+        #expect(!line.contains("\n"))
+        #expect(try StatusJSON.decode(ServerStatus.self, from: Data(line.utf8)) == server)
+    }
+
+    @Test("A page that is higher than the terminal ends with the number of lines that are left out")
+    func rows() {
+        let lines = (1...5).map { "line \($0)" }
+        let whole = "\u{1B}[H" + lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n") + "\u{1B}[J"
+        #expect(TerminalScreen.drawing(lines, rows: 5) == whole)
+        #expect(TerminalScreen.drawing(lines, rows: nil) == whole)
+        let cut = TerminalScreen.drawing(lines, rows: 3)
+        #expect(cut.contains("line 2\u{1B}[K\r\nand 3 lines more; enlarge the window\u{1B}[K"))
+        #expect(!cut.contains("line 3"))
     }
 
     @Test("The page of a client without a session has the reason and the next try")

@@ -96,6 +96,9 @@ public final class Scenario: Sendable {
                 && key != "NETRC"
         }
         clean["HOME"] = directory
+        // The standard admin sockets of the scenario's processes are its own.
+        clean["XDG_RUNTIME_DIR"] = directory
+        clean["RUNTIME_DIRECTORY"] = nil
         // Tests count descriptors, and only root can see those of a process that hides its memory.
         if geteuid() != 0 { clean["CULVERT_DUMPABLE"] = "1" }
         clean.merge(environment) { _, new in new }

@@ -46,9 +46,9 @@ final class ClientAdmin: AdminTarget {
     }
 
     func measure() async {
-        let gauges = try? await current.session?.measure().get()
-        totals.metrics.publish(gauges ?? TunnelGauges())
         let facts = progress.now
+        let gauges = try? await current.session?.measure().get()
+        totals.metrics.publish(gauges ?? TunnelGauges(unpublished: facts.unpublishedTunnels))
         let now = WallClock.unixSeconds
         metrics.publish(
             withoutCarrier: facts.withoutCarrierSince.map { max(0, now - $0) } ?? 0,
@@ -57,9 +57,9 @@ final class ClientAdmin: AdminTarget {
         totals.metrics.publish(memory)
     }
 
-    func status() async throws -> [UInt8] {
+    func status(session _: Int?) async throws -> [UInt8] {
         let session = try? await current.session?.status().get()
-        let (forwards, connections) = try await listeners.eventLoop.submit { [listeners] in
+        let (forwards, connections, endings) = try await listeners.eventLoop.submit { [listeners] in
             listeners.value.status
         }
         .get()
@@ -70,6 +70,7 @@ final class ClientAdmin: AdminTarget {
             session: session,
             forwards: forwards,
             connections: connections,
+            endings: endings,
             totals: TotalStatus(totals)
         )
         return Array(try StatusJSON.encode(status))
@@ -95,12 +96,14 @@ final class ClientAdmin: AdminTarget {
 
 extension ForwardListeners {
     /// The status of the forwards and of their connections for the operator.
-    var status: (forwards: [ForwardStatus], connections: [VisitorStatus]) {
+    var status: (forwards: [ForwardStatus], connections: [VisitorStatus], endings: [EndingStatus]) {
         let all = forwards.map { forward in
             let port = forward.statistics.place?.port
             return ForwardStatus(forward.statistics, address: port.map(forward.spec.listening))
         }
-        return (all, forwards.map(\.statistics).flatMap(VisitorStatus.all))
+        let statistics = forwards.map(\.statistics)
+        let endings = statistics.flatMap(EndingStatus.all).sorted { $0.ended > $1.ended }
+        return (all, statistics.flatMap(VisitorStatus.all), Array(endings.prefix(EndedStreams.limit)))
     }
 }
 
@@ -116,7 +119,10 @@ extension ClientSession {
             roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,
             hasCarrier: sessionLoop.hasCarrier,
+            carrierSince: ago(sessionLoop.carrierAge),
+            lastSeen: ago(sessionLoop.silence),
             carriers: carriers,
+            resumes: carriers - 1,
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
@@ -124,6 +130,7 @@ extension ClientSession {
                 let statistics = tunnel.statistics
                 var status = TunnelStatus(statistics)
                 status.refusal = progress.now.tunnels[index].refusal?.escapedForDisplay(limit: 512)
+                if statistics.place == nil { status.wanted = tunnel.spec.description.escapedForDisplay() }
                 status.service = tunnel.spec.service
                 status.address = status.address?.escapedForDisplay()
                 status.url = statistics.place.map { place in
@@ -135,5 +142,10 @@ extension ClientSession {
             },
             visitors: statistics.flatMap(VisitorStatus.all)
         )
+    }
+
+    /// The time before now, in whole seconds as all times of a status.
+    private func ago(_ time: Duration?) -> Date? {
+        time.map { Date(timeIntervalSince1970: Double(WallClock.unixSeconds - max(0, $0.components.seconds))) }
     }
 }

@@ -26,6 +26,8 @@ public struct ClientStatus: Codable, Sendable, Hashable {
     public var forwards: [ForwardStatus] = []
     /// The connections of all forwards.
     public var connections: [VisitorStatus] = []
+    /// The last connections of forwards that have ended, the latest first.
+    public var endings: [EndingStatus] = []
     /// The totals since the start.
     public var totals: TotalStatus
 }
@@ -71,8 +73,14 @@ public struct ClientSessionStatus: Codable, Sendable, Hashable {
     public var isDraining: Bool
     /// Whether the session has a WebSocket.
     public var hasCarrier: Bool
+    /// The time since which it has the present one; nil without one.
+    public var carrierSince: Date?
+    /// The time when bytes of the server have last come; nil without a WebSocket.
+    public var lastSeen: Date?
     /// The WebSockets of the session so far, with the present one.
     public var carriers: Int
+    /// How often the session has continued on another WebSocket.
+    public var resumes: Int
     /// Open streams.
     public var streams: Int
     /// Bytes of services that wait for the WebSocket.

@@ -53,7 +53,7 @@ final class ProbeSession: Sendable {
             progress: ClientProgress(tunnels: []),
             tunnels: TunnelSet([]),
             listeners: listeners,
-            openRules: OpenRules([], admin: nil)
+            openRules: OpenRules([], admin: [])
         )
         let handle = try await dialler.dial(way, for: nil, withholdsCredentials: withholdsCredentials) { _, _ in }
         let session = try? await loop.submit {

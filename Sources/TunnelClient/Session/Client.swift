@@ -104,7 +104,7 @@ public struct Client: Service {
             progress: ClientProgress(tunnels: tunnels.entries.map(\.spec.description)),
             tunnels: tunnels,
             listeners: listeners,
-            openRules: OpenRules(configuration.openDestinations, admin: configuration.admin)
+            openRules: OpenRules(configuration.openDestinations, admin: configuration.admin.all)
         )
         let waits = DialWaits()
         let current = CurrentSession(waits: waits)
@@ -228,10 +228,9 @@ public struct Client: Service {
     }
 
     private func startAdmin(_ admin: ClientAdmin) async throws -> AdminServer? {
-        guard let address = configuration.admin else { return nil }
-        do {
+        do throws(AdminServer.BindFailure) {
             return try await AdminServer.start(
-                address,
+                configuration.admin,
                 role: admin,
                 metrics: metrics,
                 group: group,
@@ -239,7 +238,7 @@ public struct Client: Service {
                 logger: logger
             )
         } catch {
-            throw ClientError.configuration("cannot listen on \(address): \(address.bindFailureReason(error))")
+            throw ClientError.configuration("cannot listen on \(error.address): \(error.reason)")
         }
     }
 

@@ -2,6 +2,7 @@ import HTTP1
 import Mux
 import NIOSSL
 import ProxyConnect
+import TunnelAdmin
 import TunnelCore
 import WebSocket
 
@@ -74,8 +75,8 @@ public struct ClientConfiguration: Sendable {
     public var limits = MuxLimits()
     /// All other limits.
     public var clientLimits = ClientLimits()
-    /// The address of the admin server: metrics and health, and on a unix socket the status too; nil for none.
-    public var admin: ListenAddress?
+    /// The addresses of the admin server: metrics and health, and on a unix socket the status too; none by default.
+    public var admin = AdminPlaces()
     /// The time that streams have to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
 

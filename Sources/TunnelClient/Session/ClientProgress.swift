@@ -156,6 +156,9 @@ final class ClientProgress: Sendable {
 }
 
 extension ClientProgress.Facts {
+    /// The number of tunnels that are wanted and are not public.
+    var unpublishedTunnels: Int { tunnels.count { !$0.isPublic && !$0.isRemoved } }
+
     /// The reason why the client does not serve all of its tunnels; nil if it does.
     var notReadyReason: String? {
         if let since = withoutCarrierSince {

@@ -241,7 +241,11 @@ final class ClientSessionHandle: DialledSession {
 
     /// The gauges of the session for the metrics.
     func measure() -> EventLoopFuture<TunnelGauges> {
-        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.statistics) }
+        loop.submit {
+            let session = self.session.value
+            let unpublished = session.progress.now.unpublishedTunnels
+            return TunnelGauges(session.sessionLoop, session.statistics, unpublished: unpublished)
+        }
     }
 
     /// Lets the streams finish.

@@ -18,6 +18,12 @@ extension SessionLoop {
     /// Whether there is a carrier.
     package var hasCarrier: Bool { carrier != nil }
 
+    /// The age of the carrier; nil without one.
+    package var carrierAge: Duration? { carrier == nil ? nil : Instant.now.since(carrierSince) }
+
+    /// Time since bytes of the peer have come; nil without a carrier.
+    package var silence: Duration? { carrier.map { Instant.now.since(max($0.lastBytes.came, carrierSince)) } }
+
     /// How long the session waits for another carrier.
     package var grace: Duration { session.grace }
 

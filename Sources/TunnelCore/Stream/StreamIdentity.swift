@@ -32,6 +32,17 @@ package struct StreamIdentity {
     ) {
         statistics.metrics.streams.increment()
         if ending != .finished { statistics.metrics.resetStreams.increment() }
+        statistics.note(
+            EndedStream(
+                visitor: visitor,
+                destination: destination,
+                kind: kind,
+                since: since,
+                ended: WallClock.unixSeconds,
+                traffic: statistics.traffic(bytes),
+                ending: ending
+            )
+        )
         guard logger.logLevel <= .info else { return }
         let (isLogged, suppressed) = statistics.endedStreams.admit(now: .now)
         guard isLogged else { return }

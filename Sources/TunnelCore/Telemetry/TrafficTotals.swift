@@ -7,6 +7,10 @@ package struct Traffic: Sendable, Hashable {
     /// From services, towards visitors.
     package var toVisitor = 0
 
+    package init(toService: Int = 0, toVisitor: Int = 0) {
+        (self.toService, self.toVisitor) = (toService, toVisitor)
+    }
+
     package static func += (left: inout Traffic, right: Traffic) {
         left.toService += right.toService
         left.toVisitor += right.toVisitor

@@ -4,6 +4,10 @@ package struct TunnelGauges: Sendable {
     package private(set) var carriers = 0
     package private(set) var streams = 0
     package private(set) var tunnels = 0
+    /// Tunnels that are wanted and are not public.
+    package private(set) var unpublishedTunnels = 0
+    /// Tunnels whose service cannot be reached.
+    package private(set) var servicesDown = 0
     package private(set) var queued = 0
     package private(set) var buffered = 0
 
@@ -11,7 +15,10 @@ package struct TunnelGauges: Sendable {
     package init() {}
 
     /// Of one session, whose bytes are counted on the way; on its event loop.
-    package init(_ sessionLoop: SessionLoop, _ statistics: some Sequence<TunnelStatistics>) {
+    ///
+    /// - Parameter unpublished: its tunnels that are wanted and are not public.
+    package init(_ sessionLoop: SessionLoop, _ statistics: some Sequence<TunnelStatistics>, unpublished: Int) {
+        unpublishedTunnels = unpublished
         sessionLoop.countDrops()
         sessions = 1
         carriers = sessionLoop.hasCarrier ? 1 : 0
@@ -20,7 +27,15 @@ package struct TunnelGauges: Sendable {
         for statistics in statistics {
             statistics.countAll()
             if statistics.place != nil { tunnels += 1 }
+            if case .down? = statistics.health { servicesDown += 1 }
         }
+    }
+
+    /// Of a client without a session.
+    ///
+    /// - Parameter unpublished: its tunnels, none of which is public.
+    package init(unpublished: Int) {
+        unpublishedTunnels = unpublished
     }
 
     package static func += (left: inout TunnelGauges, right: TunnelGauges) {
@@ -28,6 +43,8 @@ package struct TunnelGauges: Sendable {
         left.carriers += right.carriers
         left.streams += right.streams
         left.tunnels += right.tunnels
+        left.unpublishedTunnels += right.unpublishedTunnels
+        left.servicesDown += right.servicesDown
         left.queued += right.queued
         left.buffered += right.buffered
     }

@@ -21,6 +21,8 @@ package final class TunnelStatistics {
     package private(set) var traffic = Traffic()
     private let role: Role
     private let totals: TrafficTotals
+    /// The last streams that have ended.
+    package private(set) var endedLast = EndedStreams()
     private var live: [ObjectIdentifier: Live] = [:]
 
     /// An open socket, and its bytes that have been counted.
@@ -84,6 +86,11 @@ package final class TunnelStatistics {
         count(&last)
     }
 
+    /// A stream has ended.
+    func note(_ stream: EndedStream) {
+        endedLast.append(stream)
+    }
+
     /// Counts what has been carried since the last time.
     package func countAll() {
         for index in live.values.indices { count(&live.values[index]) }
@@ -102,7 +109,7 @@ package final class TunnelStatistics {
         totals.add(news)
     }
 
-    private func traffic(_ moved: StreamPipe.ByteCounts) -> Traffic {
+    func traffic(_ moved: StreamPipe.ByteCounts) -> Traffic {
         switch role {
         case .server: Traffic(toService: moved.fromSocket, toVisitor: moved.toSocket)
         case .client: Traffic(toService: moved.toSocket, toVisitor: moved.fromSocket)

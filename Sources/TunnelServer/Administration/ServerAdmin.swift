@@ -44,14 +44,15 @@ final class ServerAdmin: AdminTarget {
         core.resources.totals.metrics.publish(core.resources.memory)
     }
 
-    func status() async throws -> [UInt8] {
-        Array(try StatusJSON.encode(await report()))
+    func status(session: Int?) async throws -> [UInt8] {
+        Array(try StatusJSON.encode(await report(session: session)))
     }
 
-    func report() async -> ServerStatus {
+    private func report(session wanted: Int?) async -> ServerStatus {
         var sessions: [SessionStatus] = []
         for session in core.liveSessions {
-            if let status = try? await session.status().get() { sessions.append(status) }
+            let isWhole = wanted.map { $0 == session.facts.number } ?? true
+            if let status = try? await session.status(isWhole: isWhole).get() { sessions.append(status) }
         }
         return ServerStatus(
             started: started,
@@ -59,6 +60,7 @@ final class ServerAdmin: AdminTarget {
             isAccepting: notReadyReason == nil,
             handshakes: core.admission.waiting,
             sessions: sessions.sorted { $0.number < $1.number },
+            gone: core.gone.withLock { $0 }.latestFirst.map(GoneClientStatus.init),
             totals: TotalStatus(core.resources.totals)
         )
     }
@@ -91,26 +93,59 @@ final class ServerAdmin: AdminTarget {
 
 extension ServerSession {
     /// The session's state for the operator.
-    func status(_ facts: SessionFacts) -> SessionStatus {
+    ///
+    /// - Parameter isWhole: whether with its visitors and endings.
+    func status(_ facts: SessionFacts, isWhole: Bool) -> SessionStatus {
         sessionLoop.countDrops()
-        let statistics = statistics
+        for statistics in allStatistics { statistics.countAll() }
+        let traffic = allStatistics.reduce(into: Traffic()) { $0 += $1.traffic }
         return SessionStatus(
             number: facts.number,
             client: facts.client.escapedForDisplay(),
             name: facts.name.escapedForDisplay(),
             peer: carriers.origin.address.escapedForDisplay(),
+            front: carriers.origin.frontAddress?.escapedForDisplay(),
             software: facts.software.escapedForDisplay(),
             version: Int(facts.version),
             since: Date(timeIntervalSince1970: Double(facts.since)),
             roundTripMs: sessionLoop.roundTrip?.milliseconds,
             isDraining: isDraining,
             hasCarrier: sessionLoop.hasCarrier,
+            withoutSince: ago(carriers.withoutCarrier),
+            carrierSince: ago(sessionLoop.carrierAge),
+            lastSeen: ago(sessionLoop.silence ?? carriers.withoutCarrier),
+            lastLoss: carriers.lastLoss?.reason.escapedForDisplay(limit: 256),
+            lastLossAt: carriers.lastLoss.map { Date(timeIntervalSince1970: Double($0.at)) },
             carriers: carriers.count,
+            resumes: carriers.count - 1,
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
-            tunnels: statistics.map(TunnelStatus.init),
-            visitors: allStatistics.flatMap(VisitorStatus.all)
+            bytesToService: traffic.toService,
+            bytesToVisitor: traffic.toVisitor,
+            tunnels: tunnels(isWhole: isWhole),
+            visitors: isWhole ? allStatistics.flatMap(VisitorStatus.all) : [],
+            endings: isWhole ? EndingStatus.all(of: forwards.statistics) : []
         )
+    }
+
+    /// The tunnels that are public, and those that are wanted and are not.
+    private func tunnels(isWhole: Bool) -> [TunnelStatus] {
+        let refused = refusedTunnels.all.map { entry in
+            TunnelStatus(
+                tunnel: entry.request.tunnel,
+                transport: entry.request.isForPath ? "unix" : entry.request.kind == .udp ? "udp" : "tcp",
+                wanted: "\(PublicPlace(entry.request))".escapedForDisplay(),
+                refusal: entry.reason.description.escapedForDisplay(limit: 512)
+            )
+        }
+        var all = (statistics.map(TunnelStatus.init) + refused).sorted { $0.tunnel < $1.tunnel }
+        if !isWhole { for index in all.indices { all[index].endings = [] } }
+        return all
+    }
+
+    /// The time before now, in whole seconds as all times of a status.
+    private func ago(_ time: Duration?) -> Date? {
+        time.map { Date(timeIntervalSince1970: Double(WallClock.unixSeconds - max(0, $0.components.seconds))) }
     }
 }

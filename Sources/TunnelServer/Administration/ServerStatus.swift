@@ -22,6 +22,8 @@ public struct ServerStatus: Codable, Sendable, Hashable {
     public var handshakes: Int
     /// The sessions that live, in the order in which they began.
     public var sessions: [SessionStatus]
+    /// The clients whose last session has ended, the latest first; at most 64 of them.
+    public var gone: [GoneClientStatus]
     /// Totals since the start.
     public var totals: TotalStatus
 }
@@ -36,6 +38,8 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var name: String
     /// The address that the present carrier comes from.
     public var peer: String
+    /// The front that has named that address; nil without one.
+    public var front: String?
     /// The client's software and its version.
     public var software: String
     /// The version of the session protocol.
@@ -48,18 +52,58 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var isDraining: Bool
     /// Whether the session has a WebSocket.
     public var hasCarrier: Bool
+    /// The time since which it has none; nil while it has one.
+    public var withoutSince: Date?
+    /// The time since which it has the present one; nil without one.
+    public var carrierSince: Date?
+    /// The time when bytes of the client have last come.
+    public var lastSeen: Date?
+    /// Why it has lost a WebSocket for the last time; nil if it has lost none.
+    public var lastLoss: String?
+    /// The time of that loss.
+    public var lastLossAt: Date?
     /// WebSockets that the session has had, with the present one.
     public var carriers: Int
+    /// How often the session has continued on another WebSocket.
+    public var resumes: Int
     /// Streams that live.
     public var streams: Int
     /// Bytes from visitors that wait for the WebSocket.
     public var queuedBytes: Int
     /// Bytes from the client that wait for visitors' sockets.
     public var bufferedBytes: Int
+    /// Bytes that its visitors, and the client's programs at destinations, have sent.
+    public var bytesToService: Int
+    /// Bytes that were sent to them.
+    public var bytesToVisitor: Int
     /// The session's tunnels.
     public var tunnels: [TunnelStatus]
-    /// The visitors of all its tunnels.
+    /// The visitors of all its tunnels, and its connections to destinations.
     public var visitors: [VisitorStatus]
+    /// The last of these connections that have ended, the latest first. Those of visitors stand with their tunnels.
+    public var endings: [EndingStatus] = []
+}
+
+/// A client whose last session has ended.
+public struct GoneClientStatus: Codable, Sendable, Hashable {
+    /// The operator's name for the client.
+    public var client: String
+    /// The operator's name for the client, and after a slash the client's own name for itself, if it has one.
+    public var name: String
+    /// The address that the last carrier has come from.
+    public var peer: String
+    /// The front that has named that address; nil without one.
+    public var front: String?
+    /// The client's software and its version.
+    public var software: String
+    /// The time when the session began.
+    public var since: Date
+    /// The time when it ended.
+    public var goneSince: Date
+    /// Why it ended.
+    public var reason: String
+    /// The places that were public.
+    public var places: [String]
 }
 
 /// The facts of a session that do not change.

@@ -98,10 +98,9 @@ public struct Server: Service {
     }
 
     private func startAdminServer(_ admin: ServerAdmin, _ core: ServerCore) async throws -> AdminServer? {
-        guard let address = configuration.admin else { return nil }
-        do {
+        do throws(AdminServer.BindFailure) {
             return try await AdminServer.start(
-                address,
+                configuration.admin,
                 role: admin,
                 metrics: metrics,
                 group: eventLoopGroup,
@@ -109,7 +108,7 @@ public struct Server: Service {
                 logger: logger
             )
         } catch {
-            throw ServerError.bind(address, reason: address.bindFailureReason(error))
+            throw ServerError.bind(error.address, reason: error.reason)
         }
     }
 
@@ -124,10 +123,11 @@ public struct Server: Service {
             directory.note(own: UInt16(truncatingIfNeeded: port), use: "its endpoint")
         }
         for case .unix(let path) in configuration.listen { directory.note(ownPath: path) }
-        switch adminServer?.address {
-        case .tcp(_, let port)?: directory.note(own: port, use: "its admin address")
-        case .unix(let path)?: directory.note(ownPath: path)
-        case nil: break
+        for address in adminServer?.addresses ?? [] {
+            switch address {
+            case .tcp(_, let port): directory.note(own: port, use: "its admin address")
+            case .unix(let path): directory.note(ownPath: path)
+            }
         }
         return channels
     }

@@ -116,7 +116,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
             return fail(.busy, carrier, Refusal(.busy, text, retryAfter: 10))
         }
         slot.free()
-        server.open(verified, client, carrier, channel, origin, logger)
+        server.open(verified, client, carrier, channel, from: origin, logger)
         self.carrier = nil
     }
 

@@ -1,6 +1,7 @@
 import Mux
 import NIOSSL
 import NetworkAddress
+import TunnelAdmin
 import TunnelCore
 
 /// The configuration of a server.
@@ -56,8 +57,8 @@ public struct ServerConfiguration: Sendable {
     public var limits = MuxLimits()
     /// All other limits.
     public var serverLimits = ServerLimits()
-    /// The address of the admin server; nil for none. It serves metrics and health, and on a unix socket also status.
-    public var admin: ListenAddress?
+    /// The addresses of the admin server; none by default. It serves metrics and health, and on a unix socket also status.
+    public var admin = AdminPlaces()
     /// Time for streams to finish after the server begins to stop.
     public var drainTimeout: Duration = .seconds(30)
 
@@ -107,8 +108,11 @@ public struct ServerConfiguration: Sendable {
         for (number, address) in listen.enumerated() where listen[..<number].contains(where: address.collides) {
             problems.append(Problem(key: "listen", description: "\(address) is taken by another address here"))
         }
-        if let admin, listen.contains(where: admin.collides) {
-            problems.append(Problem(key: "admin", description: "\(admin) is one of the addresses to listen on"))
+        for address in admin.addresses where listen.contains(where: address.collides) {
+            problems.append(Problem(key: "admin", description: "\(address) is one of the addresses to listen on"))
+        }
+        if let address = admin.repetition {
+            problems.append(Problem(key: "admin", description: "\(address) is taken by another address here"))
         }
         if let publicAddress, publicAddress != "localhost", IPAddress(publicAddress) == nil {
             let text = "the public address \(publicAddress) is not an IP address"

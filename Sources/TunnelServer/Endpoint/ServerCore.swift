@@ -15,6 +15,7 @@ final class ServerCore: Sendable {
     let backendSlots = BackendSlots()
     let resources: ServerResources
     let sessions = Mutex(SessionTable())
+    let gone = Mutex(GoneClients())
     private let stopping = Atomic(false)
     let logger: Logger
 

@@ -145,7 +145,17 @@ extension FixedLimit {
             "Time before a kicked client may return",
             .time(.seconds(Int(ServerAdmin.kickedFor))),
             "the operator can disable the client meanwhile"
-        )
+        ),
+        FixedLimit(
+            "Clients that are gone in the status",
+            .count(GoneClients.limit),
+            "the latest matter, and names without end would cost memory for ever"
+        ),
+        FixedLimit(
+            "Ended streams of each tunnel in the status",
+            .count(EndedStreams.limit),
+            "the latest show what is wrong"
+        ),
     ]
 
     package static let lookups: [FixedLimit] = [

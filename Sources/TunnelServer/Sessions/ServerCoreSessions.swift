@@ -32,7 +32,7 @@ extension ServerCore {
         _ client: ClientRights,
         _ carrier: Carrier,
         _ channel: any Channel,
-        _ origin: CarrierOrigin,
+        from origin: CarrierOrigin,
         _ logger: Logger
     ) {
         let configuration = configuration
@@ -117,8 +117,10 @@ extension ServerCore {
 
     private func start(_ session: ServerSession, _ handle: ServerSessionHandle, from origin: CarrierOrigin) {
         sessions.withLock { $0.add(handle) }
-        session.start(handle, from: origin) { [self] handle in
-            sessions.withLock { $0.remove(handle) }
+        gone.withLock { $0.returned(handle.owner) }
+        session.start(handle, from: origin) { [self] handle, farewell in
+            let hasLeft = sessions.withLock { $0.remove(handle) }
+            if hasLeft, let farewell { gone.withLock { $0.left(farewell) } }
             resources.shares.leave(handle.owner.client)
         }
         // A reload between the proof and the table has not reached this session.

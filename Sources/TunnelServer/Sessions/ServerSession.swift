@@ -30,7 +30,10 @@ final class ServerSession {
     var rules: SessionRules
     private let resources: ServerResources
     private let loop: any EventLoop
-    private var onEnd: ((ServerSessionHandle) -> Void)?
+    private var onEnd: ((ServerSessionHandle, GoneClients.Entry?) -> Void)?
+    /// The tunnels that the client wants and does not have.
+    var refusedTunnels: RefusedTunnels
+    private var farewell: GoneClients.Entry?
     /// Whether the loss of the carrier ends the session, because the server stops.
     private var endsWithCarrier = false
     private let ended: EventLoopPromise<Void>
@@ -55,6 +58,7 @@ final class ServerSession {
         ended = loop.makePromise()
         sessionLoop.share = share
         rules = SessionRules(rights, configuration)
+        refusedTunnels = RefusedTunnels(limit: configuration.limits.tunnels)
         bandwidth = ClientBandwidth(rights)
         ports = PublicPorts(
             directory: resources.ports,
@@ -107,11 +111,12 @@ final class ServerSession {
 
     /// Starts the session on its first carrier.
     ///
-    /// - Parameter onEnd: called once the session has ended and its ports are free.
+    /// - Parameter onEnd: called once the session has ended and its ports are free, with what the operator sees of the
+    ///   client then; nil if that is nothing.
     func start(
         _ handle: ServerSessionHandle,
         from origin: CarrierOrigin,
-        onEnd: @escaping (ServerSessionHandle) -> Void
+        onEnd: @escaping (ServerSessionHandle, GoneClients.Entry?) -> Void
     ) {
         self.handle = handle
         self.onEnd = onEnd
@@ -206,6 +211,7 @@ extension ServerSession: ServerSessionOwner {
     }
 
     func session(_ sessionLoop: SessionLoop, unbind tunnel: UInt16) {
+        refusedTunnels.settled(tunnel)
         let refusal = Refusal(.goingAway, "as asked")
         guard let listener = ports.published.first(where: { $0.tunnel == tunnel }) else {
             // The port is being bound: it is withdrawn once it is public.
@@ -256,6 +262,7 @@ extension ServerSession: ServerSessionOwner {
         expiry.cancel()
         probes.stop()
         logger.notice("session ended", metadata: ["reason": "\(end)"])
+        farewell = handle.flatMap { GoneClients.Entry(self, $0, end) }
         stopAccepting()
         ports.releaseAll()
     }
@@ -274,6 +281,7 @@ extension ServerSession: PublicPortsOwner {
 
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {
         admission.remove(request.tunnel)
+        refusedTunnels.refused(request, refusal)
         sessionLoop.run(.unbound(request.tunnel, refusal))
     }
 
@@ -284,6 +292,7 @@ extension ServerSession: PublicPortsOwner {
         if let refusal = rules.refusal(of: tunnel.request, at: listener, beside: ports.published.count - 1) {
             return withdraw(listener, refusal)
         }
+        refusedTunnels.settled(listener.tunnel)
         let addresses = listener.addresses
         tunnel.statistics.published(address: addresses, port: listener.place.port)
         logger.notice(
@@ -298,6 +307,9 @@ extension ServerSession: PublicPortsOwner {
 
     /// Closes a port that the client may not have any more. Its visitors' streams continue.
     func withdraw(_ listener: any PortListener, _ refusal: Refusal) {
+        if refusal.code != .goingAway, let request = admission[listener.tunnel]?.request {
+            refusedTunnels.refused(request, refusal)
+        }
         admission.remove(listener.tunnel)
         ports.withdraw(listener)
         sessionLoop.run(.unbound(listener.tunnel, refusal))
@@ -307,7 +319,7 @@ extension ServerSession: PublicPortsOwner {
         guard let handle else { return }
         self.handle = nil
         carriers.end()
-        onEnd?(handle)
+        onEnd?(handle, farewell)
         onEnd = nil
         ended.succeed(())
     }

@@ -79,13 +79,18 @@ final class ServerSessionHandle: PortHolder {
     }
 
     /// The session's present state, for the operator.
-    func status() -> EventLoopFuture<SessionStatus> {
-        loop.submit { self.session.value.status(self.facts) }
+    ///
+    /// - Parameter isWhole: whether with its visitors and endings.
+    func status(isWhole: Bool) -> EventLoopFuture<SessionStatus> {
+        loop.submit { self.session.value.status(self.facts, isWhole: isWhole) }
     }
 
     /// The session's present gauges, for the metrics.
     func measure() -> EventLoopFuture<TunnelGauges> {
-        loop.submit { TunnelGauges(self.session.value.sessionLoop, self.session.value.allStatistics) }
+        loop.submit {
+            let session = self.session.value
+            return TunnelGauges(session.sessionLoop, session.allStatistics, unpublished: session.refusedTunnels.count)
+        }
     }
 
     func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {

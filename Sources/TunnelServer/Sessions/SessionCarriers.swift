@@ -14,8 +14,10 @@ final class SessionCarriers {
     /// The epoch of the present carrier. Only a carrier with a higher one replaces it.
     private var epoch: UInt64 = 0
     private var lostAt: Instant?
-    /// Where the present carrier comes from.
-    private(set) var origin = CarrierOrigin("")
+    /// Where the present carrier, or the last one, comes from.
+    private(set) var origin: CarrierOrigin = ""
+    /// The last loss of a carrier, and its time in seconds since 1970.
+    private(set) var lastLoss: (reason: String, at: Int64)?
     /// Carriers that the session has had, with the present one.
     private(set) var count = 1
 
@@ -48,11 +50,12 @@ final class SessionCarriers {
     func noteLoss(_ carrier: LostCarrier) {
         let now = clock.now()
         lostAt = now
+        lastLoss = (carrier.reason, clock.unixSeconds())
         handle?.waitsUntil = now + sessionLoop.grace
         logger.notice(
             "carrier lost; the session waits for another one",
             metadata: [
-                "reason": "\(carrier.reason)", "from": "\(origin.address)", "after": "\(carrier.age.inShort)",
+                "reason": "\(carrier.reason)", "from": "\(origin)", "after": "\(carrier.age.inShort)",
                 "waits": "\(sessionLoop.grace.inShort)", "streams": "\(sessionLoop.streamCount)",
             ]
         )
@@ -81,10 +84,13 @@ final class SessionCarriers {
         lostAt = nil
         logger.notice(
             "session resumed",
-            metadata: ["from": "\(origin.address)", "carriers": "\(count)", "without_carrier": "\(pause.inShort)"]
+            metadata: ["from": "\(origin)", "carriers": "\(count)", "without_carrier": "\(pause.inShort)"]
         )
         return nil
     }
+
+    /// Time since the carrier was lost; nil with one.
+    var withoutCarrier: Duration? { lostAt.map { clock.now().since($0) } }
 
     private func nextTicket() -> [UInt8] {
         guard let owner = handle?.owner else { return [] }

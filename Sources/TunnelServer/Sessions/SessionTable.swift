@@ -18,10 +18,17 @@ struct SessionTable {
         countsByClient[session.owner.client, default: 0] += 1
     }
 
-    mutating func remove(_ session: ServerSessionHandle) {
-        guard all.removeValue(forKey: session.id) != nil else { return }
-        let left = count(of: session.owner.client) - 1
-        countsByClient[session.owner.client] = left > 0 ? left : nil
+    /// Removes a session.
+    ///
+    /// - Returns: whether its process has no other session.
+    @discardableResult
+    mutating func remove(_ session: ServerSessionHandle) -> Bool {
+        let owner = session.owner
+        if all.removeValue(forKey: session.id) != nil {
+            let left = count(of: owner.client) - 1
+            countsByClient[owner.client] = left > 0 ? left : nil
+        }
+        return count(of: owner.client) == 0 || !all.values.contains { $0.owner == owner }
     }
 
     /// Finds room for another session of a client. At the limit, a session of the client that waits for a carrier goes.

@@ -1,16 +1,29 @@
 import Tunnel
 
-/// Reads the text of `--admin`.
+/// Reads the texts of `--admin`.
 enum AdminOption {
-    /// The socket at which `status`, `kick` and `renew` find a role by default.
-    static let standard = "unix:/run/culvert/admin.sock"
+    /// The word for no standard socket.
+    static let none = "none"
 
-    /// The address at which a role listens.
-    static func address(_ text: String, _ failure: (String) -> Failure) throws(Failure) -> ListenAddress {
-        guard let address = ListenAddress(text) else {
-            throw failure("expected ADDR:PORT with an IP address, for instance 127.0.0.1:9100, or unix:/PATH")
+    /// The places at which a role serves its operator.
+    ///
+    /// - Parameters:
+    ///   - texts: addresses, or `none` to have no standard socket.
+    ///   - standardSocket: the path of the standard socket; nil if there is no folder for it.
+    ///   - failure: makes an error from a description.
+    static func places(
+        _ texts: [String],
+        standardSocket: String?,
+        _ failure: (String) -> Failure
+    ) throws(Failure) -> AdminPlaces {
+        var places = AdminPlaces(standardSocket: texts.contains(none) ? nil : standardSocket)
+        for text in texts where text != none {
+            guard let address = ListenAddress(text) else {
+                throw failure("expected ADDR:PORT with an IP address, for instance 127.0.0.1:9100, unix:/PATH, or none")
+            }
+            places.addresses.append(address)
         }
-        return address
+        return places
     }
 
     /// The path of a running role's socket; nil if the text names none.

@@ -60,7 +60,7 @@ struct ClientSettings {
         result.pollsBusily = settings?.busyPolling ?? false
         result.isCompressing = flags.compress || settings?.compress ?? false
         result.sharesCompression = settings?.compressShared ?? false
-        result.admin = admin()
+        result.admin = admin(name)
         result.maximumRetries = flags.maxRetries ?? settings?.maxRetries
         result.exitsOnRefusal = flags.exitOnRefusal || settings?.exitOnRefusal ?? false
         result.maximumCarrierAge = (try? flags.carrierAge()) ?? settings?.maxCarrierAge
@@ -163,12 +163,16 @@ struct ClientSettings {
         return ClientInstance.identity(name: name, given: value)
     }
 
-    private func admin() -> ListenAddress? {
-        guard let admin = flags.admin else { return settings?.admin }
-        let address = problems.attempt(nil) { () throws(Failure) in
-            try AdminOption.address(admin) { Failure(.configuration, "admin: \($0)") }
+    private func admin(_ name: String) -> AdminPlaces {
+        // Processes with -W come and go beside each other, and one socket is of no use to them.
+        let socket = flags.stdio == nil ? StandardSocket.ofThisProcess.path(StandardSocket.client(name: name)) : nil
+        guard !flags.admin.isEmpty else {
+            return file?.adminPlaces(standardSocket: socket) ?? AdminPlaces(standardSocket: socket)
         }
-        return address ?? settings?.admin
+        let places = problems.attempt(nil) { () throws(Failure) in
+            try AdminOption.places(flags.admin, standardSocket: socket) { Failure(.configuration, "--admin: \($0)") }
+        }
+        return places ?? AdminPlaces()
     }
 
     /// The additional fields of a flag, or of the file's key if the flag is not given.

@@ -15,22 +15,21 @@ struct KickCommand: AsyncParsableCommand {
     @Argument(help: "The client's name, or CLIENT/NAME for one of its processes, as `culvert status` shows it.")
     var name: String
 
-    @Option(help: "The admin socket of the server.")
-    var admin = AdminOption.standard
+    @OptionGroup var admin: AdminSocketOption
 
     func validate() throws {
-        guard AdminOption.socketPath(admin) != nil else {
-            throw ValidationError("--admin: expected unix:/PATH; kick works on a unix socket only")
-        }
         guard !name.isEmpty else { throw ValidationError("give the client's name") }
     }
 
     func run() async throws {
-        guard let path = AdminOption.socketPath(admin) else { return }
+        let path = try admin.path(needsServer: true)
         let data = try await AdminClient(path: path).ask("POST", "/kick?name=\(PercentEncoding.encode(name))")
         do {
             let result = try StatusJSON.decode(KickResult.self, from: data)
+            guard result.kicked > 0 else { throw admin.noClient(name) }
             Output.line("\(CompactNumber.count(result.kicked, "session")) of \(name.escapedForDisplay()) disconnected")
+        } catch let failure as Failure {
+            throw failure
         } catch {
             throw Failure(.notOurProtocol, "the answer is not what this release expects")
         }

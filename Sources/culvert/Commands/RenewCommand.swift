@@ -15,23 +15,22 @@ struct RenewCommand: AsyncParsableCommand {
     @Argument(help: "At a server, the client's name, or CLIENT/NAME for one of its processes. (default: all)")
     var name: String?
 
-    @Option(help: "The admin socket of the server or client.")
-    var admin = AdminOption.standard
+    @OptionGroup var admin: AdminSocketOption
 
     func validate() throws {
-        guard AdminOption.socketPath(admin) != nil else {
-            throw ValidationError("--admin: expected unix:/PATH; renew works on a unix socket only")
-        }
         if name?.isEmpty == true { throw ValidationError("give the client's name, or no argument for all clients") }
     }
 
     func run() async throws {
-        guard let path = AdminOption.socketPath(admin) else { return }
+        let path = try admin.path()
         let query = name.map { "?name=\(PercentEncoding.encode($0))" } ?? ""
         let data = try await AdminClient(path: path).ask("POST", "/renew\(query)")
         do {
             let result = try StatusJSON.decode(RenewResult.self, from: data)
+            if let name, result.asked == 0 { throw admin.noClient(name) }
             Output.line(result.report ?? "\(CompactNumber.count(result.asked, "session")) asked for another WebSocket")
+        } catch let failure as Failure {
+            throw failure
         } catch {
             throw Failure(.notOurProtocol, "the answer is not what this release expects")
         }

@@ -65,11 +65,11 @@ struct ServerOptions: ParsableArguments {
 
     @Option(
         help: """
-            Serve metrics and health at ADDR:PORT or unix:PATH; `culvert status` and `culvert kick` need the latter. \
-            (default: nowhere)
+            Serve metrics and health at ADDR:PORT or unix:PATH, the latter also for `culvert status`; may be repeated. \
+            There is a standard socket besides, unless one is none.
             """
     )
-    var admin: String?
+    var admin: [String] = []
 
     @Option(help: "A configuration in TOML; flags win over it.")
     var config: String?

@@ -30,7 +30,9 @@ struct ServerSettings {
     func configuration() -> ServerConfiguration {
         var result = ServerConfiguration()
         if let budget = SystemMemory().budget { result.serverLimits.memory = budget.bytes }
-        if let file { ServerFile.apply(file, to: &result) }
+        let socket = StandardSocket.ofThisProcess.path(StandardSocket.server)
+        result.admin = AdminPlaces(standardSocket: socket)
+        if let file { ServerFile.apply(file, standardSocket: socket, to: &result) }
         // A verifier is enough to impersonate the server to its client.
         if let config = flags.config, file?.has("client") == true {
             SecretFile.warnIfOthersCanRead(config, what: "configuration", isForGroup: true)
@@ -84,11 +86,13 @@ struct ServerSettings {
                 problems.add(Failure(.configuration, "--backend: the form is http://HOST:PORT"))
             }
         }
-        if let admin = flags.admin {
-            let address = problems.attempt(nil) { () throws(Failure) in
-                try AdminOption.address(admin) { Failure(.configuration, "--admin: \($0)") }
+        if !flags.admin.isEmpty {
+            let places = problems.attempt(nil) { () throws(Failure) in
+                try AdminOption.places(flags.admin, standardSocket: socket) {
+                    Failure(.configuration, "--admin: \($0)")
+                }
             }
-            if let address { result.admin = address }
+            if let places { result.admin = places }
         }
         readFiles(&result)
         check(result)
@@ -175,7 +179,7 @@ struct ServerSettings {
     /// The keys whose flags are given.
     private var given: Set<String> {
         let flags = [
-            ("listen", !flags.listen.isEmpty), ("admin", flags.admin != nil), ("path", flags.path != nil),
+            ("listen", !flags.listen.isEmpty), ("admin", !flags.admin.isEmpty), ("path", flags.path != nil),
             ("public_address", flags.publicAddress != nil), ("listen_mode", flags.listenMode != nil),
             ("listen_group", flags.listenGroup != nil), ("unix_mode", flags.unixMode != nil),
             ("unix_group", flags.unixGroup != nil),
@@ -187,7 +191,7 @@ struct ServerSettings {
     private func checkPlaces(_ result: ServerConfiguration) {
         let isHandedOver = ProcessInfo.processInfo.environment["LISTEN_FDS"] != nil
         var places = isHandedOver ? [] : result.listen.map { ("listen", $0) }
-        if let admin = result.admin { places.append(("admin", admin)) }
+        places += result.admin.addresses.map { ("admin", $0) }
         for (key, address) in places {
             if address.isOfThisMachine == false {
                 let text = "cannot listen on \(address): this machine does not have that address"

@@ -1,6 +1,11 @@
 import ArgumentParser
-import Foundation
 import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// `culvert status`: shows what a running server or client does.
 struct StatusCommand: AsyncParsableCommand {
@@ -9,42 +14,34 @@ struct StatusCommand: AsyncParsableCommand {
         abstract: "Shows the sessions, tunnels and visitors of a running server or client."
     )
 
-    /// Clears the terminal and its scrollback.
-    private static let clearScreen = "\u{1B}[H\u{1B}[2J\u{1B}[3J"
-
-    @Option(help: "The admin socket of the server or client.")
-    var admin = AdminOption.standard
+    @OptionGroup var admin: AdminSocketOption
 
     @Flag(help: "Print JSON, for programs.")
     var json = false
 
-    @Flag(help: "Show the status each second, with rates, until Ctrl-C.")
+    @Flag(help: "Show the status each second, with rates, until Ctrl-C; with --json one object a line.")
     var watch = false
 
-    func validate() throws {
-        guard AdminOption.socketPath(admin) != nil else {
-            throw ValidationError("--admin: expected unix:/PATH; status works on a unix socket only")
-        }
-    }
-
     func run() async throws {
-        guard let path = AdminOption.socketPath(admin) else { return }
-        let client = AdminClient(path: path)
+        let client = AdminClient(path: try admin.path())
         guard watch else { return try await show(client.ask("GET", "/status")) }
+        let hasScreen = !json && TerminalScreen.isThere
         var last: (status: RoleStatus, at: ContinuousClock.Instant)?
+        defer { if hasScreen, last != nil { TerminalScreen.end() } }
         while true {
             let data = try await client.ask("GET", "/status")
             let now = ContinuousClock.now
             if json {
-                try show(data)
+                Output.line(StatusJSON.line(data))
             } else {
                 let status = try RoleStatus(data)
                 let rates = last.map { last in
                     StatusRates(from: last.status, to: status, seconds: (now - last.at).inSeconds)
                 }
-                let page = StatusPage(status: status, rates: rates).lines.joined(separator: "\n")
+                let lines = StatusPage(status: status, rates: rates).lines
+                if hasScreen, last == nil { TerminalScreen.begin() }
                 // A file or a pipe gets the pages one after another.
-                Output.line(isTerminal ? Self.clearScreen + page : page + "\n")
+                if hasScreen { TerminalScreen.show(lines) } else { Output.line(lines.joined(separator: "\n") + "\n") }
                 last = (status, now)
             }
             try await Task.sleep(until: now + .seconds(1))
@@ -56,8 +53,6 @@ struct StatusCommand: AsyncParsableCommand {
         let page = StatusPage(status: try RoleStatus(data), rates: nil)
         Output.line(page.lines.joined(separator: "\n"))
     }
-
-    private var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 }
 
 extension Duration {

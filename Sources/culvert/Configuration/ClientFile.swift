@@ -41,7 +41,6 @@ struct ClientFile {
     let busyPolling: Bool?
     let compress: Bool?
     let compressShared: Bool?
-    let admin: ListenAddress?
     let tunnels: [TunnelSpec]
     /// Whether the file has a `[[tunnel]]`, with or without mistakes.
     let hasTunnels: Bool
@@ -92,7 +91,6 @@ struct ClientFile {
         busyPolling = file.boolean("busy_polling")
         compress = file.boolean("compress")
         compressShared = file.boolean("compress_shared")
-        admin = file.address("admin")
         exitOnRefusal = file.boolean("exit_on_refusal")
         maxRetries = file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { file.report("max_retries", "cannot be negative") }

@@ -25,7 +25,12 @@ enum ServerFile {
         "expires", "enabled",
     ]).union(visitorKeys)
 
-    static func apply(_ file: ConfigurationFile, to result: inout ServerConfiguration) {
+    /// - Parameter standardSocket: the path of the standard admin socket; nil if there is no folder for it.
+    static func apply(
+        _ file: ConfigurationFile,
+        standardSocket: String?,
+        to result: inout ServerConfiguration
+    ) {
         file.allow(keys, others: ClientFile.keys.subtracting(keys), of: "a client's configuration")
         if let listen = file.addresses("listen") { result.listen = listen }
         if let path = file.string("path") { result.path = path }
@@ -33,7 +38,7 @@ enum ServerFile {
         if let ranges = ports(file, "allow_ports") { result.allowedPorts = ranges }
         result.destinations = file.destinations("allow_connect")
         result.unixDirectory = folder(file)
-        if let admin = file.address("admin") { result.admin = admin }
+        result.admin = file.adminPlaces(standardSocket: standardSocket)
         result.pollsBusily = file.boolean("busy_polling") ?? false
         result.sharesCompression = file.boolean("compress_shared") ?? false
         if let origins = file.strings("allow_origin") { result.allowedOrigins = origins }
@@ -165,12 +170,13 @@ extension ConfigurationFile {
         return rules
     }
 
-    /// An address to listen on; nil if it is not there or malformed.
-    func address(_ key: String) -> ListenAddress? {
-        guard let text = string(key) else { return nil }
-        return problems.attempt(self, key) { () throws(Failure) in
-            try AdminOption.address(text) { Failure(.configuration, $0) }
+    /// The places of `admin`: an address, or a list.
+    func adminPlaces(standardSocket: String?) -> AdminPlaces {
+        let texts = strings("admin") ?? []
+        let places = problems.attempt(self, "admin") { () throws(Failure) in
+            try AdminOption.places(texts, standardSocket: standardSocket) { Failure(.configuration, $0) }
         }
+        return places ?? AdminPlaces()
     }
 
     /// Addresses to listen on: one, or a list.

@@ -14,14 +14,14 @@ struct AdminConnectionTests {
     private struct Role: AdminTarget {
         var notReadyReason: String? { "not yet" }
         func measure() async {}
-        func status() async throws -> [UInt8] { [] }
+        func status(session: Int?) async throws -> [UInt8] { [] }
         func kick(_ name: String) async -> Int? { nil }
         func renew(_ name: String?) async -> RenewResult? { name.map { RenewResult(asked: $0.utf8.count) } }
     }
 
     private func channel() throws -> EmbeddedChannel {
         let responder = AdminResponder(role: Role(), loops: EventLoopMonitor(loops: [], now: .now), metrics: nil)
-        let handler = AdminConnection(router: AdminRouter(isPrivate: true), responder: responder, timeout: .seconds(10))
+        let handler = AdminConnection(timeout: .seconds(10), answers: responder.answers(AdminRouter(isPrivate: true)))
         let channel = EmbeddedChannel()
         try channel.setOption(.allowRemoteHalfClosure, value: true).wait()
         try channel.pipeline.syncOperations.addHandler(handler)

@@ -22,9 +22,9 @@ struct AdminRouterTests {
     )
     func open(_ path: String, _ request: AdminRequest) throws {
         for isPrivate in [true, false] {
-            #expect(try route("GET", path, isPrivate: isPrivate) == .ask(request, isHead: false))
-            #expect(try route("GET", path + "?x=1", isPrivate: isPrivate) == .ask(request, isHead: false))
-            #expect(try route("HEAD", path, isPrivate: isPrivate) == .ask(request, isHead: true))
+            #expect(try route("GET", path, isPrivate: isPrivate) == .ask(request))
+            #expect(try route("GET", path + "?x=1", isPrivate: isPrivate) == .ask(request))
+            #expect(try route("HEAD", path, isPrivate: isPrivate) == .ask(request))
             for method in ["POST", "PUT", "DELETE", "OPTIONS", "get"] {
                 #expect(try status(route(method, path, isPrivate: isPrivate)) == 405)
             }
@@ -33,16 +33,25 @@ struct AdminRouterTests {
 
     @Test("Status and kick are served on the private socket only")
     func operatorOnly() throws {
-        #expect(try route("GET", "/status") == .ask(.status, isHead: false))
-        #expect(try route("POST", "/kick?name=workshop") == .ask(.kick(name: "workshop"), isHead: false))
+        #expect(try route("GET", "/status") == .ask(.status(session: nil)))
+        #expect(try route("POST", "/kick?name=workshop") == .ask(.kick(name: "workshop")))
         #expect(try status(route("GET", "/status", isPrivate: false)) == 404)
         #expect(try status(route("POST", "/kick?name=workshop", isPrivate: false)) == 404)
     }
 
+    @Test("A status may name the session whose visitors are wanted")
+    func oneSession() throws {
+        #expect(try route("GET", "/status?session=7") == .ask(.status(session: 7)))
+        #expect(try route("GET", "/status?x=1") == .ask(.status(session: nil)))
+        for target in ["/status?session=", "/status?session=-1", "/status?session=x"] {
+            #expect(try status(route("GET", target)) == 400)
+        }
+    }
+
     @Test("POST /renew on the private socket renews one client or all")
     func renewal() throws {
-        #expect(try route("POST", "/renew") == .ask(.renew(name: nil), isHead: false))
-        #expect(try route("POST", "/renew?name=workshop") == .ask(.renew(name: "workshop"), isHead: false))
+        #expect(try route("POST", "/renew") == .ask(.renew(name: nil)))
+        #expect(try route("POST", "/renew?name=workshop") == .ask(.renew(name: "workshop")))
         for target in ["/renew?", "/renew?name=", "/renew?x=1"] { #expect(try status(route("POST", target)) == 400) }
         #expect(try status(route("GET", "/renew")) == 405)
         #expect(try status(route("POST", "/renew", isPrivate: false)) == 404)
@@ -68,7 +77,7 @@ struct AdminRouterTests {
     func names(_ query: String, _ name: String?) throws {
         let route = try route("POST", "/kick?\(query)")
         guard let name else { return #expect(status(route) == 400) }
-        #expect(route == .ask(.kick(name: name), isHead: false))
+        #expect(route == .ask(.kick(name: name)))
     }
 
     @Test(
@@ -97,12 +106,12 @@ struct AdminRouterTests {
     )
     func otherNames(host: String, isAnswered: Bool) throws {
         let head = RequestHead(method: "GET", target: "/metrics", fields: try HeaderFields([("Host", host)]))
-        let isTaken = AdminRouter(isPrivate: false, isLocal: true).route(head) == .ask(.metrics, isHead: false)
+        let isTaken = AdminRouter(isPrivate: false, isLocal: true).route(head) == .ask(.metrics)
         #expect(isTaken == isAnswered)
         if !isAnswered { #expect(status(AdminRouter(isPrivate: false, isLocal: true).route(head)) == 421) }
         // A listener on other addresses may have any name, and other means restrict its clients.
-        #expect(AdminRouter(isPrivate: false, isLocal: false).route(head) == .ask(.metrics, isHead: false))
-        #expect(AdminRouter(isPrivate: true, isLocal: true).route(head) == .ask(.metrics, isHead: false))
+        #expect(AdminRouter(isPrivate: false, isLocal: false).route(head) == .ask(.metrics))
+        #expect(AdminRouter(isPrivate: true, isLocal: true).route(head) == .ask(.metrics))
     }
 
     @Test("P17 no answer permits another origin to read it")

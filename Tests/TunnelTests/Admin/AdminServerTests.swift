@@ -16,7 +16,7 @@ struct AdminServerTests {
         var notReadyReason: String? { nil }
         func measure() async {}
 
-        func status() async throws -> [UInt8] {
+        func status(session: Int?) async throws -> [UInt8] {
             try await Task.sleep(for: delay)
             return Array("{}".utf8)
         }
@@ -32,13 +32,15 @@ struct AdminServerTests {
         _ body: (String) async throws -> Void
     ) async throws {
         let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
-        let server = try await AdminServer.start(
-            .unix(path: path),
-            role: role,
-            metrics: metrics,
-            group: MultiThreadedEventLoopGroup.singleton,
-            limits: { limits },
-            logger: CollectedLog().logger
+        let server = try #require(
+            await AdminServer.start(
+                AdminPlaces([.unix(path: path)]),
+                role: role,
+                metrics: metrics,
+                group: MultiThreadedEventLoopGroup.singleton,
+                limits: { limits },
+                logger: CollectedLog().logger
+            )
         )
         do {
             try await body(path)

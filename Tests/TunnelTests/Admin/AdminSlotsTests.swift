@@ -50,7 +50,7 @@ struct AdminSlotsTests {
     func others() async throws {
         let port = try FreePorts.next()
         let configure: (inout ServerConfiguration) -> Void = {
-            $0.admin = .tcp(host: "127.0.0.1", port: port)
+            $0.admin = AdminPlaces([.tcp(host: "127.0.0.1", port: port)])
             $0.serverLimits.admin = AdminLimits(connections: 8, timeout: .seconds(60))
         }
         try await RunningServer.with(configure) { server in

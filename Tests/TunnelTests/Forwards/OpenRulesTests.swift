@@ -40,7 +40,7 @@ struct OpenRulesTests {
         _ port: UInt16,
         _ places: DestinationPolicy.Own
     ) throws -> DestinationPolicy.Decision {
-        let rules = OpenRules([try #require(DestinationRule(rule))], admin: nil)
+        let rules = OpenRules([try #require(DestinationRule(rule))], admin: [])
         return rules.policy(beside: places).decide(try #require(Destination("localhost:\(port)")), .tcp)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TunnelAdmin
 
 extension HostileTests {
     /// Ends of a client's connection, after which the server must hold no resources.
@@ -63,7 +64,7 @@ extension HostileTests {
         @Test("H23 a stranger's FIN after the upgrade returns its admission slot at once")
         func strangerFINFreesSlot() async throws {
             let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
-            try await RunningServer.with({ $0.admin = .unix(path: path) }) { server in
+            try await RunningServer.with({ $0.admin = AdminPlaces([.unix(path: path)]) }) { server in
                 try await onThread {
                     let handshakes = {
                         try TCPSocket(unixPath: path).request("GET", "/status").body.filter { !$0.isWhitespace }

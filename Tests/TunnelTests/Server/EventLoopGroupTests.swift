@@ -26,7 +26,7 @@ struct EventLoopGroupTests {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var configuration = ServerConfiguration()
         configuration.listen = [.tcp(host: "127.0.0.1", port: 0)]
-        configuration.admin = .tcp(host: "127.0.0.1", port: 0)
+        configuration.admin = AdminPlaces([.tcp(host: "127.0.0.1", port: 0)])
         let (events, continuation) = AsyncStream<Void>.makeStream()
         let server = Server(configuration, eventLoopGroup: group, logger: CollectedLog().logger) { event in
             if case .ready = event { continuation.yield() }

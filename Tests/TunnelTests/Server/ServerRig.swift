@@ -24,6 +24,8 @@ final class ServerRig {
     private(set) var carrier = FakeCarrier()
     /// Whether the session has ended and its ports are free.
     private(set) var isReleased = false
+    /// What the operator sees of the client after that.
+    private(set) var farewell: GoneClients.Entry?
     private var configuration: ServerConfiguration
 
     static let rights = ClientRights(name: "alice", verifier: Identity.alice.credentials.verifier)
@@ -32,10 +34,12 @@ final class ServerRig {
     ///   - other: a session of the same server.
     ///   - client: the client's id.
     ///   - instance: the client's process.
+    ///   - number: distinguishes sessions of one process.
     init(
         beside other: ServerRig? = nil,
         client: UInt8 = 1,
         instance: UInt8 = 1,
+        number: UInt8? = nil,
         _ change: (inout ServerConfiguration) -> Void = { _ in },
         rights changeRights: (inout ClientRights) -> Void = { _ in }
     ) {
@@ -73,13 +77,16 @@ final class ServerRig {
         )
         handle = ServerSessionHandle(
             session,
-            id: [client, instance],
+            id: [client, instance] + (number.map { [$0] } ?? []),
             resumeKey: SymmetricKey(size: .bits256),
             owner: PortOwner(client: [client], instance: [instance]),
             facts: SessionFacts(number: 1, client: "alice", name: "alice", software: "test", version: 1),
             loop: loop
         )
-        session.start(handle, from: CarrierOrigin("198.51.100.7:50000")) { [weak self] _ in self?.isReleased = true }
+        session.start(handle, from: "198.51.100.7:50000") { [weak self] _, farewell in
+            self?.isReleased = true
+            self?.farewell = farewell
+        }
         loop.run()
     }
 
@@ -155,7 +162,7 @@ final class ServerRig {
         let next = FakeCarrier()
         let resumption = Resumption(session: [1], epoch: epoch, received: received, nonce: [])
         let proof = ServerHandshake.Resumed(transcript: Transcript(), key: handle.resumeKey)
-        let refusal = session.carriers.resume(next, from: CarrierOrigin("198.51.100.8:50001"), resumption, proof)
+        let refusal = session.carriers.resume(next, from: "198.51.100.8:50001", resumption, proof)
         if refusal == nil { carrier = next }
         loop.run()
         return refusal

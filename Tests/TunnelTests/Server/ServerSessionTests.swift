@@ -254,7 +254,7 @@ struct ServerSessionTests {
         rig.advance(3)
         #expect(rig.resume(epoch: 1, received: 0) == nil)
         #expect(rig.handle.waitsUntil == nil && rig.session.carriers.count == 2)
-        #expect(rig.session.carriers.origin.address == "198.51.100.8:50001")
+        #expect(rig.session.carriers.origin == "198.51.100.8:50001")
         #expect(rig.log.count("without_carrier=3.0 s") == 1)
         #expect(try rig.sent() == ["\(FrameType.resumed) 0"])
     }

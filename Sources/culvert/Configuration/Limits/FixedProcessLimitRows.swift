@@ -66,6 +66,11 @@ extension FixedLimit {
             "a terminal shows as many"
         ),
         FixedLimit(
+            "Clients that are gone on that page",
+            .count(StatusPage.maximumGone),
+            "the latest matter, and `--json` has all"
+        ),
+        FixedLimit(
             "Series of one metric",
             .count(PrometheusRegistry.maximumSeries),
             "a label with more values is a mistake and would cost memory for ever"

@@ -2,7 +2,7 @@ import HTTP1
 import TunnelCore
 
 /// Where a carrier comes from, as the server sees it and as a front reports it.
-struct CarrierOrigin: Sendable, Equatable {
+struct CarrierOrigin: Sendable, Hashable, ExpressibleByStringLiteral, CustomStringConvertible {
     /// Whether a front reports the client's address.
     enum Front: String, Sendable {
         /// None does.
@@ -28,6 +28,16 @@ struct CarrierOrigin: Sendable, Equatable {
         self.address = address
         socket = address
     }
+
+    init(stringLiteral address: String) {
+        self.init(address)
+    }
+
+    /// The front's address if it has named the client's; nil otherwise.
+    var frontAddress: String? { address == socket ? nil : socket }
+
+    /// The client's address.
+    var description: String { address }
 
     /// Notes what a front says in the upgrade request.
     ///
