@@ -19,6 +19,14 @@ package protocol AdminTarget: Sendable {
     ///
     /// - Returns: the outcome; nil if a name was given and the role has no clients.
     func renew(_ name: String?) async -> RenewResult?
+    /// Reads the configuration again.
+    ///
+    /// - Returns: the outcome; nil if the program has no configuration to read.
+    func reload() async -> ReloadResult?
+}
+
+extension AdminTarget {
+    package func reload() async -> ReloadResult? { nil }
 }
 
 /// Answers the requests that the router accepts.
@@ -74,6 +82,9 @@ package struct AdminResponder: Sendable {
         case .kick(let name):
             guard let count = await role.kick(name) else { return .text(.notFound, "a client has no sessions to kick") }
             return json(KickResult(kicked: count))
+        case .reload:
+            guard let result = await role.reload() else { return .text(.notFound, "there is no configuration to read") }
+            return json(result)
         case .renew(let name):
             guard let result = await role.renew(name) else {
                 return .text(.notFound, "a client renews only its own session; leave out the name")

@@ -15,6 +15,8 @@ package enum AdminRequest: Sendable, Hashable {
     case kick(name: String)
     /// Asks one client or all clients for new carriers.
     case renew(name: String?)
+    /// Reads the configuration again.
+    case reload
 }
 
 /// Decides by a request's head what it asks for. Pure.
@@ -25,6 +27,7 @@ package enum AdminRequest: Sendable, Hashable {
 /// | `/status`, `/status?session=NUMBER` | GET, HEAD | unix sockets |
 /// | `/kick?name=NAME` | POST | unix sockets |
 /// | `/renew`, `/renew?name=NAME` | POST | unix sockets |
+/// | `/reload` | POST | unix sockets |
 ///
 /// Only a socket file's mode can tell the operator from other users. A TCP port, also on loopback, is open to every user of
 /// the machine and to every page in their browsers. So it reveals no names and changes nothing.
@@ -80,6 +83,8 @@ package struct AdminRouter: Sendable {
                 return .refuse(.text(.badRequest, "expected /renew or /renew?name=NAME"))
             }
             return .ask(.renew(name: name))
+        case "/reload" where isPrivate:
+            return head.method == "POST" ? .ask(.reload) : .refuse(.notAllowed("POST"))
         default: return .refuse(.text(.notFound, "not found"))
         }
     }

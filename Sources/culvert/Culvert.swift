@@ -11,7 +11,8 @@ struct Culvert: AsyncParsableCommand {
         version: "culvert \(culvertVersion)",
         subcommands: [
             ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, RenewCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, ReloadCommand.self, ClientAddCommand.self, ClientRotateCommand.self,
+            ClientRevokeCommand.self,
             DemoCommand.self,
             CheckCommand.self, TokenCommand.self,
             EvaluateCommand.self,

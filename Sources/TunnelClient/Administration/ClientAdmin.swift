@@ -17,6 +17,7 @@ final class ClientAdmin: AdminTarget {
     static let outcomeTimeout = Duration.seconds(8)
 
     private let current: CurrentSession
+    private let queue: ReloadQueue<ClientConfiguration>
     private let progress: ClientProgress
     private let totals: TrafficTotals
     private let memory: MemoryBudget
@@ -26,6 +27,7 @@ final class ClientAdmin: AdminTarget {
 
     init(
         _ current: CurrentSession,
+        _ queue: ReloadQueue<ClientConfiguration>,
         _ progress: ClientProgress,
         _ totals: TrafficTotals,
         _ memory: MemoryBudget,
@@ -36,6 +38,7 @@ final class ClientAdmin: AdminTarget {
         self.progress = progress
         self.memory = memory
         self.current = current
+        self.queue = queue
         self.totals = totals
         self.metrics = metrics
     }
@@ -74,6 +77,10 @@ final class ClientAdmin: AdminTarget {
             totals: TotalStatus(totals)
         )
         return Array(try StatusJSON.encode(status))
+    }
+
+    func reload() async -> ReloadResult? {
+        await queue.reload(\.userDescription)
     }
 
     /// Returns nil: a client has no clients.

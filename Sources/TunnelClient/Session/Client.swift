@@ -24,6 +24,7 @@ public struct Client: Service {
     let configuration: ClientConfiguration
     private let renewals: AsyncStream<Void>
     private let reloads: AsyncStream<ClientConfiguration>
+    private let readConfiguration: (@Sendable () throws -> ClientConfiguration)?
     private let metrics: (@Sendable () -> String)?
     private let group: any EventLoopGroup
     private let metricsFactory: (any MetricsFactory)?
@@ -45,6 +46,7 @@ public struct Client: Service {
     /// - Parameters:
     ///   - renewals: each element makes the client dial a new carrier for its session, whose streams continue.
     ///   - reloads: each element replaces the tunnels, the forwards and the token. The session and its streams go on.
+    ///   - readConfiguration: reads the configuration again, when an operator asks for it at the admin socket.
     ///   - group: the event loops, of which a client uses one for its sessions.
     ///   - metricsFactory: the backend of this client's metrics; the process's own by default.
     ///   - metrics: returns the metrics as Prometheus reads them, for the admin server.
@@ -52,6 +54,7 @@ public struct Client: Service {
         _ configuration: ClientConfiguration,
         renewals: AsyncStream<Void> = AsyncStream { $0.finish() },
         reloads: AsyncStream<ClientConfiguration> = AsyncStream { $0.finish() },
+        readConfiguration: (@Sendable () throws -> ClientConfiguration)? = nil,
         eventLoopGroup group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         metricsFactory: (any MetricsFactory)? = nil,
         metrics: (@Sendable () -> String)? = nil,
@@ -61,6 +64,7 @@ public struct Client: Service {
         self.configuration = configuration
         self.renewals = renewals
         self.reloads = reloads
+        self.readConfiguration = readConfiguration
         self.group = group
         self.metricsFactory = metricsFactory
         self.tunnels = TunnelSet(configuration.tunnels)
@@ -106,18 +110,21 @@ public struct Client: Service {
             listeners: listeners,
             openRules: OpenRules(configuration.openDestinations, admin: configuration.admin.all)
         )
+        let queue = ReloadQueue(read: readConfiguration)
         let waits = DialWaits()
         let current = CurrentSession(waits: waits)
         tunnels.observe { current.session?.tunnelsChanged() }
         forwards.observe { loop.execute { listeners.value.forwardsChanged() } }
         loop.execute { listeners.value.start() }
         let admin = try await startAdmin(
-            ClientAdmin(current, dialler.progress, dialler.totals, dialler.memory, clientMetrics, listeners)
+            ClientAdmin(current, queue, dialler.progress, dialler.totals, dialler.memory, clientMetrics, listeners)
         )
         do {
-            try await run(dialler, waits, current, clientMetrics, ends)
+            try await run(dialler, waits, current, clientMetrics, ends, queue)
+            await queue.stop()
             await stop(admin, listeners)
         } catch {
+            await queue.stop()
             await stop(admin, listeners)
             throw error
         }
@@ -133,7 +140,8 @@ public struct Client: Service {
         _ waits: DialWaits,
         _ current: CurrentSession,
         _ metrics: ClientMetrics,
-        _ ends: AsyncStream<ForwardEnd>
+        _ ends: AsyncStream<ForwardEnd>,
+        _ queue: ReloadQueue<ClientConfiguration>
     ) async throws {
         let failure = RunFailure()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -156,7 +164,7 @@ public struct Client: Service {
                 }
             }
             tasks.addTask {
-                for await new in reloads { reload(new, dialler, current) }
+                await queue.run(reloads) { reload($0, dialler, current) }
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
             }
             tasks.addTask {
@@ -178,7 +186,16 @@ public struct Client: Service {
     }
 
     /// Replaces the tunnels, the forwards, the rules of SOCKS tunnels and the token. A wait between dials ends, and refused ports are asked for again.
-    private func reload(_ new: ClientConfiguration, _ dialler: Dialler, _ current: CurrentSession) {
+    ///
+    /// - Returns: what has changed.
+    private func reload(
+        _ new: ClientConfiguration,
+        _ dialler: Dialler,
+        _ current: CurrentSession
+    ) -> ReloadResult {
+        let wanted = tunnels.entries.filter { !$0.isRemoved }.map(\.spec)
+        var changes = ClientReload.changes(from: wanted, to: new.tunnels, "tunnel -R")
+        changes += ClientReload.changes(from: forwards.all, to: new.forwards, "forward")
         dialler.openRules.update(new.openDestinations)
         let isComplete = tunnels.replace(with: new.tunnels)
         forwards.replace(with: new.forwards)
@@ -186,10 +203,19 @@ public struct Client: Service {
         var metadata: Logger.Metadata = [
             "tunnels": "\(new.tunnels.count)", "forwards": "\(new.forwards.count)",
         ]
-        if dialler.credentials.update(new.token) { metadata["token"] = "the next session uses the new one" }
-        if !isComplete { metadata["problem"] = "this run has used up its numbers of tunnels; restart the client" }
+        if dialler.credentials.update(new.token) {
+            metadata["token"] = "the next session uses the new one"
+            changes.append("another token, which the next session uses")
+        }
+        var result = ReloadResult(changes: changes, restart: ClientReload.restart(from: configuration, to: new))
+        if !isComplete {
+            let problem = "this run has used up its numbers of tunnels; restart the client"
+            metadata["problem"] = "\(problem)"
+            result.restart.append(problem)
+        }
         logger.notice("reloaded", metadata: metadata)
         current.endWaits()
+        return result
     }
 
     private func warnOfPlainEndpoints() {

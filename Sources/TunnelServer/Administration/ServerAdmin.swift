@@ -19,11 +19,14 @@ final class ServerAdmin: AdminTarget {
     static let kickedFor: UInt32 = 10
 
     private let core: ServerCore
+    private let queue: ReloadQueue<ServerConfiguration>
     private let started = Date()
     private let isListening = Atomic(false)
 
-    init(_ core: ServerCore) {
+    /// - Parameter queue: the configurations to apply.
+    init(_ core: ServerCore, _ queue: ReloadQueue<ServerConfiguration>) {
         self.core = core
+        self.queue = queue
     }
 
     /// Notes that the endpoint accepts.
@@ -63,6 +66,16 @@ final class ServerAdmin: AdminTarget {
             gone: core.gone.withLock { $0 }.latestFirst.map(GoneClientStatus.init),
             totals: TotalStatus(core.resources.totals)
         )
+    }
+
+    func reload() async -> ReloadResult? {
+        await queue.reload { error in
+            core.logger.error(
+                "not reloaded, and nothing has changed",
+                metadata: ["problem": "\(error.userDescription)"]
+            )
+            return error.userDescription
+        }
     }
 
     func kick(_ name: String) async -> Int? {

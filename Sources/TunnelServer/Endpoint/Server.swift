@@ -25,6 +25,7 @@ public struct Server: Service {
 
     private let configuration: ServerConfiguration
     private let reloads: AsyncStream<ServerConfiguration>
+    private let readConfiguration: (@Sendable () throws -> ServerConfiguration)?
     private let metrics: (@Sendable () -> String)?
     private let eventLoopGroup: any EventLoopGroup
     private let metricsFactory: (any MetricsFactory)?
@@ -38,6 +39,7 @@ public struct Server: Service {
     /// - Parameters:
     ///   - reloads: configurations that replace the first one while the server runs. Clients that are missing in the new
     ///     one are disconnected; streams of the others continue. Listening addresses do not change.
+    ///   - readConfiguration: reads the configuration again, when an operator asks for it at the admin socket.
     ///   - metrics: returns the metrics in Prometheus' text format, for the admin server.
     ///   - eventLoopGroup: the event loops of all connections and of the admin server. The caller shuts them down.
     ///   - metricsFactory: the backend of this server's metrics; the process's own by default.
@@ -45,6 +47,7 @@ public struct Server: Service {
     public init(
         _ configuration: ServerConfiguration,
         reloads: AsyncStream<ServerConfiguration> = AsyncStream { $0.finish() },
+        readConfiguration: (@Sendable () throws -> ServerConfiguration)? = nil,
         metrics: (@Sendable () -> String)? = nil,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         metricsFactory: (any MetricsFactory)? = nil,
@@ -53,6 +56,7 @@ public struct Server: Service {
     ) {
         self.configuration = configuration
         self.reloads = reloads
+        self.readConfiguration = readConfiguration
         self.metrics = metrics
         self.eventLoopGroup = eventLoopGroup
         self.metricsFactory = metricsFactory
@@ -76,7 +80,8 @@ public struct Server: Service {
         } catch {
             throw ServerError.configuration(unusable(configuration, error))
         }
-        let admin = ServerAdmin(core)
+        let queue = ReloadQueue(read: readConfiguration)
+        let admin = ServerAdmin(core, queue)
         let adminServer = try await startAdminServer(admin, core)
         let channels: [any Channel]
         do {
@@ -91,7 +96,7 @@ public struct Server: Service {
         if configuration.isOpen {
             logger.warning("running without a token: every program on this machine may open public ports")
         }
-        await serve(core)
+        await serve(core, queue)
         onEvent(.stopping)
         await stop(core, channels)
         await adminServer?.stop()
@@ -133,18 +138,19 @@ public struct Server: Service {
     }
 
     /// Applies reloads and watches certificates until the server is to stop.
-    private func serve(_ core: ServerCore) async {
+    private func serve(_ core: ServerCore, _ queue: ReloadQueue<ServerConfiguration>) async {
         await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { for await new in reloads { await reload(core, new) } }
+            tasks.addTask { await queue.run(reloads) { await reload(core, $0) } }
             tasks.addTask { await TLSIdentity.daily { warnOfExpiringCertificates(core) } }
             await withGracefulShutdownOrCancellation()
             tasks.cancelAll()
         }
+        await queue.stop()
     }
 
     // MARK: Reload
 
-    private func reload(_ core: ServerCore, _ new: ServerConfiguration) async {
+    private func reload(_ core: ServerCore, _ new: ServerConfiguration) async -> ReloadResult {
         onEvent(.reloading)
         defer { onEvent(.ready) }
         let old = core.configuration
@@ -154,17 +160,18 @@ public struct Server: Service {
         } catch {
             return reject(unusable(new, error))
         }
-        if new.listen != old.listen || new.listenAccess != old.listenAccess || new.publicAddress != old.publicAddress
-            || new.admin != old.admin || new.serverLimits.listenQueue != old.serverLimits.listenQueue
-        {
+        let result = ReloadChanges.result(from: old, to: new)
+        if !result.restart.isEmpty {
             logger.warning("listen, listen_queue, public_address and admin change with a restart only")
         }
         logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
         warnOfExpiringCertificates(core)
+        return result
     }
 
-    private func reject(_ problem: String) {
+    private func reject(_ problem: String) -> ReloadResult {
         logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
+        return ReloadResult(problem: problem)
     }
 
     /// Logs the server's certificates that have expired or soon will.

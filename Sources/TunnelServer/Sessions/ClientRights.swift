@@ -3,7 +3,7 @@ import NetworkAddress
 import TunnelCore
 
 /// The rights of one client. A client without an entry has none.
-public struct ClientRights: Sendable {
+public struct ClientRights: Sendable, Hashable {
     /// The operator's name for the client, for logs and refusals.
     public var name: String
     /// The verifier of its token.

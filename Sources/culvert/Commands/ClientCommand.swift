@@ -29,7 +29,13 @@ struct ClientCommand: AsyncParsableCommand {
         }
         let metrics = AdminMetrics.bootstrap(configuration.admin)
         let (reloads, reloading) = AsyncStream.makeStream(of: ClientConfiguration.self)
-        let client = Client(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
+        let client = Client(
+            configuration,
+            reloads: reloads,
+            readConfiguration: { try self.configuration() },
+            metrics: metrics,
+            logger: logger
+        ) { event in
             // With -W, standard output is the stream's.
             guard streams == nil else { return }
             switch event {

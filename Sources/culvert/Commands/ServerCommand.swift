@@ -23,7 +23,20 @@ struct ServerCommand: AsyncParsableCommand {
         var configuration = try configuration()
         configuration.openSockets = SocketActivation.descriptors(environment)
         let metrics = AdminMetrics.bootstrap(configuration.admin)
-        let server = Server(configuration, reloads: reloads, metrics: metrics, logger: logger) { event in
+        let command = self
+        let watched = Mutex(tlsFiles)
+        let read: @Sendable () throws -> ServerConfiguration = {
+            let configuration = try command.configuration()
+            watched.withLock { $0 = command.tlsFiles }
+            return configuration
+        }
+        let server = Server(
+            configuration,
+            reloads: reloads,
+            readConfiguration: read,
+            metrics: metrics,
+            logger: logger
+        ) { event in
             switch event {
             case .listening(let url, _): Output.fact("listening \(url)")
             case .ready: manager.report(.ready)
@@ -34,12 +47,9 @@ struct ServerCommand: AsyncParsableCommand {
         ProcessSetup.logMemory(configuration.serverLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)
-        let command = self
-        let watched = Mutex(tlsFiles)
         let reload: @Sendable () -> Void = {
             do {
-                continuation.yield(try command.configuration())
-                watched.withLock { $0 = command.tlsFiles }
+                continuation.yield(try read())
             } catch {
                 logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(Failure(error))"])
             }

@@ -13,11 +13,21 @@ struct TOMLLines {
     static let maximumDepth = 256
 
     private let lines: [[TOMLStep]: Int]
+    /// The last line of each value, by the path of its key.
+    private let ends: [[TOMLStep]: Int]
 
     /// - Parameter text: a document that the TOML library accepts; line ends are LF or CR LF.
     init(_ text: String) {
         var scan = TOMLScan(text)
         lines = scan.lines()
+        ends = scan.ends
+    }
+
+    /// The lines of a key with its value, or of a table from its head to its last value; nil if the text does not have it.
+    func range(of path: [TOMLStep]) -> ClosedRange<Int>? {
+        guard let first = lines[path] else { return nil }
+        let last = ends.lazy.filter { $0.key.starts(with: path) }.map(\.value).max() ?? first
+        return first...max(first, last)
     }
 
     /// The line of a path, from 1. If the text does not have the path, it is the line of the nearest table above it.
@@ -37,6 +47,7 @@ private struct TOMLScan {
     private var position = 0
     private var line = 1
     private var found: [[TOMLStep]: Int] = [:]
+    private(set) var ends: [[TOMLStep]: Int] = [:]
     /// The number of tables of each array `[[name]]` so far.
     private var counts: [[TOMLStep]: Int] = [:]
 
@@ -90,6 +101,7 @@ private struct TOMLScan {
         advance()
         skipBlanks(overLines: false)
         value(at: path, depth: depth)
+        ends[path] = line
     }
 
     private mutating func note(_ path: [TOMLStep], _ line: Int) {
