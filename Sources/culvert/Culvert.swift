@@ -12,7 +12,7 @@ struct Culvert: AsyncParsableCommand {
         subcommands: [
             ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, RenewCommand.self,
             DoctorCommand.self,
-            DemoCommand.self,
+            DashboardCommand.self, DemoCommand.self,
             CheckCommand.self, TokenCommand.self,
             EvaluateCommand.self,
         ]
