@@ -127,6 +127,10 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
+            resources: [
+                .embedInCode("Dashboard/Page/page.html"), .embedInCode("Dashboard/Page/style.css"),
+                .embedInCode("Dashboard/Page/script.js"),
+            ],
             swiftSettings: strict
         ),
         .executableTarget(

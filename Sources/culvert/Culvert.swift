@@ -10,11 +10,10 @@ struct Culvert: AsyncParsableCommand {
             "Carries TCP connections and UDP into and out of a private network, through an HTTP proxy, in one WebSocket.",
         version: "culvert \(culvertVersion)",
         subcommands: [
-            ServerCommand.self, ClientCommand.self, StatusCommand.self, KickCommand.self, RenewCommand.self,
-            DoctorCommand.self, ReloadCommand.self, ClientAddCommand.self, ClientRotateCommand.self,
-            ClientRevokeCommand.self,
-            DemoCommand.self,
-            CheckCommand.self, TokenCommand.self,
+            ServerCommand.self, ClientCommand.self, StatusCommand.self, DashboardCommand.self, DoctorCommand.self,
+            KickCommand.self, RenewCommand.self, ReloadCommand.self,
+            ClientAddCommand.self, ClientRotateCommand.self, ClientRevokeCommand.self,
+            CheckCommand.self, TokenCommand.self, DemoCommand.self,
             EvaluateCommand.self,
         ]
     )

@@ -118,7 +118,7 @@ extension EndToEnd {
             print(repr(seen), os.WIFSIGNALED(status) and os.WTERMSIG(status))
             """
 
-        @Test("--watch on a terminal uses the alternate screen, and Ctrl-C restores the terminal")
+        @Test("--watch on a terminal uses the alternate screen, and Ctrl-C restores the terminal", .needs(.python))
         func screen() async throws {
             try await Scenario.run { scenario in
                 _ = try await scenario.server()

@@ -75,6 +75,10 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let unshare = Program(name: "unshare", package: "util-linux")
     /// Checks units.
     public static let systemdAnalyze = Program(name: "systemd-analyze", package: "systemd")
+    /// A browser.
+    public static let chromium = Program(name: "chromium", package: "chromium")
+    /// Checks rules of Prometheus.
+    public static let promtool = Program(name: "promtool", package: "prometheus")
     /// Opens sockets that a program inherits.
     public static let python = Program(name: "python3", package: "python3")
 

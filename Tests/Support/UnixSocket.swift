@@ -79,8 +79,16 @@ public struct HTTPAnswer: Sendable {
 
 extension TCPSocket {
     /// Sends one request without a body, and reads the answer to the end.
-    public func request(_ method: String, _ target: String) throws -> HTTPAnswer {
-        try send("\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    ///
+    /// - Parameter fields: further fields, each `Name: value`.
+    public func request(
+        _ method: String,
+        _ target: String,
+        host: String = "localhost",
+        fields: [String] = []
+    ) throws -> HTTPAnswer {
+        let lines = fields.map { $0 + "\r\n" }.joined()
+        try send("\(method) \(target) HTTP/1.1\r\nHost: \(host)\r\n\(lines)\r\n")
         let answer = try HTTPAnswer(drain().bytes)
         close()
         return answer

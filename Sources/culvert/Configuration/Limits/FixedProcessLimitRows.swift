@@ -61,6 +61,26 @@ extension FixedLimit {
             "the status of a thousand sessions with a hundred visitors each must fit"
         ),
         FixedLimit(
+            "Connections to `culvert dashboard`",
+            .count(DashboardCommand.limits.connections),
+            "a browser has six to one host"
+        ),
+        FixedLimit(
+            "Time for a request to `culvert dashboard`, and again for its answer",
+            .time(DashboardCommand.limits.timeout),
+            "the answer waits for that of the admin server"
+        ),
+        FixedLimit(
+            "Document of `culvert dashboard`",
+            .bytes(DashboardPage.maximumBytes),
+            "it comes at once over a slow ssh"
+        ),
+        FixedLimit(
+            "Secret of the address of `culvert dashboard`",
+            .bytes(DashboardAccess.secretBytes),
+            "nobody guesses 128 bits"
+        ),
+        FixedLimit(
             "Visitors on the page of `culvert status`",
             .count(StatusPage.maximumVisitors),
             "a terminal shows as many"
