@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Testing
+import TunnelCore
 
 @testable import culvert
 
@@ -19,6 +20,25 @@ struct LogLineTests {
         #expect(line(.text, metadata) == #"\#(time) notice session opened a=1 b="two words" c="" d="x=y""#)
         let fields = #""a":"1","b":"two words","c":"","d":"x=y"}"#
         #expect(line(.json, metadata) == #"{"time":"\#(time)","level":"notice","message":"session opened",\#(fields)"#)
+    }
+
+    @Test("Who and where come first, then why, then the other fields by name")
+    func order() {
+        let metadata: Logger.Metadata = [
+            "a": "1", "reason": "2", "tunnel": "3", "port": "4", "peer": "5", "client": "6", "visitor": "7",
+        ]
+        #expect(line(.text, metadata).hasSuffix(" client=6 peer=5 visitor=7 tunnel=3 port=4 reason=2 a=1"))
+    }
+
+    @Test("In JSON numbers are numbers, and times are in milliseconds; in text they are for people")
+    func numbers() throws {
+        let metadata: Logger.Metadata = [
+            "count": .number(5), "took_ms": .number(1.5), "in": .time(.milliseconds(1_500)), "name": "5",
+        ]
+        #expect(line(.text, metadata).hasSuffix(#" count=5 in="1.5 s" name=5 took_ms=1.5"#))
+        #expect(line(.json, metadata).hasSuffix(#","count":5,"in_ms":1500,"name":"5","took_ms":1.5}"#))
+        #expect(try JSONSerialization.jsonObject(with: Data(line(.json, metadata).utf8)) is [String: Any])
+        #expect(line(.json, ["x": .number(Double.nan)]).hasSuffix(#","x":"nan"}"#))
     }
 
     @Test(

@@ -62,7 +62,7 @@ extension EndToEnd {
                     }
                 }
                 let ended = path.ingress.errors.lines.filter { $0.contains("stream ended") }
-                for line in ended { expect(line, says: "kind=udp", "from_socket=3", "to_socket=6") }
+                for line in ended { expect(line, says: "kind=udp", "to_service=3", "to_visitor=6") }
             }
         }
 

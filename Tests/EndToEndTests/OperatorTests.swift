@@ -228,7 +228,7 @@ extension EndToEnd {
                 )
                 try await expectEcho(through: client.tunnel(to: echo.port))
                 let line = try await client.process.logLine { $0.contains("the server refused a tunnel") }
-                #expect(line.contains("in_s=60"), "\(line)")
+                #expect(line.contains("in=\"60.0 s\""), "\(line)")
                 let ready = try await onThread { try TCPSocket(unixPath: socket).request("GET", "/readyz") }
                 #expect(ready.status == 503 && ready.body.contains("tunnel 80:127.0.0.1:1 is not public"), "\(ready)")
                 let status = try scenario.culvert("status", ["status", "--admin", "unix:\(socket)"])

@@ -39,6 +39,8 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let caddy = Program(name: "caddy", package: "caddy")
     /// Apache httpd.
     public static let apache = Program(name: "apache2", package: "apache2")
+    /// Tries a fail2ban filter on a log.
+    public static let failRegex = Program(name: "fail2ban-regex", package: "fail2ban")
     /// An HTTP client, for visitors.
     public static let curl = Program(name: "curl", package: "curl")
     /// Generates certificates and password hashes.

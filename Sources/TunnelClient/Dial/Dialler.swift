@@ -172,6 +172,7 @@ struct Dialler: SessionDialler {
                             role: .client,
                             limits: configuration.clientLimits.carrier,
                             deflate: agreement.deflate,
+                            trace: FrameTrace(logger),
                             receiver: handshake
                         )
                         handshake.start(carrier)

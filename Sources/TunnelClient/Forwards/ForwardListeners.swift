@@ -31,6 +31,8 @@ final class ForwardListeners {
         fileprivate var isBinding = false
         fileprivate var retry: Scheduled<Void>?
         fileprivate var wait = ForwardListeners.retries.first
+        /// The failure that stays the same.
+        fileprivate var failure = RepeatedFailure()
 
         fileprivate init(_ spec: ForwardSpec, _ statistics: TunnelStatistics) {
             self.spec = spec
@@ -159,6 +161,7 @@ final class ForwardListeners {
         }
         forward.ingress = ingress
         forward.wait = Self.retries.first
+        forward.failure.worked()
         ingress.isAccepting = isAccepting
         listens(forward, ingress.addresses, port)
     }
@@ -193,6 +196,7 @@ final class ForwardListeners {
                 }
                 forward.flows = flows
                 forward.wait = Self.retries.first
+                forward.failure.worked()
                 self.listens(forward, flows.addresses, flows.port)
             }
         }
@@ -236,12 +240,13 @@ final class ForwardListeners {
         forward.wait = min(wait * 2, Self.retries.longest)
         onEvent(.failed(forward.spec, reason: reason))
         guard !exitsOnFailure else { return }
-        logger.warning(
-            "a forward's port cannot be bound; trying again",
-            metadata: [
-                "forward": "\(forward.spec)", "reason": "\(reason)", "in_s": "\(wait.nanoseconds / 1_000_000_000)",
+        if let line = forward.failure.line(reason) {
+            var metadata: Logger.Metadata = [
+                "forward": "\(forward.spec)", "reason": "\(reason)", "in": .time(Duration(wait)),
             ]
-        )
+            if line.times > 1 { metadata["times"] = .number(line.times) }
+            logger.warning("a forward's port cannot be bound; trying again", metadata: metadata)
+        }
         forward.retry = loop.assumeIsolated().scheduleTask(in: wait) { self.bind(forward) }
     }
 

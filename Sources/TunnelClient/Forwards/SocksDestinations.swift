@@ -40,7 +40,7 @@ final class SocksDestinations {
                 "stream reset: --allow-open does not list its destination any more",
                 metadata: [
                     "destination": "\(entry.target)", "visitor": "\(entry.pipe.identity.visitor)",
-                    "stream": "\(stream)",
+                    "stream": .number(stream.rawValue),
                 ]
             )
             forget(stream)

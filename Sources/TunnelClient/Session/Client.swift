@@ -201,7 +201,7 @@ public struct Client: Service {
         forwards.replace(with: new.forwards)
         current.session?.openRulesChanged()
         var metadata: Logger.Metadata = [
-            "tunnels": "\(new.tunnels.count)", "forwards": "\(new.forwards.count)",
+            "tunnels": .number(new.tunnels.count), "forwards": .number(new.forwards.count),
         ]
         if dialler.credentials.update(new.token) {
             metadata["token"] = "the next session uses the new one"

@@ -46,6 +46,8 @@ final class ClientSession: ClientSessionOwner {
     private var bindRetries: [Int: TimeAmount] = [:]
     /// The scheduled requests of ports that were refused, one for each tunnel.
     private var retries: [Int: Scheduled<Void>] = [:]
+    /// Refusals that stay the same, by tunnel.
+    private var failures: [Int: RepeatedFailure] = [:]
     private var refused: String?
     /// Tunnels outside the client's rights.
     private var refusedTunnels: Set<Int> = []
@@ -196,6 +198,7 @@ final class ClientSession: ClientSessionOwner {
         let index = Int(binding.tunnel)
         guard let tunnel = tunnel(binding.tunnel) else { return }
         bindRetries[index] = nil
+        failures[index] = nil
         tunnel.statistics.published(address: binding.address, port: binding.port)
         progress.published(index)
         health.published(tunnel.statistics)
@@ -225,12 +228,16 @@ final class ClientSession: ClientSessionOwner {
         let (first, longest) = isRefusal ? Self.refusalRetries : Self.bindRetries
         let wait = min(max(bindRetries[index] ?? first, first), longest)
         bindRetries[index] = min(wait * 2, longest)
-        logger.warning(
-            isRefusal
-                ? "the server refused a tunnel; the others continue, and it is requested again"
-                : "the server could not bind a port; trying again",
-            metadata: ["tunnel": "\(spec)", "reason": "\(refusal)", "in_s": "\(wait.nanoseconds / 1_000_000_000)"]
-        )
+        if let line = failures[index, default: RepeatedFailure()].line(refusal.description) {
+            var metadata: Logger.Metadata = ["tunnel": "\(spec)", "reason": "\(refusal)", "in": .time(Duration(wait))]
+            if line.times > 1 { metadata["times"] = .number(line.times) }
+            logger.warning(
+                isRefusal
+                    ? "the server refused a tunnel; the others continue, and it is requested again"
+                    : "the server could not bind a port; trying again",
+                metadata: metadata
+            )
+        }
         retries[index]?.cancel()
         retries[index] = sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: wait) {
             self.retries[index] = nil

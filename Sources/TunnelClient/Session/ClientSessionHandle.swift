@@ -176,7 +176,7 @@ final class ClientSessionHandle: DialledSession {
         logger.notice(
             "session resumed",
             metadata: route.proxyMetadata.merging(
-                ["carriers": "\(number)", "without_carrier": "\(pause.inShort)"]
+                ["carriers": .number(number), "without_carrier": .time(pause)]
             ) { $1 }
         )
         session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))

@@ -43,7 +43,7 @@ struct ReconnectReport {
         progress.failed("carrier lost: \(lost.reason)", isDown: true, next: wait)
         logger.warning(
             "carrier lost; dialling another one for the session",
-            metadata: ["reason": "\(lost.reason)", "after": "\(lost.age.inShort)", "in": "\(wait.inShort)"]
+            metadata: ["reason": "\(lost.reason)", "after": .time(lost.age), "in": .time(wait)]
         )
     }
 
@@ -53,12 +53,12 @@ struct ReconnectReport {
         case .idle(let idle):
             logger.notice(
                 "the path cuts idle connections; pinging more often from now on",
-                metadata: ["idle": "\(idle.inShort)", "every": "\((path.pingInterval ?? idle).inShort)"]
+                metadata: ["idle": .time(idle), "every": .time(path.pingInterval ?? idle)]
             )
         case .age(let age):
             logger.notice(
                 "the path cuts old connections; renewing before that age from now on",
-                metadata: ["age": "\(age.inShort)", "at": "\((path.renewalAge ?? age).inShort)"]
+                metadata: ["age": .time(age), "at": .time(path.renewalAge ?? age)]
             )
         }
     }
@@ -68,17 +68,17 @@ struct ReconnectReport {
         progress.failed("session lost: \(end.description)", isDown: true, next: wait)
         logger.warning(
             "session lost; dialling again",
-            metadata: ["reason": "\(end.description)", "in": "\(wait.inShort)"]
+            metadata: ["reason": "\(end.description)", "in": .time(wait)]
         )
     }
 
     /// A dial has led to no session. A failure that stays the same is logged more and more rarely.
     mutating func failed(_ error: DialError, next wait: Duration) {
         progress.failed(error.description, isDown: true, next: wait)
-        var metadata: Logger.Metadata = ["again_in": "\(wait.inShort)"]
+        var metadata: Logger.Metadata = ["again_in": .time(wait)]
         if let why = error.waitReason { metadata["why"] = "\(why)" }
         if let line = repeated.line(error.description) {
-            if line.times > 1 { metadata["times"] = "\(line.times)" }
+            if line.times > 1 { metadata["times"] = .number(line.times) }
             logger.warning("\(error)", metadata: metadata)
         } else {
             logger.debug("\(error)", metadata: metadata)
@@ -91,7 +91,7 @@ struct ReconnectReport {
     func renewalFailed(_ error: DialError, next wait: Duration?) {
         progress.failed(error.description, isDown: false, next: wait)
         var metadata: Logger.Metadata = ["reason": "\(error)"]
-        if let wait { metadata["again_in"] = "\(wait.inShort)" }
+        if let wait { metadata["again_in"] = .time(wait) }
         logger.warning("no other carrier for now, and this one serves on", metadata: metadata)
     }
 }

@@ -62,6 +62,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     private var hasRead = false
     private var header = ByteBuffer()
     private var context: ChannelHandlerContext?
+    private let trace: FrameTrace?
     private var receiver: CarrierReceiver?
     private var loss: CarrierLoss?
     package private(set) var lastBytes = CarrierTimes()
@@ -73,10 +74,12 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     /// - Parameters:
     ///   - limits: the limits for the peer.
     ///   - deflate: the compression that the handshake agreed on.
+    ///   - trace: gets the heads of all frames.
     package init(
         role: WebSocketRole,
         limits: CarrierLimits = CarrierLimits(),
         deflate: DeflateAgreement?,
+        trace: FrameTrace? = nil,
         receiver: CarrierReceiver
     ) {
         let longest = MuxLimits.headerLength + MuxLimits.maximumData
@@ -96,6 +99,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         self.isCompressed = deflate != nil
         // No zlib before the peer has proved itself.
         self.connection.acceptsCompressed = false
+        self.trace = trace
         self.receiver = receiver
     }
 
@@ -139,6 +143,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         guard let context, loss == nil else { return }
         header.clear()
         frame.header.write(into: &header)
+        trace?.sent(frame.header, payload: frame.payload.readableBytes)
         do {
             if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {
                 try connection.encodeMessageHead(
@@ -240,6 +245,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         case .message(_, let piece, isFirst: _, let isLast):
             do throws(MuxError) {
                 guard let frame = try assembler.receive(piece, isLast: isLast) else { return }
+                trace?.received(frame.header, payload: frame.payload.readableBytes)
                 receiver?.carrier(received: frame)
             } catch {
                 receiver?.carrier(violatedBy: error)

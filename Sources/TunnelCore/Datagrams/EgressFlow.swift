@@ -54,6 +54,7 @@ package final class EgressFlow: ChannelInboundHandler, DatagramFlow, CountedStre
         self.logger = logger
         self.onEnd = onEnd
         silence = FlowSilence(limits, now: .now)
+        identity.logBegin(to: logger)
     }
 
     /// Whether the socket is still to be made.

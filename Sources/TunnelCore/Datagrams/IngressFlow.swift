@@ -71,6 +71,7 @@ package final class IngressFlow: DatagramFlow, CountedStream {
         guard case .waiting = state, let id = opening.session.open(opening.request, self) else { return false }
         state = .open(id)
         identity.statistics.joined(self)
+        identity.logBegin(to: opening.logger)
         return true
     }
 

@@ -214,8 +214,8 @@ package final class TCPIngress {
 
     private var supplyMetadata: Logger.Metadata {
         [
-            "port": "\(port)", "tunnel": "\(tunnel)", "descriptors": "\(descriptors.inUse)",
-            "for_visitors": "\(highestDescriptor)",
+            "port": .number(port), "tunnel": "\(tunnel)", "descriptors": .number(descriptors.inUse),
+            "for_visitors": .number(highestDescriptor),
         ]
     }
 

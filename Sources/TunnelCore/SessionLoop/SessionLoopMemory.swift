@@ -35,7 +35,7 @@ extension SessionLoop {
         sendAtEndOfIteration()
         logger.warning(
             "out of memory for sessions; the streams that held the most of it were reset",
-            metadata: ["streams": "\(before - session.streamCount)"]
+            metadata: ["streams": .number(before - session.streamCount)]
         )
     }
 

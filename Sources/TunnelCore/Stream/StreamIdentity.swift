@@ -48,24 +48,37 @@ package struct StreamIdentity {
         guard isLogged else { return }
         // Strings, since interpolations take half as long again.
         var metadata = Logger.Metadata(minimumCapacity: 12)
+        describe(&metadata)
+        metadata["duration_ms"] = .number((NIODeadline.now() - began).nanoseconds / 1_000_000)
+        if suppressed > 0 { metadata["not_logged_before"] = .number(suppressed) }
+        metadata["stream"] = .number(stream.rawValue)
+        let traffic = statistics.traffic(bytes)
+        metadata["to_service"] = .number(traffic.toService)
+        metadata["to_visitor"] = .number(traffic.toVisitor)
+        metadata["reason"] = .string(ending.description)
+        logger.info("stream ended", metadata: metadata)
+    }
+
+    /// Writes a line to the log, at debug: a visitor has come, or a program has connected.
+    package func logBegin(to logger: Logger) {
+        guard logger.logLevel <= .debug else { return }
+        var metadata = Logger.Metadata()
+        describe(&metadata)
+        logger.debug("visitor came", metadata: metadata)
+    }
+
+    private func describe(_ metadata: inout Logger.Metadata) {
         metadata["visitor"] = .string(visitor)
         metadata["kind"] = .string(kind.name)
         if let destination {
             metadata["destination"] = .string(destination)
         } else {
-            metadata["tunnel"] = .string(String(statistics.tunnel))
+            metadata["tunnel"] = .number(statistics.tunnel)
         }
-        metadata["duration_ms"] = .string(String((NIODeadline.now() - began).nanoseconds / 1_000_000))
         if let service = statistics.service { metadata["service"] = .string(service) }
         if let place = statistics.place {
-            metadata[place.port > 0 ? "port" : "socket"] = .string(place.port > 0 ? String(place.port) : place.address)
+            metadata[place.port > 0 ? "port" : "socket"] = place.port > 0 ? .number(place.port) : .string(place.address)
         }
-        if suppressed > 0 { metadata["not_logged_before"] = .string(String(suppressed)) }
-        metadata["stream"] = .string(stream.description)
-        metadata["from_socket"] = .string(String(bytes.fromSocket))
-        metadata["to_socket"] = .string(String(bytes.toSocket))
-        metadata["reason"] = .string(ending.description)
-        logger.info("stream ended", metadata: metadata)
     }
 }
 

@@ -72,6 +72,7 @@ package final class StreamPipe: ChannelInboundHandler {
         self.identity = identity
         self.logger = logger
         self.onActive = onActive
+        identity.logBegin(to: logger)
     }
 
     /// What the peer has answered to a stream of this end.

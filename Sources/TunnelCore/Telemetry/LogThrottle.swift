@@ -36,7 +36,7 @@ package final class LogThrottle: Sendable {
         let (isLogged, suppressed) = admit(now: .now)
         guard isLogged else { return }
         var metadata = metadata
-        if suppressed > 0 { metadata["not_logged_before"] = "\(suppressed)" }
+        if suppressed > 0 { metadata["not_logged_before"] = .number(suppressed) }
         logger.log(level: level, message, metadata: metadata)
     }
 

@@ -81,7 +81,10 @@ final class ServerAdmin: AdminTarget {
     func kick(_ name: String) async -> Int? {
         let sessions = core.liveSessions.filter { $0.facts.matches(name) }
         let reason = Refusal(.goingAway, "kicked by the operator", retryAfter: Self.kickedFor)
-        core.logger.notice("kicked by the operator", metadata: ["client": "\(name)", "sessions": "\(sessions.count)"])
+        core.logger.notice(
+            "kicked by the operator",
+            metadata: ["client": "\(name)", "sessions": .number(sessions.count)]
+        )
         for session in sessions { try? await session.end(reason).get() }
         return sessions.count
     }
@@ -92,7 +95,7 @@ final class ServerAdmin: AdminTarget {
         let seconds = UInt32(clamping: min(sessions.count / 10, 30))
         core.logger.notice(
             "clients are asked for another carrier",
-            metadata: ["sessions": "\(sessions.count)", "within_s": "\(seconds)"]
+            metadata: ["sessions": .number(sessions.count), "within_s": .number(seconds)]
         )
         let waiting = sessions.count { $0.waitsUntil != nil }
         for session in sessions { session.askForRenewal(within: seconds) }

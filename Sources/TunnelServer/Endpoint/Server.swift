@@ -164,7 +164,7 @@ public struct Server: Service {
         if !result.restart.isEmpty {
             logger.warning("listen, listen_queue, public_address and admin change with a restart only")
         }
-        logger.notice("reloaded", metadata: ["clients": "\(new.clients.count)"])
+        logger.notice("reloaded", metadata: ["clients": .number(new.clients.count)])
         warnOfExpiringCertificates(core)
         return result
     }
@@ -194,7 +194,7 @@ public struct Server: Service {
         core.stop()
         for channel in channels { try? await channel.close() }
         let sessions = core.liveSessions
-        logger.notice("stopping", metadata: ["sessions": "\(sessions.count)"])
+        logger.notice("stopping", metadata: ["sessions": .number(sessions.count)])
         // All clients return, a hundred a second.
         let delay = UInt32(clamping: max(1, sessions.count / 100))
         let reason = Refusal(.goingAway, "the server is stopping", retryAfter: delay)

@@ -84,7 +84,7 @@ final class ServerCarrierHandshake: CarrierReceiver {
                 to: logger,
                 [
                     "id": "\(Base16.encoded(authentication.id))", "name": "\(authentication.name)",
-                    "answered_after_s": "\(delay)",
+                    "answered_after_s": .number(delay),
                 ]
             )
             // Further frames are ignored: they would otherwise bring the answer forward.

@@ -96,6 +96,7 @@ final class ServerConnection {
                     role: .server,
                     limits: limits.carrier,
                     deflate: agreement.deflate,
+                    trace: FrameTrace(self.logger),
                     receiver: handshake
                 )
                 try channel.pipeline.syncOperations.addHandler(carrier)

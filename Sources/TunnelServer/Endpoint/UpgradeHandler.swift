@@ -100,7 +100,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 "request refused",
                 at: .info,
                 to: logger,
-                ["status": "\(error.status)", "reason": "\(error.reason)"]
+                ["status": .number(error.status), "reason": "\(error.reason)"]
             )
             refuse(context, status: error.status)
         }
@@ -126,7 +126,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
                 "request refused",
                 at: .info,
                 to: logger,
-                ["status": "\(head.status)", "reason": "\(reason)"]
+                ["status": .number(head.status), "reason": "\(reason)"]
             )
             write(context, head, body: body)
             finish(context)

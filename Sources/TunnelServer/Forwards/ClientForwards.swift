@@ -322,7 +322,7 @@ final class ClientForwards {
         for (stream, forward) in forwards where !isAllowed(forward) {
             logger.notice(
                 "stream reset: the client's rights have changed",
-                metadata: ["destination": "\(forward.destination)", "stream": "\(stream)"]
+                metadata: ["destination": "\(forward.destination)", "stream": .number(stream.rawValue)]
             )
             forwards[stream] = nil
             sessionLoop.run(.reset(stream, .notAllowed))

@@ -298,7 +298,7 @@ extension ServerSession: PublicPortsOwner {
         logger.notice(
             "port is public",
             metadata: [
-                "address": "\(addresses)", "place": "\(listener.place)", "tunnel": "\(listener.tunnel)",
+                "address": "\(addresses)", "place": "\(listener.place)", "tunnel": .number(listener.tunnel),
                 "visitors": "\(tunnel.gate.limits.description)",
             ]
         )

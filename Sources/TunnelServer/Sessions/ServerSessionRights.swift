@@ -15,7 +15,7 @@ extension ServerSession {
         if bandwidth.limit == nil, rights.bandwidth != nil, sessionLoop.streamCount > 0 {
             logger.notice(
                 "the client's new bandwidth holds for new visitors",
-                metadata: ["visitors_that_go_on": "\(sessionLoop.streamCount)"]
+                metadata: ["visitors_that_go_on": .number(sessionLoop.streamCount)]
             )
         }
         bandwidth.update(rights)
@@ -36,8 +36,10 @@ extension ServerSession {
                 logger.notice(
                     "port closed: the client's rights have changed",
                     metadata: [
-                        "place": "\(listener.place)", "tunnel": "\(listener.tunnel)", "reason": "\(refusal)",
-                        "visitors_that_go_on": "\(tunnel.gate.visitors - admission.pending.count(at: listener.tunnel))",
+                        "place": "\(listener.place)", "tunnel": .number(listener.tunnel), "reason": "\(refusal)",
+                        "visitors_that_go_on": .number(
+                            tunnel.gate.visitors - admission.pending.count(at: listener.tunnel)
+                        ),
                     ]
                 )
                 withdraw(listener, refusal)
@@ -54,7 +56,7 @@ extension ServerSession {
             logger.notice(
                 "new limits apply to new visitors; present visitors keep the old ones",
                 metadata: [
-                    "tunnel": "\(tunnel.request.tunnel)", "visitors_that_go_on": "\(tunnel.gate.visitors)",
+                    "tunnel": .number(tunnel.request.tunnel), "visitors_that_go_on": .number(tunnel.gate.visitors),
                     "changed": "\(limits.keys(thatDifferFrom: tunnel.gate.limits).joined(separator: ","))",
                 ]
             )

@@ -55,8 +55,8 @@ final class SessionCarriers {
         logger.notice(
             "carrier lost; the session waits for another one",
             metadata: [
-                "reason": "\(carrier.reason)", "from": "\(origin)", "after": "\(carrier.age.inShort)",
-                "waits": "\(sessionLoop.grace.inShort)", "streams": "\(sessionLoop.streamCount)",
+                "reason": "\(carrier.reason)", "from": "\(origin)", "after": .time(carrier.age),
+                "waits": .time(sessionLoop.grace), "streams": .number(sessionLoop.streamCount),
             ]
         )
     }
@@ -84,7 +84,7 @@ final class SessionCarriers {
         lostAt = nil
         logger.notice(
             "session resumed",
-            metadata: ["from": "\(origin)", "carriers": "\(count)", "without_carrier": "\(pause.inShort)"]
+            metadata: ["from": "\(origin)", "carriers": .number(count), "without_carrier": .time(pause)]
         )
         return nil
     }

@@ -187,7 +187,7 @@ final class VisitorAdmission {
                 "all streams of the session are used; visitors are refused unless some end soon",
                 at: .warning,
                 to: logger,
-                ["tunnel": "\(request.tunnel)", "streams": "\(sessionLoop.streamCount)"]
+                ["tunnel": .number(request.tunnel), "streams": .number(sessionLoop.streamCount)]
             )
         }
         setAccepting()
@@ -197,7 +197,8 @@ final class VisitorAdmission {
     /// Resets a visitor because all streams of the session are in use.
     func refuseForStreams(_ pipe: StreamPipe, _ request: OpenRequest) {
         let metadata: Logger.Metadata = [
-            "visitor": "\(request.visitor)", "tunnel": "\(request.tunnel)", "streams": "\(sessionLoop.streamCount)",
+            "visitor": "\(request.visitor)", "tunnel": .number(request.tunnel),
+            "streams": .number(sessionLoop.streamCount),
             "reason": "\(VisitorRefusal.noStreams.rawValue)",
         ]
         resources.logs.refusedVisitors.log("visitor refused", at: .warning, to: logger, metadata)

@@ -20,7 +20,7 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let logger = StandardErrorLog.logger(options.log)
+        let logger = try StandardErrorLog.logger(options.log)
         var configuration = try configuration()
         let streams = try options.stdioDestination().map { destination in
             let streams = try StandardStreams.start()
@@ -32,7 +32,10 @@ struct ClientCommand: AsyncParsableCommand {
         let client = Client(
             configuration,
             reloads: reloads,
-            readConfiguration: { try self.configuration() },
+            readConfiguration: {
+                LogFile.reopen(logger)
+                return try self.configuration()
+            },
             metrics: metrics,
             logger: logger
         ) { event in

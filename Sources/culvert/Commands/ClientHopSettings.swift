@@ -101,7 +101,7 @@ extension ClientSettings {
                     throw Failure(.configuration, flags.proxy.isEmpty ? "\(error)" : "proxy: \(error)")
                 }
             }
-            let logger = StandardErrorLog.logger(flags.log)
+            let logger = try StandardErrorLog.logger(flags.log)
             let all = ProxySources(sources, engine: ProxyScriptProcess(), logger: logger)
             return { try await all.choices(for: $0) }
         }

@@ -39,7 +39,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let configuration = read(report)
         if let configuration {
             // The lines of the report say what the log would say.
-            var logger = StandardErrorLog.logger(options.log)
+            var logger = try StandardErrorLog.logger(options.log)
             if options.log.logLevel >= .info { logger.logLevel = .critical }
             let diagnosis = Diagnosis(configuration, idle: try idleTime(), logger: logger)
             await diagnosis.run {

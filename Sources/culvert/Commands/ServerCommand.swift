@@ -16,7 +16,7 @@ struct ServerCommand: AsyncParsableCommand {
     @OptionGroup var options: ServerOptions
 
     func run() async throws {
-        let logger = StandardErrorLog.logger(options.log)
+        let logger = try StandardErrorLog.logger(options.log)
         let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
         let environment = ProcessInfo.processInfo.environment
         let manager = ServiceManager(environment)
@@ -33,7 +33,10 @@ struct ServerCommand: AsyncParsableCommand {
         let server = Server(
             configuration,
             reloads: reloads,
-            readConfiguration: read,
+            readConfiguration: {
+                LogFile.reopen(logger)
+                return try read()
+            },
             metrics: metrics,
             logger: logger
         ) { event in

@@ -22,7 +22,7 @@ struct DemoCommand: AsyncParsableCommand {
     func run() async throws {
         var options = try LogOptions.parse([])
         options.logLevel = logLevel
-        let logger = StandardErrorLog.logger(options)
+        let logger = try StandardErrorLog.logger(options)
         do {
             try await Demo(logger: logger, isOnce: once).run()
         } catch {

@@ -105,6 +105,18 @@ final class LogWriter: Sendable {
         }
     }
 
+    /// Writes to another file from now on, under the same descriptor. Lines that wait go to the old one.
+    ///
+    /// - Parameter new: the descriptor of the file, which is closed here.
+    func replace(by new: Int32) {
+        queue.async {
+            self.write()
+            _ = dup2(new, self.descriptor)
+            _ = fcntl(self.descriptor, F_SETFD, FD_CLOEXEC)
+            close(new)
+        }
+    }
+
     /// Waits until everything is written, at most for ``flushTimeout``.
     func flush() {
         let done = DispatchSemaphore(value: 0)

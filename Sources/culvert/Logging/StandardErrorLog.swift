@@ -2,6 +2,7 @@ import ArgumentParser
 import HTTP1
 import Logging
 import Platform
+import Tunnel
 
 /// The forms of the log.
 enum LogFormat: String, CaseIterable, ExpressibleByArgument {
@@ -11,26 +12,30 @@ enum LogFormat: String, CaseIterable, ExpressibleByArgument {
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 
-/// Writes a line for each event to standard error, as text or JSON.
+/// Writes a line for each event to standard error or to a file, as text or JSON.
 ///
 /// Names, addresses and reasons may come from strangers, so unprintable characters are escaped and long values are cut.
 struct StandardErrorLog: LogHandler {
     let format: LogFormat
+    var writer = LogWriter.standardError
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
 
     /// Makes the process's logger.
-    static func logger(_ options: LogOptions) -> Logger {
-        let log = StandardErrorLog(format: options.logFormat, logLevel: options.logLevel)
-        LogWriter.standardError.setLossNote { count in
-            log.line(.now, .warning, "lines were lost, because nothing reads the log", ["lines": "\(count)"])
+    ///
+    /// - Throws: a failure if the log's file cannot be opened.
+    static func logger(_ options: LogOptions) throws(Failure) -> Logger {
+        let writer = try options.logFile.map { path throws(Failure) in try LogFile.open(path) } ?? .standardError
+        let log = StandardErrorLog(format: options.logFormat, writer: writer, logLevel: options.logLevel)
+        writer.setLossNote { count in
+            log.line(.now, .warning, "lines were lost, because nothing reads the log", ["lines": .number(count)])
         }
         let logger = Logger(label: "culvert") { _ in log }
         LogWriter.standardOutput.onLoss { count in
             logger.warning(
                 "lines of standard output were lost, because nothing reads them",
-                metadata: ["lines": "\(count)"]
+                metadata: ["lines": .number(count)]
             )
         }
         return logger
@@ -44,7 +49,7 @@ struct StandardErrorLog: LogHandler {
     func log(event: LogEvent) {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
-        LogWriter.standardError.append(
+        writer.append(
             line(.now, event.level, event.message.description, all, event.metadata ?? [:]),
             isUrgent: event.level >= .warning
         )
@@ -64,11 +69,16 @@ struct StandardErrorLog: LogHandler {
         _ own: Logger.Metadata = [:]
     ) -> [UInt8] {
         // Indices are sorted, not the fields: moving texts costs more than writing them.
-        var places: [(fields: Logger.Metadata, place: Logger.Metadata.Index)] = []
+        var places: [(rank: Int, fields: Logger.Metadata, place: Logger.Metadata.Index)] = []
         places.reserveCapacity(own.count + common.count)
-        for place in own.indices { places.append((own, place)) }
-        for place in common.indices where own[common.keys[place]] == nil { places.append((common, place)) }
-        places.sort { $0.fields.keys[$0.place] < $1.fields.keys[$1.place] }
+        for place in own.indices { places.append((Self.rank(own.keys[place]), own, place)) }
+        for place in common.indices where own[common.keys[place]] == nil {
+            places.append((Self.rank(common.keys[place]), common, place))
+        }
+        places.sort { one, other in
+            guard one.rank == other.rank else { return one.rank < other.rank }
+            return one.fields.keys[one.place] < other.fields.keys[other.place]
+        }
         var line = LogLine()
         switch format {
         case .text:
@@ -77,7 +87,7 @@ struct StandardErrorLog: LogHandler {
             line.append(level.rawValue)
             line.append(UInt8(ascii: " "))
             line.append(shown: message)
-            for (fields, place) in places {
+            for (_, fields, place) in places {
                 line.append(UInt8(ascii: " "))
                 line.append(fields.keys[place])
                 line.append(UInt8(ascii: "="))
@@ -90,15 +100,46 @@ struct StandardErrorLog: LogHandler {
             line.append(json: level.rawValue)
             line.append(",\"message\":")
             line.append(json: message)
-            for (fields, place) in places {
+            for (_, fields, place) in places {
                 line.append(",")
-                line.append(json: fields.keys[place])
-                line.append(":")
-                line.append(json: Self.text(fields.values[place]))
+                Self.append(json: fields.keys[place], fields.values[place], to: &line)
             }
             line.append("}")
         }
         return line.bytes
+    }
+
+    /// The place of a field in its line: who and where come first, then why, then the others by name.
+    private static func rank(_ key: String) -> Int {
+        switch key {
+        case "client": 0
+        case "visitor", "peer": 1
+        case "hop", "destination", "tunnel", "place": 2
+        case "service", "port", "socket", "address", "url", "server": 3
+        case "reason", "problem", "error": 4
+        default: 5
+        }
+    }
+
+    /// Appends a field to an object. Numbers stay numbers, and a time is in milliseconds.
+    private static func append(json key: String, _ value: Logger.Metadata.Value, to line: inout LogLine) {
+        guard case .stringConvertible(let some) = value else {
+            line.append(json: key)
+            line.append(":")
+            return line.append(json: text(value))
+        }
+        let time = some as? LoggedTime
+        line.append(json: time == nil ? key : "\(key)_ms")
+        line.append(":")
+        if let time {
+            line.append(String(Int64(time.duration / .milliseconds(1))))
+        } else if let number = some as? Int {
+            line.append(String(number))
+        } else if let number = some as? Double, number.isFinite {
+            line.append(String(number))
+        } else {
+            line.append(json: some.description)
+        }
     }
 
     private static func text(_ value: Logger.Metadata.Value) -> String {
@@ -155,4 +196,7 @@ struct LogOptions: ParsableArguments {
 
     @Option(help: "The log's form: text or json.")
     var logFormat: LogFormat = .text
+
+    @Option(help: "Append the log to this file, which SIGHUP opens again. (default: standard error)")
+    var logFile: String?
 }

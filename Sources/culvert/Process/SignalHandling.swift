@@ -43,6 +43,7 @@ func runUntilSignalled(
         var isStopping = false
         for await signal in signals {
             if signal == .sighup, !endsAtHangUp {
+                LogFile.reopen(logger)
                 reload()
                 continue
             }

@@ -13,7 +13,7 @@ enum HopLog {
 
     private static func metadata(_ fact: HopFact) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
-            "hop": "\(fact.hop.rawValue)", "took_ms": "\(milliseconds(fact.time))",
+            "hop": "\(fact.hop.rawValue)", "took_ms": .number(milliseconds(fact.time)),
         ]
         switch fact.content {
         case .lookedUp(let name, let addresses):
@@ -27,7 +27,7 @@ enum HopLog {
             }
             if let scheme = passage.scheme { metadata["scheme"] = "\(scheme.rawValue)" }
             if let answer = passage.answer { metadata["answer"] = "\(answer.statusLine)" }
-            metadata["requests"] = "\(passage.requests)"
+            metadata["requests"] = .number(passage.requests)
         case .secured(let facts):
             metadata["host"] = "\(facts.host)"
             metadata["version"] = "\(facts.version)"
@@ -42,8 +42,5 @@ enum HopLog {
     }
 
     /// Milliseconds with one decimal: `12.3`.
-    private static func milliseconds(_ time: Duration) -> String {
-        let tenths = Int64(time / .microseconds(100))
-        return "\(tenths / 10).\(tenths % 10)"
-    }
+    private static func milliseconds(_ time: Duration) -> Double { (time / .microseconds(100)).rounded() / 10 }
 }
