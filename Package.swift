@@ -117,7 +117,7 @@ let package = Package(
             dependencies: [
                 "ByteText", "CMalloc", "CProcess", "CSpawn", "HTTP1", "Mux", "NetworkAddress", "Platform",
                 "ProxyConnect",
-                "Tunnel", byteBuffer, crypto,
+                "Tunnel", "TunnelAdmin", "TunnelCore", byteBuffer, crypto, metrics,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -18,6 +18,8 @@ package final class EventLoopMonitor: Sendable {
     /// - Parameter now: the time from which the first second of each loop counts.
     package init(loops: [any EventLoop], now: Instant) {
         beats = Mutex(loops.map { _ in now })
+        // Made now, so that the metric is there before the first second.
+        _ = Self.lag
         for (index, loop) in loops.enumerated() { schedule(loop, index, due: now + Self.period) }
     }
 

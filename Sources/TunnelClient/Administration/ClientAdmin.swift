@@ -1,6 +1,7 @@
 import HTTP1
 import Mux
 import NIOCore
+import NIOSSL
 import TunnelAdmin
 import TunnelCore
 
@@ -24,6 +25,8 @@ final class ClientAdmin: AdminTarget {
     private let metrics: ClientMetrics
     private let listeners: NIOLoopBound<ForwardListeners>
     private let started = Date()
+    /// The configurations of TLS whose certificates have an end, by use.
+    private let tls: [(use: String, configuration: TLSConfiguration)]
 
     init(
         _ current: CurrentSession,
@@ -32,8 +35,10 @@ final class ClientAdmin: AdminTarget {
         _ totals: TrafficTotals,
         _ memory: MemoryBudget,
         _ metrics: ClientMetrics,
-        _ listeners: NIOLoopBound<ForwardListeners>
+        _ listeners: NIOLoopBound<ForwardListeners>,
+        tls: [(use: String, configuration: TLSConfiguration)]
     ) {
+        self.tls = tls
         self.listeners = listeners
         self.progress = progress
         self.memory = memory
@@ -58,6 +63,7 @@ final class ClientAdmin: AdminTarget {
             nextDial: facts.nextTry.map { max(0, $0 - now) } ?? 0
         )
         totals.metrics.publish(memory)
+        for (use, configuration) in tls { metrics.certificates.publish(configuration, use: use) }
     }
 
     func status(session _: Int?) async throws -> [UInt8] {
@@ -80,7 +86,10 @@ final class ClientAdmin: AdminTarget {
     }
 
     func reload() async -> ReloadResult? {
-        await queue.reload(\.userDescription)
+        await queue.reload { error in
+            metrics.reloads.note(isApplied: false)
+            return error.userDescription
+        }
     }
 
     /// Returns nil: a client has no clients.

@@ -7,12 +7,16 @@ final class ClientMetrics: Sendable {
     private let failedDials: [DialError.Hop: Counter]
     private let withoutCarrier: Meter
     private let nextDial: Meter
+    let reloads: ReloadMetrics
+    let certificates: CertificateMetrics
 
     /// Creates all of them, so that counters are 0 before the first event.
     init(factory: any MetricsFactory = MetricsSystem.factory) {
         pingInterval = Meter(label: "culvert_ping_interval_seconds", factory: factory)
         withoutCarrier = Meter(label: "culvert_without_carrier_seconds", factory: factory)
         nextDial = Meter(label: "culvert_next_dial_seconds", factory: factory)
+        reloads = ReloadMetrics(factory: factory)
+        certificates = CertificateMetrics(factory: factory)
         failedDials = Dictionary(
             uniqueKeysWithValues: DialError.Hop.allCases.map { hop in
                 (

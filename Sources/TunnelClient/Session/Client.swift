@@ -91,11 +91,13 @@ public struct Client: Service {
         warnOfCertificates()
         let factory = metricsFactory ?? MetricsSystem.factory
         let clientMetrics = ClientMetrics(factory: factory)
+        clientMetrics.reloads.note(isApplied: true)
         let loop = group.next()
         let totals = TrafficTotals(
             loggedStreams: configuration.clientLimits.visitorLogLines,
             metrics: TunnelMetrics(factory: factory)
         )
+        totals.metrics.publish(role: "client")
         let (ends, end) = AsyncStream.makeStream(of: ForwardEnd.self)
         let listeners = try await loop.submit { makeListeners(loop, totals, end) }.get()
         let dialler = Dialler(
@@ -117,7 +119,16 @@ public struct Client: Service {
         forwards.observe { loop.execute { listeners.value.forwardsChanged() } }
         loop.execute { listeners.value.start() }
         let admin = try await startAdmin(
-            ClientAdmin(current, queue, dialler.progress, dialler.totals, dialler.memory, clientMetrics, listeners)
+            ClientAdmin(
+                current,
+                queue,
+                dialler.progress,
+                dialler.totals,
+                dialler.memory,
+                clientMetrics,
+                listeners,
+                tls: [("client", configuration.tls), ("proxy", configuration.proxyTLS)]
+            )
         )
         do {
             try await run(dialler, waits, current, clientMetrics, ends, queue)
@@ -164,7 +175,11 @@ public struct Client: Service {
                 }
             }
             tasks.addTask {
-                await queue.run(reloads) { reload($0, dialler, current) }
+                await queue.run(reloads) { new in
+                    let result = reload(new, dialler, current)
+                    metrics.reloads.note(isApplied: true)
+                    return result
+                }
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
             }
             tasks.addTask {

@@ -1,3 +1,4 @@
+import Metrics
 import Synchronization
 
 /// Bytes by direction, with the same names at both ends of a tunnel.
@@ -17,6 +18,26 @@ package struct Traffic: Sendable, Hashable {
     }
 }
 
+/// Counts the bytes of one client.
+package struct ClientTraffic: Sendable {
+    private let toService: Counter
+    private let toVisitor: Counter
+
+    /// - Parameter client: the operator's name for it.
+    package init(client: String, factory: any MetricsFactory) {
+        func counter(_ direction: String) -> Counter {
+            let dimensions = [("client", client), ("direction", direction)]
+            return Counter(label: "culvert_client_bytes_total", dimensions: dimensions, factory: factory)
+        }
+        (toService, toVisitor) = (counter("to_service"), counter("to_visitor"))
+    }
+
+    fileprivate func add(_ news: Traffic) {
+        toService.increment(by: news.toService)
+        toVisitor.increment(by: news.toVisitor)
+    }
+}
+
 /// What a role has carried since it started. Shared by all event loops. Counted when sockets open and close and when the
 /// status is asked for, not for each byte.
 package final class TrafficTotals: Sendable {
@@ -31,6 +52,8 @@ package final class TrafficTotals: Sendable {
 
     /// The role's metrics.
     package let metrics: TunnelMetrics
+    private let whole: TrafficTotals?
+    private let client: ClientTraffic?
 
     /// - Parameters:
     ///   - loggedStreams: ended streams that are logged in ten seconds.
@@ -41,6 +64,15 @@ package final class TrafficTotals: Sendable {
     ) {
         self.metrics = metrics
         endedStreams = LogThrottle(lines: loggedStreams)
+        (whole, client) = (nil, nil)
+    }
+
+    /// Creates a part of a role's totals, whose bytes are also counted for a client.
+    package init(of whole: TrafficTotals, for client: ClientTraffic) {
+        metrics = whole.metrics
+        endedStreams = whole.endedStreams
+        self.whole = whole
+        self.client = client
     }
 
     /// Bytes that have been counted.
@@ -59,15 +91,19 @@ package final class TrafficTotals: Sendable {
     /// - Returns: its number, from 1 on.
     @discardableResult
     package func addSession() -> Int {
+        if let whole { return whole.addSession() }
         metrics.sessions.increment()
         return sessionCount.add(1, ordering: .relaxed).newValue
     }
 
     package func addVisitor() {
+        if let whole { return whole.addVisitor() }
         visitorCount.add(1, ordering: .relaxed)
     }
 
     package func add(_ news: Traffic) {
+        client?.add(news)
+        if let whole { return whole.add(news) }
         toService.add(news.toService, ordering: .relaxed)
         toVisitor.add(news.toVisitor, ordering: .relaxed)
         metrics.bytesToServices.increment(by: news.toService)

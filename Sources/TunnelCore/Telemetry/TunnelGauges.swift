@@ -31,11 +31,14 @@ package struct TunnelGauges: Sendable {
         }
     }
 
-    /// Of a client without a session.
+    /// Of sessions that have nothing.
     ///
-    /// - Parameter unpublished: its tunnels, none of which is public.
-    package init(unpublished: Int) {
+    /// - Parameters:
+    ///   - unpublished: the tunnels, none of which is public.
+    ///   - sessions: their number; a client may be without one.
+    package init(unpublished: Int, sessions: Int = 0) {
         unpublishedTunnels = unpublished
+        self.sessions = sessions
     }
 
     package static func += (left: inout TunnelGauges, right: TunnelGauges) {

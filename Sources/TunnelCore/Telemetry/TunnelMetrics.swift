@@ -31,6 +31,8 @@ package final class TunnelMetrics: Sendable {
     private let carriersGauge: Meter
     private let streamsGauge: Meter
     private let tunnelsGauge: Meter
+    private let unpublishedTunnelsGauge: Meter
+    private let servicesDownGauge: Meter
     private let queuedGauge: Meter
     private let bufferedGauge: Meter
     private let memoryGauge: Meter
@@ -58,10 +60,18 @@ package final class TunnelMetrics: Sendable {
         carriersGauge = gauge("culvert_carriers")
         streamsGauge = gauge("culvert_streams")
         tunnelsGauge = gauge("culvert_tunnels")
+        unpublishedTunnelsGauge = gauge("culvert_unpublished_tunnels")
+        servicesDownGauge = gauge("culvert_services_down")
         queuedGauge = gauge("culvert_queued_bytes")
         bufferedGauge = gauge("culvert_buffered_bytes")
         memoryGauge = gauge("culvert_memory_bytes")
         memoryLimitGauge = gauge("culvert_memory_limit_bytes")
+    }
+
+    /// States the release that runs, and in which role.
+    package func publish(role: String) {
+        let dimensions = [("role", role), ("version", culvertVersion)]
+        Meter(label: "culvert_build_info", dimensions: dimensions, factory: factory).set(1)
     }
 
     /// Sets the gauges of the role's sessions.
@@ -70,6 +80,8 @@ package final class TunnelMetrics: Sendable {
         carriersGauge.set(gauges.carriers)
         streamsGauge.set(gauges.streams)
         tunnelsGauge.set(gauges.tunnels)
+        unpublishedTunnelsGauge.set(gauges.unpublishedTunnels)
+        servicesDownGauge.set(gauges.servicesDown)
         queuedGauge.set(gauges.queued)
         bufferedGauge.set(gauges.buffered)
     }

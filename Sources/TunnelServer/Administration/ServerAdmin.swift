@@ -39,9 +39,15 @@ final class ServerAdmin: AdminTarget {
 
     func measure() async {
         var gauges = TunnelGauges()
+        var byClient: [(client: String, gauges: TunnelGauges)] = []
+        let configuration = core.configuration
         for session in core.liveSessions {
-            if let measured = try? await session.measure().get() { gauges += measured }
+            guard let measured = try? await session.measure().get() else { continue }
+            gauges += measured
+            if configuration.labelsMetricsByClient { byClient.append((session.facts.client, measured)) }
         }
+        core.resources.metrics.clients.publish(byClient)
+        core.resources.metrics.certificates.publish(configuration.tls, use: "server")
         core.resources.totals.metrics.publish(gauges)
         core.resources.metrics.publish(handshakes: core.admission.waiting)
         core.resources.totals.metrics.publish(core.resources.memory)
@@ -70,6 +76,7 @@ final class ServerAdmin: AdminTarget {
 
     func reload() async -> ReloadResult? {
         await queue.reload { error in
+            core.resources.metrics.reloads.note(isApplied: false)
             core.logger.error(
                 "not reloaded, and nothing has changed",
                 metadata: ["problem": "\(error.userDescription)"]

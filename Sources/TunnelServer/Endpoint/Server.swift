@@ -80,6 +80,8 @@ public struct Server: Service {
         } catch {
             throw ServerError.configuration(unusable(configuration, error))
         }
+        core.resources.totals.metrics.publish(role: "server")
+        core.resources.metrics.reloads.note(isApplied: true)
         let queue = ReloadQueue(read: readConfiguration)
         let admin = ServerAdmin(core, queue)
         let adminServer = try await startAdminServer(admin, core)
@@ -154,22 +156,24 @@ public struct Server: Service {
         onEvent(.reloading)
         defer { onEvent(.ready) }
         let old = core.configuration
-        if let problem = new.problem { return reject(problem) }
+        if let problem = new.problem { return reject(core, problem) }
         do {
             try await core.reload(new)
         } catch {
-            return reject(unusable(new, error))
+            return reject(core, unusable(new, error))
         }
         let result = ReloadChanges.result(from: old, to: new)
         if !result.restart.isEmpty {
             logger.warning("listen, listen_queue, public_address and admin change with a restart only")
         }
+        core.resources.metrics.reloads.note(isApplied: true)
         logger.notice("reloaded", metadata: ["clients": .number(new.clients.count)])
         warnOfExpiringCertificates(core)
         return result
     }
 
-    private func reject(_ problem: String) -> ReloadResult {
+    private func reject(_ core: ServerCore, _ problem: String) -> ReloadResult {
+        core.resources.metrics.reloads.note(isApplied: false)
         logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(problem)"])
         return ReloadResult(problem: problem)
     }

@@ -59,6 +59,9 @@ public struct ServerConfiguration: Sendable {
     public var serverLimits = ServerLimits()
     /// The addresses of the admin server; none by default. It serves metrics and health, and on a unix socket also status.
     public var admin = AdminPlaces()
+    /// Whether sessions that begin have metrics with the name of their client as a label. The names are open to every reader
+    /// of the metrics.
+    public var labelsMetricsByClient = false
     /// Time for streams to finish after the server begins to stop.
     public var drainTimeout: Duration = .seconds(30)
 

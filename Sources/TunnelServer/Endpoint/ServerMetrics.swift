@@ -9,6 +9,9 @@ final class ServerMetrics: Sendable {
     private let refusedDestinations: [DestinationRefusal: Counter]
     private let handshakeFailures: [HandshakeFailure: Counter]
     private let handshakes: Meter
+    let reloads: ReloadMetrics
+    let certificates: CertificateMetrics
+    let clients: ClientSeries
 
     /// Creates all of them, so that counters are 0 before the first event.
     init(factory: any MetricsFactory = MetricsSystem.factory) {
@@ -32,6 +35,9 @@ final class ServerMetrics: Sendable {
             }
         )
         handshakes = Meter(label: "culvert_handshakes", factory: factory)
+        reloads = ReloadMetrics(factory: factory)
+        certificates = CertificateMetrics(factory: factory)
+        clients = ClientSeries(factory: factory)
     }
 
     /// Counts a carrier whose RESUME names an unknown session.

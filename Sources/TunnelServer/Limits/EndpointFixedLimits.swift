@@ -152,6 +152,11 @@ extension FixedLimit {
             "the latest matter, and names without end would cost memory for ever"
         ),
         FixedLimit(
+            "Names of clients in metrics, with `metrics_by_client`",
+            .count(ClientSeries.limit),
+            "further clients share the name `other`, below the limit of series of one metric"
+        ),
+        FixedLimit(
             "Ended streams of each tunnel in the status",
             .count(EndedStreams.limit),
             "the latest show what is wrong"

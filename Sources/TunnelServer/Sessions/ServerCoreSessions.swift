@@ -53,7 +53,7 @@ extension ServerCore {
             sessionLoop: sessionLoop(authentication, limits, configuration, carrier, channel.eventLoop, logger),
             rights: client,
             configuration: configuration,
-            resources: resources,
+            resources: configuration.labelsMetricsByClient ? resources.counting(for: client.name) : resources,
             share: resources.shares.join(owner.client),
             logger: logger,
             loop: channel.eventLoop

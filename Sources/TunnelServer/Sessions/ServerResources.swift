@@ -7,7 +7,7 @@ struct ServerResources: Sendable {
     let tickets = TicketIssuer()
     let memory: MemoryBudget
     /// Traffic since the start.
-    let totals: TrafficTotals
+    private(set) var totals: TrafficTotals
     /// Log lines that peers cause.
     let logs: ServerLogs
     let shares = ClientShares()
@@ -25,6 +25,15 @@ struct ServerResources: Sendable {
         memory = MemoryBudget(capacity: limits.memory, use: memoryUse)
         logs = ServerLogs(limits)
         totals = TrafficTotals(loggedStreams: limits.visitorLogLines, metrics: TunnelMetrics(factory: factory))
+    }
+
+    /// The resources with bytes that are also counted for a client.
+    ///
+    /// - Parameter client: the operator's name for it.
+    func counting(for client: String) -> ServerResources {
+        var result = self
+        result.totals = TrafficTotals(of: totals, for: metrics.clients.traffic(of: client))
+        return result
     }
 
     /// Applies other limits from now on.

@@ -64,6 +64,7 @@ struct ClientCommand: AsyncParsableCommand {
             do {
                 reloading.yield(try self.configuration())
             } catch {
+                AdminMetrics.reloadFailed()
                 logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(Failure(error))"])
             }
             manager.report(.ready)

@@ -54,6 +54,7 @@ struct ServerCommand: AsyncParsableCommand {
             do {
                 continuation.yield(try read())
             } catch {
+                AdminMetrics.reloadFailed()
                 logger.error("not reloaded, and nothing has changed", metadata: ["problem": "\(Failure(error))"])
             }
         }

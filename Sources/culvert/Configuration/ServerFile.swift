@@ -12,7 +12,7 @@ enum ServerFile {
         "tls_certificate", "tls_key",
         "tls_client_ca", "backend",
         "allow_origin", "token_file",
-        "busy_polling", "compress_shared", "trusted_front", "admin",
+        "busy_polling", "compress_shared", "trusted_front", "admin", "metrics_by_client",
         "public_proxy_protocol", "client", "limits",
     ]).union(visitorKeys)
     private static let visitorKeys: Set<String> = [
@@ -39,6 +39,7 @@ enum ServerFile {
         result.destinations = file.destinations("allow_connect")
         result.unixDirectory = folder(file)
         result.admin = file.adminPlaces(standardSocket: standardSocket)
+        result.labelsMetricsByClient = file.boolean("metrics_by_client") ?? false
         result.pollsBusily = file.boolean("busy_polling") ?? false
         result.sharesCompression = file.boolean("compress_shared") ?? false
         if let origins = file.strings("allow_origin") { result.allowedOrigins = origins }

@@ -60,6 +60,7 @@ final class LogWriter: Sendable {
     private let reportsLossesInBand: Bool
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "culvert.log")
+    private let lostLines = Atomic(0)
 
     /// - Parameters:
     ///   - maximumWaiting: bytes that may wait for the descriptor.
@@ -69,6 +70,9 @@ final class LogWriter: Sendable {
         self.maximumWaiting = maximumWaiting
         self.reportsLossesInBand = reportsLossesInBand
     }
+
+    /// All lines that were lost, reported or not.
+    var lostInAll: Int { lostLines.load(ordering: .relaxed) }
 
     /// Sets the receiver of the number of lost lines, which is called at 1, 2, 4 lines and so on.
     func onLoss(_ report: @escaping @Sendable (Int) -> Void) {
@@ -88,6 +92,7 @@ final class LogWriter: Sendable {
         let (isNew, isNewlyUrgent) = waiting.withLock { waiting in
             guard waiting.bytes.count + line.count < maximumWaiting else {
                 waiting.lost += 1
+                lostLines.add(1, ordering: .relaxed)
                 return (false, false)
             }
             waiting.bytes.append(contentsOf: line)
@@ -157,7 +162,9 @@ final class LogWriter: Sendable {
         let rest = bytes[write(bytes)...]
         var lost = rest.count { $0 == Self.newline }
         // The note is last, and is not a line of the log.
-        if lost > 0, now.lost > 0, reportsLossesInBand { lost += now.lost - 1 }
+        let losesNote = lost > 0 && now.lost > 0 && reportsLossesInBand
+        lostLines.add(losesNote ? lost - 1 : lost, ordering: .relaxed)
+        if losesNote { lost += now.lost - 1 }
         waiting.withLock { waiting in
             waiting.isCut = rest.startIndex == 0 ? now.isCut : bytes[rest.startIndex - 1] != Self.newline
             waiting.lost += lost
