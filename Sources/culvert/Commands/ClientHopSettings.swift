@@ -1,4 +1,3 @@
-import Foundation
 import ProxyConnect
 import Tunnel
 
@@ -106,7 +105,7 @@ extension ClientSettings {
             return { try await all.choices(for: $0) }
         }
         do throws(ProxyEnvironment.Failure) {
-            return try ProxyEnvironment(ProcessInfo.processInfo.environment).choices(for: endpoints)
+            return try ProxyEnvironment(ProcessEnvironment.all).choices(for: endpoints)
         } catch {
             throw Failure(.configuration, "the environment's \(error)")
         }

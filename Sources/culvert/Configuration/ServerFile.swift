@@ -1,6 +1,6 @@
-import Foundation
 import Mux
 import NetworkAddress
+import Platform
 import ProxyConnect
 import Tunnel
 
@@ -80,7 +80,7 @@ enum ServerFile {
         let (tunnels, streams) = (table.count("tunnels"), table.count("streams"))
         let (bandwidth, visitors) = (table.bytesPerSecond("bandwidth"), Self.visitors(table))
         let expires = table.date("expires")
-        if let expires, Double(expires) <= Date().timeIntervalSince1970 {
+        if let expires, expires <= Int64(time(nil)) {
             table.warn("expires", "this client's access has expired, and it cannot connect")
         }
         let destinations = table.destinations("allow_connect")
