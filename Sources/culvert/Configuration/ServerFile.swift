@@ -18,7 +18,7 @@ enum ServerFile {
     private static let visitorKeys: Set<String> = [
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
-    private static let clientKeys: Set<String> = Set([
+    static let clientKeys: Set<String> = Set([
         "name", "verifier", "allow_ports", "allow_connect", "unix_directory", "allow_addresses", "allow_loopback",
         "tunnels", "streams",
         "bandwidth",
