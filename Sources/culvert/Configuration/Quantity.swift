@@ -95,10 +95,10 @@ extension Duration {
 extension Int {
     /// The form of a number of bytes in a configuration: `64 MiB`.
     var asBytes: String {
-        for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-        where self >= unit && self % unit == 0 {
-            return "\(self / unit) \(name)"
-        }
-        return "\(self) B"
+        multiple(of: 1 << 30, "GiB") ?? multiple(of: 1 << 20, "MiB") ?? multiple(of: 1 << 10, "KiB") ?? "\(self) B"
+    }
+
+    private func multiple(of unit: Int, _ name: String) -> String? {
+        self >= unit && self % unit == 0 ? "\(self / unit) \(name)" : nil
     }
 }
