@@ -177,6 +177,12 @@ let package = Package(
             path: "Sources/Tools/Bench",
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "culvert-package",
+            path: "Sources/Tools/Package",
+            exclude: ["Dockerfile", "Dockerfile.dockerignore", "check", "debian", "man", "package"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(name: "ByteTextTests", dependencies: ["ByteText"], swiftSettings: strict),
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
@@ -214,7 +220,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "HTTP1", "Mux", "ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer",
-                "culvert", "NetworkAddress", "Platform", "Tunnel",
+                "culvert", "culvert-package", "NetworkAddress", "Platform", "TestSupport", "Tunnel",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

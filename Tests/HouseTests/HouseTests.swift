@@ -106,4 +106,15 @@ import Testing
             }
         }
     }
+
+    @Test("no file of the executable imports Foundation where FoundationEssentials is: it would add 45 MB to a release")
+    func foundation() throws {
+        let product = [
+            "ByteText", "NetworkAddress", "HTTP1", "WebSocket", "Mux", "ProxyConnect", "TunnelCore", "TunnelAdmin",
+            "TunnelServer", "TunnelClient", "Tunnel", "culvert",
+        ]
+        for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
+            #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")
+        }
+    }
 }

@@ -81,6 +81,8 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let chromium = Program(name: "chromium", package: "chromium")
     /// Checks rules of Prometheus.
     public static let promtool = Program(name: "promtool", package: "prometheus")
+    /// Checks manual pages.
+    public static let mandoc = Program(name: "mandoc", package: "mandoc")
     /// Opens sockets that a program inherits.
     public static let python = Program(name: "python3", package: "python3")
 

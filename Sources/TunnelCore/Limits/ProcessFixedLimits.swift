@@ -41,7 +41,7 @@ extension FixedLimit {
         FixedLimit("Length of a name", .bytes(NameLimits.nameLength), "DNS has no longer ones"),
         FixedLimit(
             "Stack of a lookup's thread",
-            .bytes(LookupThread.stack),
+            .bytes(DetachedThread.stack),
             "resolvers and their modules need a fifth"
         ),
         FixedLimit(

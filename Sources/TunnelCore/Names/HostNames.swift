@@ -86,7 +86,7 @@ package final class HostNames: Sendable {
         for action in actions {
             switch action {
             case .start(let lookup, let name):
-                let isStarted = LookupThread.start { [self] in returned(lookup, lookUp(name)) }
+                let isStarted = DetachedThread.start { [self] in returned(lookup, lookUp(name)) }
                 if !isStarted { returned(lookup, .failure(.busy)) }
             case .answer(let request, let outcome):
                 state.withLock { $0.waiting.removeValue(forKey: request) }?
@@ -108,7 +108,7 @@ package final class HostNames: Sendable {
             return !state.isWatched
         }
         guard isNeeded else { return }
-        let isStarted = LookupThread.start { [self] in
+        let isStarted = DetachedThread.start { [self] in
             repeat {
                 look()
                 sleep(Self.period)

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Tunnel
 
 /// Changes a server's configuration file: the whole new text is checked before it takes the place of the old one.

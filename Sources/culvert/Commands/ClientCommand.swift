@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Tunnel
 
 /// `culvert client`: the end beside the services.
@@ -48,7 +47,7 @@ struct ClientCommand: AsyncParsableCommand {
             }
         }
         // The client is ready as soon as it runs: the server may be away, and units that depend on us must not wait.
-        let manager = ServiceManager(ProcessInfo.processInfo.environment)
+        let manager = ServiceManager(ProcessEnvironment.all)
         ProcessSetup.logMemory(configuration.clientLimits.memory, logger)
         manager.startWatchdog()
         ProcessSetup.warnOfRoot(logger)

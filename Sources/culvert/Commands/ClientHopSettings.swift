@@ -1,4 +1,3 @@
-import Foundation
 import ProxyConnect
 import Tunnel
 
@@ -77,7 +76,7 @@ extension ClientSettings {
     func proxyReason(_ endpoints: [EndpointURL]) -> String {
         if !flags.proxy.isEmpty { return flags.proxy.count > 1 ? "\(flags.proxy.count) times --proxy" : "--proxy" }
         if settings?.proxy.isEmpty == false { return "proxy in the configuration" }
-        let environment = ProxyEnvironment(ProcessInfo.processInfo.environment)
+        let environment = ProxyEnvironment(ProcessEnvironment.all)
         guard let endpoint = endpoints.first else { return "the environment" }
         switch environment.reason(for: endpoint) {
         case .variable(let name): return "the variable \(name)"
@@ -106,7 +105,7 @@ extension ClientSettings {
             return { try await all.choices(for: $0) }
         }
         do throws(ProxyEnvironment.Failure) {
-            return try ProxyEnvironment(ProcessInfo.processInfo.environment).choices(for: endpoints)
+            return try ProxyEnvironment(ProcessEnvironment.all).choices(for: endpoints)
         } catch {
             throw Failure(.configuration, "the environment's \(error)")
         }

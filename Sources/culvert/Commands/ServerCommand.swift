@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Logging
 import Synchronization
 import Tunnel
@@ -18,7 +17,7 @@ struct ServerCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try StandardErrorLog.logger(options.log)
         let (reloads, continuation) = AsyncStream<ServerConfiguration>.makeStream()
-        let environment = ProcessInfo.processInfo.environment
+        let environment = ProcessEnvironment.all
         let manager = ServiceManager(environment)
         var configuration = try configuration()
         configuration.openSockets = SocketActivation.descriptors(environment)

@@ -1,4 +1,3 @@
-import Foundation
 import Mux
 import NIOSSL
 import NetworkAddress
@@ -189,7 +188,7 @@ struct ServerSettings {
 
     /// Reports addresses that this machine cannot bind. A socket that systemd hands over is bound already.
     private func checkPlaces(_ result: ServerConfiguration) {
-        let isHandedOver = ProcessInfo.processInfo.environment["LISTEN_FDS"] != nil
+        let isHandedOver = ProcessEnvironment.all["LISTEN_FDS"] != nil
         var places = isHandedOver ? [] : result.listen.map { ("listen", $0) }
         places += result.admin.addresses.map { ("admin", $0) }
         for (key, address) in places {

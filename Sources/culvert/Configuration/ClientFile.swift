@@ -108,7 +108,7 @@ struct ClientFile {
     private static func forwards(_ file: ConfigurationFile) -> [ForwardSpec] {
         var forwards: [ForwardSpec] = []
         for table in file.tables("forward") {
-            table.allow(["local", "remote", "protocol"])
+            table.allow(forwardKeys)
             guard let local = table.required("local"), let remote = table.required("remote") else {
                 _ = table.required("remote")
                 continue
@@ -180,7 +180,8 @@ struct ClientFile {
         return token != nil || names || password?.isEmpty == false
     }
 
-    private static let tunnelKeys: Set<String> = [
+    static let forwardKeys: Set<String> = ["local", "remote", "protocol"]
+    static let tunnelKeys: Set<String> = [
         "remote", "local", "protocol", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow",
         "visitor_deny",
         "visitor_idle", "visitor_bandwidth",

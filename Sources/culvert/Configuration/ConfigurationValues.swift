@@ -1,8 +1,13 @@
-import Foundation
 import NetworkAddress
 import ProxyConnect
 import TOMLKit
 import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// Values with units or a syntax: rates, times, dates, blocks of addresses.
 extension ConfigurationFile {

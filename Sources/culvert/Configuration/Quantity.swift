@@ -85,20 +85,18 @@ extension Duration {
         let microseconds = attoseconds / 1_000_000_000_000
         guard microseconds % 1_000 == 0 else { return "\(seconds * 1_000_000 + microseconds) µs" }
         guard microseconds == 0 else { return "\(seconds * 1_000 + microseconds / 1_000) ms" }
-        for (unit, name) in [(3_600, "h"), (60, "min")] where seconds >= unit && seconds % Int64(unit) == 0 {
-            return "\(seconds / Int64(unit)) \(name)"
-        }
-        return "\(seconds) s"
+        let whole = Int(clamping: seconds)
+        return whole.multiple(of: 3_600, "h") ?? whole.multiple(of: 60, "min") ?? "\(seconds) s"
     }
 }
 
 extension Int {
     /// The form of a number of bytes in a configuration: `64 MiB`.
     var asBytes: String {
-        for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-        where self >= unit && self % unit == 0 {
-            return "\(self / unit) \(name)"
-        }
-        return "\(self) B"
+        multiple(of: 1 << 30, "GiB") ?? multiple(of: 1 << 20, "MiB") ?? multiple(of: 1 << 10, "KiB") ?? "\(self) B"
+    }
+
+    fileprivate func multiple(of unit: Int, _ name: String) -> String? {
+        self >= unit && self % unit == 0 ? "\(self / unit) \(name)" : nil
     }
 }

@@ -1,5 +1,5 @@
-import Foundation
 import Mux
+import Platform
 import ProxyConnect
 
 /// Reads secrets from files and the environment. Arguments show in the process list, so they carry no secret, except
@@ -93,7 +93,7 @@ enum SecretFile {
 
     /// A secret in an environment variable, without a byte order mark; nil if the variable is not set.
     private static func environment(_ name: String) throws(Failure) -> String? {
-        // Foundation would replace bytes that are not UTF-8, and return another secret.
+        // The environment as a dictionary has other bytes in place of those that are not UTF-8, and so another secret.
         guard let value = getenv(name) else { return nil }
         do throws(PlainText.Unreadable) {
             return try PlainText.decode(Array(UnsafeRawBufferPointer(start: value, count: strlen(value))))
@@ -123,9 +123,8 @@ enum SecretFile {
     /// The entries of the file that `NETRC` names, otherwise of `.netrc` in the user's home; nil without a file, as in
     /// curl.
     private static func netrc() throws(Failure) -> Netrc? {
-        let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
-        // Foundation reads the user database, and not HOME.
-        let home = environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
+        let environment = ProcessEnvironment.all.filter { !$0.value.isEmpty }
+        let home = environment["HOME"] ?? ProcessEnvironment.home
         let path = environment["NETRC"] ?? "\(home)/.netrc"
         guard !TextFile.isMissing(path) else {
             Output.error("culvert: warning: --netrc: there is no file \(path)")

@@ -1,6 +1,6 @@
-import Foundation
 import Mux
 import NetworkAddress
+import Platform
 import ProxyConnect
 import Tunnel
 
@@ -18,7 +18,7 @@ enum ServerFile {
     private static let visitorKeys: Set<String> = [
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
-    private static let clientKeys: Set<String> = Set([
+    static let clientKeys: Set<String> = Set([
         "name", "verifier", "allow_ports", "allow_connect", "unix_directory", "allow_addresses", "allow_loopback",
         "tunnels", "streams",
         "bandwidth",
@@ -81,7 +81,7 @@ enum ServerFile {
         let (tunnels, streams) = (table.count("tunnels"), table.count("streams"))
         let (bandwidth, visitors) = (table.bytesPerSecond("bandwidth"), Self.visitors(table))
         let expires = table.date("expires")
-        if let expires, Double(expires) <= Date().timeIntervalSince1970 {
+        if let expires, expires <= Int64(time(nil)) {
             table.warn("expires", "this client's access has expired, and it cannot connect")
         }
         let destinations = table.destinations("allow_connect")

@@ -1,4 +1,3 @@
-import Foundation
 import NIOSSL
 import Tunnel
 
@@ -97,7 +96,7 @@ enum TLSFiles {
     private static func isPEM(_ bytes: [UInt8]) -> Bool { contains(bytes, "-----BEGIN ") }
 
     private static func contains(_ bytes: [UInt8], _ words: String) -> Bool {
-        Data(bytes).range(of: Data(words.utf8)) != nil
+        bytes.firstRange(of: Array(words.utf8)) != nil
     }
 
     /// The client's TLS with a certificate, for a server or proxy that asks for one.

@@ -88,7 +88,7 @@ struct TOMLSyntaxError {
         }
         guard let equals = text.firstIndex(of: "=") else { return nil }
         let key = String(text[..<equals]).trimmed
-        let comment = text[equals...].range(of: " #")?.lowerBound ?? text.endIndex
+        let comment = text[equals...].firstRange(of: " #")?.lowerBound ?? text.endIndex
         let value = String(text[text.index(after: equals)..<comment]).trimmed
         guard Self.isKey(key), let first = value.first, !"\"'[{".contains(first) else { return nil }
         if let boolean = Self.booleans[value.lowercased()], boolean != value {

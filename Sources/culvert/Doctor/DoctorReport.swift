@@ -1,6 +1,11 @@
-import Foundation
 import Synchronization
 import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// The lines of `culvert doctor`, printed as they come, or one JSON object at the end.
 final class DoctorReport: Sendable {

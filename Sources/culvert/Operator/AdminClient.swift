@@ -1,8 +1,13 @@
-import Foundation
 import HTTP1
 import NIOCore
 import NIOPosix
 import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// Sends one request to a running role over its admin socket, and reads the answer.
 struct AdminClient {
@@ -27,8 +32,8 @@ struct AdminClient {
             throw noAnswer(error)
         }
         guard answer.status == 200 else {
-            let text = String(decoding: answer.body.prefix(200), as: UTF8.self)
-                .trimmingCharacters(in: .whitespacesAndNewlines)
+            var text = String(decoding: answer.body.prefix(200), as: UTF8.self)
+            while text.last?.isWhitespace == true { text.removeLast() }
             throw Failure(.unreachable, "unix:\(path) answered \(answer.status): \(text.escapedForDisplay())")
         }
         return Data(answer.body)

@@ -1,5 +1,10 @@
-import Foundation
 import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// The status of the role that has answered.
 enum RoleStatus {

@@ -1,11 +1,11 @@
 import CSpawn
-import Foundation
+import Platform
 import Synchronization
+import Tunnel
 
 /// Runs a child process with bounds for its time and its output, and kills it at the bound.
 ///
-/// The child is made with `posix_spawn`, and a separate thread watches it. Foundation's `Process` does not bound the
-/// output, and its pipes block.
+/// The child is made with `posix_spawn`, and a separate thread watches it.
 struct BoundedChild: Sendable {
     /// The end of the process.
     enum End: Sendable, Equatable {
@@ -39,9 +39,10 @@ struct BoundedChild: Sendable {
         let isCancelled = Flag()
         let result = try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                Thread.detachNewThread {
+                let isStarted = DetachedThread.start {
                     continuation.resume(with: Swift.Result { try run(until: isCancelled) })
                 }
+                if !isStarted { continuation.resume(throwing: SpawnFailure(what: "a thread", number: EAGAIN)) }
             }
         } onCancel: {
             isCancelled.value.withLock { $0 = true }

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// A pipe to or from a child. Each of its descriptors is closed once, and neither is inherited by default.
 final class ChildPipe {
@@ -35,7 +35,7 @@ final class ChildPipe {
     func write(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         // A writable pipe takes this many bytes without blocking.
         let chunk = bytes.prefix(Int(PIPE_BUF))
-        let count = chunk.withUnsafeBytes { Foundation.write(writing, $0.baseAddress, $0.count) }
+        let count = chunk.withUnsafeBytes { Platform.write(writing, $0.baseAddress, $0.count) }
         guard count >= 0 else { return errno == EINTR ? bytes : [] }
         return bytes.dropFirst(count)
     }
@@ -44,7 +44,7 @@ final class ChildPipe {
     /// closed.
     func read() -> [UInt8] {
         var chunk = [UInt8](repeating: 0, count: 16_384)
-        let count = chunk.withUnsafeMutableBytes { Foundation.read(reading, $0.baseAddress, $0.count) }
+        let count = chunk.withUnsafeMutableBytes { Platform.read(reading, $0.baseAddress, $0.count) }
         if count < 0, errno == EINTR { return [] }
         guard count > 0 else {
             closeReading()

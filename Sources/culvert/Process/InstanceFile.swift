@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Tunnel
 
 /// Reads the value of `--instance`, or the file that holds it.

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// Makes files that only their user reads, complete or not at all. No existing file is changed.
 enum PrivateFile {

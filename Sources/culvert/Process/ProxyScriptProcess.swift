@@ -1,5 +1,5 @@
-import Foundation
 import HTTP1
+import Platform
 import Tunnel
 
 /// Runs each proxy script in a separate process, this executable's `evaluate-pac`. A crash, a full memory or an endless
@@ -18,13 +18,13 @@ struct ProxyScriptProcess: ProxyScriptEngine {
         #if os(Linux)
         "/proc/self/exe"
         #else
-        Bundle.main.executablePath ?? CommandLine.arguments[0]
+        CommandLine.arguments[0]
         #endif
     }()
 
     var executable = Self.ownExecutable
     /// The environment from which the process inherits what the system's libraries read.
-    var environment = ProcessInfo.processInfo.environment
+    var environment = ProcessEnvironment.all
     /// The time of a script, with its name lookups.
     var timeout = Self.maximumTime
 

@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 import Platform
 import Tunnel
 
@@ -35,16 +35,19 @@ final class StandardStreams: Sendable {
         }
         let (near, far) = (ends[0], ends[1])
         let streams = StandardStreams(descriptor: far)
-        Thread.detachNewThread {
+        let isReading = DetachedThread.start {
             copy(from: STDIN_FILENO, to: near)
             shutdown(near, Int32(SHUT_WR))
         }
-        Thread.detachNewThread {
+        let isWriting = DetachedThread.start {
             copy(from: near, to: STDOUT_FILENO)
             // The reader of standard output learns of the end at once, while standard input may go on.
             closeOutput()
             shutdown(near, Int32(SHUT_RD))
             streams.output.signal()
+        }
+        guard isReading, isWriting else {
+            throw Failure(.system, "no thread for standard input and output: \(String(cString: strerror(EAGAIN)))")
         }
         return streams
     }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Derives the memory budget of sessions from the machine's memory and the limits of the process's cgroups.
 ///
 /// | | default of `memory` in `[limits]` |
@@ -19,10 +17,12 @@ struct SystemMemory: Sendable {
 
     /// A cgroup's limit above this means no limit: version 1 writes the largest number of pages.
     private static let none = 1 << 60
+    /// The limit of a kernel's file in bytes. 1 MiB: longer than any of them.
+    private static let longestFile = 1 << 20
 
     /// Reads a file of the kernel; nil if it is missing.
     var read: @Sendable (String) -> String? = { path in
-        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+        try? TextFile.read(path, what: "file", limit: longestFile)
     }
 
     /// The default budget; nil if neither the machine's memory nor a limit is known.

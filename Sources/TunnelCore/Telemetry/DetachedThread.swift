@@ -1,7 +1,7 @@
 import Platform
 
 /// A thread for one piece of work that blocks.
-package enum LookupThread {
+package enum DetachedThread {
     private final class Work {
         let body: @Sendable () -> Void
 
