@@ -123,6 +123,58 @@ extension EndToEnd {
             }
         }
 
+        @Test("A report has versions, checks, the status and the log's end, and no secret; it overwrites nothing")
+        func report() async throws {
+            try await Scenario.run { scenario in
+                let (file, log) = ("\(scenario.directory)/report", "\(scenario.directory)/log")
+                try scenario.write((0..<200).map { "line \($0)\n" }.joined(), to: log)
+                let arguments = [
+                    "ws://name.invalid:1", "--proxy", "http://ann:url-secret@127.0.0.1:1", "--header",
+                    "X-Key: header-secret-value", "--log-file", log, "--report", file,
+                ]
+                let (status, _) = try await Self.doctor(scenario, arguments)
+                #expect(status == .exited(69))
+                let text = try String(contentsOfFile: file, encoding: .utf8)
+                for part in ["== versions\nculvert ", "== checks\n", "fail  connect", "== log\n", "line 199"] {
+                    #expect(text.contains(part), "\(part)")
+                }
+                #expect(!text.contains("line 99\n") && !text.contains("url-secret"))
+                #expect(!text.contains("header-secret-value"))
+                let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+                #expect(mode == 0o600)
+                let (again, _) = try await Self.doctor(scenario, arguments)
+                let same = try String(contentsOfFile: file, encoding: .utf8)
+                #expect(again == .exited(78) && same == text)
+            }
+        }
+
+        @Test("The server's side: a mistake, a taken port and a missing front are found before the start")
+        func serverSide() async throws {
+            try await Scenario.run { scenario in
+                let file = "\(scenario.directory)/server.toml"
+                func run() async throws -> (ProcessEnd, [String]) {
+                    let doctor = try scenario.culvert("doctor", ["doctor", "--server", "--config", file])
+                    return (try await doctor.exitStatus(), doctor.output.lines)
+                }
+                let taken = try TCPService.echo()
+                try scenario.write("listen = \"127.0.0.1:\(taken.port)\"\n", to: file)
+                let (first, firstLines) = try await run()
+                #expect(first == .exited(78) && Self.checks(firstLines).contains("fail listen"), "\(firstLines)")
+                try scenario.write(
+                    "listen = \"127.0.0.1:\(try FreePorts.next())\"\nallow_ports = \"\(try FreePorts.next())\"\n",
+                    to: file
+                )
+                let (second, secondLines) = try await run()
+                #expect(second == .exited(0), "\(secondLines)")
+                #expect(
+                    Self.checks(secondLines).contains("warn front") && Self.checks(secondLines).contains("ok ports")
+                )
+                try scenario.write("listen = 5\n", to: file)
+                let (third, thirdLines) = try await run()
+                #expect(third == .exited(78) && Self.checks(thirdLines) == ["fail configuration"])
+            }
+        }
+
         @Test(
             "nginx's idle limit of 60 s is found, and takes as long as the longest silence",
             .enabled(if: TestRun.isSlow, "longer than a minute: CULVERT_SLOW=1"),

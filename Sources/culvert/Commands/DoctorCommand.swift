@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import Platform
 import Tunnel
 
 /// `culvert doctor`: finds out what is wrong between a client and its server.
@@ -21,8 +22,23 @@ struct DoctorCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @Option(
+        help: """
+            Write a report for a maintainer to this file: versions, these checks, status and metrics of what runs here, and \
+            the end of the log, without secrets. It is shown first.
+            """
+    )
+    var report: String?
+
+    @Flag(help: "Check what a server with the configuration of --config needs from this machine.")
+    var server = false
+
     func validate() throws {
-        try options.validateURL()
+        if !server { try options.validateURL() }
+        if server, !options.url.isEmpty { throw ValidationError("--server takes no URL") }
+        if server, idle != nil {
+            throw ValidationError("--idle is about a path to a server, and --server about this machine")
+        }
         _ = try idleTime()
     }
 
@@ -36,7 +52,13 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let report = DoctorReport(json: json)
-        let configuration = read(report)
+        let configuration: ClientConfiguration?
+        if server {
+            configuration = nil
+            try await checkServer(report)
+        } else {
+            configuration = read(report)
+        }
         if let configuration {
             // The lines of the report say what the log would say.
             var logger = try StandardErrorLog.logger(options.log)
@@ -49,7 +71,57 @@ struct DoctorCommand: AsyncParsableCommand {
             }
         }
         report.finish()
+        if let file = self.report { try await write(report.checks, configuration, to: file) }
         if let status = report.status { throw Failure(reported: status) }
+    }
+
+    /// Shows the report for a maintainer, asks on a terminal, and writes it.
+    private func write(
+        _ checks: [DiagnosisCheck],
+        _ configuration: ClientConfiguration?,
+        to file: String
+    ) async throws(Failure) {
+        let password = configuration?.proxyCredentials.password.map { [$0] } ?? []
+        let fields = (configuration?.fields.secrets ?? []) + (configuration?.proxyFields.secrets ?? [])
+        let report = SupportReport(checks: checks, secrets: password + fields, logFile: options.log.logFile)
+        let text = await report.text()
+        Output.error(text)
+        if isatty(STDIN_FILENO) == 1 {
+            Output.progress("Write this to \(file)? [y/N] ")
+            guard readLine(strippingNewline: true)?.lowercased().hasPrefix("y") == true else {
+                return Output.error("not written")
+            }
+        }
+        let remedy = "choose a folder that you can write"
+        guard try PrivateFile.make(file, line: text, what: "report", remedy: remedy) else {
+            throw Failure(.configuration, "\(file) exists, and is not overwritten; choose another name, or remove it")
+        }
+        Output.error("written to \(file)")
+    }
+
+    /// The checks of the server's side.
+    private func checkServer(_ report: DoctorReport) async throws(Failure) {
+        let file = options.config ?? ServerConfigurationEdit.standardPath
+        let problems = ConfigurationProblems(file, isTrial: true)
+        let configuration: ServerConfiguration
+        do {
+            configuration = try ServerCommand.parse(["--config", file]).read(problems)
+        } catch {
+            throw Failure(.bug, error.userDescription)
+        }
+        if let status = problems.status {
+            let remedy = "culvert check --config \(file) lists all mistakes"
+            return report.add(
+                .failed("configuration", .configuration, problems.firstLine ?? "a mistake", remedy: remedy),
+                status
+            )
+        }
+        let clients = configuration.clients.count
+        report.add(DiagnosisCheck("configuration", .ok, "\(file): in order, \(CompactNumber.count(clients, "client"))"))
+        let running = try? AdminSocketSearch(.ofThisProcess).only(needsServer: true)
+        for check in await ServerDoctor(configuration: configuration, runningServer: running).checks() {
+            report.add(check)
+        }
     }
 
     /// The configuration; nil if it has a mistake, which the report has then.

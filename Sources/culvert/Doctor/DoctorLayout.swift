@@ -14,6 +14,9 @@ struct DoctorLayout {
             && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? false
     }
 
+    /// All lines of some checks.
+    func text(_ checks: [DiagnosisCheck]) -> String { checks.flatMap(lines).joined(separator: "\n") }
+
     /// The line of a check, with its remedy and its lines to paste below it.
     func lines(_ check: DiagnosisCheck) -> [String] {
         let name = check.name + String(repeating: " ", count: max(1, Self.nameWidth - check.name.count))
