@@ -350,7 +350,7 @@ def large(browser):
         time.sleep(1)
         worst = max(worst, browser.js("performance.getEntriesByName('refresh')[0].duration"))
     claim("1,000 clients refresh in under 100 ms of script time", worst < 100, f"{worst:.1f} ms at most in 10 refreshes")
-    for width, height, name in [(1440, 900, "wide"), (1024, 768, "middle"), (360, 740, "narrow")]:
+    for width, height, name in [(1440, 900, "wide"), (1024, 768, "middle"), (700, 900, "tablet"), (360, 740, "narrow")]:
         browser.size(width, height, 2 if width < 500 else 1)
         for scheme in ["light", "dark"]:
             browser.scheme(scheme)

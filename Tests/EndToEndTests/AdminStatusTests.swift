@@ -111,14 +111,22 @@ extension EndToEnd {
                     break
                 if not chunk:
                     break
-                if b"so far:" in chunk:
-                    os.kill(child, signal.SIGINT)
                 seen += chunk
+                # The first page is followed by Ctrl-Z, and the page after it by Ctrl-C.
+                if b"so far:" in chunk and b"\\x1b[?1049l" not in seen:
+                    os.kill(child, signal.SIGTSTP)
+                    os.waitpid(child, os.WUNTRACED)
+                    os.kill(child, signal.SIGCONT)
+                elif b"so far:" in chunk:
+                    os.kill(child, signal.SIGINT)
             status = os.waitpid(child, 0)[1]
             print(repr(seen), os.WIFSIGNALED(status) and os.WTERMSIG(status))
             """
 
-        @Test("--watch on a terminal uses the alternate screen, and Ctrl-C restores the terminal", .needs(.python))
+        @Test(
+            "--watch on a terminal uses the alternate screen, and Ctrl-C and Ctrl-Z restore the terminal",
+            .needs(.python)
+        )
         func screen() async throws {
             try await Scenario.run { scenario in
                 _ = try await scenario.server()
@@ -130,6 +138,7 @@ extension EndToEnd {
                 let line = try #require(output.split(separator: "\n").last)
                 #expect(line.hasPrefix("b'\\x1b[?1049h") && line.contains("culvert "), "\(line)")
                 #expect(line.hasSuffix("\\x1b[?1049l' 2"), "\(line)")
+                for part in ["1049h", "1049l"] { #expect(line.components(separatedBy: part).count == 3, "\(line)") }
             }
         }
     }

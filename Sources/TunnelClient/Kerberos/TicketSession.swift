@@ -14,12 +14,15 @@ final class TicketSession: Sendable {
 
     private struct Context: @unchecked Sendable {
         var pointer: UnsafeMutableRawPointer?
-        /// Seconds until the ticket ends; nil before the first token.
-        var lifetime: UInt32?
+        /// Seconds until the ticket ends; 0 before the first token.
+        var lifetime: UInt32 = 0
     }
 
     private let host: String
+    /// Held while the library waits for the Kerberos server, so never taken on an event loop.
     private let context = Mutex(Context())
+    /// Seconds until the ticket ends, for event loops; 0 before the first token.
+    private let secondsLeft = Atomic<UInt32>(0)
 
     init(host: String) {
         self.host = host
@@ -55,14 +58,15 @@ final class TicketSession: Sendable {
 
     /// The time until the ticket ends; nil before a token was made, or if it has no end.
     var lifetime: Duration? {
-        guard let seconds = context.withLock({ $0.lifetime }), seconds > 0, seconds < .max else { return nil }
-        return .seconds(Int64(seconds))
+        let seconds = secondsLeft.load(ordering: .relaxed)
+        return seconds > 0 && seconds < .max ? .seconds(Int64(seconds)) : nil
     }
 
     private func makeToken(after input: [UInt8]) throws(TicketFailure) -> [UInt8] {
         let library = try GSSAPI.shared()
         let result = context.withLock { context in
-            Result { () throws(TicketFailure) in
+            defer { secondsLeft.store(context.lifetime, ordering: .relaxed) }
+            return Result { () throws(TicketFailure) in
                 do throws(TicketFailure) {
                     return try step(library, Self.spnego, &context, input)
                 } catch {

@@ -4,7 +4,7 @@ import Platform
 /// end, also after Ctrl-C.
 struct TerminalScreen {
     /// Enters the alternate screen, without a cursor and without line breaks of the terminal.
-    private static let enter = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l"
+    private static let enter: StaticString = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l"
     /// Undoes all of ``enter``.
     private static let leave: StaticString = "\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
     private static let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
@@ -21,12 +21,20 @@ struct TerminalScreen {
                 raise(number)
             }
         }
-        Output.bytes(Array(enter.utf8))
+        // Ctrl-Z gives the terminal back, and `fg` takes it again.
+        signal(SIGTSTP) { _ in
+            TerminalScreen.end()
+            raise(SIGSTOP)
+            TerminalScreen.write(TerminalScreen.enter)
+        }
+        write(enter)
     }
 
     /// Leaves the screen. Safe in a signal handler.
-    static func end() {
-        leave.withUTF8Buffer { _ = Output.write(UnsafeRawBufferPointer($0), to: STDOUT_FILENO) }
+    static func end() { write(leave) }
+
+    private static func write(_ text: StaticString) {
+        text.withUTF8Buffer { _ = Output.write(UnsafeRawBufferPointer($0), to: STDOUT_FILENO) }
     }
 
     /// Draws a page in place of the present one.

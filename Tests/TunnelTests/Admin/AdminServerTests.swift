@@ -28,7 +28,7 @@ struct AdminServerTests {
     private func with(
         _ role: Role = Role(),
         metrics: (@Sendable () -> String)? = { "a 1\n" },
-        limits: AdminLimits = .init(timeout: .seconds(60)),
+        limits: AdminLimits = .init(timeout: .seconds(300)),
         _ body: (String) async throws -> Void
     ) async throws {
         let path = NSTemporaryDirectory() + "culvert-\(UInt32.random(in: 0 ... .max)).sock"
