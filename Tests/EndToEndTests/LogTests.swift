@@ -67,7 +67,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "The fail2ban filter finds the address of a wrong token and of a refused request, in text and in JSON",
+            "P21 the fail2ban filter finds the address of a wrong token and of a refused request, in text and in JSON",
             .needs(.failRegex),
             arguments: ["text", "json"]
         )

@@ -3,8 +3,6 @@ import TunnelCore
 
 /// Turns what a dial has shown of its hops into checks.
 struct HopChecks {
-    /// The time after which a certificate counts as expiring soon.
-    static let notice: Int64 = 14 * 86_400
     /// The time for a connect that a user notices.
     static let slowConnect = Duration.seconds(1)
 
@@ -85,10 +83,10 @@ struct HopChecks {
         }
         var fact = "\(facts.version), \(facts.host), certificate of \(origin.issuer)"
         if origin.root != origin.issuer { fact += " below \(origin.root)" }
-        fact += ", valid for \((origin.expires - now) / 86_400) days (\(time))"
+        fact += ", valid for \(origin.left(now: now)) (\(time))"
         var figures = figures
         figures["certificate_expires"] = Double(origin.expires)
-        if origin.expires - now < Self.notice {
+        if origin.isDue(now: now) {
             let who = facts.isProxy ? "the proxy" : "the server"
             let remedy = "ask the administrators of \(who) to renew its certificate"
             return DiagnosisCheck(name, .warn, fact, remedy: remedy, figures: figures)

@@ -27,8 +27,22 @@ package struct CertificateOrigin: Sendable {
     /// The CA at the end of the chain, in quotes.
     package let root: String
     package let trust: Trust
-    /// The last second of the certificate's validity, in seconds since 1970.
-    package let expires: Int64
+    /// The first and the last second of the certificate's validity, in seconds since 1970.
+    package let (begins, expires): (Int64, Int64)
+
+    /// Whether the certificate should have been renewed by now: a fifth of its time is left, and at most two weeks.
+    package func isDue(now: Int64) -> Bool {
+        expires - now < min(Self.notice, (expires - begins) / 5)
+    }
+
+    /// Two weeks, in seconds.
+    private static let notice: Int64 = 14 * 86_400
+
+    /// The time that is left, for people.
+    package func left(now: Int64) -> String {
+        let hours = max(0, expires - now) / 3_600
+        return hours < 48 ? "\(hours) hours" : "\(hours / 24) days"
+    }
 
     /// Folders in which administrators put CAs for the system's store: Debian, Ubuntu, Alpine; Fedora, RHEL; Arch; openSUSE.
     private static let addedFolders = [
@@ -46,6 +60,7 @@ package struct CertificateOrigin: Sendable {
         let system = trust.includesSystem ? TrustAnchors(trust.system.certificates()) : TrustAnchors([])
         let others = sent.dropFirst().compactMap { try? Certificate(derEncoded: $0) }
         issuer = leaf.issuer.shown
+        begins = Int64(leaf.notValidBefore.timeIntervalSince1970)
         expires = Int64(leaf.notValidAfter.timeIntervalSince1970)
         var tip = leaf
         for _ in 0..<CertificateVerifier.maximumCertificates {

@@ -73,6 +73,8 @@ private final class ProbeSink: ChannelInboundHandler, @unchecked Sendable {
 
     private func report(_ context: ChannelHandlerContext) {
         reported = last
+        // A client that reads no report gets none, so that they do not pile up.
+        guard context.channel.isWritable else { return }
         let time = begin.map { last.since($0) / .microseconds(1) } ?? 0
         let report = ByteBuffer(string: "\(count) \(Int64(time))\n")
         context.writeAndFlush(wrapOutboundOut(report), promise: nil)

@@ -154,8 +154,8 @@ struct ServerDoctor {
                 ]
         }
         guard let origin = CertificateOrigin(chain, TLSTrust()) else { return [] }
-        let days = (origin.expires - WallClock.unixSeconds) / 86_400
-        let text = "by \(origin.issuer), valid for \(days) days, sent with \(max(0, chain.count - 1)) CAs"
+        let left = origin.left(now: WallClock.unixSeconds)
+        let text = "by \(origin.issuer), valid for \(left), sent with \(max(0, chain.count - 1)) CAs"
         guard let anchors = try? TLSTrust().anchors() else { return [DiagnosisCheck("certificate", .ok, text)] }
         guard let problem = await CertificateVerifier(anchors, .server).problem(with: chain, for: nil) else {
             return [DiagnosisCheck("certificate", .ok, text)]

@@ -82,7 +82,7 @@ struct DiagnosisTests {
         #expect(nobody.last?.remedy != nil)
     }
 
-    @Test("A probe beyond the number of a session is refused, and others go on")
+    @Test("S13 a probe beyond the number of a session is refused, and others go on")
     func bounds() async throws {
         try await RunningServer.with { server in
             let configuration = try configuration(server.port)

@@ -65,13 +65,13 @@ enum ConnectFailure: Sendable {
             return route.error(.lookup, failure.sentence(about: host), remedy, .retry)
         case .nameTimedOut:
             let answer = "no answer about the name \(host) within \(seconds) s"
-            return route.error(.lookup, answer, Self.remedyAfterTimeout(route), .retry)
+            return route.error(.lookup, answer, Self.remedyAfterTimeout(route, isLookup: true), .retry)
         case .timedOut(let addresses):
             let answer = "no connection for \(host):\(port) within \(seconds) s"
             return route.error(.connect, answer, Self.remedyAfterTimeout(route), .retry, at: addresses)
         case .addressTimedOut(let addresses):
             let answer = "\(host):\(port) did not answer within \(seconds) s"
-            return route.error(.connect, answer, "check the network", .retry, at: addresses)
+            return route.error(.connect, answer, Self.remedyAfterTimeout(route), .retry, at: addresses)
         case .refused(let addresses):
             let answer = "\(host):\(port) refused the connection"
             return route.error(.connect, answer, "check that the \(peer) runs", .retry, at: addresses)
@@ -87,8 +87,10 @@ enum ConnectFailure: Sendable {
         }
     }
 
-    private static func remedyAfterTimeout(_ route: DialRoute) -> String {
-        route.proxy == nil && !isLoopback(route.dialled.host)
-            ? "if this network wants a proxy, give it with --proxy" : "check the address and the network"
+    private static func remedyAfterTimeout(_ route: DialRoute, isLookup: Bool = false) -> String {
+        guard route.proxy == nil, !isLoopback(route.dialled.host) else { return "check the address and the network" }
+        return isLookup
+            ? "if this network wants a proxy, give it with --proxy"
+            : "open port \(route.dialled.port) in the firewalls on the way; or, if this network wants a proxy, give it with --proxy"
     }
 }
