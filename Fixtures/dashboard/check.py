@@ -372,6 +372,8 @@ def large(browser):
     browser.shot("opened-light")
     browser.size(360, 740, 2)
     browser.shot("opened-narrow")
+    heads = browser.js("[...document.querySelectorAll('.inner th')].every(h => h.offsetHeight > 0)")
+    claim("its tables have their heads", heads is True)
     claim("an opened client fits into 360 px", browser.js("document.documentElement.scrollWidth") <= 360)
     browser.key("?")
     browser.shot("keys-narrow")

@@ -129,7 +129,7 @@
     const loss = item.last_loss ? item.last_loss + ", " + ago(item.last_loss_at) + " ago" : "";
     return {
       key, item, state, name: item.name, peer: item.peer, front: item.front, software: item.software, since: item.since,
-      seen: item.last_seen, tunnels: item.tunnels.length - refused, visitors: sum(item.tunnels, "visitors"),
+      seen: item.last_seen, tunnels: item.tunnels.length - refused, visitors: Math.max(item.streams, sum(item.tunnels, "visitors")),
       rate: own && own[0] + own[1], carrier: item.carrier_since, why: trouble.concat(loss).filter((text) => text).join("; "),
     };
   }
