@@ -104,6 +104,19 @@ extension EndToEnd {
             }
         }
 
+        @Test("A front that does not pass the upgrade on is told the lines that it lacks", .needs(.nginx))
+        func frontWithoutUpgrade() async throws {
+            try await Scenario.run { scenario in
+                let server = try await scenario.server()
+                let front = try await Nginx.plain(of: server.port, in: scenario)
+                let (status, lines) = try await Self.doctor(scenario, ["ws://127.0.0.1:\(front.port)"])
+                #expect(status == .exited(76), "\(lines)")
+                #expect(Self.checks(lines).last == "fail upgrade")
+                #expect(lines.contains { $0.hasSuffix("proxy_set_header Upgrade $http_upgrade;") }, "\(lines)")
+                #expect(!lines.contains { $0.contains("HAProxy") }, "nginx has named itself")
+            }
+        }
+
         @Test("A password that one proxy refuses is not tried at another")
         func lockout() async throws {
             try await Scenario.run { scenario in

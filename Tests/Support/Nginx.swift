@@ -55,6 +55,20 @@ public struct Nginx: Front {
         return try await start(site, port: port, certificate: nil, in: scenario)
     }
 
+    /// Starts a front that passes neither HTTP/1.1 nor the upgrade on, as nginx by itself does.
+    ///
+    /// - Parameter upstream: the server's port.
+    public static func plain(of upstream: UInt16, in scenario: Scenario) async throws -> Nginx {
+        let port = try FreePorts.next()
+        let site = """
+            server {
+                listen 127.0.0.1:\(port);
+                location = /tunnel { proxy_pass http://127.0.0.1:\(upstream); }
+            }
+            """
+        return try await start(site, port: port, certificate: nil, in: scenario)
+    }
+
     private static func start(
         _ site: String,
         port: UInt16,

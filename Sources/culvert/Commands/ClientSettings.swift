@@ -40,7 +40,8 @@ struct ClientSettings {
             try SecretFile.token(
                 file: flags.tokenFile,
                 configured: (settings?.tokenFile, settings?.token),
-                isTrial: problems.isTrial
+                // The doctor makes no file, and proves the token that the client would.
+                isTrial: problems.isTrial && needsForwards
             )
         }
         let name = name()

@@ -128,7 +128,11 @@ struct DoctorCommand: AsyncParsableCommand {
     private func read(_ report: DoctorReport) -> ClientConfiguration? {
         let problems = ConfigurationProblems(options.config, isTrial: true)
         let settings = ClientSettings(options, problems, needsForwards: false)
-        let configuration = settings.configuration()
+        var configuration = settings.configuration()
+        // The destination of -W is judged as that of -L.
+        if let destination = try? options.stdioDestination() {
+            configuration.forwards.append(ForwardSpec(port: 0, to: .destination(destination)))
+        }
         let place = options.config ?? "the flags"
         if let status = problems.status {
             let first = problems.firstLine ?? "a mistake"
