@@ -110,11 +110,33 @@ import Testing
             for match in text.matches(of: /<doc:([A-Za-z]+)(?:#[^>]*)?>/) {
                 #expect(names.contains(String(match.output.1)), "\(name): \(match.output.0)")
             }
-            for match in text.matches(of: /`((?:Sources|Fixtures|Tests)\/[^`\s]+|README\.md|CHANGELOG\.md|CONTRIBUTING\.md)`/) {
+            for match in text.matches(
+                of: /`((?:Sources|Fixtures|Tests)\/[^`\s]+|README\.md|CHANGELOG\.md|CONTRIBUTING\.md)`/
+            ) {
                 let path = Self.root.appendingPathComponent(String(match.output.1)).path
                 #expect(FileManager.default.fileExists(atPath: path), "\(name): \(match.output.1)")
             }
             #expect(!text.contains("]("), "\(name): a link of Markdown, which DocC resolves in its own way")
         }
+    }
+
+    /// The toolchain's docc; nil if it is not installed.
+    private static let docc: URL? = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        .map { URL(fileURLWithPath: "\($0)/docc") }
+        .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+
+    @Test("DocC accepts the pages without a warning", .enabled(if: docc != nil))
+    func conversion() throws {
+        let output = FileManager.default.temporaryDirectory.appendingPathComponent("culvert-handbook-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: output) }
+        let conversion = Process()
+        conversion.executableURL = Self.docc
+        conversion.arguments = [
+            "convert", Self.folder.path, "--warnings-as-errors", "--fallback-display-name", "culvert",
+            "--fallback-bundle-identifier", "culvert", "--output-path", output.path,
+        ]
+        try conversion.run()
+        conversion.waitUntilExit()
+        #expect(conversion.terminationStatus == 0)
     }
 }
