@@ -80,6 +80,18 @@ import Testing
         for label in labels { #expect(page.contains("`\(label)`"), "\(label)") }
     }
 
+    @Test("each alert of Fixtures has its first step")
+    func alerts() throws {
+        let rules = try String(
+            contentsOf: Self.root.appendingPathComponent("Fixtures/prometheus/culvert.rules.yml"),
+            encoding: .utf8
+        )
+        let page = try Self.page("Watching")
+        let alerts = rules.matches(of: /- alert: (\w+)/).map { String($0.output.1) }
+        try #require(alerts.count > 10)
+        for alert in alerts { #expect(page.contains(alert), "\(alert)") }
+    }
+
     @Test("each exit code has its row, and no row is left over")
     func exitCodes() throws {
         let status = try Self.source("culvert/Logging/Failure.swift").split(separator: "struct Failure")[0]
