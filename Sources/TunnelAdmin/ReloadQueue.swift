@@ -52,7 +52,7 @@ package final class ReloadQueue<Configuration: Sendable>: Sendable {
 
     /// Applies configurations until the task is cancelled.
     ///
-    /// - Parameter signals: configurations for whose outcome nobody waits.
+    /// - Parameter signals: configurations whose outcome has no reader.
     package func run(
         _ signals: AsyncStream<Configuration>,
         _ apply: @escaping @Sendable (Configuration) async -> ReloadResult

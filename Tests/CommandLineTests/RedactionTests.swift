@@ -15,6 +15,9 @@ struct RedactionTests {
             ("culvert1:0512:1785:711f end", "culvert1:*** end"),
             ("two culvert1:aa:bb:cc culvert1:dd:ee:ff", "two culvert1:*** culvert1:***"),
             ("", ""), ("://", "://"),
+            ("Proxy-Authorization: Basic dXNlcjpwYXNz end", "Proxy-Authorization: Basic *** end"),
+            ("it offers Basic, NTLM; Basic was used", "it offers Basic, NTLM; Basic was used"),
+            ("wss://h/tunnel?key=abc&x=1 next", "wss://h/tunnel?*** next"),
         ]
     )
     func redacted(_ text: String, _ expected: String) {

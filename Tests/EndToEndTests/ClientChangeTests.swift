@@ -104,6 +104,35 @@ extension EndToEnd {
             }
         }
 
+        @Test("Changes at the same time wait for each other; what is no file, or has a name twice, is left alone")
+        func locks() async throws {
+            try await Scenario.run { scenario in
+                let (file, _) = try Self.configuration(scenario)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in 0..<6 {
+                        group.addTask {
+                            try await Self.run(
+                                scenario,
+                                ["client-add", "c\(number)", "--config", file, "--no-reload"]
+                            )
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                let text = try String(contentsOfFile: file, encoding: .utf8)
+                for number in 0..<6 { #expect(text.contains("name = \"c\(number)\"")) }
+                let device = try await Self.run(scenario, ["client-add", "x", "--config", "/dev/zero"], exits: 78)
+                #expect(device.errors.contains("is not a regular file"))
+                let entry = text.components(separatedBy: "[[client]]").last ?? ""
+                let token = try scenario.culvert("token", ["token"])
+                #expect(try await token.exitStatus() == .exited(0))
+                let verifier = try #require(token.output.lines.last).dropFirst("verifier ".count)
+                try scenario.write(text + "\n[[client]]\nname = \"c5\"\nverifier = \"\(verifier)\"\n", to: file)
+                let twice = try await Self.run(scenario, ["client-revoke", "c5", "--config", file], exits: 78)
+                #expect(!entry.isEmpty && twice.errors.contains("several clients c5"))
+            }
+        }
+
         @Test("A configuration with a mistake is not changed, and a reload of it changes nothing and says why")
         func mistakes() async throws {
             try await Scenario.run { scenario in

@@ -11,13 +11,14 @@ extension EndToEnd {
         /// Runs the doctor to its end.
         private static func doctor(
             _ scenario: Scenario,
-            _ arguments: [String]
+            _ arguments: [String],
+            within limit: Duration = .seconds(60)
         ) async throws -> (status: ProcessEnd, lines: [String]) {
             let doctor = try scenario.culvert(
                 "doctor",
                 ["doctor"] + arguments + ["--token-file", scenario.tokenFile]
             )
-            let status = try await doctor.exitStatus()
+            let status = try await doctor.exitStatus(within: limit)
             return (status, doctor.output.lines)
         }
 
@@ -200,7 +201,8 @@ extension EndToEnd {
                 let begin = ContinuousClock.now
                 let (status, lines) = try await Self.doctor(
                     scenario,
-                    [front.url, "--ca", front.authority, "--idle", "75s"]
+                    [front.url, "--ca", front.authority, "--idle", "75s"],
+                    within: .seconds(150)
                 )
                 #expect(status == .exited(0))
                 let idle = try #require(lines.first { $0.contains("  idle ") })

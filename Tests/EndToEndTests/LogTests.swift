@@ -66,6 +66,21 @@ extension EndToEnd {
             }
         }
 
+        @Test("P21 a refused request behind a front is logged with the client's address, not with the front's")
+        func front() async throws {
+            try await Scenario.run { scenario in
+                let server = try await scenario.server(options: ["--trusted-front", "127.0.0.1"])
+                _ = try await onThread {
+                    let socket = try TCPSocket(port: server.port)
+                    try socket.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n")
+                    _ = try socket.receive(exactly: 12)
+                    socket.close()
+                }
+                let line = try await server.process.logLine { $0.contains(" request refused ") }
+                expect(line, says: " request refused peer=203.0.113.77 ", "front=127.0.0.1:")
+            }
+        }
+
         @Test(
             "P21 the fail2ban filter finds the address of a wrong token and of a refused request, in text and in JSON",
             .needs(.failRegex),

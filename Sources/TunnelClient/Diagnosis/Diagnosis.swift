@@ -11,6 +11,11 @@ import TunnelCore
 /// It dials as the client would, with an instance of its own. It claims no port and moves only its own bytes, so that it
 /// disturbs no running client.
 public struct Diagnosis: Sendable {
+    /// Ports that one probe asks about: their names must fit into its request.
+    private static let portsOfProbe = 20
+    /// The time for a session, over all ways: a person waits, and the measurements follow.
+    static let reachTime = Duration.seconds(11)
+
     private let configuration: ClientConfiguration
     private let idle: Duration?
     private let group: any EventLoopGroup
@@ -50,7 +55,7 @@ public struct Diagnosis: Sendable {
         let hops = HopList()
         let context = DialContext(configuration, logger: logger) { hops.append($0) }
         let loop = group.next()
-        guard let (session, way) = await reach(context, hops, on: loop, onCheck) else {
+        guard let (session, way, withholds) = await reach(context, hops, on: loop, onCheck) else {
             return await checkServices(on: loop, onCheck)
         }
         await examine(session, hops.all, onCheck)
@@ -69,7 +74,7 @@ public struct Diagnosis: Sendable {
         let measurement = IdleMeasurement(
             dial: {
                 let context = DialContext(quiet, logger: logger) { _ in }
-                return try await ProbeSession.dial(way, quiet, context, on: loop)
+                return try await ProbeSession.dial(way, quiet, context, withholdsCredentials: withholds, on: loop)
             },
             onProgress: onProgress
         )
@@ -84,7 +89,7 @@ public struct Diagnosis: Sendable {
         _ hops: HopList,
         on loop: any EventLoop,
         _ onCheck: @escaping @Sendable (DiagnosisCheck) -> Void
-    ) async -> (ProbeSession, DialWay)? {
+    ) async -> (ProbeSession, DialWay, withholdsCredentials: Bool)? {
         if let problem = prepareTLS(context) {
             onCheck(problem)
             return nil
@@ -98,43 +103,65 @@ public struct Diagnosis: Sendable {
             return nil
         }
         let configuration = configuration.inTime(ways: ways.count)
-        for (index, way) in ways.enumerated() {
+        let end = ContinuousClock.now + Self.reachTime
+        for (index, way) in ways.enumerated() where ContinuousClock.now < end {
             let proxy: ProxyURL? = if case .proxy(let url) = way.choice { url } else { nil }
             let checks = HopChecks(trust: configuration.trust, proxy: proxy, now: WallClock.unixSeconds)
             onCheck(DiagnosisCheck("way", .ok, way.description))
             // A password that a proxy has refused is not tried again: accounts get locked.
             let permission = plan.permission(for: way, configuration, now: .now)
+            let isLast = index == ways.count - 1
             if case .denied(let refusal) = permission {
-                onCheck(HopChecks.check(refusal))
+                onCheck(HopChecks.check(refusal, isLast: isLast))
                 continue
             }
             var withholds = false
             if case .withoutCredentials = permission { withholds = true }
             hops.begin { onCheck(checks.check($0)) }
-            let result: Result<ProbeSession, DialError>
-            do throws(DialError) {
-                result = .success(
-                    try await ProbeSession.dial(way, configuration, context, withholdsCredentials: withholds, on: loop)
-                )
-            } catch {
-                result = .failure(error)
+            let withheld = withholds
+            let result = await Self.dial(until: end) { () throws(DialError) in
+                try await ProbeSession.dial(way, configuration, context, withholdsCredentials: withheld, on: loop)
+            } late: {
+                HopChecks.late(way, after: hops.all.last, configuration)
             }
             await hops.finish()
             switch result {
             case .success(let session):
-                return (session, way)
+                return (session, way, withheld)
             case .failure(let error):
                 if error.isPasswordRefusal { plan.refused(way, error, configuration, now: .now) }
-                var check = HopChecks.check(error)
-                if index < ways.count - 1 {
-                    // The client tries the next way too.
-                    check.verdict = .warn
-                    check.consequence = nil
-                }
-                onCheck(check)
+                onCheck(HopChecks.check(error, isLast: isLast))
             }
         }
         return nil
+    }
+
+    /// Dials, and gives up at a time.
+    private static func dial(
+        until end: ContinuousClock.Instant,
+        _ dial: @escaping @Sendable () async throws(DialError) -> ProbeSession,
+        late: @escaping @Sendable () -> DialError
+    ) async -> Result<ProbeSession, DialError> {
+        await withTaskGroup(of: Result<ProbeSession, DialError>?.self) { group in
+            group.addTask {
+                do throws(DialError) {
+                    return .success(try await dial())
+                } catch {
+                    return .failure(error)
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(until: end, clock: .continuous)
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            if let first { return first }
+            let error = late()
+            // A session that came at the last moment is not left behind.
+            if case .success(let session)?? = await group.next() { await session.end() }
+            return .failure(error)
+        }
     }
 
     private func prepareTLS(_ context: DialContext) -> DiagnosisCheck? {
@@ -157,13 +184,14 @@ public struct Diagnosis: Sendable {
         _ hops: [HopFact],
         _ onCheck: @escaping @Sendable (DiagnosisCheck) -> Void
     ) async {
-        let ports = configuration.tunnels.filter { $0.port > 0 }.map(SessionChecks.portName).prefix(32)
-        let text = session.loop.makePromise(of: String.self)
+        let ports = configuration.tunnels.filter { $0.port > 0 }.map(SessionChecks.portName)
         let asked = WallClock.unixMilliseconds
-        let request = ports.isEmpty ? "facts" : "facts \(ports.joined(separator: ","))"
-        session.probe(request, TextMeter(text)).whenComplete { _ in text.succeed("") }
-        let facts = ServerFacts((try? await text.futureResult.get()) ?? "")
+        var facts = ServerFacts(await session.text(of: "facts"))
         let answered = WallClock.unixMilliseconds
+        for start in stride(from: 0, to: ports.count, by: Self.portsOfProbe) where !facts["software"].isEmpty {
+            let some = ports[start..<min(start + Self.portsOfProbe, ports.count)]
+            facts.add(portsOf: ServerFacts(await session.text(of: "facts \(some.joined(separator: ","))")))
+        }
         let checks = SessionChecks(configuration: configuration, facts: facts, hops: hops)
         guard !facts["software"].isEmpty else {
             return onCheck(

@@ -99,14 +99,51 @@ struct HopChecks {
     }
 
     /// The check of a hop at which a dial has failed.
-    static func check(_ error: DialError) -> DiagnosisCheck {
+    ///
+    /// - Parameter isLast: whether no other way is left. The client tries the next one too, so that this is a warning.
+    static func check(_ error: DialError, isLast: Bool = true) -> DiagnosisCheck {
         let place = error.proxy.map { "\(error.endpoint) through proxy \($0)" } ?? error.endpoint
-        return .failed(
+        var check = DiagnosisCheck.failed(
             error.hop.checkName,
             error.disposition.consequence,
             "\(place): \(error.answer)",
-            remedy: error.remedy.isEmpty ? nil : error.remedy,
+            remedy: remedy(error),
             lines: error.hop == .upgrade && error.isAboutUpgrade ? FrontLines.upgrade(error.answer) : nil
+        )
+        if !isLast { (check.verdict, check.consequence) = (.warn, nil) }
+        return check
+    }
+
+    private static func remedy(_ error: DialError) -> String? {
+        if !error.remedy.isEmpty { return error.remedy }
+        guard error.hop == .session else { return nil }
+        return error.answer.contains("as many sessions")
+            ? "a running client has them; raise sessions_per_client in [limits] of the server to let the doctor in"
+            : "run the doctor again; if this remains, look into the server's log"
+    }
+
+    /// The error of a way that took too long in all, at the hop after the last one that was passed.
+    static func late(_ way: DialWay, after last: HopFact?, _ configuration: ClientConfiguration) -> DialError {
+        let proxy: ProxyURL? = if case .proxy(let url) = way.choice { url } else { nil }
+        let afterProxy: DialError.Hop = way.endpoint.isSecure ? .tls : .upgrade
+        let afterConnect: DialError.Hop = proxy.map { $0.scheme == .https ? .proxyTLS : .proxy } ?? afterProxy
+        let hop: DialError.Hop =
+            switch last?.hop {
+            case nil, .proxyScript: .lookup
+            case .lookup: .connect
+            case .connect: afterConnect
+            case .proxyTLS: .proxy
+            case .proxy: afterProxy
+            case .tls: .upgrade
+            case .upgrade, .session: .session
+            }
+        return DialError(
+            hop: hop,
+            endpoint: way.endpoint.description,
+            proxy: proxy?.redacted,
+            answer: "no end within \(Diagnosis.reachTime.shown) in all",
+            remedy: "a hop above is slow: begin with the slowest; the client itself waits 10 s for each",
+            disposition: .retry
         )
     }
 }

@@ -60,10 +60,8 @@ struct IdleMeasurement {
 
     private func outcome(of silence: Duration) async -> Outcome {
         await measure { session in
-            let text = session.loop.makePromise(of: String.self)
             let seconds = silence.components.seconds + 60
-            session.probe("quiet \(seconds)", TextMeter(text)).whenComplete { _ in text.succeed("") }
-            guard (try? await text.futureResult.get())?.isEmpty == false else {
+            guard await !session.text(of: "quiet \(seconds)").isEmpty else {
                 return .unknown("the server does not keep quiet")
             }
             session.beQuiet(for: silence + .seconds(60))

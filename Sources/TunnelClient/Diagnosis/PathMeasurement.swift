@@ -22,6 +22,8 @@ struct PathMeasurement {
 
     /// Connections of the measurement of the first hop, and the time between two.
     static let (connections, pause) = (12, Duration.milliseconds(100))
+    /// The time of all of them.
+    static let connectingTime = Duration.milliseconds(2_500)
 
     let session: ProbeSession
     /// The other end of the session's TCP connection: the proxy's, or the server's.
@@ -114,7 +116,7 @@ struct PathMeasurement {
         guard loaded > Self.slow, loaded > quiet * 4 else {
             return DiagnosisCheck(direction.rawValue, .ok, text, figures: figures)
         }
-        let held = Int(rate * (loaded / .seconds(1)) / 1_024)
+        let held = Int(min(rate * (loaded / .seconds(1)) / 1_024, 1e9))
         return DiagnosisCheck(
             direction.rawValue,
             .warn,
@@ -138,9 +140,10 @@ struct PathMeasurement {
     private func connectTimes() async -> [Duration] {
         guard let firstHop else { return [] }
         var times: [Duration] = []
-        for _ in 0..<Self.connections {
+        let end = ContinuousClock.now + Self.connectingTime
+        for _ in 0..<Self.connections where ContinuousClock.now < end {
             let begin = ContinuousClock.now
-            let bootstrap = ClientBootstrap(group: session.loop).connectTimeout(.seconds(2))
+            let bootstrap = ClientBootstrap(group: session.loop).connectTimeout(.seconds(1))
             guard let channel = try? await bootstrap.connect(to: firstHop).get() else { break }
             times.append(begin.duration(to: .now))
             channel.close(promise: nil)

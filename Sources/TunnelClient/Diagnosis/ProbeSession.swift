@@ -101,6 +101,18 @@ final class ProbeSession: Sendable {
         open(OpenRequest(destination: request, kind: .probe, visitor: "doctor"), handler)
     }
 
+    /// The time for the text of a probe.
+    static let textTimeout = TimeAmount.seconds(3)
+
+    /// The text that answers a probe; empty without an answer in time.
+    func text(of request: String) async -> String {
+        let promise = loop.makePromise(of: String.self)
+        let timer = loop.scheduleTask(in: Self.textTimeout) { promise.succeed("") }
+        defer { timer.cancel() }
+        probe(request, TextMeter(promise)).whenComplete { _ in promise.succeed("") }
+        return (try? await promise.futureResult.get()) ?? ""
+    }
+
     /// The time for a destination to be reached.
     static let destinationTimeout = TimeAmount.seconds(4)
 

@@ -24,9 +24,19 @@ struct ServerFacts: Sendable, Equatable {
         }
     }
 
+    /// Takes the ports of another answer.
+    mutating func add(portsOf other: ServerFacts) {
+        ports.merge(other.ports) { first, _ in first }
+    }
+
     /// The value of a name; empty if the server does not say it.
     subscript(name: String) -> String { values[name] ?? "" }
 
-    /// A number; nil if the server does not say it.
-    func number(_ name: String) -> Int64? { values[name].flatMap { Int64($0) } }
+    /// A number; nil if the server does not say it, or if it is none that a server would say.
+    func number(_ name: String) -> Int64? {
+        values[name].flatMap { Int64($0) }.flatMap { (0...Self.largestNumber).contains($0) ? $0 : nil }
+    }
+
+    /// Larger than any time and rate.
+    private static let largestNumber: Int64 = 1 << 53
 }

@@ -23,10 +23,11 @@ struct ServiceChecks {
                 return DiagnosisCheck("service", .ok, "\(spec.service) is UDP, and cannot be asked")
             case .address(let host, let port):
                 let resolver = HostResolver(for: .service, on: loop)
-                let channel = bootstrap.resolver(resolver).connect(host: host, port: Int(port))
-                return try await greet(channel, spec, begin)
+                return try await greet(spec, begin) { bootstrap in
+                    bootstrap.resolver(resolver).connect(host: host, port: Int(port))
+                }
             case .unix(let path):
-                return try await greet(bootstrap.connect(unixDomainSocketPath: path), spec, begin)
+                return try await greet(spec, begin) { $0.connect(unixDomainSocketPath: path) }
             }
         } catch {
             return .failed(
@@ -38,20 +39,24 @@ struct ServiceChecks {
         }
     }
 
-    private var bootstrap: ClientBootstrap {
-        ClientBootstrap(group: loop).connectTimeout(Self.connectTimeout)
-    }
-
     private func greet(
-        _ connecting: EventLoopFuture<any Channel>,
         _ spec: TunnelSpec,
-        _ begin: ContinuousClock.Instant
+        _ begin: ContinuousClock.Instant,
+        _ connect: (ClientBootstrap) -> EventLoopFuture<any Channel>
     ) async throws -> DiagnosisCheck {
-        let channel = try await connecting.get()
-        let time = begin.duration(to: .now)
         let promise = loop.makePromise(of: String.self)
+        let bootstrap = ClientBootstrap(group: loop).connectTimeout(Self.connectTimeout).channelInitializer { channel in
+            channel.pipeline.addHandler(GreetingReader(promise))
+        }
+        let channel: any Channel
+        do {
+            channel = try await connect(bootstrap).get()
+        } catch {
+            promise.succeed("")
+            throw error
+        }
+        let time = begin.duration(to: .now)
         let timer = loop.scheduleTask(in: Self.greetingTimeout) { promise.succeed("") }
-        channel.pipeline.addHandler(GreetingReader(promise)).whenFailure { _ in promise.succeed("") }
         let greeting = try await promise.futureResult.get()
         timer.cancel()
         channel.close(promise: nil)

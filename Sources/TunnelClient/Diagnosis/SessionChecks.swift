@@ -111,7 +111,7 @@ struct SessionChecks {
                 "port",
                 .unreachable,
                 "\(name) is taken at the server",
-                remedy: "choose another port, or ask the server's operator who has it"
+                remedy: "choose another port, or ask the server's operator which client has it"
             )
         case "own": return DiagnosisCheck("port", .ok, "\(name) is public, for a running client of this token")
         case "free": return DiagnosisCheck("port", .ok, "\(name) is free and allowed")

@@ -15,6 +15,7 @@ final class TextMeter: ChannelInboundHandler, @unchecked Sendable {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let room = ServerFacts.longestText - bytes.count
         bytes += unwrapInboundIn(data).readableBytesView.prefix(room)
+        if bytes.count >= ServerFacts.longestText { context.close(promise: nil) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -11,6 +11,9 @@ final class UploadMeter: ChannelInboundHandler, @unchecked Sendable {
     private let chunk = ByteBuffer(bytes: SecureRandom.bytes(65_536))
     private let run: RateRun
     private var line = ""
+    private var sent = 0
+    /// A minute, in microseconds: no measurement is longer.
+    private static let longest = 60_000_000
 
     init(for time: Duration, _ promise: EventLoopPromise<[RateSample]>) {
         self.time = TimeAmount(time)
@@ -29,6 +32,7 @@ final class UploadMeter: ChannelInboundHandler, @unchecked Sendable {
     private func send(_ context: ChannelHandlerContext) {
         while !run.isFinished, context.channel.isActive, context.channel.isWritable {
             context.writeAndFlush(wrapOutboundOut(chunk), promise: nil)
+            sent += chunk.readableBytes
         }
     }
 
@@ -39,11 +43,19 @@ final class UploadMeter: ChannelInboundHandler, @unchecked Sendable {
                 continue
             }
             let numbers = line.split(separator: " ").compactMap { Int($0) }
-            if numbers.count == 2 {
-                run.samples.append(RateSample(bytes: numbers[0], time: .microseconds(numbers[1])))
-            }
+            if numbers.count == 2 { note(numbers[0], microseconds: numbers[1]) }
             line = ""
         }
+    }
+
+    /// Takes a report, unless it contradicts the one before or what was sent.
+    private func note(_ bytes: Int, microseconds: Int) {
+        let last = run.samples.last ?? RateSample(bytes: 0, time: .zero)
+        guard (last.bytes...max(last.bytes, sent)).contains(bytes), (0...Self.longest).contains(microseconds) else {
+            return
+        }
+        let time = Duration.microseconds(microseconds)
+        if time >= last.time { run.samples.append(RateSample(bytes: bytes, time: time)) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -105,7 +105,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
             client: server.authenticator.identity(of: authentication.id),
             instance: authentication.instance
         )
-        guard server.hasRoom(for: owner) else {
+        // A diagnosis takes no place of a client that waits for its carrier.
+        guard server.hasRoom(for: owner, evicts: authentication.name != "doctor") else {
             server.resources.logs.refusedClients.log(
                 "client refused: it has as many sessions as it may have",
                 at: .warning,

@@ -74,11 +74,15 @@ final class ServerConnection {
             UpgradeHandler(
                 upgrade: server.upgrade,
                 limits: limits.head,
-                logger: logger,
+                logger: self.logger,
                 throttle: server.resources.logs.refusedRequests,
                 metrics: server.resources.metrics,
                 verification: tlsHandshake?.verification,
                 onFirstBytes: { slot.noteBytes() },
+                onHead: { head in
+                    self.learnOrigin(head, slot)
+                    self.origin.note(head, isTrusted: self.front != nil)
+                },
                 admits: { head in self.admits(head, slot) },
                 mayAnswer: { [admission = server.admission] in admission.mayAnswer() },
                 forwards: { head, rest throws(Backend.Refusal) in
@@ -107,8 +111,6 @@ final class ServerConnection {
 
     /// Whether there is room for the client of this request. A ticket shows that the client is known.
     private func admits(_ head: RequestHead, _ slot: AdmissionSlot) -> Bool {
-        learnOrigin(head, slot)
-        origin.note(head, isTrusted: front != nil)
         let ticket = head.fields.first(TicketField.name).flatMap { field in
             server.resources.tickets.holder(of: field, now: WallClock.unixSeconds)
         }
@@ -131,7 +133,6 @@ final class ServerConnection {
     ) throws(Backend.Refusal) -> Bool {
         let configuration = server.configuration
         guard let backend = configuration.backend, !isForEndpoint(head, configuration.path) else { return false }
-        learnOrigin(head, slot)
         // A front appends its own value after the ones that its peer has sent.
         let scheme = front == nil ? nil : head.fields.list("X-Forwarded-Proto").last
         let origin = hasOrigin ? origin.address : channel.remoteAddress?.ip?.unmapped.description ?? "unknown"

@@ -11,11 +11,13 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = ByteBuffer
 
     private let upgrade: ServerUpgrade
-    private let logger: Logger
+    /// The log, with what is known of the peer by now.
+    private let currentLogger: () -> Logger
     private let throttle: LogThrottle
     private let metrics: ServerMetrics
     private let verification: PeerVerification?
     private let onFirstBytes: () -> Void
+    private let onHead: (RequestHead) -> Void
     private let admits: (RequestHead) -> Bool
     private let mayAnswer: () -> Bool
     private let forwards: (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool
@@ -28,6 +30,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     ///   - throttle: bounds the log lines that peers cause.
     ///   - verification: the check of the client's certificate; nil without TLS or if clients need no certificate.
     ///   - onFirstBytes: called when the first bytes arrive.
+    ///   - onHead: called with the request's head, before anything is decided or logged about it.
     ///   - admits: decides whether there is room for a client that requests a session.
     ///   - mayAnswer: decides whether a request that opens no session is answered.
     ///   - forwards: hands a request that is not for the endpoint to the backend; false if it is for the endpoint.
@@ -35,11 +38,12 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     init(
         upgrade: ServerUpgrade,
         limits: HeadLimits = .request,
-        logger: Logger,
+        logger: @autoclosure @escaping () -> Logger,
         throttle: LogThrottle,
         metrics: ServerMetrics = ServerMetrics(),
         verification: PeerVerification? = nil,
         onFirstBytes: @escaping () -> Void = {},
+        onHead: @escaping (RequestHead) -> Void = { _ in },
         admits: @escaping (RequestHead) -> Bool = { _ in true },
         mayAnswer: @escaping () -> Bool = { true },
         forwards: @escaping (RequestHead, ByteBuffer) throws(Backend.Refusal) -> Bool = { _, _ in false },
@@ -47,16 +51,19 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     ) {
         self.upgrade = upgrade
         self.parser = RequestHeadParser(limits: limits)
-        self.logger = logger
+        currentLogger = logger
         self.throttle = throttle
         self.metrics = metrics
         self.verification = verification
         self.onFirstBytes = onFirstBytes
+        self.onHead = onHead
         self.admits = admits
         self.mayAnswer = mayAnswer
         self.forwards = forwards
         self.onUpgraded = onUpgraded
     }
+
+    private var logger: Logger { currentLogger() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isAnswered else { return }
@@ -64,6 +71,7 @@ final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
         pending.writeImmutableBuffer(unwrapInboundIn(data))
         do throws(HTTP1Error) {
             guard let head = try parser.receive(&pending) else { return }
+            onHead(head)
             if forward(context, head) { return }
             let answer = upgrade.answer(head, hasLeftovers: pending.readableBytes > 0)
             if case .accept = answer, !admits(head) {

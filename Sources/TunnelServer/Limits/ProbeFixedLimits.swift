@@ -14,6 +14,16 @@ extension FixedLimit {
             "each of them takes what the path gives"
         ),
         FixedLimit(
+            "Probes that move bytes in bulk, of a session",
+            .count(ProbeStreams.maximumBulkOfSession),
+            "one client leaves places for the others"
+        ),
+        FixedLimit(
+            "Time of a probe that moves bytes in bulk",
+            .time(ProbeStreams.bulkTime),
+            "a rate is known after two seconds, and the place is needed"
+        ),
+        FixedLimit(
             "Time that a probe sends bytes",
             .time(ProbeStreams.sourceTime),
             "a rate is known after two seconds"

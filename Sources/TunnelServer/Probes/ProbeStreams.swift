@@ -13,6 +13,10 @@ final class ProbeStreams {
     static let maximumStreams = 8
     /// Sinks and sources of all sessions at a time: each takes what the path gives.
     static let maximumBulk = 8
+    /// Sinks and sources of a session at a time.
+    static let maximumBulkOfSession = 2
+    /// The time after which a sink or a source ends, whatever the client does.
+    static let bulkTime = TimeAmount.seconds(10)
     /// The time that a source sends.
     static let sourceTime = TimeAmount.seconds(5)
     /// Bytes that a source sends.
@@ -24,6 +28,7 @@ final class ProbeStreams {
     private let logger: Logger
     private let statistics: TunnelStatistics
     private var count = 0
+    private var bulkCount = 0
     private var quietEnd: Scheduled<Void>?
     /// The time between PINGs before the first `quiet`.
     private var usualPingInterval: Duration?
@@ -54,17 +59,24 @@ final class ProbeStreams {
             return sessionLoop.run(.reset(stream, .notAllowed))
         }
         let bulk = quota.resources.bulkProbes
-        let hasBulkRoom = !probe.isBulk || bulk.value.load(ordering: .relaxed) < Self.maximumBulk
+        let hasBulkRoom =
+            !probe.isBulk
+            || (bulk.value.load(ordering: .relaxed) < Self.maximumBulk && bulkCount < Self.maximumBulkOfSession)
         let isWithinRate = quota.share.takeForward(perSecond: limits.forwardsPerSecond, now: .now)
         guard isWithinRate, count < Self.maximumStreams, hasBulkRoom, quota.shortage(limits, isCounted: false) == nil
         else {
             return sessionLoop.run(.reset(stream, .busy))
         }
         count += 1
-        if probe.isBulk { bulk.value.add(1, ordering: .relaxed) }
-        connect(stream, request, service(probe, facts)) { [weak self] in
+        if probe.isBulk {
+            bulkCount += 1
+            bulk.value.add(1, ordering: .relaxed)
+        }
+        connect(stream, request, service(probe, facts), within: probe.isBulk ? Self.bulkTime : nil) { [weak self] in
             self?.count -= 1
-            if probe.isBulk { bulk.value.subtract(1, ordering: .relaxed) }
+            guard probe.isBulk else { return }
+            self?.bulkCount -= 1
+            bulk.value.subtract(1, ordering: .relaxed)
         }
     }
 
@@ -77,6 +89,7 @@ final class ProbeStreams {
         _ stream: StreamID,
         _ request: OpenRequest,
         _ service: InProcessService,
+        within limit: TimeAmount?,
         onEnd: @escaping () -> Void
     ) {
         let egress = InProcessEgress(service, loop: sessionLoop.eventLoop)
@@ -98,12 +111,23 @@ final class ProbeStreams {
         sessionLoop.attach(pipe, to: stream)
         egress.connect(for: pipe).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel): self.join(pipe, channel, onEnd: onEnd)
+            case .success(let channel):
+                self.join(pipe, channel, onEnd: onEnd)
+                if let limit { self.end(stream, pipe, channel, in: limit) }
             case .failure(let error):
                 onEnd()
                 if pipe.isPending { pipe.fail(EgressFailure.code(error)) }
             }
         }
+    }
+
+    /// Resets a probe that has lasted too long, so that its place is free for others.
+    private func end(_ stream: StreamID, _ pipe: StreamPipe, _ channel: any Channel, in time: TimeAmount) {
+        let timer = sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: time) { [sessionLoop] in
+            sessionLoop.run(.reset(stream, .timeout))
+            pipe.abort(.timeout)
+        }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in timer.cancel() }
     }
 
     private func join(_ pipe: StreamPipe, _ channel: any Channel, onEnd: @escaping () -> Void) {

@@ -14,9 +14,11 @@ extension ServerCore {
     /// Whether a client may have another session. At its limit, a session of its own that waits for a carrier is ended.
     ///
     /// Event loops that ask at the same time may each add one.
-    func hasRoom(for owner: PortOwner) -> Bool {
+    ///
+    /// - Parameter evicts: whether a session that waits may be ended for it.
+    func hasRoom(for owner: PortOwner, evicts: Bool = true) -> Bool {
         let limit = configuration.serverLimits.sessionsPerClient
-        switch sessions.withLock({ $0.makeRoom(for: owner, limit: limit) }) {
+        switch sessions.withLock({ $0.makeRoom(for: owner, limit: limit, evicts: evicts) }) {
         case .free: return true
         case .none: return false
         case .freedBy(let oldest):

@@ -32,9 +32,11 @@ struct SessionTable {
     }
 
     /// Finds room for another session of a client. At the limit, a session of the client that waits for a carrier goes.
-    mutating func makeRoom(for owner: PortOwner, limit: Int) -> Room {
+    ///
+    /// - Parameter evicts: false leaves all sessions in their places.
+    mutating func makeRoom(for owner: PortOwner, limit: Int, evicts: Bool = true) -> Room {
         guard count(of: owner.client) >= limit else { return .free }
-        guard let oldest = longestWaiting(of: owner) else { return .none }
+        guard evicts, let oldest = longestWaiting(of: owner) else { return .none }
         remove(oldest)
         return .freedBy(oldest)
     }

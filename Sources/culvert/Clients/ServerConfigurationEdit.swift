@@ -9,8 +9,10 @@ struct ServerConfigurationEdit {
     /// The file, with links followed.
     let path: String
     var entries: ClientEntries
+    /// Other commands wait until this process has ended.
+    private let file: LockedFile
 
-    /// Reads a configuration.
+    /// Locks and reads a configuration.
     ///
     /// - Throws: the first mistake in it, since a change must not hide one.
     init(_ path: String) throws(Failure) {
@@ -20,6 +22,7 @@ struct ServerConfigurationEdit {
         }
         self.path = String(cString: real)
         free(real)
+        file = try LockedFile(self.path)
         try Self.check(self.path, shownAs: self.path)
         entries = ClientEntries(
             try TextFile.read(self.path, what: "configuration", limit: ConfigurationFile.maximumLength)
@@ -30,7 +33,12 @@ struct ServerConfigurationEdit {
     ///
     /// - Throws: a failure that names the clients that there are.
     func index(of name: String) throws(Failure) -> Int {
-        if let index = entries.index(of: name) { return index }
+        if let index = entries.index(of: name) {
+            guard entries.entries.count(where: { $0.name == name }) == 1 else {
+                throw Failure(.configuration, "\(path) has several clients \(name); give them different names first")
+            }
+            return index
+        }
         let names = entries.entries.map(\.name)
         let near = SpellingSuggestion.nearest(name, among: names).map { "; did you mean \($0)?" }
         let list = names.isEmpty ? "; it has no [[client]]" : "; it has \(names.joined(separator: ", "))"
@@ -64,6 +72,10 @@ struct ServerConfigurationEdit {
         close(descriptor)
         guard isWritten else { throw problem }
         try Self.check(draft, shownAs: path)
+        // An editor takes no lock.
+        guard LockedFile.version(of: path) == file.version else {
+            throw Failure(.configuration, "\(path) has changed meanwhile, and is left as it is; run this command again")
+        }
         guard rename(draft, path) == 0 else { throw failure() }
     }
 

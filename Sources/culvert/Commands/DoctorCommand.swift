@@ -51,6 +51,9 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let file = report, !TextFile.isMissing(file) {
+            throw Failure(.configuration, "\(file) exists, and is not overwritten; choose another name, or remove it")
+        }
         let report = DoctorReport(json: json)
         let configuration: ClientConfiguration?
         if server {
@@ -85,7 +88,8 @@ struct DoctorCommand: AsyncParsableCommand {
         let fields = (configuration?.fields.secrets ?? []) + (configuration?.proxyFields.secrets ?? [])
         let report = SupportReport(checks: checks, secrets: password + fields, logFile: options.log.logFile)
         let text = await report.text()
-        Output.error(text)
+        // Longer than what the log's writer takes.
+        Output.errorAtOnce(text)
         if isatty(STDIN_FILENO) == 1 {
             Output.progress("Write this to \(file)? [y/N] ")
             guard readLine(strippingNewline: true)?.lowercased().hasPrefix("y") == true else {

@@ -80,7 +80,13 @@ struct Redaction {
     /// The text with `***` in the place of secrets.
     func apply(to text: String) -> String {
         let known = secrets.reduce(text) { $0.replacing($1, with: "***") }
-        return Self.withoutPasswords(Self.withoutVerifiers(known))
+        return Self.withoutAuthorization(Self.withoutPasswords(Self.withoutVerifiers(known)))
+    }
+
+    /// Removes what follows the name of a scheme of authentication, and the query of each URL.
+    private static func withoutAuthorization(_ text: String) -> String {
+        text.replacing(/\b(Basic|Bearer|Negotiate|NTLM|Digest) +[A-Za-z0-9+\/=._~-]{8,}/) { "\($0.output.1) ***" }
+            .replacing(/(:\/\/[^\s"'?]+\?)[^\s"']+/) { "\($0.output.1)***" }
     }
 
     /// Keeps a verifier's public id, and removes its keys.

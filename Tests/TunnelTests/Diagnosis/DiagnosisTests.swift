@@ -1,6 +1,7 @@
 import Mux
 import NIOCore
 import NIOPosix
+import ProxyConnect
 import Synchronization
 import TestSupport
 import Testing
@@ -71,6 +72,23 @@ struct DiagnosisTests {
         }
     }
 
+    @Test("A late end is told at the hop after the last one that was passed")
+    func late() throws {
+        let configuration = try configuration(1)
+        func hop(_ url: String, _ proxy: String, _ content: HopFact.Content?) throws -> DialError.Hop {
+            let way = DialWay(endpoint: try EndpointURL(url), choice: try ProxyChoice(argument: proxy))
+            return HopChecks.late(way, after: content.map { HopFact($0, time: .zero) }, configuration).hop
+        }
+        let connected = HopFact.Content.connected(address: "203.0.113.9:443")
+        #expect(try hop("wss://a.test", "none", nil) == .lookup)
+        #expect(try hop("wss://a.test", "none", connected) == .tls)
+        #expect(try hop("ws://a.test", "none", connected) == .upgrade)
+        #expect(try hop("ws://a.test", "http://p.test", connected) == .proxy)
+        #expect(try hop("ws://a.test", "https://p.test", connected) == .proxyTLS)
+        #expect(try hop("wss://a.test", "http://p.test", .proxied(ProxyPassage())) == .tls)
+        #expect(try hop("wss://a.test", "none", .upgraded(UpgradeAnswer())) == .session)
+    }
+
     @Test("A wrong token fails at the session, and a port without a server at the connect")
     func failures() async throws {
         try await RunningServer.with { server in
@@ -99,6 +117,34 @@ struct DiagnosisTests {
             #expect(other == .resetByOtherEnd(.notAllowed))
             await session.end()
             for ending in waiting { #expect(try await ending.get() != .resetByOtherEnd(.busy)) }
+        }
+    }
+
+    @Test("Numbers that no server says are none")
+    func numbers() {
+        for text in ["-1", "-9223372036854775808", "9223372036854775807", "9007199254740993", "1e3", ""] {
+            #expect(ServerFacts("time: \(text)\n").number("time") == nil, "\(text)")
+        }
+        #expect(ServerFacts("time: 9007199254740992\n").number("time") == 1 << 53)
+    }
+
+    @Test(
+        "S13 a session has two probes in bulk at a time, and each ends by itself",
+        .enabled(if: TestRun.isSlow, "waits for a timeout of ten seconds: CULVERT_SLOW=1")
+    )
+    func bulk() async throws {
+        try await RunningServer.with { server in
+            let configuration = try configuration(server.port)
+            let context = DialContext(configuration, logger: CollectedLog().logger)
+            let way = DialWay(endpoint: configuration.endpoints[0], choice: .direct)
+            let loop = MultiThreadedEventLoopGroup.singleton.next()
+            let session = try await ProbeSession.dial(way, configuration, context, on: loop)
+            let first = session.probe("sink", SilentEnd())
+            _ = session.probe("sink", SilentEnd())
+            #expect(try await session.probe("source", SilentEnd()).get() == .resetByOtherEnd(.busy))
+            #expect(try await first.get() == .resetByOtherEnd(.timeout))
+            #expect(await session.text(of: "facts").hasPrefix("software: "))
+            await session.end()
         }
     }
 
