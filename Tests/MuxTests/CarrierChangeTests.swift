@@ -187,6 +187,23 @@ import Testing
         try client.answerPings(at: .at(.seconds(5)))
         #expect(client.deadline == .at(.seconds(45)) && client.pingInterval == .seconds(40))
     }
+
+    @Test(
+        "a quiet session sends no PING, also if one was due earlier, until the time is over or the interval is set again"
+    )
+    func quiet() throws {
+        var client = session(.client, limits { $0.pingJitter = 0 })
+        try client.tick(now: .start)
+        try client.answerPings(at: .start)
+        client.beQuiet(for: .seconds(600), now: .at(.seconds(1)))
+        #expect(client.deadline == .at(.seconds(601)) && client.pingInterval == .seconds(600))
+        try client.tick(now: .at(.seconds(600)))
+        #expect(client.numbers(of: .ping) == [])
+        client.setPingInterval(.seconds(20), now: .at(.seconds(600)))
+        #expect(client.deadline == .at(.seconds(601)))
+        try client.answerPings(at: .at(.seconds(601)))
+        #expect(client.deadline == .at(.seconds(621)))
+    }
 }
 
 extension Session {

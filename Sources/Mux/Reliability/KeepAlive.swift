@@ -94,6 +94,12 @@ struct KeepAlive: Sendable {
         }
     }
 
+    /// Changes the interval, and waits as long before the next PING, so that the path is idle.
+    mutating func beQuiet(for new: Duration, now: Instant) {
+        interval = new
+        if case .quiet = state { state = .quiet(nextPing: now + new) }
+    }
+
     /// Starts anew with a new carrier: a PING is due at once, to verify both directions.
     mutating func restart(now: Instant) {
         lastAsked = nil

@@ -305,6 +305,12 @@ public struct Session {
         keepAlive.setInterval(interval, now: now)
     }
 
+    /// Sends no PING for a while, also if one was due earlier, so that the owner can find out what the path does to an idle
+    /// carrier.
+    public mutating func beQuiet(for time: Duration, now: Instant) {
+        keepAlive.beQuiet(for: time, now: now)
+    }
+
     // MARK: Carriers
 
     /// Records the loss of the carrier. Streams pause; frames not acknowledged are kept for the next carrier.

@@ -157,7 +157,7 @@ final class ProbeSession: Sendable {
 
     /// Sends no PING for a while.
     func beQuiet(for time: Duration) {
-        handle.maintain(pingInterval: time, renewal: nil)
+        handle.beQuiet(for: time)
     }
 
     /// The loss of the carrier, or the end of the session, in words; returns only then.

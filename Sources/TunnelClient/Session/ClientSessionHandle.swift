@@ -204,6 +204,11 @@ final class ClientSessionHandle: DialledSession {
         }
     }
 
+    /// Sends no PING for a while.
+    func beQuiet(for time: Duration) {
+        loop.execute { self.session.value.sessionLoop.run(.quiet(time)) }
+    }
+
     /// Asks for a new carrier while the present one lives.
     func renew(_ why: String) {
         signal.yield(.renewal(why: why, carrier: carrier))

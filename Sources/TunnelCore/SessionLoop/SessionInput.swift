@@ -57,6 +57,8 @@ package enum SessionInput {
     case probe(timeout: Duration?)
     /// Changes the time between two PINGs.
     case pingInterval(Duration)
+    /// Send no PING for so long, also if one is due earlier.
+    case quiet(Duration)
     /// Ends the session: streams are reset, then GOAWAY and Close.
     case end(Refusal)
     /// Client: the server no longer knows the session.

@@ -174,6 +174,7 @@ package final class SessionLoop: CarrierReceiver {
         case .askForRenewal(let seconds): update { $0.askForRenewal(within: seconds) }
         case .probe(let timeout): update { $0.probe(now: .now, timeout: timeout) }
         case .pingInterval(let interval): update { $0.setPingInterval(interval, now: .now) }
+        case .quiet(let time): update { $0.beQuiet(for: time, now: .now) }
         case .end(let reason): end(reason)
         case .forget: finish(.forgotten, tell: Refusal(.goingAway, ""), close: .goingAway)
         case .attach(let carrier, let received, let first): attach(carrier, peerReceived: received, first: first)

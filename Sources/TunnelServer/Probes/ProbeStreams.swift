@@ -165,7 +165,7 @@ final class ProbeStreams {
         let usual = usualPingInterval ?? sessionLoop.pingInterval
         usualPingInterval = usual
         let time = TimeAmount.seconds(Int64(seconds))
-        sessionLoop.run(.pingInterval(.seconds(seconds)))
+        sessionLoop.run(.quiet(.seconds(seconds)))
         quietEnd = sessionLoop.eventLoop.assumeIsolated().scheduleTask(in: time) { [sessionLoop] in
             if !sessionLoop.isEnded { sessionLoop.run(.pingInterval(usual)) }
         }
