@@ -41,7 +41,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A client that was added connects at once; its token is rotated without a cut; revoked, it is disconnected"
+            "A client that was added connects at once; its token is rotated without a refusal; revoked, it is disconnected"
         )
         func life() async throws {
             try await Scenario.run { scenario in
@@ -97,7 +97,7 @@ extension EndToEnd {
                 let revoked = try await Self.run(scenario, ["client-revoke", "laptop"] + change)
                 #expect(revoked.output == ["client laptop removed"])
                 try await eventually("the client is disconnected") {
-                    second.errors.text.contains("the operator has removed this client")
+                    second.errors.text.contains("the operator has removed this client's token")
                         || second.errors.text.contains("does not accept this token")
                 }
                 #expect(try String(contentsOfFile: file, encoding: .utf8).contains("laptop") == false)
@@ -130,6 +130,19 @@ extension EndToEnd {
                 try scenario.write(text + "\n[[client]]\nname = \"c5\"\nverifier = \"\(verifier)\"\n", to: file)
                 let twice = try await Self.run(scenario, ["client-revoke", "c5", "--config", file], exits: 78)
                 #expect(!entry.isEmpty && twice.errors.contains("several clients c5"))
+            }
+        }
+
+        @Test("A configuration that others can read is changed with a warning that names it, and it keeps its mode")
+        func warns() async throws {
+            try await Scenario.run { scenario in
+                let (file, _) = try Self.configuration(scenario)
+                #expect(chmod(file, 0o644) == 0)
+                let added = try await Self.run(scenario, ["client-add", "x", "--config", file, "--no-reload"])
+                #expect(added.errors.contains("can read the configuration file \(file); chmod 640 it"))
+                #expect(!added.errors.contains("\(file)."), "the draft is not named")
+                var status = stat()
+                #expect(stat(file, &status) == 0 && status.st_mode & 0o7777 == 0o644)
             }
         }
 

@@ -48,7 +48,7 @@ struct Authenticator: Sendable {
     /// The refusal of a client that has a session, in words for its user; nil if it keeps its access.
     func refusal(of id: [UInt8], now: Int64) -> Refusal? {
         guard let rights = rights(of: id) else {
-            return Refusal(.credentials, "the operator has removed this client")
+            return Refusal(.credentials, "the operator has removed this client's token")
         }
         return rights.refusal(now: now)
     }

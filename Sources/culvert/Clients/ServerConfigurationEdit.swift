@@ -61,17 +61,16 @@ struct ServerConfigurationEdit {
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure() }
         defer { unlink(draft) }
+        defer { close(descriptor) }
         let bytes = Array(entries.text.utf8)
-        var isWritten = bytes.withUnsafeBytes { Output.write($0, to: descriptor) } == bytes.count
+        guard bytes.withUnsafeBytes({ Output.write($0, to: descriptor) }) == bytes.count else { throw failure() }
+        // The draft keeps mode 0600 until here, so that the check warns of the file's own mode alone.
+        try Self.check(draft, shownAs: path)
         // Only root may give a file away, and its own files need not be.
         if status.st_uid != geteuid() || status.st_gid != getegid() {
-            isWritten = fchown(descriptor, status.st_uid, status.st_gid) == 0 && isWritten
+            guard fchown(descriptor, status.st_uid, status.st_gid) == 0 else { throw failure() }
         }
-        isWritten = fchmod(descriptor, status.st_mode & 0o7777) == 0 && fsync(descriptor) == 0 && isWritten
-        let problem = failure()
-        close(descriptor)
-        guard isWritten else { throw problem }
-        try Self.check(draft, shownAs: path)
+        guard fchmod(descriptor, status.st_mode & 0o7777) == 0, fsync(descriptor) == 0 else { throw failure() }
         // An editor takes no lock.
         guard LockedFile.version(of: path) == file.version else {
             throw Failure(.configuration, "\(path) has changed meanwhile, and is left as it is; run this command again")

@@ -11,8 +11,8 @@ struct DashboardCommand: AsyncParsableCommand {
         abstract: "Serves a page about a running server or client on loopback, and prints its address.",
         discussion:
             "The page reads the admin socket, so that the role itself gets no new port. The address works once, for one "
-            + "browser. From another machine, forward the port: ssh -L 9000:127.0.0.1:9000 HOST culvert dashboard --listen "
-            + "127.0.0.1:9000"
+            + "browser. From another machine, forward the port: ssh -t -L 9000:127.0.0.1:9000 HOST culvert dashboard "
+            + "--listen 127.0.0.1:9000. With -t the command ends together with ssh."
     )
 
     /// Connections of the browser at a time, and the time for a request. A browser has six to one host.

@@ -153,7 +153,7 @@ extension HostileTests {
                 try await onThread {
                     let (_, frames, _) = try peer.value.readToEnd()
                     let reason = try frames.last.map { try Refusal($0.payload, of: .goAway) }
-                    try require(reason?.text == "the operator has removed this client", "\(reason as Any)")
+                    try require(reason?.text == "the operator has removed this client's token", "\(reason as Any)")
                     let bob = try WirePeer.session(server.port, .bob)
                     while let refusal = try bob.bind(port) {
                         try require(refusal.code == .portInUse, "\(refusal)")
