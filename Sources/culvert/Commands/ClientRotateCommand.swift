@@ -1,7 +1,7 @@
 import ArgumentParser
 import Tunnel
 
-/// `culvert client-rotate`: replaces a client's token without an interruption.
+/// `culvert client-rotate`: replaces a client's token without a refusal.
 struct ClientRotateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client-rotate",
