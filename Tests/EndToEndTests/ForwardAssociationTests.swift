@@ -97,6 +97,8 @@ extension EndToEnd {
                 let server = try await scenario.server(allowing: ["127.0.0.1:9"])
                 let client = try scenario.client(server.url, [], options: ["-D", "0"])
                 let port = try await client.socks()
+                // The port is there before the session, whose socket counts too.
+                _ = try await client.process.logLine { $0.contains("session opened") }
                 let before = try await settledDescriptors([client.process])
                 try await onThread {
                     for _ in 0..<50 {
