@@ -1,7 +1,7 @@
 import NIOSSL
 import TunnelAdmin
 
-/// Finds out what differs between two configurations of a client, for the operator who has reloaded it. Pure.
+/// Compares two configurations of a client for the operator who has reloaded it. Pure.
 enum ClientReload {
     /// The places that were added and removed.
     static func changes<Spec: Hashable & CustomStringConvertible>(

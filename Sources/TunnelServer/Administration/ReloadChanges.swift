@@ -2,7 +2,7 @@ import NIOSSL
 import TunnelAdmin
 import TunnelCore
 
-/// Finds out what differs between two configurations of a server, for the operator who has reloaded it. Pure.
+/// Compares two configurations of a server for the operator who has reloaded it. Pure.
 enum ReloadChanges {
     static func result(from old: ServerConfiguration, to new: ServerConfiguration) -> ReloadResult {
         ReloadResult(changes: clients(old.clients, new.clients) + others(old, new), restart: restart(old, new))

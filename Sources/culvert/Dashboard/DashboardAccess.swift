@@ -7,7 +7,7 @@ import TunnelCore
 ///
 /// The address has a secret in its fragment, which browsers do not send. The page sends it once, and gets a cookie for it.
 final class DashboardAccess: Sendable {
-    /// Bytes of the secret and of the cookie's value. 16: nobody guesses 128 bits.
+    /// Bytes of the secret and of the cookie's value. 16: 128 bits cannot be guessed.
     static let secretBytes = 16
 
     /// The secret of the address.

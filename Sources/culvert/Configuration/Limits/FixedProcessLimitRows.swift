@@ -78,7 +78,7 @@ extension FixedLimit {
         FixedLimit(
             "Secret of the address of `culvert dashboard`",
             .bytes(DashboardAccess.secretBytes),
-            "nobody guesses 128 bits"
+            "128 bits cannot be guessed"
         ),
         FixedLimit(
             "Visitors on the page of `culvert status`",
