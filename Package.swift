@@ -55,6 +55,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "HTTPRelay",
+            dependencies: ["ByteText", "HTTP1", "NetworkAddress", byteBuffer, crypto],
+            swiftSettings: strict
+        ),
+        .target(
             name: "TunnelCore",
             dependencies: [
                 "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "WebSocket", byteBuffer, crypto, logging,
@@ -74,8 +79,8 @@ let package = Package(
         .target(
             name: "TunnelServer",
             dependencies: [
-                "ByteText", "HTTP1", "Mux", "NetworkAddress", "TunnelAdmin", "TunnelCore", "WebSocket", byteBuffer,
-                crypto,
+                "ByteText", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "TunnelAdmin", "TunnelCore", "WebSocket",
+                byteBuffer, crypto,
                 logging, metrics, nioPosix, nioSSL,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

@@ -5,6 +5,7 @@ package enum ReasonPhrase {
         switch status {
         case 101: "Switching Protocols"
         case 200: "OK"
+        case 308: "Permanent Redirect"
         case 400: "Bad Request"
         case 401: "Unauthorized"
         case 403: "Forbidden"

@@ -19,23 +19,10 @@ public struct RequestBody: Sendable {
     /// - Throws: `malformedLength` if Content-Length is not a decimal number or accompanies Transfer-Encoding, or for
     ///   any coding but a single `chunked`. `duplicateField` if either field is repeated.
     public init(of head: RequestHead) throws(HTTP1Error) {
-        let length = try head.fields.single("Content-Length")
-        let coding = try head.fields.single("Transfer-Encoding")
-        switch (length, coding) {
-        case (nil, nil):
-            state = .finished
-        case (let length?, nil):
-            guard !length.isEmpty, length.utf8.allSatisfy(\.isDigit), let count = Int(length) else {
-                throw HTTP1Error(.malformedLength)
-            }
-            state = count == 0 ? .finished : .length(remaining: count)
-        case (nil, let coding?):
-            guard coding.equalsIgnoringCase("chunked"), head.version == .http1_1 else {
-                throw HTTP1Error(.malformedLength)
-            }
-            state = .chunked(ChunkedBody())
-        case (_?, _?):
-            throw HTTP1Error(.malformedLength)
+        switch try BodyFraming(of: head) {
+        case .none, .length(0), .untilClose: state = .finished
+        case .length(let count): state = .length(remaining: count)
+        case .chunked: state = .chunked(ChunkedBody())
         }
     }
 

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The payload of BIND: a client's request for a public place for one of its tunnels: a port, or a Unix socket.
+/// The payload of BIND: a client's request for a public place for one of its tunnels: a port, a Unix socket, or a host name.
 public struct BindRequest: Sendable, Hashable {
     /// The longest address: the path of a Unix socket.
     static let longestAddress = 107
@@ -16,6 +16,12 @@ public struct BindRequest: Sendable, Hashable {
     public var kind: StreamKind
     /// The limits that the client requests for visitors.
     public var visitors: RequestedVisitorLimits
+    /// The host name that the client requests in place of a port; nil for a port or a Unix socket.
+    public var name: RequestedName?
+    /// The group with which the client shares the place; nil for none.
+    public var group: RequestedGroup?
+    /// Whether the client checks the service by itself, and sends STATE as soon as it knows the result.
+    public var hasHealthCheck = false
 
     /// Creates a request.
     public init(
@@ -43,6 +49,9 @@ public struct BindRequest: Sendable, Hashable {
         fields.append(3, number: port)
         visitors.write(to: &fields)
         if kind != .tcp { fields.append(11, number: kind.rawValue) }
+        name?.write(to: &fields)
+        group?.write(to: &fields)
+        if hasHealthCheck { fields.append(21, number: UInt8(1)) }
         return OutboundFrame(.bind, .session, fields.bytes)
     }
 
@@ -59,5 +68,8 @@ public struct BindRequest: Sendable, Hashable {
             kind: kind,
             visitors: try RequestedVisitorLimits(fields)
         )
+        name = try RequestedName(fields)
+        group = try RequestedGroup(fields)
+        hasHealthCheck = try fields.optionalNumber(21, as: UInt8.self) == 1
     }
 }

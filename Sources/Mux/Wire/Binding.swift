@@ -9,12 +9,19 @@ public struct Binding: Sendable, Hashable {
     public var address: String
     /// The bound port; 0 for a Unix socket.
     public var port: UInt16
+    /// The URLs at which a host name is public, separated by spaces, such as `https://app.example.com`; empty for other
+    /// places.
+    public var urls: String
+
+    /// The longest list of URLs, bytes: two with the longest name.
+    static let longestURLs = 560
 
     /// Creates an answer.
-    public init(tunnel: UInt16, address: String, port: UInt16) {
+    public init(tunnel: UInt16, address: String, port: UInt16, urls: String = "") {
         self.tunnel = tunnel
         self.address = address
         self.port = port
+        self.urls = urls
     }
 
     var frame: OutboundFrame {
@@ -22,6 +29,7 @@ public struct Binding: Sendable, Hashable {
         fields.append(1, number: tunnel)
         fields.append(2, address, atMost: BindRequest.longestAddress)
         fields.append(3, number: port)
+        if !urls.isEmpty { fields.append(4, urls, atMost: Self.longestURLs) }
         return OutboundFrame(.bound, .session, fields.bytes)
     }
 
@@ -30,7 +38,8 @@ public struct Binding: Sendable, Hashable {
         self.init(
             tunnel: try fields.number(1),
             address: try fields.text(2, atMost: BindRequest.longestAddress),
-            port: try fields.number(3)
+            port: try fields.number(3),
+            urls: try fields.text(4, atMost: Self.longestURLs)
         )
     }
 }

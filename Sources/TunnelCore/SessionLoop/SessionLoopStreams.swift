@@ -4,7 +4,7 @@ import NIOCore
 /// Streams that begin.
 extension SessionLoop {
     /// Opens a stream for a socket; nil if there is no room. Not to be called while actions are performed.
-    package func open(_ request: OpenRequest, _ pipe: StreamPipe) -> StreamID? {
+    package func open(_ request: OpenRequest, _ pipe: any StreamEnd) -> StreamID? {
         if case .performing = phase { preconditionFailure("the session is entered while its actions are performed") }
         guard let id = session.open(request, now: .now) else { return nil }
         busyPoll?.noteInteractive()
@@ -36,7 +36,7 @@ extension SessionLoop {
     }
 
     /// The pipe that will be joined to the service or the destination of the peer's stream.
-    package func attach(_ pipe: StreamPipe, to id: StreamID) {
+    package func attach(_ pipe: any StreamEnd, to id: StreamID) {
         streams[id] = pipe
     }
 }

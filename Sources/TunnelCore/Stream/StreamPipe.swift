@@ -18,6 +18,10 @@ package final class StreamPipe: ChannelInboundHandler {
         package var fromSocket = 0
         package var toSocket = 0
 
+        package init(fromSocket: Int = 0, toSocket: Int = 0) {
+            (self.fromSocket, self.toSocket) = (fromSocket, toSocket)
+        }
+
         static func - (left: ByteCounts, right: ByteCounts) -> ByteCounts {
             ByteCounts(fromSocket: left.fromSocket - right.fromSocket, toSocket: left.toSocket - right.toSocket)
         }

@@ -1,4 +1,5 @@
 import HTTP1
+import HTTPRelay
 import NIOCore
 import NIOPosix
 import NetworkAddress
@@ -33,31 +34,6 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
     /// The backend's URL.
     public var description: String { "http://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 
-    /// Fields that end at each hop (RFC 9110 section 7.6.1).
-    private static let hopByHop: Set<String> = [
-        "connection", "keep-alive", "proxy-connection", "upgrade", "te", "trailer", "proxy-authorization",
-        "proxy-authenticate",
-    ]
-
-    /// Fields that name a request's origin or target. A backend trusts them, so a peer's own values are removed.
-    private static let origins: Set<String> = [
-        "forwarded", "x-real-ip", "x-client-ip", "client-ip", "x-cluster-client-ip", "true-client-ip",
-        "cf-connecting-ip",
-        "cf-connecting-ipv6", "cf-pseudo-ipv4", "fastly-client-ip", "x-azure-clientip", "x-azure-socketip",
-        "x-appengine-user-ip", "x-envoy-external-address", "x-original-forwarded-for", "x-original-host",
-        "x-original-url", "x-rewrite-url", "x-original-uri", "x-host", "x-http-host-override", "x-originating-ip",
-        "x-remote-ip", "x-remote-addr", "remote-addr", "proxy-client-ip", "wl-proxy-client-ip", "x-proxyuser-ip",
-        "x-real-port", "x-scheme", "x-url-scheme", "front-end-https",
-        // CGI programs see this field as the environment variable HTTP_PROXY.
-        "proxy",
-    ]
-
-    /// Fields that Connection must not remove: those that frame the message, address it, or give it its meaning.
-    private static let lasting: Set<String> = [
-        "host", "content-length", "transfer-encoding", "content-type", "content-encoding", "content-range",
-        "authorization", "cookie", "cache-control", "expect", "range", "origin",
-    ]
-
     /// A refusal to forward a request.
     struct Refusal: Error, Hashable {
         let status: Int
@@ -76,21 +52,23 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
     func forwarded(_ head: RequestHead, origin: String, isSecure: Bool) throws(Refusal) -> RequestHead {
         guard head.method != "CONNECT" else { throw Refusal(status: 405, reason: "CONNECT is not served") }
         let target = try Self.strictly { () throws(HTTP1Error) in try self.target(head) }
-        let named = Set(head.fields.list("Connection").map(Self.spelling))
-        guard named.allSatisfy({ !Self.lasting.contains($0) && !Self.isOrigin($0) }) else {
+        let named = Set(head.fields.list("Connection").map(FieldNames.spelling))
+        guard named.allSatisfy({ !FieldNames.lasting.contains($0) && !FieldNames.isOrigin($0) }) else {
             throw .malformed("Connection names a field that is not the connection's own")
         }
         return try Self.strictly { () throws(HTTP1Error) in
             var fields = HeaderFields()
             for (name, value) in head.fields {
-                let spelling = Self.spelling(name)
+                let spelling = FieldNames.spelling(name)
                 // A parser that reads `_` as `-` would see a second length, or another host.
-                guard !Self.framing.contains(spelling) || name.lowercased() == spelling else {
+                guard !FieldNames.framing.contains(spelling) || name.lowercased() == spelling else {
                     throw HTTP1Error(.malformedFieldName)
                 }
-                guard !Self.hopByHop.contains(spelling), !named.contains(spelling), !Self.isOrigin(spelling) else {
-                    continue
-                }
+                // The body follows unchanged, and without its trailer fields.
+                let isFraming = spelling == "transfer-encoding"
+                guard isFraming || !FieldNames.hopByHop.contains(spelling), !named.contains(spelling),
+                    !FieldNames.isOrigin(spelling), spelling != "trailer"
+                else { continue }
                 try fields.append(name, value)
             }
             if fields.first("Host") == nil { try fields.append("Host", "\(self)".replacing("http://", with: "")) }
@@ -100,9 +78,6 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
             return RequestHead(method: head.method, target: target, fields: fields)
         }
     }
-
-    /// The fields that frame and address a request.
-    private static let framing: Set<String> = ["host", "content-length", "transfer-encoding"]
 
     /// The request target in origin-form, so that only the field Host names the host (RFC 9112 section 3.2.2).
     private func target(_ head: RequestHead) throws(HTTP1Error) -> String {
@@ -114,20 +89,6 @@ public struct Backend: Sendable, Hashable, CustomStringConvertible {
         if head.version != .http1_1, head.fields.first("Host") == nil, head.target.hasPrefix("/") { return head.target }
         let route = try head.route()
         return route.path + (route.query.map { "?\($0)" } ?? "")
-    }
-
-    /// A field's name in lower case, with `-` for every character that is neither a letter nor a digit.
-    private static func spelling(_ name: String) -> String {
-        String(
-            decoding: name.lowercased().utf8.map { byte in
-                (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) ? byte : UInt8(ascii: "-")
-            },
-            as: UTF8.self
-        )
-    }
-
-    private static func isOrigin(_ spelling: String) -> Bool {
-        spelling.hasPrefix("x-forwarded") || origins.contains(spelling)
     }
 
     private static func strictly<T>(_ body: () throws(HTTP1Error) -> T) throws(Refusal) -> T {

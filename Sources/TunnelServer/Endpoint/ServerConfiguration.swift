@@ -1,3 +1,4 @@
+import HTTPRelay
 import Mux
 import NIOSSL
 import NetworkAddress
@@ -25,6 +26,21 @@ public struct ServerConfiguration: Sendable {
     /// The destinations that a client without an entry of its own may reach: that of a token for the whole server, or any
     /// client of a server without a token. None by default.
     public var destinations: [DestinationRule] = []
+    /// The host names that a client without an entry of its own may have. None by default.
+    public var names: [NamePattern] = []
+    /// The addresses on which requests for host names are relayed.
+    public var httpListen: [ListenAddress] = []
+    /// The addresses on which TLS for host names is accepted, and passed through or terminated.
+    public var httpsListen: [ListenAddress] = []
+    /// The domain of names without a dot; nil if each name must be complete.
+    public var httpDomain: PublicName?
+    /// The certificates of names that are terminated here.
+    public var certificates: [TLSConfiguration] = []
+    /// Whether requests without TLS for a name that has a certificate are answered with a redirect.
+    public var redirectsToHTTPS = false
+    /// The host under which the endpoint's path is the endpoint's own on the addresses of names; nil for every host that is
+    /// no public name.
+    public var endpointHost: PublicName?
     /// The limits of visitors. A client's entry may replace them, and a client may ask for stricter ones.
     public var visitors = VisitorLimits()
     /// The clients that may connect. An empty list admits all, and requires that every address in `listen` is local.

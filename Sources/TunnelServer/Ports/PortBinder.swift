@@ -14,10 +14,16 @@ protocol PortListener: AnyObject {
     var requestedAddresses: Set<String> { get }
     /// Whether connections are accepted. Otherwise they wait in the kernel's listen queue. A UDP port has none.
     var isAccepting: Bool { get set }
+    /// The session's tunnel as the router sees it; nil for a place without the router.
+    var member: RouteMember? { get }
     /// Closes the sockets.
     ///
     /// - Returns: done once the kernel has released the port.
     func close(on loop: any EventLoop) -> EventLoopFuture<Void>
+}
+
+extension PortListener {
+    var member: RouteMember? { nil }
 }
 
 /// A place that is to be bound.
@@ -28,6 +34,8 @@ struct PlaceToBind {
     let addresses: [String]
     /// The users who may connect to a Unix socket.
     var access = UnixSocketAccess.ownersOnly
+    /// The group that shares the place; nil for one session's own.
+    var group: PortDirectory.Group?
 }
 
 /// The limits of a public place.
@@ -43,6 +51,8 @@ struct VisitorHandlers {
     let connection: (any Channel) throws -> Void
     /// What the flow of a new sender belongs to.
     let flow: (SocketAddress) -> IngressFlow.Admission
+    /// The session's tunnel for the router; nil if it is not wanted any more.
+    let member: () -> RouteMember?
 }
 
 /// Binds public places. Tests bind none and complete the bind by hand.
@@ -61,8 +71,10 @@ protocol PortBinder {
     )
 }
 
-/// Binds ports and Unix sockets of this machine.
+/// Binds ports and Unix sockets of this machine, and makes names public.
 struct SystemPortBinder: PortBinder {
+    let routes: RouteTable
+
     func bind(
         _ place: PlaceToBind,
         _ limits: PlaceLimits,
@@ -93,6 +105,10 @@ struct SystemPortBinder: PortBinder {
                 opener: UDPIngress.Opener(visitors.flow)
             )
             .assumeIsolated().whenComplete { result in completion(result.map { FlowListener(place, $0) }) }
+        case .name(let name):
+            // The tunnel may have been withdrawn meanwhile.
+            guard let member = visitors.member() else { return completion(.failure(ChannelError.ioOnClosedChannel)) }
+            completion(.success(RouteListener(place, name, member, in: routes)))
         case .path(let path):
             let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
             if let problem = UnixListener.problem(ofFolder: folder) {

@@ -16,13 +16,55 @@ final class PortDirectory: Sendable {
         case kept(name: String, secondsLeft: Int)
     }
 
-    private struct Claim {
-        let holder: any PortHolder
-        let since: Instant
-        var count: Int
+    /// The group that holds a place, without its stickiness: all members have the same.
+    struct Group: Hashable {
+        let name: String
+        let proof: [UInt8]
+
+        init?(_ request: RequestedGroup?) {
+            guard let request else { return nil }
+            (name, proof) = (request.name, request.proof)
+        }
     }
 
-    private let claims = Mutex<[PublicPlace: Claim]>([:])
+    private struct Claim {
+        let group: Group?
+        /// One, or the members of the group.
+        var shares: [Share]
+
+        struct Share {
+            let holder: any PortHolder
+            let since: Instant
+            var count: Int
+        }
+
+        func index(of holder: any PortHolder) -> Int? { shares.firstIndex { $0.holder === holder } }
+    }
+
+    private struct Claims {
+        var byPlace: [PublicPlace: Claim] = [:]
+        /// The places under each host name.
+        var places: [String: Set<PublicPlace>] = [:]
+
+        /// The session of another client that has a place under the same host name. A name is one client's, or a group's.
+        func otherOwner(of place: PublicPlace, _ client: [UInt8], _ group: Group?) -> Claim.Share? {
+            guard case .name(let name) = place else { return nil }
+            for other in places[name.name] ?? [] {
+                guard let claim = byPlace[other], group == nil || claim.group != group else { continue }
+                if let share = claim.shares.first(where: { $0.holder.owner.client != client }) { return share }
+            }
+            return nil
+        }
+
+        mutating func remove(_ place: PublicPlace) {
+            byPlace[place] = nil
+            guard case .name(let name) = place else { return }
+            places[name.name]?.remove(place)
+            if places[name.name]?.isEmpty == true { places[name.name] = nil }
+        }
+    }
+
+    private let claims = Mutex(Claims())
     /// The number of ports that each client holds.
     private let countsByClient = Mutex<[[UInt8]: Int]>([:])
     /// Ports on which the server itself listens, each with its use.
@@ -43,9 +85,9 @@ final class PortDirectory: Sendable {
     func ownPlaces(at port: UInt16?) -> DestinationPolicy.Own {
         var places = DestinationPolicy.Own(paths: ownPaths.withLock { $0 })
         let isClaimed = claims.withLock { claims in
-            for case .path(let path) in claims.keys { places.paths.insert(path) }
+            for case .path(let path) in claims.byPlace.keys { places.paths.insert(path) }
             guard let port else { return false }
-            return claims[.port(port)] != nil || claims[.udp(port)] != nil
+            return claims.byPlace[.port(port)] != nil || claims.byPlace[.udp(port)] != nil
         }
         if let port, use(ofOwn: port) != nil || isClaimed {
             places.ports = [port]
@@ -62,20 +104,22 @@ final class PortDirectory: Sendable {
     /// The server's own use of a port; nil if it has none.
     func use(ofOwn port: UInt16) -> String? { ownPorts.withLock { $0[port] } }
 
-    /// The process that holds a place; nil if none does.
-    func holder(of place: PublicPlace) -> PortOwner? { claims.withLock { $0[place]?.holder.owner } }
+    /// The process that holds a place, or one of a group that does; nil if none does.
+    func holder(of place: PublicPlace) -> PortOwner? {
+        claims.withLock { $0.byPlace[place]?.shares.first?.holder.owner }
+    }
 
     /// The number of claims that a session has on a place.
     func claims(_ place: PublicPlace, of holder: any PortHolder) -> Int {
         claims.withLock { claims in
-            guard let held = claims[place], held.holder === holder else { return 0 }
-            return held.count
+            guard let held = claims.byPlace[place], let index = held.index(of: holder) else { return 0 }
+            return held.shares[index].count
         }
     }
 
     /// The number of ports that a client holds, and the number that all clients hold.
     func count(of client: [UInt8]) -> (own: Int, all: Int) {
-        let all = claims.withLock(\.count)
+        let all = claims.withLock(\.byPlace.count)
         return (countsByClient.withLock { $0[client, default: 0] }, all)
     }
 
@@ -86,36 +130,61 @@ final class PortDirectory: Sendable {
         }
     }
 
-    /// Claims a place for a session. A session may claim the same port several times, once for each of its addresses.
-    func claim(_ place: PublicPlace, for holder: any PortHolder, now: Instant) -> Outcome {
+    /// Claims a place for a session.
+    ///
+    /// A session may claim the same port several times, once for each of its addresses, and a name once. Members of one
+    /// group share a place.
+    func claim(
+        _ place: PublicPlace,
+        for holder: any PortHolder,
+        group: Group? = nil,
+        now: Instant
+    ) -> Outcome {
         claims.withLock { claims in
-            guard let held = claims[place] else {
-                claims[place] = Claim(holder: holder, since: now, count: 1)
+            if let other = claims.otherOwner(of: place, holder.owner.client, group) { return Self.held(other, now) }
+            let share = Claim.Share(holder: holder, since: now, count: 1)
+            guard let held = claims.byPlace[place] else {
+                claims.byPlace[place] = Claim(group: group, shares: [share])
+                if case .name(let name) = place { claims.places[name.name, default: []].insert(place) }
                 change(holder.owner.client, by: 1)
                 return .granted
             }
-            if held.holder === holder {
-                claims[place]?.count += 1
+            if let index = held.index(of: holder) {
+                if case .name = place { return Self.held(held.shares[index], now) }
+                claims.byPlace[place]?.shares[index].count += 1
                 return .granted
             }
-            if held.holder.owner == holder.owner { return .heldBySame(held.holder) }
-            if let until = held.holder.waitsUntil {
-                let (seconds, _) = until.since(now).components
-                return .kept(name: held.holder.name, secondsLeft: Int(clamping: seconds + 1))
+            if let old = held.shares.first(where: { $0.holder.owner == holder.owner }) {
+                return .heldBySame(old.holder)
             }
-            let (seconds, _) = now.since(held.since).components
-            return .heldByOther(name: held.holder.name, seconds: Int(clamping: seconds))
+            if let group, held.group == group {
+                claims.byPlace[place]?.shares.append(share)
+                change(holder.owner.client, by: 1)
+                return .granted
+            }
+            return Self.held(held.shares[0], now)
         }
+    }
+
+    private static func held(_ share: Claim.Share, _ now: Instant) -> Outcome {
+        if let until = share.holder.waitsUntil {
+            let (seconds, _) = until.since(now).components
+            return .kept(name: share.holder.name, secondsLeft: Int(clamping: seconds + 1))
+        }
+        let (seconds, _) = now.since(share.since).components
+        return .heldByOther(name: share.holder.name, seconds: Int(clamping: seconds))
     }
 
     /// Releases one claim. A session that no longer holds the port changes nothing.
     func release(_ place: PublicPlace, _ holder: any PortHolder) {
         claims.withLock { claims in
-            guard let held = claims[place], held.holder === holder else { return }
-            claims[place]?.count -= 1
-            guard held.count <= 1 else { return }
-            claims[place] = nil
-            change(holder.owner.client, by: -1)
+            guard var held = claims.byPlace[place], let index = held.index(of: holder) else { return }
+            held.shares[index].count -= 1
+            if held.shares[index].count <= 0 {
+                held.shares.remove(at: index)
+                change(holder.owner.client, by: -1)
+            }
+            if held.shares.isEmpty { claims.remove(place) } else { claims.byPlace[place] = held }
         }
     }
 }

@@ -9,6 +9,8 @@ protocol PublicPortsOwner: AnyObject {
     func ports(_ ports: PublicPorts, accepted channel: any Channel, at tunnel: UInt16) throws
     /// A datagram of a new sender has come at a tunnel's UDP port: what its flow belongs to.
     func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission
+    /// A tunnel's name becomes public: the tunnel as the router sees it.
+    func ports(_ ports: PublicPorts, memberFor tunnel: UInt16) -> RouteMember?
     /// A tunnel gets no port.
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal)
     /// A tunnel's port is public.

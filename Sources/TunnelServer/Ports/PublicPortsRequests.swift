@@ -12,7 +12,7 @@ extension PublicPorts {
     func bind(_ request: BindRequest, _ addresses: [String], allowed: PortRanges) {
         if request.isForPath, directory.isOwn(path: request.address) {
             refuse(request, PortRefusal.own(request.address))
-        } else if request.port == 0, !request.isForPath {
+        } else if request.port == 0, !request.isForPath, request.name == nil {
             bindAnyPort(request, addresses, allowed, triesLeft: Self.tries)
         } else {
             claim(request, addresses, mayTakeOver: true)
@@ -40,7 +40,7 @@ extension PublicPorts {
     private func claim(_ request: BindRequest, _ addresses: [String], mayTakeOver: Bool) {
         guard let holder, !isOver else { return }
         let place = PublicPlace(request)
-        switch directory.claim(place, for: holder, now: clock.now()) {
+        switch directory.claim(place, for: holder, group: .init(request.group), now: clock.now()) {
         case .granted:
             listen(request, addresses)
         case .heldBySame(let other) where mayTakeOver:
@@ -74,7 +74,10 @@ extension PublicPorts {
 
     private func listen(_ request: BindRequest, _ addresses: [String]) {
         let place = PublicPlace(request)
-        bind(PlaceToBind(tunnel: request.tunnel, place: place, addresses: addresses, access: access)) { result in
+        let group = PortDirectory.Group(request.group)
+        bind(
+            PlaceToBind(tunnel: request.tunnel, place: place, addresses: addresses, access: access, group: group)
+        ) { result in
             switch result {
             case .success(let listener):
                 self.publish(listener)
@@ -115,6 +118,8 @@ extension PublicPorts {
             try owner.ports(self, accepted: channel, at: place.tunnel)
         } flow: { remote in
             self.owner?.ports(self, flowFrom: remote, at: place.tunnel) ?? .refused
+        } member: {
+            self.owner?.ports(self, memberFor: place.tunnel)
         }
         binder.bind(
             place,

@@ -49,6 +49,7 @@ struct ProbeFacts {
         case .port(let port): "\(port)"
         case .udp(let port): "\(port)/udp"
         case .path(let path): path
+        case .name(let name): name.description
         }
     }
 

@@ -19,6 +19,12 @@ struct ClientQuota {
         }
     }
 
+    /// Counts a visitor that shares its connection with other streams; -1 once it is gone.
+    func countStream(_ change: Int) {
+        share.connections.add(change, ordering: .relaxed)
+        resources.shares.connections.add(change, ordering: .relaxed)
+    }
+
     /// The resource that is too scarce for another connection of this client; nil if none is.
     ///
     /// - Parameter isCounted: whether that connection is counted already.

@@ -1,3 +1,4 @@
+import HTTPRelay
 import Mux
 import NetworkAddress
 import TunnelCore
@@ -20,6 +21,8 @@ public struct ClientRights: Sendable, Hashable {
     public var allowsLoopback = false
     /// The folder for its Unix sockets, in place of the server's; nil for the server's.
     public var unixDirectory: String?
+    /// The host names that it may have; none by default.
+    public var names: [NamePattern] = []
     /// The destinations that it may connect to from the server; none by default.
     public var destinations: [DestinationRule] = []
     /// Tunnels that it may have at a time in one session; nil for the session's own limit.

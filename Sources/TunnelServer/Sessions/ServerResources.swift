@@ -4,6 +4,7 @@ import TunnelCore
 /// The resources that all sessions of a server share, on all event loops.
 struct ServerResources: Sendable {
     let ports = PortDirectory()
+    let routes = RouteTable()
     let tickets = TicketIssuer()
     let memory: MemoryBudget
     /// Traffic since the start.

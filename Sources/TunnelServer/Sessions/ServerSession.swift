@@ -45,7 +45,7 @@ final class ServerSession {
         configuration: ServerConfiguration,
         resources: ServerResources,
         share: ClientShare,
-        binder: any PortBinder = SystemPortBinder(),
+        binder: (any PortBinder)? = nil,
         network: (any DestinationNetwork)? = nil,
         clock: ServerClock = ServerClock(),
         logger: Logger,
@@ -62,7 +62,7 @@ final class ServerSession {
         bandwidth = ClientBandwidth(rights)
         ports = PublicPorts(
             directory: resources.ports,
-            binder: binder,
+            binder: binder ?? SystemPortBinder(routes: resources.routes),
             clock: clock,
             limits: rules.limits,
             dropped: resources.totals.metrics.droppedDatagrams,
@@ -187,13 +187,15 @@ final class ServerSession {
 
 extension ServerSession: ServerSessionOwner {
     func session(_ sessionLoop: SessionLoop, bind request: BindRequest) {
+        var request = request
         guard !isDraining else {
             return sessionLoop.run(.unbound(request.tunnel, Refusal(.goingAway, "the server is stopping")))
         }
         if let refusal = rules.refusalOfAnother(beside: ports.count) { return ports.refuse(request, refusal) }
         let addresses: [String]
         do throws(Refusal) {
-            addresses = try rules.policy.addresses(for: request)
+            if let name = request.name { request.name = try rules.names.permitted(name) }
+            addresses = try rules.addresses(for: request)
         } catch {
             return ports.refuse(request, error)
         }
@@ -222,7 +224,10 @@ extension ServerSession: ServerSessionOwner {
     }
 
     func session(_ sessionLoop: SessionLoop, state: TunnelState) {
-        admission[state.tunnel]?.statistics.health = state.isUp ? .up : .down(state.reason)
+        guard let tunnel = admission[state.tunnel] else { return }
+        tunnel.statistics.health = state.isUp ? .up : .down(state.reason)
+        // Without a health check the report is about the last visitor alone.
+        if tunnel.request.hasHealthCheck { tunnel.member?.isUp = state.isUp }
     }
 
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ request: OpenRequest) {
@@ -279,6 +284,11 @@ extension ServerSession: PublicPortsOwner {
         admission.flow(from: remote, at: tunnel)
     }
 
+    func ports(_ ports: PublicPorts, memberFor tunnel: UInt16) -> RouteMember? {
+        guard let request = admission[tunnel]?.request, let handle else { return nil }
+        return RouteMember(admission, request, client: handle.owner.client)
+    }
+
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {
         admission.remove(request.tunnel)
         refusedTunnels.refused(request, refusal)
@@ -293,6 +303,7 @@ extension ServerSession: PublicPortsOwner {
             return withdraw(listener, refusal)
         }
         refusedTunnels.settled(listener.tunnel)
+        tunnel.member = listener.member
         let addresses = listener.addresses
         tunnel.statistics.published(address: addresses, port: listener.place.port)
         logger.notice(
@@ -302,7 +313,11 @@ extension ServerSession: PublicPortsOwner {
                 "visitors": "\(tunnel.gate.limits.description)",
             ]
         )
-        sessionLoop.run(.bound(Binding(tunnel: listener.tunnel, address: addresses, port: listener.place.port)))
+        var binding = Binding(tunnel: listener.tunnel, address: addresses, port: listener.place.port)
+        if let name = tunnel.request.name {
+            (binding.address, binding.urls) = ("", rules.names.urls(of: NamePlace(name), at: resources.routes.ports))
+        }
+        sessionLoop.run(.bound(binding))
     }
 
     /// Closes a port that the client may not have any more. Its visitors' streams continue.

@@ -6,6 +6,8 @@ struct SessionRules {
     let rights: ClientRights
     /// The ports and addresses that the client may have.
     let policy: BindPolicy
+    /// The names that the client may have.
+    let names: NamePolicy
     /// The limits of visitors, unless the client asks for stricter ones.
     let visitorLimits: VisitorLimits
     /// The destinations that the client may name.
@@ -22,6 +24,7 @@ struct SessionRules {
     init(_ rights: ClientRights, _ configuration: ServerConfiguration) {
         self.rights = rights
         policy = rights.policy(configuration)
+        names = NamePolicy(rights, configuration)
         visitorLimits = rights.visitors ?? configuration.visitors
         destinations = DestinationPolicy(rights.destinations)
         fronts = configuration.hasFrontsOnPublicPorts ? configuration.trustedFronts : nil
@@ -36,6 +39,14 @@ struct SessionRules {
         visitorLimits.narrowed(by: request.visitors)
     }
 
+    /// The addresses on which a request is bound, its path, or its name.
+    ///
+    /// - Throws: the refusal that is sent to the client.
+    func addresses(for request: BindRequest) throws(Refusal) -> [String] {
+        guard let name = request.name else { return try policy.addresses(for: request) }
+        return [NamePlace(try names.permitted(name)).description]
+    }
+
     /// The refusal of another tunnel beside so many others; nil if the client may have it.
     func refusalOfAnother(beside others: Int) -> Refusal? {
         guard let limit = rights.maximumTunnels, others >= limit else { return nil }
@@ -48,7 +59,7 @@ struct SessionRules {
         do throws(Refusal) {
             var bound = request
             bound.port = listener.place.port
-            let addresses = Set(try policy.addresses(for: bound))
+            let addresses = Set(try self.addresses(for: bound))
             guard listener.requestedAddresses.isSubset(of: addresses) else {
                 return Refusal(.portNotAllowed, "this client may not have the port on these addresses any more")
             }

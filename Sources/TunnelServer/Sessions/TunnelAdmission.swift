@@ -6,6 +6,8 @@ final class TunnelAdmission {
     /// The client's request.
     let request: BindRequest
     let statistics: TunnelStatistics
+    /// The tunnel as the router sees it, once its name is public.
+    var member: RouteMember?
     var gate: VisitorGate
     /// The tunnel's bandwidth, which its visitors share.
     private(set) var rateLimit: RateLimit?

@@ -23,16 +23,18 @@ final class VisitorAdmission {
     let ports: PublicPorts
     let clock: ServerClock
     let logger: Logger
-    private let resources: ServerResources
-    private let quota: ClientQuota
-    private var rules: SessionRules
+    let resources: ServerResources
+    let quota: ClientQuota
+    private(set) var rules: SessionRules
     /// The tunnels that are public or are about to be, by number.
     private var tunnels: [UInt16: TunnelAdmission] = [:]
-    private let bandwidth: ClientBandwidth
-    var pending: PendingStreams<StreamPipe>
+    let bandwidth: ClientBandwidth
+    var pending: PendingStreams<any StreamEnd>
     var pendingTimer: Scheduled<Void>?
     /// Whether some tunnel's visitors wait in its listen queue.
     var usesListenQueue = false
+    /// Whether the router knows that the session has no carrier.
+    private var isPaused = false
 
     init(
         _ sessionLoop: SessionLoop,
@@ -66,6 +68,13 @@ final class VisitorAdmission {
     /// The tunnels that are public, by number.
     var statistics: [TunnelStatistics] {
         tunnels.values.map(\.statistics).filter { $0.place != nil }.sorted { $0.tunnel < $1.tunnel }
+    }
+
+    /// Reports to the router whether the session has a carrier.
+    func reportPause() {
+        guard isPaused == sessionLoop.hasCarrier else { return }
+        isPaused.toggle()
+        for tunnel in tunnels.values { tunnel.member?.isPaused = isPaused }
     }
 
     func add(_ request: BindRequest, _ limits: VisitorLimits) {
@@ -168,16 +177,16 @@ final class VisitorAdmission {
         return .flow(opening)
     }
 
-    private func note(_ refusal: VisitorRefusal, of visitor: String) {
+    func note(_ refusal: VisitorRefusal, of visitor: String) {
         let metadata: Logger.Metadata = ["visitor": "\(visitor)", "reason": "\(refusal.rawValue)"]
         resources.logs.refusedVisitors.log("visitor refused", at: .info, to: logger, metadata)
         resources.metrics.refused(refusal)
     }
 
     /// Opens a stream for a visitor, or makes it pending.
-    private func openStream(_ pipe: StreamPipe, _ request: OpenRequest) {
+    func openStream(_ pipe: any StreamEnd, _ request: OpenRequest) {
         guard !sessionLoop.isEnded, ports.isOpen else { return pipe.reset(.goingAway) }
-        if !pending.hasVisitors(at: request.tunnel), let id = sessionLoop.open(request, pipe) { return pipe.open(id) }
+        if !pending.hasVisitors(at: request.tunnel), let id = sessionLoop.open(request, pipe) { return pipe.begin(id) }
         let isUsedUp = sessionLoop.room(at: request.tunnel) == .usedUp
         guard !(isUsedUp && pending.isFull) else { return refuseForStreams(pipe, request) }
         pending.append(pipe, request, now: clock.now())
@@ -195,7 +204,7 @@ final class VisitorAdmission {
     }
 
     /// Resets a visitor because all streams of the session are in use.
-    func refuseForStreams(_ pipe: StreamPipe, _ request: OpenRequest) {
+    func refuseForStreams(_ pipe: any StreamEnd, _ request: OpenRequest) {
         let metadata: Logger.Metadata = [
             "visitor": "\(request.visitor)", "tunnel": .number(request.tunnel),
             "streams": .number(sessionLoop.streamCount),

@@ -6,12 +6,14 @@ import TunnelCore
 extension VisitorAdmission {
     /// Keeps visitors waiting until another carrier is attached.
     func carrierLost() {
+        reportPause()
         setAccepting()
         watchDeadlines()
     }
 
     /// Opens streams for pending visitors after the session has got room, or another carrier.
     func roomChanged() {
+        reportPause()
         guard !pending.isEmpty || usesListenQueue else { return }
         let deadline = pending.nextDeadline
         for tunnel in pending.tunnels { openPending(at: tunnel) }
@@ -38,7 +40,7 @@ extension VisitorAdmission {
             case .free:
                 guard let id = sessionLoop.open(next.request, next.pipe) else { return }
                 pending.removeFirst(at: tunnel)
-                next.pipe.open(id)
+                next.pipe.begin(id)
             }
         }
     }

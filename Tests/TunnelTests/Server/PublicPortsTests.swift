@@ -55,6 +55,8 @@ struct PublicPortsTests {
             reports.append("accepted at \(tunnel)")
         }
 
+        func ports(_ ports: PublicPorts, memberFor tunnel: UInt16) -> RouteMember? { nil }
+
         func ports(_ ports: PublicPorts, flowFrom remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
             .refused
         }

@@ -1,0 +1,82 @@
+import HTTP1
+import HTTPRelay
+import Mux
+import NIOCore
+import NetworkAddress
+import Synchronization
+import TunnelCore
+
+/// A visitor of the router, for the session's rules and the log.
+struct RoutedVisitor: Sendable {
+    /// `203.0.113.9:40001`, as in the log.
+    let description: String
+    /// Its address; nil for a unix socket.
+    let address: IPAddress?
+    /// The public address that it has connected to.
+    let publicAddress: String
+}
+
+/// A session's tunnel that is public under a name, as the router's event loops see it.
+final class RouteMember: Sendable {
+    let loop: any EventLoop
+    let tunnel: UInt16
+    /// The owner of the session.
+    let client: [UInt8]
+    /// What is done to its requests.
+    let rules: RelayRules
+    /// Whether visitors from one address go to the same member of its group.
+    let isSticky: Bool
+    private let admission: NIOLoopBound<VisitorAdmission>
+    private let streams = Atomic(0)
+    private let isHealthy: Atomic<Bool>
+    private let paused = Atomic(false)
+
+    /// To be made on the session's event loop.
+    ///
+    /// - Parameter client: the owner of the session.
+    init(_ admission: VisitorAdmission, _ request: BindRequest, client: [UInt8]) {
+        loop = admission.sessionLoop.eventLoop
+        self.admission = NIOLoopBound(admission, eventLoop: loop)
+        tunnel = request.tunnel
+        self.client = client
+        rules = RelayRules(request.name)
+        isSticky = request.group?.isSticky ?? false
+        // Until the client has checked its service, it is not known to be up.
+        isHealthy = Atomic(!request.hasHealthCheck)
+    }
+
+    /// Streams that lead to it.
+    var load: Int { streams.load(ordering: .relaxed) }
+
+    /// Whether visitors may be sent to it.
+    var isUp: Bool {
+        get { isHealthy.load(ordering: .relaxed) }
+        set { isHealthy.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether its session has no carrier.
+    var isPaused: Bool {
+        get { paused.load(ordering: .relaxed) }
+        set { paused.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Opens a stream for a visitor.
+    func open(_ visitor: RoutedVisitor, _ link: VisitorLink) {
+        streams.add(1, ordering: .relaxed)
+        // A task of its own: the session must not be entered while its actions are performed.
+        loop.execute {
+            self.admission.value.open(visitor, link, at: self.tunnel) { self.streams.subtract(1, ordering: .relaxed) }
+        }
+    }
+}
+
+extension RelayRules {
+    /// The rules of a client's request, without fields that may not be set.
+    init(_ request: RequestedName?) {
+        self.init()
+        guard let request else { return }
+        if !request.hostHeader.isEmpty { hostHeader = request.hostHeader }
+        setHeaders = request.setHeaders.compactMap { try? Field($0.name, $0.value) }
+        path = request.path
+    }
+}

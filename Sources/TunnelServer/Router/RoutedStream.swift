@@ -1,0 +1,239 @@
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// A stream to a client's service, on the session's event loop: from ``VisitorStream`` to the session.
+///
+/// Bytes from the client are counted as taken once the visitor's socket has them, so credit means room there.
+final class RoutedStream: StreamEnd, CountedStream {
+    private enum State {
+        /// There is no stream yet. The visitor's bytes are kept.
+        case waiting(isFinished: Bool)
+        case open(StreamID, isFinished: Bool)
+        case closed(StreamID?)
+    }
+
+    /// Time for the service to end its side once the visitor has gone.
+    static let lingering = TimeAmount.seconds(5)
+
+    let identity: StreamIdentity
+    private let session: SessionLoop
+    private let link: VisitorLink
+    private let policy: StreamPolicy
+    private let logger: Logger
+    private let onEnd: () -> Void
+    private var state = State.waiting(isFinished: false)
+    private var unsent = ChunkQueue()
+    private var isBlocked = false
+    /// Bytes that the session has queued beyond its wish, for which the visitor waits.
+    private var unreported = 0
+    private var outbox: [ByteBuffer] = []
+    private var endIsDue = false
+    private var isFlushDue = false
+    private(set) var moved = StreamPipe.ByteCounts()
+    private var lastByte = NIODeadline.now()
+    private var timer: Scheduled<Void>?
+
+    /// - Parameter onEnd: called once the stream is gone.
+    init(
+        _ session: SessionLoop,
+        _ link: VisitorLink,
+        policy: StreamPolicy,
+        identity: StreamIdentity,
+        logger: Logger,
+        onEnd: @escaping () -> Void
+    ) {
+        (self.session, self.link, self.policy) = (session, link, policy)
+        (self.identity, self.logger, self.onEnd) = (identity, logger, onEnd)
+        identity.logBegin(to: logger)
+        identity.statistics.joined(self)
+    }
+
+    var id: StreamID? {
+        switch state {
+        case .waiting: nil
+        case .open(let id, _): id
+        case .closed(let id): id
+        }
+    }
+
+    // MARK: From the visitor
+
+    func receive(_ bytes: ByteBuffer) {
+        moved.fromSocket += bytes.readableBytes
+        lastByte = .now()
+        switch state {
+        case .waiting:
+            guard session.keepPending(bytes.readableBytes) else { return fail(.unavailable) }
+            unsent.append(bytes)
+            unreported += bytes.readableBytes
+        case .open(let id, _):
+            queue(bytes, of: id)
+        case .closed:
+            break
+        }
+    }
+
+    private func queue(_ bytes: ByteBuffer, of id: StreamID) {
+        session.run(.bytes(id, bytes.dense(from: 2), isReading: false))
+        unreported += bytes.readableBytes
+        guard !isBlocked else { return }
+        if let time = policy.rest(afterReading: bytes.readableBytes) {
+            session.eventLoop.assumeIsolated().scheduleTask(in: time) { self.reportQueued() }
+        } else {
+            reportQueued()
+        }
+    }
+
+    private func reportQueued() {
+        guard !isBlocked else { return }
+        report(queued: unreported)
+        unreported = 0
+    }
+
+    private func report(queued count: Int) {
+        if count > 0 { link.visitor.send { $0.queued(count) } }
+    }
+
+    /// The visitor sends nothing more.
+    func finish() {
+        switch state {
+        case .waiting:
+            state = .waiting(isFinished: true)
+        case .open(let id, isFinished: false):
+            state = .open(id, isFinished: true)
+            session.run(.finished(id))
+        case .open, .closed:
+            break
+        }
+    }
+
+    /// The visitor has gone.
+    func resetByVisitor() {
+        guard !isClosed else { return }
+        if case .open(let id, _) = state { session.run(.reset(id, .connectionReset)) }
+        close(.resetByThisSocket)
+    }
+
+    /// The visitor has taken bytes.
+    func taken(_ count: Int) {
+        guard case .open(let id, _) = state else { return }
+        guard let time = policy.rest(afterWriting: count) else { return session.run(.taken(id, count)) }
+        session.eventLoop.assumeIsolated().scheduleTask(in: time) { [session] in session.run(.taken(id, count)) }
+    }
+
+    // MARK: From the session
+
+    var isPending: Bool {
+        if case .waiting = state { true } else { false }
+    }
+
+    var isConnecting: Bool { false }
+
+    private var isClosed: Bool {
+        if case .closed = state { true } else { false }
+    }
+
+    func begin(_ id: StreamID) {
+        guard case .waiting(let isFinished) = state else { return }
+        state = .open(id, isFinished: isFinished)
+        session.releasePending(unsent.bytes)
+        while let bytes = unsent.popFirst() { session.run(.bytes(id, bytes, isReading: false)) }
+        if isFinished { session.run(.finished(id)) }
+        reportQueued()
+        watchIdleTime()
+    }
+
+    func accepted() {}
+
+    func deliver(_ bytes: ByteBuffer) -> Bool {
+        guard case .open = state else { return false }
+        lastByte = .now()
+        moved.toSocket += bytes.readableBytes
+        outbox.append(bytes)
+        return needsFlush()
+    }
+
+    func endOutput() -> Bool {
+        guard case .open = state else { return false }
+        endIsDue = true
+        return needsFlush()
+    }
+
+    private func needsFlush() -> Bool {
+        defer { isFlushDue = true }
+        return !isFlushDue
+    }
+
+    func flush() {
+        isFlushDue = false
+        let (bytes, end) = (outbox, endIsDue)
+        (outbox, endIsDue) = ([], false)
+        guard !bytes.isEmpty || end else { return }
+        link.visitor.send { visitor in
+            if !bytes.isEmpty { visitor.receive(bytes) }
+            if end { visitor.ended() }
+        }
+    }
+
+    func pauseReading() {
+        isBlocked = true
+    }
+
+    func resumeReading() {
+        isBlocked = false
+        reportQueued()
+    }
+
+    func detach() {
+        guard !isClosed else { return }
+        flush()
+        close(.finished)
+    }
+
+    func reset(_ code: ResetCode) {
+        guard !isClosed else { return }
+        flush()
+        if case .open(let id, _) = state {
+            session.run(.reset(id, .connectionReset))
+            fail(.reset(code), .resetByOtherEnd(code))
+        } else {
+            fail(.unavailable)
+        }
+    }
+
+    func abort(_ code: ResetCode) {
+        guard !isClosed else { return }
+        fail(id == nil || code == .goingAway ? .unavailable : .reset(code), .resetByOtherEnd(code))
+    }
+
+    // MARK: The end
+
+    private func fail(_ failure: StreamFailure, _ ending: SocketState.Ending = .withoutSocket) {
+        link.visitor.send { $0.failed(failure) }
+        close(ending)
+    }
+
+    private func close(_ ending: SocketState.Ending) {
+        let id = id
+        session.releasePending(unsent.bytes)
+        unsent.removeAll()
+        state = .closed(id)
+        timer?.cancel()
+        if let id { identity.logEnd(of: id, moved, ending, to: logger) }
+        identity.statistics.left(self)
+        link.session.clear()
+        onEnd()
+    }
+
+    private func watchIdleTime() {
+        guard let timeout = policy.idleTimeout else { return }
+        timer = session.eventLoop.assumeIsolated().scheduleTask(deadline: lastByte + timeout) {
+            guard NIODeadline.now() >= self.lastByte + timeout else { return self.watchIdleTime() }
+            guard case .open(let id, _) = self.state else { return }
+            self.session.run(.reset(id, .timeout))
+            self.fail(.reset(.timeout), .idle)
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import Mux
+import NIOCore
+import NetworkAddress
+import TunnelCore
+
+/// The visitors that the router brings.
+extension VisitorAdmission {
+    /// Opens a stream for a visitor, makes it pending, or refuses it.
+    ///
+    /// - Parameter onEnd: called once the stream is gone.
+    func open(_ visitor: RoutedVisitor, _ link: VisitorLink, at number: UInt16, onEnd: @escaping () -> Void) {
+        guard let tunnel = self[number], !sessionLoop.isEnded, ports.isOpen else {
+            onEnd()
+            return link.visitor.send { $0.failed(.unavailable) }
+        }
+        let shortage = quota.shortage(rules.limits, isCounted: false)
+        if let refusal = shortage ?? tunnel.gate.admit(visitor.address, now: clock.now()) {
+            note(refusal, of: visitor.description)
+            onEnd()
+            return link.visitor.send { $0.failed(.refused(refusal)) }
+        }
+        var request = OpenRequest(tunnel: number, visitor: visitor.description)
+        if tunnel.request.visitors.wantsPublicAddress { request.publicAddress = visitor.publicAddress }
+        quota.countStream(1)
+        let stream = RoutedStream(
+            sessionLoop,
+            link,
+            policy: tunnel.streamPolicy(bandwidth.limit),
+            identity: StreamIdentity(visitor: visitor.description, statistics: tunnel.statistics),
+            logger: logger
+        ) { [quota] in
+            tunnel.gate.left()
+            quota.countStream(-1)
+            onEnd()
+        }
+        link.session.set(stream)
+        openStream(stream, request)
+    }
+}
