@@ -145,12 +145,4 @@ struct ClientHelloReaderTests {
         // All of the bound is never needed: before it the reader knows that the next record would pass it.
         #expect(read([Array(bytes.prefix(ClientHelloReader.maximumWireBytes))]) == .failure(.tooManyRecords))
     }
-
-    @Test("An alert is a plain record with level fatal")
-    func alerts() {
-        #expect(Array(buffer: TLSAlert.unrecognizedName.record) == [0x15, 3, 3, 0, 2, 2, 112])
-        #expect(TLSAlert.allCases.map(\.rawValue) == [10, 22, 40, 47, 50, 80, 112, 120])
-        #expect(ClientHelloError.notTLS.answer == nil)
-        #expect(ClientHelloError.malformed(.serverName).answer == .decodeError)
-    }
 }
