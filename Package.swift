@@ -43,6 +43,7 @@ let package = Package(
         .target(name: "ByteText", swiftSettings: strict),
         .target(name: "NetworkAddress", dependencies: ["ByteText"], swiftSettings: strict),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
+        .target(name: "ClientHello", dependencies: ["NetworkAddress", byteBuffer], swiftSettings: strict),
         .target(
             name: "WebSocket",
             dependencies: ["ByteText", "CZlib", "HTTP1", byteBuffer, crypto],
@@ -193,6 +194,11 @@ let package = Package(
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "CZlibTests", dependencies: ["CZlib"], swiftSettings: strict),
         .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "TestSupport", byteBuffer], swiftSettings: strict),
+        .testTarget(
+            name: "ClientHelloTests",
+            dependencies: ["ClientHello", "NetworkAddress", "TestSupport", byteBuffer],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "WebSocketTests",
             dependencies: ["HTTP1", "CZlib", "Platform", "WebSocket", "TestSupport", byteBuffer],

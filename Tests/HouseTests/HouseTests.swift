@@ -45,6 +45,7 @@ import Testing
         "a pure target does no input or output and has no clock: it imports these modules and no other",
         arguments: [
             ("ByteText", []), ("NetworkAddress", ["ByteText"]), ("HTTP1", ["NIOCore"]),
+            ("ClientHello", ["NIOCore", "NetworkAddress"]),
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
             ("Mux", ["ByteText", "Crypto", "NIOCore"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
@@ -110,8 +111,8 @@ import Testing
     @Test("no file of the executable imports Foundation where FoundationEssentials is: it would add 45 MB to a release")
     func foundation() throws {
         let product = [
-            "ByteText", "NetworkAddress", "HTTP1", "WebSocket", "Mux", "ProxyConnect", "TunnelCore", "TunnelAdmin",
-            "TunnelServer", "TunnelClient", "Tunnel", "culvert",
+            "ByteText", "NetworkAddress", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect", "TunnelCore",
+            "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
         ]
         for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
             #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")

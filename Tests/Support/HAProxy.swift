@@ -54,6 +54,32 @@ public struct HAProxy: Front {
         return HAProxy(process: process, port: port, certificate: certificate)
     }
 
+    /// Starts an HTTP service that requires a PROXY header, and answers with the addresses and the authority in it.
+    ///
+    /// - Returns: its port.
+    public static func headerReader(in scenario: Scenario) async throws -> UInt16 {
+        let port = try FreePorts.next()
+        let path = "\(try scenario.folder("haproxy-\(port)"))/reader.cfg"
+        let body = "%[src]:%[src_port] %[dst]:%[dst_port] [%[fc_pp_authority]]"
+        try scenario.write(
+            """
+            global
+                maxconn 100
+            defaults
+                mode http
+                timeout client 30s
+            frontend reader
+                bind 127.0.0.1:\(port) accept-proxy
+                http-request return status 200 content-type text/plain lf-string "\(body)"
+
+            """,
+            to: path
+        )
+        let process = try scenario.start("haproxy", Program.haproxy.required(), ["-W", "-db", "-f", path])
+        try await waitUntilListening(port, process)
+        return port
+    }
+
     /// Reloads as `systemctl reload haproxy` does.
     public func reload(in _: Scenario) {
         process.signal(SIGUSR2)

@@ -39,11 +39,16 @@ public struct ProxyProtocolEnd: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// The two ends of a relayed connection; unknown if the sender does not know them, or
-/// speaks for itself.
+/// The two ends of a relayed connection, and the host that the visitor asked for. The ends are unknown if the sender does
+/// not know them, or speaks for itself.
 public struct ProxyProtocolHeader: Sendable, Hashable {
     /// Who connected, and to which address.
     public var ends: Ends?
+
+    /// The host that the visitor asked for, such as the name in its ClientHello.
+    ///
+    /// Only version 2 has a field for it, PP2_TYPE_AUTHORITY (section 2.2.2), and only beside known ends.
+    public let authority: String?
 
     /// The two ends, both IPv4 or both IPv6.
     public struct Ends: Sendable, Hashable {
@@ -56,8 +61,14 @@ public struct ProxyProtocolHeader: Sendable, Hashable {
     /// What v2 begins with.
     package static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
 
+    /// The type of the field (TLV) with the host.
+    package static let authorityType: UInt8 = 0x02
+
     /// A header about these ends; about unknown ones if either is missing. An IPv4 end beside an IPv6 one is mapped.
-    public init(source: ProxyProtocolEnd?, destination: ProxyProtocolEnd?) {
+    ///
+    /// - Parameter authority: the host that the visitor asked for. What is not a host, of at most 253 bytes, is left out.
+    public init(source: ProxyProtocolEnd?, destination: ProxyProtocolEnd?, authority: String? = nil) {
+        self.authority = authority.flatMap(HostName.normalized)
         guard let source, let destination else { return }
         switch (source.address, destination.address) {
         case (.v4, .v6), (.v6, .v4): ends = Ends(source: source.mapped, destination: destination.mapped)
@@ -86,7 +97,18 @@ public struct ProxyProtocolHeader: Sendable, Hashable {
         let addresses = ends.source.address.bytes + ends.destination.address.bytes
         let ports = [ends.source.port, ends.destination.port].flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
         let family: UInt8 = addresses.count == 8 ? 0x11 : 0x21
-        return Self.signature + [0x21, family, 0, UInt8(addresses.count + 4)] + addresses + ports
+        // The addresses and a host of at most 253 bytes are far below the 64 KiB that the length can express.
+        let rest = addresses + ports + authorityField
+        return Self.signature + [0x21, family] + Self.twoBytes(rest.count) + rest
+    }
+
+    private var authorityField: [UInt8] {
+        guard let authority else { return [] }
+        return [Self.authorityType] + Self.twoBytes(authority.utf8.count) + authority.utf8
+    }
+
+    private static func twoBytes(_ number: Int) -> [UInt8] {
+        [UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number)]
     }
 }
 

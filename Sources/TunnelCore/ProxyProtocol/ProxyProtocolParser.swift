@@ -77,7 +77,21 @@ package struct ProxyProtocolParser: Sendable {
         else { throw .malformed }
         return ProxyProtocolHeader(
             source: ProxyProtocolEnd(address: source, port: from),
-            destination: ProxyProtocolEnd(address: destination, port: to)
+            destination: ProxyProtocolEnd(address: destination, port: to),
+            authority: Self.authority(in: rest)
         )
+    }
+
+    /// The host among the further fields. They are optional information, so fields that do not fit are ignored from
+    /// there on, as other readers do.
+    private static func authority(in fields: ByteBuffer) -> String? {
+        var fields = fields
+        while let type = fields.readInteger(as: UInt8.self),
+            let value = fields.readLengthPrefixedSlice(as: UInt16.self)
+        {
+            guard type == ProxyProtocolHeader.authorityType else { continue }
+            return String(validating: value.readableBytesView, as: UTF8.self)
+        }
+        return nil
     }
 }
