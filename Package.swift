@@ -80,9 +80,10 @@ let package = Package(
         .target(
             name: "TunnelServer",
             dependencies: [
-                "ByteText", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "TunnelAdmin", "TunnelCore", "WebSocket",
-                byteBuffer, crypto,
+                "ByteText", "ClientHello", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "TunnelAdmin", "TunnelCore",
+                "WebSocket", byteBuffer, crypto,
                 logging, metrics, nioPosix, nioSSL,
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
@@ -90,7 +91,7 @@ let package = Package(
         .target(
             name: "TunnelClient",
             dependencies: [
-                "ByteText", "CGSSAPI", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TunnelAdmin",
+                "ByteText", "CGSSAPI", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TunnelAdmin",
                 "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL, x509,
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -121,7 +122,7 @@ let package = Package(
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "ByteText", "CMalloc", "CProcess", "CSpawn", "HTTP1", "Mux", "NetworkAddress", "Platform",
+                "ByteText", "CMalloc", "CProcess", "CSpawn", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform",
                 "ProxyConnect",
                 "Tunnel", "TunnelAdmin", "TunnelCore", byteBuffer, crypto, metrics,
                 .product(name: "NIOPosix", package: "swift-nio"),

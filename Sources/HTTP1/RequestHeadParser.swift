@@ -45,6 +45,9 @@ public struct RequestHeadParser: Sendable {
         }
     }
 
+    /// Whether no byte of the next head has come.
+    var isIdle: Bool { reader.headBytes == 0 }
+
     /// Bytes examined in total, for the test of linear work.
     var bytesExamined: Int { reader.bytesExamined }
 

@@ -37,6 +37,9 @@ public struct RequestReader: Sendable {
         if case .head = state { true } else { false }
     }
 
+    /// Whether no byte of the next request has come.
+    public var isIdle: Bool { isBetweenRequests && parser.isIdle }
+
     /// Consumes the next part from `buffer` and leaves what follows.
     ///
     /// - Returns: nil if more bytes are needed.

@@ -41,7 +41,7 @@ public struct RelayedRequest: Sendable {
         /// The path without the query.
         public let path: String
         /// The origin-form of the target.
-        let target: String
+        public let target: String
     }
 
     /// The destination of a request: its Host, which an absolute-form target must repeat.

@@ -195,7 +195,7 @@ struct AdmissionTests {
 
     @Test("Connections to the backend are limited, and a returned slot can be used again")
     func backendSlots() {
-        let slots = BackendSlots()
+        let slots = ConnectionSlots()
         #expect(slots.enter(nil, limit: 2) && slots.enter(nil, limit: 2))
         #expect(!slots.enter(nil, limit: 2))
         slots.leave(nil)
@@ -205,7 +205,7 @@ struct AdmissionTests {
 
     @Test("One address has a quarter of the connections to the backend")
     func backendSlotsOfOneAddress() {
-        let slots = BackendSlots()
+        let slots = ConnectionSlots()
         #expect((0..<100).count { _ in slots.enter("192.0.2.1", limit: 40) } == 10)
         #expect(slots.enter("192.0.2.2", limit: 40))
         slots.leave("192.0.2.1")

@@ -3,11 +3,13 @@ import NetworkAddress
 import TunnelCore
 
 extension Binding {
-    /// The URL at which the public finds a tunnel: `tcp://203.0.113.9:8022`, `udp://203.0.113.9:53`, or `unix:/run/x.sock`.
+    /// The URL at which the public finds a tunnel: `tcp://203.0.113.9:8022`, `udp://203.0.113.9:53`, `unix:/run/x.sock`, or
+    /// `https://app.example.com`, which the server reports.
     ///
     /// Its host is the server's own name if the port is bound on all addresses of a family that leads to that name.
     /// Otherwise it is the first address of the binding.
     func url(_ endpoint: EndpointURL, _ transport: StreamTransport) -> String {
+        if !urls.isEmpty { return urls }
         if address.hasPrefix("/") { return "unix:\(address)" }
         let addresses = address.split(separator: " ").map(String.init)
         let families =

@@ -179,17 +179,15 @@ final class ClientSession: ClientSessionOwner {
     private func bind(_ index: Int) {
         guard !sessionLoop.isEnded, !isDraining, !tunnels[index].isRemoved else { return }
         let spec = tunnels[index].spec
-        sessionLoop.run(
-            .bind(
-                BindRequest(
-                    tunnel: UInt16(truncatingIfNeeded: index),
-                    address: spec.bind,
-                    port: spec.port,
-                    kind: spec.kind,
-                    visitors: spec.visitors
-                )
-            )
+        var request = BindRequest(
+            tunnel: UInt16(truncatingIfNeeded: index),
+            address: spec.bind,
+            port: spec.port,
+            kind: spec.kind,
+            visitors: spec.visitors
         )
+        (request.name, request.group, request.hasHealthCheck) = (spec.name, spec.group, spec.health != nil)
+        sessionLoop.run(.bind(request))
     }
 
     // MARK: Ports

@@ -10,6 +10,10 @@ import TunnelCore
 /// | `[BIND:]PORT:/SOCKET` | a public port for a service at a Unix socket |
 /// | `/SOCKET:HOST:HOSTPORT`, `/SOCKET:HOSTPORT`, `/SOCKET:/SOCKET` | a Unix socket at the server |
 /// | `[BIND:]PORT` | a SOCKS proxy at the server's port |
+/// | `http:NAME[/PATH]:HOST:HOSTPORT` | a host name whose requests the server relays |
+/// | `tls:NAME:HOST:HOSTPORT` | a host name whose TLS the server passes through |
+///
+/// The service of a name may be written in the other ways too: `HOSTPORT` or `/SOCKET`.
 public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     /// The address to which the public port is narrowed; empty for the server's own choice. Or the path of a Unix socket at
     /// the server, which begins with a slash.
@@ -20,6 +24,12 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     public let target: Target
     /// UDP for flows of datagrams in place of connections.
     public var transport = StreamTransport.tcp
+    /// The host name at which the service is public, in place of a port; nil for a port or a Unix socket.
+    public var name: RequestedName?
+    /// The group with which the tunnel shares its public place; nil for none.
+    public var group: RequestedGroup?
+    /// How the client checks the service; nil if only visitors show whether it answers.
+    public var health: HealthCheck?
     /// The limits of the tunnel's visitors, besides those of the server's operator.
     public var visitors = RequestedVisitorLimits()
     /// The version of the PROXY protocol header that the service receives before a visitor's first byte; nil for none.
@@ -71,6 +81,9 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
             + "8022:localhost:22"
         func malformed(_ why: String) -> Malformed { Malformed("-R \(text): \(why); the form is \(form)") }
         guard var parts = ForwardText.parts(text) else { throw malformed("a bracket is not closed") }
+        if let first = parts.first, let relay = TunnelName.relay(first) {
+            return [try TunnelName.spec(relay, parts.dropFirst(), text)]
+        }
         let transport = ForwardText.takeTransport(&parts)
         if let path = parts.first, path.hasPrefix("/") {
             guard transport == .tcp else { throw malformed("a Unix socket carries no UDP") }
@@ -106,7 +119,7 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Reads `HOST:HOSTPORT` or `HOSTPORT`, which may be a range of ports.
-    private static func service(
+    static func service(
         _ parts: ArraySlice<Substring>,
         _ malformed: (String) -> Malformed
     ) throws(Malformed) -> (host: String, ports: ClosedRange<UInt16>) {
@@ -120,7 +133,7 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Reads a path in the form that has one spelling only.
-    private static func path(_ text: String, _ malformed: (String) -> Malformed) throws(Malformed) -> String {
+    static func path(_ text: String, _ malformed: (String) -> Malformed) throws(Malformed) -> String {
         guard Destination(text) != nil else {
             throw malformed("a path has no empty parts, and no . or .., and at most \(Destination.longestPath) bytes")
         }
@@ -182,6 +195,10 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether two tunnels need the same public port or Unix socket, so that the server can bind only one of them.
     public func collides(with other: TunnelSpec) -> Bool {
+        if let name, let otherName = other.name {
+            return name.relay == otherName.relay && name.name == otherName.name && name.path == otherName.path
+        }
+        guard name == nil, other.name == nil else { return false }
         if isAtPath || other.isAtPath { return bind == other.bind }
         guard port > 0, port == other.port, transport == other.transport else { return false }
         let (mine, others) = (Self.addresses(bind), Self.addresses(other.bind))
@@ -215,6 +232,7 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
 
     /// The tunnel as it is written for `-R`.
     public var description: String {
+        if let name { return "\(name.relay == .http ? "http" : "tls"):\(name.name)\(name.path):\(service)" }
         if isAtPath { return "\(bind):\(service)" }
         let bind = self.bind.isEmpty ? "" : (self.bind.contains(":") ? "[\(self.bind)]:" : "\(self.bind):")
         return target == .socks ? "\(bind)\(port)" : "\(bind)\(port):\(service)\(transport == .udp ? "/udp" : "")"

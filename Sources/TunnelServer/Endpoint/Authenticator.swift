@@ -20,6 +20,7 @@ struct Authenticator: Sendable {
         if configuration.isOpen {
             var anybody = ClientRights(name: "anybody", verifier: Token.none.credentials().verifier)
             anybody.destinations = configuration.destinations
+            anybody.names = configuration.names
             clients = [anybody]
         }
         let names = Dictionary(clients.map { ($0.name, 1) }, uniquingKeysWith: +)

@@ -85,9 +85,10 @@ public struct Server: Service {
         let queue = ReloadQueue(read: readConfiguration)
         let admin = ServerAdmin(core, queue)
         let adminServer = try await startAdminServer(admin, core)
+        let router = Router(core, logger: logger)
         let channels: [any Channel]
         do {
-            channels = try await listen(core, adminServer)
+            channels = try await listen(core, router, adminServer)
         } catch {
             await adminServer?.stop()
             throw error
@@ -100,7 +101,7 @@ public struct Server: Service {
         }
         await serve(core, queue)
         onEvent(.stopping)
-        await stop(core, channels)
+        await stop(core, router, channels)
         await adminServer?.stop()
     }
 
@@ -120,7 +121,11 @@ public struct Server: Service {
     }
 
     /// Listens, and notes the server's own ports so that refusals can name their use.
-    private func listen(_ core: ServerCore, _ adminServer: AdminServer?) async throws -> [any Channel] {
+    private func listen(
+        _ core: ServerCore,
+        _ router: Router,
+        _ adminServer: AdminServer?
+    ) async throws -> [any Channel] {
         let endpoint = ServerEndpoint(core, on: eventLoopGroup, logger: logger) { url, port in
             onEvent(.listening(url: url, port: port))
         }
@@ -129,6 +134,20 @@ public struct Server: Service {
         for port in channels.compactMap({ $0.localAddress?.port }) {
             directory.note(own: UInt16(truncatingIfNeeded: port), use: "its endpoint")
         }
+        let listeners = RouterListeners(router, on: eventLoopGroup, logger: logger)
+        let names: [any Channel]
+        do {
+            names = try await listeners.listen { url, port in onEvent(.listening(url: url, port: port)) }
+        } catch {
+            for channel in channels { try? await channel.close() }
+            throw error
+        }
+        for port in names.compactMap({ $0.localAddress?.port }) {
+            directory.note(own: UInt16(truncatingIfNeeded: port), use: "its address for names")
+        }
+        for case .unix(let path) in configuration.httpListen + configuration.httpsListen {
+            directory.note(ownPath: path)
+        }
         for case .unix(let path) in configuration.listen { directory.note(ownPath: path) }
         for address in adminServer?.addresses ?? [] {
             switch address {
@@ -136,7 +155,7 @@ public struct Server: Service {
             case .unix(let path): directory.note(ownPath: path)
             }
         }
-        return channels
+        return channels + names
     }
 
     /// Applies reloads and watches certificates until the server is to stop.
@@ -194,8 +213,9 @@ public struct Server: Service {
     // MARK: Stop
 
     /// Accepts nothing new, lets streams finish, and ends those that do not finish in time.
-    private func stop(_ core: ServerCore, _ channels: [any Channel]) async {
+    private func stop(_ core: ServerCore, _ router: Router, _ channels: [any Channel]) async {
         core.stop()
+        router.drain()
         for channel in channels { try? await channel.close() }
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": .number(sessions.count)])

@@ -90,6 +90,12 @@ public struct ServerConfiguration: Sendable {
     /// Whether any client may have Unix sockets.
     public var hasUnixDirectory: Bool { unixDirectory != nil || clients.contains { $0.unixDirectory != nil } }
 
+    /// The addresses of the endpoint that are not addresses of names as well.
+    var ownListen: [ListenAddress] { listen.filter { !httpListen.contains($0) && !httpsListen.contains($0) } }
+
+    /// Whether the endpoint shares an address with names over TLS.
+    var sharesSecureAddress: Bool { listen.contains { httpsListen.contains($0) } }
+
     /// The addresses of a public port, unless the client narrows them.
     var publicAddresses: [String] {
         if let publicAddress { return publicAddress == "localhost" ? ["127.0.0.1", "::1"] : [publicAddress] }
@@ -126,6 +132,13 @@ public struct ServerConfiguration: Sendable {
         }
         for (number, address) in listen.enumerated() where listen[..<number].contains(where: address.collides) {
             problems.append(Problem(key: "listen", description: "\(address) is taken by another address here"))
+        }
+        let addresses = httpListen + httpsListen
+        for (number, address) in addresses.enumerated() {
+            let others = addresses[..<number] + listen.filter { $0 != address }
+            guard others.contains(where: address.collides) else { continue }
+            let key = number < httpListen.count ? "http_listen" : "https_listen"
+            problems.append(Problem(key: key, description: "\(address) is taken by another address here"))
         }
         for address in admin.addresses where listen.contains(where: address.collides) {
             problems.append(Problem(key: "admin", description: "\(address) is one of the addresses to listen on"))

@@ -43,7 +43,9 @@ final class ServerConnection {
     }
 
     /// Prepares the pipeline.
-    func install(tls: TLSForServer?) throws {
+    ///
+    /// - Parameter isTerminated: whether the connection has come over TLS that another handler terminates.
+    func install(tls: TLSForServer?, isTerminated: Bool = false) throws {
         let limits = server.configuration.serverLimits
         let timeout = TimeAmount(limits.handshakeTimeout)
         let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) { self.timeOut() }
@@ -54,7 +56,7 @@ final class ServerConnection {
         channel.closeFuture.assumeIsolated().whenComplete { _ in slot.free() }
         try SocketOptions.carrier(channel)
         let pipeline = channel.pipeline.syncOperations
-        if front != nil {
+        if front != nil, !isTerminated {
             try pipeline.addHandler(
                 ProxyProtocolHandler(isRequired: false, timeout: timeout) { header in
                     if let source = header?.ends?.source.address { self.setOrigin(source, slot) }
@@ -86,7 +88,7 @@ final class ServerConnection {
                 admits: { head in self.admits(head, slot) },
                 mayAnswer: { [admission = server.admission] in admission.mayAnswer() },
                 forwards: { head, rest throws(Backend.Refusal) in
-                    try self.forwards(head, rest, slot, isSecure: tls != nil)
+                    try self.forwards(head, rest, slot, isSecure: tls != nil || isTerminated)
                 }
             ) { channel, agreement in
                 let handshake = ServerCarrierHandshake(

@@ -1,3 +1,4 @@
+import HTTP1
 import Logging
 import Metrics
 import Mux
@@ -12,7 +13,7 @@ import WebSocket
 final class ServerCore: Sendable {
     private let settings: Mutex<ServerSettings>
     let admission: Admission
-    let backendSlots = BackendSlots()
+    let backendSlots = ConnectionSlots()
     let resources: ServerResources
     let sessions = Mutex(SessionTable())
     let gone = Mutex(GoneClients())
@@ -100,6 +101,49 @@ final class ServerCore: Sendable {
             logger: logger
         )
         try connection.install(tls: tls)
+    }
+
+    /// Takes a connection of the router whose request is for the endpoint.
+    func adopt(_ channel: any Channel, _ origin: VisitorOrigin, _ head: RequestHead, _ rest: ByteBuffer) throws {
+        var logger = logger
+        logger[metadataKey: "peer"] = "\(origin.description)"
+        let address = origin.front == nil ? origin.address.flatMap { $0.isLoopback ? nil : Admission.key($0) } : nil
+        guard let slot = admission.arrive(address, close: { [channel] in channel.close(promise: nil) }) else {
+            resources.metrics.failed(.busy)
+            return channel.close(promise: nil)
+        }
+        let connection = ServerConnection(
+            server: self,
+            channel: channel,
+            slot: slot,
+            address: address,
+            front: origin.front,
+            logger: logger
+        )
+        try connection.install(tls: nil, isTerminated: origin.isSecure)
+        var bytes = ByteBuffer()
+        try head.serialize(into: &bytes)
+        bytes.writeImmutableBuffer(rest)
+        channel.eventLoop.execute { [bytes] in
+            channel.pipeline.fireChannelRead(bytes)
+            channel.pipeline.fireChannelReadComplete()
+            channel.setOption(.autoRead, value: true).whenFailure { _ in }
+        }
+    }
+
+    /// The names of the certificates for host names.
+    var certificateNames: CertificateNames { settings.withLock { $0.certificateNames } }
+
+    /// The TLS for a host name; nil without a certificate for it.
+    func tls(for name: String) -> TLSForServer? {
+        settings.withLock { settings in
+            settings.certificateNames.index(for: name).map { settings.certificates[$0] }
+        }
+    }
+
+    /// The endpoint's own TLS, if the endpoint shares an address with the names; nil otherwise.
+    var sharedTLS: TLSForServer? {
+        settings.withLock { $0.configuration.sharesSecureAddress ? $0.tls : nil }
     }
 
     /// The endpoint's answer to an upgrade.

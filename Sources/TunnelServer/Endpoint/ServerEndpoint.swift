@@ -33,7 +33,7 @@ struct ServerEndpoint {
         var channels: [any Channel] = []
         do {
             if configuration.openSockets.isEmpty {
-                for address in configuration.listen { channels.append(try await listen(on: address)) }
+                for address in configuration.ownListen { channels.append(try await listen(on: address)) }
             } else {
                 for descriptor in configuration.openSockets { channels.append(try await listen(on: descriptor)) }
             }

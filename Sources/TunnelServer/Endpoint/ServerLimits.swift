@@ -80,6 +80,20 @@ public struct ServerLimits: Sendable, Equatable {
     public var backendAnswer: Duration = .seconds(60)
     /// Time for a connection to the backend as a whole. 1 h: a large download.
     public var backendTotal: Duration = .seconds(3_600)
+    /// The head of a visitor's request for a host name: 32 KiB, 100 fields, 16 KiB per line. A browser's cookies and tokens
+    /// of several applications under one domain fit.
+    public var visitorHead = HeadLimits(maximumBytes: 32_768, maximumFields: 100, maximumLineBytes: 16_384)
+    /// Time for the head of a visitor's request, and for its TLS handshake. 10 s, as for the endpoint: a byte now and then
+    /// does not extend it.
+    public var visitorHeadTimeout: Duration = .seconds(10)
+    /// Time for which a visitor's connection waits for its next request. 60 s: a person reads a page meanwhile.
+    public var visitorKeepAlive: Duration = .seconds(60)
+    /// Silence of a visitor in the middle of a request's body. 60 s, as in web servers.
+    public var visitorIdle: Duration = .seconds(60)
+    /// Time for a service to begin its answer, once it has the request. 60 s, as in web servers.
+    public var visitorAnswer: Duration = .seconds(60)
+    /// Connections of visitors to host names. 10,000: a busy site; a quarter is the limit of one address.
+    public var visitorConnections = 10_000
     /// Memory of all sessions of the process together, bytes. 1 GiB: eight sessions at their own limits.
     public var memory = standardMemory
     /// The limits of the admin server.

@@ -12,6 +12,8 @@ struct ServerLogs: Sendable {
     let refusedForwards: LogThrottle
     /// Requests for ports that are refused.
     let refusedPorts: LogThrottle
+    /// Requests for host names.
+    let requests: LogThrottle
 
     init(_ limits: ServerLimits) {
         refusedRequests = LogThrottle(lines: limits.logLines)
@@ -19,6 +21,7 @@ struct ServerLogs: Sendable {
         refusedVisitors = LogThrottle(lines: limits.logLines)
         refusedPorts = LogThrottle(lines: limits.logLines)
         refusedForwards = LogThrottle(lines: limits.logLines)
+        requests = LogThrottle(lines: limits.visitorLogLines)
     }
 
     /// Applies another limit from now on.
@@ -26,5 +29,6 @@ struct ServerLogs: Sendable {
         for log in [refusedRequests, refusedClients, refusedVisitors, refusedPorts, refusedForwards] {
             log.update(lines: limits.logLines)
         }
+        requests.update(lines: limits.visitorLogLines)
     }
 }

@@ -125,7 +125,7 @@ extension FixedLimit {
     package static let backend: [FixedLimit] = [
         FixedLimit(
             "Share of `backend_connections` for one address",
-            .part(BackendSlots.addressPart),
+            .part(ConnectionSlots.addressPart),
             "no single address keeps the others out"
         ),
         FixedLimit(

@@ -31,6 +31,8 @@ final class RoutedStream: StreamEnd, CountedStream {
     private var outbox: [ByteBuffer] = []
     private var endIsDue = false
     private var isFlushDue = false
+    /// The visitor has left: what comes is dropped.
+    private var hasLeft = false
     private(set) var moved = StreamPipe.ByteCounts()
     private var lastByte = NIODeadline.now()
     private var timer: Scheduled<Void>?
@@ -109,6 +111,20 @@ final class RoutedStream: StreamEnd, CountedStream {
         }
     }
 
+    /// The visitor sends and takes nothing more. The service has some time to end its side.
+    func leave() {
+        guard !isClosed else { return }
+        hasLeft = true
+        if case .open(let id, _) = state {
+            let waiting = outbox.reduce(0) { $0 + $1.readableBytes }
+            outbox = []
+            if waiting > 0 { session.run(.taken(id, waiting)) }
+        }
+        finish()
+        timer?.cancel()
+        timer = session.eventLoop.assumeIsolated().scheduleTask(in: Self.lingering) { self.resetByVisitor() }
+    }
+
     /// The visitor has gone.
     func resetByVisitor() {
         guard !isClosed else { return }
@@ -148,7 +164,11 @@ final class RoutedStream: StreamEnd, CountedStream {
     func accepted() {}
 
     func deliver(_ bytes: ByteBuffer) -> Bool {
-        guard case .open = state else { return false }
+        guard case .open(let id, _) = state else { return false }
+        guard !hasLeft else {
+            session.run(.taken(id, bytes.readableBytes))
+            return false
+        }
         lastByte = .now()
         moved.toSocket += bytes.readableBytes
         outbox.append(bytes)

@@ -35,5 +35,6 @@ extension VisitorAdmission {
         }
         link.session.set(stream)
         openStream(stream, request)
+        link.visitor.send { $0.joined() }
     }
 }

@@ -28,11 +28,6 @@ struct FarEnd<End: AnyObject>: Sendable {
         box.eventLoop.execute { deliver(message) }
     }
 
-    /// Sends a message as a task of the event loop, also on one loop: what the end does then may enter the session.
-    func sendLater(_ message: @escaping @Sendable (End) -> Void) {
-        box.eventLoop.execute { deliver(message) }
-    }
-
     private func deliver(_ message: (End) -> Void) {
         if let end = box.value { message(end) }
     }

@@ -44,11 +44,14 @@ final class VisitorStream {
     private let link: VisitorLink
     private var state = State.open(isFinished: false, hasEnded: false)
     private var unqueued = 0
+    /// Messages for the session's side until it exists; nil if the event loop of the session keeps them in order.
+    private var backlog: [@Sendable (RoutedStream) -> Void]?
     /// The last time that a request on it ended.
     var idleSince = NIODeadline.now()
 
-    private init(_ member: RouteMember, _ link: VisitorLink) {
+    private init(_ member: RouteMember, _ link: VisitorLink, isOnOneLoop: Bool) {
         (self.member, self.link) = (member, link)
+        if isOnOneLoop { backlog = [] }
     }
 
     /// Opens a stream to a member.
@@ -56,7 +59,7 @@ final class VisitorStream {
     /// - Parameter loop: the visitor's event loop, on which this is called.
     static func open(to member: RouteMember, for visitor: RoutedVisitor, on loop: any EventLoop) -> VisitorStream {
         let link = VisitorLink(visitorLoop: loop, sessionLoop: member.loop)
-        let stream = VisitorStream(member, link)
+        let stream = VisitorStream(member, link, isOnOneLoop: loop === member.loop)
         link.visitor.set(stream)
         member.open(visitor, link)
         return stream
@@ -69,6 +72,18 @@ final class VisitorStream {
 
     // MARK: To the session
 
+    private func tell(_ message: @escaping @Sendable (RoutedStream) -> Void) {
+        if backlog == nil { link.session.send(message) } else { backlog?.append(message) }
+    }
+
+    /// The session's side exists.
+    func joined() {
+        guard let messages = backlog else { return }
+        backlog = nil
+        for message in messages { link.session.send(message) }
+        if case .closed = state { link.visitor.clear() }
+    }
+
     /// Whether the stream takes more bytes.
     var hasRoom: Bool { unqueued < Self.window }
 
@@ -76,34 +91,42 @@ final class VisitorStream {
     func send(_ bytes: ByteBuffer) {
         guard case .open(isFinished: false, _) = state, bytes.readableBytes > 0 else { return }
         unqueued += bytes.readableBytes
-        link.session.send { $0.receive(bytes) }
+        tell { $0.receive(bytes) }
     }
 
     /// Ends this direction: FIN for the service.
     func finish() {
         guard case .open(isFinished: false, let hasEnded) = state else { return }
         state = .open(isFinished: true, hasEnded: hasEnded)
-        link.session.send { $0.finish() }
+        tell { $0.finish() }
         if hasEnded { close() }
     }
 
     /// Resets the stream: RST for the service.
     func reset() {
         guard case .open = state else { return }
-        link.session.send { $0.resetByVisitor() }
+        tell { $0.resetByVisitor() }
+        close()
+    }
+
+    /// Leaves the stream: FIN for the service, which has some time to end its side.
+    func leave() {
+        guard case .open = state else { return }
+        tell { $0.leave() }
         close()
     }
 
     /// The visitor has taken bytes of the stream, and gets credit for as many more.
     func taken(_ count: Int) {
         guard count > 0 else { return }
-        link.session.send { $0.taken(count) }
+        tell { $0.taken(count) }
     }
 
     private func close() {
         state = .closed
         receiver = nil
-        link.visitor.clear()
+        // Otherwise the session's side has still to learn of the end.
+        if backlog == nil { link.visitor.clear() }
     }
 
     // MARK: From the session
@@ -125,7 +148,8 @@ final class VisitorStream {
     }
 
     func failed(_ failure: StreamFailure) {
-        guard case .open = state else { return }
+        backlog = nil
+        guard case .open = state else { return link.visitor.clear() }
         let receiver = receiver
         close()
         receiver?.stream(self, failed: failure)

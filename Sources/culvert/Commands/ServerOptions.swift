@@ -37,6 +37,28 @@ struct ServerOptions: ParsableArguments {
     )
     var allowConnect: [String] = []
 
+    @Option(help: "Where to accept requests for host names: ADDR:PORT or unix:PATH; may be repeated. (default: none)")
+    var httpListen: [String] = []
+
+    @Option(
+        help: """
+            Where to accept TLS for host names: ADDR:PORT or unix:PATH; may be repeated. [[certificate]] in the \
+            configuration has the certificates. (default: none)
+            """
+    )
+    var httpsListen: [String] = []
+
+    @Option(help: "The domain of host names without a dot, for instance example.com. (default: none)")
+    var httpDomain: String?
+
+    @Option(
+        help: """
+            A host name that clients of --token-file may have, for instance app.example.com, *.example.com or *; may be \
+            repeated. (default: none)
+            """
+    )
+    var allowNames: [String] = []
+
     @Option(help: "A certificate chain in PEM, or one certificate in DER, to speak TLS without a front.")
     var tlsCertificate: String?
 

@@ -1,3 +1,4 @@
+import HTTPRelay
 import Mux
 import NIOSSL
 import NetworkAddress
@@ -19,10 +20,12 @@ struct ServerSettings {
 
     /// The files of certificates, which are read again when they change.
     var tlsFiles: [String] {
-        [
+        let own = [
             flags.tlsCertificate ?? file?.string("tls_certificate"), flags.tlsKey ?? file?.string("tls_key"),
             flags.tlsClientCa ?? file?.string("tls_client_ca"),
-        ].compactMap { $0 }
+        ]
+        let names = file?.tables("certificate").flatMap { [$0.string("certificate"), $0.string("key")] } ?? []
+        return (own + names).compactMap { $0 }
     }
 
     /// The whole configuration. A value with a mistake has its default.
@@ -72,6 +75,7 @@ struct ServerSettings {
                 return rule
             }
         }
+        readNames(&result)
         if !flags.allowOrigin.isEmpty { result.allowedOrigins = flags.allowOrigin }
         if !flags.trustedFront.isEmpty {
             let fronts = problems.attempt(nil) { () throws(Failure) in
@@ -96,6 +100,33 @@ struct ServerSettings {
         readFiles(&result)
         check(result)
         return result
+    }
+
+    /// The addresses and the names of the router.
+    private func readNames(_ result: inout ServerConfiguration) {
+        for (texts, flag, target) in [
+            (flags.httpListen, "--http-listen", \ServerConfiguration.httpListen),
+            (flags.httpsListen, "--https-listen", \ServerConfiguration.httpsListen),
+        ] where !texts.isEmpty {
+            let addresses = problems.attempt(nil) { () throws(Failure) in
+                try Self.addresses(texts) { Failure(.configuration, "\(flag) \($0)") }
+            }
+            if let addresses { result[keyPath: target] = addresses }
+        }
+        if let text = flags.httpDomain {
+            result.httpDomain = PublicName(text)
+            if result.httpDomain == nil {
+                problems.add(Failure(.configuration, "--http-domain \(text): it is not a host name"))
+            }
+        }
+        guard !flags.allowNames.isEmpty else { return }
+        result.names = flags.allowNames.compactMap { text in
+            let pattern = NamePattern(text)
+            if pattern == nil {
+                problems.add(Failure(.configuration, "--allow-names \(text): \(NamePattern.form)"))
+            }
+            return pattern
+        }
     }
 
     /// The mode and group of a unix socket to listen on, and those of clients' sockets.
@@ -149,6 +180,7 @@ struct ServerSettings {
             // The server's own token is its operator's; other entries belong to other users.
             client.allowsLoopback = result.clients.isEmpty
             client.destinations = result.destinations
+            client.names = result.names
             result.clients.append(client)
         }
         // With a token that could not be read, the server is not one without a token.
@@ -181,7 +213,8 @@ struct ServerSettings {
             ("listen", !flags.listen.isEmpty), ("admin", !flags.admin.isEmpty), ("path", flags.path != nil),
             ("public_address", flags.publicAddress != nil), ("listen_mode", flags.listenMode != nil),
             ("listen_group", flags.listenGroup != nil), ("unix_mode", flags.unixMode != nil),
-            ("unix_group", flags.unixGroup != nil),
+            ("unix_group", flags.unixGroup != nil), ("http_listen", !flags.httpListen.isEmpty),
+            ("https_listen", !flags.httpsListen.isEmpty),
         ]
         return Set(flags.filter(\.1).map(\.0))
     }
@@ -191,6 +224,7 @@ struct ServerSettings {
         let isHandedOver = ProcessEnvironment.all["LISTEN_FDS"] != nil
         var places = isHandedOver ? [] : result.listen.map { ("listen", $0) }
         places += result.admin.addresses.map { ("admin", $0) }
+        places += result.httpListen.map { ("http_listen", $0) } + result.httpsListen.map { ("https_listen", $0) }
         for (key, address) in places {
             if address.isOfThisMachine == false {
                 let text = "cannot listen on \(address): this machine does not have that address"

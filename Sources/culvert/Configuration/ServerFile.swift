@@ -1,3 +1,4 @@
+import HTTPRelay
 import Mux
 import NetworkAddress
 import Platform
@@ -10,7 +11,8 @@ enum ServerFile {
         "listen", "listen_mode", "listen_group", "unix_directory", "unix_mode", "unix_group", "path", "public_address",
         "allow_ports", "allow_connect",
         "tls_certificate", "tls_key",
-        "tls_client_ca", "backend",
+        "tls_client_ca", "backend", "http_listen", "https_listen", "http_domain", "allow_names", "redirect_https",
+        "endpoint_host", "certificate",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin", "metrics_by_client",
         "public_proxy_protocol", "client", "limits",
@@ -19,7 +21,8 @@ enum ServerFile {
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
     static let clientKeys: Set<String> = Set([
-        "name", "verifier", "allow_ports", "allow_connect", "unix_directory", "allow_addresses", "allow_loopback",
+        "name", "verifier", "allow_ports", "allow_connect", "allow_names", "unix_directory", "allow_addresses",
+        "allow_loopback",
         "tunnels", "streams",
         "bandwidth",
         "expires", "enabled",
@@ -37,6 +40,7 @@ enum ServerFile {
         if let address = file.string("public_address") { result.publicAddress = address }
         if let ranges = ports(file, "allow_ports") { result.allowedPorts = ranges }
         result.destinations = file.destinations("allow_connect")
+        applyNames(file, to: &result)
         result.unixDirectory = folder(file)
         result.admin = file.adminPlaces(standardSocket: standardSocket)
         result.labelsMetricsByClient = file.boolean("metrics_by_client") ?? false
@@ -69,6 +73,29 @@ enum ServerFile {
         }
     }
 
+    /// The addresses, names and certificates of the router.
+    private static func applyNames(_ file: ConfigurationFile, to result: inout ServerConfiguration) {
+        result.names = file.names("allow_names")
+        if let addresses = file.addresses("http_listen") { result.httpListen = addresses }
+        if let addresses = file.addresses("https_listen") { result.httpsListen = addresses }
+        result.httpDomain = name(file, "http_domain")
+        result.endpointHost = name(file, "endpoint_host")
+        result.redirectsToHTTPS = file.boolean("redirect_https") ?? false
+        for table in file.tables("certificate") {
+            table.allow(["certificate", "key"])
+            guard let certificate = table.required("certificate"), let key = table.required("key") else { continue }
+            let tls = file.problems.attempt(table, "certificate", "key") { () throws(Failure) in
+                try TLSFiles.server(certificate: certificate, key: key, clientAuthority: nil)
+            }
+            if let tls = tls?.0 { result.certificates.append(tls) }
+        }
+    }
+
+    private static func name(_ file: ConfigurationFile, _ key: String) -> PublicName? {
+        guard let text = file.string(key) else { return nil }
+        return PublicName(text) ?? file.wrong(key, "expected a host name, for instance example.com")
+    }
+
     private static func client(_ table: ConfigurationFile) -> ClientRights? {
         table.allow(clientKeys)
         let name = table.required("name")
@@ -85,6 +112,7 @@ enum ServerFile {
             table.warn("expires", "this client's access has expired, and it cannot connect")
         }
         let destinations = table.destinations("allow_connect")
+        let names = table.names("allow_names")
         let unixDirectory = folder(table)
         let allowsLoopback = table.boolean("allow_loopback") ?? false
         let isEnabled = table.boolean("enabled") ?? true
@@ -94,6 +122,7 @@ enum ServerFile {
         client.allowedAddresses = addresses
         client.allowsLoopback = allowsLoopback
         client.destinations = destinations
+        client.names = names
         client.unixDirectory = unixDirectory
         (client.maximumTunnels, client.maximumStreams) = (tunnels, streams)
         (client.bandwidth, client.visitors) = (bandwidth, visitors)
@@ -169,6 +198,20 @@ extension ConfigurationFile {
             rules.append(rule)
         }
         return rules
+    }
+
+    /// The patterns of a list of host names; those with a mistake are reported, and left out.
+    func names(_ key: String) -> [NamePattern] {
+        let texts = strings(key) ?? []
+        var patterns: [NamePattern] = []
+        for (number, text) in texts.enumerated() {
+            guard let pattern = NamePattern(text) else {
+                report(key, element: texts.count > 1 ? number : nil, "\(text): \(NamePattern.form)")
+                continue
+            }
+            patterns.append(pattern)
+        }
+        return patterns
     }
 
     /// The places of `admin`: an address, or a list.

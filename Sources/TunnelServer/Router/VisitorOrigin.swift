@@ -1,0 +1,56 @@
+import HTTP1
+import HTTPRelay
+import NIOCore
+import NetworkAddress
+import TunnelCore
+
+/// A visitor's connection to the router, as its socket, its ClientHello or a front describes it.
+struct VisitorOrigin: Sendable {
+    /// `203.0.113.9:40001`; `unix` for a socket in the file system.
+    var description: String
+    var address: IPAddress?
+    /// The address that it has connected to.
+    var publicAddress: String
+    /// Whether it has come over TLS.
+    var isSecure = false
+    /// The name in its ClientHello.
+    var serverName: PublicName?
+    /// The fronts, if it comes from one.
+    var front: TrustedFronts?
+
+    init(_ channel: any Channel, fronts: TrustedFronts) {
+        let peer = channel.peerAddress
+        description = peer?.inShort ?? "unix"
+        address = peer?.ip?.unmapped
+        publicAddress = channel.localAddress?.inShort ?? ""
+        front = fronts.contains(peer) ? fronts : nil
+    }
+
+    /// Notes what a PROXY header reports.
+    mutating func note(_ header: ProxyProtocolHeader?) {
+        guard let ends = header?.ends else { return }
+        (description, address) = ("\(ends.source)", ends.source.address)
+        publicAddress = "\(ends.destination)"
+    }
+
+    /// The visitor of one request: a front names it in the request's fields.
+    func of(_ head: RequestHead) -> (routed: RoutedVisitor, request: RequestOrigin) {
+        var routed = self.routed
+        var isSecure = isSecure
+        if let front {
+            if let named = front.origin(of: head) {
+                routed = RoutedVisitor(description: "\(named)", address: named, publicAddress: publicAddress)
+            }
+            // A front appends its own value after the ones that its peer has sent.
+            if let scheme = head.fields.list("X-Forwarded-Proto").last {
+                isSecure = scheme.lowercased() == "https"
+            }
+        }
+        let address = routed.address.map(\.description) ?? "unknown"
+        return (routed, RequestOrigin(address: address, isSecure: isSecure, isFromFront: front != nil))
+    }
+
+    var routed: RoutedVisitor {
+        RoutedVisitor(description: description, address: address, publicAddress: publicAddress)
+    }
+}
