@@ -27,7 +27,8 @@ public struct RelayedResponse: Sendable {
             self.framing = framing
         case .chunked, .untilClose:
             if version >= .http1_1 {
-                try? fields.append("Transfer-Encoding", "chunked")
+                // HTTP/2 has frames of its own.
+                if version.major == 1 { try? fields.append("Transfer-Encoding", "chunked") }
                 self.framing = .chunked
             } else {
                 self.framing = .untilClose

@@ -135,9 +135,13 @@ final class ServerCore: Sendable {
     var certificateNames: CertificateNames { settings.withLock { $0.certificateNames } }
 
     /// The TLS for a host name; nil without a certificate for it.
-    func tls(for name: String) -> TLSForServer? {
+    ///
+    /// - Parameter offersHTTP2: whether visitors may speak HTTP/2.
+    func tls(for name: String, offersHTTP2: Bool) -> TLSForServer? {
         settings.withLock { settings in
-            settings.certificateNames.index(for: name).map { settings.certificates[$0] }
+            settings.certificateNames.index(for: name).map { index in
+                offersHTTP2 ? settings.certificates[index].http2 : settings.certificates[index].http1
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import NIOSSL
 import TunnelCore
 
 /// The parts of a server that a reload replaces, all at once.
@@ -7,21 +8,30 @@ struct ServerSettings {
     let tls: TLSForServer?
     let certificateNames: CertificateNames
     /// The certificates for host names, in the order of ``certificateNames``.
-    let certificates: [TLSForServer]
-
-    /// What visitors over TLS may speak.
-    static let applicationProtocols = ["http/1.1"]
+    let certificates: [CertificateTLS]
 
     /// - Throws: the reason why the certificate or its key cannot be used.
     init(_ configuration: ServerConfiguration) throws {
         self.configuration = configuration
         authenticator = Authenticator(configuration)
         certificateNames = CertificateNames(configuration.certificates)
-        certificates = try configuration.certificates.map { certificate in
-            var certificate = certificate
-            certificate.applicationProtocols = Self.applicationProtocols
-            return try TLSForServer(certificate, nil)
-        }
+        certificates = try configuration.certificates.map(CertificateTLS.init)
         tls = try configuration.tls.map { try TLSForServer($0, configuration.clientTrust) }
+    }
+}
+
+/// The TLS of one certificate for host names.
+struct CertificateTLS: Sendable {
+    /// For visitors that may speak HTTP/2 or HTTP/1.1.
+    let http2: TLSForServer
+    /// For visitors that may speak HTTP/1.1 alone.
+    let http1: TLSForServer
+
+    init(_ configuration: TLSConfiguration) throws {
+        var configuration = configuration
+        configuration.applicationProtocols = ["h2", "http/1.1"]
+        http2 = try TLSForServer(configuration, nil)
+        configuration.applicationProtocols = ["http/1.1"]
+        http1 = try TLSForServer(configuration, nil)
     }
 }

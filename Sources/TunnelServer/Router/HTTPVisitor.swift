@@ -33,7 +33,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     /// What is known of the visitor.
     var origin: VisitorOrigin
     let pool = StreamPool()
-    private var reader: RequestReader
+    private(set) var reader: RequestReader
     private var buffer = ByteBuffer()
     var phase = Phase.request
     private(set) var hasEnded = false
@@ -284,15 +284,10 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         read()
     }
 
-    /// The server stops: a connection that waits for a request is closed.
-    func drain() {
-        if case .request = phase, reader.isIdle { channel.close(promise: nil) }
-    }
-
     /// Gives the connection to another handler.
     ///
-    /// - Parameter take: gets the request's head and the bytes behind it.
-    func handOver(_ head: RequestHead, _ take: (any Channel, RequestHead, ByteBuffer) throws -> Void) {
+    /// - Parameter take: gets the bytes behind the head.
+    func handOver(_ take: (any Channel, ByteBuffer) throws -> Void) {
         phase = .closing
         deadline = nil
         let rest = buffer
@@ -300,10 +295,16 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         record = nil
         guard let context else { return }
         do {
-            try take(channel, head, rest)
+            try take(channel, rest)
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
         } catch {
             channel.close(promise: nil)
         }
+    }
+}
+
+extension HTTPVisitor: RoutedConnection {
+    func drain() {
+        if case .request = phase, reader.isIdle { channel.close(promise: nil) }
     }
 }

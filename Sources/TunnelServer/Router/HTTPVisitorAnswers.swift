@@ -16,7 +16,7 @@ extension HTTPVisitor: ExchangeVisitor {
         accept = head.fields.list("Accept")
         isPersistent = !router.isStopping && Self.isPersistent(head)
         record = RequestRecord(head, origin)
-        switch router.decide(head, framing, from: self) {
+        switch router.decide(head, framing, origin, &record) {
         case .answer(let page, let reason):
             // The body is not read: its end would have to be found first.
             if framing != .none { isPersistent = false }
@@ -24,8 +24,11 @@ extension HTTPVisitor: ExchangeVisitor {
             answer(page, reason: reason)
         case .relay(let request, let member, let route, let routed):
             relay(request, member, route, routed)
-        case .handOver(let take):
-            handOver(head, take)
+        case .endpoint:
+            becomeEndpoint(head)
+        case .backend(let backend, let request):
+            isPersistent = false
+            relay(head, to: backend, request)
         }
     }
 

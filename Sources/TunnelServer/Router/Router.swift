@@ -5,6 +5,13 @@ import NIOCore
 import Synchronization
 import TunnelCore
 
+/// A visitor's connection that ends in order when the server stops.
+protocol RoutedConnection: AnyObject {
+    var channel: any Channel { get }
+    /// Closes the connection once it has answered what it was asked.
+    func drain()
+}
+
 /// Decides where the visitors of host names go. All event loops share it.
 ///
 /// ```
@@ -19,15 +26,17 @@ final class Router: Sendable {
     enum Decision {
         case answer(StatusPage, reason: String)
         case relay(RelayedRequest, RouteMember, Route, RoutedVisitor)
-        /// The connection belongs to the endpoint or the backend.
-        case handOver((any Channel, RequestHead, ByteBuffer) throws -> Void)
+        /// The connection belongs to the endpoint.
+        case endpoint
+        /// The connection belongs to the backend.
+        case backend(Backend, RequestOrigin)
     }
 
     let core: ServerCore
     let slots = ConnectionSlots()
     private let logger: Logger
-    /// Whether the endpoint's requests are accepted on the router's addresses.
-    private let visitors = Mutex<[ObjectIdentifier: @Sendable () -> Void]>([:])
+    /// Ends each connection in order.
+    private let connections = Mutex<[ObjectIdentifier: @Sendable () -> Void]>([:])
 
     init(_ core: ServerCore, logger: Logger) {
         (self.core, self.logger) = (core, logger)
@@ -41,29 +50,36 @@ final class Router: Sendable {
     // MARK: Connections
 
     /// A connection is there.
-    func joined(_ visitor: HTTPVisitor) {
-        let bound = NIOLoopBound(visitor, eventLoop: visitor.channel.eventLoop)
-        visitors.withLock { visitors in
-            visitors[ObjectIdentifier(visitor)] = { bound.eventLoop.execute { bound.value.drain() } }
+    func joined(_ connection: any RoutedConnection) {
+        let bound = NIOLoopBound(connection, eventLoop: connection.channel.eventLoop)
+        connections.withLock { connections in
+            connections[ObjectIdentifier(connection)] = { bound.eventLoop.execute { bound.value.drain() } }
         }
     }
 
     /// A connection is gone.
-    func left(_ visitor: HTTPVisitor) {
-        _ = visitors.withLock { $0.removeValue(forKey: ObjectIdentifier(visitor)) }
+    func left(_ connection: any RoutedConnection) {
+        _ = connections.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
     }
 
     /// Closes the connections that wait for a request. The others close behind their answers.
     func drain() {
-        for drain in visitors.withLock({ Array($0.values) }) { drain() }
+        for drain in connections.withLock({ Array($0.values) }) { drain() }
     }
 
     // MARK: Requests
 
     /// Decides about a request.
-    func decide(_ head: RequestHead, _ framing: BodyFraming, from visitor: HTTPVisitor) -> Decision {
+    ///
+    /// - Parameter record: gets what is known of the request by then.
+    func decide(
+        _ head: RequestHead,
+        _ framing: BodyFraming,
+        _ visitor: VisitorOrigin,
+        _ record: inout RequestRecord?
+    ) -> Decision {
         do throws(RelayedRequest.Refusal) {
-            return try decision(head, framing, visitor)
+            return try decision(head, framing, visitor, &record)
         } catch {
             return .answer(.refusal(status: error.status), reason: error.reason)
         }
@@ -72,21 +88,34 @@ final class Router: Sendable {
     private func decision(
         _ head: RequestHead,
         _ framing: BodyFraming,
-        _ visitor: HTTPVisitor
+        _ visitor: VisitorOrigin,
+        _ record: inout RequestRecord?
     ) throws(RelayedRequest.Refusal) -> Decision {
         let configuration = core.configuration
         let destination = try RelayedRequest.destination(of: head)
-        let (routed, origin) = visitor.origin.of(head)
-        if visitor.origin.front != nil { visitor.record?.named = routed.description }
+        let (routed, origin) = visitor.of(head)
+        if visitor.front != nil { record?.named = routed.description }
+        if let reason = misdirection(destination.name, visitor) { return .answer(.misdirected, reason: reason) }
         let isEndpoint = destination.path == configuration.path
-        if isEndpoint, let own = configuration.endpointHost, destination.name == own { return endpoint(visitor) }
+        if isEndpoint, let own = configuration.endpointHost, destination.name == own { return .endpoint }
         if let name = destination.name, core.resources.routes.has(name) {
-            visitor.record?.name = name.description
+            record?.name = name.description
             return try relay(head, framing, to: destination, name, routed, origin, configuration)
         }
-        if isEndpoint, configuration.endpointHost == nil { return endpoint(visitor) }
-        if let backend = configuration.backend { return try self.backend(backend, head, origin, visitor) }
+        if isEndpoint, configuration.endpointHost == nil { return .endpoint }
+        if let backend = configuration.backend { return .backend(backend, origin) }
         return .answer(.notFound, reason: "no service has this name")
+    }
+
+    /// Why a connection over TLS does not serve a name, because its certificate is another's; nil if it does. Browsers use
+    /// one connection for several names that one certificate covers.
+    private func misdirection(_ name: PublicName?, _ visitor: VisitorOrigin) -> String? {
+        guard visitor.isSecure, let own = visitor.serverName, let name, name != own else { return nil }
+        if core.resources.routes.tls(name) != nil { return "the name's TLS is passed through" }
+        guard core.certificateNames.index(for: own.description) == core.certificateNames.index(for: name.description),
+            core.resources.routes.hasHTTP(name)
+        else { return "the connection's certificate or listener does not serve the name" }
+        return nil
     }
 
     private func relay(
@@ -112,42 +141,6 @@ final class Router: Sendable {
         }
         let request = try RelayedRequest(head, framing, to: destination, from: origin, rules: member.rules)
         return .relay(request, member, route, routed)
-    }
-
-    // MARK: The endpoint and the backend
-
-    private func endpoint(_ visitor: HTTPVisitor) -> Decision {
-        let origin = visitor.origin
-        return .handOver { [core] channel, head, rest in
-            try core.adopt(channel, origin, head, rest)
-        }
-    }
-
-    private func backend(
-        _ backend: Backend,
-        _ head: RequestHead,
-        _ origin: RequestOrigin,
-        _ visitor: HTTPVisitor
-    ) throws(RelayedRequest.Refusal) -> Decision {
-        let forwarded: RequestHead
-        let body: RequestBody
-        do throws(Backend.Refusal) {
-            forwarded = try backend.forwarded(head, origin: origin.address, isSecure: origin.isSecure)
-        } catch {
-            throw RelayedRequest.Refusal(status: error.status, reason: error.reason)
-        }
-        do throws(HTTP1Error) {
-            body = try RequestBody(of: head)
-        } catch {
-            throw RelayedRequest.Refusal(status: error.status, reason: error.description)
-        }
-        let limits = limits
-        let (slots, address) = (core.backendSlots, visitor.origin.address.map(Admission.key))
-        guard slots.enter(address, limit: limits.backendConnections) else {
-            return .answer(.unavailable(retryAfter: 2), reason: "as many connections to the backend as there may be")
-        }
-        visitor.channel.closeFuture.whenComplete { _ in slots.leave(address) }
-        return .handOver { channel, _, rest in backend.take(channel, forwarded, body, rest: rest, limits: limits) }
     }
 
     // MARK: The log

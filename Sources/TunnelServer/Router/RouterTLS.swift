@@ -30,7 +30,9 @@ extension Router {
         }
         let isKnown =
             core.resources.routes.hasHTTP(name) || name == configuration.endpointHost || configuration.backend != nil
-        if isKnown, let tls = core.tls(for: name.description) { return .terminate(tls) }
+        if isKnown, let tls = core.tls(for: name.description, offersHTTP2: core.resources.routes.hasHTTP(name)) {
+            return .terminate(tls)
+        }
         if let tls = core.sharedTLS, !core.resources.routes.has(name) { return .terminate(tls) }
         return .alert(
             .unrecognizedName,

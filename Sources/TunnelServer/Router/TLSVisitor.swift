@@ -42,6 +42,10 @@ final class TLSVisitor: ChannelInboundHandler, RemovableChannelHandler {
 
     private func serve(_ context: ChannelHandlerContext, _ negotiated: String?) {
         do {
+            guard negotiated != "h2" else {
+                context.pipeline.syncOperations.removeHandler(self, promise: nil)
+                return try HTTP2Connection(router, channel, origin).install()
+            }
             try context.pipeline.syncOperations.addHandler(HTTPVisitor(router, channel, origin), position: .after(self))
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
         } catch {
