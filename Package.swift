@@ -93,7 +93,8 @@ let package = Package(
         .target(
             name: "TunnelClient",
             dependencies: [
-                "ByteText", "CGSSAPI", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TunnelAdmin",
+                "ByteText", "CGSSAPI", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform", "ProxyConnect",
+                "TunnelAdmin",
                 "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL, x509,
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -45,9 +45,7 @@ public struct ResponseReader: Sendable {
     }
 
     /// Whether the final answer has begun.
-    public var hasBegun: Bool {
-        if case .head = state { false } else { true }
-    }
+    public private(set) var hasBegun = false
 
     /// Whether the answer is complete.
     public var isFinished: Bool {
@@ -87,7 +85,7 @@ public struct ResponseReader: Sendable {
             guard let head = try parser.receive(&buffer) else { return nil }
             if head.status == 101 {
                 guard maySwitch else { throw HTTP1Error(.malformedStatus) }
-                state = .finished
+                (state, hasBegun) = (.finished, true)
                 return .switched(head)
             }
             guard head.status >= 200 else {
@@ -97,7 +95,7 @@ public struct ResponseReader: Sendable {
             }
             let framing = try BodyFraming(of: head, to: method)
             isPersistent = Self.isPersistent(head, framing)
-            state = .body(BodyReader(framing))
+            (state, hasBegun) = (.body(BodyReader(framing)), true)
             return .head(head, framing)
         case .body(var body):
             let part = try body.next(from: &buffer)

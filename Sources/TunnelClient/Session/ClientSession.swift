@@ -43,6 +43,7 @@ final class ClientSession: ClientSessionOwner {
     private(set) var isDelivered = false
     private var isServerGoingAway = false
     let health: ServiceHealth
+    private let checks: HealthChecks
     private var bindRetries: [Int: TimeAmount] = [:]
     /// The scheduled requests of ports that were refused, one for each tunnel.
     private var retries: [Int: Scheduled<Void>] = [:]
@@ -87,6 +88,7 @@ final class ClientSession: ClientSessionOwner {
         self.exitsOnForwardFailure = exitsOnForwardFailure
         self.logger = logger
         health = ServiceHealth(sessionLoop, logger: logger)
+        checks = HealthChecks(on: sessionLoop.eventLoop, reportingTo: health)
         flowSilence = limits.flows.silences
     }
 
@@ -143,6 +145,7 @@ final class ClientSession: ClientSessionOwner {
 
     private func remove(_ index: Int) {
         tunnels[index].isRemoved = true
+        checks.stop(UInt16(truncatingIfNeeded: index))
         refusedTunnels.remove(index)
         retries.removeValue(forKey: index)?.cancel()
         tunnels[index].statistics.withdrawn()
@@ -197,9 +200,13 @@ final class ClientSession: ClientSessionOwner {
         guard let tunnel = tunnel(binding.tunnel) else { return }
         bindRetries[index] = nil
         failures[index] = nil
-        tunnel.statistics.published(address: binding.address, port: binding.port)
+        tunnel.statistics.published(
+            address: binding.urls.isEmpty ? binding.address : binding.urls,
+            port: binding.port
+        )
         progress.published(index)
         health.published(tunnel.statistics)
+        checks.start(tunnel)
         loops.bound(binding, to: tunnel.spec)
         refusedTunnels.remove(index)
         onEvent?(.bound(tunnel.spec, binding))
@@ -215,6 +222,7 @@ final class ClientSession: ClientSessionOwner {
     func session(_ sessionLoop: SessionLoop, unbound number: UInt16, _ refusal: Refusal) {
         guard let tunnel = tunnel(number) else { return }
         let (index, spec) = (Int(number), tunnel.spec)
+        checks.stop(number)
         tunnel.statistics.withdrawn()
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
@@ -296,6 +304,7 @@ final class ClientSession: ClientSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {
         health.stop()
+        checks.stopAll()
         cancelRetries()
         forwards.stop()
         listeners.pause(forwards)

@@ -4,10 +4,17 @@ import NIOPosix
 
 /// A destination of streams: a service behind a tunnel.
 package protocol Egress {
-    /// Connects to the service. The channel is not read before the pipe asks for it.
+    /// Connects to the service. The channel is not read before it is asked for.
     ///
-    /// If the pipe ends meanwhile, no further attempt is made.
-    func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel>
+    /// - Parameter onBegin: gets a function that gives up: no further attempt is made then.
+    func connect(onBegin: (@escaping () -> Void) -> Void) -> EventLoopFuture<any Channel>
+}
+
+extension Egress {
+    /// Connects a stream to the service. If its pipe ends meanwhile, no further attempt is made.
+    package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+        connect { pipe.connecting(cancel: $0) }
+    }
 }
 
 /// Why a service could not be connected to.

@@ -13,10 +13,10 @@ package struct InProcessEgress: Egress {
         self.loop = loop
     }
 
-    package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+    package func connect(onBegin: (@escaping () -> Void) -> Void) -> EventLoopFuture<any Channel> {
         let far = NIOLoopBoundBox<(any Channel)?>(nil, eventLoop: loop)
         // If the stream ends while the initializer waits, the service's channel is closed.
-        pipe.connecting { far.value?.close(promise: nil) }
+        onBegin { far.value?.close(promise: nil) }
         return connect { far.value = $0 }
     }
 

@@ -71,9 +71,9 @@ package struct TCPEgress: Egress {
         adopting = NIOLoopBound(bootstrap, eventLoop: loop)
     }
 
-    package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+    package func connect(onBegin: (@escaping () -> Void) -> Void) -> EventLoopFuture<any Channel> {
         let attempts = NIOLoopBound(ConnectAttempts(), eventLoop: loop)
-        pipe.connecting { attempts.value.cancel() }
+        onBegin { attempts.value.cancel() }
         switch target {
         // localhost needs no resolver (RFC 6761 section 6.3).
         case .host("localhost"): return connect([.v4(0x7F00_0001), .v6(1)], attempts)

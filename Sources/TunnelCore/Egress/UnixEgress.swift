@@ -25,9 +25,9 @@ package struct UnixEgress: Egress {
         self.onSocket = NIOLoopBound(onSocket, eventLoop: loop)
     }
 
-    package func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
+    package func connect(onBegin: (@escaping () -> Void) -> Void) -> EventLoopFuture<any Channel> {
         let channel = NIOLoopBoundBox<(any Channel)?>(nil, eventLoop: loop)
-        pipe.connecting { channel.value?.close(promise: nil) }
+        onBegin { channel.value?.close(promise: nil) }
         return ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelInitializer { [onSocket] new in

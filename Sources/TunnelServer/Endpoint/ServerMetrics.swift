@@ -102,6 +102,7 @@ extension VisitorRefusal {
     fileprivate var label: String {
         switch self {
         case .denied: "denied"
+        case .unhealthy: "unhealthy"
         case .tooMany: "too_many"
         case .tooFast: "too_fast"
         case .noStreams: "no_streams"

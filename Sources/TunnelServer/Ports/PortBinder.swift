@@ -74,6 +74,7 @@ protocol PortBinder {
 /// Binds ports and Unix sockets of this machine, and makes names public.
 struct SystemPortBinder: PortBinder {
     let routes: RouteTable
+    let groups: PortGroups
 
     func bind(
         _ place: PlaceToBind,
@@ -84,6 +85,9 @@ struct SystemPortBinder: PortBinder {
         completion: @escaping (Result<any PortListener, any Error>) -> Void
     ) {
         switch place.place {
+        case .port(let port) where place.group != nil:
+            guard let member = visitors.member() else { return completion(.failure(ChannelError.ioOnClosedChannel)) }
+            groups.join(place, port, member, limits, on: loop, logger: logger, completion: completion)
         case .port(let port):
             TCPIngress.bind(
                 tunnel: place.tunnel,

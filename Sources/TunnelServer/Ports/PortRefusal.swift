@@ -15,6 +15,13 @@ enum PortRefusal {
         Refusal(.busy, "this client has its share of the server's ports", retryAfter: 30)
     }
 
+    /// The refusal of a place that no group can share; nil without a group, and for other places.
+    static func ofGroup(_ request: BindRequest) -> Refusal? {
+        guard request.group != nil, request.name == nil else { return nil }
+        if request.kind == .tcp, !request.isForPath, request.port > 0 { return nil }
+        return Refusal(.portNotAllowed, "a group shares a TCP port that the client names, or a host name")
+    }
+
     static var noFreePort: Refusal { Refusal(.bindFailed, "no free port found") }
 
     static func own(_ path: String) -> Refusal {

@@ -46,7 +46,7 @@ final class Exchange {
 
     let request: RelayedRequest
     let route: Route
-    private let member: RouteMember
+    private var member: RouteMember
     private let pool: StreamPool
     private let routed: RoutedVisitor
     private let loop: any EventLoop
@@ -54,8 +54,12 @@ final class Exchange {
     private weak var visitor: (any ExchangeVisitor)?
     private var phase = Phase.relaying
     private var stream: VisitorStream
-    /// The serialized head, while the request may be sent again.
+    /// The serialized head of a request without a body, until an answer comes.
     private var repeatable: ByteBuffer?
+    /// Whether the request may reach the service twice without harm.
+    private let isIdempotent: Bool
+    private var isReused = false
+    private var hasChangedMember = false
     private let writer: BodyWriter
     private var reader: ResponseReader
     private var inbox = ByteBuffer()
@@ -85,13 +89,14 @@ final class Exchange {
         }
         writer = BodyWriter(request.framing)
         reader = ResponseReader(to: request.head.method, maySwitch: request.upgrade != nil)
-        let isIdempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"].contains(request.head.method)
+        isIdempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"].contains(request.head.method)
         if let waiting = pool.take(for: route, routed, mayRepeat: isIdempotent && request.framing == .none) {
             stream = waiting
-            if isIdempotent, request.framing == .none { repeatable = head }
+            isReused = true
         } else {
             stream = VisitorStream.open(to: member, for: routed, on: loop)
         }
+        if request.framing == .none { repeatable = head }
         stream.receiver = self
         stream.send(head)
     }
@@ -209,8 +214,21 @@ final class Exchange {
 
     /// Sends the request again, because a waiting stream had ended before the request reached the service.
     private func `repeat`() -> Bool {
+        guard isReused, isIdempotent else { return false }
+        isReused = false
+        return resend(to: member)
+    }
+
+    /// Sends the request to another member of the group, because the service of this one has not taken the connection.
+    private func changeMember() -> Bool {
+        guard !hasChangedMember, let other = route.other(than: member, for: routed.address) else { return false }
+        hasChangedMember = true
+        return resend(to: other)
+    }
+
+    private func resend(to member: RouteMember) -> Bool {
         guard let head = repeatable, !reader.hasBegun, inbox.readableBytes == 0 else { return false }
-        repeatable = nil
+        self.member = member
         stream = VisitorStream.open(to: member, for: routed, on: loop)
         stream.receiver = self
         stream.send(head)
@@ -252,7 +270,14 @@ extension Exchange: VisitorStreamReceiver {
     }
 
     func stream(_ stream: VisitorStream, failed failure: StreamFailure) {
-        if case .relaying = phase, case .reset = failure, `repeat`() { return }
+        if case .relaying = phase {
+            switch failure {
+            case .reset(.refused), .reset(.unreachable), .reset(.goingAway), .unavailable:
+                if changeMember() { return }
+            case .reset, .refused: break
+            }
+            if case .reset = failure, `repeat`() { return }
+        }
         switch phase {
         case .relaying: fail(StatusPage(failure))
         case .switched where end(): visitor?.exchangeBreaks(self)

@@ -17,6 +17,11 @@ struct NamePlace: Sendable, Hashable, CustomStringConvertible {
         (relay, name, path) = (request.relay, request.name, request.path == "/" ? "" : request.path)
     }
 
+    /// The place of a port, which has no name.
+    init(port: UInt16) {
+        (relay, name, path) = (.tls, "port \(port)", "")
+    }
+
     /// `http:app.example.com/api`, for people.
     var description: String { "\(relay == .http ? "http" : "tls"):\(name)\(path)" }
 }
@@ -36,16 +41,23 @@ final class Route: Sendable {
     func member(for address: IPAddress?) -> RouteMember? {
         members.withLock { members in
             if members.count == 1 { return members[0].isUp ? members[0] : nil }
-            return RouteChoice.member(of: members.filter(\.isUp), for: address)
+            return RouteChoice.member(of: members, for: address)
         }
     }
 
-    fileprivate func add(_ member: RouteMember) {
+    /// Another member than one that has refused a visitor; nil if there is none.
+    func other(than member: RouteMember, for address: IPAddress?) -> RouteMember? {
+        members.withLock { members in
+            RouteChoice.member(of: members.filter { $0 !== member && !$0.isPaused }, for: address)
+        }
+    }
+
+    func add(_ member: RouteMember) {
         members.withLock { $0.append(member) }
     }
 
     /// - Returns: whether no member is left.
-    fileprivate func remove(_ member: RouteMember) -> Bool {
+    func remove(_ member: RouteMember) -> Bool {
         members.withLock { members in
             members.removeAll { $0 === member }
             return members.isEmpty
@@ -58,8 +70,11 @@ enum RouteChoice {
     /// The less busy of two at random, or the one that a sticky group has for an address.
     ///
     /// A sticky choice ranks the members by a hash of each with the address. A member that leaves moves its own visitors
-    /// alone.
-    static func member(of members: [RouteMember], for address: IPAddress?) -> RouteMember? {
+    /// alone. A member whose session has no carrier is chosen only if all have none.
+    static func member(of all: [RouteMember], for address: IPAddress?) -> RouteMember? {
+        let healthy = all.filter(\.isUp)
+        let ready = healthy.filter { !$0.isPaused }
+        let members = ready.isEmpty ? healthy : ready
         guard members.count > 1 else { return members.first }
         if members.contains(where: \.isSticky), let address {
             return members.max { rank($0, address) < rank($1, address) }

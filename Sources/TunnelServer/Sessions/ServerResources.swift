@@ -5,6 +5,7 @@ import TunnelCore
 struct ServerResources: Sendable {
     let ports = PortDirectory()
     let routes = RouteTable()
+    let groups = PortGroups()
     let tickets = TicketIssuer()
     let memory: MemoryBudget
     /// Traffic since the start.

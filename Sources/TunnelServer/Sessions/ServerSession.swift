@@ -62,7 +62,7 @@ final class ServerSession {
         bandwidth = ClientBandwidth(rights)
         ports = PublicPorts(
             directory: resources.ports,
-            binder: binder ?? SystemPortBinder(routes: resources.routes),
+            binder: binder ?? SystemPortBinder(routes: resources.routes, groups: resources.groups),
             clock: clock,
             limits: rules.limits,
             dropped: resources.totals.metrics.droppedDatagrams,
@@ -194,6 +194,7 @@ extension ServerSession: ServerSessionOwner {
         if let refusal = rules.refusalOfAnother(beside: ports.count) { return ports.refuse(request, refusal) }
         let addresses: [String]
         do throws(Refusal) {
+            if let refusal = PortRefusal.ofGroup(request) { throw refusal }
             if let name = request.name { request.name = try rules.names.permitted(name) }
             addresses = try rules.addresses(for: request)
         } catch {

@@ -24,6 +24,9 @@ final class TunnelAdmission {
         rateLimit = limits.bandwidth.map { RateLimit(bytesPerSecond: $0, now: .now) }
     }
 
+    /// Whether the service takes visitors, as far as the client's own checks show. Without checks it does.
+    var isHealthy: Bool { !request.hasHealthCheck || statistics.health == .up }
+
     /// Applies other limits to visitors that arrive from now on.
     func update(_ limits: VisitorLimits) {
         rateLimit = RateLimit.updated(rateLimit, bytesPerSecond: limits.bandwidth)

@@ -139,7 +139,8 @@ final class VisitorAdmission {
     private func admit(_ channel: any Channel, _ arrival: Arrival) throws {
         guard let tunnel = tunnels[arrival.tunnel] else { return channel.close(promise: nil) }
         let shortage = quota.shortage(rules.limits, isCounted: true)
-        if let refusal = shortage ?? tunnel.gate.admit(arrival.address, now: clock.now()) {
+        let unhealthy: VisitorRefusal? = tunnel.isHealthy ? nil : .unhealthy
+        if let refusal = unhealthy ?? shortage ?? tunnel.gate.admit(arrival.address, now: clock.now()) {
             note(refusal, of: arrival.visitor)
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
         }
@@ -162,7 +163,7 @@ final class VisitorAdmission {
     /// What the flow of a new sender at a UDP port belongs to.
     func flow(from remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
         guard let tunnel = tunnels[tunnel], !sessionLoop.isEnded, ports.isOpen else { return .refused }
-        let shortage = quota.shortage(rules.limits, isCounted: false)
+        let shortage = tunnel.isHealthy ? quota.shortage(rules.limits, isCounted: false) : .unhealthy
         if let refusal = shortage ?? tunnel.gate.admit(remote.ip, now: clock.now()) {
             if case .tooMany = refusal { return .full }
             note(refusal, of: remote.inShort)

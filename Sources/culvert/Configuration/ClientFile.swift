@@ -181,11 +181,11 @@ struct ClientFile {
     }
 
     static let forwardKeys: Set<String> = ["local", "remote", "protocol"]
-    static let tunnelKeys: Set<String> = [
+    static let tunnelKeys: Set<String> = TunnelNameKeys.keys.union([
         "remote", "local", "protocol", "proxy_protocol", "visitor_connections", "visitor_rate", "visitor_allow",
         "visitor_deny",
         "visitor_idle", "visitor_bandwidth",
-    ]
+    ])
 
     /// The tunnels. `remote = "8022"` and `local = "localhost:22"` are the halves of `-R`, and `local = "socks"` stands for
     /// `-R PORT` alone; `protocol = "udp"` for its suffix; visitors' limits may follow.
@@ -193,29 +193,39 @@ struct ClientFile {
         var tunnels: [TunnelSpec] = []
         for table in file.tables("tunnel") {
             table.allow(tunnelKeys)
-            guard let remote = table.required("remote"), let local = table.required("local") else {
-                _ = table.required("local")
-                continue
-            }
-            let range: [TunnelSpec]
-            do throws(TunnelSpec.Malformed) {
-                range = try specs(table, remote, local)
-            } catch {
-                table.report("remote", error.description)
-                continue
-            }
+            let isName = TunnelNameKeys.isName(table)
+            guard let range = isName ? TunnelNameKeys.tunnel(table).map({ [$0] }) : range(table) else { continue }
             if let other = TunnelSpec.collision(range, tunnels) {
-                table.report("remote", "the same public \(other.isAtPath ? "socket" : "port") as that of \(other)")
+                let place = other.name != nil ? "name" : other.isAtPath ? "socket" : "port"
+                table.report(isName ? "name" : "remote", "the same public \(place) as that of \(other)")
             }
             guard var model = range.first else { continue }
             narrow(&model, table)
+            TunnelNameKeys.share(table, &model)
             tunnels += range.map { forward in
                 var forward = forward
                 (forward.visitors, forward.proxyProtocol) = (model.visitors, model.proxyProtocol)
+                (forward.group, forward.health) = (model.group, model.health)
                 return forward
             }
         }
         return tunnels
+    }
+
+    /// The tunnels of a table at ports or at a Unix socket; nil if it has a mistake.
+    private static func range(_ table: ConfigurationFile) -> [TunnelSpec]? {
+        for key in ["name", "path", "host_header", "set_headers"] where table.has(key) {
+            table.report(key, "it is for a tunnel with protocol = \"http\" or \"tls\"")
+        }
+        guard let remote = table.required("remote"), let local = table.required("local") else {
+            _ = table.required("local")
+            return nil
+        }
+        do throws(TunnelSpec.Malformed) {
+            return try specs(table, remote, local)
+        } catch {
+            return table.wrong("remote", error.description)
+        }
     }
 
     /// The tunnels of one table.
@@ -241,7 +251,8 @@ struct ClientFile {
     /// `protocol`; nil if it is left to the form, which has `/udp`.
     private static func transport(_ table: ConfigurationFile) -> StreamTransport? {
         guard let text = table.string("protocol") else { return nil }
-        return StreamTransport(rawValue: text) ?? table.wrong("protocol", "expected \"tcp\" or \"udp\"")
+        return StreamTransport(rawValue: text)
+            ?? table.wrong("protocol", "expected \"tcp\", \"udp\", \"http\" or \"tls\"")
     }
 
     private static func narrow(_ forward: inout TunnelSpec, _ table: ConfigurationFile) {

@@ -1,6 +1,7 @@
 import Mux
 import Platform
 import ProxyConnect
+import Tunnel
 
 /// Reads secrets from files and the environment. Arguments show in the process list, so they carry no secret, except
 /// that `--proxy-user` may have a password, as in curl.
@@ -63,6 +64,14 @@ enum SecretFile {
         } catch {
             throw Failure(.badData, "\(source): \(error)")
         }
+    }
+
+    /// The key of a group.
+    static func groupKey(_ path: String) throws(Failure) -> GroupKey {
+        guard let key = GroupKey(try read(path, what: "group key")) else {
+            throw Failure(.badData, "\(path): a group's key has at least \(GroupKey.shortest) characters")
+        }
+        return key
     }
 
     /// The sources of the proxies' credentials. The user comes from the flag or the configuration. The password comes

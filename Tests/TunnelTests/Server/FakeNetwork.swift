@@ -86,8 +86,8 @@ private struct FakeEgress: Egress {
     let place: String
     let onSocket: (any Channel) -> Void
 
-    func connect(for pipe: StreamPipe) -> EventLoopFuture<any Channel> {
-        pipe.connecting {}
+    func connect(onBegin: (@escaping () -> Void) -> Void) -> EventLoopFuture<any Channel> {
+        onBegin {}
         return network.connect(to: place, onSocket)
     }
 }

@@ -29,6 +29,7 @@ struct LimitTable {
         Theme("Bytes of a session", .both, sessionBytes, fixed: FixedLimit.sessionBytes),
         Theme("WebSockets", .both, carriers, fixed: FixedLimit.carriers),
         Theme("Visitors", .server, visitors, fixed: FixedLimit.visitors),
+        Theme("Visitors of host names", .server, requests, fixed: FixedLimit.requests),
         Theme(
             "Forwards",
             .both,
@@ -40,6 +41,7 @@ struct LimitTable {
         Theme("Memory and descriptors", .both, memory, fixed: FixedLimit.memory),
         Theme("Dialling", .client, dialling, fixed: FixedLimit.dialling),
         Theme("Proxies", .client, [], fixed: FixedLimit.proxies + FixedLimit.proxyScripts),
+        Theme("Health checks", .client, [], fixed: FixedLimit.health),
         Theme("Reconnecting", .client, [], fixed: FixedLimit.reconnecting + FixedLimit.carrierAges),
         Theme("Name lookups", .both, [], fixed: FixedLimit.names),
         Theme(

@@ -39,6 +39,57 @@ extension LimitTable {
         ),
     ]
 
+    static let requests: [Limit] = [
+        .server(
+            "http_head",
+            .bytes(\.serverLimits.visitorHead.maximumBytes, 1 << 10...256 << 10),
+            "Head of a request for a host name, and its trailer fields",
+            "cookies and tokens of several applications under one domain must fit"
+        ),
+        .server(
+            "http_line",
+            .bytes(\.serverLimits.visitorHead.maximumLineBytes, 512...256 << 10),
+            "Line of such a head",
+            "the longest cookie and the longest target must fit"
+        ),
+        .server(
+            "http_fields",
+            .count(\.serverLimits.visitorHead.maximumFields, 8...1_000),
+            "Fields of such a head",
+            "a browser sends twenty, and fronts add theirs"
+        ),
+        .server(
+            "http_head_timeout",
+            .time(\.serverLimits.visitorHeadTimeout, .seconds(1) ... .seconds(120)),
+            "Time for such a head, and for a visitor's TLS handshake",
+            "a slow path takes seconds, and a silent visitor holds a socket meanwhile"
+        ),
+        .server(
+            "http_keep_alive",
+            .time(\.serverLimits.visitorKeepAlive, .seconds(1) ... .seconds(3_600)),
+            "Time that a visitor's connection waits for its next request",
+            "a person reads a page meanwhile"
+        ),
+        .server(
+            "http_body_silence",
+            .time(\.serverLimits.visitorIdle, .seconds(1) ... .seconds(3_600)),
+            "Silence of a visitor within a request's body",
+            "a stalled upload holds a stream"
+        ),
+        .server(
+            "http_answer",
+            .time(\.serverLimits.visitorAnswer, .seconds(1) ... .seconds(86_400)),
+            "Time for a service to begin its answer",
+            "a slow report must fit, and a person gives up"
+        ),
+        .server(
+            "http_connections",
+            .count(\.serverLimits.visitorConnections, 1...1_000_000),
+            "Connections of visitors to host names",
+            "each connection costs a socket, and with TLS some ten KiB"
+        ),
+    ]
+
     static let backend: [Limit] = [
         .server(
             "backend_connections",

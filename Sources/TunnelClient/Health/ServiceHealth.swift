@@ -8,6 +8,8 @@ import TunnelCore
 /// The log reports changes and not each visitor. The server gets each change once; of many in a short time only the last.
 final class ServiceHealth {
     private struct Service {
+        /// Whether the client checks the service by itself. What visitors find counts for nothing then.
+        var isChecked = false
         var isUp = true
         var reason = ""
         /// What the server knows.
@@ -29,7 +31,9 @@ final class ServiceHealth {
 
     /// A visitor was joined to its service.
     func answered(_ statistics: TunnelStatistics) {
-        guard services[statistics.tunnel]?.isUp == false else { return }
+        guard services[statistics.tunnel]?.isUp == false, services[statistics.tunnel]?.isChecked == false else {
+            return
+        }
         services[statistics.tunnel]?.isUp = true
         statistics.health = .up
         logger.notice("service answers again", metadata: ["service": "\(statistics.service ?? "")"])
@@ -39,6 +43,7 @@ final class ServiceHealth {
     /// A visitor's service cannot be reached.
     func failed(_ statistics: TunnelStatistics, visitor: String, _ reason: String) {
         var service = services[statistics.tunnel] ?? Service()
+        guard !service.isChecked else { return }
         let isNew = service.isUp
         service.isUp = false
         service.reason = reason
@@ -52,9 +57,31 @@ final class ServiceHealth {
         report(statistics.tunnel)
     }
 
+    /// A check has found that a service is up or down.
+    func checked(_ statistics: TunnelStatistics, isUp: Bool, _ reason: String) {
+        var service = services[statistics.tunnel] ?? Service()
+        if !service.isChecked { (service.isChecked, service.isReportedUp) = (true, false) }
+        // The first report is due in either case: the server waits for it.
+        if service.isReportedUp == isUp { service.isReportedUp = !isUp }
+        (service.isUp, service.reason) = (isUp, reason)
+        services[statistics.tunnel] = service
+        statistics.health = isUp ? .up : .down(reason)
+        var metadata: Logger.Metadata = ["service": "\(statistics.service ?? "")"]
+        if isUp {
+            logger.notice("health check: service is up", metadata: metadata)
+        } else {
+            metadata["reason"] = "\(reason)"
+            logger.warning("health check: service is down", metadata: metadata)
+        }
+        report(statistics.tunnel)
+    }
+
     /// A tunnel is public, perhaps for another time: the server knows nothing of its service.
     func published(_ statistics: TunnelStatistics) {
-        services[statistics.tunnel]?.isReportedUp = true
+        if let service = services[statistics.tunnel] {
+            // A server holds back visitors of a service that is checked until it has a report.
+            services[statistics.tunnel]?.isReportedUp = !(service.isChecked && service.isUp)
+        }
         report(statistics.tunnel)
     }
 
