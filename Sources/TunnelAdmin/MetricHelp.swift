@@ -38,6 +38,8 @@ public enum MetricHelp {
         "culvert_refused_destinations_total": "Streams to destinations that were not connected, by reason.",
         "culvert_handshake_failures_total": "Connections to the endpoint that led to no session, by reason.",
         "culvert_failed_dials_total": "Dials that led to no session, by the hop that failed.",
+        "culvert_requests_total": "Requests for host names that have ended, by name and by class of status.",
+        "culvert_request_seconds": "Time from the head of a request to the end of its answer.",
         "culvert_round_trip_seconds": "Time from a ping to its answer.",
         "culvert_event_loop_lag_seconds": "Delay of the task that each event loop runs once a second.",
         "process_start_time_seconds": "Start of the process, in seconds since 1970.",

@@ -22,4 +22,10 @@ extension Binding {
         let host = isForAll ? endpoint.host : addresses.first ?? endpoint.host
         return "\(transport.rawValue)://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
+
+    /// The host name in the URL of a name; nil if there is none.
+    var publicName: String? {
+        let parts = urls.split(separator: "/", maxSplits: 2)
+        return parts.count > 1 ? parts[1].split(separator: ":").first.map(String.init) : nil
+    }
 }

@@ -200,6 +200,7 @@ final class ClientSession: ClientSessionOwner {
         guard let tunnel = tunnel(binding.tunnel) else { return }
         bindRetries[index] = nil
         failures[index] = nil
+        tunnels[index].publicName = tunnel.spec.name == nil ? nil : binding.publicName
         tunnel.statistics.published(
             address: binding.urls.isEmpty ? binding.address : binding.urls,
             port: binding.port

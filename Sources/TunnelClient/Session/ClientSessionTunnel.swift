@@ -8,6 +8,8 @@ extension ClientSession {
         /// The visitors and the transferred bytes.
         let statistics: TunnelStatistics
         var isRemoved: Bool
+        /// The complete host name, once it is public.
+        var publicName: String?
     }
 
     /// The way to a service.

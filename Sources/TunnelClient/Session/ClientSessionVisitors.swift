@@ -35,7 +35,7 @@ extension ClientSession {
             }
             // The service's first bytes may arrive while the header is sent, and must follow ACCEPT.
             sessionLoop.run(.accept(stream))
-            pipe.open(stream, introducedBy: Self.introduction(of: visit, version))
+            pipe.open(stream, introducedBy: Self.introduction(of: visit, version, tunnel.publicName))
         }
         sessionLoop.attach(pipe, to: stream)
         return pipe
@@ -76,10 +76,17 @@ extension ClientSession {
     }
 
     /// The PROXY protocol header that the service receives before the visitor's first byte.
-    private static func introduction(of visit: OpenRequest, _ version: ProxyProtocolVersion) -> ByteBuffer {
+    ///
+    /// - Parameter name: the host name that the visitor has asked for; nil at a port.
+    private static func introduction(
+        of visit: OpenRequest,
+        _ version: ProxyProtocolVersion,
+        _ name: String?
+    ) -> ByteBuffer {
         let header = ProxyProtocolHeader(
             source: ProxyProtocolEnd(visit.visitor),
-            destination: ProxyProtocolEnd(visit.publicAddress)
+            destination: ProxyProtocolEnd(visit.publicAddress),
+            authority: name
         )
         return header.encoded(version)
     }

@@ -12,6 +12,7 @@ final class ServerMetrics: Sendable {
     let reloads: ReloadMetrics
     let certificates: CertificateMetrics
     let clients: ClientSeries
+    let requests: RequestSeries
 
     /// Creates all of them, so that counters are 0 before the first event.
     init(factory: any MetricsFactory = MetricsSystem.factory) {
@@ -38,6 +39,7 @@ final class ServerMetrics: Sendable {
         reloads = ReloadMetrics(factory: factory)
         certificates = CertificateMetrics(factory: factory)
         clients = ClientSeries(factory: factory)
+        requests = RequestSeries(factory: factory)
     }
 
     /// Counts a carrier whose RESUME names an unknown session.

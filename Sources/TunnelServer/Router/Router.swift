@@ -145,8 +145,9 @@ final class Router: Sendable {
 
     // MARK: The log
 
-    /// Writes a request's line to the log.
+    /// Counts a request, and writes its line to the log.
     func log(_ record: RequestRecord) {
+        core.resources.metrics.requests.count(record)
         guard logger.logLevel <= .info else { return }
         core.resources.logs.requests.log("request", at: .info, to: logger, record.metadata)
     }

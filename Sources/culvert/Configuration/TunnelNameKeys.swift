@@ -15,8 +15,12 @@ enum TunnelNameKeys {
 
     /// The tunnel of a table at a host name; nil if it has a mistake.
     static func tunnel(_ table: ConfigurationFile) -> TunnelSpec? {
-        for key in ["remote", "proxy_protocol"] where table.has(key) && (key == "remote" || isHTTP(table)) {
-            table.report(key, key == "remote" ? "a tunnel at a host name has name in its place" : "not for HTTP")
+        if table.has("remote") { table.report("remote", "a tunnel at a host name has name in its place") }
+        if isHTTP(table), table.has("proxy_protocol") {
+            table.report(
+                "proxy_protocol",
+                "X-Forwarded-For has the visitor of each request; the header is for ports and tls"
+            )
         }
         guard let name = table.required("name"), let local = table.required("local") else {
             _ = table.required("local")

@@ -115,9 +115,14 @@ struct StandardErrorLog: LogHandler {
         case "client": 0
         case "visitor", "peer": 1
         case "hop", "destination", "tunnel", "place": 2
-        case "service", "port", "socket", "address", "url", "server": 3
-        case "reason", "problem", "error": 4
-        default: 5
+        case "service", "port", "socket", "address", "url", "server", "name": 3
+        // The line of a request, as web servers have it.
+        case "method": 4
+        case "target": 5
+        case "status": 6
+        case "bytes": 7
+        case "reason", "problem", "error": 8
+        default: 9
         }
     }
 
