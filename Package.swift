@@ -43,6 +43,7 @@ let package = Package(
         .target(name: "Platform", swiftSettings: strict),
         .target(name: "ByteText", swiftSettings: strict),
         .target(name: "NetworkAddress", dependencies: ["ByteText"], swiftSettings: strict),
+        .target(name: "Secrets", dependencies: [crypto], swiftSettings: strict),
         .target(name: "HTTP1", dependencies: [byteBuffer], swiftSettings: strict),
         .target(name: "ClientHello", dependencies: ["NetworkAddress", byteBuffer], swiftSettings: strict),
         .target(
@@ -50,7 +51,7 @@ let package = Package(
             dependencies: ["ByteText", "CZlib", "HTTP1", byteBuffer, crypto],
             swiftSettings: strict
         ),
-        .target(name: "Mux", dependencies: ["ByteText", byteBuffer, crypto], swiftSettings: strict),
+        .target(name: "Mux", dependencies: ["ByteText", "Secrets", byteBuffer, crypto], swiftSettings: strict),
         .target(
             name: "ProxyConnect",
             dependencies: ["ByteText", "HTTP1", "NetworkAddress", byteBuffer, crypto],
@@ -58,7 +59,7 @@ let package = Package(
         ),
         .target(
             name: "HTTPRelay",
-            dependencies: ["ByteText", "HTTP1", "NetworkAddress", byteBuffer, crypto],
+            dependencies: ["ByteText", "HTTP1", "NetworkAddress", "Secrets", byteBuffer, crypto],
             swiftSettings: strict
         ),
         .target(
@@ -204,13 +205,20 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "HTTPRelayTests",
+            dependencies: [
+                "ByteText", "HTTP1", "HTTPRelay", "NetworkAddress", "Secrets", "TestSupport", byteBuffer, crypto,
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "WebSocketTests",
             dependencies: ["HTTP1", "CZlib", "Platform", "WebSocket", "TestSupport", byteBuffer],
             swiftSettings: strict
         ),
         .testTarget(
             name: "MuxTests",
-            dependencies: ["ByteText", "Mux", "Platform", "TestSupport", byteBuffer, crypto],
+            dependencies: ["ByteText", "Mux", "Platform", "Secrets", "TestSupport", byteBuffer, crypto],
             swiftSettings: strict
         ),
         .testTarget(

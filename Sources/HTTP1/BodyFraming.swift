@@ -42,7 +42,8 @@ public enum BodyFraming: Sendable, Hashable {
     /// - Throws: `malformedLength` for lengths that differ or are no numbers, and for codings other than `chunked`.
     public init(of head: ResponseHead, to method: String) throws(HTTP1Error) {
         let codings = head.fields.list("Transfer-Encoding")
-        guard codings.isEmpty || codings.count == 1 && codings[0].equalsIgnoringCase("chunked") else {
+        let hasCoding = head.fields.first("Transfer-Encoding") != nil
+        guard !hasCoding || codings.count == 1 && codings[0].equalsIgnoringCase("chunked") else {
             throw HTTP1Error(.malformedLength)
         }
         var length: Int?

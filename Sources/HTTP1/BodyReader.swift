@@ -19,6 +19,8 @@ public struct BodyReader: Sendable {
         case untilClose
         case finished
         case failed(HTTP1Error)
+        /// Held while trailers are modified, so that their arrays have one owner and are not copied.
+        case modifying
     }
 
     /// Bytes of one chunk's size line with its extensions, and of the line end before it. Extensions have no use, and
@@ -60,12 +62,17 @@ public struct BodyReader: Sendable {
         }
     }
 
-    /// The connection has ended.
+    /// The connection has ended. No part follows.
     ///
     /// - Returns: whether the body is complete.
     public mutating func ended() -> Bool {
-        if case .untilClose = state { state = .finished }
-        return isFinished
+        switch state {
+        case .untilClose, .length(remaining: 0):
+            state = .finished
+            return true
+        default:
+            return isFinished
+        }
     }
 
     private mutating func read(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> Part? {
@@ -75,6 +82,8 @@ public struct BodyReader: Sendable {
                 return nil
             case .failed(let error):
                 throw error
+            case .modifying:
+                preconditionFailure("left in the middle of a change")
             case .length(remaining: 0):
                 state = .finished
                 return .end(trailers: HeaderFields())
@@ -101,6 +110,7 @@ public struct BodyReader: Sendable {
                     state = .trailers(reader, FieldLine(limits: limits, isAnswer: false), HeaderFields())
                 }
             case .trailers(var reader, var grammar, var fields):
+                state = .modifying
                 guard let line = try reader.next(from: &buffer, &grammar) else {
                     state = .trailers(reader, grammar, fields)
                     return nil

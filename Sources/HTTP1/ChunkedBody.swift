@@ -11,6 +11,7 @@ struct ChunkedBody: Sendable {
 
     private enum State: Sendable {
         case size(digits: Int, value: Int)
+        case padding(size: Int)
         case `extension`(size: Int)
         case sizeLineFeed(size: Int)
         case content(remaining: Int)
@@ -32,7 +33,7 @@ struct ChunkedBody: Sendable {
     var isInTrailers: Bool {
         switch state {
         case .trailerStart, .trailer, .trailerLineFeed, .lastLineFeed: true
-        case .size, .extension, .sizeLineFeed, .content, .contentReturn, .contentLineFeed: false
+        case .size, .padding, .extension, .sizeLineFeed, .content, .contentReturn, .contentLineFeed: false
         }
     }
 
@@ -53,13 +54,10 @@ struct ChunkedBody: Sendable {
                 state = .size(digits: digits + 1, value: value << 4 | digit)
             } else {
                 guard digits > 0 else { throw HTTP1Error(.malformedChunk) }
-                if byte == .carriageReturn {
-                    state = .sizeLineFeed(size: value)
-                } else {
-                    guard byte == UInt8(ascii: ";") || byte.isBlank else { throw HTTP1Error(.malformedChunk) }
-                    state = .extension(size: value)
-                }
+                try endSize(byte, size: value)
             }
+        case .padding(let size):
+            try endSize(byte, size: size)
         case .extension(let size):
             if byte == .carriageReturn {
                 state = .sizeLineFeed(size: size)
@@ -98,6 +96,17 @@ struct ChunkedBody: Sendable {
             return true
         }
         return false
+    }
+
+    /// Processes a byte behind the digits of a size. Blanks may follow them, and extensions begin with a semicolon.
+    private mutating func endSize(_ byte: UInt8, size: Int) throws(HTTP1Error) {
+        switch byte {
+        case .carriageReturn: state = .sizeLineFeed(size: size)
+        case UInt8(ascii: ";"): state = .extension(size: size)
+        default:
+            try check(byte.isBlank)
+            state = .padding(size: size)
+        }
     }
 
     private func check(_ isLegal: Bool) throws(HTTP1Error) {

@@ -1,3 +1,5 @@
+import NIOCore
+
 /// The fields of a head in their original order and spelling.
 ///
 /// A name is always a token, and a value never contains a control character except tab (RFC 9110, section 5.5). So a
@@ -12,6 +14,10 @@ public struct HeaderFields: Sendable, Equatable, Sequence {
     fileprivate struct Field: Sendable, Equatable {
         var name: String
         var value: String
+        /// The bytes of a value that is not UTF-8, so that they can be passed on as they came.
+        var raw: [UInt8]?
+
+        static func == (left: Field, right: Field) -> Bool { left.name == right.name && left.value == right.value }
     }
 
     private var fields: [Field] = []
@@ -40,15 +46,50 @@ public struct HeaderFields: Sendable, Equatable, Sequence {
 
     /// Appends a field whose line the grammar has accepted.
     mutating func appendParsed(name: some Collection<UInt8>, value: some BidirectionalCollection<UInt8>) {
-        fields.append(Field(name: String(decoding: name, as: UTF8.self), value: String(wire: value.trimmed)))
+        let bytes = value.trimmed
+        let text = String(validating: bytes, as: UTF8.self)
+        fields.append(
+            Field(
+                name: String(decoding: name, as: UTF8.self),
+                value: text ?? String(wire: bytes),
+                raw: text == nil ? Array(bytes) : nil
+            )
+        )
     }
 
     /// Continues the last field's value. A line end and the blanks around it become one space (RFC 9112, section 5.2).
     mutating func continueParsed(_ line: some BidirectionalCollection<UInt8>) {
         let more = line.trimmed
         guard let last = fields.indices.last, !more.isEmpty else { return }
-        if !fields[last].value.isEmpty { fields[last].value += " " }
+        let isText = String(validating: more, as: UTF8.self) != nil
+        if !isText, fields[last].raw == nil { fields[last].raw = Array(fields[last].value.utf8) }
+        if !fields[last].value.isEmpty {
+            fields[last].value += " "
+            fields[last].raw?.append(.space)
+        }
         fields[last].value += String(wire: more)
+        fields[last].raw?.append(contentsOf: more)
+    }
+
+    /// Returns the fields that satisfy a condition, whose values keep their bytes.
+    package func only(where isIncluded: (Element) -> Bool) -> HeaderFields {
+        var result = HeaderFields()
+        result.fields = fields.filter { isIncluded(($0.name, $0.value)) }
+        return result
+    }
+
+    /// Appends the fields of another list, whose values keep their bytes.
+    package mutating func append(contentsOf other: HeaderFields) { fields += other.fields }
+
+    /// Appends the field lines and the empty line.
+    func serialize(into buffer: inout ByteBuffer) {
+        for field in fields {
+            buffer.writeString(field.name)
+            buffer.writeString(": ")
+            if let raw = field.raw { buffer.writeBytes(raw) } else { buffer.writeString(field.value) }
+            buffer.writeString("\r\n")
+        }
+        buffer.writeString("\r\n")
     }
 
     /// The number of fields.

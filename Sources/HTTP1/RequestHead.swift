@@ -36,16 +36,3 @@ public struct RequestHead: Sendable, Equatable {
         fields.serialize(into: &buffer)
     }
 }
-
-extension HeaderFields {
-    /// Appends the field lines and the empty line.
-    func serialize(into buffer: inout ByteBuffer) {
-        for (name, value) in self {
-            buffer.writeString(name)
-            buffer.writeString(": ")
-            buffer.writeString(value)
-            buffer.writeString("\r\n")
-        }
-        buffer.writeString("\r\n")
-    }
-}

@@ -3,6 +3,9 @@ import NIOCore
 /// Reads the requests of one connection, one after the other: head, content, trailers.
 ///
 /// As strict as ``RequestHeadParser`` and ``BodyFraming``: what two recipients could read differently is refused.
+///
+/// Behind a request for another protocol, the bytes may belong to that protocol. Call ``next(from:)`` again only if the
+/// answer does not switch.
 public struct RequestReader: Sendable {
     /// A part of a request.
     public enum Event: Sendable, Equatable {
@@ -18,6 +21,8 @@ public struct RequestReader: Sendable {
         case head
         case body(BodyReader)
         case failed(HTTP1Error)
+        /// Held while a body's reader is modified, so that its arrays have one owner and are not copied.
+        case modifying
     }
 
     private let limits: HeadLimits
@@ -57,12 +62,15 @@ public struct RequestReader: Sendable {
         switch state {
         case .failed(let error):
             throw error
+        case .modifying:
+            preconditionFailure("left in the middle of a change")
         case .head:
             guard let head = try parser.receive(&buffer) else { return nil }
             let framing = try BodyFraming(of: head)
             state = .body(BodyReader(framing, limits: limits))
             return .head(head, framing)
         case .body(var body):
+            state = .modifying
             let part = try body.next(from: &buffer)
             state = body.isFinished ? .head : .body(body)
             return switch part {

@@ -21,6 +21,8 @@ public struct ResponseReader: Sendable {
         case body(BodyReader)
         case finished
         case failed(HTTP1Error)
+        /// Held while a body's reader is modified, so that its arrays have one owner and are not copied.
+        case modifying
     }
 
     /// Informational answers to one request. A service sends one or two, and a flood of them would never end.
@@ -44,7 +46,7 @@ public struct ResponseReader: Sendable {
         parser = ResponseHeadParser(limits: limits)
     }
 
-    /// Whether the final answer has begun.
+    /// Whether the final answer has begun: a head was returned. An answer whose head is malformed has not begun.
     public private(set) var hasBegun = false
 
     /// Whether the answer is complete.
@@ -79,6 +81,8 @@ public struct ResponseReader: Sendable {
         switch state {
         case .failed(let error):
             throw error
+        case .modifying:
+            preconditionFailure("left in the middle of a change")
         case .finished:
             return nil
         case .head(let informational):
@@ -98,6 +102,7 @@ public struct ResponseReader: Sendable {
             (state, hasBegun) = (.body(BodyReader(framing)), true)
             return .head(head, framing)
         case .body(var body):
+            state = .modifying
             let part = try body.next(from: &buffer)
             state = body.isFinished ? .finished : .body(body)
             return switch part {
@@ -108,11 +113,14 @@ public struct ResponseReader: Sendable {
         }
     }
 
-    /// An answer with both lengths is suspicious, so its connection carries no other (RFC 9112, section 6.3).
+    /// An answer whose end may be meant otherwise is the last of its connection (RFC 9112, sections 6.1 and 6.3): one with
+    /// both lengths, one of HTTP/1.0 with chunks, and a 204 that declares a body.
     private static func isPersistent(_ head: ResponseHead, _ framing: BodyFraming) -> Bool {
         guard framing != .untilClose, !head.fields.contains("Connection", token: "close") else { return false }
-        let hasBoth = head.fields.first("Transfer-Encoding") != nil && head.fields.first("Content-Length") != nil
-        guard !hasBoth else { return false }
+        let hasCoding = head.fields.first("Transfer-Encoding") != nil
+        let length = head.fields.first("Content-Length")
+        guard !hasCoding || length == nil && head.version >= .http1_1 && head.status != 204 else { return false }
+        guard head.status != 204 || length == nil || length == "0" else { return false }
         return head.version >= .http1_1 || head.fields.contains("Connection", token: "keep-alive")
     }
 }

@@ -14,7 +14,8 @@ package enum FieldNames {
         "x-appengine-user-ip", "x-envoy-external-address", "x-original-forwarded-for", "x-original-host",
         "x-original-url", "x-rewrite-url", "x-original-uri", "x-host", "x-http-host-override", "x-originating-ip",
         "x-remote-ip", "x-remote-addr", "remote-addr", "proxy-client-ip", "wl-proxy-client-ip", "x-proxyuser-ip",
-        "x-real-port", "x-scheme", "x-url-scheme", "front-end-https",
+        "x-real-port", "x-scheme", "x-url-scheme", "front-end-https", "x-true-client-ip", "fly-client-ip",
+        "do-connecting-ip", "x-nf-client-connection-ip", "x-vercel-forwarded-for", "x-vercel-ip",
         // CGI programs see this field as the environment variable HTTP_PROXY.
         "proxy",
     ]
@@ -50,6 +51,9 @@ package enum FieldNames {
             as: UTF8.self
         )
     }
+
+    /// Whether a field of this spelling may come as a trailer.
+    package static func mayTrail(_ spelling: String) -> Bool { !heads.contains(spelling) && !isOrigin(spelling) }
 
     /// Whether a field of this spelling names a request's origin.
     package static func isOrigin(_ spelling: String) -> Bool {

@@ -9,6 +9,8 @@ public struct PublicName: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Parameter text: a name in any case, perhaps with a dot at its end.
     public init?(_ text: some StringProtocol) {
+        // Some characters outside ASCII have a lower case inside it, such as the sign of the kelvin.
+        guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
         var text = text.lowercased()
         if text.hasSuffix(".") { text.removeLast() }
         guard HostName.normalized(text) == text, IPAddress(text) == nil, !text.hasSuffix(".") else { return nil }
@@ -18,10 +20,8 @@ public struct PublicName: Sendable, Hashable, CustomStringConvertible {
     /// The name in an authority, `name` or `name:port`; nil if that has an address or is malformed.
     public init?(authority: String) {
         if let colon = authority.utf8.lastIndex(of: UInt8(ascii: ":")) {
-            guard authority.utf8[authority.utf8.index(after: colon)...].allSatisfy({ (0x30...0x39).contains($0) })
-            else {
-                return nil
-            }
+            let digits = authority.utf8[authority.utf8.index(after: colon)...]
+            guard (1...5).contains(digits.count), digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
             self.init(authority[..<colon])
         } else {
             self.init(authority)

@@ -33,11 +33,24 @@ public struct RelayRules: Sendable, Hashable {
     /// Rules that change nothing.
     public init() {}
 
-    /// Whether a path belongs to the service: `/api` covers `/api`, `/api/x` and `/api?x`, and not `/apis`.
+    /// Whether a path, without its query, belongs to the service: `/api` covers `/api` and `/api/x`, and not `/apis`.
+    ///
+    /// Paths are compared byte for byte. A path with a segment `..` belongs to no service with a beginning of paths, since
+    /// the service could resolve it to a path outside.
     public func covers(_ path: String) -> Bool {
         guard !self.path.isEmpty, self.path != "/" else { return true }
-        guard path.hasPrefix(self.path) else { return false }
+        guard path.utf8.starts(with: self.path.utf8), !Self.climbs(path) else { return false }
         return self.path.hasSuffix("/") || path.utf8.count == self.path.utf8.count
             || path.utf8.dropFirst(self.path.utf8.count).first == UInt8(ascii: "/")
+    }
+
+    /// Whether a segment is `..` for some program: encoded or not, behind either slash, with or without parameters.
+    private static func climbs(_ path: String) -> Bool {
+        let plain = path.lowercased().replacing("%2e", with: ".").replacing("%2f", with: "/").replacing(
+            "%5c",
+            with: "/"
+        )
+        .replacing("%3b", with: ";").replacing("\\", with: "/")
+        return plain.split(separator: "/").contains { $0.prefix { $0 != ";" } == ".." }
     }
 }

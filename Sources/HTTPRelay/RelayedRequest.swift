@@ -19,6 +19,9 @@ public struct RelayedRequest: Sendable {
     /// The protocol that the visitor asks to switch to; nil for none.
     public let upgrade: String?
 
+    /// Spellings of fields that the service gets neither in the head nor as trailers.
+    private let withheld: Set<String>
+
     /// A reason not to relay a request, with the status of the answer.
     public struct Refusal: Error, Sendable, Hashable {
         /// 400, 405, 417, 421, 431 or 505.
@@ -44,14 +47,26 @@ public struct RelayedRequest: Sendable {
         public let target: String
     }
 
+    /// Methods that are not relayed: TRACE returns the fields that the service gets, with those that its owner has set.
+    private static let unserved: Set<String> = ["CONNECT", "TRACE", "TRACK"]
+
     /// The destination of a request: its Host, which an absolute-form target must repeat.
     ///
-    /// - Throws: a refusal of CONNECT, and of a Host or a target that is missing, repeated or malformed.
+    /// - Throws: a refusal of CONNECT and TRACE, of a method in lower case, and of a Host or a target that is missing,
+    ///   repeated or malformed.
     public static func destination(of head: RequestHead) throws(Refusal) -> Destination {
-        guard head.method != "CONNECT" else { throw Refusal(status: 405, reason: "CONNECT is not served") }
+        guard !unserved.contains(head.method.uppercased()) else {
+            throw Refusal(status: 405, reason: "CONNECT and TRACE are not served")
+        }
+        // A service that ignores case would send no body for `head`, and the relay would wait for one.
+        guard head.method == head.method.uppercased() else {
+            throw Refusal(status: 400, reason: "a method in lower case")
+        }
         return try strictly { () throws(HTTP1Error) in
             if head.target == "*", head.method == "OPTIONS" {
-                guard let host = try head.fields.single("Host") else { throw HTTP1Error(.missingHost) }
+                var checked = head
+                checked.target = "/"
+                let host = try checked.route().authority
                 return Destination(host: host, name: PublicName(authority: host), path: "*", target: "*")
             }
             let route = try head.route()
@@ -69,7 +84,8 @@ public struct RelayedRequest: Sendable {
     /// - Parameters:
     ///   - destination: that of `head`.
     ///   - removesCredentials: whether Authorization was for the relay.
-    /// - Throws: a refusal of ambiguous fields (RFC 9112 section 6.3) and of an upgrade with a body.
+    /// - Throws: a refusal of ambiguous fields (RFC 9112 section 6.3) and of an upgrade with a body. The visitor's
+    ///   connection should end then.
     public init(
         _ head: RequestHead,
         _ framing: BodyFraming,
@@ -90,28 +106,37 @@ public struct RelayedRequest: Sendable {
             throw Refusal(status: 417, reason: "an expectation other than 100-continue")
         }
         let takesTrailers = head.fields.contains("TE", token: "trailers")
+        let replaced = Set(rules.setHeaders.map { FieldNames.spelling($0.name) })
         self.head = try Self.strictly { () throws(HTTP1Error) in
+            // H12: recipients differ in which of two they take.
+            for name in Self.once { _ = try head.fields.single(name) }
+            for (name, _) in head.fields {
+                // A parser that reads `_` as `-` would see a second length, or another host.
+                let spelling = FieldNames.spelling(name)
+                guard !FieldNames.framing.contains(spelling) || name.lowercased() == spelling else {
+                    throw HTTP1Error(.malformedFieldName)
+                }
+            }
             var fields = HeaderFields()
             try fields.append("Host", rules.hostHeader ?? destination.host)
-            let replaced = Set(rules.setHeaders.map { FieldNames.spelling($0.name) })
-            for (name, value) in head.fields {
-                let spelling = FieldNames.spelling(name)
-                let isFraming = FieldNames.framing.contains(spelling)
-                // A parser that reads `_` as `-` would see a second length, or another host.
-                guard !isFraming || name.lowercased() == spelling else { throw HTTP1Error(.malformedFieldName) }
-                guard !isFraming, !FieldNames.hopByHop.contains(spelling), !options.contains(spelling),
-                    !replaced.contains(spelling), origin.isFromFront || !FieldNames.isOrigin(spelling),
-                    !(removesCredentials && spelling == "authorization"),
-                    !(spelling == "expect" && head.version < .http1_1)
-                else { continue }
-                try fields.append(name, value)
-            }
+            fields.append(
+                contentsOf: head.fields.only { name, _ in
+                    let spelling = FieldNames.spelling(name)
+                    // A front writes its statements with hyphens. Other spellings are a visitor's, which it has passed on.
+                    let isStatement = origin.isFromFront && name.lowercased() == spelling
+                    return !FieldNames.framing.contains(spelling) && !FieldNames.hopByHop.contains(spelling)
+                        && !options.contains(spelling) && !replaced.contains(spelling)
+                        && (isStatement || !FieldNames.isOrigin(spelling))
+                        && !(removesCredentials && spelling == "authorization")
+                        && !(spelling == "expect" && head.version < .http1_1)
+                }
+            )
             switch framing {
             case .length(let count): try fields.append("Content-Length", "\(count)")
             case .chunked: try fields.append("Transfer-Encoding", "chunked")
             case .none, .untilClose: break
             }
-            try origin.write(host: destination.host, to: &fields)
+            try origin.write(host: destination.host, to: &fields, except: replaced)
             for field in rules.setHeaders { try fields.append(field.name, field.value) }
             if takesTrailers { try fields.append("TE", "trailers") }
             var own = takesTrailers ? ["TE"] : []
@@ -123,16 +148,34 @@ public struct RelayedRequest: Sendable {
             return RequestHead(method: head.method, target: destination.target, fields: fields)
         }
         (self.framing, self.upgrade) = (framing, upgrade)
+        withheld = options.union(replaced)
         (host, name, path) = (destination.host, destination.name, destination.path)
     }
 
-    /// The protocol that a request asks to switch to. HTTP/2 without TLS is none: behind it, requests would escape the relay.
+    /// The trailer fields of the request that may be passed on. Some programs add trailers to the head, so those that were
+    /// set or removed there are none.
+    public func trailers(_ trailers: HeaderFields) -> HeaderFields {
+        trailers.only { name, _ in
+            let spelling = FieldNames.spelling(name)
+            return FieldNames.mayTrail(spelling) && !withheld.contains(spelling)
+        }
+    }
+
+    /// Fields that may come once.
+    private static let once = ["Authorization", "Sec-WebSocket-Key", "Sec-WebSocket-Version"]
+
+    /// The protocol that a request asks to switch to, a token with an optional version. HTTP and TLS are none: behind them,
+    /// requests would escape the relay.
     private static func upgrade(_ head: RequestHead, _ options: Set<String>) -> String? {
         guard options.contains("upgrade"), head.version >= .http1_1 else { return nil }
         let protocols = head.fields.list("Upgrade")
         guard protocols.count == 1, let text = protocols.first else { return nil }
-        let name = text.lowercased().prefix { $0 != "/" }
-        return ["h2c", "h2", "http", "tls"].contains(String(name)) ? nil : text
+        let parts = text.lowercased().split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        // A field's name has the same syntax.
+        guard let name = parts.first, (try? HeaderFields(parts.map { (String($0), "") })) != nil,
+            !name.hasPrefix("h2"), !name.hasPrefix("http"), name != "tls"
+        else { return nil }
+        return text
     }
 
     static func strictly<T>(_ body: () throws(HTTP1Error) -> T) throws(Refusal) -> T {

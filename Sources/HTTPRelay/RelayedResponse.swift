@@ -18,10 +18,14 @@ public struct RelayedResponse: Sendable {
     ///   - framing: the end of the body from the service.
     ///   - version: the visitor's version. HTTP/1.0 has no chunks.
     public init(_ head: ResponseHead, _ framing: BodyFraming, to method: String, _ version: HTTPVersion) {
-        var fields = Self.fields(of: head, keepsLength: framing == .none && head.status != 204)
+        var fields = Self.fields(of: head)
         switch framing {
         case .none:
             self.framing = .none
+            // The length of a body that is not sent, as in an answer to HEAD (RFC 9110, section 8.6).
+            if head.status != 204, head.fields.first("Transfer-Encoding") == nil, let length = Self.length(of: head) {
+                try? fields.append("Content-Length", length)
+            }
         case .length(let count):
             try? fields.append("Content-Length", "\(count)")
             self.framing = framing
@@ -39,45 +43,34 @@ public struct RelayedResponse: Sendable {
 
     /// An informational answer for the visitor.
     public static func informational(_ head: ResponseHead) -> ResponseHead {
-        ResponseHead(status: head.status, reason: head.reason, fields: fields(of: head, keepsLength: false))
+        ResponseHead(status: head.status, reason: head.reason, fields: fields(of: head))
     }
 
     /// The answer that switches to another protocol.
     public static func switching(_ head: ResponseHead, to upgrade: String) -> ResponseHead {
-        var fields = fields(of: head, keepsLength: false)
+        var fields = fields(of: head)
         try? fields.append("Connection", "Upgrade")
         try? fields.append("Upgrade", head.fields.first("Upgrade") ?? upgrade)
         return ResponseHead(status: 101, reason: head.reason, fields: fields)
     }
 
-    /// The trailer fields that may be passed on.
+    /// The trailer fields of an answer that may be passed on.
     public static func trailers(_ trailers: HeaderFields) -> HeaderFields {
-        var result = HeaderFields()
-        for (name, value) in trailers where !FieldNames.heads.contains(FieldNames.spelling(name)) {
-            try? result.append(name, value)
-        }
-        return result
+        trailers.only { FieldNames.mayTrail(FieldNames.spelling($0.name)) }
     }
 
-    /// The fields without those that end at the hop.
-    ///
-    /// - Parameter keepsLength: whether Content-Length describes a body that is not sent, as in an answer to HEAD.
-    private static func fields(of head: ResponseHead, keepsLength: Bool) -> HeaderFields {
-        let options = Set(head.fields.list("Connection").map { $0.lowercased() })
-        var fields = HeaderFields()
-        var hasLength = false
-        for (name, value) in head.fields {
-            let lowered = name.lowercased()
-            guard !FieldNames.hopByHop.contains(lowered) else { continue }
-            if lowered == "content-length" {
-                guard keepsLength, !hasLength else { continue }
-                hasLength = true
-            } else if options.contains(lowered), !FieldNames.lasting.contains(lowered) {
-                continue
-            }
-            // The parser has checked both.
-            try? fields.append(name, value)
+    /// The fields without the length and those that end at the hop.
+    private static func fields(of head: ResponseHead) -> HeaderFields {
+        let options = Set(head.fields.list("Connection").map(FieldNames.spelling))
+        return head.fields.only { name, _ in
+            let spelling = FieldNames.spelling(name)
+            return !FieldNames.hopByHop.contains(spelling) && spelling != "content-length"
+                && (!options.contains(spelling) || FieldNames.lasting.contains(spelling))
         }
-        return fields
+    }
+
+    /// The one value of Content-Length, which may be repeated.
+    private static func length(of head: ResponseHead) -> String? {
+        head.fields.list("Content-Length").first.flatMap { Int($0) }.map { "\($0)" }
     }
 }

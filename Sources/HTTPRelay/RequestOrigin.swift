@@ -19,14 +19,15 @@ public struct RequestOrigin: Sendable, Hashable {
 
     /// Adds X-Forwarded-For, -Proto and -Host, and Forwarded (RFC 7239), unless a front has.
     ///
-    /// - Parameter host: the Host field as the visitor has sent it.
-    func write(host: String, to fields: inout HeaderFields) throws(HTTP1Error) {
-        let hasForwarded = fields.first("Forwarded") != nil
-        let hasFor = fields.first("X-Forwarded-For") != nil
-        if !hasFor { try fields.append("X-Forwarded-For", address) }
-        if fields.first("X-Forwarded-Proto") == nil { try fields.append("X-Forwarded-Proto", scheme) }
-        if fields.first("X-Forwarded-Host") == nil { try fields.append("X-Forwarded-Host", host) }
-        guard !hasForwarded else { return }
+    /// - Parameters:
+    ///   - host: the Host field as the visitor has sent it.
+    ///   - replaced: spellings of fields that are set to other values.
+    func write(host: String, to fields: inout HeaderFields, except replaced: Set<String>) throws(HTTP1Error) {
+        let own = [("X-Forwarded-For", address), ("X-Forwarded-Proto", scheme), ("X-Forwarded-Host", host)]
+        for (name, value) in own where fields.first(name) == nil && !replaced.contains(name.lowercased()) {
+            try fields.append(name, value)
+        }
+        guard fields.first("Forwarded") == nil, !replaced.contains("forwarded") else { return }
         let node = address.contains(":") ? "\"[\(address)]\"" : address
         let quoted = host.contains(":") ? "\"\(host)\"" : host
         try fields.append("Forwarded", "for=\(node);host=\(quoted);proto=\(scheme)")

@@ -75,10 +75,10 @@ public struct StatusPage: Sendable, Hashable {
     /// The answer.
     ///
     /// - Parameters:
-    ///   - accept: the Accept fields of the request; nil if its head could not be read.
-    /// - Returns: the head, whose Content-Length is that of the body, and the body.
+    ///   - accept: the Accept fields of the request, or their elements; none if its head could not be read.
+    /// - Returns: the head, whose Content-Length is that of the body, and the body, which an answer to HEAD does not have.
     public func answer(accept: [String]) -> (head: ResponseHead, body: ByteBuffer) {
-        let isHTML = accept.contains { $0.lowercased().hasPrefix("text/html") }
+        let isHTML = accept.lazy.flatMap { $0.split(separator: ",") }.contains(where: Self.isHTML)
         let reason = ReasonPhrase.text(for: status)
         let body = ByteBuffer(string: isHTML ? html(reason) : "\(status) \(reason)\n\(sentence)\n")
         var head = ResponseHead(status: status, reason: reason)
@@ -87,6 +87,13 @@ public struct StatusPage: Sendable, Hashable {
         try? head.fields.append("Cache-Control", "no-store")
         try? head.fields.append("Content-Length", "\(body.readableBytes)")
         return (head, body)
+    }
+
+    /// Whether an element of Accept is `text/html`, with any weight but 0.
+    private static func isHTML(_ element: Substring) -> Bool {
+        let parts = element.lowercased().filter { $0 != " " && $0 != "\t" }.split(separator: ";")
+        return parts.first == "text/html"
+            && !parts.dropFirst().contains { ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains($0) }
     }
 
     private func html(_ reason: String) -> String {

@@ -82,3 +82,32 @@ struct SerializerTests {
         #expect(buffer.readableBytes == 0)
     }
 }
+
+@Suite("Bytes outside ASCII")
+struct ObsTextTests {
+    private static func passedOn(_ value: [UInt8]) throws -> [UInt8] {
+        let wire = Array("HTTP/1.1 200 OK\r\nA: ".utf8) + value + Array("\r\n\r\n".utf8)
+        let head = try #require(parseResponse([wire]).head)
+        var copy = ResponseHead(status: 200, reason: "OK")
+        copy.fields.append(contentsOf: head.fields.only { $0.name == "A" })
+        #expect(copy.fields == head.fields)
+        var buffer = ByteBuffer()
+        try copy.serialize(into: &buffer)
+        return Array(Array(buffer: buffer).dropFirst(20).dropLast(4))
+    }
+
+    @Test(
+        "A value leaves with the bytes that came, whether they are UTF-8, Latin-1 or neither",
+        arguments: [[0x61, 0xE9, 0x62], [0xC3, 0xA9], [0xFF], [0xC3, 0xA9, 0xE9], [0x80, 0x20, 0x81], []] as [[UInt8]]
+    )
+    func unchanged(value: [UInt8]) throws {
+        #expect(try Self.passedOn(value) == value)
+    }
+
+    @Test("A folded value keeps its bytes, with one space for each line end", arguments: [true, false])
+    func folded(latinFirst: Bool) throws {
+        let (latin, text) = ([0x61, 0xE9] as [UInt8], [0xC3, 0xA9] as [UInt8])
+        let (first, second) = latinFirst ? (latin, text) : (text, latin)
+        #expect(try Self.passedOn(first + Array("\r\n \t".utf8) + second) == first + [0x20] + second)
+    }
+}

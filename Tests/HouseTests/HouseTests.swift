@@ -45,10 +45,12 @@ import Testing
         "a pure target does no input or output and has no clock: it imports these modules and no other",
         arguments: [
             ("ByteText", []), ("NetworkAddress", ["ByteText"]), ("HTTP1", ["NIOCore"]),
+            ("Secrets", ["Crypto"]),
             ("ClientHello", ["NIOCore", "NetworkAddress"]),
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
-            ("Mux", ["ByteText", "Crypto", "NIOCore"]),
+            ("Mux", ["ByteText", "Crypto", "NIOCore", "Secrets"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
+            ("HTTPRelay", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress", "Secrets"]),
         ]
     )
     func pureTargets(target: String, allowed: [String]) throws {
@@ -111,8 +113,8 @@ import Testing
     @Test("no file of the executable imports Foundation where FoundationEssentials is: it would add 45 MB to a release")
     func foundation() throws {
         let product = [
-            "ByteText", "NetworkAddress", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect", "TunnelCore",
-            "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
+            "ByteText", "NetworkAddress", "Secrets", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect",
+            "HTTPRelay", "TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
         ]
         for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
             #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")

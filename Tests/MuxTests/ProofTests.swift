@@ -1,5 +1,6 @@
 import Crypto
 import NIOCore
+import Secrets
 import Testing
 
 @testable import Mux

@@ -1,5 +1,6 @@
 import Crypto
 import NIOCore
+import Secrets
 
 /// The client's side of the handshake on a new carrier (protocol page, section 5).
 ///

@@ -1,5 +1,6 @@
 import Crypto
 import NIOCore
+import Secrets
 
 /// The secret shared by a client and a server. It never travels (protocol page, section 5) and prints as `***`.
 public struct Token: Sendable, CustomStringConvertible, CustomReflectable {
@@ -72,16 +73,8 @@ public struct Token: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// Derives the token's keys, which takes milliseconds.
     public func credentials() -> Credentials {
-        let password = SymmetricKey(data: bytes)
-        var block = Data32(
-            HMAC<SHA256>.authenticationCode(for: Array("culvert token 1".utf8) + [0, 0, 0, 1], using: password)
-        )
-        var sum = block
-        for _ in 1..<Self.rounds {
-            block = Data32(HMAC<SHA256>.authenticationCode(for: block.bytes, using: password))
-            sum = sum ^ block
-        }
-        return Credentials(saltedToken: SymmetricKey(data: sum.bytes))
+        let salted = PBKDF2.derive(bytes, salt: Array("culvert token 1".utf8), rounds: Self.rounds)
+        return Credentials(saltedToken: SymmetricKey(data: salted))
     }
 
     /// Always `***`.

@@ -1,5 +1,6 @@
 import Crypto
 import NIOCore
+import Secrets
 
 /// The bytes that both ends' proofs cover: everything that both have sent (protocol page, section 5).
 ///
@@ -61,10 +62,4 @@ extension Verifier {
     func proof(over transcript: Transcript) -> Data32 {
         transcript.authenticate(SymmetricKey(data: serverKey))
     }
-}
-
-/// Compares two byte strings in constant time.
-func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-    guard left.count == right.count else { return false }
-    return zip(left, right).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
 }

@@ -119,7 +119,7 @@ final class Exchange {
     func finish(_ trailers: HeaderFields = HeaderFields()) {
         switch phase {
         case .relaying:
-            writer.end(trailers: RelayedResponse.trailers(trailers)) { stream.send($0) }
+            writer.end(trailers: request.trailers(trailers)) { stream.send($0) }
             isRequestComplete = true
             watchAnswer()
         case .switched: stream.finish()

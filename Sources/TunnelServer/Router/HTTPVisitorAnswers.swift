@@ -18,8 +18,8 @@ extension HTTPVisitor: ExchangeVisitor {
         record = RequestRecord(head, origin)
         switch router.decide(head, framing, origin, &record) {
         case .answer(let page, let reason):
-            // The body is not read: its end would have to be found first.
-            if framing != .none { isPersistent = false }
+            // The body is not read: its end would have to be found first. Behind an ambiguous head, the next request is none.
+            if framing != .none || page.status == 400 { isPersistent = false }
             phase = .closing
             answer(page, reason: reason)
         case .relay(let request, let member, let route, let routed):
