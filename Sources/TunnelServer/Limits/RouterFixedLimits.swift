@@ -1,5 +1,6 @@
 import ClientHello
 import HTTP1
+import HTTPRelay
 import Mux
 import NIOCore
 import TunnelCore
@@ -87,6 +88,33 @@ extension FixedLimit {
             "Informational answers to one request",
             .count(ResponseReader.maximumInformational),
             "a service sends one or two"
+        ),
+        FixedLimit("Line of a visitor's password", .bytes(VisitorPassword.longestLine), "a name and a hash fit"),
+        FixedLimit("Password of a visitor", .bytes(VisitorPassword.longestPassword), "a sentence fits"),
+        FixedLimit(
+            "Wrong passwords a minute from one address without a delay",
+            .count(PasswordPacing().freeTries),
+            "a mistyped password has no penalty"
+        ),
+        FixedLimit(
+            "Longest delay after wrong passwords",
+            .time(PasswordPacing().longestDelay),
+            "a guesser gets a thousand tries a day"
+        ),
+        FixedLimit(
+            "Addresses whose wrong passwords are remembered",
+            .count(PasswordPacing().rememberedAddresses),
+            "each costs some bytes"
+        ),
+        FixedLimit(
+            "Checks of passwords in a second",
+            .count(PasswordPacing().checksPerSecond),
+            "each takes some milliseconds of an event loop"
+        ),
+        FixedLimit(
+            "Right passwords that are remembered",
+            .count(VisitorLogins.remembered),
+            "further visitors are checked again"
         ),
         FixedLimit(
             "Requests at a time on one HTTP/2 connection",

@@ -62,6 +62,8 @@ struct NamePolicy: Sendable {
         guard request.path.isEmpty || request.path.hasPrefix("/") else {
             throw Refusal(.portNotAllowed, "the path \(request.path) does not begin with /")
         }
+        // A tunnel whose passwords cannot be read must not be open to all.
+        _ = try request.visitorPasswords()
         var request = request
         request.name = name.description
         return request

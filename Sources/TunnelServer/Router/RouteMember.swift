@@ -24,6 +24,8 @@ final class RouteMember: Sendable {
     let client: [UInt8]
     /// What is done to its requests.
     let rules: RelayRules
+    /// The visitors that may send requests; nil if all may.
+    let passwords: VisitorPasswords?
     /// Whether visitors from one address go to the same member of its group.
     let isSticky: Bool
     private let admission: NIOLoopBound<VisitorAdmission>
@@ -40,6 +42,7 @@ final class RouteMember: Sendable {
         tunnel = request.tunnel
         self.client = client
         rules = RelayRules(request.name)
+        passwords = (try? request.name?.visitorPasswords()) ?? nil
         isSticky = request.group?.isSticky ?? false
         // Until the client has checked its service, it is not known to be up.
         isHealthy = Atomic(!request.hasHealthCheck)
@@ -78,5 +81,19 @@ extension RelayRules {
         if !request.hostHeader.isEmpty { hostHeader = request.hostHeader }
         setHeaders = request.setHeaders.compactMap { try? Field($0.name, $0.value) }
         path = request.path
+    }
+}
+
+extension RequestedName {
+    /// The passwords of visitors; nil if they need none.
+    ///
+    /// - Throws: the refusal that is sent to the client.
+    func visitorPasswords() throws(Refusal) -> VisitorPasswords? {
+        guard !passwords.isEmpty else { return nil }
+        do throws(VisitorPassword.Unsuitable) {
+            return try VisitorPasswords(lines: passwords)
+        } catch {
+            throw Refusal(.portNotAllowed, "passwords: \(error)")
+        }
     }
 }

@@ -1,7 +1,9 @@
 import HTTP1
 import HTTPRelay
 import Logging
+import Mux
 import NIOCore
+import NetworkAddress
 import Synchronization
 import TunnelCore
 
@@ -34,6 +36,7 @@ final class Router: Sendable {
 
     let core: ServerCore
     let slots = ConnectionSlots()
+    private let logins = Mutex(VisitorLogins(key: SecureRandom.bytes(32)))
     private let logger: Logger
     /// Ends each connection in order.
     private let connections = Mutex<[ObjectIdentifier: @Sendable () -> Void]>([:])
@@ -130,7 +133,8 @@ final class Router: Sendable {
         guard let route = core.resources.routes.http(name, path: destination.path) else {
             return .answer(.notFound, reason: "no service has this path")
         }
-        if configuration.redirectsToHTTPS, !origin.isSecure, let port = core.resources.routes.ports.https,
+        if configuration.redirectsToHTTPS, !origin.isSecure, destination.target.hasPrefix("/"),
+            let port = core.resources.routes.ports.https,
             core.certificateNames.covers(name.description)
         {
             let place = port == 443 ? name.description : "\(name):\(port)"
@@ -139,8 +143,36 @@ final class Router: Sendable {
         guard let member = route.member(for: routed.address) else {
             return .answer(.unavailable(retryAfter: 10), reason: "no service of this name is healthy")
         }
-        let request = try RelayedRequest(head, framing, to: destination, from: origin, rules: member.rules)
+        if let passwords = member.passwords, let page = login(head, passwords, routed.address) {
+            return .answer(page, reason: page.sentence)
+        }
+        let request = try RelayedRequest(
+            head,
+            framing,
+            to: destination,
+            from: origin,
+            rules: member.rules,
+            removesCredentials: member.passwords != nil
+        )
         return .relay(request, member, route, routed)
+    }
+
+    /// Checks a visitor's password. A check takes some milliseconds of the event loop; few of them are made in a second.
+    ///
+    /// - Returns: the page for a visitor that is not permitted.
+    private func login(_ head: RequestHead, _ passwords: VisitorPasswords, _ address: IPAddress?) -> StatusPage? {
+        let field = (try? head.fields.single("Authorization")) ?? nil
+        let now = Duration.nanoseconds(Int64(clamping: Instant.now.nanoseconds))
+        var decision = logins.withLock { $0.check(field, against: passwords, from: address, at: now) }
+        if case .undecided(let attempt) = decision {
+            let isRight = attempt.isRight()
+            decision = logins.withLock { $0.finish(attempt, isRight: isRight, at: now) }
+        }
+        switch decision {
+        case .permitted: return nil
+        case .tooMany(let seconds): return .tooMany(retryAfter: seconds)
+        case .unauthorized, .undecided: return .unauthorized
+        }
     }
 
     // MARK: The log

@@ -214,7 +214,7 @@ struct ClientFile {
 
     /// The tunnels of a table at ports or at a Unix socket; nil if it has a mistake.
     private static func range(_ table: ConfigurationFile) -> [TunnelSpec]? {
-        for key in ["name", "path", "host_header", "set_headers"] where table.has(key) {
+        for key in ["name", "path", "host_header", "set_headers", "basic_auth_file"] where table.has(key) {
             table.report(key, "it is for a tunnel with protocol = \"http\" or \"tls\"")
         }
         guard let remote = table.required("remote"), let local = table.required("local") else {

@@ -5,7 +5,8 @@ import Tunnel
 /// The keys of a `[[tunnel]]` at a host name, and those of groups and health checks.
 enum TunnelNameKeys {
     static let keys: Set<String> = [
-        "name", "path", "host_header", "set_headers", "group", "group_key_file", "group_sticky", "health",
+        "name", "path", "host_header", "set_headers", "basic_auth_file", "group", "group_key_file", "group_sticky",
+        "health",
     ]
 
     /// Whether a table is for a host name, by its protocol.
@@ -60,9 +61,23 @@ enum TunnelNameKeys {
             fields.append(RequestedName.Field(field.name, field.value))
         }
         spec.name?.setHeaders = fields
+        if let file = table.string("basic_auth_file") { spec.name?.passwords = passwords(file, table) }
         if spec.name?.fits == false {
             table.report("set_headers", "too long: at most \(RequestedName.longestFields) bytes in all")
         }
+    }
+
+    /// The lines of a file with visitors' passwords.
+    private static func passwords(_ path: String, _ table: ConfigurationFile) -> [String] {
+        let passwords = table.problems.attempt(table, "basic_auth_file") { () throws(Failure) in
+            let text = try SecretFile.read(path, what: "passwords")
+            do throws(VisitorPassword.Unsuitable) {
+                return try VisitorPasswords(file: text)
+            } catch {
+                throw Failure(.badData, "\(path): \(error)")
+            }
+        }
+        return passwords?.lines ?? []
     }
 
     /// The group and the health check of a tunnel at any place.
