@@ -16,9 +16,8 @@ final class TestTime: Sendable {
     func advance(by seconds: Int64) { offset.withLock { $0 += seconds } }
 
     var time: ACMECertificates.Time {
-        ACMECertificates.Time(now: { self.now }) { seconds in
-            guard seconds > 20 else { return self.advance(by: seconds) }
-            let end = self.now + seconds
+        ACMECertificates.Time(now: { self.now }) { end in
+            if end - self.now <= 20 { self.advance(by: max(0, end - self.now)) }
             while self.now < end { try await Task.sleep(for: .milliseconds(2)) }
         }
     }

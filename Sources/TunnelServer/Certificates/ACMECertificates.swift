@@ -12,9 +12,13 @@ public final class ACMECertificates: Sendable {
     struct Time: Sendable {
         /// Seconds since 1970.
         var now: @Sendable () -> Int64 = { WallClock.unixSeconds }
-        /// Waits, and throws if the task is cancelled. The clock counts the time in which the machine sleeps.
-        var sleep: @Sendable (_ seconds: Int64) async throws -> Void = {
-            try await Task.sleep(for: .seconds($0), clock: .continuous)
+        /// Waits until a time, and throws if the task is cancelled.
+        var sleep: @Sendable (_ end: Int64) async throws -> Void = Time.wait(until:)
+
+        /// The clock counts the time in which the machine sleeps.
+        @Sendable private static func wait(until end: Int64) async throws {
+            let seconds = max(1, end - WallClock.unixSeconds)
+            try await Task.sleep(for: Duration.seconds(seconds), clock: ContinuousClock())
         }
     }
 
@@ -190,7 +194,7 @@ public final class ACMECertificates: Sendable {
                 await ask(name, identifier)
             case .idle(let until):
                 let timer = Task { [time] in
-                    try? await time.sleep(max(1, until - now))
+                    try? await time.sleep(until)
                     continuation.yield()
                 }
                 _ = await iterator.next()
@@ -255,7 +259,7 @@ public final class ACMECertificates: Sendable {
                     step = order.unreachable(failure)
                 }
             case .wait(let seconds):
-                try await time.sleep(Int64(seconds))
+                try await time.sleep(time.now() + Int64(seconds))
                 step = order.waited()
             case .present(let answer):
                 present(answer)
