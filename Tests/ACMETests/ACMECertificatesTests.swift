@@ -144,6 +144,29 @@ struct ACMECertificatesTests {
         }
     }
 
+    @Test("a certificate that is not in memory is read from its file before an order")
+    func fileInPlaceOfOrder() async throws {
+        try await Self.run { server, looker, storage in
+            let first = try Self.start(server, looker, storage)
+            first.certificates.want("a.example")
+            _ = try await first.changes.next("a certificate")
+            try await eventually("the file is there") {
+                try Self.files(storage).contains { $0.hasSuffix("a.example.pem") }
+            }
+            await first.stop()
+            let second = try Self.start(server, looker, storage + "-2")
+            let requests = server.ca.count("/order")
+            let file = try #require(try Self.files(storage).first { $0.hasSuffix("a.example.pem") })
+            try FileManager.default.copyItem(atPath: "\(storage)/\(file)", toPath: "\(storage)-2/\(file)")
+            second.certificates.want("a.example", owner: "al")
+            #expect(try await second.changes.next("the certificate") == "a.example")
+            #expect(second.certificates.identity(for: "a.example") != nil)
+            #expect(second.status("a.example")?.owner == "al")
+            #expect(server.ca.count("/order") == requests)
+            await second.stop()
+        }
+    }
+
     @Test("a damaged account's key is replaced, with a new account")
     func damagedAccount() async throws {
         try await Self.run { server, looker, storage in
@@ -285,6 +308,42 @@ struct ACMECertificatesTests {
             rig.certificates.want("a.example")
             #expect(try await rig.changes.next("a certificate") == "a.example")
             await rig.stop()
+        }
+    }
+
+    @Test("a chain at the limit of its length is read, and a longer one is refused")
+    func longChain() async throws {
+        try await Self.run { server, looker, storage in
+            server.ca.change { $0.chainLength = ACMELimits.chain }
+            let rig = try Self.start(server, looker, storage)
+            rig.certificates.want("a.example")
+            #expect(try await rig.changes.next("a certificate") == "a.example")
+            _ = try await rig.log.next("its line")
+            server.ca.change { $0.chainLength = ACMELimits.chain + 1 }
+            rig.certificates.want("b.example")
+            let line = try await rig.log.next("the failure")
+            #expect(line.contains("its answer has more than 1048576 bytes"), "\(line)")
+            await rig.stop()
+        }
+    }
+
+    @Test("files are read up to their limits of length and number")
+    func fileLimits() async throws {
+        try await Scenario.run { scenario in
+            let storage = try CertificateStorage(scenario.directory, for: ACMEURL("https://ca.example/dir"))
+            let certificate = try TestCertificate.make("a.example", notBefore: 1, notAfter: 2_000_000_000)
+            for (length, isRead) in [
+                (CertificateStorage.longestFile, true), (CertificateStorage.longestFile + 1, false),
+            ] {
+                let padding = String(repeating: "\n", count: length - certificate.pem.utf8.count)
+                try scenario.write(certificate.pem + padding, to: storage.path(of: certificate.name))
+                #expect((storage.certificate(of: certificate.name) != nil) == isRead)
+            }
+            for number in 1...CertificateStorage.mostFiles {
+                try scenario.write("x", to: "\(storage.folder)/a\(number).example.pem")
+            }
+            let (found, problems) = storage.certificates(now: 1_900_000_000)
+            #expect(found.count + problems.count == CertificateStorage.mostFiles)
         }
     }
 

@@ -1,4 +1,5 @@
 import Crypto
+import HTTP1
 import Testing
 
 @testable import ACME
@@ -202,6 +203,42 @@ import Testing
         ca.change { $0.slowness = 1_000 }
         let failed = try failure(order())
         #expect(failed.description.contains("within 180 s"))
+    }
+
+    @Test("an order has a bounded number of requests, and pauses that double to a quarter of a minute")
+    func requests() throws {
+        let open = """
+            {"status":"pending","authorizations":["http://127.0.0.1:14000/authz/0"],"finalize":"http://127.0.0.1:14000/finalize/0"}
+            """
+        let hasty = FakeAuthority.Fault(status: 200, fields: [("Retry-After", "1")], body: open)
+        ca.change { $0.faults = ["orders": Array(repeating: hasty, count: 200)] }
+        #expect(try failure(order()).description.contains("did not finish the order"))
+        #expect(ca.seen.count == ACMELimits.requests)
+        ca.change { $0.faults = ["orders": Array(repeating: .init(status: 200, body: open), count: 200)] }
+        let slow = try order()
+        #expect(slow.waits.prefix(7) == [1, 1, 2, 4, 8, 15, 15])
+        #expect(try failure(slow).kind == .validation)
+    }
+
+    @Test("an order has four authorizations at most", arguments: [(4, true), (5, false)])
+    func authorizations(count: Int, isGood: Bool) throws {
+        let urls = (0..<count).map { "\"http://127.0.0.1:14000/authz/\($0)\"" }.joined(separator: ",")
+        let body = "{\"status\":\"invalid\",\"authorizations\":[\(urls)],\"finalize\":\"https://ca.example/f\"}"
+        let place = [("Location", "https://ca.example/o")]
+        ca.change { $0.faults = ["order": [.init(status: 201, fields: place, body: body)]] }
+        #expect(try failure(order()).description.contains("an order without its URLs") != isGood)
+    }
+
+    @Test(
+        "a nonce is text for URLs of a bounded length",
+        arguments: [("a", true), ("a-_9", true), ("", false), ("a b", false), ("a\"b", false), ("a+b", false)]
+            + [(ACMELimits.nonce, true), (ACMELimits.nonce + 1, false)].map {
+                (String(repeating: "a", count: $0.0), $0.1)
+            }
+    )
+    func nonceTexts(nonce: String, isGood: Bool) throws {
+        let fields = try HeaderFields([("Replay-Nonce", nonce)])
+        #expect((ACMEResponse(status: 200, fields: fields, body: []).nonce != nil) == isGood)
     }
 
     @Test("the account of a file that the CA does not know is made anew, once")

@@ -59,7 +59,7 @@ import Testing
         #expect(schedule.next(now: now) == .order(name("a.example"), failures: 0, replacing: nil))
         #expect(schedule.status(now: now).map(\.state) == [.ordering])
         #expect(ordered() == nil)
-        schedule.unwant(name("a.example"))
+        schedule.unwant(name("a.example"), now: now)
         #expect(ordered() == nil)
         #expect(schedule.status(now: now).isEmpty)
     }
@@ -69,7 +69,7 @@ import Testing
         for number in 0..<ACMELimits.names { #expect(want("a\(number).example")) }
         #expect(!want("one-more.example"))
         #expect(want("a1.example"), "a name that is there is not a further one")
-        schedule.unwant(name("a1.example"))
+        schedule.unwant(name("a1.example"), now: now)
         #expect(want("one-more.example"))
     }
 
@@ -115,7 +115,7 @@ import Testing
         fail("a.example", failure(.validation))
         _ = want("b.example")
         #expect(ordered() == "b.example")
-        schedule.abandoned(name("b.example"))
+        schedule.abandoned(name("b.example"), hasOrdered: false)
         now += 400
         #expect(ordered() == "b.example", "the one without failures comes first")
     }
@@ -133,7 +133,9 @@ import Testing
             fail(text, failure(.authority), hasOrdered: false)
             while case .idle(let until) = schedule.next(now: now) { now = until }
             pauses.append(now - began)
-            for status in schedule.status(now: now) where status.state == .ordering { schedule.abandoned(status.name) }
+            for status in schedule.status(now: now) where status.state == .ordering {
+                schedule.abandoned(status.name, hasOrdered: false)
+            }
         }
         #expect(pauses == [60, 120, 240, 480, 960, 1_920, 3_600, 3_600])
         #expect(schedule.status(now: now).allSatisfy { $0.failures == 0 })
@@ -167,9 +169,9 @@ import Testing
         #expect(ordered() == nil)
         now += 1
         #expect(ordered() == "b.one.example")
-        schedule.abandoned(name("b.one.example"))
-        schedule.unwant(name("b.one.example"))
-        schedule.unwant(name("a.three.example"))
+        schedule.abandoned(name("b.one.example"), hasOrdered: false)
+        schedule.unwant(name("b.one.example"), now: now)
+        schedule.unwant(name("a.three.example"), now: now)
         now += 50_000 - ACMELimits.commonPause - 1
         #expect(ordered() == nil)
         now += 1
@@ -314,6 +316,57 @@ import Testing
         #expect(ordered() == nil)
         now += 1
         #expect(ordered() == "a.example")
+    }
+
+    @Test("a client that leaves and comes back saves no pause, and starts no second order beside the first one")
+    mutating func comeBack() throws {
+        _ = want("a.example", owner: "al")
+        #expect(ordered() == "a.example")
+        fail("a.example", failure(.validation))
+        schedule.unwant(name("a.example"), now: now)
+        _ = want("a.example", owner: "al")
+        #expect(schedule.status(now: now).first?.failures == 1)
+        now += 299
+        #expect(ordered() == nil)
+        now += 1
+        #expect(ordered() == "a.example")
+        schedule.unwant(name("a.example"), now: now)
+        _ = want("a.example", owner: "al")
+        #expect(ordered() == nil, "its order is under way")
+        let issued = try certificate("a.example", from: now, days: 90)
+        schedule.unwant(name("a.example"), now: now)
+        schedule.ended(name("a.example"), with: issued, now: now, using: &generator)
+        _ = want("a.example", owner: "al")
+        now += ACMELimits.leastRenewal - 1
+        #expect(ordered() == nil)
+        now += 1
+        #expect(ordered() == "a.example")
+    }
+
+    @Test("orders that are given up count, if the CA has seen them")
+    mutating func givenUp() {
+        for number in 0..<ACMELimits.ordersPerOwner {
+            _ = want("a\(number).example", owner: "al")
+            #expect(ordered() == "a\(number).example")
+            schedule.unwant(name("a\(number).example"), now: now)
+            schedule.abandoned(name("a\(number).example"), hasOrdered: true)
+        }
+        _ = want("more.example", owner: "al")
+        #expect(ordered() == nil)
+        _ = want("other.example", owner: "bo")
+        #expect(ordered() == "other.example")
+    }
+
+    @Test("a limit before there is an order is the account's, and pauses all")
+    mutating func limitedAccount() {
+        _ = want("a.example")
+        _ = want("b.example")
+        #expect(ordered() == "a.example")
+        fail("a.example", failure(.rateLimit, retryAfter: 9_000), hasOrdered: false)
+        now += 8_999
+        #expect(ordered() == nil)
+        now += 1
+        #expect(ordered() == "b.example")
     }
 
     @Test("a clock that is set back delays nothing")

@@ -30,6 +30,8 @@ final class FakeAuthority: Sendable {
         var lifetime = 90 * 86_400 + 43_200
         /// The lifetime before now, for certificates that are due.
         var age = 0
+        /// Bytes of a chain's answer, with blank lines behind the certificates; nil for no more than those.
+        var chainLength: Int?
         /// Answers in place of the usual ones: for each path's first part, in order.
         var faults: [String: [Fault]] = [:]
     }
@@ -276,7 +278,9 @@ final class FakeAuthority: Sendable {
             state.orders[index].unfinished = state.settings.slowness
             return json(200, shown(state.orders[index], index, base), [])
         case ("cert", let order?):
-            return json(200, order.certificate ?? "", [])
+            let chain = order.certificate ?? ""
+            let padding = max(0, (state.settings.chainLength ?? 0) - chain.utf8.count)
+            return json(200, chain + String(repeating: "\n", count: padding), [])
         default:
             return problem(404, "malformed", "no such resource", [])
         }

@@ -418,8 +418,9 @@ public struct CertificateOrder: Sendable {
     }
 
     private func tooSlow(_ seconds: Int?) -> OrderFailure {
+        // A name can make its own validation slow, which must not look like the CA's trouble.
         OrderFailure(
-            .authority,
+            hasOrdered ? .validation : .authority,
             "the CA \(place) did not finish the order for \(name) within \(ACMELimits.orderWait) s",
             remedy: "wait for the next attempt",
             retryAfter: seconds

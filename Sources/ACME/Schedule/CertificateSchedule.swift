@@ -31,14 +31,23 @@ public struct CertificateSchedule: Sendable {
     private struct Entry {
         let owner: String?
         var certificate: Certificate?
-        var isOrdering = false
         var failures = 0
         /// No order before that time, after a failure.
         var notBefore: Int64 = 0
         var problem: String?
     }
 
+    /// What is remembered of a name that is not wanted any more: a client that leaves and comes back saves no pause.
+    private struct Past {
+        let failures: Int
+        let notBefore: Int64
+        let problem: String?
+    }
+
     private var entries: [CertificateName: Entry] = [:]
+    private var past: [CertificateName: Past] = [:]
+    /// Names whose orders are under way, wanted or not, with their owners.
+    private var orders: [CertificateName: String?] = [:]
     private var budget = OrderBudget()
     private var pause = AuthorityPause()
 
@@ -68,12 +77,32 @@ public struct CertificateSchedule: Sendable {
     ) -> Bool {
         guard entries[name] == nil else { return true }
         guard !isFull else { return false }
-        entries[name] = Entry(owner: owner, certificate: certificate.map { Self.times($0, now, &generator) })
+        let past = past.removeValue(forKey: name)
+        entries[name] = Entry(
+            owner: owner,
+            certificate: certificate.map { Self.times($0, now, &generator) },
+            failures: past?.failures ?? 0,
+            notBefore: past?.notBefore ?? 0,
+            problem: past?.problem
+        )
         return true
     }
 
-    /// Wants none any more.
-    public mutating func unwant(_ name: CertificateName) { entries[name] = nil }
+    /// Wants none any more. Its order, if there is one, is to be given up.
+    public mutating func unwant(_ name: CertificateName, now: Int64) {
+        guard let entry = entries.removeValue(forKey: name) else { return }
+        remember(name, Past(failures: entry.failures, notBefore: entry.notBefore, problem: entry.problem), now)
+    }
+
+    /// Remembers the pause of a name until it is over, of a bounded number of names.
+    private mutating func remember(_ name: CertificateName, _ pause: Past, _ now: Int64) {
+        guard Self.near(pause.notBefore, now) > now else { return }
+        if past.count >= ACMELimits.names { past = past.filter { Self.near($0.value.notBefore, now) > now } }
+        if past.count >= ACMELimits.names, let first = past.min(by: { $0.value.notBefore < $1.value.notBefore }) {
+            past[first.key] = nil
+        }
+        past[name] = pause
+    }
 
     // MARK: Decisions
 
@@ -83,17 +112,18 @@ public struct CertificateSchedule: Sendable {
         let resume = pause.end(now: now)
         guard resume <= now else { return .idle(until: min(resume, wake)) }
         // Renewals are few and have a deadline; then the names that fail the least.
-        let due = entries.filter { !$0.value.isOrdering }.sorted { Self.rank($0) < Self.rank($1) }
+        let due = entries.filter { orders[$0.key] == nil }.sorted { Self.rank($0) < Self.rank($1) }
         for (name, entry) in due {
             let time = max(Self.attempt(entry, now), budget.next(for: entry.owner, now: now))
             guard time <= now else {
                 wake = min(wake, time)
                 continue
             }
-            entries[name]?.isOrdering = true
+            orders[name] = .some(entry.owner)
+            budget.count(entry.owner, now: now)
             return .order(name, failures: entry.failures, replacing: entry.certificate?.identifier)
         }
-        for (name, entry) in entries.sorted(by: { $0.key < $1.key }) where !entry.isOrdering {
+        for (name, entry) in entries.sorted(by: { $0.key < $1.key }) where orders[name] == nil {
             guard let certificate = entry.certificate, let identifier = certificate.identifier else { continue }
             let time = Self.near(certificate.askAt, now)
             guard time <= now else {
@@ -137,12 +167,16 @@ public struct CertificateSchedule: Sendable {
         using generator: inout some RandomNumberGenerator
     ) {
         pause.succeeded()
-        budget.count(entries[name]?.owner, now: now)
-        guard let entry = entries[name] else { return }
-        var next = Entry(owner: entry.owner, certificate: Self.times(certificate, now, &generator))
+        orders[name] = nil
+        let owner = entries[name]?.owner
+        var next = Entry(owner: owner, certificate: Self.times(certificate, now, &generator))
         // A CA that wants a renewal at once, or a wrong clock, must not lead to a row of orders.
         next.notBefore = now + ACMELimits.leastRenewal
-        entries[name] = next
+        if entries[name] == nil {
+            remember(name, Past(failures: 0, notBefore: next.notBefore, problem: nil), now)
+        } else {
+            entries[name] = next
+        }
     }
 
     /// An order has led to none.
@@ -155,13 +189,14 @@ public struct CertificateSchedule: Sendable {
         now: Int64,
         using generator: inout some RandomNumberGenerator
     ) {
-        if hasOrdered { budget.count(entries[name]?.owner, now: now) }
-        if failure.kind == .authority && !hasOrdered {
-            pause.failed(retryAfter: failure.retryAfter, now: now)
-        } else {
-            pause.succeeded()
+        close(name, hasOrdered)
+        switch (failure.kind, hasOrdered) {
+        case (.authority, _): pause.failed(retryAfter: failure.retryAfter, now: now)
+        // Before an order it is not about a name.
+        case (.rateLimit, false):
+            pause.failed(retryAfter: failure.retryAfter ?? Int(ACMELimits.limitedDelay), now: now)
+        default: pause.succeeded()
         }
-        entries[name]?.isOrdering = false
         entries[name]?.problem = failure.description
         // The CA's own trouble is no name's: all wait the same.
         guard failure.kind != .authority || hasOrdered, let entry = entries[name] else { return }
@@ -172,11 +207,17 @@ public struct CertificateSchedule: Sendable {
         delay = min(max(delay, asked, Int64(failure.retryAfter ?? 0)), ACMELimits.longestDelay)
         entries[name]?.failures = failures
         entries[name]?.notBefore = now + delay + Int64.random(in: 0...delay / 10, using: &generator)
-        if failure.kind == .rateLimit { pause.limited(name, until: now + delay, now: now) }
+        if failure.kind == .rateLimit, hasOrdered { pause.limited(name, until: now + delay, now: now) }
     }
 
-    /// The order was given up without a result: its task has ended.
-    public mutating func abandoned(_ name: CertificateName) { entries[name]?.isOrdering = false }
+    /// The order was given up without a result: the name is not wanted any more, or the server ends.
+    public mutating func abandoned(_ name: CertificateName, hasOrdered: Bool) { close(name, hasOrdered) }
+
+    /// The order of a name is over. One that the CA has not seen does not count.
+    private mutating func close(_ name: CertificateName, _ hasOrdered: Bool) {
+        guard let owner = orders.removeValue(forKey: name), !hasOrdered else { return }
+        budget.refund(owner)
+    }
 
     /// The CA has said when to renew.
     ///
@@ -235,7 +276,7 @@ public struct CertificateSchedule: Sendable {
         guard let entry = entries[name] else { return nil }
         let state: CertificateStatus.State =
             switch entry.certificate {
-            case _ where entry.isOrdering: .ordering
+            case _ where orders[name] != nil: .ordering
             case let certificate?: certificate.notAfter > now ? .valid : .expired
             case nil: entry.problem == nil ? .waiting : .failing
             }

@@ -15,10 +15,15 @@ struct OrderBudget: Sendable {
         return max(all, Self.next(own, ACMELimits.ordersPerOwner, now))
     }
 
-    /// An order was placed.
+    /// An order begins.
     mutating func count(_ owner: String?, now: Int64) {
         forget(now)
         orders.append((now, owner))
+    }
+
+    /// The CA has not seen the last order of an owner.
+    mutating func refund(_ owner: String?) {
+        if let index = orders.lastIndex(where: { $0.owner == owner }) { orders.remove(at: index) }
     }
 
     /// Times in the future are from before the clock was set.

@@ -30,6 +30,16 @@ public final class ACMECertificates: Sendable {
         var authority: AuthorityState
         var wake: AsyncStream<Void>.Continuation?
         var generator = SystemRandomNumberGenerator()
+
+        /// Keeps a certificate for a client that comes back. If there are too many, one that is not wanted goes; its file
+        /// stays.
+        mutating func keep(_ certificate: IssuedCertificate) {
+            stored[certificate.name] = certificate
+            guard stored.count > CertificateStorage.mostFiles else { return }
+            let others = stored.filter { $0.key != certificate.name && !schedule.wants($0.key) }
+            guard let first = others.min(by: { $0.value.notAfter < $1.value.notAfter }) else { return }
+            stored[first.key] = nil
+        }
     }
 
     private let directory: ACMEURL
@@ -134,9 +144,10 @@ public final class ACMECertificates: Sendable {
     /// Wants none for the name any more. Its file stays, for a client that comes back.
     public func unwant(_ name: String) {
         guard let name = CertificateName(name) else { return }
+        let now = time.now()
         let isChanged = state.withLock { state in
             guard state.schedule.wants(name) else { return false }
-            state.schedule.unwant(name)
+            state.schedule.unwant(name, now: now)
             let hadCertificate = state.table.certificate(for: name) != nil
             state.table.set(nil, for: name)
             state.table.withdraw(name)
@@ -213,6 +224,10 @@ public final class ACMECertificates: Sendable {
     }
 
     private func order(_ name: CertificateName, _ failures: Int, replacing replaced: String?) async {
+        // Its file may be there, if there were too many to keep all in memory.
+        if replaced == nil, let certificate = storage.certificate(of: name), certificate.notAfter > time.now() {
+            return found(certificate)
+        }
         var order = CertificateOrder(
             for: name,
             from: directory,
@@ -238,7 +253,7 @@ public final class ACMECertificates: Sendable {
         switch result {
         case .success(let certificate): issued(certificate, isRenewal: replaced != nil)
         case .failure(let failure): failed(name, failure, order.hasOrdered)
-        case nil: state.withLock { $0.schedule.abandoned(name) }
+        case nil: state.withLock { $0.schedule.abandoned(name, hasOrdered: order.hasOrdered) }
         }
     }
 
@@ -280,13 +295,35 @@ public final class ACMECertificates: Sendable {
         state.withLock { $0.table.present(CertificateTable.Answer(answer: answer, certificate: certificate)) }
     }
 
+    /// Shows a certificate from a file, without an order.
+    private func found(_ certificate: IssuedCertificate) {
+        let now = time.now()
+        let isWanted = state.withLock { state in
+            state.keep(certificate)
+            let owner = state.schedule.status(of: certificate.name, now: now)?.owner
+            state.schedule.abandoned(certificate.name, hasOrdered: false)
+            guard state.schedule.wants(certificate.name) else { return false }
+            state.schedule.unwant(certificate.name, now: now)
+            _ = state.schedule.want(
+                certificate.name,
+                owner: owner,
+                certificate: certificate,
+                now: now,
+                using: &state.generator
+            )
+            state.table.set(NameCertificate(certificate), for: certificate.name)
+            return true
+        }
+        if isWanted { onChange(certificate.name.text) }
+    }
+
     private func issued(_ certificate: IssuedCertificate, isRenewal: Bool) {
         let name = certificate.name
         let now = time.now()
         let isWanted = state.withLock { state in
-            state.stored[name] = certificate
-            guard state.schedule.wants(name) else { return false }
+            state.keep(certificate)
             state.schedule.ended(name, with: certificate, now: now, using: &state.generator)
+            guard state.schedule.wants(name) else { return false }
             state.table.set(NameCertificate(certificate), for: name)
             return true
         }

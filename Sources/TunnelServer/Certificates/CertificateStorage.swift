@@ -16,8 +16,8 @@ import Platform
 struct CertificateStorage: Sendable {
     /// Bytes of the longest file that is read.
     static let longestFile = 2 * ACMELimits.chain
-    /// Files of names that are read at the start.
-    static let mostFiles = 10_000
+    /// Certificates that are kept in memory, and files of them that are read at the start.
+    static let mostFiles = 2 * ACMELimits.names
     /// Seconds after its end at which a certificate's file is removed.
     static let keptAfterEnd: Int64 = 30 * 86_400
 
@@ -102,7 +102,12 @@ struct CertificateStorage: Sendable {
         return "\(path) cannot be written: \(reason); the certificate is lost at the next restart"
     }
 
-    /// All certificates that are there.
+    /// The certificate of a name; nil if there is none that can be used.
+    func certificate(of name: CertificateName) -> IssuedCertificate? {
+        read(path(of: name)).flatMap { try? IssuedCertificate(stored: $0, for: name) }
+    }
+
+    /// The certificates that are there.
     ///
     /// - Parameter now: seconds since 1970. Files of certificates that ended long before are removed.
     /// - Returns: the certificates, and a line for each file that holds none.

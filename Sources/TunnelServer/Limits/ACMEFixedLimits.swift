@@ -125,9 +125,9 @@ extension FixedLimit {
             "a chain of the greatest length fits, with its key"
         ),
         FixedLimit(
-            "Files of certificates that are read at the start",
+            "Certificates in memory",
             .count(CertificateStorage.mostFiles),
-            "ten times as many as names with certificates"
+            "half of them are for clients that may come back, and further ones are read from their files"
         ),
         FixedLimit(
             "Time after its end at which a certificate's file is removed",
