@@ -15,7 +15,7 @@ import Platform
 /// No name begins with an underscore. All files have mode 0600. A file is complete before it gets its name.
 struct CertificateStorage: Sendable {
     /// Bytes of the longest file that is read.
-    static let longestFile = 2 * ACMELimits.chain
+    static let longestFile = ACMELimits.chain + ACMELimits.answer
     /// Certificates that are kept in memory, and files of them that are read at the start.
     static let mostFiles = 2 * ACMELimits.names
     /// Seconds after its end at which a certificate's file is removed.
