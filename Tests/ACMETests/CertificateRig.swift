@@ -57,7 +57,6 @@ final class CertificateRig: Sendable {
         let (changes, log) = (Mailbox<String>(), Mailbox<String>())
         let certificates = try ACMECertificates(
             ACMEConfiguration(directory: directory, email: "ops@example.com", storage: storage),
-            authorities: [],
             logger: Logger(label: "acme") { _ in LogMemory(lines: log) },
             time: time.time,
             onChange: { changes.put($0) }

@@ -39,8 +39,12 @@ struct PebbleTests {
     ) throws -> (ACMECertificates, Task<Void, Never>, changes: Mailbox<String>, log: Mailbox<String>) {
         let (changes, log) = (Mailbox<String>(), Mailbox<String>())
         let certificates = try ACMECertificates(
-            ACMEConfiguration(directory: pebble.directory, email: "ops@example.com", storage: storage),
-            authorities: isTrusted ? NIOSSLCertificate.fromPEMFile(pebble.authority) : [],
+            ACMEConfiguration(
+                directory: pebble.directory,
+                email: "ops@example.com",
+                authorities: isTrusted ? NIOSSLCertificate.fromPEMFile(pebble.authority) : [],
+                storage: storage
+            ),
             logger: Logger(label: "acme") { _ in LogMemory(lines: log) },
             time: time,
             onChange: { changes.put($0) }

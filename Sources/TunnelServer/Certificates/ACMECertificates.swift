@@ -1,6 +1,5 @@
 public import ACME
 public import Logging
-import NIOSSL
 import Synchronization
 import TunnelCore
 
@@ -54,22 +53,18 @@ public final class ACMECertificates: Sendable {
 
     /// Reads the storage. Reads and writes files: not for an event loop.
     ///
-    /// - Parameters:
-    ///   - authorities: the CAs in the file that the configuration names, read by the caller.
-    ///   - onChange: called with a name when its certificate is there, is another one, or is gone; from any thread.
+    /// - Parameter onChange: called with a name when its certificate is there, is another one, or is gone; from any thread.
     /// - Throws: ``ServerError/configuration(_:)``.
     public convenience init(
         _ configuration: ACMEConfiguration,
-        authorities: [NIOSSLCertificate] = [],
         logger: Logger,
         onChange: @escaping @Sendable (_ name: String) -> Void = { _ in }
     ) throws(ServerError) {
-        try self.init(configuration, authorities: authorities, logger: logger, time: Time(), onChange: onChange)
+        try self.init(configuration, logger: logger, time: Time(), onChange: onChange)
     }
 
     init(
         _ configuration: ACMEConfiguration,
-        authorities: [NIOSSLCertificate],
         logger: Logger,
         time: Time,
         onChange: @escaping @Sendable (_ name: String) -> Void = { _ in }
@@ -83,7 +78,7 @@ public final class ACMECertificates: Sendable {
             throw .configuration("email of [acme] is not one e-mail address; give one, or leave it out")
         }
         contact = configuration.email
-        client = try AuthorityClient(trusting: authorities)
+        client = try AuthorityClient(trusting: configuration.authorities)
         storage = try CertificateStorage(configuration.storage, for: directory)
         let (key, keyProblem) = try storage.accountKey()
         self.key = key

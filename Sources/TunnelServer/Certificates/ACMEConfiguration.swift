@@ -1,3 +1,5 @@
+public import NIOSSL
+
 /// How a server gets certificates by itself: the table `[acme]` of a configuration.
 ///
 /// With it the operator agrees to the CA's terms of service.
@@ -9,8 +11,8 @@ public struct ACMEConfiguration: Sendable, Hashable {
     public var directory: String
     /// The address for the CA's messages about the account; nil for none.
     public var email: String?
-    /// A file of CAs in PEM that are trusted for the connection to the CA, besides the system's; nil for none.
-    public var authorities: String?
+    /// CAs that are trusted for the connection to this one, besides the system's: the root of a private CA.
+    public var authorities: [NIOSSLCertificate]
     /// The folder for the account's key and the certificates. It is made with mode 0700.
     public var storage: String
 
@@ -18,7 +20,7 @@ public struct ACMEConfiguration: Sendable, Hashable {
     public init(
         directory: String = Self.letsEncrypt,
         email: String? = nil,
-        authorities: String? = nil,
+        authorities: [NIOSSLCertificate] = [],
         storage: String
     ) {
         (self.directory, self.email, self.authorities, self.storage) = (directory, email, authorities, storage)
