@@ -75,6 +75,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "ACME",
+            dependencies: [
+                "ByteText", "HTTP1", "NetworkAddress", crypto, x509,
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "TunnelAdmin",
             dependencies: ["Mux", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, metrics, nioPosix],
             swiftSettings: strict
@@ -82,9 +90,8 @@ let package = Package(
         .target(
             name: "TunnelServer",
             dependencies: [
-                "ByteText", "ClientHello", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "TunnelAdmin", "TunnelCore",
-                "WebSocket", byteBuffer, crypto,
-                logging, metrics, nioPosix, nioSSL,
+                "ACME", "ByteText", "ClientHello", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform",
+                "TunnelAdmin", "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL,
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -224,6 +231,17 @@ let package = Package(
         .testTarget(
             name: "ProxyConnectTests",
             dependencies: ["HTTP1", "ByteText", "NetworkAddress", "ProxyConnect", "TestSupport", byteBuffer],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ACMETests",
+            dependencies: [
+                "ACME", "HTTP1", "TestSupport", "TunnelCore", "TunnelServer", byteBuffer, crypto, nioPosix, nioSSL,
+                x509,
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(

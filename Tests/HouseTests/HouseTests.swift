@@ -47,6 +47,13 @@ import Testing
             ("ByteText", []), ("NetworkAddress", ["ByteText"]), ("HTTP1", ["NIOCore"]),
             ("Secrets", ["Crypto"]),
             ("ClientHello", ["NIOCore", "NetworkAddress"]),
+            (
+                "ACME",
+                [
+                    "ByteText", "Crypto", "Foundation", "FoundationEssentials", "HTTP1", "NetworkAddress", "SwiftASN1",
+                    "X509",
+                ]
+            ),
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
             ("Mux", ["ByteText", "Crypto", "NIOCore", "Secrets"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
@@ -57,6 +64,15 @@ import Testing
         for file in try Self.files(in: target) {
             let others = Set(Self.imports(file)).subtracting(allowed)
             #expect(others.isEmpty, "\(file.path) imports \(others.sorted())")
+        }
+    }
+
+    @Test("ACME gets the time as a parameter, though it reads JSON and certificates with Foundation's types")
+    func noClock() throws {
+        for file in try Self.files(in: "ACME") {
+            for call in ["Date()", "Date.now", ".now", "Clock", "FileManager"] {
+                #expect(!file.code.contains(call), "\(file.path) has \(call)")
+            }
         }
     }
 
@@ -115,6 +131,7 @@ import Testing
         let product = [
             "ByteText", "NetworkAddress", "Secrets", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect",
             "HTTPRelay", "TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
+            "ACME",
         ]
         for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
             #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")

@@ -86,6 +86,11 @@ public struct Program: Sendable, CustomStringConvertible {
     /// Opens sockets that a program inherits.
     public static let python = Program(name: "python3", package: "python3")
 
+    /// A CA for tests of ACME.
+    public static let pebble = Program(name: "pebble", package: "pebble")
+    /// A name server that answers every name with loopback, for the CA.
+    public static let pebbleNames = Program(name: "pebble-challtestsrv", package: "pebble")
+
     /// Folders of daemons and helpers, which are often only in the path of root, or in no path.
     private static let furtherFolders = [
         "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/lib/squid",

@@ -30,8 +30,8 @@ extension Error {
 
     private static var describedModules: Set<String> {
         [
-            "HTTP1", "Mux", "ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer", "WebSocket",
-            "culvert",
+            "ACME", "HTTP1", "Mux", "ProxyConnect", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer",
+            "WebSocket", "culvert",
         ]
     }
 }

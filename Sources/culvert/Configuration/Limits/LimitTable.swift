@@ -37,6 +37,7 @@ struct LimitTable {
             fixed: FixedLimit.destinations + FixedLimit.lookups + FixedLimit.localPorts
                 + FixedLimit.flows
         ),
+        Theme("Certificates by ACME", .server, [], fixed: FixedLimit.acme + FixedLimit.acmeOrders),
         Theme("Requests for the backend", .server, backend, fixed: FixedLimit.backend),
         Theme("Memory and descriptors", .both, memory, fixed: FixedLimit.memory),
         Theme("Dialling", .client, dialling, fixed: FixedLimit.dialling),
