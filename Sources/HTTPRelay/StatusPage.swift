@@ -16,6 +16,16 @@ public struct StatusPage: Sendable, Hashable {
         let value: String
     }
 
+    /// Whether the sentence is the whole body.
+    private var isPlain = false
+
+    /// An answer with a text of a program.
+    public static func text(_ text: String) -> StatusPage {
+        var page = StatusPage(status: 200, text)
+        page.isPlain = true
+        return page
+    }
+
     /// A page.
     public init(status: Int, _ sentence: String) {
         (self.status, self.sentence) = (status, sentence)
@@ -78,9 +88,10 @@ public struct StatusPage: Sendable, Hashable {
     ///   - accept: the Accept fields of the request, or their elements; none if its head could not be read.
     /// - Returns: the head, whose Content-Length is that of the body, and the body, which an answer to HEAD does not have.
     public func answer(accept: [String]) -> (head: ResponseHead, body: ByteBuffer) {
-        let isHTML = accept.lazy.flatMap { $0.split(separator: ",") }.contains(where: Self.isHTML)
+        let isHTML = !isPlain && accept.lazy.flatMap { $0.split(separator: ",") }.contains(where: Self.isHTML)
         let reason = ReasonPhrase.text(for: status)
-        let body = ByteBuffer(string: isHTML ? html(reason) : "\(status) \(reason)\n\(sentence)\n")
+        let text = isPlain ? sentence : "\(status) \(reason)\n\(sentence)\n"
+        let body = ByteBuffer(string: isHTML ? html(reason) : text)
         var head = ResponseHead(status: status, reason: reason)
         for field in fields { try? head.fields.append(field.name, field.value) }
         try? head.fields.append("Content-Type", "\(isHTML ? "text/html" : "text/plain"); charset=utf-8")

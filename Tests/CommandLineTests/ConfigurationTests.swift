@@ -132,7 +132,7 @@ struct ConfigurationTests {
             ("url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:0\"\n", ":3: tunnel.remote"),
             (
                 "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\nprotocol = \"sctp\"\n",
-                ":5: tunnel.protocol: expected \"tcp\" or \"udp\""
+                ":5: tunnel.protocol: expected \"tcp\", \"udp\", \"http\" or \"tls\""
             ),
             (
                 "url = \"ws://h\"\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\nprotocol = \"udp\"\n"

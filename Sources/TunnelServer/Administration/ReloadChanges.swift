@@ -46,6 +46,12 @@ enum ReloadChanges {
         note("path", old.path == new.path)
         note("allow_ports", old.allowedPorts == new.allowedPorts)
         note("allow_connect", old.destinations == new.destinations)
+        note("allow_names", old.names == new.names && old.httpDomain == new.httpDomain)
+        note("[[certificate]]", certificates(old) == certificates(new))
+        note(
+            "redirect_https or endpoint_host",
+            old.redirectsToHTTPS == new.redirectsToHTTPS && old.endpointHost == new.endpointHost
+        )
         note("unix_directory", old.unixDirectory == new.unixDirectory && old.unixAccess == new.unixAccess)
         note("the limits of visitors", old.visitors == new.visitors)
         note("backend", old.backend == new.backend)
@@ -64,11 +70,18 @@ enum ReloadChanges {
         configuration.tls.flatMap { TLSIdentity.fingerprint(of: $0) }
     }
 
+    private static func certificates(_ configuration: ServerConfiguration) -> [String?] {
+        configuration.certificates.map { TLSIdentity.fingerprint(of: $0) }
+    }
+
     /// What the listening sockets and the event loops keep.
     private static func restart(_ old: ServerConfiguration, _ new: ServerConfiguration) -> [String] {
         var keys: [String] = []
         func note(_ key: String, _ isEqual: Bool) { if !isEqual { keys.append("\(key) changes with a restart only") } }
         note("listen", old.listen == new.listen && old.listenAccess == new.listenAccess)
+        note("http_listen", old.httpListen == new.httpListen)
+        note("https_listen", old.httpsListen == new.httpsListen)
+        note("[acme]", old.acme == new.acme)
         note("listen_queue", old.serverLimits.listenQueue == new.serverLimits.listenQueue)
         note("public_address", old.publicAddress == new.publicAddress)
         note("admin", old.admin == new.admin)

@@ -1,3 +1,4 @@
+import ACME
 import Logging
 import Metrics
 import Mux
@@ -78,6 +79,7 @@ public struct Server: Service {
                 logger: logger
             )
         } catch {
+            if let error = error as? ServerError { throw error }
             throw ServerError.configuration(unusable(configuration, error))
         }
         core.resources.totals.metrics.publish(role: "server")
@@ -142,6 +144,7 @@ public struct Server: Service {
             for channel in channels { try? await channel.close() }
             throw error
         }
+        prepareCertificates(core)
         for port in names.compactMap({ $0.localAddress?.port }) {
             directory.note(own: UInt16(truncatingIfNeeded: port), use: "its address for names")
         }
@@ -158,10 +161,27 @@ public struct Server: Service {
         return channels + names
     }
 
+    /// Wants certificates for the names that are public, and for the endpoint's own.
+    private func prepareCertificates(_ core: ServerCore) {
+        guard let acme = core.acme else { return }
+        var ways: Set<ChallengeKind> = []
+        if !configuration.httpListen.isEmpty { ways.insert(.http01) }
+        if !configuration.httpsListen.isEmpty { ways.insert(.tlsALPN01) }
+        acme.offer(ways)
+        guard !configuration.httpsListen.isEmpty else { return }
+        core.resources.routes.observe { [weak core] name, isPublic, owner in
+            core?.nameChanged(name, isPublic: isPublic, owner: owner)
+        }
+        if let own = configuration.endpointHost {
+            core.nameChanged(own.description, isPublic: true, owner: nil)
+        }
+    }
+
     /// Applies reloads and watches certificates until the server is to stop.
     private func serve(_ core: ServerCore, _ queue: ReloadQueue<ServerConfiguration>) async {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await queue.run(reloads) { await reload(core, $0) } }
+            if let acme = core.acme { tasks.addTask { await acme.run() } }
             tasks.addTask { await TLSIdentity.daily { warnOfExpiringCertificates(core) } }
             await withGracefulShutdownOrCancellation()
             tasks.cancelAll()
@@ -183,7 +203,9 @@ public struct Server: Service {
         }
         let result = ReloadChanges.result(from: old, to: new)
         if !result.restart.isEmpty {
-            logger.warning("listen, listen_queue, public_address and admin change with a restart only")
+            logger.warning(
+                "listening addresses, listen_queue, public_address, admin and [acme] change with a restart only"
+            )
         }
         core.resources.metrics.reloads.note(isApplied: true)
         logger.notice("reloaded", metadata: ["clients": .number(new.clients.count)])

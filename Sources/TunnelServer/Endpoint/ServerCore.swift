@@ -1,8 +1,10 @@
+import ACME
 import HTTP1
 import Logging
 import Metrics
 import Mux
 import NIOCore
+import NIOSSL
 import Synchronization
 import TunnelCore
 import WebSocket
@@ -19,6 +21,9 @@ final class ServerCore: Sendable {
     let gone = Mutex(GoneClients())
     private let stopping = Atomic(false)
     let logger: Logger
+    /// Certificates from a CA; nil if all are configured.
+    let acme: ACMECertificates?
+    private let contexts: CertificateContexts
 
     /// - Throws: the reason why the certificate or its key cannot be used.
     init(
@@ -27,6 +32,11 @@ final class ServerCore: Sendable {
         metrics: any MetricsFactory = MetricsSystem.factory,
         logger: Logger
     ) throws {
+        let contexts = CertificateContexts()
+        self.contexts = contexts
+        acme = try configuration.acme.map { acme in
+            try ACMECertificates(acme, logger: logger) { name in contexts.forget(name) }
+        }
         settings = Mutex(try ServerSettings(configuration))
         admission = Admission(configuration.serverLimits)
         resources = ServerResources(configuration.serverLimits, memoryUse: memoryUse, metrics: metrics)
@@ -131,17 +141,39 @@ final class ServerCore: Sendable {
         }
     }
 
-    /// The names of the certificates for host names.
-    var certificateNames: CertificateNames { settings.withLock { $0.certificateNames } }
-
     /// The TLS for a host name; nil without a certificate for it.
     ///
     /// - Parameter offersHTTP2: whether visitors may speak HTTP/2.
     func tls(for name: String, offersHTTP2: Bool) -> TLSForServer? {
-        settings.withLock { settings in
-            settings.certificateNames.index(for: name).map { index in
-                offersHTTP2 ? settings.certificates[index].http2 : settings.certificates[index].http1
-            }
+        let configured = settings.withLock { settings in
+            settings.certificateNames.index(for: name).map { settings.certificates[$0] }
+        }
+        let tls = configured ?? contexts.tls(for: name) { acme?.identity(for: name) }
+        return offersHTTP2 ? tls?.http2 : tls?.http1
+    }
+
+    /// What distinguishes the certificate of a host name from others; nil without one.
+    func certificateID(for name: String) -> String? {
+        if let index = settings.withLock({ $0.certificateNames.index(for: name) }) { return "\(index)" }
+        return acme?.identity(for: name) == nil ? nil : name
+    }
+
+    /// The TLS with which a name is proved to a CA.
+    func challengeTLS(for name: String) -> TLSForServer? {
+        guard let certificate = acme?.alpnCertificate(for: name) else { return nil }
+        var tls = TLSConfiguration.tunnelServer(certificateChain: certificate.chain, privateKey: certificate.key)
+        tls.applicationProtocols = [ChallengeCertificate.applicationProtocol]
+        return try? TLSForServer(tls, nil)
+    }
+
+    /// A name is public, or is not any more. A certificate is wanted if no configured one covers it.
+    func nameChanged(_ name: String, isPublic: Bool, owner: String?) {
+        guard let acme else { return }
+        guard isPublic, settings.withLock({ $0.certificateNames.index(for: name) }) == nil else {
+            return acme.unwant(name)
+        }
+        if let problem = acme.want(name, owner: owner) {
+            logger.warning("no certificate for a name", metadata: ["name": "\(name)", "reason": "\(problem)"])
         }
     }
 

@@ -10,6 +10,8 @@ struct NamePolicy: Sendable {
     private let hasHTTP: Bool
     private let hasHTTPS: Bool
     private let certificates: CertificateNames
+    /// Whether a CA issues certificates for further names.
+    private let hasAuthority: Bool
 
     init(_ rights: ClientRights, _ configuration: ServerConfiguration) {
         patterns = rights.names
@@ -18,10 +20,11 @@ struct NamePolicy: Sendable {
         hasHTTP = !configuration.httpListen.isEmpty
         hasHTTPS = !configuration.httpsListen.isEmpty
         certificates = CertificateNames(configuration.certificates)
+        hasAuthority = configuration.acme != nil
     }
 
     /// Whether requests for a name are accepted over TLS.
-    private func isSecure(_ name: String) -> Bool { hasHTTPS && certificates.covers(name) }
+    private func isSecure(_ name: String) -> Bool { hasHTTPS && (hasAuthority || certificates.covers(name)) }
 
     /// The request with its complete name.
     ///

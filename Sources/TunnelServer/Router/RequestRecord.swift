@@ -32,7 +32,7 @@ struct RequestRecord {
     var metadata: Logger.Metadata {
         var fields = Logger.Metadata(minimumCapacity: 12)
         fields["visitor"] = .string(named ?? visitor)
-        fields["name"] = .string(name ?? head?.fields.first("Host") ?? "")
+        fields["host"] = .string(name ?? head?.fields.first("Host") ?? "")
         fields["method"] = .string(head?.method ?? "")
         fields["target"] = .string(head?.target ?? "")
         fields["status"] = .number(status)

@@ -22,6 +22,8 @@ final class RouteMember: Sendable {
     let tunnel: UInt16
     /// The owner of the session.
     let client: [UInt8]
+    /// The operator's name for the owner.
+    let owner: String
     /// What is done to its requests.
     let rules: RelayRules
     /// The visitors that may send requests; nil if all may.
@@ -35,12 +37,14 @@ final class RouteMember: Sendable {
 
     /// To be made on the session's event loop.
     ///
-    /// - Parameter client: the owner of the session.
-    init(_ admission: VisitorAdmission, _ request: BindRequest, client: [UInt8]) {
+    /// - Parameters:
+    ///   - client: the owner of the session.
+    ///   - owner: the operator's name for it.
+    init(_ admission: VisitorAdmission, _ request: BindRequest, client: [UInt8], owner: String) {
         loop = admission.sessionLoop.eventLoop
         self.admission = NIOLoopBound(admission, eventLoop: loop)
         tunnel = request.tunnel
-        self.client = client
+        (self.client, self.owner) = (client, owner)
         rules = RelayRules(request.name)
         passwords = (try? request.name?.visitorPasswords()) ?? nil
         isSticky = request.group?.isSticky ?? false

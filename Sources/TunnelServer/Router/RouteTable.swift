@@ -106,6 +106,12 @@ final class RouteTable: Sendable {
 
     private let hosts = Mutex<[String: Host]>([:])
     private let boundPorts = Mutex(RouterPorts())
+    private let observer = Mutex<(@Sendable (_ name: String, _ isPublic: Bool, _ owner: String?) -> Void)?>(nil)
+
+    /// Calls a function when requests for a name begin or cease to be relayed, on any thread.
+    func observe(_ observer: @escaping @Sendable (_ name: String, _ isPublic: Bool, _ owner: String?) -> Void) {
+        self.observer.withLock { $0 = observer }
+    }
 
     /// The ports that the router's addresses have.
     var ports: RouterPorts {
@@ -154,18 +160,22 @@ final class RouteTable: Sendable {
             }
             hosts[place.name] = host
         }
+        if place.relay == .http { observer.withLock { $0 }?(place.name, true, member.owner) }
     }
 
     /// Withdraws a member.
     func remove(_ member: RouteMember, at place: NamePlace) {
-        hosts.withLock { hosts in
-            guard var host = hosts[place.name] else { return }
+        let isLast = hosts.withLock { hosts in
+            guard var host = hosts[place.name] else { return false }
+            let hadRequests = !host.http.isEmpty
             switch place.relay {
             case .tls: if host.tls?.remove(member) == true { host.tls = nil }
             case .http: host.http.removeAll { $0.place == place && $0.remove(member) }
             }
             hosts[place.name] = host.isEmpty ? nil : host
+            return hadRequests && host.http.isEmpty
         }
+        if isLast { observer.withLock { $0 }?(place.name, false, nil) }
     }
 }
 

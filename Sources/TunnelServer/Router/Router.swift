@@ -96,6 +96,7 @@ final class Router: Sendable {
     ) throws(RelayedRequest.Refusal) -> Decision {
         let configuration = core.configuration
         let destination = try RelayedRequest.destination(of: head)
+        if let answer = challenge(head, destination, visitor) { return .answer(answer, reason: "a CA's challenge") }
         let (routed, origin) = visitor.of(head)
         if visitor.front != nil { record?.named = routed.description }
         if let reason = misdirection(destination.name, visitor) { return .answer(.misdirected, reason: reason) }
@@ -110,12 +111,25 @@ final class Router: Sendable {
         return .answer(.notFound, reason: "no service has this name")
     }
 
+    /// What a CA wants to see for a name that it is about to certify (RFC 8555 section 8.3); nil for all other requests.
+    private func challenge(
+        _ head: RequestHead,
+        _ destination: RelayedRequest.Destination,
+        _ visitor: VisitorOrigin
+    ) -> StatusPage? {
+        guard let acme = core.acme, !visitor.isSecure, head.method == "GET",
+            destination.path.hasPrefix("/.well-known/acme-challenge/"),
+            let token = destination.path.split(separator: "/").last
+        else { return nil }
+        return acme.challenge(token: String(token)).map(StatusPage.text)
+    }
+
     /// Why a connection over TLS does not serve a name, because its certificate is another's; nil if it does. Browsers use
     /// one connection for several names that one certificate covers.
     private func misdirection(_ name: PublicName?, _ visitor: VisitorOrigin) -> String? {
         guard visitor.isSecure, let own = visitor.serverName, let name, name != own else { return nil }
         if core.resources.routes.tls(name) != nil { return "the name's TLS is passed through" }
-        guard core.certificateNames.index(for: own.description) == core.certificateNames.index(for: name.description),
+        guard core.certificateID(for: own.description) == core.certificateID(for: name.description),
             core.resources.routes.hasHTTP(name)
         else { return "the connection's certificate or listener does not serve the name" }
         return nil
@@ -135,7 +149,7 @@ final class Router: Sendable {
         }
         if configuration.redirectsToHTTPS, !origin.isSecure, destination.target.hasPrefix("/"),
             let port = core.resources.routes.ports.https,
-            core.certificateNames.covers(name.description)
+            core.certificateID(for: name.description) != nil
         {
             let place = port == 443 ? name.description : "\(name):\(port)"
             return .answer(.redirect(to: "https://\(place)\(destination.target)"), reason: "redirect_https")

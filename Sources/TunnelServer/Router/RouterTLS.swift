@@ -1,3 +1,4 @@
+import ACME
 import ClientHello
 import HTTPRelay
 import NIOCore
@@ -21,6 +22,10 @@ extension Router {
             // Clients that dial the endpoint by its address name no host.
             if let tls = core.sharedTLS { return .terminate(tls) }
             return .alert(.unrecognizedName, reason: "its ClientHello names no host")
+        }
+        if hello.applicationProtocols == [ChallengeCertificate.applicationProtocol] {
+            if let tls = core.challengeTLS(for: name.description) { return .terminate(tls) }
+            return .alert(.noApplicationProtocol, reason: "no certificate of \(name) is being asked for")
         }
         if let route = core.resources.routes.tls(name) {
             guard let member = route.member(for: origin.address) else {

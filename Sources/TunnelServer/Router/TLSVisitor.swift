@@ -1,3 +1,4 @@
+import ACME
 import NIOCore
 import NIOTLS
 import TunnelCore
@@ -41,6 +42,8 @@ final class TLSVisitor: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func serve(_ context: ChannelHandlerContext, _ negotiated: String?) {
+        // The CA has seen the certificate.
+        guard negotiated != ChallengeCertificate.applicationProtocol else { return context.close(promise: nil) }
         do {
             guard negotiated != "h2" else {
                 context.pipeline.syncOperations.removeHandler(self, promise: nil)

@@ -287,7 +287,7 @@ extension ServerSession: PublicPortsOwner {
 
     func ports(_ ports: PublicPorts, memberFor tunnel: UInt16) -> RouteMember? {
         guard let request = admission[tunnel]?.request, let handle else { return nil }
-        return RouteMember(admission, request, client: handle.owner.client)
+        return RouteMember(admission, request, client: handle.owner.client, owner: handle.facts.client)
     }
 
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal) {

@@ -12,7 +12,7 @@ enum ServerFile {
         "allow_ports", "allow_connect",
         "tls_certificate", "tls_key",
         "tls_client_ca", "backend", "http_listen", "https_listen", "http_domain", "allow_names", "redirect_https",
-        "endpoint_host", "certificate",
+        "endpoint_host", "certificate", "acme",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin", "metrics_by_client",
         "public_proxy_protocol", "client", "limits",
@@ -20,6 +20,7 @@ enum ServerFile {
     private static let visitorKeys: Set<String> = [
         "visitor_connections", "visitor_rate", "visitor_allow", "visitor_deny", "visitor_idle", "visitor_bandwidth",
     ]
+    static let acmeKeys: Set<String> = ["directory", "email", "ca", "storage"]
     static let clientKeys: Set<String> = Set([
         "name", "verifier", "allow_ports", "allow_connect", "allow_names", "unix_directory", "allow_addresses",
         "allow_loopback",
@@ -80,6 +81,7 @@ enum ServerFile {
         if let addresses = file.addresses("https_listen") { result.httpsListen = addresses }
         result.httpDomain = name(file, "http_domain")
         result.endpointHost = name(file, "endpoint_host")
+        result.acme = acme(file)
         result.redirectsToHTTPS = file.boolean("redirect_https") ?? false
         for table in file.tables("certificate") {
             table.allow(["certificate", "key"])
@@ -89,6 +91,26 @@ enum ServerFile {
             }
             if let tls = tls?.0 { result.certificates.append(tls) }
         }
+    }
+
+    /// The table `[acme]`; nil if there is none, or if it has a mistake.
+    private static func acme(_ file: ConfigurationFile) -> ACMEConfiguration? {
+        guard let table = file.table("acme") else { return nil }
+        table.allow(acmeKeys)
+        let state = ProcessEnvironment.all["STATE_DIRECTORY"].map { "\($0)/acme" }
+        guard let storage = table.string("storage") ?? state else {
+            return table.wrong("storage", "it is missing: the folder for certificates and their keys")
+        }
+        var acme = ACMEConfiguration(storage: storage)
+        if let directory = table.string("directory") { acme.directory = directory }
+        acme.email = table.string("email")
+        if let ca = table.string("ca") {
+            acme.authorities =
+                table.problems.attempt(table, "ca") { () throws(Failure) in
+                    try TLSFiles.authorities(ca)
+                } ?? []
+        }
+        return acme
     }
 
     private static func name(_ file: ConfigurationFile, _ key: String) -> PublicName? {

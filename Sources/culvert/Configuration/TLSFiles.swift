@@ -30,6 +30,11 @@ enum TLSFiles {
         return (tls, TLSTrust(authorities: authorities, includesSystem: false))
     }
 
+    /// The CAs of a file.
+    static func authorities(_ path: String) throws(Failure) -> [NIOSSLCertificate] {
+        try certificates(path, "CA file")
+    }
+
     /// A certificate with its chain, and its key.
     private static func identity(
         _ certificate: String,

@@ -115,7 +115,7 @@ struct StandardErrorLog: LogHandler {
         case "client": 0
         case "visitor", "peer": 1
         case "hop", "destination", "tunnel", "place": 2
-        case "service", "port", "socket", "address", "url", "server", "name": 3
+        case "service", "port", "socket", "address", "url", "server", "host": 3
         // The line of a request, as web servers have it.
         case "method": 4
         case "target": 5

@@ -1,20 +1,22 @@
 import Foundation
-import TestSupport
 
 /// Debian's `pebble`: a real CA for tests, on loopback. Its names all lead to 127.0.0.1.
-struct Pebble {
+public struct Pebble: Sendable {
     /// The URL of its directory.
-    let directory: String
+    public let directory: String
     /// The CA of its own certificate for HTTPS.
-    let authority: String
-    let process: ChildProcess
+    public let authority: String
+    /// The port of its management, whose `/roots/0` has the CA of the certificates that it issues.
+    public let management: UInt16
+    /// The process.
+    public let process: ChildProcess
 
     /// Starts the CA and its name server. Of its own it refuses one nonce of twenty.
     ///
     /// - Parameters:
     ///   - http: the port on which it looks for http-01.
     ///   - tls: the port on which it looks for tls-alpn-01.
-    static func start(http: UInt16, tls: UInt16, in scenario: Scenario) async throws -> Pebble {
+    public static func start(http: UInt16, tls: UInt16, in scenario: Scenario) async throws -> Pebble {
         let (port, management, names, control) = (
             try FreePorts.next(), try FreePorts.next(), try FreePorts.next(), try FreePorts.next()
         )
@@ -51,6 +53,7 @@ struct Pebble {
         return Pebble(
             directory: "https://localhost:\(port)/dir",
             authority: certificate.authority,
+            management: management,
             process: process
         )
     }
