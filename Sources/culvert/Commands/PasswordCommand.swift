@@ -16,7 +16,10 @@ struct PasswordCommand: ParsableCommand {
     var from: String?
 
     func run() throws {
-        let text = if let from { try SecretFile.read(from, what: "password") } else { readLine() ?? "" }
+        let text =
+            if let from { SecretFile.withoutLineEnd(try SecretFile.read(from, what: "password")) } else {
+                readLine() ?? ""
+            }
         var generator = SystemRandomNumberGenerator()
         do throws(VisitorPassword.Unsuitable) {
             Output.line(try VisitorPassword(user: user, password: text, using: &generator).line)

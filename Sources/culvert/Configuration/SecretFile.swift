@@ -125,7 +125,7 @@ enum SecretFile {
     }
 
     /// The text without the line end that editors append. Swift counts CR LF as one character.
-    private static func withoutLineEnd(_ text: String) -> String {
+    static func withoutLineEnd(_ text: String) -> String {
         text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
     }
 
