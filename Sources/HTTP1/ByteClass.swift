@@ -51,7 +51,7 @@ extension String {
     /// Returns whether the strings are equal apart from the case of ASCII letters, as field names and tokens are
     /// compared.
     func equalsIgnoringCase(_ other: String) -> Bool {
-        utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }
+        utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }
     }
 
     /// Decodes text from the wire as UTF-8, or as Latin-1 (the meaning of obs-text) if it is not UTF-8. Never fails.

@@ -97,7 +97,9 @@ public struct HeaderFields: Sendable, Equatable, Sequence {
 
     /// Returns the values of all fields with a name, in order.
     public func values(of name: String) -> [String] {
-        fields.filter { $0.name.equalsIgnoringCase(name) }.map(\.value)
+        var values: [String] = []
+        for field in fields where field.name.equalsIgnoringCase(name) { values.append(field.value) }
+        return values
     }
 
     /// Returns the value of the first field with a name; nil if there is none.
@@ -109,15 +111,20 @@ public struct HeaderFields: Sendable, Equatable, Sequence {
     ///
     /// - Throws: `duplicateField` if it occurs more often, even with equal values.
     public func single(_ name: String) throws(HTTP1Error) -> String? {
-        let values = values(of: name)
-        guard values.count < 2 else { throw HTTP1Error(.duplicateField(name)) }
-        return values.first
+        var found: String?
+        for field in fields where field.name.equalsIgnoringCase(name) {
+            guard found == nil else { throw HTTP1Error(.duplicateField(name)) }
+            found = field.value
+        }
+        return found
     }
 
     /// Returns the non-empty elements of a comma-separated list over all fields with a name, trimmed (RFC 9110, section
     /// 5.6.1). Quoted strings are not recognised: a comma inside one splits it.
     public func list(_ name: String) -> [String] {
-        values(of: name).flatMap { value in
+        let values = values(of: name)
+        guard !values.isEmpty else { return [] }
+        return values.flatMap { value in
             value.utf8.split(separator: UInt8(ascii: ","))
                 .map { String(Substring($0.trimmed)) }
                 .filter { !$0.isEmpty }

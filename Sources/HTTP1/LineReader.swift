@@ -31,8 +31,11 @@ struct LineReader: Sendable {
         _ grammar: inout Grammar
     ) throws(HTTP1Error) -> [UInt8]? {
         var taken = 0
+        // The line's bytes among those that were taken, which are copied at once.
+        var run = 0
+        let bytes = buffer.readableBytesView
         defer { buffer.moveReaderIndex(forwardBy: taken) }
-        for byte in buffer.readableBytesView {
+        for byte in bytes {
             guard headBytes < limits.maximumBytes else { throw HTTP1Error(.headTooLarge) }
             taken += 1
             headBytes += 1
@@ -43,6 +46,8 @@ struct LineReader: Sendable {
                     guard allowsBareLineFeed else { throw HTTP1Error(.bareLineFeed) }
                     try grammar.end()
                 }
+                let start = bytes.startIndex + taken - 1 - (sawCarriageReturn && run > 0 ? 1 : 0) - run
+                line.append(contentsOf: bytes[start..<start + run])
                 sawCarriageReturn = false
                 defer { line.removeAll(keepingCapacity: true) }
                 return line
@@ -53,10 +58,12 @@ struct LineReader: Sendable {
                 sawCarriageReturn = true
             default:
                 try grammar.accept(byte)
-                guard line.count < limits.maximumLineBytes else { throw HTTP1Error(Grammar.tooLong) }
-                line.append(byte)
+                guard line.count + run < limits.maximumLineBytes else { throw HTTP1Error(Grammar.tooLong) }
+                run += 1
             }
         }
+        let start = bytes.startIndex + taken - (sawCarriageReturn && run > 0 ? 1 : 0) - run
+        line.append(contentsOf: bytes[start..<start + run])
         // No line end can follow within the limit, so the head is refused at the limit, not one byte later (H18).
         guard headBytes < limits.maximumBytes else { throw HTTP1Error(.headTooLarge) }
         return nil

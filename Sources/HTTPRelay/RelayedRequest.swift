@@ -112,8 +112,8 @@ public struct RelayedRequest: Sendable {
             for name in Self.once { _ = try head.fields.single(name) }
             for (name, _) in head.fields {
                 // A parser that reads `_` as `-` would see a second length, or another host.
-                let spelling = FieldNames.spelling(name)
-                guard !FieldNames.framing.contains(spelling) || name.lowercased() == spelling else {
+                let kind = FieldKind(name)
+                guard !kind.contains(.framing) || kind.contains(.isSpelledOut) else {
                     throw HTTP1Error(.malformedFieldName)
                 }
             }
@@ -121,14 +121,17 @@ public struct RelayedRequest: Sendable {
             try fields.append("Host", rules.hostHeader ?? destination.host)
             fields.append(
                 contentsOf: head.fields.only { name, _ in
-                    let spelling = FieldNames.spelling(name)
+                    let kind = FieldKind(name)
+                    guard kind.isDisjoint(with: [.framing, .hopByHop]) else { return false }
                     // A front writes its statements with hyphens. Other spellings are a visitor's, which it has passed on.
-                    let isStatement = origin.isFromFront && name.lowercased() == spelling
-                    return !FieldNames.framing.contains(spelling) && !FieldNames.hopByHop.contains(spelling)
-                        && !options.contains(spelling) && !replaced.contains(spelling)
-                        && (isStatement || !FieldNames.isOrigin(spelling))
-                        && !(removesCredentials && spelling == "authorization")
-                        && !(spelling == "expect" && head.version < .http1_1)
+                    let isStatement = origin.isFromFront && kind.contains(.isSpelledOut)
+                    guard isStatement || !kind.contains(.origin),
+                        !(removesCredentials && kind.contains(.credentials)),
+                        !(kind.contains(.expectation) && head.version < .http1_1)
+                    else { return false }
+                    guard !options.isEmpty || !replaced.isEmpty else { return true }
+                    let spelling = FieldNames.spelling(name)
+                    return !options.contains(spelling) && !replaced.contains(spelling)
                 }
             )
             switch framing {

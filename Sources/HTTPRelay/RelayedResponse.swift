@@ -63,9 +63,9 @@ public struct RelayedResponse: Sendable {
     private static func fields(of head: ResponseHead) -> HeaderFields {
         let options = Set(head.fields.list("Connection").map(FieldNames.spelling))
         return head.fields.only { name, _ in
-            let spelling = FieldNames.spelling(name)
-            return !FieldNames.hopByHop.contains(spelling) && spelling != "content-length"
-                && (!options.contains(spelling) || FieldNames.lasting.contains(spelling))
+            let kind = FieldKind(name)
+            guard kind.isDisjoint(with: [.hopByHop, .length]) else { return false }
+            return options.isEmpty || kind.contains(.lasting) || !options.contains(FieldNames.spelling(name))
         }
     }
 

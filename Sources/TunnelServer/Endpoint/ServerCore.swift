@@ -48,6 +48,9 @@ final class ServerCore: Sendable {
     /// The latest configuration.
     var configuration: ServerConfiguration { settings.withLock { $0.configuration } }
 
+    /// What the router needs of the latest configuration.
+    var routerRules: RouterRules { settings.withLock { $0.router } }
+
     /// The authenticator of the latest configuration.
     var authenticator: Authenticator { settings.withLock { $0.authenticator } }
 

@@ -1,3 +1,4 @@
+import HTTPRelay
 import NIOSSL
 import TunnelCore
 
@@ -6,6 +7,7 @@ struct ServerSettings {
     let configuration: ServerConfiguration
     let authenticator: Authenticator
     let tls: TLSForServer?
+    let router: RouterRules
     let certificateNames: CertificateNames
     /// The certificates for host names, in the order of ``certificateNames``.
     let certificates: [CertificateTLS]
@@ -14,6 +16,7 @@ struct ServerSettings {
     init(_ configuration: ServerConfiguration) throws {
         self.configuration = configuration
         authenticator = Authenticator(configuration)
+        router = RouterRules(configuration)
         certificateNames = CertificateNames(configuration.certificates)
         certificates = try configuration.certificates.map(CertificateTLS.init)
         tls = try configuration.tls.map { try TLSForServer($0, configuration.clientTrust) }
@@ -33,5 +36,23 @@ struct CertificateTLS: Sendable {
         http2 = try TLSForServer(configuration, nil)
         configuration.applicationProtocols = ["http/1.1"]
         http1 = try TLSForServer(configuration, nil)
+    }
+}
+
+/// What the router asks the configuration for each request. One object, since a copy of the whole configuration for each
+/// request costs more than the decision.
+final class RouterRules: Sendable {
+    let path: String
+    let endpointHost: PublicName?
+    let backend: Backend?
+    let redirectsToHTTPS: Bool
+    let limits: ServerLimits
+
+    init(_ configuration: ServerConfiguration) {
+        path = configuration.path
+        endpointHost = configuration.endpointHost
+        backend = configuration.backend
+        redirectsToHTTPS = configuration.redirectsToHTTPS
+        limits = configuration.serverLimits
     }
 }

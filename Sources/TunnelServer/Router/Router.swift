@@ -45,7 +45,7 @@ final class Router: Sendable {
         (self.core, self.logger) = (core, logger)
     }
 
-    var limits: ServerLimits { core.configuration.serverLimits }
+    var limits: ServerLimits { core.routerRules.limits }
 
     /// Whether the server accepts nothing new.
     var isStopping: Bool { core.isStopping }
@@ -94,7 +94,7 @@ final class Router: Sendable {
         _ visitor: VisitorOrigin,
         _ record: inout RequestRecord?
     ) throws(RelayedRequest.Refusal) -> Decision {
-        let configuration = core.configuration
+        let configuration = core.routerRules
         let destination = try RelayedRequest.destination(of: head)
         if let answer = challenge(head, destination, visitor) { return .answer(answer, reason: "a CA's challenge") }
         let (routed, origin) = visitor.of(head)
@@ -142,7 +142,7 @@ final class Router: Sendable {
         _ name: PublicName,
         _ routed: RoutedVisitor,
         _ origin: RequestOrigin,
-        _ configuration: ServerConfiguration
+        _ configuration: RouterRules
     ) throws(RelayedRequest.Refusal) -> Decision {
         guard let route = core.resources.routes.http(name, path: destination.path) else {
             return .answer(.notFound, reason: "no service has this path")
