@@ -140,7 +140,6 @@ final class Exchange {
         guard !reader.hasBegun else { return }
         timer = loop.assumeIsolated().scheduleTask(in: answerTimeout) { [weak self] in
             guard let self, case .relaying = self.phase, !self.reader.hasBegun else { return }
-            self.stream.reset()
             self.fail(.timeout)
         }
     }
@@ -159,7 +158,6 @@ final class Exchange {
         do throws(HTTP1Error) {
             while case .relaying = phase, let event = try reader.next(from: &inbox) { take(event) }
         } catch {
-            stream.reset()
             fail(.badGateway)
         }
     }
@@ -209,6 +207,7 @@ final class Exchange {
     private func fail(_ page: StatusPage) {
         let hasBegun = reader.hasBegun
         guard end() else { return }
+        stream.reset()
         if hasBegun { visitor?.exchangeBreaks(self) } else { visitor?.exchange(self, fails: page) }
     }
 
@@ -229,6 +228,9 @@ final class Exchange {
     private func resend(to member: RouteMember) -> Bool {
         guard let head = repeatable, !reader.hasBegun, inbox.readableBytes == 0 else { return false }
         self.member = member
+        // What the stream before still brings, such as a reset behind its END, is not this request's.
+        stream.receiver = nil
+        stream.reset()
         stream = VisitorStream.open(to: member, for: routed, on: loop)
         stream.receiver = self
         stream.send(head)
@@ -261,7 +263,6 @@ extension Exchange: VisitorStreamReceiver {
                 complete(HeaderFields())
                 visitor?.exchangeFlushes(self, 0)
             } else if !`repeat`() {
-                stream.reset()
                 fail(.badGateway)
             }
         case .switched: visitor?.exchangeEndedOutput(self)

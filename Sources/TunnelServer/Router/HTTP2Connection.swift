@@ -30,7 +30,7 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     let channel: any Channel
     let origin: VisitorOrigin
     /// The streams to services that wait for the connection's next request.
-    let pool = StreamPool()
+    let pool = StreamPool(maximum: StreamPool.maximumOfHTTP2)
     private var streams = 0
     private var isDraining = false
     private var idle: Scheduled<Void>?

@@ -26,6 +26,8 @@ final class HTTP2Visitor: ChannelInboundHandler {
     private var method = ""
     private var accept: [String] = []
     private var isReading = false
+    /// Whether the visitor has ended its side of the stream.
+    private var isRequestComplete = false
     private var waiting: [HTTP2Frame.FramePayload] = []
     private var taker: Exchange?
     private var untaken = 0
@@ -63,7 +65,9 @@ final class HTTP2Visitor: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        waiting.append(unwrapInboundIn(data))
+        let frame = unwrapInboundIn(data)
+        if frame.endsStream { isRequestComplete = true }
+        waiting.append(frame)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -250,11 +254,27 @@ final class HTTP2Visitor: ChannelInboundHandler {
     private func write(_ status: Int, _ fields: HeaderFields, isLast: Bool = false) {
         var headers = HPACKHeaders([(":status", "\(status)")])
         for (name, value) in fields { headers.add(name: name.lowercased(), value: value) }
-        context?.write(wrapOutboundOut(.headers(.init(headers: headers, endStream: isLast))), promise: nil)
+        context?.write(
+            wrapOutboundOut(.headers(.init(headers: headers, endStream: isLast))),
+            promise: isLast ? endOfUnwanted : nil
+        )
     }
 
     private func write(_ content: ByteBuffer, isLast: Bool = false) {
-        context?.write(wrapOutboundOut(.data(.init(data: .byteBuffer(content), endStream: isLast))), promise: nil)
+        let frame = HTTP2Frame.FramePayload.data(.init(data: .byteBuffer(content), endStream: isLast))
+        context?.write(wrapOutboundOut(frame), promise: isLast ? endOfUnwanted : nil)
+    }
+
+    /// A promise for the answer's end that resets the stream, if the rest of the request is not wanted (RFC 9113
+    /// section 8.1). A reset at once would overtake content that waits for the visitor's window.
+    private var endOfUnwanted: EventLoopPromise<Void>? {
+        if case .switched = phase { return nil }
+        guard !isRequestComplete else { return nil }
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess {
+            if !self.isRequestComplete { self.reset(.noError) }
+        }
+        return promise
     }
 
     private func answer(_ page: StatusPage, reason: String) {
@@ -311,12 +331,13 @@ extension HTTP2Visitor: ExchangeVisitor {
         if trailers.count > 0 {
             var headers = HPACKHeaders()
             for (name, value) in trailers { headers.add(name: name.lowercased(), value: value) }
-            context?.write(wrapOutboundOut(.headers(.init(headers: headers, endStream: true))), promise: nil)
+            context?.write(
+                wrapOutboundOut(.headers(.init(headers: headers, endStream: true))),
+                promise: endOfUnwanted
+            )
         } else {
             write(ByteBuffer(), isLast: true)
         }
-        // The rest of the request is not wanted (RFC 9113 section 8.1).
-        if !exchange.isRequestComplete { reset(.noError) }
         finishRecord()
     }
 
@@ -353,12 +374,22 @@ extension HTTP2Visitor: ExchangeVisitor {
 
     func exchange(_ exchange: Exchange, fails page: StatusPage) {
         answer(page, reason: page.sentence)
-        if !exchange.isRequestComplete { reset(.noError) }
     }
 
     func exchangeBreaks(_ exchange: Exchange) {
         phase = .done
         finishRecord()
         reset(.internalError)
+    }
+}
+
+extension HTTP2Frame.FramePayload {
+    /// Whether the frame is the last of its direction.
+    fileprivate var endsStream: Bool {
+        switch self {
+        case .headers(let headers): headers.endStream
+        case .data(let data): data.endStream
+        default: false
+        }
     }
 }
