@@ -125,6 +125,8 @@ public struct VisitorStatus: Codable, Sendable, Hashable {
     public var transport = "tcp"
     /// The path of that Unix socket.
     public var path: String?
+    /// The URL of a public host name; nil for other places.
+    public var url: String?
     /// The tunnel's public port, or the forward's local one.
     public var port: Int?
     /// What the client, or a SOCKS request, has named; nil for other visitors.
@@ -158,7 +160,8 @@ extension TunnelStatus {
         tunnel = Int(statistics.tunnel)
         address = statistics.place?.address
         port = statistics.port
-        transport = statistics.path != nil ? "unix" : statistics.kind == .udp ? "udp" : "tcp"
+        transport = statistics.transport
+        url = statistics.url
         switch statistics.health {
         case .up?: isServiceUp = true
         case .down(let reason)?: (isServiceUp, serviceProblem) = (false, reason.escapedForDisplay(limit: 256))
@@ -190,8 +193,9 @@ extension VisitorStatus {
                 stream: pipe.id?.rawValue,
                 address: pipe.identity.visitor.escapedForDisplay(),
                 tunnel: Int(statistics.tunnel),
-                transport: statistics.path != nil ? "unix" : pipe.identity.kind == .udp ? "udp" : "tcp",
+                transport: pipe.identity.kind == .udp ? "udp" : statistics.transport,
                 path: statistics.path?.escapedForDisplay(),
+                url: statistics.url?.escapedForDisplay(),
                 port: statistics.port,
                 destination: pipe.identity.destination?.escapedForDisplay(),
                 since: Date(timeIntervalSince1970: Double(pipe.identity.since)),
@@ -216,6 +220,15 @@ extension TotalStatus {
 extension TunnelStatistics {
     /// The path of the public or local Unix socket; nil for a port.
     fileprivate var path: String? { place.flatMap { $0.address.hasPrefix("/") ? $0.address : nil } }
+
+    /// The URL of a public host name; nil for other places.
+    fileprivate var url: String? { place.flatMap { $0.address.contains("://") ? $0.address : nil } }
+
+    /// `tcp`, `udp`, `unix`, or for a host name `http` or `tls`.
+    fileprivate var transport: String {
+        if let url { return url.hasPrefix("tls") ? "tls" : "http" }
+        return path != nil ? "unix" : kind == .udp ? "udp" : "tcp"
+    }
 
     /// The public or local port; nil without one.
     fileprivate var port: Int? { place.flatMap { $0.port > 0 ? Int($0.port) : nil } }

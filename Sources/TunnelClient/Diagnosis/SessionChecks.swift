@@ -1,3 +1,4 @@
+import HTTPRelay
 import Mux
 import NIOCore
 import TunnelCore
@@ -89,10 +90,12 @@ struct SessionChecks {
     func rights() -> [DiagnosisCheck] {
         let bandwidth = facts.number("bandwidth").map { ", \(shownRate(Double($0)))" } ?? ""
         let expires = facts.number("expires").map { ", for \(max(0, $0 - WallClock.unixSeconds) / 86_400) days" } ?? ""
+        let names = facts["names"].isEmpty ? "" : "names \(facts["names"]), "
         let general =
             "client \(facts["client"]): ports \(facts["ports"]) on \(facts["public-address"]), "
-            + "\(facts["destinations"]) destinations\(bandwidth)\(expires)"
+            + "\(names)\(facts["destinations"]) destinations\(bandwidth)\(expires)"
         return [DiagnosisCheck("rights", .ok, general)] + configuration.tunnels.compactMap(port)
+            + configuration.tunnels.compactMap(name)
     }
 
     private func port(_ spec: TunnelSpec) -> DiagnosisCheck? {
@@ -117,6 +120,23 @@ struct SessionChecks {
         case "free": return DiagnosisCheck("port", .ok, "\(name) is free and allowed")
         default: return nil
         }
+    }
+
+    /// Whether the client may have a tunnel's host name.
+    private func name(_ spec: TunnelSpec) -> DiagnosisCheck? {
+        guard let request = spec.name, var name = PublicName(request.name) else { return nil }
+        if name.isShort, let whole = PublicName(facts["names-domain"]).flatMap(name.below) { name = whole }
+        let patterns = facts["names"].split(separator: " ").compactMap { NamePattern(String($0)) }
+        guard patterns.contains(where: { $0.covers(name) }) else {
+            let own = facts["names"].isEmpty ? "none" : facts["names"]
+            return .failed(
+                "name",
+                .refused,
+                "\(name) is not among the host names that this client may have: \(own)",
+                remedy: "choose another name, or ask the server's operator for allow_names"
+            )
+        }
+        return DiagnosisCheck("name", .ok, "\(name) is allowed")
     }
 
     /// The name of a tunnel's port in a request for facts.

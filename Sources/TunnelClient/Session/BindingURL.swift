@@ -10,6 +10,7 @@ extension Binding {
     /// Otherwise it is the first address of the binding.
     func url(_ endpoint: EndpointURL, _ transport: StreamTransport) -> String {
         if !urls.isEmpty { return urls }
+        if address.contains("://") { return address }
         if address.hasPrefix("/") { return "unix:\(address)" }
         let addresses = address.split(separator: " ").map(String.init)
         let families =

@@ -77,7 +77,8 @@ package struct StreamIdentity {
         }
         if let service = statistics.service { metadata["service"] = .string(service) }
         if let place = statistics.place {
-            metadata[place.port > 0 ? "port" : "socket"] = place.port > 0 ? .number(place.port) : .string(place.address)
+            let key = place.port > 0 ? "port" : place.address.hasPrefix("/") ? "socket" : "url"
+            metadata[key] = place.port > 0 ? .number(place.port) : .string(place.address)
         }
     }
 }

@@ -29,6 +29,8 @@ struct ProbeFacts {
         append("ports", policy.allowedPorts.description)
         append("public-address", (policy.clientAddresses ?? policy.publicAddresses).joined(separator: " "))
         append("unix-directory", policy.unixDirectory ?? "")
+        append("names", rules.names.shown)
+        append("names-domain", rules.names.domain?.description ?? "")
         append("destinations", "\(rights.destinations.count)")
         append("expires", rights.expires.map { "\($0)" } ?? "")
         append("certificate", rules.certificate)

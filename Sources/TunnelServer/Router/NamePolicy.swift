@@ -5,7 +5,8 @@ import TunnelCore
 /// Decides which host names a client's BIND may have, and under which URLs they are public.
 struct NamePolicy: Sendable {
     private let patterns: [NamePattern]
-    private let domain: PublicName?
+    /// The domain of names without a dot.
+    let domain: PublicName?
     private let endpointHost: PublicName?
     private let hasHTTP: Bool
     private let hasHTTPS: Bool
@@ -25,6 +26,9 @@ struct NamePolicy: Sendable {
 
     /// Whether requests for a name are accepted over TLS.
     private func isSecure(_ name: String) -> Bool { hasHTTPS && (hasAuthority || certificates.covers(name)) }
+
+    /// The patterns of the client's names, separated by spaces; empty if it may have none.
+    var shown: String { hasHTTP || hasHTTPS ? patterns.map(\.description).joined(separator: " ") : "" }
 
     /// The request with its complete name.
     ///

@@ -23,6 +23,8 @@ final class RequestSeries: Sendable {
     init(factory: any MetricsFactory = MetricsSystem.factory) {
         self.factory = factory
         duration = Metrics.Timer(label: "culvert_request_seconds", factory: factory)
+        // So that there are counters before the first request.
+        _ = counters(of: Self.unknown)
     }
 
     /// Counts a request that has ended.

@@ -305,7 +305,8 @@ extension ServerSession: PublicPortsOwner {
         }
         refusedTunnels.settled(listener.tunnel)
         tunnel.member = listener.member
-        let addresses = listener.addresses
+        let urls = tunnel.request.name.map { rules.names.urls(of: NamePlace($0), at: resources.routes.ports) }
+        let addresses = urls ?? listener.addresses
         tunnel.statistics.published(address: addresses, port: listener.place.port)
         logger.notice(
             "port is public",
@@ -315,9 +316,7 @@ extension ServerSession: PublicPortsOwner {
             ]
         )
         var binding = Binding(tunnel: listener.tunnel, address: addresses, port: listener.place.port)
-        if let name = tunnel.request.name {
-            (binding.address, binding.urls) = ("", rules.names.urls(of: NamePlace(name), at: resources.routes.ports))
-        }
+        if let urls { (binding.address, binding.urls) = ("", urls) }
         sessionLoop.run(.bound(binding))
     }
 

@@ -173,6 +173,7 @@ extension StatusPage {
             return isServer ? "\(client) -> \(scheme)\(destination)" : scheme + destination
         }
         if let path = visitor.path { return isServer ? "\(client) unix:\(path)" : "unix:\(path)" }
+        if let url = visitor.url { return isServer ? "\(client) \(url)" : url }
         let port = visitor.port.map { "\($0)" } ?? "?"
         let kind = visitor.transport == "udp" ? "UDP " : ""
         return isServer ? "\(client):\(port)\(kind.isEmpty ? "" : " (UDP)")" : "\(kind)port \(port)"
