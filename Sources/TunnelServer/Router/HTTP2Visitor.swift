@@ -36,7 +36,7 @@ final class HTTP2Visitor: ChannelInboundHandler {
 
     init(_ connection: HTTP2Connection, _ channel: any Channel) {
         (self.connection, self.channel) = (connection, channel)
-        connection.opened()
+        connection.opened(channel)
     }
 
     private var router: Router { connection.router }
