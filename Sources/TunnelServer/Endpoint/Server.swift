@@ -237,7 +237,7 @@ public struct Server: Service {
     /// Accepts nothing new, lets streams finish, and ends those that do not finish in time.
     private func stop(_ core: ServerCore, _ router: Router, _ channels: [any Channel]) async {
         core.stop()
-        router.drain()
+        let visitors = router.drain()
         for channel in channels { try? await channel.close() }
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": .number(sessions.count)])
@@ -248,6 +248,7 @@ public struct Server: Service {
             group.addTask {
                 await withTaskGroup(of: Void.self) { drains in
                     for session in sessions { drains.addTask { try? await session.drain(reason).get() } }
+                    drains.addTask { for visitor in visitors { try? await visitor.closeFuture.get() } }
                 }
             }
             group.addTask { try? await Task.sleep(for: core.configuration.drainTimeout) }

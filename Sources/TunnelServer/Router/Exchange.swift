@@ -136,6 +136,12 @@ final class Exchange {
         stream.reset()
     }
 
+    /// The visitor has left the other protocol in order.
+    func leave() {
+        guard end() else { return }
+        stream.leave()
+    }
+
     private func watchAnswer() {
         guard !reader.hasBegun else { return }
         timer = loop.assumeIsolated().scheduleTask(in: answerTimeout) { [weak self] in

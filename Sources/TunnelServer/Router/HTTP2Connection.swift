@@ -32,6 +32,7 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     /// The streams to services that wait for the connection's next request.
     let pool = StreamPool(maximum: StreamPool.maximumOfHTTP2)
     private var streams = 0
+    private var lastStream = HTTP2StreamID.rootStream
     private var isDraining = false
     private var idle: Scheduled<Void>?
 
@@ -108,8 +109,10 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     }
 
     /// A request begins.
-    func opened() {
+    func opened(_ stream: any Channel) {
         streams += 1
+        let id = try? stream.syncOptions?.getOption(HTTP2StreamChannelOptions.streamID)
+        lastStream = max(lastStream, id ?? .rootStream)
         idle?.cancel()
     }
 
@@ -117,23 +120,29 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     func closed() {
         streams -= 1
         guard streams == 0 else { return }
-        if isDraining { channel.close(promise: nil) } else { watchIdleTime() }
+        if isDraining { finish() } else { watchIdleTime() }
     }
 
     private func watchIdleTime() {
         idle?.cancel()
         idle = channel.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(router.limits.visitorKeepAlive)) {
-            self.goAway()
-            self.channel.close(promise: nil)
+            self.finish()
         }
     }
 
-    private func goAway() {
-        let frame = HTTP2Frame(
-            streamID: .rootStream,
-            payload: .goAway(lastStreamID: .maxID, errorCode: .noError, opaqueData: nil)
+    /// Closes the connection behind what was written. GOAWAY names the last stream that was served, so the visitor may send a
+    /// later one elsewhere.
+    private func finish() {
+        goAway(lastStream).assumeIsolated().whenComplete { _ in self.channel.close(promise: nil) }
+    }
+
+    private func goAway(_ last: HTTP2StreamID) -> EventLoopFuture<Void> {
+        channel.writeAndFlush(
+            HTTP2Frame(
+                streamID: .rootStream,
+                payload: .goAway(lastStreamID: last, errorCode: .noError, opaqueData: nil)
+            )
         )
-        channel.writeAndFlush(frame, promise: nil)
     }
 }
 
@@ -141,8 +150,9 @@ extension HTTP2Connection: RoutedConnection {
     func drain() {
         guard !isDraining, channel.isActive else { return }
         isDraining = true
-        goAway()
-        if streams == 0 { return channel.close(promise: nil) }
+        if streams == 0 { return finish() }
+        // Requests that are on the way are still served (RFC 9113 section 6.8).
+        _ = goAway(.maxID)
         channel.eventLoop.assumeIsolated().scheduleTask(in: Self.draining) { self.channel.close(promise: nil) }
     }
 }

@@ -36,7 +36,7 @@ final class HTTP2Visitor: ChannelInboundHandler {
 
     init(_ connection: HTTP2Connection, _ channel: any Channel) {
         (self.connection, self.channel) = (connection, channel)
-        connection.opened()
+        connection.opened(channel)
     }
 
     private var router: Router { connection.router }
@@ -106,7 +106,7 @@ final class HTTP2Visitor: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is StreamClosedEvent { gone() }
+        if let end = event as? StreamClosedEvent { gone(end.reason) }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -122,13 +122,18 @@ final class HTTP2Visitor: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
-    private func gone() {
+    private func gone(_ code: HTTP2ErrorCode? = nil) {
         switch phase {
-        case .exchange(let exchange), .switched(let exchange):
+        case .exchange(let exchange):
             phase = .done
             exchange.cancel()
             // nginx's number for a visitor that has gone before the answer.
             finishRecord(status: 499)
+        case .switched(let exchange):
+            phase = .done
+            // Chromium cancels the stream of a WebSocket that has ended in order.
+            if code == .cancel || code == .noError { exchange.leave() } else { exchange.cancel() }
+            finishRecord()
         case .head, .done: break
         }
     }

@@ -122,11 +122,15 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         switch phase {
-        case .exchange(let exchange), .switched(let exchange):
+        case .exchange(let exchange):
             phase = .closing
             exchange.cancel()
             // The visitor has gone before the answer; nginx's number for it.
             finishRecord(status: 499)
+        case .switched(let exchange):
+            phase = .closing
+            exchange.cancel()
+            finishRecord()
         case .request, .closing: break
         }
         pool.close()

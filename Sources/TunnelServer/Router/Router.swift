@@ -38,8 +38,13 @@ final class Router: Sendable {
     let slots = ConnectionSlots()
     private let logins = Mutex(VisitorLogins(key: SecureRandom.bytes(32)))
     private let logger: Logger
-    /// Ends each connection in order.
-    private let connections = Mutex<[ObjectIdentifier: @Sendable () -> Void]>([:])
+    private struct Connection {
+        let channel: any Channel
+        /// Ends it in order.
+        let drain: @Sendable () -> Void
+    }
+
+    private let connections = Mutex<[ObjectIdentifier: Connection]>([:])
 
     init(_ core: ServerCore, logger: Logger) {
         (self.core, self.logger) = (core, logger)
@@ -56,7 +61,9 @@ final class Router: Sendable {
     func joined(_ connection: any RoutedConnection) {
         let bound = NIOLoopBound(connection, eventLoop: connection.channel.eventLoop)
         connections.withLock { connections in
-            connections[ObjectIdentifier(connection)] = { bound.eventLoop.execute { bound.value.drain() } }
+            connections[ObjectIdentifier(connection)] = Connection(channel: bound.value.channel) {
+                bound.eventLoop.execute { bound.value.drain() }
+            }
         }
     }
 
@@ -66,8 +73,12 @@ final class Router: Sendable {
     }
 
     /// Closes the connections that wait for a request. The others close behind their answers.
-    func drain() {
-        for drain in connections.withLock({ Array($0.values) }) { drain() }
+    ///
+    /// - Returns: all of them. A stream may have ended while its last bytes wait for a slow visitor.
+    func drain() -> [any Channel] {
+        let all = connections.withLock { Array($0.values) }
+        for connection in all { connection.drain() }
+        return all.map(\.channel)
     }
 
     // MARK: Requests
