@@ -132,6 +132,13 @@ public struct ServerConfiguration: Sendable {
                 + "machine; give --token-file, or listen on 127.0.0.1"
             problems.append(Problem(key: "listen", description: text, isAboutMissing: true))
         }
+        for (key, addresses) in [("http_listen", httpListen), ("https_listen", httpsListen)] where isOpen {
+            guard let reachable = addresses.first(where: { !$0.isLocal }) else { continue }
+            let text =
+                "refusing to publish host names on \(reachable) without a token, because every program on this machine "
+                + "could publish one; give --token-file, or listen on 127.0.0.1"
+            problems.append(Problem(key: key, description: text, isAboutMissing: true))
+        }
         for (number, address) in listen.enumerated() where listen[..<number].contains(where: address.collides) {
             problems.append(Problem(key: "listen", description: "\(address) is taken by another address here"))
         }

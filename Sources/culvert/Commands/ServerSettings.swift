@@ -76,6 +76,7 @@ struct ServerSettings {
             }
         }
         readNames(&result)
+        if let file { ServerFile.warnOfNames(file, result) }
         if !flags.allowOrigin.isEmpty { result.allowedOrigins = flags.allowOrigin }
         if !flags.trustedFront.isEmpty {
             let fronts = problems.attempt(nil) { () throws(Failure) in

@@ -93,6 +93,21 @@ enum ServerFile {
         }
     }
 
+    /// Warns of keys that have no effect without an address for names, which a flag may give too.
+    static func warnOfNames(_ file: ConfigurationFile, _ result: ServerConfiguration) {
+        if result.httpListen.isEmpty, result.httpsListen.isEmpty {
+            for key in ["http_domain", "allow_names", "redirect_https", "endpoint_host", "certificate"] where file.has(key) {
+                file.warn(key, "it has no effect without http_listen or https_listen")
+            }
+        }
+        if result.httpsListen.isEmpty, file.has("acme") {
+            file.warn("acme", "it has no effect without https_listen")
+        }
+        if !result.httpsListen.isEmpty, result.certificates.isEmpty, result.acme == nil {
+            file.warn("https_listen", "without [[certificate]] or [acme] it serves tls: names only")
+        }
+    }
+
     /// The table `[acme]`; nil if there is none, or if it has a mistake.
     private static func acme(_ file: ConfigurationFile) -> ACMEConfiguration? {
         guard let table = file.table("acme") else { return nil }
