@@ -198,6 +198,33 @@ extension EndToEnd {
             }
         }
 
+        @Test("A visitor that waits for its next request does not hold up a client or a server that stops")
+        func stopping() async throws {
+            try await Scenario.run { scenario in
+                let service = try TCPService.http("app")
+                let names = try await NameServer.start(in: scenario)
+                let client = try scenario.client(names.server.url, ["http:app:\(service.port)"])
+                _ = try await client.name("app.example.test")
+                let visitor = try await onThread {
+                    let visitor = try names.visit()
+                    #expect(try visitor.get("/", host: "app.example.test").status == 200)
+                    return visitor.socket
+                }
+                client.process.signal(SIGTERM)
+                #expect(try await client.process.exitStatus(within: .seconds(10)) == .exited(0))
+                let again = try scenario.client(names.server.url, ["http:app:\(service.port)"])
+                _ = try await again.name("app.example.test")
+                let status = try await onThread {
+                    try HTTPConnection(visitor).get("/", host: "app.example.test").status
+                }
+                #expect(status == 200)
+                names.server.process.signal(SIGTERM)
+                #expect(try await names.server.process.exitStatus(within: .seconds(10)) == .exited(0))
+                let rest = try await onThread { try visitor.receiveToEnd() }
+                #expect(rest.isEmpty)
+            }
+        }
+
         @Test("Large bodies pass both ways at once, slow readers hold their senders back")
         func backPressure() async throws {
             try await Scenario.run { scenario in

@@ -125,6 +125,11 @@ final class RoutedStream: StreamEnd, CountedStream {
         timer = session.eventLoop.assumeIsolated().scheduleTask(in: Self.lingering) { self.resetByVisitor() }
     }
 
+    /// The tunnel is not public any more. The request under way may finish.
+    func release() {
+        link.visitor.send { $0.release() }
+    }
+
     /// The visitor has gone.
     func resetByVisitor() {
         guard !isClosed else { return }

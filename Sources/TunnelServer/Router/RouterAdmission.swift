@@ -28,13 +28,23 @@ extension VisitorAdmission {
             policy: tunnel.streamPolicy(bandwidth.limit),
             identity: StreamIdentity(visitor: visitor.description, statistics: tunnel.statistics),
             logger: logger
-        ) { [quota] in
+        ) { [quota, weak self] in
             tunnel.gate.left()
             quota.countStream(-1)
+            self?.routed[link.id] = nil
             onEnd()
         }
+        routed[link.id] = stream
         link.session.set(stream)
         openStream(stream, request)
         link.visitor.send { $0.joined() }
+    }
+
+    /// Lets the streams of a tunnel end with their present requests; of all tunnels if it is nil. Otherwise visitors'
+    /// connections that wait for a request would hold up the end of the session.
+    func releaseStreams(of tunnel: UInt16? = nil) {
+        for stream in Array(routed.values) where tunnel == nil || stream.identity.statistics.tunnel == tunnel {
+            stream.release()
+        }
     }
 }

@@ -77,4 +77,9 @@ extension StreamPool: VisitorStreamReceiver {
     }
 
     func streamHasRoom(_ stream: VisitorStream) {}
+
+    func streamIsReleased(_ stream: VisitorStream) {
+        drop(stream)
+        stream.leave()
+    }
 }

@@ -35,12 +35,22 @@ struct FarEnd<End: AnyObject>: Sendable {
 
 /// The two ends of a visitor's stream.
 struct VisitorLink: Sendable {
+    /// Distinguishes the streams of a session.
+    let id: ID
     /// The visitor's side, as the session sees it.
     let visitor: FarEnd<VisitorStream>
     /// The session's side, as the visitor sees it.
     let session: FarEnd<RoutedStream>
 
+    /// The identity of a link.
+    final class ID: Sendable, Hashable {
+        static func == (left: ID, right: ID) -> Bool { left === right }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+    }
+
     init(visitorLoop: any EventLoop, sessionLoop: any EventLoop) {
+        id = ID()
         visitor = FarEnd(on: visitorLoop, from: sessionLoop)
         session = FarEnd(on: sessionLoop, from: visitorLoop)
     }

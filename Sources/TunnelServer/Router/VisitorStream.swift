@@ -12,6 +12,12 @@ protocol VisitorStreamReceiver: AnyObject {
     func stream(_ stream: VisitorStream, failed failure: StreamFailure)
     /// The stream takes bytes again.
     func streamHasRoom(_ stream: VisitorStream)
+    /// The stream should carry no further request.
+    func streamIsReleased(_ stream: VisitorStream)
+}
+
+extension VisitorStreamReceiver {
+    func streamIsReleased(_ stream: VisitorStream) {}
 }
 
 /// A reason for which a visitor's stream is gone.
@@ -44,6 +50,8 @@ final class VisitorStream {
     private let link: VisitorLink
     private var state = State.open(isFinished: false, hasEnded: false)
     private var unqueued = 0
+    /// Whether the stream ends with its present request, because its tunnel is not public any more.
+    private var isReleased = false
     /// Messages for the session's side until it exists; nil if the event loop of the session keeps them in order.
     private var backlog: [@Sendable (RoutedStream) -> Void]?
     /// The last time that a request on it ended.
@@ -67,7 +75,7 @@ final class VisitorStream {
 
     /// Whether the stream can carry another request.
     var isOpen: Bool {
-        if case .open(isFinished: false, hasEnded: false) = state { true } else { false }
+        if case .open(isFinished: false, hasEnded: false) = state { !isReleased } else { false }
     }
 
     // MARK: To the session
@@ -153,6 +161,12 @@ final class VisitorStream {
         let receiver = receiver
         close()
         receiver?.stream(self, failed: failure)
+    }
+
+    /// The tunnel is not public any more: the stream carries no further request.
+    func release() {
+        isReleased = true
+        receiver?.streamIsReleased(self)
     }
 
     /// The session has queued bytes.

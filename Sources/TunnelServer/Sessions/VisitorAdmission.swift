@@ -33,6 +33,8 @@ final class VisitorAdmission {
     var pendingTimer: Scheduled<Void>?
     /// Whether some tunnel's visitors wait in its listen queue.
     var usesListenQueue = false
+    /// The streams of the router's visitors.
+    var routed: [VisitorLink.ID: RoutedStream] = [:]
     /// Whether the router knows that the session has no carrier.
     private var isPaused = false
 
@@ -90,6 +92,7 @@ final class VisitorAdmission {
     /// Forgets a tunnel, and resets its visitors that have no stream yet.
     func remove(_ tunnel: UInt16) {
         tunnels[tunnel] = nil
+        releaseStreams(of: tunnel)
         let waiting = pending.removeAll(at: tunnel)
         for visitor in waiting { visitor.pipe.reset(.goingAway) }
         chargeBookkeeping()

@@ -23,6 +23,7 @@ extension VisitorAdmission {
 
     /// Resets all pending visitors.
     func stop() {
+        releaseStreams()
         pendingTimer?.cancel()
         for visitor in pending.removeAll() { visitor.pipe.reset(.goingAway) }
         chargeBookkeeping()

@@ -96,7 +96,8 @@ enum ServerFile {
     /// Warns of keys that have no effect without an address for names, which a flag may give too.
     static func warnOfNames(_ file: ConfigurationFile, _ result: ServerConfiguration) {
         if result.httpListen.isEmpty, result.httpsListen.isEmpty {
-            for key in ["http_domain", "allow_names", "redirect_https", "endpoint_host", "certificate"] where file.has(key) {
+            for key in ["http_domain", "allow_names", "redirect_https", "endpoint_host", "certificate"]
+            where file.has(key) {
                 file.warn(key, "it has no effect without http_listen or https_listen")
             }
         }
