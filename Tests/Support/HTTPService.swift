@@ -80,7 +80,7 @@ extension TCPService {
 /// One end of an HTTP/1.1 connection of a test: reads heads, and bodies by their framing.
 public final class HTTPConnection {
     /// A request that has come whole.
-    public struct Request {
+    public struct Request: Sendable {
         /// The method.
         public let method: String
         /// The target.
@@ -92,7 +92,7 @@ public final class HTTPConnection {
     }
 
     /// An answer that has come whole.
-    public struct Answer {
+    public struct Answer: Sendable {
         /// The status code.
         public let status: Int
         /// The head with its last empty line.
