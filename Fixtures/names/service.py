@@ -7,7 +7,8 @@
 | `/image/N` | an SVG image |
 | `/events` | an event for each POST to `/tick`, and nothing in between |
 | `/sequence?count=N&pause=S` | N numbered events with pauses |
-| `/upload` | the number of bytes and their SHA-256, for a body of any framing |
+| `/pattern?bytes=N` | N bytes of the pattern, whose byte I is the exclusive or of both bytes of I modulo 65,521 |
+| `/upload` | the number of bytes, their SHA-256, and whether they are the pattern, for a body of any framing |
 | `/socket` | a WebSocket that echoes |
 """
 import asyncio, base64, hashlib, struct, sys
@@ -50,7 +51,13 @@ const protocols = () => {
 </script>
 """ % "\n".join(f'<img src="/image/{number}" width="20" height="20">' for number in range(30))
 
+PERIOD = 65521
+PATTERN = bytes(number >> 8 ^ number & 255 for number in range(PERIOD)) * 3
 waiting = []
+
+
+def pattern(start, count):
+    return PATTERN[start % PERIOD:start % PERIOD + count]
 
 
 class Connection:
@@ -81,12 +88,19 @@ class Connection:
         if url.path in ("/events", "/sequence"):
             await self.events(url)
             return True
-        count, sum = 0, hashlib.sha256()
+        count, sum, is_pattern = 0, hashlib.sha256(), True
         async for part in self.body():
+            is_pattern = is_pattern and part == pattern(count, len(part))
             count += len(part)
             sum.update(part)
         if url.path == "/upload":
-            self.answer("application/json", '{"bytes": %d, "sha256": "%s"}' % (count, sum.hexdigest()))
+            self.answer("application/json", '{"bytes": %d, "sha256": "%s", "pattern": %s}' % (count, sum.hexdigest(), str(is_pattern).lower()))
+        elif url.path == "/pattern":
+            size = int(parse_qs(url.query)["bytes"][0])
+            self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            for start in range(0, size, 65536):
+                self.writer.write(pattern(start, min(65536, size - start)))
+                await self.writer.drain()
         elif url.path == "/tick":
             data = parse_qs(url.query)["data"][0]
             for queue in waiting:

@@ -41,14 +41,17 @@ public struct Nginx: Front {
 
     /// Starts a file service, in which GET reads what PUT has written.
     ///
-    /// - Parameter root: the folder.
-    public static func files(in root: String, of scenario: Scenario) async throws -> Nginx {
+    /// - Parameters:
+    ///   - root: the folder.
+    ///   - settings: further directives of the server.
+    public static func files(in root: String, of scenario: Scenario, settings: String = "") async throws -> Nginx {
         let port = try FreePorts.next()
         let site = """
             server {
                 listen 127.0.0.1:\(port);
                 root \(root);
                 client_max_body_size 0;
+                \(settings)
                 location / { dav_methods PUT; }
             }
             """

@@ -79,6 +79,10 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let systemdAnalyze = Program(name: "systemd-analyze", package: "systemd")
     /// A browser.
     public static let chromium = Program(name: "chromium", package: "chromium")
+    /// Loads a web server over HTTP/1.1 and HTTP/2.
+    public static let h2load = Program(name: "h2load", package: "nghttp2-client")
+    /// Loads a web server over HTTP/1.1.
+    public static let wrk = Program(name: "wrk", package: "wrk")
     /// Checks rules of Prometheus.
     public static let promtool = Program(name: "promtool", package: "prometheus")
     /// Checks manual pages.
