@@ -103,6 +103,9 @@ final class Exchange {
 
     // MARK: The request
 
+    /// Whether the answer has begun.
+    var hasAnswer: Bool { reader.hasBegun }
+
     /// Whether content of the request is taken.
     var hasRoom: Bool { stream.hasRoom }
 

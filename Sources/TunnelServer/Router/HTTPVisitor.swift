@@ -28,6 +28,10 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     /// Time for a visitor to take the last answer and to close.
     static let lingering = TimeAmount.seconds(5)
 
+    /// Time without a byte for a visitor that has sent FIN behind its request. 30 s: most have gone, and nothing else shows
+    /// it while the service is silent, as between server-sent events.
+    static let halfClosed = Duration.seconds(30)
+
     let router: Router
     let channel: any Channel
     /// What is known of the visitor.
@@ -111,8 +115,15 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             exchange.cancel()
             finishRecord(status: 400)
             channel.close(promise: nil)
-        case .exchange: isPersistent = false
+        case .exchange:
+            isPersistent = false
+            limit(Self.halfClosed)
         }
+    }
+
+    /// A visitor that has sent FIN gets bytes.
+    func noteOutput() {
+        if hasEnded, case .exchange = phase { limit(Self.halfClosed) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -265,6 +276,12 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             exchange.cancel()
             isPersistent = false
             answer(.requestTimeout, reason: "the request's body took too long")
+        case .exchange(let exchange) where hasEnded && exchange.isRequestComplete:
+            // The service has its own time to begin, and a slow reader is there.
+            guard exchange.hasAnswer, untaken == 0 else { return limit(Self.halfClosed) }
+            exchange.cancel()
+            finishRecord(status: 499)
+            channel.close(promise: nil)
         case .exchange, .switched: break
         }
     }
