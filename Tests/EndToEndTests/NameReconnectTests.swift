@@ -47,7 +47,7 @@ extension EndToEnd {
             }
 
             func download() throws {
-                let (visitor, size) = (try names.visit(), 400_000_000)
+                let (visitor, size) = (try names.visit(), 40_000_000_000)
                 try visitor.socket.send("GET /pattern?bytes=\(size) HTTP/1.1\r\nHost: app.example.test\r\n\r\n")
                 let head = String(decoding: try visitor.read(19), as: UTF8.self)
                 try require(head == "HTTP/1.1 200 OK\r\nCo", head)
@@ -100,6 +100,8 @@ extension EndToEnd {
                     number += 1
                     note("events", number)
                 }
+                _ = try asker.get("/tick?data=last", host: "app.example.test", method: "POST")
+                try wait(for: "data: last\n\n")
             }
         }
 
@@ -198,6 +200,31 @@ extension EndToEnd {
                 relay.setBlackhole([])
                 relay.cut(.reset)
                 #expect(try await answer.status == 200)
+            }
+        }
+
+        // This test waits for 30 s, which is a time of the server's.
+        @Test(
+            "A visitor that sends FIN behind its request and gets nothing more is forgotten",
+            .enabled(if: TestRun.isSlow)
+        )
+        func halfClosed() async throws {
+            try await Scenario.run { scenario in
+                let service = try TCPService { socket in
+                    _ = try HTTPConnection(socket).request()
+                    try socket.send("HTTP/1.1 200 OK\r\n\r\nan event, and then no more")
+                    _ = try socket.receiveToEnd()
+                }
+                let (names, _) = try await NameServer.secure(in: scenario)
+                _ = try await scenario.names(["app": service.port], at: names.server.url)
+                try await onThread {
+                    let visitor = try names.visit()
+                    try visitor.socket.send("GET / HTTP/1.1\r\nHost: app.example.test\r\n\r\n")
+                    try visitor.socket.finishSending()
+                    _ = try visitor.read(100)
+                }
+                _ = try await names.server.process.logLine(within: .seconds(50)) { $0.contains("status=499") }
+                try await scenario.expectNoStreams()
             }
         }
 

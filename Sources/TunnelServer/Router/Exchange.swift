@@ -144,6 +144,14 @@ final class Exchange {
         }
     }
 
+    /// The visitor has ended its side behind a complete request. The service learns it, as on a connection of its own: some
+    /// stop their work then, and others answer.
+    func endInput() {
+        guard case .relaying = phase, isRequestComplete else { return }
+        repeatable = nil
+        stream.finish()
+    }
+
     /// The visitor has taken bytes of the stream.
     func taken(_ count: Int) { stream.taken(count) }
 

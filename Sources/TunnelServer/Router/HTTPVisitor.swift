@@ -28,6 +28,10 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     /// Time for a visitor to take the last answer and to close.
     static let lingering = TimeAmount.seconds(5)
 
+    /// Time without a byte for a visitor that has sent FIN behind its request. 30 s: most have gone, and nothing else shows
+    /// it while the service is silent, as between server-sent events.
+    static let halfClosed = Duration.seconds(30)
+
     let router: Router
     let channel: any Channel
     /// What is known of the visitor.
@@ -122,7 +126,15 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         case .exchange(let exchange):
             isPersistent = false
             cutShort(exchange)
+            guard case .exchange = phase, exchange.isRequestComplete else { return }
+            exchange.endInput()
+            limit(Self.halfClosed)
         }
+    }
+
+    /// A visitor that has sent FIN gets bytes.
+    func noteOutput() {
+        if hasEnded, case .exchange = phase { limit(Self.halfClosed) }
     }
 
     /// Ends a request whose rest does not come, because the visitor has ended its side.

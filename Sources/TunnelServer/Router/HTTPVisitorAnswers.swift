@@ -119,6 +119,7 @@ extension HTTPVisitor: ExchangeVisitor {
         untaken += count
         taker = exchange
         flush()
+        noteOutput()
         guard isAnswered else { return }
         isAnswered = false
         nextRequest()
