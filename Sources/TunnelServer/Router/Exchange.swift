@@ -90,8 +90,14 @@ final class Exchange {
         writer = BodyWriter(request.framing)
         reader = ResponseReader(to: request.head.method, maySwitch: request.upgrade != nil)
         isIdempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"].contains(request.head.method)
-        if let waiting = pool.take(for: route, routed, mayRepeat: isIdempotent && request.framing == .none) {
+        if let waiting = pool.take(
+            for: route,
+            like: member,
+            routed,
+            mayRepeat: isIdempotent && request.framing == .none
+        ) {
             stream = waiting
+            self.member = waiting.member
             isReused = true
         } else {
             stream = VisitorStream.open(to: member, for: routed, on: loop)
@@ -103,13 +109,23 @@ final class Exchange {
 
     // MARK: The request
 
+    /// Whether the final answer has begun. Another answer must not follow it.
+    var hasAnswer: Bool { reader.hasBegun }
+
+    /// Whether nothing more comes of the exchange.
+    var hasEnded: Bool {
+        if case .ended = phase { true } else { false }
+    }
+
     /// Whether content of the request is taken.
     var hasRoom: Bool { stream.hasRoom }
 
     /// Sends content of the request, or bytes of the other protocol.
     func send(_ content: ByteBuffer) {
         switch phase {
-        case .relaying: writer.write(content) { stream.send($0) }
+        // Behind the end of a request, the service would take content for the next one.
+        case .relaying where !isRequestComplete: writer.write(content) { stream.send($0) }
+        case .relaying: break
         case .switched: stream.send(content)
         case .ended: break
         }
@@ -118,6 +134,7 @@ final class Exchange {
     /// The request is complete, or the visitor's side of the other protocol has ended.
     func finish(_ trailers: HeaderFields = HeaderFields()) {
         switch phase {
+        case .relaying where isRequestComplete: break
         case .relaying:
             writer.end(trailers: request.trailers(trailers)) { stream.send($0) }
             isRequestComplete = true
@@ -256,7 +273,8 @@ extension Exchange: VisitorStreamReceiver {
                 if inbox.readableBytes == 0 { inbox = part } else { inbox.writeImmutableBuffer(part) }
                 read()
             case .switched: visitor?.exchange(self, sends: part)
-            case .ended: break
+            // Bytes behind the answer: the stream must not carry another request.
+            case .ended: stream.reset()
             }
         }
         if let visitor { visitor.exchangeFlushes(self, count) } else { stream.taken(count) }

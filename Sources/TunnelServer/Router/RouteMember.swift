@@ -34,6 +34,7 @@ final class RouteMember: Sendable {
     private let streams = Atomic(0)
     private let isHealthy: Atomic<Bool>
     private let paused = Atomic(false)
+    private let withdrawn = Atomic(false)
 
     /// To be made on the session's event loop.
     ///
@@ -65,6 +66,17 @@ final class RouteMember: Sendable {
     var isPaused: Bool {
         get { paused.load(ordering: .relaxed) }
         set { paused.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether its place was given up. Its streams carry no further request then.
+    var isWithdrawn: Bool { withdrawn.load(ordering: .relaxed) }
+
+    /// Its place is given up.
+    func withdraw() { withdrawn.store(true, ordering: .relaxed) }
+
+    /// Whether a request that was rewritten and admitted for this member may go to another one of its group.
+    func isInterchangeable(with other: RouteMember) -> Bool {
+        self === other || rules == other.rules && passwords == other.passwords
     }
 
     /// Opens a stream for a visitor.

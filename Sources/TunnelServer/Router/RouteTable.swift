@@ -45,10 +45,11 @@ final class Route: Sendable {
         }
     }
 
-    /// Another member than one that has refused a visitor; nil if there is none.
+    /// Another member for the same request than one that has refused a visitor; nil if there is none.
     func other(than member: RouteMember, for address: IPAddress?) -> RouteMember? {
         members.withLock { members in
-            RouteChoice.member(of: members.filter { $0 !== member && !$0.isPaused }, for: address)
+            let others = members.filter { $0 !== member && !$0.isPaused && $0.isInterchangeable(with: member) }
+            return RouteChoice.member(of: others, for: address)
         }
     }
 
@@ -58,7 +59,8 @@ final class Route: Sendable {
 
     /// - Returns: whether no member is left.
     func remove(_ member: RouteMember) -> Bool {
-        members.withLock { members in
+        member.withdraw()
+        return members.withLock { members in
             members.removeAll { $0 === member }
             return members.isEmpty
         }

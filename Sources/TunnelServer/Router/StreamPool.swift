@@ -38,12 +38,20 @@ final class StreamPool {
 
     /// Takes a stream for a request.
     ///
-    /// - Parameter mayRepeat: whether the request may be sent again on another stream if this one has ended meanwhile.
-    func take(for route: Route, _ visitor: RoutedVisitor, mayRepeat: Bool) -> VisitorStream? {
+    /// - Parameters:
+    ///   - member: the member for which the request was admitted.
+    ///   - mayRepeat: whether the request may be sent again on another stream if this one has ended meanwhile.
+    func take(
+        for route: Route,
+        like member: RouteMember,
+        _ visitor: RoutedVisitor,
+        mayRepeat: Bool
+    ) -> VisitorStream? {
         let now = NIODeadline.now()
         let index = entries.lastIndex { entry in
             entry.route === route && entry.address == visitor.address && entry.stream.isOpen && entry.stream.member.isUp
-                && !entry.stream.member.isPaused
+                && !entry.stream.member.isPaused && !entry.stream.member.isWithdrawn
+                && entry.stream.member.isInterchangeable(with: member)
                 && (mayRepeat || now - entry.stream.idleSince < Self.freshness)
         }
         return index.map { entries.remove(at: $0).stream }
