@@ -125,6 +125,7 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
 
     private func watchIdleTime() {
         idle?.cancel()
+        guard channel.isActive else { return }
         idle = channel.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(router.limits.visitorKeepAlive)) {
             self.finish()
         }

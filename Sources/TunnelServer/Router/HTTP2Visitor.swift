@@ -36,7 +36,6 @@ final class HTTP2Visitor: ChannelInboundHandler {
 
     init(_ connection: HTTP2Connection, _ channel: any Channel) {
         (self.connection, self.channel) = (connection, channel)
-        connection.opened(channel)
     }
 
     private var router: Router { connection.router }
@@ -45,10 +44,13 @@ final class HTTP2Visitor: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        connection.opened(channel)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        timer?.cancel()
+        connection.closed()
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -57,7 +59,8 @@ final class HTTP2Visitor: ChannelInboundHandler {
     }
 
     private func read() {
-        guard !isReading, let context else { return }
+        // Frames that wait are taken first; otherwise the visitor would get room for ever more of them.
+        guard !isReading, waiting.isEmpty, let context else { return }
         if case .exchange(let exchange) = phase, !exchange.hasRoom, !exchange.isRequestComplete { return }
         if case .switched(let exchange) = phase, !exchange.hasRoom { return }
         isReading = true
@@ -80,8 +83,9 @@ final class HTTP2Visitor: ChannelInboundHandler {
     private func process() {
         while let frame = waiting.first {
             switch phase {
-            case .exchange(let exchange), .switched(let exchange):
-                guard exchange.hasRoom else { return }
+            // What follows a request for a WebSocket belongs to it. A service that refuses it would take a request for it.
+            case .exchange(let exchange): guard exchange.hasRoom, !exchange.isRequestComplete else { return }
+            case .switched(let exchange): guard exchange.hasRoom else { return }
             case .head, .done: break
             }
             waiting.removeFirst()
@@ -118,7 +122,8 @@ final class HTTP2Visitor: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         gone()
         timer?.cancel()
-        connection.closed()
+        // The stream to the service may wait for another request, which needs its credit.
+        reportTaken()
         context.fireChannelInactive()
     }
 
@@ -149,8 +154,12 @@ final class HTTP2Visitor: ChannelInboundHandler {
         timer = nil
         guard let time else { return }
         timer = channel.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(time)) { [weak self] in
-            guard let self, case .exchange(let exchange) = self.phase, exchange.hasRoom else { return }
+            guard let self, case .exchange(let exchange) = self.phase, !exchange.isRequestComplete else { return }
+            // The service does not take content. The visitor's time begins anew.
+            guard exchange.hasRoom else { return self.limit(time) }
+            let hasAnswer = exchange.hasAnswer
             exchange.cancel()
+            guard !hasAnswer else { return self.exchangeBreaks(exchange) }
             self.answer(.requestTimeout, reason: "the request's body took too long")
         }
     }
@@ -189,7 +198,8 @@ final class HTTP2Visitor: ChannelInboundHandler {
                     visitor: self,
                     on: channel.eventLoop
                 )
-                phase = .exchange(exchange)
+                // A stream that was waiting may have failed at once, and the request is answered.
+                if !exchange.hasEnded { phase = .exchange(exchange) }
                 // RFC 8441: the request for a WebSocket has no body, and its stream stays open.
                 if request.upgrade != nil { exchange.finish() }
             } catch {
@@ -294,6 +304,13 @@ final class HTTP2Visitor: ChannelInboundHandler {
         }
         context?.flush()
         finishRecord()
+        dropRest()
+    }
+
+    /// Takes what the visitor still sends, so that its end is noticed.
+    private func dropRest() {
+        process()
+        read()
     }
 
     private func reset(_ code: HTTP2ErrorCode) {
@@ -344,6 +361,7 @@ extension HTTP2Visitor: ExchangeVisitor {
             write(ByteBuffer(), isLast: true)
         }
         finishRecord()
+        dropRest()
     }
 
     func exchange(_ exchange: Exchange, switches head: ResponseHead) {
