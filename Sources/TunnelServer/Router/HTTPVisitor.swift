@@ -37,11 +37,18 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     private var buffer = ByteBuffer()
     var phase = Phase.request
     private(set) var hasEnded = false
+    /// Whether the socket has everything, and FIN was sent.
+    private var isOutputClosed = false
+    /// ``unwritten`` when that was last asked.
+    private var unwrittenBefore = Int.max
     private var isReading = false
     private var isProcessing = false
     private var isFirst = true
+    /// Whether the time of a head runs. That of the first one runs since the connection began.
+    private var isInHead = true
     private var deadline: NIODeadline?
     private var timer: Scheduled<Void>?
+    private var wakesAt = NIODeadline.distantFuture
     var context: ChannelHandlerContext?
 
     // The answer in progress.
@@ -76,6 +83,8 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         router.left(self)
         timer?.cancel()
+        // The connection may go on with another handler.
+        pool.close()
         self.context = nil
     }
 
@@ -105,14 +114,32 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     private func inputEnded() {
         hasEnded = true
         switch phase {
-        case .request, .closing: channel.close(promise: nil)
-        case .switched(let exchange): exchange.finish()
-        case .exchange(let exchange) where !exchange.isRequestComplete:
-            exchange.cancel()
-            finishRecord(status: 400)
-            channel.close(promise: nil)
-        case .exchange: isPersistent = false
+        case .request: close()
+        case .closing: if isOutputClosed { channel.close(promise: nil) }
+        case .switched(let exchange):
+            exchange.finish()
+            if isOutputClosed { channel.close(promise: nil) }
+        case .exchange(let exchange):
+            isPersistent = false
+            cutShort(exchange)
         }
+    }
+
+    /// Ends a request whose rest does not come, because the visitor has ended its side.
+    private func cutShort(_ exchange: Exchange) {
+        // Without room, the rest may be here.
+        guard hasEnded, !exchange.isRequestComplete, exchange.hasRoom, case .exchange = phase else { return }
+        phase = .closing
+        exchange.cancel()
+        finishRecord(status: 400)
+        channel.close(promise: nil)
+    }
+
+    /// The service takes content of the request again.
+    func takeRoom(of exchange: Exchange) {
+        process()
+        if case .exchange(let current) = phase, current === exchange { cutShort(exchange) }
+        read()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -187,11 +214,18 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             return false
         case .request:
             let hadBytes = buffer.readableBytes > 0
-            guard case .head(let head, let framing)? = try reader.next(from: &buffer) else {
-                if hadBytes { limit(router.limits.visitorHeadTimeout, isFirst: isFirst) }
+            let event = try reader.next(from: &buffer)
+            // The end of a request without a body that was answered at once.
+            if case .end? = event { return true }
+            guard case .head(let head, let framing)? = event else {
+                // Further bytes of the head do not extend its time.
+                if hadBytes, !isInHead {
+                    isInHead = true
+                    limit(router.limits.visitorHeadTimeout)
+                }
                 return false
             }
-            isFirst = false
+            (isFirst, isInHead) = (false, false)
             limit(framing == .none ? nil : router.limits.visitorIdle)
             begin(head, framing)
             return true
@@ -219,10 +253,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             }
             isPersistent = false
             begin(refused: error)
-        case .exchange(let exchange):
-            exchange.cancel()
-            isPersistent = false
-            answer(.refusal(status: error.status), reason: error.description)
+        case .exchange(let exchange): giveUp(exchange, .refusal(status: error.status), reason: error.description)
         case .switched, .closing: break
         }
     }
@@ -230,20 +261,19 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     // MARK: Time
 
     /// Sets the time by which the visitor must have done the next thing.
-    ///
-    /// - Parameter isFirst: whether the time runs since the connection began, so that it is not extended.
-    private func limit(_ time: Duration?, isFirst: Bool = false) {
+    private func limit(_ time: Duration?) {
         guard let time else {
             deadline = nil
             return
         }
-        if isFirst, deadline != nil { return }
         let due = NIODeadline.now() + TimeAmount(time)
         deadline = due
-        if timer == nil { wake(at: due) }
+        if timer == nil || due < wakesAt { wake(at: due) }
     }
 
     private func wake(at due: NIODeadline) {
+        timer?.cancel()
+        wakesAt = due
         timer = channel.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] in
             guard let self else { return }
             self.timer = nil
@@ -256,23 +286,39 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
 
     private func timeOut() {
         switch phase {
-        case .request where isFirst || !reader.isIdle:
+        case .request where isFirst || isInHead:
             isPersistent = false
             begin(refused: HTTP1Error(.timeout))
         case .request, .closing:
+            // A slow visitor may still be taking the answer.
+            let left = unwritten
+            guard left == 0 || left >= unwrittenBefore else {
+                unwrittenBefore = left
+                return limit(Duration(Self.lingering))
+            }
             channel.close(promise: nil)
         case .exchange(let exchange) where !exchange.isRequestComplete && exchange.hasRoom:
-            exchange.cancel()
-            isPersistent = false
-            answer(.requestTimeout, reason: "the request's body took too long")
+            giveUp(exchange, .requestTimeout, reason: "the request's body took too long")
+        // The service does not take content. The visitor's time begins anew.
+        case .exchange(let exchange) where !exchange.isRequestComplete: limit(router.limits.visitorIdle)
         case .exchange, .switched: break
         }
+    }
+
+    /// Answers a request that cannot be relayed to its end, unless the service has begun to answer it.
+    private func giveUp(_ exchange: Exchange, _ page: StatusPage, reason: String) {
+        let hasAnswer = exchange.hasAnswer
+        exchange.cancel()
+        guard !hasAnswer else { return exchangeBreaks(exchange) }
+        isPersistent = false
+        answer(page, reason: reason)
     }
 
     /// The connection waits for its next request from now on, or closes.
     func nextRequest() {
         guard isPersistent, !hasEnded, !router.isStopping else { return close() }
         phase = .request
+        unwrittenBefore = .max
         limit(router.limits.visitorKeepAlive)
         process()
         read()
@@ -282,11 +328,27 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     func close() {
         phase = .closing
         buffer = ByteBuffer()
-        guard !hasEnded else { return channel.close(promise: nil) }
-        context?.close(mode: .output, promise: nil)
+        unwrittenBefore = .max
+        endOutput()
         limit(Duration(Self.lingering))
         read()
     }
+
+    /// Sends FIN behind everything, and closes the connection then if the visitor has ended its side. NIO drops what is
+    /// unwritten when both directions are closed.
+    func endOutput() {
+        guard let context else { return }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            self.isOutputClosed = true
+            guard !self.hasEnded else { return self.channel.close(promise: nil) }
+            self.context?.close(mode: .output, promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+    }
+
+    /// Bytes that the socket has not taken.
+    private var unwritten: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
 
     /// Gives the connection to another handler.
     ///
@@ -309,6 +371,8 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
 
 extension HTTPVisitor: RoutedConnection {
     func drain() {
-        if case .request = phase, reader.isIdle { channel.close(promise: nil) }
+        guard case .request = phase else { return }
+        guard reader.isIdle else { return limit(Duration(Self.lingering)) }
+        if unwritten == 0 { channel.close(promise: nil) } else { close() }
     }
 }

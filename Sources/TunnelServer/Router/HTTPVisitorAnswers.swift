@@ -51,7 +51,8 @@ extension HTTPVisitor: ExchangeVisitor {
                 visitor: self,
                 on: channel.eventLoop
             )
-            phase = .exchange(exchange)
+            // A stream that was waiting may have failed at once, and the request is answered.
+            if !exchange.hasEnded { phase = .exchange(exchange) }
         } catch {
             isPersistent = false
             answer(.refusal(status: error.status), reason: error.reason)
@@ -70,7 +71,7 @@ extension HTTPVisitor: ExchangeVisitor {
     }
 
     func exchange(_ exchange: Exchange, answers response: RelayedResponse) {
-        if response.endsConnection || hasEnded { isPersistent = false }
+        if response.endsConnection || hasEnded || router.isStopping { isPersistent = false }
         record?.status = response.head.status
         var head = response.head
         if !isPersistent {
@@ -109,7 +110,7 @@ extension HTTPVisitor: ExchangeVisitor {
     func exchangeEndedOutput(_ exchange: Exchange) {
         finishRecord()
         flush()
-        if hasEnded { channel.close(promise: nil) } else { context?.close(mode: .output, promise: nil) }
+        endOutput()
     }
 
     func exchangeFlushes(_ exchange: Exchange, _ count: Int) {
@@ -123,10 +124,7 @@ extension HTTPVisitor: ExchangeVisitor {
         nextRequest()
     }
 
-    func exchangeHasRoom(_ exchange: Exchange) {
-        process()
-        read()
-    }
+    func exchangeHasRoom(_ exchange: Exchange) { takeRoom(of: exchange) }
 
     func exchange(_ exchange: Exchange, fails page: StatusPage) {
         if !exchange.isRequestComplete { isPersistent = false }
