@@ -254,6 +254,8 @@ public struct Server: Service {
             group.addTask { try? await Task.sleep(for: core.configuration.drainTimeout) }
             await group.next()
             for session in core.liveSessions { try? await session.end(reason).get() }
+            // The wait for them cannot be cancelled.
+            for visitor in visitors { visitor.close(promise: nil) }
             group.cancelAll()
         }
     }

@@ -27,7 +27,7 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.timeout) {
-            self.router.refused("its ClientHello took too long", self.origin)
+            if !self.isDone { self.router.refused("its ClientHello took too long", self.origin) }
             context.close(promise: nil)
         }
         if context.channel.isActive { context.read() }
@@ -43,7 +43,7 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isDone else { return }
+        guard !isDone else { return context.read() }
         let news = unwrapInboundIn(data)
         bytes.writeImmutableBuffer(news)
         do throws(ClientHelloError) {

@@ -69,7 +69,6 @@ final class RoutedStream: StreamEnd, CountedStream {
         case .waiting:
             guard session.keepPending(bytes.readableBytes) else { return fail(.unavailable) }
             unsent.append(bytes)
-            unreported += bytes.readableBytes
         case .open(let id, _):
             queue(bytes, of: id)
         case .closed:
@@ -79,12 +78,18 @@ final class RoutedStream: StreamEnd, CountedStream {
 
     private func queue(_ bytes: ByteBuffer, of id: StreamID) {
         session.run(.bytes(id, bytes.dense(from: 2), isReading: false))
-        unreported += bytes.readableBytes
-        guard !isBlocked else { return }
-        if let time = policy.rest(afterReading: bytes.readableBytes) {
-            session.eventLoop.assumeIsolated().scheduleTask(in: time) { self.reportQueued() }
-        } else {
-            reportQueued()
+        noteQueued(bytes.readableBytes)
+    }
+
+    /// The session has queued bytes. The visitor learns of these, and of no others, once their bandwidth is there.
+    private func noteQueued(_ count: Int) {
+        guard let time = policy.rest(afterReading: count) else {
+            unreported += count
+            return reportQueued()
+        }
+        session.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            self.unreported += count
+            self.reportQueued()
         }
     }
 
@@ -159,11 +164,13 @@ final class RoutedStream: StreamEnd, CountedStream {
     func begin(_ id: StreamID) {
         guard case .waiting(let isFinished) = state else { return }
         state = .open(id, isFinished: isFinished)
-        session.releasePending(unsent.bytes)
+        let count = unsent.bytes
+        session.releasePending(count)
         while let bytes = unsent.popFirst() { session.run(.bytes(id, bytes, isReading: false)) }
         if isFinished { session.run(.finished(id)) }
-        reportQueued()
-        watchIdleTime()
+        if count > 0 { noteQueued(count) }
+        // A visitor that has left has a time limit already.
+        if !hasLeft { watchIdleTime() }
     }
 
     func accepted() {}

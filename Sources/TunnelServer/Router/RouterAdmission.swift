@@ -13,6 +13,12 @@ extension VisitorAdmission {
             onEnd()
             return link.visitor.send { $0.failed(.unavailable) }
         }
+        // These visitors wait in no listen queue.
+        if pending.isFull, !sessionLoop.hasCarrier || pending.hasVisitors(at: number) {
+            note(.tooMany, of: visitor.description)
+            onEnd()
+            return link.visitor.send { $0.failed(.unavailable) }
+        }
         let shortage = quota.shortage(rules.limits, isCounted: false)
         if let refusal = shortage ?? tunnel.gate.admit(visitor.address, now: clock.now()) {
             note(refusal, of: visitor.description)

@@ -25,7 +25,10 @@ extension Router {
         }
         if hello.applicationProtocols == [ChallengeCertificate.applicationProtocol] {
             if let tls = core.challengeTLS(for: name.description) { return .terminate(tls) }
-            return .alert(.noApplicationProtocol, reason: "no certificate of \(name) is being asked for")
+            // The service of a name whose TLS is passed through may get its certificate by itself.
+            if core.resources.routes.tls(name) == nil {
+                return .alert(.noApplicationProtocol, reason: "no certificate of \(name) is being asked for")
+            }
         }
         if let route = core.resources.routes.tls(name) {
             guard let member = route.member(for: origin.address) else {

@@ -304,7 +304,7 @@ extension ServerSession: PublicPortsOwner {
             return withdraw(listener, refusal)
         }
         refusedTunnels.settled(listener.tunnel)
-        tunnel.member = listener.member
+        admission.published(tunnel, listener.member)
         let urls = tunnel.request.name.map { rules.names.urls(of: NamePlace($0), at: resources.routes.ports) }
         let addresses = urls ?? listener.addresses
         tunnel.statistics.published(address: addresses, port: listener.place.port)

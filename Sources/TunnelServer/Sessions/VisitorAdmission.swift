@@ -79,6 +79,13 @@ final class VisitorAdmission {
         for tunnel in tunnels.values { tunnel.member?.isPaused = isPaused }
     }
 
+    /// A tunnel is public. The session may have lost its carrier meanwhile, and the client may have reported on its service.
+    func published(_ tunnel: TunnelAdmission, _ member: RouteMember?) {
+        tunnel.member = member
+        member?.isPaused = isPaused
+        member?.isUp = tunnel.isHealthy
+    }
+
     func add(_ request: BindRequest, _ limits: VisitorLimits) {
         tunnels[request.tunnel] = TunnelAdmission(
             request,
