@@ -60,17 +60,90 @@ extension EndToEnd {
             try await Scenario.run { scenario in
                 let names = try await start(scenario, TCPService.http("app"))
                 for fields in ["", "Connection: close\r\n"] {
-                    try await onThread {
-                        let socket = try TCPSocket(port: names.http, timeout: .seconds(20))
-                        try socket.send("GET /bytes/8000000 HTTP/1.1\r\nHost: app.example.test\r\n\(fields)\r\n")
-                        try socket.finishSending()
-                        var count = 0
-                        while case let more = try socket.receive(upTo: 16_384).count, more > 0 {
-                            count += more
-                            Thread.sleep(forTimeInterval: 0.001)
-                        }
-                        #expect(count > 8_000_000 && count < 8_001_000)
-                    }
+                    let request = "GET /bytes/12000000 HTTP/1.1\r\nHost: app.example.test\r\n\(fields)\r\n"
+                    let count = try await bytes(from: names.http, request)
+                    #expect(count > 12_000_000 && count < 12_001_000)
+                }
+            }
+        }
+
+        /// Reads the answer of `service` slowly, behind FIN.
+        private func bytes(from port: UInt16, _ request: String) async throws -> Int {
+            try await onThread {
+                let socket = try TCPSocket(port: port, timeout: .seconds(20))
+                try socket.send(request)
+                try socket.finishSending()
+                var count = 0
+                while case let more = try socket.receive(upTo: 16_384).count, more > 0 {
+                    count += more
+                    Thread.sleep(forTimeInterval: 0.001)
+                }
+                return count
+            }
+        }
+
+        @Test("A slow visitor of a group's port that has ended its side gets everything")
+        func halfClosedRaw() async throws {
+            let service = try TCPService { socket in
+                _ = try socket.receiveToEnd()
+                try socket.send([UInt8](repeating: 7, count: 12_000_000))
+            }
+            try await Scenario.run { scenario in
+                let server = try await scenario.server()
+                let file = "\(scenario.directory)/client.toml"
+                try scenario.write("0123456789abcdef\n", to: "\(scenario.directory)/key")
+                let port = try FreePorts.next()
+                try scenario.write(
+                    """
+                    [[tunnel]]
+                    remote = "\(port)"
+                    local = "127.0.0.1:\(service.port)"
+                    group = "blue"
+                    group_key_file = "\(scenario.directory)/key"
+                    """,
+                    to: file
+                )
+                let client = try scenario.client(server.url, [], options: ["--config", file])
+                #expect(try await client.tunnel(to: service.port) == port)
+                #expect(try await bytes(from: port, "all") == 12_000_000)
+            }
+        }
+
+        @Test("A client that has the endpoint's host name does not get the other clients")
+        func endpointHost() async throws {
+            try await Scenario.run { scenario in
+                let port = try FreePorts.next()
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write(
+                    """
+                    listen = ["127.0.0.1:\(port)"]
+                    http_listen = "127.0.0.1:\(port)"
+                    allow_names = ["*.example.test"]
+                    token_file = "\(scenario.tokenFile)"
+                    """,
+                    to: file
+                )
+                let server = try scenario.culvert("server", ["server", "--config", file])
+                _ = try await server.line { $0 == "listening ws://127.0.0.1:\(port)/tunnel" }
+                let service = try TCPService.http("thief")
+                let client = try scenario.client(
+                    "ws://127.0.0.1:\(port)",
+                    ["http:tunnel.example.test:\(service.port)"]
+                )
+                _ = try await client.name("tunnel.example.test")
+                try await onThread {
+                    let visitor = HTTPConnection(try TCPSocket(port: port, timeout: .seconds(20)))
+                    #expect(try visitor.get("/tunnel", host: "tunnel.example.test").body.hasPrefix("thief"))
+                    let fields = """
+                        Connection: Upgrade\r
+                        Upgrade: websocket\r
+                        Sec-WebSocket-Version: 13\r
+                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
+                        Sec-WebSocket-Protocol: culvert-tunnel.v1\r
+
+                        """
+                    let answer = try visitor.get("/tunnel", host: "tunnel.example.test", fields: fields)
+                    #expect(answer.status == 101 && answer.head.contains("Sec-WebSocket-Protocol: culvert-tunnel.v1"))
                 }
             }
         }

@@ -78,6 +78,7 @@ final class ServerCore: Sendable {
         }
         // An update fails only if its event loop has shut down, and the session with it.
         for update in updates { try? await update.get() }
+        resources.routes.reportAll()
     }
 
     // MARK: Stopping

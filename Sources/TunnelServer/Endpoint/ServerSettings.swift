@@ -44,6 +44,8 @@ struct CertificateTLS: Sendable {
 final class RouterRules: Sendable {
     let path: String
     let endpointHost: PublicName?
+    /// Whether clients reach the endpoint at an address of the names.
+    let sharesAddress: Bool
     let backend: Backend?
     let redirectsToHTTPS: Bool
     let limits: ServerLimits
@@ -51,6 +53,8 @@ final class RouterRules: Sendable {
     init(_ configuration: ServerConfiguration) {
         path = configuration.path
         endpointHost = configuration.endpointHost
+        let names = configuration.httpListen + configuration.httpsListen
+        sharesAddress = configuration.listen.contains { names.contains($0) }
         backend = configuration.backend
         redirectsToHTTPS = configuration.redirectsToHTTPS
         limits = configuration.serverLimits

@@ -48,6 +48,7 @@ final class HTTP2Visitor: ChannelInboundHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        gone()
         self.context = nil
         timer?.cancel()
         connection.closed()

@@ -250,6 +250,9 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             case .end(let trailers):
                 limit(nil)
                 exchange.finish(trailers)
+                guard hasEnded else { return true }
+                exchange.endInput()
+                limit(Self.halfClosed)
             case .head, nil: return false
             }
             return true

@@ -104,7 +104,13 @@ extension RawVisitor: VisitorStreamReceiver {
 
     func streamEnded(_ stream: VisitorStream) {
         hasStreamEnded = true
-        context?.close(mode: .output, promise: nil)
+        guard let context else { return }
+        // NIO drops what is unwritten when both directions are closed.
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            self.context?.close(mode: .output, promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
 
     func stream(_ stream: VisitorStream, failed failure: StreamFailure) {

@@ -53,6 +53,9 @@ final class Route: Sendable {
         }
     }
 
+    /// The operator's name for the owner of the first member.
+    var owner: String? { members.withLock { $0.first?.owner } }
+
     func add(_ member: RouteMember) {
         members.withLock { $0.append(member) }
     }
@@ -113,6 +116,13 @@ final class RouteTable: Sendable {
     /// Calls a function when requests for a name begin or cease to be relayed, on any thread.
     func observe(_ observer: @escaping @Sendable (_ name: String, _ isPublic: Bool, _ owner: String?) -> Void) {
         self.observer.withLock { $0 = observer }
+    }
+
+    /// Calls the function for all names whose requests are relayed, because other certificates are configured.
+    func reportAll() {
+        guard let observer = observer.withLock({ $0 }) else { return }
+        let names = hosts.withLock { $0.compactMap { name, host in host.http.first.map { (name, $0.owner) } } }
+        for (name, owner) in names { observer(name, true, owner) }
     }
 
     /// The ports that the router's addresses have.

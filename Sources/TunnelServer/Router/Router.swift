@@ -113,6 +113,12 @@ final class Router: Sendable {
         if let reason = misdirection(destination.name, visitor) { return .answer(.misdirected, reason: reason) }
         let isEndpoint = destination.path == configuration.path
         if isEndpoint, let own = configuration.endpointHost, destination.name == own { return .endpoint }
+        // Any host may be the endpoint's. A client that has the name must not get the other clients.
+        if isEndpoint, configuration.endpointHost == nil, configuration.sharesAddress,
+            head.fields.contains("Sec-WebSocket-Protocol", token: subprotocolName)
+        {
+            return .endpoint
+        }
         if let name = destination.name, core.resources.routes.has(name) {
             record?.name = name.description
             return try relay(head, framing, to: destination, name, routed, origin, configuration)

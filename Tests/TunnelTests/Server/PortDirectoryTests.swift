@@ -89,4 +89,58 @@ struct PortDirectoryTests {
         directory.note(own: 443, use: "its endpoint")
         #expect(directory.use(ofOwn: 443) == "its endpoint" && directory.use(ofOwn: 80) == nil)
     }
+
+    // MARK: Names and groups
+
+    private func name(_ text: String, _ path: String = "", _ relay: RequestedName.Relay = .http) -> PublicPlace {
+        var request = RequestedName(relay, text)
+        request.path = path
+        return .name(NamePlace(request))
+    }
+
+    private func group(_ name: String, _ key: UInt8) -> PortDirectory.Group? {
+        PortDirectory.Group(RequestedGroup(name: name, proof: Array(repeating: key, count: 32)))
+    }
+
+    private func claim(_ place: PublicPlace, for holder: FakePortHolder, in group: PortDirectory.Group?) -> String {
+        switch directory.claim(place, for: holder, group: group, now: time(0)) {
+        case .granted: "granted"
+        case .heldBySame: "same"
+        case .heldByOther(let name, _), .kept(let name, _): name
+        }
+    }
+
+    @Test("A host name is one client's, with all of its paths and both relays, until its last place is released")
+    func names() {
+        let (alice, twin) = (holder("alice", client: 1), holder("twin", client: 1, instance: 2))
+        let bob = holder("bob", client: 2)
+        let places = [name("a.test"), name("a.test", "/api"), name("a.test", "", .tls), name("a.test", "/")]
+        #expect(claim(places[1], for: alice, in: nil) == "granted")
+        for place in places { #expect(claim(place, for: bob, in: nil) == "alice") }
+        for place in places { #expect(claim(place, for: bob, in: group("blue", 1)) == "alice") }
+        #expect(claim(places[0], for: twin, in: nil) == "granted" && claim(places[1], for: twin, in: nil) == "alice")
+        #expect(claim(places[3], for: twin, in: nil) == "twin", "the path / is all paths")
+        directory.release(places[1], alice)
+        #expect(claim(places[1], for: bob, in: nil) == "twin")
+        directory.release(places[0], twin)
+        #expect(claim(places[1], for: bob, in: nil) == "granted")
+        #expect(directory.count(of: [1]) == (0, 1))
+    }
+
+    @Test("Members of one group share a place, and another key, another group or none does not join")
+    func groups() {
+        let (alice, bob) = (holder("alice", client: 1), holder("bob", client: 2))
+        let eve = holder("eve", client: 3)
+        for place in [name("a.test"), .port(8_022)] {
+            #expect(claim(place, for: alice, in: group("blue", 1)) == "granted")
+            #expect(claim(place, for: bob, in: group("blue", 1)) == "granted")
+            for other in [group("blue", 2), group("red", 1), nil] {
+                #expect(claim(place, for: eve, in: other) == "alice")
+            }
+            directory.release(place, alice)
+            #expect(claim(place, for: eve, in: group("blue", 2)) == "bob")
+            directory.release(place, bob)
+            #expect(claim(place, for: eve, in: nil) == "granted")
+        }
+    }
 }
