@@ -6,6 +6,29 @@ extension EndToEnd {
     /// Host names whose certificates the server gets by itself.
     @Suite(.serialized)
     struct NameCertificateTests {
+        /// Looks at both names in Chromium.
+        private func look(_ names: [String], _ https: UInt16, _ scenario: Scenario) async throws {
+            var arguments: [String] = []
+            for name in names {
+                let chain = try await scenario.run(
+                    .openssl,
+                    ["s_client", "-connect", "127.0.0.1:\(https)", "-servername", "\(name).example.test"]
+                )
+                let file = "\(scenario.directory)/\(name).pem"
+                let leaf = try #require(
+                    chain.firstRange(of: "-----BEGIN CERTIFICATE-----").flatMap { start in
+                        chain.firstRange(of: "-----END CERTIFICATE-----").map {
+                            chain[start.lowerBound..<$0.upperBound]
+                        }
+                    }
+                )
+                try scenario.write("\(leaf)\n", to: file)
+                arguments += ["https://\(name).example.test:\(https)/", file]
+            }
+            let check = try scenario.python("two.py", arguments + [scenario.directory])
+            #expect(try await check.exitStatus(within: .seconds(90)) == .exited(0), "\(check)")
+        }
+
         @Test(
             "Two clients behind two proxies publish names on one server, which gets their certificates from a CA",
             .needs(.pebble, .squid, .tinyproxy, .curl)
@@ -74,6 +97,7 @@ extension EndToEnd {
                     #expect(try await visit("a").hasPrefix("one\nGET / "))
                     #expect(try await visit("b").hasPrefix("two\nGET / "))
                 }
+                if TestRun.isHeavy { try await look(["a", "b"], https, scenario) }
                 // A stranger's name costs no order.
                 let stranger = try scenario.start(
                     "openssl",
