@@ -221,7 +221,7 @@ extension EndToEnd {
                     let visitor = try names.visit()
                     try visitor.socket.send("GET / HTTP/1.1\r\nHost: app.example.test\r\n\r\n")
                     try visitor.socket.finishSending()
-                    _ = try visitor.read(100)
+                    _ = try visitor.read(70)
                 }
                 _ = try await names.server.process.logLine(within: .seconds(50)) { $0.contains("status=499") }
                 try await scenario.expectNoStreams()

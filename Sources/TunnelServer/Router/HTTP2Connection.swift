@@ -134,6 +134,8 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     /// Closes the connection behind what was written. GOAWAY names the last stream that was served, so the visitor may send a
     /// later one elsewhere.
     private func finish() {
+        // TLS waits up to 5 s for the visitor's close_notify. Its streams do not.
+        pool.close()
         goAway(lastStream).assumeIsolated().whenComplete { _ in self.channel.close(promise: nil) }
     }
 
