@@ -147,5 +147,58 @@ extension EndToEnd {
                 }
             }
         }
+
+        @Test("Silent visitors from many addresses give way to others once all connections are used", .needs(.python))
+        func silentVisitors() async throws {
+            try await Scenario.run { scenario in
+                let service = try TCPService.http("app")
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nhttp_connections = 4\nhttp_keep_alive = \"1 h\"\n", to: file)
+                let names = try await NameServer.start(in: scenario, options: ["--config", file])
+                let client = try scenario.client(names.server.url, ["http:app:127.0.0.1:\(service.port)"])
+                _ = try await client.name("app.example.test")
+                let flood = """
+                    import socket
+                    all = [socket.create_connection(("127.0.0.1", \(names.http)), 20, (f"127.0.0.{i}", 0)) for i in range(2, 6)]
+                    for s in all: s.sendall(b"GET / HTTP/1.1\\r\\nHost: app.example.test\\r\\n\\r\\n"); s.recv(9)
+                    print("full", flush=True)
+                    input()
+                    """
+                let input = try InputPipe()
+                let visitors = try scenario.start(
+                    "python",
+                    try Program.python.required(),
+                    ["-c", flood],
+                    input: .pipe(input)
+                )
+                _ = try await visitors.line { $0 == "full" }
+                let first = try await onThread { try names.visit().get("/", host: "app.example.test").status }
+                #expect(first == 503)
+                _ = try await eventually("a place is free") {
+                    (try? names.visit().get("/", host: "app.example.test").status) == 200 ? true : nil
+                }
+                input.finish()
+            }
+        }
+
+        @Test("A visitor that takes nothing of its answer is reset, and one that takes a little is not")
+        func slowVisitors() async throws {
+            try await Scenario.run { scenario in
+                let service = try TCPService.http("app")
+                let file = "\(scenario.directory)/server.toml"
+                try scenario.write("[limits]\nhttp_body_silence = \"1 s\"\n", to: file)
+                let names = try await NameServer.start(in: scenario, options: ["--config", file])
+                let client = try scenario.client(names.server.url, ["http:app:127.0.0.1:\(service.port)"])
+                _ = try await client.name("app.example.test")
+                let silent = try await onThread {
+                    let visitor = try names.visit()
+                    try visitor.socket.send("GET /bytes/100000000 HTTP/1.1\r\nHost: app.example.test\r\n\r\n")
+                    return visitor.socket
+                }
+                _ = try await names.server.process.logLine { $0.contains("stream ended") }
+                let ending = try await onThread { try silent.drain().ending }
+                #expect(ending == .reset)
+            }
+        }
     }
 }

@@ -209,12 +209,15 @@ extension EndToEnd {
             .enabled(if: TestRun.isSlow)
         )
         func halfClosed() async throws {
+            let release = Gate()
             try await Scenario.run { scenario in
                 let service = try TCPService { socket in
                     _ = try HTTPConnection(socket).request()
                     try socket.send("HTTP/1.1 200 OK\r\n\r\nan event, and then no more")
-                    _ = try socket.receiveToEnd()
+                    // A service that takes no notice of FIN.
+                    release.wait()
                 }
+                defer { release.open() }
                 let (names, _) = try await NameServer.secure(in: scenario)
                 _ = try await scenario.names(["app": service.port], at: names.server.url)
                 try await onThread {

@@ -23,6 +23,9 @@ final class ConnectionSlots: Sendable {
         }
     }
 
+    /// Whether all slots are in use.
+    func isFull(limit: Int) -> Bool { taken.withLock { $0.all >= limit } }
+
     /// Frees the slot of a connection.
     func leave(_ address: String?) {
         taken.withLock { taken in
@@ -30,5 +33,22 @@ final class ConnectionSlots: Sendable {
             guard let address, let count = taken.byAddress[address] else { return }
             taken.byAddress[address] = count > 1 ? count - 1 : nil
         }
+    }
+}
+
+/// The slot of one connection, which is freed once: with the connection, or before if that becomes another kind.
+final class VisitorSlot: Sendable {
+    private let slots: ConnectionSlots
+    private let address: String?
+    private let isFree = Atomic(false)
+
+    /// A slot that was taken for an address.
+    init(_ slots: ConnectionSlots, _ address: String?) {
+        (self.slots, self.address) = (slots, address)
+    }
+
+    /// Frees the slot.
+    func leave() {
+        if !isFree.exchange(true, ordering: .relaxed) { slots.leave(address) }
     }
 }

@@ -93,10 +93,12 @@ public struct ServerConfiguration: Sendable {
     public var hasUnixDirectory: Bool { unixDirectory != nil || clients.contains { $0.unixDirectory != nil } }
 
     /// The addresses of the endpoint that are not addresses of names as well.
-    var ownListen: [ListenAddress] { listen.filter { !httpListen.contains($0) && !httpsListen.contains($0) } }
+    var ownListen: [ListenAddress] {
+        listen.filter { !$0.isShared(with: httpListen) && !$0.isShared(with: httpsListen) }
+    }
 
     /// Whether the endpoint shares an address with names over TLS.
-    var sharesSecureAddress: Bool { listen.contains { httpsListen.contains($0) } }
+    var sharesSecureAddress: Bool { listen.contains { $0.isShared(with: httpsListen) } }
 
     /// The addresses of a public port, unless the client narrows them.
     var publicAddresses: [String] {
@@ -164,5 +166,13 @@ public struct ServerConfiguration: Sendable {
             problems.append(Problem(key: "path", description: text))
         }
         return problems
+    }
+}
+
+extension ListenAddress {
+    /// Whether the address is among others. Port 0 stands for another port each time.
+    func isShared(with others: [ListenAddress]) -> Bool {
+        if case .tcp(_, port: 0) = self { return false }
+        return others.contains(self)
     }
 }

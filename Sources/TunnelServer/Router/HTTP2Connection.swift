@@ -150,6 +150,10 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
 }
 
 extension HTTP2Connection: RoutedConnection {
+    func shed() {
+        if streams == 0 { drain() }
+    }
+
     func drain() {
         guard !isDraining, channel.isActive else { return }
         isDraining = true

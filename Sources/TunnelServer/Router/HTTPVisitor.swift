@@ -53,8 +53,12 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     private var deadline: NIODeadline?
     private var timer: Scheduled<Void>?
     private var wakesAt = NIODeadline.distantFuture
+    /// Ends an answer of which the visitor takes nothing.
+    private var outputTimer: Scheduled<Void>?
     var context: ChannelHandlerContext?
 
+    /// Bytes of all answers.
+    var written = 0
     // The answer in progress.
     var out = ByteBuffer()
     var writer = BodyWriter(.none)
@@ -87,6 +91,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         router.left(self)
         timer?.cancel()
+        outputTimer?.cancel()
         // The connection may go on with another handler.
         pool.close()
         self.context = nil
@@ -314,6 +319,13 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             channel.close(promise: nil)
         case .exchange(let exchange) where !exchange.isRequestComplete && exchange.hasRoom:
             giveUp(exchange, .requestTimeout, reason: "the request's body took too long")
+        case .exchange(let exchange) where hasEnded && exchange.isRequestComplete:
+            // It may have gone: only a write would show that.
+            guard exchange.hasAnswer, untaken == 0 else { return limit(Self.halfClosed) }
+            phase = .closing
+            exchange.cancel()
+            finishRecord(status: 499)
+            channel.close(promise: nil)
         // The service does not take content. The visitor's time begins anew.
         case .exchange(let exchange) where !exchange.isRequestComplete: limit(router.limits.visitorIdle)
         case .exchange, .switched: break
@@ -362,6 +374,22 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
 
+    /// Resets a visitor that takes nothing of its answer for ``ServerLimits/visitorIdle``: it would hold a stream, and what
+    /// waits for it. One that takes a little goes on.
+    func watchOutput() {
+        guard outputTimer == nil else { return }
+        let before = written - unwritten
+        let time = TimeAmount(router.limits.visitorIdle)
+        outputTimer = channel.eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in
+            guard let self else { return }
+            self.outputTimer = nil
+            guard case .exchange(let exchange) = self.phase, !self.channel.isWritable else { return }
+            guard self.written - self.unwritten <= before else { return self.watchOutput() }
+            exchange.cancel()
+            self.exchangeBreaks(exchange)
+        }
+    }
+
     /// Bytes that the socket has not taken.
     private var unwritten: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
 
@@ -385,6 +413,8 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
 }
 
 extension HTTPVisitor: RoutedConnection {
+    func shed() { drain() }
+
     func drain() {
         guard case .request = phase else { return }
         guard reader.isIdle else { return limit(Duration(Self.lingering)) }

@@ -179,12 +179,14 @@ extension HTTPVisitor: ExchangeVisitor {
             out.writeImmutableBuffer(bytes)
         } else {
             passOn()
+            written += bytes.readableBytes
             context?.write(wrapOutboundOut(bytes), promise: nil)
         }
     }
 
     private func passOn() {
         guard out.readableBytes > 0 else { return }
+        written += out.readableBytes
         context?.write(wrapOutboundOut(out), promise: nil)
         out = ByteBuffer()
     }
@@ -192,7 +194,7 @@ extension HTTPVisitor: ExchangeVisitor {
     func flush() {
         passOn()
         context?.flush()
-        if channel.isWritable { reportTaken() }
+        if channel.isWritable { reportTaken() } else { watchOutput() }
     }
 
     /// The socket has taken what the stream has brought.

@@ -8,6 +8,8 @@ import TunnelCore
 extension HTTPVisitor {
     /// Gives the connection to the endpoint.
     func becomeEndpoint(_ head: RequestHead) {
+        // Clients are no visitors, and have slots of their own.
+        origin.slot?.leave()
         handOver { [router, origin] channel, rest in try router.core.adopt(channel, origin, head, rest) }
     }
 

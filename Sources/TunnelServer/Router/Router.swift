@@ -12,6 +12,8 @@ protocol RoutedConnection: AnyObject {
     var channel: any Channel { get }
     /// Closes the connection once it has answered what it was asked.
     func drain()
+    /// Closes the connection if it waits for a request.
+    func shed()
 }
 
 /// Decides where the visitors of host names go. All event loops share it.
@@ -42,7 +44,13 @@ final class Router: Sendable {
         let channel: any Channel
         /// Ends it in order.
         let drain: @Sendable () -> Void
+        /// Ends it if it waits.
+        let shed: @Sendable () -> Void
     }
+
+    /// The least time between two rounds of closing connections that wait.
+    private static let shedding = TimeAmount.seconds(1)
+    private let lastShed = Mutex(NIODeadline.uptimeNanoseconds(0))
 
     private let connections = Mutex<[ObjectIdentifier: Connection]>([:])
 
@@ -61,9 +69,11 @@ final class Router: Sendable {
     func joined(_ connection: any RoutedConnection) {
         let bound = NIOLoopBound(connection, eventLoop: connection.channel.eventLoop)
         connections.withLock { connections in
-            connections[ObjectIdentifier(connection)] = Connection(channel: bound.value.channel) {
-                bound.eventLoop.execute { bound.value.drain() }
-            }
+            connections[ObjectIdentifier(connection)] = Connection(
+                channel: bound.value.channel,
+                drain: { bound.eventLoop.execute { bound.value.drain() } },
+                shed: { bound.eventLoop.execute { bound.value.shed() } }
+            )
         }
     }
 
@@ -79,6 +89,19 @@ final class Router: Sendable {
         let all = connections.withLock { Array($0.values) }
         for connection in all { connection.drain() }
         return all.map(\.channel)
+    }
+
+    /// Closes the connections that wait for a request, because there are as many connections as there may be. A flood of
+    /// silent visitors then keeps others out for no longer than a second.
+    func shed() {
+        let now = NIODeadline.now()
+        let isDue = lastShed.withLock { last in
+            guard now - last >= Self.shedding else { return false }
+            last = now
+            return true
+        }
+        guard isDue else { return }
+        for connection in connections.withLock({ Array($0.values) }) { connection.shed() }
     }
 
     // MARK: Requests

@@ -9,8 +9,8 @@ extension Router {
     func prepare(_ channel: any Channel, isSecure: Bool) throws {
         try SocketOptions.visitor(channel)
         let configuration = core.configuration
-        let origin = VisitorOrigin(channel, fronts: configuration.trustedFronts)
-        guard admit(channel, origin, configuration.serverLimits) else {
+        var origin = VisitorOrigin(channel, fronts: configuration.trustedFronts)
+        guard admit(channel, &origin, configuration.serverLimits) else {
             return try channel.pipeline.syncOperations.addHandler(BusyHandler(isPlain: !isSecure))
         }
         guard origin.front != nil else { return try install(channel, origin, isSecure: isSecure) }
@@ -18,7 +18,7 @@ extension Router {
             ProxyProtocolHandler(
                 isRequired: false,
                 timeout: TimeAmount(configuration.serverLimits.visitorHeadTimeout)
-            ) { header in
+            ) { [origin] header in
                 var origin = origin
                 origin.note(header)
                 try self.install(channel, origin, isSecure: isSecure)
@@ -36,14 +36,20 @@ extension Router {
     }
 
     /// Whether there is room for another connection. One address gets no more than a part of it.
-    private func admit(_ channel: any Channel, _ origin: VisitorOrigin, _ limits: ServerLimits) -> Bool {
+    private func admit(_ channel: any Channel, _ origin: inout VisitorOrigin, _ limits: ServerLimits) -> Bool {
         // A front stands for many visitors.
         let address = origin.front == nil ? origin.address.map(Admission.key) : nil
         let highest = ProcessUsage.descriptorLimit.map { max($0 - limits.reservedDescriptors, $0 / 2) }
         guard highest.map({ DescriptorCount.shared.inUse <= $0 }) ?? true,
             slots.enter(address, limit: limits.visitorConnections)
-        else { return false }
-        channel.closeFuture.whenComplete { [slots] _ in slots.leave(address) }
+        else {
+            // Those that wait make room for the next visitors, and for clients if the endpoint shares the address.
+            if slots.isFull(limit: limits.visitorConnections) { shed() }
+            return false
+        }
+        let slot = VisitorSlot(slots, address)
+        channel.closeFuture.whenComplete { _ in slot.leave() }
+        origin.slot = slot
         return true
     }
 }

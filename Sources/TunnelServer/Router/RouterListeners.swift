@@ -52,7 +52,7 @@ struct RouterListeners {
         let text = address.isUnix ? "\(address)" : channel.localAddress?.inShort ?? "\(address)"
         logger.notice("listening for names", metadata: ["address": "\(text)", "scheme": "\(scheme)"])
         onListening(address.isUnix ? text : "\(scheme)://\(text)", channel.localAddress?.port)
-        guard configuration.listen.contains(address) else { return }
+        guard address.isShared(with: configuration.listen) else { return }
         let endpoint = scheme == "https" ? "wss" : "ws"
         onListening((address.isUnix ? text : "\(endpoint)://\(text)") + configuration.path, channel.localAddress?.port)
     }

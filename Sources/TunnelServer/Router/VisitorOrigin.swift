@@ -17,6 +17,8 @@ struct VisitorOrigin: Sendable {
     var serverName: PublicName?
     /// The fronts, if it comes from one.
     var front: TrustedFronts?
+    /// Its place among the visitors' connections.
+    var slot: VisitorSlot?
 
     init(_ channel: any Channel, fronts: TrustedFronts) {
         let peer = channel.peerAddress
