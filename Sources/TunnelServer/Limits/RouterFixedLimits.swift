@@ -70,6 +70,16 @@ extension FixedLimit {
             "a connection addresses one name, rarely several"
         ),
         FixedLimit(
+            "Streams of a visitor's HTTP/2 connection that wait for its next requests",
+            .count(StreamPool.maximumOfHTTP2),
+            "it sends many requests at once"
+        ),
+        FixedLimit(
+            "Silence after which a visitor that has ended its side is forgotten",
+            .time(HTTPVisitor.halfClosed),
+            "it may have gone, and only a write would show that"
+        ),
+        FixedLimit(
             "Time for which a waiting stream carries a request that must not be repeated",
             .time(StreamPool.freshness),
             "a service may end an idle connection at any time"

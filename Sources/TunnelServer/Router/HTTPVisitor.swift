@@ -40,21 +40,21 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     private(set) var reader: RequestReader
     private var buffer = ByteBuffer()
     var phase = Phase.request
-    private(set) var hasEnded = false
+    var hasEnded = false
     /// Whether the socket has everything, and FIN was sent.
     private var isOutputClosed = false
     /// ``unwritten`` when that was last asked.
-    private var unwrittenBefore = Int.max
+    var unwrittenBefore = Int.max
     private var isReading = false
     private var isProcessing = false
-    private var isFirst = true
+    var isFirst = true
     /// Whether the time of a head runs. That of the first one runs since the connection began.
-    private var isInHead = true
-    private var deadline: NIODeadline?
-    private var timer: Scheduled<Void>?
-    private var wakesAt = NIODeadline.distantFuture
+    var isInHead = true
+    var deadline: NIODeadline?
+    var timer: Scheduled<Void>?
+    var wakesAt = NIODeadline.distantFuture
     /// Ends an answer of which the visitor takes nothing.
-    private var outputTimer: Scheduled<Void>?
+    var outputTimer: Scheduled<Void>?
     var context: ChannelHandlerContext?
 
     /// Bytes of all answers.
@@ -278,68 +278,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    // MARK: Time
-
-    /// Sets the time by which the visitor must have done the next thing.
-    private func limit(_ time: Duration?) {
-        guard let time else {
-            deadline = nil
-            return
-        }
-        let due = NIODeadline.now() + TimeAmount(time)
-        deadline = due
-        if timer == nil || due < wakesAt { wake(at: due) }
-    }
-
-    private func wake(at due: NIODeadline) {
-        timer?.cancel()
-        wakesAt = due
-        timer = channel.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] in
-            guard let self else { return }
-            self.timer = nil
-            guard let deadline = self.deadline else { return }
-            guard NIODeadline.now() >= deadline else { return self.wake(at: deadline) }
-            self.deadline = nil
-            self.timeOut()
-        }
-    }
-
-    private func timeOut() {
-        switch phase {
-        case .request where isFirst || isInHead:
-            isPersistent = false
-            begin(refused: HTTP1Error(.timeout))
-        case .request, .closing:
-            // A slow visitor may still be taking the answer.
-            let left = unwritten
-            guard left == 0 || left >= unwrittenBefore else {
-                unwrittenBefore = left
-                return limit(Duration(Self.lingering))
-            }
-            channel.close(promise: nil)
-        case .exchange(let exchange) where !exchange.isRequestComplete && exchange.hasRoom:
-            giveUp(exchange, .requestTimeout, reason: "the request's body took too long")
-        case .exchange(let exchange) where hasEnded && exchange.isRequestComplete:
-            // It may have gone: only a write would show that.
-            guard exchange.hasAnswer, untaken == 0 else { return limit(Self.halfClosed) }
-            phase = .closing
-            exchange.cancel()
-            finishRecord(status: 499)
-            channel.close(promise: nil)
-        // The service does not take content. The visitor's time begins anew.
-        case .exchange(let exchange) where !exchange.isRequestComplete: limit(router.limits.visitorIdle)
-        case .exchange, .switched: break
-        }
-    }
-
-    /// Answers a request that cannot be relayed to its end, unless the service has begun to answer it.
-    private func giveUp(_ exchange: Exchange, _ page: StatusPage, reason: String) {
-        let hasAnswer = exchange.hasAnswer
-        exchange.cancel()
-        guard !hasAnswer else { return exchangeBreaks(exchange) }
-        isPersistent = false
-        answer(page, reason: reason)
-    }
+    // MARK: The end
 
     /// The connection waits for its next request from now on, or closes.
     func nextRequest() {
@@ -374,24 +313,8 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
 
-    /// Resets a visitor that takes nothing of its answer for ``ServerLimits/visitorIdle``: it would hold a stream, and what
-    /// waits for it. One that takes a little goes on.
-    func watchOutput() {
-        guard outputTimer == nil else { return }
-        let before = written - unwritten
-        let time = TimeAmount(router.limits.visitorIdle)
-        outputTimer = channel.eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in
-            guard let self else { return }
-            self.outputTimer = nil
-            guard case .exchange(let exchange) = self.phase, !self.channel.isWritable else { return }
-            guard self.written - self.unwritten <= before else { return self.watchOutput() }
-            exchange.cancel()
-            self.exchangeBreaks(exchange)
-        }
-    }
-
     /// Bytes that the socket has not taken.
-    private var unwritten: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
+    var unwritten: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
 
     /// Gives the connection to another handler.
     ///
