@@ -28,6 +28,6 @@ public struct CertificateName: Sendable, Hashable, Comparable, CustomStringConve
     /// Orders names by their text.
     public static func < (left: CertificateName, right: CertificateName) -> Bool { left.text < right.text }
 
-    /// The last two labels: usually the domain that somebody has registered.
+    /// The last two labels: usually the domain that is registered.
     var domain: String { text.split(separator: ".").suffix(2).joined(separator: ".") }
 }

@@ -1,6 +1,6 @@
 import NetworkAddress
 
-/// Slows down those who guess passwords, and bounds the processor time of all checks together.
+/// Slows down the guessing of passwords, and bounds the processor time of all checks together.
 ///
 /// Tries of one address are counted until a minute has passed without any. After the free ones, each wrong try closes
 /// the address for 1, 2, 4 and up to 60 seconds. A right password does not count.

@@ -144,7 +144,7 @@ extension FixedLimit {
         FixedLimit(
             "Streams that a visitor may reset in 30 s on one HTTP/2 connection",
             .count(HTTP2Connection.maximumResets),
-            "a person who leaves a page resets some dozens"
+            "a page that is left resets some dozens"
         ),
         FixedLimit(
             "PING, SETTINGS and PRIORITY frames in 30 s on one HTTP/2 connection",

@@ -16,7 +16,7 @@ final class HTTP2Connection: ChannelInboundHandler, @unchecked Sendable {
     static let maximumHead = 32_768
     /// Frames that continue one head. A head of that size needs two.
     static let maximumContinuations = 5
-    /// Streams that a visitor may reset in ``period``, and streams that may end by an error. A person who leaves a page
+    /// Streams that a visitor may reset in ``period``, and streams that may end by an error. A page that is left
     /// resets some dozens.
     static let maximumResets = 200
     /// PING, SETTINGS and PRIORITY frames in ``period``.
