@@ -55,12 +55,14 @@ extension EndToEnd {
                 let port = try FreePorts.next()
                 let added = try await Self.run(
                     scenario,
-                    ["client-add", "laptop", "--allow-ports", "\(port)", "--token-out", token] + change
+                    ["client-add", "laptop", "--allow-ports", "\(port)", "--allow-names", "*.al.example.com"]
+                        + ["--token-out", token] + change
                 )
                 #expect(added.output.contains("client laptop added"))
                 #expect(added.output.last?.contains("--token-file token -R \(port):localhost:22") == true)
                 let text = try String(contentsOfFile: file, encoding: .utf8)
                 let secret = try String(contentsOfFile: token, encoding: .utf8)
+                #expect(text.contains("allow_names = [\"*.al.example.com\"]\n"))
                 #expect(text.hasPrefix("# kept\n") && !text.contains(secret.trimmingCharacters(in: .newlines)))
                 let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
                 #expect(mode == 0o640)

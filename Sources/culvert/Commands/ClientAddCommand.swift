@@ -1,4 +1,5 @@
 import ArgumentParser
+import HTTPRelay
 import NetworkAddress
 import Tunnel
 
@@ -22,6 +23,9 @@ struct ClientAddCommand: AsyncParsableCommand {
     @Option(help: "A destination that it may reach from the server; may be repeated. (default: none)")
     var allowConnect: [String] = []
 
+    @Option(help: "A host name that it may have, app.example.com or *.example.com; may be repeated. (default: none)")
+    var allowNames: [String] = []
+
     @OptionGroup var token: ClientTokenOptions
     @OptionGroup var change: ClientChangeOptions
 
@@ -35,6 +39,9 @@ struct ClientAddCommand: AsyncParsableCommand {
         }
         for rule in allowConnect where DestinationRule(rule) == nil {
             throw ValidationError("--allow-connect \(rule): \(DestinationRule.form)")
+        }
+        for pattern in allowNames where NamePattern(pattern) == nil {
+            throw ValidationError("--allow-names \(pattern): \(NamePattern.form)")
         }
     }
 
@@ -51,6 +58,9 @@ struct ClientAddCommand: AsyncParsableCommand {
         if let allowPorts { lines.append("allow_ports = \(ClientEntries.quoted(allowPorts))") }
         if !allowConnect.isEmpty {
             lines.append("allow_connect = [\(allowConnect.map(ClientEntries.quoted).joined(separator: ", "))]")
+        }
+        if !allowNames.isEmpty {
+            lines.append("allow_names = [\(allowNames.map(ClientEntries.quoted).joined(separator: ", "))]")
         }
         edit.entries.add(name, verifier: token.verifier, lines)
         // The token is in the user's hands before the server accepts it.
