@@ -253,7 +253,7 @@ struct ACMECertificatesTests {
             rig.certificates.want("a.example")
             rig.certificates.want("b.example")
             rig.certificates.unwant("a.example")
-            try await Task.sleep(for: .milliseconds(50))
+            _ = try await rig.time.waits.next("the service has nothing to do")
             #expect(server.ca.seen.isEmpty)
             rig.certificates.offer([.http01])
             #expect(try await rig.changes.next("a certificate") == "b.example")

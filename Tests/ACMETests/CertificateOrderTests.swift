@@ -320,7 +320,7 @@ import Testing
                 "authz", #"{"status":"revoked","identifier":{"type":"dns","value":"app.example.com"},"challenges":[]}"#,
                 "without a reason"
             ),
-            ("orders", "x", "an order that is none"), ("orders", #"{"status":"odd"}"#, "an unexpected status"),
+            ("orders", "x", "an answer that is no order"), ("orders", #"{"status":"odd"}"#, "an unexpected status"),
             ("orders", #"{"status":"valid"}"#, "an unexpected status"),
             (
                 "orders", #"{"status":"invalid","error":{"type":"urn:ietf:params:acme:error:caa","detail":"no"}}"#,

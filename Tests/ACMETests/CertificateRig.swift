@@ -9,6 +9,8 @@ import TestSupport
 /// A clock that a test sets. Pauses within an order pass at once; longer ones end when the test lets that time pass.
 final class TestTime: Sendable {
     private let offset = Mutex<Int64>(0)
+    /// The ends of the longer waits, as they begin.
+    let waits = Mailbox<Int64>()
     private let start = Int64(Date().timeIntervalSince1970)
 
     var now: Int64 { start + offset.withLock { $0 } }
@@ -18,6 +20,7 @@ final class TestTime: Sendable {
     var time: ACMECertificates.Time {
         ACMECertificates.Time(now: { self.now }) { end in
             if end - self.now <= 20 { self.advance(by: max(0, end - self.now)) }
+            if end > self.now { self.waits.put(end) }
             while self.now < end { try await Task.sleep(for: .milliseconds(2)) }
         }
     }

@@ -179,7 +179,7 @@ extension EndToEnd {
         }
 
         /// A name whose client is cut off for as long as the relay discards its bytes.
-        private func cutOff(_ body: @Sendable (FaultRelay, NameServer) async throws -> Void) async throws {
+        private func cutOff(_ body: @Sendable (FaultRelay, NameServer, Scenario) async throws -> Void) async throws {
             try await Scenario.run { scenario in
                 let service = try TCPService.http("app")
                 let (names, _) = try await NameServer.secure(in: scenario)
@@ -188,15 +188,18 @@ extension EndToEnd {
                 relay.setBlackhole(.both)
                 relay.cut(.reset)
                 _ = try await names.server.process.logLine { $0.contains("carrier lost") }
-                try await body(relay, names)
+                try await body(relay, names, scenario)
             }
         }
 
         @Test("A request that comes while the client is cut off is served once it is back")
         func returning() async throws {
-            try await cutOff { relay, names in
+            try await cutOff { relay, names, scenario in
                 async let answer = onThread { try names.visit().get("/x", host: "app.example.test") }
-                try await Task.sleep(for: .milliseconds(300))
+                let admin = "\(scenario.directory)/server.sock"
+                try await eventually("the visitor waits") {
+                    try TCPSocket(unixPath: admin).request("GET", "/status").body.contains(/"visitors" ?: ?1\b/)
+                }
                 relay.setBlackhole([])
                 relay.cut(.reset)
                 #expect(try await answer.status == 200)
@@ -237,7 +240,7 @@ extension EndToEnd {
             .enabled(if: TestRun.isSlow)
         )
         func staying() async throws {
-            try await cutOff { _, names in
+            try await cutOff { _, names, _ in
                 let start = ContinuousClock.now
                 let answer = try await onThread { try names.visit().get("/x", host: "app.example.test") }
                 let time = start.duration(to: .now)

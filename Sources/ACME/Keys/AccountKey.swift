@@ -10,7 +10,7 @@ public struct AccountKey: Sendable {
     /// A key that exists.
     public init(_ key: P256.Signing.PrivateKey) { self.key = key }
 
-    /// A key in PEM; nil if it is none on P-256.
+    /// A key in PEM; nil if it is no key on P-256.
     public init?(pem: String) {
         guard let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) else { return nil }
         self.key = key

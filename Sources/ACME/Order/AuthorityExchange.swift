@@ -126,7 +126,7 @@ struct AuthorityExchange: Sendable {
         }
     }
 
-    /// The answer to a request for a nonce is none.
+    /// The answer to a request for a nonce cannot be used.
     private mutating func unusable(_ response: ACMEResponse, _ attempts: Attempts, _ retryAfter: Int?) -> Step {
         if response.status >= 500, let step = pause(attempts, retryAfter) { return step }
         state = .ended

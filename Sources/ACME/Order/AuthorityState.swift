@@ -33,7 +33,7 @@ public struct AuthorityState: Sendable {
     /// The request for a CA's directory.
     public static func request(_ directory: ACMEURL) -> ACMERequest { ACMERequest(.get, directory) }
 
-    /// Takes the directory from the answer; false if it is none.
+    /// Takes the directory from the answer; false if the answer is no directory.
     public mutating func learn(_ response: ACMEResponse) -> Bool {
         guard response.status == 200, let read = AuthorityDirectory(response.body) else { return false }
         directory = read

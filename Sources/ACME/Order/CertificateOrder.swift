@@ -265,17 +265,17 @@ public struct CertificateOrder: Sendable {
             return authorization(response, order, url, kind, polls, retryAfter)
         case .ready(let order, let polls):
             guard let read = ACMEResource.decode(ACMEResource.Order.self, response.body) else {
-                return unusable("an order that is none")
+                return unusable("an answer that is no order")
             }
             return follow(read, order, nil, polls, retryAfter)
         case .finalize(let order, let key):
             guard let read = ACMEResource.decode(ACMEResource.Order.self, response.body) else {
-                return unusable("an order that is none")
+                return unusable("an answer that is no order")
             }
             return follow(read, order, key, 0, retryAfter)
         case .finished(let order, let key, let polls):
             guard let read = ACMEResource.decode(ACMEResource.Order.self, response.body) else {
-                return unusable("an order that is none")
+                return unusable("an answer that is no order")
             }
             return follow(read, order, key, polls, retryAfter)
         case .certificate(let key):

@@ -46,7 +46,7 @@ public struct CertificateSchedule: Sendable {
 
     private var entries: [CertificateName: Entry] = [:]
     private var past: [CertificateName: Past] = [:]
-    /// Names whose orders are under way, wanted or not, with their owners.
+    /// Names whose orders are in progress, wanted or not, with their owners.
     private var orders: [CertificateName: String?] = [:]
     private var budget = OrderBudget()
     private var pause = AuthorityPause()

@@ -4,7 +4,7 @@ public struct CertificateStatus: Sendable, Hashable {
     public enum State: String, Sendable, Hashable {
         /// It waits for its first order.
         case waiting
-        /// Its order is under way.
+        /// Its order is in progress.
         case ordering
         /// It has a certificate.
         case valid

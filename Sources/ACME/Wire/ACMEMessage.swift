@@ -64,7 +64,7 @@ public struct ACMEResponse: Sendable {
         self.body = body
     }
 
-    /// The nonce for the next request; nil if there is none, or if it is none (RFC 8555, section 6.5.1).
+    /// The nonce for the next request; nil if there is none, or if it is malformed (RFC 8555, section 6.5.1).
     var nonce: String? {
         guard let nonce = fields.first("Replay-Nonce"), nonce.utf8.count <= ACMELimits.nonce, Base64URL.isText(nonce)
         else { return nil }

@@ -29,7 +29,7 @@ public struct ACMEURL: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a URL.
     ///
-    /// - Throws: ``Problem`` for another scheme, user information, a fragment, a host that is none, and a long text.
+    /// - Throws: ``Problem`` for another scheme, user information, a fragment, a malformed host, and a long text.
     public init(_ text: String) throws(Problem) {
         guard text.utf8.count <= Self.longest else {
             throw Problem(description: "it has more than \(Self.longest) bytes")

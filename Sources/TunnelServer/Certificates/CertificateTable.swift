@@ -1,13 +1,13 @@
 import ACME
 
-/// What handshakes and requests for challenges need: certificates by name, and the answers of the order under way.
+/// What handshakes and requests for challenges need: certificates by name, and the answers of the order in progress.
 ///
 /// All of it is in memory, and bounded: names by the schedule, answers by the table.
 struct CertificateTable: Sendable {
     /// Answers at a time. One order has one, or a few after each other.
     static let mostAnswers = 8
 
-    /// The answer of an order under way, as a certificate if it is one.
+    /// The answer of an order in progress, as a certificate if it is one.
     struct Answer: Sendable {
         let answer: ChallengeAnswer
         let certificate: NameCertificate?

@@ -117,7 +117,7 @@ extension FixedLimit {
         FixedLimit(
             "Answers to challenges at a time",
             .count(CertificateTable.mostAnswers),
-            "one order is under way, with one challenge"
+            "one order is in progress, with one challenge"
         ),
         FixedLimit(
             "File of a certificate or of the account",

@@ -130,7 +130,7 @@ final class RoutedStream: StreamEnd, CountedStream {
         timer = session.eventLoop.assumeIsolated().scheduleTask(in: Self.lingering) { self.resetByVisitor() }
     }
 
-    /// The tunnel is not public any more. The request under way may finish.
+    /// The tunnel is not public any more. The present request may finish.
     func release() {
         link.visitor.send { $0.release() }
     }
