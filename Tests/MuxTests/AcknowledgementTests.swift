@@ -109,18 +109,23 @@ import Testing
         #expect(server.sent(.at(.seconds(5))).contains("reset 2"), "a reset overtakes after 5 s")
     }
 
-    @Test("a replay buffer that is one byte below its bound takes a whole frame")
-    func nearlyFull() {
-        var replay = ReplayBuffer(capacity: 100 + MuxLimits.frameCost)
-        replay.append(OutboundFrame(.data, two, bytes(91)), .any)
-        #expect(!replay.isFull && replay.bytes == 99)
-        replay.append(OutboundFrame(.data, two, bytes(65_536)), .any)
-        #expect(replay.isFull)
+    @Test("while one byte is missing to the bound of unacknowledged bytes, a whole frame is sent; then none")
+    func nearlyFull() throws {
+        for (more, isSent) in [(1, true), (0, false)] {
+            let first = 1_008 + MuxLimits.frameCost
+            var server = try serverWithStream(limits { $0.replayBytes = first + more })
+            // OPEN is acknowledged.
+            try server.receive(frame(.ack, number: 1), now: .start)
+            server.write(two, bytes(1_000))
+            #expect(server.sent() == ["data 2"])
+            server.write(two, bytes(60_000))
+            #expect(server.sent().isEmpty != isSent, "\(more) bytes below the bound")
+        }
     }
 
     @Test("exactly the frames that the peer has not received are sent again, in the old order", arguments: 0...5)
     func replay(received: Int) throws {
-        var replay = ReplayBuffer(capacity: 1_000)
+        var replay = ReplayBuffer()
         let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
         for frame in frames { replay.append(frame, .any) }
         for _ in 0..<2 {
@@ -136,7 +141,7 @@ import Testing
 
     @Test("frames that are acknowledged while others are sent again are not sent again", arguments: 0...5)
     func acknowledgedMeanwhile(acknowledged: Int) throws {
-        var replay = ReplayBuffer(capacity: 1_000)
+        var replay = ReplayBuffer()
         let frames = (1...5).map { OutboundFrame(.data, two, bytes($0)) }
         for frame in frames { replay.append(frame, .any) }
         try replay.rewind(to: 0)

@@ -7,7 +7,7 @@ import Testing
 /// Sections 1 and 2 of the protocol page, as a table whose messages arrive whole, byte by byte and at every split.
 @Suite struct FrameTableTests {
     enum Outcome: Equatable {
-        case frame(FrameType, UInt32, [UInt8])
+        case frame(FrameType, UInt32, [UInt8], UInt64? = nil)
         case error(MuxError.Kind)
         case nothing
     }
@@ -34,7 +34,12 @@ import Testing
         ("M3 ack of nine bytes", "32 00 0000 00000000 000000000000000000", .error(.frameLength)),
         ("M23 ping of nine bytes", "30 00 0000 00000000 000000000000000000", .error(.frameLength)),
         ("M23 pong without payload", "31 00 0000 00000000", .error(.frameLength)),
-        ("M3 a flag", "22 01 0000 00000002 00", .error(.reservedBits)),
+        ("data with an offset", "22 01 0000 00000002 0000000000000100 6869", .frame(.data, 2, hex("6869"), 256)),
+        ("data with an offset and no bytes", "22 01 0000 00000002 ffffffffffffffff", .frame(.data, 2, [], .max)),
+        ("M3 data that is shorter than its offset", "22 01 0000 00000002 00000000000001", .error(.frameLength)),
+        ("M3 another flag", "22 02 0000 00000002 00", .error(.reservedBits)),
+        ("M3 two flags", "22 03 0000 00000002 0000000000000000", .error(.reservedBits)),
+        ("M3 the flag of data on another frame", "23 01 0000 00000002 0000000000000000", .error(.reservedBits)),
         ("M3 a reserved bit", "22 00 8000 00000002 00", .error(.reservedBits)),
         ("M3 the other reserved byte", "22 00 0001 00000002 00", .error(.reservedBits)),
         ("M4 type 0", "00 00 0000 00000000", .error(.unknownType)),
@@ -58,7 +63,8 @@ import Testing
                 guard let frame = try assembler.receive(buffer(chunk), isLast: isLast) else { continue }
                 #expect(isLast && !frame.pieces.contains { $0.readableBytes == 0 })
                 #expect(frame.payloadLength == frame.payload.readableBytes)
-                return .frame(frame.header.type, frame.header.stream.rawValue, Array(frame.payload.readableBytesView))
+                let payload = Array(frame.payload.readableBytesView)
+                return .frame(frame.header.type, frame.header.stream.rawValue, payload, frame.offset)
             }
             return .nothing
         } catch {
@@ -93,11 +99,13 @@ import Testing
         }
     }
 
-    @Test("frames of the handshake, DATAGRAM, PING, PONG, ACK and RENEW are not counted; all others are")
+    @Test(
+        "frames of the handshake, DATAGRAM, PING, PONG, ACK, RENEW and those about lanes are not counted; all others are"
+    )
     func counted() {
         let uncounted: Set<FrameType> = [
             .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .ping, .pong, .ack,
-            .renew, .datagram,
+            .renew, .datagram, .retire, .retired, .lost,
         ]
         for type in FrameType.allCases {
             #expect(type.isCounted == !uncounted.contains(type))

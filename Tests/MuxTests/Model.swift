@@ -14,11 +14,16 @@ struct Model {
     var sessions: [Role: Session]
     /// All carriers with the frames that each role has sent. Old ones may still deliver frames.
     var carriers = [[Role.server: ModelLink(), .client: ModelLink()]]
-    /// The carrier that each end uses; nil if it has none.
-    var currentCarrier: [Role: Int] = [.server: 0, .client: 0]
-    /// Counted frames that each end has handed out, and how many of them that end's current carrier has sent.
-    var handedOut: [Role: [OutboundFrame]] = [.server: [], .client: []]
-    var position: [Role: Int] = [.server: 0, .client: 0]
+    /// The carriers that each end uses, by lane.
+    var currentCarrier: [Role: [LaneID: Int]] = [.server: [.first: 0], .client: [.first: 0]]
+    /// Counted frames that each end has handed out on a lane, and how many of them that end's current carrier has sent.
+    var handedOut: [Role: [LaneID: [OutboundFrame]]] = [.server: [:], .client: [:]]
+    var position: [Role: [LaneID: Int]] = [.server: [:], .client: [:]]
+    /// Carriers that a session may have at a time: 1 for a session of one lane.
+    let mostLanes: Int
+    var epoch: UInt64 = 0
+    /// The number of lanes that were left.
+    var retired = 0
     /// The number of lost carriers.
     var cuts = 0
     var streams: [StreamID: ModelStream] = [:]
@@ -29,8 +34,9 @@ struct Model {
     /// Delivered bytes; the test checks that there were some.
     var carried = 0
 
-    init(seed: UInt64) {
+    init(seed: UInt64, mostLanes: Int = 1) {
         self.seed = seed
+        self.mostLanes = mostLanes
         random = SplitMix(state: seed)
         let limits = limits {
             $0.streams = 40
@@ -42,6 +48,8 @@ struct Model {
             $0.bufferedBytes = 400_000
             // No reset overtakes bytes because of the time that it waited: ``ResetOrderTests`` cover that.
             $0.resetPatience = .seconds(1_000_000)
+            // Two ends that use different lanes may need as long as a PING may take to find out.
+            if mostLanes > 1 { $0.openTimeout = .seconds(1_000_000) }
         }
         sessions = [:]
         for role in [Role.server, .client] {
@@ -59,12 +67,21 @@ struct Model {
         do throws(MuxError) {
             try body(&session)
         } catch {
-            check(error.kind == .silence, "\(role) throws \(error)")
-            session.detach(now: now)
-            currentCarrier[role] = nil
+            check(false, "\(role) throws \(error)")
         }
-        while let action = session.nextAction() { observe(action, at: role) }
+        var dead: [LaneID] = []
+        while let action = session.nextAction() {
+            if case .silent(let lane, _) = action { dead.append(lane) } else { observe(action, at: role) }
+        }
         sessions[role] = session
+        for lane in dead { detach(role, lane) }
+    }
+
+    /// One end has lost a carrier.
+    private mutating func detach(_ role: Role, _ lane: LaneID) {
+        currentCarrier[role]?[lane] = nil
+        let now = now
+        with(role) { session throws(MuxError) in session.detach(lane, now: now) }
     }
 
     private mutating func observe(_ action: SessionAction, at role: Role) {
@@ -91,11 +108,14 @@ struct Model {
             }
         case .datagram(let id, let bytes):
             carried += bytes.readableBytes
+            let mayOvertake = mostLanes > 1
             change(id, role, action) { end, stream in
                 guard stream.isFlow, let number: UInt64 = bytes.getInteger(at: bytes.readerIndex) else {
                     return "a datagram of a stream of bytes"
                 }
                 defer { end.delivered = Int(clamping: number) }
+                // Those that took different lanes may overtake each other.
+                if mayOvertake { return number <= stream[role.peer].written ? nil : "a datagram that was not sent" }
                 return number > end.delivered && number <= stream[role.peer].written ? nil : "a datagram twice, or late"
             }
         case .end(let id):
@@ -133,7 +153,10 @@ struct Model {
             }
         case .bind, .unbind, .state, .bound, .unbound:
             if let wrong = tunnels.observe(action, at: role) { check(false, wrong) }
-        case .goingAway, .renew, .numbersRunOut:
+        case .retired(let lane):
+            currentCarrier[role]?[lane] = nil
+            retired += 1
+        case .silent, .goingAway, .renew, .numbersRunOut:
             check(false, "\(action) at \(role)")
         }
     }
@@ -250,26 +273,30 @@ struct Model {
         with(role) { session throws(MuxError) in try session.tick(now: now) }
     }
 
-    /// Moves frames from a session to its link.
-    mutating func pump(_ role: Role, frames: Int) {
+    /// Moves frames from a session to the link of one of its lanes.
+    mutating func pump(_ role: Role, frames: Int, over lane: LaneID? = nil) {
         let now = now
+        let lanes = currentCarrier[role]?.keys.sorted() ?? []
+        let lane = lane ?? (lanes.isEmpty ? .first : lanes[below(lanes.count)])
         var sent: [OutboundFrame] = []
         with(role) { session throws(MuxError) in
-            while sent.count < frames, let frame = session.nextFrame(now: now) { sent.append(frame) }
+            while sent.count < frames, let frame = session.nextFrame(on: lane, now: now) { sent.append(frame) }
         }
-        guard let carrier = currentCarrier[role] else { return check(sent.isEmpty, "frames without a carrier") }
+        guard let carrier = currentCarrier[role]?[lane] else { return check(sent.isEmpty, "frames without a carrier") }
         for frame in sent {
-            if isNew(frame, from: role) { watch(frame, from: role) }
+            if isNew(frame, from: role, over: lane) { watch(frame, from: role) }
             carriers[carrier][role]?.send(frame)
         }
     }
 
-    /// Whether a frame is handed out for the first time. A repeated frame must be the next one to repeat.
-    private mutating func isNew(_ frame: OutboundFrame, from role: Role) -> Bool {
-        guard frame.header.type.isCounted, let index = position[role], let old = handedOut[role] else { return true }
-        position[role] = index + 1
+    /// Whether a frame is handed out on its lane for the first time. A repeated frame must be the next one to repeat.
+    private mutating func isNew(_ frame: OutboundFrame, from role: Role, over lane: LaneID) -> Bool {
+        guard frame.header.type.isCounted else { return true }
+        let index = position[role]?[lane] ?? 0
+        let old = handedOut[role]?[lane] ?? []
+        position[role]?[lane] = index + 1
         guard index < old.count else {
-            handedOut[role]?.append(frame)
+            handedOut[role]?[lane, default: []].append(frame)
             return true
         }
         check(frame == old[index], "\(role) sends \(frame.short) and not \(old[index].short) again")
@@ -278,7 +305,7 @@ struct Model {
 
     // MARK: Carriers
 
-    /// Lets one end lose its carrier, or makes a new carrier, or both.
+    /// Lets one end lose a carrier, or makes a new carrier, or both; opens or leaves a lane.
     private mutating func disturb() {
         switch below(4) {
         case 0: lose(.client)
@@ -286,16 +313,19 @@ struct Model {
         default: break
         }
         if below(2) == 0 { resume(losesRequest: below(4) == 0, losesAnswer: below(4) == 0) }
+        guard mostLanes > 1 else { return }
+        if below(2) == 0 { openLane(losesRequest: below(5) == 0, losesAnswer: below(5) == 0) }
+        if below(4) == 0 { retire() }
     }
 
-    /// Takes the carrier from one end. The other end may still use it.
+    /// Takes a carrier from one end. The other end may still use it.
     private mutating func lose(_ role: Role) {
-        guard let carrier = currentCarrier[role] else { return }
+        let lanes = currentCarrier[role]?.keys.sorted() ?? []
+        guard !lanes.isEmpty else { return }
+        let lane = lanes[below(lanes.count)]
         cuts += 1
-        if below(2) == 0 { truncate(carrier) }
-        currentCarrier[role] = nil
-        let now = now
-        with(role) { session throws(MuxError) in session.detach(now: now) }
+        if below(2) == 0, let carrier = currentCarrier[role]?[lane] { truncate(carrier) }
+        detach(role, lane)
     }
 
     /// Loses all frames in flight, except a part of the next frame in each direction.
@@ -306,22 +336,68 @@ struct Model {
         }
     }
 
-    /// Moves the session to a new carrier, whether the client has one or not. The request or the answer may be lost.
+    /// Moves a lane to a new carrier, whether the client has one or not. The request or the answer may be lost.
     mutating func resume(losesRequest: Bool = false, losesAnswer: Bool = false) {
+        guard let lanes = sessions[.client]?.laneIDs, !lanes.isEmpty else { return check(false, "no lane") }
+        // Without any carrier the client begins with the first lane.
+        let lane = currentCarrier[.client]?.isEmpty ?? true ? lanes[0] : lanes[below(lanes.count)]
+        // As the client does, which sets frames of the old carrier aside meanwhile.
+        if sessions[.client]?.attachedLanes == [lane] { detach(.client, lane) }
+        carriers.append([.server: ModelLink(), .client: ModelLink()])
+        guard !losesRequest else { return }
+        let (new, now) = (carriers.count - 1, now)
+        epoch += 1
+        let epoch = epoch
+        let clientReceived = sessions[.client]?.received(on: lane) ?? 0
+        let serverReceived = sessions[.server]?.received(on: lane) ?? 0
+        currentCarrier[.server]?[lane] = new
+        position[.server]?[lane] = Int(clamping: clientReceived)
+        with(.server) { session throws(MuxError) in
+            _ = try session.attach(lane, epoch: epoch, peerReceived: clientReceived, now: now)
+        }
+        check(sessions[.server]?.hasLane(lane) ?? false, "the server has left lane \(lane)")
+        guard !losesAnswer else {
+            // Its old carrier was closed by the server.
+            return detach(.client, lane)
+        }
+        currentCarrier[.client]?[lane] = new
+        position[.client]?[lane] = Int(clamping: serverReceived)
+        with(.client) { session throws(MuxError) in
+            _ = try session.attach(lane, epoch: epoch, peerReceived: serverReceived, now: now)
+        }
+    }
+
+    /// Opens a further lane. The request or the answer may be lost.
+    private mutating func openLane(losesRequest: Bool, losesAnswer: Bool) {
+        guard sessions[.client]?.laneIDs.count ?? 0 < mostLanes else { return }
+        var requested: LaneID?
+        with(.client) { session throws(MuxError) in requested = session.requestLane() }
+        guard let lane = requested else { return check(false, "no number for a lane") }
         carriers.append([.server: ModelLink(), .client: ModelLink()])
         let (new, now) = (carriers.count - 1, now)
-        currentCarrier[.client] = nil
-        with(.client) { session throws(MuxError) in session.detach(now: now) }
-        let clientReceived = sessions[.client]?.received ?? 0
-        guard !losesRequest else { return }
-        let serverReceived = sessions[.server]?.received ?? 0
-        currentCarrier[.server] = new
-        position[.server] = Int(clamping: clientReceived)
-        with(.server) { session throws(MuxError) in try session.attach(peerReceived: clientReceived, now: now) }
-        guard !losesAnswer else { return }
-        currentCarrier[.client] = new
-        position[.client] = Int(clamping: serverReceived)
-        with(.client) { session throws(MuxError) in try session.attach(peerReceived: serverReceived, now: now) }
+        epoch += 1
+        let epoch = epoch
+        if !losesRequest {
+            currentCarrier[.server]?[lane] = new
+            with(.server) { session throws(MuxError) in
+                _ = try session.attach(lane, epoch: epoch, peerReceived: 0, now: now)
+            }
+        }
+        guard !losesRequest, !losesAnswer else {
+            return with(.client) { session throws(MuxError) in session.abandonLane(lane) }
+        }
+        currentCarrier[.client]?[lane] = new
+        with(.client) { session throws(MuxError) in
+            _ = try session.attach(lane, epoch: epoch, peerReceived: 0, now: now)
+        }
+    }
+
+    /// Lets the client leave a lane.
+    private mutating func retire() {
+        let lanes = sessions[.client]?.laneIDs ?? []
+        guard lanes.count > 1 else { return }
+        let lane = lanes[below(lanes.count)]
+        with(.client) { session throws(MuxError) in session.retire(lane) }
     }
 
     /// Checks a sent frame against the credit and the order of its stream.
@@ -329,7 +405,9 @@ struct Model {
         guard var end = streams[frame.header.stream]?[role] else { return }
         switch frame.header.type {
         case .data:
-            end.sent += frame.payload.readableBytes
+            // A lost lane's frames leave again over another one.
+            if frame.offset == end.sent { end.sent += frame.payload.readableBytes }
+            check(Int(frame.offset) + frame.payload.readableBytes <= end.sent, "\(frame.short): with a gap before it")
             check(end.sent <= end.granted && end.sent <= end.written, "\(frame.short): beyond the credit")
         case .end:
             check(end.sent == end.written && end.hasFinished, "\(frame.short): before the last byte")
@@ -342,7 +420,13 @@ struct Model {
 
     /// Gives a session the next frame of its peer. The session itself checks the credit.
     mutating func arrive(_ role: Role) {
-        guard let carrier = currentCarrier[role] else { return }
+        let lanes = currentCarrier[role]?.keys.sorted() ?? []
+        guard !lanes.isEmpty else { return }
+        arrive(role, over: lanes[below(lanes.count)])
+    }
+
+    private mutating func arrive(_ role: Role, over lane: LaneID) {
+        guard let carrier = currentCarrier[role]?[lane] else { return }
         var frame: InboundFrame?
         do throws(MuxError) {
             frame = try carriers[carrier][role.peer]?.receive(&random)
@@ -350,7 +434,7 @@ struct Model {
         guard let frame else { return }
         if frame.header.type == .credit { streams[frame.header.stream]?[role].granted = Int(clamping: frame.number) }
         let now = now
-        with(role) { session throws(MuxError) in try session.receive(frame, now: now) }
+        with(role) { session throws(MuxError) in try session.receive(frame, on: lane, now: now) }
     }
 
     /// Runs both ends until nothing is left to do.
@@ -358,12 +442,19 @@ struct Model {
         for _ in 0..<5_000 {
             guard failure == nil else { return }
             now = now + .milliseconds(25)
-            if currentCarrier[.client] == nil || currentCarrier[.client] != currentCarrier[.server] { resume() }
+            if currentCarrier[.client]?.isEmpty ?? true { resume() }
+            let both = (currentCarrier[.client] ?? [:], currentCarrier[.server] ?? [:])
+            // Ends that use different carriers find out by silence; a single lane is resumed at once.
+            if both.0 != both.1, mostLanes == 1 { resume() }
             for role in [Role.server, .client] {
                 tick(role)
-                pump(role, frames: .max)
-                while let carrier = currentCarrier[role], failure == nil, carriers[carrier][role.peer]?.count ?? 0 > 0 {
-                    arrive(role)
+                for lane in (currentCarrier[role] ?? [:]).keys.sorted() { pump(role, frames: .max, over: lane) }
+                for lane in (currentCarrier[role] ?? [:]).keys.sorted() {
+                    while let carrier = currentCarrier[role]?[lane], failure == nil,
+                        carriers[carrier][role.peer]?.count ?? 0 > 0
+                    {
+                        arrive(role, over: lane)
+                    }
                 }
                 for id in streams.keys.sorted() {
                     guard let end = streams[id]?[role], end.isKnown, !end.isGone else { continue }

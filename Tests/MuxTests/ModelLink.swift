@@ -27,7 +27,7 @@ struct ModelLink {
     mutating func send(_ frame: OutboundFrame) {
         guard !isCut else { return }
         var message = ByteBuffer()
-        frame.header.write(into: &message)
+        frame.writeHead(into: &message)
         message.writeImmutableBuffer(frame.payload)
         messages.append(message)
     }

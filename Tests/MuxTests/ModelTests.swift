@@ -19,9 +19,23 @@ import Testing
         arguments: seeds
     )
     func model(seed: UInt64) {
-        var model = Model(seed: seed)
-        for step in 0..<Self.iterations where model.failure == nil {
-            model.operate(isEnding: step > Self.iterations * 3 / 4)
+        Self.run(Model(seed: seed), seed)
+    }
+
+    @Test(
+        "M22 M26 M28 the same over several lanes, any of which may be cut, stall, begin or be left at any time",
+        arguments: seeds
+    )
+    func lanes(seed: UInt64) {
+        let model = Self.run(Model(seed: seed, mostLanes: 4), seed)
+        #expect(model.retired > 3, "seed \(seed): lanes were left")
+    }
+
+    @discardableResult
+    private static func run(_ start: Model, _ seed: UInt64) -> Model {
+        var model = start
+        for step in 0..<iterations where model.failure == nil {
+            model.operate(isEnding: step > iterations * 3 / 4)
         }
         model.settle()
         #expect(model.failure == nil)
@@ -39,5 +53,6 @@ import Testing
         #expect(model.cuts >= 3 && model.carriers.count > 5, "seed \(seed): carriers were lost")
         #expect(model.streams.count >= 5 && model.carried > 10_000, "seed \(seed): streams carried bytes")
         #expect(model.tunnels.haveReports, "seed \(seed): reports of services arrived")
+        return model
     }
 }

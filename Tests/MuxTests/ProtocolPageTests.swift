@@ -28,9 +28,10 @@ struct ProtocolPageTests {
         ("widest window", mebibytes(limits.maximumWindow)),
         ("received bytes that no socket has accepted, all streams", mebibytes(limits.bufferedBytes)),
         (
-            "sent and unacknowledged bytes, with \(MuxLimits.frameCost) for each frame",
+            "sent and unacknowledged bytes of all lanes, with \(MuxLimits.frameCost) for each frame",
             mebibytes(limits.replayBytes)
         ),
+        ("lanes of a session", grouped(limits.lanes)),
         (
             "one stream's bytes that wait for the carrier",
             "\(grouped(limits.queuedPerStream)); any, once \(mebibytes(limits.queuedBytes / 2)) wait in all"

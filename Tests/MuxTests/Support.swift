@@ -38,7 +38,7 @@ extension OutboundFrame {
     /// The bytes of the binary message.
     var wire: [UInt8] {
         var out = ByteBuffer()
-        header.write(into: &out)
+        writeHead(into: &out)
         return Array(out.readableBytesView) + Array(payload.readableBytesView)
     }
 
@@ -47,7 +47,8 @@ extension OutboundFrame {
         InboundFrame(
             header: header,
             pieces: payload.readableBytes > 0 ? [payload] : [],
-            payloadLength: payload.readableBytes
+            payloadLength: payload.readableBytes,
+            offset: header.hasOffset ? offset : nil
         )
     }
 
@@ -111,8 +112,22 @@ extension Session {
     /// Whether a visitor of tunnel 0 may have a stream.
     var hasRoom: Bool { room(at: visit.tunnel) == .free }
 
+    /// The window of the first lane.
+    var congestion: CongestionWindow {
+        get { lanes[0].congestion }
+        set { lanes[0].congestion = newValue }
+    }
+
     /// Reports a reset of the stream's socket, at the start of the test.
     mutating func reset(_ id: StreamID, _ code: ResetCode) { reset(id, code, now: .start) }
+
+    /// Whether a tick reports that the carrier of the first lane is dead.
+    mutating func silence(_ now: Instant) -> Bool {
+        guard (try? tick(now: now)) != nil else { return false }
+        return actions().contains { action in
+            if case .silent(.first, let error) = action { error.kind == .silence } else { false }
+        }
+    }
 
     /// Takes the actions that are due, except `.blocked` and `.roomChanged`, which have tests of their own.
     mutating func actions() -> [SessionAction] {

@@ -52,7 +52,7 @@ struct CarrierBridgeTests {
 
         func encode(_ frame: OutboundFrame) throws -> ByteBuffer {
             var (header, out) = (ByteBuffer(), ByteBuffer())
-            frame.header.write(into: &header)
+            frame.writeHead(into: &header)
             try connection.encodeMessage(.binary, prefix: header, payload: frame.payload, into: &out)
             return out
         }

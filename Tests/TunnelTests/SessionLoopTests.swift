@@ -27,7 +27,7 @@ struct SessionLoopTests {
         for number in 1...40 { try rig.receive(.data(2, "x"), .open(2 + 2 * UInt32(number))) }
         let written = rig.services.writtenAtDial.dropFirst()
         #expect(written.prefix(32).allSatisfy { $0 == "x" } && written.dropFirst(32).allSatisfy(\.isEmpty))
-        rig.session.carrierReadCompleted()
+        rig.session.run(.carrierReadCompleted)
         #expect(try rig.services.sent(to: 2) == "xxxxxxxx")
     }
 
@@ -51,30 +51,30 @@ struct SessionLoopTests {
     func reportsWhileFlushing() throws {
         let rig = try ClientRig()
         try rig.receive(.open(2))
-        rig.session.carrierReadCompleted()
+        rig.session.run(.carrierReadCompleted)
         _ = rig.carrier.takeSent()
         // The socket accepts more than half a window at once, so CREDIT is sent with the frames of this run.
         try rig.receive(.data(2, String(repeating: "x", count: 40_000)))
         #expect(rig.carrier.takeSent() == [])
-        rig.session.carrierReadCompleted()
+        rig.session.run(.carrierReadCompleted)
         #expect(rig.carrier.takeSent().contains(.credit))
     }
 
     @Test("A carrier holds little while there is a flow, and so does the one after it")
     func fewUnsentBytes() throws {
         let rig = try ClientRig()
-        rig.session.carrierReadCompleted()
-        #expect(!rig.carrier.holdsLittle)
+        rig.session.run(.carrierReadCompleted)
+        #expect(rig.carrier.unsentLimit == UnsentLimit.first)
         let request = OpenRequest(destination: "192.0.2.1:53", kind: .udp, visitor: "127.0.0.1:40001")
         let flow = try #require(rig.session.open(request, SilentFlow()))
         rig.services.loop.run()
-        #expect(rig.carrier.holdsLittle)
+        #expect(rig.carrier.unsentLimit == UnsentLimit.least)
         let next = RecordingCarrier()
-        rig.session.run(.attach(next, peerReceived: 0, first: nil))
-        #expect(next.holdsLittle)
+        rig.session.run(.attach(next, lane: .first, epoch: 1, peerReceived: 0, first: nil))
+        #expect(next.unsentLimit == UnsentLimit.least)
         rig.session.run(.reset(flow, .timeout))
         rig.services.loop.run()
-        #expect(!next.holdsLittle)
+        #expect(next.unsentLimit == UnsentLimit.first)
     }
 
     /// A session without a server, with a recording carrier.
@@ -96,7 +96,7 @@ struct SessionLoopTests {
         }
 
         func receive(_ frames: IncomingFrame...) throws {
-            for frame in frames { session.carrier(received: try frame.inbound()) }
+            for frame in frames { session.run(.frame(try frame.inbound(), .first)) }
         }
     }
 }
@@ -117,7 +117,7 @@ private struct IncomingFrame {
         var assembler = FrameAssembler()
         assembler.isAdmitted = true
         var message = ByteBuffer()
-        frame.header.write(into: &message)
+        frame.writeHead(into: &message)
         message.writeImmutableBuffer(frame.payload)
         return try #require(try assembler.receive(message, isLast: true))
     }
@@ -136,7 +136,8 @@ private final class RecordingCarrier: CarrierLink {
     private var waiting: [FrameType] = []
     private var sent: [FrameType] = []
     var isWritable: Bool { true }
-    var holdsLittle = false
+    var unsentLimit: Int?
+    var retransmitted: UInt32?
     var lastBytes: CarrierTimes { CarrierTimes() }
 
     func send(_ frame: OutboundFrame) { waiting.append(frame.header.type) }
@@ -205,6 +206,8 @@ private final class EmbeddedServices: ClientSessionOwner {
     func session(_ session: SessionLoop, bound binding: Binding) {}
     func session(_ session: SessionLoop, unbound tunnel: UInt16, _ refusal: Refusal) {}
     func session(_ session: SessionLoop, goingAway reason: Refusal) {}
+    func session(_ session: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {}
+    func session(_ session: SessionLoop, left lane: LaneID) {}
     func session(_ session: SessionLoop, lost carrier: LostCarrier) {}
     func session(_ session: SessionLoop, renewWithin seconds: UInt32) {}
     func sessionRoomChanged(_ session: SessionLoop) {}

@@ -1,12 +1,10 @@
 /// Limits on how often the peer may do what costs this end work: each event is legal in small numbers.
 struct PeerRateLimits {
-    private var pings: SlidingWindow
     private var anomalies: SlidingWindow
     private var bindings: SlidingWindow
     private var renewals = SlidingWindow(limit: MuxLimits.renewalsInTenSeconds)
 
     init(limits: MuxLimits) {
-        pings = SlidingWindow(limit: limits.pingsInTenSeconds)
         anomalies = SlidingWindow(limit: limits.glitchesInTenSeconds)
         bindings = SlidingWindow(limit: limits.bindsInTenSeconds)
     }
@@ -14,11 +12,6 @@ struct PeerRateLimits {
     /// Counts a tolerated anomaly, which a correct peer causes when frames cross on the wire.
     mutating func countAnomaly(_ event: String, now: Instant) throws(MuxError) {
         guard anomalies.record(now: now) else { throw MuxError(.flood, "too often: \(event)") }
-    }
-
-    /// Counts a PING.
-    mutating func countPing(now: Instant) throws(MuxError) {
-        guard pings.record(now: now) else { throw MuxError(.flood, "pings") }
     }
 
     /// Counts a BIND or a STATE.
@@ -29,11 +22,5 @@ struct PeerRateLimits {
     /// Counts a RENEW.
     mutating func countRenewal(now: Instant) throws(MuxError) {
         guard renewals.record(now: now) else { throw MuxError(.flood, "requests for a new carrier") }
-    }
-
-    /// Resets the count of PINGs for a new carrier. Each carrier begins with a PING, and a path may cut two carriers a
-    /// second.
-    mutating func resetForNewCarrier() {
-        pings = SlidingWindow(limit: pings.limit)
     }
 }

@@ -2,16 +2,19 @@
 public struct Resumption: Sendable, Hashable {
     /// The session's id from WELCOME.
     public var session: [UInt8]
-    /// A number higher than every epoch that this session has used.
+    /// The lane that gets the carrier. A number above all that the session has used opens a further lane.
+    public var lane: LaneID
+    /// A number higher than every epoch that this lane has used.
     public var epoch: UInt64
-    /// Counted frames that the client has received.
+    /// Counted frames that the client has received on the lane.
     public var received: UInt64
     /// 32 fresh random bytes.
     public var nonce: [UInt8]
 
     /// Creates a request.
-    public init(session: [UInt8], epoch: UInt64, received: UInt64, nonce: [UInt8]) {
+    public init(session: [UInt8], lane: LaneID = .first, epoch: UInt64, received: UInt64, nonce: [UInt8]) {
         self.session = session
+        self.lane = lane
         self.epoch = epoch
         self.received = received
         self.nonce = nonce
@@ -23,6 +26,7 @@ public struct Resumption: Sendable, Hashable {
         fields.append(2, number: epoch)
         fields.append(3, number: received)
         fields.append(4, nonce)
+        if lane != .first { fields.append(5, number: lane.rawValue) }
         return fields
     }
 
@@ -31,5 +35,6 @@ public struct Resumption: Sendable, Hashable {
         epoch = try fields.number(2)
         received = try fields.number(3)
         nonce = try fields.bytes(4, count: 32)
+        lane = LaneID(try fields.optionalNumber(5) ?? 0)
     }
 }

@@ -1,7 +1,7 @@
 import NIOCore
 
 /// The counted frames that were handed to the carrier and not yet acknowledged (protocol page, section 6). A new
-/// carrier sends them again. The buffer's limit also provides back-pressure.
+/// carrier sends them again. The session bounds the buffers of all its lanes together, which is also its back-pressure.
 struct ReplayBuffer: Sendable {
     private var frames = CircularBuffer<(frame: OutboundFrame, sample: PathEstimate.Sample)>()
     /// Bytes held, headers included.
@@ -12,16 +12,11 @@ struct ReplayBuffer: Sendable {
     private(set) var sent: UInt64 = 0
     /// Frames acknowledged in total.
     private(set) var acknowledged: UInt64 = 0
-    let capacity: Int
     /// Frames already sent again on the new carrier; nil if none remain to be sent again.
     private var repeated: Int?
 
-    init(capacity: Int) {
-        self.capacity = capacity
-    }
-
-    /// Whether sending must wait for an acknowledgement.
-    var isFull: Bool { bytes + frames.count * MuxLimits.frameCost >= capacity }
+    /// Memory that the frames take, bytes.
+    var cost: Int { bytes + frames.count * MuxLimits.frameCost }
 
     mutating func append(_ frame: OutboundFrame, _ sample: PathEstimate.Sample) {
         frames.append((frame, sample))
@@ -54,6 +49,18 @@ struct ReplayBuffer: Sendable {
     mutating func rewind(to count: UInt64) throws(MuxError) {
         _ = try acknowledge(count)
         repeated = 0
+    }
+
+    /// Drops what the peer has received, and removes and returns the rest in its old order. Nothing more is appended.
+    ///
+    /// - Throws: ``MuxError`` if the peer's count is impossible.
+    mutating func retire(at count: UInt64) throws(MuxError) -> [OutboundFrame] {
+        _ = try acknowledge(count)
+        defer {
+            frames.removeAll()
+            bytes = 0
+        }
+        return frames.map(\.frame)
     }
 
     /// Returns the next frame to send again and gives it a new sample; nil if none is left.

@@ -31,6 +31,18 @@ struct CongestionWindow: Sendable {
     static let interactiveSpan = Duration.seconds(1)
     /// Rate from which a long frame, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
+    /// Most that is granted beyond the window while bytes wait for a retransmission, as multiples of what the path holds.
+    ///
+    /// A receiver passes nothing on until the lost segment has come again, one round trip later. Without more in flight
+    /// the path would run empty meanwhile. One multiple if acknowledgements stall. Two, and no less than ``first``, if the
+    /// kernel reports that it sends again: the limit of its unsent bytes then keeps queues short, and the next
+    /// retransmission may be lost too.
+    static let stretch = (stalled: 1.0, losing: 2.0)
+    /// Shortest round trip, in seconds, of a path whose limit is computed again while acknowledgements stall. 4 ms: below
+    /// it the next acknowledgement comes sooner than a timer.
+    static let shortestStretched = 0.004
+    /// How long a retransmission counts, as a multiple of the shortest round trip.
+    static let losingRounds = 4.0
     /// Most that one stream sends before the next has its turn. 256 KiB: one read of a socket brings as much, so that the
     /// other end writes it to one socket as well.
     static let maximumQuantum = 262_144
@@ -40,13 +52,17 @@ struct CongestionWindow: Sendable {
     private let ackDelay: Double
     private var phase = Phase.startup(best: 0, idleRounds: 0)
     private var path: PathEstimate
-    /// Frames wait because the window is used up.
-    private var isWindowLimited = false
+    /// Frames wait because the window is used up, or because the carrier takes nothing.
+    private(set) var isBusy = false
     /// When nothing was in flight last.
     private var idleAt: Instant
+    /// The path has lost segments lately.
+    private var losesUntil: Instant?
+    /// When ``limit(now:)`` may have grown although nothing was acknowledged; nil if no frame waits for that.
+    private(set) var stretchDeadline: Instant?
     /// Interactive streams that share the path, told by the sender.
     var interactive = InteractiveActivity()
-    /// Bytes that may be in flight.
+    /// Bytes that may be in flight while acknowledgements come regularly.
     private(set) var window: Int
 
     init(ackDelay: Duration, first: Int = Self.first, now: Instant) {
@@ -79,14 +95,48 @@ struct CongestionWindow: Sendable {
         idleAt = now
     }
 
-    /// A frame waits because the window is used up.
-    mutating func isLimiting() {
-        isWindowLimited = true
+    /// Bytes that may be in flight now: the window, and what fills the path while it waits for a retransmission.
+    func limit(now: Instant) -> Int {
+        guard case .steady = phase, path.rate > 0, path.minimumRTT < .infinity else { return window }
+        let product = path.rate * path.minimumRTT
+        let isLosing = losesUntil.map { now < $0 } ?? false
+        // Between two ACKs as many bytes arrive, or as much time passes.
+        let usual = ackDelay + Double(MuxLimits.maximumData) / path.rate
+        let stalled = path.rate * max(0, path.longestGap(now: now) - usual)
+        let more =
+            isLosing
+            ? max(Self.stretch.losing * product, Double(Self.first)) : min(stalled, Self.stretch.stalled * product)
+        return Int(min(Double(window) + more, Double(Int32.max)))
+    }
+
+    /// The deadline has passed, and the owner will ask for frames.
+    mutating func tick(now: Instant) {
+        if let stretchDeadline, now >= stretchDeadline { self.stretchDeadline = nil }
+    }
+
+    /// The kernel has sent segments of this carrier again.
+    mutating func isLosing(now: Instant) {
+        guard path.minimumRTT < .infinity else { return }
+        losesUntil = now + .seconds(path.minimumRTT * Self.losingRounds)
+    }
+
+    /// Bytes per second that the path delivers; 0 while nothing is known.
+    var rate: Double { path.rate }
+
+    /// A frame waits because the window is used up, or because the carrier takes nothing.
+    mutating func isLimiting(now: Instant) {
+        isBusy = true
+        guard case .steady = phase, path.minimumRTT >= Self.shortestStretched, path.minimumRTT < .infinity else {
+            return
+        }
+        stretchDeadline = now + .seconds(path.minimumRTT / 8)
     }
 
     /// No frame waits.
     mutating func isIdle() {
-        isWindowLimited = false
+        isBusy = false
+        stretchDeadline = nil
+        path.pause()
     }
 
     /// The peer has acknowledged bytes, the last of which were sent with `sample`.
@@ -108,18 +158,17 @@ struct CongestionWindow: Sendable {
         if case .startup(let best, let idle) = phase {
             if path.rate >= best * 1.25 {
                 phase = .startup(best: path.rate, idleRounds: 0)
-            } else if isWindowLimited {
+            } else if isBusy {
                 phase = idle >= 2 ? .steady : .startup(best: best, idleRounds: idle + 1)
             }
         }
-        // A rate is forgotten only while the path is busy, and not because little was sent.
-        if isWindowLimited { path.forgetRates() }
+        path.forgetRates(isBusy: isBusy)
     }
 
     /// Begins or ends the moment with a small window, in which the path's own round trip shows.
     private mutating func probe(_ endsSpan: Bool, _ roundTrip: Double, now: Instant) {
         if case .probing(let until) = phase, now >= until { phase = .steady }
-        guard endsSpan, isWindowLimited, now.since(idleAt) >= PathEstimate.memory, case .steady = phase else { return }
+        guard endsSpan, isBusy, now.since(idleAt) >= PathEstimate.memory, case .steady = phase else { return }
         phase = .probing(until: now + max(Self.shortestProbe, .seconds(min(roundTrip, 1))))
     }
 

@@ -11,8 +11,12 @@ struct PathEstimate: Sendable {
         fileprivate let deliveredAt: Instant
     }
 
-    /// Rounds in which the highest rate is remembered, twice.
+    /// Rounds in which the highest rate and the longest gap are remembered, twice.
     private static let rounds = 5
+    /// A queue has formed if every acknowledgement of a round took more than this multiple of the shortest round trip and
+    /// this many seconds. Only the round's own rate counts then, so that the window follows a falling rate within two
+    /// rounds. Less may be a path that has become longer.
+    private static let queued = (share: 1.25, seconds: 0.02)
     /// Time in which the shortest round trip is remembered, twice.
     static let memory = Duration.seconds(10)
 
@@ -24,6 +28,12 @@ struct PathEstimate: Sendable {
     private var times = (now: Double.infinity, before: Double.infinity)
     private var timesSince: Instant
     private var round = (number: 0, endsAt: UInt64(0))
+    /// The shortest round trip and the highest rate of this round, or of the round that has just ended.
+    private var own = (shortest: Double.infinity, rate: 0.0)
+    /// The longest time without an acknowledgement in these rounds and in the ones before, seconds.
+    private var gaps = (now: 0.0, before: 0.0)
+    /// When an acknowledgement last came while bytes were in flight without a break; nil after a pause.
+    private var lastAcknowledged: Instant?
 
     init(now: Instant) {
         deliveredAt = now
@@ -36,6 +46,16 @@ struct PathEstimate: Sendable {
     /// Seconds from a frame to its acknowledgement; infinite while nothing is known.
     var minimumRTT: Double { min(times.now, times.before) }
 
+    /// The longest time without an acknowledgement while the path was busy, in the last rounds and until now, seconds.
+    func longestGap(now: Instant) -> Double {
+        max(gaps.now, gaps.before, lastAcknowledged.map { now.since($0).inSeconds } ?? 0)
+    }
+
+    /// Fewer bytes are in flight than may be: the next acknowledgement may be late for that reason alone.
+    mutating func pause() {
+        lastAcknowledged = nil
+    }
+
     /// A frame leaves.
     func sample(now: Instant) -> Sample {
         Sample(sentAt: now, delivered: delivered, deliveredAt: deliveredAt)
@@ -44,6 +64,8 @@ struct PathEstimate: Sendable {
     /// Nothing is in flight, and a frame is about to leave: the idle time before does not count.
     mutating func restart(now: Instant) {
         deliveredAt = now
+        lastAcknowledged = nil
+        gaps = (0, 0)
     }
 
     /// What an acknowledgement has ended.
@@ -60,23 +82,36 @@ struct PathEstimate: Sendable {
     mutating func acknowledged(_ bytes: Int, _ sample: Sample, now: Instant) -> Progress {
         delivered &+= UInt64(clamping: bytes)
         deliveredAt = now
+        if let lastAcknowledged { gaps.now = max(gaps.now, now.since(lastAcknowledged).inSeconds) }
+        lastAcknowledged = now
         let roundTrip = now.since(sample.sentAt).inSeconds
         let endsSpan = learn(roundTrip: roundTrip, now: now)
         let span = now.since(sample.deliveredAt).inSeconds
         // A sample of an earlier carrier's frames says nothing of this one.
         if span > 0, delivered > sample.delivered {
-            rates.now = max(rates.now, Double(delivered - sample.delivered) / span)
+            let rate = Double(delivered - sample.delivered) / span
+            rates.now = max(rates.now, rate)
+            own.rate = max(own.rate, rate)
         }
+        own.shortest = min(own.shortest, roundTrip)
         let endsRound = sample.delivered >= round.endsAt
         if endsRound { round = (round.number + 1, delivered) }
         return Progress(endsRound: endsRound, endsSpan: endsSpan, roundTrip: roundTrip)
     }
 
-    /// Forgets rates of earlier rounds, once enough of them have passed. Only a path that was kept busy may look slower.
-    mutating func forgetRates() {
-        guard round.number >= Self.rounds else { return }
-        round.number = 0
-        rates = (0, rates.now)
+    /// Forgets rates of earlier rounds at the end of one, once enough of them have passed or a queue has formed.
+    ///
+    /// - Parameter isBusy: whether frames waited. Only a path that was kept busy may look slower.
+    mutating func forgetRates(isBusy: Bool) {
+        defer { own = (.infinity, 0) }
+        guard isBusy else { return }
+        if own.shortest > minimumRTT * Self.queued.share + Self.queued.seconds {
+            round.number = 0
+            (rates, gaps) = ((0, own.rate), (0, gaps.now))
+        } else if round.number >= Self.rounds {
+            round.number = 0
+            (rates, gaps) = ((0, rates.now), (0, gaps.now))
+        }
     }
 
     /// A question was answered after this time.

@@ -31,24 +31,41 @@ struct SendScheduler {
     /// The same beyond the congestion window.
     static let interactiveBeyondWindow = reserve / interactiveBytes
 
-    private var urgent = CircularBuffer<OutboundFrame>()
+    /// What a lane may carry. With one lane, everything.
+    struct Place {
+        /// Session-wide frames and those that begin or end streams.
+        var hasControl = true
+        /// Short chunks.
+        var hasInteractive = true
+        /// Frames of bulk streams.
+        var hasBulk = true
+        /// Whether a stream's frames may go over this lane now; nil if all may. They may once the peer has the frame that
+        /// announces the stream, or behind it on the same lane.
+        var isFree: ((Stream) -> Bool)?
+    }
+
     private var control = CircularBuffer<OutboundFrame>()
     private var interactive = CircularBuffer<Stream>()
     private var bulk = CircularBuffer<Stream>()
+    /// Streams that the peer may not know yet, since the frame that announces them waits for a lane.
+    private var parked: [Stream] = []
     private var inARow = 0
+    /// Whether DATA carries its offset, because the session has had several lanes.
+    var showsOffsets = false
     /// Bytes that the first bulk stream has sent in its turn.
     private var sentInTurn = 0
 
     /// Whether no frame waits.
-    var isEmpty: Bool { urgent.isEmpty && control.isEmpty && interactive.isEmpty && bulk.isEmpty }
+    var isEmpty: Bool { control.isEmpty && interactive.isEmpty && bulk.isEmpty && parked.isEmpty }
+
+    /// Whether a frame waits for a lane of this kind.
+    func waits(for place: Place) -> Bool {
+        place.hasControl && !control.isEmpty || place.hasInteractive && !interactive.isEmpty
+            || place.hasBulk && !bulk.isEmpty
+    }
 
     /// Frames of the session's own that wait: floods are measured by their number.
-    var waitingControl: Int { urgent.count + control.count }
-
-    /// Queues PING, PONG and ACK, which neither wait for room in the replay buffer nor are counted.
-    mutating func enqueueUrgent(_ frame: OutboundFrame) {
-        urgent.append(frame)
-    }
+    var waitingControl: Int { control.count }
 
     /// Queues a control frame; these keep their order among themselves.
     mutating func enqueue(_ frame: OutboundFrame) {
@@ -62,31 +79,51 @@ struct SendScheduler {
         if stream.queued <= Self.interactiveBytes { interactive.append(stream) } else { bulk.append(stream) }
     }
 
-    /// The carrier is gone: questions and answers are about it alone.
-    mutating func dropUrgent() {
-        urgent.removeAll()
+    /// Puts control frames of a lost lane before all others, in their old order.
+    mutating func enqueueFirst(_ frames: [OutboundFrame]) {
+        for frame in frames.reversed() { control.prepend(frame) }
+        unpark()
     }
 
-    /// The next frame of those that are not counted.
-    mutating func nextUrgent() -> OutboundFrame? { urgent.popFirst() }
-
-    /// The next counted frame; nil if there is none, or no room for it.
-    mutating func next(_ room: Room) -> Turn? {
-        if case .none = room { return nil }
-        if let frame = control.popFirst() { return (frame, nil, false) }
-        switch room {
-        case .none, .control: return nil
-        case .interactive:
-            // Bounded, or the bytes in flight would never fall below the window, and no bulk stream have its turn.
-            return bulk.isEmpty || inARow < Self.interactiveBeyondWindow ? nextInteractive() : nil
-        case .chunks(let shared, let alone, let quantum):
-            if bulk.isEmpty || inARow < Self.interactiveInARow, let next = nextInteractive() { return next }
-            return nextBulk(shared, alone, quantum) ?? nextInteractive()
+    /// The peer may know more streams than before.
+    mutating func unpark() {
+        guard !parked.isEmpty else { return }
+        let streams = parked
+        parked = []
+        for stream in streams {
+            stream.isScheduled = false
+            schedule(stream)
         }
     }
 
-    private mutating func nextInteractive() -> Turn? {
+    /// The next counted frame; nil if there is none for this lane, or no room for it.
+    mutating func next(_ room: Room, _ place: Place = Place()) -> Turn? {
+        if case .none = room { return nil }
+        if place.hasControl, let frame = control.popFirst() { return (frame, nil, false) }
+        switch room {
+        case .none, .control: return nil
+        case .interactive:
+            guard place.hasInteractive else { return nil }
+            // Bounded, or the bytes in flight would never fall below the window, and no bulk stream have its turn.
+            let mayFollow = !place.hasBulk || bulk.isEmpty || inARow < Self.interactiveBeyondWindow
+            return mayFollow ? nextInteractive(place) : nil
+        case .chunks(let shared, let alone, let quantum):
+            if place.hasInteractive, !place.hasBulk || bulk.isEmpty || inARow < Self.interactiveInARow,
+                let next = nextInteractive(place)
+            {
+                return next
+            }
+            if place.hasBulk, let next = nextBulk(shared, alone, quantum, place) { return next }
+            return place.hasInteractive ? nextInteractive(place) : nil
+        }
+    }
+
+    private mutating func nextInteractive(_ place: Place) -> Turn? {
         while let stream = interactive.popFirst() {
+            if let isFree = place.isFree, !isFree(stream) {
+                parked.append(stream)
+                continue
+            }
             guard let frame = take(Self.interactiveBytes, of: stream) else { continue }
             // The rest of its bytes has its turn behind all others.
             if stream.isScheduled { bulk.append(stream) }
@@ -96,9 +133,15 @@ struct SendScheduler {
         return nil
     }
 
-    private mutating func nextBulk(_ shared: Int, _ alone: Int, _ quantum: Int) -> Turn? {
+    private mutating func nextBulk(_ shared: Int, _ alone: Int, _ quantum: Int, _ place: Place) -> Turn? {
         inARow = 0
         while let stream = bulk.popFirst() {
+            if let isFree = place.isFree, !isFree(stream) {
+                sentInTurn = 0
+                // Until the peer knows the stream, its bytes follow the frame that announces it.
+                if place.hasInteractive { parked.append(stream) } else { interactive.append(stream) }
+                continue
+            }
             let limit = bulk.isEmpty && interactive.isEmpty ? alone : shared
             guard let frame = take(limit, of: stream) else {
                 sentInTurn = 0
@@ -119,7 +162,7 @@ struct SendScheduler {
     /// A frame of a stream that stands in no ring. If it is scheduled afterwards, the caller puts it into one again.
     private func take(_ limit: Int, of stream: Stream) -> OutboundFrame? {
         stream.isScheduled = false
-        guard let frame = stream.take(atMost: limit) else { return nil }
+        guard let frame = stream.take(atMost: limit, showsOffset: showsOffsets) else { return nil }
         stream.isScheduled = stream.isReady
         return frame
     }

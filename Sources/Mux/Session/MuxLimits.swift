@@ -13,6 +13,8 @@ public struct MuxLimits: Sendable, Hashable {
     public static let maximumControl = 4_096
     /// The header of a frame, bytes.
     public static let headerLength = 8
+    /// The longest frame, bytes: DATA with an offset.
+    public static let longestFrame = headerLength + FrameHeader.offsetLength + maximumData
     /// Payload of one DATA frame while several streams are ready or the path is not known to be fast, bytes. An
     /// interactive stream waits for at most one such frame.
     public static let sharedData = 16_384
@@ -46,8 +48,11 @@ public struct MuxLimits: Sendable, Hashable {
     /// Received bytes of all streams that no socket has accepted. Beyond half of it windows shrink to the initial one;
     /// beyond all of it the stream that holds the most is reset.
     public var bufferedBytes = 67_108_864
-    /// Bytes sent and not yet acknowledged, kept for a new carrier. Sending stops while the buffer is full.
+    /// Bytes sent and not yet acknowledged on all lanes, kept for a new carrier. Sending stops while the buffer is full.
     public var replayBytes = 4_194_304
+    /// Server: lanes of a session, each with a carrier. Four for bulk, one for interactive bytes, and three that are being
+    /// replaced.
+    public var lanes = 8
     /// Bytes of one stream that may wait for the carrier before its socket is paused. Once half of `queuedBytes` is in
     /// use, one byte suffices.
     public var queuedPerStream = 65_536

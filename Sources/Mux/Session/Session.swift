@@ -6,13 +6,13 @@ import NIOCore
 /// The session is pure: frames and instants go in, actions and frames come out. The caller
 /// 1. gives an input (a frame, a write, a timer) and the current instant,
 /// 2. performs every ``nextAction()``,
-/// 3. sends every ``nextFrame(now:)`` while the carrier has room,
+/// 3. sends every ``nextFrame(on:now:)`` of each lane while its carrier has room,
 /// 4. calls ``tick(now:)`` at ``deadline``.
 ///
 /// Every operation is O(1) in the number of streams, except those that reset streams for want of memory.
 ///
-/// This file holds the session's life and its carriers. Extensions in other files hold the beginning of ports and
-/// streams, the way of bytes out and in, and the removal of streams. The properties that they share are internal for
+/// This file holds the session's life. Extensions in other files hold the lanes and their
+/// carriers, the beginning of ports and streams, the way of bytes out and in, and the removal of streams. The properties that they share are internal for
 /// that reason alone.
 public struct Session {
     private enum State {
@@ -23,18 +23,25 @@ public struct Session {
         case ended
     }
 
-    /// Whether a carrier transports the session's frames.
-    private enum Link {
-        case attached
-        /// The carrier is lost. Streams pause, and the session ends at `until` unless a new carrier is attached.
-        case detached(until: Instant)
-    }
-
     /// The role of this end.
     public let role: Role
     let limits: MuxLimits
     private var state = State.active
-    private var link = Link.attached
+    /// When the session ends unless a carrier is attached; nil while there is one. Streams pause without a carrier.
+    var detachedUntil: Instant?
+    /// The lanes that are in use, in the order of their numbers.
+    var lanes: [Lane]
+    /// Client: lanes that this end has left and the server has not.
+    var retiring: [RetiringLane] = []
+    /// The lowest number that no lane has had; nil once the numbers are used up.
+    var nextLane = LaneID.first.next
+    /// Client: lanes that were requested and are not in use yet.
+    var requestedLanes: Set<LaneID> = []
+    /// Server: its last answers to RETIRE.
+    var retired: [Retirement] = []
+    /// Frames of streams that a lost lane has not delivered.
+    var moved = MovedFrames()
+    var generator: SplitMix
     var peerIsGoingAway = false
     /// Changed from outside only by tests.
     var streams: StreamTable
@@ -47,8 +54,6 @@ public struct Session {
     var queuedStorage = 0
     /// Bytes of datagrams that wait for the carrier.
     var waitingDatagrams = 0
-    /// Counted frames sent when the last one of a stream was among them.
-    var sentByStreams: UInt64 = 0
     /// Flows with waiting datagrams, in turn.
     var waitingFlows = CircularBuffer<Stream>()
     /// Bytes of datagrams that were sent since another frame was.
@@ -60,14 +65,6 @@ public struct Session {
     var scheduler = SendScheduler()
     /// Replaced only by tests.
     var readGate: ReadGate
-    var replay: ReplayBuffer
-    /// Replaced only by tests.
-    var congestion: CongestionWindow
-    var acknowledger: Acknowledger
-    var keepAlive: KeepAlive
-    /// The instant of the last acknowledgement, or of the last PING about a missing one; nil if nothing is
-    /// unacknowledged.
-    var unacknowledgedSince: Instant?
     var rateLimits: PeerRateLimits
     var didReportExhaustion = false
     /// The room for streams that the last `.roomChanged` compared with.
@@ -98,10 +95,8 @@ public struct Session {
             opening: max(1, min(limits.opening, Int(clamping: peerAccepts.opening ?? .max)))
         )
         self.readGate = ReadGate(limit: limits.queuedBytes / 2)
-        self.replay = ReplayBuffer(capacity: limits.replayBytes)
-        self.congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
-        self.acknowledger = Acknowledger(limits: limits)
-        self.keepAlive = KeepAlive(limits: limits, seed: seed, now: now)
+        self.lanes = [Lane(.first, limits: limits, seed: seed, now: now)]
+        self.generator = SplitMix(state: ~seed)
         self.rateLimits = PeerRateLimits(limits: limits)
     }
 
@@ -113,8 +108,10 @@ public struct Session {
     /// Streams in the session, including ended ones whose sockets still have bytes to accept.
     public var streamCount: Int { streams.count }
 
-    /// The last measured round trip through the carrier; nil before the first PONG.
-    public var roundTrip: Duration? { keepAlive.roundTrip }
+    /// The last measured round trip through the quickest carrier in use; nil before the first PONG.
+    public var roundTrip: Duration? {
+        lanes.count == 1 ? lanes[0].keepAlive.roundTrip : lanes.compactMap(\.keepAlive.roundTrip).min()
+    }
 
     /// The room for another visitor of a tunnel.
     public enum Room: Sendable, Hashable {
@@ -129,7 +126,7 @@ public struct Session {
     /// Returns whether a visitor of the tunnel may have a stream now; at a client, whether it may open one, for tunnel 0.
     public func room(at tunnel: UInt16) -> Room {
         guard isActive, isAttached, !peerIsGoingAway, streams.next != nil,
-            scheduler.waitingControl <= limits.waitingControl / 2
+            waitingControl <= limits.waitingControl / 2
         else { return .later }
         guard streams.places.hasRoom(for: tunnel) else { return .usedUp }
         return streams.openingPlaces.hasRoom(for: tunnel) ? .free : .later
@@ -158,8 +155,8 @@ public struct Session {
     /// stream and frame.
     public var heldBytes: Int {
         mutating get {
-            queuedStorage + bufferedBytes + waitingDatagrams + replay.bytes + streams.count * MuxLimits.streamCost
-                + (replay.count + scheduler.waitingControl) * MuxLimits.frameCost
+            queuedStorage + bufferedBytes + waitingDatagrams + keptCost + streams.count * MuxLimits.streamCost
+                + waitingControl * MuxLimits.frameCost
         }
     }
 
@@ -175,8 +172,9 @@ public struct Session {
             bufferedBytes: bufferedBytes,
             queuedBytes: queuedBytes,
             queuedStorage: queuedStorage,
-            replayBytes: replay.bytes,
-            waitingControl: scheduler.waitingControl
+            replayBytes: lanes.reduce(moved.cost) { $0 + $1.replay.bytes }
+                + retiring.reduce(0) { $0 + $1.replay.bytes },
+            waitingControl: waitingControl
         )
     }
 
@@ -201,7 +199,9 @@ public struct Session {
     /// then, and not before: what is still on its way would be lost with the process.
     public var isDelivered: Bool { streams.count == 0 && !hasUndelivered }
 
-    private var hasUndelivered: Bool { replay.acknowledged < sentByStreams }
+    private var hasUndelivered: Bool {
+        lanes.contains(where: \.hasUndelivered) || !retiring.isEmpty || !moved.isEmpty
+    }
 
     /// Whether the session has ended.
     public var isEnded: Bool {
@@ -209,31 +209,30 @@ public struct Session {
     }
 
     /// Whether the session has a carrier.
-    public var isAttached: Bool {
-        if case .attached = link { true } else { false }
-    }
+    public var isAttached: Bool { detachedUntil == nil }
 
     /// Whether an ACK will leave within the ACK delay, together with waiting control frames.
-    public var isAcknowledgementScheduled: Bool { mutating get { acknowledger.deadline != nil } }
+    public var isAcknowledgementScheduled: Bool { mutating get { lanes.first?.acknowledger.deadline != nil } }
 
     /// Whether an ACK is due at once because enough bytes have arrived.
-    public var isAcknowledgementDue: Bool { mutating get { acknowledger.isPending } }
+    public var isAcknowledgementDue: Bool { mutating get { lanes.contains(where: \.acknowledger.isPending) } }
 
     /// Time that the session waits for a new carrier.
     public var grace: Duration { limits.grace }
 
-    /// Counted frames received, as RESUME and RESUMED report them to the other end.
-    public var received: UInt64 { acknowledger.received }
+    /// Counted frames received on a lane, as RESUME and RESUMED report them to the other end; 0 for a lane that is not in
+    /// use.
+    public func received(on lane: LaneID = .first) -> UInt64 {
+        index(of: lane).map { lanes[$0].acknowledger.received } ?? 0
+    }
 
     /// The latest instant at which ``tick(now:)`` must be called.
     public var deadline: Instant {
         mutating get {
-            if case .detached(let until) = link { return until }
-            var next = keepAlive.deadline
-            if let due = acknowledger.deadline { next = min(next, due) }
+            if let detachedUntil { return detachedUntil }
+            var next = laneDeadline
             if let due = streams.acceptDeadline { next = min(next, due) }
             if let due = streams.resetDeadline { next = min(next, due) }
-            if let since = unacknowledgedSince, !keepAlive.isAsking { next = min(next, since + limits.ackPatience) }
             return next
         }
     }
@@ -245,7 +244,7 @@ public struct Session {
             streams: streams.count,
             opening: streams.opening,
             isOpen: isActive && isAttached && !peerIsGoingAway,
-            isRead: scheduler.waitingControl <= limits.waitingControl / 2,
+            isRead: waitingControl <= limits.waitingControl / 2,
             isDelivered: isActive && !peerIsGoingAway || !hasUndelivered
         )
         defer { knownRoom = room }
@@ -275,8 +274,10 @@ public struct Session {
     ///
     /// - Parameter within: seconds over which many clients should spread their dials.
     public mutating func askForRenewal(within seconds: UInt32) {
-        guard role == .server, !isEnded, isAttached else { return }
-        scheduler.enqueueUrgent(Renewal(within: seconds).frame)
+        guard role == .server, !isEnded else { return }
+        for index in lanes.indices where lanes[index].isAttached {
+            lanes[index].urgent.append(Renewal(within: seconds).frame)
+        }
     }
 
     /// Sends GOAWAY: nothing new is accepted, existing streams may end.
@@ -286,59 +287,33 @@ public struct Session {
         scheduler.enqueue(reason.frame(.goAway))
     }
 
-    /// Sends a PING now.
+    /// Sends a PING now, over each lane.
     ///
     /// - Parameter timeout: time for the answer, if shorter than usual.
     public mutating func probe(now: Instant, timeout: Duration? = nil) {
-        guard !isEnded, isAttached else { return }
-        perform(keepAlive.probe(now: now, timeout: timeout))
+        guard !isEnded else { return }
+        for index in lanes.indices where lanes[index].isAttached {
+            perform(lanes[index].keepAlive.probe(now: now, timeout: timeout), on: index)
+        }
     }
 
     /// Returns whether the peer has answered a PING that was sent within the last second.
-    public func hasJustAnswered(now: Instant) -> Bool { isAttached && keepAlive.hasJustAnswered(now: now) }
+    public func hasJustAnswered(now: Instant) -> Bool {
+        lanes.contains { $0.isAttached && $0.keepAlive.hasJustAnswered(now: now) }
+    }
 
     /// The time between two PINGs.
-    public var pingInterval: Duration { keepAlive.interval }
+    public var pingInterval: Duration { lanes.first?.keepAlive.interval ?? limits.pingInterval }
 
     /// Changes the time between two PINGs. A wait in progress may become shorter, not longer.
     public mutating func setPingInterval(_ interval: Duration, now: Instant) {
-        keepAlive.setInterval(interval, now: now)
+        for index in lanes.indices { lanes[index].keepAlive.setInterval(interval, now: now) }
     }
 
     /// Sends no PING for a while, also if one was due earlier, so that the owner can find out what the path does to an idle
     /// carrier.
     public mutating func beQuiet(for time: Duration, now: Instant) {
-        keepAlive.beQuiet(for: time, now: now)
-    }
-
-    // MARK: Carriers
-
-    /// Records the loss of the carrier. Streams pause; frames not acknowledged are kept for the next carrier.
-    public mutating func detach(now: Instant) {
-        guard !isEnded, isAttached else { return }
-        link = .detached(until: now + limits.grace)
-        scheduler.dropUrgent()
-        dropDatagrams()
-        acknowledger.forgetDue()
-    }
-
-    /// Attaches a new carrier, on which both ends have reported the frames they received. What the peer misses is sent
-    /// again before anything new. An old carrier that still exists counts as lost.
-    ///
-    /// - Throws: ``MuxError`` if the peer's count is impossible. The session must then end.
-    public mutating func attach(peerReceived: UInt64, now: Instant) throws(MuxError) {
-        guard !isEnded else { return }
-        detach(now: now)
-        try replay.rewind(to: peerReceived)
-        // A new carrier may use another path.
-        congestion = CongestionWindow(ackDelay: limits.ackDelay, now: now)
-        link = .attached
-        unacknowledgedSince = nil
-        keepAlive.restart(now: now)
-        rateLimits.resetForNewCarrier()
-        // Time without a carrier does not count.
-        streams.postponeAccept(until: now + limits.openTimeout)
-        streams.postponeResets(until: now + limits.resetPatience)
+        for index in lanes.indices { lanes[index].keepAlive.beQuiet(for: time, now: now) }
     }
 
     /// Ends the session and resets every stream exactly once. A stream that has ended in order is closed instead, since
@@ -362,7 +337,7 @@ public struct Session {
             waitingFlows.removeAll()
             scheduler = SendScheduler()
             readGate = ReadGate(limit: limits.queuedBytes / 2)
-            replay = ReplayBuffer(capacity: limits.replayBytes)
+            forgetLanes()
         }
         return reason.frame(.goAway)
     }
@@ -371,31 +346,15 @@ public struct Session {
 
     /// Performs what is due at `now`.
     ///
-    /// - Throws: ``MuxError`` of kind `silence` if the peer has not answered a PING in time: the carrier is dead. Kind
-    ///   `abandoned` if no new carrier was attached in time: the session must end.
+    /// - Throws: ``MuxError`` of kind `abandoned` if no new carrier was attached in time: the session must end.
     public mutating func tick(now: Instant) throws(MuxError) {
         guard !isEnded else { return }
-        if case .detached(let until) = link {
-            guard now >= until else { return }
+        if let detachedUntil {
+            guard now >= detachedUntil else { return }
             throw MuxError(.abandoned, "no new carrier within \(limits.grace)")
         }
-        acknowledger.tick(now: now)
-        let action = keepAlive.tick(now: now)
-        if action == .dead {
-            throw MuxError(.silence, "no answer to a ping within \(limits.pingTimeout)")
-        }
-        perform(action)
-        if let since = unacknowledgedSince, !keepAlive.isAsking, now >= since + limits.ackPatience {
-            unacknowledgedSince = now
-            perform(keepAlive.probe(now: now))
-        }
+        tickLanes(now: now)
         while let stream = streams.nextOverdue(now: now) { abort(stream, .timeout) }
         while let stream = streams.nextOverdueReset(now: now) { resetAtOnce(stream, .connectionReset) }
-    }
-
-    private mutating func perform(_ action: KeepAlive.Action) {
-        if case .ping(let payload) = action {
-            scheduler.enqueueUrgent(OutboundFrame(.ping, number: payload))
-        }
     }
 }

@@ -45,6 +45,10 @@ public enum SessionAction: Sendable, Hashable {
     case closed(StreamID)
     /// The peer has answered a PING.
     case answered
+    /// The carrier of a lane is dead or delivers nothing: abandon it, and call ``Session/detach(_:now:)``.
+    case silent(LaneID, MuxError)
+    /// A lane is gone. Close its carrier if it has one; other lanes have its frames.
+    case retired(LaneID)
     /// Client: attach a new carrier within `within` seconds. The old carrier stays in use until then.
     case renew(within: UInt32)
     /// The peer accepts nothing new, and ends the session once its streams have ended.

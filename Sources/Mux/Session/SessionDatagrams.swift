@@ -21,12 +21,11 @@ extension Session {
 
     /// A flow's OPEN or ACCEPT has left, so that its datagrams may follow.
     mutating func announced(_ stream: Stream) {
-        stream.isAnnounced = true
         schedule(flow: stream)
     }
 
     private mutating func schedule(flow stream: Stream) {
-        guard stream.isAnnounced, !stream.isFlowWaiting, !stream.datagrams.isEmpty else { return }
+        guard stream.announced != nil, !stream.isFlowWaiting, !stream.datagrams.isEmpty else { return }
         stream.isFlowWaiting = true
         waitingFlows.append(stream)
     }

@@ -4,13 +4,15 @@ extension Session {
     ///
     /// - Throws: ``MuxError`` if the peer broke the protocol. The caller sends the frame of ``end(_:streamsReset:)``
     ///   and closes.
-    public mutating func receive(_ frame: InboundFrame, now: Instant) throws(MuxError) {
-        guard !isEnded, isAttached else { return }
-        guard scheduler.waitingControl <= limits.waitingControl else {
-            throw MuxError(.flood, "\(scheduler.waitingControl) answers wait for a peer that does not read")
+    public mutating func receive(_ frame: InboundFrame, on lane: LaneID = .first, now: Instant) throws(MuxError) {
+        guard !isEnded, let index = index(of: lane), lanes[index].isAttached else { return }
+        guard waitingControl <= limits.waitingControl else {
+            throw MuxError(.flood, "\(waitingControl) answers wait for a peer that does not read")
         }
         if frame.header.type.isCounted {
-            acknowledger.receive(MuxLimits.headerLength + frame.payloadLength, now: now)
+            let length = MuxLimits.headerLength + frame.payloadLength
+            lanes[index].acknowledger.receive(length, now: now)
+            lanes[index].moved += UInt64(length)
         }
         let id = frame.header.stream
         switch frame.header.type {
@@ -27,22 +29,30 @@ extension Session {
         case .unbind: try receiveUnbind(Unbinding(frame.payload), now: now)
         case .state: try receiveState(TunnelState(frame.payload), now: now)
         case .ping:
-            try rateLimits.countPing(now: now)
-            scheduler.enqueueUrgent(OutboundFrame(.pong, number: frame.number))
+            guard lanes[index].pings.record(now: now) else { throw MuxError(.flood, "pings") }
+            lanes[index].urgent.append(OutboundFrame(.pong, number: frame.number))
         case .pong:
-            guard keepAlive.pong(frame.number, now: now) else {
+            guard lanes[index].keepAlive.pong(frame.number, now: now) else {
                 return try rateLimits.countAnomaly("a pong that answers nothing", now: now)
             }
-            if let roundTrip { congestion.answered(within: roundTrip, now: now) }
+            if let roundTrip = lanes[index].keepAlive.roundTrip {
+                lanes[index].congestion.answered(within: roundTrip, now: now)
+            }
+            progressed(index, now: now)
             actions.append(.answered)
         case .ack:
-            if let (bytes, last) = try replay.acknowledge(frame.number) {
-                congestion.acknowledged(bytes, last, now: now)
-                keepAlive.progressed(now: now)
-                unacknowledgedSince = replay.count > 0 ? now : nil
+            if let (bytes, last) = try lanes[index].replay.acknowledge(frame.number) {
+                lanes[index].congestion.acknowledged(bytes, last, now: now)
+                if lanes[index].noteAnnouncements() { scheduler.unpark() }
+                lanes[index].keepAlive.progressed(now: now)
+                lanes[index].unacknowledgedSince = lanes[index].replay.count > 0 ? now : nil
+                progressed(index, now: now)
             } else {
                 try rateLimits.countAnomaly("an acknowledgement of nothing new", now: now)
             }
+        case .retire: try receiveRetire(Retirement(frame.payload, of: .retire), over: index, now: now)
+        case .retired: try receiveRetired(Retirement(frame.payload, of: .retired))
+        case .lost: try receiveLost(LaneLoss(frame.payload))
         case .goAway:
             let reason = try Refusal(frame.payload, of: .goAway)
             if !peerIsGoingAway { actions.append(.goingAway(reason)) }
@@ -62,6 +72,11 @@ extension Session {
         try expectAccepted(stream, .data)
         guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
         guard frame.payloadLength > 0 else { return try rateLimits.countAnomaly("empty data", now: now) }
+        if let offset = frame.offset,
+            offset != stream.receiving.received || !stream.held.isEmpty || stream.ending != nil
+        {
+            return try receiveData(stream, frame, at: offset, now: now)
+        }
         try stream.receiving.receive(frame.payloadLength)
         guard stream.pendingReset == nil else {
             // The socket is gone; the peer sent these bytes before it could know.
@@ -102,11 +117,19 @@ extension Session {
         guard let stream = try streams.find(id, .end) else { return }
         try expectBytes(stream, .end)
         try expectAccepted(stream, .end)
-        try expect(offset, of: stream, .end)
-        guard !stream.inputEnded else { return try rateLimits.countAnomaly("a second end", now: now) }
+        guard !stream.inputEnded else {
+            try expect(offset, of: stream, .end)
+            return try rateLimits.countAnomaly("a second end", now: now)
+        }
+        if try waits(for: offset, of: stream, .end) { return stream.ending = .end(after: offset) }
+        endInput(of: stream)
+    }
+
+    /// All bytes before the peer's END have arrived.
+    mutating func endInput(of stream: Stream) {
         stream.endInput()
         guard stream.pendingReset == nil else { return }
-        actions.append(.end(id))
+        actions.append(.end(stream.id))
         streams.ended(stream)
         removeIfFinished(stream)
     }
@@ -126,7 +149,7 @@ extension Session {
     }
 
     /// Throws unless so many bytes of the stream's DATA have arrived.
-    private func expect(_ offset: UInt64, of stream: Stream, _ type: FrameType) throws(MuxError) {
+    func expect(_ offset: UInt64, of stream: Stream, _ type: FrameType) throws(MuxError) {
         let received = stream.receiving.received
         guard offset == received else {
             throw MuxError(
@@ -174,6 +197,8 @@ extension Session {
         guard let stream = try streams.find(id, .accept) else { return }
         guard stream.isOpening else { throw MuxError(.unexpectedFrame, "second accept of stream \(id)") }
         streams.accept(stream)
+        stream.isKnown = true
+        scheduler.unpark()
         if stream.pendingReset == nil { actions.append(.accepted(id)) }
     }
 
@@ -182,7 +207,9 @@ extension Session {
         _ reset: (code: ResetCode, offset: UInt64)
     ) throws(MuxError) {
         guard let stream = try streams.find(id, .reset) else { return }
-        try expect(reset.offset, of: stream, .reset)
+        if try waits(for: reset.offset, of: stream, .reset) {
+            return stream.ending = .reset(reset.code, after: reset.offset)
+        }
         resetByPeer(stream, reset.code)
     }
 

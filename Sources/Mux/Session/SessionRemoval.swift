@@ -22,6 +22,7 @@ extension Session {
         actions.append(.reset(stream.id, code))
         // A stream that was not accepted has no socket yet. The limit bounds connections made only for last bytes.
         let isKept = !stream.isOpening || stream.id.opener == role || streams.lingering < limits.opening
+        dropHeld(stream)
         guard stream.receiving.buffered > 0, isKept else { return remove(stream) }
         if stream.isOpening { streams.accept(stream) }
         queuedBytes -= stream.queued
@@ -36,7 +37,7 @@ extension Session {
     /// never reads is reset, not the next stream that receives. This scan of all streams happens only then.
     mutating func keepWithinBudget() {
         while bufferedBytes > limits.bufferedBytes,
-            let largest = streams.all.max(by: { $0.receiving.buffered < $1.receiving.buffered })
+            let largest = streams.all.max(by: { $0.bufferedCost < $1.bufferedCost })
         {
             abort(largest, .busy)
         }
@@ -46,7 +47,7 @@ extension Session {
     /// no stream holds more than its fixed cost. Scans all streams.
     public mutating func shed(_ bytes: Int) {
         var missing = bytes
-        let bySize = streams.all.map { (stream: $0, held: $0.receiving.buffered + $0.queued) }
+        let bySize = streams.all.map { (stream: $0, held: $0.bufferedCost + $0.queued) }
             .filter { $0.held > MuxLimits.streamCost }.sorted { $0.held > $1.held }
         for (stream, held) in bySize where missing > 0 {
             abort(stream, .busy)
@@ -65,11 +66,18 @@ extension Session {
     mutating func remove(_ stream: Stream) {
         streams.remove(stream)
         dropDatagrams(of: stream)
-        bufferedBytes -= stream.receiving.buffered
+        bufferedBytes -= stream.bufferedCost
         queuedBytes -= stream.queued
         stream.abandon()
         recountStorage(stream)
         readGate.remove(stream)
+    }
+
+    /// Drops bytes that wait for earlier ones.
+    mutating func dropHeld(_ stream: Stream) {
+        bufferedBytes -= stream.held.cost
+        stream.held.removeAll()
+        stream.ending = nil
     }
 
     /// Updates the session's count after a stream's queue has changed.

@@ -46,6 +46,10 @@ extension Session {
         guard stream.queued > 0 else { return resetAtOnce(stream, code) }
         bufferedBytes -= stream.receiving.buffered
         stream.receiving.consume(stream.receiving.buffered)
+        let ending = stream.ending
+        dropHeld(stream)
+        if case .reset? = ending { return remove(stream) }
+        if case .end? = ending { stream.endInput() }
         readGate.remove(stream)
         stream.isBlocked = false
         stream.reset(code)
@@ -55,64 +59,114 @@ extension Session {
 
     // MARK: From the queues to the carrier
 
-    /// What may be sent, with so much in flight.
-    private var room: SendScheduler.Room {
-        mutating get {
-            if replay.isFull { return .none }
-            if replay.bytes < congestion.window {
+    /// What may be sent over a lane, with so much in flight.
+    private mutating func room(_ index: Int, _ place: SendScheduler.Place, now: Instant) -> SendScheduler.Room {
+        let kept = keptCost
+        guard kept < limits.replayBytes else { return .none }
+        let inFlight = lanes[index].replay.bytes
+        // Bulk leaves room for control frames and short chunks on another lane.
+        let hasRoom = lanes.count == 1 || kept < limits.replayBytes - limits.replayBytes / 8
+        if hasRoom {
+            let window = lanes[index].congestion.window
+            if inFlight < window || inFlight < lanes[index].congestion.limit(now: now) {
+                let congestion = lanes[index].congestion
                 return .chunks(shared: congestion.sharedChunk, alone: congestion.chunk, quantum: congestion.quantum)
             }
-            // The last frame may have gone beyond the window.
-            let reserve = congestion.chunk + SendScheduler.reserve
-            return replay.bytes < congestion.window + reserve ? .interactive : .control
         }
+        // The last frame may have gone beyond the window.
+        let reserve = lanes[index].congestion.chunk + SendScheduler.reserve
+        return inFlight < lanes[index].congestion.limit(now: now) + reserve ? .interactive : .control
     }
 
-    /// The next frame for the carrier; call it only while the carrier has room, because what was handed out counts as
-    /// sent.
-    public mutating func nextFrame(now: Instant) -> OutboundFrame? {
-        guard !isEnded, isAttached else { return nil }
-        if let count = acknowledger.take(now: now) {
-            scheduler.enqueueUrgent(OutboundFrame(.ack, number: count))
+    /// A carrier takes no more frames, although some may wait.
+    public mutating func carrierIsFull(_ lane: LaneID = .first, now: Instant) {
+        guard !scheduler.isEmpty, let index = index(of: lane) else { return }
+        if scheduler.waits(for: place(index, now: now)) { lanes[index].congestion.isLimiting(now: now) }
+    }
+
+    /// Whether frames wait for the window or for the carrier of a lane.
+    public mutating func isLimited(_ lane: LaneID = .first) -> Bool {
+        index(of: lane).map { lanes[$0].congestion.isBusy } ?? false
+    }
+
+    /// The kernel has sent segments of a carrier again, so acknowledgements wait for them.
+    public mutating func carrierLoses(_ lane: LaneID = .first, now: Instant) {
+        if let index = index(of: lane) { lanes[index].congestion.isLosing(now: now) }
+    }
+
+    /// Bytes per second that the path of a lane has delivered lately; 0 while nothing is known.
+    public mutating func deliveryRate(_ lane: LaneID = .first) -> Double {
+        index(of: lane).map { lanes[$0].congestion.rate } ?? 0
+    }
+
+    /// The next frame for the carrier of a lane; call it only while the carrier has room, because what was handed out
+    /// counts as sent.
+    public mutating func nextFrame(on lane: LaneID = .first, now: Instant) -> OutboundFrame? {
+        guard !isEnded, let index = index(of: lane), lanes[index].isAttached else { return nil }
+        if let count = lanes[index].acknowledger.take(now: now) {
+            lanes[index].urgent.append(OutboundFrame(.ack, number: count))
         }
-        if let frame = scheduler.nextUrgent() { return frame }
-        if datagramsInARow < MuxLimits.datagramsInARow, let frame = nextDatagram(now: now) {
+        if let frame = lanes[index].urgent.popFirst() { return frame }
+        let place = place(index, now: now)
+        if place.hasInteractive, datagramsInARow < MuxLimits.datagramsInARow, let frame = nextDatagram(now: now) {
             datagramsInARow += frame.length
             return frame
         }
         datagramsInARow = 0
-        if let frame = replay.nextToRepeat(congestion.sample(now: now)) {
-            if unacknowledgedSince == nil { unacknowledgedSince = now }
+        let sample = lanes[index].congestion.sample(now: now)
+        if let frame = lanes[index].replay.nextToRepeat(sample) {
+            if lanes[index].unacknowledgedSince == nil { lanes[index].unacknowledgedSince = now }
             return frame
         }
-        guard let turn = scheduler.next(room) else {
+        let room = room(index, place, now: now)
+        if !moved.isEmpty, let frame = nextMoved(room, place) { return record((frame, nil, false), index, now: now) }
+        guard let turn = scheduler.next(room, place) else {
             // Nothing else may leave, so no stream waits for its turn.
-            if let frame = nextDatagram(now: now) { return frame }
-            guard scheduler.isEmpty else {
-                congestion.isLimiting()
+            if place.hasInteractive, let frame = nextDatagram(now: now) { return frame }
+            guard !scheduler.waits(for: place) else {
+                lanes[index].congestion.isLimiting(now: now)
                 return nil
             }
-            congestion.isIdle()
-            while let next = readGate.next(isIdle: true) { unblock(next) }
+            lanes[index].congestion.isIdle()
+            if scheduler.isEmpty { while let next = readGate.next(isIdle: true) { unblock(next) } }
             return nil
         }
-        record(turn, now: now)
-        return turn.frame
+        return record(turn, index, now: now)
     }
 
-    /// Counts a frame that leaves for the first time.
-    private mutating func record(_ turn: SendScheduler.Turn, now: Instant) {
+    /// The next frame of a lost lane that another one may take.
+    private mutating func nextMoved(_ room: SendScheduler.Room, _ place: SendScheduler.Place) -> OutboundFrame? {
+        switch room {
+        case .none, .control: return nil
+        case .interactive: return place.hasInteractive ? moved.nextShort() : nil
+        case .chunks:
+            if place.hasInteractive, let frame = moved.nextShort() { return frame }
+            return place.hasBulk ? moved.nextLong() : nil
+        }
+    }
+
+    /// Counts a frame that leaves over a lane for the first time.
+    private mutating func record(_ turn: SendScheduler.Turn, _ index: Int, now: Instant) -> OutboundFrame {
         let frame = turn.frame
         if frame.header.type.isCounted {
-            if replay.count == 0 { congestion.restart(now: now) }
-            replay.append(frame, congestion.sample(now: now))
-            if frame.header.stream != .session { sentByStreams = replay.sent }
+            if lanes[index].replay.count == 0 {
+                lanes[index].congestion.restart(now: now)
+                lanes[index].progressAt = now
+                lanes[index].replay.append(frame, lanes[index].congestion.sample(now: now))
+                expectProgress(index, now: now)
+            } else {
+                lanes[index].replay.append(frame, lanes[index].congestion.sample(now: now))
+            }
+            lanes[index].moved += UInt64(frame.length)
+            if lanes[index].unacknowledgedSince == nil { lanes[index].unacknowledgedSince = now }
+            if frame.header.stream != .session { lanes[index].sentByStreams = lanes[index].replay.sent }
         }
-        if unacknowledgedSince == nil, replay.count > 0 { unacknowledgedSince = now }
-        if frame.header.type == .open || frame.header.type == .accept, let flow = streams[frame.header.stream] {
-            announced(flow)
+        if frame.header.type == .open || frame.header.type == .accept, let stream = streams[frame.header.stream] {
+            stream.announced = lanes[index].id
+            lanes[index].announcements.append((lanes[index].replay.sent, stream))
+            announced(stream)
         }
-        guard let stream = turn.stream else { return }
+        guard let stream = turn.stream else { return frame }
         switch frame.header.type {
         case .data:
             noteActivity(of: stream, frame.payload.readableBytes, isShort: turn.isShort, now: now)
@@ -129,13 +183,18 @@ extension Session {
             break
         }
         if let next = readGate.next(isIdle: false) { unblock(next) }
+        return frame
     }
 
     private mutating func noteActivity(of stream: Stream, _ bytes: Int, isShort: Bool, now: Instant) {
-        if isShort {
-            congestion.interactive.sendsShort(stream.id, now: now)
-        } else if bytes == MuxLimits.maximumData {
-            congestion.interactive.sendsLong(stream.id)
+        guard isShort || bytes == MuxLimits.maximumData else { return }
+        // All lanes leave room for interactive bytes, since they may share a path.
+        for index in lanes.indices {
+            if isShort {
+                lanes[index].congestion.interactive.sendsShort(stream.id, now: now)
+            } else {
+                lanes[index].congestion.interactive.sendsLong(stream.id)
+            }
         }
     }
 

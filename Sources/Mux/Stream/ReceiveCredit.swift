@@ -38,6 +38,16 @@ struct ReceiveCredit: Sendable {
         received = sum
     }
 
+    /// Checks bytes that arrive before earlier ones.
+    ///
+    /// - Throws: ``MuxError`` if they lie beyond what was granted.
+    func expect(_ count: Int, at offset: UInt64) throws(MuxError) {
+        let (end, overflow) = offset.addingReportingOverflow(UInt64(count))
+        guard !overflow, end <= granted else {
+            throw MuxError(.creditOverrun, "\(count) bytes at \(offset) with \(granted) granted")
+        }
+    }
+
     /// Records that the far socket has accepted `count` bytes.
     mutating func consume(_ count: Int) {
         consumed = min(received, consumed + UInt64(count))

@@ -11,8 +11,27 @@ final class Stream {
     let kind: StreamKind
     /// Datagrams that wait for the carrier.
     var datagrams = DatagramQueue()
-    /// Whether this end's OPEN or ACCEPT has left. Before it, datagrams wait.
-    var isAnnounced = false
+    /// The lane over which this end's OPEN or ACCEPT has left; nil before. Before it, datagrams wait.
+    var announced: LaneID?
+    /// Whether the peer is known to have that frame, so that others may go over any lane.
+    var isKnown = false
+    /// Bytes that arrived before earlier ones.
+    var held = Reassembly()
+    /// The peer's END or RESET that arrived before earlier bytes.
+    var ending: Ending?
+
+    /// An end of the peer's that waits for bytes over another lane.
+    enum Ending {
+        case end(after: UInt64)
+        case reset(ResetCode, after: UInt64)
+
+        /// The offset behind the last byte.
+        var offset: UInt64 {
+            switch self {
+            case .end(let offset), .reset(_, let offset): offset
+            }
+        }
+    }
     /// Whether the stream stands in the ring of flows.
     var isFlowWaiting = false
     private(set) var credit: SendCredit
@@ -46,6 +65,9 @@ final class Stream {
         self.credit = SendCredit(initialWindow: sendWindow)
         self.receiving = ReceiveCredit(window: receiveWindow, now: now)
     }
+
+    /// Memory of bytes that arrived and that no socket has accepted.
+    var bufferedCost: Int { receiving.buffered + held.cost }
 
     /// Whether the opener still waits for ACCEPT.
     var isOpening: Bool { lifecycle.isOpening }
@@ -94,7 +116,7 @@ final class Stream {
     /// Removes and returns the next frame: at most `limit` bytes of DATA, or the END or RESET behind the last byte.
     ///
     /// - Returns: nil if nothing may be sent. After a RESET the caller removes the stream.
-    func take(atMost limit: Int) -> OutboundFrame? {
+    func take(atMost limit: Int, showsOffset: Bool = false) -> OutboundFrame? {
         switch lifecycle.next(queued: queued, credit: credit.available) {
         case nil:
             return nil
@@ -105,8 +127,9 @@ final class Stream {
             return OutboundFrame(.end, id, number: credit.sent)
         case .data:
             guard let chunk = queue.popFirst(atMost: min(limit, credit.available)) else { return nil }
+            let offset = credit.sent
             credit.use(chunk.readableBytes)
-            return OutboundFrame(.data, id, chunk)
+            return OutboundFrame(data: chunk, of: id, at: offset, showsOffset: showsOffset)
         }
     }
 

@@ -61,7 +61,8 @@ public struct FrameAssembler: Sendable {
     ) throws(MuxError) -> InboundFrame? {
         var chunks = consume earlier
         let length = length + chunk.readableBytes
-        let limit = isAdmitted ? header.type.longestPayload : MuxLimits.maximumControl
+        let head = header.hasOffset ? FrameHeader.offsetLength : 0
+        let limit = isAdmitted ? header.type.longestPayload + head : MuxLimits.maximumControl
         guard length <= limit else {
             throw MuxError(.frameLength, "\(header.type) frame with more than \(limit) bytes")
         }
@@ -81,6 +82,33 @@ public struct FrameAssembler: Sendable {
         if let fixed = header.type.fixedPayloadLength, fixed != length {
             throw MuxError(.frameLength, "\(header.type) frame with \(length) bytes of payload")
         }
-        return InboundFrame(header: header, pieces: chunks, payloadLength: length)
+        guard header.hasOffset else { return InboundFrame(header: header, pieces: chunks, payloadLength: length) }
+        return try InboundFrame(header: header, chunks, takingOffsetFrom: length)
+    }
+}
+
+extension InboundFrame {
+    /// Takes the offset of a DATA frame from the front of its payload, which may lie in several chunks.
+    fileprivate init(
+        header: FrameHeader,
+        _ chunks: consuming [ByteBuffer],
+        takingOffsetFrom length: Int
+    ) throws(MuxError) {
+        guard length >= FrameHeader.offsetLength else {
+            throw MuxError(.frameLength, "data frame with \(length) bytes for an offset")
+        }
+        var chunks = consume chunks
+        var head = ByteBuffer()
+        while head.readableBytes < FrameHeader.offsetLength, var chunk = chunks.first {
+            let missing = FrameHeader.offsetLength - head.readableBytes
+            if var part = chunk.readSlice(length: min(missing, chunk.readableBytes)) { head.writeBuffer(&part) }
+            if chunk.readableBytes == 0 { chunks.removeFirst() } else { chunks[0] = chunk }
+        }
+        self.init(
+            header: header,
+            pieces: chunks,
+            payloadLength: length - FrameHeader.offsetLength,
+            offset: head.readInteger() ?? 0
+        )
     }
 }

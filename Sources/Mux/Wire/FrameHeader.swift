@@ -13,11 +13,19 @@ public struct FrameHeader: Sendable, Hashable {
     public let type: FrameType
     /// The frame's stream, or `.session`.
     public let stream: StreamID
+    /// Whether the offset of its first byte precedes the bytes of a DATA frame.
+    public let hasOffset: Bool
 
-    /// Creates a header. The callers ensure that type and stream match.
-    public init(_ type: FrameType, _ stream: StreamID = .session) {
+    /// The flag of DATA with an offset.
+    static let offsetFlag: UInt8 = 1
+    /// Length of that offset, bytes.
+    static let offsetLength = 8
+
+    /// Creates a header. The callers ensure that type, stream and offset match.
+    public init(_ type: FrameType, _ stream: StreamID = .session, hasOffset: Bool = false) {
         self.type = type
         self.stream = stream
+        self.hasOffset = hasOffset
     }
 
     /// Reads and checks a header.
@@ -36,17 +44,19 @@ public struct FrameHeader: Sendable, Hashable {
         guard let known = FrameType(rawValue: type) else {
             throw MuxError(.unknownType, "frame type \(type)")
         }
-        guard flags == 0, reserved == 0 else {
+        let hasOffset = known == .data && flags == Self.offsetFlag
+        guard flags == 0 || hasOffset, reserved == 0 else {
             throw MuxError(.reservedBits, "\(known) frame with flags \(flags), reserved \(reserved)")
         }
         guard known.isOfStream == (stream != 0) else {
             throw MuxError(.streamNumber, "\(known) frame with stream \(stream)")
         }
-        self.init(known, StreamID(stream))
+        self.init(known, StreamID(stream), hasOffset: hasOffset)
     }
 
     /// Appends the header's bytes.
     public func write(into out: inout ByteBuffer) {
-        out.writeInteger(UInt64(type.rawValue) << 56 | UInt64(stream.rawValue))
+        let flags = hasOffset ? Self.offsetFlag : 0
+        out.writeInteger(UInt64(type.rawValue) << 56 | UInt64(flags) << 48 | UInt64(stream.rawValue))
     }
 }

@@ -23,6 +23,12 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case unbind = 0x13
     /// The client says whether the service of a tunnel answers.
     case state = 0x14
+    /// The client has left a lane, and says what it has received there.
+    case retire = 0x15
+    /// The server's answer to RETIRE, with what it has received there.
+    case retired = 0x16
+    /// The server has lost the carrier of a lane.
+    case lost = 0x17
     /// A stream begins: for a visitor, or to a destination that the client names.
     case open = 0x20
     /// The service or the destination was reached.
@@ -52,8 +58,9 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isOpening: Bool {
         switch self {
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused: true
-        case .bind, .bound, .unbound, .unbind, .state, .open, .accept, .data, .end, .reset, .credit, .datagram, .ping,
-            .pong, .ack, .goAway, .renew:
+        case .bind, .bound, .unbound, .unbind, .state, .retire, .retired, .lost, .open, .accept, .data, .end, .reset,
+            .credit, .datagram,
+            .ping, .pong, .ack, .goAway, .renew:
             false
         }
     }
@@ -62,7 +69,9 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     public var isCounted: Bool {
         switch self {
         case .bind, .bound, .unbound, .unbind, .state, .open, .accept, .data, .end, .reset, .credit, .goAway: true
-        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .datagram, .ping, .pong, .ack, .renew:
+        case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .retire, .retired, .lost, .datagram,
+            .ping,
+            .pong, .ack, .renew:
             false
         }
     }
@@ -72,7 +81,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         switch self {
         case .open, .accept, .data, .end, .reset, .credit, .datagram: true
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .state,
-            .ping, .pong, .ack, .goAway, .renew:
+            .retire, .retired, .lost, .ping, .pong, .ack, .goAway, .renew:
             false
         }
     }
@@ -91,7 +100,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         switch self {
         case .end, .credit, .ping, .pong, .ack: 8
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .bind, .bound, .unbound, .unbind, .state,
-            .open, .accept, .data, .reset, .datagram, .goAway, .renew:
+            .retire, .retired, .lost, .open, .accept, .data, .reset, .datagram, .goAway, .renew:
             nil
         }
     }

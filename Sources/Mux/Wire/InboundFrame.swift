@@ -8,6 +8,8 @@ public struct InboundFrame: Sendable {
     public let pieces: [ByteBuffer]
     /// Bytes in all chunks.
     public let payloadLength: Int
+    /// The offset of the first byte of DATA in its stream; nil if it follows on what came before.
+    public var offset: UInt64?
 
     /// The payload in one buffer; copies only if it arrived in several chunks.
     public var payload: ByteBuffer {
@@ -20,7 +22,12 @@ public struct InboundFrame: Sendable {
 
     /// The same frame in buffers of their own size, for a frame that waits: a slice would keep its whole read alive.
     public var dense: InboundFrame {
-        InboundFrame(header: header, pieces: pieces.map { $0.dense(from: 2) }, payloadLength: payloadLength)
+        InboundFrame(
+            header: header,
+            pieces: pieces.map { $0.dense(from: 2) },
+            payloadLength: payloadLength,
+            offset: offset
+        )
     }
 
     /// Capacity of the chunks' buffers, bytes.

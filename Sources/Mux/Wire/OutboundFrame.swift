@@ -4,13 +4,39 @@ import NIOCore
 public struct OutboundFrame: Sendable, Hashable {
     /// The header.
     public let header: FrameHeader
-    /// The complete payload.
+    /// The payload, without the offset of DATA.
     public let payload: ByteBuffer
+    /// The offset of the first byte of DATA in its stream; 0 for other frames. It travels if the header says so.
+    public let offset: UInt64
 
     /// Creates a frame of `type` on `stream`.
     public init(_ type: FrameType, _ stream: StreamID = .session, _ payload: ByteBuffer = ByteBuffer()) {
         self.header = FrameHeader(type, stream)
         self.payload = payload
+        self.offset = 0
+    }
+
+    /// Creates a DATA frame.
+    ///
+    /// - Parameters:
+    ///   - offset: the offset of its first byte in the stream.
+    ///   - showsOffset: whether the offset travels.
+    init(data payload: ByteBuffer, of stream: StreamID, at offset: UInt64, showsOffset: Bool) {
+        self.header = FrameHeader(.data, stream, hasOffset: showsOffset)
+        self.payload = payload
+        self.offset = offset
+    }
+
+    /// The same frame for another lane than its first one: DATA then needs its offset.
+    var moved: OutboundFrame {
+        guard header.type == .data else { return self }
+        return OutboundFrame(data: payload, of: header.stream, at: offset, showsOffset: true)
+    }
+
+    /// Appends the bytes before the payload.
+    public func writeHead(into out: inout ByteBuffer) {
+        header.write(into: &out)
+        if header.hasOffset { out.writeInteger(offset) }
     }
 
     /// Creates a CREDIT, PING, PONG or ACK, whose payload is one 64-bit number.
@@ -19,5 +45,7 @@ public struct OutboundFrame: Sendable, Hashable {
     }
 
     /// Bytes on the wire, header included.
-    public var length: Int { MuxLimits.headerLength + payload.readableBytes }
+    public var length: Int {
+        MuxLimits.headerLength + (header.hasOffset ? FrameHeader.offsetLength : 0) + payload.readableBytes
+    }
 }

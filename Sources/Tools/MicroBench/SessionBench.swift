@@ -112,7 +112,7 @@ private struct Wire: ~Copyable {
 
     mutating func carry(_ frame: OutboundFrame) -> InboundFrame? {
         var header = ByteBuffer()
-        frame.header.write(into: &header)
+        frame.writeHead(into: &header)
         guard isFramed else {
             guard frame.payload.readableBytes > 0 else { return try? assembler.receive(header, isLast: true) }
             _ = try? assembler.receive(header, isLast: false)

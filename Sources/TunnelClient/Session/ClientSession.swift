@@ -11,6 +11,10 @@ final class ClientSession: ClientSessionOwner {
         case bound(TunnelSpec, Binding)
         /// The carrier is lost, and the session waits for another one.
         case lost(LostCarrier)
+        /// A lane's carrier is lost, and the session goes on over others.
+        case lostLane(LaneID, LostCarrier)
+        /// A lane was left.
+        case leftLane(LaneID)
         /// The server asks for another carrier within so many seconds.
         case renewal(within: UInt32)
         /// The session is over; `refused` is set if the server refused a port for good.
@@ -287,6 +291,14 @@ final class ClientSession: ClientSessionOwner {
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {
         listeners.pause(forwards)
         onEvent?(.lost(carrier))
+    }
+
+    func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {
+        onEvent?(.lostLane(lane, carrier))
+    }
+
+    func session(_ sessionLoop: SessionLoop, left lane: LaneID) {
+        onEvent?(.leftLane(lane))
     }
 
     /// The session continues on another carrier.

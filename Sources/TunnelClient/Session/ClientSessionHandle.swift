@@ -31,6 +31,8 @@ final class ClientSessionHandle: DialledSession {
         var route: DialRoute
         var carrierSince = Instant.now
         var epoch: UInt64 = 0
+        /// The lane of the last RESUME.
+        var resuming = LaneID.first
         var renewal: Scheduled<Void>?
 
         init(_ route: DialRoute) {
@@ -100,6 +102,7 @@ final class ClientSessionHandle: DialledSession {
             switch event {
             case .bound(let tunnel, let binding): onBound(tunnel, binding)
             case .lost(let carrier): lost(carrier)
+            case .lostLane, .leftLane: break
             case .renewal(let seconds): scheduleRenewal(in: .random(in: 0...Double(seconds)), "the server asks for it")
             case .ended(let end, let refused): promise.succeed(finish(end, refused))
             }
@@ -152,10 +155,13 @@ final class ClientSessionHandle: DialledSession {
         let sessionLoop = session.value.sessionLoop
         guard !sessionLoop.isEnded else { return nil }
         inside.value.epoch += 1
+        let lane = sessionLoop.firstLane
+        inside.value.resuming = lane
         let resumption = Resumption(
             session: id,
+            lane: lane,
             epoch: inside.value.epoch,
-            received: sessionLoop.deferFrames(),
+            received: sessionLoop.deferFrames(of: lane),
             nonce: SecureRandom.bytes(32)
         )
         return ClientHandshake.Ticket(resumption, key: resumeKey)
@@ -163,9 +169,14 @@ final class ClientSessionHandle: DialledSession {
 
     /// Continues the session on a carrier for which the server has accepted the RESUME.
     func resume(_ carrier: Carrier, _ route: DialRoute, peerReceived: UInt64) {
-        guard !isOver else {
-            return session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
-        }
+        let input = SessionInput.attach(
+            carrier,
+            lane: inside.value.resuming,
+            epoch: inside.value.epoch,
+            peerReceived: peerReceived,
+            first: nil
+        )
+        guard !isOver else { return session.value.sessionLoop.run(input) }
         let pause = withoutCarrierSince.map { Instant.now.since($0) } ?? .zero
         lostAt.store(0, ordering: .relaxed)
         inside.value.route = route
@@ -179,7 +190,7 @@ final class ClientSessionHandle: DialledSession {
                 ["carriers": .number(number), "without_carrier": .time(pause)]
             ) { $1 }
         )
-        session.value.sessionLoop.run(.attach(carrier, peerReceived: peerReceived, first: nil))
+        session.value.sessionLoop.run(input)
         session.value.resumed()
     }
 
@@ -192,7 +203,7 @@ final class ClientSessionHandle: DialledSession {
 
     /// Continues on the present carrier, if there is one, since the dial for another one has failed.
     func keepCarrier() {
-        loop.execute { self.session.value.sessionLoop.run(.takeDeferred) }
+        loop.execute { [self] in session.value.sessionLoop.run(.takeDeferred(inside.value.resuming)) }
     }
 
     func maintain(pingInterval: Duration?, renewal: Duration?) {

@@ -82,7 +82,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
         trace: FrameTrace? = nil,
         receiver: CarrierReceiver
     ) {
-        let longest = MuxLimits.headerLength + MuxLimits.maximumData
+        let longest = MuxLimits.longestFrame
         self.connection = Connection(
             role: role,
             limits: WebSocketLimits(
@@ -108,15 +108,17 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     /// Whether frames may be sent.
     package var isWritable: Bool {
         guard let context, context.channel.isWritable else { return false }
-        return !holdsLittle || gathered.readableBytes < SocketOptions.fewUnsentBytes
+        return gathered.readableBytes < unsentLimit ?? .max
     }
 
-    package var holdsLittle = false {
+    package var unsentLimit: Int? {
         didSet {
-            guard holdsLittle != oldValue, let context else { return }
-            SocketOptions.limitUnsent(of: context.channel, toFew: holdsLittle)
+            guard unsentLimit != oldValue, let context else { return }
+            SocketOptions.limitUnsent(of: context.channel, to: unsentLimit)
         }
     }
+
+    package var retransmitted: UInt32? { context.flatMap { TCPState($0.channel)?.retransmitted } }
 
     /// Whether the socket is read. Otherwise bytes wait at the peer.
     package var isRead = true {
@@ -142,7 +144,7 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     package func send(_ frame: OutboundFrame) {
         guard let context, loss == nil else { return }
         header.clear()
-        frame.header.write(into: &header)
+        frame.writeHead(into: &header)
         trace?.sent(frame.header, payload: frame.payload.readableBytes)
         do {
             if connection.role == .server, !isCompressed, frame.payload.readableBytes >= Self.gatherLimit {

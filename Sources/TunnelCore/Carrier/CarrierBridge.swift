@@ -47,15 +47,17 @@ package final class CarrierBridge: CarrierLink {
     }
 
     package var isWritable: Bool {
-        !isLost && underWay < (holdsLittle ? SocketOptions.fewUnsentBytes : Self.mostUnderWay)
+        !isLost && underWay < unsentLimit ?? Self.mostUnderWay
     }
 
-    package var holdsLittle = false {
+    package var unsentLimit: Int? {
         didSet {
-            guard holdsLittle != oldValue else { return }
-            onFarSide { [holdsLittle] in $0.carrier.holdsLittle = holdsLittle }
+            guard unsentLimit != oldValue else { return }
+            onFarSide { [unsentLimit] in $0.carrier.unsentLimit = unsentLimit }
         }
     }
+
+    package private(set) var retransmitted: UInt32?
 
     package func admit(_ receiver: any CarrierReceiver) {
         self.receiver = receiver
@@ -92,8 +94,9 @@ package final class CarrierBridge: CarrierLink {
 
     // MARK: From the far side
 
-    fileprivate func took(_ bytes: Int) {
+    fileprivate func took(_ bytes: Int, _ retransmitted: UInt32?) {
         let wasWritable = isWritable
+        self.retransmitted = retransmitted
         underWay -= bytes
         lastBytes.went = .now
         if !wasWritable, isWritable { receiver?.carrierBecameWritable() }
@@ -151,9 +154,9 @@ private final class FarEnd: CarrierReceiver {
 
     func carrierBecameWritable() {
         guard carrier.isWritable, heldUp > 0 else { return }
-        let taken = heldUp
+        let (taken, retransmitted) = (heldUp, carrier.retransmitted)
         heldUp = 0
-        atSession { $0.took(taken) }
+        atSession { $0.took(taken, retransmitted) }
     }
 
     func carrier(received frame: InboundFrame) {

@@ -6,9 +6,10 @@ import WebSocket
 package protocol CarrierLink: AnyObject {
     /// Whether frames may be sent without piling up.
     var isWritable: Bool { get }
-    /// Whether few bytes may wait below the session. Set while there are flows, since a datagram that waits there is not
-    /// dropped when it is old.
-    var holdsLittle: Bool { get set }
+    /// Unsent bytes that may wait below the session; nil for as many as the kernel takes.
+    var unsentLimit: Int? { get set }
+    /// Segments that the kernel has sent again; nil if that is not known.
+    var retransmitted: UInt32? { get }
     /// When a byte last came, and when one last went.
     var lastBytes: CarrierTimes { get }
     /// The peer has proved itself: all further frames go to `receiver`.

@@ -152,8 +152,13 @@ extension FixedLimit {
         ),
         FixedLimit(
             "Unsent bytes of a WebSocket whose session has UDP flows, above the kernel, and again in it",
-            .bytes(SocketOptions.fewUnsentBytes),
+            .bytes(UnsentLimit.least),
             "a datagram that waits there grows old and is not dropped"
+        ),
+        FixedLimit(
+            "The same of a WebSocket whose path is not known yet",
+            .bytes(UnsentLimit.first),
+            "a slow path takes long for more, and a request waits behind it"
         ),
         FixedLimit(
             "Bytes on the way to a WebSocket on another event loop",

@@ -6,15 +6,17 @@ package enum SessionInput {
     // MARK: From the carrier
 
     /// The peer's next frame.
-    case frame(InboundFrame)
-    /// The carrier has no more bytes for now.
+    case frame(InboundFrame, LaneID)
+    /// A carrier has no more bytes for now.
     case carrierReadCompleted
-    /// The carrier takes frames again.
+    /// A carrier takes frames again.
     case carrierWritable
-    /// The carrier's bytes break the rules of frames.
+    /// A carrier's bytes break the rules of frames.
     case violation(MuxError)
-    /// The carrier is gone.
-    case carrierLost(CarrierLoss)
+    /// The carrier of a lane is gone.
+    case carrierLost(CarrierLoss, LaneID)
+    /// The carrier of a lane is dead, or delivers nothing while another one does.
+    case silence(MuxError, LaneID)
 
     // MARK: From the streams' sockets
 
@@ -66,11 +68,15 @@ package enum SessionInput {
 
     // MARK: The next carrier
 
-    /// The session goes on with this carrier, whose peer has received so many counted frames. `first` goes before all
-    /// others. A previous carrier that still lives is closed.
-    case attach(any CarrierLink, peerReceived: UInt64, first: OutboundFrame?)
+    /// A lane goes on with this carrier, whose peer has received so many counted frames of the lane. `first` goes before
+    /// all others. A previous carrier that still lives is closed.
+    case attach(any CarrierLink, lane: LaneID, epoch: UInt64, peerReceived: UInt64, first: OutboundFrame?)
     /// Client: no new carrier comes for now; frames that were deferred for it are taken.
-    case takeDeferred
+    case takeDeferred(LaneID)
+    /// Client: a further lane that was requested has got no carrier.
+    case abandonLane(LaneID)
+    /// Client: leaves a lane; others take its frames.
+    case retireLane(LaneID)
 
     // MARK: From the event loop and the process
 

@@ -16,15 +16,13 @@ import WebSocket
 ///
 /// This file holds the way of bytes. Extensions in other files hold the carriers, the role, time, memory and the end. The
 /// properties that they share are internal for that reason alone.
-package final class SessionLoop: CarrierReceiver {
+package final class SessionLoop {
     package let eventLoop: any EventLoop
     let logger: Logger
     let metrics: TunnelMetrics
     var session: Session
-    var carrier: (any CarrierLink)?
-    var carrierSince = Instant.now
-    /// Frames of a carrier that is about to be replaced.
-    var deferred: DeferredFrames?
+    /// The carriers of the lanes, in the order of the lanes' numbers.
+    var carriers: [LaneCarrier] = []
     var streams = StreamRegistry()
     /// The sockets of flows.
     var flows = FlowRegistry()
@@ -36,6 +34,8 @@ package final class SessionLoop: CarrierReceiver {
     var peerReason: Refusal?
     let busyPoll: BusyPollLoop?
     var owner: Owner?
+    /// Whether frames of a carrier are deferred.
+    var isDeferring = false
     var timer: (due: Instant, task: Scheduled<Void>)?
     /// The account is settled once the actions are performed.
     var accountHasChanged = false
@@ -68,33 +68,11 @@ package final class SessionLoop: CarrierReceiver {
     ) {
         self.metrics = metrics
         self.session = session
-        self.carrier = carrier
         self.eventLoop = loop
         self.account = SessionAccount(memory)
         self.busyPoll = pollsBusily ? .of(loop) : nil
         self.logger = logger
-    }
-
-    // MARK: From the carrier
-
-    package func carrier(received frame: InboundFrame) {
-        run(.frame(frame))
-    }
-
-    package func carrierReadCompleted() {
-        run(.carrierReadCompleted)
-    }
-
-    package func carrierBecameWritable() {
-        run(.carrierWritable)
-    }
-
-    package func carrier(violatedBy error: MuxError) {
-        run(.violation(error))
-    }
-
-    package func carrierLost(_ loss: CarrierLoss) {
-        run(.carrierLost(loss))
+        carriers = [LaneCarrier(session.firstLane, carrier, of: self)]
     }
 
     // MARK: The pump
@@ -137,11 +115,12 @@ package final class SessionLoop: CarrierReceiver {
 
     private func take(_ input: SessionInput) {
         switch input {
-        case .frame(let frame): take(frame)
+        case .frame(let frame, let lane): take(frame, of: lane)
         case .carrierReadCompleted: takeReadCompleted()
         case .carrierWritable: sendsNow = true
         case .violation(let error): violate(error)
-        case .carrierLost(let loss): take(loss)
+        case .carrierLost(let loss, let lane): take(loss, of: lane)
+        case .silence(let error, let lane): lose(CarrierLoss(description: error.detail), of: lane, isSilence: true)
         case .bytes(let id, let bytes, let isReading): take(bytes, of: id, isReading: isReading)
         case .datagram(let id, let bytes):
             busyPoll?.noteInteractive()
@@ -177,8 +156,11 @@ package final class SessionLoop: CarrierReceiver {
         case .quiet(let time): update { $0.beQuiet(for: time, now: .now) }
         case .end(let reason): end(reason)
         case .forget: finish(.forgotten, tell: Refusal(.goingAway, ""), close: .goingAway)
-        case .attach(let carrier, let received, let first): attach(carrier, peerReceived: received, first: first)
-        case .takeDeferred: takeDeferred()
+        case .attach(let carrier, let lane, let epoch, let received, let first):
+            attach(carrier, to: lane, epoch: epoch, peerReceived: received, first: first)
+        case .takeDeferred(let lane): takeDeferred(of: lane)
+        case .abandonLane(let lane): update { $0.abandonLane(lane) }
+        case .retireLane(let lane): update { $0.retire(lane) }
         case .iterationEnded:
             isIterationEndScheduled = false
             flushPolicy.iterationEnded()
@@ -209,13 +191,15 @@ package final class SessionLoop: CarrierReceiver {
         }
     }
 
-    private func take(_ frame: InboundFrame) {
-        guard deferred == nil || !frame.header.type.isCounted else { return deferFrame(frame) }
+    private func take(_ frame: InboundFrame, of lane: LaneID) {
+        if isDeferring, frame.header.type.isCounted, let carrier = carrier(of: lane), carrier.deferred != nil {
+            return deferFrame(frame, of: carrier)
+        }
         if let busyPoll, BusyPollPolicy.isInteractive(frame.header.type, frame.payloadLength) {
             busyPoll.noteInteractive()
         }
         do throws(MuxError) {
-            try session.receive(frame, now: .now)
+            try session.receive(frame, on: lane, now: .now)
         } catch {
             violate(error)
         }
@@ -271,6 +255,10 @@ package final class SessionLoop: CarrierReceiver {
         case .answered:
             if let time = session.roundTrip { metrics.roundTrip.record(duration: time) }
             probes.answer(true)
+        case .silent(let lane, let error):
+            run(.silence(error, lane))
+        case .retired(let lane):
+            closeCarrier(of: lane)
         case .open(let id, let request):
             // To connect to the service takes longer than to write to a few sockets.
             if flushPolicy.flushesSockets(streams.unflushedCount, connectsNext: true) { flushSockets() }
@@ -287,22 +275,31 @@ package final class SessionLoop: CarrierReceiver {
 
     // MARK: Frames for the carrier
 
-    /// Hands frames to the carrier while it takes them.
+    /// Hands frames to the carriers while they take them, beginning with the one of interactive bytes.
     private func sendFrames() {
         flushPolicy.sent()
         settleAccount()
-        if let carrier {
-            let now = Instant.now
-            carrier.holdsLittle = !flows.isEmpty
-            var isDone = false
-            while !isDone, carrier.isWritable {
-                if let frame = session.nextFrame(now: now) { carrier.send(frame) } else { isDone = true }
-            }
-            carrier.flush()
-            // A carrier that holds little was full before its socket is.
-            if !isDone, carrier.isWritable { sendsNow = true }
+        let now = Instant.now
+        for (index, carrier) in carriers.enumerated() {
+            sendFrames(over: carrier, hasFlows: index == 0 && !flows.isEmpty, now: now)
         }
         armTimer()
+    }
+
+    private func sendFrames(over carrier: LaneCarrier, hasFlows: Bool, now: Instant) {
+        let (link, lane) = (carrier.link, carrier.lane)
+        link.unsentLimit = UnsentLimit.bytes(rate: session.deliveryRate(lane), hasFlows: hasFlows)
+        if session.isLimited(lane), carrier.lossWatch.sees(link.retransmitted, now: now) {
+            session.carrierLoses(lane, now: now)
+        }
+        var isDone = false
+        while !isDone, link.isWritable {
+            if let frame = session.nextFrame(on: lane, now: now) { link.send(frame) } else { isDone = true }
+        }
+        if !isDone { session.carrierIsFull(lane, now: now) }
+        link.flush()
+        // A carrier that holds little was full before its socket is.
+        if !isDone, link.isWritable { sendsNow = true }
     }
 
     /// Sends frames before ``run(_:)`` returns.

@@ -19,12 +19,12 @@ extension SessionLoop {
         timer?.task.cancel()
         timer = nil
         let farewell = session.end(reason)
-        if let carrier {
-            carrier.send(farewell)
-            carrier.close(code, reason: reason.code.description)
+        for carrier in carriers {
+            carrier.link.send(farewell)
+            carrier.link.close(code, reason: reason.code.description)
         }
-        carrier = nil
-        deferred = nil
+        carriers = []
+        isDeferring = false
         performActions()
         flushSockets()
         probes.answer(false)

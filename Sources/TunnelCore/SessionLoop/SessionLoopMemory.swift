@@ -21,8 +21,11 @@ extension SessionLoop {
             return
         }
         accountHasChanged = false
-        var held = session.heldBytes + (deferred?.storage ?? 0) + flows.cost
-        if let carrier, !carrier.isWritable { held += MemoryBudget.blockedCarrierCost }
+        var held = session.heldBytes + flows.cost
+        for carrier in carriers {
+            held += carrier.deferred?.storage ?? 0
+            if !carrier.link.isWritable { held += MemoryBudget.blockedCarrierCost }
+        }
         session.pressure = account.settle(held)
     }
 

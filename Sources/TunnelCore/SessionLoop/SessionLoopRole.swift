@@ -29,7 +29,7 @@ extension SessionLoop {
     private func start(_ owner: Owner) {
         self.owner = owner
         openAccount()
-        carrier?.admit(self)
+        for carrier in carriers { carrier.link.admit(carrier) }
         armTimer()
         sendAtEndOfIteration()
     }

@@ -22,7 +22,6 @@ extension SessionLoop {
             sendFramesNow()
         } catch {
             switch error.kind {
-            case .silence: lose(CarrierLoss(description: error.detail), isSilence: true)
             case .abandoned: finish(.abandoned(error), tell: Refusal(.goingAway, ""), close: .goingAway)
             default: violate(error)
             }

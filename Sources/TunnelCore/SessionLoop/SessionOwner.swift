@@ -12,6 +12,10 @@ package protocol SessionOwner: AnyObject {
     func session(_ session: SessionLoop, goingAway reason: Refusal)
     /// The carrier is gone. The session waits for another one.
     func session(_ session: SessionLoop, lost carrier: LostCarrier)
+    /// A lane's carrier is gone. The session goes on over others.
+    func session(_ session: SessionLoop, lost carrier: LostCarrier, of lane: LaneID)
+    /// A lane was left, and its carrier closed.
+    func session(_ session: SessionLoop, left lane: LaneID)
     /// The session is over; its streams have been reset. Called exactly once.
     func session(_ session: SessionLoop, ended end: SessionEnd)
 }

@@ -10,9 +10,6 @@ package enum SocketOptions {
     /// Unsent bytes of a carrier: from `most` on it takes nothing more, until `least` is reached.
     package static let unsentBytes = (least: 65_536, most: 262_144)
 
-    /// Unsent bytes of a carrier while the session has flows, in the kernel and above it. 16 KiB: 13 ms at 10 Mbit/s.
-    package static let fewUnsentBytes = 16_384
-
     /// Options of a public port. Accepted sockets inherit them: no delay of small segments, keep-alive, and urgent data in
     /// its place of the stream.
     package static func publicPort(_ channel: any Channel) throws {
@@ -72,15 +69,14 @@ package enum SocketOptions {
         try network(options)
     }
 
-    /// Changes how many unsent bytes may wait below the session. The kernel alone would queue megabytes.
-    package static func limitUnsent(of channel: any Channel, toFew isFew: Bool) {
+    /// Changes how many unsent bytes may wait below the session, in the kernel and above it; nil for the usual ones.
+    package static func limitUnsent(of channel: any Channel, to limit: Int?) {
         guard let options = channel.syncOptions else { return }
-        let most = isFew ? fewUnsentBytes : unsentBytes.most
-        let least = isFew ? fewUnsentBytes : unsentBytes.least
         let kernel = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_NOTSENT_LOWAT))
-        try? options.setOption(.writeBufferWaterMark, value: .init(low: least, high: most))
+        let most = limit ?? unsentBytes.most
+        try? options.setOption(.writeBufferWaterMark, value: .init(low: min(most, unsentBytes.least), high: most))
         // A unix socket has no such bound, and its buffer is small. 0 stands for the system's default.
-        try? options.setOption(kernel, value: isFew ? SocketOptionValue(fewUnsentBytes) : 0)
+        try? options.setOption(kernel, value: SocketOptionValue(limit ?? 0))
     }
 
     private static func network(_ options: any NIOSynchronousChannelOptions) throws {

@@ -7,6 +7,10 @@ package struct TCPState {
     package let unacknowledged: UInt32
     /// Bytes that were not sent.
     package let unsent: UInt32
+    /// Segments that were sent again, in all.
+    package let retransmitted: UInt32
+    /// The smoothed round trip of its segments.
+    package let roundTrip: Duration
     /// Whether the connection is over: the other side has reset it.
     package let isClosed: Bool
     /// Whether both sides have agreed on it: the other side may have ended its direction since, or sent bytes.
@@ -59,6 +63,8 @@ package struct TCPState {
     private init(_ known: Information) {
         unacknowledged = known.unacknowledged
         unsent = known.unsent
+        retransmitted = known.counters.18
+        roundTrip = .microseconds(Int64(known.counters.10))
         isClosed = known.state == Self.closed
         isConnected = known.state == Self.established || known.state == Self.closeWait
     }

@@ -92,6 +92,7 @@ final class ServerSession {
         )
         carriers = SessionCarriers(
             sessionLoop,
+            mostLanes: configuration.limits.lanes,
             metrics: resources.totals.metrics,
             tickets: resources.tickets,
             clock: clock,
@@ -256,6 +257,15 @@ extension ServerSession: ServerSessionOwner {
         guard !endsWithCarrier else { return sessionLoop.run(.end(Refusal(.goingAway, "the server is stopping"))) }
         carriers.noteLoss(carrier)
         admission.carrierLost()
+    }
+
+    func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {
+        resources.totals.metrics.lostCarriers.increment()
+        carriers.noteLoss(carrier, of: lane)
+    }
+
+    func session(_ sessionLoop: SessionLoop, left lane: LaneID) {
+        carriers.noteLeft(lane)
     }
 
     func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {

@@ -11,8 +11,6 @@ final class SessionCarriers {
     private let logger: Logger
     private let metrics: TunnelMetrics
     private var handle: ServerSessionHandle?
-    /// The epoch of the present carrier. Only a carrier with a higher one replaces it.
-    private var epoch: UInt64 = 0
     private var lostAt: Instant?
     /// Where the present carrier, or the last one, comes from.
     private(set) var origin: CarrierOrigin = ""
@@ -20,15 +18,19 @@ final class SessionCarriers {
     private(set) var lastLoss: (reason: String, at: Int64)?
     /// Carriers that the session has had, with the present one.
     private(set) var count = 1
+    /// Lanes that the session may have at a time.
+    private let mostLanes: Int
 
     init(
         _ sessionLoop: SessionLoop,
+        mostLanes: Int,
         metrics: TunnelMetrics,
         tickets: TicketIssuer,
         clock: ServerClock,
         logger: Logger
     ) {
         self.sessionLoop = sessionLoop
+        self.mostLanes = mostLanes
         self.metrics = metrics
         self.tickets = tickets
         self.clock = clock
@@ -61,6 +63,23 @@ final class SessionCarriers {
         )
     }
 
+    /// A lane's carrier is lost, and the session goes on over others.
+    func noteLoss(_ carrier: LostCarrier, of lane: LaneID) {
+        lastLoss = (carrier.reason, clock.unixSeconds())
+        logger.info(
+            "carrier lost; the session goes on over others",
+            metadata: [
+                "reason": "\(carrier.reason)", "lane": "\(lane)", "after": .time(carrier.age),
+                "lanes": .number(sessionLoop.laneCount),
+            ]
+        )
+    }
+
+    /// The client has left a lane.
+    func noteLeft(_ lane: LaneID) {
+        logger.debug("lane left", metadata: ["lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)])
+    }
+
     /// Gives the session another carrier, whose client has proved that it holds the session's key.
     ///
     /// - Returns: the refusal, or nil.
@@ -71,13 +90,23 @@ final class SessionCarriers {
         _ proof: ServerHandshake.Resumed
     ) -> Refusal? {
         guard !sessionLoop.isEnded else { return Refusal(.replaced, "the session has just ended") }
-        guard resumption.epoch > epoch else { return Refusal(.replaced, "a newer carrier has been here") }
-        epoch = resumption.epoch
+        let lane = resumption.lane
+        if let refusal = refusal(of: resumption) { return refusal }
+        let isFurther = !sessionLoop.hasLane(lane)
         self.origin = origin
         count += 1
-        let first = proof.resumed(received: sessionLoop.received, ticket: nextTicket())
-        sessionLoop.run(.attach(carrier, peerReceived: resumption.received, first: first))
+        let first = proof.resumed(received: sessionLoop.received(on: lane), ticket: nextTicket())
+        sessionLoop.run(
+            .attach(carrier, lane: lane, epoch: resumption.epoch, peerReceived: resumption.received, first: first)
+        )
         guard !sessionLoop.isEnded else { return nil }
+        guard !isFurther else {
+            logger.info(
+                "carrier added",
+                metadata: ["from": "\(origin)", "lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)]
+            )
+            return nil
+        }
         metrics.resumes.increment()
         handle?.waitsUntil = nil
         let pause = lostAt.map { clock.now().since($0) } ?? .zero
@@ -86,6 +115,21 @@ final class SessionCarriers {
             "session resumed",
             metadata: ["from": "\(origin)", "carriers": .number(count), "without_carrier": .time(pause)]
         )
+        return nil
+    }
+
+    /// Why a lane does not get a carrier; nil if it does.
+    private func refusal(of resumption: Resumption) -> Refusal? {
+        if let epoch = sessionLoop.epoch(of: resumption.lane) {
+            // Only a carrier with a higher epoch replaces another one.
+            return resumption.epoch > epoch ? nil : Refusal(.replaced, "a newer carrier has been here")
+        }
+        guard sessionLoop.isUnusedLane(resumption.lane), resumption.received == 0 else {
+            return Refusal(.replaced, "the lane is gone")
+        }
+        guard sessionLoop.laneCount < mostLanes else {
+            return Refusal(.limit, "the server allows \(mostLanes) carriers for a session")
+        }
         return nil
     }
 

@@ -100,7 +100,7 @@ struct Conversation {
         guard case .resume(let asked) = try atServer.receive(request.arrived),
             let proof = atServer.verifyResume(resumeKey, decoySecret: Self.decoySecret)
         else { throw Unexpected() }
-        let answer = proof.resumed(received: server.received, ticket: ticket)
+        let answer = proof.resumed(received: server.received(), ticket: ticket)
         record(answer, from: .server, on: newest)
         guard case .resumed(let received, _) = try atClient.receive(answer.arrived) else { throw Unexpected() }
         moveToNewest()
@@ -139,7 +139,7 @@ struct Conversation {
     ) throws -> OutboundFrame {
         epoch += 1
         record(atServer.challenge, from: .server, on: newest)
-        let resumption = Resumption(session: Self.name, epoch: epoch, received: client.received, nonce: nonce(0xc0))
+        let resumption = Resumption(session: Self.name, epoch: epoch, received: client.received(), nonce: nonce(0xc0))
         let ticket = ClientHandshake.Ticket(resumption, key: resumeKey)
         guard case .send(let request) = try atClient.receive(atServer.challenge.arrived, ticket: ticket) else {
             throw Unexpected()

@@ -149,6 +149,8 @@ private final class NoOwner: ClientSessionOwner {
     func sessionNumbersRunOut(_ sessionLoop: SessionLoop) {}
     func sessionRoomChanged(_ sessionLoop: SessionLoop) {}
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier) {}
+    func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {}
+    func session(_ sessionLoop: SessionLoop, left lane: LaneID) {}
     func session(_ sessionLoop: SessionLoop, goingAway reason: Refusal) {}
     func session(_ sessionLoop: SessionLoop, ended end: SessionEnd) {}
 }

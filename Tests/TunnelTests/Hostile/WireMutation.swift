@@ -25,7 +25,7 @@ enum WireMutation {
 
     private static func bytes(_ frame: OutboundFrame) -> [UInt8] {
         var bytes = ByteBuffer()
-        frame.header.write(into: &bytes)
+        frame.writeHead(into: &bytes)
         bytes.writeImmutableBuffer(frame.payload)
         return Array(bytes.readableBytesView)
     }

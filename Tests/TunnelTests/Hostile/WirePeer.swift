@@ -118,7 +118,7 @@ final class WirePeer {
         }
         var header = ByteBuffer()
         var out = ByteBuffer()
-        frame.header.write(into: &header)
+        frame.writeHead(into: &header)
         try connection.encodeMessage(.binary, prefix: header, payload: frame.payload, into: &out)
         return Array(out.readableBytesView)
     }

@@ -22,7 +22,8 @@ final class FakeCarrier: CarrierLink {
     private(set) var isDisowned = false
     private(set) weak var receiver: (any CarrierReceiver)?
     var isWritable = true
-    var holdsLittle = false
+    var unsentLimit: Int?
+    var retransmitted: UInt32?
     var lastBytes: CarrierTimes { CarrierTimes() }
 
     func admit(_ receiver: any CarrierReceiver) { self.receiver = receiver }

@@ -79,7 +79,7 @@ final class Rig {
     /// Resumes the session on a new carrier, on which the peer reports its count of received frames.
     func attachCarrier(peerReceived: UInt64) {
         carrier = FakeCarrier()
-        session.run(.attach(carrier, peerReceived: peerReceived, first: nil))
+        session.run(.attach(carrier, lane: .first, epoch: 1, peerReceived: peerReceived, first: nil))
         loop.run()
     }
 
@@ -91,11 +91,11 @@ final class Rig {
     }
 
     /// Prepares a resume on a new carrier. Returns the count of received frames to report to the peer.
-    func prepareRenewal() -> UInt64 { session.deferFrames() }
+    func prepareRenewal() -> UInt64 { session.deferFrames(of: .first) }
 
     /// Abandons the resume on a new carrier.
     func abandonRenewal() {
-        session.run(.takeDeferred)
+        session.run(.takeDeferred(.first))
         loop.run()
     }
 
@@ -215,6 +215,10 @@ private final class RecordingOwner: ServerSessionOwner, ClientSessionOwner {
     func session(_ session: SessionLoop, unbound tunnel: UInt16, _: Refusal) { reports.append("unbound \(tunnel)") }
     func session(_ session: SessionLoop, goingAway reason: Refusal) { reports.append("peer goes away") }
     func session(_ session: SessionLoop, lost carrier: LostCarrier) { reports.append("carrier lost") }
+    func session(_ session: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {
+        reports.append("lost lane \(lane)")
+    }
+    func session(_ session: SessionLoop, left lane: LaneID) { reports.append("left lane \(lane)") }
     func session(_ session: SessionLoop, renewWithin seconds: UInt32) { reports.append("renew within \(seconds)") }
     func sessionRoomChanged(_ session: SessionLoop) {}
     func sessionNumbersRunOut(_ session: SessionLoop) { reports.append("used up") }

@@ -1,0 +1,33 @@
+import Mux
+
+/// How many unsent bytes may wait below a session, in the kernel and above it.
+///
+/// Bytes below the session keep their order: a request waits behind all of them. By default the kernel takes megabytes,
+/// which a path takes seconds to send once it has become slower. So little may wait on a slow path.
+package enum UnsentLimit {
+    /// Bytes while the session has flows, since a datagram that waits there is not dropped when it is old. 16 KiB: 13 ms at
+    /// 10 Mbit/s.
+    package static let least = 16_384
+    /// Bytes while nothing is known of the path. 64 KiB: as many as a TCP connection sends in its first round trips.
+    package static let first = 65_536
+    /// Largest limit. 256 KiB: what a carrier above a kernel without a limit takes.
+    package static let most = 262_144
+    /// Seconds of the path's rate. 8 ms: an event loop that is busy gives the kernel more in that time.
+    private static let span = 0.008
+    /// Bytes per second from which a kernel without a limit is no delay: its usual megabytes leave within 20 ms or less.
+    private static let fast = 64_000_000.0
+
+    /// Returns the limit for a path, a power of two so that it changes rarely; nil if the kernel's own limit is right.
+    ///
+    /// - Parameters:
+    ///   - rate: bytes per second that the path delivers; 0 if nothing is known.
+    ///   - hasFlows: whether datagrams may wait.
+    package static func bytes(rate: Double, hasFlows: Bool) -> Int? {
+        if hasFlows { return least }
+        guard rate > 0 else { return first }
+        guard rate < fast else { return nil }
+        var limit = least
+        while limit < most, Double(limit) < rate * span { limit *= 2 }
+        return limit
+    }
+}

@@ -1,0 +1,41 @@
+import Mux
+import NIOCore
+
+/// The carrier of one lane at its session.
+final class LaneCarrier: CarrierReceiver {
+    let lane: LaneID
+    let link: any CarrierLink
+    /// When the lane got it.
+    let since = Instant.now
+    /// Frames that wait because the carrier is about to be replaced.
+    var deferred: DeferredFrames?
+    /// Retransmissions of the carrier.
+    var lossWatch = LossWatch()
+    private let session: SessionLoop
+
+    init(_ lane: LaneID, _ link: any CarrierLink, of session: SessionLoop) {
+        self.lane = lane
+        self.link = link
+        self.session = session
+    }
+
+    func carrier(received frame: InboundFrame) {
+        session.run(.frame(frame, lane))
+    }
+
+    func carrierReadCompleted() {
+        session.run(.carrierReadCompleted)
+    }
+
+    func carrierBecameWritable() {
+        session.run(.carrierWritable)
+    }
+
+    func carrier(violatedBy error: MuxError) {
+        session.run(.violation(error))
+    }
+
+    func carrierLost(_ loss: CarrierLoss) {
+        session.run(.carrierLost(loss, lane))
+    }
+}
