@@ -27,6 +27,9 @@ struct DeliveryMeter: Sendable {
         settled = now + Self.span(Self.shortest.settling, roundTrip)
     }
 
+    /// Corrects the last measurement, which chance has made too high.
+    mutating func cap(at bound: Double) { rate = rate.map { min($0, bound) } }
+
     /// Adds the bytes since the last call.
     ///
     /// - Returns: whether a measurement is complete, and ``rate`` is new.

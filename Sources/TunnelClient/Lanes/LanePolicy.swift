@@ -52,10 +52,11 @@ struct LanePolicy: Sendable {
         take(observation)
         if lanes != before || demand.isBulk && !wasBulk { restart(observation) }
         let open = lanes
-        var decisions = measure(observation)
-        var baseline = meter.rate
+        var decisions: [LaneDecision] = []
+        if demand.reservesLane == hadReserve { decisions += measure(observation) }
+        // What was measured with the reserved lane is what bulk traffic had without it.
+        let baseline = demand.reservesLane && !hadReserve ? nil : meter.rate
         if demand.reservesLane != hadReserve {
-            if !hadReserve { baseline = nil }
             reserveChanged()
             restart(observation)
         }
@@ -128,8 +129,10 @@ struct LanePolicy: Sendable {
             let rate = meter.rate
         else { return [] }
         switch trial.measured(rate, now: observation.now) {
-        case .helps(let lane, let percent):
+        case .helps(let lane, let percent, let baseline):
             proved = lanes.count - (demand.reservesLane ? 1 : 0)
+            // A lane adds no more than each of the others delivers. A higher rate would hide the gain of the next lane.
+            meter.cap(at: baseline * Double(proved) / Double(max(1, proved - 1)))
             reasons[lane] = .throughput(percent: percent)
             return []
         case .helpsNot(let lane, let percent):

@@ -6,9 +6,11 @@ import Mux
 /// ready ──begin──▶ opening ──the lane is there──▶ measuring ──a fifth more──▶ ready
 ///   ▲                 │                               │
 ///   │◀───abandoned────┴───────────────────────────────┤
-///   │                                                 │ less
+///   │                                                 │ less, twice
 ///   └──────────────── time, or other traffic ◀── waiting
 /// ```
+///
+/// Rates of lossy paths vary by chance, so a lane that seems to add too little gets a second measurement.
 struct LaneTrial: Sendable, Equatable {
     /// The smallest relative gain for which a lane is kept.
     static let leastGain = 0.2
@@ -21,14 +23,16 @@ struct LaneTrial: Sendable, Equatable {
         case ready
         /// A lane is being dialled; `known` are the lanes that there were.
         case opening(baseline: Double, known: Set<UInt32>)
-        case measuring(lane: UInt32, baseline: Double)
+        /// A lane is on trial; `first` is a first measurement that did not show enough.
+        case measuring(lane: UInt32, baseline: Double, first: Double?)
         /// A lane did not help at this rate.
         case waiting(until: Instant, rate: Double)
     }
 
-    /// The result of a trial.
+    /// The result of a trial, with the gain.
     enum Outcome: Sendable, Equatable {
-        case helps(lane: UInt32, percent: Int)
+        /// The lane is of use; `baseline` was the rate without it.
+        case helps(lane: UInt32, percent: Int, baseline: Double)
         case helpsNot(lane: UInt32, percent: Int)
     }
 
@@ -46,7 +50,7 @@ struct LaneTrial: Sendable, Equatable {
 
     /// The lane on trial.
     var lane: UInt32? {
-        if case .measuring(let lane, _) = phase { lane } else { nil }
+        if case .measuring(let lane, _, _) = phase { lane } else { nil }
     }
 
     /// Whether a lane is being dialled for the trial, or is on trial.
@@ -61,18 +65,20 @@ struct LaneTrial: Sendable, Equatable {
     mutating func begin(baseline: Double, known: Set<UInt32>) { phase = .opening(baseline: baseline, known: known) }
 
     /// Begins with a lane that there is, and that carried no bulk traffic so far.
-    mutating func begin(baseline: Double, lane: UInt32) { phase = .measuring(lane: lane, baseline: baseline) }
+    mutating func begin(baseline: Double, lane: UInt32) {
+        phase = .measuring(lane: lane, baseline: baseline, first: nil)
+    }
 
     /// Takes the lanes of an observation.
     mutating func observe(_ lanes: Set<UInt32>, isDialling: Bool, now: Instant) {
         switch phase {
         case .opening(let baseline, let known):
             if let lane = lanes.subtracting(known).min() {
-                phase = .measuring(lane: lane, baseline: baseline)
+                phase = .measuring(lane: lane, baseline: baseline, first: nil)
             } else if !isDialling {
                 fail(baseline, now: now)
             }
-        case .measuring(let lane, let baseline):
+        case .measuring(let lane, let baseline, _):
             if !lanes.contains(lane) { fail(baseline, now: now) }
         case .ready, .waiting: break
         }
@@ -81,15 +87,19 @@ struct LaneTrial: Sendable, Equatable {
     /// Takes a new rate of the session.
     mutating func measured(_ rate: Double, now: Instant) -> Outcome? {
         switch phase {
-        case .measuring(let lane, let baseline):
-            let gain = rate / max(1, baseline) - 1
+        case .measuring(let lane, let baseline, let first):
+            let gain = (first.map { ($0 + rate) / 2 } ?? rate) / max(1, baseline) - 1
             let percent = Int(min(9_999, gain * 100).rounded())
             guard gain >= Self.leastGain else {
+                guard first != nil else {
+                    phase = .measuring(lane: lane, baseline: baseline, first: rate)
+                    return nil
+                }
                 fail(baseline, now: now)
                 return .helpsNot(lane: lane, percent: percent)
             }
             self = Self()
-            return .helps(lane: lane, percent: percent)
+            return .helps(lane: lane, percent: percent, baseline: baseline)
         case .waiting(_, let failed):
             // Other traffic, or another path: what was measured means nothing any more.
             if rate > failed * Self.change || rate * Self.change < failed { self = Self() }

@@ -21,7 +21,11 @@ struct LaneSimulation {
 
     var policy: LanePolicy
     var path: Path
+    /// A line that takes the place of the path.
+    var lossyLine: LossyLine?
     var roundTrip: Duration? = .milliseconds(100)
+    /// Bytes of all bulk traffic.
+    private(set) var delivered: UInt64 = 0
     /// Refuses carriers beyond this number.
     var proxyLimit = Int.max
     /// Further bits a second of each lane, at random: 0.1 for 10 % up or down.
@@ -30,6 +34,8 @@ struct LaneSimulation {
     private(set) var log: [Entry] = []
     private(set) var logLines: [Duration] = []
     private(set) var lanes: Set<UInt32> = [0]
+    /// Lanes that are being closed, each with the observations that still show it.
+    private var leaving: [UInt32: Int] = [:]
     private(set) var mostCarriers = 1
     private var young: Set<UInt32> = []
     private var dials = 0
@@ -58,13 +64,15 @@ struct LaneSimulation {
 
     private mutating func step(bulk: Bool, interactive: Bool) {
         let moved = bulk ? share() : [:]
+        delivered += moved.values.reduce(0, +)
         young = []
+        leaving = leaving.mapValues { $0 - 1 }.filter { $0.value > 0 }
         connect()
         ticks += 1
         let observation = LaneObservation(
             now: now,
             roundTrip: roundTrip,
-            lanes: lanes.map { LaneObservation.Lane(number: $0, moved: moved[$0] ?? 100) },
+            lanes: lanes.union(leaving.keys).map { LaneObservation.Lane(number: $0, moved: moved[$0] ?? 100) },
             hasBulk: bulk,
             hasInteractive: interactive,
             dialling: dials
@@ -73,7 +81,9 @@ struct LaneSimulation {
             log.append(Entry(second: second, decision: decision))
             switch decision {
             case .open: dials += 1
-            case .close(let lane, _): lanes.remove(lane)
+            case .close(let lane, _):
+                lanes.remove(lane)
+                leaving[lane] = 3
             }
         }
     }
@@ -81,7 +91,8 @@ struct LaneSimulation {
     /// The bytes of each lane. Interactive traffic has the highest one alone, and a new lane begins slowly.
     private mutating func share() -> [UInt32: UInt64] {
         let all = lanes.sorted()
-        let used = policy.reservesLane ? all.dropLast() : all[...]
+        let used = policy.reservesLane ? all.dropLast() : all
+        if let moved = lossyLine?.deliver(used, for: .seconds(1) / observationsPerSecond) { return moved }
         let each = path(used.count) / 8 / Double(used.count) / Double(observationsPerSecond)
         return used.reduce(into: [:]) { moved, lane in
             let factor = 1 + noise * (2 * random.unit() - 1)
@@ -101,7 +112,7 @@ struct LaneSimulation {
             }
         }
         dials = 0
-        mostCarriers = max(mostCarriers, lanes.count)
+        mostCarriers = max(mostCarriers, lanes.count + leaving.count)
     }
 }
 

@@ -138,6 +138,39 @@ struct LaneTrialTests {
         #expect(session.opened.count == 1 && session.lanes == [0, 1])
     }
 
+    @Test("a rate from before interactive traffic took its lane is no baseline")
+    func baselineBesideInteractive() throws {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6), try CarrierCount("2-3"))
+        session.roundTrip = nil
+        session.run(6)
+        session.run(1, interactive: true)
+        session.roundTrip = .milliseconds(100)
+        session.run(1, interactive: true)
+        #expect(session.policy.reservesLane && session.decisions == [.open(.configured(2))])
+        session.run(20, interactive: true)
+        #expect(session.policy.reason(of: 2) == .throughput(percent: 100))
+    }
+
+    @Test("a lane that is being closed counts for the maximum")
+    func closingLane() throws {
+        var session = LaneSimulation(LaneSimulation.shared(90e6), try CarrierCount("1-2"))
+        session.run(4)
+        #expect(session.lanes.count == 1 && session.opened == [4])
+        while session.lanes.count == 1 { session.run(1) }
+        var next = session
+        while next.lanes.count == 2 {
+            session = next
+            next.run(1)
+        }
+        // One request in the last second of the trial, and one after it.
+        session.run(1, interactive: true)
+        #expect(session.lanes.count == 1)
+        session.run(1, interactive: true)
+        #expect(session.policy.reservesLane == false && session.opened.count == 1)
+        session.run(3, interactive: true)
+        #expect(session.lanes.count == 2 && session.policy.reservesLane && session.mostCarriers == 2)
+    }
+
     @Test(
         "a minute after the last interactive traffic, its lane is tried for bulk traffic without another dial",
         arguments: [(20e6, true), (10e6, false)]
