@@ -54,7 +54,7 @@ extension FixedLimit {
             "a proxy that bounds connections goes on doing so"
         ),
         FixedLimit(
-            "Time without their traffic for which further WebSockets are kept",
+            "Time for which further WebSockets are kept without traffic for them",
             .time(LaneDemand.hold),
             "traffic that comes back soon needs no dial"
         ),
