@@ -86,6 +86,54 @@ struct ConfigurationTests {
         }
     }
 
+    @Test(
+        "the number of carriers is automatic by default, and a flag wins over the key",
+        arguments: [
+            ("", [], "auto"), ("carriers = 3\n", [], "3"), ("carriers = \"2-4\"\n", [], "2-4"),
+            ("carriers = 3\n", ["--carriers", "auto"], "auto"), ("", ["--carriers", "16"], "16"),
+        ]
+    )
+    func carriers(line: String, flags: [String], expected: String) throws {
+        try with("url = \"ws://h\"\n" + line + "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n") { path in
+            let configuration = try client(["--config", path] + flags)
+            #expect(configuration.carriers.description == expected)
+        }
+    }
+
+    @Test("further carriers take the way of the first one, unless the file or the flag spreads them")
+    func carriersOver() throws {
+        let tunnel = "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n"
+        try with("url = \"ws://h\"\n" + tunnel) { path in
+            let (plain, flag) = (
+                try client(["--config", path]), try client(["--config", path, "--carriers-over", "spread"])
+            )
+            #expect(plain.carriersOver == .same && flag.carriersOver == .spread)
+        }
+        try with("url = \"ws://h\"\ncarriers_over = \"spread\"\n" + tunnel) { path in
+            let (key, flag) = (
+                try client(["--config", path]), try client(["--config", path, "--carriers-over", "same"])
+            )
+            #expect(key.carriersOver == .spread && flag.carriersOver == .same)
+        }
+    }
+
+    @Test(
+        "a wrong flag about carriers is named with its value and what would be right",
+        arguments: [
+            ("--carriers", "17", "--carriers 17: expected auto, a number from 1 to 16, or a range such as 2-4"),
+            ("--carriers", "0", "--carriers 0: expected auto,"),
+            ("--carriers", "4-2", "--carriers 4-2: expected auto,"),
+            ("--carriers-over", "both", "--carriers-over both: expected same or spread"),
+        ]
+    )
+    func wrongCarriers(flag: String, value: String, expected: String) {
+        #expect {
+            try ClientCommand.parse(["ws://h", "-R", "1:x:1", flag, value])
+        } throws: {
+            ClientCommand.fullMessage(for: $0).contains(expected)
+        }
+    }
+
     @Test("flags win over the file")
     func flagsWin() throws {
         try with("listen = \"127.0.0.1:1\"\npath = \"/file\"\nallow_ports = \"1-2\"\n") { path in
@@ -153,6 +201,12 @@ struct ConfigurationTests {
             ),
             ("url = \"ws://h\"\nmax_retries = -1\n", ":2: max_retries: cannot be negative"),
             ("url = \"ws://h\"\nca_only = 1\n", ":2: ca_only: expected true or false"),
+            (
+                "url = \"ws://h\"\ncarriers = 0\n",
+                ":2: carriers: expected auto, a number from 1 to 16, or a range such as 2-4"
+            ),
+            ("url = \"ws://h\"\ncarriers = true\n", ":2: carriers: expected auto,"),
+            ("url = \"ws://h\"\ncarriers_over = \"all\"\n", ":2: carriers_over: expected same or spread"),
             (
                 "url = \"ws://h\"\nproxy = [\"none\", \"pac+file://x\"]\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n",
                 "proxy: the path of a proxy script's file must be absolute"

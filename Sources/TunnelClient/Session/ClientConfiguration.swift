@@ -71,6 +71,10 @@ public struct ClientConfiguration: Sendable {
     public var exitsOnRefusal = false
     /// The age at which a carrier is replaced at the latest, for paths that cut old ones; nil to learn it from the path.
     public var maximumCarrierAge: Duration?
+    /// The number of carriers that each session has at a time.
+    public var carriers = CarrierCount.automatic
+    /// The ways that further carriers of a session take.
+    public var carriersOver = CarrierSpread.same
     /// The limits of each session.
     public var limits = MuxLimits()
     /// All other limits.

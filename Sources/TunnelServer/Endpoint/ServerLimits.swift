@@ -37,6 +37,8 @@ public struct ServerLimits: Sendable, Equatable {
     /// At the limit, a new session ends the one that has waited longest for a carrier. If none waits, it is refused with a
     /// retry time.
     public var sessionsPerClient = 1_000
+    /// Carriers of one session at a time. 8: more than the five of a client's automatic choice.
+    public var carriersPerSession = 8
     /// Log lines of one kind in ten seconds that unauthenticated peers may cause. 20: they must not fill a disk. Omitted
     /// lines are counted.
     public var logLines = 20

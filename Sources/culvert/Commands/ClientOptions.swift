@@ -162,6 +162,22 @@ struct ClientOptions: ParsableArguments {
     )
     var maxCarrierAge: String?
 
+    @Option(
+        help: """
+            The WebSockets of the session at a time: a number, a range such as 2-4, or auto, which starts with one and \
+            adds others, up to five, for bulk beside interactive traffic and for throughput. (default: auto)
+            """
+    )
+    var carriers: String?
+
+    @Option(
+        help: """
+            The way of further WebSockets: same, or spread over other proxies of the list and other addresses of the \
+            server's name. (default: same)
+            """
+    )
+    var carriersOver: String?
+
     @OptionGroup var log: LogOptions
 
     /// Below the range the client would only dial; above it the age has no effect.
@@ -180,6 +196,8 @@ struct ClientOptions: ParsableArguments {
             }
         }
         _ = try carrierAge()
+        _ = try carrierCount()
+        _ = try carrierSpread()
         if let tlsGroups { _ = try TLSOptions.groups(tlsGroups) { ValidationError("--tls-groups: \($0)") } }
         if let tlsMaxVersion {
             _ = try TLSOptions.version(tlsMaxVersion) { ValidationError("--tls-max-version: \($0)") }
@@ -210,6 +228,18 @@ struct ClientOptions: ParsableArguments {
             throw ValidationError("--max-carrier-age \(maxCarrierAge): expected a time such as 55m, 90s or 2h")
         }
         return age
+    }
+
+    /// The number of `--carriers`.
+    func carrierCount() throws(ValidationError) -> CarrierCount? {
+        guard let carriers else { return nil }
+        return try CarrierOptions.count(carriers) { ValidationError("--carriers \(carriers): \($0)") }
+    }
+
+    /// The ways of `--carriers-over`.
+    func carrierSpread() throws(ValidationError) -> CarrierSpread? {
+        guard let carriersOver else { return nil }
+        return try CarrierOptions.spread(carriersOver) { ValidationError("--carriers-over \(carriersOver): \($0)") }
     }
 
     /// The tunnels of all `-R`.

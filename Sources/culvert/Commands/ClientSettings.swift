@@ -65,6 +65,8 @@ struct ClientSettings {
         result.maximumRetries = flags.maxRetries ?? settings?.maxRetries
         result.exitsOnRefusal = flags.exitOnRefusal || settings?.exitOnRefusal ?? false
         result.maximumCarrierAge = (try? flags.carrierAge()) ?? settings?.maxCarrierAge
+        result.carriers = (try? flags.carrierCount()) ?? settings?.carriers ?? result.carriers
+        result.carriersOver = (try? flags.carrierSpread()) ?? settings?.carriersOver ?? result.carriersOver
         result.userAgent = flags.userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = fields(flags.header, settings?.header, "header")
         result.proxyFields = fields(flags.proxyHeader, settings?.proxyHeader, "proxy_header")

@@ -9,7 +9,8 @@ struct ClientFile {
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
         "tls_groups", "tls_max_version", "connect_to",
-        "max_retries", "exit_on_refusal", "max_carrier_age", "busy_polling", "compress", "compress_shared", "admin",
+        "max_retries", "exit_on_refusal", "max_carrier_age", "carriers", "carriers_over", "busy_polling", "compress",
+        "compress_shared", "admin",
         "tunnel", "forward", "socks", "allow_open", "exit_on_forward_failure", "limits",
     ]
 
@@ -38,6 +39,8 @@ struct ClientFile {
     let maxRetries: Int?
     let exitOnRefusal: Bool?
     let maxCarrierAge: Duration?
+    let carriers: CarrierCount?
+    let carriersOver: CarrierSpread?
     let busyPolling: Bool?
     let compress: Bool?
     let compressShared: Bool?
@@ -95,6 +98,12 @@ struct ClientFile {
         maxRetries = file.integer("max_retries")
         if let maxRetries, maxRetries < 0 { file.report("max_retries", "cannot be negative") }
         maxCarrierAge = Self.carrierAge(file)
+        carriers = Self.value("carriers", file, file.text("carriers")) { text throws(Failure) in
+            try CarrierOptions.count(text) { Failure(.configuration, $0) }
+        }
+        carriersOver = Self.value("carriers_over", file, file.string("carriers_over")) { text throws(Failure) in
+            try CarrierOptions.spread(text) { Failure(.configuration, $0) }
+        }
         hasTunnels = file.has("tunnel")
         tunnels = Self.tunnels(file)
         hasForwards = file.has("forward") || file.has("socks")

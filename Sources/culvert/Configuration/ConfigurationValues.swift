@@ -56,8 +56,8 @@ extension ConfigurationFile {
 
     private func quantity(_ key: String, _ kind: Quantity) -> Int? { text(key).flatMap(kind.value) }
 
-    /// A number or a string, as text; nil if the key is missing.
-    private func text(_ key: String) -> String? {
+    /// A number or a string, as text; empty for another type, and nil if the key is missing.
+    func text(_ key: String) -> String? {
         table[key].map { value in value.int.map(String.init) ?? value.string ?? "" }
     }
 

@@ -44,6 +44,7 @@ struct LimitTable {
         Theme("Proxies", .client, [], fixed: FixedLimit.proxies + FixedLimit.proxyScripts),
         Theme("Health checks", .client, [], fixed: FixedLimit.health),
         Theme("Reconnecting", .client, [], fixed: FixedLimit.reconnecting + FixedLimit.carrierAges),
+        Theme("Several WebSockets of a session", .client, [], fixed: FixedLimit.lanes),
         Theme("Name lookups", .both, [], fixed: FixedLimit.names),
         Theme(
             "Administration",

@@ -87,6 +87,12 @@ extension LimitTable {
             "Sessions of one client",
             "each session may hold ports and memory, also while it waits for a WebSocket"
         ),
+        .server(
+            "carriers_per_session",
+            .count(\.serverLimits.carriersPerSession, 1...64),
+            "WebSockets of one session at a time",
+            "each costs a socket and buffers, and clients use five unless they are told otherwise"
+        ),
     ]
 
     static let sessionBytes: [Limit] = [

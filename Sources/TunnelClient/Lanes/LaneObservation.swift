@@ -1,0 +1,28 @@
+import Mux
+
+/// One look at a session's traffic, about once a second: what passes, since the client sees nothing else of the path.
+struct LaneObservation: Sendable, Equatable {
+    /// A lane that has a carrier, or waits for one.
+    struct Lane: Sendable, Equatable {
+        /// Its number, which no other lane of the session has had. Lane 0 is always there.
+        var number: UInt32
+        /// Bytes moved over the lane since the last observation, both directions.
+        var moved: UInt64
+    }
+
+    /// The time of this observation.
+    var now: Instant
+    /// The shortest round trip of the path; nil if it is not known yet.
+    var roundTrip: Duration?
+    /// The lanes of the session.
+    var lanes: [Lane]
+    /// Whether a stream moves long frames all the time.
+    var hasBulk = false
+    /// Whether another stream has sent or received something short since the last observation.
+    var hasInteractive = false
+    /// Dials of further lanes in progress.
+    var dialling = 0
+
+    /// The numbers of the lanes.
+    var numbers: Set<UInt32> { Set(lanes.map(\.number)) }
+}

@@ -1,0 +1,40 @@
+import Mux
+
+/// Remembers how many lanes a proxy or a front lets a session have, and when to ask for another one. Pure.
+struct LaneRefusals: Sendable, Equatable {
+    /// The first and the longest wait.
+    static let waits = (first: Duration.seconds(60), longest: Duration.seconds(3_600))
+
+    private var refusals = 0
+    private var until: Instant?
+    /// The lanes that the session had when a further one was refused.
+    private var ceiling: Int?
+
+    /// Records a refused or failed dial of a further lane.
+    ///
+    /// - Parameter lanes: the lanes that there are.
+    /// - Returns: the wait, if the log does not have a line about it yet.
+    mutating func failed(lanes: Int, now: Instant) -> Duration? {
+        if let until, let ceiling, now < until {
+            // Another dial that began before the refusal.
+            self.ceiling = min(ceiling, lanes)
+            return nil
+        }
+        let wait = min(Self.waits.first * (1 << min(refusals, 6)), Self.waits.longest)
+        refusals += 1
+        until = now + wait
+        ceiling = min(ceiling ?? lanes, lanes)
+        return refusals == 1 ? wait : nil
+    }
+
+    /// Records how many lanes there are. More than at the refusal are the end of it.
+    mutating func observe(lanes: Int) {
+        if let ceiling, lanes > ceiling { self = Self() }
+    }
+
+    /// Whether a lane beside so many may be dialled.
+    func permits(beside lanes: Int, now: Instant) -> Bool {
+        guard let ceiling, let until else { return true }
+        return lanes < ceiling || now >= until
+    }
+}

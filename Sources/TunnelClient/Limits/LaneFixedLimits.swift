@@ -1,0 +1,62 @@
+import TunnelCore
+
+/// The fixed limits of a client's lanes.
+extension FixedLimit {
+    package static let lanes: [FixedLimit] = [
+        FixedLimit(
+            "Greatest number of `carriers`",
+            .count(CarrierCount.bounds.upperBound),
+            "each costs both ends a socket, and a proxy may refuse many"
+        ),
+        FixedLimit(
+            "WebSockets of `carriers = \"auto\"`",
+            .count(CarrierCount.automatic.maximum),
+            "four for bulk traffic and one for interactive traffic"
+        ),
+        FixedLimit(
+            "Least gain of throughput for which a further WebSocket is kept",
+            .part(Int(1 / LaneTrial.leastGain)),
+            "each one costs processor time and memory at both ends"
+        ),
+        FixedLimit(
+            "Shortest measurement of what a further WebSocket adds",
+            .time(DeliveryMeter.shortest.window),
+            "a lossy path needs some time to show its rate"
+        ),
+        FixedLimit(
+            "Longest measurement of that, and longest wait for slow start before it",
+            .time(DeliveryMeter.longest),
+            "ten round trips are enough, and few paths have one of more than a second"
+        ),
+        FixedLimit(
+            "First wait after a WebSocket that added nothing",
+            .time(LaneTrial.waits.first),
+            "a path seldom changes within a minute"
+        ),
+        FixedLimit(
+            "Longest wait after such WebSockets",
+            .time(LaneTrial.waits.longest),
+            "each trial costs the server and the proxy a connection"
+        ),
+        FixedLimit(
+            "Time without bulk traffic after which such waits end",
+            .time(LaneDemand.pause),
+            "another transfer may have another bottleneck"
+        ),
+        FixedLimit(
+            "First wait after the refusal of a further WebSocket",
+            .time(LaneRefusals.waits.first),
+            "a crowded proxy may have room soon"
+        ),
+        FixedLimit(
+            "Longest wait after such refusals",
+            .time(LaneRefusals.waits.longest),
+            "a proxy that bounds connections goes on doing so"
+        ),
+        FixedLimit(
+            "Time for which further WebSockets are kept without traffic for them",
+            .time(LaneDemand.hold),
+            "traffic that comes back soon needs no dial"
+        ),
+    ]
+}

@@ -1,0 +1,132 @@
+import Mux
+
+@testable import TunnelClient
+
+/// A session whose lanes follow ``LanePolicy`` over a simulated path, in simulated seconds.
+struct LaneSimulation {
+    /// One decision and its second.
+    struct Entry: Equatable {
+        let second: Int
+        let decision: LaneDecision
+    }
+
+    /// Bits a second that a path delivers with so many lanes of bulk traffic.
+    typealias Path = @Sendable (Int) -> Double
+
+    /// A proxy that throttles each carrier, on a line with this rate.
+    static func throttled(each: Double, line: Double = 1e9) -> Path { { min(each * Double($0), line) } }
+
+    /// A line that one lane fills.
+    static func shared(_ rate: Double) -> Path { { _ in rate } }
+
+    var policy: LanePolicy
+    var path: Path
+    /// A line that takes the place of the path.
+    var lossyLine: LossyLine?
+    var roundTrip: Duration? = .milliseconds(100)
+    /// Bytes of all bulk traffic.
+    private(set) var delivered: UInt64 = 0
+    /// Refuses carriers beyond this number.
+    var proxyLimit = Int.max
+    /// Further bits a second of each lane, at random: 0.1 for 10 % up or down.
+    var noise = 0.0
+    var observationsPerSecond = 1
+    private(set) var log: [Entry] = []
+    private(set) var logLines: [Duration] = []
+    private(set) var lanes: Set<UInt32> = [0]
+    /// Lanes that are being closed, each with the observations that still show it.
+    private var leaving: [UInt32: Int] = [:]
+    private(set) var mostCarriers = 1
+    private var young: Set<UInt32> = []
+    private var dials = 0
+    private var nextNumber: UInt32 = 1
+    private var random = SplitMix(state: 25)
+    private var ticks = 0
+
+    init(_ path: @escaping Path, _ count: CarrierCount = .automatic) {
+        policy = LanePolicy(count)
+        self.path = path
+    }
+
+    var second: Int { ticks / observationsPerSecond }
+    var now: Instant { Instant(nanoseconds: 1_000_000_000_000 + UInt64(ticks * 1_000_000_000 / observationsPerSecond)) }
+    /// The seconds in which lanes were dialled.
+    var opened: [Int] { log.compactMap { if case .open = $0.decision { $0.second } else { nil } } }
+    var decisions: [LaneDecision] { log.map(\.decision) }
+
+    /// Lets the session run with this traffic.
+    mutating func run(_ seconds: Int, bulk: Bool = true, interactive: Bool = false) {
+        for _ in 0..<seconds * observationsPerSecond { step(bulk: bulk, interactive: interactive) }
+    }
+
+    /// The path cuts a lane, and the session gives it up.
+    mutating func lose(_ lane: UInt32) { lanes.remove(lane) }
+
+    private mutating func step(bulk: Bool, interactive: Bool) {
+        let moved = bulk ? share() : [:]
+        delivered += moved.values.reduce(0, +)
+        young = []
+        leaving = leaving.mapValues { $0 - 1 }.filter { $0.value > 0 }
+        connect()
+        ticks += 1
+        let observation = LaneObservation(
+            now: now,
+            roundTrip: roundTrip,
+            lanes: lanes.union(leaving.keys).map { LaneObservation.Lane(number: $0, moved: moved[$0] ?? 100) },
+            hasBulk: bulk,
+            hasInteractive: interactive,
+            dialling: dials
+        )
+        for decision in policy.observe(observation) {
+            log.append(Entry(second: second, decision: decision))
+            switch decision {
+            case .open: dials += 1
+            case .close(let lane, _):
+                lanes.remove(lane)
+                leaving[lane] = 3
+            }
+        }
+    }
+
+    /// The bytes of each lane. Interactive traffic has the highest one alone, and a new lane begins slowly.
+    private mutating func share() -> [UInt32: UInt64] {
+        let all = lanes.sorted()
+        let used = policy.reservesLane ? all.dropLast() : all
+        if let moved = lossyLine?.deliver(used, for: .seconds(1) / observationsPerSecond) { return moved }
+        let each = path(used.count) / 8 / Double(used.count) / Double(observationsPerSecond)
+        return used.reduce(into: [:]) { moved, lane in
+            let factor = 1 + noise * (2 * random.unit() - 1)
+            moved[lane] = UInt64(each * factor * (young.contains(lane) ? 0.3 : 1))
+        }
+    }
+
+    /// Dials take until the next observation.
+    private mutating func connect() {
+        for _ in 0..<dials {
+            if lanes.count >= proxyLimit {
+                if let wait = policy.failed(now: now) { logLines.append(wait) }
+            } else {
+                lanes.insert(nextNumber)
+                young.insert(nextNumber)
+                nextNumber += 1
+            }
+        }
+        dials = 0
+        mostCarriers = max(mostCarriers, lanes.count + leaving.count)
+    }
+}
+
+/// A small generator whose numbers are the same in each run.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func unit() -> Double { Double(next() >> 11) / Double(1 << 53) }
+}

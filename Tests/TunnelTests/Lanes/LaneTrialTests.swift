@@ -1,0 +1,188 @@
+import Mux
+import Testing
+
+@testable import TunnelClient
+
+@Suite("The number of lanes: trials for bulk traffic")
+struct LaneTrialTests {
+    @Test("a proxy that throttles each carrier to 10 Mbit/s gets four, within twenty seconds")
+    func throttled() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.run(20)
+        #expect(session.lanes.count == 4)
+        #expect(session.decisions == [.open(.trial), .open(.trial), .open(.trial)])
+        session.run(5)
+        let kept = (1...3).compactMap { session.policy.reason(of: $0) }
+        #expect(kept == [.throughput(percent: 100), .throughput(percent: 50), .throughput(percent: 33)])
+        session.run(1_000)
+        #expect(session.lanes.count == 4 && session.opened.count == 3)
+    }
+
+    @Test("a line that one lane fills gets one trial, and the next after 1, 2, 4, 8, 10 and 10 minutes")
+    func shared() {
+        var session = LaneSimulation(LaneSimulation.shared(90e6))
+        session.run(3_000)
+        #expect(session.lanes == [0])
+        let waits = zip(session.opened.dropFirst(), session.opened).map { $0.0 - $0.1 }
+        let minutes = waits.map { Double($0) / 60 }
+        for (wait, expected) in zip(minutes, [1.0, 2, 4, 8, 10, 10]) { #expect((expected..<expected + 0.2) ~= wait) }
+        #expect(minutes.count >= 6)
+        let closes = session.decisions.filter {
+            if case .close(_, .noGain(let percent)) = $0 { percent == 0 } else { false }
+        }
+        #expect(closes.count == session.opened.count)
+    }
+
+    @Test("lanes are added up to the one that adds less than a fifth, which is closed")
+    func knee() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6, line: 31e6))
+        session.run(50)
+        #expect(session.lanes.count == 3)
+        #expect(session.decisions.last == .close(lane: 3, .noGain(percent: 3)))
+        session.run(1_000)
+        #expect(session.lanes.isSuperset(of: [0, 1, 2]))
+    }
+
+    @Test("lanes whose rates vary by 30 % grow to four within two minutes, in 95 of 100 runs")
+    func noise() {
+        let reached = (0..<100).filter { run in
+            var session = LaneSimulation(LaneSimulation.throttled(each: 8e6))
+            session.noise = 0.3
+            // Each run begins at another place of the random numbers.
+            session.run(run)
+            session.run(61, bulk: false)
+            session.run(120)
+            return session.lanes.count == 4
+        }
+        #expect(reached.count >= 95, "\(reached.count)")
+    }
+
+    @Test("a path that one lane takes to a gigabit a second has no trial")
+    func fast() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 1.1e9, line: 1e11))
+        session.run(300)
+        #expect(session.log.isEmpty)
+    }
+
+    @Test("a round trip below a millisecond, or one that is not known, has no trial", arguments: [nil, 500])
+    func nearby(microseconds: Int?) {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.roundTrip = microseconds.map { .microseconds($0) }
+        session.run(300)
+        #expect(session.log.isEmpty)
+    }
+
+    @Test("a rate that still rises fast is no baseline")
+    func slowStart() {
+        var (seconds, session) = (0, LaneSimulation(LaneSimulation.shared(0)))
+        for _ in 0..<10 {
+            seconds += 1
+            session.path = LaneSimulation.shared(1e6 * Double(1 << seconds))
+            session.run(1)
+        }
+        #expect(session.log.isEmpty)
+        session.path = LaneSimulation.shared(5e8)
+        session.run(4)
+        #expect(session.decisions == [.open(.trial)])
+    }
+
+    @Test("a long round trip makes measurements longer")
+    func longRoundTrip() {
+        var quick = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        var slow = quick
+        slow.roundTrip = .milliseconds(600)
+        quick.run(60)
+        slow.run(60)
+        #expect(quick.opened[0] == 4)
+        #expect((12...14).contains(slow.opened[0]))
+    }
+
+    @Test("a transfer at another rate ends the wait after a failed trial, and so does a pause of ten seconds")
+    func reset() {
+        var session = LaneSimulation(LaneSimulation.shared(90e6))
+        session.run(12)
+        #expect(session.opened.count == 1 && session.lanes == [0])
+        session.path = LaneSimulation.throttled(each: 10e6)
+        session.run(8)
+        #expect(session.opened.count > 1)
+        var paused = LaneSimulation(LaneSimulation.shared(90e6))
+        paused.run(12)
+        paused.run(10, bulk: false)
+        paused.run(6)
+        #expect(paused.opened.count == 2)
+        var short = LaneSimulation(LaneSimulation.shared(90e6))
+        short.run(12)
+        short.run(5, bulk: false)
+        short.run(20)
+        #expect(short.opened.count == 1)
+    }
+
+    @Test("a transfer that ends during a trial gives the lane back")
+    func endDuringTrial() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.run(6)
+        #expect(session.lanes.count == 2)
+        session.run(9, bulk: false)
+        #expect(session.lanes.count == 2)
+        session.run(2, bulk: false)
+        #expect(session.decisions == [.open(.trial), .close(lane: 1, .unneeded)])
+    }
+
+    @Test("interactive traffic takes the lane of a trial, and no other is dialled for it")
+    func interactiveDuringTrial() {
+        var session = LaneSimulation(LaneSimulation.shared(90e6))
+        session.run(5)
+        #expect(session.decisions == [.open(.trial)])
+        session.run(3, interactive: true)
+        #expect(session.policy.reason(of: 1) == .coincidence && session.policy.reservesLane)
+        #expect(session.opened.count == 1 && session.lanes == [0, 1])
+    }
+
+    @Test("a rate from before interactive traffic took its lane is no baseline")
+    func baselineBesideInteractive() throws {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6), try CarrierCount("2-3"))
+        session.roundTrip = nil
+        session.run(6)
+        session.run(1, interactive: true)
+        session.roundTrip = .milliseconds(100)
+        session.run(1, interactive: true)
+        #expect(session.policy.reservesLane && session.decisions == [.open(.configured(2))])
+        session.run(20, interactive: true)
+        #expect(session.policy.reason(of: 2) == .throughput(percent: 100))
+    }
+
+    @Test("a lane that is being closed counts for the maximum")
+    func closingLane() throws {
+        var session = LaneSimulation(LaneSimulation.shared(90e6), try CarrierCount("1-2"))
+        session.run(4)
+        #expect(session.lanes.count == 1 && session.opened == [4])
+        while session.lanes.count == 1 { session.run(1) }
+        var next = session
+        while next.lanes.count == 2 {
+            session = next
+            next.run(1)
+        }
+        // One request in the last second of the trial, and one after it.
+        session.run(1, interactive: true)
+        #expect(session.lanes.count == 1)
+        session.run(1, interactive: true)
+        #expect(session.policy.reservesLane == false && session.opened.count == 1)
+        session.run(3, interactive: true)
+        #expect(session.lanes.count == 2 && session.policy.reservesLane && session.mostCarriers == 2)
+    }
+
+    @Test(
+        "a minute after the last interactive traffic, its lane is tried for bulk traffic without another dial",
+        arguments: [(20e6, true), (10e6, false)]
+    )
+    func spareLane(line: Double, isKept: Bool) throws {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6, line: line), try CarrierCount("1-2"))
+        session.run(10, interactive: true)
+        session.run(59)
+        #expect(session.policy.reservesLane && session.lanes == [0, 1])
+        session.run(12)
+        #expect(!session.policy.reservesLane && session.lanes.count == (isKept ? 2 : 1))
+        #expect(session.opened.count == 1)
+        #expect(session.policy.reason(of: 1) == (isKept ? .throughput(percent: 100) : nil))
+    }
+}
