@@ -186,10 +186,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .systemLibrary(name: "CEpoll", path: "Sources/C/CEpoll"),
+        .target(name: "CNamespace", path: "Sources/C/CNamespace"),
         .executableTarget(
             name: "culvert-bench",
             dependencies: [
-                "CEpoll", "TestSupport",
+                "CEpoll", "CNamespace", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Tools/Bench",
