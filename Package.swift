@@ -269,7 +269,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "BenchTests", dependencies: ["culvert-bench"], swiftSettings: strict),
+        .testTarget(name: "BenchTests", dependencies: ["culvert-bench", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["Tunnel", "culvert", "Platform", "TestSupport", crypto],

@@ -75,6 +75,8 @@ struct CommaList<Item: ExpressibleByArgument & Sendable>: ExpressibleByArgument,
 
     init(_ items: [Item]) { self.items = items }
 
+    var defaultValueDescription: String { items.map(\.defaultValueDescription).joined(separator: ",") }
+
     init?(argument: String) {
         var items: [Item] = []
         for name in argument.split(separator: ",") {

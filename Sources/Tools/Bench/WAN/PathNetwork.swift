@@ -96,8 +96,3 @@ struct PathNetwork: Sendable {
         return try JSONLine.read(try await process.line(skip: 1) { $0.hasPrefix("{") })
     }
 }
-
-extension PathShape {
-    /// The text of ``init(argument:)``.
-    var argument: String { "\(delayMilliseconds)/\(megabitsPerSecond)/\(lossPercent)" }
-}

@@ -47,8 +47,8 @@ final class PathRelay {
     ///   - seed: determines which packets are lost.
     init(client: Int32, server: Int32, _ shape: PathShape, seed: UInt64) {
         directions = [
-            Direction(from: client, to: server, PacketShaper(shape, seed: 2 * seed)),
-            Direction(from: server, to: client, PacketShaper(shape, seed: 2 * seed + 1)),
+            Direction(from: client, to: server, PacketShaper(shape, seed: 2 &* seed)),
+            Direction(from: server, to: client, PacketShaper(shape, seed: 2 &* seed &+ 1)),
         ]
     }
 

@@ -39,11 +39,21 @@ struct PathShape: ExpressibleByArgument, Hashable, Codable, Sendable {
 
     /// A number without needless decimals.
     static func text(_ value: Double) -> String {
-        value == value.rounded() ? MarkdownReport.number(value, 0) : "\(value)"
+        Int(exactly: value) != nil ? MarkdownReport.number(value, 0) : "\(value)"
     }
 }
 
 extension PathShape {
+    /// The text of ``init(argument:)``.
+    var argument: String {
+        [delayMilliseconds, megabitsPerSecond, lossPercent].map { value in
+            Int(exactly: value).map { "\($0)" } ?? "\(value)"
+        }.joined(separator: "/")
+    }
+
+    /// The same in the help.
+    var defaultValueDescription: String { argument }
+
     /// Reads `DELAY/RATE/LOSS`: milliseconds of one direction, Mbit/s, percent.
     init?(argument: String) {
         let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Double($0) }

@@ -51,7 +51,7 @@ struct PathTrial: Sendable {
         let network = try await PathNetwork(
             shape,
             congestionControl: settings.congestionControl,
-            seed: settings.seed + UInt64(round),
+            seed: settings.seed &+ UInt64(round),
             in: scenario
         )
         let backend = try network.start("backend", ["backend", "--address", "0.0.0.0"], on: .client)

@@ -33,7 +33,7 @@ struct WANCommand: AsyncParsableCommand {
         )
     )
     var variant: [PathVariant] = []
-    @Option(help: "Further flags of Culvert's server, with spaces between them.")
+    @Option(parsing: .unconditional, help: "Further flags of Culvert's server, with spaces between them.")
     var serverFlags = ""
     @Option(help: "A folder with wstunnel, chisel, frps and frpc, searched before PATH.")
     var programs: String?
