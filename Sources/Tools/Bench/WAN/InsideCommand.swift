@@ -12,12 +12,12 @@ struct InsideCommand: ParsableCommand {
 
     func run() throws {
         guard words.count > 1, culvert_namespace_enter(words[0]) == 0 else {
-            throw ValidationError("\(words.first ?? "namespace"): \(String(cString: strerror(errno)))")
+            throw ScenarioFailure(description: "\(words.first ?? "namespace"): \(String(cString: strerror(errno)))")
         }
         PhaseSignal.restore()
         var arguments = words.dropFirst().map { strdup($0) }
         arguments.append(nil)
         execv(words[1], &arguments)
-        throw ValidationError("\(words[1]): \(String(cString: strerror(errno)))")
+        throw ScenarioFailure(description: "\(words[1]): \(String(cString: strerror(errno)))")
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CNamespace
 import Foundation
+import TestSupport
 
 /// Makes the two namespaces and the path between them, in a process of its own.
 ///
@@ -64,7 +65,7 @@ struct PathCommand: ParsableCommand {
         return (namespace, device)
     }
 
-    private func failure(_ what: String, _ remedy: String) -> ValidationError {
-        ValidationError("the path could not \(what): \(String(cString: strerror(errno))); \(remedy)")
+    private func failure(_ what: String, _ remedy: String) -> ScenarioFailure {
+        ScenarioFailure(description: "the path could not \(what): \(String(cString: strerror(errno))); \(remedy)")
     }
 }

@@ -71,9 +71,3 @@ final class PathRelay {
         }
     }
 }
-
-/// The numbers of packets of both directions.
-struct PathCounts: Codable, Equatable, Sendable {
-    let up: PacketShaper.Counts
-    let down: PacketShaper.Counts
-}

@@ -1,21 +1,4 @@
-import Foundation
 import TestSupport
-
-/// The settings that all trials of a run share.
-struct PathSettings: Sendable {
-    /// The duration of the bulk transfer in seconds.
-    var seconds = 12.0
-    /// Whether the bulk transfer goes from the visitor to the service.
-    var uploads = false
-    /// Whether requests run alone and beside the bulk transfer.
-    var hasRequests = true
-    var congestionControl = "cubic"
-    /// The rate of each connection over the path in Mbit/s; nil without a throttle.
-    var throttle: Double?
-    var serverFlags: [String] = []
-    /// The first round's seed of the lost packets.
-    var seed: UInt64 = 1
-}
 
 /// Measures one system over one path once.
 struct PathTrial: Sendable {
@@ -85,13 +68,6 @@ struct PathTrial: Sendable {
         measurement.values[.megabitsPerSecond] = Double(report.bytes) * 8 / report.seconds / 1e6
         return PathMeasurement(measurement: measurement, packets: try await network.finish())
     }
-}
-
-/// The findings of one trial.
-struct PathMeasurement: Sendable {
-    let measurement: Measurement
-    /// The packets on the path.
-    let packets: PathCounts
 }
 
 /// The loads of a trial, on the server's host.
