@@ -23,7 +23,9 @@ import Testing
         var report = LoadReport()
         report.setPercentiles(of: (1...100).reversed().map { $0 * 1_000 })
         #expect(report.median == 50 && report.percentile95 == 95 && report.percentile99 == 99)
-        report.setPercentiles(of: [])
+        report.setPercentiles(of: [10_000_000_000])
+        #expect(report.median == 10_000_000)
+        report.setPercentiles(of: [Int]())
         #expect(report.median == nil && report.percentile95 == nil)
     }
 }

@@ -53,11 +53,12 @@ import Testing
             "--paths", "50/100/0.2,1/2/3", "--systems", "direct,culvert", "--variant", "one=--carriers 1", "--variant",
             "auto=", "--server-flags", "--log-level debug", "--cc", "bbr", "--throttle", "10", "--bulk-only",
             "--upload",
-            "--seconds", "2", "--seed", "7",
+            "--seconds", "2", "--seed", "7", "--requests", "1000/20",
         ])
         #expect(command.paths.items.map(\.argument) == ["50/100/0.2", "1/2/3"])
         #expect(command.systems?.items == [.direct, .culvert])
         #expect(command.variant.map(\.name) == ["one", "auto"])
+        #expect(command.requests == PacedRequests(bytes: 1_000, milliseconds: 20))
         #expect(command.serverFlags == "--log-level debug")
         #expect(command.congestionControl == "bbr" && command.throttle == 10 && command.seed == 7)
         #expect(command.bulkOnly && command.upload && command.seconds == 2)
@@ -69,6 +70,7 @@ import Testing
             ["--rounds", "0"], ["--seconds", "4"], ["--seconds", "601"], ["--throttle", "0"], ["--cc", "a b"],
             ["--variant", "a=", "--variant", "a=--x"], ["--variant", "direct="], ["--paths", "1/2"],
             ["--systems", "ssh"],
+            ["--requests", "64"], ["--requests", "0/100"], ["--requests", "64/0"],
         ]
     )
     func refused(arguments: [String]) {

@@ -28,7 +28,7 @@ struct LoadReport: Codable {
     }
 
     /// Sets the median and the percentiles from times in nanoseconds.
-    mutating func setPercentiles(of times: [UInt32]) {
+    mutating func setPercentiles(of times: [some BinaryInteger]) {
         let sorted = times.sorted()
         func microseconds(_ share: Double) -> Double? {
             Statistics.percentile(share, ofSorted: sorted).map { Double($0) / 1_000 }

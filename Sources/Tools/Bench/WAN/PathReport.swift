@@ -13,7 +13,7 @@ struct PathReport {
     private func table(_ shape: PathShape) -> String? {
         let throttle = run.settings.throttle.map { ", \(PathShape.text($0)) Mbit/s for each connection" } ?? ""
         let bulk = run.settings.uploads ? "upload" : "download"
-        let requests = run.settings.hasRequests ? ", and a request every 100 ms" : ""
+        let requests = run.settings.hasRequests ? ", and a request every \(run.settings.requests.milliseconds) ms" : ""
         return ResultsTable(
             title: "\(shape.title)\(throttle): one \(bulk)\(requests)",
             results: results,
@@ -44,8 +44,8 @@ struct PathReport {
         ]
         if settings.hasRequests {
             lines += [
-                "A request has 64 bytes, and so has its echo. Requests have one connection of their own, and leave every 100 ms, "
-                    + "also while an echo is missing. Times are in milliseconds, and count from when a request was due.",
+                "A request has \(settings.requests.bytes) bytes, and so has its echo. Requests have one connection of their own, "
+                    + "and leave every \(settings.requests.milliseconds) ms, also while an echo is missing. Times are in milliseconds, and count from when a request was due.",
                 "",
             ]
         }

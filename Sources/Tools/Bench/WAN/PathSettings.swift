@@ -6,6 +6,7 @@ struct PathSettings: Sendable {
     var uploads = false
     /// Whether requests run alone and beside the bulk transfer.
     var hasRequests = true
+    var requests = PacedRequests()
     var congestionControl = "cubic"
     /// The rate of each connection over the path in Mbit/s; nil without a throttle.
     var throttle: Double?

@@ -49,7 +49,7 @@ struct PathTrial: Sendable {
             serverFlags: settings.serverFlags
         )
         let entrance = try await tunnel.start(before: port, in: scenario)
-        let loads = Loads(network: network, entrance: entrance)
+        let loads = Loads(network: network, entrance: entrance, requests: settings.requests)
         try await loads.waitForEcho()
         var measurement = Measurement()
         if settings.hasRequests {
@@ -74,6 +74,7 @@ struct PathTrial: Sendable {
 private struct Loads {
     let network: PathNetwork
     let entrance: PathTunnel.Entrance
+    let requests: PacedRequests
 
     private var target: [String] { ["--address", entrance.address, "--port", "\(entrance.port)"] }
 
@@ -87,7 +88,8 @@ private struct Loads {
     }
 
     func paced(seconds: Double) throws -> ChildProcess {
-        try network.start("paced", ["load", "paced", "--seconds", "\(seconds)"] + target, on: .server)
+        let options = ["--seconds", "\(seconds)", "--requests", requests.argument]
+        return try network.start("paced", ["load", "paced"] + options + target, on: .server)
     }
 
     func bulk(seconds: Double, uploads: Bool) throws -> ChildProcess {

@@ -8,7 +8,7 @@ struct WANCommand: AsyncParsableCommand {
         commandName: "culvert-bench wan",
         abstract: "Measures Culvert beside other tunnels, over long, lossy and throttled paths. Needs root.",
         discussion: """
-            One download goes through each system, and beside it a request every 100 ms. CULVERT_BIN names another \
+            One download goes through each system, and beside it small requests. CULVERT_BIN names another \
             executable of Culvert.
             """
     )
@@ -52,6 +52,13 @@ struct WANCommand: AsyncParsableCommand {
     var upload = false
     @Flag(help: "No requests alone or beside the bulk transfer.")
     var bulkOnly = false
+    @Option(
+        help: ArgumentHelp(
+            "The size of requests and of their echoes, and the time between two of them.",
+            valueName: "bytes/milliseconds"
+        )
+    )
+    var requests = PacedRequests()
     @Option(help: "The seed of the lost packets.")
     var seed: UInt64 = 1
     @Option(help: "A file for the Markdown, in addition to standard output.")
@@ -112,6 +119,7 @@ struct WANCommand: AsyncParsableCommand {
             seconds: seconds,
             uploads: upload,
             hasRequests: !bulkOnly,
+            requests: requests,
             congestionControl: congestionControl,
             throttle: throttle,
             serverFlags: serverFlags.split(separator: " ").map(String.init),
