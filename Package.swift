@@ -186,10 +186,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .systemLibrary(name: "CEpoll", path: "Sources/C/CEpoll"),
+        .target(name: "CNamespace", path: "Sources/C/CNamespace"),
         .executableTarget(
             name: "culvert-bench",
             dependencies: [
-                "CEpoll", "TestSupport",
+                "CEpoll", "CNamespace", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Tools/Bench",
@@ -268,7 +269,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "BenchTests", dependencies: ["culvert-bench"], swiftSettings: strict),
+        .testTarget(name: "BenchTests", dependencies: ["culvert-bench", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["Tunnel", "culvert", "Platform", "TestSupport", crypto],

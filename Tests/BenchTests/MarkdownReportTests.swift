@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func aTableShowsMediansRatiosSpreadAndFaults() {
-        var results = Results()
+        var results = Results<TrialPlace>()
         for (system, rates) in [(System.haproxy, [1_000.0, 3_000, 2_000]), (.culvert, [1_000, 1_400])] {
             for rate in rates {
                 results.add(

@@ -53,4 +53,23 @@ import Testing
         #expect(WorkloadRequest(Array(request.bytes.dropLast())) == nil)
         #expect(WorkloadRequest([0] + request.bytes.dropFirst()) == nil)
     }
+
+    @Test("a receiver with a time counts what arrived before it, and still finds a wrong byte or a break")
+    func deadline() throws {
+        let start = Pattern.start(of: 1)
+        let bytes = try #require(
+            Pattern.with(from: start) { Array(UnsafeRawBufferPointer(start: $0, count: 1_000)) }
+        )
+        for (sent, verdict) in [(bytes, PatternReceiver.Verdict.broken), (bytes.dropLast() + [0], .wrong)] {
+            let (one, other) = try pair()
+            #expect(one.sendAll(sent))
+            one.close()
+            #expect(PatternReceiver(connection: other, stream: 1).run(until: Clock.seconds + 60).verdict == verdict)
+            other.close()
+        }
+        let (one, other) = try pair()
+        #expect(PatternReceiver(connection: other, stream: 1).run(until: Clock.seconds) == (0, .complete))
+        one.close()
+        other.close()
+    }
 }

@@ -18,4 +18,14 @@ import Testing
     @Test func anEmptyListHasNoPercentile() {
         #expect(Statistics.percentile(0.5, ofSorted: []) == nil)
     }
+
+    @Test("a report has percentiles in microseconds, of times in any order") func percentiles() {
+        var report = LoadReport()
+        report.setPercentiles(of: (1...100).reversed().map { $0 * 1_000 })
+        #expect(report.median == 50 && report.percentile95 == 95 && report.percentile99 == 99)
+        report.setPercentiles(of: [10_000_000_000])
+        #expect(report.median == 10_000_000)
+        report.setPercentiles(of: [Int]())
+        #expect(report.median == nil && report.percentile95 == nil)
+    }
 }

@@ -75,6 +75,8 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Starts a program in its own mount namespace.
     public static let unshare = Program(name: "unshare", package: "util-linux")
+    /// Sets routes.
+    public static let ip = Program(name: "ip", package: "iproute2")
     /// Checks units.
     public static let systemdAnalyze = Program(name: "systemd-analyze", package: "systemd")
     /// A browser.

@@ -16,11 +16,13 @@ final class Backend {
     private var nextToken = 1
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
 
-    /// Listens on a free port of loopback.
-    init?() {
+    /// Listens on a free port.
+    ///
+    /// - Parameter address: the address of the port, by default loopback.
+    init?(_ address: String = loopback) {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(AF_INET, type, 0)
-        guard descriptor >= 0, withLoopback(0, { bind(descriptor, $0, $1) }) == 0,
+        guard descriptor >= 0, withAddress(address, 0, { bind(descriptor, $0, $1) }) == 0,
             listen(descriptor, Self.backlog) == 0
         else { return nil }
         var name = sockaddr_in()
@@ -88,6 +90,13 @@ final class Backend {
             case .upload:
                 let (bytes, verdict) = PatternReceiver(connection: connection, stream: request.stream).run()
                 _ = connection.sendNumber(verdict == .complete ? bytes : 0)
+            case .timedUpload:
+                let seconds = Double(request.milliseconds) / 1_000
+                let (bytes, verdict) = PatternReceiver(connection: connection, stream: request.stream)
+                    .run(until: Clock.seconds + seconds)
+                _ = connection.sendNumber(verdict == .complete ? bytes : 0)
+                // A close with unread bytes would be a reset, which could overtake the number.
+                connection.discardRest()
             case .connectionCount: _ = connection.sendNumber(echoCount)
             case .echo: break
             }

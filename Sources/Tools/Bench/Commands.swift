@@ -8,6 +8,7 @@ struct LoadCommand: ParsableCommand {
         shouldDisplay: false,
         subcommands: [
             BulkLoad.self, StalledLoad.self, PingPongLoad.self, ChurnLoad.self, CrowdLoad.self, DatagramLoad.self,
+            PacedLoad.self, TimedBulkLoad.self, AwaitLoad.self,
         ]
     )
 }
@@ -16,8 +17,10 @@ struct LoadCommand: ParsableCommand {
 struct BackendCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "backend", shouldDisplay: false)
 
+    @Option var address = loopback
+
     func run() throws {
-        guard let backend = Backend() else { throw ExitCode.failure }
+        guard let backend = Backend(address) else { throw ExitCode.failure }
         print("\(Self.announcement)\(backend.port)")
         fflush(nil)
         backend.run()

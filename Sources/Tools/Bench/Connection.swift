@@ -13,15 +13,17 @@ struct Connection {
         set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
     }
 
-    /// Connects to a port of loopback; nil after a failure.
+    /// Connects to a port; nil after a failure.
     ///
-    /// - Parameter waits: whether calls block.
-    init?(port: UInt16, waits: Bool) {
+    /// - Parameters:
+    ///   - address: the address of the port, by default loopback.
+    ///   - waits: whether calls block.
+    init?(_ address: String = loopback, port: UInt16, waits: Bool) {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_INET, waits ? type : type | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         self.init(descriptor: descriptor)
-        guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 || errno == EINPROGRESS else {
+        guard withAddress(address, port, { connect(descriptor, $0, $1) }) == 0 || errno == EINPROGRESS else {
             close()
             return nil
         }
@@ -43,6 +45,24 @@ struct Connection {
     func block() {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
         set(SOL_SOCKET, SO_RCVTIMEO, Self.timeout)
+    }
+
+    /// Sets the time of a blocking call after which receiving fails.
+    func setReceiveTimeout(seconds: Double) {
+        let micros = Int(seconds * 1e6)
+        set(SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: micros / 1_000_000, tv_usec: micros % 1_000_000))
+    }
+
+    /// Waits for bytes or the end of the stream.
+    ///
+    /// - Returns: false if a time came first.
+    func waitForBytes(until deadline: Double) -> Bool {
+        while true {
+            let rest = deadline - Clock.seconds
+            guard rest > 0 else { return false }
+            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&entry, 1, Int32((rest * 1_000).rounded(.up))) > 0 { return true }
+        }
     }
 
     private func set<Value>(_ level: Int32, _ name: Int32, _ value: Value) {
@@ -80,6 +100,13 @@ struct Connection {
         }
     }
 
+    /// Receives to the end of the stream on a blocking connection, and keeps nothing.
+    func discardRest() {
+        withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 64) { buffer in
+            while let start = buffer.baseAddress, receive(start, buffer.count) > 0 {}
+        }
+    }
+
     /// Receives a number of eight bytes on a blocking connection.
     func receiveNumber() -> Int? {
         var number: UInt64 = 0
@@ -102,17 +129,32 @@ struct Connection {
     /// Sends FIN, while receiving continues.
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
+    /// Ends both directions for all threads, while the descriptor stays open.
+    func cut() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
     /// Ends both directions.
     func close() { _ = Glibc.close(descriptor) }
 }
 
-/// A port of loopback as a socket address.
-func withLoopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+/// The address of loopback.
+let loopback = "127.0.0.1"
+
+/// A port of an IPv4 address as a socket address.
+func withAddress<Result>(
+    _ address: String,
+    _ port: UInt16,
+    _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+) -> Result {
     var name = sockaddr_in()
     name.sin_family = sa_family_t(AF_INET)
     name.sin_port = port.bigEndian
-    name.sin_addr.s_addr = inet_addr("127.0.0.1")
+    name.sin_addr.s_addr = inet_addr(address)
     return withUnsafePointer(to: &name) {
         $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
     }
+}
+
+/// A port of loopback as a socket address.
+func withLoopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    withAddress(loopback, port, body)
 }

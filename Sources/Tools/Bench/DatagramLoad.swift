@@ -48,9 +48,7 @@ struct DatagramLoad: ParsableCommand {
             }
         }
         report.seconds = last - began
-        times.sort()
-        report.median = Statistics.percentile(0.5, ofSorted: times).map { Double($0) / 1_000 }
-        report.percentile99 = Statistics.percentile(0.99, ofSorted: times).map { Double($0) / 1_000 }
+        report.setPercentiles(of: times)
         try report.print()
     }
 }

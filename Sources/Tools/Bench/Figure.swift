@@ -18,6 +18,13 @@ enum Figure: Sendable {
     case closeSeconds
     case hopSecondsPerGigabyte
     case timesHops
+    case megabitsPerSecond
+    case aloneMedian
+    case alonePercentile95
+    case alonePercentile99
+    case besideMedian
+    case besidePercentile95
+    case besidePercentile99
 
     /// The title of its column.
     var title: String {
@@ -40,15 +47,23 @@ enum Figure: Sendable {
         case .closeSeconds: "close s"
         case .hopSecondsPerGigabyte: "Squid's and nginx's CPU s/GB"
         case .timesHops: "ratio to both"
+        case .megabitsPerSecond: "Mbit/s"
+        case .aloneMedian: "request alone, p50 ms"
+        case .alonePercentile95, .besidePercentile95: "p95"
+        case .alonePercentile99, .besidePercentile99: "p99"
+        case .besideMedian: "beside, p50 ms"
         }
     }
 
     /// The number of decimals in a table.
     var decimals: Int {
         switch self {
-        case .megabytesPerSecond, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore, .operationsPerSecond: 0
+        case .megabytesPerSecond, .bulkMegabytesPerSecond, .bulkMegabytesPerSecondBefore, .operationsPerSecond,
+            .aloneMedian, .alonePercentile95, .alonePercentile99, .besideMedian, .besidePercentile95,
+            .besidePercentile99:
+            0
         case .median, .medianBefore, .percentile99, .processorMicroseconds, .peakMebibytes, .idleKibibytes,
-            .usedKibibytes:
+            .usedKibibytes, .megabitsPerSecond:
             1
         case .processorSecondsPerGigabyte, .processorSecondsPerDatagrams, .hopSecondsPerGigabyte, .timesHops,
             .openSeconds, .echoSeconds,

@@ -1,5 +1,3 @@
-import Foundation
-
 /// The result of one phase of a load, a line of JSON on standard output.
 struct LoadReport: Codable {
     /// The number of completed exchanges or connections.
@@ -12,8 +10,9 @@ struct LoadReport: Codable {
     var wrong = 0
     /// The number of streams that were refused, reset, or stalled.
     var broken = 0
-    /// The median and the 99th percentile of the exchanges, in microseconds.
+    /// The median, the 95th and the 99th percentile of the exchanges, in microseconds.
     var median: Double?
+    var percentile95: Double?
     var percentile99: Double?
 
     /// The number of all faults.
@@ -28,16 +27,20 @@ struct LoadReport: Codable {
         }
     }
 
-    /// Prints the line at once.
-    func print() throws {
-        let line = try JSONEncoder().encode(self) + Data("\n".utf8)
-        try FileHandle.standardOutput.write(contentsOf: line)
+    /// Sets the median and the percentiles from times in nanoseconds.
+    mutating func setPercentiles(of times: [some BinaryInteger]) {
+        let sorted = times.sorted()
+        func microseconds(_ share: Double) -> Double? {
+            Statistics.percentile(share, ofSorted: sorted).map { Double($0) / 1_000 }
+        }
+        (median, percentile95, percentile99) = (microseconds(0.5), microseconds(0.95), microseconds(0.99))
     }
 
+    /// Prints the line at once.
+    func print() throws { try JSONLine.print(self) }
+
     /// Reads a line of a load's output.
-    init(line: String) throws {
-        self = try JSONDecoder().decode(Self.self, from: Data(line.utf8))
-    }
+    init(line: String) throws { self = try JSONLine.read(line) }
 
     init() {}
 }

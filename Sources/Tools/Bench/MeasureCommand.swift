@@ -6,7 +6,8 @@ import TestSupport
 struct MeasureCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "culvert-bench",
-        abstract: "Measures Culvert beside other tunnels, on loopback."
+        abstract: "Measures Culvert beside other tunnels, on loopback.",
+        discussion: "`culvert-bench wan --help` is about long, lossy and throttled paths."
     )
 
     /// The limit of visitors, because each needs a source port.
@@ -49,7 +50,7 @@ struct MeasureCommand: AsyncParsableCommand {
         where count > limit && run.workloads.contains(workload) {
             notes.append("\(limit) visitors, not \(count): a relay needs two descriptors for each, see `ulimit -Hn`.")
         }
-        let results: Results
+        let results: Results<TrialPlace>
         do {
             results = try await Interruption.cancelling { try await run.results() }
         } catch is CancellationError {
@@ -71,6 +72,10 @@ struct MeasureCommand: AsyncParsableCommand {
 /// Several values of one option.
 struct CommaList<Item: ExpressibleByArgument & Sendable>: ExpressibleByArgument, Sendable {
     let items: [Item]
+
+    init(_ items: [Item]) { self.items = items }
+
+    var defaultValueDescription: String { items.map(\.defaultValueDescription).joined(separator: ",") }
 
     init?(argument: String) {
         var items: [Item] = []

@@ -61,14 +61,19 @@ struct PatternReceiver {
 
     /// Receives to the end.
     ///
-    /// - Parameter arrived: called for each chunk.
-    func run(_ arrived: (Int) -> Void = { _ in }) -> (bytes: Int, verdict: Verdict) {
+    /// - Parameters:
+    ///   - deadline: the time at which the stream counts as complete without an end.
+    ///   - arrived: called for each chunk.
+    func run(until deadline: Double = .infinity, _ arrived: (Int) -> Void = { _ in }) -> (
+        bytes: Int, verdict: Verdict
+    ) {
         let start = Pattern.start(of: stream)
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: Pattern.maximumChunk, alignment: 64)
         defer { buffer.deallocate() }
         var position = start
         var hasEnd = false
         while true {
+            if deadline < .infinity, !connection.waitForBytes(until: deadline) { return (position - start, .complete) }
             let count = connection.receive(buffer, Pattern.maximumChunk)
             guard count > 0 else { return (position - start, count == 0 && hasEnd ? .complete : .broken) }
             if hasEnd { return (position - start, .wrong) }

@@ -17,6 +17,12 @@ enum PhaseSignal {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
+    /// Unblocks the signal, for another program that this process becomes.
+    static func restore() {
+        var set = set
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
     /// Waits for the signal, or for the end of the runner.
     static func wait() {
         let parent = getppid()

@@ -28,9 +28,7 @@ struct PingPongLoad: ParsableCommand {
         // A visitor that has waited too long counts as broken, not as slow.
         report.broken += (0..<visitors).count { crowd.isOpen($0) && crowd.exchangeTime($0) > Exchange.timeout }
         report.seconds = last - began
-        times.sort()
-        report.median = Statistics.percentile(0.5, ofSorted: times).map { Double($0) / 1_000 }
-        report.percentile99 = Statistics.percentile(0.99, ofSorted: times).map { Double($0) / 1_000 }
+        report.setPercentiles(of: times)
         try report.print()
     }
 }

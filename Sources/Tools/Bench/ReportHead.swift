@@ -10,9 +10,9 @@ struct ReportHead {
     var text: String {
         var lines = [
             "# Culvert beside other tunnels", "",
-            "\(Date.now.formatted(.iso8601)), Linux \(setting("kernel/osrelease")), "
+            "\(Date.now.formatted(.iso8601)), Linux \(Self.setting("kernel/osrelease")), "
                 + "\(ProcessInfo.processInfo.activeProcessorCount) cores, loopback with "
-                + "\(setting("net/ipv4/tcp_congestion_control")). Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
+                + "\(Self.setting("net/ipv4/tcp_congestion_control")). Medians of \(run.rounds) round\(run.rounds == 1 ? "" : "s") of \(run.size.seconds) s, the systems in turn.",
             "All systems use the machine's congestion control.",
             "",
             "**Compare only figures of one run**: the machine and its other work affect all of them.", "",
@@ -31,7 +31,8 @@ struct ReportHead {
         return (lines + notes.flatMap { ["", $0] }).joined(separator: "\n")
     }
 
-    private func setting(_ name: String) -> String {
+    /// A setting of the kernel.
+    static func setting(_ name: String) -> String {
         (try? String(contentsOfFile: "/proc/sys/\(name)", encoding: .utf8))?
             .trimmingCharacters(in: .whitespacesAndNewlines) ?? "unknown"
     }

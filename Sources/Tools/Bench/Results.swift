@@ -1,11 +1,13 @@
-/// The results of all trials of a run.
-struct Results: Sendable {
-    /// A place in the tables.
-    struct Place: Hashable, Sendable {
-        let workload: Workload
-        let system: System
-    }
+/// A place in the tables of the workloads on loopback.
+struct TrialPlace: Hashable, Sendable {
+    let workload: Workload
+    let system: System
+}
 
+/// The results of all trials of a run.
+///
+/// `Place` is a row of a table.
+struct Results<Place: Hashable & Sendable>: Sendable {
     private var measurements: [Place: [Measurement]] = [:]
     private var failures: [Place: [String]] = [:]
 

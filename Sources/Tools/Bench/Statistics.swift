@@ -8,7 +8,7 @@ enum Statistics {
     }
 
     /// The smallest value that is not below this share of all values; nil without values.
-    static func percentile(_ share: Double, ofSorted values: [UInt32]) -> UInt32? {
+    static func percentile<Value>(_ share: Double, ofSorted values: [Value]) -> Value? {
         guard !values.isEmpty else { return nil }
         let rank = Int((share * Double(values.count)).rounded(.up))
         return values[min(max(rank, 1), values.count) - 1]

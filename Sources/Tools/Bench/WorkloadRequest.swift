@@ -8,6 +8,9 @@ struct WorkloadRequest: Equatable {
         case download = 100
         /// The visitor sends the pattern, and the backend answers with the number of bytes, or 0 after an error.
         case upload = 117
+        /// The visitor sends the pattern, and the backend answers after a time with the number of bytes that have arrived,
+        /// or 0 after an error.
+        case timedUpload = 116
         /// The backend sends the number of connections that it echoes.
         case connectionCount = 99
     }
@@ -19,7 +22,7 @@ struct WorkloadRequest: Equatable {
     let kind: Kind
     /// The number of the stream, which is its start in the pattern.
     var stream = 0
-    /// The duration of a download.
+    /// The duration of a download or a timed upload.
     var milliseconds = 0
     /// The rate of a download; 0 for no limit.
     var kilobytesPerSecond = 0
