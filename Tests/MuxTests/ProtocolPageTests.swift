@@ -31,7 +31,7 @@ struct ProtocolPageTests {
             "sent and unacknowledged bytes of all lanes, with \(MuxLimits.frameCost) for each frame",
             mebibytes(limits.replayBytes)
         ),
-        ("lanes of a session", grouped(limits.lanes)),
+        ("lanes of a session", "the server's choice, at least 1; 8 here"),
         (
             "one stream's bytes that wait for the carrier",
             "\(grouped(limits.queuedPerStream)); any, once \(mebibytes(limits.queuedBytes / 2)) wait in all"

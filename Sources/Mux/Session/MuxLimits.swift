@@ -50,9 +50,6 @@ public struct MuxLimits: Sendable, Hashable {
     public var bufferedBytes = 67_108_864
     /// Bytes sent and not yet acknowledged on all lanes, kept for a new carrier. Sending stops while the buffer is full.
     public var replayBytes = 4_194_304
-    /// Server: lanes of a session, each with a carrier. Four for bulk, one for interactive bytes, and three that are being
-    /// replaced.
-    public var lanes = 8
     /// Bytes of one stream that may wait for the carrier before its socket is paused. Once half of `queuedBytes` is in
     /// use, one byte suffices.
     public var queuedPerStream = 65_536

@@ -42,6 +42,10 @@ public struct Session {
     /// Frames of streams that a lost lane has not delivered.
     var moved = MovedFrames()
     var generator: SplitMix
+    /// Streams that the peer sends on, as interactive ones do.
+    var arriving = InteractiveActivity()
+    /// Bytes of long DATA frames that came and went.
+    public internal(set) var bulkBytes: UInt64 = 0
     var peerIsGoingAway = false
     /// Changed from outside only by tests.
     var streams: StreamTable

@@ -3,6 +3,9 @@
 /// Control frames go over the lane with the lowest number, interactive bytes over the first one that has a carrier. Bulk
 /// goes over the others, and over this one too while there is no interactive stream.
 extension Session {
+    /// How long the first lane is kept free of bulk after interactive traffic. 10 s: a person reads for as long between two
+    /// keystrokes.
+    static let reservation = Duration.seconds(10)
     /// Round trips for which bulk still uses the first lane after another one was attached, which has to become fast
     /// first.
     static let warmingRounds = 16
@@ -24,9 +27,7 @@ extension Session {
 
     /// Whether bulk goes over the lane of interactive bytes as well.
     private func bulkUsesFirstLane(_ first: Int, now: Instant) -> Bool {
-        guard lanes[first].congestion.interactive.isRecent(within: CongestionWindow.interactiveSpan, now: now) else {
-            return true
-        }
+        guard hasInteractive(within: Self.reservation, now: now) else { return true }
         var (rate, longest) = (0.0, Duration.zero)
         for index in lanes.indices where index != first && lanes[index].isAttached {
             rate += lanes[index].congestion.rate

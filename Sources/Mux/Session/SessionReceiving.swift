@@ -72,9 +72,9 @@ extension Session {
         try expectAccepted(stream, .data)
         guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
         guard frame.payloadLength > 0 else { return try rateLimits.countAnomaly("empty data", now: now) }
-        if let offset = frame.offset,
-            offset != stream.receiving.received || !stream.held.isEmpty || stream.ending != nil
-        {
+        noteArrival(of: stream, frame.payloadLength, now: now)
+        let offset = frame.offset ?? stream.receiving.received
+        if offset != stream.receiving.received || !stream.held.isEmpty || stream.ending != nil {
             return try receiveData(stream, frame, at: offset, now: now)
         }
         try stream.receiving.receive(frame.payloadLength)

@@ -43,6 +43,9 @@ final class ProbeSession: Sendable {
         } catch {
             throw DialRoute(way, configuration, context).error(.connect(.local(error.userDescription)))
         }
+        var configuration = configuration
+        // The figures are those of one connection.
+        configuration.carriers = .one
         let dialler = Dialler(
             configuration: configuration,
             credentials: ClientCredentials(configuration.token),
@@ -166,7 +169,7 @@ final class ProbeSession: Sendable {
             switch signal {
             case .lost(let lost, _): return lost.reason
             case .ended(let end): return end.description
-            case .renewal, .reminder: continue
+            case .lostLane, .renewal, .reminder: continue
             }
         }
         return "the session has ended"

@@ -22,9 +22,12 @@ final class AddressRotation: Sendable {
 
     private let state = Mutex(State())
     private let suspects: SuspectAddresses
+    private let preferred: SocketAddress?
 
-    init(_ suspects: SuspectAddresses = SuspectAddresses()) {
+    /// - Parameter preferred: the address to connect to first, if the name has it; nil for any.
+    init(_ suspects: SuspectAddresses = SuspectAddresses(), preferring preferred: SocketAddress? = nil) {
         self.suspects = suspects
+        self.preferred = preferred
     }
 
     /// Begins a connection.
@@ -49,6 +52,7 @@ final class AddressRotation: Sendable {
                 let left = addresses.filter { !state.failed.contains($0) }
                 let good = left.filter { !suspects.contains($0, now: now) }
                 state.offered = !good.isEmpty ? good : !left.isEmpty ? left : addresses
+                if let preferred, state.offered.contains(preferred) { state.offered = [preferred] }
             }
             return state.offered
         }

@@ -23,13 +23,11 @@ final class DialAttempt: Sendable {
     /// Must be called on `loop`, and `start` is called there.
     ///
     /// - Parameters:
-    ///   - session: the session that needs a carrier; nil if there is none.
-    ///   - mayBegin: whether another session may begin if the server does not know that one.
+    ///   - purpose: what the carrier is for.
     init(
         loop: any EventLoop,
         handshake: ClientHandshake,
-        for session: ClientSessionHandle?,
-        mayBegin: Bool,
+        for purpose: DialPurpose,
         start: @escaping @Sendable (ClientCarrierHandshake.Outcome, Carrier) throws -> ClientSessionHandle
     ) {
         let outcome = loop.makePromise(of: ClientCarrierHandshake.Outcome.self)
@@ -38,8 +36,8 @@ final class DialAttempt: Sendable {
         self.carrier = carrier
         let handshake = ClientCarrierHandshake(
             handshake,
-            ticket: { session?.ticket() },
-            mayBegin: mayBegin,
+            ticket: { purpose.ticket() },
+            mayBegin: purpose.mayBegin,
             promise: outcome
         )
         self.handshake = NIOLoopBound(handshake, eventLoop: loop)

@@ -6,6 +6,7 @@ import WebSocket
 
 /// A way to a server as one dial takes it: server, proxy, configuration, and the state that each hop needs.
 struct DialRoute: Sendable {
+    let way: DialWay
     let endpoint: EndpointURL
     let proxy: ProxyURL?
     let configuration: ClientConfiguration
@@ -22,15 +23,17 @@ struct DialRoute: Sendable {
         _ way: DialWay,
         _ configuration: ClientConfiguration,
         _ context: DialContext,
-        withholdsCredentials: Bool = false
+        withholdsCredentials: Bool = false,
+        address: SocketAddress? = nil
     ) {
+        self.way = way
         self.withholdsCredentials = withholdsCredentials
         endpoint = way.endpoint
         if case .proxy(let url) = way.choice { proxy = url } else { proxy = nil }
         self.configuration = configuration
         self.context = context
         tickets = TicketSession(host: proxy?.host ?? "")
-        rotation = AddressRotation(context.suspects)
+        rotation = AddressRotation(context.suspects, preferring: address)
         hops = HopRecorder(context.onHop)
     }
 

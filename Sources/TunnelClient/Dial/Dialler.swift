@@ -34,10 +34,47 @@ struct Dialler: SessionDialler {
         onBound: @escaping @Sendable (TunnelSpec, Binding) -> Void
     ) async throws(DialError) -> ClientSessionHandle {
         let route = DialRoute(way, configuration, context, withholdsCredentials: withholdsCredentials)
+        let purpose = session.map(DialPurpose.resume) ?? .begin
+        return try await dial(route, for: purpose, onBound: onBound)
+    }
+
+    /// Dials a carrier for a lane beside the session's others.
+    ///
+    /// - Parameter address: the address to connect to if the name still has it; nil for any.
+    func dial(
+        _ way: DialWay,
+        for session: ClientSessionHandle,
+        lane: LaneID,
+        at address: SocketAddress?
+    ) async throws(DialError) {
+        let route = DialRoute(way, configuration, context, address: address)
+        _ = try await dial(route, for: .lane(session, lane)) { _, _ in }
+    }
+
+    /// Dials a carrier for a lane by the way that it should take.
+    ///
+    /// - Returns: the failure; nil if the lane has the carrier.
+    func dial(_ lane: LaneID, of session: ClientSessionHandle, over ways: LaneWays) async -> DialError? {
+        let endpoint = ways.endpoint
+        let proxies = (try? await configuration.proxies(endpoint)) ?? []
+        let (way, address) = ways.way(of: lane, proxies)
+        do throws(DialError) {
+            try await dial(way, for: session, lane: lane, at: address)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func dial(
+        _ route: DialRoute,
+        for purpose: DialPurpose,
+        onBound: @escaping @Sendable (TunnelSpec, Binding) -> Void
+    ) async throws(DialError) -> ClientSessionHandle {
         var failure: DialError?
         while true {
             do throws(DialError) {
-                let next = try await dial(route, for: session, onBound: onBound)
+                let next = try await dialOnce(route, for: purpose, onBound: onBound)
                 route.rotation.succeeded()
                 return next
             } catch {
@@ -52,14 +89,14 @@ struct Dialler: SessionDialler {
     }
 
     /// Dials one address, or the first of several that is connected.
-    private func dial(
+    private func dialOnce(
         _ route: DialRoute,
-        for session: ClientSessionHandle?,
+        for purpose: DialPurpose,
         onBound: @escaping @Sendable (TunnelSpec, Binding) -> Void
     ) async throws(DialError) -> ClientSessionHandle {
         let attempt: DialAttempt
         do {
-            attempt = try await loop.submit { self.attempt(route, for: session, onBound: onBound) }.get()
+            attempt = try await loop.submit { self.attempt(route, for: purpose, onBound: onBound) }.get()
         } catch {
             throw route.error(.connect(.local(error.userDescription)))
         }
@@ -74,33 +111,31 @@ struct Dialler: SessionDialler {
         } onCancel: {
             attempt.cancel()
         }
-        if case .failure = result { session?.keepCarrier() }
+        if case .failure = result, case .resume(let session) = purpose { session.keepCarrier() }
         return try result.get()
     }
 
     /// The attempt, on the event loop.
     private func attempt(
         _ route: DialRoute,
-        for session: ClientSessionHandle?,
+        for purpose: DialPurpose,
         onBound: @escaping @Sendable (TunnelSpec, Binding) -> Void
     ) -> DialAttempt {
-        DialAttempt(
-            loop: loop,
-            handshake: handshake(route),
-            for: session,
-            mayBegin: session?.withoutCarrierSince != nil || session == nil
-        ) { outcome, carrier in
+        DialAttempt(loop: loop, handshake: handshake(route), for: purpose) { outcome, carrier in
             switch outcome {
             case .begins(let grant):
                 route.keep(ticket: grant.welcome.ticket)
-                session?.forget()
+                purpose.session?.forget()
                 route.hops.passed(.session(software: grant.software, isResumed: false))
                 return ClientSessionHandle(grant, carrier, route, self, onBound: onBound)
             case .resumes(let received, let ticket):
                 route.keep(ticket: ticket)
-                guard let session else { throw CarrierLoss(description: "there is no session") }
+                guard let session = purpose.session else { throw CarrierLoss(description: "there is no session") }
                 route.hops.passed(.session(software: "", isResumed: true))
-                session.resume(carrier, route, peerReceived: received)
+                switch purpose {
+                case .lane(_, let lane): session.attach(carrier, to: lane, peerReceived: received)
+                case .begin, .resume: session.resume(carrier, route, peerReceived: received)
+                }
                 return session
             }
         }

@@ -6,6 +6,8 @@ public struct CarrierCount: Sendable, Hashable, CustomStringConvertible {
     public static let automaticBulk = 4
     /// One carrier to start with, up to four for bulk traffic, and one for interactive traffic.
     public static let automatic = CarrierCount(1, automaticBulk + 1, isAutomatic: true)
+    /// One carrier always.
+    static let one = CarrierCount(1, 1, isAutomatic: false)
     /// The written forms, for an error.
     static let forms = "auto, a number from \(bounds.lowerBound) to \(bounds.upperBound), or a range such as 2-4"
 

@@ -30,10 +30,13 @@ final class ClientSessionHandle: DialledSession {
     private final class Inside {
         var route: DialRoute
         var carrierSince = Instant.now
+        /// The epoch of the last RESUME, and those of each lane's last one.
         var epoch: UInt64 = 0
-        /// The lane of the last RESUME.
+        var epochs: [LaneID: UInt64] = [:]
+        /// The first lane at the last RESUME of the session.
         var resuming = LaneID.first
         var renewal: Scheduled<Void>?
+        var keeper: LaneKeeper?
 
         init(_ route: DialRoute) {
             self.route = route
@@ -102,11 +105,31 @@ final class ClientSessionHandle: DialledSession {
             switch event {
             case .bound(let tunnel, let binding): onBound(tunnel, binding)
             case .lost(let carrier): lost(carrier)
-            case .lostLane, .leftLane: break
-            case .renewal(let seconds): scheduleRenewal(in: .random(in: 0...Double(seconds)), "the server asks for it")
+            case .lostLane(let lane, let carrier): lost(carrier, of: lane)
+            case .leftLane(let lane): inside.value.epochs[lane] = nil
+            case .renewal(let seconds):
+                let wait = Double.random(in: 0...Double(seconds))
+                scheduleRenewal(in: wait, "the server asks for it")
+                inside.value.keeper?.renewAll()
             case .ended(let end, let refused): promise.succeed(finish(end, refused))
             }
         }
+        keepLanes(sessionLoop, dialler, logger)
+    }
+
+    /// Opens further lanes when they are of use.
+    private func keepLanes(_ sessionLoop: SessionLoop, _ dialler: Dialler, _ logger: Logger) {
+        guard !isOver, dialler.configuration.carriers.maximum > 1 else { return }
+        let keeper = LaneKeeper(sessionLoop, dialler.configuration.carriers, logger: logger) { [self] lane, done in
+            let route = inside.value.route
+            let ways = LaneWays(dialler.configuration.carriersOver, route.way, at: route.rotation.connected)
+            return Task { [loop] in
+                let failure = await dialler.dial(lane, of: self, over: ways)
+                loop.execute { done(failure) }
+            }
+        }
+        inside.value.keeper = keeper
+        keeper.start()
     }
 
     // MARK: State
@@ -126,12 +149,25 @@ final class ClientSessionHandle: DialledSession {
         metrics.lostCarriers.increment()
         lostAt.store(max(1, Instant.now.nanoseconds), ordering: .relaxed)
         inside.value.renewal?.cancel()
+        inside.value.keeper?.lostAll()
         signal.yield(.lost(carrier, carrier: self.carrier))
+    }
+
+    private func lost(_ carrier: LostCarrier, of lane: LaneID) {
+        metrics.lostCarriers.increment()
+        inside.value.epochs[lane] = nil
+        logger.info(
+            "carrier lost; the session goes on over others",
+            metadata: ["reason": "\(carrier.reason)", "lane": "\(lane)", "after": .time(carrier.age)]
+        )
+        signal.yield(.lostLane(carrier))
     }
 
     private func finish(_ end: SessionEnd, _ refused: String?) -> ClientSessionEnd {
         over.store(true, ordering: .relaxed)
         inside.value.renewal?.cancel()
+        inside.value.keeper?.stop()
+        inside.value.keeper = nil
         let held = Instant.now.since(inside.value.carrierSince)
         var end = ClientSessionEnd(end, held: held, refused: refused)
         end.isDelivered = session.value.isDelivered
@@ -152,11 +188,16 @@ final class ClientSessionHandle: DialledSession {
     ///
     /// Until that carrier takes over or fails, frames of the present carrier are set aside.
     func ticket() -> ClientHandshake.Ticket? {
+        inside.value.resuming = session.value.sessionLoop.firstLane
+        return ticket(for: inside.value.resuming)
+    }
+
+    /// The same for a certain lane, or for one that begins.
+    func ticket(for lane: LaneID) -> ClientHandshake.Ticket? {
         let sessionLoop = session.value.sessionLoop
         guard !sessionLoop.isEnded else { return nil }
         inside.value.epoch += 1
-        let lane = sessionLoop.firstLane
-        inside.value.resuming = lane
+        inside.value.epochs[lane] = inside.value.epoch
         let resumption = Resumption(
             session: id,
             lane: lane,
@@ -172,7 +213,7 @@ final class ClientSessionHandle: DialledSession {
         let input = SessionInput.attach(
             carrier,
             lane: inside.value.resuming,
-            epoch: inside.value.epoch,
+            epoch: inside.value.epochs[inside.value.resuming] ?? 0,
             peerReceived: peerReceived,
             first: nil
         )
@@ -194,6 +235,14 @@ final class ClientSessionHandle: DialledSession {
         session.value.resumed()
     }
 
+    /// Gives a lane a carrier for which the server has accepted the RESUME.
+    func attach(_ carrier: Carrier, to lane: LaneID, peerReceived: UInt64) {
+        let epoch = inside.value.epochs[lane] ?? 0
+        session.value.sessionLoop.run(
+            .attach(carrier, lane: lane, epoch: epoch, peerReceived: peerReceived, first: nil)
+        )
+    }
+
     /// Ends a session that the server does not know any more, since another one has begun in its place.
     func forget() {
         session.value.sessionLoop.run(.forget)
@@ -209,6 +258,7 @@ final class ClientSessionHandle: DialledSession {
     func maintain(pingInterval: Duration?, renewal: Duration?) {
         loop.execute { [self] in
             if let pingInterval { session.value.sessionLoop.run(.pingInterval(pingInterval)) }
+            inside.value.keeper?.renewal = renewal
             guard let renewal, !isOver, withoutCarrierSince == nil else { return }
             let left = renewal - Instant.now.since(inside.value.carrierSince)
             scheduleRenewal(in: max(0, left / .seconds(1)), "it has served for \(renewal.inShort)")

@@ -44,6 +44,8 @@ protocol SessionDialler: Sendable {
 enum SessionSignal: Sendable {
     /// The carrier of that number is lost.
     case lost(LostCarrier, carrier: Int)
+    /// One of several carriers is lost, and the session goes on over the others.
+    case lostLane(LostCarrier)
     /// The carrier of that number is to be replaced while it lives.
     case renewal(why: String, carrier: Int)
     /// The time of ``DialledSession/remind(_:in:)`` has passed.

@@ -117,6 +117,10 @@ struct ReconnectLoop<Dialler: SessionDialler> {
             case .lost(let lost, let carrier) where carrier == session.carrier:
                 remind(session, in: try waitAfter(lost))
                 maintain(session)
+            case .lostLane(let lost):
+                guard let lesson = path.lost(age: lost.age, idle: lost.idle) else { break }
+                report.learnt(lesson, path)
+                maintain(session)
             case .renewal(let why, let carrier) where carrier == session.carrier && session.hasCarrier:
                 report.renewing(why)
                 next = try await dialAgain(session)

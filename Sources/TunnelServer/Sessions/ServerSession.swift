@@ -92,7 +92,7 @@ final class ServerSession {
         )
         carriers = SessionCarriers(
             sessionLoop,
-            mostLanes: configuration.limits.lanes,
+            mostLanes: configuration.serverLimits.carriersPerSession,
             metrics: resources.totals.metrics,
             tickets: resources.tickets,
             clock: clock,

@@ -1,3 +1,5 @@
+import Mux
+
 /// The reason why a dial led to no session: the hop, its answer, and one remedy.
 public struct DialError: Error, Sendable, CustomStringConvertible {
     /// The steps from the client to a session.
@@ -54,6 +56,8 @@ public struct DialError: Error, Sendable, CustomStringConvertible {
     public var waitReason: String?
     /// Whether a proxy has refused a password, so that another try may lock the account.
     public var isPasswordRefusal = false
+    /// Why the server has refused the client; nil if it has not.
+    var refusal: RefusalCode?
     /// Whether the peer has given an answer that its other addresses would repeat.
     var isFinal = false
 

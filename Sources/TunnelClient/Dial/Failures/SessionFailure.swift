@@ -56,6 +56,7 @@ enum SessionFailure: Sendable {
         var result = route.error(.session, "the server refused: \(refusal)", remedy, disposition)
         result.retryAfter = refusal.retryAfter.map { Int(clamping: $0) }
         result.isFinal = true
+        result.refusal = refusal.code
         return result
     }
 }

@@ -1,0 +1,158 @@
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// Opens, renews and leaves the lanes of a client's session as its ``LanePolicy`` decides.
+///
+/// It lives on the session's event loop, from the session's start to its end. The carrier of the first lane belongs to
+/// ``ReconnectLoop``.
+final class LaneKeeper {
+    /// Dials a carrier for a lane, and reports the end of the dial on the event loop: nil if the lane has the carrier.
+    typealias Dial = (LaneID, _ done: @escaping @Sendable (DialError?) -> Void) -> Task<Void, Never>
+
+    /// Time between two observations, while the session carries much or has several lanes, and otherwise.
+    static let periods = (busy: TimeAmount.milliseconds(500), quiet: TimeAmount.seconds(1))
+    /// Bytes of long frames between two observations that make a transfer in bulk. 64 KiB: 1 Mbit/s.
+    static let bulk: UInt64 = 65_536
+
+    private let sessionLoop: SessionLoop
+    private let dial: Dial
+    private let logger: Logger
+    private var policy: LanePolicy
+    /// Dials that run, by lane.
+    private var dials: [LaneID: Task<Void, Never>] = [:]
+    /// What each lane had moved at the last observation.
+    private var moved: [LaneID: UInt64] = [:]
+    private var bulkBytes: UInt64 = 0
+    private var observedAt = Instant.now
+    private var timer: Scheduled<Void>?
+    /// The age at which carriers are replaced; nil if they are not.
+    var renewal: Duration?
+    /// Lanes whose carriers are to be replaced.
+    private var due: Set<LaneID> = []
+
+    init(_ sessionLoop: SessionLoop, _ count: CarrierCount, logger: Logger, dial: @escaping Dial) {
+        self.sessionLoop = sessionLoop
+        self.dial = dial
+        self.logger = logger
+        policy = LanePolicy(count)
+    }
+
+    func start() {
+        observe()
+    }
+
+    /// The session is over.
+    func stop() {
+        timer?.cancel()
+        timer = nil
+        for dial in dials.values { dial.cancel() }
+    }
+
+    /// The session has lost its last carrier: it goes on with one.
+    func lostAll() {
+        for dial in dials.values { dial.cancel() }
+    }
+
+    /// Replaces the carriers of all lanes but the first, one after the other.
+    func renewAll() {
+        due = Set(sessionLoop.laneStates.map(\.lane)).subtracting([sessionLoop.firstLane])
+        renewNext()
+    }
+
+    /// Why a lane was opened; nil for the first one.
+    func reason(of lane: LaneID) -> String? { policy.reason(of: lane.rawValue)?.description }
+
+    // MARK: Observations
+
+    private func observe() {
+        guard !sessionLoop.isEnded else { return }
+        let isBusy = sessionLoop.hasCarrier && decide()
+        timer = sessionLoop.eventLoop.assumeIsolated().scheduleTask(
+            in: isBusy ? Self.periods.busy : Self.periods.quiet
+        ) {
+            self.observe()
+        }
+    }
+
+    /// Asks the policy, and does what it says.
+    ///
+    /// - Returns: whether the next observation should come soon.
+    private func decide() -> Bool {
+        let now = Instant.now
+        let (first, states) = (sessionLoop.firstLane, sessionLoop.laneStates)
+        let bulk = sessionLoop.bulkBytes &- bulkBytes
+        var observation = LaneObservation(
+            now: now,
+            roundTrip: sessionLoop.roundTrip,
+            lanes: states.map { state in
+                LaneObservation.Lane(
+                    // The policy's lane 0 is the one that carries the session's own frames.
+                    number: state.lane == first ? 0 : state.lane.rawValue,
+                    moved: state.moved &- (moved[state.lane] ?? 0)
+                )
+            }
+        )
+        observation.hasBulk = bulk >= Self.bulk
+        observation.hasInteractive = sessionLoop.hasInteractive(within: now.since(observedAt))
+        observation.dialling = dials.keys.count { !sessionLoop.hasLane($0) }
+        moved = Dictionary(uniqueKeysWithValues: states.map { ($0.lane, $0.moved) })
+        bulkBytes = sessionLoop.bulkBytes
+        observedAt = now
+        for decision in policy.observe(observation) { perform(decision) }
+        if let renewal {
+            due.formUnion(states.lazy.filter { $0.lane != first && $0.age ?? .zero >= renewal }.map(\.lane))
+        }
+        renewNext()
+        return observation.hasBulk || states.count > 1 || !dials.isEmpty
+    }
+
+    private func perform(_ decision: LaneDecision) {
+        switch decision {
+        case .open(let reason):
+            guard let lane = sessionLoop.requestLane() else { return }
+            logger.debug("dialling a further WebSocket", metadata: ["lane": "\(lane)", "why": "\(reason)"])
+            start(lane, isNew: true)
+        case .close(let number, let reason):
+            let lane = LaneID(number)
+            logger.info("carrier closed", metadata: ["lane": "\(lane)", "why": "\(reason)"])
+            sessionLoop.run(.retireLane(lane))
+        }
+    }
+
+    // MARK: Dials
+
+    private func renewNext() {
+        due.formIntersection(sessionLoop.laneStates.map(\.lane))
+        guard dials.isEmpty, let lane = due.min() else { return }
+        due.remove(lane)
+        start(lane, isNew: false)
+    }
+
+    private func start(_ lane: LaneID, isNew: Bool) {
+        let keeper = NIOLoopBound(self, eventLoop: sessionLoop.eventLoop)
+        dials[lane] = dial(lane) { error in keeper.value.ended(lane, isNew: isNew, error) }
+    }
+
+    private func ended(_ lane: LaneID, isNew: Bool, _ error: DialError?) {
+        dials[lane] = nil
+        guard !sessionLoop.isEnded else { return }
+        defer { renewNext() }
+        guard let error else {
+            guard isNew else { return }
+            return logger.info(
+                "carrier added",
+                metadata: ["lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)]
+            )
+        }
+        sessionLoop.run(isNew ? .abandonLane(lane) : .takeDeferred(lane))
+        guard isNew, sessionLoop.hasCarrier else { return }
+        if error.refusal == .limit { return policy.limited(to: sessionLoop.laneCount) }
+        guard let wait = policy.failed(now: .now) else { return }
+        logger.notice(
+            "no further WebSocket could be opened; the session goes on with those that it has",
+            metadata: ["reason": "\(error)", "lanes": .number(sessionLoop.laneCount), "again_in": .time(wait)]
+        )
+    }
+}
