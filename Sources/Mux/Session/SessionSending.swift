@@ -187,9 +187,8 @@ extension Session {
     }
 
     private mutating func noteActivity(of stream: Stream, _ bytes: Int, isShort: Bool, now: Instant) {
-        let isLong = bytes >= MuxLimits.sharedData
-        if isLong { bulkBytes &+= UInt64(bytes) }
-        guard isShort || isLong else { return }
+        if bytes >= MuxLimits.sharedData { bulkBytes &+= UInt64(bytes) }
+        guard isShort || bytes == MuxLimits.maximumData else { return }
         // All lanes leave room for interactive bytes, since they may share a path.
         for index in lanes.indices {
             if isShort {
