@@ -396,8 +396,8 @@ struct Model {
     private mutating func retire() {
         let lanes = sessions[.client]?.laneIDs ?? []
         guard lanes.count > 1 else { return }
-        let lane = lanes[below(lanes.count)]
-        with(.client) { session throws(MuxError) in session.retire(lane) }
+        let (lane, now) = (lanes[below(lanes.count)], now)
+        with(.client) { session throws(MuxError) in session.retire(lane, now: now) }
     }
 
     /// Checks a sent frame against the credit and the order of its stream.

@@ -37,6 +37,10 @@ public struct Session {
     var nextLane = LaneID.first.next
     /// Client: lanes that were requested and are not in use yet.
     var requestedLanes: Set<LaneID> = []
+    /// The lane of control frames and interactive bytes.
+    public internal(set) var quickLane = LaneID.first
+    /// The lane of the last control frame, and its count there.
+    var control = (lane: LaneID.first, count: UInt64(0))
     /// Server: its last answers to RETIRE.
     var retired: [Retirement] = []
     /// Frames of streams that a lost lane has not delivered.

@@ -43,9 +43,6 @@ extension Session {
         lanes.first?.id == lane ? 0 : lanes.firstIndex { $0.id == lane }
     }
 
-    /// The lane for interactive bytes; nil without a carrier.
-    var interactiveLane: Int? { lanes.firstIndex(where: \.isAttached) }
-
     /// Whether control frames wait for the server's answer about those of a lost lane.
     var isControlBlocked: Bool { retiring.contains(where: \.hasControl) }
 
@@ -71,13 +68,14 @@ extension Session {
     public mutating func detach(_ lane: LaneID = .first, now: Instant) {
         guard !isEnded, let index = index(of: lane), lanes[index].isAttached else { return }
         lanes[index].detach()
-        guard interactiveLane != nil else {
+        guard lanes.contains(where: \.isAttached) else {
             detachedUntil = now + limits.grace
             return dropDatagrams()
         }
+        chooseQuickLane(now: now)
         if role == .client {
             retire(at: index)
-        } else if let other = interactiveLane {
+        } else if let other = quickIndex {
             lanes[other].urgent.append(LaneLoss(lane: lane, epoch: lanes[index].epoch).frame)
         }
     }
@@ -97,6 +95,7 @@ extension Session {
         now: Instant
     ) throws(MuxError) -> Bool {
         guard !isEnded else { return true }
+        let isNew = index(of: lane) == nil
         guard let index = index(of: lane) ?? begin(lane, now: now) else { return false }
         if lanes[index].isAttached { lanes[index].detach() }
         try lanes[index].replay.rewind(to: peerReceived)
@@ -109,6 +108,7 @@ extension Session {
             streams.postponeAccept(until: now + limits.openTimeout)
             streams.postponeResets(until: now + limits.resetPatience)
         }
+        chooseQuickLane(new: isNew ? index : nil, now: now)
         if role == .client {
             for index in lanes.indices.reversed() where !lanes[index].isAttached { retire(at: index) }
             askForRetirement()
@@ -151,15 +151,17 @@ extension Session {
     }
 
     /// Client: leaves a lane while another one has a carrier. Ignored otherwise.
-    public mutating func retire(_ lane: LaneID) {
+    public mutating func retire(_ lane: LaneID, now: Instant) {
         guard role == .client, !isEnded, let index = index(of: lane) else { return }
         guard lanes.contains(where: { $0.isAttached && $0.id != lane }) else { return }
+        lanes[index].detach()
+        chooseQuickLane(now: now)
         retire(at: index)
     }
 
     private mutating func retire(at index: Int) {
         let lane = lanes.remove(at: index)
-        let hasControl = index == 0 && lane.replay.count > 0
+        let hasControl = hasControl(lane)
         retiring.append(
             RetiringLane(
                 id: lane.id,
@@ -176,7 +178,7 @@ extension Session {
     /// Sends RETIRE for each lane that the server has not answered for. A carrier that is lost may have taken earlier ones
     /// with it; a repetition is harmless.
     private mutating func askForRetirement() {
-        guard let index = interactiveLane else { return }
+        guard let index = quickIndex else { return }
         lanes[index].urgent.removeAll { $0.header.type == .retire }
         for lane in retiring {
             lanes[index].urgent.append(Retirement(lane: lane.id, received: lane.received).frame(from: .client))
@@ -204,6 +206,7 @@ extension Session {
         if retired.count > Self.remembered { retired.removeFirst() }
         var left = lanes.remove(at: gone)
         actions.append(.retired(lane))
+        chooseQuickLane(now: now)
         move(try left.replay.retire(at: retirement.received), left.announcements, upTo: retirement.received)
     }
 

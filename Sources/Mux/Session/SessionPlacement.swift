@@ -1,40 +1,71 @@
 /// Which frames go over which lane (the page SendingPolicy).
 ///
-/// Control frames go over the lane with the lowest number, interactive bytes over the first one that has a carrier. Bulk
-/// goes over the others, and over this one too while there is no interactive stream.
+/// One lane is the quick one. Control frames and interactive bytes go over it, and bulk over the others. Bulk takes the
+/// quick lane too while there is no other, or no interactive stream.
 extension Session {
-    /// How long the first lane is kept free of bulk after interactive traffic. 10 s: a person reads for as long between two
+    /// How long the quick lane is kept free of bulk after interactive traffic. 10 s: a person reads for as long between two
     /// keystrokes.
     static let reservation = Duration.seconds(10)
-    /// Round trips for which bulk still uses the first lane after another one was attached, which has to become fast
-    /// first.
-    static let warmingRounds = 16
-    /// Share of the first lane's rate that the others must reach, before that time, for bulk to leave it.
-    static let warmShare = 0.5
+    /// Bytes in flight from which a lane counts as used by bulk when a new one begins.
+    static let bulkInFlight = 2 * MuxLimits.sharedData
+
+    /// The lane for interactive bytes; nil without a carrier.
+    var quickIndex: Int? {
+        if let index = index(of: quickLane), lanes[index].isAttached { return index }
+        return lanes.firstIndex(where: \.isAttached)
+    }
 
     /// What a lane may carry now.
-    func place(_ index: Int, now: Instant) -> SendScheduler.Place {
+    mutating func place(_ index: Int, now: Instant) -> SendScheduler.Place {
         guard lanes.count > 1 || !retiring.isEmpty else { return SendScheduler.Place() }
-        let isFirst = index == interactiveLane
+        let isQuick = index == quickIndex
+        let isShared = !isQuick || !hasInteractive(within: Self.reservation, now: now) || attachedCount == 1
         let id = lanes[index].id
         return SendScheduler.Place(
-            hasControl: index == 0 && !isControlBlocked,
-            hasInteractive: isFirst,
-            hasBulk: !isFirst || bulkUsesFirstLane(index, now: now),
+            hasControl: isQuick && mayTakeControl(id),
+            hasInteractive: isQuick,
+            hasBulk: isShared,
             isFree: { $0.isKnown || $0.announced == id }
         )
     }
 
-    /// Whether bulk goes over the lane of interactive bytes as well.
-    private func bulkUsesFirstLane(_ first: Int, now: Instant) -> Bool {
-        guard hasInteractive(within: Self.reservation, now: now) else { return true }
-        var (rate, longest) = (0.0, Duration.zero)
-        for index in lanes.indices where index != first && lanes[index].isAttached {
-            rate += lanes[index].congestion.rate
-            longest = max(longest, now.since(lanes[index].attachedAt))
+    private var attachedCount: Int { lanes.count(where: \.isAttached) }
+
+    /// Whether control frames may go over a lane. They keep their order, so they change lanes only once the peer has those
+    /// that went over another one.
+    private mutating func mayTakeControl(_ lane: LaneID) -> Bool {
+        guard !isControlBlocked else { return false }
+        if control.lane != lane {
+            if let index = index(of: control.lane), lanes[index].replay.acknowledged < control.count { return false }
+            control = (lane, 0)
         }
-        guard longest > .zero || rate > 0 else { return true }
-        let rounds = (lanes[first].keepAlive.roundTrip ?? .zero) * Self.warmingRounds
-        return rate < lanes[first].congestion.rate * Self.warmShare && longest < rounds
+        return true
+    }
+
+    /// Notes a control frame that has left over a lane.
+    mutating func noteControl(over index: Int) {
+        control = (lanes[index].id, lanes[index].replay.sent)
+    }
+
+    /// Whether a lane has control frames that the peer has not acknowledged.
+    func hasControl(_ lane: Lane) -> Bool {
+        control.lane == lane.id && lane.replay.acknowledged < control.count
+    }
+
+    /// Chooses the quick lane after lanes have changed.
+    ///
+    /// - Parameter new: a lane that begins. It takes over from a lane that bulk has filled, so that bulk need not become
+    ///   fast anew on it.
+    mutating func chooseQuickLane(new: Int? = nil, now: Instant) {
+        if let index = index(of: quickLane), lanes[index].isAttached {
+            guard let new, lanes[index].replay.bytes >= Self.bulkInFlight,
+                hasInteractive(within: Self.reservation, now: now)
+            else { return }
+            quickLane = lanes[new].id
+        } else {
+            let attached = lanes.filter(\.isAttached)
+            if let next = attached.min(by: { $0.replay.bytes < $1.replay.bytes }) { quickLane = next.id }
+        }
+        scheduler.unpark()
     }
 }

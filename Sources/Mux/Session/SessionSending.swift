@@ -131,7 +131,9 @@ extension Session {
             if scheduler.isEmpty { while let next = readGate.next(isIdle: true) { unblock(next) } }
             return nil
         }
-        return record(turn, index, now: now)
+        let frame = record(turn, index, now: now)
+        if turn.stream == nil { noteControl(over: index) }
+        return frame
     }
 
     /// The next frame of a lost lane that another one may take.

@@ -160,7 +160,7 @@ package final class SessionLoop {
             attach(carrier, to: lane, epoch: epoch, peerReceived: received, first: first)
         case .takeDeferred(let lane): takeDeferred(of: lane)
         case .abandonLane(let lane): update { $0.abandonLane(lane) }
-        case .retireLane(let lane): update { $0.retire(lane) }
+        case .retireLane(let lane): update { $0.retire(lane, now: .now) }
         case .iterationEnded:
             isIterationEndScheduled = false
             flushPolicy.iterationEnded()
@@ -275,14 +275,14 @@ package final class SessionLoop {
 
     // MARK: Frames for the carrier
 
-    /// Hands frames to the carriers while they take them, beginning with the one of interactive bytes.
+    /// Hands frames to the carriers while they take them, beginning with the quick lane's.
     private func sendFrames() {
         flushPolicy.sent()
         settleAccount()
         let now = Instant.now
-        for (index, carrier) in carriers.enumerated() {
-            sendFrames(over: carrier, hasFlows: index == 0 && !flows.isEmpty, now: now)
-        }
+        let quick = carriers.count == 1 ? carriers.first : carrier(of: session.quickLane)
+        if let quick { sendFrames(over: quick, hasFlows: !flows.isEmpty, now: now) }
+        for carrier in carriers where carrier !== quick { sendFrames(over: carrier, hasFlows: false, now: now) }
         armTimer()
     }
 

@@ -100,7 +100,7 @@ final class SessionCarriers {
             .attach(carrier, lane: lane, epoch: resumption.epoch, peerReceived: resumption.received, first: first)
         )
         guard !sessionLoop.isEnded else { return nil }
-        guard !isFurther else {
+        guard !isFurther || lostAt != nil else {
             logger.info(
                 "carrier added",
                 metadata: ["from": "\(origin)", "lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)]
