@@ -34,6 +34,12 @@ public final class FaultRelay: Sendable {
         var generation = 0
         var cut = Cut.end
         var connections = 0
+        /// The number of the next connection, those that are open, and how single ones of them are cut.
+        var next = 0
+        var open: Set<Int> = []
+        var cuts: [Int: Cut] = [:]
+        var blackholes: [Int: Blackhole] = [:]
+        var most = Int.max
     }
 
     /// The interval at which a blocked direction checks for a change.
@@ -51,10 +57,11 @@ public final class FaultRelay: Sendable {
         let shared = Shared()
         self.shared = shared
         service = try TCPService(timeout: Self.timeout) { socket in
+            guard shared.state.withLock({ $0.open.count < $0.most }) else { return socket.abort() }
             let other = try TCPSocket(port: target, timeout: Self.timeout)
-            shared.state.withLock { $0.connections += 1 }
-            defer { shared.state.withLock { $0.connections -= 1 } }
-            Connection(shared, socket, other).run()
+            let connection = Connection(shared, socket, other)
+            defer { connection.end() }
+            connection.run()
         }
     }
 
@@ -75,6 +82,28 @@ public final class FaultRelay: Sendable {
         }
     }
 
+    /// The numbers of the open connections, in the order in which they were accepted.
+    public var open: [Int] { shared.state.withLock { $0.open.sorted() } }
+
+    /// Cuts one open connection.
+    public func cut(_ how: Cut, connection number: Int) {
+        shared.state.withLock { state in
+            if state.open.contains(number) { state.cuts[number] = how }
+        }
+    }
+
+    /// Sets the directions in which the relay discards bytes of one connection.
+    public func setBlackhole(_ blackhole: Blackhole, connection number: Int) {
+        shared.state.withLock { state in
+            if state.open.contains(number) { state.blackholes[number] = blackhole }
+        }
+    }
+
+    /// Sets the number of connections beyond which further ones are reset.
+    public func setMost(_ most: Int) {
+        shared.state.withLock { $0.most = most }
+    }
+
     /// Sets the directions in which the relay discards bytes.
     public func setBlackhole(_ blackhole: Blackhole) {
         shared.state.withLock { $0.blackhole = blackhole }
@@ -86,10 +115,30 @@ public final class FaultRelay: Sendable {
         let near: TCPSocket
         let far: TCPSocket
         let generation: Int
+        let number: Int
 
         init(_ shared: Shared, _ near: TCPSocket, _ far: TCPSocket) {
             (self.shared, self.near, self.far) = (shared, near, far)
-            generation = shared.state.withLock { $0.generation }
+            (generation, number) = shared.state.withLock { state in
+                defer { state.next += 1 }
+                state.open.insert(state.next)
+                state.connections += 1
+                return (state.generation, state.next)
+            }
+        }
+
+        func end() {
+            shared.state.withLock { state in
+                state.connections -= 1
+                state.open.remove(number)
+                state.cuts[number] = nil
+                state.blackholes[number] = nil
+            }
+        }
+
+        /// How the connection is cut; nil if it is not.
+        private var cut: Cut? {
+            shared.state.withLock { $0.generation != generation ? $0.cut : $0.cuts[number] }
         }
 
         /// Relays until both directions have ended.
@@ -102,7 +151,7 @@ public final class FaultRelay: Sendable {
             pass(near, to: far, .forward)
             isDone.wait()
             // Both threads have ended, so no thread waits on a descriptor that is closed here.
-            let isReset = shared.state.withLock { $0.generation != generation && $0.cut == .reset }
+            let isReset = cut == .reset
             for socket in [near, far] {
                 if isReset { socket.abort() } else { socket.close() }
             }
@@ -110,20 +159,20 @@ public final class FaultRelay: Sendable {
 
         private func pass(_ source: TCPSocket, to sink: TCPSocket, _ direction: Blackhole) {
             while true {
-                let (isCut, cut) = shared.state.withLock { ($0.generation != generation, $0.cut) }
-                if isCut, cut != .truncated { return }
+                let cut = cut
+                if cut != nil, cut != .truncated { return }
                 do {
                     let bytes = try source.receive()
                     // Read now, so that it holds for what arrives after the change.
-                    let blackhole = shared.state.withLock { $0.blackhole }
+                    let blackhole = shared.state.withLock { $0.blackhole.union($0.blackholes[number] ?? []) }
                     if bytes.isEmpty {
                         if !blackhole.contains(direction) { try sink.finishSending() }
                         return
                     }
-                    if isCut { return try sink.send(Array(bytes.prefix(bytes.count / 2))) }
+                    if cut != nil { return try sink.send(Array(bytes.prefix(bytes.count / 2))) }
                     if !blackhole.contains(direction) { try sink.send(bytes) }
                 } catch SocketError.timedOut {
-                    if isCut { return }
+                    if cut != nil { return }
                 } catch {
                     source.cut()
                     sink.cut()

@@ -35,6 +35,8 @@ public struct Session {
     var retiring: [RetiringLane] = []
     /// The lowest number that no lane has had; nil once the numbers are used up.
     var nextLane = LaneID.first.next
+    /// Server: lower numbers that no lane has had.
+    var skippedLanes: Set<LaneID> = []
     /// Client: lanes that were requested and are not in use yet.
     var requestedLanes: Set<LaneID> = []
     /// The lane of control frames and interactive bytes.

@@ -17,6 +17,8 @@ extension Session {
 
     /// Lanes that the client has left, for which the server remembers its answer. More than a session ever has at a time.
     private static let remembered = 64
+    /// Numbers of lanes that a higher one may overtake.
+    private static let overtaken: UInt32 = 16
 
     // MARK: State
 
@@ -32,8 +34,22 @@ extension Session {
     /// Whether a lane is in use.
     public func hasLane(_ lane: LaneID) -> Bool { index(of: lane) != nil }
 
-    /// Server: whether the client may open a lane of this number, which no lane has had.
-    public func isUnusedLane(_ lane: LaneID) -> Bool { nextLane.map { lane >= $0 } ?? false }
+    /// Server: whether the client may open a lane of this number, which no lane has had. Requests may overtake each other.
+    public func isUnusedLane(_ lane: LaneID) -> Bool {
+        nextLane.map { lane >= $0 } ?? false || skippedLanes.contains(lane)
+    }
+
+    /// Server: uses up a lane's number.
+    private mutating func useUp(_ lane: LaneID) {
+        guard let next = nextLane, lane >= next else {
+            skippedLanes.remove(lane)
+            return
+        }
+        let first = max(next.rawValue, lane.rawValue - min(lane.rawValue, Self.overtaken))
+        for number in first..<lane.rawValue { skippedLanes.insert(LaneID(number)) }
+        while skippedLanes.count > Self.overtaken, let lowest = skippedLanes.min() { skippedLanes.remove(lowest) }
+        nextLane = lane.next
+    }
 
     /// The epoch of a lane's last carrier; nil for a lane that is not in use.
     public func epoch(of lane: LaneID) -> UInt64? { index(of: lane).map { lanes[$0].epoch } }
@@ -122,7 +138,7 @@ extension Session {
         case .client: guard requestedLanes.remove(lane) != nil else { return nil }
         case .server: guard isUnusedLane(lane) else { return nil }
         }
-        if role == .server { nextLane = lane.next }
+        if role == .server { useUp(lane) }
         scheduler.showsOffsets = true
         var new = Lane(lane, limits: limits, seed: generator.next(), now: now)
         new.congestion.interactive = lanes.first?.congestion.interactive ?? InteractiveActivity()
@@ -196,7 +212,7 @@ extension Session {
         guard let gone = self.index(of: lane) else {
             // A repetition, or a lane that the client has asked for and never got.
             try rateLimits.countAnomaly("retire of a lane that is not in use", now: now)
-            if isUnusedLane(lane) { nextLane = lane.next }
+            if isUnusedLane(lane) { useUp(lane) }
             let received = retired.first { $0.lane == lane }?.received ?? 0
             return lanes[index].urgent.append(Retirement(lane: lane, received: received).frame(from: .server))
         }
@@ -212,7 +228,7 @@ extension Session {
 
     /// Client: the server has left a lane too.
     mutating func receiveRetired(_ retirement: Retirement) throws(MuxError) {
-        guard role == .client, !isUnusedLane(retirement.lane), !hasLane(retirement.lane) else {
+        guard role == .client, nextLane.map({ retirement.lane < $0 }) ?? true, !hasLane(retirement.lane) else {
             throw MuxError(.unexpectedFrame, "retired of lane \(retirement.lane) from a \(role.peer)")
         }
         // The second answer to a repeated RETIRE says nothing new.

@@ -9,6 +9,8 @@ final class LaneCarrier: CarrierReceiver {
     let since = Instant.now
     /// Frames that wait because the carrier is about to be replaced.
     var deferred: DeferredFrames?
+    /// How it was closed while its successor was being made, which may have been accepted.
+    var loss: CarrierLoss?
     /// Retransmissions of the carrier.
     var lossWatch = LossWatch()
     private let session: SessionLoop

@@ -13,6 +13,7 @@ extension SessionLoop {
         // While a successor is being made, a Close may only mean that it has been accepted.
         let isFarewell = loss.isClosedByPeer && lost.deferred == nil
         let isAlone = carriers.count == 1
+        if loss.isClosedByPeer, lost.deferred != nil, !isAlone { return lost.loss = loss }
         let isLast = isFarewell || isAlone && (session.streamCount == 0 || session.grace == .zero)
         if let peerReason, isLast {
             remove(lost)
@@ -98,6 +99,7 @@ extension SessionLoop {
         noteDeferring()
         for frame in frames { run(.frame(frame, lane)) }
         run(.carrierReadCompleted)
+        if let loss = carrier.loss { run(.carrierLost(loss, lane)) }
     }
 
     func attach(
