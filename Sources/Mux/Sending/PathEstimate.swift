@@ -9,6 +9,8 @@ struct PathEstimate: Sendable {
         /// Bytes that had been acknowledged then, and since when.
         fileprivate let delivered: UInt64
         fileprivate let deliveredAt: Instant
+        /// When the last of these bytes had been sent.
+        fileprivate let deliveredSentAt: Instant
     }
 
     /// Rounds in which the highest rate and the longest gap are remembered, twice.
@@ -22,6 +24,8 @@ struct PathEstimate: Sendable {
 
     private var delivered: UInt64 = 0
     private var deliveredAt: Instant
+    /// When the last acknowledged frame was sent.
+    private var deliveredSentAt: Instant
     /// The highest rate in these rounds and in the ones before, bytes per second.
     private var rates = (now: 0.0, before: 0.0)
     /// The shortest round trip in this span and in the one before, seconds.
@@ -37,6 +41,7 @@ struct PathEstimate: Sendable {
 
     init(now: Instant) {
         deliveredAt = now
+        deliveredSentAt = now
         timesSince = now
     }
 
@@ -58,12 +63,13 @@ struct PathEstimate: Sendable {
 
     /// A frame leaves.
     func sample(now: Instant) -> Sample {
-        Sample(sentAt: now, delivered: delivered, deliveredAt: deliveredAt)
+        Sample(sentAt: now, delivered: delivered, deliveredAt: deliveredAt, deliveredSentAt: deliveredSentAt)
     }
 
     /// Nothing is in flight, and a frame is about to leave: the idle time before does not count.
     mutating func restart(now: Instant) {
         deliveredAt = now
+        deliveredSentAt = now
         lastAcknowledged = nil
         gaps = (0, 0)
     }
@@ -86,7 +92,9 @@ struct PathEstimate: Sendable {
         lastAcknowledged = now
         let roundTrip = now.since(sample.sentAt).inSeconds
         let endsSpan = learn(roundTrip: roundTrip, now: now)
-        let span = now.since(sample.deliveredAt).inSeconds
+        // Acknowledgements that waited for a retransmission come together. The frames left at the true rate.
+        let span = max(now.since(sample.deliveredAt), sample.sentAt.since(sample.deliveredSentAt)).inSeconds
+        deliveredSentAt = max(deliveredSentAt, sample.sentAt)
         // A sample of an earlier carrier's frames says nothing of this one.
         if span > 0, delivered > sample.delivered {
             let rate = Double(delivered - sample.delivered) / span

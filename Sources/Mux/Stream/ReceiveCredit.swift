@@ -9,7 +9,9 @@ struct ReceiveCredit: Sendable {
     private(set) var granted: UInt64
     /// Bytes that may be in flight. The window grows while it limits the stream and shrinks when memory is short.
     private(set) var window: UInt64
+    /// When half a window had been returned last, and what was returned since, bytes.
     private var grantedAt: Instant
+    private var returned: UInt64 = 0
     /// Interval below which a stream that needs credit gets a wider window.
     static let busy = Duration.milliseconds(2)
     /// The same interval for a window whose half, the unit of a grant, is below the sender's quantum.
@@ -53,7 +55,16 @@ struct ReceiveCredit: Sendable {
         consumed = min(received, consumed + UInt64(count))
     }
 
-    /// Returns the offset for the next CREDIT; nil while less than half a window can be returned.
+    /// Round trip from which a wide window is returned in eighths.
+    ///
+    /// A sender far away uses its credit up while half a window is on its way back to it. Nearby, each CREDIT would only
+    /// wake the peer more often.
+    static let far = Duration.milliseconds(5)
+    /// The least that is returned on a far path, bytes.
+    static let farStep: UInt64 = 65_536
+
+    /// Returns the offset for the next CREDIT; nil while less than half a window can be returned, or an eighth of a wide
+    /// window on a far path.
     ///
     /// The window doubles, up to `limit`, when it was used within two round trips, since it then limits the stream. It
     /// also doubles when it was used within ``busy``, because each CREDIT wakes the peer. A narrow window doubles when
@@ -61,13 +72,20 @@ struct ReceiveCredit: Sendable {
     mutating func nextGrant(now: Instant, roundTrip: Duration?, limit: Int) -> UInt64? {
         window = min(window, UInt64(limit))
         let next = consumed + window
-        guard next >= granted + window / 2 else { return nil }
-        let frequent = window / 2 < UInt64(CongestionWindow.maximumQuantum) ? Self.sharing : Self.busy
-        if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, frequent), window < UInt64(limit) {
-            window = min(window * 2, UInt64(limit))
+        let half = window / 2
+        let step = roundTrip ?? .zero >= Self.far ? min(half, max(window / 8, Self.farStep)) : half
+        guard next >= granted + step else { return nil }
+        let frequent = half < UInt64(CongestionWindow.maximumQuantum) ? Self.sharing : Self.busy
+        returned += next - granted
+        // The time in which half a window was used.
+        if returned >= half {
+            if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, frequent), window < UInt64(limit) {
+                window = min(window * 2, UInt64(limit))
+            }
+            returned = 0
+            grantedAt = now
         }
         granted = consumed + window
-        grantedAt = now
         return granted
     }
 }
