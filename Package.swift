@@ -149,7 +149,8 @@ let package = Package(
                 .embedInCode("Dashboard/Page/page.html"), .embedInCode("Dashboard/Page/style.css"),
                 .embedInCode("Dashboard/Page/script.js"),
             ],
-            swiftSettings: strict
+            // Small rather than fast: the data path lies in other targets.
+            swiftSettings: strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
         ),
         .executableTarget(
             name: "websocket-echo",

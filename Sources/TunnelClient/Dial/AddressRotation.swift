@@ -22,12 +22,21 @@ final class AddressRotation: Sendable {
 
     private let state = Mutex(State())
     private let suspects: SuspectAddresses
-    private let preferred: SocketAddress?
+    private let preference: Preference
 
-    /// - Parameter preferred: the address to connect to first, if the name has it; nil for any.
-    init(_ suspects: SuspectAddresses = SuspectAddresses(), preferring preferred: SocketAddress? = nil) {
+    /// Which of several good addresses a connection takes first.
+    enum Preference: Sendable {
+        /// The one that answers first.
+        case none
+        /// This one, if the name still has it.
+        case address(SocketAddress)
+        /// The one at this place, counted round and round.
+        case place(Int)
+    }
+
+    init(_ suspects: SuspectAddresses = SuspectAddresses(), preferring preference: Preference = .none) {
         self.suspects = suspects
-        self.preferred = preferred
+        self.preference = preference
     }
 
     /// Begins a connection.
@@ -52,7 +61,12 @@ final class AddressRotation: Sendable {
                 let left = addresses.filter { !state.failed.contains($0) }
                 let good = left.filter { !suspects.contains($0, now: now) }
                 state.offered = !good.isEmpty ? good : !left.isEmpty ? left : addresses
-                if let preferred, state.offered.contains(preferred) { state.offered = [preferred] }
+                switch preference {
+                case .address(let address) where state.offered.contains(address): state.offered = [address]
+                case .place(let place) where !state.offered.isEmpty:
+                    state.offered = [state.offered[place % state.offered.count]]
+                case .none, .address, .place: break
+                }
             }
             return state.offered
         }

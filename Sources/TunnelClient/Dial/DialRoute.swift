@@ -24,7 +24,7 @@ struct DialRoute: Sendable {
         _ configuration: ClientConfiguration,
         _ context: DialContext,
         withholdsCredentials: Bool = false,
-        address: SocketAddress? = nil
+        addresses preference: AddressRotation.Preference = .none
     ) {
         self.way = way
         self.withholdsCredentials = withholdsCredentials
@@ -33,7 +33,7 @@ struct DialRoute: Sendable {
         self.configuration = configuration
         self.context = context
         tickets = TicketSession(host: proxy?.host ?? "")
-        rotation = AddressRotation(context.suspects, preferring: address)
+        rotation = AddressRotation(context.suspects, preferring: preference)
         hops = HopRecorder(context.onHop)
     }
 

@@ -40,14 +40,13 @@ struct Dialler: SessionDialler {
 
     /// Dials a carrier for a lane beside the session's others.
     ///
-    /// - Parameter address: the address to connect to if the name still has it; nil for any.
-    func dial(
+    private func dial(
         _ way: DialWay,
         for session: ClientSessionHandle,
         lane: LaneID,
-        at address: SocketAddress?
+        addresses preference: AddressRotation.Preference
     ) async throws(DialError) {
-        let route = DialRoute(way, configuration, context, address: address)
+        let route = DialRoute(way, configuration, context, addresses: preference)
         _ = try await dial(route, for: .lane(session, lane)) { _, _ in }
     }
 
@@ -57,9 +56,9 @@ struct Dialler: SessionDialler {
     func dial(_ lane: LaneID, of session: ClientSessionHandle, over ways: LaneWays) async -> DialError? {
         let endpoint = ways.endpoint
         let proxies = (try? await configuration.proxies(endpoint)) ?? []
-        let (way, address) = ways.way(of: lane, proxies)
+        let (way, addresses) = ways.way(of: lane, proxies)
         do throws(DialError) {
-            try await dial(way, for: session, lane: lane, at: address)
+            try await dial(way, for: session, lane: lane, addresses: addresses)
             return nil
         } catch {
             return error

@@ -17,17 +17,18 @@ struct LaneWays: Sendable {
     /// The server, which all lanes have in common.
     var endpoint: EndpointURL { first.way.endpoint }
 
-    /// The way of a lane: the first carrier's own, or one proxy of the list after the other.
+    /// The way of a lane: the first carrier's own, or one proxy of the list and one address after the other.
     ///
     /// - Parameter proxies: the proxies for the server, in the configured order.
-    /// - Returns: the way, and the address to connect to if the name still has it; nil for any.
-    func way(of lane: LaneID, _ proxies: [ProxyChoice]) -> (way: DialWay, address: SocketAddress?) {
-        guard spread == .spread, proxies.count > 1 else {
-            // Another address of the name may be another server, unless the configuration says otherwise.
-            return (first.way, spread == .spread ? nil : first.address)
+    /// - Returns: the way, and which of several addresses it takes.
+    func way(of lane: LaneID, _ proxies: [ProxyChoice]) -> (way: DialWay, addresses: AddressRotation.Preference) {
+        // Another address of the name may be another server, unless the configuration says otherwise.
+        guard spread == .spread else { return (first.way, first.address.map { .address($0) } ?? .none) }
+        let place = Int(clamping: lane.rawValue)
+        guard proxies.count > 1, let start = proxies.firstIndex(of: first.way.choice) else {
+            return (first.way, .place(place))
         }
-        let start = proxies.firstIndex(of: first.way.choice) ?? 0
-        let index = (start + Int(lane.rawValue % UInt32(proxies.count))) % proxies.count
-        return (DialWay(endpoint: first.way.endpoint, choice: proxies[index]), nil)
+        let choice = proxies[(start + place) % proxies.count]
+        return (DialWay(endpoint: endpoint, choice: choice), .place(place / proxies.count))
     }
 }

@@ -17,6 +17,8 @@ package final class MemoryBudget: Sendable {
     /// What an idle session costs beside its tunnels and streams, with its carrier and TLS. Measured: 20 KiB, and 12 KiB
     /// more with TLS.
     package static let sessionCost = 32_768
+    /// What each carrier of a session beyond the first costs: no more than a session, which has one.
+    package static let furtherCarrierCost = sessionCost
     /// What a tunnel costs: its sockets that listen, its gate and its statistics. Measured: 4 to 8 KiB.
     package static let tunnelCost = 8_192
     /// Charge for a blocked carrier: bytes that it holds beyond the session's own copies.

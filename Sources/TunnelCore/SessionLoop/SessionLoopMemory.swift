@@ -22,6 +22,7 @@ extension SessionLoop {
         }
         accountHasChanged = false
         var held = session.heldBytes + flows.cost
+        held += max(0, carriers.count - 1) * MemoryBudget.furtherCarrierCost
         for carrier in carriers {
             held += carrier.deferred?.storage ?? 0
             if !carrier.link.isWritable { held += MemoryBudget.blockedCarrierCost }
