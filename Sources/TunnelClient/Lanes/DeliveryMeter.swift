@@ -1,12 +1,12 @@
 import Mux
 
-/// Measures the rate at which a session delivers, over a few seconds in which nothing about its lanes changes. Pure.
+/// Measures the rate at which a session delivers, over a second or more in which nothing about its lanes changes. Pure.
 ///
-/// A measurement begins once slow start is over, and takes at least ten round trips. A rate that still rises fast is no
-/// result: the measurement goes on.
+/// A measurement begins once slow start is over, and takes at least ten round trips. The next one begins in the middle of
+/// it. A rate that still rises fast is no result.
 struct DeliveryMeter: Sendable {
     /// The shortest time of slow start, and of a measurement after it.
-    static let shortest = (settling: Duration.seconds(1), window: Duration.seconds(2))
+    static let shortest = (settling: Duration.milliseconds(500), window: Duration.seconds(1))
     /// The longest time of either, for round trips of more than a second.
     static let longest = Duration.seconds(10)
     /// The round trips of slow start and of a measurement.
@@ -14,45 +14,84 @@ struct DeliveryMeter: Sendable {
     /// The growth from one half of a measurement to the other that means slow start.
     static let steepest = 1.3
 
-    /// Bytes a second in the last measurement; nil until there is one, and while the rate rises.
-    private(set) var rate: Double?
+    /// A result, in bytes a second.
+    struct Rate: Sendable, Equatable {
+        /// All lanes together.
+        var total = 0.0
+        /// All lanes together in the half of the measurement that was the faster one.
+        var best = 0.0
+        /// The lanes that were there before a trial and carry bulk.
+        var others = 0.0
+    }
+
+    private struct Span {
+        var bytes = 0.0
+        var others = 0.0
+        var seconds = 0.0
+
+        static func + (left: Span, right: Span) -> Span {
+            Span(
+                bytes: left.bytes + right.bytes,
+                others: left.others + right.others,
+                seconds: left.seconds + right.seconds
+            )
+        }
+    }
+
+    /// The last measurement; nil until there is one, and while the rate rises.
+    private(set) var rate: Rate?
     private var last: Instant?
     private var settled: Instant?
-    private var spans: [(bytes: Double, seconds: Double)] = []
+    private var spans: [Span] = []
 
     /// Forgets everything measured, since lanes or traffic have changed.
     mutating func restart(roundTrip: Duration?, now: Instant) {
         rate = nil
         spans = []
+        last = now
         settled = now + Self.span(Self.shortest.settling, roundTrip)
     }
 
-    /// Corrects the last measurement, which chance has made too high.
-    mutating func cap(at bound: Double) { rate = rate.map { min($0, bound) } }
+    /// The bytes a second since the last call; 0 if it is the first one.
+    func pace(of bytes: UInt64, now: Instant) -> Double {
+        guard let last, now > last else { return 0 }
+        return Double(bytes) / (now.since(last) / .seconds(1))
+    }
 
-    /// Adds the bytes since the last call.
+    /// Corrects the last measurement, which chance has made too high.
+    mutating func cap(at bound: Double) {
+        if let best = rate?.best { rate?.best = min(best, bound) }
+    }
+
+    /// Adds the bytes since the last call, and those among them of lanes that are not on trial and carry bulk.
     ///
     /// - Returns: whether a measurement is complete, and ``rate`` is new.
-    mutating func add(_ bytes: UInt64, roundTrip: Duration?, now: Instant) -> Bool {
+    mutating func add(_ bytes: UInt64, others: UInt64, roundTrip: Duration?, now: Instant) -> Bool {
         defer { last = now }
         guard let last, let settled, now > last else { return false }
-        // Observations are not exactly a second apart: the middle of the span decides.
+        // Observations come at any time: the middle of the span decides.
         guard last + now.since(last) / 2 >= settled else { return false }
-        spans.append((Double(bytes), now.since(last) / .seconds(1)))
+        spans.append(Span(bytes: Double(bytes), others: Double(others), seconds: now.since(last) / .seconds(1)))
         let window = Self.span(Self.shortest.window, roundTrip) / .seconds(1)
-        guard spans.count > 1, spans.reduce(0, { $0 + $1.seconds }) >= 0.9 * window else { return false }
-        defer { spans = [] }
+        guard spans.count > 1, Self.sum(spans[...]).seconds >= 0.9 * window else { return false }
         let half = spans.count / 2
-        let (early, late) = (Self.rate(spans[..<half]), Self.rate(spans[half...]))
-        let isSteady = late <= early * Self.steepest
-        rate = isSteady ? Self.rate(spans[...]) : nil
-        return isSteady
+        let (early, late) = (Self.sum(spans[..<half]), Self.sum(spans[half...]))
+        spans.removeFirst(half)
+        let rates = (early: early.bytes / early.seconds, late: late.bytes / late.seconds)
+        guard rates.late <= rates.early * Self.steepest else {
+            rate = nil
+            return false
+        }
+        let all = early + late
+        rate = Rate(
+            total: all.bytes / all.seconds,
+            best: max(rates.early, rates.late),
+            others: all.others / all.seconds
+        )
+        return true
     }
 
-    private static func rate(_ spans: ArraySlice<(bytes: Double, seconds: Double)>) -> Double {
-        let (bytes, seconds) = spans.reduce((0, 0)) { ($0.0 + $1.bytes, $0.1 + $1.seconds) }
-        return bytes / seconds
-    }
+    private static func sum(_ spans: ArraySlice<Span>) -> Span { spans.reduce(Span(), +) }
 
     private static func span(_ shortest: Duration, _ roundTrip: Duration?) -> Duration {
         min(longest, max(shortest, (roundTrip ?? .zero) * roundTrips))

@@ -6,7 +6,8 @@ struct LaneDemand: Sendable, Equatable {
     static let hold = Duration.seconds(60)
     /// Time without bulk traffic after which the next bulk traffic is another transfer.
     static let pause = Duration.seconds(10)
-    /// Time in which a second coincidence makes a need of a chance.
+    /// Time in which a second coincidence makes a need of a chance. A session that has several lanes keeps its first one
+    /// free of bulk for as long after interactive traffic.
     static let recurrence = Duration.seconds(10)
     /// Time between two coincidences that count as two.
     static let spacing = Duration.milliseconds(500)
@@ -15,18 +16,34 @@ struct LaneDemand: Sendable, Equatable {
     private(set) var isBulk = false
     /// Whether interactive traffic has a lane of its own, if there are two.
     ///
-    /// It begins with the second coincidence of the two kinds of traffic, and ends a minute after the last one.
+    /// It begins with the second coincidence of the two kinds of traffic, with bulk traffic shortly after interactive
+    /// traffic, or with a trial beside them. It ends a minute after the last coincidence.
     private(set) var reservesLane = false
+    /// Whether there was interactive traffic a short time ago, with or without bulk traffic.
+    private(set) var isNearInteractive = false
+    /// Whether bulk traffic began with the last observation, shortly after interactive traffic.
+    private var beganNear = false
     private var lastBulk: Instant?
+    private var lastInteractive: Instant?
     private var firstCoincidence: Instant?
     private var lastCoincidence: Instant?
 
     /// Takes one observation.
     mutating func observe(hasBulk: Bool, hasInteractive: Bool, now: Instant) {
         if hasBulk, hasInteractive { coincide(now: now) }
+        if hasInteractive { lastInteractive = now }
+        isNearInteractive = Self.isWithin(Self.recurrence, lastInteractive, now)
+        if hasBulk, isBulk, beganNear { reserve(now: now) }
+        beganNear = hasBulk && !isBulk && isNearInteractive
         isBulk = hasBulk
         if hasBulk { lastBulk = now }
         if !Self.isWithin(Self.hold, lastCoincidence, now) { reservesLane = false }
+    }
+
+    /// Interactive traffic gets its lane at once, since it would change what a trial measures.
+    mutating func reserve(now: Instant) {
+        reservesLane = true
+        lastCoincidence = now
     }
 
     /// A burst of long frames is no bulk traffic, and one short frame no interactive traffic.

@@ -32,9 +32,9 @@ struct LaneRefusals: Sendable, Equatable {
         if let ceiling, lanes > ceiling { self = Self() }
     }
 
-    /// Whether a lane beside so many may be dialled.
+    /// Whether a lane beside so many may be dialled. After the wait, one dial shows whether there is room.
     func permits(beside lanes: Int, now: Instant) -> Bool {
         guard let ceiling, let until else { return true }
-        return lanes < ceiling || now >= until
+        return lanes < ceiling || lanes == ceiling && now >= until
     }
 }

@@ -1,39 +1,70 @@
 import Mux
 
-/// The measurement of what a further lane adds, as an automaton around its phase. Pure.
+/// The measurement of what further lanes add, as an automaton around its phase. Pure.
 ///
 /// ```
-/// ready ──begin──▶ opening ──the lane is there──▶ measuring ──a fifth more──▶ ready
-///   ▲                 │                               │
-///   │◀───abandoned────┴───────────────────────────────┤
-///   │                                                 │ less, twice
+/// ready ──begin──▶ opening ──all are there──▶ measuring ──a fifth more each──▶ ready
+///   ▲                 │                          │
+///   │◀───abandoned────┴──────────────────────────┤
+///   │                                            │ less
 ///   └──────────────── time, or other traffic ◀── waiting
 /// ```
 ///
-/// Rates of lossy paths vary by chance, so a lane that seems to add too little gets a second measurement.
+/// Lanes that share a bottleneck take from the others what they carry. On a path that loses packets, or throttles each
+/// carrier, the others keep their rate. Rates of lossy paths vary by chance, so a gain near the bound is measured for twice
+/// the time.
 struct LaneTrial: Sendable, Equatable {
     /// The smallest relative gain for which a lane is kept.
     static let leastGain = 0.2
-    /// The first and the longest wait after a lane that added nothing.
+    /// The lanes of a trial, or as many as there are for bulk traffic, if that is more. Three lanes show their gain
+    /// sooner than one, since their rates vary less.
+    static let step = 3
+    /// The relative gain below which lanes need no further measurement.
+    static let noGain = 0.05
+    /// The measurements of a trial at most. Each one shares a half with the next: together they take twice the time.
+    static let measurements = 3
+    /// The part of their rate that the other lanes keep beside lanes that do not share their bottleneck.
+    static let keptShare = 0.85
+    /// The first and the longest wait after lanes that added nothing.
     static let waits = (first: Duration.seconds(60), longest: Duration.seconds(600))
     /// The relative change of the rate, up or down, that ends a wait.
     static let change = 2.0
+    /// Time after a trial in which the other lanes take again what the closed ones had.
+    static let recovery = Duration.seconds(10)
 
     private enum Phase: Sendable, Equatable {
         case ready
-        /// A lane is being dialled; `known` are the lanes that there were.
-        case opening(baseline: Double, known: Set<UInt32>)
-        /// A lane is on trial; `first` is a first measurement that did not show enough.
-        case measuring(lane: UInt32, baseline: Double, first: Double?)
-        /// A lane did not help at this rate.
-        case waiting(until: Instant, rate: Double)
+        /// So many lanes are being dialled.
+        case opening(Baseline, dials: Int)
+        /// Lanes are on trial; `samples` are measurements that decided nothing.
+        case measuring(Baseline, lanes: Set<UInt32>, samples: [Sample])
+        /// Lanes did not help at this rate.
+        case waiting(since: Instant, until: Instant, rate: Double)
     }
 
-    /// The result of a trial, with the gain.
+    /// What there was before the trial.
+    private struct Baseline: Sendable, Equatable {
+        /// Bytes a second.
+        var rate: Double
+        /// The lanes that carried them.
+        let lanes: Int
+
+        /// A lane adds no more than each of the others delivers.
+        func most(with added: Int) -> Double { rate * Double(lanes + added) / Double(lanes) }
+    }
+
+    /// One measurement: bytes a second of all lanes, and of those that are not on trial.
+    struct Sample: Sendable, Equatable {
+        let total: Double
+        let others: Double
+    }
+
+    /// The result of a trial.
     enum Outcome: Sendable, Equatable {
-        /// The lane is of use; `baseline` was the rate without it.
-        case helps(lane: UInt32, percent: Int, baseline: Double)
-        case helpsNot(lane: UInt32, percent: Int)
+        /// Some of the lanes are of use, and add so much each; the others have to be closed. All together should deliver
+        /// `most` at most.
+        case helps(lanes: Set<UInt32>, keep: Int, percent: Int, spare: Int, most: Double)
+        case helpsNot(lanes: Set<UInt32>, percent: Int)
     }
 
     private var phase = Phase.ready
@@ -43,82 +74,132 @@ struct LaneTrial: Sendable, Equatable {
     func isReady(now: Instant) -> Bool {
         switch phase {
         case .ready: true
-        case .waiting(let until, _): now >= until
+        case .waiting(_, let until, _): now >= until
         case .opening, .measuring: false
         }
     }
 
-    /// The lane on trial.
-    var lane: UInt32? {
-        if case .measuring(let lane, _, _) = phase { lane } else { nil }
+    /// The lanes on trial.
+    var lanes: Set<UInt32> {
+        if case .measuring(_, let lanes, _) = phase { lanes } else { [] }
     }
 
-    /// Whether a lane is being dialled for the trial, or is on trial.
-    var isRunning: Bool {
+    /// The number of lanes that are being dialled for the trial, or are on trial.
+    var size: Int {
         switch phase {
-        case .opening, .measuring: true
-        case .ready, .waiting: false
+        case .opening(_, let dials): dials
+        case .measuring(_, let lanes, _): lanes.count
+        case .ready, .waiting: 0
         }
     }
 
-    /// Begins with a lane that has to be dialled.
-    mutating func begin(baseline: Double, known: Set<UInt32>) { phase = .opening(baseline: baseline, known: known) }
-
-    /// Begins with a lane that there is, and that carried no bulk traffic so far.
-    mutating func begin(baseline: Double, lane: UInt32) {
-        phase = .measuring(lane: lane, baseline: baseline, first: nil)
+    /// Begins with lanes that have to be dialled, beside `lanes` that deliver `rate`.
+    mutating func begin(_ dials: Int, rate: Double, lanes: Int) {
+        phase = .opening(Baseline(rate: rate, lanes: lanes), dials: dials)
     }
 
-    /// Takes the lanes of an observation.
-    mutating func observe(_ lanes: Set<UInt32>, isDialling: Bool, now: Instant) {
+    /// Takes the lanes that were dialled for the trial and are there.
+    mutating func observe(_ present: Set<UInt32>, isDialling: Bool, now: Instant) {
         switch phase {
-        case .opening(let baseline, let known):
-            if let lane = lanes.subtracting(known).min() {
-                phase = .measuring(lane: lane, baseline: baseline, first: nil)
+        case .opening(let baseline, let dials):
+            if !present.isEmpty, present.count >= dials || !isDialling {
+                phase = .measuring(baseline, lanes: present, samples: [])
             } else if !isDialling {
-                fail(baseline, now: now)
+                fail(baseline.rate, now: now)
             }
-        case .measuring(let lane, let baseline, _):
-            if !lanes.contains(lane) { fail(baseline, now: now) }
+        case .measuring(let baseline, let lanes, _):
+            let left = lanes.intersection(present)
+            if left.isEmpty {
+                fail(baseline.rate, now: now)
+            } else if left != lanes {
+                phase = .measuring(baseline, lanes: left, samples: [])
+            }
         case .ready, .waiting: break
         }
     }
 
-    /// Takes a new rate of the session.
-    mutating func measured(_ rate: Double, now: Instant) -> Outcome? {
+    /// Takes a new measurement.
+    mutating func measured(_ sample: Sample, now: Instant) -> Outcome? {
         switch phase {
-        case .measuring(let lane, let baseline, let first):
-            let gain = (first.map { ($0 + rate) / 2 } ?? rate) / max(1, baseline) - 1
-            let percent = Int(min(9_999, gain * 100).rounded())
-            guard gain >= Self.leastGain else {
-                guard first != nil else {
-                    phase = .measuring(lane: lane, baseline: baseline, first: rate)
-                    return nil
-                }
-                fail(baseline, now: now)
-                return .helpsNot(lane: lane, percent: percent)
-            }
-            self = Self()
-            return .helps(lane: lane, percent: percent, baseline: baseline)
-        case .waiting(_, let failed):
+        case .measuring(let baseline, let lanes, let samples):
+            return judge(samples + [sample], baseline, lanes, now: now)
+        case .waiting(let since, _, let failed):
             // Other traffic, or another path: what was measured means nothing any more.
-            if rate > failed * Self.change || rate * Self.change < failed { self = Self() }
+            if now.since(since) >= Self.recovery,
+                sample.total > failed * Self.change || sample.total * Self.change < failed
+            {
+                self = Self()
+            }
             return nil
         case .ready, .opening: return nil
         }
     }
 
+    /// Takes a rate from the time of the dials: the slow start of the first lane may take longer than expected.
+    mutating func raise(to rate: Double) {
+        guard case .opening(var baseline, let dials) = phase, baseline.lanes == 1 else { return }
+        baseline.rate = max(baseline.rate, rate)
+        phase = .opening(baseline, dials: dials)
+    }
+
     /// Ends a trial without a result, since lanes or traffic have changed.
     mutating func abandon() {
-        if isRunning { phase = .ready }
+        if size > 0 { phase = .ready }
+    }
+
+    /// One of the dials failed.
+    mutating func failedDial() {
+        guard case .opening(let baseline, let dials) = phase else { return }
+        phase = dials > 1 ? .opening(baseline, dials: dials - 1) : .ready
     }
 
     /// Forgets failures, since the transfer is over.
     mutating func forget() { self = Self() }
 
-    private mutating func fail(_ baseline: Double, now: Instant) {
+    private mutating func judge(
+        _ samples: [Sample],
+        _ baseline: Baseline,
+        _ lanes: Set<UInt32>,
+        now: Instant
+    ) -> Outcome? {
+        let total = samples.reduce(0) { $0 + $1.total } / Double(samples.count)
+        let others = samples.reduce(0) { $0 + $1.others } / Double(samples.count)
+        // The other lanes may have become faster by themselves.
+        let before = max(1, baseline.rate, others)
+        let gain = total / before - 1
+        let each = gain / Double(lanes.count)
+        let isShared = others < baseline.rate * Self.keptShare
+        var keep = 0
+        if each >= Self.leastGain, !isShared {
+            keep = lanes.count
+        } else if samples.count < Self.measurements, gain >= Self.noGain || total < baseline.rate * Self.keptShare {
+            phase = .measuring(baseline, lanes: lanes, samples: samples)
+            return nil
+        } else {
+            // Each of the first lanes adds what the others had, and the last one what is left.
+            let least = Self.leastGain - 1e-9
+            keep = (0..<lanes.count).prefix { gain - Double($0) / Double(baseline.lanes) >= least }.count
+        }
+        guard keep > 0 else {
+            fail(baseline.rate, now: now)
+            return .helpsNot(lanes: lanes, percent: Self.percent(gain))
+        }
+        self = Self()
+        let most = baseline.most(with: keep)
+        return .helps(
+            lanes: lanes,
+            keep: keep,
+            percent: Self.percent(gain / Double(keep)),
+            spare: Self.percent(total / most - 1),
+            most: most
+        )
+    }
+
+    private static func percent(_ gain: Double) -> Int { Int(min(99.99, gain) * 100 + (gain < 0 ? -0.5 : 0.5)) }
+
+    private mutating func fail(_ rate: Double, now: Instant) {
         let wait = min(Self.waits.first * (1 << min(failures, 4)), Self.waits.longest)
         failures += 1
-        phase = .waiting(until: now + wait, rate: baseline)
+        phase = .waiting(since: now, until: now + wait, rate: rate)
     }
 }

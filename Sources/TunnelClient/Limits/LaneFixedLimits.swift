@@ -21,7 +21,12 @@ extension FixedLimit {
         FixedLimit(
             "Shortest measurement of what a further WebSocket adds",
             .time(DeliveryMeter.shortest.window),
-            "a lossy path needs some time to show its rate"
+            "lossy paths need some time to show their rate; a result near the bound takes twice as long"
+        ),
+        FixedLimit(
+            "Shortest wait for slow start before such a measurement",
+            .time(DeliveryMeter.shortest.settling),
+            "a new WebSocket does not show its rate at once"
         ),
         FixedLimit(
             "Longest measurement of that, and longest wait for slow start before it",
@@ -37,6 +42,11 @@ extension FixedLimit {
             "Longest wait after such WebSockets",
             .time(LaneTrial.waits.longest),
             "each trial costs the server and the proxy a connection"
+        ),
+        FixedLimit(
+            "Time after a trial before another rate ends such a wait",
+            .time(LaneTrial.recovery),
+            "the other WebSockets have to take again what the closed ones had"
         ),
         FixedLimit(
             "Time without bulk traffic after which such waits end",

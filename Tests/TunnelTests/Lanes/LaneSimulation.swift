@@ -37,7 +37,9 @@ struct LaneSimulation {
     /// Lanes that are being closed, each with the observations that still show it.
     private var leaving: [UInt32: Int] = [:]
     private(set) var mostCarriers = 1
-    private var young: Set<UInt32> = []
+    /// The tick in which each further lane was dialled.
+    private var born: [UInt32: Int] = [:]
+    private var lastInteractive = Int.min / 2
     private var dials = 0
     private var nextNumber: UInt32 = 1
     private var random = SplitMix(state: 25)
@@ -63,9 +65,9 @@ struct LaneSimulation {
     mutating func lose(_ lane: UInt32) { lanes.remove(lane) }
 
     private mutating func step(bulk: Bool, interactive: Bool) {
+        if interactive { lastInteractive = ticks }
         let moved = bulk ? share() : [:]
         delivered += moved.values.reduce(0, +)
-        young = []
         leaving = leaving.mapValues { $0 - 1 }.filter { $0.value > 0 }
         connect()
         ticks += 1
@@ -88,16 +90,24 @@ struct LaneSimulation {
         }
     }
 
-    /// The bytes of each lane. Interactive traffic has the highest one alone, and a new lane begins slowly.
+    /// The bytes of each lane. A new lane begins slowly. For ten seconds after interactive traffic, bulk leaves lane 0 as
+    /// soon as another lane is warm.
     private mutating func share() -> [UInt32: UInt64] {
-        let all = lanes.sorted()
-        let used = policy.reservesLane ? all.dropLast() : all
+        let warming = (roundTrip ?? .zero) * 16 / .seconds(1)
+        let isWarm = lanes.contains { $0 != 0 && age($0) >= warming }
+        let isReserved = isWarm && ticks - lastInteractive < 10 * observationsPerSecond
+        let used = (isReserved ? lanes.subtracting([0]) : lanes).sorted()
         if let moved = lossyLine?.deliver(used, for: .seconds(1) / observationsPerSecond) { return moved }
         let each = path(used.count) / 8 / Double(used.count) / Double(observationsPerSecond)
         return used.reduce(into: [:]) { moved, lane in
             let factor = 1 + noise * (2 * random.unit() - 1)
-            moved[lane] = UInt64(each * factor * (young.contains(lane) ? 0.3 : 1))
+            moved[lane] = UInt64(each * factor * (age(lane) == 0 ? 0.3 : 1))
         }
+    }
+
+    /// The seconds for which a lane has been there.
+    private func age(_ lane: UInt32) -> Double {
+        Double(ticks - (born[lane] ?? -1_000)) / Double(observationsPerSecond)
     }
 
     /// Dials take until the next observation.
@@ -107,7 +117,7 @@ struct LaneSimulation {
                 if let wait = policy.failed(now: now) { logLines.append(wait) }
             } else {
                 lanes.insert(nextNumber)
-                young.insert(nextNumber)
+                born[nextNumber] = ticks + 1
                 nextNumber += 1
             }
         }

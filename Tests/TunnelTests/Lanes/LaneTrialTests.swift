@@ -5,15 +5,18 @@ import Testing
 
 @Suite("The number of lanes: trials for bulk traffic")
 struct LaneTrialTests {
-    @Test("a proxy that throttles each carrier to 10 Mbit/s gets four, within twenty seconds")
+    /// The decisions with which a trial begins beside one lane.
+    private static let trial = [LaneDecision](repeating: .open(.trial), count: 3)
+
+    @Test("a proxy that throttles each carrier to 10 Mbit/s gets four, within ten seconds")
     func throttled() {
         var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
-        session.run(20)
+        session.run(10)
         #expect(session.lanes.count == 4)
         #expect(session.decisions == [.open(.trial), .open(.trial), .open(.trial)])
         session.run(5)
         let kept = (1...3).compactMap { session.policy.reason(of: $0) }
-        #expect(kept == [.throughput(percent: 100), .throughput(percent: 50), .throughput(percent: 33)])
+        #expect(kept == [.throughput(percent: 100), .throughput(percent: 100), .throughput(percent: 100)])
         session.run(1_000)
         #expect(session.lanes.count == 4 && session.opened.count == 3)
     }
@@ -23,7 +26,9 @@ struct LaneTrialTests {
         var session = LaneSimulation(LaneSimulation.shared(90e6))
         session.run(3_000)
         #expect(session.lanes == [0])
-        let waits = zip(session.opened.dropFirst(), session.opened).map { $0.0 - $0.1 }
+        let trials = Set(session.opened).sorted()
+        #expect(session.opened.count == 3 * trials.count)
+        let waits = zip(trials.dropFirst(), trials).map { $0.0 - $0.1 }
         let minutes = waits.map { Double($0) / 60 }
         for (wait, expected) in zip(minutes, [1.0, 2, 4, 8, 10, 10]) { #expect((expected..<expected + 0.2) ~= wait) }
         #expect(minutes.count >= 6)
@@ -33,12 +38,15 @@ struct LaneTrialTests {
         #expect(closes.count == session.opened.count)
     }
 
-    @Test("lanes are added up to the one that adds less than a fifth, which is closed")
+    @Test("of three lanes on trial, the one that adds less than a fifth is closed")
     func knee() {
         var session = LaneSimulation(LaneSimulation.throttled(each: 10e6, line: 31e6))
-        session.run(50)
-        #expect(session.lanes.count == 3)
+        session.run(12)
+        #expect(session.lanes == [0, 1, 2])
         #expect(session.decisions.last == .close(lane: 3, .noGain(percent: 3)))
+        session.run(35)
+        #expect(session.lanes == [0, 1, 2])
+        #expect(session.decisions.last == .close(lane: 4, .noGain(percent: 3)))
         session.run(1_000)
         #expect(session.lanes.isSuperset(of: [0, 1, 2]))
     }
@@ -55,6 +63,15 @@ struct LaneTrialTests {
             return session.lanes.count == 4
         }
         #expect(reached.count >= 95, "\(reached.count)")
+    }
+
+    @Test("a rate that grows by itself while the lane of a trial is dialled is no gain")
+    func growingBaseline() {
+        var session = LaneSimulation(LaneSimulation.shared(50e6))
+        while session.opened.isEmpty { session.run(1) }
+        session.path = LaneSimulation.shared(100e6)
+        session.run(5)
+        #expect(session.lanes == [0])
     }
 
     @Test("a path that one lane takes to a gigabit a second has no trial")
@@ -83,7 +100,7 @@ struct LaneTrialTests {
         #expect(session.log.isEmpty)
         session.path = LaneSimulation.shared(5e8)
         session.run(4)
-        #expect(session.decisions == [.open(.trial)])
+        #expect(session.decisions == Self.trial)
     }
 
     @Test("a long round trip makes measurements longer")
@@ -101,37 +118,60 @@ struct LaneTrialTests {
     func reset() {
         var session = LaneSimulation(LaneSimulation.shared(90e6))
         session.run(12)
-        #expect(session.opened.count == 1 && session.lanes == [0])
+        #expect(session.decisions.prefix(3) == Self.trial[...] && session.lanes == [0])
         session.path = LaneSimulation.throttled(each: 10e6)
         session.run(8)
-        #expect(session.opened.count > 1)
+        #expect(session.opened.count > 3)
         var paused = LaneSimulation(LaneSimulation.shared(90e6))
         paused.run(12)
         paused.run(10, bulk: false)
         paused.run(6)
-        #expect(paused.opened.count == 2)
+        #expect(paused.opened.count == 6)
         var short = LaneSimulation(LaneSimulation.shared(90e6))
         short.run(12)
         short.run(5, bulk: false)
         short.run(20)
-        #expect(short.opened.count == 1)
+        #expect(short.opened.count == 3)
     }
 
-    @Test("a transfer that ends during a trial gives the lane back")
+    @Test("a transfer that ends during a trial gives the lanes back")
     func endDuringTrial() {
         var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
         session.run(6)
-        #expect(session.lanes.count == 2)
+        #expect(session.lanes.count == 4)
         session.run(9, bulk: false)
-        #expect(session.lanes.count == 2)
+        #expect(session.lanes.count == 4)
         session.run(2, bulk: false)
-        #expect(session.decisions == [.open(.trial), .close(lane: 1, .unneeded)])
+        #expect(session.decisions.dropFirst(3).count == 3 && session.lanes == [0])
+        #expect(session.decisions.suffix(3).allSatisfy { if case .close(_, .unneeded) = $0 { true } else { false } })
     }
 
-    @Test("interactive traffic takes the lane of a trial, and no other is dialled for it")
+    @Test("interactive traffic during a trial gets a lane beside it at once, and the trial goes on")
     func interactiveDuringTrial() {
-        var session = LaneSimulation(LaneSimulation.shared(90e6))
-        session.run(5)
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.run(4)
+        #expect(session.decisions == Self.trial)
+        session.run(1, interactive: true)
+        #expect(session.decisions == Self.trial + [.open(.coincidence)])
+        session.run(8, interactive: true)
+        #expect(session.policy.reason(of: 1) == .throughput(percent: 100) && session.lanes.count == 5)
+        #expect(session.policy.reason(of: 4) == .coincidence && session.policy.reservesLane)
+    }
+
+    @Test("bulk traffic shortly after interactive traffic begins with a lane for that, and its trial follows")
+    func interactiveBeforeBulk() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.run(1, bulk: false, interactive: true)
+        session.run(2)
+        #expect(session.decisions == [.open(.coincidence)])
+        session.run(12, interactive: true)
+        #expect(session.policy.reason(of: 2) == .throughput(percent: 100) && session.lanes.count == 5)
+    }
+
+    @Test("interactive traffic takes the lane of a trial if there may be no other one")
+    func interactiveInPlaceOfTrial() throws {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6), try CarrierCount("1-2"))
+        session.run(4)
         #expect(session.decisions == [.open(.trial)])
         session.run(3, interactive: true)
         #expect(session.policy.reason(of: 1) == .coincidence && session.policy.reservesLane)
@@ -157,32 +197,31 @@ struct LaneTrialTests {
         session.run(4)
         #expect(session.lanes.count == 1 && session.opened == [4])
         while session.lanes.count == 1 { session.run(1) }
-        var next = session
-        while next.lanes.count == 2 {
-            session = next
-            next.run(1)
-        }
-        // One request in the last second of the trial, and one after it.
-        session.run(1, interactive: true)
-        #expect(session.lanes.count == 1)
-        session.run(1, interactive: true)
-        #expect(session.policy.reservesLane == false && session.opened.count == 1)
+        while session.lanes.count == 2 { session.run(1) }
+        session.run(2, interactive: true)
+        #expect(session.lanes.count == 1 && session.opened.count == 1)
         session.run(3, interactive: true)
         #expect(session.lanes.count == 2 && session.policy.reservesLane && session.mostCarriers == 2)
     }
 
-    @Test(
-        "a minute after the last interactive traffic, its lane is tried for bulk traffic without another dial",
-        arguments: [(20e6, true), (10e6, false)]
-    )
-    func spareLane(line: Double, isKept: Bool) throws {
-        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6, line: line), try CarrierCount("1-2"))
+    @Test("a minute after the last interactive traffic, its lane is closed, and bulk traffic gets its trial")
+    func spareLane() throws {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6), try CarrierCount("1-2"))
         session.run(10, interactive: true)
         session.run(59)
         #expect(session.policy.reservesLane && session.lanes == [0, 1])
         session.run(12)
-        #expect(!session.policy.reservesLane && session.lanes.count == (isKept ? 2 : 1))
-        #expect(session.opened.count == 1)
-        #expect(session.policy.reason(of: 1) == (isKept ? .throughput(percent: 100) : nil))
+        #expect(!session.policy.reservesLane && session.lanes == [0, 2])
+        #expect(session.decisions == [.open(.coincidence), .close(lane: 1, .unneeded), .open(.trial)])
+        #expect(session.policy.reason(of: 2) == .throughput(percent: 100))
+    }
+
+    @Test("of the lanes that a trial asks for, those that the proxy lets through are measured")
+    func partlyRefused() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.proxyLimit = 3
+        session.run(50)
+        #expect(session.lanes == [0, 1, 2] && session.logLines.count == 1)
+        #expect(session.policy.reason(of: 2) == .throughput(percent: 100))
     }
 }
