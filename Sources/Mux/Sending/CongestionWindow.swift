@@ -120,6 +120,12 @@ struct CongestionWindow: Sendable {
         losesUntil = now + .seconds(path.minimumRTT * Self.losingRounds)
     }
 
+    /// Another lane is gone, and has left its share of a common path: the rate may grow quickly again.
+    mutating func regrow() {
+        guard path.rate > 0 else { return }
+        phase = .startup(best: path.rate, idleRounds: 0)
+    }
+
     /// Bytes per second that the path delivers; 0 while nothing is known.
     var rate: Double { path.rate }
 

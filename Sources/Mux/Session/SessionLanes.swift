@@ -188,6 +188,7 @@ extension Session {
             )
         )
         askForRetirement()
+        takeShareOfLostLane()
         actions.append(.retired(lane.id))
     }
 
@@ -223,6 +224,7 @@ extension Session {
         var left = lanes.remove(at: gone)
         actions.append(.retired(lane))
         chooseQuickLane(now: now)
+        takeShareOfLostLane()
         move(try left.replay.retire(at: retirement.received), left.announcements, upTo: retirement.received)
     }
 

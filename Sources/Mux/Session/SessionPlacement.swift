@@ -52,6 +52,11 @@ extension Session {
         control.lane == lane.id && lane.replay.acknowledged < control.count
     }
 
+    /// A lane is gone: the others may deliver more.
+    mutating func takeShareOfLostLane() {
+        for index in lanes.indices where lanes[index].isAttached { lanes[index].congestion.regrow() }
+    }
+
     /// Chooses the quick lane after lanes have changed.
     ///
     /// - Parameter new: a lane that begins. It takes over from a lane that bulk has filled, so that bulk need not become
