@@ -123,6 +123,9 @@ class FakeRole(threading.Thread):
                 "has_carrier": not lost, "last_seen": moment(14 if lost else client["number"] % 9), "carriers": 1 + client["resumes"],
                 "resumes": client["resumes"], "streams": client["visitors"], "queued_bytes": 0, "buffered_bytes": 0, "bytes_to_service": moved // 3,
                 "bytes_to_visitor": moved, "tunnels": tunnels, "visitors": visitors, "endings": []}
+            session["lanes"] = [] if lost else [
+                {"number": lane, "since": moment(60 + lane), "round_trip_ms": 9.5 + lane, "retransmitted_segments": 3 * lane, "unacknowledged_bytes": 4096 * lane,
+                 "bytes": 81234 + moved // 2, "peer": client["peer"], **({"rate": 1500000} if lane else {})} for lane in range(1 + client["number"] % 3)]
             if client["front"]:
                 session["front"] = client["front"]
             if lost:

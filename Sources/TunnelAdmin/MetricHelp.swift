@@ -17,6 +17,7 @@ public enum MetricHelp {
         "culvert_client_streams": "Streams of each client, with metrics_by_client.",
         "culvert_client_tunnels": "Public tunnels of each client, with metrics_by_client.",
         "culvert_client_bytes_total": "Bytes of each client, by direction, with metrics_by_client.",
+        "culvert_waiting_sessions": "Sessions that wait for a WebSocket.",
         "culvert_handshakes": "Connections that are not authenticated.",
         "culvert_queued_bytes": "Bytes from sockets that wait for a WebSocket.",
         "culvert_buffered_bytes": "Bytes from WebSockets that wait for sockets.",
@@ -27,6 +28,7 @@ public enum MetricHelp {
         "culvert_next_dial_seconds": "Time until a client dials again; 0 if it dials now or is connected.",
         "culvert_sessions_total": "Sessions that were opened.",
         "culvert_dropped_datagrams_total": "Datagrams of UDP flows that were dropped, by reason.",
+        "culvert_added_carriers_total": "WebSockets that were added to sessions which had one already.",
         "culvert_lost_carriers_total": "WebSockets that were lost by sessions that continued.",
         "culvert_resumes_total": "Sessions that continued with another WebSocket.",
         "culvert_unknown_sessions_total":

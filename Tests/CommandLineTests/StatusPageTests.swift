@@ -1,8 +1,10 @@
 import Foundation
+import Mux
 import Testing
 
 @testable import TunnelAdmin
 @testable import TunnelClient
+@testable import TunnelCore
 @testable import TunnelServer
 @testable import culvert
 
@@ -112,6 +114,94 @@ struct StatusPageTests {
                 198.51.100.7:5000  workshop/a:8022  1 h 0 min      1.0 kB         0 B
                 """
         )
+    }
+
+    private static func lane(_ number: UInt32, _ change: (inout LaneStatus) -> Void) -> LaneStatus {
+        let state = SessionLoop.LaneState(
+            lane: LaneID(number),
+            age: .seconds(90),
+            moved: 34_000_000,
+            rate: 0,
+            roundTrip: nil,
+            unacknowledged: 0,
+            retransmitted: nil
+        )
+        var lane = LaneStatus(state, since: start.addingTimeInterval(3_600))
+        change(&lane)
+        return lane
+    }
+
+    private static let lanes = [
+        lane(0) { $0.peer = "203.0.113.9:40001" },
+        lane(3) { lane in
+            (lane.rate, lane.roundTripMs, lane.retransmittedSegments) = (3_100_000, 104.2, 12)
+            (lane.unacknowledgedBytes, lane.peer) = (260_000, "203.0.113.9:40007")
+            (lane.reason, lane.proxy) = ("bulk and interactive traffic at once", "http://two:3128")
+        },
+    ]
+
+    @Test("A server's page has a row for each WebSocket of a session that has several, and none for a session with one")
+    func severalLanes() throws {
+        var server = server()
+        server.sessions[0].lanes = [Self.lanes[0]]
+        let one = StatusPage(status: .server(server), rates: nil).lines
+        #expect(!one.contains { $0.contains("LANE") })
+        server.sessions[0].lanes = Self.lanes
+        let page = StatusPage(status: .server(server), rates: nil)
+        #expect(page.lines.count == one.count + 4)
+        #expect(
+            page.lanes.0.lines == [
+                "CLIENT      LANE   WEBSOCKET  ROUND TRIP  DELIVERS  IN FLIGHT  RESENT  BYTES  FROM",
+                "workshop/a     0  1 min 30 s           -         -        0 B       -  34 MB  203.0.113.9:40001",
+                "workshop/a     3  1 min 30 s      104 ms  3.1 MB/s     260 kB      12  34 MB  203.0.113.9:40007",
+            ]
+        )
+        #expect(try StatusJSON.decode(ServerStatus.self, from: StatusJSON.encode(server)) == server)
+        server.sessions[0].lanes = (0..<43).map { number in Self.lane(number) { _ in } }
+        #expect(StatusPage(status: .server(server), rates: nil).lines.contains("and 3 WebSockets more; --json has all"))
+    }
+
+    @Test("A client's page says why each WebSocket was opened, and by which proxy if they differ")
+    func lanesOfClient() throws {
+        let session = ClientSessionStatus(
+            url: "wss://example.com/tunnel",
+            proxy: "http://one:3128",
+            software: "culvert/0.1.0",
+            since: Self.start,
+            isDraining: false,
+            hasCarrier: true,
+            carriers: 1,
+            resumes: 0,
+            streams: 0,
+            queuedBytes: 0,
+            bufferedBytes: 0,
+            lanes: Self.lanes,
+            tunnels: [],
+            visitors: []
+        )
+        var client = ClientStatus(
+            started: Self.start,
+            now: Self.start.addingTimeInterval(3_690),
+            connection: ConnectionStatus(isConnected: true),
+            session: session,
+            totals: TotalStatus(sessions: 1, visitors: 0, bytesToService: 0, bytesToVisitor: 0)
+        )
+        #expect(
+            StatusPage(status: .client(client), rates: nil).lanes.0.lines == [
+                "LANE   WEBSOCKET  ROUND TRIP  DELIVERS  IN FLIGHT  RESENT  BYTES  WHY                                   PROXY",
+                "   0  1 min 30 s           -         -        0 B       -  34 MB  the first one                         none",
+                "   3  1 min 30 s      104 ms  3.1 MB/s     260 kB      12  34 MB  bulk and interactive traffic at once  http://two:3128",
+            ]
+        )
+        client.session?.lanes[1].proxy = nil
+        let same = StatusPage(status: .client(client), rates: nil).lanes.0.lines
+        #expect(!same.contains { $0.contains("PROXY") })
+        let keys = String(decoding: try StatusJSON.encode(client), as: UTF8.self)
+        for key in [
+            "number", "since", "rate", "round_trip_ms", "retransmitted_segments", "unacknowledged_bytes", "reason",
+        ] {
+            #expect(keys.contains("\"\(key)\" : "), "\(key)")
+        }
     }
 
     @Test("With rates the page has two more columns, and rates in the second line")

@@ -168,6 +168,14 @@ import Testing
         #expect(client.actions() == Array(repeating: .renew(within: 30), count: 10))
         #expect(client.kind(of: renew.arrived) == .flood)
         #expect(server.kind(of: renew.arrived) == .unexpectedFrame, "only a server sends RENEW")
+        try server.attach(LaneID(1), epoch: 1, peerReceived: 0, now: .start)
+        server.askForRenewal(within: 30)
+        let asked = [LaneID.first, LaneID(1)].map { lane in
+            var count = 0
+            while let frame = server.nextFrame(on: lane, now: .start) { count += frame.header.type == .renew ? 1 : 0 }
+            return count
+        }
+        #expect(asked.sorted() == [0, 1], "one RENEW is for all lanes")
         client.askForRenewal(within: 1)
         let fromClient = client.frames()
         #expect(fromClient.allSatisfy { $0.header.type != .renew })

@@ -251,8 +251,10 @@ struct Model {
     }
 
     private mutating func reset(_ id: StreamID, _ role: Role) {
-        guard let end = streams[id]?[role], !end.isDraining else { return }
+        guard let end = streams[id]?[role], let other = streams[id]?[role.peer], !end.isDraining else { return }
         let isFlow = streams[id]?.isFlow ?? false
+        // If both sockets are reset and both ends lack credit, time alone ends the stream, and it does not here.
+        guard isFlow || !other.hasReset || other.written <= other.granted else { return }
         streams[id]?[role].resetFollows = !isFlow && end.written - end.granted <= Self.window
         streams[id]?[role].hasReset = true
         streams[id]?[role].isGone = true

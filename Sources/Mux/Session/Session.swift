@@ -279,15 +279,14 @@ public struct Session {
 
     // MARK: Life of the session
 
-    /// Server: asks the client for a new carrier because this one will not last. The old carrier stays in use until
-    /// then.
+    /// Server: asks the client for new carriers of all lanes because the present ones will not last. Each of them stays
+    /// in use until then.
     ///
     /// - Parameter within: seconds over which many clients should spread their dials.
     public mutating func askForRenewal(within seconds: UInt32) {
-        guard role == .server, !isEnded else { return }
-        for index in lanes.indices where lanes[index].isAttached {
-            lanes[index].urgent.append(Renewal(within: seconds).frame)
-        }
+        guard role == .server, !isEnded, let index = quickIndex else { return }
+        // One RENEW is for all lanes, and the client bounds their number.
+        lanes[index].urgent.append(Renewal(within: seconds).frame)
     }
 
     /// Sends GOAWAY: nothing new is accepted, existing streams may end.

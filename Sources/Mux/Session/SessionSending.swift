@@ -63,10 +63,15 @@ extension Session {
     private mutating func room(_ index: Int, _ place: SendScheduler.Place, now: Instant) -> SendScheduler.Room {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
-        let inFlight = lanes[index].replay.bytes
         // Bulk leaves room for control frames and short chunks on another lane.
-        let hasRoom = lanes.count == 1 || kept < limits.replayBytes - limits.replayBytes / 8
-        if hasRoom {
+        let takesBulk = lanes.count == 1 || kept < limits.replayBytes - limits.replayBytes / 8
+        return windowRoom(index, takesBulk: takesBulk, now: now)
+    }
+
+    /// What a lane's congestion window allows.
+    private mutating func windowRoom(_ index: Int, takesBulk: Bool, now: Instant) -> SendScheduler.Room {
+        let inFlight = lanes[index].replay.bytes
+        if takesBulk {
             let window = lanes[index].congestion.window
             if inFlight < window || inFlight < lanes[index].congestion.limit(now: now) {
                 let congestion = lanes[index].congestion
@@ -119,7 +124,9 @@ extension Session {
             return frame
         }
         let room = room(index, place, now: now)
-        if !moved.isEmpty, let frame = nextMoved(room, place) { return record((frame, nil, false), index, now: now) }
+        if !moved.isEmpty, let frame = nextMoved(index, room, place, now: now) {
+            return record((frame, nil, false), index, now: now)
+        }
         guard let turn = scheduler.next(room, place) else {
             // Nothing else may leave, so no stream waits for its turn.
             if place.hasInteractive, let frame = nextDatagram(now: now) { return frame }
@@ -136,9 +143,18 @@ extension Session {
         return frame
     }
 
-    /// The next frame of a lost lane that another one may take.
-    private mutating func nextMoved(_ room: SendScheduler.Room, _ place: SendScheduler.Place) -> OutboundFrame? {
-        switch room {
+    /// The next frame of a lost lane that another one may take. Control frames go first, also those of the lost lane.
+    ///
+    /// - Parameter room: what new frames may be sent. They wait while the budget for kept frames is used up. Those of the
+    ///   lost lane count against it already, and would wait for ever if they had to wait for themselves.
+    private mutating func nextMoved(
+        _ index: Int,
+        _ room: SendScheduler.Room,
+        _ place: SendScheduler.Place,
+        now: Instant
+    ) -> OutboundFrame? {
+        if case .none = room {} else if place.hasControl, scheduler.waitingControl > 0 { return nil }
+        switch windowRoom(index, takesBulk: true, now: now) {
         case .none, .control: return nil
         case .interactive: return place.hasInteractive ? moved.nextShort() : nil
         case .chunks:

@@ -2,6 +2,7 @@ import HTTP1
 import Mux
 import NIOCore
 import NIOSSL
+import ProxyConnect
 import TunnelAdmin
 import TunnelCore
 
@@ -125,7 +126,15 @@ extension ForwardListeners {
 
 extension ClientSession {
     /// The status of the session for the operator.
-    func status(_ route: DialRoute, software: String, since: Int64, carriers: Int) -> ClientSessionStatus {
+    ///
+    /// - Parameter lane: why a lane was opened, and its proxy.
+    func status(
+        _ route: DialRoute,
+        software: String,
+        since: Int64,
+        carriers: Int,
+        about lane: (LaneID) -> (reason: String?, proxy: ProxyURL?)
+    ) -> ClientSessionStatus {
         sessionLoop.countDrops()
         return ClientSessionStatus(
             url: "\(route.endpoint)",
@@ -142,6 +151,13 @@ extension ClientSession {
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
+            lanes: sessionLoop.laneStates.map { state in
+                var status = LaneStatus(state, since: ago(state.age))
+                let (reason, proxy) = lane(state.lane)
+                status.reason = reason
+                status.proxy = proxy.map { "\($0.redacted)" }
+                return status
+            },
             tunnels: tunnels.enumerated().filter { !$0.element.isRemoved }.map { index, tunnel in
                 let statistics = tunnel.statistics
                 var status = TunnelStatus(statistics)

@@ -73,11 +73,11 @@ public struct ClientSessionStatus: Codable, Sendable, Hashable {
     public var isDraining: Bool
     /// Whether the session has a WebSocket.
     public var hasCarrier: Bool
-    /// The time since which it has the present one; nil without one.
+    /// The time since which its first lane has the present one; nil without one.
     public var carrierSince: Date?
     /// The time when bytes of the server have last come; nil without a WebSocket.
     public var lastSeen: Date?
-    /// The WebSockets of the session so far, with the present one.
+    /// The WebSockets of the session so far, with the present one, without those of further lanes.
     public var carriers: Int
     /// How often the session has continued on another WebSocket.
     public var resumes: Int
@@ -87,6 +87,8 @@ public struct ClientSessionStatus: Codable, Sendable, Hashable {
     public var queuedBytes: Int
     /// Bytes of the server that wait for the sockets of services.
     public var bufferedBytes: Int
+    /// The lanes, each with one WebSocket.
+    public var lanes: [LaneStatus] = []
     /// The requested tunnels.
     public var tunnels: [TunnelStatus]
     /// The visitors of all tunnels.

@@ -132,7 +132,7 @@ struct Dialler: SessionDialler {
                 guard let session = purpose.session else { throw CarrierLoss(description: "there is no session") }
                 route.hops.passed(.session(software: "", isResumed: true))
                 switch purpose {
-                case .lane(_, let lane): session.attach(carrier, to: lane, peerReceived: received)
+                case .lane(_, let lane): session.attach(carrier, to: lane, route, peerReceived: received)
                 case .begin, .resume: session.resume(carrier, route, peerReceived: received)
                 }
                 return session

@@ -2,6 +2,7 @@ import Crypto
 import Logging
 import Mux
 import NIOCore
+import ProxyConnect
 import Synchronization
 import TunnelAdmin
 import TunnelCore
@@ -33,13 +34,23 @@ final class ClientSessionHandle: DialledSession {
         /// The epoch of the last RESUME, and those of each lane's last one.
         var epoch: UInt64 = 0
         var epochs: [LaneID: UInt64] = [:]
+        /// The proxies of the lanes' carriers, except those that go without one.
+        var proxies: [LaneID: ProxyURL] = [:]
         /// The first lane at the last RESUME of the session.
         var resuming = LaneID.first
         var renewal: Scheduled<Void>?
+        /// Whether the carriers of all lanes are replaced once the first lane has got another one.
+        var renewsAll = false
         var keeper: LaneKeeper?
 
         init(_ route: DialRoute) {
             self.route = route
+            proxies[.first] = route.proxy
+        }
+
+        func forget(_ lane: LaneID) {
+            epochs[lane] = nil
+            proxies[lane] = nil
         }
     }
 
@@ -106,11 +117,11 @@ final class ClientSessionHandle: DialledSession {
             case .bound(let tunnel, let binding): onBound(tunnel, binding)
             case .lost(let carrier): lost(carrier)
             case .lostLane(let lane, let carrier): lost(carrier, of: lane)
-            case .leftLane(let lane): inside.value.epochs[lane] = nil
+            case .leftLane(let lane): inside.value.forget(lane)
             case .renewal(let seconds):
                 let wait = Double.random(in: 0...Double(seconds))
+                inside.value.renewsAll = true
                 scheduleRenewal(in: wait, "the server asks for it")
-                inside.value.keeper?.renewAll()
             case .ended(let end, let refused): promise.succeed(finish(end, refused))
             }
         }
@@ -149,13 +160,14 @@ final class ClientSessionHandle: DialledSession {
         metrics.lostCarriers.increment()
         lostAt.store(max(1, Instant.now.nanoseconds), ordering: .relaxed)
         inside.value.renewal?.cancel()
+        inside.value.renewsAll = false
         inside.value.keeper?.lostAll()
         signal.yield(.lost(carrier, carrier: self.carrier))
     }
 
     private func lost(_ carrier: LostCarrier, of lane: LaneID) {
         metrics.lostCarriers.increment()
-        inside.value.epochs[lane] = nil
+        inside.value.forget(lane)
         logger.info(
             "carrier lost; the session goes on over others",
             metadata: ["reason": "\(carrier.reason)", "lane": "\(lane)", "after": .time(carrier.age)]
@@ -221,6 +233,7 @@ final class ClientSessionHandle: DialledSession {
         let pause = withoutCarrierSince.map { Instant.now.since($0) } ?? .zero
         lostAt.store(0, ordering: .relaxed)
         inside.value.route = route
+        inside.value.proxies[inside.value.resuming] = route.proxy
         inside.value.carrierSince = .now
         inside.value.renewal?.cancel()
         let number = carriers.add(1, ordering: .relaxed).newValue
@@ -232,15 +245,19 @@ final class ClientSessionHandle: DialledSession {
             ) { $1 }
         )
         session.value.sessionLoop.run(input)
+        if inside.value.renewsAll { inside.value.keeper?.renewAll() }
+        inside.value.renewsAll = false
         session.value.resumed()
     }
 
     /// Gives a lane a carrier for which the server has accepted the RESUME.
-    func attach(_ carrier: Carrier, to lane: LaneID, peerReceived: UInt64) {
+    func attach(_ carrier: Carrier, to lane: LaneID, _ route: DialRoute, peerReceived: UInt64) {
         let epoch = inside.value.epochs[lane] ?? 0
-        session.value.sessionLoop.run(
-            .attach(carrier, lane: lane, epoch: epoch, peerReceived: peerReceived, first: nil)
-        )
+        inside.value.proxies[lane] = route.proxy
+        let sessionLoop = session.value.sessionLoop
+        let isNew = !sessionLoop.hasLane(lane)
+        sessionLoop.run(.attach(carrier, lane: lane, epoch: epoch, peerReceived: peerReceived, first: nil))
+        if isNew, sessionLoop.hasLane(lane) { metrics.addedCarriers.increment() }
     }
 
     /// Ends a session that the server does not know any more, since another one has begun in its place.
@@ -270,8 +287,9 @@ final class ClientSessionHandle: DialledSession {
         loop.execute { self.session.value.sessionLoop.run(.quiet(time)) }
     }
 
-    /// Asks for a new carrier while the present one lives.
+    /// Asks for new carriers while the present ones live: first for the first lane, and then for the others.
     func renew(_ why: String) {
+        loop.execute { [self] in inside.value.renewsAll = inside.value.keeper != nil && withoutCarrierSince == nil }
         signal.yield(.renewal(why: why, carrier: carrier))
     }
 
@@ -301,7 +319,10 @@ final class ClientSessionHandle: DialledSession {
     /// The status of the session for the operator.
     func status() -> EventLoopFuture<ClientSessionStatus> {
         loop.submit { [self] in
-            session.value.status(inside.value.route, software: software, since: since, carriers: carrier)
+            let inside = inside.value
+            return session.value.status(inside.route, software: software, since: since, carriers: carrier) { lane in
+                (inside.keeper?.reason(of: lane), inside.proxies[lane])
+            }
         }
     }
 

@@ -42,4 +42,6 @@ package struct LostCarrier: Sendable {
     package let idle: Duration
     /// Seconds after which a peer that is going away asks the client to dial again.
     package let retryAfter: UInt32?
+    /// Whether the peer has closed it in order.
+    package var isClosedByPeer = false
 }

@@ -40,7 +40,8 @@ extension SessionLoop {
             reason: loss.description,
             age: now.since(carrier.since),
             idle: idle,
-            retryAfter: peerReason?.retryAfter
+            retryAfter: peerReason?.retryAfter,
+            isClosedByPeer: loss.isClosedByPeer
         )
         carrier.link.disown()
         carrier.link.abort(loss.description)

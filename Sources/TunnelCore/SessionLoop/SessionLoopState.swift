@@ -18,6 +18,9 @@ extension SessionLoop {
     /// Whether there is a carrier.
     package var hasCarrier: Bool { !carriers.isEmpty }
 
+    /// The carriers of all lanes.
+    package var carrierCount: Int { carriers.count }
+
     /// The age of the first carrier; nil without one.
     package var carrierAge: Duration? { carriers.first.map { Instant.now.since($0.since) } }
 

@@ -2,6 +2,8 @@
 package struct TunnelGauges: Sendable {
     package private(set) var sessions = 0
     package private(set) var carriers = 0
+    /// Sessions that wait for a carrier.
+    package private(set) var waitingSessions = 0
     package private(set) var streams = 0
     package private(set) var tunnels = 0
     /// Tunnels that are wanted and are not public.
@@ -21,7 +23,8 @@ package struct TunnelGauges: Sendable {
         unpublishedTunnels = unpublished
         sessionLoop.countDrops()
         sessions = 1
-        carriers = sessionLoop.hasCarrier ? 1 : 0
+        carriers = sessionLoop.carrierCount
+        waitingSessions = sessionLoop.hasCarrier ? 0 : 1
         streams = sessionLoop.streamCount
         (queued, buffered) = sessionLoop.waitingBytes
         for statistics in statistics {
@@ -44,6 +47,7 @@ package struct TunnelGauges: Sendable {
     package static func += (left: inout TunnelGauges, right: TunnelGauges) {
         left.sessions += right.sessions
         left.carriers += right.carriers
+        left.waitingSessions += right.waitingSessions
         left.streams += right.streams
         left.tunnels += right.tunnels
         left.unpublishedTunnels += right.unpublishedTunnels

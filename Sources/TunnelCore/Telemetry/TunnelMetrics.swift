@@ -20,6 +20,8 @@ package final class TunnelMetrics: Sendable {
     package let bytesToVisitors: Counter
     /// Carriers that were lost under a session that went on.
     package let lostCarriers: Counter
+    /// Carriers that were added to sessions which had one already.
+    package let addedCarriers: Counter
     /// Sessions that went on with another carrier.
     package let resumes: Counter
     /// The time from each PING to its PONG.
@@ -29,6 +31,7 @@ package final class TunnelMetrics: Sendable {
 
     private let sessionsGauge: Meter
     private let carriersGauge: Meter
+    private let waitingSessionsGauge: Meter
     private let streamsGauge: Meter
     private let tunnelsGauge: Meter
     private let unpublishedTunnelsGauge: Meter
@@ -53,11 +56,13 @@ package final class TunnelMetrics: Sendable {
         bytesToServices = counter("culvert_bytes_total", [("direction", "to_service")])
         bytesToVisitors = counter("culvert_bytes_total", [("direction", "to_visitor")])
         lostCarriers = counter("culvert_lost_carriers_total")
+        addedCarriers = counter("culvert_added_carriers_total")
         resumes = counter("culvert_resumes_total")
         roundTrip = Timer(label: "culvert_round_trip_seconds", factory: factory)
         droppedDatagrams = DroppedDatagrams(factory: factory)
         sessionsGauge = gauge("culvert_sessions")
         carriersGauge = gauge("culvert_carriers")
+        waitingSessionsGauge = gauge("culvert_waiting_sessions")
         streamsGauge = gauge("culvert_streams")
         tunnelsGauge = gauge("culvert_tunnels")
         unpublishedTunnelsGauge = gauge("culvert_unpublished_tunnels")
@@ -78,6 +83,7 @@ package final class TunnelMetrics: Sendable {
     package func publish(_ gauges: TunnelGauges) {
         sessionsGauge.set(gauges.sessions)
         carriersGauge.set(gauges.carriers)
+        waitingSessionsGauge.set(gauges.waitingSessions)
         streamsGauge.set(gauges.streams)
         tunnelsGauge.set(gauges.tunnels)
         unpublishedTunnelsGauge.set(gauges.unpublishedTunnels)

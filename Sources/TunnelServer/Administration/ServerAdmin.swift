@@ -140,12 +140,17 @@ extension ServerSession {
             lastLoss: carriers.lastLoss?.reason.escapedForDisplay(limit: 256),
             lastLossAt: carriers.lastLoss.map { Date(timeIntervalSince1970: Double($0.at)) },
             carriers: carriers.count,
-            resumes: carriers.count - 1,
+            resumes: carriers.resumes,
             streams: sessionLoop.streamCount,
             queuedBytes: sessionLoop.waitingBytes.toSend,
             bufferedBytes: sessionLoop.waitingBytes.toDeliver,
             bytesToService: traffic.toService,
             bytesToVisitor: traffic.toVisitor,
+            lanes: sessionLoop.laneStates.map { state in
+                var status = LaneStatus(state, since: ago(state.age))
+                status.peer = carriers.origins[state.lane]?.address.escapedForDisplay()
+                return status
+            },
             tunnels: tunnels(isWhole: isWhole),
             visitors: isWhole ? allStatistics.flatMap(VisitorStatus.all) : [],
             endings: isWhole ? EndingStatus.all(of: forwards.statistics) : []

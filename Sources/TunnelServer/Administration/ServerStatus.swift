@@ -36,7 +36,7 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var client: String
     /// The operator's name for the client, and after a slash the client's own name for itself, if it has one.
     public var name: String
-    /// The address that the present carrier comes from.
+    /// The address that the present carrier of its first lane comes from.
     public var peer: String
     /// The front that has named that address; nil without one.
     public var front: String?
@@ -54,7 +54,7 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var hasCarrier: Bool
     /// The time since which it has none; nil while it has one.
     public var withoutSince: Date?
-    /// The time since which it has the present one; nil without one.
+    /// The time since which its first lane has the present one; nil without one.
     public var carrierSince: Date?
     /// The time when bytes of the client have last come.
     public var lastSeen: Date?
@@ -62,7 +62,7 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var lastLoss: String?
     /// The time of that loss.
     public var lastLossAt: Date?
-    /// WebSockets that the session has had, with the present one.
+    /// WebSockets that the session has had, with the present ones.
     public var carriers: Int
     /// How often the session has continued on another WebSocket.
     public var resumes: Int
@@ -76,6 +76,8 @@ public struct SessionStatus: Codable, Sendable, Hashable {
     public var bytesToService: Int
     /// Bytes that were sent to them.
     public var bytesToVisitor: Int
+    /// The lanes, each with one WebSocket.
+    public var lanes: [LaneStatus] = []
     /// The session's tunnels.
     public var tunnels: [TunnelStatus]
     /// The visitors of all its tunnels, and its connections to destinations.

@@ -260,6 +260,8 @@ extension ServerSession: ServerSessionOwner {
     }
 
     func session(_ sessionLoop: SessionLoop, lost carrier: LostCarrier, of lane: LaneID) {
+        // The client leaves the lane, and its RETIRE follows over another one.
+        guard !carrier.isClosedByPeer else { return carriers.noteLeft(lane) }
         resources.totals.metrics.lostCarriers.increment()
         carriers.noteLoss(carrier, of: lane)
     }

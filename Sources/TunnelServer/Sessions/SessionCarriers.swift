@@ -3,7 +3,7 @@ import Mux
 import NIOCore
 import TunnelCore
 
-/// The carriers of one session, one after the other: loss, resume, and the ticket for the next connection.
+/// The carriers of one session's lanes: loss, resume, and the ticket for the next connection.
 final class SessionCarriers {
     private let sessionLoop: SessionLoop
     private let tickets: TicketIssuer
@@ -12,12 +12,16 @@ final class SessionCarriers {
     private let metrics: TunnelMetrics
     private var handle: ServerSessionHandle?
     private var lostAt: Instant?
-    /// Where the present carrier, or the last one, comes from.
+    /// Where the present carrier of the first lane, or the last one, comes from.
     private(set) var origin: CarrierOrigin = ""
+    /// Where the present carriers come from.
+    private(set) var origins: [LaneID: CarrierOrigin] = [:]
     /// The last loss of a carrier, and its time in seconds since 1970.
     private(set) var lastLoss: (reason: String, at: Int64)?
-    /// Carriers that the session has had, with the present one.
+    /// Carriers that the session has had, with the present ones.
     private(set) var count = 1
+    /// How often the first lane has got another carrier.
+    private(set) var resumes = 0
     /// Lanes that the session may have at a time.
     private let mostLanes: Int
 
@@ -41,6 +45,7 @@ final class SessionCarriers {
     func start(_ handle: ServerSessionHandle, from origin: CarrierOrigin) {
         self.handle = handle
         self.origin = origin
+        origins[.first] = origin
     }
 
     /// Ends with the session.
@@ -53,6 +58,7 @@ final class SessionCarriers {
         let now = clock.now()
         lostAt = now
         lastLoss = (carrier.reason, clock.unixSeconds())
+        origins = [:]
         handle?.waitsUntil = now + sessionLoop.grace
         logger.notice(
             "carrier lost; the session waits for another one",
@@ -66,6 +72,7 @@ final class SessionCarriers {
     /// A lane's carrier is lost, and the session goes on over others.
     func noteLoss(_ carrier: LostCarrier, of lane: LaneID) {
         lastLoss = (carrier.reason, clock.unixSeconds())
+        forget(lane)
         logger.info(
             "carrier lost; the session goes on over others",
             metadata: [
@@ -77,7 +84,14 @@ final class SessionCarriers {
 
     /// The client has left a lane.
     func noteLeft(_ lane: LaneID) {
+        forget(lane)
         logger.debug("lane left", metadata: ["lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)])
+    }
+
+    /// A lane has no carrier any more. If it was the first one, the next one takes its place.
+    private func forget(_ lane: LaneID) {
+        origins[lane] = nil
+        if let first = origins.min(by: { $0.key < $1.key }) { origin = first.value }
     }
 
     /// Gives the session another carrier, whose client has proved that it holds the session's key.
@@ -93,7 +107,10 @@ final class SessionCarriers {
         let lane = resumption.lane
         if let refusal = refusal(of: resumption) { return refusal }
         let isFurther = !sessionLoop.hasLane(lane)
-        self.origin = origin
+        // A session without any carrier may come back on a lane that is the first one at the client only.
+        let isFirst = lane == sessionLoop.firstLane || lostAt != nil
+        if isFirst { self.origin = origin }
+        origins[lane] = origin
         count += 1
         let first = proof.resumed(received: sessionLoop.received(on: lane), ticket: nextTicket())
         sessionLoop.run(
@@ -101,12 +118,18 @@ final class SessionCarriers {
         )
         guard !sessionLoop.isEnded else { return nil }
         guard !isFurther || lostAt != nil else {
+            metrics.addedCarriers.increment()
             logger.info(
                 "carrier added",
                 metadata: ["from": "\(origin)", "lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)]
             )
             return nil
         }
+        guard isFirst else {
+            logger.debug("carrier of a further lane replaced", metadata: ["from": "\(origin)", "lane": "\(lane)"])
+            return nil
+        }
+        resumes += 1
         metrics.resumes.increment()
         handle?.waitsUntil = nil
         let pause = lostAt.map { clock.now().since($0) } ?? .zero

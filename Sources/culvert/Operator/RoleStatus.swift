@@ -32,6 +32,7 @@ enum RoleStatus {
         let number: Int
         /// The client's name at a server; empty at a client.
         let name: String
+        let lanes: [LaneStatus]
         let tunnels: [TunnelStatus]
         let visitors: [VisitorStatus]
     }
@@ -41,7 +42,13 @@ enum RoleStatus {
         switch self {
         case .server(let status):
             status.sessions.map {
-                Session(number: $0.number, name: $0.name, tunnels: $0.tunnels, visitors: $0.visitors)
+                Session(
+                    number: $0.number,
+                    name: $0.name,
+                    lanes: $0.lanes,
+                    tunnels: $0.tunnels,
+                    visitors: $0.visitors
+                )
             }
         case .client(let status):
             status.session.map {
@@ -50,6 +57,7 @@ enum RoleStatus {
                     Session(
                         number: status.totals.sessions,
                         name: "",
+                        lanes: $0.lanes,
                         tunnels: $0.tunnels,
                         visitors: $0.visitors + status.connections
                     )

@@ -12,6 +12,8 @@ struct StatusPage {
     static let maximumVisitors = 40
     /// The limit of clients that are gone, the latest first.
     static let maximumGone = 10
+    /// The limit of lanes.
+    static let maximumLanes = 40
 
     let status: RoleStatus
     /// The rates, with `--watch`.
@@ -20,7 +22,11 @@ struct StatusPage {
     /// All lines.
     var lines: [String] {
         var lines = headline
-        for table in [sessions, tunnels, forwards] where !table.rows.isEmpty { lines += [""] + table.lines }
+        if !sessions.rows.isEmpty { lines += [""] + sessions.lines }
+        let (lanes, unseen) = lanes
+        if !lanes.rows.isEmpty { lines += [""] + lanes.lines }
+        if unseen > 0 { lines.append("and \(CompactNumber.count(unseen, "WebSocket")) more; --json has all") }
+        for table in [tunnels, forwards] where !table.rows.isEmpty { lines += [""] + table.lines }
         let (gone, forgotten) = gone
         if !gone.rows.isEmpty { lines += [""] + gone.lines }
         if forgotten > 0 { lines.append("and \(CompactNumber.count(forgotten, "client")) more; --json has all") }

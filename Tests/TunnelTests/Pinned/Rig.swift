@@ -83,6 +83,19 @@ final class Rig {
         loop.run()
     }
 
+    /// Client: opens a further lane on a carrier of its own.
+    func openLane() throws -> FakeCarrier {
+        let next = FakeCarrier()
+        let lane = try #require(session.requestLane())
+        session.run(.attach(next, lane: lane, epoch: 1, peerReceived: 0, first: nil))
+        loop.run()
+        return next
+    }
+
+    /// The numbers of the lanes in use.
+    var lanes: [UInt32] { laneStates.map(\.lane.rawValue) }
+    var laneStates: [SessionLoop.LaneState] { session.laneStates }
+
     /// Makes the carrier writable.
     func makeCarrierWritable() {
         carrier.isWritable = true

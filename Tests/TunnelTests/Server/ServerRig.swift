@@ -157,12 +157,19 @@ final class ServerRig {
 
     /// Resumes the session on another carrier.
     ///
-    /// - Parameter received: the client's count of received frames.
-    func resume(epoch: UInt64, received: UInt64) -> Refusal? {
+    /// - Parameters:
+    ///   - lane: the lane that gets the carrier.
+    ///   - received: the client's count of received frames.
+    func resume(
+        lane: UInt32 = 0,
+        epoch: UInt64,
+        received: UInt64,
+        from origin: CarrierOrigin = "198.51.100.8:50001"
+    ) -> Refusal? {
         let next = FakeCarrier()
-        let resumption = Resumption(session: [1], epoch: epoch, received: received, nonce: [])
+        let resumption = Resumption(session: [1], lane: LaneID(lane), epoch: epoch, received: received, nonce: [])
         let proof = ServerHandshake.Resumed(transcript: Transcript(), key: handle.resumeKey)
-        let refusal = session.carriers.resume(next, from: "198.51.100.8:50001", resumption, proof)
+        let refusal = session.carriers.resume(next, from: origin, resumption, proof)
         if refusal == nil { carrier = next }
         loop.run()
         return refusal

@@ -33,6 +33,7 @@
     return (unit !== "B" && count < 9.95 ? count.toFixed(1) : Math.round(count)) + " " + unit;
   }
   const rate = (value) => (value === undefined ? "–" : bytes(Math.round(value)) + "/s");
+  const lanes = (item) => (item.lanes[1] ? item.lanes.map((lane) => rate(lane.rate)).join(" + ") : "");
   function time(seconds) {
     seconds = Math.max(0, Math.floor(seconds));
     if (seconds < 60) return seconds + " s";
@@ -398,7 +399,7 @@
       ["gone for", ago(item.gone_since)], ["why", item.reason], ["had", item.places.join(", ")],
     ] : [
       ["from", row.peer], ["front", row.front], ["version", row.software], ["since", ago(row.since)], ["last seen", ago(row.seen)],
-      ["WebSocket", row.carrier ? ago(row.carrier) : "none for " + ago(item.without_since)], ["resumes", number(item.resumes)],
+      ["WebSocket", row.carrier ? ago(row.carrier) : "none for " + ago(item.without_since)], ["resumes", number(item.resumes)], ["lanes", lanes(item)],
       ["round trip", item.round_trip_ms === undefined ? "" : item.round_trip_ms.toFixed(1) + " ms"],
       ["waiting", item.queued_bytes + item.buffered_bytes ? bytes(item.queued_bytes + item.buffered_bytes) : ""],
       ["rate", rate(row.rate)], ["last loss", item.last_loss && item.last_loss + ", " + ago(item.last_loss_at) + " ago"],
@@ -418,7 +419,7 @@
     const item = session || { tunnels: [], visitors: [] };
     const parts = [facts([
       ["server", session && session.url], ["proxy", session && (session.proxy || "none")], ["software", session && session.software],
-      ["session", session && ago(session.since)], ["WebSocket", session && ago(session.carrier_since)], ["resumes", session && number(session.resumes)],
+      ["session", session && ago(session.since)], ["WebSocket", session && ago(session.carrier_since)], ["resumes", session && number(session.resumes)], ["lanes", session && lanes(session)],
       ["round trip", session && session.round_trip_ms !== undefined ? session.round_trip_ms.toFixed(1) + " ms" : ""],
       ["last error", connection.last_error && connection.last_error + ", " + ago(connection.last_error_at) + " ago"],
     ])].concat(tables(item, own(), endingsOf(item, status.endings)));
