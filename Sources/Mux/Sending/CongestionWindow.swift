@@ -19,6 +19,8 @@ struct CongestionWindow: Sendable {
     static let first = 262_144
     /// Smallest window. 32 KiB: two chunks of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
+    /// The same until the path was full once. 64 KiB: a stream's initial window.
+    static let leastAtStart = 65_536
     /// Most that is granted for delayed ACKs and busy processors: with bulk streams alone, and beside interactive ones.
     static let ackAllowance = (bulk: 1_048_576, interactive: 163_840)
     /// Beside interactive streams the allowance is what passes within 6 ms, and 80 KiB at least: an ACK comes after 64 KiB,
@@ -97,9 +99,11 @@ struct CongestionWindow: Sendable {
 
     /// Bytes that may be in flight now: the window, and what fills the path while it waits for a retransmission.
     func limit(now: Instant) -> Int {
-        guard case .steady = phase, path.rate > 0, path.minimumRTT < .infinity else { return window }
+        guard path.rate > 0, path.minimumRTT < .infinity else { return window }
         let product = path.rate * path.minimumRTT
         let isLosing = losesUntil.map { now < $0 } ?? false
+        // Acknowledgements come in bursts until the window has filled the path.
+        if !isLosing, !isSteady { return window }
         // Between two ACKs as many bytes arrive, or as much time passes.
         let usual = ackDelay + Double(MuxLimits.maximumData) / path.rate
         let stalled = path.rate * max(0, path.longestGap(now: now) - usual)
@@ -107,6 +111,10 @@ struct CongestionWindow: Sendable {
             isLosing
             ? max(Self.stretch.losing * product, Double(Self.first)) : min(stalled, Self.stretch.stalled * product)
         return Int(min(Double(window) + more, Double(Int32.max)))
+    }
+
+    private var isSteady: Bool {
+        if case .steady = phase { true } else { false }
     }
 
     /// The deadline has passed, and the owner will ask for frames.
@@ -201,6 +209,9 @@ struct CongestionWindow: Sendable {
             case .steady: product + headroom + delays
             case .probing: product / 2
             }
-        window = max(Self.least, Int(min(wanted, Double(Int32.max))))
+        // Before the path was ever full, a few keystrokes say nothing of what it carries.
+        var least = Self.least
+        if case .startup = phase { least = Self.leastAtStart }
+        window = max(least, Int(min(wanted, Double(Int32.max))))
     }
 }

@@ -26,6 +26,8 @@ struct Lane {
     var attachedAt: Instant
     /// Bytes of counted frames that came and went over the lane.
     var moved: UInt64 = 0
+    /// When a long DATA frame last came or went over the lane; nil if none did.
+    var bulkAt: Instant?
     /// When to look whether the lane delivers; nil if nothing is in flight.
     var stallCheck: Instant?
     /// Whether the owner was told that the lane delivers nothing.

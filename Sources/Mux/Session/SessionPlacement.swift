@@ -6,8 +6,8 @@ extension Session {
     /// How long the quick lane is kept free of bulk after interactive traffic. 10 s: a person reads for as long between two
     /// keystrokes.
     static let reservation = Duration.seconds(10)
-    /// Bytes in flight from which a lane counts as used by bulk when a new one begins.
-    static let bulkInFlight = 2 * MuxLimits.sharedData
+    /// How long a lane counts as used by bulk after a long DATA frame in either direction, when a new lane begins.
+    static let bulkSpan = Duration.seconds(1)
 
     /// The lane for interactive bytes; nil without a carrier.
     var quickIndex: Int? {
@@ -59,11 +59,11 @@ extension Session {
 
     /// Chooses the quick lane after lanes have changed.
     ///
-    /// - Parameter new: a lane that begins. It takes over from a lane that bulk has filled, so that bulk need not become
-    ///   fast anew on it.
+    /// - Parameter new: a lane that begins. It takes over from a lane that bulk uses, so that bulk need not become fast
+    ///   anew on it. Both ends see the bulk, and choose the same lane.
     mutating func chooseQuickLane(new: Int? = nil, now: Instant) {
         if let index = index(of: quickLane), lanes[index].isAttached {
-            guard let new, lanes[index].replay.bytes >= Self.bulkInFlight,
+            guard let new, let bulkAt = lanes[index].bulkAt, now.since(bulkAt) < Self.bulkSpan,
                 hasInteractive(within: Self.reservation, now: now)
             else { return }
             quickLane = lanes[new].id

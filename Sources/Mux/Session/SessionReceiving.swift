@@ -16,7 +16,9 @@ extension Session {
         }
         let id = frame.header.stream
         switch frame.header.type {
-        case .data: try receiveData(id, frame, now: now)
+        case .data:
+            if frame.payloadLength >= MuxLimits.sharedData { lanes[index].bulkAt = now }
+            try receiveData(id, frame, now: now)
         case .end: try receiveEnd(id, after: frame.number, now: now)
         case .datagram: try receiveDatagram(id, frame)
         case .credit: try receiveCredit(id, frame.number, now: now)

@@ -187,6 +187,7 @@ extension Session {
         guard let stream = turn.stream else { return frame }
         switch frame.header.type {
         case .data:
+            if frame.payload.readableBytes >= MuxLimits.sharedData { lanes[index].bulkAt = now }
             noteActivity(of: stream, frame.payload.readableBytes, isShort: turn.isShort, now: now)
             queuedBytes -= frame.payload.readableBytes
             recountStorage(stream)

@@ -62,7 +62,18 @@ final class LaneKeeper {
     }
 
     /// Why a lane was opened; nil for the first one.
-    func reason(of lane: LaneID) -> String? { policy.reason(of: lane.rawValue)?.description }
+    func reason(of lane: LaneID) -> String? {
+        let quick = sessionLoop.quickLane
+        // The policy knows the first lane by another number once a further one is the quick lane.
+        let number = lane == quick ? Self.number(of: .first, quick: quick) : lane.rawValue
+        return lane == .first ? nil : policy.reason(of: number)?.description
+    }
+
+    /// The policy's number for a lane: 0 for the quick one, which it never closes.
+    private static func number(of lane: LaneID, quick: LaneID) -> UInt32 {
+        if lane == quick { return 0 }
+        return lane == .first ? .max : lane.rawValue
+    }
 
     // MARK: Observations
 
@@ -81,15 +92,14 @@ final class LaneKeeper {
     /// - Returns: whether the next observation should come soon.
     private func decide() -> Bool {
         let now = Instant.now
-        let (first, states) = (sessionLoop.firstLane, sessionLoop.laneStates)
+        let (first, quick, states) = (sessionLoop.firstLane, sessionLoop.quickLane, sessionLoop.laneStates)
         let bulk = sessionLoop.bulkBytes &- bulkBytes
         var observation = LaneObservation(
             now: now,
             roundTrip: sessionLoop.roundTrip,
             lanes: states.map { state in
                 LaneObservation.Lane(
-                    // The policy's lane 0 is the one that carries the session's own frames.
-                    number: state.lane == first ? 0 : state.lane.rawValue,
+                    number: Self.number(of: state.lane, quick: quick),
                     moved: state.moved &- (moved[state.lane] ?? 0)
                 )
             }
@@ -115,7 +125,7 @@ final class LaneKeeper {
             logger.debug("dialling a further WebSocket", metadata: ["lane": "\(lane)", "why": "\(reason)"])
             start(lane, isNew: true)
         case .close(let number, let reason):
-            let lane = LaneID(number)
+            let lane = number == .max ? .first : LaneID(number)
             logger.info("carrier closed", metadata: ["lane": "\(lane)", "why": "\(reason)"])
             sessionLoop.run(.retireLane(lane))
         }

@@ -36,6 +36,9 @@ extension SessionLoop {
         }
     }
 
+    /// The lane of control frames and interactive bytes.
+    package var quickLane: LaneID { session.quickLane }
+
     /// Bytes of bulk streams that came and went.
     package var bulkBytes: UInt64 { session.bulkBytes }
 
