@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test(
-        "a path without its three numbers, or out of range, is none",
+        "a path without three numbers, or with one out of range, is refused",
         arguments: [
             "", "50", "50/100", "50/100/0/1", "-1/100/0", "50/0/0", "50/100/100", "50/100/-1", "a/b/c", "nan/1/1",
         ]

@@ -118,7 +118,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "a wrong flag about carriers is named with its value and what would be right",
+        "the error about a wrong flag of carriers has its value and the right forms",
         arguments: [
             ("--carriers", "17", "--carriers 17: expected auto, a number from 1 to 16, or a range such as 2-4"),
             ("--carriers", "0", "--carriers 0: expected auto,"),

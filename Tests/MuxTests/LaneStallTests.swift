@@ -48,7 +48,7 @@ import Testing
         #expect(try silent(&server, at: 1_500).isEmpty, "it is reported once")
     }
 
-    @Test("M38 a lane is not reported while no other one has shown a sign of life; the others are asked for one")
+    @Test("M38 a lane is not reported while no other one has shown a sign of life; the others are pinged")
     func allStalled() throws {
         var server = try server()
         for time in stride(from: 1_002, through: 3_000, by: 100) { #expect(try silent(&server, at: time).isEmpty) }
@@ -85,7 +85,7 @@ import Testing
         #expect(try silent(&server, at: 13_000) == [.first])
     }
 
-    @Test("a lane with a long round trip has four of them")
+    @Test("a lane with a long round trip is reported after four of them")
     func longRoundTrip() throws {
         var server = try serverWithStream(limits { $0.pingJitter = 0 })
         #expect(try server.attach(LaneID(1), epoch: 1, peerReceived: 0, now: .start))

@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test(
-        "M22 M26 M28 the same over several lanes, any of which may be cut, stall, begin or be left at any time",
+        "M22 M26 M28 bytes and ends arrive so over several lanes too, which are cut, stall, begin and are left at any time",
         arguments: seeds
     )
     func lanes(seed: UInt64) {

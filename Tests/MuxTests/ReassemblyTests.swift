@@ -11,7 +11,7 @@ import Testing
     private static func piece(_ range: Range<UInt64>) -> ByteBuffer { buffer(range.map(byte)) }
 
     @Test(
-        "random pieces are kept as a set of offsets is, and leave in order and once",
+        "random pieces leave in order and once, as a set of their offsets predicts",
         arguments: 0..<200 as Range<UInt64>
     )
     func model(seed: UInt64) {

@@ -2,7 +2,7 @@
 public struct Resumption: Sendable, Hashable {
     /// The session's id from WELCOME.
     public var session: [UInt8]
-    /// The lane that gets the carrier. A number above all that the session has used opens a further lane.
+    /// The lane that gets the carrier. A number that the session has not used opens a further lane.
     public var lane: LaneID
     /// A number higher than every epoch that this lane has used.
     public var epoch: UInt64

@@ -51,7 +51,7 @@ struct ReplayBuffer: Sendable {
         repeated = 0
     }
 
-    /// Drops what the peer has received, and removes and returns the rest in its old order. Nothing more is appended.
+    /// Drops what the peer has received, and removes and returns the rest in its old order, since the lane is gone.
     ///
     /// - Throws: ``MuxError`` if the peer's count is impossible.
     mutating func retire(at count: UInt64) throws(MuxError) -> [OutboundFrame] {

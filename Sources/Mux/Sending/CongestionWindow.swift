@@ -19,7 +19,7 @@ struct CongestionWindow: Sendable {
     static let first = 262_144
     /// Smallest window. 32 KiB: two chunks of a shared path, so that there is always something to acknowledge.
     static let least = 32_768
-    /// The same until the path was full once. 64 KiB: a stream's initial window.
+    /// Smallest window until the path has been full once. 64 KiB: a stream's initial window.
     static let leastAtStart = 65_536
     /// Most that is granted for delayed ACKs and busy processors: with bulk streams alone, and beside interactive ones.
     static let ackAllowance = (bulk: 1_048_576, interactive: 163_840)
@@ -54,11 +54,11 @@ struct CongestionWindow: Sendable {
     private let ackDelay: Double
     private var phase = Phase.startup(best: 0, idleRounds: 0)
     private var path: PathEstimate
-    /// Frames wait because the window is used up, or because the carrier takes nothing.
+    /// Whether frames wait because the window is used up, or because the carrier takes nothing.
     private(set) var isBusy = false
     /// When nothing was in flight last.
     private var idleAt: Instant
-    /// The path has lost segments lately.
+    /// When the last retransmission stops counting; nil before the first one.
     private var losesUntil: Instant?
     /// When ``limit(now:)`` may have grown although nothing was acknowledged; nil if no frame waits for that.
     private(set) var stretchDeadline: Instant?
@@ -104,7 +104,7 @@ struct CongestionWindow: Sendable {
         let isLosing = losesUntil.map { now < $0 } ?? false
         // Acknowledgements come in bursts until the window has filled the path.
         if !isLosing, !isSteady { return window }
-        // Between two ACKs as many bytes arrive, or as much time passes.
+        // The peer sends an ACK after 64 KiB or the ACK delay.
         let usual = ackDelay + Double(MuxLimits.maximumData) / path.rate
         let stalled = path.rate * max(0, path.longestGap(now: now) - usual)
         let more =
@@ -117,18 +117,18 @@ struct CongestionWindow: Sendable {
         if case .steady = phase { true } else { false }
     }
 
-    /// The deadline has passed, and the owner will ask for frames.
+    /// Clears ``stretchDeadline`` once it has passed. The owner then asks for frames.
     mutating func tick(now: Instant) {
         if let stretchDeadline, now >= stretchDeadline { self.stretchDeadline = nil }
     }
 
-    /// The kernel has sent segments of this carrier again.
+    /// Records that the kernel has sent segments of this carrier again.
     mutating func isLosing(now: Instant) {
         guard path.minimumRTT < .infinity else { return }
         losesUntil = now + .seconds(path.minimumRTT * Self.losingRounds)
     }
 
-    /// Another lane is gone, and has left its share of a common path: the rate may grow quickly again.
+    /// Lets the window grow quickly again, since another lane is gone and has left its share of a common path.
     mutating func regrow() {
         guard path.rate > 0 else { return }
         phase = .startup(best: path.rate, idleRounds: 0)
@@ -137,7 +137,7 @@ struct CongestionWindow: Sendable {
     /// Bytes per second that the path delivers; 0 while nothing is known.
     var rate: Double { path.rate }
 
-    /// A frame waits because the window is used up, or because the carrier takes nothing.
+    /// Records that a frame waits because the window is used up, or because the carrier takes nothing.
     mutating func isLimiting(now: Instant) {
         isBusy = true
         guard case .steady = phase, path.minimumRTT >= Self.shortestStretched, path.minimumRTT < .infinity else {
@@ -209,7 +209,7 @@ struct CongestionWindow: Sendable {
             case .steady: product + headroom + delays
             case .probing: product / 2
             }
-        // Before the path was ever full, a few keystrokes say nothing of what it carries.
+        // Until the path has been full once, a few keystrokes do not show what it carries.
         var least = Self.least
         if case .startup = phase { least = Self.leastAtStart }
         window = max(least, Int(min(wanted, Double(Int32.max))))

@@ -2,8 +2,8 @@ import NIOCore
 
 /// Frames of streams that a lost lane has not delivered, and that leave on another one.
 ///
-/// They were counted against their streams' credit when they were handed out first. DATA carries its offset, END and RESET
-/// do so anyway, and their streams are known to the peer, so any lane may take them.
+/// They were counted against their streams' credit when they were first handed out. DATA, END and RESET carry offsets, and
+/// the peer knows their streams, so any lane may take them.
 struct MovedFrames {
     /// Short frames, which go where interactive bytes go.
     private var short = CircularBuffer<OutboundFrame>(initialCapacity: 0)
@@ -11,10 +11,10 @@ struct MovedFrames {
     /// Memory that they take, bytes.
     private(set) var cost = 0
 
-    /// Whether none waits.
+    /// Whether no frame waits.
     var isEmpty: Bool { short.isEmpty && long.isEmpty }
 
-    /// Adds a frame in its old order.
+    /// Adds a frame. The frames of a lane are added in their old order.
     mutating func append(_ frame: OutboundFrame) {
         cost += frame.length + MuxLimits.frameCost
         if frame.payload.readableBytes <= SendScheduler.interactiveBytes {

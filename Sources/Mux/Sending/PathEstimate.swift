@@ -17,7 +17,7 @@ struct PathEstimate: Sendable {
     private static let rounds = 5
     /// A queue has formed if every acknowledgement of a round took more than this multiple of the shortest round trip and
     /// this many seconds. Only the round's own rate counts then, so that the window follows a falling rate within two
-    /// rounds. Less may be a path that has become longer.
+    /// rounds. A smaller increase may come from a path that has become longer.
     private static let queued = (share: 1.25, seconds: 0.02)
     /// Time in which the shortest round trip is remembered, twice.
     static let memory = Duration.seconds(10)
@@ -56,7 +56,7 @@ struct PathEstimate: Sendable {
         max(gaps.now, gaps.before, lastAcknowledged.map { now.since($0).inSeconds } ?? 0)
     }
 
-    /// Fewer bytes are in flight than may be: the next acknowledgement may be late for that reason alone.
+    /// Records that fewer bytes are in flight than may be: for that reason alone the next acknowledgement may be late.
     mutating func pause() {
         lastAcknowledged = nil
     }
@@ -92,7 +92,7 @@ struct PathEstimate: Sendable {
         lastAcknowledged = now
         let roundTrip = now.since(sample.sentAt).inSeconds
         let endsSpan = learn(roundTrip: roundTrip, now: now)
-        // Acknowledgements that waited for a retransmission come together. The frames left at the true rate.
+        // Acknowledgements that waited for a retransmission come together, but the frames left at the path's rate.
         let span = max(now.since(sample.deliveredAt), sample.sentAt.since(sample.deliveredSentAt)).inSeconds
         deliveredSentAt = max(deliveredSentAt, sample.sentAt)
         // A sample of an earlier carrier's frames says nothing of this one.

@@ -31,13 +31,13 @@ struct SendScheduler {
     /// The same beyond the congestion window.
     static let interactiveBeyondWindow = reserve / interactiveBytes
 
-    /// What a lane may carry. With one lane, everything.
+    /// The frames that a lane may carry: all of them in a session with one lane.
     struct Place {
-        /// Session-wide frames and those that begin or end streams.
+        /// Whether control frames may go over the lane: all counted ones except DATA, END and a RESET in its order.
         var hasControl = true
-        /// Short chunks.
+        /// Whether short chunks may go over the lane.
         var hasInteractive = true
-        /// Frames of bulk streams.
+        /// Whether frames of bulk streams may go over the lane.
         var hasBulk = true
         /// Whether a stream's frames may go over this lane now; nil if all may. They may once the peer has the frame that
         /// announces the stream, or behind it on the same lane.
@@ -64,7 +64,7 @@ struct SendScheduler {
             || place.hasBulk && !bulk.isEmpty
     }
 
-    /// Frames of the session's own that wait: floods are measured by their number.
+    /// Control frames that wait. Their number measures floods.
     var waitingControl: Int { control.count }
 
     /// Queues a control frame; these keep their order among themselves.
@@ -85,7 +85,7 @@ struct SendScheduler {
         unpark()
     }
 
-    /// The peer may know more streams than before.
+    /// Schedules parked streams again, since the peer may know more of them than before.
     mutating func unpark() {
         guard !parked.isEmpty else { return }
         let streams = parked

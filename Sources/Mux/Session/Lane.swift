@@ -20,7 +20,7 @@ struct Lane {
     var progressAt: Instant
     /// Counted frames sent when the last one of a stream was among them.
     var sentByStreams: UInt64 = 0
-    /// Streams of the peer's whose ACCEPT was sent over the lane, with its count there.
+    /// Streams whose OPEN or ACCEPT was sent over the lane, with the lane's count of frames at that time.
     var announcements = CircularBuffer<(count: UInt64, stream: Stream)>(initialCapacity: 0)
     /// When the present carrier was attached.
     var attachedAt: Instant
@@ -28,9 +28,9 @@ struct Lane {
     var moved: UInt64 = 0
     /// When a long DATA frame last came or went over the lane; nil if none did.
     var bulkAt: Instant?
-    /// When to look whether the lane delivers; nil if nothing is in flight.
+    /// When to check whether the lane delivers; nil if nothing is in flight.
     var stallCheck: Instant?
-    /// Whether the owner was told that the lane delivers nothing.
+    /// Whether the lane's silence was reported to the owner.
     var isReported = false
     /// The epoch of the last carrier: 0 for the first one of a session.
     var epoch: UInt64 = 0
@@ -45,12 +45,12 @@ struct Lane {
         attachedAt = now
     }
 
-    /// Whether frames of streams were not acknowledged.
+    /// Whether frames of streams are unacknowledged.
     var hasUndelivered: Bool { replay.acknowledged < sentByStreams }
 
-    /// The peer has what was acknowledged: streams that it knows may use any lane.
+    /// Marks streams as known whose OPEN or ACCEPT was acknowledged: they may use any lane.
     ///
-    /// - Returns: whether there are more such streams than before.
+    /// - Returns: whether a stream was marked.
     @discardableResult
     mutating func noteAnnouncements() -> Bool {
         var areMore = false
@@ -62,7 +62,7 @@ struct Lane {
         return areMore
     }
 
-    /// A new carrier begins. It may use another path.
+    /// Resets what belongs to a carrier, since a new one begins. It may use another path.
     mutating func restart(limits: MuxLimits, now: Instant) {
         isAttached = true
         attachedAt = now
@@ -78,7 +78,7 @@ struct Lane {
         pings = SlidingWindow(limit: pings.limit)
     }
 
-    /// The carrier is lost.
+    /// Drops what concerns the carrier alone, since it is lost.
     mutating func detach() {
         isAttached = false
         urgent.removeAll()

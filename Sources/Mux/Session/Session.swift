@@ -11,8 +11,8 @@ import NIOCore
 ///
 /// Every operation is O(1) in the number of streams, except those that reset streams for want of memory.
 ///
-/// This file holds the session's life. Extensions in other files hold the lanes and their
-/// carriers, the beginning of ports and streams, the way of bytes out and in, and the removal of streams. The properties that they share are internal for
+/// This file holds the session's life. Extensions in other files hold the lanes and their carriers, the beginning of ports
+/// and streams, the way of bytes out and in, and the removal of streams. The properties that they share are internal for
 /// that reason alone.
 public struct Session {
     private enum State {
@@ -45,10 +45,10 @@ public struct Session {
     var control = (lane: LaneID.first, count: UInt64(0))
     /// Server: its last answers to RETIRE.
     var retired: [Retirement] = []
-    /// Frames of streams that a lost lane has not delivered.
+    /// Frames of streams that a lost lane has not delivered, and that wait for another lane.
     var moved = MovedFrames()
     var generator: SplitMix
-    /// Streams that the peer sends on, as interactive ones do.
+    /// Interactive streams on which the peer sends.
     var arriving = InteractiveActivity()
     /// Bytes of long DATA frames that came and went.
     public internal(set) var bulkBytes: UInt64 = 0
@@ -118,7 +118,7 @@ public struct Session {
     /// Streams in the session, including ended ones whose sockets still have bytes to accept.
     public var streamCount: Int { streams.count }
 
-    /// The last measured round trip through the quickest carrier in use; nil before the first PONG.
+    /// The last measured round trip, the shortest one of all lanes; nil before the first PONG.
     public var roundTrip: Duration? {
         lanes.count == 1 ? lanes[0].keepAlive.roundTrip : lanes.compactMap(\.keepAlive.roundTrip).min()
     }

@@ -45,7 +45,8 @@ public enum SessionAction: Sendable, Hashable {
     case closed(StreamID)
     /// The peer has answered a PING.
     case answered
-    /// The carrier of a lane is dead or delivers nothing: abandon it, and call ``Session/detach(_:now:)``.
+    /// The carrier of a lane is dead or delivers nothing: abandon it, and call ``Session/detach(_:now:)``. The error has the
+    /// reason.
     case silent(LaneID, MuxError)
     /// A lane is gone. Close its carrier if it has one; other lanes have its frames.
     case retired(LaneID)

@@ -2,22 +2,22 @@ import NIOCore
 
 /// The lanes of a session, and their carriers (protocol page, section 6).
 ///
-/// The client alone opens and leaves lanes. So the two ends never disagree on which of them can be resumed.
+/// The client alone opens and leaves lanes. So the two ends always agree on which of them can be resumed.
 extension Session {
-    /// A lane that the client has left: what the server has not acknowledged goes over another lane once it answers.
+    /// A lane that the client has left. Once the server answers, the frames that it lacks go over another lane.
     struct RetiringLane {
         let id: LaneID
         /// Counted frames that this end has received on it.
         let received: UInt64
         var replay: ReplayBuffer
         var announcements: CircularBuffer<(count: UInt64, stream: Stream)> = []
-        /// Whether control frames are among them, which precede all later ones.
+        /// Whether control frames are among the unacknowledged ones. They precede all later control frames.
         let hasControl: Bool
     }
 
-    /// Lanes that the client has left, for which the server remembers its answer. More than a session ever has at a time.
+    /// Lanes that the client has left, for which the server remembers its answer. No session has more at a time.
     private static let remembered = 64
-    /// Numbers of lanes that a higher one may overtake.
+    /// Lower numbers of lanes that a request may overtake.
     private static let overtaken: UInt32 = 16
 
     // MARK: State
@@ -34,7 +34,8 @@ extension Session {
     /// Whether a lane is in use.
     public func hasLane(_ lane: LaneID) -> Bool { index(of: lane) != nil }
 
-    /// Server: whether the client may open a lane of this number, which no lane has had. Requests may overtake each other.
+    /// Server: whether the client may open a lane with this number, because no lane has had it. Requests may overtake each
+    /// other.
     public func isUnusedLane(_ lane: LaneID) -> Bool {
         nextLane.map { lane >= $0 } ?? false || skippedLanes.contains(lane)
     }
@@ -70,7 +71,7 @@ extension Session {
         return cost
     }
 
-    /// Frames of the session's own that wait: floods are measured by their number.
+    /// Control frames, and PING, PONG and ACK, that wait. Their number measures floods.
     var waitingControl: Int {
         var count = scheduler.waitingControl
         for lane in lanes { count += lane.urgent.count }
@@ -100,8 +101,10 @@ extension Session {
     /// is sent again before anything new. An old carrier that still exists counts as lost. A number that no lane has had
     /// begins a further lane.
     ///
-    /// - Parameter epoch: the epoch of the RESUME.
-    /// - Returns: false if the lane is gone. The carrier is then of no use.
+    /// - Parameters:
+    ///   - epoch: the epoch of the RESUME.
+    ///   - peerReceived: counted frames of the lane that the peer has received.
+    /// - Returns: false if the lane is gone. The carrier must then be closed.
     /// - Throws: ``MuxError`` if the peer's count is impossible. The session must then end.
     @discardableResult
     public mutating func attach(
@@ -150,8 +153,8 @@ extension Session {
 
     // MARK: Client: further lanes
 
-    /// Client: the number for a RESUME that opens a further lane; nil if there can be none. ``attach(_:epoch:peerReceived:now:)``
-    /// or ``abandonLane(_:)`` follows.
+    /// Client: returns the number for a RESUME that opens a further lane; nil if there can be none.
+    /// ``attach(_:epoch:peerReceived:now:)`` or ``abandonLane(_:)`` follows.
     public mutating func requestLane() -> LaneID? {
         guard role == .client, !isEnded, let lane = nextLane else { return nil }
         nextLane = lane.next
@@ -159,7 +162,8 @@ extension Session {
         return lane
     }
 
-    /// Client: a requested lane has got no carrier, as far as this end knows. The server forgets it.
+    /// Client: gives up a requested lane that has got no carrier, as far as this end knows. RETIRE makes the server forget
+    /// it.
     public mutating func abandonLane(_ lane: LaneID) {
         guard !isEnded, requestedLanes.remove(lane) != nil else { return }
         retiring.append(RetiringLane(id: lane, received: 0, replay: ReplayBuffer(), hasControl: false))
@@ -192,8 +196,8 @@ extension Session {
         actions.append(.retired(lane.id))
     }
 
-    /// Sends RETIRE for each lane that the server has not answered for. A carrier that is lost may have taken earlier ones
-    /// with it; a repetition is harmless.
+    /// Sends RETIRE for each lane about which the server has not answered. Earlier ones may be lost with their carrier, and
+    /// a repetition is harmless.
     private mutating func askForRetirement() {
         guard let index = quickIndex else { return }
         lanes[index].urgent.removeAll { $0.header.type == .retire }
@@ -211,7 +215,7 @@ extension Session {
             throw MuxError(.unexpectedFrame, "retire of lane \(lane) from a \(role.peer) over lane \(carrier)")
         }
         guard let gone = self.index(of: lane) else {
-            // A repetition, or a lane that the client has asked for and never got.
+            // A repetition, or a lane that the client has requested and given up.
             try rateLimits.countAnomaly("retire of a lane that is not in use", now: now)
             if isUnusedLane(lane) { useUp(lane) }
             let received = retired.first { $0.lane == lane }?.received ?? 0
@@ -245,11 +249,11 @@ extension Session {
         guard let index = index(of: loss.lane), lanes[index].isAttached, lanes[index].epoch == loss.epoch else {
             return
         }
-        actions.append(.silent(loss.lane, MuxError(.silence, "the server has lost it")))
+        actions.append(.silent(loss.lane, MuxError(.silence, "the server has lost this carrier")))
     }
 
-    /// Lets frames of a lost lane go over others. What follows an OPEN or ACCEPT that is lost too keeps its place behind
-    /// it; so do session-wide frames among themselves.
+    /// Lets frames of a lost lane go over others. Frames that follow an OPEN or ACCEPT of this lane stay behind it.
+    /// Control frames keep their order.
     private mutating func move(
         _ frames: [OutboundFrame],
         _ announcements: CircularBuffer<(count: UInt64, stream: Stream)>,

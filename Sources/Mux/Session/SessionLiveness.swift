@@ -5,7 +5,7 @@ extension Session {
     static let stallPatience = Duration.seconds(1)
     /// The same in round trips of the lane.
     static let stallRounds = 4
-    /// Time between two looks at a lane that delivers nothing while no other lane has shown a sign of life.
+    /// Time between two checks of a lane that delivers nothing while no other lane has shown a sign of life.
     private static let stallPeriod = Duration.milliseconds(200)
 
     /// The first deadline of all lanes.
@@ -49,7 +49,8 @@ extension Session {
         }
     }
 
-    /// A lane has delivered nothing for a while. It is left if another lane has delivered meanwhile; the others are asked.
+    /// Reports a lane that has delivered nothing for a while if another one has shown a sign of life meanwhile. Otherwise
+    /// it pings the others.
     private mutating func checkStall(_ index: Int, now: Instant) {
         lanes[index].stallCheck = now + Self.stallPeriod
         let since = lanes[index].progressAt
@@ -68,14 +69,14 @@ extension Session {
         actions.append(.silent(lanes[index].id, error))
     }
 
-    /// A lane has given a sign of life.
+    /// Records that a lane has given a sign of life.
     mutating func progressed(_ index: Int, now: Instant) {
         lanes[index].progressAt = now
         lanes[index].isReported = false
         expectProgress(index, now: now)
     }
 
-    /// A lane has something in flight from now on, or has delivered a part of it.
+    /// Sets the next check of a lane that has something in flight from now on, or has delivered a part of it.
     mutating func expectProgress(_ index: Int, now: Instant) {
         guard lanes[index].replay.count > 0 else { return lanes[index].stallCheck = nil }
         let rounds = (lanes[index].keepAlive.roundTrip ?? .zero) * Self.stallRounds

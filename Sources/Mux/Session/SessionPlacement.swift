@@ -1,10 +1,10 @@
-/// Which frames go over which lane (the page SendingPolicy).
+/// Decides which frames go over which lane (the page SendingPolicy).
 ///
 /// One lane is the quick one. Control frames and interactive bytes go over it, and bulk over the others. Bulk takes the
 /// quick lane too while there is no other, or no interactive stream.
 extension Session {
-    /// How long the quick lane is kept free of bulk after interactive traffic. 10 s: a person reads for as long between two
-    /// keystrokes.
+    /// How long the quick lane is kept free of bulk after interactive traffic. 10 s: a person may read for that long before
+    /// the next keystroke.
     static let reservation = Duration.seconds(10)
     /// How long a lane counts as used by bulk after a long DATA frame in either direction, when a new lane begins.
     static let bulkSpan = Duration.seconds(1)
@@ -15,7 +15,7 @@ extension Session {
         return lanes.firstIndex(where: \.isAttached)
     }
 
-    /// What a lane may carry now.
+    /// The frames that a lane may carry now.
     mutating func place(_ index: Int, now: Instant) -> SendScheduler.Place {
         guard lanes.count > 1 || !retiring.isEmpty else { return SendScheduler.Place() }
         let isQuick = index == quickIndex
@@ -52,15 +52,15 @@ extension Session {
         control.lane == lane.id && lane.replay.acknowledged < control.count
     }
 
-    /// A lane is gone: the others may deliver more.
+    /// Lets the windows of all lanes grow quickly, since another lane is gone.
     mutating func takeShareOfLostLane() {
         for index in lanes.indices where lanes[index].isAttached { lanes[index].congestion.regrow() }
     }
 
     /// Chooses the quick lane after lanes have changed.
     ///
-    /// - Parameter new: a lane that begins. It takes over from a lane that bulk uses, so that bulk need not become fast
-    ///   anew on it. Both ends see the bulk, and choose the same lane.
+    /// - Parameter new: a lane that begins. It becomes the quick lane if bulk uses the present one, so that bulk stays on
+    ///   the carrier that is fast already. Both ends see the bulk, and choose the same lane.
     mutating func chooseQuickLane(new: Int? = nil, now: Instant) {
         if let index = index(of: quickLane), lanes[index].isAttached {
             guard let new, let bulkAt = lanes[index].bulkAt, now.since(bulkAt) < Self.bulkSpan,

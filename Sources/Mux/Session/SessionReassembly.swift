@@ -43,7 +43,7 @@ extension Session {
         }
     }
 
-    /// Returns whether END or RESET waits for bytes that take another lane.
+    /// Returns whether END or RESET must wait for bytes that take another lane.
     ///
     /// - Throws: ``MuxError`` if the offset cannot be right: bytes beyond it have arrived, or everything came over one lane.
     func waits(for offset: UInt64, of stream: Stream, _ type: FrameType) throws(MuxError) -> Bool {

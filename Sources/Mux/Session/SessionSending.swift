@@ -59,7 +59,7 @@ extension Session {
 
     // MARK: From the queues to the carrier
 
-    /// What may be sent over a lane, with so much in flight.
+    /// The frames that may be sent over a lane, with the bytes that are in flight on all lanes.
     private mutating func room(_ index: Int, _ place: SendScheduler.Place, now: Instant) -> SendScheduler.Room {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
@@ -68,7 +68,7 @@ extension Session {
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
 
-    /// What a lane's congestion window allows.
+    /// The frames that a lane's congestion window permits.
     private mutating func windowRoom(_ index: Int, takesBulk: Bool, now: Instant) -> SendScheduler.Room {
         let inFlight = lanes[index].replay.bytes
         if takesBulk {
@@ -83,7 +83,7 @@ extension Session {
         return inFlight < lanes[index].congestion.limit(now: now) + reserve ? .interactive : .control
     }
 
-    /// A carrier takes no more frames, although some may wait.
+    /// Records that a lane's carrier takes no more frames, although some may wait.
     public mutating func carrierIsFull(_ lane: LaneID = .first, now: Instant) {
         guard !scheduler.isEmpty, let index = index(of: lane) else { return }
         if scheduler.waits(for: place(index, now: now)) { lanes[index].congestion.isLimiting(now: now) }
@@ -94,7 +94,7 @@ extension Session {
         index(of: lane).map { lanes[$0].congestion.isBusy } ?? false
     }
 
-    /// The kernel has sent segments of a carrier again, so acknowledgements wait for them.
+    /// Records that the kernel has sent segments of a lane's carrier again, so acknowledgements wait for them.
     public mutating func carrierLoses(_ lane: LaneID = .first, now: Instant) {
         if let index = index(of: lane) { lanes[index].congestion.isLosing(now: now) }
     }
@@ -143,10 +143,10 @@ extension Session {
         return frame
     }
 
-    /// The next frame of a lost lane that another one may take. Control frames go first, also those of the lost lane.
+    /// The next frame of a lost lane that this one may take. Control frames go first, also those of the lost lane.
     ///
-    /// - Parameter room: what new frames may be sent. They wait while the budget for kept frames is used up. Those of the
-    ///   lost lane count against it already, and would wait for ever if they had to wait for themselves.
+    /// - Parameter room: which new frames may be sent. They wait while the budget for kept frames is used up. Frames of the
+    ///   lost lane count against it already. If they waited for it too, it would never become free.
     private mutating func nextMoved(
         _ index: Int,
         _ room: SendScheduler.Room,

@@ -1,6 +1,6 @@
-/// What passes through a session, for an owner that decides how many lanes it needs.
+/// Figures of a session's traffic, for an owner that decides how many lanes it needs.
 extension Session {
-    /// Bytes that went over one lane in both directions, with what this end knows of its path.
+    /// The bytes of one lane, and what this end knows of its path.
     public struct LaneFigures: Sendable, Hashable {
         /// The lane.
         public let lane: LaneID

@@ -14,7 +14,7 @@ struct Reassembly {
     /// In the order of their offsets, without overlaps, from `first` on. An array, since an empty one allocates nothing.
     private var pieces: [Piece] = []
     private var first = 0
-    /// Pieces that have left before the array is cleaned of them.
+    /// Pieces that may have left before the array is cleaned.
     private static let maximumGone = 32
     /// Storage of the pieces with a fixed charge for each one, bytes.
     private(set) var cost = 0

@@ -9,8 +9,9 @@ struct ReceiveCredit: Sendable {
     private(set) var granted: UInt64
     /// Bytes that may be in flight. The window grows while it limits the stream and shrinks when memory is short.
     private(set) var window: UInt64
-    /// When half a window had been returned last, and what was returned since, bytes.
+    /// When half a window had last been returned.
     private var grantedAt: Instant
+    /// Bytes that were returned since then.
     private var returned: UInt64 = 0
     /// Interval below which a stream that needs credit gets a wider window.
     static let busy = Duration.milliseconds(2)
@@ -57,10 +58,10 @@ struct ReceiveCredit: Sendable {
 
     /// Round trip from which a wide window is returned in eighths.
     ///
-    /// A sender far away uses its credit up while half a window is on its way back to it. Nearby, each CREDIT would only
-    /// wake the peer more often.
+    /// Otherwise a distant sender uses its credit up while half a window is on its way back. On a short path more CREDITs
+    /// would only wake the peer more often.
     static let far = Duration.milliseconds(5)
-    /// The least that is returned on a far path, bytes.
+    /// Fewest bytes that are returned at once on a far path.
     static let farStep: UInt64 = 65_536
 
     /// Returns the offset for the next CREDIT; nil while less than half a window can be returned, or an eighth of a wide
@@ -77,7 +78,7 @@ struct ReceiveCredit: Sendable {
         guard next >= granted + step else { return nil }
         let frequent = half < UInt64(CongestionWindow.maximumQuantum) ? Self.sharing : Self.busy
         returned += next - granted
-        // The time in which half a window was used.
+        // The window grows if half of it was used within that time.
         if returned >= half {
             if let roundTrip, now.since(grantedAt) < max(roundTrip * 2, frequent), window < UInt64(limit) {
                 window = min(window * 2, UInt64(limit))

@@ -11,7 +11,7 @@ final class Stream {
     let kind: StreamKind
     /// Datagrams that wait for the carrier.
     var datagrams = DatagramQueue()
-    /// The lane over which this end's OPEN or ACCEPT has left; nil before. Before it, datagrams wait.
+    /// The lane over which this end's OPEN or ACCEPT has left; nil before that. Until then datagrams wait.
     var announced: LaneID?
     /// Whether the peer is known to have that frame, so that others may go over any lane.
     var isKnown = false
@@ -20,7 +20,7 @@ final class Stream {
     /// The peer's END or RESET that arrived before earlier bytes.
     var ending: Ending?
 
-    /// An end of the peer's that waits for bytes over another lane.
+    /// An END or RESET of the peer that waits for bytes over another lane.
     enum Ending {
         case end(after: UInt64)
         case reset(ResetCode, after: UInt64)

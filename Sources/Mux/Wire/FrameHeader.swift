@@ -13,7 +13,7 @@ public struct FrameHeader: Sendable, Hashable {
     public let type: FrameType
     /// The frame's stream, or `.session`.
     public let stream: StreamID
-    /// Whether the offset of its first byte precedes the bytes of a DATA frame.
+    /// Whether the payload of DATA begins with the offset of its first byte.
     public let hasOffset: Bool
 
     /// The flag of DATA with an offset.

@@ -23,9 +23,9 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case unbind = 0x13
     /// The client says whether the service of a tunnel answers.
     case state = 0x14
-    /// The client has left a lane, and says what it has received there.
+    /// The client has left a lane, and reports the number of counted frames that it has received there.
     case retire = 0x15
-    /// The server's answer to RETIRE, with what it has received there.
+    /// The server's answer to RETIRE, with its own number.
     case retired = 0x16
     /// The server has lost the carrier of a lane.
     case lost = 0x17
@@ -59,8 +59,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         switch self {
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused: true
         case .bind, .bound, .unbound, .unbind, .state, .retire, .retired, .lost, .open, .accept, .data, .end, .reset,
-            .credit, .datagram,
-            .ping, .pong, .ack, .goAway, .renew:
+            .credit, .datagram, .ping, .pong, .ack, .goAway, .renew:
             false
         }
     }
@@ -70,8 +69,7 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
         switch self {
         case .bind, .bound, .unbound, .unbind, .state, .open, .accept, .data, .end, .reset, .credit, .goAway: true
         case .challenge, .authenticate, .welcome, .resume, .resumed, .refused, .retire, .retired, .lost, .datagram,
-            .ping,
-            .pong, .ack, .renew:
+            .ping, .pong, .ack, .renew:
             false
         }
     }

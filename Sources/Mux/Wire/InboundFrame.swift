@@ -8,7 +8,7 @@ public struct InboundFrame: Sendable {
     public let pieces: [ByteBuffer]
     /// Bytes in all chunks.
     public let payloadLength: Int
-    /// The offset of the first byte of DATA in its stream; nil if it follows on what came before.
+    /// The offset of the first byte of DATA in its stream; nil if DATA follows the bytes that have arrived.
     public var offset: UInt64?
 
     /// The payload in one buffer; copies only if it arrived in several chunks.

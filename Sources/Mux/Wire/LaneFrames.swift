@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The payload of RETIRE and RETIRED: an end has left a lane, and says how many of its counted frames have arrived.
+/// The payload of RETIRE and RETIRED: an end has left a lane, and reports how many counted frames it has received there.
 struct Retirement: Sendable, Hashable {
     /// The lane. The sender reads and sends nothing more on it.
     var lane: LaneID
@@ -12,7 +12,7 @@ struct Retirement: Sendable, Hashable {
         self.received = received
     }
 
-    /// The frame from a role: the client asks, the server answers.
+    /// The frame that a role sends: RETIRE from the client, RETIRED from the server.
     func frame(from role: Role) -> OutboundFrame {
         var fields = FieldWriter()
         fields.append(1, number: lane.rawValue)

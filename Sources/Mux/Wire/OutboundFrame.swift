@@ -6,7 +6,8 @@ public struct OutboundFrame: Sendable, Hashable {
     public let header: FrameHeader
     /// The payload, without the offset of DATA.
     public let payload: ByteBuffer
-    /// The offset of the first byte of DATA in its stream; 0 for other frames. It travels if the header says so.
+    /// The offset of the first byte of DATA in its stream; 0 for other frames. It is sent if the header has its
+    /// flag.
     public let offset: UInt64
 
     /// Creates a frame of `type` on `stream`.
@@ -20,20 +21,20 @@ public struct OutboundFrame: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - offset: the offset of its first byte in the stream.
-    ///   - showsOffset: whether the offset travels.
+    ///   - showsOffset: whether the offset is sent.
     init(data payload: ByteBuffer, of stream: StreamID, at offset: UInt64, showsOffset: Bool) {
         self.header = FrameHeader(.data, stream, hasOffset: showsOffset)
         self.payload = payload
         self.offset = offset
     }
 
-    /// The same frame for another lane than its first one: DATA then needs its offset.
+    /// The same frame for another lane than its first one. DATA then needs its offset.
     var moved: OutboundFrame {
         guard header.type == .data else { return self }
         return OutboundFrame(data: payload, of: header.stream, at: offset, showsOffset: true)
     }
 
-    /// Appends the bytes before the payload.
+    /// Appends the header, and the offset if it is sent.
     public func writeHead(into out: inout ByteBuffer) {
         header.write(into: &out)
         if header.hasOffset { out.writeInteger(offset) }

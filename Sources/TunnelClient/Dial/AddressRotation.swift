@@ -30,7 +30,7 @@ final class AddressRotation: Sendable {
         case none
         /// This one, if the name still has it.
         case address(SocketAddress)
-        /// The one at this place, counted round and round.
+        /// The one at this index, modulo the number of addresses.
         case place(Int)
     }
 

@@ -39,7 +39,6 @@ struct Dialler: SessionDialler {
     }
 
     /// Dials a carrier for a lane beside the session's others.
-    ///
     private func dial(
         _ way: DialWay,
         for session: ClientSessionHandle,

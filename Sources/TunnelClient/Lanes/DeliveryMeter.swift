@@ -9,9 +9,9 @@ struct DeliveryMeter: Sendable {
     static let shortest = (settling: Duration.milliseconds(500), window: Duration.seconds(1))
     /// The longest time of either, for round trips of more than a second.
     static let longest = Duration.seconds(10)
-    /// The round trips of slow start and of a measurement.
+    /// The round trips that slow start and a measurement take, each.
     static let roundTrips = 10
-    /// The growth from one half of a measurement to the other that means slow start.
+    /// The greatest growth from one half of a measurement to the other. More means that slow start goes on.
     static let steepest = 1.3
 
     /// A result, in bytes a second.
@@ -52,13 +52,13 @@ struct DeliveryMeter: Sendable {
         settled = now + Self.span(Self.shortest.settling, roundTrip)
     }
 
-    /// The bytes a second since the last call; 0 if it is the first one.
+    /// The rate since the last observation, in bytes a second; 0 at the first one.
     func pace(of bytes: UInt64, now: Instant) -> Double {
         guard let last, now > last else { return 0 }
         return Double(bytes) / (now.since(last) / .seconds(1))
     }
 
-    /// Corrects the last measurement, which chance has made too high.
+    /// Lowers the best rate of the last measurement to `bound`, in bytes a second. Chance has made it too high.
     mutating func cap(at bound: Double) {
         if let best = rate?.best { rate?.best = min(best, bound) }
     }

@@ -1,8 +1,8 @@
-/// What ``LanePolicy`` wants done.
+/// A change of lanes that ``LanePolicy`` asks for.
 enum LaneDecision: Sendable, Equatable {
     /// Dial a further lane.
     case open(LaneReason)
-    /// Let the streams leave this lane, and close it.
+    /// Leave this lane, and close its carrier.
     case close(lane: UInt32, LaneCloseReason)
 }
 
@@ -33,7 +33,7 @@ enum LaneReason: Sendable, Equatable, CustomStringConvertible {
 
 /// Why a lane is closed.
 enum LaneCloseReason: Sendable, Equatable, CustomStringConvertible {
-    /// A measurement showed that it adds this many percent only, perhaps a negative number.
+    /// A measurement showed that it adds only this many percent, which may be negative.
     case noGain(percent: Int)
     /// There was no bulk traffic for a minute.
     case quiet

@@ -6,8 +6,8 @@ struct LaneDemand: Sendable, Equatable {
     static let hold = Duration.seconds(60)
     /// Time without bulk traffic after which the next bulk traffic is another transfer.
     static let pause = Duration.seconds(10)
-    /// Time in which a second coincidence makes a need of a chance. A session that has several lanes keeps its first one
-    /// free of bulk for as long after interactive traffic.
+    /// Time within which a second coincidence is not chance. A session that has several lanes keeps its quick one free of
+    /// bulk for as long after interactive traffic.
     static let recurrence = Duration.seconds(10)
     /// Time between two coincidences that count as two.
     static let spacing = Duration.milliseconds(500)
@@ -40,13 +40,14 @@ struct LaneDemand: Sendable, Equatable {
         if !Self.isWithin(Self.hold, lastCoincidence, now) { reservesLane = false }
     }
 
-    /// Interactive traffic gets its lane at once, since it would change what a trial measures.
+    /// Reserves a lane for interactive traffic at once, since that traffic would change what a trial measures.
     mutating func reserve(now: Instant) {
         reservesLane = true
         lastCoincidence = now
     }
 
-    /// A burst of long frames is no bulk traffic, and one short frame no interactive traffic.
+    /// Records that both kinds of traffic run. One burst of long frames is not bulk traffic, and one short frame is not
+    /// interactive traffic.
     private mutating func coincide(now: Instant) {
         if let first = firstCoincidence, Self.isWithin(Self.recurrence, lastCoincidence, now) {
             if isBulk, now.since(first) >= Self.spacing { reservesLane = true }

@@ -11,9 +11,9 @@ final class LaneKeeper {
     /// Dials a carrier for a lane, and reports the end of the dial on the event loop: nil if the lane has the carrier.
     typealias Dial = (LaneID, _ done: @escaping @Sendable (DialError?) -> Void) -> Task<Void, Never>
 
-    /// Time between two observations, while the session carries much or has several lanes, and otherwise.
+    /// Time between two observations: while the session carries bulk or has several lanes, and otherwise.
     static let periods = (busy: TimeAmount.milliseconds(500), quiet: TimeAmount.seconds(1))
-    /// Bytes of long frames between two observations that make a transfer in bulk. 64 KiB: 1 Mbit/s.
+    /// Bytes of long frames between two observations that count as bulk traffic. 64 KiB: 1 Mbit/s in 500 ms.
     static let bulk: UInt64 = 65_536
 
     private let sessionLoop: SessionLoop
@@ -22,7 +22,7 @@ final class LaneKeeper {
     private var policy: LanePolicy
     /// Dials that run, by lane.
     private var dials: [LaneID: Task<Void, Never>] = [:]
-    /// What each lane had moved at the last observation.
+    /// Bytes that each lane had moved at the last observation.
     private var moved: [LaneID: UInt64] = [:]
     private var bulkBytes: UInt64 = 0
     private var observedAt = Instant.now
@@ -39,18 +39,19 @@ final class LaneKeeper {
         policy = LanePolicy(count)
     }
 
+    /// Begins to observe the session.
     func start() {
         observe()
     }
 
-    /// The session is over.
+    /// Ends observations and dials, since the session is over.
     func stop() {
         timer?.cancel()
         timer = nil
         for dial in dials.values { dial.cancel() }
     }
 
-    /// The session has lost its last carrier: it goes on with one.
+    /// Ends dials, since the session has lost its last carrier. It continues with one.
     func lostAll() {
         for dial in dials.values { dial.cancel() }
     }
@@ -87,7 +88,7 @@ final class LaneKeeper {
         }
     }
 
-    /// Asks the policy, and does what it says.
+    /// Gives the policy an observation, and performs its decisions.
     ///
     /// - Returns: whether the next observation should come soon.
     private func decide() -> Bool {

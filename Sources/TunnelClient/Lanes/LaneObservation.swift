@@ -1,6 +1,6 @@
 import Mux
 
-/// One look at a session's traffic, about once a second: what passes, since the client sees nothing else of the path.
+/// The traffic of a session since the last observation, up to a second ago. The client sees nothing else of the path.
 struct LaneObservation: Sendable, Equatable {
     /// A lane that has a carrier, or waits for one.
     struct Lane: Sendable, Equatable {
@@ -16,9 +16,9 @@ struct LaneObservation: Sendable, Equatable {
     var roundTrip: Duration?
     /// The lanes of the session.
     var lanes: [Lane]
-    /// Whether a stream moves long frames all the time.
+    /// Whether there was bulk traffic since the last observation.
     var hasBulk = false
-    /// Whether another stream has sent or received something short since the last observation.
+    /// Whether an interactive stream has sent or received something since the last observation.
     var hasInteractive = false
     /// Dials of further lanes in progress.
     var dialling = 0

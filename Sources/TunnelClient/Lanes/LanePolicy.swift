@@ -6,13 +6,12 @@ import Mux
 /// - Bulk traffic gets further lanes if a ``LaneTrial`` shows that each adds a fifth. A path that is fast already has no
 ///   trial, since each lane costs processor time.
 /// - After a quiet minute there are as many lanes as at the start.
-/// - The configuration, the server and a proxy that refuses bound the lanes. Lane 0 is always there.
+/// - The configuration, the server, and refusals by a proxy bound the number of lanes. Lane 0 is always there.
 struct LanePolicy: Sendable {
     /// The rate above which no further lane is tried, bytes a second. 1 Gbit/s: the processor is the limit there.
     static let fastEnough = 125_000_000.0
-    /// The round trip below which no further lane is tried: a network that short loses next to nothing.
+    /// The round trip below which no further lane is tried: so short a path seldom loses packets.
     static let nearby = Duration.milliseconds(1)
-
     /// The share of all bytes up to which a lane is free of bulk.
     static let freeShare = 0.1
 
@@ -24,7 +23,7 @@ struct LanePolicy: Sendable {
     var meter = DeliveryMeter()
     var trial = LaneTrial()
     var refusals = LaneRefusals()
-    /// The lanes that bulk traffic is known to use well.
+    /// The number of lanes that trials have shown to be of use to bulk traffic.
     var proved = 1
     var reasons: [UInt32: LaneReason] = [:]
     var opening: [LaneReason] = []
@@ -33,6 +32,8 @@ struct LanePolicy: Sendable {
     var lanes: Set<UInt32> = []
     private var hasLost = false
 
+    /// Creates a policy.
+    ///
     /// - Parameter count: the number of carriers that the configuration asks for.
     init(_ count: CarrierCount) {
         self.count = count
@@ -45,7 +46,7 @@ struct LanePolicy: Sendable {
     /// Why a lane was opened; nil for lane 0 and for one that is not known yet.
     func reason(of lane: UInt32) -> LaneReason? { reasons[lane] }
 
-    /// Takes an observation of the session: one at its start, and then one about each second.
+    /// Takes an observation of the session: one at its start, and then one or two each second.
     ///
     /// - Returns: what to do, in order.
     mutating func observe(_ observation: LaneObservation) -> [LaneDecision] {
@@ -80,7 +81,7 @@ struct LanePolicy: Sendable {
         return refusals.failed(lanes: lanes.count + opening.count, now: now)
     }
 
-    /// Records that the server permits this session no more than so many carriers, and those that it has just opened.
+    /// Records that the server permits this session only `number` carriers, besides those that are being opened.
     mutating func limited(to number: Int) {
         dropDial()
         maximum = max(1, min(maximum, number + opening.count))

@@ -23,7 +23,7 @@ extension LanePolicy {
         let all = bytes(observation, of: observation.numbers)
         let others = bytes(observation, of: bulkLanes.subtracting(trial.lanes))
         if isFirstFree, Double(bytes(observation, of: [0])) > Double(all) * Self.freeShare {
-            // The other lanes are too slow yet for the session to leave the first one.
+            // Bulk still leaves the first lane, so the rates of the others would be no result.
             meter.restart(roundTrip: nil, now: observation.now)
             return []
         }

@@ -1,6 +1,6 @@
 import Mux
 
-/// Remembers how many lanes a proxy or a front lets a session have, and when to ask for another one. Pure.
+/// Remembers how many lanes a proxy or a front permits a session, and when to try another one. Pure.
 struct LaneRefusals: Sendable, Equatable {
     /// The first and the longest wait.
     static let waits = (first: Duration.seconds(60), longest: Duration.seconds(3_600))
@@ -27,7 +27,7 @@ struct LaneRefusals: Sendable, Equatable {
         return refusals == 1 ? wait : nil
     }
 
-    /// Records how many lanes there are. More than at the refusal are the end of it.
+    /// Records how many lanes there are. More than at the refusal end the wait.
     mutating func observe(lanes: Int) {
         if let ceiling, lanes > ceiling { self = Self() }
     }

@@ -1,6 +1,6 @@
 import Mux
 
-/// The measurement of what further lanes add, as an automaton around its phase. Pure.
+/// Measures what further lanes add. Pure: an automaton around its phase.
 ///
 /// ```
 /// ready ──begin──▶ opening ──all are there──▶ measuring ──a fifth more each──▶ ready
@@ -61,9 +61,10 @@ struct LaneTrial: Sendable, Equatable {
 
     /// The result of a trial.
     enum Outcome: Sendable, Equatable {
-        /// Some of the lanes are of use, and add so much each; the others have to be closed. All together should deliver
-        /// `most` at most.
+        /// `keep` of the lanes are of use, and add `percent` each. The others have to be closed, since they add `spare`
+        /// percent. All lanes together should deliver at most `most` bytes a second.
         case helps(lanes: Set<UInt32>, keep: Int, percent: Int, spare: Int, most: Double)
+        /// None of the lanes is of use: together they add `percent`.
         case helpsNot(lanes: Set<UInt32>, percent: Int)
     }
 
@@ -98,7 +99,7 @@ struct LaneTrial: Sendable, Equatable {
         phase = .opening(Baseline(rate: rate, lanes: lanes), dials: dials)
     }
 
-    /// Takes the lanes that were dialled for the trial and are there.
+    /// Takes the lanes that were dialled for the trial and have a carrier.
     mutating func observe(_ present: Set<UInt32>, isDialling: Bool, now: Instant) {
         switch phase {
         case .opening(let baseline, let dials):
@@ -124,7 +125,7 @@ struct LaneTrial: Sendable, Equatable {
         case .measuring(let baseline, let lanes, let samples):
             return judge(samples + [sample], baseline, lanes, now: now)
         case .waiting(let since, _, let failed):
-            // Other traffic, or another path: what was measured means nothing any more.
+            // Other traffic, or another path: the measurement no longer applies.
             if now.since(since) >= Self.recovery,
                 sample.total > failed * Self.change || sample.total * Self.change < failed
             {

@@ -17,7 +17,7 @@ struct LaneWays: Sendable {
     /// The server, which all lanes have in common.
     var endpoint: EndpointURL { first.way.endpoint }
 
-    /// The way of a lane: the first carrier's own, or one proxy of the list and one address after the other.
+    /// Returns the way of a lane: that of the first carrier, or the proxies of the list and the addresses in turn.
     ///
     /// - Parameter proxies: the proxies for the server, in the configured order.
     /// - Returns: the way, and which of several addresses it takes.

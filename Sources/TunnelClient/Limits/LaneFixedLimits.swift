@@ -61,7 +61,7 @@ extension FixedLimit {
         FixedLimit(
             "Longest wait after such refusals",
             .time(LaneRefusals.waits.longest),
-            "a proxy that bounds connections goes on doing so"
+            "a proxy seldom changes its bound of connections"
         ),
         FixedLimit(
             "Time for which further WebSockets are kept without traffic for them",

@@ -31,12 +31,13 @@ final class ClientSessionHandle: DialledSession {
     private final class Inside {
         var route: DialRoute
         var carrierSince = Instant.now
-        /// The epoch of the last RESUME, and those of each lane's last one.
+        /// The epoch of the session's last RESUME.
         var epoch: UInt64 = 0
+        /// The epoch of each lane's last RESUME.
         var epochs: [LaneID: UInt64] = [:]
         /// The proxies of the lanes' carriers, except those that go without one.
         var proxies: [LaneID: ProxyURL] = [:]
-        /// The first lane at the last RESUME of the session.
+        /// The lane that the last dial for the session as a whole resumes.
         var resuming = LaneID.first
         var renewal: Scheduled<Void>?
         /// Whether the carriers of all lanes are replaced once the first lane has got another one.
@@ -128,7 +129,7 @@ final class ClientSessionHandle: DialledSession {
         keepLanes(sessionLoop, dialler, logger)
     }
 
-    /// Opens further lanes when they are of use.
+    /// Starts to open further lanes when they are of use.
     private func keepLanes(_ sessionLoop: SessionLoop, _ dialler: Dialler, _ logger: Logger) {
         guard !isOver, dialler.configuration.carriers.maximum > 1 else { return }
         let keeper = LaneKeeper(sessionLoop, dialler.configuration.carriers, logger: logger) { [self] lane, done in
@@ -204,7 +205,7 @@ final class ClientSessionHandle: DialledSession {
         return ticket(for: inside.value.resuming)
     }
 
-    /// The same for a certain lane, or for one that begins.
+    /// Returns the content of a RESUME for a certain lane, which may be one that begins; nil if the session is over.
     func ticket(for lane: LaneID) -> ClientHandshake.Ticket? {
         let sessionLoop = session.value.sessionLoop
         guard !sessionLoop.isEnded else { return nil }
@@ -287,7 +288,7 @@ final class ClientSessionHandle: DialledSession {
         loop.execute { self.session.value.sessionLoop.run(.quiet(time)) }
     }
 
-    /// Asks for new carriers while the present ones live: first for the first lane, and then for the others.
+    /// Asks for new carriers while the present ones live: one for the first lane, and then those of the others.
     func renew(_ why: String) {
         loop.execute { [self] in inside.value.renewsAll = inside.value.keeper != nil && withoutCarrierSince == nil }
         signal.yield(.renewal(why: why, carrier: carrier))

@@ -2,15 +2,15 @@ import Mux
 
 /// Notices that the kernel sends segments of a carrier again.
 struct LossWatch {
-    /// The kernel is asked at most once in this time, since that is a system call.
+    /// Least time between two queries of the kernel, since each one is a system call.
     private static let period = Duration.milliseconds(20)
 
     private var known: UInt32?
     private var askedAt: Instant?
 
-    /// Returns whether segments were sent again since the last time.
+    /// Returns whether segments were sent again since the last query.
     ///
-    /// - Parameter retransmitted: segments that were sent again, in all.
+    /// - Parameter retransmitted: all segments of the carrier that were sent again; nil if that is not known.
     mutating func sees(_ retransmitted: @autoclosure () -> UInt32?, now: Instant) -> Bool {
         if let askedAt, now.since(askedAt) < Self.period { return false }
         askedAt = now

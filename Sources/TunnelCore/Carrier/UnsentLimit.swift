@@ -1,9 +1,9 @@
 import Mux
 
-/// How many unsent bytes may wait below a session, in the kernel and above it.
+/// Decides how many unsent bytes may wait below a session, in the kernel and above it.
 ///
-/// Bytes below the session keep their order: a request waits behind all of them. By default the kernel takes megabytes,
-/// which a path takes seconds to send once it has become slower. So little may wait on a slow path.
+/// Bytes below the session keep their order: a request waits behind all of them. By default the kernel takes megabytes.
+/// If the path has become slower, they take seconds to leave. So a slow path gets a low limit.
 package enum UnsentLimit {
     /// Bytes while the session has flows, since a datagram that waits there is not dropped when it is old. 16 KiB: 13 ms at
     /// 10 Mbit/s.
@@ -14,7 +14,7 @@ package enum UnsentLimit {
     package static let most = 262_144
     /// Seconds of the path's rate. 8 ms: an event loop that is busy gives the kernel more in that time.
     private static let span = 0.008
-    /// Bytes per second from which a kernel without a limit is no delay: its usual megabytes leave within 20 ms or less.
+    /// Bytes per second from which the kernel needs no limit: its usual megabytes leave within 20 ms.
     private static let fast = 64_000_000.0
 
     /// Returns the limit for a path, a power of two so that it changes rarely; nil if the kernel's own limit is right.

@@ -17,7 +17,7 @@ package final class MemoryBudget: Sendable {
     /// What an idle session costs beside its tunnels and streams, with its carrier and TLS. Measured: 20 KiB, and 12 KiB
     /// more with TLS.
     package static let sessionCost = 32_768
-    /// What each carrier of a session beyond the first costs: no more than a session, which has one.
+    /// What each further carrier of a session costs, bytes: no more than a session with its first carrier.
     package static let furtherCarrierCost = sessionCost
     /// What a tunnel costs: its sockets that listen, its gate and its statistics. Measured: 4 to 8 KiB.
     package static let tunnelCost = 8_192

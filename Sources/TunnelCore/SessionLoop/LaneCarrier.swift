@@ -1,17 +1,17 @@
 import Mux
 import NIOCore
 
-/// The carrier of one lane at its session.
+/// The carrier of one lane, with its state in the session.
 final class LaneCarrier: CarrierReceiver {
     let lane: LaneID
     let link: any CarrierLink
-    /// When the lane got it.
+    /// When the lane got the carrier.
     let since = Instant.now
     /// Frames that wait because the carrier is about to be replaced.
     var deferred: DeferredFrames?
-    /// How it was closed while its successor was being made, which may have been accepted.
+    /// How the carrier was closed while a successor was dialled, which the server may have accepted; nil if it was not.
     var loss: CarrierLoss?
-    /// Retransmissions of the carrier.
+    /// Notices retransmissions of the carrier.
     var lossWatch = LossWatch()
     private let session: SessionLoop
 

@@ -75,7 +75,7 @@ package enum SessionInput {
     case takeDeferred(LaneID)
     /// Client: a further lane that was requested has got no carrier.
     case abandonLane(LaneID)
-    /// Client: leaves a lane; others take its frames.
+    /// Client: leaves a lane. Others take its frames.
     case retireLane(LaneID)
 
     // MARK: From the event loop and the process

@@ -298,7 +298,7 @@ package final class SessionLoop {
         }
         if !isDone { session.carrierIsFull(lane, now: now) }
         link.flush()
-        // A carrier that holds little was full before its socket is.
+        // A carrier with a low limit of unsent bytes may be full before its socket is.
         if !isDone, link.isWritable { sendsNow = true }
     }
 

@@ -26,8 +26,8 @@ extension SessionLoop {
         }
     }
 
-    /// A carrier is lost, or silent for too long. The other lanes take over; without any, the session waits for another
-    /// carrier.
+    /// Abandons a carrier that is lost, or silent for too long. The other lanes take over. Without any, the session waits
+    /// for another carrier.
     ///
     /// - Parameter isSilence: the peer has not answered a PING.
     func lose(_ loss: CarrierLoss, of lane: LaneID, isSilence: Bool = false) {
@@ -61,7 +61,7 @@ extension SessionLoop {
         noteDeferring()
     }
 
-    /// A lane is gone: its carrier is not needed any more.
+    /// Closes the carrier of a lane that is gone.
     func closeCarrier(of lane: LaneID) {
         guard let carrier = carrier(of: lane) else { return }
         carrier.link.disown()
@@ -72,8 +72,8 @@ extension SessionLoop {
 
     // MARK: The next carrier
 
-    /// Client: the number of counted frames of a lane that have come, for a RESUME that is about to be sent. Frames that
-    /// the lane's present carrier brings from now on are deferred, since the new one will bring them again.
+    /// Client: returns the number of counted frames of a lane that have come, for a RESUME that is about to be sent. Frames
+    /// that the lane's present carrier brings from now on are deferred, since the new one brings them again.
     package func deferFrames(of lane: LaneID) -> UInt64 {
         if let carrier = carrier(of: lane), carrier.deferred == nil {
             carrier.deferred = DeferredFrames()

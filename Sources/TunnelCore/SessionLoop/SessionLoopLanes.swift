@@ -1,6 +1,6 @@
 import Mux
 
-/// What the role sees of a session's lanes.
+/// The state of a session's lanes, for its role.
 extension SessionLoop {
     /// One lane and its carrier.
     package struct LaneState {
@@ -8,7 +8,7 @@ extension SessionLoop {
         package let lane: LaneID
         /// The age of its carrier; nil without one.
         package let age: Duration?
-        /// Bytes that came and went over it.
+        /// Bytes of counted frames that came and went over it.
         package let moved: UInt64
         /// Bytes a second that its path has delivered from this end lately; 0 if that is not known.
         package let rate: Double
@@ -39,7 +39,7 @@ extension SessionLoop {
     /// The lane of control frames and interactive bytes.
     package var quickLane: LaneID { session.quickLane }
 
-    /// Bytes of bulk streams that came and went.
+    /// Bytes of long DATA frames that came and went.
     package var bulkBytes: UInt64 { session.bulkBytes }
 
     /// Whether an interactive stream has sent or received something within `span`.

@@ -3,7 +3,7 @@ import Mux
 import NIOCore
 import TunnelCore
 
-/// The carriers of one session's lanes: loss, resume, and the ticket for the next connection.
+/// The carriers of one session's lanes: loss, resume, limit, and the ticket for the next connection.
 final class SessionCarriers {
     private let sessionLoop: SessionLoop
     private let tickets: TicketIssuer
@@ -14,7 +14,7 @@ final class SessionCarriers {
     private var lostAt: Instant?
     /// Where the present carrier of the first lane, or the last one, comes from.
     private(set) var origin: CarrierOrigin = ""
-    /// Where the present carriers come from.
+    /// The origin of each lane's present carrier.
     private(set) var origins: [LaneID: CarrierOrigin] = [:]
     /// The last loss of a carrier, and its time in seconds since 1970.
     private(set) var lastLoss: (reason: String, at: Int64)?
@@ -69,7 +69,7 @@ final class SessionCarriers {
         )
     }
 
-    /// A lane's carrier is lost, and the session goes on over others.
+    /// Records that a lane's carrier is lost. The session continues over others.
     func noteLoss(_ carrier: LostCarrier, of lane: LaneID) {
         lastLoss = (carrier.reason, clock.unixSeconds())
         forget(lane)
@@ -82,13 +82,13 @@ final class SessionCarriers {
         )
     }
 
-    /// The client has left a lane.
+    /// Records that the client has left a lane.
     func noteLeft(_ lane: LaneID) {
         forget(lane)
         logger.debug("lane left", metadata: ["lane": "\(lane)", "lanes": .number(sessionLoop.laneCount)])
     }
 
-    /// A lane has no carrier any more. If it was the first one, the next one takes its place.
+    /// Forgets the origin of a lane's carrier. The session's origin is then that of the first lane with a carrier.
     private func forget(_ lane: LaneID) {
         origins[lane] = nil
         if let first = origins.min(by: { $0.key < $1.key }) { origin = first.value }

@@ -18,7 +18,7 @@ struct CarrierCountTests {
     }
 
     @Test(
-        "no other text is one, and the error says what would be",
+        "no other text is a number of carriers, and the error has the right forms",
         arguments: [
             "", "0", "17", "-1", "+3", "1-", "-", "4-2", "1-17", "0-3", "1-2-3", "AUTO", " 3", "3 ", "1..5", "three",
             "99999999999999999999", "\u{0663}",

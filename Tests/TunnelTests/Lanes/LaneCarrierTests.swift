@@ -24,7 +24,7 @@ import Testing
         #expect(rig.reports.isEmpty && rig.lanes == [0, 1])
     }
 
-    @Test("Such a lane is left once the successor has failed, and the frames that had come are delivered")
+    @Test("A lane with a closed carrier is left once the successor has failed, and its frames are delivered")
     func closedWithoutSuccessor() throws {
         let rig = Rig(.client)
         let socket = try rig.service()

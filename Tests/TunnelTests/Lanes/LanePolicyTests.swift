@@ -100,7 +100,7 @@ struct LanePolicyTests {
         #expect(session.policy.reason(of: 1)?.description == "the configuration asks for 3")
     }
 
-    @Test("one carrier stays one")
+    @Test("a session whose number of carriers is 1 opens no other one")
     func single() throws {
         var session = LaneSimulation(Self.lossy, try CarrierCount("1"))
         session.run(300, interactive: true)

@@ -74,7 +74,7 @@ struct LaneTrialTests {
         #expect(session.lanes == [0])
     }
 
-    @Test("a path that one lane takes to a gigabit a second has no trial")
+    @Test("a path on which one lane reaches 1 Gbit/s has no trial")
     func fast() {
         var session = LaneSimulation(LaneSimulation.throttled(each: 1.1e9, line: 1e11))
         session.run(300)

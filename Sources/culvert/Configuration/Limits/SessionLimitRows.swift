@@ -91,7 +91,7 @@ extension LimitTable {
             "carriers_per_session",
             .count(\.serverLimits.carriersPerSession, 1...64),
             "WebSockets of one session at a time",
-            "each costs a socket and buffers, and clients use five unless they are told otherwise"
+            "each costs a socket and buffers, and a client uses up to five by default"
         ),
     ]
 
