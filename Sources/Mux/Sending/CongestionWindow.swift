@@ -137,7 +137,13 @@ struct CongestionWindow: Sendable {
     /// Bytes per second that the path delivers; 0 while nothing is known.
     var rate: Double { path.rate }
 
-    /// Records that a frame waits because the window is used up, or because the carrier takes nothing.
+    /// Records that a frame waits because the carrier takes nothing. The owner asks again when it does.
+    mutating func isBlocked() {
+        isBusy = true
+        stretchDeadline = nil
+    }
+
+    /// Records that a frame waits because the window is used up.
     mutating func isLimiting(now: Instant) {
         isBusy = true
         guard case .steady = phase, path.minimumRTT >= Self.shortestStretched, path.minimumRTT < .infinity else {

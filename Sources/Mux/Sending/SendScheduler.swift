@@ -55,6 +55,9 @@ struct SendScheduler {
     /// Bytes that the first bulk stream has sent in its turn.
     private var sentInTurn = 0
 
+    /// Control frames of lost lanes that wait, before all others.
+    private(set) var handedOver = 0
+
     /// Whether no frame waits.
     var isEmpty: Bool { control.isEmpty && interactive.isEmpty && bulk.isEmpty && parked.isEmpty }
 
@@ -63,6 +66,9 @@ struct SendScheduler {
         place.hasControl && !control.isEmpty || place.hasInteractive && !interactive.isEmpty
             || place.hasBulk && !bulk.isEmpty
     }
+
+    /// Whether a short chunk waits.
+    var hasInteractive: Bool { !interactive.isEmpty }
 
     /// Control frames that wait. Their number measures floods.
     var waitingControl: Int { control.count }
@@ -82,6 +88,7 @@ struct SendScheduler {
     /// Puts control frames of a lost lane before all others, in their old order.
     mutating func enqueueFirst(_ frames: [OutboundFrame]) {
         for frame in frames.reversed() { control.prepend(frame) }
+        handedOver += frames.count
         unpark()
     }
 
@@ -99,7 +106,10 @@ struct SendScheduler {
     /// The next counted frame; nil if there is none for this lane, or no room for it.
     mutating func next(_ room: Room, _ place: Place = Place()) -> Turn? {
         if case .none = room { return nil }
-        if place.hasControl, let frame = control.popFirst() { return (frame, nil, false) }
+        if place.hasControl, let frame = control.popFirst() {
+            handedOver = max(0, handedOver - 1)
+            return (frame, nil, false)
+        }
         switch room {
         case .none, .control: return nil
         case .interactive:
@@ -126,7 +136,10 @@ struct SendScheduler {
             }
             guard let frame = take(Self.interactiveBytes, of: stream) else { continue }
             // The rest of its bytes has its turn behind all others.
-            if stream.isScheduled { bulk.append(stream) }
+            if stream.isScheduled {
+                // They follow the frame that announces the stream on this lane, until the peer knows it.
+                if place.isFree != nil, !stream.isKnown { interactive.append(stream) } else { bulk.append(stream) }
+            }
             inARow += 1
             return (frame, stream, true)
         }

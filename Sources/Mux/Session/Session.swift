@@ -211,6 +211,7 @@ public struct Session {
 
     private var hasUndelivered: Bool {
         lanes.contains(where: \.hasUndelivered) || !retiring.isEmpty || !moved.isEmpty
+            || scheduler.handedOver > 0
     }
 
     /// Whether the session has ended.

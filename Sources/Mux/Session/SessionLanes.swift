@@ -159,6 +159,8 @@ extension Session {
         guard role == .client, !isEnded, let lane = nextLane else { return nil }
         nextLane = lane.next
         requestedLanes.insert(lane)
+        // The server may use the lane before the client has the answer.
+        scheduler.showsOffsets = true
         return lane
     }
 

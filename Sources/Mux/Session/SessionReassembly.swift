@@ -21,6 +21,7 @@ extension Session {
             position = end
         }
         bufferedBytes += stream.held.cost - before
+        guard !stream.held.isOverfull else { return abort(stream, .busy) }
         try deliverHeld(stream)
         keepWithinBudget()
     }

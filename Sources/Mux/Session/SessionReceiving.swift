@@ -72,6 +72,8 @@ extension Session {
         guard let stream = try streams.find(id, .data) else { return }
         try expectBytes(stream, .data)
         try expectAccepted(stream, .data)
+        // END may have overtaken bytes for a socket that is gone.
+        if stream.inputEnded, stream.pendingReset != nil { return }
         guard !stream.inputEnded else { return abort(stream, .protocolViolation) }
         guard frame.payloadLength > 0 else { return try rateLimits.countAnomaly("empty data", now: now) }
         noteArrival(of: stream, frame.payloadLength, now: now)
@@ -120,10 +122,14 @@ extension Session {
         try expectBytes(stream, .end)
         try expectAccepted(stream, .end)
         guard !stream.inputEnded else {
-            try expect(offset, of: stream, .end)
+            if stream.pendingReset == nil { try expect(offset, of: stream, .end) }
             return try rateLimits.countAnomaly("a second end", now: now)
         }
-        if try waits(for: offset, of: stream, .end) { return stream.ending = .end(after: offset) }
+        if try waits(for: offset, of: stream, .end) {
+            // A RESET that has overtaken END stays.
+            if stream.ending == nil { stream.ending = .end(after: offset) }
+            return
+        }
         endInput(of: stream)
     }
 

@@ -64,7 +64,11 @@ extension Session {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
         // Bulk leaves room for control frames and short chunks on another lane.
-        let takesBulk = lanes.count == 1 || kept < limits.replayBytes - limits.replayBytes / 8
+        // No lane takes so much that the others pause if it dies.
+        let takesBulk =
+            lanes.count == 1
+            || kept < limits.replayBytes - limits.replayBytes / 8
+                && lanes[index].replay.cost < limits.replayBytes / 2
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
 
@@ -86,8 +90,11 @@ extension Session {
     /// Records that a lane's carrier takes no more frames, although some may wait.
     public mutating func carrierIsFull(_ lane: LaneID = .first, now: Instant) {
         guard !scheduler.isEmpty, let index = index(of: lane) else { return }
-        if scheduler.waits(for: place(index, now: now)) { lanes[index].congestion.isLimiting(now: now) }
+        if scheduler.waits(for: place(index, now: now)) { lanes[index].congestion.isBlocked() }
     }
+
+    /// Whether a short chunk waits for the quick lane, perhaps since another lane was asked for frames.
+    public var hasInteractiveWaiting: Bool { mutating get { scheduler.hasInteractive } }
 
     /// Whether frames wait for the window or for the carrier of a lane.
     public mutating func isLimited(_ lane: LaneID = .first) -> Bool {
@@ -182,6 +189,7 @@ extension Session {
         if frame.header.type == .open || frame.header.type == .accept, let stream = streams[frame.header.stream] {
             stream.announced = lanes[index].id
             lanes[index].announcements.append((lanes[index].replay.sent, stream))
+            scheduler.unpark()
             announced(stream)
         }
         guard let stream = turn.stream else { return frame }

@@ -22,6 +22,13 @@ struct Reassembly {
     /// Whether nothing is held.
     var isEmpty: Bool { first == pieces.count }
 
+    /// Pieces that a stream may hold. 4,096: an honest sender of a window of 4 MiB has 256 of 16 KiB each. To insert one
+    /// piece among many takes time.
+    static let mostPieces = 4_096
+
+    /// Whether more pieces are held than a stream may hold.
+    var isOverfull: Bool { pieces.count - first > Self.mostPieces }
+
     /// The offset behind the last byte that is held; nil if nothing is.
     var end: UInt64? { isEmpty ? nil : pieces.last?.end }
 

@@ -29,6 +29,12 @@ final class LaneKeeper {
     private var timer: Scheduled<Void>?
     /// The age at which carriers are replaced; nil if they are not.
     var renewal: Duration?
+    /// When a failed renewal is tried again, and the wait after the next failure.
+    private var retry = (at: Instant.now, wait: retries.first)
+    /// The first and the longest wait after a failed renewal.
+    private static let retries = (first: Duration.seconds(30), longest: Duration.seconds(600))
+    /// Until when no lane is dialled, since a proxy has refused the password.
+    private var passwordIsRefusedUntil: Instant?
     /// Lanes whose carriers are to be replaced.
     private var due: Set<LaneID> = []
 
@@ -53,6 +59,7 @@ final class LaneKeeper {
 
     /// Ends dials, since the session has lost its last carrier. It continues with one.
     func lostAll() {
+        due = []
         for dial in dials.values { dial.cancel() }
     }
 
@@ -122,7 +129,10 @@ final class LaneKeeper {
     private func perform(_ decision: LaneDecision) {
         switch decision {
         case .open(let reason):
-            guard let lane = sessionLoop.requestLane() else { return }
+            guard passwordIsRefusedUntil.map({ $0 <= .now }) ?? true, let lane = sessionLoop.requestLane() else {
+                _ = policy.failed(now: .now)
+                return
+            }
             logger.debug("dialling a further WebSocket", metadata: ["lane": "\(lane)", "why": "\(reason)"])
             start(lane, isNew: true)
         case .close(let number, let reason):
@@ -136,7 +146,8 @@ final class LaneKeeper {
 
     private func renewNext() {
         due.formIntersection(sessionLoop.laneStates.map(\.lane))
-        guard dials.isEmpty, let lane = due.min() else { return }
+        due.remove(sessionLoop.firstLane)
+        guard dials.isEmpty, sessionLoop.hasCarrier, .now >= retry.at, let lane = due.min() else { return }
         due.remove(lane)
         start(lane, isNew: false)
     }
@@ -151,6 +162,7 @@ final class LaneKeeper {
         guard !sessionLoop.isEnded else { return }
         defer { renewNext() }
         guard let error else {
+            retry = (.now, Self.retries.first)
             guard isNew else { return }
             return logger.info(
                 "carrier added",
@@ -158,12 +170,27 @@ final class LaneKeeper {
             )
         }
         sessionLoop.run(isNew ? .abandonLane(lane) : .takeDeferred(lane))
-        guard isNew, sessionLoop.hasCarrier else { return }
+        guard sessionLoop.hasCarrier else { return }
+        // Another dial would be refused too, and a few tries lock an account.
+        if error.isPasswordRefusal { passwordIsRefusedUntil = .now + DialPlan.ban }
+        guard isNew else { return renewalFailed(error) }
         if error.refusal == .limit { return policy.limited(to: sessionLoop.laneCount) }
         guard let wait = policy.failed(now: .now) else { return }
         logger.notice(
             "no further WebSocket could be opened; the session goes on with those that it has",
             metadata: ["reason": "\(error)", "lanes": .number(sessionLoop.laneCount), "again_in": .time(wait)]
         )
+    }
+
+    /// The lane keeps its carrier, and another one is dialled later.
+    private func renewalFailed(_ error: DialError) {
+        let wait = passwordIsRefusedUntil.map { max(retry.wait, $0.since(.now)) } ?? retry.wait
+        if retry.wait == Self.retries.first {
+            logger.warning(
+                "no other carrier for now, and this one serves on",
+                metadata: ["reason": "\(error)", "in": .time(wait)]
+            )
+        }
+        retry = (.now + wait, min(retry.wait * 2, Self.retries.longest))
     }
 }

@@ -38,7 +38,9 @@ final class ClientSessionHandle: DialledSession {
         /// The proxies of the lanes' carriers, except those that go without one.
         var proxies: [LaneID: ProxyURL] = [:]
         /// The lane that the last dial for the session as a whole resumes.
-        var resuming = LaneID.first
+        var resuming: LaneID?
+        /// Lanes whose RESUME has no answer yet.
+        var resumed: Set<LaneID> = []
         var renewal: Scheduled<Void>?
         /// Whether the carriers of all lanes are replaced once the first lane has got another one.
         var renewsAll = false
@@ -137,7 +139,10 @@ final class ClientSessionHandle: DialledSession {
             let ways = LaneWays(dialler.configuration.carriersOver, route.way, at: route.rotation.connected)
             return Task { [loop] in
                 let failure = await dialler.dial(lane, of: self, over: ways)
-                loop.execute { done(failure) }
+                loop.execute {
+                    self.inside.value.resumed.remove(lane)
+                    done(failure)
+                }
             }
         }
         inside.value.keeper = keeper
@@ -201,14 +206,19 @@ final class ClientSessionHandle: DialledSession {
     ///
     /// Until that carrier takes over or fails, frames of the present carrier are set aside.
     func ticket() -> ClientHandshake.Ticket? {
-        inside.value.resuming = session.value.sessionLoop.firstLane
-        return ticket(for: inside.value.resuming)
+        let lane = session.value.sessionLoop.firstLane
+        // Without a carrier, a dial of the same lane was cancelled at the loss.
+        if withoutCarrierSince != nil { inside.value.resumed.remove(lane) }
+        guard let ticket = ticket(for: lane) else { return nil }
+        inside.value.resuming = lane
+        return ticket
     }
 
     /// Returns the content of a RESUME for a certain lane, which may be one that begins; nil if the session is over.
     func ticket(for lane: LaneID) -> ClientHandshake.Ticket? {
         let sessionLoop = session.value.sessionLoop
-        guard !sessionLoop.isEnded else { return nil }
+        // Two RESUMEs of one lane would report the same count of received frames.
+        guard !sessionLoop.isEnded, inside.value.resumed.insert(lane).inserted else { return nil }
         inside.value.epoch += 1
         inside.value.epochs[lane] = inside.value.epoch
         let resumption = Resumption(
@@ -223,18 +233,24 @@ final class ClientSessionHandle: DialledSession {
 
     /// Continues the session on a carrier for which the server has accepted the RESUME.
     func resume(_ carrier: Carrier, _ route: DialRoute, peerReceived: UInt64) {
+        let lane = inside.value.resuming ?? .first
         let input = SessionInput.attach(
             carrier,
-            lane: inside.value.resuming,
-            epoch: inside.value.epochs[inside.value.resuming] ?? 0,
+            lane: lane,
+            epoch: inside.value.epochs[lane] ?? 0,
             peerReceived: peerReceived,
             first: nil
         )
-        guard !isOver else { return session.value.sessionLoop.run(input) }
+        inside.value.resuming = nil
+        inside.value.resumed.remove(lane)
+        let sessionLoop = session.value.sessionLoop
+        sessionLoop.run(input)
+        // The lane may have been left meanwhile; without another one, the loss of the last carrier leads to another dial.
+        guard !isOver, sessionLoop.hasCarrier else { return }
         let pause = withoutCarrierSince.map { Instant.now.since($0) } ?? .zero
         lostAt.store(0, ordering: .relaxed)
         inside.value.route = route
-        inside.value.proxies[inside.value.resuming] = route.proxy
+        inside.value.proxies[lane] = route.proxy
         inside.value.carrierSince = .now
         inside.value.renewal?.cancel()
         let number = carriers.add(1, ordering: .relaxed).newValue
@@ -245,7 +261,6 @@ final class ClientSessionHandle: DialledSession {
                 ["carriers": .number(number), "without_carrier": .time(pause)]
             ) { $1 }
         )
-        session.value.sessionLoop.run(input)
         if inside.value.renewsAll { inside.value.keeper?.renewAll() }
         inside.value.renewsAll = false
         session.value.resumed()
@@ -253,7 +268,11 @@ final class ClientSessionHandle: DialledSession {
 
     /// Gives a lane a carrier for which the server has accepted the RESUME.
     func attach(_ carrier: Carrier, to lane: LaneID, _ route: DialRoute, peerReceived: UInt64) {
+        guard inside.value.resuming != lane else {
+            return carrier.close(.goingAway, reason: "another dial has the lane")
+        }
         let epoch = inside.value.epochs[lane] ?? 0
+        inside.value.resumed.remove(lane)
         inside.value.proxies[lane] = route.proxy
         let sessionLoop = session.value.sessionLoop
         let isNew = !sessionLoop.hasLane(lane)
@@ -270,7 +289,12 @@ final class ClientSessionHandle: DialledSession {
 
     /// Continues on the present carrier, if there is one, since the dial for another one has failed.
     func keepCarrier() {
-        loop.execute { [self] in session.value.sessionLoop.run(.takeDeferred(inside.value.resuming)) }
+        loop.execute { [self] in
+            guard let lane = inside.value.resuming else { return }
+            inside.value.resuming = nil
+            inside.value.resumed.remove(lane)
+            session.value.sessionLoop.run(.takeDeferred(lane))
+        }
     }
 
     func maintain(pingInterval: Duration?, renewal: Duration?) {

@@ -283,6 +283,10 @@ package final class SessionLoop {
         let quick = carriers.count == 1 ? carriers.first : carrier(of: session.quickLane)
         if let quick { sendFrames(over: quick, hasFlows: !flows.isEmpty, now: now) }
         for carrier in carriers where carrier !== quick { sendFrames(over: carrier, hasFlows: false, now: now) }
+        // Bytes of a stream that the peer does not know yet have come back from the other lanes.
+        if let quick, carriers.count > 1, session.hasInteractiveWaiting {
+            sendFrames(over: quick, hasFlows: !flows.isEmpty, now: now)
+        }
         armTimer()
     }
 

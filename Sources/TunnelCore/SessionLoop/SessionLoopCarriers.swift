@@ -11,8 +11,8 @@ extension SessionLoop {
     func take(_ loss: CarrierLoss, of lane: LaneID) {
         guard let lost = carrier(of: lane) else { return }
         // While a successor is being made, a Close may only mean that it has been accepted.
-        let isFarewell = loss.isClosedByPeer && lost.deferred == nil
         let isAlone = carriers.count == 1
+        let isFarewell = loss.isClosedByPeer && lost.deferred == nil && isAlone
         if loss.isClosedByPeer, lost.deferred != nil, !isAlone { return lost.loss = loss }
         let isLast = isFarewell || isAlone && (session.streamCount == 0 || session.grace == .zero)
         if let peerReason, isLast {
