@@ -245,8 +245,13 @@ final class ClientSessionHandle: DialledSession {
         inside.value.resumed.remove(lane)
         let sessionLoop = session.value.sessionLoop
         sessionLoop.run(input)
-        // The lane may have been left meanwhile; without another one, the loss of the last carrier leads to another dial.
-        guard !isOver, sessionLoop.hasCarrier else { return }
+        guard !isOver else { return }
+        guard sessionLoop.hasCarrier else {
+            // The lane was left meanwhile, and no other one has a carrier: another dial is due.
+            let lost = LostCarrier(reason: "its lane was left", age: .zero, idle: .zero, retryAfter: nil)
+            signal.yield(.lost(lost, carrier: self.carrier))
+            return
+        }
         let pause = withoutCarrierSince.map { Instant.now.since($0) } ?? .zero
         lostAt.store(0, ordering: .relaxed)
         inside.value.route = route

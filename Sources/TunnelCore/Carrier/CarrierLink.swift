@@ -42,6 +42,20 @@ package struct LostCarrier: Sendable {
     package let idle: Duration
     /// Seconds after which a peer that is going away asks the client to dial again.
     package let retryAfter: UInt32?
+
+    package init(
+        reason: String,
+        age: Duration,
+        idle: Duration,
+        retryAfter: UInt32?,
+        isClosedByPeer: Bool = false
+    ) {
+        self.reason = reason
+        self.age = age
+        self.idle = idle
+        self.retryAfter = retryAfter
+        self.isClosedByPeer = isClosedByPeer
+    }
     /// Whether the peer has closed it in order.
     package var isClosedByPeer = false
 }
