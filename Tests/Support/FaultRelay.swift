@@ -104,7 +104,8 @@ public final class FaultRelay: Sendable {
         shared.state.withLock { $0.most = most }
     }
 
-    /// Sets the directions in which the relay discards bytes.
+    /// Sets the directions in which the relay discards bytes. A connection that has lost bytes delivers no later ones of
+    /// that direction, until it is cut.
     public func setBlackhole(_ blackhole: Blackhole) {
         shared.state.withLock { $0.blackhole = blackhole }
     }
@@ -158,6 +159,8 @@ public final class FaultRelay: Sendable {
         }
 
         private func pass(_ source: TCPSocket, to sink: TCPSocket, _ direction: Blackhole) {
+            // No network delivers later bytes of a TCP connection without the earlier ones.
+            var hasDiscarded = false
             while true {
                 let cut = cut
                 if cut != nil, cut != .truncated { return }
@@ -165,12 +168,15 @@ public final class FaultRelay: Sendable {
                     let bytes = try source.receive()
                     // Read now, so that it holds for what arrives after the change.
                     let blackhole = shared.state.withLock { $0.blackhole.union($0.blackholes[number] ?? []) }
+                    let isDiscarded = hasDiscarded || blackhole.contains(direction)
                     if bytes.isEmpty {
-                        if !blackhole.contains(direction) { try sink.finishSending() }
+                        if !isDiscarded { try sink.finishSending() }
                         return
                     }
+                    hasDiscarded = isDiscarded
+                    if isDiscarded { continue }
                     if cut != nil { return try sink.send(Array(bytes.prefix(bytes.count / 2))) }
-                    if !blackhole.contains(direction) { try sink.send(bytes) }
+                    try sink.send(bytes)
                 } catch SocketError.timedOut {
                     if cut != nil { return }
                 } catch {
