@@ -1,4 +1,5 @@
 import Mux
+import TestSupport
 import Testing
 
 @testable import TunnelClient
@@ -131,7 +132,7 @@ struct LanePolicyTests {
 
     @Test("at random, lane 0 stays, the bounds hold, and an idle session ends with its minimum", arguments: 0..<30)
     func bounds(seed: Int) throws {
-        var random = SplitMix(state: UInt64(seed))
+        var random = SplitMix64(state: UInt64(seed))
         let count = try [.automatic, CarrierCount("1"), CarrierCount("4"), CarrierCount("2-5"), CarrierCount("3-16")]
             .randomElement(using: &random)
         var session = LaneSimulation(

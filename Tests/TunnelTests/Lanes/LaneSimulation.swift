@@ -1,4 +1,5 @@
 import Mux
+import TestSupport
 
 @testable import TunnelClient
 
@@ -42,7 +43,7 @@ struct LaneSimulation {
     private var lastInteractive = Int.min / 2
     private var dials = 0
     private var nextNumber: UInt32 = 1
-    private var random = SplitMix(state: 25)
+    private var random = SplitMix64(state: 25)
     private var ticks = 0
 
     init(_ path: @escaping Path, _ count: CarrierCount = .automatic) {
@@ -126,17 +127,7 @@ struct LaneSimulation {
     }
 }
 
-/// A small generator whose numbers are the same in each run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SplitMix64 {
+    /// The next number from 0 to 1.
     mutating func unit() -> Double { Double(next() >> 11) / Double(1 << 53) }
 }

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A line that loses packets at random, and those that its queue of half a round trip cannot take. Each lane has the
 /// congestion window of CUBIC: a packet more in a round trip at least, and three tenths less after a loss.
 struct LossyLine {
@@ -27,13 +29,13 @@ struct LossyLine {
     /// Packets of 1,500 bytes that the line carries in a round trip.
     let capacity: Double
     private var windows: [UInt32: Window] = [:]
-    private var random: SplitMix
+    private var random: SplitMix64
 
     init(roundTrip: Duration, loss: Double, bitsPerSecond: Double, seed: Int) {
         self.roundTrip = roundTrip
         self.loss = loss
         capacity = bitsPerSecond * (roundTrip / .seconds(1)) / 12_000
-        random = SplitMix(state: UInt64(seed))
+        random = SplitMix64(state: UInt64(seed))
     }
 
     /// The bytes that each of these lanes delivers in a time.
