@@ -29,6 +29,11 @@ extension Session {
         )
     }
 
+    /// Whether bulk uses one lane only.
+    func isOnlyOneForBulk(now: Instant) -> Bool {
+        attachedCount <= (hasInteractive(within: Self.reservation, now: now) ? 2 : 1)
+    }
+
     private var attachedCount: Int { lanes.count(where: \.isAttached) }
 
     /// Whether control frames may go over a lane. They keep their order, so they change lanes only once the peer has those

@@ -64,11 +64,11 @@ extension Session {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
         // Bulk leaves room for control frames and short chunks on another lane.
-        // No lane takes so much that the others pause if it dies.
+        // No lane takes so much that bulk on the others pauses if it dies.
         let takesBulk =
             lanes.count == 1
             || kept < limits.replayBytes - limits.replayBytes / 8
-                && lanes[index].replay.cost < limits.replayBytes / 2
+                && (lanes[index].replay.cost < limits.replayBytes / 2 || isOnlyOneForBulk(now: now))
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
 
@@ -109,6 +109,12 @@ extension Session {
     /// Bytes per second that the path of a lane has delivered lately; 0 while nothing is known.
     public mutating func deliveryRate(_ lane: LaneID = .first) -> Double {
         index(of: lane).map { lanes[$0].congestion.rate } ?? 0
+    }
+
+    /// Whether bytes of an interactive stream have left over a lane within the last second, or would now.
+    public func isShared(_ lane: LaneID, now: Instant) -> Bool {
+        guard let index = index(of: lane), index == quickIndex else { return false }
+        return lanes[index].congestion.isShared(now: now)
     }
 
     /// The next frame for the carrier of a lane; call it only while the carrier has room, because what was handed out

@@ -23,6 +23,8 @@ struct LaneDemand: Sendable, Equatable {
     private(set) var isNearInteractive = false
     /// Whether bulk traffic began with the last observation, shortly after interactive traffic.
     private var beganNear = false
+    /// When the present transfer began, or the last one.
+    private var began: Instant?
     private var lastBulk: Instant?
     private var lastInteractive: Instant?
     private var firstCoincidence: Instant?
@@ -36,7 +38,10 @@ struct LaneDemand: Sendable, Equatable {
         if hasBulk, isBulk, beganNear { reserve(now: now) }
         beganNear = hasBulk && !isBulk && isNearInteractive
         isBulk = hasBulk
-        if hasBulk { lastBulk = now }
+        if hasBulk {
+            if isPaused(now: now) { began = now }
+            lastBulk = now
+        }
         if !Self.isWithin(Self.hold, lastCoincidence, now) { reservesLane = false }
     }
 
@@ -62,6 +67,9 @@ struct LaneDemand: Sendable, Equatable {
 
     /// Whether the last transfer is over.
     func isPaused(now: Instant) -> Bool { !Self.isWithin(Self.pause, lastBulk, now) }
+
+    /// Whether the present transfer, or the last one, has lasted `span`.
+    func hasLasted(_ span: Duration, now: Instant) -> Bool { began.map { now.since($0) >= span } ?? false }
 
     /// Whether a lost lane of interactive traffic is of use now.
     func isCoinciding(now: Instant) -> Bool {

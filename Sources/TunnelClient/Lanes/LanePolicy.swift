@@ -10,6 +10,11 @@ import Mux
 struct LanePolicy: Sendable {
     /// The rate above which no further lane is tried, bytes a second. 1 Gbit/s: the processor is the limit there.
     static let fastEnough = 125_000_000.0
+    /// The rate from which a transfer has to last a while before further lanes are tried, bytes a second. 50 Mbit/s: few
+    /// proxies throttle above it, and on a path with loss a carrier of CUBIC is slower.
+    static let quick = 6_250_000.0
+    /// How long such a transfer has to last. 15 s: a trial that adds nothing costs up to half a second's worth of it.
+    static let lengthy = Duration.seconds(15)
     /// The round trip below which no further lane is tried: so short a path seldom loses packets.
     static let nearby = Duration.milliseconds(1)
     /// The share of all bytes up to which a lane is free of bulk.

@@ -51,7 +51,8 @@ extension LanePolicy {
         let now = observation.now
         guard let rate = meter.rate?.best, rate < Self.fastEnough, let roundTrip = observation.roundTrip,
             roundTrip >= Self.nearby, demand.isBulk, trial.isReady(now: now), observation.dialling == 0,
-            closing.isEmpty, !isFirstFree || demand.reservesLane
+            closing.isEmpty, !isFirstFree || demand.reservesLane,
+            rate < Self.quick || demand.hasLasted(Self.lengthy, now: now)
         else { return [] }
         if demand.isNearInteractive, !demand.reservesLane, maximum > 2 {
             // The session would free the first lane for it during the trial: that comes first.

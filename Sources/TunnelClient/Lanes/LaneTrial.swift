@@ -165,6 +165,11 @@ struct LaneTrial: Sendable, Equatable {
     ) -> Outcome? {
         let total = samples.reduce(0) { $0 + $1.total } / Double(samples.count)
         let others = samples.reduce(0) { $0 + $1.others } / Double(samples.count)
+        var baseline = baseline
+        if samples.count == Self.measurements, total < baseline.rate * Self.keptShare {
+            // More lanes deliver less, so no common bottleneck is full: chance had made the earlier rate too high.
+            baseline.rate = others
+        }
         // The other lanes may have become faster by themselves.
         let before = max(1, baseline.rate, others)
         let gain = total / before - 1

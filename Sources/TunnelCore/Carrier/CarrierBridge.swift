@@ -47,7 +47,7 @@ package final class CarrierBridge: CarrierLink {
     }
 
     package var isWritable: Bool {
-        !isLost && underWay < unsentLimit ?? Self.mostUnderWay
+        !isLost && underWay < min(unsentLimit ?? .max, Self.mostUnderWay)
     }
 
     package var unsentLimit: Int? {

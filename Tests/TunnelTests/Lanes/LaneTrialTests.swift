@@ -89,16 +89,45 @@ struct LaneTrialTests {
         #expect(session.log.isEmpty)
     }
 
+    @Test("a path of 50 Mbit/s or more has its trial once a transfer has lasted 15 s")
+    func lengthy() {
+        for each in [51e6, 200e6] {
+            var session = LaneSimulation(LaneSimulation.throttled(each: each))
+            session.run(15)
+            #expect(session.log.isEmpty)
+            session.run(11, bulk: false)
+            session.run(15)
+            #expect(session.log.isEmpty)
+            session.run(1)
+            #expect(session.decisions == Self.trial)
+            session.run(10)
+            #expect(session.lanes.count == 4)
+        }
+        var slower = LaneSimulation(LaneSimulation.throttled(each: 49e6))
+        slower.run(4)
+        #expect(slower.decisions == Self.trial)
+    }
+
+    @Test("lanes that deliver less than one did before show that it was lucky, and are kept")
+    func luckyBaseline() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 30e6))
+        while session.opened.isEmpty { session.run(1) }
+        session.path = LaneSimulation.throttled(each: 5e6)
+        session.run(7)
+        #expect(session.lanes.count == 4 && session.decisions == Self.trial)
+        #expect(session.policy.reason(of: 3) == .throughput(percent: 100))
+    }
+
     @Test("a rate that still rises fast is no baseline")
     func slowStart() {
         var (seconds, session) = (0, LaneSimulation(LaneSimulation.shared(0)))
         for _ in 0..<10 {
             seconds += 1
-            session.path = LaneSimulation.shared(1e6 * Double(1 << seconds))
+            session.path = LaneSimulation.shared(4e4 * Double(1 << seconds))
             session.run(1)
         }
         #expect(session.log.isEmpty)
-        session.path = LaneSimulation.shared(5e8)
+        session.path = LaneSimulation.shared(2e7)
         session.run(4)
         #expect(session.decisions == Self.trial)
     }
@@ -116,18 +145,18 @@ struct LaneTrialTests {
 
     @Test("a transfer at another rate ends the wait after a failed trial, and so does a pause of ten seconds")
     func reset() {
-        var session = LaneSimulation(LaneSimulation.shared(90e6))
+        var session = LaneSimulation(LaneSimulation.shared(40e6))
         session.run(12)
         #expect(session.decisions.prefix(3) == Self.trial[...] && session.lanes == [0])
         session.path = LaneSimulation.throttled(each: 10e6)
         session.run(8)
         #expect(session.opened.count > 3)
-        var paused = LaneSimulation(LaneSimulation.shared(90e6))
+        var paused = LaneSimulation(LaneSimulation.shared(40e6))
         paused.run(12)
         paused.run(10, bulk: false)
         paused.run(6)
         #expect(paused.opened.count == 6)
-        var short = LaneSimulation(LaneSimulation.shared(90e6))
+        var short = LaneSimulation(LaneSimulation.shared(40e6))
         short.run(12)
         short.run(5, bulk: false)
         short.run(20)
@@ -193,7 +222,7 @@ struct LaneTrialTests {
 
     @Test("a lane that is being closed counts for the maximum")
     func closingLane() throws {
-        var session = LaneSimulation(LaneSimulation.shared(90e6), try CarrierCount("1-2"))
+        var session = LaneSimulation(LaneSimulation.shared(40e6), try CarrierCount("1-2"))
         session.run(4)
         #expect(session.lanes.count == 1 && session.opened == [4])
         while session.lanes.count == 1 { session.run(1) }

@@ -1,0 +1,43 @@
+import Testing
+
+@testable import Mux
+
+/// What bulk on several lanes may take of the session's memory (the page SendingPolicy).
+@Suite struct LaneShareTests {
+    private static let replayBytes = 131_072
+    private let four = StreamID(4)
+
+    /// A server's session with lanes 0 to `last`, of which lane 0 has just carried interactive bytes, and with more bulk
+    /// than may be in flight.
+    private func server(lanes last: UInt32) throws -> Session {
+        var server = try serverWithStream(limits { $0.replayBytes = Self.replayBytes }, window: 1_048_576)
+        try server.open(lanes: 1...last)
+        #expect(server.open(visit, now: .start) == four)
+        _ = server.frames(on: 0)
+        try server.receive(frame(.accept, 4), now: .start)
+        server.write(four, bytes(10))
+        #expect(server.sent(on: 0).count == 1)
+        for _ in 0..<10 { server.write(two, bytes(65_536)) }
+        return server
+    }
+
+    @Test("bulk on one lane takes all that may be unacknowledged, but an eighth for interactive streams on another")
+    func oneForBulk() throws {
+        var server = try server(lanes: 1)
+        _ = server.frames(on: 1)
+        let cost = server.lanes[1].replay.cost
+        #expect(cost >= Self.replayBytes * 7 / 8 && cost < Self.replayBytes)
+        server.write(four, bytes(10))
+        #expect(server.sent(on: 0).count == 1)
+    }
+
+    @Test("of two lanes for bulk, none takes so much that bulk on the other pauses if it dies")
+    func twoForBulk() throws {
+        var server = try server(lanes: 2)
+        _ = server.frames(on: 1)
+        #expect(server.lanes[1].replay.cost <= Self.replayBytes / 2 + 65_536 / 2)
+        #expect(!server.frames(on: 2).isEmpty)
+        server.write(four, bytes(10))
+        #expect(server.sent(on: 0).count == 1)
+    }
+}
