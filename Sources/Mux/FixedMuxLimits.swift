@@ -10,7 +10,9 @@ extension MuxLimits {
     /// Shortest time between two PINGs on one carrier.
     package static var pingSpacing: Duration { KeepAlive.spacing }
     /// Bytes in flight: the first window of a carrier, and the smallest window.
-    package static var bytesInFlight: (first: Int, least: Int) { (CongestionWindow.first, CongestionWindow.least) }
+    package static var bytesInFlight: (first: Int, least: Int, leastAlone: Int) {
+        (CongestionWindow.first, CongestionWindow.least, CongestionWindow.leastAlone)
+    }
     /// Bytes that a stream sends before the next stream's quantum.
     package static var quantum: Int { CongestionWindow.maximumQuantum }
     /// Interactive streams: their largest queue in bytes, the bytes reserved for them, and their frames in a row.

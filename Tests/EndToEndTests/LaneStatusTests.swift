@@ -87,7 +87,7 @@ extension EndToEnd {
                 )
                 try await eventually("the reasons are there") {
                     let reasons = try roles.lanes("client").map { $0["reason"] as? String }
-                    return reasons == [nil] + Array(repeating: "the configuration asks for 3", count: 2)
+                    return reasons == [nil] + Array(repeating: "the configuration asks for 3 WebSockets", count: 2)
                 }
             }
         }

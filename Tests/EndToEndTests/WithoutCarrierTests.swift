@@ -142,7 +142,7 @@ extension EndToEnd {
                 )
                 let tunnel = try await client.tunnel(to: echo.port)
                 try scenario.renew()
-                let line = try await client.process.logLine { $0.contains("this one serves on") }
+                let line = try await client.process.logLine { $0.contains("the present WebSocket stays in use") }
                 #expect(line.contains("407"), "\(line)")
                 try await expectEcho(through: tunnel)
                 #expect(client.process.exitStatus == nil)

@@ -317,7 +317,7 @@ import Testing
                 each: milliseconds + more,
                 ackTime: .microseconds(ackTime)
             )
-            let less = seen[0] - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
+            let less = seen[0] - Self.interactiveDifference
             #expect(seen[0] > CongestionWindow.ackAllowance.bulk)
             #expect(seen == [seen[0], less, isOver ? seen[0] : less], "after \(milliseconds + more) ms")
         }
@@ -331,8 +331,47 @@ import Testing
             each: 50,
             ackTime: .microseconds(500)
         )
-        let difference = CongestionWindow.ackAllowance.bulk - CongestionWindow.ackAllowance.interactive
-        #expect(seen == [seen[0], seen[0], seen[0], seen[0] - difference])
+        #expect(seen == [seen[0], seen[0], seen[0], seen[0] - Self.interactiveDifference])
+    }
+
+    /// By how much the startup window of a path that holds 1,000,000 bytes is smaller beside interactive streams.
+    private static let interactiveDifference =
+        CongestionWindow.ackAllowance.bulk - CongestionWindow.ackAllowance.interactive
+        + Int(((CongestionWindow.startupGain.first - CongestionWindow.startupGain.later) * 1_000_000).rounded())
+
+    @Test("once another lane is gone, the window grows to twice the product, and to 2.9 times only at the start")
+    func regrowth() {
+        var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+        congestion.restart(now: .start)
+        let sample = congestion.sample(now: .start)
+        congestion.acknowledged(1_000_000, sample, now: .start + .microseconds(500))
+        let first = congestion.window
+        congestion.regrow()
+        congestion.acknowledged(1, sample, now: .start + .microseconds(500))
+        #expect(abs(first - congestion.window - 900_000) < 10)
+    }
+
+    @Test(
+        "on a slow path, 64 KiB of bulk alone are in flight, and 32 KiB beside interactive streams or while it probes"
+    )
+    func slowPath() {
+        var congestion = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
+        var (now, windows) = (Instant.start, [Int]())
+        congestion.restart(now: now)
+        for round in 0..<350 {
+            let sample = congestion.sample(now: now)
+            now = now + .milliseconds(50)
+            if round == 100 { congestion.interactive.sendsShort(StreamID(2), now: now) }
+            congestion.isLimiting(now: now)
+            congestion.acknowledged(2_000, sample, now: now)
+            windows.append(congestion.window)
+        }
+        #expect(Set(windows[0..<100]) == [CongestionWindow.leastAlone])
+        #expect(Set(windows[100..<120]) == [CongestionWindow.least])
+        #expect(Set(windows[120..<195]) == [CongestionWindow.leastAlone])
+        // The time for a probe comes every ten seconds.
+        #expect(windows[195...].contains(CongestionWindow.least))
+        #expect(windows.last == CongestionWindow.leastAlone)
     }
 
     @Test("an interactive stream still counts after a bulk transfer began just before or after its short chunk")

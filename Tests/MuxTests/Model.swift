@@ -22,6 +22,10 @@ struct Model {
     /// Carriers that a session may have at a time: 1 for a session of one lane.
     let mostLanes: Int
     var epoch: UInt64 = 0
+    /// Answers of the server that have not arrived at the client.
+    var answers: [Answer] = []
+    /// Carriers that the client took after other operations: for lanes that it opened, and for those that it resumed.
+    var lateAnswers = (new: 0, resumed: 0)
     /// The number of lanes that were left.
     var retired = 0
     /// The number of lost carriers.
@@ -78,7 +82,7 @@ struct Model {
     }
 
     /// One end has lost a carrier.
-    private mutating func detach(_ role: Role, _ lane: LaneID) {
+    mutating func detach(_ role: Role, _ lane: LaneID) {
         currentCarrier[role]?[lane] = nil
         let now = now
         with(role) { session throws(MuxError) in session.detach(lane, now: now) }
@@ -185,7 +189,7 @@ struct Model {
         let role = below(2) == 0 ? Role.server : .client
         let living = streams.values.filter { $0[role].isKnown && !$0[role].isGone }.map(\.id).sorted()
         let id = living.isEmpty ? nil : living[below(living.count)]
-        switch below(21) {
+        switch below(22) {
         case 0 where !isEnding: open(role)
         case 1: if let id { accept(id) }
         case 2..<7 where !isEnding: if let id { write(id, role) }
@@ -195,7 +199,8 @@ struct Model {
         case 12, 13: pump(role, frames: below(20))
         case 14: tick(role)
         case 16: operateTunnels(isEnding: isEnding)
-        case 15: if below(10) == 0 { disturb() }
+        case 15: if below(6) == 0 { disturb() }
+        case 17: answer()
         default: arrive(role)
         }
     }
@@ -305,102 +310,7 @@ struct Model {
         return false
     }
 
-    // MARK: Carriers
-
-    /// Lets one end lose a carrier, or makes a new carrier, or both; opens or leaves a lane.
-    private mutating func disturb() {
-        switch below(4) {
-        case 0: lose(.client)
-        case 1: lose(.server)
-        default: break
-        }
-        if below(2) == 0 { resume(losesRequest: below(4) == 0, losesAnswer: below(4) == 0) }
-        guard mostLanes > 1 else { return }
-        if below(2) == 0 { openLane(losesRequest: below(5) == 0, losesAnswer: below(5) == 0) }
-        if below(4) == 0 { retire() }
-    }
-
-    /// Takes a carrier from one end. The other end may still use it.
-    private mutating func lose(_ role: Role) {
-        let lanes = currentCarrier[role]?.keys.sorted() ?? []
-        guard !lanes.isEmpty else { return }
-        let lane = lanes[below(lanes.count)]
-        cuts += 1
-        if below(2) == 0, let carrier = currentCarrier[role]?[lane] { truncate(carrier) }
-        detach(role, lane)
-    }
-
-    /// Loses all frames in flight, except a part of the next frame in each direction.
-    private mutating func truncate(_ carrier: Int) {
-        for role in [Role.server, .client] {
-            let cameOut = carriers[carrier][role]?.truncate(&random) ?? false
-            check(!cameOut, "a frame came out of a part of it")
-        }
-    }
-
-    /// Moves a lane to a new carrier, whether the client has one or not. The request or the answer may be lost.
-    mutating func resume(losesRequest: Bool = false, losesAnswer: Bool = false) {
-        guard let lanes = sessions[.client]?.laneIDs, !lanes.isEmpty else { return check(false, "no lane") }
-        // Without any carrier the client begins with the first lane.
-        let lane = currentCarrier[.client]?.isEmpty ?? true ? lanes[0] : lanes[below(lanes.count)]
-        // As the client does, which sets frames of the old carrier aside meanwhile.
-        if sessions[.client]?.attachedLanes == [lane] { detach(.client, lane) }
-        carriers.append([.server: ModelLink(), .client: ModelLink()])
-        guard !losesRequest else { return }
-        let (new, now) = (carriers.count - 1, now)
-        epoch += 1
-        let epoch = epoch
-        let clientReceived = sessions[.client]?.received(on: lane) ?? 0
-        let serverReceived = sessions[.server]?.received(on: lane) ?? 0
-        currentCarrier[.server]?[lane] = new
-        position[.server]?[lane] = Int(clamping: clientReceived)
-        with(.server) { session throws(MuxError) in
-            _ = try session.attach(lane, epoch: epoch, peerReceived: clientReceived, now: now)
-        }
-        check(sessions[.server]?.hasLane(lane) ?? false, "the server has left lane \(lane)")
-        guard !losesAnswer else {
-            // Its old carrier was closed by the server.
-            return detach(.client, lane)
-        }
-        currentCarrier[.client]?[lane] = new
-        position[.client]?[lane] = Int(clamping: serverReceived)
-        with(.client) { session throws(MuxError) in
-            _ = try session.attach(lane, epoch: epoch, peerReceived: serverReceived, now: now)
-        }
-    }
-
-    /// Opens a further lane. The request or the answer may be lost.
-    private mutating func openLane(losesRequest: Bool, losesAnswer: Bool) {
-        guard sessions[.client]?.laneIDs.count ?? 0 < mostLanes else { return }
-        var requested: LaneID?
-        with(.client) { session throws(MuxError) in requested = session.requestLane() }
-        guard let lane = requested else { return check(false, "no number for a lane") }
-        carriers.append([.server: ModelLink(), .client: ModelLink()])
-        let (new, now) = (carriers.count - 1, now)
-        epoch += 1
-        let epoch = epoch
-        if !losesRequest {
-            currentCarrier[.server]?[lane] = new
-            with(.server) { session throws(MuxError) in
-                _ = try session.attach(lane, epoch: epoch, peerReceived: 0, now: now)
-            }
-        }
-        guard !losesRequest, !losesAnswer else {
-            return with(.client) { session throws(MuxError) in session.abandonLane(lane) }
-        }
-        currentCarrier[.client]?[lane] = new
-        with(.client) { session throws(MuxError) in
-            _ = try session.attach(lane, epoch: epoch, peerReceived: 0, now: now)
-        }
-    }
-
-    /// Lets the client leave a lane.
-    private mutating func retire() {
-        let lanes = sessions[.client]?.laneIDs ?? []
-        guard lanes.count > 1 else { return }
-        let (lane, now) = (lanes[below(lanes.count)], now)
-        with(.client) { session throws(MuxError) in session.retire(lane, now: now) }
-    }
+    // MARK: Frames
 
     /// Checks a sent frame against the credit and the order of its stream.
     private mutating func watch(_ frame: OutboundFrame, from role: Role) {
@@ -428,7 +338,7 @@ struct Model {
     }
 
     private mutating func arrive(_ role: Role, over lane: LaneID) {
-        guard let carrier = currentCarrier[role]?[lane] else { return }
+        guard let carrier = currentCarrier[role]?[lane], !isReplaced(role, lane) else { return }
         var frame: InboundFrame?
         do throws(MuxError) {
             frame = try carriers[carrier][role.peer]?.receive(&random)
@@ -441,6 +351,9 @@ struct Model {
 
     /// Runs both ends until nothing is left to do.
     mutating func settle() {
+        let late = lateAnswers
+        while !answers.isEmpty { answer() }
+        lateAnswers = late
         for _ in 0..<5_000 {
             guard failure == nil else { return }
             now = now + .milliseconds(25)

@@ -19,7 +19,8 @@ import Testing
         arguments: seeds
     )
     func model(seed: UInt64) {
-        Self.run(Model(seed: seed), seed)
+        let model = Self.run(Model(seed: seed), seed)
+        #expect(model.lateAnswers.resumed > 0, "seed \(seed): an answer arrived late")
     }
 
     @Test(
@@ -29,6 +30,7 @@ import Testing
     func lanes(seed: UInt64) {
         let model = Self.run(Model(seed: seed, mostLanes: 4), seed)
         #expect(model.retired > 3, "seed \(seed): lanes were left")
+        #expect(model.lateAnswers.new + model.lateAnswers.resumed > 0, "seed \(seed): answers arrived late")
     }
 
     @discardableResult

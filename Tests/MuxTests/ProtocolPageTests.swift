@@ -60,7 +60,8 @@ struct ProtocolPageTests {
     /// The table of the page SendingPolicy.
     private static let policy: [(limit: String, value: String)] = [
         ("window at the start of a carrier", "\(grouped(MuxLimits.bytesInFlight.first)) bytes"),
-        ("smallest window", "\(grouped(MuxLimits.bytesInFlight.least)) bytes"),
+        ("smallest window beside interactive streams", "\(grouped(MuxLimits.bytesInFlight.least)) bytes"),
+        ("smallest window for bulk alone, and in startup", "\(grouped(MuxLimits.bytesInFlight.leastAlone)) bytes"),
         ("largest quantum", "\(grouped(MuxLimits.quantum)) bytes"),
         ("bytes up to which a stream is interactive", "\(grouped(MuxLimits.interactive.bytes)) bytes"),
         ("bytes beyond the window for interactive streams", "\(grouped(MuxLimits.interactive.reserve)) bytes"),

@@ -1,39 +1,43 @@
-/// How many bytes may be in flight: as many as fill the path and little more, so that interactive bytes do not wait in a
-/// queue that bulk data has made (protocol page, section 4; the page SendingPolicy).
+/// Limits the bytes in flight to what fills the path and a little more. Otherwise interactive bytes would wait in a queue
+/// of bulk data (the page SendingPolicy).
 ///
 /// The idea is BBR's: the window follows from the measured rate and the shortest round trip (``PathEstimate``), not from
 /// loss. It is their product, up to an eighth of it as headroom, and an allowance for the peer's delay of its ACKs. Beyond
 /// that, bytes only wait: in our socket, in a router or at the peer.
 ///
-/// Pure: it is told what was sent and acknowledged, and when.
+/// Pure: its inputs are frames sent and acknowledged, with their times.
 struct CongestionWindow: Sendable {
     private enum Phase {
-        /// The rate still grows: the window is twice what fills the path, so that it can go on growing.
-        case startup(best: Double, idleRounds: Int)
+        /// The rate still grows: the window is ``startupGain`` times what fills the path, so that it can keep growing.
+        case startup(best: Double, idleRounds: Int, gain: Double)
         case steady
-        /// Half of it for a moment, so that queues drain and the path's own round trip shows.
+        /// The window is half of what fills the path for a moment, so that queues drain and the shortest round trip is
+        /// measured.
         case probing(until: Instant)
     }
 
     /// Window before anything is known. 256 KiB: NIO and the kernel would take as much at once.
     static let first = 262_144
-    /// Smallest window. 32 KiB: two chunks of a shared path, so that there is always something to acknowledge.
+    /// Smallest window beside interactive streams. 32 KiB: two chunks of a shared path, so that there is always something to
+    /// acknowledge.
     static let least = 32_768
-    /// Smallest window until the path has been full once. 64 KiB: a stream's initial window.
-    static let leastAtStart = 65_536
+    /// Smallest window for bulk alone, and until the path has been full once. 64 KiB: less would limit a TCP connection that
+    /// grows again after a loss, since the peer acknowledges whole frames.
+    static let leastAlone = 65_536
     /// Most that is granted for delayed ACKs and busy processors: with bulk streams alone, and beside interactive ones.
     static let ackAllowance = (bulk: 1_048_576, interactive: 163_840)
     /// Beside interactive streams the allowance is what passes within 6 ms, and 80 KiB at least: an ACK comes after 64 KiB,
     /// and a chunk fills the path meanwhile. With 20 ms a request took 137 ms beside bulk over 100 ms and 100 Mbit/s.
     static let interactiveAllowance = (seconds: 0.006, least: 81_920)
-    /// Share of the path that is filled twice, so that none of it is lost if round trips vary; beside interactive streams
-    /// at most what passes within 2.5 ms.
+    /// Headroom as a share of the bandwidth-delay product, so that varying round trips do not leave the path idle; beside
+    /// interactive streams at most what passes within 2.5 ms.
     static let headroom = (share: 0.125, interactiveSeconds: 0.0025)
     /// How long a stream counts as interactive after it has sent a short chunk.
     static let interactiveSpan = Duration.seconds(1)
-    /// Window of startup, as a multiple of what fills the path. 2.9: the rate then doubles in a round trip although the
-    /// peer's ACKs are late. With 2 it took a third longer than the slow start of TCP.
-    static let startupGain = 2.9
+    /// Window of startup, as a multiple of what fills the path: at the start of a carrier for bulk alone, and otherwise. 2.9:
+    /// the rate then doubles in a round trip although the peer's ACKs are late. With 2 it takes a third longer than the slow
+    /// start of TCP, and the queue at the end is half as long.
+    static let startupGain = (first: 2.9, later: 2.0)
     /// Rate from which a long frame, 64 KiB, leaves within a millisecond. Bytes per second.
     static let fast = 64_000_000.0
     /// Most that is granted beyond the window while bytes wait for a retransmission, as multiples of what the path holds.
@@ -55,7 +59,7 @@ struct CongestionWindow: Sendable {
     private static let shortestProbe = Duration.milliseconds(200)
 
     private let ackDelay: Double
-    private var phase = Phase.startup(best: 0, idleRounds: 0)
+    private var phase = Phase.startup(best: 0, idleRounds: 0, gain: startupGain.first)
     private var path: PathEstimate
     /// Whether frames wait because the window is used up, or because the carrier takes nothing.
     private(set) var isBusy = false
@@ -65,7 +69,7 @@ struct CongestionWindow: Sendable {
     private var losesUntil: Instant?
     /// When ``limit(now:)`` may have grown although nothing was acknowledged; nil if no frame waits for that.
     private(set) var stretchDeadline: Instant?
-    /// Interactive streams that share the path, told by the sender.
+    /// Interactive streams that share the path, reported by the sender.
     var interactive = InteractiveActivity()
     /// Bytes that may be in flight while acknowledgements come regularly.
     private(set) var window: Int
@@ -80,8 +84,8 @@ struct CongestionWindow: Sendable {
     /// Longest frame of one stream while others wait, bytes.
     var sharedChunk: Int { path.rate >= Self.fast ? chunk : MuxLimits.sharedData }
 
-    /// Longest frame of a stream that is alone, bytes. A window of few long frames would be filled by fits and starts,
-    /// unless a long frame leaves within a millisecond.
+    /// Longest frame of a stream that is alone, bytes. A window that holds only a few long frames
+    /// fills unevenly, unless a long frame leaves within a millisecond.
     var chunk: Int {
         let enough = (path.rate >= Self.fast ? 2 : 4) * MuxLimits.maximumData
         return path.rate > 0 && window >= enough ? MuxLimits.maximumData : MuxLimits.sharedData
@@ -90,10 +94,10 @@ struct CongestionWindow: Sendable {
     /// Bytes that a stream may send in a row while others wait: what leaves within a millisecond.
     var quantum: Int { Int(min(path.rate / 1_000, Double(Self.maximumQuantum))) }
 
-    /// A frame leaves.
+    /// Takes a sample for a frame that leaves.
     func sample(now: Instant) -> PathEstimate.Sample { path.sample(now: now) }
 
-    /// Nothing is in flight, and a frame is about to leave.
+    /// Records that a frame is about to leave while nothing is in flight.
     mutating func restart(now: Instant) {
         path.restart(now: now)
         // Queues have drained by themselves.
@@ -134,11 +138,14 @@ struct CongestionWindow: Sendable {
     /// Lets the window grow quickly again, since another lane is gone and has left its share of a common path.
     mutating func regrow() {
         guard path.rate > 0 else { return }
-        phase = .startup(best: path.rate, idleRounds: 0)
+        phase = .startup(best: path.rate, idleRounds: 0, gain: Self.startupGain.later)
     }
 
     /// Bytes per second that the path delivers; 0 while nothing is known.
     var rate: Double { path.rate }
+
+    /// The bandwidth-delay product, bytes; 0 while it is not known.
+    var product: Double { path.minimumRTT < .infinity ? path.rate * path.minimumRTT : 0 }
 
     /// Whether an interactive stream has sent something lately.
     func isShared(now: Instant) -> Bool { interactive.isRecent(within: Self.interactiveSpan, now: now) }
@@ -158,14 +165,14 @@ struct CongestionWindow: Sendable {
         stretchDeadline = now + .seconds(path.minimumRTT / 8)
     }
 
-    /// No frame waits.
+    /// Records that no frame waits.
     mutating func isIdle() {
         isBusy = false
         stretchDeadline = nil
         path.pause()
     }
 
-    /// The peer has acknowledged bytes, the last of which were sent with `sample`.
+    /// Records an acknowledgement of `bytes`; the last of them were sent with `sample`.
     mutating func acknowledged(_ bytes: Int, _ sample: PathEstimate.Sample, now: Instant) {
         let progress = path.acknowledged(bytes, sample, now: now)
         probe(progress.endsSpan, progress.roundTrip, now: now)
@@ -173,7 +180,7 @@ struct CongestionWindow: Sendable {
         settle(now: now)
     }
 
-    /// A PING was answered after this time.
+    /// Records the round trip of a PING.
     mutating func answered(within roundTrip: Duration, now: Instant) {
         let endsSpan = path.learn(roundTrip: roundTrip.inSeconds, now: now)
         probe(endsSpan, roundTrip.inSeconds, now: now)
@@ -181,11 +188,11 @@ struct CongestionWindow: Sendable {
     }
 
     private mutating func endRound() {
-        if case .startup(let best, let idle) = phase {
+        if case .startup(let best, let idle, let gain) = phase {
             if path.rate >= best * 1.25 {
-                phase = .startup(best: path.rate, idleRounds: 0)
+                phase = .startup(best: path.rate, idleRounds: 0, gain: gain)
             } else if isBusy {
-                phase = idle >= 2 ? .steady : .startup(best: best, idleRounds: idle + 1)
+                phase = idle >= 2 ? .steady : .startup(best: best, idleRounds: idle + 1, gain: gain)
             }
         }
         path.forgetRates(isBusy: isBusy)
@@ -217,13 +224,17 @@ struct CongestionWindow: Sendable {
         )
         let wanted =
             switch phase {
-            case .startup: Self.startupGain * product + delays
+            case .startup(_, _, let gain): (besideInteractive ? Self.startupGain.later : gain) * product + delays
             case .steady: product + headroom + delays
             case .probing: product / 2
             }
-        // Until the path has been full once, a few keystrokes do not show what it carries.
-        var least = Self.least
-        if case .startup = phase { least = Self.leastAtStart }
+        let least =
+            switch phase {
+            // Until the path has been full once, a few keystrokes do not show what it carries.
+            case .startup: Self.leastAlone
+            case .steady: besideInteractive ? Self.least : Self.leastAlone
+            case .probing: Self.least
+            }
         window = max(least, Int(min(wanted, Double(Int32.max))))
     }
 }

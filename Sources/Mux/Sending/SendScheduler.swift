@@ -33,7 +33,8 @@ struct SendScheduler {
 
     /// The frames that a lane may carry: all of them in a session with one lane.
     struct Place {
-        /// Whether control frames may go over the lane: all counted ones except DATA, END and a RESET in its order.
+        /// Whether control frames may go over the lane: all counted ones except DATA, END and a
+        /// RESET that follows its stream's DATA.
         var hasControl = true
         /// Whether short chunks may go over the lane.
         var hasInteractive = true

@@ -71,7 +71,7 @@ extension Session {
         return cost
     }
 
-    /// Control frames, and PING, PONG and ACK, that wait. Their number measures floods.
+    /// Number of waiting control frames, including PING, PONG and ACK; used to detect floods.
     var waitingControl: Int {
         var count = scheduler.waitingControl
         for lane in lanes { count += lane.urgent.count }
@@ -198,8 +198,8 @@ extension Session {
         actions.append(.retired(lane.id))
     }
 
-    /// Sends RETIRE for each lane about which the server has not answered. Earlier ones may be lost with their carrier, and
-    /// a repetition is harmless.
+    /// Sends RETIRE for each lane that the server has not answered yet. An earlier RETIRE may be lost with its carrier,
+    /// and a repetition is harmless.
     private mutating func askForRetirement() {
         guard let index = quickIndex else { return }
         lanes[index].urgent.removeAll { $0.header.type == .retire }

@@ -1,7 +1,7 @@
 /// Decides which frames go over which lane (the page SendingPolicy).
 ///
-/// One lane is the quick one. Control frames and interactive bytes go over it, and bulk over the others. Bulk takes the
-/// quick lane too while there is no other, or no interactive stream.
+/// One lane is the quick one. Control frames and interactive bytes go over it, and bulk over the others. Bulk uses the
+/// quick lane too if it is the only one, or if there was no interactive traffic for 10 s (``reservation``).
 extension Session {
     /// How long the quick lane is kept free of bulk after interactive traffic. 10 s: a person may read for that long before
     /// the next keystroke.

@@ -60,6 +60,13 @@ extension Session {
     // MARK: From the queues to the carrier
 
     /// The frames that may be sent over a lane, with the bytes that are in flight on all lanes.
+    /// The part of the replay buffer that bulk leaves to other frames if there are several lanes: an eighth, and enough
+    /// for one bulk frame that goes beyond the limit.
+    private var bulkReserve: Int {
+        let half = limits.replayBytes / 2
+        return max(limits.replayBytes / 8, min(half, MuxLimits.maximumData + SendScheduler.reserve))
+    }
+
     private mutating func room(_ index: Int, _ place: SendScheduler.Place, now: Instant) -> SendScheduler.Room {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
@@ -67,7 +74,7 @@ extension Session {
         // No lane takes so much that bulk on the others pauses if it dies.
         let takesBulk =
             lanes.count == 1
-            || kept < limits.replayBytes - limits.replayBytes / 8
+            || kept < limits.replayBytes - bulkReserve
                 && (lanes[index].replay.cost < limits.replayBytes / 2 || isOnlyOneForBulk(now: now))
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
@@ -106,15 +113,14 @@ extension Session {
         if let index = index(of: lane) { lanes[index].congestion.isLosing(now: now) }
     }
 
-    /// Bytes per second that the path of a lane has delivered lately; 0 while nothing is known.
-    public mutating func deliveryRate(_ lane: LaneID = .first) -> Double {
-        index(of: lane).map { lanes[$0].congestion.rate } ?? 0
-    }
-
-    /// Whether bytes of an interactive stream have left over a lane within the last second, or would now.
-    public func isShared(_ lane: LaneID, now: Instant) -> Bool {
-        guard let index = index(of: lane), index == quickIndex else { return false }
-        return lanes[index].congestion.isShared(now: now)
+    /// Returns what this end knows of a lane's path.
+    public mutating func pathFigures(of lane: LaneID = .first, now: Instant) -> PathFigures {
+        guard let index = index(of: lane) else { return PathFigures() }
+        return PathFigures(
+            rate: lanes[index].congestion.rate,
+            product: lanes[index].congestion.product,
+            isShared: index == quickIndex && hasInteractive(within: Self.reservation, now: now)
+        )
     }
 
     /// The next frame for the carrier of a lane; call it only while the carrier has room, because what was handed out

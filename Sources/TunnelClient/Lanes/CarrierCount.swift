@@ -1,6 +1,7 @@
 /// The number of carriers that a client's session has at a time: `auto`, a number such as `3`, or a range such as `2-4`.
 public struct CarrierCount: Sendable, Hashable, CustomStringConvertible {
-    /// The numbers that a configuration may ask for. 16: a browser opens fewer connections to one server.
+    /// The numbers that a configuration may ask for. 16: more from one client would be
+    /// unusual at a proxy; browsers open fewer connections to one server.
     public static let bounds = 1...16
     /// The carriers that automatic lanes give to bulk traffic at most. Further ones seldom add throughput.
     public static let automaticBulk = 4
@@ -18,9 +19,9 @@ public struct CarrierCount: Sendable, Hashable, CustomStringConvertible {
     /// Whether the numbers are those of `auto`.
     public let isAutomatic: Bool
 
-    /// The reason why a text is no such number.
+    /// Why a text is not a valid number of carriers.
     public struct Malformed: Error, Sendable, CustomStringConvertible {
-        /// One line for a person.
+        /// A one-line message for the user.
         public let description: String
     }
 

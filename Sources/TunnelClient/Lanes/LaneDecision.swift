@@ -24,20 +24,20 @@ enum LaneReason: Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .coincidence: "bulk and interactive traffic at once"
         case .trial: "to measure whether another carrier adds throughput"
-        case .throughput(let percent): "another carrier adds throughput: \(percent) % more"
-        case .configured(let number): "the configuration asks for \(number)"
-        case .lost: "the last one was lost"
+        case .throughput(let percent): "it adds \(percent) % throughput"
+        case .configured(let number): "the configuration asks for \(number) WebSockets"
+        case .lost: "it replaces a lost WebSocket"
         }
     }
 }
 
 /// Why a lane is closed.
 enum LaneCloseReason: Sendable, Equatable, CustomStringConvertible {
-    /// A measurement showed that it adds only this many percent, which may be negative.
+    /// The measured gain in percent, below a fifth and perhaps negative; of all lanes on trial together if none is kept.
     case noGain(percent: Int)
     /// There was no bulk traffic for a minute.
     case quiet
-    /// The traffic that it was for is over, and other traffic goes on.
+    /// The traffic for which it was opened has ended, while other traffic continues.
     case unneeded
     /// The server permits fewer.
     case limit
@@ -45,10 +45,10 @@ enum LaneCloseReason: Sendable, Equatable, CustomStringConvertible {
     /// The text for the log.
     var description: String {
         switch self {
-        case .noGain(let percent): "it adds less than a fifth of throughput: \(percent) %"
+        case .noGain(let percent): "throughput changed by \(percent) %, which is less than a fifth"
         case .quiet: "no bulk traffic for a minute"
-        case .unneeded: "the traffic that it was for is over"
-        case .limit: "the server permits fewer"
+        case .unneeded: "its traffic has ended"
+        case .limit: "the server permits fewer WebSockets"
         }
     }
 }

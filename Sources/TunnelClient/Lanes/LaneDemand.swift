@@ -6,18 +6,18 @@ struct LaneDemand: Sendable, Equatable {
     static let hold = Duration.seconds(60)
     /// Time without bulk traffic after which the next bulk traffic is another transfer.
     static let pause = Duration.seconds(10)
-    /// Time within which a second coincidence is not chance. A session that has several lanes keeps its quick one free of
-    /// bulk for as long after interactive traffic.
+    /// Time within which a second overlap of bulk and interactive traffic counts as a pattern. A session with several lanes
+    /// keeps its quick lane free of bulk for the same time after interactive traffic.
     static let recurrence = Duration.seconds(10)
-    /// Time between two coincidences that count as two.
+    /// Least time from the first overlap to the one that reserves a lane.
     static let spacing = Duration.milliseconds(500)
 
     /// Whether bulk traffic ran at the last observation.
     private(set) var isBulk = false
     /// Whether interactive traffic has a lane of its own, if there are two.
     ///
-    /// It begins with the second coincidence of the two kinds of traffic, with bulk traffic shortly after interactive
-    /// traffic, or with a trial beside them. It ends a minute after the last coincidence.
+    /// It becomes true at the second overlap, when bulk traffic begins shortly after interactive traffic, or when a trial
+    /// runs beside interactive traffic. It becomes false one minute after the last overlap.
     private(set) var reservesLane = false
     /// Whether there was interactive traffic a short time ago, with or without bulk traffic.
     private(set) var isNearInteractive = false

@@ -5,8 +5,8 @@ import TunnelCore
 
 /// Opens, renews and leaves the lanes of a client's session as its ``LanePolicy`` decides.
 ///
-/// It lives on the session's event loop, from the session's start to its end. The carrier of the first lane belongs to
-/// ``ReconnectLoop``.
+/// It lives on the session's event loop, from the session's start to its end. ``ReconnectLoop`` dials the
+/// carrier of `firstLane`, the lane with the lowest number in use.
 final class LaneKeeper {
     /// Dials a carrier for a lane, and reports the end of the dial on the event loop: nil if the lane has the carrier.
     typealias Dial = (LaneID, _ done: @escaping @Sendable (DialError?) -> Void) -> Task<Void, Never>
@@ -66,25 +66,14 @@ final class LaneKeeper {
         for dial in dials.values { dial.cancel() }
     }
 
-    /// Replaces the carriers of all lanes but the first, one after the other.
+    /// Replaces the carriers of all lanes except `firstLane`, one after the other.
     func renewAll() {
         due = Set(sessionLoop.laneStates.map(\.lane)).subtracting([sessionLoop.firstLane])
         renewNext()
     }
 
-    /// Why a lane was opened; nil for the first one.
-    func reason(of lane: LaneID) -> String? {
-        let quick = sessionLoop.quickLane
-        // The policy knows the first lane by another number once a further one is the quick lane.
-        let number = lane == quick ? Self.number(of: .first, quick: quick) : lane.rawValue
-        return lane == .first ? nil : policy.reason(of: number)?.description
-    }
-
-    /// The policy's number for a lane: 0 for the quick one, which it never closes.
-    private static func number(of lane: LaneID, quick: LaneID) -> UInt32 {
-        if lane == quick { return 0 }
-        return lane == .first ? .max : lane.rawValue
-    }
+    /// Why a lane was opened; nil for lane 0.
+    func reason(of lane: LaneID) -> String? { policy.reason(of: lane.rawValue)?.description }
 
     // MARK: Observations
 
@@ -103,17 +92,15 @@ final class LaneKeeper {
     /// - Returns: whether the next observation should come soon.
     private func decide() -> Bool {
         let now = Instant.now
-        let (first, quick, states) = (sessionLoop.firstLane, sessionLoop.quickLane, sessionLoop.laneStates)
+        let (first, states) = (sessionLoop.firstLane, sessionLoop.laneStates)
         let bulk = sessionLoop.bulkBytes &- bulkBytes
         var observation = LaneObservation(
             now: now,
             roundTrip: sessionLoop.roundTrip,
             lanes: states.map { state in
-                LaneObservation.Lane(
-                    number: Self.number(of: state.lane, quick: quick),
-                    moved: state.moved &- (moved[state.lane] ?? 0)
-                )
-            }
+                LaneObservation.Lane(number: state.lane.rawValue, moved: state.moved &- (moved[state.lane] ?? 0))
+            },
+            quick: sessionLoop.quickLane.rawValue
         )
         observation.hasBulk = bulk >= Self.bulk
         observation.hasInteractive =
@@ -140,7 +127,7 @@ final class LaneKeeper {
             logger.debug("dialling a further WebSocket", metadata: ["lane": "\(lane)", "why": "\(reason)"])
             start(lane, isNew: true)
         case .close(let number, let reason):
-            let lane = number == .max ? .first : LaneID(number)
+            let lane = LaneID(number)
             logger.info("carrier closed", metadata: ["lane": "\(lane)", "why": "\(reason)"])
             sessionLoop.run(.retireLane(lane))
         }
@@ -181,7 +168,7 @@ final class LaneKeeper {
         if error.refusal == .limit { return policy.limited(to: sessionLoop.laneCount) }
         guard let wait = policy.failed(now: .now) else { return }
         logger.notice(
-            "no further WebSocket could be opened; the session goes on with those that it has",
+            "no further WebSocket could be opened; the session continues with the present ones",
             metadata: ["reason": "\(error)", "lanes": .number(sessionLoop.laneCount), "again_in": .time(wait)]
         )
     }
@@ -191,8 +178,8 @@ final class LaneKeeper {
         let wait = passwordIsRefusedUntil.map { max(retry.wait, $0.since(.now)) } ?? retry.wait
         if retry.wait == Self.retries.first {
             logger.warning(
-                "no other carrier for now, and this one serves on",
-                metadata: ["reason": "\(error)", "in": .time(wait)]
+                "renewal failed; the present WebSocket stays in use",
+                metadata: ["reason": "\(error)", "again_in": .time(wait)]
             )
         }
         retry = (.now + wait, min(retry.wait * 2, Self.retries.longest))

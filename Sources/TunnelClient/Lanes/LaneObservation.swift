@@ -4,7 +4,7 @@ import Mux
 struct LaneObservation: Sendable, Equatable {
     /// A lane that has a carrier, or waits for one.
     struct Lane: Sendable, Equatable {
-        /// Its number, which no other lane of the session has had. Lane 0 is always there.
+        /// Its number, which no other lane of the session has had. The session begins with lane 0.
         var number: UInt32
         /// Bytes moved over the lane since the last observation, both directions.
         var moved: UInt64
@@ -16,6 +16,8 @@ struct LaneObservation: Sendable, Equatable {
     var roundTrip: Duration?
     /// The lanes of the session.
     var lanes: [Lane]
+    /// The lane for interactive traffic and the session's own frames.
+    var quick: UInt32
     /// Whether there was bulk traffic since the last observation.
     var hasBulk = false
     /// Whether an interactive stream has sent or received something since the last observation.

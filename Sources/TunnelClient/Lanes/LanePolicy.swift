@@ -6,14 +6,14 @@ import Mux
 /// - Bulk traffic gets further lanes if a ``LaneTrial`` shows that each adds a fifth. A path that is fast already has no
 ///   trial, since each lane costs processor time.
 /// - After a quiet minute there are as many lanes as at the start.
-/// - The configuration, the server, and refusals by a proxy bound the number of lanes. Lane 0 is always there.
+/// - The configuration, the server, and refusals by a proxy bound the number of lanes. The quick lane is never closed.
 struct LanePolicy: Sendable {
     /// The rate above which no further lane is tried, bytes a second. 1 Gbit/s: the processor is the limit there.
     static let fastEnough = 125_000_000.0
     /// The rate from which a transfer has to last a while before further lanes are tried, bytes a second. 50 Mbit/s: few
-    /// proxies throttle above it, and on a path with loss a carrier of CUBIC is slower.
-    static let quick = 6_250_000.0
-    /// How long such a transfer has to last. 15 s: a trial that adds nothing costs up to half a second's worth of it.
+    /// proxies throttle above it, and a CUBIC connection on a lossy path is slower.
+    static let slow = 6_250_000.0
+    /// How long such a transfer has to last. 15 s: a trial without gain costs as much as 0.5 s of the transfer.
     static let lengthy = Duration.seconds(15)
     /// The round trip below which no further lane is tried: so short a path seldom loses packets.
     static let nearby = Duration.milliseconds(1)
@@ -35,6 +35,8 @@ struct LanePolicy: Sendable {
     var closing: Set<UInt32> = []
     /// The lanes of the last observation, without those that are being closed.
     var lanes: Set<UInt32> = []
+    /// The quick lane of the last observation.
+    var quick: UInt32 = 0
     private var hasLost = false
 
     /// Creates a policy.
@@ -45,7 +47,8 @@ struct LanePolicy: Sendable {
         maximum = count.maximum
     }
 
-    /// Whether a lane is kept free of bulk traffic. It begins and ends later than the traffic, as the lanes do.
+    /// Whether a lane is kept free of bulk traffic. Becomes true and false later than the traffic, as lanes
+    /// are opened and closed later.
     var reservesLane: Bool { demand.reservesLane && lanes.count > 1 }
 
     /// Why a lane was opened; nil for lane 0 and for one that is not known yet.
@@ -56,13 +59,14 @@ struct LanePolicy: Sendable {
     /// - Returns: what to do, in order.
     mutating func observe(_ observation: LaneObservation) -> [LaneDecision] {
         let now = observation.now
-        let (before, former, wasFree) = (lanes, demand, isFirstFree)
+        let (before, former, wasFree, formerQuick) = (lanes, demand, isQuickFree, quick)
+        quick = observation.quick
         demand.observe(hasBulk: observation.hasBulk, hasInteractive: observation.hasInteractive, now: now)
         trial.raise(to: meter.pace(of: bytes(observation, of: observation.numbers), now: now))
         take(observation)
         reserveChanged(observation, former)
         var decisions: [LaneDecision] = []
-        if lanes != before || demand.isBulk && !former.isBulk || isFirstFree != wasFree {
+        if lanes != before || demand.isBulk && !former.isBulk || isQuickFree != wasFree || quick != formerQuick {
             restart(observation)
         } else {
             decisions += measure(observation)
@@ -115,6 +119,11 @@ struct LanePolicy: Sendable {
         if observation.dialling == 0 { opening.removeAll() }
         reasons = reasons.filter { all.contains($0.key) }
         if !lost.isEmpty { hasLost = true }
+        if reasons[quick] == .trial {
+            // The session has made the new lane its quick one.
+            reasons[quick] = .coincidence
+            demand.reserve(now: observation.now)
+        }
         let tried = trial.lanes
         trial.observe(
             present.filter { reasons[$0] == .trial },
@@ -126,6 +135,7 @@ struct LanePolicy: Sendable {
             for lane in trial.lanes.sorted().prefix(lost.count) { reasons[lane] = .lost }
             trial.abandon()
         }
+        if trial.size == 0 { reasons = reasons.filter { $0.value != .trial } }
         lanes = present
         refusals.observe(lanes: lanes.count)
     }
@@ -135,9 +145,9 @@ struct LanePolicy: Sendable {
         let now = observation.now
         let needed = needed(now: now)
         if lanes.count >= needed { hasLost = false }
-        let underway = lanes.count + max(observation.dialling, opening.count)
-        guard underway < needed else { return [] }
-        let more = (underway..<needed)
+        let expected = lanes.count + max(observation.dialling, opening.count)
+        guard expected < needed else { return [] }
+        let more = (expected..<needed)
             .prefix { $0 + closing.count < maximum && refusals.permits(beside: $0, now: now) }
             .map { present -> LaneReason in
                 hasLost ? .lost : present < count.minimum ? .configured(count.minimum) : .coincidence
@@ -163,11 +173,11 @@ struct LanePolicy: Sendable {
 
     var mostBulk: Int { count.isAutomatic ? min(CarrierCount.automaticBulk, maximum) : maximum }
 
-    /// Whether the session keeps its first lane free of bulk.
-    var isFirstFree: Bool { lanes.count > 1 && demand.isNearInteractive }
+    /// Whether the session keeps its quick lane free of bulk.
+    var isQuickFree: Bool { lanes.count > 1 && demand.isNearInteractive }
 
     /// The lanes that bulk traffic uses now.
-    var bulkLanes: Set<UInt32> { isFirstFree ? lanes.subtracting([0]) : lanes }
+    var bulkLanes: Set<UInt32> { isQuickFree ? lanes.subtracting([quick]) : lanes }
 
     /// The number of lanes to keep.
     func wanted(now: Instant, reserve: Bool) -> Int {
@@ -185,10 +195,10 @@ struct LanePolicy: Sendable {
         observation.lanes.reduce(0) { numbers.contains($1.number) ? $0 &+ $1.moved : $0 }
     }
 
-    /// The lane that moved the least, except lane 0, which carries the session's own frames.
+    /// The lane that moved the least, except the quick one.
     private func leastUsed(_ observation: LaneObservation) -> UInt32? {
         observation.lanes
-            .filter { $0.number != 0 && !trial.lanes.contains($0.number) && lanes.contains($0.number) }
+            .filter { $0.number != quick && !trial.lanes.contains($0.number) && lanes.contains($0.number) }
             .min { ($0.moved, $1.number) < ($1.moved, $0.number) }?.number
     }
 

@@ -2,11 +2,12 @@ import Mux
 
 /// The trials of further lanes for bulk traffic.
 extension LanePolicy {
-    /// Reserves a lane at once beside a trial, if there may be another one. Otherwise the trial ends.
+    /// Reserves a lane for interactive traffic that starts during a trial, if one more is permitted. Otherwise the trial
+    /// ends.
     mutating func reserveChanged(_ observation: LaneObservation, _ former: LaneDemand) {
         guard trial.size > 0 else { return }
         if former.reservesLane {
-            // The session has changed the use of its first lane.
+            // The session has changed the use of its quick lane.
             if demand.isNearInteractive != former.isNearInteractive { trial.abandon() }
             return
         }
@@ -22,13 +23,13 @@ extension LanePolicy {
     mutating func measure(_ observation: LaneObservation) -> [LaneDecision] {
         let all = bytes(observation, of: observation.numbers)
         let others = bytes(observation, of: bulkLanes.subtracting(trial.lanes))
-        if isFirstFree, Double(bytes(observation, of: [0])) > Double(all) * Self.freeShare {
-            // Bulk still leaves the first lane, so the rates of the others would be no result.
+        if isQuickFree, Double(bytes(observation, of: [quick])) > Double(all) * Self.freeShare {
+            // The quick lane still carries bulk, so the rates of the others do not count yet.
             meter.restart(roundTrip: nil, now: observation.now)
             return []
         }
         let isComplete = meter.add(all, others: others, roundTrip: observation.roundTrip, now: observation.now)
-        guard demand.isBulk, isComplete, let rate = meter.rate, !isFirstFree || demand.reservesLane
+        guard demand.isBulk, isComplete, let rate = meter.rate, !isQuickFree || demand.reservesLane
         else { return [] }
         let sample = LaneTrial.Sample(total: rate.total, others: rate.others)
         switch trial.measured(sample, now: observation.now) {
@@ -51,11 +52,11 @@ extension LanePolicy {
         let now = observation.now
         guard let rate = meter.rate?.best, rate < Self.fastEnough, let roundTrip = observation.roundTrip,
             roundTrip >= Self.nearby, demand.isBulk, trial.isReady(now: now), observation.dialling == 0,
-            closing.isEmpty, !isFirstFree || demand.reservesLane,
-            rate < Self.quick || demand.hasLasted(Self.lengthy, now: now)
+            closing.isEmpty, !isQuickFree || demand.reservesLane,
+            rate < Self.slow || demand.hasLasted(Self.lengthy, now: now)
         else { return [] }
         if demand.isNearInteractive, !demand.reservesLane, maximum > 2 {
-            // The session would free the first lane for it during the trial: that comes first.
+            // The session would free the quick lane during the trial and change its result. So the lane is reserved first.
             demand.reserve(now: now)
             return []
         }
@@ -78,9 +79,10 @@ extension LanePolicy {
         _ number: Int,
         _ reason: LaneCloseReason
     ) -> [LaneDecision] {
-        let candidates = bulkLanes.subtracting([0])
+        let candidates = bulkLanes.subtracting([quick])
         let closed = observation.lanes.filter { candidates.contains($0.number) }
-            .sorted { ($0.moved, $1.number) < ($1.moved, $0.number) }.prefix(number).map(\.number)
+            .sorted { ($0.moved, $1.number) < ($1.moved, $0.number) }
+            .prefix(max(0, min(number, candidates.count - (isQuickFree ? 1 : 0)))).map(\.number)
         for (heir, lane) in zip(tried.subtracting(closed).sorted(), Set(closed).subtracting(tried).sorted()) {
             reasons[heir] = reasons[lane]
         }

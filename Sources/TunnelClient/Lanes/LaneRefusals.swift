@@ -27,12 +27,12 @@ struct LaneRefusals: Sendable, Equatable {
         return refusals == 1 ? wait : nil
     }
 
-    /// Records how many lanes there are. More than at the refusal end the wait.
+    /// Records how many lanes there are. A number above that at the refusal ends the wait.
     mutating func observe(lanes: Int) {
         if let ceiling, lanes > ceiling { self = Self() }
     }
 
-    /// Whether a lane beside so many may be dialled. After the wait, one dial shows whether there is room.
+    /// Whether a session with `lanes` lanes may dial one more. After the wait, one dial shows whether there is room.
     func permits(beside lanes: Int, now: Instant) -> Bool {
         guard let ceiling, let until else { return true }
         return lanes < ceiling || lanes == ceiling && now >= until

@@ -10,26 +10,26 @@ import Mux
 ///   └──────────────── time, or other traffic ◀── waiting
 /// ```
 ///
-/// Lanes that share a bottleneck take from the others what they carry. On a path that loses packets, or throttles each
+/// If lanes share a bottleneck, a new lane takes its rate from the others. If the path loses packets, or throttles each
 /// carrier, the others keep their rate. Rates of lossy paths vary by chance, so a gain near the bound is measured for twice
 /// the time.
 struct LaneTrial: Sendable, Equatable {
     /// The smallest relative gain for which a lane is kept.
     static let leastGain = 0.2
-    /// The lanes of a trial, or as many as there are for bulk traffic, if that is more. Three lanes show their gain
+    /// Lanes that a trial opens. If bulk already has more lanes, it opens as many as there are. Three lanes show their gain
     /// sooner than one, since their rates vary less.
     static let step = 3
     /// The relative gain below which lanes need no further measurement.
     static let noGain = 0.05
     /// The measurements of a trial at most. Each one shares a half with the next: together they take twice the time.
     static let measurements = 3
-    /// The part of their rate that the other lanes keep beside lanes that do not share their bottleneck.
+    /// Share of their earlier rate that the other lanes must keep. Below it, a common bottleneck is assumed.
     static let keptShare = 0.85
     /// The first and the longest wait after lanes that added nothing.
     static let waits = (first: Duration.seconds(60), longest: Duration.seconds(600))
     /// The relative change of the rate, up or down, that ends a wait.
     static let change = 2.0
-    /// Time after a trial in which the other lanes take again what the closed ones had.
+    /// Time after a trial in which the other lanes regain the rate of the closed ones.
     static let recovery = Duration.seconds(10)
 
     private enum Phase: Sendable, Equatable {
@@ -70,6 +70,8 @@ struct LaneTrial: Sendable, Equatable {
 
     private var phase = Phase.ready
     private var failures = 0
+    /// Whether a trial of this transfer was repeated with another baseline.
+    private var hasRepeated = false
 
     /// Whether no trial runs, and the last failed one is long enough ago.
     func isReady(now: Instant) -> Bool {
@@ -136,7 +138,8 @@ struct LaneTrial: Sendable, Equatable {
         }
     }
 
-    /// Takes a rate from the time of the dials: the slow start of the first lane may take longer than expected.
+    /// Raises the baseline to a rate that was measured while lanes were dialled: the slow start of the first lane may take
+    /// longer than expected.
     mutating func raise(to rate: Double) {
         guard case .opening(var baseline, let dials) = phase, baseline.lanes == 1 else { return }
         baseline.rate = max(baseline.rate, rate)
@@ -165,11 +168,6 @@ struct LaneTrial: Sendable, Equatable {
     ) -> Outcome? {
         let total = samples.reduce(0) { $0 + $1.total } / Double(samples.count)
         let others = samples.reduce(0) { $0 + $1.others } / Double(samples.count)
-        var baseline = baseline
-        if samples.count == Self.measurements, total < baseline.rate * Self.keptShare {
-            // More lanes deliver less, so no common bottleneck is full: chance had made the earlier rate too high.
-            baseline.rate = others
-        }
         // The other lanes may have become faster by themselves.
         let before = max(1, baseline.rate, others)
         let gain = total / before - 1
@@ -182,12 +180,18 @@ struct LaneTrial: Sendable, Equatable {
             phase = .measuring(baseline, lanes: lanes, samples: samples)
             return nil
         } else {
-            // Each of the first lanes adds what the others had, and the last one what is left.
+            // Each kept lane but the last is assumed to add a full share of the baseline; the last one adds the rest.
             let least = Self.leastGain - 1e-9
             keep = (0..<lanes.count).prefix { gain - Double($0) / Double(baseline.lanes) >= least }.count
         }
         guard keep > 0 else {
-            fail(baseline.rate, now: now)
+            if total < baseline.rate * Self.keptShare, !hasRepeated {
+                // The total fell although lanes were added: the earlier rate was a chance peak, or the path has changed.
+                hasRepeated = true
+                phase = .ready
+            } else {
+                fail(baseline.rate, now: now)
+            }
             return .helpsNot(lanes: lanes, percent: Self.percent(gain))
         }
         self = Self()

@@ -3,7 +3,7 @@ import NIOCore
 import ProxyConnect
 import TunnelCore
 
-/// The ways that the carriers of further lanes take.
+/// Chooses the proxy and the address for the carrier of each further lane.
 struct LaneWays: Sendable {
     private let spread: CarrierSpread
     /// The way of the session's first carrier, and the address that it is connected to.

@@ -19,6 +19,11 @@ extension FixedLimit {
             "each one costs processor time and memory at both ends"
         ),
         FixedLimit(
+            "Time that a transfer of 50 Mbit/s or more lasts before a further WebSocket is tried",
+            .time(LanePolicy.lengthy),
+            "few proxies throttle above that rate, and a trial without gain costs half a second"
+        ),
+        FixedLimit(
             "Shortest measurement of what a further WebSocket adds",
             .time(DeliveryMeter.shortest.window),
             "lossy paths need some time to show their rate; a result near the bound takes twice as long"

@@ -92,6 +92,6 @@ struct ReconnectReport {
         progress.failed(error.description, isDown: false, next: wait)
         var metadata: Logger.Metadata = ["reason": "\(error)"]
         if let wait { metadata["again_in"] = .time(wait) }
-        logger.warning("no other carrier for now, and this one serves on", metadata: metadata)
+        logger.warning("renewal failed; the present WebSocket stays in use", metadata: metadata)
     }
 }

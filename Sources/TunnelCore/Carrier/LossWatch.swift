@@ -1,6 +1,6 @@
 import Mux
 
-/// Notices that the kernel sends segments of a carrier again.
+/// Detects TCP retransmissions on a carrier's connection.
 struct LossWatch {
     /// Least time between two queries of the kernel, since each one is a system call.
     private static let period = Duration.milliseconds(20)
@@ -8,9 +8,9 @@ struct LossWatch {
     private var known: UInt32?
     private var askedAt: Instant?
 
-    /// Returns whether segments were sent again since the last query.
+    /// Returns whether segments were retransmitted since the last query.
     ///
-    /// - Parameter retransmitted: all segments of the carrier that were sent again; nil if that is not known.
+    /// - Parameter retransmitted: all segments of the carrier that were retransmitted; nil if that is not known.
     mutating func sees(_ retransmitted: @autoclosure () -> UInt32?, now: Instant) -> Bool {
         if let askedAt, now.since(askedAt) < Self.period { return false }
         askedAt = now

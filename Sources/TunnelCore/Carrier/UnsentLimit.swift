@@ -10,28 +10,29 @@ package enum UnsentLimit {
     package static let least = 16_384
     /// Bytes while nothing is known of the path. 64 KiB: as many as a TCP connection sends in its first round trips.
     package static let first = 65_536
-    /// Largest limit beside interactive streams, and for bulk alone. 256 KiB: what a carrier above a kernel without a
-    /// limit takes. 1 MiB: what the congestion window grants bulk streams beyond the path.
+    /// Largest limit beside interactive streams, and for bulk alone. 256 KiB: what a
+    /// carrier takes if its kernel has no limit. 1 MiB: what the congestion window grants bulk streams beyond the path.
     package static let most = (interactive: 262_144, bulk: 1_048_576)
-    /// Seconds of the path's rate. 8 ms: an event loop that is busy gives the kernel more in that time. 80 ms: a kernel that
-    /// holds megabytes in flight reports room late, and BBR takes the gap for the sender's own rate.
-    private static let span = (interactive: 0.008, bulk: 0.08)
+    /// Seconds of the path's rate. 8 ms: an event loop that is busy gives the kernel more in that time.
+    private static let span = 0.008
+    /// Bytes in flight from which bulk alone gets the largest limit. 512 KiB: a kernel with megabytes in flight reports room
+    /// late, and BBR then considers the sender application-limited.
+    static let longPath = 524_288.0
     /// Bytes per second from which the kernel needs no limit: its usual megabytes leave within 20 ms.
     private static let fast = 64_000_000.0
 
     /// Returns the limit for a path, a power of two so that it changes rarely; nil if the kernel's own limit is right.
     ///
     /// - Parameters:
-    ///   - rate: bytes per second that the path delivers; 0 if nothing is known.
+    ///   - path: what is known of the path.
     ///   - hasFlows: whether datagrams may wait.
-    ///   - isShared: whether interactive bytes leave over the same carrier.
-    package static func bytes(rate: Double, hasFlows: Bool, isShared: Bool) -> Int? {
+    package static func bytes(_ path: PathFigures, hasFlows: Bool) -> Int? {
         if hasFlows { return least }
-        guard rate > 0 else { return first }
-        guard rate < fast else { return nil }
-        let (most, span) = isShared ? (most.interactive, span.interactive) : (most.bulk, span.bulk)
+        guard path.rate > 0 else { return first }
+        guard path.rate < fast else { return nil }
+        if !path.isShared, path.product >= longPath { return most.bulk }
         var limit = least
-        while limit < most, Double(limit) < rate * span { limit *= 2 }
+        while limit < most.interactive, Double(limit) < path.rate * span { limit *= 2 }
         return limit
     }
 }

@@ -108,9 +108,14 @@ extension FixedLimit {
             "the kernel takes as much at once"
         ),
         FixedLimit(
-            "Least bytes in flight",
+            "Least bytes in flight beside interactive streams",
             .bytes(MuxLimits.bytesInFlight.least),
             "something must be there to acknowledge"
+        ),
+        FixedLimit(
+            "Least bytes in flight of bulk alone",
+            .bytes(MuxLimits.bytesInFlight.leastAlone),
+            "less would limit a TCP connection that grows again after a loss"
         ),
         FixedLimit(
             "Received bytes before an ACK is due at once",
@@ -159,6 +164,11 @@ extension FixedLimit {
             "The same of a WebSocket whose path is not known yet",
             .bytes(UnsentLimit.first),
             "a slow path takes long for more, and a request waits behind it"
+        ),
+        FixedLimit(
+            "Unsent bytes in the kernel for bulk alone on a long path",
+            .bytes(UnsentLimit.most.bulk),
+            "a kernel with megabytes in flight reports room late"
         ),
         FixedLimit(
             "Bytes on the way to a WebSocket on another event loop",

@@ -292,11 +292,7 @@ package final class SessionLoop {
 
     private func sendFrames(over carrier: LaneCarrier, hasFlows: Bool, now: Instant) {
         let (link, lane) = (carrier.link, carrier.lane)
-        link.unsentLimit = UnsentLimit.bytes(
-            rate: session.deliveryRate(lane),
-            hasFlows: hasFlows,
-            isShared: session.isShared(lane, now: now)
-        )
+        link.unsentLimit = UnsentLimit.bytes(session.pathFigures(of: lane, now: now), hasFlows: hasFlows)
         if session.isLimited(lane), carrier.lossWatch.sees(link.retransmitted, now: now) {
             session.carrierLoses(lane, now: now)
         }

@@ -73,7 +73,7 @@ package enum SocketOptions {
     package static func limitUnsent(of channel: any Channel, to limit: Int?) {
         guard let options = channel.syncOptions else { return }
         let kernel = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_NOTSENT_LOWAT))
-        let most = limit ?? unsentBytes.most
+        let most = min(limit ?? .max, unsentBytes.most)
         try? options.setOption(.writeBufferWaterMark, value: .init(low: min(most, unsentBytes.least), high: most))
         // A unix socket has no such bound, and its buffer is small. 0 stands for the system's default.
         try? options.setOption(kernel, value: SocketOptionValue(limit ?? 0))

@@ -275,7 +275,7 @@ struct ReconnectLoopTests {
             unit: 1
         )
         #expect(result.notes.dropFirst(2) == ["60.0 dial a for 1", "60.5 dial a for 1", "61.5 dial a for 1"])
-        #expect(result.log.count("this one serves on") == 2)
+        #expect(result.log.count("the present WebSocket stays in use") == 2)
     }
 
     @Test("A refused renewal is not tried again, and the carrier stays in use until its end")

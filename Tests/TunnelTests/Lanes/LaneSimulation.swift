@@ -35,6 +35,10 @@ struct LaneSimulation {
     private(set) var log: [Entry] = []
     private(set) var logLines: [Duration] = []
     private(set) var lanes: Set<UInt32> = [0]
+    /// The quick lane, which the session chooses.
+    private(set) var quick: UInt32 = 0
+    /// Whether the quick lane was closed, which must not happen.
+    private(set) var hasClosedQuick = false
     /// Lanes that are being closed, each with the observations that still show it.
     private var leaving: [UInt32: Int] = [:]
     private(set) var mostCarriers = 1
@@ -63,19 +67,23 @@ struct LaneSimulation {
     }
 
     /// The path cuts a lane, and the session gives it up.
-    mutating func lose(_ lane: UInt32) { lanes.remove(lane) }
+    mutating func lose(_ lane: UInt32) {
+        lanes.remove(lane)
+        if lane == quick, let next = lanes.min() { quick = next }
+    }
 
     private mutating func step(bulk: Bool, interactive: Bool) {
         if interactive { lastInteractive = ticks }
         let moved = bulk ? share() : [:]
         delivered += moved.values.reduce(0, +)
         leaving = leaving.mapValues { $0 - 1 }.filter { $0.value > 0 }
-        connect()
+        connect(bulk: bulk)
         ticks += 1
         let observation = LaneObservation(
             now: now,
             roundTrip: roundTrip,
             lanes: lanes.union(leaving.keys).map { LaneObservation.Lane(number: $0, moved: moved[$0] ?? 100) },
+            quick: quick,
             hasBulk: bulk,
             hasInteractive: interactive,
             dialling: dials
@@ -85,19 +93,20 @@ struct LaneSimulation {
             switch decision {
             case .open: dials += 1
             case .close(let lane, _):
+                if lane == quick { hasClosedQuick = true }
                 lanes.remove(lane)
                 leaving[lane] = 3
             }
         }
     }
 
-    /// The bytes of each lane. A new lane begins slowly. For ten seconds after interactive traffic, bulk leaves lane 0 as
-    /// soon as another lane is warm.
+    /// The bytes of each lane. A new lane begins slowly. For ten seconds after interactive traffic, bulk leaves the quick
+    /// lane as soon as another one is warm.
     private mutating func share() -> [UInt32: UInt64] {
         let warming = (roundTrip ?? .zero) * 16 / .seconds(1)
-        let isWarm = lanes.contains { $0 != 0 && age($0) >= warming }
-        let isReserved = isWarm && ticks - lastInteractive < 10 * observationsPerSecond
-        let used = (isReserved ? lanes.subtracting([0]) : lanes).sorted()
+        let isWarm = lanes.contains { $0 != quick && age($0) >= warming }
+        let isReserved = isWarm && isNearInteractive
+        let used = (isReserved ? lanes.subtracting([quick]) : lanes).sorted()
         if let moved = lossyLine?.deliver(used, for: .seconds(1) / observationsPerSecond) { return moved }
         let each = path(used.count) / 8 / Double(used.count) / Double(observationsPerSecond)
         return used.reduce(into: [:]) { moved, lane in
@@ -111,8 +120,12 @@ struct LaneSimulation {
         Double(ticks - (born[lane] ?? -1_000)) / Double(observationsPerSecond)
     }
 
-    /// Dials take until the next observation.
-    private mutating func connect() {
+    private var isNearInteractive: Bool { ticks - lastInteractive < 10 * observationsPerSecond }
+
+    /// Dials take until the next observation. A new lane becomes the quick one if bulk uses that beside interactive traffic.
+    private mutating func connect(bulk: Bool) {
+        let isQuickShared = bulk && lanes.count == 1 && isNearInteractive
+        if isQuickShared, dials > 0, lanes.count < proxyLimit { quick = nextNumber }
         for _ in 0..<dials {
             if lanes.count >= proxyLimit {
                 if let wait = policy.failed(now: now) { logLines.append(wait) }

@@ -108,14 +108,32 @@ struct LaneTrialTests {
         #expect(slower.decisions == Self.trial)
     }
 
-    @Test("lanes that deliver less than one did before show that it was lucky, and are kept")
+    @Test(
+        "lanes that deliver less than one did before are tried once more, since chance or the path has changed the rate"
+    )
     func luckyBaseline() {
         var session = LaneSimulation(LaneSimulation.throttled(each: 30e6))
         while session.opened.isEmpty { session.run(1) }
         session.path = LaneSimulation.throttled(each: 5e6)
-        session.run(7)
-        #expect(session.lanes.count == 4 && session.decisions == Self.trial)
-        #expect(session.policy.reason(of: 3) == .throughput(percent: 100))
+        session.run(20)
+        #expect(session.lanes.count == 4 && session.opened.count == 6)
+        var shared = LaneSimulation(LaneSimulation.shared(40e6))
+        while shared.opened.isEmpty { shared.run(1) }
+        shared.path = LaneSimulation.shared(30e6)
+        shared.run(40)
+        #expect(shared.lanes == [0] && shared.opened.count == 6)
+    }
+
+    @Test("a lane of a trial that becomes the quick one is no longer on trial")
+    func quickOnTrial() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6, line: 20e6))
+        while session.opened.isEmpty { session.run(1) }
+        session.run(1, interactive: true)
+        let quick = session.quick
+        #expect(quick != 0 && session.policy.reason(of: quick) == .coincidence)
+        session.run(20, interactive: true)
+        #expect(session.lanes.count == 3 && session.lanes.contains(quick))
+        #expect(session.policy.reservesLane && session.lanes.allSatisfy { session.policy.reason(of: $0) != .trial })
     }
 
     @Test("a rate that still rises fast is no baseline")
@@ -178,7 +196,7 @@ struct LaneTrialTests {
     @Test("interactive traffic during a trial gets a lane beside it at once, and the trial goes on")
     func interactiveDuringTrial() {
         var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
-        session.run(4)
+        session.run(5)
         #expect(session.decisions == Self.trial)
         session.run(1, interactive: true)
         #expect(session.decisions == Self.trial + [.open(.coincidence)])
@@ -233,15 +251,15 @@ struct LaneTrialTests {
         #expect(session.lanes.count == 2 && session.policy.reservesLane && session.mostCarriers == 2)
     }
 
-    @Test("a minute after the last interactive traffic, its lane is closed, and bulk traffic gets its trial")
+    @Test("a minute after the last interactive traffic, a lane is closed, and bulk traffic gets its trial")
     func spareLane() throws {
         var session = LaneSimulation(LaneSimulation.throttled(each: 10e6), try CarrierCount("1-2"))
         session.run(10, interactive: true)
         session.run(59)
         #expect(session.policy.reservesLane && session.lanes == [0, 1])
         session.run(12)
-        #expect(!session.policy.reservesLane && session.lanes == [0, 2])
-        #expect(session.decisions == [.open(.coincidence), .close(lane: 1, .unneeded), .open(.trial)])
+        #expect(!session.policy.reservesLane && session.lanes == [1, 2] && session.quick == 1)
+        #expect(session.decisions == [.open(.coincidence), .close(lane: 0, .unneeded), .open(.trial)])
         #expect(session.policy.reason(of: 2) == .throughput(percent: 100))
     }
 
