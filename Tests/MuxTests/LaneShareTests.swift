@@ -4,13 +4,19 @@ import Testing
 
 /// What bulk on several lanes may take of the session's memory (the page SendingPolicy).
 @Suite struct LaneShareTests {
-    private static let replayBytes = 1_048_576
     private let four = StreamID(4)
 
     /// A server's session with lanes 0 to `last`, of which lane 0 has just carried interactive bytes, and with more bulk
     /// than may be in flight.
-    private func server(lanes last: UInt32) throws -> Session {
-        var server = try serverWithStream(limits { $0.replayBytes = Self.replayBytes }, window: 4_194_304)
+    private func server(lanes last: UInt32, _ replayBytes: Int) throws -> Session {
+        var server = try serverWithStream(
+            limits {
+                $0.replayBytes = replayBytes
+                $0.queuedPerStream = 8_388_608
+                $0.bufferedBytes = 33_554_432
+            },
+            window: 8_388_608
+        )
         try server.open(lanes: 1...last)
         #expect(server.open(visit, now: .start) == four)
         _ = server.frames(on: 0)
@@ -22,25 +28,33 @@ import Testing
             server.lanes[index].congestion = .wide
             server.lanes[index].congestion.interactive = interactive
         }
-        for _ in 0..<20 { server.write(two, bytes(65_536)) }
+        for _ in 0..<80 { server.write(two, bytes(65_536)) }
         return server
     }
 
-    @Test("bulk on one lane takes all that may be unacknowledged, but an eighth for interactive streams on another")
-    func oneForBulk() throws {
-        var server = try server(lanes: 1)
+    @Test(
+        "bulk on one lane takes all that may be unacknowledged, but an eighth for interactive streams on another",
+        arguments: [262_144, 524_288, 1_048_576, 4_194_304]
+    )
+    func oneForBulk(replayBytes: Int) throws {
+        var server = try server(lanes: 1, replayBytes)
         _ = server.frames(on: 1)
         let cost = server.lanes[1].replay.cost
-        #expect(cost >= Self.replayBytes * 7 / 8 && cost < Self.replayBytes - SendScheduler.reserve)
+        let reserve = max(replayBytes / 8, 131_072)
+        #expect(cost >= replayBytes - reserve && cost < replayBytes - SendScheduler.reserve)
         server.write(four, bytes(10))
         #expect(server.sent(on: 0).count == 1)
     }
 
-    @Test("of two lanes for bulk, none takes so much that bulk on the other pauses if it dies")
-    func twoForBulk() throws {
-        var server = try server(lanes: 2)
+    @Test(
+        "of two lanes for bulk, none takes so much that bulk on the other pauses if it dies",
+        arguments: [262_144, 524_288, 1_048_576, 4_194_304]
+    )
+    func twoForBulk(replayBytes: Int) throws {
+        var server = try server(lanes: 2, replayBytes)
         _ = server.frames(on: 1)
-        #expect(server.lanes[1].replay.cost <= Self.replayBytes / 2 + MuxLimits.maximumData + 1_024)
+        let forBulk = replayBytes - max(replayBytes / 8, 131_072)
+        #expect(server.lanes[1].replay.cost <= forBulk / 2 + MuxLimits.maximumData + 1_024)
         #expect(!server.frames(on: 2).isEmpty)
         server.write(four, bytes(10))
         #expect(server.sent(on: 0).count == 1)
@@ -53,7 +67,7 @@ extension CongestionWindow {
         var window = CongestionWindow(ackDelay: .milliseconds(20), now: .start)
         window.restart(now: .start)
         let sample = window.sample(now: .start)
-        window.acknowledged(4_194_304, sample, now: .start + .milliseconds(100))
+        window.acknowledged(16_777_216, sample, now: .start + .milliseconds(100))
         return window
     }
 }

@@ -21,13 +21,17 @@ import Testing
         }
     }
 
-    @Test("A megabyte waits for bulk alone if the path holds half of that, and not beside interactive bytes")
+    @Test(
+        "A megabyte waits for bulk alone if the path holds half of that, and not beside interactive bytes or below 4 MB/s"
+    )
     func longPath() {
         let path = Self.path(100, milliseconds: 42, isShared: false)
         #expect(UnsentLimit.bytes(path, hasFlows: false) == 1_048_576)
         #expect(UnsentLimit.bytes(path, hasFlows: true) == UnsentLimit.least)
         #expect(UnsentLimit.bytes(Self.path(100, milliseconds: 41, isShared: false), hasFlows: false) == 131_072)
         #expect(UnsentLimit.bytes(Self.path(100, milliseconds: 42, isShared: true), hasFlows: false) == 131_072)
+        #expect(UnsentLimit.bytes(Self.path(32, milliseconds: 200, isShared: false), hasFlows: false) == 1_048_576)
+        #expect(UnsentLimit.bytes(Self.path(31, milliseconds: 200, isShared: false), hasFlows: false) == 32_768)
     }
 
     @Test("A path that is not known gets 64 KiB, and one of 512 Mbit/s no limit of ours")

@@ -59,7 +59,6 @@ extension Session {
 
     // MARK: From the queues to the carrier
 
-    /// The frames that may be sent over a lane, with the bytes that are in flight on all lanes.
     /// The part of the replay buffer that bulk leaves to other frames if there are several lanes: an eighth, and enough
     /// for one bulk frame that goes beyond the limit.
     private var bulkReserve: Int {
@@ -67,6 +66,7 @@ extension Session {
         return max(limits.replayBytes / 8, min(half, MuxLimits.maximumData + SendScheduler.reserve))
     }
 
+    /// The frames that may be sent over a lane, with the bytes that are in flight on all lanes.
     private mutating func room(_ index: Int, _ place: SendScheduler.Place, now: Instant) -> SendScheduler.Room {
         let kept = keptCost
         guard kept < limits.replayBytes else { return .none }
@@ -75,7 +75,7 @@ extension Session {
         let takesBulk =
             lanes.count == 1
             || kept < limits.replayBytes - bulkReserve
-                && (lanes[index].replay.cost < limits.replayBytes / 2 || isOnlyOneForBulk(now: now))
+                && (lanes[index].replay.cost < (limits.replayBytes - bulkReserve) / 2 || isOnlyOneForBulk(now: now))
         return windowRoom(index, takesBulk: takesBulk, now: now)
     }
 
@@ -228,6 +228,8 @@ extension Session {
     private mutating func noteActivity(of stream: Stream, _ bytes: Int, isShort: Bool, now: Instant) {
         if bytes >= MuxLimits.sharedData { bulkBytes &+= UInt64(bytes) }
         guard isShort || bytes == MuxLimits.maximumData else { return }
+        // A short chunk that came before on the stream asked for these bytes.
+        if !isShort { arriving.sendsLong(stream.id) }
         // All lanes leave room for interactive bytes, since they may share a path.
         for index in lanes.indices {
             if isShort {

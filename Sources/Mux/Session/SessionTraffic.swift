@@ -42,6 +42,8 @@ extension Session {
             arriving.sendsShort(stream.id, now: now)
         } else if bytes >= MuxLimits.sharedData {
             arriving.sendsLong(stream.id)
+            // A short chunk that left before on the stream asked for these bytes.
+            for index in lanes.indices { lanes[index].congestion.interactive.sendsLong(stream.id) }
             bulkBytes &+= UInt64(bytes)
         }
     }

@@ -62,8 +62,9 @@ struct LanePolicy: Sendable {
         let (before, former, wasFree, formerQuick) = (lanes, demand, isQuickFree, quick)
         quick = observation.quick
         demand.observe(hasBulk: observation.hasBulk, hasInteractive: observation.hasInteractive, now: now)
-        trial.raise(to: meter.pace(of: bytes(observation, of: observation.numbers), now: now))
-        take(observation)
+        let untried = lanes.filter { reasons[$0] != .trial }
+        trial.raise(to: meter.pace(of: bytes(observation, of: untried), now: now))
+        take(observation, formerQuick)
         reserveChanged(observation, former)
         var decisions: [LaneDecision] = []
         if lanes != before || demand.isBulk && !former.isBulk || isQuickFree != wasFree || quick != formerQuick {
@@ -98,7 +99,7 @@ struct LanePolicy: Sendable {
 
     private mutating func dropDial() {
         // Which dial has failed does not matter, since lanes get their reasons in the order of their arrival.
-        if opening.popLast() == .trial { trial.failedDial() }
+        if opening.popLast() == .trial { trial.dropDial() }
     }
 
     // MARK: Steps of an observation
@@ -108,7 +109,7 @@ struct LanePolicy: Sendable {
     }
 
     /// Takes the lanes of an observation: new ones get their reasons, and lost ones end what depended on them.
-    private mutating func take(_ observation: LaneObservation) {
+    private mutating func take(_ observation: LaneObservation, _ formerQuick: UInt32) {
         let all = observation.numbers
         let lost = lanes.subtracting(all)
         closing.formIntersection(all)
@@ -119,11 +120,7 @@ struct LanePolicy: Sendable {
         if observation.dialling == 0 { opening.removeAll() }
         reasons = reasons.filter { all.contains($0.key) }
         if !lost.isEmpty { hasLost = true }
-        if reasons[quick] == .trial {
-            // The session has made the new lane its quick one.
-            reasons[quick] = .coincidence
-            demand.reserve(now: observation.now)
-        }
+        if reasons[quick] == .trial, present.contains(formerQuick) { reserveTried(present, now: observation.now) }
         let tried = trial.lanes
         trial.observe(
             present.filter { reasons[$0] == .trial },
@@ -132,12 +129,28 @@ struct LanePolicy: Sendable {
         )
         if !lost.subtracting(tried).isEmpty, trial.size > 0 {
             // Lanes of the trial take the place of lost ones.
-            for lane in trial.lanes.sorted().prefix(lost.count) { reasons[lane] = .lost }
+            let heirs = trial.lanes.sorted { ($0 == quick ? 0 : 1, $0) < ($1 == quick ? 0 : 1, $1) }
+            for lane in heirs.prefix(lost.count) { reasons[lane] = .lost }
             trial.abandon()
         }
         if trial.size == 0 { reasons = reasons.filter { $0.value != .trial } }
         lanes = present
         refusals.observe(lanes: lanes.count)
+    }
+
+    /// Reserves a lane of a trial that the session has made its quick one. A lane that was meant for interactive traffic
+    /// takes its place in the trial.
+    private mutating func reserveTried(_ present: Set<UInt32>, now: Instant) {
+        reasons[quick] = .coincidence
+        if let index = opening.firstIndex(of: .coincidence) {
+            opening[index] = .trial
+        } else if let lane = present.first(where: { $0 != quick && reasons[$0] == .coincidence }) {
+            reasons[lane] = .trial
+        } else {
+            trial.dropDial()
+        }
+        demand.reserve(now: now)
+        if !opening.contains(.trial), !present.contains(where: { reasons[$0] == .trial }) { trial.abandon() }
     }
 
     /// Opens the lanes that are of use now.

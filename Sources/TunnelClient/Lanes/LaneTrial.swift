@@ -29,7 +29,8 @@ struct LaneTrial: Sendable, Equatable {
     static let waits = (first: Duration.seconds(60), longest: Duration.seconds(600))
     /// The relative change of the rate, up or down, that ends a wait.
     static let change = 2.0
-    /// Time after a trial in which the other lanes regain the rate of the closed ones.
+    /// Time after a trial in which the other lanes regain the rate of the closed ones. It doubles with each failed trial of a
+    /// transfer, so that a path whose rate swings has few trials.
     static let recovery = Duration.seconds(10)
 
     private enum Phase: Sendable, Equatable {
@@ -111,11 +112,10 @@ struct LaneTrial: Sendable, Equatable {
                 fail(baseline.rate, now: now)
             }
         case .measuring(let baseline, let lanes, _):
-            let left = lanes.intersection(present)
-            if left.isEmpty {
+            if present.isEmpty {
                 fail(baseline.rate, now: now)
-            } else if left != lanes {
-                phase = .measuring(baseline, lanes: left, samples: [])
+            } else if present != lanes {
+                phase = .measuring(baseline, lanes: present, samples: [])
             }
         case .ready, .waiting: break
         }
@@ -128,10 +128,10 @@ struct LaneTrial: Sendable, Equatable {
             return judge(samples + [sample], baseline, lanes, now: now)
         case .waiting(let since, _, let failed):
             // Other traffic, or another path: the measurement no longer applies.
-            if now.since(since) >= Self.recovery,
+            if now.since(since) >= Self.recovery * (1 << max(0, min(failures - 1, 6))),
                 sample.total > failed * Self.change || sample.total * Self.change < failed
             {
-                self = Self()
+                phase = .ready
             }
             return nil
         case .ready, .opening: return nil
@@ -151,8 +151,8 @@ struct LaneTrial: Sendable, Equatable {
         if size > 0 { phase = .ready }
     }
 
-    /// One of the dials failed.
-    mutating func failedDial() {
+    /// One of the dials failed, or its lane has another use.
+    mutating func dropDial() {
         guard case .opening(let baseline, let dials) = phase else { return }
         phase = dials > 1 ? .opening(baseline, dials: dials - 1) : .ready
     }
@@ -190,7 +190,7 @@ struct LaneTrial: Sendable, Equatable {
                 hasRepeated = true
                 phase = .ready
             } else {
-                fail(baseline.rate, now: now)
+                fail(min(baseline.rate, total), now: now)
             }
             return .helpsNot(lanes: lanes, percent: Self.percent(gain))
         }

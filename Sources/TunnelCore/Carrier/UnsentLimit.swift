@@ -15,9 +15,10 @@ package enum UnsentLimit {
     package static let most = (interactive: 262_144, bulk: 1_048_576)
     /// Seconds of the path's rate. 8 ms: an event loop that is busy gives the kernel more in that time.
     private static let span = 0.008
-    /// Bytes in flight from which bulk alone gets the largest limit. 512 KiB: a kernel with megabytes in flight reports room
-    /// late, and BBR then considers the sender application-limited.
-    static let longPath = 524_288.0
+    /// Bytes in flight, and bytes per second, from which bulk alone gets the largest limit. 512 KiB: a kernel with megabytes
+    /// in flight reports room late, and BBR then considers the sender application-limited. 4 MB/s: the bytes leave within
+    /// 250 ms.
+    static let long = (product: 524_288.0, rate: 4_000_000.0)
     /// Bytes per second from which the kernel needs no limit: its usual megabytes leave within 20 ms.
     private static let fast = 64_000_000.0
 
@@ -30,7 +31,7 @@ package enum UnsentLimit {
         if hasFlows { return least }
         guard path.rate > 0 else { return first }
         guard path.rate < fast else { return nil }
-        if !path.isShared, path.product >= longPath { return most.bulk }
+        if !path.isShared, path.product >= long.product, path.rate >= long.rate { return most.bulk }
         var limit = least
         while limit < most.interactive, Double(limit) < path.rate * span { limit *= 2 }
         return limit

@@ -29,6 +29,8 @@ struct LaneSimulation {
     private(set) var delivered: UInt64 = 0
     /// Refuses carriers beyond this number.
     var proxyLimit = Int.max
+    /// Lets one dial end in each observation, and not all of them.
+    var staggersDials = false
     /// Further bits a second of each lane, at random: 0.1 for 10 % up or down.
     var noise = 0.0
     var observationsPerSecond = 1
@@ -126,7 +128,8 @@ struct LaneSimulation {
     private mutating func connect(bulk: Bool) {
         let isQuickShared = bulk && lanes.count == 1 && isNearInteractive
         if isQuickShared, dials > 0, lanes.count < proxyLimit { quick = nextNumber }
-        for _ in 0..<dials {
+        let ending = staggersDials ? min(dials, 1) : dials
+        for _ in 0..<ending {
             if lanes.count >= proxyLimit {
                 if let wait = policy.failed(now: now) { logLines.append(wait) }
             } else {
@@ -135,7 +138,7 @@ struct LaneSimulation {
                 nextNumber += 1
             }
         }
-        dials = 0
+        dials -= ending
         mostCarriers = max(mostCarriers, lanes.count + leaving.count)
     }
 }

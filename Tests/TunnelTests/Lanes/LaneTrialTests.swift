@@ -136,6 +136,40 @@ struct LaneTrialTests {
         #expect(session.policy.reservesLane && session.lanes.allSatisfy { session.policy.reason(of: $0) != .trial })
     }
 
+    @Test("interactive traffic while the lanes of a trial arrive one by one closes none of them", arguments: [0, 1, 2])
+    func quickAmongStaggered(seconds: Int) {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.staggersDials = true
+        while session.opened.isEmpty { session.run(1) }
+        session.run(seconds)
+        session.run(30, interactive: true)
+        let closed = session.decisions.filter { if case .close = $0 { true } else { false } }
+        #expect(closed.isEmpty && session.lanes.count == 5, "\(session.log)")
+        #expect(session.policy.reservesLane && session.policy.reason(of: session.quick) != .trial)
+    }
+
+    @Test("the loss of the quick lane in a trial reserves none without interactive traffic")
+    func quickLostInTrial() {
+        var session = LaneSimulation(LaneSimulation.throttled(each: 10e6))
+        session.run(6)
+        #expect(session.lanes == [0, 1, 2, 3])
+        session.lose(session.quick)
+        session.run(1)
+        #expect(!session.policy.reservesLane && session.policy.reason(of: session.quick) == .lost)
+        session.run(20)
+        #expect(session.lanes.count == 4 && !session.policy.reservesLane)
+    }
+
+    @Test("a path whose rate rises and falls has ever fewer trials")
+    func swingingPath() {
+        var session = LaneSimulation(LaneSimulation.shared(40e6))
+        for round in 0..<40 {
+            session.path = LaneSimulation.shared(round.isMultiple(of: 2) ? 40e6 : 10e6)
+            session.run(15)
+        }
+        #expect(session.opened.count <= 60, "\(session.opened)")
+    }
+
     @Test("a rate that still rises fast is no baseline")
     func slowStart() {
         var (seconds, session) = (0, LaneSimulation(LaneSimulation.shared(0)))
