@@ -5,7 +5,7 @@ import Testing
 /// What a session reports of a lane's path.
 @Suite struct PathFiguresTests {
     @Test(
-        "a path is shared for 10 s after a short chunk in either direction, and only on the quick lane",
+        "a path is shared for 1 s after a short chunk in either direction, and only on the quick lane",
         arguments: [true, false]
     )
     func isShared(sends: Bool) throws {
@@ -13,9 +13,9 @@ import Testing
         try server.open(lanes: 1...1)
         if sends { server.write(two, bytes(10)) } else { try server.receive(frame(.data, 2, bytes(10)), now: .start) }
         _ = server.frames(on: 0)
-        #expect(server.pathFigures(of: .first, now: .at(.seconds(9.9))).isShared)
-        #expect(!server.pathFigures(of: LaneID(1), now: .at(.seconds(9.9))).isShared)
-        #expect(!server.pathFigures(of: .first, now: .at(.seconds(10))).isShared)
+        #expect(server.pathFigures(of: .first, now: .at(.milliseconds(999))).isShared)
+        #expect(!server.pathFigures(of: LaneID(1), now: .at(.milliseconds(999))).isShared)
+        #expect(!server.pathFigures(of: .first, now: .at(.seconds(1))).isShared)
     }
 
     @Test("a short request is not interactive once a long answer follows on its stream")

@@ -119,7 +119,7 @@ extension Session {
         return PathFigures(
             rate: lanes[index].congestion.rate,
             product: lanes[index].congestion.product,
-            isShared: index == quickIndex && hasInteractive(within: Self.reservation, now: now)
+            isShared: index == quickIndex && hasInteractive(within: CongestionWindow.interactiveSpan, now: now)
         )
     }
 
