@@ -308,7 +308,10 @@ import Testing
         let long = 500_000
         for _ in 0..<3 { _ = try window(long, of: 0, at: .zero) }
         let bulk = try window(long, of: 0, at: .zero)
-        let besideInteractive = bulk - CongestionWindow.ackAllowance.bulk + CongestionWindow.ackAllowance.interactive
+        // The allowance is smaller, and so is the gain of startup.
+        let besideInteractive =
+            Int(CongestionWindow.startupGain.later * server.congestion.product)
+            + CongestionWindow.ackAllowance.interactive
         let sentAt = Duration.milliseconds(10)
         #expect(try window(1, of: 1, at: sentAt) == besideInteractive)
         #expect(try window(long, of: 0, at: sentAt + .milliseconds(500)) == besideInteractive)
