@@ -82,6 +82,14 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "Cluster", dependencies: ["ByteText", "Mux", crypto], swiftSettings: strict),
+        .target(
+            name: "EtcdStore",
+            dependencies: [
+                "ByteText", "Cluster", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+            ],
+            swiftSettings: strict
+        ),
         .target(
             name: "TunnelAdmin",
             dependencies: ["Mux", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, metrics, nioPosix],
@@ -90,7 +98,7 @@ let package = Package(
         .target(
             name: "TunnelServer",
             dependencies: [
-                "ACME", "ByteText", "ClientHello", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform",
+                "ACME", "ByteText", "ClientHello", "Cluster", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform",
                 "TunnelAdmin", "TunnelCore", "WebSocket", byteBuffer, crypto, logging, metrics, nioPosix, nioSSL,
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOTLS", package: "swift-nio"),
@@ -246,10 +254,19 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "ClusterTests", dependencies: ["Cluster", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EtcdStoreTests",
+            dependencies: [
+                "ByteText", "Cluster", "EtcdStore", "HTTP1", "TestSupport", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "ByteText", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TestSupport", "TunnelAdmin",
+                "ByteText", "Cluster", "HTTP1", "Mux", "NetworkAddress", "Platform", "ProxyConnect", "TestSupport",
+                "TunnelAdmin",
                 "TunnelClient", "TunnelCore", "TunnelServer", "WebSocket", byteBuffer, crypto,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -18,14 +18,14 @@ import TunnelCore
 ///
 /// A connection is pending while the session has no carrier, or while the server takes no further stream. Connections
 /// without a stream are bounded, whatever they wait for; further ones wait in the kernel's listen queue.
-final class ForwardStreams {
-    /// A connection with its pipe.
+final class ForwardStreams: StreamOpener {
+    /// An end that waits for its stream, with the accepted connection that it belongs to.
     private struct Opening {
-        let pipe: StreamPipe
-        let connection: ObjectIdentifier
+        let pipe: any StreamEnd
+        var connection: ObjectIdentifier?
     }
 
-    private let sessionLoop: SessionLoop
+    let sessionLoop: SessionLoop
     private let logger: Logger
     private var pending: PendingStreams<Opening>
     private var timer: Scheduled<Void>?
@@ -143,6 +143,10 @@ final class ForwardStreams {
         )
     }
 
+    func open(_ end: any StreamEnd, _ request: OpenRequest) {
+        open(Opening(pipe: end), request)
+    }
+
     private func open(_ opening: Opening, _ request: OpenRequest) {
         guard !sessionLoop.isEnded, !pending.isFull else { return opening.pipe.reset(.busy) }
         guard pending.isEmpty, let id = sessionLoop.open(request, opening.pipe) else {
@@ -153,7 +157,7 @@ final class ForwardStreams {
     }
 
     private func begin(_ opening: Opening, _ id: StreamID) {
-        served(opening.connection)
+        if let connection = opening.connection { served(connection) }
         opening.pipe.begin(id)
     }
 

@@ -40,6 +40,8 @@ public struct Client: Service {
     var wallClock: @Sendable () -> Int64 = { WallClock.unixSeconds }
     /// The resolver of names. Set by tests alone.
     var names = HostNames.shared
+    /// Learns of the run's sessions, if the client is a server of a cluster.
+    var peerOwner: NIOLoopBound<any PeerConnectionOwner>?
 
     /// Prepares a client, which dials once ``run()`` is called.
     ///

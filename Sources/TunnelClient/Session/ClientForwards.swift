@@ -40,6 +40,7 @@ extension Client {
                 if configuration.exitsOnForwardFailure { ends.yield(.failed(forward, reason: reason)) }
             }
         }
+        if let peerOwner { listeners.onSession = { peerOwner.value.connectionBegan($0) } }
         if let forward = configuration.socketForward {
             let stream = SocketForwardStream(forward, loop: loop, totals: totals) { end in
                 ends.yield(.socket(end, to: forward.destination))

@@ -31,6 +31,8 @@ public struct Server: Service {
     private let eventLoopGroup: any EventLoopGroup
     private let metricsFactory: (any MetricsFactory)?
     private let logger: Logger
+    /// The cluster that the server joins; nil for a server alone.
+    package var cluster: ClusterSetup?
     private let onEvent: @Sendable (Event) -> Void
     /// The memory that the server's sessions hold now.
     public let memoryUse = MemoryUse()
@@ -71,11 +73,14 @@ public struct Server: Service {
     public func run() async throws {
         if let problem = configuration.problem { throw ServerError.configuration(problem) }
         let core: ServerCore
+        let member: ClusterMember?
         do {
+            member = cluster.map { ClusterMember($0, configuration, on: eventLoopGroup, logger: logger) }
             core = try ServerCore(
                 configuration,
                 memoryUse: memoryUse,
                 metrics: metricsFactory ?? MetricsSystem.factory,
+                cluster: member.map { member in { member.service(for: $0) } },
                 logger: logger
             )
         } catch {
@@ -90,8 +95,10 @@ public struct Server: Service {
         let router = Router(core, logger: logger)
         let channels: [any Channel]
         do {
+            try await member?.listen(for: core)
             channels = try await listen(core, router, adminServer)
         } catch {
+            await member?.stop()
             await adminServer?.stop()
             throw error
         }
@@ -103,7 +110,9 @@ public struct Server: Service {
         }
         await serve(core, queue)
         onEvent(.stopping)
+        member?.drain()
         await stop(core, router, channels)
+        await member?.stop()
         await adminServer?.stop()
     }
 

@@ -38,6 +38,8 @@ public struct ServerConfiguration: Sendable {
     public var certificates: [TLSConfiguration] = []
     /// How certificates of names come from a CA; nil if all are configured.
     public var acme: ACMEConfiguration?
+    /// The cluster that the server belongs to; nil for a server alone.
+    public var cluster: ClusterConfiguration?
     /// Whether requests without TLS for a name that has a certificate are answered with a redirect.
     public var redirectsToHTTPS = false
     /// The host under which the endpoint's path is the endpoint's own on the addresses of names; nil for every host that is

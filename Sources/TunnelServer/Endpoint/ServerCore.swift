@@ -30,6 +30,8 @@ final class ServerCore: Sendable {
         _ configuration: ServerConfiguration,
         memoryUse: MemoryUse = MemoryUse(),
         metrics: any MetricsFactory = MetricsSystem.factory,
+        peerHome: PeerHome? = nil,
+        cluster: ((ServerResources) -> any ClusterDirectory)? = nil,
         logger: Logger
     ) throws {
         let contexts = CertificateContexts()
@@ -39,7 +41,10 @@ final class ServerCore: Sendable {
         }
         settings = Mutex(try ServerSettings(configuration))
         admission = Admission(configuration.serverLimits)
-        resources = ServerResources(configuration.serverLimits, memoryUse: memoryUse, metrics: metrics)
+        var resources = ServerResources(configuration.serverLimits, memoryUse: memoryUse, metrics: metrics)
+        resources.peerHome = peerHome
+        resources.cluster = cluster?(resources)
+        self.resources = resources
         self.logger = logger
     }
 

@@ -111,7 +111,7 @@ final class PortGroups: Sendable {
     }
 
     /// Sends a visitor to a member, or resets it if none is healthy.
-    private static func accept(_ channel: any Channel, for members: Route) throws {
+    static func accept(_ channel: any Channel, for members: Route) throws {
         try SocketOptions.visitor(channel)
         let address = channel.peerAddress?.ip?.unmapped
         guard let member = members.member(for: address) else {

@@ -9,6 +9,8 @@ struct PortOwner: Sendable, Hashable {
 
 /// A session that claims public ports. Other event loops may ask whether it answers, and end it.
 protocol PortHolder: AnyObject, Sendable {
+    /// The session's id in RESUME.
+    var id: [UInt8] { get }
     /// The client's process that the session belongs to.
     var owner: PortOwner { get }
     /// The client's name for messages.

@@ -13,6 +13,8 @@ protocol PublicPortsOwner: AnyObject {
     func ports(_ ports: PublicPorts, memberFor tunnel: UInt16) -> RouteMember?
     /// A tunnel gets no port.
     func ports(_ ports: PublicPorts, refused request: BindRequest, _ refusal: Refusal)
+    /// Another server of the cluster has got the place of a tunnel.
+    func ports(_ ports: PublicPorts, lost listener: any PortListener, _ refusal: Refusal)
     /// A tunnel's port is public.
     func ports(_ ports: PublicPorts, published listener: any PortListener)
     /// After ``PublicPorts/releaseAll()`` no port is bound, being bound or claimed any more. Called once.
@@ -44,6 +46,12 @@ final class PublicPorts {
     static let takeOverTimeout = TimeAmount.seconds(2)
 
     let directory: PortDirectory
+    /// The other servers' claims; nil without a cluster.
+    let cluster: (any ClusterDirectory)?
+    /// The claims in the cluster.
+    var tickets: [PublicPlace: ClaimTicket] = [:]
+    /// Ports at which the server does not listen for other servers' sessions, because this session has them.
+    var yielded: Set<UInt16> = []
     let binder: any PortBinder
     let clock: ServerClock
     let refusals: LogThrottle
@@ -64,6 +72,7 @@ final class PublicPorts {
 
     init(
         directory: PortDirectory,
+        cluster: (any ClusterDirectory)? = nil,
         binder: any PortBinder,
         clock: ServerClock,
         limits: ServerLimits,
@@ -73,6 +82,7 @@ final class PublicPorts {
         loop: any EventLoop
     ) {
         self.directory = directory
+        self.cluster = cluster
         self.binder = binder
         self.clock = clock
         self.refusals = refusals
@@ -156,7 +166,17 @@ final class PublicPorts {
     }
 
     func release(_ place: PublicPlace) {
-        if let holder { directory.release(place, holder) }
+        guard let holder else { return }
+        directory.release(place, holder)
+        guard directory.claims(place, of: holder) == 0 else { return }
+        if let ticket = tickets.removeValue(forKey: place) { cluster?.drop(ticket) }
+        if case .port(let port) = place, yielded.remove(port) != nil { cluster?.restore(port) }
+    }
+
+    /// Another server has got a place.
+    func lost(_ place: PublicPlace, _ refusal: Refusal) {
+        tickets[place] = nil
+        for listener in listeners where listener.place == place { owner?.ports(self, lost: listener, refusal) }
     }
 
     /// Closes a socket and then releases its claim.

@@ -42,7 +42,9 @@ extension PublicPorts {
         let place = PublicPlace(request)
         switch directory.claim(place, for: holder, group: .init(request.group), now: clock.now()) {
         case .granted:
-            listen(request, addresses)
+            claim(place, in: request, addresses) { refusal in
+                if let refusal { self.refuse(request, refusal) } else { self.listen(request, addresses) }
+            }
         case .heldBySame(let other) where mayTakeOver:
             takeOver(request, addresses, from: other)
         case .heldBySame(let other):
@@ -68,6 +70,16 @@ extension PublicPorts {
                 ports.value.claim(request, addresses, mayTakeOver: false)
             }
         }
+    }
+
+    /// The cluster has granted a place.
+    private func claimed(_ place: PublicPlace, _ then: @escaping (Refusal?) -> Void) {
+        let done = { [self] in
+            if isOver { release(place) } else { then(nil) }
+            operationEnded()
+        }
+        guard case .port(let port) = place, let cluster, !isOver, yielded.insert(port).inserted else { return done() }
+        cluster.yield(port, on: loop).assumeIsolated().whenComplete { _ in done() }
     }
 
     // MARK: The system's sockets
@@ -100,13 +112,49 @@ extension PublicPorts {
         guard case .granted = directory.claim(place, for: holder, now: clock.now()) else {
             return bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1)
         }
-        bind(PlaceToBind(tunnel: request.tunnel, place: place, addresses: addresses)) { result in
-            switch result {
-            case .success(let listener):
-                self.publish(listener)
-            case .failure:
-                self.release(place)
-                self.bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1)
+        claim(place, in: request, addresses) { refusal in
+            if let refusal, refusal.code != .portInUse { return self.refuse(request, refusal) }
+            let next = { self.bindAnyPort(request, addresses, allowed, triesLeft: triesLeft - 1) }
+            guard refusal == nil else { return next() }
+            self.bind(PlaceToBind(tunnel: request.tunnel, place: place, addresses: addresses)) { result in
+                switch result {
+                case .success(let listener):
+                    self.publish(listener)
+                case .failure:
+                    self.release(place)
+                    next()
+                }
+            }
+        }
+    }
+
+    /// Claims a place of the directory in the cluster too, unless it is one of this machine alone.
+    ///
+    /// - Parameter then: called with the refusal, or nil. After a refusal the place is released.
+    private func claim(
+        _ place: PublicPlace,
+        in request: BindRequest,
+        _ addresses: [String],
+        then: @escaping (Refusal?) -> Void
+    ) {
+        guard let cluster, let holder, tickets[place] == nil, !request.isNarrowed,
+            let wish = ClaimWish(place, request, of: holder)
+        else { return then(nil) }
+        pendingOperations += 1
+        let bound = NIOLoopBound((self, then), eventLoop: loop)
+        cluster.claim(wish) { refusal in
+            bound.execute { ports, _ in ports.lost(place, refusal) }
+        } completion: { result in
+            bound.execute { ports, then in
+                switch result {
+                case .success(let ticket):
+                    ports.tickets[place] = ticket
+                    return ports.claimed(place, then)
+                case .failure(let refusal):
+                    ports.release(place)
+                    if !ports.isOver { then(refusal) }
+                }
+                ports.operationEnded()
             }
         }
     }
@@ -141,5 +189,14 @@ extension PublicPorts {
         }
         if let holder, directory.claims(place, of: holder) > 1 { return "another tunnel of this session" }
         return "another program on the server"
+    }
+}
+
+extension NIOLoopBound {
+    /// Performs work on the value's event loop.
+    func execute<First, Second>(
+        _ body: @escaping @Sendable (First, Second) -> Void
+    ) where Value == (First, Second) {
+        eventLoop.execute { body(self.value.0, self.value.1) }
     }
 }

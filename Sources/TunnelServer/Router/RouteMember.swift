@@ -16,7 +16,7 @@ struct RoutedVisitor: Sendable {
     let publicAddress: String
 }
 
-/// A session's tunnel that is public under a name, as the router's event loops see it.
+/// A tunnel as visitors' event loops see it: of a session of this server, or of one at another server.
 final class RouteMember: Sendable {
     let loop: any EventLoop
     let tunnel: UInt16
@@ -30,7 +30,12 @@ final class RouteMember: Sendable {
     let passwords: VisitorPasswords?
     /// Whether visitors from one address go to the same member of its group.
     let isSticky: Bool
-    private let admission: NIOLoopBound<VisitorAdmission>
+    /// Opens a stream for a visitor; called on any event loop. The last parameter is called once the stream is gone.
+    typealias Opener = @Sendable (RoutedVisitor, VisitorLink, @escaping @Sendable () -> Void) -> Void
+
+    private let opener: Opener
+    /// Whether its session is at another server.
+    let isRemote: Bool
     private let streams = Atomic(0)
     private let isHealthy: Atomic<Bool>
     private let paused = Atomic(false)
@@ -43,14 +48,35 @@ final class RouteMember: Sendable {
     ///   - owner: the operator's name for it.
     init(_ admission: VisitorAdmission, _ request: BindRequest, client: [UInt8], owner: String) {
         loop = admission.sessionLoop.eventLoop
-        self.admission = NIOLoopBound(admission, eventLoop: loop)
+        let admission = NIOLoopBound(admission, eventLoop: loop)
+        opener = { [loop, tunnel = request.tunnel] visitor, link, onEnd in
+            // A task of its own: the session must not be entered while its actions are performed.
+            loop.execute { admission.value.open(visitor, link, at: tunnel, onEnd: onEnd) }
+        }
         tunnel = request.tunnel
+        isRemote = false
         (self.client, self.owner) = (client, owner)
         rules = RelayRules(request.name)
         passwords = (try? request.name?.visitorPasswords()) ?? nil
         isSticky = request.group?.isSticky ?? false
         // Until the client has checked its service, it is not known to be up.
         isHealthy = Atomic(!request.hasHealthCheck)
+    }
+
+    /// Creates the tunnel of a session elsewhere, for connections whose bytes nothing of this server reads.
+    ///
+    /// - Parameter loop: the event loop of the streams that `opener` opens.
+    init(
+        _ tunnel: UInt16,
+        of owner: String,
+        isRemote: Bool,
+        on loop: any EventLoop,
+        opener: @escaping Opener
+    ) {
+        (self.loop, self.tunnel, self.owner, self.opener) = (loop, tunnel, owner, opener)
+        (client, rules, passwords, isSticky) = ([], RelayRules(), nil, false)
+        self.isRemote = isRemote
+        isHealthy = Atomic(true)
     }
 
     /// Streams that lead to it.
@@ -82,10 +108,7 @@ final class RouteMember: Sendable {
     /// Opens a stream for a visitor.
     func open(_ visitor: RoutedVisitor, _ link: VisitorLink) {
         streams.add(1, ordering: .relaxed)
-        // A task of its own: the session must not be entered while its actions are performed.
-        loop.execute {
-            self.admission.value.open(visitor, link, at: self.tunnel) { self.streams.subtract(1, ordering: .relaxed) }
-        }
+        opener(visitor, link) { self.streams.subtract(1, ordering: .relaxed) }
     }
 }
 

@@ -57,9 +57,9 @@ final class VisitorStream {
     /// The last time that a request on it ended.
     var idleSince = NIODeadline.now()
 
-    private init(_ member: RouteMember, _ link: VisitorLink, isOnOneLoop: Bool) {
+    private init(_ member: RouteMember, _ link: VisitorLink, keepsBacklog: Bool) {
         (self.member, self.link) = (member, link)
-        if isOnOneLoop { backlog = [] }
+        if keepsBacklog { backlog = [] }
     }
 
     /// Opens a stream to a member.
@@ -67,7 +67,8 @@ final class VisitorStream {
     /// - Parameter loop: the visitor's event loop, on which this is called.
     static func open(to member: RouteMember, for visitor: RoutedVisitor, on loop: any EventLoop) -> VisitorStream {
         let link = VisitorLink(visitorLoop: loop, sessionLoop: member.loop)
-        let stream = VisitorStream(member, link, isOnOneLoop: loop === member.loop)
+        // A session at another server may still have to be dialled.
+        let stream = VisitorStream(member, link, keepsBacklog: loop === member.loop || member.isRemote)
         link.visitor.set(stream)
         member.open(visitor, link)
         return stream

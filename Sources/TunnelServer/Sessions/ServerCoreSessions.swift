@@ -46,7 +46,9 @@ extension ServerCore {
             "session opened",
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
         )
-        let id = SecureRandom.bytes(16)
+        // Every server of a cluster can see the session's home.
+        let home = resources.cluster?.id.bytes ?? []
+        let id = home + SecureRandom.bytes(16 - home.count)
         let identity = authenticator.identity(of: authentication.id)
         let owner = PortOwner(client: identity, instance: authentication.instance)
         let limits = client.limits(within: configuration.limits)

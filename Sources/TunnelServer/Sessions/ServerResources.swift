@@ -14,6 +14,10 @@ struct ServerResources: Sendable {
     let logs: ServerLogs
     let shares = ClientShares()
     let bulkProbes = BulkProbes()
+    /// The cluster; nil for a server alone.
+    var cluster: (any ClusterDirectory)?
+    /// The sessions to which other servers open streams; nil unless these resources are those of sessions with servers.
+    var peerHome: PeerHome?
 
     let metrics: ServerMetrics
 

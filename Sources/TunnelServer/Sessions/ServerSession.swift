@@ -62,6 +62,7 @@ final class ServerSession {
         bandwidth = ClientBandwidth(rights)
         ports = PublicPorts(
             directory: resources.ports,
+            cluster: resources.cluster,
             binder: binder ?? SystemPortBinder(routes: resources.routes, groups: resources.groups),
             clock: clock,
             limits: rules.limits,
@@ -234,6 +235,7 @@ extension ServerSession: ServerSessionOwner {
 
     func session(_ sessionLoop: SessionLoop, open stream: StreamID, _ request: OpenRequest) {
         guard !isDraining else { return sessionLoop.run(.reset(stream, .goingAway)) }
+        if let home = resources.peerHome { return home.open(stream, request, in: sessionLoop) }
         guard request.kind != .probe else { return probes.open(stream, request, rules.limits, facts: facts) }
         forwards.open(stream, request)
     }
@@ -306,6 +308,11 @@ extension ServerSession: PublicPortsOwner {
         admission.remove(request.tunnel)
         refusedTunnels.refused(request, refusal)
         sessionLoop.run(.unbound(request.tunnel, refusal))
+    }
+
+    func ports(_ ports: PublicPorts, lost listener: any PortListener, _ refusal: Refusal) {
+        logger.notice("port given up", metadata: ["place": "\(listener.place)", "reason": "\(refusal.text)"])
+        withdraw(listener, refusal)
     }
 
     func ports(_ ports: PublicPorts, published listener: any PortListener) {

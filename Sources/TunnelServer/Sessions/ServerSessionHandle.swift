@@ -93,6 +93,18 @@ final class ServerSessionHandle: PortHolder {
         }
     }
 
+    /// Opens a stream to a tunnel for a visitor that another server has sent.
+    ///
+    /// - Parameter onEnd: called once the stream is gone.
+    func open(
+        _ visitor: RoutedVisitor,
+        _ link: VisitorLink,
+        at tunnel: UInt16,
+        onEnd: @escaping @Sendable () -> Void
+    ) {
+        loop.execute { self.session.value.admission.open(visitor, link, at: tunnel, onEnd: onEnd) }
+    }
+
     func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {
         loop.flatSubmit { self.session.value.sessionLoop.probe(timeout: timeout) }
     }

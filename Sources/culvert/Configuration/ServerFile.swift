@@ -12,7 +12,7 @@ enum ServerFile {
         "allow_ports", "allow_connect",
         "tls_certificate", "tls_key",
         "tls_client_ca", "backend", "http_listen", "https_listen", "http_domain", "allow_names", "redirect_https",
-        "endpoint_host", "certificate", "acme",
+        "endpoint_host", "certificate", "acme", "cluster",
         "allow_origin", "token_file",
         "busy_polling", "compress_shared", "trusted_front", "admin", "metrics_by_client",
         "public_proxy_protocol", "client", "limits",
@@ -60,6 +60,7 @@ enum ServerFile {
         }
         result.hasFrontsOnPublicPorts = file.boolean("public_proxy_protocol") ?? false
         result.visitors = visitors(file) ?? VisitorLimits()
+        result.cluster = ClusterTable.read(file)
         LimitReader.apply(file, to: &result)
         for table in file.tables("client") {
             guard let client = client(table) else { continue }

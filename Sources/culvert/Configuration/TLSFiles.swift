@@ -36,7 +36,7 @@ enum TLSFiles {
     }
 
     /// A certificate with its chain, and its key.
-    private static func identity(
+    static func identity(
         _ certificate: String,
         _ key: String
     ) throws(Failure) -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {

@@ -101,6 +101,7 @@ final class FakePortListener: PortListener {
 
 /// A session that holds ports, and whose answers the test provides.
 final class FakePortHolder: PortHolder, @unchecked Sendable {
+    let id: [UInt8]
     let owner: PortOwner
     let name: String
     var waitsUntil: Instant?
@@ -113,6 +114,7 @@ final class FakePortHolder: PortHolder, @unchecked Sendable {
     init(_ name: String, client: UInt8, instance: UInt8 = 1, on loop: any EventLoop) {
         self.name = name
         owner = PortOwner(client: [client], instance: [instance])
+        id = Array(repeating: client, count: 16)
         alive = loop.makePromise()
         released = loop.makePromise()
     }

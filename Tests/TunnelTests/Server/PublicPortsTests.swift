@@ -69,6 +69,10 @@ struct PublicPortsTests {
             reports.append("\(listener.tunnel) at \(listener.place.port)")
         }
 
+        func ports(_ ports: PublicPorts, lost listener: any PortListener, _ refusal: Refusal) {
+            reports.append("\(listener.tunnel) lost: \(refusal.text)")
+        }
+
         func portsAreReleased(_ ports: PublicPorts) { reports.append("released") }
     }
 

@@ -1,0 +1,64 @@
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// Dials other servers of a cluster, as a client without tunnels that authenticates with the cluster's token.
+package struct ServerPeerDialler: PeerDialler {
+    private let token: Token?
+    private let trust: TLSTrust
+    private let instance: [UInt8]
+    private let limits: MuxLimits
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - token: the cluster's; nil only for servers of one machine.
+    ///   - trust: the CAs of the other servers' certificates.
+    ///   - limits: those of each session.
+    package init(token: Token?, trust: TLSTrust, limits: MuxLimits = MuxLimits(), logger: Logger) {
+        (self.token, self.trust, self.limits, self.logger) = (token, trust, limits, logger)
+        instance = ClientInstance.random()
+    }
+
+    package func connect(to url: String, _ owner: NIOLoopBound<any PeerConnectionOwner>) -> any PeerConnection {
+        let endpoint: EndpointURL
+        do throws(EndpointURL.Malformed) {
+            endpoint = try EndpointURL(url)
+        } catch {
+            let reason = "its peer_url is malformed: \(error)"
+            owner.eventLoop.execute { owner.value.connectionEnded(reason) }
+            return ServerPeerConnection(Task {})
+        }
+        var configuration = ClientConfiguration(endpoints: [endpoint], tunnels: [], token: token, instance: instance)
+        configuration.name = "server"
+        configuration.trust = trust
+        configuration.limits = limits
+        // The servers' network loses little, and each link carries many visitors.
+        configuration.carriers = .one
+        // A server that is gone is noticed at the first try: its visitors are reset, and others begin anew.
+        configuration.maximumRetries = 0
+        configuration.drainTimeout = .zero
+        var client = Client(configuration, eventLoopGroup: owner.eventLoop, logger: logger)
+        client.peerOwner = owner
+        let running = client
+        return ServerPeerConnection(
+            Task {
+                var reason = "it was closed"
+                do { try await running.run() } catch { reason = "\(error)" }
+                let ended = reason
+                owner.eventLoop.execute { owner.value.connectionEnded(ended) }
+            }
+        )
+    }
+}
+
+/// A session at another server, or the attempt to begin one.
+private struct ServerPeerConnection: PeerConnection {
+    private let task: Task<Void, Never>
+
+    init(_ task: Task<Void, Never>) {
+        self.task = task
+    }
+
+    func close() { task.cancel() }
+}

@@ -1,0 +1,59 @@
+import Cluster
+import Mux
+import NIOSSL
+import TunnelCore
+
+/// The table `[cluster]` of a server's configuration.
+public struct ClusterConfiguration: Sendable {
+    /// URLs of etcd's members: `https://10.0.0.5:2379`.
+    public var etcd: [String]
+    /// The beginning of all keys in etcd.
+    public var prefix = "culvert/"
+    /// The user at etcd, with its password; nil for an etcd without users.
+    public var user: (name: String, password: String)?
+    /// The address on which other servers reach this one.
+    public var peerListen: ListenAddress
+    /// The URL under which they reach it; nil for one made of ``peerListen``.
+    public var peerURL: String?
+    /// The secret that all servers share; nil only if ``peerListen`` is loopback.
+    public var token: Token?
+    /// The CAs of etcd's and the other servers' certificates, in place of the system's; nil for the system's.
+    public var authorities: [NIOSSLCertificate]?
+    /// The certificate for other servers and for etcd, with its key.
+    public var identity: (chain: [NIOSSLCertificateSource], key: NIOSSLPrivateKeySource)?
+
+    /// A configuration with defaults for the rest.
+    public init(etcd: [String], peerListen: ListenAddress) {
+        self.etcd = etcd
+        self.peerListen = peerListen
+    }
+
+    /// The first fault; nil if a server can join a cluster so.
+    package var problem: (key: String, text: String)? {
+        if etcd.isEmpty { return ("etcd", "no member of etcd is given, for instance \"https://10.0.0.5:2379\"") }
+        guard case .tcp = peerListen else { return ("peer_listen", "expected ADDR:PORT that other servers reach") }
+        guard !peerListen.isLocal else { return nil }
+        if token == nil {
+            return (
+                "token_file", "it is missing: other machines reach peer_listen, and must prove that they are servers"
+            )
+        }
+        if identity == nil {
+            return ("certificate", "it is missing: servers speak TLS with each other unless peer_listen is loopback")
+        }
+        return nil
+    }
+
+    /// The setup of a server, with the store and the dialler for other servers.
+    package func setup(store: any ClaimStore, dialler: any PeerDialler) -> ClusterSetup {
+        let credentials = (token ?? .none).credentials()
+        return ClusterSetup(
+            store: store,
+            dialler: dialler,
+            listen: peerListen,
+            url: peerURL,
+            clients: [ClientRights(name: "server", verifier: credentials.verifier)],
+            tls: identity.map { TLSConfiguration.tunnelServer(certificateChain: $0.chain, privateKey: $0.key) }
+        )
+    }
+}

@@ -1,0 +1,86 @@
+import Cluster
+import Mux
+import NIOCore
+import TunnelCore
+
+/// The cluster as the sessions of one server see it. A server without a cluster has none.
+///
+/// The port directory decides first whether a session of this server may have a place. The cluster then decides whether
+/// another server has it.
+package protocol ClusterDirectory: AnyObject, Sendable {
+    /// This server.
+    var id: ServerID { get }
+
+    /// Claims a place for a session.
+    ///
+    /// - Parameters:
+    ///   - onLoss: called at most once, on any thread, if another server gets the place after it was granted.
+    ///   - completion: called once, on any thread.
+    func claim(
+        _ wish: ClaimWish,
+        onLoss: @escaping @Sendable (Refusal) -> Void,
+        completion: @escaping @Sendable (Result<ClaimTicket, Refusal>) -> Void
+    )
+
+    /// A session of this server is about to bind a port.
+    ///
+    /// - Returns: done once the port is not bound for sessions of other servers.
+    func yield(_ port: UInt16, on loop: any EventLoop) -> EventLoopFuture<Void>
+
+    /// No session of this server has the port any more.
+    func restore(_ port: UInt16)
+
+    /// Gives a claim back.
+    func drop(_ ticket: ClaimTicket)
+}
+
+/// A claim that a session has or wants.
+package struct ClaimTicket: Sendable, Hashable {
+    package let id: ClusterNode.ClaimID
+
+    package init(_ id: ClusterNode.ClaimID) {
+        self.id = id
+    }
+}
+
+/// A place that a session wants in its cluster.
+package struct ClaimWish: Sendable {
+    /// The key of the claim.
+    package let key: ClaimKey
+    /// The session's id.
+    package let session: [UInt8]
+    /// The session's number of the tunnel.
+    package let tunnel: UInt16
+    /// The operator's name for the client.
+    package let client: String
+    /// The place, for messages.
+    package let description: String
+
+    /// A wish of a session.
+    ///
+    /// - Returns: nil for a place of one machine, which no other server can have.
+    init?(_ place: PublicPlace, _ request: BindRequest, of holder: any PortHolder) {
+        let clusterPlace: ClaimPlace
+        var part = ""
+        switch place {
+        case .port(let port): clusterPlace = .tcp(port)
+        case .udp(let port): clusterPlace = .udp(port)
+        case .name(let name):
+            clusterPlace = .name(name.name)
+            part = "\(name.relay == .http ? "http" : "tls"):\(name.path)"
+        case .path: return nil
+        }
+        let owner = holder.owner
+        let group = request.group.map { ClaimOwner(group: $0.name, proof: $0.proof) }
+        key = ClaimKey(
+            clusterPlace,
+            part: part,
+            owner: group ?? .client(owner.client),
+            member: ClaimMember(client: owner.client, instance: owner.instance)
+        )
+        session = holder.id
+        tunnel = request.tunnel
+        client = holder.name
+        description = "\(place)"
+    }
+}

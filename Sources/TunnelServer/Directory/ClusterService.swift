@@ -1,0 +1,235 @@
+import Cluster
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// Drives a server's ``ClusterNode``: sends its requests to the store, keeps its watches, links and ports, and answers the
+/// sessions that want claims.
+///
+/// Its state lives on one event loop.
+final class ClusterService: ClusterDirectory {
+    let id: ServerID
+    let loop: any EventLoop
+    private let store: any ClaimStore
+    private let ports: RemotePorts
+    private let logger: Logger
+    private let state: NIOLoopBoundBox<State>
+
+    /// A session that wants or has a claim.
+    private struct Claimant {
+        let place: String
+        let onLoss: @Sendable (Refusal) -> Void
+        let completion: @Sendable (Result<ClaimTicket, Refusal>) -> Void
+    }
+
+    private struct State {
+        var node: ClusterNode
+        let links: PeerLinks
+        var claimants: [ClusterNode.ClaimID: Claimant] = [:]
+        var watches: [StoreScope: Task<Void, Never>] = [:]
+        var timer: Scheduled<Void>?
+        var isStopped = false
+    }
+
+    init(
+        _ record: ServerRecord,
+        _ setup: ClusterSetup,
+        ports: RemotePorts,
+        totals: TrafficTotals,
+        on loop: any EventLoop,
+        logger: Logger
+    ) {
+        (id, self.loop, store, self.ports, self.logger) = (record.id, loop, setup.store, ports, logger)
+        let links = PeerLinks(setup.dialler, totals: totals, on: loop, logger: logger)
+        state = NIOLoopBoundBox.makeBoxSendingValue(
+            State(node: ClusterNode(record, limits: setup.limits), links: links),
+            eventLoop: loop
+        )
+    }
+
+    // MARK: Life
+
+    /// Joins the cluster.
+    ///
+    /// - Parameter url: where other servers reach this one.
+    func start(at url: String) {
+        run { state in
+            state.links.onChange = { [weak self] server, isUp in
+                self?.run { state in
+                    state.node.link(to: server, isUp: isUp)
+                    return []
+                }
+            }
+            return state.node.start(at: url, now: .now)
+        }
+    }
+
+    /// Announces that this server accepts no further session.
+    func drain() {
+        run { $0.node.drain(now: .now) }
+    }
+
+    /// Leaves the cluster.
+    ///
+    /// - Returns: done once the store has removed the server's entries, or was not reached.
+    func stop() async {
+        let requests: [StoreRequest] =
+            (try? await loop.submit { [state, ports] in
+                state.value.isStopped = true
+                state.value.timer?.cancel()
+                for watch in state.value.watches.values { watch.cancel() }
+                state.value.watches = [:]
+                state.value.links.closeAll()
+                ports.closeAll()
+                return state.value.node.stop(now: .now).compactMap { action in
+                    if case .request(_, let request) = action { request } else { nil }
+                }
+            }.get()) ?? []
+        for request in requests { _ = await store.perform(request) }
+    }
+
+    // MARK: Claims
+
+    func claim(
+        _ wish: ClaimWish,
+        onLoss: @escaping @Sendable (Refusal) -> Void,
+        completion: @escaping @Sendable (Result<ClaimTicket, Refusal>) -> Void
+    ) {
+        run { [id] state in
+            let claim = Claim(
+                wish.key,
+                home: id,
+                session: wish.session,
+                tunnel: wish.tunnel,
+                client: wish.client,
+                since: WallClock.unixSeconds
+            )
+            let (number, actions) = state.node.want(claim, now: .now)
+            state.claimants[number] = Claimant(place: wish.description, onLoss: onLoss, completion: completion)
+            return actions
+        }
+    }
+
+    func yield(_ port: UInt16, on loop: any EventLoop) -> EventLoopFuture<Void> { ports.yield(port, on: loop) }
+
+    func restore(_ port: UInt16) { ports.restore(port) }
+
+    func drop(_ ticket: ClaimTicket) {
+        run { state in
+            state.claimants[ticket.id] = nil
+            return state.node.drop(ticket.id, now: .now)
+        }
+    }
+
+    // MARK: The node
+
+    /// Gives the node an event on the event loop, and performs what follows.
+    private func run(_ body: @escaping @Sendable (inout State) -> [ClusterNode.Action]) {
+        loop.execute { [self] in
+            guard !state.value.isStopped else { return }
+            let actions = body(&state.value)
+            for action in actions { perform(action) }
+            setTimer()
+        }
+    }
+
+    private func setTimer() {
+        state.value.timer?.cancel()
+        guard let deadline = state.value.node.deadline else { return }
+        state.value.timer = loop.scheduleTask(deadline: .uptimeNanoseconds(deadline.nanoseconds)) { [weak self] in
+            self?.run { $0.node.tick(now: .now) }
+        }
+    }
+
+    private func perform(_ action: ClusterNode.Action) {
+        switch action {
+        case .request(let number, let request):
+            Task { [store] in
+                let reply = await store.perform(request)
+                if case .failed(let failure) = reply { note(failure) }
+                run { $0.node.receive(reply, to: number, now: .now) }
+            }
+        case .watch(let scope, let revision):
+            watch(scope, from: revision)
+        case .granted(let number):
+            state.value.claimants[number]?.completion(.success(ClaimTicket(number)))
+        case .refused(let number, let refusal):
+            guard let claimant = state.value.claimants.removeValue(forKey: number) else { return }
+            claimant.completion(.failure(Refusal(refusal, place: claimant.place, now: WallClock.unixSeconds)))
+        case .lost(let number, let other):
+            guard let claimant = state.value.claimants.removeValue(forKey: number) else { return }
+            let text = "\(claimant.place) is held at server \(other.claim.home) now"
+            claimant.onLoss(Refusal(.replaced, text))
+        case .probe(let number, let server, let session):
+            state.value.links.link(to: server).isAlive(session) { [weak self] isAlive in
+                self?.run { $0.node.answered(number, isAlive: isAlive, now: .now) }
+            }
+        case .portChanged(let place):
+            portChanged(place)
+        case .found:
+            break
+        }
+    }
+
+    private func watch(_ scope: StoreScope, from revision: Revision) {
+        state.value.watches[scope]?.cancel()
+        state.value.watches[scope] = Task { [store] in
+            var failure = StoreFailure.unreachable("the watch has ended")
+            do {
+                for try await event in store.watch(scope, from: revision) {
+                    run { $0.node.receive(event, of: scope, now: .now) }
+                }
+            } catch {
+                failure = error as? StoreFailure ?? failure
+            }
+            guard !Task.isCancelled else { return }
+            note(failure)
+            let ended = failure
+            run { $0.node.watchEnded(scope, ended, now: .now) }
+        }
+    }
+
+    private func note(_ failure: StoreFailure) {
+        logger.info("the cluster's store has failed", metadata: ["reason": "\(failure)"])
+    }
+
+    // MARK: Ports of other servers
+
+    /// Listens at a port that a session of another server has, or ceases to.
+    private func portChanged(_ place: ClaimPlace) {
+        guard case .tcp(let port) = place else { return }
+        let claims = state.value.node.claims(of: place).filter { $0.claim.home != id }
+        let members = claims.compactMap { held -> RouteMember? in
+            guard let record = state.value.node.servers[held.claim.home] else { return nil }
+            let link = state.value.links.link(to: record)
+            let destination = PeerDestination.tunnel(held.claim.tunnel, session: held.claim.session)
+            let bound = NIOLoopBound(link, eventLoop: loop)
+            return RouteMember(held.claim.tunnel, of: held.claim.client, isRemote: true, on: loop) {
+                visitor,
+                ends,
+                onEnd in
+                bound.eventLoop.execute { bound.value.open(destination, visitor, ends, onEnd: onEnd) }
+            }
+        }
+        ports.update(port, members)
+    }
+}
+
+extension Refusal {
+    /// The refusal of a claim, in words for the client's user.
+    init(_ refusal: ClaimRefusal, place: String, now: Int64) {
+        switch refusal {
+        case .held(let other):
+            let seconds = max(0, now - other.claim.since)
+            self.init(.portInUse, "\(place) is held by \(other.claim.client) at another server since \(seconds) s")
+        case .heldBySame(let other):
+            let text = "\(place) is held by another running process of \(other.claim.client), at server"
+            self.init(.portInUse, "\(text) \(other.claim.home)")
+        case .storeUnreachable:
+            self.init(.busy, "the cluster's store does not answer, so no place can be claimed now", retryAfter: 2)
+        case .limit(let limit):
+            self.init(.busy, "this server may have \(limit) places in its cluster", retryAfter: 30)
+        }
+    }
+}

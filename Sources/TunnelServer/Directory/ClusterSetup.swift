@@ -1,0 +1,34 @@
+import Cluster
+import NIOSSL
+import TunnelCore
+
+/// What a server needs to join a cluster.
+package struct ClusterSetup: Sendable {
+    /// The claims of all servers.
+    package var store: any ClaimStore
+    /// Dials other servers.
+    package var dialler: any PeerDialler
+    /// The address on which other servers reach this one.
+    package var listen: ListenAddress
+    /// The URL under which other servers reach it; nil for one made of ``listen``.
+    package var url: String?
+    /// The verifiers of the cluster's token, which all servers share.
+    package var clients: [ClientRights]
+    /// The certificate for other servers; nil for an address of this machine alone.
+    package var tls: TLSConfiguration?
+    /// Times and limits.
+    package var limits = ClusterLimits()
+
+    /// Creates a setup.
+    package init(
+        store: any ClaimStore,
+        dialler: any PeerDialler,
+        listen: ListenAddress,
+        url: String? = nil,
+        clients: [ClientRights],
+        tls: TLSConfiguration? = nil
+    ) {
+        (self.store, self.dialler, self.listen) = (store, dialler, listen)
+        (self.url, self.clients, self.tls) = (url, clients, tls)
+    }
+}

@@ -1,0 +1,231 @@
+import Cluster
+import Logging
+import Mux
+import NIOCore
+import TunnelCore
+
+/// The way of visitors from this server to the sessions of another one: a session of ours there, which is dialled when a
+/// visitor needs it and closed when it is idle.
+///
+/// ```
+///  visitor ──▶ VisitorStream ──▶ RoutedStream ──▶ this link ──▶ the other server: PeerVisitor ──▶ its client's session
+/// ```
+///
+/// It lives on one event loop.
+final class PeerLink: PeerConnectionOwner {
+    private enum State {
+        case idle
+        case dialling(any PeerConnection)
+        case open(any PeerConnection, any StreamOpener)
+    }
+
+    /// A visitor that waits for the session.
+    private struct Waiting {
+        let until: NIODeadline
+        let begin: (any StreamOpener) -> Void
+        let fail: () -> Void
+    }
+
+    /// Visitors that wait for the session at a time. 1,000: a port's listen queue holds as many.
+    static let waitingVisitors = 1_000
+    /// Time that they wait. 5 s: the other server has failed then, and the visitor's program tries again.
+    static let timeout = TimeAmount.seconds(5)
+    /// Time without a stream after which the session is closed. 60 s: a new one takes a few round trips.
+    static let idleTimeout = TimeAmount.seconds(60)
+
+    let server: ServerID
+    let loop: any EventLoop
+    private let dialler: any PeerDialler
+    private let statistics: TunnelStatistics
+    private let logger: Logger
+    private let onChange: (Bool) -> Void
+    private var url: String
+    private var state = State.idle
+    private var waiting: [Waiting] = []
+    private var timer: Scheduled<Void>?
+    private var idleTimer: Scheduled<Void>?
+    private(set) var streams = 0
+
+    /// - Parameter onChange: called when the session has begun or is over.
+    init(
+        to server: ServerRecord,
+        _ dialler: any PeerDialler,
+        totals: TrafficTotals,
+        on loop: any EventLoop,
+        logger: Logger,
+        onChange: @escaping (Bool) -> Void
+    ) {
+        (self.server, url, self.dialler, self.loop, self.onChange) = (
+            server.id, server.peerURL, dialler, loop, onChange
+        )
+        statistics = TunnelStatistics(tunnel: 0, role: .server, service: "server \(server.id)", totals: totals)
+        var logger = logger
+        logger[metadataKey: "peer_server"] = "\(server.id)"
+        self.logger = logger
+    }
+
+    /// Whether the session lives.
+    var isOpen: Bool {
+        if case .open(_, let opener) = state { !opener.sessionLoop.isEnded } else { false }
+    }
+
+    // MARK: Streams
+
+    /// Opens a visitor's stream to a tunnel of the other server.
+    ///
+    /// - Parameter onEnd: called once the stream is gone.
+    func open(
+        _ destination: PeerDestination,
+        _ visitor: RoutedVisitor,
+        _ link: VisitorLink,
+        onEnd: @escaping @Sendable () -> Void
+    ) {
+        var request = OpenRequest(destination: destination.text, visitor: visitor.description)
+        request.publicAddress = visitor.publicAddress
+        streams += 1
+        idleTimer?.cancel()
+        withSession { [self] opener in
+            let stream = RoutedStream(
+                opener.sessionLoop,
+                link,
+                policy: StreamPolicy(),
+                identity: StreamIdentity(visitor: visitor.description, statistics: statistics),
+                logger: logger
+            ) { [weak self] in
+                self?.streamEnded()
+                onEnd()
+            }
+            link.session.set(stream)
+            opener.open(stream, request)
+            link.visitor.send { $0.joined() }
+        } fail: { [self] in
+            streamEnded()
+            onEnd()
+            link.visitor.send { $0.failed(.unavailable) }
+        }
+    }
+
+    /// Asks whether a session at the other server has a client that answers.
+    ///
+    /// - Parameter then: called once; false also if the server is not reached.
+    func isAlive(_ session: [UInt8], then: @escaping (Bool) -> Void) {
+        withSession { opener in
+            let request = OpenRequest(destination: PeerDestination.life(session: session).text, visitor: "server")
+            opener.open(LifeQuestion(opener.sessionLoop, then), request)
+        } fail: {
+            then(false)
+        }
+    }
+
+    private func streamEnded() {
+        streams -= 1
+        guard streams == 0 else { return }
+        idleTimer = loop.assumeIsolated().scheduleTask(in: Self.idleTimeout) { [weak self] in
+            guard let self, streams == 0 else { return }
+            close()
+        }
+    }
+
+    // MARK: The session
+
+    /// Performs work in the session, at once or when it has begun.
+    private func withSession(_ begin: @escaping (any StreamOpener) -> Void, fail: @escaping () -> Void) {
+        if case .open(_, let opener) = state, !opener.sessionLoop.isEnded { return begin(opener) }
+        guard waiting.count < Self.waitingVisitors else { return fail() }
+        waiting.append(Waiting(until: .now() + Self.timeout, begin: begin, fail: fail))
+        watchDeadline()
+        guard case .idle = state else { return }
+        state = .dialling(dialler.connect(to: url, NIOLoopBound<any PeerConnectionOwner>(self, eventLoop: loop)))
+    }
+
+    private func watchDeadline() {
+        guard timer == nil, let first = waiting.first else { return }
+        timer = loop.assumeIsolated().scheduleTask(deadline: first.until) { [weak self] in
+            guard let self else { return }
+            timer = nil
+            let expired = waiting.prefix { $0.until <= .now() }
+            waiting.removeFirst(expired.count)
+            for visitor in expired { visitor.fail() }
+            watchDeadline()
+        }
+    }
+
+    func connectionBegan(_ opener: any StreamOpener) {
+        switch state {
+        case .idle: return
+        case .dialling(let connection), .open(let connection, _): state = .open(connection, opener)
+        }
+        onChange(true)
+        timer?.cancel()
+        timer = nil
+        let ready = waiting
+        waiting = []
+        for visitor in ready { visitor.begin(opener) }
+    }
+
+    func connectionEnded(_ reason: String) {
+        if case .idle = state { return }
+        state = .idle
+        logger.info("link to a server of the cluster has ended", metadata: ["reason": "\(reason)"])
+        onChange(false)
+        timer?.cancel()
+        timer = nil
+        let failed = waiting
+        waiting = []
+        for visitor in failed { visitor.fail() }
+    }
+
+    /// The server has another URL.
+    func update(_ record: ServerRecord) {
+        url = record.peerURL
+    }
+
+    /// Closes the session. A later visitor begins another one.
+    func close() {
+        idleTimer?.cancel()
+        switch state {
+        case .idle: return
+        case .dialling(let connection), .open(let connection, _): connection.close()
+        }
+        connectionEnded("it is not needed")
+    }
+}
+
+/// The end of a stream that only asks for a sign of life.
+private final class LifeQuestion: StreamEnd {
+    private let session: SessionLoop
+    private var then: ((Bool) -> Void)?
+    private var id: StreamID?
+
+    init(_ session: SessionLoop, _ then: @escaping (Bool) -> Void) {
+        (self.session, self.then) = (session, then)
+    }
+
+    var isPending: Bool { id == nil && then != nil }
+    var isConnecting: Bool { false }
+
+    func begin(_ id: StreamID) {
+        self.id = id
+        session.run(.finished(id))
+    }
+
+    private func answer(_ isAlive: Bool) {
+        then?(isAlive)
+        then = nil
+    }
+
+    func accepted() { answer(true) }
+
+    func deliver(_ bytes: ByteBuffer) -> Bool {
+        if let id { session.run(.taken(id, bytes.readableBytes)) }
+        return false
+    }
+
+    func endOutput() -> Bool { false }
+    func flush() {}
+    func pauseReading() {}
+    func resumeReading() {}
+    func detach() { answer(false) }
+    func reset(_ code: ResetCode) { answer(false) }
+    func abort(_ code: ResetCode) { answer(false) }
+}

@@ -1,0 +1,220 @@
+import Mux
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import TunnelClient
+@testable import TunnelCore
+@testable import TunnelServer
+
+/// Servers of one cluster: each one takes the visitors of all ports.
+@Suite("Visitors at any server of a cluster")
+struct ClusterHopTests {
+    /// Runs servers with a client of Alice's at the first one, whose port leads to a service.
+    private func withPort(
+        to service: TCPService,
+        _ body: @escaping @Sendable (RunningCluster, UInt16) async throws -> Void
+    ) async throws {
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            try await cluster.withClient(at: [0], port: port, to: target) { _ in
+                for member in cluster.members { try await cluster.waitForPort(port, at: member) }
+                try await body(cluster, port)
+            }
+        }
+    }
+
+    @Test("A port that a client has at one server is served by all")
+    func allServers() async throws {
+        try await withPort(to: .echo()) { cluster, port in
+            for member in cluster.members { try await cluster.expectEcho(at: member, port) }
+        }
+    }
+
+    @Test("A visitor's half-close reaches the service over the hop, and the answer comes back after it")
+    func halfClose() async throws {
+        try await withPort(to: .answerAfterEnd()) { cluster, port in
+            try await onThread {
+                let visitor = try TCPSocket(port: port, address: cluster.members[1].address)
+                try visitor.send("question")
+                try visitor.finishSending()
+                let answer = String(decoding: try visitor.receiveToEnd(), as: UTF8.self)
+                try require(answer.hasSuffix("question") || !answer.isEmpty, answer)
+                visitor.close()
+            }
+        }
+    }
+
+    @Test("Ten megabytes cross the hop in both directions at once, unchanged")
+    func bulk() async throws {
+        try await withPort(to: .echo()) { cluster, port in
+            let bytes = randomBytes(10_000_000)
+            let visitor = try TCPSocket(port: port, address: cluster.members[2].address)
+            async let sent: Void = onThread { try visitor.send(bytes) }
+            let back = try await onThread { try visitor.receive(exactly: bytes.count) }
+            try await sent
+            try require(back == bytes, "other bytes came back")
+            visitor.close()
+        }
+    }
+
+    @Test("A reset of the service's socket resets the visitor at another server")
+    func serviceResets() async throws {
+        let service = try TCPService(timeout: .seconds(60)) { socket in
+            _ = try socket.receive(exactly: 1)
+            socket.abort()
+        }
+        try await withPort(to: service) { cluster, port in
+            try await onThread {
+                let visitor = try TCPSocket(port: port, address: cluster.members[1].address)
+                try visitor.send("x")
+                let (_, ending) = try visitor.drain()
+                try require(ending == .reset, "\(ending)")
+            }
+        }
+    }
+
+    @Test("A visitor that resets its connection at another server resets the service's socket")
+    func visitorResets() async throws {
+        let endings = Mailbox<TCPSocket.Ending>()
+        let service = try TCPService(timeout: .seconds(60)) { socket in
+            try socket.send("y")
+            endings.put(try socket.drain().ending)
+        }
+        try await withPort(to: service) { cluster, port in
+            try await onThread {
+                let visitor = try TCPSocket(port: port, address: cluster.members[1].address)
+                try visitor.send("x")
+                _ = try visitor.receive(exactly: 1)
+                visitor.abort()
+            }
+            // Probes for the port end in order.
+            while try await endings.next("a connection ends") != .reset {}
+        }
+    }
+
+    @Test("A service that refuses resets the visitor at another server")
+    func refused() async throws {
+        let service = try TCPService.echo()
+        try await withPort(to: service) { cluster, port in
+            service.stop()
+            try await eventually("the visitor is reset") {
+                guard let visitor = try? TCPSocket(port: port, address: cluster.members[1].address) else {
+                    return false
+                }
+                try? visitor.send("x")
+                return (try? visitor.drain().ending) == .reset
+            }
+        }
+    }
+
+    @Test("A port is one client's in the whole cluster, and is free for others once it is given back")
+    func exclusive() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            let log = CollectedLog()
+            try await cluster.withClient(at: [0], port: port, to: target) { _ in
+                try await cluster.waitForPort(port, at: cluster.members[1])
+                let url = "ws://127.0.0.1:\(cluster.members[1].port)"
+                let bob = try cluster.client(url, as: .bob, port: port, to: target, log: log, Mailbox())
+                let running = Task { try await bob.run() }
+                try await eventually("Bob is told who has the port") {
+                    log.count("is held by alice at another server") > 0
+                }
+                running.cancel()
+                _ = try? await running.value
+            }
+            try await cluster.withClient(.bob, at: [1], port: port, to: target) { _ in
+                for member in cluster.members { try await cluster.expectEcho(at: member, port) }
+            }
+        }
+    }
+
+    @Test("The home sees the address of a visitor that has reached another server")
+    func address() async throws {
+        try await withPort(to: .echo()) { cluster, port in
+            let local = try await onThread {
+                let visitor = try TCPSocket(port: port, address: cluster.members[1].address)
+                try visitor.send("x")
+                _ = try visitor.receive(exactly: 1)
+                let local = visitor.localPort
+                visitor.close()
+                return local
+            }
+            try await eventually("the home logs the visitor") {
+                cluster.members[0].log.count("visitor=127.0.0.1:\(local)") > 0
+            }
+        }
+    }
+}
+
+@Suite("Clients that move in a cluster")
+struct ClusterMoveTests {
+    @Test("A client whose server stops has its port at another one, which all others serve")
+    func serverStops() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            try await cluster.withClient(at: [0, 1], port: port, to: target) { urls in
+                try await cluster.waitForPort(port, at: cluster.members[2])
+                await cluster.members[0].stop()
+                _ = try await urls.next("the tunnel is public again")
+                for member in cluster.members.dropFirst() { try await cluster.expectEcho(at: member, port) }
+            }
+        }
+    }
+
+    @Test("A client that is back at another server takes its port over from a session without an answer")
+    func takeOver() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            let relay = try FaultRelay(to: cluster.members[0].port)
+            let urls = Mailbox<String>()
+            let lost = try cluster.client("ws://127.0.0.1:\(relay.port)", port: port, to: target, urls)
+            let losing = Task { try await lost.run() }
+            _ = try await urls.next("the tunnel is public")
+            relay.setBlackhole(.both)
+            // The same process of the same client, as far as the servers know.
+            try await cluster.withClient(at: [1], port: port, to: target) { _ in
+                try await eventually("the first server gives the port up") {
+                    cluster.members[0].log.count("is held at server") > 0
+                }
+                for member in cluster.members { try await cluster.expectEcho(at: member, port) }
+            }
+            losing.cancel()
+            _ = try? await losing.value
+        }
+    }
+
+    @Test("A second process of a client is refused while the first one answers at another server")
+    func secondProcess() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            try await cluster.withClient(at: [0], port: port, to: target) { _ in
+                let log = CollectedLog()
+                let url = "ws://127.0.0.1:\(cluster.members[1].port)"
+                let second = try cluster.client(url, port: port, to: target, log: log, Mailbox())
+                let running = Task { try await second.run() }
+                try await eventually("it is told why") {
+                    log.count("is held by another running process of alice") > 0
+                }
+                running.cancel()
+                _ = try? await running.value
+                try await cluster.expectEcho(at: cluster.members[2], port)
+            }
+        }
+    }
+}
