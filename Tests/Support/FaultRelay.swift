@@ -40,6 +40,7 @@ public final class FaultRelay: Sendable {
         var cuts: [Int: Cut] = [:]
         var blackholes: [Int: Blackhole] = [:]
         var most = Int.max
+        var target: UInt16 = 0
     }
 
     /// The interval at which a blocked direction checks for a change.
@@ -56,9 +57,10 @@ public final class FaultRelay: Sendable {
     public init(to target: UInt16) throws {
         let shared = Shared()
         self.shared = shared
+        shared.state.withLock { $0.target = target }
         service = try TCPService(timeout: Self.timeout) { socket in
             guard shared.state.withLock({ $0.open.count < $0.most }) else { return socket.abort() }
-            let other = try TCPSocket(port: target, timeout: Self.timeout)
+            let other = try TCPSocket(port: shared.state.withLock(\.target), timeout: Self.timeout)
             let connection = Connection(shared, socket, other)
             defer { connection.end() }
             connection.run()
@@ -67,6 +69,11 @@ public final class FaultRelay: Sendable {
 
     /// The port on which it listens.
     public var port: UInt16 { service.port }
+
+    /// Sends further connections to another port.
+    public func setTarget(_ target: UInt16) {
+        shared.state.withLock { $0.target = target }
+    }
 
     /// The number of connections so far.
     public var accepted: Int { service.accepted }

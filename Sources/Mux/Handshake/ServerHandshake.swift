@@ -22,7 +22,8 @@ public struct ServerHandshake: Sendable {
         case resume(Resumption)
     }
 
-    private let challengePayload: ByteBuffer
+    /// The payload of ``challenge``.
+    package let challengePayload: ByteBuffer
     private var state = State.waitingForClient(mayResume: true)
 
     /// Prepares a handshake.
@@ -32,6 +33,37 @@ public struct ServerHandshake: Sendable {
     ///   - software: the server's name and version, for the client's log.
     public init(nonce: [UInt8], software: String) {
         self.challengePayload = Challenge(nonce: nonce, software: software).payload
+    }
+
+    /// Continues the handshake of another server, which has sent a CHALLENGE and received a RESUME.
+    ///
+    /// - Parameters:
+    ///   - challenge: the payload of CHALLENGE.
+    ///   - resume: the payload of RESUME.
+    /// - Returns: the handshake, ready for ``verifyResume(_:decoySecret:)``.
+    /// - Throws: ``MuxError`` if a payload is malformed.
+    package static func relayed(
+        challenge: ByteBuffer,
+        resume: ByteBuffer
+    ) throws(MuxError) -> (ServerHandshake, Resumption) {
+        _ = try Challenge(challenge)
+        var handshake = ServerHandshake(challengePayload: challenge)
+        let resumption = try handshake.receiveResume(resume)
+        return (handshake, resumption)
+    }
+
+    private init(challengePayload: ByteBuffer) {
+        self.challengePayload = challengePayload
+    }
+
+    private mutating func receiveResume(_ payload: ByteBuffer) throws(MuxError) -> Resumption {
+        let fields = try FieldReader(payload, of: .resume)
+        let resumption = try Resumption(fields)
+        var transcript = Transcript()
+        transcript.append("challenge", challengePayload)
+        transcript.append("resume", fields.unproved)
+        state = .resuming(transcript, proof: try fields.bytes(FieldReader.proofTag, count: 32))
+        return resumption
     }
 
     /// The server's first frame.
@@ -59,13 +91,7 @@ public struct ServerHandshake: Sendable {
             state = .verifying(transcript, authentication, proof: try fields.bytes(FieldReader.proofTag, count: 32))
             return .verify(authentication)
         case (.waitingForClient(mayResume: true), .resume):
-            let fields = try FieldReader(frame.payload, of: .resume)
-            let resumption = try Resumption(fields)
-            var transcript = Transcript()
-            transcript.append("challenge", challengePayload)
-            transcript.append("resume", fields.unproved)
-            state = .resuming(transcript, proof: try fields.bytes(FieldReader.proofTag, count: 32))
-            return .resume(resumption)
+            return .resume(try receiveResume(frame.payload))
         case (_, let type):
             throw MuxError(.unexpectedFrame, "\(type) frame during the handshake")
         }

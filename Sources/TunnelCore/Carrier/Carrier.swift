@@ -38,7 +38,7 @@ package struct CarrierLoss: Error, CustomStringConvertible {
 /// One session frame travels in one binary message. Small frames are gathered in one buffer, so that many share a
 /// system call; a server's large payloads are handed to the socket as they are, and a client's are masked while they
 /// are copied into that buffer.
-package final class Carrier: ChannelInboundHandler, CarrierLink {
+package final class Carrier: ChannelInboundHandler, RemovableChannelHandler, CarrierLink {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
@@ -104,6 +104,9 @@ package final class Carrier: ChannelInboundHandler, CarrierLink {
     }
 
     // MARK: For the receiver
+
+    /// Whether messages may be compressed.
+    package var mayCompress: Bool { isCompressed }
 
     /// Whether frames may be sent.
     package var isWritable: Bool {

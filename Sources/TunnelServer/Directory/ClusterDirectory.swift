@@ -7,7 +7,7 @@ import TunnelCore
 ///
 /// The port directory decides first whether a session of this server may have a place. The cluster then decides whether
 /// another server has it.
-package protocol ClusterDirectory: AnyObject, Sendable {
+protocol ClusterDirectory: AnyObject, Sendable {
     /// This server.
     var id: ServerID { get }
 
@@ -30,31 +30,34 @@ package protocol ClusterDirectory: AnyObject, Sendable {
     /// No session of this server has the port any more.
     func restore(_ port: UInt16)
 
+    /// The way of a client's carrier to the server of its session.
+    func relay(_ destination: PeerDestination, to home: ServerID) -> RouteMember
+
     /// Gives a claim back.
     func drop(_ ticket: ClaimTicket)
 }
 
 /// A claim that a session has or wants.
-package struct ClaimTicket: Sendable, Hashable {
-    package let id: ClusterNode.ClaimID
+struct ClaimTicket: Sendable, Hashable {
+    let id: ClusterNode.ClaimID
 
-    package init(_ id: ClusterNode.ClaimID) {
+    init(_ id: ClusterNode.ClaimID) {
         self.id = id
     }
 }
 
 /// A place that a session wants in its cluster.
-package struct ClaimWish: Sendable {
+struct ClaimWish: Sendable {
     /// The key of the claim.
-    package let key: ClaimKey
+    let key: ClaimKey
     /// The session's id.
-    package let session: [UInt8]
+    let session: [UInt8]
     /// The session's number of the tunnel.
-    package let tunnel: UInt16
+    let tunnel: UInt16
     /// The operator's name for the client.
-    package let client: String
+    let client: String
     /// The place, for messages.
-    package let description: String
+    let description: String
 
     /// A wish of a session.
     ///

@@ -115,6 +115,18 @@ final class ClusterService: ClusterDirectory {
 
     func restore(_ port: UInt16) { ports.restore(port) }
 
+    func relay(_ destination: PeerDestination, to home: ServerID) -> RouteMember {
+        RouteMember(0, of: "server \(home)", isRemote: true, on: loop) { [self] visitor, ends, onEnd in
+            loop.execute { [self] in
+                guard let record = state.value.node.servers[home], !state.value.isStopped else {
+                    onEnd()
+                    return ends.visitor.send { $0.failed(.unavailable) }
+                }
+                state.value.links.link(to: record).open(destination, visitor, ends, onEnd: onEnd)
+            }
+        }
+    }
+
     func drop(_ ticket: ClaimTicket) {
         run { state in
             state.claimants[ticket.id] = nil

@@ -6,17 +6,32 @@ enum PeerDestination: Hashable, Sendable {
     case tunnel(UInt16, session: [UInt8])
     /// Whether a session's client answers. The stream is accepted if it does.
     case life(session: [UInt8])
+    /// The carrier of a client that wants to resume a session there: the payloads of CHALLENGE and RESUME. The stream has
+    /// the bytes of the WebSocket that follow. It is accepted if the proof is right.
+    case carrier(challenge: [UInt8], resume: [UInt8])
 
-    /// `tunnel/NUMBER/SESSION` or `life/SESSION`, with the session's id in hexadecimal digits.
+    /// `tunnel/NUMBER/SESSION` or `life/SESSION`, with the session's id in hexadecimal digits; or `carrier/`, and in base64 the
+    /// length of the CHALLENGE, one byte, and both payloads.
     var text: String {
         switch self {
         case .tunnel(let number, let session): "tunnel/\(number)/\(Base16.encoded(session))"
         case .life(let session): "life/\(Base16.encoded(session))"
+        case .carrier(let challenge, let resume):
+            // A longer CHALLENGE than those of this protocol is cut, and then refused.
+            "carrier/\(Base64.encoded([UInt8(truncatingIfNeeded: challenge.count)] + challenge + resume))"
         }
     }
 
     /// - Returns: nil for another text.
     init?(_ text: String) {
+        if text.hasPrefix("carrier/") {
+            guard let bytes = Base64.decoded(String(text.dropFirst("carrier/".count)), .canonical),
+                let length = bytes.first, bytes.count > Int(length)
+            else { return nil }
+            let challenge = Array(bytes[1...Int(length)])
+            self = .carrier(challenge: challenge, resume: Array(bytes.dropFirst(1 + challenge.count)))
+            return
+        }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard let last = parts.last, let session = Base16.decoded(last), session.count == 16 else { return nil }
         switch parts.first {

@@ -35,8 +35,76 @@ final class PeerHome: Sendable {
                 publicAddress: request.publicAddress
             )
             PeerVisitor(session, stream).open(to: member, visitor)
+        case .carrier(let challenge, let resume):
+            take(stream, session, challenge: challenge, resume: resume, from: request.visitor)
         case .life(let id):
             answer(stream, session, for: core.session(id))
+        }
+    }
+
+    // MARK: Carriers
+
+    /// Takes the carrier of a client that has reached another server, if its proof is right.
+    private func take(
+        _ stream: StreamID,
+        _ session: SessionLoop,
+        challenge: [UInt8],
+        resume: [UInt8],
+        from address: String
+    ) {
+        guard
+            case (var handshake, let resumption)? = try? ServerHandshake.relayed(
+                challenge: ByteBuffer(bytes: challenge),
+                resume: ByteBuffer(bytes: resume)
+            ), let home = core.session(resumption.session),
+            let proof = core.authenticator.verifyResume(home.resumeKey, &handshake), !core.isStopping,
+            core.authenticator.refusal(of: home.credential, now: WallClock.unixSeconds) == nil
+        else { return session.run(.reset(stream, .moved)) }
+        let carrier = Carrier(
+            role: .server,
+            limits: core.configuration.serverLimits.carrier,
+            deflate: nil,
+            trace: FrameTrace(core.logger),
+            receiver: RelayedCarrierReceiver()
+        )
+        let bound = NIOLoopBound(carrier, eventLoop: session.eventLoop)
+        let service = InProcessService(name: "carrier") { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+        }
+        let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: core.resources.totals)
+        let pipe = StreamPipe(
+            session: session,
+            stream: stream,
+            policy: StreamPolicy(),
+            identity: StreamIdentity(visitor: address, destination: "carrier", statistics: statistics),
+            logger: core.logger
+        ) { pipe in
+            pipe.open(stream)
+            session.run(.accept(stream))
+        }
+        session.attach(pipe, to: stream)
+        let answer = handshake
+        InProcessEgress(service, loop: session.eventLoop).connect(for: pipe).assumeIsolated().whenComplete { result in
+            guard case .success(let channel) = result, pipe.isPending else {
+                if pipe.isPending { pipe.fail(.unreachable) }
+                return
+            }
+            do {
+                try channel.pipeline.syncOperations.addHandler(pipe)
+            } catch {
+                pipe.fail(.unreachable)
+                return channel.close(promise: nil)
+            }
+            home.resume(
+                carrier,
+                on: session.eventLoop,
+                from: CarrierOrigin(address),
+                resumption,
+                proof
+            ) { link, refusal in
+                link.send(answer.refuse(refusal))
+                link.close(.policyViolation, reason: refusal.code.description)
+            }
         }
     }
 
@@ -87,4 +155,13 @@ private final class LifeAnswer: StreamEnd {
     func detach() { isClosed = true }
     func reset(_ code: ResetCode) { isClosed = true }
     func abort(_ code: ResetCode) { isClosed = true }
+}
+
+/// The receiver of a relayed carrier until its session has it, which is at once.
+private final class RelayedCarrierReceiver: CarrierReceiver {
+    func carrier(received frame: InboundFrame) {}
+    func carrierReadCompleted() {}
+    func carrierBecameWritable() {}
+    func carrier(violatedBy error: MuxError) {}
+    func carrierLost(_ loss: CarrierLoss) {}
 }

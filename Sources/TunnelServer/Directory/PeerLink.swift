@@ -95,6 +95,7 @@ final class PeerLink: PeerConnectionOwner {
                 self?.streamEnded()
                 onEnd()
             }
+            if case .carrier = destination { stream.reportsAcceptance = true }
             link.session.set(stream)
             opener.open(stream, request)
             link.visitor.send { $0.joined() }

@@ -1,4 +1,5 @@
 import ByteText
+import Cluster
 import Logging
 import Mux
 import NIOCore
@@ -22,6 +23,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
     private var handshake: ServerHandshake
     private var carrier: Carrier?
     private var hasFailed = false
+    /// The carrier's way to another server, while that server is asked.
+    private var relay: CarrierRelay?
 
     init(server: ServerCore, channel: any Channel, slot: AdmissionSlot, origin: CarrierOrigin, logger: Logger) {
         self.server = server
@@ -42,22 +45,23 @@ final class ServerCarrierHandshake: CarrierReceiver {
         guard let carrier else { return }
         slot.noteBytes()
         do throws(MuxError) {
+            guard relay == nil else { throw MuxError(.unexpectedFrame, "\(frame.header.type) frame before an answer") }
             switch try handshake.receive(frame) {
             case .verify(let authentication):
                 verify(authentication, carrier)
             case .resume(let resumption):
-                resume(resumption, carrier)
+                resume(resumption, frame.payload, carrier)
             }
         } catch {
             fail(.violation, carrier, Refusal(error.code, error.detail))
         }
     }
 
-    private func resume(_ resumption: Resumption, _ carrier: Carrier) {
+    private func resume(_ resumption: Resumption, _ payload: ByteBuffer, _ carrier: Carrier) {
         let session = server.session(resumption.session)
         guard let proof = server.authenticator.verifyResume(session?.resumeKey, &handshake), let session else {
-            server.resources.metrics.resumedUnknownSession()
-            return carrier.send(handshake.refuse(Refusal(.unknownSession, "authenticate anew")))
+            if session == nil, relayed(resumption, payload, carrier) { return }
+            return forgotten(carrier)
         }
         if let refusal = server.authenticator.refusal(of: session.credential, now: WallClock.unixSeconds) {
             return fail(.rights, carrier, refusal)
@@ -72,6 +76,38 @@ final class ServerCarrierHandshake: CarrierReceiver {
             link.close(.policyViolation, reason: refusal.code.description)
         }
         session.resume(carrier, on: channel.eventLoop, from: origin, resumption, proof, refuse: refuse)
+    }
+
+    private func forgotten(_ carrier: Carrier) {
+        server.resources.metrics.resumedUnknownSession()
+        carrier.send(handshake.refuse(Refusal(.unknownSession, "authenticate anew")))
+    }
+
+    /// Relays the carrier to the server of its session, if that is another one.
+    ///
+    /// - Returns: false if the session would be this server's.
+    private func relayed(_ resumption: Resumption, _ payload: ByteBuffer, _ carrier: Carrier) -> Bool {
+        guard let cluster = server.resources.cluster, let home = ServerID(ofSession: resumption.session),
+            home != cluster.id, !carrier.mayCompress
+        else { return false }
+        let destination = PeerDestination.carrier(
+            challenge: Array(buffer: handshake.challengePayload),
+            resume: Array(buffer: payload)
+        )
+        let relay = CarrierRelay(carrier, on: channel, from: origin) { [self] in
+            slot.free()
+            self.carrier = nil
+            self.relay = nil
+            logger.info("carrier relayed to the server of its session", metadata: ["server": "\(home)"])
+        } onFailure: { [self] in
+            self.relay = nil
+            guard let carrier = self.carrier else { return }
+            forgotten(carrier)
+            carrier.flush()
+        }
+        self.relay = relay
+        relay.start(to: cluster.relay(destination, to: home))
+        return true
     }
 
     private func verify(_ authentication: Authentication, _ carrier: Carrier) {
@@ -150,6 +186,8 @@ final class ServerCarrierHandshake: CarrierReceiver {
 
     func carrierLost(_ loss: CarrierLoss) {
         carrier = nil
+        relay?.cancel()
+        relay = nil
         count(.gone)
         logger.debug("gone before authentication", metadata: ["reason": "\(loss)"])
     }

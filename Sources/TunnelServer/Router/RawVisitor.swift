@@ -20,11 +20,21 @@ final class RawVisitor: ChannelInboundHandler {
         (self.member, self.visitor) = (member, visitor)
     }
 
+    /// Continues with a stream that is open. The connection's bytes are asked for from now on.
+    init(_ stream: VisitorStream, _ visitor: RoutedVisitor) {
+        (member, self.stream, self.visitor) = (stream.member, stream, visitor)
+    }
+
     // MARK: From the visitor
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { open(context) }
+        if let stream {
+            stream.receiver = self
+            read()
+        } else if context.channel.isActive {
+            open(context)
+        }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {

@@ -31,6 +31,8 @@ final class RoutedStream: StreamEnd, CountedStream {
     private var outbox: [ByteBuffer] = []
     private var endIsDue = false
     private var isFlushDue = false
+    /// Whether the visitor learns that the other end has accepted the stream.
+    var reportsAcceptance = false
     /// The visitor has left: what comes is dropped.
     private var hasLeft = false
     private(set) var moved = StreamPipe.ByteCounts()
@@ -173,7 +175,9 @@ final class RoutedStream: StreamEnd, CountedStream {
         if !hasLeft { watchIdleTime() }
     }
 
-    func accepted() {}
+    func accepted() {
+        if reportsAcceptance { link.visitor.send { $0.accepted() } }
+    }
 
     func deliver(_ bytes: ByteBuffer) -> Bool {
         guard case .open(let id, _) = state else { return false }

@@ -14,10 +14,13 @@ protocol VisitorStreamReceiver: AnyObject {
     func streamHasRoom(_ stream: VisitorStream)
     /// The stream should carry no further request.
     func streamIsReleased(_ stream: VisitorStream)
+    /// The other end has accepted the stream, if its member reports that.
+    func streamIsAccepted(_ stream: VisitorStream)
 }
 
 extension VisitorStreamReceiver {
     func streamIsReleased(_ stream: VisitorStream) {}
+    func streamIsAccepted(_ stream: VisitorStream) {}
 }
 
 /// A reason for which a visitor's stream is gone.
@@ -168,6 +171,11 @@ final class VisitorStream {
     func release() {
         isReleased = true
         receiver?.streamIsReleased(self)
+    }
+
+    /// The other end has accepted the stream.
+    func accepted() {
+        if case .open = state { receiver?.streamIsAccepted(self) }
     }
 
     /// The session has queued bytes.

@@ -217,4 +217,68 @@ struct ClusterMoveTests {
             }
         }
     }
+
+    @Test("A client whose next connection reaches another server goes on with its session and its streams")
+    func resumeElsewhere() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            let relay = try FaultRelay(to: cluster.members[0].port)
+            let (urls, log) = (Mailbox<String>(), CollectedLog())
+            let client = try cluster.client("ws://127.0.0.1:\(relay.port)", port: port, to: target, log: log, urls)
+            let running = Task { try await client.run() }
+            _ = try await urls.next("the tunnel is public")
+            for member in cluster.members { try await cluster.waitForPort(port, at: member) }
+            let visitors = try cluster.members.map { try TCPSocket(port: port, address: $0.address) }
+            for visitor in visitors { try await echo("before", visitor) }
+            for number in 1...2 {
+                relay.setTarget(cluster.members[number].port)
+                relay.cut(.reset)
+                try await eventually("the session continues") { log.count("session resumed") == number }
+                for visitor in visitors { try await echo("after \(number)", visitor) }
+            }
+            try require(log.count("session opened") == 1, "another session: \(log.text)")
+            try require(cluster.members[2].log.count("carrier relayed") == 1, cluster.members[2].log.text)
+            for visitor in visitors { visitor.close() }
+            running.cancel()
+            _ = try? await running.value
+        }
+    }
+
+    @Test("Ten megabytes cross a carrier that another server relays")
+    func bulkOverRelay() async throws {
+        let service = try TCPService.echo()
+        defer { service.stop() }
+        let target = service.port
+        try await RunningCluster.with(2) { cluster in
+            let port = try FreePorts.next()
+            let relay = try FaultRelay(to: cluster.members[0].port)
+            let (urls, log) = (Mailbox<String>(), CollectedLog())
+            let client = try cluster.client("ws://127.0.0.1:\(relay.port)", port: port, to: target, log: log, urls)
+            let running = Task { try await client.run() }
+            _ = try await urls.next("the tunnel is public")
+            relay.setTarget(cluster.members[1].port)
+            relay.cut(.reset)
+            try await eventually("the session continues") { log.count("session resumed") == 1 }
+            let bytes = randomBytes(10_000_000)
+            let visitor = try TCPSocket(port: port, address: cluster.members[0].address)
+            async let sent: Void = onThread { try visitor.send(bytes) }
+            let back = try await onThread { try visitor.receive(exactly: bytes.count) }
+            try await sent
+            try require(back == bytes, "other bytes came back")
+            visitor.close()
+            running.cancel()
+            _ = try? await running.value
+        }
+    }
+
+    private func echo(_ text: String, _ visitor: TCPSocket) async throws {
+        try await onThread {
+            try visitor.send(text)
+            let answer = String(decoding: try visitor.receive(exactly: text.utf8.count), as: UTF8.self)
+            try require(answer == text, answer)
+        }
+    }
 }
