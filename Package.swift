@@ -86,7 +86,7 @@ let package = Package(
         .target(
             name: "EtcdStore",
             dependencies: [
-                "ByteText", "Cluster", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+                "ByteText", "Cluster", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, nioPosix, nioSSL,
             ],
             swiftSettings: strict
         ),
@@ -258,7 +258,8 @@ let package = Package(
         .testTarget(
             name: "EtcdStoreTests",
             dependencies: [
-                "ByteText", "Cluster", "EtcdStore", "HTTP1", "TestSupport", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+                "ByteText", "Cluster", "EtcdStore", "HTTP1", "TestSupport", "TunnelCore", byteBuffer, logging, nioPosix,
+                nioSSL,
             ],
             swiftSettings: strict
         ),
