@@ -35,6 +35,10 @@ package final class EtcdClaimStore: ClaimStore {
         entries = EtcdEntries(EtcdKeys(prefix: configuration.prefix), logger: logger)
     }
 
+    deinit {
+        Task { [client] in await client.close() }
+    }
+
     /// Ends all connections and watches. Further requests fail.
     package func close() async {
         let watches = state.withLock { state in
@@ -64,7 +68,8 @@ package final class EtcdClaimStore: ClaimStore {
 
     package func apply(_ changes: [StoreChange]) async throws(StoreFailure) -> [StoreAnswer] {
         precondition(changes.count <= StoreLimits.changes, "\(changes.count) changes in one request")
-        var ended: Set<LeaseID> = []
+        // For etcd, the number 0 is no lease.
+        var ended = Set(changes.compactMap(\.lease).filter { $0.number <= 0 })
         // A lease that ends during a request refuses all changes. Each round finds at least one, except by a race.
         for _ in 0...Self.leaseRounds {
             let possible = changes.filter { $0.lease.map { !ended.contains($0) } ?? true }
@@ -119,7 +124,7 @@ package final class EtcdClaimStore: ClaimStore {
     private func attemptRead(_ scope: StoreScope) async throws(StoreFailure) -> StoreSnapshot? {
         var range = entries.keys.range(of: scope)
         var snapshot: StoreSnapshot?
-        var count = 0
+        var (count, bytes) = (0, 0)
         while true {
             let reply: EtcdReply
             do throws(RequestFailure) {
@@ -136,7 +141,10 @@ package final class EtcdClaimStore: ClaimStore {
             var present = snapshot ?? StoreSnapshot(revision: Revision(number))
             let keyValues = answer.keyValues ?? []
             count += keyValues.count
-            guard count <= EtcdLimits.entries else { throw reply.malformed("more than \(EtcdLimits.entries) entries") }
+            bytes += reply.body.readableBytes
+            guard count <= EtcdLimits.entries, bytes <= EtcdLimits.read else {
+                throw reply.malformed("more than \(EtcdLimits.entries) entries, or too long ones")
+            }
             for keyValue in keyValues {
                 switch entries.entry(keyValue) {
                 case .server(let record)?: present.servers.append(record)

@@ -67,11 +67,12 @@ final class EtcdEntries: Sendable {
     }
 
     private func report(_ key: [UInt8]) {
+        let key = Array(key.prefix(EtcdLimits.key))
         let isNew = reported.withLock { reported in
             reported.count < EtcdLimits.reportedEntries && reported.insert(key).inserted
         }
         guard isNew else { return }
-        let shown = String(decoding: key.prefix(EtcdLimits.text), as: UTF8.self).escapedForDisplay()
+        let shown = String(decoding: key, as: UTF8.self).escapedForDisplay()
         logger.warning("an entry of etcd cannot be read and is ignored", metadata: ["key": .string(shown)])
     }
 }

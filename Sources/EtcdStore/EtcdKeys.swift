@@ -82,7 +82,8 @@ struct EtcdKeys: Sendable {
 
     /// What a key stands for; nil for a key that this release does not write.
     func entry(of key: [UInt8]) -> Entry? {
-        guard let text = String(validating: key, as: UTF8.self), text.hasPrefix(prefix) else { return nil }
+        guard key.count <= EtcdLimits.key, let text = String(validating: key, as: UTF8.self), text.hasPrefix(prefix)
+        else { return nil }
         let rest = text.dropFirst(prefix.count)
         guard let slash = rest.firstIndex(of: "/") else { return nil }
         let name = rest[rest.index(after: slash)...]

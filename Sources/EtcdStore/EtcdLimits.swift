@@ -22,7 +22,11 @@ enum EtcdLimits {
     /// Events of a watch that wait for their reader.
     static let waitingEvents = 1_024
     /// Changes at one revision.
-    static let changes = 16_384
+    static let changes = 4_096
+    /// Bytes of the answers to a whole read.
+    static let read = 128 << 20
+    /// Bytes of a key.
+    static let key = 2_048
     /// Bytes of a text within an entry.
     static let text = 2_048
     /// Bytes of a session's id within an entry.
@@ -40,7 +44,11 @@ enum EtcdLimits {
 extension FixedLimit {
     /// Fixed limits of the connection to etcd.
     package static let etcd: [FixedLimit] = [
-        FixedLimit("Answer of etcd", .bytes(EtcdLimits.answer), "a page of the largest entries fits"),
+        FixedLimit(
+            "Answer of etcd",
+            .bytes(EtcdLimits.answer),
+            "a page of entries of 6 KB fits, and usual ones have 200 bytes"
+        ),
         FixedLimit(
             "Line of etcd's watch",
             .bytes(EtcdLimits.line),
@@ -60,6 +68,16 @@ extension FixedLimit {
             "Entries of etcd in one read",
             .count(EtcdLimits.entries),
             "two for each port of TCP and of UDP"
+        ),
+        FixedLimit(
+            "Answers of etcd to one read",
+            .bytes(EtcdLimits.read),
+            "as many usual entries have 100 MB"
+        ),
+        FixedLimit(
+            "Key of etcd",
+            .bytes(EtcdLimits.key),
+            "the longest host name with the longest path has 1,200"
         ),
         FixedLimit(
             "Claims that each part of etcd's answer to a refused claim names",
@@ -85,6 +103,16 @@ extension FixedLimit {
             "Text within an entry of etcd",
             .bytes(EtcdLimits.text),
             "names and URLs are shorter"
+        ),
+        FixedLimit(
+            "Token of etcd",
+            .bytes(EtcdLimits.token),
+            "it is a field of each request, and signed ones have some hundred"
+        ),
+        FixedLimit(
+            "Time for which the probe of a place stays in etcd",
+            .time(.seconds(EtcdLimits.probeLease)),
+            "it is written anew more often, and goes with the last watch"
         ),
         FixedLimit(
             "Entries of etcd that the log names because they cannot be read",

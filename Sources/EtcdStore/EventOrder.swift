@@ -16,8 +16,8 @@ struct EventOrder {
     private let probe: [UInt8]
     /// Everything up to this revision is reported.
     private(set) var reported: Revision
-    /// The events of the fragments so far, at one revision.
-    private var waiting: (revision: Revision, events: [WatchAnswer.Event])?
+    /// The changes of the fragments so far, at one revision.
+    private var waiting: (revision: Revision, changes: [StoreEntryChange])?
 
     /// - Parameters:
     ///   - start: the first revision of interest.
@@ -41,8 +41,9 @@ struct EventOrder {
                 finish(&result)
             }
             waiting = waiting ?? (revision, [])
-            guard waiting?.events.count ?? 0 < EtcdLimits.changes else { throw .tooManyChanges }
-            waiting?.events.append(event)
+            guard event.keyValue?.key?.value != probe, let change = entries.change(event) else { continue }
+            guard waiting?.changes.count ?? 0 < EtcdLimits.changes else { throw .tooManyChanges }
+            waiting?.changes.append(change)
         }
         if answer.fragment != true { finish(&result) }
         return result
@@ -59,10 +60,9 @@ struct EventOrder {
     }
 
     private mutating func finish(_ result: inout [StoreEvent]) {
-        guard let (revision, events) = waiting else { return }
+        guard let (revision, changes) = waiting else { return }
         waiting = nil
         reported = revision
-        let changes = events.filter { $0.keyValue?.key?.value != probe }.compactMap(entries.change)
         result.append(changes.isEmpty ? .progress(revision) : .changed(changes, at: revision))
     }
 }

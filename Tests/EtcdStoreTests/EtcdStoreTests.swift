@@ -78,8 +78,8 @@ struct EtcdStoreTests {
         }
     }
 
-    /// 1,200 claims, or 6,000 with the full sizes.
-    @Test("many claims are read in pages, and a watch has all of them")
+    /// 1,200 claims, or 6,000 with the full sizes. Each has 2 KB, so that etcd cuts the watch's first message into fragments.
+    @Test("many claims are read in pages, and a watch has all of them from fragments")
     func pages() async throws {
         try await Self.run { _, store in
             let start = try await store.read(.ports).revision.next
@@ -87,7 +87,9 @@ struct EtcdStoreTests {
             for batch in 0..<(TestRun.isHeavy ? 100 : 20) {
                 let lease = try await store.grantLease(seconds: 60)
                 let claims = (0..<StoreLimits.changes).map {
-                    TestClient("a").claim(.tcp(UInt16(10_000 + batch * StoreLimits.changes + $0)))
+                    var claim = TestClient("a").claim(.tcp(UInt16(10_000 + batch * StoreLimits.changes + $0)))
+                    claim.client = String(repeating: "x", count: 2_000)
+                    return claim
                 }
                 let answers = try await store.apply(claims.map { .claim($0, lease: lease, over: nil) })
                 for (claim, answer) in zip(claims, answers) {

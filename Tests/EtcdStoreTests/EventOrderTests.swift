@@ -104,6 +104,8 @@ struct EventOrderTests {
         }
         let events = Array(repeating: Self.event(1, at: 5), count: EtcdLimits.changes)
         #expect(try order.receive(Self.message(events, fragment: true)) == [])
+        // A probe, and an entry that cannot be read, need no room.
+        #expect(try order.receive(Self.message([Self.event(0, at: 5)], fragment: true)) == [])
         #expect(throws: EventOrder.Flaw.tooManyChanges) { try order.receive(Self.message([Self.event(1, at: 5)])) }
         var last = Self.order(from: .max)
         #expect(try last.receive(Self.message([Self.event(1, at: .max)])) == [Self.gone(1, at: .max)])

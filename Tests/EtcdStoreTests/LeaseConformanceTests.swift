@@ -52,8 +52,9 @@ struct LeaseConformanceTests {
             }
             #expect(try await rig.store.read(.ports).claims.map(\.claim.key.place) == [.tcp(1_002)])
             #expect(try await rig.store.read(.servers).servers == [Self.record(2)])
-            let last = try await rig.store.apply([.server(Self.record(1), lease: gone)])
-            #expect(last == [.leaseEnded])
+            for lease in [gone, LeaseID(0), LeaseID(-1)] {
+                #expect(try await rig.store.apply([.server(Self.record(1), lease: lease)]) == [.leaseEnded])
+            }
         }
     }
 
