@@ -86,7 +86,7 @@ let package = Package(
         .target(
             name: "EtcdStore",
             dependencies: [
-                "ByteText", "Cluster", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+                "ByteText", "Cluster", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, nioPosix, nioSSL,
             ],
             swiftSettings: strict
         ),
@@ -141,9 +141,10 @@ let package = Package(
         .executableTarget(
             name: "culvert",
             dependencies: [
-                "ByteText", "CMalloc", "CProcess", "CSpawn", "HTTP1", "HTTPRelay", "Mux", "NetworkAddress", "Platform",
+                "ByteText", "Cluster", "CMalloc", "CProcess", "CSpawn", "EtcdStore", "HTTP1", "HTTPRelay", "Mux",
+                "NetworkAddress", "Platform",
                 "ProxyConnect",
-                "Tunnel", "TunnelAdmin", "TunnelCore", byteBuffer, crypto, metrics,
+                "Tunnel", "TunnelAdmin", "TunnelClient", "TunnelCore", "TunnelServer", byteBuffer, crypto, metrics,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -258,7 +259,8 @@ let package = Package(
         .testTarget(
             name: "EtcdStoreTests",
             dependencies: [
-                "ByteText", "Cluster", "EtcdStore", "HTTP1", "TestSupport", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+                "ByteText", "Cluster", "EtcdStore", "HTTP1", "TestSupport", "TunnelCore", byteBuffer, logging, nioPosix,
+                nioSSL,
             ],
             swiftSettings: strict
         ),

@@ -6,7 +6,9 @@ import Testing
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     private static let folder = root.appendingPathComponent("Sources/culvert/Handbook.docc")
-    private static let product = ["TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert"]
+    private static let product = [
+        "EtcdStore", "TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
+    ]
 
     private static func page(_ name: String) throws -> String {
         try String(contentsOf: folder.appendingPathComponent("\(name).md"), encoding: .utf8)

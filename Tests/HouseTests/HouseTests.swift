@@ -131,7 +131,7 @@ import Testing
         let product = [
             "ByteText", "NetworkAddress", "Secrets", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect",
             "HTTPRelay", "TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
-            "ACME",
+            "ACME", "Cluster", "EtcdStore",
         ]
         for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
             #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")

@@ -87,6 +87,10 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let wrk = Program(name: "wrk", package: "wrk")
     /// Checks rules of Prometheus.
     public static let promtool = Program(name: "promtool", package: "prometheus")
+    /// A store for clusters.
+    public static let etcd = Program(name: "etcd", package: "etcd-server")
+    /// A client of the store.
+    public static let etcdctl = Program(name: "etcdctl", package: "etcd-client")
     /// Checks manual pages.
     public static let mandoc = Program(name: "mandoc", package: "mandoc")
     /// Opens sockets that a program inherits.

@@ -29,7 +29,7 @@ struct ServerCommand: AsyncParsableCommand {
             watched.withLock { $0 = command.tlsFiles }
             return configuration
         }
-        let server = Server(
+        var server = Server(
             configuration,
             reloads: reloads,
             readConfiguration: {
@@ -45,6 +45,9 @@ struct ServerCommand: AsyncParsableCommand {
             case .reloading: manager.report(.reloading)
             case .stopping: manager.report(.stopping)
             }
+        }
+        server.cluster = try configuration.cluster.map { cluster in
+            try ClusterJoin.setup(cluster, limits: configuration.limits, logger: logger)
         }
         ProcessSetup.logMemory(configuration.serverLimits.memory, logger)
         manager.startWatchdog()
