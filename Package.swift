@@ -82,6 +82,14 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "Cluster", dependencies: ["ByteText", "Mux", crypto], swiftSettings: strict),
+        .target(
+            name: "EtcdStore",
+            dependencies: [
+                "ByteText", "Cluster", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, nioPosix, nioSSL,
+            ],
+            swiftSettings: strict
+        ),
         .target(
             name: "TunnelAdmin",
             dependencies: ["Mux", "HTTP1", "NetworkAddress", "TunnelCore", byteBuffer, logging, metrics, nioPosix],
@@ -243,6 +251,14 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "ClusterTests", dependencies: ["Cluster", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EtcdStoreTests",
+            dependencies: [
+                "ByteText", "Cluster", "EtcdStore", "HTTP1", "TestSupport", "TunnelCore", byteBuffer, nioPosix, nioSSL,
             ],
             swiftSettings: strict
         ),

@@ -1,0 +1,28 @@
+/// Times and limits of a server's part in its cluster.
+package struct ClusterLimits: Sendable, Hashable {
+    /// Seconds for which a lease lasts without a sign of life. 10: the places of a machine that has vanished are free then.
+    package var leaseSeconds = 10
+    /// Time between two signs of life of a lease. 3 s: two may be lost.
+    package var keepAliveInterval = Duration.seconds(3)
+    /// Least time before a failed request is sent again; it doubles up to ``longestRetry``.
+    package var shortestRetry = Duration.milliseconds(200)
+    /// Longest time before a failed request is sent again. 1 s: claims are put back within 2 s once the store is there.
+    package var longestRetry = Duration.seconds(1)
+    /// Time in which the store must answer a new claim. Later the client is asked to come back.
+    package var claimTimeout = Duration.seconds(5)
+    /// Time in which the home of a claim must answer for its session before another server takes the claim over.
+    package var probeTimeout = Duration.seconds(2)
+    /// Time for which the claims of a name are believed without another read.
+    package var nameLifetime = Duration.seconds(60)
+    /// Time for which a name without a claim is not read again. 1 s: a flood of unknown names costs the store little.
+    package var unknownNameLifetime = Duration.seconds(1)
+    /// Names that are remembered. 100,000: about 40 MB. The one that was read first is forgotten.
+    package var names = 100_000
+    /// Reads of names that wait for the store at a time. More visitors of unknown names are refused.
+    package var lookups = 1_000
+    /// Claims of this server. A claim takes a place in a lease, and about 1 KiB.
+    package var claims = 100_000
+
+    /// Creates the default limits.
+    package init() {}
+}

@@ -1,0 +1,208 @@
+import Mux
+
+/// One server's part in a cluster: its leases and claims, and what it knows of the other servers' claims.
+///
+/// ```
+///   sessions ── want, drop ──▶ ┌─────────────┐ ── requests ──────────▶ ClaimStore
+///   visitors ── find ────────▶ │ ClusterNode │ ◀── replies, events ───
+///   links ──── up, down ─────▶ └─────────────┘ ── probes, reports ──▶ links, sessions
+/// ```
+///
+/// What it knows stays in use while the store cannot be reached. Its own claims count although their lease may have ended:
+/// they are put back. A claim that another server has got meanwhile is lost, since its epoch is higher.
+///
+/// Pure: events and times go in, ``Action``s come out. Its owner performs them.
+package struct ClusterNode: Sendable {
+    /// What the owner has to do.
+    package enum Action: Sendable, Hashable {
+        /// Sends a request to the store, and reports the reply with its number.
+        case request(RequestID, StoreRequest)
+        /// Watches a scope from a revision on. An older watch of the scope ends.
+        case watch(StoreScope, from: Revision)
+        /// A wanted claim is granted.
+        case granted(ClaimID)
+        /// A wanted claim is not granted. It may be wanted again.
+        case refused(ClaimID, ClaimRefusal)
+        /// A granted claim belongs to another server or client now: the place is to be given up here.
+        case lost(ClaimID, to: HeldClaim)
+        /// Asks a server whether a session is alive, and reports the answer.
+        case probe(ProbeID, ServerRecord, session: [UInt8])
+        /// The claims of a port have changed. A server listens while there are any.
+        case portChanged(ClaimPlace)
+        /// What is known of a name now; nil if the store has not answered.
+        case found(LookupID, [HeldClaim]?)
+    }
+
+    /// The number of a request to the store.
+    package struct RequestID: Sendable, Hashable { let number: UInt64 }
+
+    /// The number of a wanted claim.
+    package struct ClaimID: Sendable, Hashable { let number: UInt64 }
+
+    /// The number of a question for a session.
+    package struct ProbeID: Sendable, Hashable { let number: UInt64 }
+
+    /// The number of a question for a name.
+    package struct LookupID: Sendable, Hashable { let number: UInt64 }
+
+    /// A request that the store has not answered.
+    enum Request: Sendable {
+        case grantLease
+        case keepAlive(LeaseID)
+        case revoke
+        case apply([Change])
+        case read(StoreScope)
+    }
+
+    /// A change on its way: of the server's own record, or of a claim.
+    enum Change: Sendable {
+        case record(LeaseID)
+        case claim(ClaimKey, LeaseID)
+        case release(ClaimKey)
+    }
+
+    package let limits: ClusterLimits
+    var record: ServerRecord
+    var leases = LeasePool()
+    var claims = OwnClaims()
+    /// The lease of the server's record; nil if the record has to be written.
+    var recordLease: LeaseID?
+    var isWritingRecord = false
+    /// The other servers and this one.
+    package internal(set) var servers: [ServerID: ServerRecord] = [:]
+    /// Servers with a link that lives. It counts more than a lease that has ended.
+    var linked: Set<ServerID> = []
+    /// The claims of all ports, and those of names that were read.
+    var table = ClaimTable()
+    var names = KnownNames()
+    var scopes: [StoreScope: ScopeState] = [:]
+    var probes: [ProbeID: (key: ClaimKey, until: Instant)] = [:]
+    private var numbers: UInt64 = 0
+    private var requests: [RequestID: (request: Request, sentAt: Instant)] = [:]
+    private var actions: [Action] = []
+    /// Requests that have failed since the last reply.
+    private var failures = 0
+    /// When requests are sent again after a failure.
+    private var pausedUntil: Instant?
+    private var isStopped = false
+
+    /// Creates the node of a server. It asks for nothing until ``start(now:)``.
+    package init(_ record: ServerRecord, limits: ClusterLimits = ClusterLimits()) {
+        (self.record, self.limits) = (record, limits)
+    }
+
+    /// The id of this server.
+    package var id: ServerID { record.id }
+
+    // MARK: Life
+
+    /// Joins the cluster.
+    package mutating func start(now: Instant) -> [Action] {
+        scopes = [.servers: .waiting(after: nil, until: now), .ports: .waiting(after: nil, until: now)]
+        return act(now)
+    }
+
+    /// Announces that the server accepts no further session.
+    package mutating func drain(now: Instant) -> [Action] {
+        record.isDraining = true
+        recordLease = nil
+        return act(now)
+    }
+
+    /// Leaves the cluster: its entries are removed with their leases.
+    package mutating func stop(now: Instant) -> [Action] {
+        isStopped = true
+        for lease in leases.leases { send(.revoke, .revoke(lease.id), now: now) }
+        return takeActions()
+    }
+
+    // MARK: Requests
+
+    mutating func newNumber() -> UInt64 {
+        numbers += 1
+        return numbers
+    }
+
+    mutating func report(_ action: Action) {
+        actions.append(action)
+    }
+
+    @discardableResult
+    mutating func send(_ request: Request, _ wire: StoreRequest, now: Instant) -> RequestID {
+        let id = RequestID(number: newNumber())
+        requests[id] = (request, now)
+        report(.request(id, wire))
+        return id
+    }
+
+    /// The store's reply to a request.
+    package mutating func receive(_ reply: StoreReply, to id: RequestID, now: Instant) -> [Action] {
+        guard let (request, sentAt) = requests.removeValue(forKey: id), !isStopped else { return [] }
+        if case .failed = reply {
+            noteFailure(now: now)
+        } else {
+            (failures, pausedUntil) = (0, nil)
+        }
+        switch request {
+        case .grantLease: receiveLease(reply, sentAt, now: now)
+        case .keepAlive(let lease): receiveSign(of: lease, reply, sentAt, now: now)
+        case .revoke: break
+        case .apply(let changes): receiveAnswers(reply, to: changes, now: now)
+        case .read(let scope): receiveSnapshot(reply, of: scope, now: now)
+        }
+        return act(now)
+    }
+
+    /// Records a failure: the next request waits a while. Several requests may fail of the same cause.
+    mutating func noteFailure(now: Instant) {
+        guard pausedUntil == nil else { return }
+        let delay = limits.shortestRetry * (1 << min(failures, 10))
+        failures += 1
+        pausedUntil = now + min(delay, limits.longestRetry)
+    }
+
+    /// Whether the store has answered the last request.
+    package var isStoreReachable: Bool { failures == 0 }
+
+    /// Requests on their way that change entries.
+    var batches: Int {
+        requests.values.reduce(0) { count, entry in
+            if case .apply = entry.request { count + 1 } else { count }
+        }
+    }
+
+    // MARK: Time
+
+    /// When ``tick(now:)`` is due; nil if nothing waits for a time.
+    package var deadline: Instant? {
+        guard !isStopped else { return nil }
+        let waits = [
+            leases.deadline, claims.deadline, probes.values.map(\.until).min(), scopeDeadline, pausedUntil,
+        ]
+        return waits.compactMap { $0 }.min()
+    }
+
+    /// Time has passed.
+    package mutating func tick(now: Instant) -> [Action] {
+        guard !isStopped else { return [] }
+        if let pausedUntil, now >= pausedUntil { self.pausedUntil = nil }
+        expireClaims(now: now)
+        expireProbes(now: now)
+        return act(now)
+    }
+
+    /// Sends what is due, and returns all actions.
+    mutating func act(_ now: Instant) -> [Action] {
+        if !isStopped, pausedUntil == nil {
+            askForLeases(now: now)
+            sendChanges(now: now)
+            readScopes(now: now)
+        }
+        return takeActions()
+    }
+
+    private mutating func takeActions() -> [Action] {
+        defer { actions = [] }
+        return actions
+    }
+}
