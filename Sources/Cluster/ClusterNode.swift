@@ -27,6 +27,8 @@ package struct ClusterNode: Sendable {
         case lost(ClaimID, to: HeldClaim)
         /// Asks a server whether a session is alive, and reports the answer.
         case probe(ProbeID, ServerRecord, session: [UInt8])
+        /// Tells a server that a claim of it was taken over, which it does not watch. The server calls ``taken(_:now:)``.
+        case taken(ServerRecord, ClaimKey)
         /// The claims of a port have changed. A server listens while there are any.
         case portChanged(ClaimPlace)
         /// What is known of a name now; nil if the store has not answered.
@@ -52,7 +54,7 @@ package struct ClusterNode: Sendable {
         case revoke
         case apply([Change])
         case read(StoreScope)
-        case audit(ClaimPlace)
+        case audit(ClaimPlace, taken: ClaimKey?)
 
         /// Whether a reply is one of this request.
         func fits(_ reply: StoreReply) -> Bool {
@@ -113,7 +115,9 @@ package struct ClusterNode: Sendable {
     var probes: [ProbeID: (key: ClaimKey, held: HeldClaim)] = [:]
     var probeDeadlines = Queue<(at: Instant, id: ProbeID)>()
     var audits = Queue<(at: Instant, place: ClaimPlace)>()
+    var takenKeys = Queue<ClaimKey>()
     var auditing = 0
+    var notices: [ServerID: [Notice]] = [:]
     /// Requests on their way that change entries.
     private(set) var batches = 0
     private var numbers: UInt64 = 0
@@ -195,7 +199,7 @@ package struct ClusterNode: Sendable {
             batches -= 1
             receiveAnswers(reply, to: changes, now: now)
         case .read(let scope): receiveSnapshot(reply, of: scope, now: now)
-        case .audit(let place): receiveAudit(reply, of: place, now: now)
+        case .audit(let place, let key): receiveAudit(reply, of: place, taken: key, now: now)
         }
         return act(now)
     }

@@ -129,7 +129,7 @@ extension ClusterNode {
         guard case .sent(lease) = entry.state else { return receiveEarlier(entry, answer, lease, now: now) }
         switch answer {
         case .granted(let epoch):
-            receiveGrant(of: entry, epoch, lease)
+            receiveGrant(of: entry, epoch, lease, now: now)
         case .held(let others):
             leases.change(lease, by: -1)
             receiveHeld(entry, others, now: now)
@@ -166,11 +166,17 @@ extension ClusterNode {
         }
     }
 
-    private mutating func receiveGrant(of entry: OwnClaims.Entry, _ epoch: Revision, _ lease: LeaseID) {
+    private mutating func receiveGrant(
+        of entry: OwnClaims.Entry,
+        _ epoch: Revision,
+        _ lease: LeaseID,
+        now: Instant
+    ) {
         let key = entry.claim.key
         guard !entry.isDropped else { return claims.set(.dropped(epoch: epoch, lease: lease), of: key) }
         claims.set(.held(epoch: epoch, lease: lease), of: key)
         if entry.deadline != nil { report(.granted(entry.id)) }
+        if let home = entry.takenFrom { noteTaken(key, from: home, now: now) }
         // The lease may have ended since, or the watch may have been faster than the answer.
         if !leases.contains(lease) { return claims.set(.queued(over: nil), of: key) }
         if let known = table[key] { note(known) }
@@ -232,7 +238,7 @@ extension ClusterNode {
 
     /// The server leaves the cluster: nothing is granted any more, and no visitor waits.
     mutating func refuseWaiting() {
-        for entry in claims.byKey.values where entry.deadline != nil && !entry.isDropped {
+        for entry in claims.inOrder(where: { $0.deadline != nil && !$0.isDropped }) {
             report(.refused(entry.id, .storeUnreachable))
         }
         for id in names.takeWaiting() { report(.found(id, nil)) }

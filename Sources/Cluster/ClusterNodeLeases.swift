@@ -33,7 +33,7 @@ extension ClusterNode {
         guard leases.contains(lease) else { return }
         leases.remove(lease)
         if recordLease == lease { recordLease = nil }
-        let held = claims.byKey.values.filter { entry in
+        let held = claims.inOrder { entry in
             if case .held(_, lease) = entry.state { true } else { false }
         }
         // The epochs do not count any more. If the store has a claim, it names its present epoch.

@@ -52,6 +52,7 @@ extension ClusterNode {
         knowsServers = true
         let records = snapshot.servers.prefix(limits.servers)
         servers = Dictionary(records.map { ($0.id, $0) }) { $1 }
+        notices = notices.filter { servers[$0.key] != nil }
         noteOwnRecord(servers[id], at: snapshot.revision)
     }
 
@@ -61,9 +62,8 @@ extension ClusterNode {
         for held in table.all where held.claim.key.place.isPort && !present.contains(held.claim.key) {
             apply(.claimGone(held.claim.key), at: snapshot.revision)
         }
-        for key in claims.byKey.keys where key.place.isPort && !present.contains(key) {
-            noteMissing(key, at: snapshot.revision)
-        }
+        let missing = claims.inOrder { $0.claim.key.place.isPort && !present.contains($0.claim.key) }
+        for entry in missing { noteMissing(entry.claim.key, at: snapshot.revision) }
         for held in snapshot.claims { apply(.claim(held), at: held.epoch) }
     }
 
@@ -103,6 +103,7 @@ extension ClusterNode {
             if record.id == id { noteOwnRecord(record, at: revision) }
         case .serverGone(let gone):
             servers[gone] = nil
+            notices[gone] = nil
             if gone == id { noteOwnRecord(nil, at: revision) }
         case .claim(let held):
             guard held.claim.key.place.isPort else { return }
@@ -125,13 +126,6 @@ extension ClusterNode {
 
     /// The claims of a port: where its visitors may be sent.
     package func claims(of place: ClaimPlace) -> [HeldClaim] { table.claims(of: place) }
-
-    // MARK: Links
-
-    /// A link to a server lives, or has ended.
-    package mutating func link(to server: ServerID, isUp: Bool) {
-        if isUp { linked.insert(server) } else { linked.remove(server) }
-    }
 
     /// Whether visitors may be sent to a server: the store has its record, or a link to it lives.
     package func isKnown(_ server: ServerID) -> Bool {

@@ -22,7 +22,9 @@ extension ClusterNode {
         guard let (key, held) = probes.removeValue(forKey: probe), let entry = claims[key],
             case .probing(probe) = entry.state
         else { return }
-        if isAlive { giveUp(entry, .heldBySame(held), to: held) } else { again(entry, over: held.epoch) }
+        guard !isAlive else { return giveUp(entry, .heldBySame(held), to: held) }
+        claims.markTaken(key, from: held.claim.home)
+        again(entry, over: held.epoch)
     }
 
     mutating func expireProbes(now: Instant) {
@@ -66,36 +68,5 @@ extension ClusterNode {
         guard let entry = claims[key], case .held(let epoch, let lease) = entry.state, epoch < revision else { return }
         leases.change(lease, by: -1)
         claims.set(.queued(over: nil), of: key)
-    }
-
-    // MARK: Requests that may be performed late
-
-    /// Longest time for which a failed request may still be performed.
-    static let latestPerformance = Duration.seconds(10)
-
-    /// A place is read later, since a failed request may still claim it.
-    mutating func audit(_ place: ClaimPlace, failedAt: Instant) {
-        if audits.count >= limits.claims { _ = audits.popFirst() }
-        audits.append((failedAt + Self.latestPerformance, place))
-    }
-
-    /// Places that are read at a time: audits are in no hurry.
-    static let auditsAtATime = 16
-
-    /// When the next place is read.
-    var auditDeadline: Instant? { auditing < Self.auditsAtATime ? audits.first?.at : nil }
-
-    /// Reads places whose time has come.
-    mutating func sendAudits(now: Instant) {
-        while let deadline = auditDeadline, deadline <= now, let next = audits.popFirst() {
-            auditing += 1
-            send(.audit(next.place), .read(.place(next.place)), now: now)
-        }
-    }
-
-    mutating func receiveAudit(_ reply: StoreReply, of place: ClaimPlace, now: Instant) {
-        auditing -= 1
-        guard case .snapshot(let snapshot) = reply else { return audit(place, failedAt: now) }
-        for held in snapshot.claims where held.claim.key.place == place { note(held) }
     }
 }

@@ -15,6 +15,8 @@ struct OwnClaims: Sendable {
         var mayBeStored = false
         /// When the last request failed whose effect is not known. The store may perform it still.
         var failedAt: Instant?
+        /// The server from which it is taken over.
+        var takenFrom: ServerID?
     }
 
     enum State: Sendable {
@@ -50,6 +52,11 @@ struct OwnClaims: Sendable {
 
     /// The key of a session's claim; nil if the claim is not wanted any more.
     func key(of id: ClusterNode.ClaimID) -> ClaimKey? { keys[id] }
+
+    /// Claims in the order in which they were wanted.
+    func inOrder(where fits: (Entry) -> Bool) -> [Entry] {
+        byKey.values.filter(fits).sorted { $0.id.number < $1.id.number }
+    }
 
     /// Adds a claim in the place of an earlier one with the same key.
     mutating func add(_ entry: Entry) {
@@ -93,6 +100,10 @@ struct OwnClaims: Sendable {
     mutating func markStored(_ key: ClaimKey, _ mayBeStored: Bool, failedAt: Instant? = nil) {
         byKey[key]?.mayBeStored = mayBeStored
         if let failedAt { byKey[key]?.failedAt = failedAt }
+    }
+
+    mutating func markTaken(_ key: ClaimKey, from home: ServerID?) {
+        byKey[key]?.takenFrom = home
     }
 
     mutating func remove(_ key: ClaimKey) {

@@ -4,11 +4,16 @@ import Testing
 
 @testable import Cluster
 
-/// Simulations of a cluster. `CULVERT_CLUSTER_SEED` runs one seed. `CULVERT_HEAVY=1` runs the full size, which wants a
+/// Simulations of a cluster. `CULVERT_CLUSTER_SEED` runs one seed, and `CULVERT_CLUSTER_SEEDS` another
+/// number of them. `CULVERT_HEAVY=1` runs the full size, which wants a
 /// release build.
 @Suite("A cluster in virtual time") struct ClusterSimulationTests {
+    private static func environment(_ name: String) -> UInt64? {
+        getenv(name).flatMap { UInt64(String(cString: $0)) }
+    }
+
     static var seeds: [UInt64] {
-        getenv("CULVERT_CLUSTER_SEED").flatMap { UInt64(String(cString: $0)) }.map { [$0] } ?? Array(1...3)
+        environment("CULVERT_CLUSTER_SEED").map { [$0] } ?? Array(1...max(1, environment("CULVERT_CLUSTER_SEEDS") ?? 3))
     }
 
     private static func run(_ seed: UInt64, _ plan: ClusterSimulation.Plan) -> ClusterSimulation {

@@ -54,12 +54,12 @@ private typealias Script = ScriptedNode
     @Test("a name whose home is gone is read again, unless a link to the home lives")
     func homeGone() {
         var script = knowing([held])
+        script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
         script.with {
-            $0.link(to: Script.peer, isUp: true)
-            return $0.receive(.changed([.serverGone(Script.peer)], at: Revision(30)), of: .servers, now: $1)
+            $0.receive(.changed([.serverGone(Script.peer)], at: Revision(30)), of: .servers, now: $1)
         }
         #expect(script.find(place) == .known([held]))
-        script.node.link(to: Script.peer, isUp: false)
+        script.with { $0.link(to: Script.peer, isUp: false, now: $1) }
         #expect(!script.node.isKnown(Script.peer) && script.node.isKnown(Script.id))
         guard case .asked = script.find(place) else {
             Issue.record("believed")

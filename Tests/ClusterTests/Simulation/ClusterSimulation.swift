@@ -50,7 +50,6 @@ final class ClusterSimulation {
     /// When faults stop, and when the last one has ended.
     var faultsEndAt: UInt64 = 0
     var lastFaultAt: UInt64 = 0
-    var isQuiet = false
 
     var instant: Instant { Instant(nanoseconds: now) }
 
@@ -106,7 +105,6 @@ final class ClusterSimulation {
         // Requests that were performed late have been found, and all leases of the dead have ended.
         run(until: lastFaultAt + 45 * Self.second)
         checkThatNothingIsLeftOver()
-        isQuiet = true
         let before = (store.writes, report.requests)
         run(until: now + 10 * Self.second)
         report.quiet = (store.writes - before.0, report.requests - before.1)
@@ -138,6 +136,12 @@ final class ClusterSimulation {
     /// Whether something happens that does so in this many of a million cases.
     func happens(_ count: Int) -> Bool { count > 0 && below(1_000_000) < count }
 
+    /// Whether single messages are lost. That is a fault too, and ends with the others.
+    var hasLosses: Bool { now <= max(faultsEndAt, lastFaultAt) }
+
+    /// Whether a message is lost.
+    var isLost: Bool { hasLosses && happens(plan.lost) }
+
     func nanoseconds(_ seconds: ClosedRange<Double>) -> UInt64 {
         UInt64(Double.random(in: seconds, using: &random) * 1e9)
     }
@@ -159,6 +163,10 @@ final class ClusterSimulation {
         case .probe(let server, let id, let home, let session): probe(id, from: server, to: home, session)
         case .answer(let server, let id, let isAlive):
             with(servers[server]) { node, now in node.answered(id, isAlive: isAlive, now: now) }
+        case .taken(let server, let key):
+            guard servers[server].peers.isCutFrom == 0 else { return }
+            with(servers[server]) { node, now in node.taken(key, now: now) }
+        case .linksBreak(let server): linksBreak(of: servers[server])
         case .connect(let client): chooseServer(client)
         case .connected(let client, let server): connected(client, servers[server])
         case .retry(let client, let session, let place): retry(client, session, place)

@@ -40,6 +40,7 @@ final class SimulatedServer {
     var ticks = (at: UInt64(0), count: 0)
     var store = Path()
     var peers = Path()
+    var hasLinks = true
     /// When the store could not be reached last.
     var troubledAt: UInt64?
 

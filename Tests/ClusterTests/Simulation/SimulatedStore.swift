@@ -72,7 +72,9 @@ struct SimulatedStore {
             var snapshot = StoreSnapshot(revision: revision)
             switch scope {
             case .servers: snapshot.servers = servers.values.map(\.record).sorted { $0.id < $1.id }
-            case .ports: snapshot.claims = byPlace.filter(\.key.isPort).values.flatMap { $0.map(\.held) }
+            case .ports:
+                snapshot.claims = byPlace.filter(\.key.isPort).values.flatMap { $0.map(\.held) }
+                    .sorted { $0.epoch < $1.epoch }
             case .place(let place): snapshot.claims = claims(of: place)
             }
             return .snapshot(snapshot)
@@ -82,14 +84,13 @@ struct SimulatedStore {
     /// When a lease ends unless it is kept alive; nil if it has ended.
     func end(of lease: LeaseID) -> UInt64? { leases[lease]?.endsAt }
 
-    var livingLeases: some Collection<LeaseID> { leases.keys }
-
     /// Ends a lease: its entries are removed.
     mutating func end(_ id: LeaseID) {
         guard let lease = leases.removeValue(forKey: id) else { return }
-        var changes: [StoreEntryChange] = lease.claims.map { .claimGone($0) }
+        let claims = lease.claims.compactMap { claim($0) }.sorted { $0.epoch < $1.epoch }
+        var changes: [StoreEntryChange] = claims.map { .claimGone($0.claim.key) }
         for key in lease.claims { remove(key) }
-        for server in lease.servers {
+        for server in lease.servers.sorted() {
             servers[server] = nil
             changes.append(.serverGone(server))
         }

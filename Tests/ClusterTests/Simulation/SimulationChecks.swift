@@ -33,16 +33,11 @@ extension ClusterSimulation {
             samples.append((place, server.index))
             visit(place, at: server, sample: index)
         }
-        run(until: now + 9 * Self.second / 4)
-        // A read of a name may be lost, and fails after 2 s. The visitor comes again.
+        run(until: now + Self.second / 2)
         for (index, sample) in samples.enumerated() where !report.samples.contains(index) {
-            visit(sample.place, at: servers[sample.server], sample: index)
-        }
-        run(until: now + 9 * Self.second / 4)
-        for (index, sample) in samples.enumerated() where !report.samples.contains(index) {
-            fail(
-                "a visitor of \(sample.place) at server \(sample.server) does not arrive; \(store.claims(of: sample.place))"
-            )
+            let way = report.trace[index] ?? []
+            let claims = store.claims(of: sample.place)
+            fail("a visitor of \(sample.place) at server \(sample.server) does not arrive: \(way), \(claims)")
         }
     }
 

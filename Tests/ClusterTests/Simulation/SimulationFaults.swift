@@ -58,6 +58,7 @@ extension ClusterSimulation {
             // They dial a while apart, as real clients do.
             lostServer(client, after: nanoseconds(noticed) + nanoseconds(0...1))
         }
+        queue.push(.linksBreak(server: server.index), at: now + nanoseconds(noticed))
         queue.push(.join, at: now + nanoseconds(0.5...3))
     }
 
@@ -116,7 +117,25 @@ extension ClusterSimulation {
         noteFault(until: end)
         server.peers.isCutTo += to ? 1 : 0
         server.peers.isCutFrom += from ? 1 : 0
+        queue.push(.linksBreak(server: server.index), at: now + 5 * Self.second)
         queue.push(.heal(.peerPath(server: server.index, to: to, from: from)), at: end)
+    }
+
+    /// The links of a server that is dead, or whose path is cut, turn out to be broken.
+    func linksBreak(of server: SimulatedServer) {
+        guard !server.isAlive || !server.peers.isWhole else { return }
+        server.hasLinks = false
+        for other in servers where other !== server && (other.isAlive || server.isAlive) {
+            link(server, other, isUp: false)
+        }
+    }
+
+    private func linkAgain(_ server: SimulatedServer) {
+        guard server.isAlive, server.peers.isWhole, !server.hasLinks else { return }
+        server.hasLinks = true
+        for other in servers where other !== server && other.isAlive && other.hasLinks {
+            link(server, other, isUp: true)
+        }
     }
 
     private func storeIsAway(for time: UInt64) {
@@ -142,6 +161,7 @@ extension ClusterSimulation {
         case .peerPath(let index, let to, let from):
             servers[index].peers.isCutTo -= to ? 1 : 0
             servers[index].peers.isCutFrom -= from ? 1 : 0
+            linkAgain(servers[index])
         case .store:
             storeAway -= 1
             guard storeAway == 0 else { return }

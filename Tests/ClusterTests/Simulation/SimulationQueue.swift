@@ -10,6 +10,8 @@ enum SimulationEvent {
     case lease(LeaseID)
     case probe(from: Int, ClusterNode.ProbeID, to: ServerID, session: [UInt8])
     case answer(server: Int, ClusterNode.ProbeID, isAlive: Bool)
+    case taken(server: Int, ClaimKey)
+    case linksBreak(server: Int)
     case connect(client: Int)
     case connected(client: Int, server: Int)
     case retry(client: Int, session: UInt32, place: Int)

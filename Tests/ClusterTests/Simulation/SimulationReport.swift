@@ -27,18 +27,26 @@ struct SimulationReport {
     var held = 0
     var unreachable = 0
     var probes = 0
+    var notices = 0
     var portChanges = 0
     var watchEvents = 0
     var watchedChanges = 0
     var lookups = 0
     var visitors = Visitors()
+    /// Visitors that have to arrive, and have.
     var samples: Set<Int> = []
+    /// What else has happened to them.
+    var trace: [Int: [String]] = [:]
     var faults: [FaultKind: Int] = [:]
     /// Writes and requests of the last 10 s.
     var quiet = (writes: 0, requests: 0)
     /// Changes that were sent in each second.
     private var perSecond: [UInt64: Int] = [:]
     private(set) var text = ""
+
+    mutating func note(_ sample: Int?, _ text: @autoclosure () -> String) {
+        if let sample { trace[sample, default: []].append(text()) }
+    }
 
     var peak: Int { perSecond.values.max() ?? 0 }
 
@@ -67,7 +75,7 @@ struct SimulationReport {
             \(changes) changes; most changes in a second \(peak); last 10 s: \(quiet.requests) requests, \
             \(quiet.writes) writes
             claims: wanted \(wants), granted \(grants), given back \(drops), held by another \(held), lost \(lost), \
-            without store \(unreachable); probes \(probes)
+            without store \(unreachable); probes \(probes), notices \(notices)
             watches: \(watchEvents) events with \(watchedChanges) changes (\(rate(watchedChanges)))
             visitors: \(visitors.arrived) arrived, \(visitors.moved) moved, \(visitors.unknown) unknown, \
             \(visitors.deadSession) at dead sessions, \(visitors.withoutStore) without store; \(lookups) lookups

@@ -16,6 +16,14 @@ extension ClusterSimulation {
         servers.append(server)
         indexes[id] = server.index
         with(server) { node, now in node.start(now: now) }
+        for other in servers where other.isAlive && other !== server { link(server, other, isUp: true) }
+    }
+
+    /// A link between two servers lives, or has ended.
+    func link(_ one: SimulatedServer, _ other: SimulatedServer, isUp: Bool) {
+        let (first, second) = (one.node.id, other.node.id)
+        with(one) { node, now in node.link(to: second, isUp: isUp, now: now) }
+        with(other) { node, now in node.link(to: first, isUp: isUp, now: now) }
     }
 
     /// Gives an input to a node and performs its actions.
@@ -52,13 +60,18 @@ extension ClusterSimulation {
         case .lost(let id, _): refused(id, nil, at: server)
         case .probe(let id, let home, let session):
             report.probes += 1
-            let isLost = server.peers.isCutTo > 0 || happens(plan.lost)
             // An owner may find out itself that a server is not there, or leave it to the node.
-            guard !isLost else {
+            guard server.peers.isCutTo == 0 else {
                 if below(2) == 0 { queue.push(.answer(server: server.index, id, isAlive: false), at: now + delay) }
                 return
             }
-            queue.push(.probe(from: server.index, id, to: home.id, session: session), at: now + delay)
+            // A link loses nothing while it lives, but may be slow.
+            let late = isLost ? nanoseconds(2...4) : 0
+            queue.push(.probe(from: server.index, id, to: home.id, session: session), at: now + delay + late)
+        case .taken(let home, let key):
+            report.notices += 1
+            guard server.peers.isCutTo == 0, let index = indexes[home.id] else { return }
+            queue.push(.taken(server: index, key), at: now + delay)
         case .portChanged: report.portChanges += 1
         case .found(let id, let claims): found(id, claims, at: server)
         }
@@ -70,8 +83,8 @@ extension ClusterSimulation {
         report.note(request, now)
         let failed = StoreReply.failed(.unreachable("no answer"))
         queue.push(.reply(server: server.index, id, failed), at: now + 2 * Self.second)
-        guard server.store.isCutTo == 0, !happens(plan.lost) else { return }
-        let late = happens(plan.late) ? nanoseconds(2...6) : 0
+        guard server.store.isCutTo == 0, !isLost else { return }
+        let late = hasLosses && happens(plan.late) ? nanoseconds(2...6) : 0
         queue.push(.request(server: server.index, id, request), at: now + delay + late)
     }
 
@@ -80,7 +93,7 @@ extension ClusterSimulation {
         let reply = store.perform(request, now: now)
         if case .lease(let lease) = reply, let end = store.end(of: lease) { queue.push(.lease(lease), at: end) }
         announce()
-        guard server.store.isCutFrom == 0, !happens(plan.lost) else { return }
+        guard server.store.isCutFrom == 0, !isLost else { return }
         queue.push(.reply(server: server.index, id, reply), at: now + delay)
         if happens(plan.repeated) { queue.push(.reply(server: server.index, id, reply), at: now + delay * 10) }
     }
@@ -99,7 +112,7 @@ extension ClusterSimulation {
 
     /// Changes are on their way to the servers that watch.
     func announce() {
-        for scope in store.changed {
+        for scope in [StoreScope.servers, .ports] where store.changed.contains(scope) {
             for server in servers where server.isAlive {
                 guard let watch = server.watches[scope], !watch.isScheduled else { continue }
                 server.watches[scope]?.isScheduled = true
@@ -139,7 +152,7 @@ extension ClusterSimulation {
             server.watches[scope]?.after = revision
             with(server) { node, now in node.receive(.progress(revision), of: scope, now: now) }
         }
-        if !isQuiet, happens(plan.lost) { end(scope, .unreachable("the watch was cut"), server) }
+        if isLost { end(scope, .unreachable("the watch was cut"), server) }
     }
 
     func watchDies(_ scope: StoreScope, _ number: Int, of server: SimulatedServer) {

@@ -40,7 +40,10 @@ extension ClusterSimulation {
         guard let (place, attempt, sample) = server.lookups.removeValue(forKey: id) else {
             return fail("a name is found for no visitor")
         }
-        guard let claims else { return report.visitors.withoutStore += 1 }
+        guard let claims else {
+            report.note(sample, "the store does not answer")
+            return report.visitors.withoutStore += 1
+        }
         route(claims, place, from: server, attempt, sample)
     }
 
@@ -51,7 +54,10 @@ extension ClusterSimulation {
         _ attempt: Int,
         _ sample: Int?
     ) {
-        guard let held = claims.randomElement(using: &random) else { return report.visitors.unknown += 1 }
+        guard let held = claims.randomElement(using: &random) else {
+            report.note(sample, "server \(server.index) knows no claim")
+            return report.visitors.unknown += 1
+        }
         guard held.claim.key.place == place else { return fail("a visitor of \(place) is sent to \(held.claim.key)") }
         if let index = indexes[held.claim.home], index != server.index, servers[index].isAlive, server.peers.isWhole,
             servers[index].peers.isWhole, let client = servers[index].routes[place]?.randomElement(using: &random)
@@ -60,6 +66,7 @@ extension ClusterSimulation {
         }
         // The home has not been reached, or answers that it does not have the place.
         report.visitors.moved += 1
+        report.note(sample, "server \(server.index) sends it to \(held)")
         server.node.moved(place)
         if attempt < 2, !place.isPort { visit(place, at: server, attempt: attempt + 1, sample: sample) }
     }
@@ -84,6 +91,7 @@ extension ClusterSimulation {
             if let sample { report.samples.insert(sample) }
         } else {
             report.visitors.deadSession += 1
+            report.note(sample, "client \(client) is not connected to server \(home.index)")
         }
     }
 
