@@ -55,12 +55,13 @@ package struct ClusterNode: Sendable {
         case apply([Change])
         case read(StoreScope)
         case audit(ClaimPlace, taken: ClaimKey?)
+        case homes([ProbeID])
 
         /// Whether a reply is one of this request.
         func fits(_ reply: StoreReply) -> Bool {
             switch (self, reply) {
             case (.grantLease, .lease), (.keepAlive, .isAlive), (.revoke, .revoked), (.read, .snapshot),
-                (.audit, .snapshot), (_, .failed):
+                (.audit, .snapshot), (.homes, .snapshot), (_, .failed):
                 true
             case (.apply(let changes), .answers(let answers)):
                 changes.count == answers.count && zip(changes, answers).allSatisfy { $0.fits($1) }
@@ -112,8 +113,11 @@ package struct ClusterNode: Sendable {
     var brokenWatches: [StoreScope: Int] = [:]
     /// Whether the servers were read: without them, the home of a claim looks gone.
     var knowsServers = false
-    var probes: [ProbeID: (key: ClaimKey, held: HeldClaim)] = [:]
+    var probes: [ProbeID: Probe] = [:]
     var probeDeadlines = Queue<(at: Instant, id: ProbeID)>()
+    /// Questions for sessions whose home is not known. The servers are read for them.
+    var homeless: [ProbeID] = []
+    var isReadingHomes = false
     var audits = Queue<(at: Instant, place: ClaimPlace)>()
     var takenKeys = Queue<ClaimKey>()
     var auditing = 0
@@ -200,6 +204,7 @@ package struct ClusterNode: Sendable {
             receiveAnswers(reply, to: changes, now: now)
         case .read(let scope): receiveSnapshot(reply, of: scope, now: now)
         case .audit(let place, let key): receiveAudit(reply, of: place, taken: key, now: now)
+        case .homes(let probes): receiveHomes(reply, for: probes)
         }
         return act(now)
     }
@@ -241,6 +246,7 @@ package struct ClusterNode: Sendable {
             askForLeases(now: now)
             sendChanges(now: now)
             readScopes(now: now)
+            readHomes(now: now)
             sendAudits(now: now)
         }
         return takeActions()

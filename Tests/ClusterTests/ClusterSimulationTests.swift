@@ -5,7 +5,8 @@ import Testing
 @testable import Cluster
 
 /// Simulations of a cluster. `CULVERT_CLUSTER_SEED` runs one seed, and `CULVERT_CLUSTER_SEEDS` another
-/// number of them. `CULVERT_HEAVY=1` runs the full size, which wants a
+/// number of them. `CULVERT_CLUSTER_TRACE=name:a.example`
+/// prints the changes of a place. `CULVERT_HEAVY=1` runs the full size, which wants a
 /// release build.
 @Suite("A cluster in virtual time") struct ClusterSimulationTests {
     private static func environment(_ name: String) -> UInt64? {

@@ -60,14 +60,84 @@ private typealias Script = ScriptedNode
         #expect(script.changes == [.claim(Script.claim(key), lease: LeaseID(1), over: Revision(15))])
     }
 
-    @Test("a home that is no server any more is not asked")
-    func noServer() {
+    @Test("a home that is not known is looked for in the store: it is asked if it is there, and not if it is gone")
+    func unknownHome() throws {
+        for isThere in [true, false] {
+            var script = Script.joined()
+            script.event(11, .serverGone(Script.peer), scope: .servers)
+            let id = script.want(key)
+            script.answer(.held([Script.held(key, 15)]))
+            #expect(script.requests.map(\.request) == [.read(.servers)] && script.takeActions().isEmpty)
+            var snapshot = StoreSnapshot(revision: Revision(16))
+            snapshot.servers = isThere ? [Script.record, Script.peerRecord] : [Script.record]
+            script.reply(.snapshot(snapshot)) { $0 == .read(.servers) }
+            guard isThere else {
+                #expect(script.changes == [.claim(Script.claim(key), lease: LeaseID(1), over: Revision(15))])
+                continue
+            }
+            let probe = try script.takeProbe()
+            script.with { $0.answered(probe, isAlive: true, now: $1) }
+            #expect(script.takeActions() == [.refused(id, .heldBySame(Script.held(key, 15)))])
+        }
+    }
+
+    @Test("a home that cannot be looked for within 2 s loses nothing: the claim is tried again")
+    func homeNotFound() {
         var script = Script.joined()
         script.event(11, .serverGone(Script.peer), scope: .servers)
-        _ = script.want(key)
+        let id = script.want(key)
         script.answer(.held([Script.held(key, 15)]))
-        #expect(script.changes == [.claim(Script.claim(key), lease: LeaseID(1), over: Revision(15))])
-        #expect(script.takeActions().isEmpty)
+        script.loseAll()
+        script.pass(.seconds(2))
+        script.loseAll()
+        script.pass(.milliseconds(500))
+        #expect(script.changes == [.claim(Script.claim(key), lease: LeaseID(1), over: nil)])
+        script.drop(id)
+    }
+
+    @Test("the server from which a name was taken over is told, and again if the link to it was broken")
+    func notices() throws {
+        let name = Script.key(.name("a.example"), part: "http:/")
+        var script = Script.joined()
+        script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
+        let id = script.want(name)
+        script.answer(.held([Script.held(name, 15)]))
+        script.pass(.seconds(2))
+        script.granted(20)
+        #expect(script.takeActions().suffix(2) == [.granted(id), .taken(Script.peerRecord, name)])
+        script.with { $0.link(to: Script.peer, isUp: false, now: $1) }
+        script.now = script.now + .milliseconds(29_999)
+        script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
+        #expect(script.takeActions().contains(.taken(Script.peerRecord, name)))
+        script.now = script.now + .seconds(30)
+        script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
+        #expect(!script.takeActions().contains(.taken(Script.peerRecord, name)), "it has arrived long ago")
+        #expect(script.node.notices.isEmpty)
+    }
+
+    @Test("a server that is told of a take-over reads the name, and loses it, keeps it, or puts it back")
+    func told() {
+        let name = Script.key(.name("a.example"), part: "http:/")
+        for stored in [[Script.held(name, 25)], [Script.held(name, 20, home: Script.id)], []] {
+            var script = Script.joined()
+            let id = script.want(name)
+            script.granted(20)
+            _ = script.takeActions()
+            script.with { $0.taken(name, now: $1) }
+            #expect(script.requests.map(\.request) == [.read(.place(name.place))])
+            var snapshot = StoreSnapshot(revision: Revision(30))
+            snapshot.claims = stored
+            script.reply(.snapshot(snapshot)) { $0 == .read(.place(name.place)) }
+            switch stored.first?.claim.home {
+            case Script.peer: #expect(script.takeActions() == [.lost(id, to: Script.held(name, 25))])
+            case Script.id: #expect(script.takeActions().isEmpty && script.requests.isEmpty)
+            default: #expect(script.changes == [.claim(Script.claim(name), lease: LeaseID(1), over: nil)])
+            }
+        }
+        var script = Script.joined()
+        script.with { $0.taken(name, now: $1) }
+        script.with { $0.taken(key, now: $1) }
+        #expect(script.requests.isEmpty, "a claim that this server does not have costs nothing")
     }
 
     @Test("before the servers are known, nothing is claimed: every home would look gone")

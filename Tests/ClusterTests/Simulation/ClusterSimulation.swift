@@ -1,4 +1,5 @@
 import Mux
+import Platform
 import TestSupport
 
 @testable import Cluster
@@ -29,6 +30,8 @@ final class ClusterSimulation {
         var lost = 3_000
         var late = 1_000
         var repeated = 20_000
+        /// The text of a place whose changes are printed.
+        var trace = getenv("CULVERT_CLUSTER_TRACE").map { String(cString: $0) }
     }
 
     static let second: UInt64 = 1_000_000_000

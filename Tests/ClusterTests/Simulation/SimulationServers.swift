@@ -91,11 +91,30 @@ extension ClusterSimulation {
     func arrive(_ request: StoreRequest, _ id: ClusterNode.RequestID, of server: SimulatedServer) {
         guard storeAway == 0 else { return }
         let reply = store.perform(request, now: now)
+        trace(request, reply, of: server)
         if case .lease(let lease) = reply, let end = store.end(of: lease) { queue.push(.lease(lease), at: end) }
         announce()
         guard server.store.isCutFrom == 0, !isLost else { return }
         queue.push(.reply(server: server.index, id, reply), at: now + delay)
         if happens(plan.repeated) { queue.push(.reply(server: server.index, id, reply), at: now + delay * 10) }
+    }
+
+    /// Prints the changes of a place that is traced, and their answers.
+    private func trace(_ request: StoreRequest, _ reply: StoreReply, of server: SimulatedServer) {
+        guard let traced = plan.trace, case .apply(let changes) = request, case .answers(let answers) = reply else {
+            return
+        }
+        for (change, answer) in zip(changes, answers) {
+            let key: ClaimKey
+            switch change {
+            case .claim(let claim, _, _): key = claim.key
+            case .release(let released, _): key = released
+            case .server, .withdraw: continue
+            }
+            if "\(key.place)" == traced {
+                print("\(Double(now) / 1e9) s, server \(server.index): \(change) -> \(answer)")
+            }
+        }
     }
 
     func lease(_ id: LeaseID) {
