@@ -191,7 +191,7 @@ package struct ClusterNode: Sendable {
         // An answer of another kind tells nothing.
         let reply = request.fits(reply) ? reply : .failed(.malformed("an answer of another kind"))
         if case .failed = reply {
-            noteFailure(now: now)
+            noteFailure(sentAt: sentAt, now: now)
         } else {
             (failures, pausedUntil) = (0, nil)
         }
@@ -209,12 +209,14 @@ package struct ClusterNode: Sendable {
         return act(now)
     }
 
-    /// Records a failure: the next request waits a while. Several requests may fail of the same cause.
-    mutating func noteFailure(now: Instant) {
+    /// Records a failure: the next request waits a while, counted from the failed one. Several requests may fail of the
+    /// same cause.
+    mutating func noteFailure(sentAt: Instant, now: Instant) {
         guard pausedUntil == nil else { return }
-        let delay = limits.shortestRetry * (1 << min(failures, 10))
+        let delay = min(limits.shortestRetry * (1 << min(failures, 10)), limits.longestRetry)
         failures += 1
-        pausedUntil = now + min(delay, limits.longestRetry)
+        // A request that has waited for its answer for that long has been a pause itself.
+        if sentAt + delay > now { pausedUntil = sentAt + delay }
     }
 
     /// Whether the store has answered the last request.

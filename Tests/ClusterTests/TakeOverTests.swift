@@ -90,7 +90,7 @@ private typealias Script = ScriptedNode
         script.loseAll()
         script.pass(.seconds(2))
         script.loseAll()
-        script.pass(.milliseconds(500))
+        script.pass(.seconds(1))
         #expect(script.changes == [.claim(Script.claim(key), lease: LeaseID(1), over: nil)])
         script.drop(id)
     }

@@ -9,7 +9,7 @@ final class ClusterSimulation {
     /// How much is simulated, and for how long.
     struct Plan {
         var servers = 10
-        var clients = 3_000
+        var clients = 2_000
         /// Clients that want a port besides their name.
         var ports = 200
         /// Pairs of clients that want the same name, and pairs that want the same port.
@@ -45,6 +45,8 @@ final class ClusterSimulation {
     /// How often the store is away at present.
     var storeAway = 0
     var storeTroubledAt: UInt64?
+    /// Whether requests fail at once while the store is away. Otherwise nothing answers.
+    var storeRefuses = false
     var servers: [SimulatedServer] = []
     var indexes: [ServerID: Int] = [:]
     var clients: [SimulatedClient] = []
@@ -90,17 +92,25 @@ final class ClusterSimulation {
         return SimulatedClient(keys: keys)
     }
 
-    /// Runs everything: arrivals, faults, and the time after them.
-    func run() {
+    /// Servers start, and all clients arrive but the last ones.
+    func start(without absent: Int = 0) {
         for _ in 0..<plan.servers { addServer() }
-        for client in clients.indices {
+        for client in clients.indices.dropLast(absent) {
             connect(client, after: Self.second + nanoseconds(0...plan.arrival))
         }
         queue.push(.visitors, at: Self.second)
-        let start = Self.second * 2 + UInt64(plan.arrival * 1e9)
-        faultsEndAt = start + UInt64(plan.faultTime * 1e9)
-        lastFaultAt = start
-        for _ in 0..<plan.faults { queue.push(.fault, at: start + nanoseconds(0...plan.faultTime)) }
+        lastFaultAt = Self.second * 2 + UInt64(plan.arrival * 1e9)
+    }
+
+    /// Runs everything: arrivals, faults, and the time after them.
+    func run() {
+        let residentBytes = SimulationReport.residentBytes
+        start()
+        let begin = lastFaultAt
+        run(until: begin)
+        report.residentBytes = SimulationReport.residentBytes - residentBytes
+        faultsEndAt = begin + UInt64(plan.faultTime * 1e9)
+        for _ in 0..<plan.faults { queue.push(.fault, at: begin + nanoseconds(0...plan.faultTime)) }
         run(until: faultsEndAt)
         run { lastFaultAt <= now }
         run(until: lastFaultAt + 15 * Self.second)
@@ -108,9 +118,8 @@ final class ClusterSimulation {
         // Requests that were performed late have been found, and all leases of the dead have ended.
         run(until: lastFaultAt + 45 * Self.second)
         checkThatNothingIsLeftOver()
-        let before = (store.writes, report.requests)
-        run(until: now + 10 * Self.second)
-        report.quiet = (store.writes - before.0, report.requests - before.1)
+        checkQuietTime()
+        checkBudget()
         report.finish(self)
     }
 
@@ -119,7 +128,7 @@ final class ClusterSimulation {
         now = max(now, end)
     }
 
-    private func run(until isOver: () -> Bool) {
+    func run(until isOver: () -> Bool) {
         while failure == nil, !isOver(), let next = queue.pop() {
             now = next.at
             report.events += 1

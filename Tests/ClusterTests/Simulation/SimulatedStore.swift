@@ -84,6 +84,11 @@ struct SimulatedStore {
     /// When a lease ends unless it is kept alive; nil if it has ended.
     func end(of lease: LeaseID) -> UInt64? { leases[lease]?.endsAt }
 
+    /// The claims of a lease.
+    func claims(of lease: LeaseID) -> [HeldClaim] { leases[lease]?.claims.compactMap { claim($0) } ?? [] }
+
+    var livingLeases: [LeaseID] { leases.keys.sorted { $0.number < $1.number } }
+
     /// Ends a lease: its entries are removed.
     mutating func end(_ id: LeaseID) {
         guard let lease = leases.removeValue(forKey: id) else { return }

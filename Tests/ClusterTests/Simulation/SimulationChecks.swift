@@ -90,6 +90,7 @@ extension ClusterSimulation {
         }
         let living = servers.filter(\.isAlive)
         if store.serverCount != living.count { fail("\(store.serverCount) records of \(living.count) servers") }
+        let ports = store.contested.filter(\.isPort).sorted { "\($0)" < "\($1)" }
         for server in living {
             let node = server.node
             if node.servers.count != living.count { fail("server \(server.index) knows \(node.servers.count) servers") }
@@ -97,11 +98,33 @@ extension ClusterSimulation {
             if node.leases.leases.count > 2 + node.claims.count / 500 {
                 fail("server \(server.index) has \(node.leases.leases.count) leases for \(node.claims.count) claims")
             }
-            for place in store.contested.sorted(by: { "\($0)" < "\($1)" }) where place.isPort {
+            for place in ports {
                 let (known, stored) = (node.claims(of: place), store.claims(of: place))
                 if known != stored { fail("server \(server.index) knows \(known) of \(place), which is \(stored)") }
             }
             if node.probes.count > 10 { fail("server \(server.index) has \(node.probes.count) probes") }
+        }
+    }
+
+    /// Without faults, the store is written to by nothing, and asked for signs of life only: each lease every 3 s.
+    func checkQuietTime() {
+        let retries = report.wants
+        let before = (store.writes, report.keepAlives, report.applies)
+        run(until: now + 10 * Self.second)
+        report.quiet = (store.writes - before.0, report.keepAlives - before.1)
+        if report.quiet.writes > 0 { fail("\(report.quiet.writes) writes in quiet time") }
+        if report.quiet.keepAlives > store.leaseCount * 4 {
+            fail("\(report.quiet.keepAlives) signs of life of \(store.leaseCount) leases in 10 s")
+        }
+        let applies = report.applies - before.2
+        if applies > report.wants - retries {
+            fail("\(applies) requests with changes, and \(report.wants - retries) claims")
+        }
+    }
+
+    func checkBudget() {
+        if report.arrivedChanges > report.budget {
+            fail("\(report.arrivedChanges) changes, and a budget of \(report.budget)")
         }
     }
 }

@@ -38,7 +38,9 @@ extension ClusterSimulation {
         case .storePath: cutStorePath(of: server)
         case .peerPath: cutPeerPath(of: server)
         case .election: storeIsAway(for: 2 * Self.second)
-        case .outage: storeIsAway(for: nanoseconds(plan.outage))
+        case .outage:
+            storeRefuses = below(2) == 0
+            storeIsAway(for: nanoseconds(plan.outage))
         case .compaction: store.compact()
         }
     }
@@ -138,7 +140,7 @@ extension ClusterSimulation {
         }
     }
 
-    private func storeIsAway(for time: UInt64) {
+    func storeIsAway(for time: UInt64) {
         storeAway += 1
         noteFault(until: now + time)
         storeTroubledAt = now + time

@@ -89,7 +89,14 @@ extension ClusterSimulation {
     }
 
     func arrive(_ request: StoreRequest, _ id: ClusterNode.RequestID, of server: SimulatedServer) {
-        guard storeAway == 0 else { return }
+        guard storeAway == 0 else {
+            if storeRefuses {
+                let failed = StoreReply.failed(.unreachable("connection refused"))
+                queue.push(.reply(server: server.index, id, failed), at: now + delay)
+            }
+            return
+        }
+        if case .apply(let changes) = request { report.arrivedChanges += changes.count }
         let reply = store.perform(request, now: now)
         trace(request, reply, of: server)
         if case .lease(let lease) = reply, let end = store.end(of: lease) { queue.push(.lease(lease), at: end) }
@@ -123,8 +130,16 @@ extension ClusterSimulation {
         guard storeAway == 0, end <= now else {
             return queue.push(.lease(id), at: max(end, now + (storeAway > 0 ? Self.second : 0)))
         }
-        store.end(id)
+        endLease(id)
         announce()
+    }
+
+    /// A lease ends. Servers that live put its claims back.
+    func endLease(_ id: LeaseID) {
+        for held in store.claims(of: id) where indexes[held.claim.home].map({ servers[$0].isAlive }) == true {
+            report.endedClaims += 1
+        }
+        store.end(id)
     }
 
     // MARK: Watches
