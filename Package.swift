@@ -255,7 +255,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "ClusterTests", dependencies: ["Cluster", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: ["Cluster", "Mux", "Platform", "TestSupport"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "EtcdStoreTests",
             dependencies: [

@@ -114,6 +114,9 @@ extension ClaimMember: CustomStringConvertible {
 
 /// The key of one claim: at most one claim has it at a time.
 package struct ClaimKey: Sendable, Hashable {
+    /// Longest text of a key in bytes. 4,096: a host name has 253, and a path in its part seldom more than 1,000.
+    package static let longestText = 4_096
+
     /// The place.
     package let place: ClaimPlace
     /// The place's owner. All claims of a place have the same one.
@@ -145,6 +148,7 @@ extension ClaimKey: CustomStringConvertible {
     ///
     /// - Returns: nil for a text that ``description`` does not produce.
     package init?(_ text: some StringProtocol) {
+        guard text.utf8.count <= Self.longestText else { return nil }
         let fields = text.split(separator: "/", omittingEmptySubsequences: false)
         guard fields.count == 4, let place = ClaimPlace(fields[0]), let owner = ClaimOwner(fields[1]),
             let part = KeyText.unescaped(fields[2]), let member = ClaimMember(fields[3])

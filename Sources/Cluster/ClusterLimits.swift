@@ -16,8 +16,16 @@ package struct ClusterLimits: Sendable, Hashable {
     package var nameLifetime = Duration.seconds(60)
     /// Time for which a name without a claim is not read again. 1 s: a flood of unknown names costs the store little.
     package var unknownNameLifetime = Duration.seconds(1)
-    /// Names that are remembered. 100,000: about 40 MB. The one that was read first is forgotten.
+    /// Names with a claim that are remembered. 100,000: about 60 MB. The one that was read first is forgotten.
     package var names = 100_000
+    /// Names without a claim that are remembered. 10,000: they do not push out the names that have one.
+    package var unknownNames = 10_000
+    /// Claims of one name that are remembered. 1,000: members of a group beyond it get no visitors from this server.
+    package var claimsOfName = 1_000
+    /// Claims of ports that are remembered. 200,000: about 120 MB. Later ones get no visitors from this server.
+    package var portClaims = 200_000
+    /// Servers that are remembered. 10,000: a bound on what the store may have.
+    package var servers = 10_000
     /// Reads of names that wait for the store at a time. More visitors of unknown names are refused.
     package var lookups = 1_000
     /// Claims of this server. A claim takes a place in a lease, and about 1 KiB.

@@ -27,6 +27,8 @@ package struct ClusterNode: Sendable {
         case lost(ClaimID, to: HeldClaim)
         /// Asks a server whether a session is alive, and reports the answer.
         case probe(ProbeID, ServerRecord, session: [UInt8])
+        /// Tells a server that a claim of it was taken over, which it does not watch. The server calls ``taken(_:now:)``.
+        case taken(ServerRecord, ClaimKey)
         /// The claims of a port have changed. A server listens while there are any.
         case portChanged(ClaimPlace)
         /// What is known of a name now; nil if the store has not answered.
@@ -52,13 +54,40 @@ package struct ClusterNode: Sendable {
         case revoke
         case apply([Change])
         case read(StoreScope)
+        case audit(ClaimPlace, taken: ClaimKey?)
+        case homes([ProbeID])
+
+        /// Whether a reply is one of this request.
+        func fits(_ reply: StoreReply) -> Bool {
+            switch (self, reply) {
+            case (.grantLease, .lease), (.keepAlive, .isAlive), (.revoke, .revoked), (.read, .snapshot),
+                (.audit, .snapshot), (.homes, .snapshot), (_, .failed):
+                true
+            case (.apply(let changes), .answers(let answers)):
+                changes.count == answers.count && zip(changes, answers).allSatisfy { $0.fits($1) }
+            default:
+                false
+            }
+        }
     }
 
     /// A change on its way: of the server's own record, or of a claim.
     enum Change: Sendable {
-        case record(LeaseID)
+        case record(LeaseID, ServerRecord)
         case claim(ClaimKey, LeaseID)
         case release(ClaimKey)
+
+        /// Whether an answer is one to this change.
+        func fits(_ answer: StoreAnswer) -> Bool {
+            switch (self, answer) {
+            case (.record, .granted), (.record, .leaseEnded), (.release, .released), (.claim, .granted),
+                (.claim, .held),
+                (.claim, .leaseEnded):
+                true
+            default:
+                false
+            }
+        }
     }
 
     package let limits: ClusterLimits
@@ -67,6 +96,8 @@ package struct ClusterNode: Sendable {
     var claims = OwnClaims()
     /// The lease of the server's record; nil if the record has to be written.
     var recordLease: LeaseID?
+    /// The revision that wrote the record.
+    var recordEpoch = Revision.zero
     var isWritingRecord = false
     /// The other servers and this one.
     package internal(set) var servers: [ServerID: ServerRecord] = [:]
@@ -74,9 +105,25 @@ package struct ClusterNode: Sendable {
     var linked: Set<ServerID> = []
     /// The claims of all ports, and those of names that were read.
     var table = ClaimTable()
+    /// The number of claims of ports in the table.
+    var ports = 0
     var names = KnownNames()
     var scopes: [StoreScope: ScopeState] = [:]
-    var probes: [ProbeID: (key: ClaimKey, until: Instant)] = [:]
+    /// Ends of a scope's watches since its last event.
+    var brokenWatches: [StoreScope: Int] = [:]
+    /// Whether the servers were read: without them, the home of a claim looks gone.
+    var knowsServers = false
+    var probes: [ProbeID: Probe] = [:]
+    var probeDeadlines = Queue<(at: Instant, id: ProbeID)>()
+    /// Questions for sessions whose home is not known. The servers are read for them.
+    var homeless: [ProbeID] = []
+    var isReadingHomes = false
+    var audits = Queue<(at: Instant, place: ClaimPlace)>()
+    var takenKeys = Queue<ClaimKey>()
+    var auditing = 0
+    var notices: [ServerID: [Notice]] = [:]
+    /// Requests on their way that change entries.
+    private(set) var batches = 0
     private var numbers: UInt64 = 0
     private var requests: [RequestID: (request: Request, sentAt: Instant)] = [:]
     private var actions: [Action] = []
@@ -84,7 +131,7 @@ package struct ClusterNode: Sendable {
     private var failures = 0
     /// When requests are sent again after a failure.
     private var pausedUntil: Instant?
-    private var isStopped = false
+    private(set) var isStopped = false
 
     /// Creates the node of a server. It asks for nothing until ``start(now:)``.
     package init(_ record: ServerRecord, limits: ClusterLimits = ClusterLimits()) {
@@ -108,14 +155,16 @@ package struct ClusterNode: Sendable {
     /// Announces that the server accepts no further session.
     package mutating func drain(now: Instant) -> [Action] {
         record.isDraining = true
-        recordLease = nil
+        renewRecord()
         return act(now)
     }
 
-    /// Leaves the cluster: its entries are removed with their leases.
+    /// Leaves the cluster: its entries are removed with their leases. Visitors and claims that wait are refused.
     package mutating func stop(now: Instant) -> [Action] {
+        guard !isStopped else { return [] }
         isStopped = true
         for lease in leases.leases { send(.revoke, .revoke(lease.id), now: now) }
+        refuseWaiting()
         return takeActions()
     }
 
@@ -134,55 +183,57 @@ package struct ClusterNode: Sendable {
     mutating func send(_ request: Request, _ wire: StoreRequest, now: Instant) -> RequestID {
         let id = RequestID(number: newNumber())
         requests[id] = (request, now)
+        if case .apply = request { batches += 1 }
         report(.request(id, wire))
         return id
     }
 
-    /// The store's reply to a request.
+    /// The store's reply to a request. A repetition changes nothing.
     package mutating func receive(_ reply: StoreReply, to id: RequestID, now: Instant) -> [Action] {
         guard let (request, sentAt) = requests.removeValue(forKey: id), !isStopped else { return [] }
+        // An answer of another kind tells nothing.
+        let reply = request.fits(reply) ? reply : .failed(.malformed("an answer of another kind"))
         if case .failed = reply {
-            noteFailure(now: now)
+            noteFailure(sentAt: sentAt, now: now)
         } else {
             (failures, pausedUntil) = (0, nil)
         }
         switch request {
-        case .grantLease: receiveLease(reply, sentAt, now: now)
+        case .grantLease: receiveLease(reply, sentAt)
         case .keepAlive(let lease): receiveSign(of: lease, reply, sentAt, now: now)
         case .revoke: break
-        case .apply(let changes): receiveAnswers(reply, to: changes, now: now)
+        case .apply(let changes):
+            batches -= 1
+            receiveAnswers(reply, to: changes, now: now)
         case .read(let scope): receiveSnapshot(reply, of: scope, now: now)
+        case .audit(let place, let key): receiveAudit(reply, of: place, taken: key, now: now)
+        case .homes(let probes): receiveHomes(reply, for: probes)
         }
         return act(now)
     }
 
-    /// Records a failure: the next request waits a while. Several requests may fail of the same cause.
-    mutating func noteFailure(now: Instant) {
+    /// Records a failure: the next request waits a while, counted from the failed one. Several requests may fail of the
+    /// same cause.
+    mutating func noteFailure(sentAt: Instant, now: Instant) {
         guard pausedUntil == nil else { return }
-        let delay = limits.shortestRetry * (1 << min(failures, 10))
+        let delay = min(limits.shortestRetry * (1 << min(failures, 10)), limits.longestRetry)
         failures += 1
-        pausedUntil = now + min(delay, limits.longestRetry)
+        // A request that has waited for its answer for that long has been a pause itself.
+        if sentAt + delay > now { pausedUntil = sentAt + delay }
     }
 
     /// Whether the store has answered the last request.
     package var isStoreReachable: Bool { failures == 0 }
-
-    /// Requests on their way that change entries.
-    var batches: Int {
-        requests.values.reduce(0) { count, entry in
-            if case .apply = entry.request { count + 1 } else { count }
-        }
-    }
 
     // MARK: Time
 
     /// When ``tick(now:)`` is due; nil if nothing waits for a time.
     package var deadline: Instant? {
         guard !isStopped else { return nil }
-        let waits = [
-            leases.deadline, claims.deadline, probes.values.map(\.until).min(), scopeDeadline, pausedUntil,
-        ]
-        return waits.compactMap { $0 }.min()
+        // Requests wait for the end of a pause, though they may be due earlier.
+        let request = [leases.deadline, scopeDeadline, auditDeadline].compactMap { $0 }.min()
+        let paused = pausedUntil.map { max(request ?? $0, $0) }
+        return [paused ?? request, pausedUntil, claims.deadline, probeDeadlines.first?.at].compactMap { $0 }.min()
     }
 
     /// Time has passed.
@@ -200,6 +251,8 @@ package struct ClusterNode: Sendable {
             askForLeases(now: now)
             sendChanges(now: now)
             readScopes(now: now)
+            readHomes(now: now)
+            sendAudits(now: now)
         }
         return takeActions()
     }

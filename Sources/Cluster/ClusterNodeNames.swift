@@ -1,33 +1,5 @@
 import Mux
 
-/// The names that a server has read, each with the time of its read, and the visitors that wait for one.
-struct KnownNames: Sendable {
-    private(set) var readAt: [ClaimPlace: Instant] = [:]
-    private var order = Queue<(place: ClaimPlace, at: Instant)>()
-    var waiting: [ClaimPlace: [ClusterNode.LookupID]] = [:]
-    var lookups = 0
-
-    /// Records a read.
-    ///
-    /// - Returns: names that are forgotten for it.
-    mutating func note(_ place: ClaimPlace, now: Instant, limit: Int) -> [ClaimPlace] {
-        readAt[place] = now
-        order.append((place, now))
-        var forgotten: [ClaimPlace] = []
-        while readAt.count > limit, let oldest = order.popFirst() {
-            // A name that was read again has a later place in the order.
-            guard readAt[oldest.place] == oldest.at else { continue }
-            readAt[oldest.place] = nil
-            forgotten.append(oldest.place)
-        }
-        return forgotten
-    }
-
-    mutating func forget(_ place: ClaimPlace) {
-        readAt[place] = nil
-    }
-}
-
 /// The claims of names, which are read when a visitor asks for one.
 extension ClusterNode {
     /// The answer to a question for a name.
@@ -40,10 +12,11 @@ extension ClusterNode {
         case full
     }
 
-    /// The claims of a name.
+    /// The claims of a name. Those of a port are known at any time.
     package mutating func find(_ place: ClaimPlace, now: Instant) -> (Lookup, [Action]) {
         let held = table.claims(of: place)
-        if let readAt = names.readAt[place] {
+        if place.isPort || isStopped { return (.known(held), act(now)) }
+        if let readAt = names.readAt(place) {
             let lifetime = held.isEmpty ? limits.unknownNameLifetime : limits.nameLifetime
             let isFresh = now.since(readAt) < lifetime && held.allSatisfy { isKnown($0.claim.home) }
             // Without the store, what was known goes on.
@@ -51,14 +24,11 @@ extension ClusterNode {
         }
         guard names.lookups < limits.lookups else { return (.full, act(now)) }
         let id = LookupID(number: newNumber())
-        names.lookups += 1
-        let isFirst = names.waiting[place] == nil
-        names.waiting[place, default: []].append(id)
-        if isFirst { send(.read(.place(place)), .read(.place(place)), now: now) }
+        if names.wait(for: place, id) { send(.read(.place(place)), .read(.place(place)), now: now) }
         return (.asked(id), act(now))
     }
 
-    /// A home has answered that it does not have the place any more.
+    /// A home has answered that it does not have the place any more, or was not reached.
     package mutating func moved(_ place: ClaimPlace) {
         guard !place.isPort else { return }
         forget(place)
@@ -70,21 +40,19 @@ extension ClusterNode {
     }
 
     mutating func receiveName(_ reply: StoreReply, _ place: ClaimPlace, now: Instant) {
-        let ids = names.waiting.removeValue(forKey: place) ?? []
-        names.lookups -= ids.count
-        var found: [HeldClaim]?
         if case .snapshot(let snapshot) = reply {
-            for held in table.claims(of: place) { table.remove(held.claim.key) }
-            for held in snapshot.claims where held.claim.key.place == place {
+            forget(place)
+            let claims = snapshot.claims.lazy.filter { $0.claim.key.place == place }.prefix(limits.claimsOfName)
+            for held in claims {
                 table.set(held)
-                noteOther(held)
+                note(held)
             }
-            for forgotten in names.note(place, now: now, limit: limits.names) { forget(forgotten) }
-            found = table.claims(of: place)
-        } else if !table.claims(of: place).isEmpty {
-            // What was known is better than nothing.
-            found = table.claims(of: place)
+            let forgotten = names.note(place, isOwned: !claims.isEmpty, now: now, limits: limits)
+            for place in forgotten { forget(place) }
         }
-        for id in ids { report(.found(id, found)) }
+        // Without an answer, what was known is better than nothing.
+        let known = table.claims(of: place)
+        let found = if case .snapshot = reply { known } else { known.isEmpty ? nil : known }
+        for id in names.takeWaiting(for: place) { report(.found(id, found)) }
     }
 }

@@ -12,6 +12,10 @@ enum ScopeState: Sendable {
 
 /// The entries of other servers, as the store reports them.
 extension ClusterNode {
+    /// Watches that end in a row, while the store answers requests, until the scope is read again. 3: the store may have
+    /// been restored from a copy, and then its revisions are not those that the watch waits for.
+    static let brokenWatches = 3
+
     var scopeDeadline: Instant? {
         scopes.values.compactMap { state in
             if case .waiting(_, let until) = state { until } else { nil }
@@ -20,8 +24,8 @@ extension ClusterNode {
 
     /// Reads or watches scopes whose time has come.
     mutating func readScopes(now: Instant) {
-        for (scope, state) in scopes {
-            guard case .waiting(let after, let until) = state, until <= now else { continue }
+        for scope in [StoreScope.servers, .ports] {
+            guard case .waiting(let after, let until) = scopes[scope], until <= now else { continue }
             if let after {
                 scopes[scope] = .watching(after)
                 report(.watch(scope, from: after.next))
@@ -34,29 +38,39 @@ extension ClusterNode {
 
     mutating func receiveSnapshot(_ reply: StoreReply, of scope: StoreScope, now: Instant) {
         if case .place(let place) = scope { return receiveName(reply, place, now: now) }
+        guard case .reading = scopes[scope] else { return }
         guard case .snapshot(let snapshot) = reply else {
             scopes[scope] = .waiting(after: nil, until: now + limits.shortestRetry)
             return
         }
-        switch scope {
-        case .servers:
-            servers = Dictionary(snapshot.servers.map { ($0.id, $0) }) { $1 }
-        case .ports:
-            let present = Set(snapshot.claims.map(\.claim.key))
-            for held in table.all where held.claim.key.place.isPort && !present.contains(held.claim.key) {
-                apply(.claimGone(held.claim.key), at: snapshot.revision)
-            }
-            for held in snapshot.claims { apply(.claim(held), at: held.epoch) }
-        case .place:
-            break
-        }
+        if scope == .servers { setServers(snapshot) } else { setPorts(snapshot) }
         scopes[scope] = .watching(snapshot.revision)
         report(.watch(scope, from: snapshot.revision.next))
     }
 
+    private mutating func setServers(_ snapshot: StoreSnapshot) {
+        knowsServers = true
+        let records = snapshot.servers.prefix(limits.servers)
+        servers = Dictionary(records.map { ($0.id, $0) }) { $1 }
+        notices = notices.filter { servers[$0.key] != nil }
+        noteOwnRecord(servers[id], at: snapshot.revision)
+    }
+
+    /// The snapshot counts more than anything known before, even if the store's revisions have gone back.
+    private mutating func setPorts(_ snapshot: StoreSnapshot) {
+        let present = Set(snapshot.claims.map(\.claim.key))
+        for held in table.all where held.claim.key.place.isPort && !present.contains(held.claim.key) {
+            apply(.claimGone(held.claim.key), at: snapshot.revision)
+        }
+        let missing = claims.inOrder { $0.claim.key.place.isPort && !present.contains($0.claim.key) }
+        for entry in missing { noteMissing(entry.claim.key, at: snapshot.revision) }
+        for held in snapshot.claims { apply(.claim(held), at: held.epoch) }
+    }
+
     /// An event of a watch.
     package mutating func receive(_ event: StoreEvent, of scope: StoreScope, now: Instant) -> [Action] {
-        guard case .watching(let known) = scopes[scope] else { return act(now) }
+        guard !isStopped, case .watching(let known) = scopes[scope] else { return act(now) }
+        brokenWatches[scope] = nil
         switch event {
         case .progress(let revision):
             scopes[scope] = .watching(max(known, revision))
@@ -71,40 +85,50 @@ extension ClusterNode {
 
     /// A watch has ended.
     package mutating func watchEnded(_ scope: StoreScope, _ failure: StoreFailure, now: Instant) -> [Action] {
-        guard case .watching(let known) = scopes[scope] else { return act(now) }
-        let after: Revision? = failure == .compacted ? nil : known
-        scopes[scope] = .waiting(after: after, until: now + limits.shortestRetry)
+        guard !isStopped, case .watching(let known) = scopes[scope] else { return act(now) }
+        let broken = brokenWatches[scope, default: 0]
+        brokenWatches[scope] = broken &+ 1
+        // Without the store no watch can last, which says nothing of the revision.
+        let isWrong = isStoreReachable && (broken + 1).isMultiple(of: Self.brokenWatches)
+        let mustRead = failure == .compacted || isWrong
+        let delay = min(limits.shortestRetry * (1 << min(broken, 10)), limits.longestRetry)
+        scopes[scope] = .waiting(after: mustRead ? nil : known, until: now + delay)
         return act(now)
     }
 
     private mutating func apply(_ change: StoreEntryChange, at revision: Revision) {
         switch change {
         case .server(let record):
-            servers[record.id] = record
-        case .serverGone(let id):
-            servers[id] = nil
+            if servers[record.id] != nil || servers.count < limits.servers { servers[record.id] = record }
+            if record.id == id { noteOwnRecord(record, at: revision) }
+        case .serverGone(let gone):
+            servers[gone] = nil
+            notices[gone] = nil
+            if gone == id { noteOwnRecord(nil, at: revision) }
         case .claim(let held):
-            // A later state of the claim may be known from an answer.
-            if let known = table[held.claim.key], known.epoch >= held.epoch { return }
-            table.set(held)
-            noteOther(held)
-            if held.claim.key.place.isPort { report(.portChanged(held.claim.key.place)) }
+            guard held.claim.key.place.isPort else { return }
+            if table[held.claim.key] != nil || ports < limits.portClaims { setPort(held) }
+            note(held)
         case .claimGone(let key):
-            guard table.remove(key) != nil else { return }
-            if key.place.isPort { report(.portChanged(key.place)) }
+            noteMissing(key, at: revision)
+            guard key.place.isPort, table.remove(key) != nil else { return }
+            ports -= 1
+            report(.portChanged(key.place))
         }
+    }
+
+    private mutating func setPort(_ held: HeldClaim) {
+        let isNew = table[held.claim.key] == nil
+        if isNew { ports += 1 }
+        table.set(held)
+        report(.portChanged(held.claim.key.place))
     }
 
     /// The claims of a port: where its visitors may be sent.
     package func claims(of place: ClaimPlace) -> [HeldClaim] { table.claims(of: place) }
 
-    // MARK: Links
-
-    /// A link to a server lives, or has ended.
-    package mutating func link(to server: ServerID, isUp: Bool) {
-        if isUp { linked.insert(server) } else { linked.remove(server) }
-    }
-
     /// Whether visitors may be sent to a server: the store has its record, or a link to it lives.
-    package func isKnown(_ server: ServerID) -> Bool { servers[server] != nil || linked.contains(server) }
+    package func isKnown(_ server: ServerID) -> Bool {
+        server == id || servers[server] != nil || linked.contains(server)
+    }
 }

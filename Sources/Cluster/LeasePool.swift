@@ -9,8 +9,6 @@ struct LeasePool: Sendable {
         var keepAliveAt: Instant
         /// Whether a sign of life is on its way.
         var isAsking = false
-        /// When the lease ends unless a sign of life has come.
-        var endsAt: Instant
     }
 
     private(set) var leases: [Lease] = []
@@ -22,13 +20,14 @@ struct LeasePool: Sendable {
 
     func contains(_ id: LeaseID) -> Bool { leases.contains { $0.id == id } }
 
-    mutating func add(_ id: LeaseID, keepAliveAt: Instant, endsAt: Instant) {
-        leases.append(Lease(id: id, keepAliveAt: keepAliveAt, endsAt: endsAt))
+    mutating func add(_ id: LeaseID, keepAliveAt: Instant) {
+        guard !contains(id) else { return }
+        leases.append(Lease(id: id, keepAliveAt: keepAliveAt))
     }
 
-    /// Takes or returns places in a lease.
+    /// Takes or returns places in a lease. A lease that has ended has none.
     mutating func change(_ id: LeaseID, by count: Int) {
-        update(id) { $0.entries += count }
+        update(id) { $0.entries = max(0, $0.entries + count) }
     }
 
     /// The leases whose sign of life is due. They count as asked.
@@ -41,14 +40,22 @@ struct LeasePool: Sendable {
         return due
     }
 
-    /// The time of the next sign of life.
-    var deadline: Instant? { leases.filter { !$0.isAsking }.map(\.keepAliveAt).min() }
+    /// Removes a lease without entries while the others have much room: half a lease.
+    mutating func takeSpare() -> LeaseID? {
+        guard leases.count > 1, let spare = leases.last(where: { $0.entries == 0 && !$0.isAsking }) else { return nil }
+        let others = leases.filter { $0.id != spare.id }
+        guard others.contains(where: { $0.entries <= StoreLimits.entriesOfLease / 2 }) else { return nil }
+        remove(spare.id)
+        return spare.id
+    }
 
-    mutating func answered(_ id: LeaseID, keepAliveAt: Instant, endsAt: Instant? = nil) {
+    /// The time of the next sign of life.
+    var deadline: Instant? { leases.lazy.filter { !$0.isAsking }.map(\.keepAliveAt).min() }
+
+    mutating func answered(_ id: LeaseID, keepAliveAt: Instant) {
         update(id) { lease in
             lease.isAsking = false
             lease.keepAliveAt = keepAliveAt
-            if let endsAt { lease.endsAt = endsAt }
         }
     }
 

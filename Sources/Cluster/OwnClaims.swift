@@ -11,6 +11,12 @@ struct OwnClaims: Sendable {
         var deadline: Instant?
         /// Whether its session does not want it any more.
         var isDropped = false
+        /// Whether the store may have the claim although no answer says so, or has an earlier one of this server.
+        var mayBeStored = false
+        /// When the last request failed whose effect is not known. The store may perform it still.
+        var failedAt: Instant?
+        /// The server from which it is taken over.
+        var takenFrom: ServerID?
     }
 
     enum State: Sendable {
@@ -19,7 +25,7 @@ struct OwnClaims: Sendable {
         /// A request is on its way.
         case sent(lease: LeaseID)
         /// Another server is asked for the session that holds it.
-        case probing(ClusterNode.ProbeID, HeldClaim)
+        case probing(ClusterNode.ProbeID)
         /// It is granted, by a request with this lease.
         case held(epoch: Revision, lease: LeaseID)
         /// It waits for its removal.
@@ -31,39 +37,73 @@ struct OwnClaims: Sendable {
     private(set) var byKey: [ClaimKey: Entry] = [:]
     private var keys: [ClusterNode.ClaimID: ClaimKey] = [:]
     private var waiting = Queue<ClaimKey>()
+    /// The keys in `waiting`: each stands there once.
+    private var isWaiting: Set<ClaimKey> = []
     private var deadlines = Queue<(at: Instant, id: ClusterNode.ClaimID)>()
     /// Places with a change on its way: the store evaluates the changes of one request together.
     private var busy: Set<ClaimPlace> = []
 
     var count: Int { byKey.count }
+    /// Sizes of the queues, which claims that were given back leave in time.
+    var waitingCount: Int { waiting.count }
+    var deadlineCount: Int { deadlines.count }
 
     subscript(key: ClaimKey) -> Entry? { byKey[key] }
 
     /// The key of a session's claim; nil if the claim is not wanted any more.
     func key(of id: ClusterNode.ClaimID) -> ClaimKey? { keys[id] }
 
+    /// Claims in the order in which they were wanted.
+    func inOrder(where fits: (Entry) -> Bool) -> [Entry] {
+        byKey.values.filter(fits).sorted { $0.id.number < $1.id.number }
+    }
+
     /// Adds a claim in the place of an earlier one with the same key.
     mutating func add(_ entry: Entry) {
         let key = entry.claim.key
         if let old = byKey.updateValue(entry, forKey: key) { keys[old.id] = nil }
         keys[entry.id] = key
-        if let deadline = entry.deadline { deadlines.append((deadline, entry.id)) }
-        if case .queued = entry.state { waiting.append(key) }
+        if let deadline = entry.deadline {
+            let wanted = keys
+            deadlines.prune(above: wanted.count) { wanted[$0.id] != nil }
+            deadlines.append((deadline, entry.id))
+        }
+        wait(key, entry.state)
     }
 
     /// Changes the state of a claim. One that waits gets its turn again.
     mutating func set(_ state: State, of key: ClaimKey) {
         guard byKey[key] != nil else { return }
         byKey[key]?.state = state
+        if case .held = state {
+            byKey[key]?.deadline = nil
+            byKey[key]?.mayBeStored = false
+        }
+        wait(key, state)
+    }
+
+    private mutating func wait(_ key: ClaimKey, _ state: State) {
         switch state {
-        case .queued, .dropped: waiting.append(key)
-        case .held: byKey[key]?.deadline = nil
-        case .sent, .releasing, .probing: break
+        case .queued, .dropped:
+            let known = byKey
+            for key in waiting.prune(above: known.count, keeping: { known[$0] != nil }) { isWaiting.remove(key) }
+            if isWaiting.insert(key).inserted { waiting.append(key) }
+        case .sent, .releasing, .probing, .held:
+            break
         }
     }
 
     mutating func markDropped(_ key: ClaimKey) {
         byKey[key]?.isDropped = true
+    }
+
+    mutating func markStored(_ key: ClaimKey, _ mayBeStored: Bool, failedAt: Instant? = nil) {
+        byKey[key]?.mayBeStored = mayBeStored
+        if let failedAt { byKey[key]?.failedAt = failedAt }
+    }
+
+    mutating func markTaken(_ key: ClaimKey, from home: ServerID?) {
+        byKey[key]?.takenFrom = home
     }
 
     mutating func remove(_ key: ClaimKey) {
@@ -80,6 +120,7 @@ struct OwnClaims: Sendable {
         var taken: [ClaimKey] = []
         var later: [ClaimKey] = []
         while taken.count < limit, later.count < StoreLimits.changes, let key = waiting.popFirst() {
+            isWaiting.remove(key)
             switch byKey[key]?.state {
             case .queued, .dropped:
                 if busy.insert(key.place).inserted { taken.append(key) } else { later.append(key) }
@@ -87,7 +128,7 @@ struct OwnClaims: Sendable {
                 break
             }
         }
-        for key in later { waiting.append(key) }
+        for key in later where isWaiting.insert(key).inserted { waiting.append(key) }
         return taken
     }
 
@@ -110,31 +151,5 @@ struct OwnClaims: Sendable {
             expired.append(key)
         }
         return expired
-    }
-}
-
-/// First in, first out. Removal takes constant time on average.
-struct Queue<Element: Sendable>: Sendable {
-    private var elements: [Element] = []
-    private var head = 0
-
-    var isEmpty: Bool { head == elements.count }
-
-    var first: Element? { isEmpty ? nil : elements[head] }
-
-    mutating func append(_ element: Element) {
-        elements.append(element)
-    }
-
-    mutating func popFirst() -> Element? {
-        guard !isEmpty else { return nil }
-        defer {
-            head += 1
-            if head > 64, head * 2 > elements.count {
-                elements.removeFirst(head)
-                head = 0
-            }
-        }
-        return elements[head]
     }
 }

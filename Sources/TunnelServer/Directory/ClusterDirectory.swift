@@ -33,6 +33,9 @@ protocol ClusterDirectory: AnyObject, Sendable {
     /// The way of a client's carrier to the server of its session.
     func relay(_ destination: PeerDestination, to home: ServerID) -> RouteMember
 
+    /// Another server reports that it has taken a claim over.
+    func taken(_ key: ClaimKey)
+
     /// Gives a claim back.
     func drop(_ ticket: ClaimTicket)
 }

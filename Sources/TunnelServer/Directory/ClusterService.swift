@@ -56,10 +56,7 @@ final class ClusterService: ClusterDirectory {
     func start(at url: String) {
         run { state in
             state.links.onChange = { [weak self] server, isUp in
-                self?.run { state in
-                    state.node.link(to: server, isUp: isUp)
-                    return []
-                }
+                self?.run { $0.node.link(to: server, isUp: isUp, now: .now) }
             }
             return state.node.start(at: url, now: .now)
         }
@@ -127,6 +124,10 @@ final class ClusterService: ClusterDirectory {
         }
     }
 
+    func taken(_ key: ClaimKey) {
+        run { $0.node.taken(key, now: .now) }
+    }
+
     func drop(_ ticket: ClaimTicket) {
         run { state in
             state.claimants[ticket.id] = nil
@@ -177,6 +178,8 @@ final class ClusterService: ClusterDirectory {
             state.value.links.link(to: server).isAlive(session) { [weak self] isAlive in
                 self?.run { $0.node.answered(number, isAlive: isAlive, now: .now) }
             }
+        case .taken(let server, let key):
+            state.value.links.link(to: server).tell(.taken(key))
         case .portChanged(let place):
             portChanged(place)
         case .found:

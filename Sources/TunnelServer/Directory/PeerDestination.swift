@@ -1,4 +1,6 @@
 import ByteText
+import Cluster
+import Mux
 
 /// What a server asks another one for, in the destination of OPEN: a stream to a tunnel, or a sign of life.
 enum PeerDestination: Hashable, Sendable {
@@ -6,21 +8,27 @@ enum PeerDestination: Hashable, Sendable {
     case tunnel(UInt16, session: [UInt8])
     /// Whether a session's client answers. The stream is accepted if it does.
     case life(session: [UInt8])
+    /// The report that the sender has taken over a claim of the receiver. It has no answer.
+    case taken(ClaimKey)
     /// The carrier of a client that wants to resume a session there: the payloads of CHALLENGE and RESUME. The stream has
     /// the bytes of the WebSocket that follow. It is accepted if the proof is right.
     case carrier(challenge: [UInt8], resume: [UInt8])
 
-    /// `tunnel/NUMBER/SESSION` or `life/SESSION`, with the session's id in hexadecimal digits; or `carrier/`, and in base64 the
+    /// `tunnel/NUMBER/SESSION` `life/SESSION` or `taken/KEY`, with the session's id in hexadecimal digits; or `carrier/`, and in base64 the
     /// length of the CHALLENGE, one byte, and both payloads.
     var text: String {
         switch self {
         case .tunnel(let number, let session): "tunnel/\(number)/\(Base16.encoded(session))"
         case .life(let session): "life/\(Base16.encoded(session))"
+        case .taken(let key): "taken/\(key)"
         case .carrier(let challenge, let resume):
             // A longer CHALLENGE than those of this protocol is cut, and then refused.
             "carrier/\(Base64.encoded([UInt8(truncatingIfNeeded: challenge.count)] + challenge + resume))"
         }
     }
+
+    /// Whether OPEN can carry it. Keys of long names cannot.
+    var fits: Bool { text.utf8.count <= OpenRequest.longestDestination }
 
     /// - Returns: nil for another text.
     init?(_ text: String) {
@@ -30,6 +38,11 @@ enum PeerDestination: Hashable, Sendable {
             else { return nil }
             let challenge = Array(bytes[1...Int(length)])
             self = .carrier(challenge: challenge, resume: Array(bytes.dropFirst(1 + challenge.count)))
+            return
+        }
+        if text.hasPrefix("taken/") {
+            guard let key = ClaimKey(text.dropFirst("taken/".count)) else { return nil }
+            self = .taken(key)
             return
         }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)

@@ -35,6 +35,9 @@ final class PeerHome: Sendable {
                 publicAddress: request.publicAddress
             )
             PeerVisitor(session, stream).open(to: member, visitor)
+        case .taken(let key):
+            core.resources.cluster?.taken(key)
+            session.run(.reset(stream, .moved))
         case .carrier(let challenge, let resume):
             take(stream, session, challenge: challenge, resume: resume, from: request.visitor)
         case .life(let id):

@@ -112,9 +112,21 @@ final class PeerLink: PeerConnectionOwner {
     func isAlive(_ session: [UInt8], then: @escaping (Bool) -> Void) {
         withSession { opener in
             let request = OpenRequest(destination: PeerDestination.life(session: session).text, visitor: "server")
-            opener.open(LifeQuestion(opener.sessionLoop, then), request)
+            opener.open(PeerQuestion(opener.sessionLoop, then), request)
         } fail: {
             then(false)
+        }
+    }
+
+    /// Sends a report, which has no answer. If the server is not reached, nothing happens.
+    func tell(_ report: PeerDestination) {
+        guard report.fits else { return }
+        withSession { opener in
+            opener.open(
+                PeerQuestion(opener.sessionLoop) { _ in },
+                OpenRequest(destination: report.text, visitor: "server")
+            )
+        } fail: {
         }
     }
 
@@ -192,8 +204,8 @@ final class PeerLink: PeerConnectionOwner {
     }
 }
 
-/// The end of a stream that only asks for a sign of life.
-private final class LifeQuestion: StreamEnd {
+/// The end of a stream that only asks or reports something.
+private final class PeerQuestion: StreamEnd {
     private let session: SessionLoop
     private var then: ((Bool) -> Void)?
     private var id: StreamID?

@@ -1,6 +1,7 @@
 import Cluster
 import EtcdStore
 import Logging
+import Mux
 import NIOSSL
 import Tunnel
 import TunnelClient

@@ -1,0 +1,55 @@
+import Mux
+
+/// Servers that tell each other of claims that were taken over. A server watches ports, but not its names.
+extension ClusterNode {
+    /// A claim that this server has taken over.
+    struct Notice: Sendable {
+        let key: ClaimKey
+        /// When the other server was told last.
+        var toldAt: Instant?
+    }
+
+    /// Notices that are kept for one server. 1,000: it has a server's claims in one lease.
+    static let notices = 1_000
+    /// Time in which a link may turn out to be broken. What was told before may not have arrived.
+    static let linkDoubt = Duration.seconds(30)
+
+    mutating func noteTaken(_ key: ClaimKey, from home: ServerID, now: Instant) {
+        claims.markTaken(key, from: nil)
+        guard !key.place.isPort, home != id, let record = servers[home] else { return }
+        let isLinked = linked.contains(home)
+        if isLinked { report(.taken(record, key)) }
+        var all = (notices[home] ?? []).filter { $0.key != key && isOpen($0, now: now) }
+        if all.count >= Self.notices { all.removeFirst() }
+        all.append(Notice(key: key, toldAt: isLinked ? now : nil))
+        notices[home] = all
+    }
+
+    private func isOpen(_ notice: Notice, now: Instant) -> Bool {
+        notice.toldAt.map { now.since($0) < Self.linkDoubt } ?? true
+    }
+
+    /// A link to a server lives, or has ended.
+    package mutating func link(to server: ServerID, isUp: Bool, now: Instant) -> [Action] {
+        guard isUp else {
+            linked.remove(server)
+            return act(now)
+        }
+        linked.insert(server)
+        if let record = servers[server], let all = notices.removeValue(forKey: server) {
+            let open = all.filter { isOpen($0, now: now) }
+            for notice in open { report(.taken(record, notice.key)) }
+            if !open.isEmpty { notices[server] = open.map { Notice(key: $0.key, toldAt: now) } }
+        }
+        return act(now)
+    }
+
+    /// Another server says that it has taken a claim over. The store tells whether that is so.
+    package mutating func taken(_ key: ClaimKey, now: Instant) -> [Action] {
+        guard !isStopped, !key.place.isPort, claims[key] != nil, takenKeys.count < limits.claims else {
+            return act(now)
+        }
+        takenKeys.append(key)
+        return act(now)
+    }
+}
