@@ -33,6 +33,16 @@ protocol ClusterDirectory: AnyObject, Sendable {
     /// The way of a client's carrier to the server of its session.
     func relay(_ destination: PeerDestination, to home: ServerID) -> RouteMember
 
+    /// The way to another server that has a host name.
+    ///
+    /// - Parameter destination: what is asked for there.
+    /// - Returns: a future on `loop` that does not fail; nil without such a server.
+    func home(
+        of name: String,
+        _ destination: PeerDestination,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<RouteMember?>
+
     /// Another server reports that it has taken a claim over.
     func taken(_ key: ClaimKey)
 

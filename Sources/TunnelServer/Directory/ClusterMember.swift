@@ -55,11 +55,11 @@ final class ClusterMember: Sendable {
     /// Listens for other servers, and joins the cluster.
     ///
     /// - Throws: ``ServerError``.
-    func listen(for core: ServerCore) async throws {
+    func listen(for core: ServerCore, _ router: Router) async throws {
         let peers = try ServerCore(
             peerConfiguration,
             metrics: NOOPMetricsHandler.instance,
-            peerHome: PeerHome(core),
+            peerHome: PeerHome(core, router),
             logger: logger
         )
         let endpoint = ServerEndpoint(peers, on: group, logger: logger) { _, _ in }

@@ -26,6 +26,8 @@ final class ClusterService: ClusterDirectory {
     private struct State {
         var node: ClusterNode
         let links: PeerLinks
+        /// Visitors that wait for the home of a name.
+        var lookups: [ClusterNode.LookupID: EventLoopPromise<[HeldClaim]?>] = [:]
         var claimants: [ClusterNode.ClaimID: Claimant] = [:]
         var watches: [StoreScope: Task<Void, Never>] = [:]
         var timer: Scheduled<Void>?
@@ -76,6 +78,8 @@ final class ClusterService: ClusterDirectory {
                 state.value.isStopped = true
                 state.value.timer?.cancel()
                 for watch in state.value.watches.values { watch.cancel() }
+                for lookup in state.value.lookups.values { lookup.succeed(nil) }
+                state.value.lookups = [:]
                 state.value.watches = [:]
                 state.value.links.closeAll()
                 ports.closeAll()
@@ -112,14 +116,56 @@ final class ClusterService: ClusterDirectory {
 
     func restore(_ port: UInt16) { ports.restore(port) }
 
+    func home(
+        of name: String,
+        _ destination: PeerDestination,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<RouteMember?> {
+        let place = ClaimPlace.name(name)
+        let promise = self.loop.makePromise(of: [HeldClaim]?.self)
+        self.loop.execute { [self] in
+            guard !state.value.isStopped else { return promise.succeed(nil) }
+            let (lookup, actions) = state.value.node.find(place, now: .now)
+            switch lookup {
+            case .known(let claims): promise.succeed(claims)
+            case .asked(let number): state.value.lookups[number] = promise
+            case .full: promise.succeed(nil)
+            }
+            for action in actions { perform(action) }
+            setTimer()
+        }
+        return promise.futureResult.map { [self] claims in
+            let homes = Set((claims ?? []).map(\.claim.home)).subtracting([id])
+            return homes.randomElement().map { home in
+                relay(destination, to: home) { [weak self] in
+                    self?.run { state in
+                        state.node.moved(place)
+                        return []
+                    }
+                }
+            }
+        }
+        .hop(to: loop)
+    }
+
     func relay(_ destination: PeerDestination, to home: ServerID) -> RouteMember {
+        relay(destination, to: home) {}
+    }
+
+    /// - Parameter onMoved: called if the home does not have what is asked for.
+    private func relay(
+        _ destination: PeerDestination,
+        to home: ServerID,
+        onMoved: @escaping @Sendable () -> Void
+    ) -> RouteMember {
         RouteMember(0, of: "server \(home)", isRemote: true, on: loop) { [self] visitor, ends, onEnd in
             loop.execute { [self] in
                 guard let record = state.value.node.servers[home], !state.value.isStopped else {
                     onEnd()
                     return ends.visitor.send { $0.failed(.unavailable) }
                 }
-                state.value.links.link(to: record).open(destination, visitor, ends, onEnd: onEnd)
+                let link = state.value.links.link(to: record)
+                link.open(destination, visitor, ends, onMoved: onMoved, onEnd: onEnd)
             }
         }
     }
@@ -182,8 +228,8 @@ final class ClusterService: ClusterDirectory {
             state.value.links.link(to: server).tell(.taken(key))
         case .portChanged(let place):
             portChanged(place)
-        case .found:
-            break
+        case .found(let number, let claims):
+            state.value.lookups.removeValue(forKey: number)?.succeed(claims)
         }
     }
 

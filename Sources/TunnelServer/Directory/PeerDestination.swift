@@ -8,18 +8,21 @@ enum PeerDestination: Hashable, Sendable {
     case tunnel(UInt16, session: [UInt8])
     /// Whether a session's client answers. The stream is accepted if it does.
     case life(session: [UInt8])
+    /// A visitor's connection for a host name, with its bytes as they come: TLS, or requests.
+    case names(String, isSecure: Bool)
     /// The report that the sender has taken over a claim of the receiver. It has no answer.
     case taken(ClaimKey)
     /// The carrier of a client that wants to resume a session there: the payloads of CHALLENGE and RESUME. The stream has
     /// the bytes of the WebSocket that follow. It is accepted if the proof is right.
     case carrier(challenge: [UInt8], resume: [UInt8])
 
-    /// `tunnel/NUMBER/SESSION` `life/SESSION` or `taken/KEY`, with the session's id in hexadecimal digits; or `carrier/`, and in base64 the
+    /// `tunnel/NUMBER/SESSION` `life/SESSION`, `https/NAME`, `http/NAME` or `taken/KEY`, with the session's id in hexadecimal digits; or `carrier/`, and in base64 the
     /// length of the CHALLENGE, one byte, and both payloads.
     var text: String {
         switch self {
         case .tunnel(let number, let session): "tunnel/\(number)/\(Base16.encoded(session))"
         case .life(let session): "life/\(Base16.encoded(session))"
+        case .names(let name, let isSecure): "\(isSecure ? "https" : "http")/\(name)"
         case .taken(let key): "taken/\(key)"
         case .carrier(let challenge, let resume):
             // A longer CHALLENGE than those of this protocol is cut, and then refused.
@@ -43,6 +46,10 @@ enum PeerDestination: Hashable, Sendable {
         if text.hasPrefix("taken/") {
             guard let key = ClaimKey(text.dropFirst("taken/".count)) else { return nil }
             self = .taken(key)
+            return
+        }
+        for (scheme, isSecure) in [("http/", false), ("https/", true)] where text.hasPrefix(scheme) {
+            self = .names(String(text.dropFirst(scheme.count)), isSecure: isSecure)
             return
         }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)

@@ -1,3 +1,4 @@
+import HTTPRelay
 import Logging
 import Mux
 import NIOCore
@@ -12,10 +13,13 @@ final class PeerHome: Sendable {
     static let lifeTimeout = PublicPorts.takeOverTimeout
 
     private let core: ServerCore
+    private let router: Router
 
-    /// - Parameter core: the core of the clients' sessions.
-    init(_ core: ServerCore) {
-        self.core = core
+    /// - Parameters:
+    ///   - core: the core of the clients' sessions.
+    ///   - router: the router of their host names.
+    init(_ core: ServerCore, _ router: Router) {
+        (self.core, self.router) = (core, router)
     }
 
     /// Takes a stream of another server. One hop is the last: only sessions of this server are looked at.
@@ -29,19 +33,71 @@ final class PeerHome: Sendable {
             let member = RouteMember(number, of: home.name, isRemote: false, on: home.loop) { visitor, link, onEnd in
                 home.open(visitor, link, at: number, onEnd: onEnd)
             }
-            let visitor = RoutedVisitor(
-                description: request.visitor,
-                address: HostPort(request.visitor).flatMap { IPAddress($0.host) },
-                publicAddress: request.publicAddress
-            )
-            PeerVisitor(session, stream).open(to: member, visitor)
+            PeerVisitor(session, stream).open(to: member, Self.visitor(request))
+        case .names(let name, let isSecure):
+            guard PublicName(name).map(core.resources.routes.has) == true else {
+                return session.run(.reset(stream, .moved))
+            }
+            let (router, visitor) = (router, Self.visitor(request))
+            let service = InProcessService(name: "name") { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.syncOptions?.setOption(.autoRead, value: false)
+                    try router.prepare(channel, relayed: visitor, isSecure: isSecure)
+                }
+            }
+            connect(stream, session, to: service, request, onJoined: {})
         case .taken(let key):
             core.resources.cluster?.taken(key)
             session.run(.reset(stream, .moved))
         case .carrier(let challenge, let resume):
-            take(stream, session, challenge: challenge, resume: resume, from: request.visitor)
+            take(stream, session, challenge: challenge, resume: resume, request)
         case .life(let id):
             answer(stream, session, for: core.session(id))
+        }
+    }
+
+    private static func visitor(_ request: OpenRequest) -> RoutedVisitor {
+        RoutedVisitor(
+            description: request.visitor,
+            address: HostPort(request.visitor).flatMap { IPAddress($0.host) } ?? IPAddress(request.visitor),
+            publicAddress: request.publicAddress
+        )
+    }
+
+    /// Joins a stream to a connection in this process.
+    ///
+    /// - Parameter onJoined: called once bytes may flow.
+    private func connect(
+        _ stream: StreamID,
+        _ session: SessionLoop,
+        to service: InProcessService,
+        _ request: OpenRequest,
+        onJoined: @escaping () -> Void
+    ) {
+        let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: core.resources.totals)
+        let pipe = StreamPipe(
+            session: session,
+            stream: stream,
+            policy: StreamPolicy(),
+            identity: StreamIdentity(visitor: request.visitor, destination: service.name, statistics: statistics),
+            logger: core.logger
+        ) { pipe in
+            pipe.open(stream)
+            session.run(.accept(stream))
+        }
+        session.attach(pipe, to: stream)
+        InProcessEgress(service, loop: session.eventLoop).connect(for: pipe).assumeIsolated().whenComplete { result in
+            guard case .success(let channel) = result, pipe.isPending else {
+                if pipe.isPending { pipe.fail(.unreachable) }
+                return
+            }
+            do {
+                try channel.pipeline.syncOperations.addHandler(pipe)
+                onJoined()
+            } catch {
+                pipe.fail(.unreachable)
+                channel.close(promise: nil)
+            }
         }
     }
 
@@ -53,7 +109,7 @@ final class PeerHome: Sendable {
         _ session: SessionLoop,
         challenge: [UInt8],
         resume: [UInt8],
-        from address: String
+        _ request: OpenRequest
     ) {
         guard
             case (var handshake, let resumption)? = try? ServerHandshake.relayed(
@@ -74,34 +130,12 @@ final class PeerHome: Sendable {
         let service = InProcessService(name: "carrier") { channel in
             channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
         }
-        let statistics = TunnelStatistics(tunnel: 0, role: .client, totals: core.resources.totals)
-        let pipe = StreamPipe(
-            session: session,
-            stream: stream,
-            policy: StreamPolicy(),
-            identity: StreamIdentity(visitor: address, destination: "carrier", statistics: statistics),
-            logger: core.logger
-        ) { pipe in
-            pipe.open(stream)
-            session.run(.accept(stream))
-        }
-        session.attach(pipe, to: stream)
         let answer = handshake
-        InProcessEgress(service, loop: session.eventLoop).connect(for: pipe).assumeIsolated().whenComplete { result in
-            guard case .success(let channel) = result, pipe.isPending else {
-                if pipe.isPending { pipe.fail(.unreachable) }
-                return
-            }
-            do {
-                try channel.pipeline.syncOperations.addHandler(pipe)
-            } catch {
-                pipe.fail(.unreachable)
-                return channel.close(promise: nil)
-            }
+        connect(stream, session, to: service, request) {
             home.resume(
                 carrier,
                 on: session.eventLoop,
-                from: CarrierOrigin(address),
+                from: CarrierOrigin(request.visitor),
                 resumption,
                 proof
             ) { link, refusal in

@@ -73,11 +73,14 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Opens a visitor's stream to a tunnel of the other server.
     ///
-    /// - Parameter onEnd: called once the stream is gone.
+    /// - Parameters:
+    ///   - onMoved: called if the other server does not have what is asked for.
+    ///   - onEnd: called once the stream is gone.
     func open(
         _ destination: PeerDestination,
         _ visitor: RoutedVisitor,
         _ link: VisitorLink,
+        onMoved: @escaping @Sendable () -> Void = {},
         onEnd: @escaping @Sendable () -> Void
     ) {
         var request = OpenRequest(destination: destination.text, visitor: visitor.description)
@@ -96,6 +99,7 @@ final class PeerLink: PeerConnectionOwner {
                 onEnd()
             }
             if case .carrier = destination { stream.reportsAcceptance = true }
+            stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)
             link.visitor.send { $0.joined() }

@@ -95,7 +95,7 @@ public struct Server: Service {
         let router = Router(core, logger: logger)
         let channels: [any Channel]
         do {
-            try await member?.listen(for: core)
+            try await member?.listen(for: core, router)
             channels = try await listen(core, router, adminServer)
         } catch {
             await member?.stop()

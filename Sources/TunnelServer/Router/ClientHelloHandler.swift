@@ -49,7 +49,7 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
         do throws(ClientHelloError) {
             guard let hello = try reader.receive(news.readableBytesView) else { return context.read() }
             isDone = true
-            take(context, hello)
+            resolve(context, hello)
         } catch {
             isDone = true
             router.refused(error.description, origin)
@@ -66,12 +66,29 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    private func take(_ context: ChannelHandlerContext, _ hello: ClientHello) {
+    /// Asks the cluster for a name that this server does not have.
+    private func resolve(_ context: ChannelHandlerContext, _ hello: ClientHello) {
         var origin = origin
         origin.serverName = hello.serverName.flatMap { PublicName($0) }
+        guard let name = origin.serverName,
+            let found = router.remoteHome(of: name, origin, isSecure: true, on: context.eventLoop)
+        else { return take(context, hello, origin, nil) }
+        found.assumeIsolated().whenSuccess { home in
+            if context.channel.isActive { self.take(context, hello, origin, home) }
+        }
+    }
+
+    /// - Parameter home: the way to another server that has the name; nil for this one.
+    private func take(
+        _ context: ChannelHandlerContext,
+        _ hello: ClientHello,
+        _ origin: VisitorOrigin,
+        _ home: RouteMember?
+    ) {
+        var origin = origin
         let pipeline = context.pipeline.syncOperations
         do {
-            switch router.decide(hello, &origin) {
+            switch home.map({ .pass($0) }) ?? router.decide(hello, &origin) {
             case .alert(let alert, let reason):
                 router.refused(reason, origin)
                 return refuse(context, alert)

@@ -15,6 +15,8 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     enum Phase {
         /// Between requests, or in a head.
         case request
+        /// The cluster is asked for the server that has the request's name.
+        case lookingUp
         case exchange(Exchange)
         /// Another protocol has the connection.
         case switched(Exchange)
@@ -124,6 +126,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         hasEnded = true
         switch phase {
         case .request: close()
+        case .lookingUp: break
         case .closing: if isOutputClosed { channel.close(promise: nil) }
         case .switched(let exchange):
             exchange.finish()
@@ -175,7 +178,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             phase = .closing
             exchange.cancel()
             finishRecord()
-        case .request, .closing: break
+        case .request, .lookingUp, .closing: break
         }
         pool.close()
         context.fireChannelInactive()
@@ -194,6 +197,7 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
         let isWanted =
             switch phase {
             case .request, .closing: true
+            case .lookingUp: false
             case .switched(let exchange): exchange.hasRoom
             case .exchange(let exchange):
                 exchange.isRequestComplete
@@ -244,8 +248,9 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             }
             (isFirst, isInHead) = (false, false)
             limit(framing == .none ? nil : router.limits.visitorIdle)
-            begin(head, framing)
-            return true
+            return lookUp(head, framing)
+        case .lookingUp:
+            return false
         case .exchange(let exchange):
             guard !exchange.isRequestComplete, exchange.hasRoom else { return false }
             switch try reader.next(from: &buffer) {
@@ -274,7 +279,39 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
             isPersistent = false
             begin(refused: error)
         case .exchange(let exchange): giveUp(exchange, .refusal(status: error.status), reason: error.description)
-        case .switched, .closing: break
+        case .switched, .lookingUp, .closing: break
+        }
+    }
+
+    /// Begins a request at this server, or hands the connection to the one that has its name.
+    ///
+    /// - Returns: whether there may be more to do.
+    private func lookUp(_ head: RequestHead, _ framing: BodyFraming) -> Bool {
+        guard let found = router.remoteHome(of: head, origin, on: channel.eventLoop) else {
+            begin(head, framing)
+            return true
+        }
+        phase = .lookingUp
+        found.assumeIsolated().whenSuccess { home in
+            guard case .lookingUp = self.phase, self.context != nil else { return }
+            self.phase = .request
+            if let home { return self.handOver(head, to: home) }
+            self.begin(head, framing)
+            self.process()
+            self.read()
+        }
+        return false
+    }
+
+    /// Hands the connection to another server, with the request that was read.
+    private func handOver(_ head: RequestHead, to home: RouteMember) {
+        let (origin, hasEnded) = (origin, hasEnded)
+        handOver { channel, rest in
+            var bytes = ByteBuffer()
+            try head.serialize(into: &bytes)
+            bytes.writeImmutableBuffer(rest)
+            let raw = RawVisitor(to: home, origin.of(head).routed, first: bytes, hasEnded: hasEnded)
+            try channel.pipeline.syncOperations.addHandler(raw)
         }
     }
 

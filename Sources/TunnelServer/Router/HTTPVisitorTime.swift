@@ -34,7 +34,7 @@ extension HTTPVisitor {
         case .request where isFirst || isInHead:
             isPersistent = false
             begin(refused: HTTP1Error(.timeout))
-        case .request, .closing:
+        case .request, .lookingUp, .closing:
             // A slow visitor may still be taking the answer.
             let left = unwritten
             guard left == 0 || left >= unwrittenBefore else {

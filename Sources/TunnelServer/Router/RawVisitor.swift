@@ -15,14 +15,24 @@ final class RawVisitor: ChannelInboundHandler {
     private var hasEnded = false
     private var hasStreamEnded = false
     private var untaken = 0
+    /// Bytes that were read before.
+    private var first: ByteBuffer
 
-    init(to member: RouteMember, _ visitor: RoutedVisitor) {
-        (self.member, self.visitor) = (member, visitor)
+    /// - Parameters:
+    ///   - first: bytes of the connection that another handler has read.
+    ///   - hasEnded: whether the connection brings nothing more.
+    init(
+        to member: RouteMember,
+        _ visitor: RoutedVisitor,
+        first: ByteBuffer = ByteBuffer(),
+        hasEnded: Bool = false
+    ) {
+        (self.member, self.visitor, self.first, self.hasEnded) = (member, visitor, first, hasEnded)
     }
 
     /// Continues with a stream that is open. The connection's bytes are asked for from now on.
     init(_ stream: VisitorStream, _ visitor: RoutedVisitor) {
-        (member, self.stream, self.visitor) = (stream.member, stream, visitor)
+        (member, self.stream, self.visitor, first) = (stream.member, stream, visitor, ByteBuffer())
     }
 
     // MARK: From the visitor
@@ -51,6 +61,9 @@ final class RawVisitor: ChannelInboundHandler {
         let stream = VisitorStream.open(to: member, for: visitor, on: context.eventLoop)
         stream.receiver = self
         self.stream = stream
+        stream.send(first)
+        first = ByteBuffer()
+        if hasEnded { stream.finish() }
         read()
     }
 

@@ -31,6 +31,8 @@ final class RoutedStream: StreamEnd, CountedStream {
     private var outbox: [ByteBuffer] = []
     private var endIsDue = false
     private var isFlushDue = false
+    /// Called with the other end's reason for a reset.
+    var onReset: (ResetCode) -> Void = { _ in }
     /// Whether the visitor learns that the other end has accepted the stream.
     var reportsAcceptance = false
     /// The visitor has left: what comes is dropped.
@@ -230,6 +232,7 @@ final class RoutedStream: StreamEnd, CountedStream {
 
     func reset(_ code: ResetCode) {
         guard !isClosed else { return }
+        onReset(code)
         flush()
         if case .open(let id, _) = state {
             session.run(.reset(id, .connectionReset))
@@ -241,6 +244,7 @@ final class RoutedStream: StreamEnd, CountedStream {
 
     func abort(_ code: ResetCode) {
         guard !isClosed else { return }
+        onReset(code)
         fail(id == nil || code == .goingAway ? .unavailable : .reset(code), .resetByOtherEnd(code))
     }
 

@@ -26,6 +26,13 @@ extension Router {
         )
     }
 
+    /// Prepares a connection that another server of the cluster has sent.
+    func prepare(_ channel: any Channel, relayed visitor: RoutedVisitor, isSecure: Bool) throws {
+        var origin = VisitorOrigin(relayed: visitor)
+        guard admit(channel, &origin, core.configuration.serverLimits) else { return channel.close(promise: nil) }
+        try install(channel, origin, isSecure: isSecure)
+    }
+
     private func install(_ channel: any Channel, _ origin: VisitorOrigin, isSecure: Bool) throws {
         let pipeline = channel.pipeline.syncOperations
         if isSecure {

@@ -19,6 +19,8 @@ struct VisitorOrigin: Sendable {
     var front: TrustedFronts?
     /// Its place among the visitors' connections.
     var slot: VisitorSlot?
+    /// Whether another server of the cluster has sent it. It goes no further.
+    var isRelayed = false
 
     init(_ channel: any Channel, fronts: TrustedFronts) {
         let peer = channel.peerAddress
@@ -26,6 +28,12 @@ struct VisitorOrigin: Sendable {
         address = peer?.ip?.unmapped
         publicAddress = channel.localAddress?.inShort ?? ""
         front = fronts.contains(peer) ? fronts : nil
+    }
+
+    /// A visitor that another server of the cluster has sent.
+    init(relayed visitor: RoutedVisitor) {
+        (description, address, publicAddress) = (visitor.description, visitor.address, visitor.publicAddress)
+        isRelayed = true
     }
 
     /// Notes what a PROXY header reports.

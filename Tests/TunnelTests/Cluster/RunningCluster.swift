@@ -16,6 +16,8 @@ struct RunningCluster: Sendable {
         let address: String
         /// The port of its endpoint.
         let port: UInt16
+        /// The port for requests of host names; 0 for none.
+        let http: UInt16
         let log: CollectedLog
         /// Ends it, with a drain.
         let stop: @Sendable () async -> Void
@@ -30,6 +32,7 @@ struct RunningCluster: Sendable {
     /// Runs servers that know Alice and Bob during `body`.
     static func with(
         _ count: Int = 3,
+        _ configure: (inout ServerConfiguration) -> Void = { _ in },
         _ body: @Sendable (RunningCluster) async throws -> Void
     ) async throws {
         let store = MemoryClaimStore()
@@ -46,10 +49,12 @@ struct RunningCluster: Sendable {
                 }
                 configuration.drainTimeout = .seconds(1)
                 configuration.limits.grace = .seconds(10)
+                configure(&configuration)
                 let log = CollectedLog()
-                let ports = Mailbox<UInt16>()
+                let (ports, names) = (Mailbox<UInt16>(), Mailbox<UInt16>())
                 var server = Server(configuration, logger: log.logger) { event in
-                    if case .listening(_, let port?) = event { ports.put(UInt16(port)) }
+                    guard case .listening(let url, let port?) = event else { return }
+                    if url.hasPrefix("ws") { ports.put(UInt16(port)) } else { names.put(UInt16(port)) }
                 }
                 var cluster = ClusterConfiguration(etcd: [], peerListen: .tcp(host: "127.0.0.1", port: 0))
                 cluster.token = token
@@ -66,8 +71,10 @@ struct RunningCluster: Sendable {
                         task.cancel()
                     }
                 }
+                let port = try await ports.next("a server listens")
+                let http = configuration.httpListen.isEmpty ? 0 : try await names.next("it listens for names")
                 members.append(
-                    Member(address: address, port: try await ports.next("a server listens"), log: log) {
+                    Member(address: address, port: port, http: http, log: log) {
                         task.cancel()
                         _ = try? await task.value
                     }
@@ -89,12 +96,13 @@ struct RunningCluster: Sendable {
         as identity: Identity = .alice,
         port: UInt16,
         to target: UInt16,
+        tunnels: [TunnelSpec]? = nil,
         log: CollectedLog = CollectedLog(),
         _ published: Mailbox<String>
     ) throws -> Client {
         var configuration = ClientConfiguration(
             endpoints: try urls.map { try EndpointURL($0) },
-            tunnels: [TunnelSpec(port: port, to: .address(host: "127.0.0.1", port: target))],
+            tunnels: tunnels ?? [TunnelSpec(port: port, to: .address(host: "127.0.0.1", port: target))],
             token: identity.token,
             instance: ClientInstance.identity(name: identity.name)
         )

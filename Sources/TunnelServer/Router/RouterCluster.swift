@@ -1,0 +1,37 @@
+import Cluster
+import HTTP1
+import HTTPRelay
+import NIOCore
+import TunnelCore
+
+/// Names whose clients have their sessions at other servers of the cluster: the bytes of a visitor's connection go there.
+extension Router {
+    /// The way to the server that has a name, if this one does not have it.
+    ///
+    /// - Returns: nil if the cluster need not be asked; otherwise a future that does not fail, of nil without such a server.
+    func remoteHome(
+        of name: PublicName,
+        _ origin: VisitorOrigin,
+        isSecure: Bool,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<RouteMember?>? {
+        guard let cluster = core.resources.cluster, !origin.isRelayed, !core.resources.routes.has(name),
+            name != core.routerRules.endpointHost
+        else { return nil }
+        let destination = PeerDestination.names(name.description, isSecure: isSecure)
+        guard destination.fits else { return nil }
+        return cluster.home(of: name.description, destination, on: loop)
+    }
+
+    /// The same for a request.
+    func remoteHome(
+        of head: RequestHead,
+        _ origin: VisitorOrigin,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<RouteMember?>? {
+        guard core.resources.cluster != nil, !origin.isSecure,
+            let name = (try? RelayedRequest.destination(of: head))?.name
+        else { return nil }
+        return remoteHome(of: name, origin, isSecure: false, on: loop)
+    }
+}
