@@ -5,16 +5,18 @@ import TunnelCore
 
 /// One watch of a scope.
 ///
-/// A connection may stay open though its member brings nothing any more. etcd shows that a watch lives every ten minutes
-/// alone, so the watch is probed: after a time without an event a key behind the scope's range is written, whose event the
-/// watch must bring. The probe goes through the store's other connection, so a member that is cut off from the cluster is
-/// found out, too.
+/// A connection may stay open though its member brings nothing any more. etcd shows only every ten minutes that a watch
+/// lives, so the watch is probed: after a time without an event, a key behind the scope's range is written. The watch must
+/// bring that key's event. The probe goes through the store's other connection, so a member that is cut off from the cluster
+/// is found out, too.
 ///
-/// All watchers of a scope share one probe, and it is part of their range: its event proves that the watch has brought
-/// everything before it. A watcher writes only if the probe is older than what the watcher has seen, and waits half to a
-/// whole interval before, by chance. Costs for 1,000 servers that watch servers and ports, if nothing else happens: every
-/// 2.5 s each scope has one write, perhaps ten conditional writes that find it done, and 1,000 events of 300 bytes. A probe
-/// of their own would cost 400 writes in a second, and the same number of events.
+/// All watchers of a scope share one probe, and it is part of their range. So its event proves that the watch has brought
+/// everything before it. A watcher waits for half to a whole interval, at random. It writes only if the probe is older than
+/// what its watch has brought.
+///
+/// Costs for 1,000 servers that watch servers and ports, if nothing else happens: each scope has one write every 2.5 s, and
+/// the write has 1,000 events of 300 bytes. Watchers whose random times are close to the first one's send a condition that
+/// fails, about ten for each write. Probes of the watchers' own would cost 400 writes a second, and as many events.
 struct EtcdWatch: Sendable {
     /// What the watch has brought last.
     private final class Sight: Sendable {
@@ -116,7 +118,7 @@ struct EtcdWatch: Sendable {
     private func probe(_ endpoint: EtcdEndpoint, _ sight: Sight) async -> StoreFailure {
         let interval = Duration(configuration.probeInterval)
         while true {
-            // By chance, so that one of many watchers is the first.
+            // Random, so that few of many watchers write at the same time.
             let pause = interval * Double.random(in: 0.5...1)
             let last = sight.last
             do {
@@ -140,6 +142,8 @@ struct EtcdWatch: Sendable {
     }
 
     /// Writes the probe, unless a write since a revision is under way to the watch already.
+    ///
+    /// - Throws: also ``StoreFailure/compacted`` if the store has not reached the revision: it was restored from a backup.
     private func write(since revision: Revision) async throws(StoreFailure) {
         let key = entries.keys.probe(of: scope)
         // Probes of places would fill the store.
@@ -156,11 +160,11 @@ struct EtcdWatch: Sendable {
                 )
             ]
         )
-        do throws(RequestFailure) {
-            _ = try await client.call(EtcdRequest("/v3/kv/txn", request))
-        } catch {
-            throw error.failure
+        let reply = try await client.ask("/v3/kv/txn", request)
+        guard let present = try reply.decoded(TransactionAnswer.self).header?.revision?.value else {
+            throw reply.malformed("a transaction without a revision")
         }
+        if present < revision.number { throw .compacted }
     }
 }
 

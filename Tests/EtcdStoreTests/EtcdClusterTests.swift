@@ -74,6 +74,27 @@ struct EtcdClusterTests {
         }
     }
 
+    @Test("members that are restarted one after the other lose no claim")
+    func rollingRestart() async throws {
+        try await Self.run { cluster, store in
+            let lease = try await store.grantLease(seconds: 600)
+            var expected: [ClaimPlace] = []
+            for index in 0..<3 {
+                let place = ClaimPlace.tcp(UInt16(80 + index))
+                try await cluster.stop(index)
+                let answers = try await Self.persistently("a claim") { () throws(StoreFailure) in
+                    try await store.apply([.claim(TestClient("a").claim(place), lease: lease, over: nil)])
+                }
+                guard case .granted? = answers.first else { throw ScenarioFailure(description: "\(answers)") }
+                expected.append(place)
+                try await cluster.restart(index)
+                _ = try await cluster.leader()
+            }
+            let all = try await Self.persistently("a read") { () throws(StoreFailure) in try await store.read(.ports) }
+            #expect(all.claims.map(\.claim.key.place) == expected)
+        }
+    }
+
     @Test("a member without a quorum ends its watches and refuses requests, until the quorum is back")
     func noQuorum() async throws {
         try await Self.run { cluster, store in

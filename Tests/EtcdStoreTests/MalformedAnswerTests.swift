@@ -98,6 +98,26 @@ struct MalformedAnswerTests {
         await store.close()
     }
 
+    @Test("a store that has gone back to an older revision has to be read again")
+    func olderStore() async throws {
+        let gateway = try ScriptedGateway { exchange in
+            guard exchange.path == "/v3/watch" else {
+                try exchange.answer(#"{"header":{"revision":"50"},"succeeded":true}"#)
+                return true
+            }
+            try exchange.socket.send("HTTP/1.1 200 OK\r\n\r\n")
+            try exchange.socket.send(#"{"result":{"header":{"revision":"49"},"created":true}}"# + "\n")
+            try exchange.waitForEnd()
+            return false
+        }
+        var configuration = try EtcdConfiguration.testing([gateway.url])
+        configuration.probeInterval = .milliseconds(100)
+        let store = try EtcdClaimStore(configuration, logger: .silent)
+        let watch = WatchLog(store, .ports, from: Revision(100))
+        #expect(try await watch.ends.next("the watch's end") == .compacted)
+        await store.close()
+    }
+
     @Test("an endless row of pages ends")
     func endlessPages() async throws {
         let gateway = try ScriptedGateway { exchange in

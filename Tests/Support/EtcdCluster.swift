@@ -56,6 +56,12 @@ public final class EtcdCluster: Sendable {
         processes.withLock { $0[index] = nil }
     }
 
+    /// Ends a member with SIGTERM, as a system's restart does. A leader hands over first. Its data stays.
+    public func stop(_ index: Int) async throws {
+        try await process(index).end()
+        processes.withLock { $0[index] = nil }
+    }
+
     /// Starts a member again, and waits until it answers.
     public func restart(_ index: Int) async throws {
         try launch(index)
