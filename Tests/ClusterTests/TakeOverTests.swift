@@ -104,7 +104,7 @@ private typealias Script = ScriptedNode
         script.answer(.held([Script.held(name, 15)]))
         script.pass(.seconds(2))
         script.granted(20)
-        #expect(script.takeActions().suffix(2) == [.granted(id), .taken(Script.peerRecord, name)])
+        #expect(script.takeActions().suffix(2) == [.taken(Script.peerRecord, name), .granted(id)])
         script.with { $0.link(to: Script.peer, isUp: false, now: $1) }
         script.now = script.now + .milliseconds(29_999)
         script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
@@ -113,6 +113,29 @@ private typealias Script = ScriptedNode
         script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
         #expect(!script.takeActions().contains(.taken(Script.peerRecord, name)), "it has arrived long ago")
         #expect(script.node.notices.isEmpty)
+    }
+
+    @Test("the server is told also if the claim is not wanted any more, or its answer was lost")
+    func noticesOfDropped() throws {
+        let name = Script.key(.name("a.example"), part: "http:/")
+        for isLost in [true, false] {
+            var script = Script.joined()
+            script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
+            let id = script.want(name)
+            script.answer(.held([Script.held(name, 15)]))
+            let probe = try script.takeProbe()
+            script.with { $0.answered(probe, isAlive: false, now: $1) }
+            script.drop(id)
+            if isLost {
+                script.loseAll()
+                script.pass(.milliseconds(200))
+                script.answer(.held([Script.held(name, 20, home: Script.id)]))
+            } else {
+                script.granted(20)
+            }
+            #expect(script.takeActions() == [.taken(Script.peerRecord, name)])
+            #expect(script.changes == [.release(name, epoch: Revision(20))])
+        }
     }
 
     @Test("a server that is told of a take-over reads the name, and loses it, keeps it, or puts it back")

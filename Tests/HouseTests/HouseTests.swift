@@ -56,6 +56,7 @@ import Testing
             ),
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
             ("Mux", ["ByteText", "Crypto", "NIOCore", "Secrets"]),
+            ("Cluster", ["ByteText", "Crypto", "Mux", "Synchronization"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
             ("HTTPRelay", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress", "Secrets"]),
         ]
@@ -131,7 +132,7 @@ import Testing
         let product = [
             "ByteText", "NetworkAddress", "Secrets", "HTTP1", "ClientHello", "WebSocket", "Mux", "ProxyConnect",
             "HTTPRelay", "TunnelCore", "TunnelAdmin", "TunnelServer", "TunnelClient", "Tunnel", "culvert",
-            "ACME",
+            "ACME", "Cluster",
         ]
         for file in try product.flatMap(Self.files) where Self.imports(file).contains("Foundation") {
             #expect(file.code.contains("#if canImport(FoundationEssentials)"), "\(file.path)")
