@@ -153,7 +153,7 @@ package struct ClusterNode: Sendable {
             (failures, pausedUntil) = (0, nil)
         }
         switch request {
-        case .grantLease: receiveLease(reply, sentAt)
+        case .grantLease: receiveLease(reply, sentAt, now: now)
         case .keepAlive(let lease): receiveSign(of: lease, reply, sentAt, now: now)
         case .revoke: break
         case .apply(let changes):

@@ -138,6 +138,29 @@ private typealias Script = ScriptedNode
         }
     }
 
+    @Test("at most 1,000 notices are kept for a server, and at most 16 places are read at a time for them")
+    func bounds() throws {
+        var script = Script.joined()
+        var last = ClusterNode.ClaimID(number: 0)
+        for number in 0..<1_001 {
+            let name = Script.key(.name("\(number).example"), part: "http:/")
+            last = script.want(name)
+            if script.changes.isEmpty { script.reply(.lease(LeaseID(2))) { $0 == .grantLease(seconds: 10) } }
+            script.answer(.held([Script.held(name, 15)]))
+            let probe = try script.takeProbe()
+            script.with { $0.answered(probe, isAlive: false, now: $1) }
+            script.granted(20)
+        }
+        #expect(script.takeActions() == [.granted(last)], "there is no link")
+        #expect(script.node.notices[Script.peer]?.count == 1_000)
+        for number in 0..<17 {
+            script.with { $0.taken(Script.key(.name("\(number).example"), part: "http:/"), now: $1) }
+        }
+        #expect(script.requests.count == 16)
+        script.reply(.snapshot(StoreSnapshot(revision: Revision(1)))) { if case .read = $0 { true } else { false } }
+        #expect(script.requests.count == 16)
+    }
+
     @Test("a server that is told of a take-over reads the name, and loses it, keeps it, or puts it back")
     func told() {
         let name = Script.key(.name("a.example"), part: "http:/")

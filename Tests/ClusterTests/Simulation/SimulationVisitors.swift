@@ -13,7 +13,7 @@ extension ClusterSimulation {
             visit(key.place, at: server)
         }
         visitorRounds += 1
-        if visitorRounds.isMultiple(of: 50 + clients.count / 100) { checkThatOneServerHoldsEach() }
+        if visitorRounds.isMultiple(of: 200) { checkThatOneServerHoldsEach() }
         queue.push(.visitors, at: now + Self.second / 10)
     }
 
