@@ -47,49 +47,6 @@ package struct ClusterNode: Sendable {
     /// The number of a question for a name.
     package struct LookupID: Sendable, Hashable { let number: UInt64 }
 
-    /// A request that the store has not answered.
-    enum Request: Sendable {
-        case grantLease
-        case keepAlive(LeaseID)
-        case revoke
-        case apply([Change])
-        case read(StoreScope)
-        case audit(ClaimPlace, taken: ClaimKey?)
-        case homes([ProbeID])
-
-        /// Whether a reply is one of this request.
-        func fits(_ reply: StoreReply) -> Bool {
-            switch (self, reply) {
-            case (.grantLease, .lease), (.keepAlive, .isAlive), (.revoke, .revoked), (.read, .snapshot),
-                (.audit, .snapshot), (.homes, .snapshot), (_, .failed):
-                true
-            case (.apply(let changes), .answers(let answers)):
-                changes.count == answers.count && zip(changes, answers).allSatisfy { $0.fits($1) }
-            default:
-                false
-            }
-        }
-    }
-
-    /// A change on its way: of the server's own record, or of a claim.
-    enum Change: Sendable {
-        case record(LeaseID, ServerRecord)
-        case claim(ClaimKey, LeaseID)
-        case release(ClaimKey)
-
-        /// Whether an answer is one to this change.
-        func fits(_ answer: StoreAnswer) -> Bool {
-            switch (self, answer) {
-            case (.record, .granted), (.record, .leaseEnded), (.release, .released), (.claim, .granted),
-                (.claim, .held),
-                (.claim, .leaseEnded):
-                true
-            default:
-                false
-            }
-        }
-    }
-
     package let limits: ClusterLimits
     var record: ServerRecord
     var leases = LeasePool()
@@ -199,7 +156,7 @@ package struct ClusterNode: Sendable {
             (failures, pausedUntil) = (0, nil)
         }
         switch request {
-        case .grantLease: receiveLease(reply, sentAt)
+        case .grantLease: receiveLease(reply, sentAt, now: now)
         case .keepAlive(let lease): receiveSign(of: lease, reply, sentAt, now: now)
         case .revoke: break
         case .apply(let changes):

@@ -20,6 +20,7 @@ extension ClusterNode {
         // An earlier session of this server may not have given it back.
         if let earlier {
             (entry.mayBeStored, entry.failedAt) = (earlier.mayBeStored, earlier.failedAt)
+            entry.takenFrom = earlier.takenFrom
             switch earlier.state {
             case .held(let epoch, let lease):
                 leases.change(lease, by: -1)
@@ -129,7 +130,8 @@ extension ClusterNode {
         guard case .sent(lease) = entry.state else { return receiveEarlier(entry, answer, lease, now: now) }
         switch answer {
         case .granted(let epoch):
-            receiveGrant(of: entry, epoch, lease, now: now)
+            noteTaken(entry, now: now)
+            receiveGrant(of: entry, epoch, lease)
         case .held(let others):
             leases.change(lease, by: -1)
             receiveHeld(entry, others, now: now)
@@ -155,6 +157,7 @@ extension ClusterNode {
         leases.change(lease, by: -1)
         switch answer {
         case .granted(let epoch):
+            noteTaken(entry, now: now)
             guard case .queued = entry.state else { return }
             claims.set(entry.isDropped ? .dropped(epoch: epoch, lease: nil) : .queued(over: epoch), of: key)
         case .leaseEnded: leaseEnded(lease)
@@ -166,17 +169,11 @@ extension ClusterNode {
         }
     }
 
-    private mutating func receiveGrant(
-        of entry: OwnClaims.Entry,
-        _ epoch: Revision,
-        _ lease: LeaseID,
-        now: Instant
-    ) {
+    private mutating func receiveGrant(of entry: OwnClaims.Entry, _ epoch: Revision, _ lease: LeaseID) {
         let key = entry.claim.key
         guard !entry.isDropped else { return claims.set(.dropped(epoch: epoch, lease: lease), of: key) }
         claims.set(.held(epoch: epoch, lease: lease), of: key)
         if entry.deadline != nil { report(.granted(entry.id)) }
-        if let home = entry.takenFrom { noteTaken(key, from: home, now: now) }
         // The lease may have ended since, or the watch may have been faster than the answer.
         if !leases.contains(lease) { return claims.set(.queued(over: nil), of: key) }
         if let known = table[key] { note(known) }
@@ -197,6 +194,7 @@ extension ClusterNode {
         guard let first else { return again(entry, over: nil) }
         // Our own claim, whose answer was lost, or that of an earlier session here.
         if isOwn {
+            noteTaken(entry, now: now)
             if entry.isDropped { return claims.set(.dropped(epoch: first.epoch, lease: nil), of: key) }
             return again(entry, over: first.epoch)
         }

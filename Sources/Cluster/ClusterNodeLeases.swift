@@ -13,9 +13,11 @@ extension ClusterNode {
         while !claims.hasWaiting, let lease = leases.takeSpare() { send(.revoke, .revoke(lease), now: now) }
     }
 
-    mutating func receiveLease(_ reply: StoreReply, _ sentAt: Instant) {
+    mutating func receiveLease(_ reply: StoreReply, _ sentAt: Instant, now: Instant) {
         leases.isGranting = false
         guard case .lease(let id) = reply else { return }
+        // A lease that is there already is no other one.
+        guard !leases.contains(id) else { return noteFailure(sentAt: now, now: now) }
         // The lease may have begun when the request was sent.
         leases.add(id, keepAliveAt: sentAt + limits.keepAliveInterval)
     }

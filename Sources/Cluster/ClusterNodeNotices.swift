@@ -14,7 +14,10 @@ extension ClusterNode {
     /// Time in which a link may turn out to be broken. What was told before may not have arrived.
     static let linkDoubt = Duration.seconds(30)
 
-    mutating func noteTaken(_ key: ClaimKey, from home: ServerID, now: Instant) {
+    /// The store has granted a claim. If it was another server's, that one is told.
+    mutating func noteTaken(_ entry: OwnClaims.Entry, now: Instant) {
+        let key = entry.claim.key
+        guard let home = entry.takenFrom else { return }
         claims.markTaken(key, from: nil)
         guard !key.place.isPort, home != id, let record = servers[home] else { return }
         let isLinked = linked.contains(home)

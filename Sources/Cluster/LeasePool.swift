@@ -21,7 +21,6 @@ struct LeasePool: Sendable {
     func contains(_ id: LeaseID) -> Bool { leases.contains { $0.id == id } }
 
     mutating func add(_ id: LeaseID, keepAliveAt: Instant) {
-        guard !contains(id) else { return }
         leases.append(Lease(id: id, keepAliveAt: keepAliveAt))
     }
 

@@ -208,6 +208,65 @@ private typealias Script = ScriptedNode
         #expect(script.takeActions() == [.granted(second)])
     }
 
+    /// A node whose requests wait since one has failed.
+    private func pausing(_ script: Script) -> Script {
+        var script = script
+        _ = script.want(Script.key(.tcp(1)))
+        script.loseAll()
+        #expect(!script.node.isStoreReachable && script.requests.isEmpty)
+        return script
+    }
+
+    @Test("a claim that waits for its turn and is given back is removed, or not asked for at all if it is new")
+    func dropWhileQueued() {
+        var script = pausing(Script.joined())
+        let new = script.want(key)
+        script.drop(new)
+        #expect(script.node.claims[key] == nil)
+
+        (script, _) = holding()
+        script = pausing(script)
+        let second = script.want(key, session: [2])
+        script.drop(second)
+        script.drop(second)
+        script.pass(.milliseconds(200))
+        #expect(script.changes.contains(.release(key, epoch: Revision(20))))
+    }
+
+    @Test("a place that is wanted again while its claim or its removal waits for its turn is claimed once")
+    func wantAgainWhileQueued() {
+        for isRemoval in [true, false] {
+            var (script, first) = holding()
+            script = pausing(script)
+            if isRemoval { script.drop(first) } else { _ = script.want(key, session: [2]) }
+            let last = script.want(key, session: [3])
+            script.pass(.milliseconds(200))
+            let own = script.changes.filter { if case .claim(let claim, _, _) = $0 { claim.key == key } else { true } }
+            #expect(own == [.claim(Script.claim(key, session: [3]), lease: LeaseID(1), over: Revision(20))])
+            let answers = script.changes.map { _ in StoreAnswer.granted(epoch: Revision(30)) }
+            script.reply(.answers(answers)) { if case .apply = $0 { true } else { false } }
+            #expect(script.takeActions().contains(.granted(last)))
+            #expect(script.node.claims.count == 2 && script.node.leases.leases[0].entries == 3)
+        }
+    }
+
+    @Test("members of a group share a place, and a member of another group does not")
+    func group() {
+        func member(_ number: UInt8, _ group: String) -> ClaimKey {
+            let member = ClaimMember(client: [number], instance: [])
+            return ClaimKey(.tcp(8022), owner: ClaimOwner(group: group, proof: [1]), member: member)
+        }
+        var script = Script.joined()
+        let ids = [script.want(member(1, "a")), script.want(member(2, "a"))]
+        script.granted(20)
+        script.granted(21)
+        #expect(script.takeActions() == ids.map { .granted($0) })
+        let other = script.want(member(3, "b"))
+        let holders = [1, 2].map { Script.held(member($0, "a"), 19 + Int64($0), home: Script.id) }
+        script.answer(.held(holders))
+        #expect(script.takeActions() == [.refused(other, .held(holders[0]))])
+    }
+
     @Test("a place that an earlier session here is giving back is free for another client")
     func leaving() {
         var (script, id) = holding()

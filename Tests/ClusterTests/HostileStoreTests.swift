@@ -124,6 +124,20 @@ private typealias Script = ScriptedNode
         }
     }
 
+    @Test("a lease that is there already does not count as another one, and is asked for again after a pause")
+    func sameLease() {
+        var script = Script.joined()
+        for number in 1...1_000 {
+            _ = script.want(Script.key(.tcp(UInt16(number))))
+            if number < 1_000 { script.granted(Int64(20 + number)) }
+        }
+        script.reply(.lease(LeaseID(1))) { $0 == .grantLease(seconds: 10) }
+        #expect(script.requests.isEmpty && script.node.leases.leases.count == 1)
+        script.pass(.milliseconds(200))
+        script.reply(.lease(LeaseID(2))) { $0 == .grantLease(seconds: 10) }
+        #expect(script.changes.count == 1)
+    }
+
     @Test("an answer that comes twice changes nothing the second time")
     func twice() {
         var script = Script.joined()

@@ -104,7 +104,7 @@ private typealias Script = ScriptedNode
         script.answer(.held([Script.held(name, 15)]))
         script.pass(.seconds(2))
         script.granted(20)
-        #expect(script.takeActions().suffix(2) == [.granted(id), .taken(Script.peerRecord, name)])
+        #expect(script.takeActions().suffix(2) == [.taken(Script.peerRecord, name), .granted(id)])
         script.with { $0.link(to: Script.peer, isUp: false, now: $1) }
         script.now = script.now + .milliseconds(29_999)
         script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
@@ -113,6 +113,52 @@ private typealias Script = ScriptedNode
         script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
         #expect(!script.takeActions().contains(.taken(Script.peerRecord, name)), "it has arrived long ago")
         #expect(script.node.notices.isEmpty)
+    }
+
+    @Test("the server is told also if the claim is not wanted any more, or its answer was lost")
+    func noticesOfDropped() throws {
+        let name = Script.key(.name("a.example"), part: "http:/")
+        for isLost in [true, false] {
+            var script = Script.joined()
+            script.with { $0.link(to: Script.peer, isUp: true, now: $1) }
+            let id = script.want(name)
+            script.answer(.held([Script.held(name, 15)]))
+            let probe = try script.takeProbe()
+            script.with { $0.answered(probe, isAlive: false, now: $1) }
+            script.drop(id)
+            if isLost {
+                script.loseAll()
+                script.pass(.milliseconds(200))
+                script.answer(.held([Script.held(name, 20, home: Script.id)]))
+            } else {
+                script.granted(20)
+            }
+            #expect(script.takeActions() == [.taken(Script.peerRecord, name)])
+            #expect(script.changes == [.release(name, epoch: Revision(20))])
+        }
+    }
+
+    @Test("at most 1,000 notices are kept for a server, and at most 16 places are read at a time for them")
+    func bounds() throws {
+        var script = Script.joined()
+        var last = ClusterNode.ClaimID(number: 0)
+        for number in 0..<1_001 {
+            let name = Script.key(.name("\(number).example"), part: "http:/")
+            last = script.want(name)
+            if script.changes.isEmpty { script.reply(.lease(LeaseID(2))) { $0 == .grantLease(seconds: 10) } }
+            script.answer(.held([Script.held(name, 15)]))
+            let probe = try script.takeProbe()
+            script.with { $0.answered(probe, isAlive: false, now: $1) }
+            script.granted(20)
+        }
+        #expect(script.takeActions() == [.granted(last)], "there is no link")
+        #expect(script.node.notices[Script.peer]?.count == 1_000)
+        for number in 0..<17 {
+            script.with { $0.taken(Script.key(.name("\(number).example"), part: "http:/"), now: $1) }
+        }
+        #expect(script.requests.count == 16)
+        script.reply(.snapshot(StoreSnapshot(revision: Revision(1)))) { if case .read = $0 { true } else { false } }
+        #expect(script.requests.count == 16)
     }
 
     @Test("a server that is told of a take-over reads the name, and loses it, keeps it, or puts it back")

@@ -56,6 +56,7 @@ import Testing
             ),
             ("WebSocket", ["ByteText", "CZlib", "Crypto", "HTTP1", "NIOCore"]),
             ("Mux", ["ByteText", "Crypto", "NIOCore", "Secrets"]),
+            ("Cluster", ["ByteText", "Crypto", "Mux", "Synchronization"]),
             ("ProxyConnect", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress"]),
             ("HTTPRelay", ["ByteText", "Crypto", "HTTP1", "NIOCore", "NetworkAddress", "Secrets"]),
         ]

@@ -158,7 +158,7 @@ final class ClusterService: ClusterDirectory {
         to home: ServerID,
         onMoved: @escaping @Sendable () -> Void
     ) -> RouteMember {
-        RouteMember(0, of: "server \(home)", isRemote: true, on: loop) { [self] visitor, ends, onEnd in
+        RouteMember(0, of: "server \(home)", at: PeerHealth(), on: loop) { [self] visitor, ends, onEnd in
             loop.execute { [self] in
                 guard let record = state.value.node.servers[home], !state.value.isStopped else {
                     onEnd()
@@ -266,7 +266,7 @@ final class ClusterService: ClusterDirectory {
             let link = state.value.links.link(to: record)
             let destination = PeerDestination.tunnel(held.claim.tunnel, session: held.claim.session)
             let bound = NIOLoopBound(link, eventLoop: loop)
-            return RouteMember(held.claim.tunnel, of: held.claim.client, isRemote: true, on: loop) {
+            return RouteMember(held.claim.tunnel, of: held.claim.client, at: link.health, on: loop) {
                 visitor,
                 ends,
                 onEnd in

@@ -30,7 +30,7 @@ final class PeerHome: Sendable {
         switch destination {
         case .tunnel(let number, let id):
             guard let home = core.session(id) else { return session.run(.reset(stream, .moved)) }
-            let member = RouteMember(number, of: home.name, isRemote: false, on: home.loop) { visitor, link, onEnd in
+            let member = RouteMember(number, of: home.name, at: nil, on: home.loop) { visitor, link, onEnd in
                 home.open(visitor, link, at: number, onEnd: onEnd)
             }
             PeerVisitor(session, stream).open(to: member, Self.visitor(request))

@@ -35,6 +35,7 @@ final class PeerLink: PeerConnectionOwner {
 
     let server: ServerID
     let loop: any EventLoop
+    let health = PeerHealth()
     private let dialler: any PeerDialler
     private let statistics: TunnelStatistics
     private let logger: Logger
@@ -45,6 +46,7 @@ final class PeerLink: PeerConnectionOwner {
     private var timer: Scheduled<Void>?
     private var idleTimer: Scheduled<Void>?
     private(set) var streams = 0
+    private var isClosing = false
 
     /// - Parameter onChange: called when the session has begun or is over.
     init(
@@ -172,6 +174,7 @@ final class PeerLink: PeerConnectionOwner {
         case .idle: return
         case .dialling(let connection), .open(let connection, _): state = .open(connection, opener)
         }
+        health.succeeded()
         onChange(true)
         timer?.cancel()
         timer = nil
@@ -183,6 +186,7 @@ final class PeerLink: PeerConnectionOwner {
     func connectionEnded(_ reason: String) {
         if case .idle = state { return }
         state = .idle
+        if !isClosing { health.failed() }
         logger.info("link to a server of the cluster has ended", metadata: ["reason": "\(reason)"])
         onChange(false)
         timer?.cancel()
@@ -199,6 +203,8 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Closes the session. A later visitor begins another one.
     func close() {
+        isClosing = true
+        defer { isClosing = false }
         idleTimer?.cancel()
         switch state {
         case .idle: return

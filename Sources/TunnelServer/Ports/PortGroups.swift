@@ -122,7 +122,7 @@ final class PortGroups: Sendable {
             address: address,
             publicAddress: channel.localAddress?.inShort ?? ""
         )
-        try channel.pipeline.syncOperations.addHandler(RawVisitor(to: member, visitor))
+        try channel.pipeline.syncOperations.addHandler(RawVisitor(to: member, visitor, of: members))
     }
 }
 

@@ -7,7 +7,9 @@ final class RawVisitor: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let member: RouteMember
+    private var member: RouteMember
+    /// The members of the place; nil if there is no other choice.
+    private let route: Route?
     private let visitor: RoutedVisitor
     private var stream: VisitorStream?
     private var context: ChannelHandlerContext?
@@ -17,22 +19,33 @@ final class RawVisitor: ChannelInboundHandler {
     private var untaken = 0
     /// Bytes that were read before.
     private var first: ByteBuffer
+    /// Whether the session is at another server, which is still being reached. Nothing is read until then, so that another
+    /// member can take the visitor.
+    private var awaitsSession = false
+    /// Members that were tried.
+    private var tries = 1
+    /// Members that are tried for a visitor: of three servers, two may have just failed.
+    private static let maximumTries = 3
 
     /// - Parameters:
+    ///   - route: the members among which another one is chosen if this one is not reached.
     ///   - first: bytes of the connection that another handler has read.
     ///   - hasEnded: whether the connection brings nothing more.
     init(
         to member: RouteMember,
         _ visitor: RoutedVisitor,
+        of route: Route? = nil,
         first: ByteBuffer = ByteBuffer(),
         hasEnded: Bool = false
     ) {
-        (self.member, self.visitor, self.first, self.hasEnded) = (member, visitor, first, hasEnded)
+        (self.member, self.route, self.visitor) = (member, route, visitor)
+        (self.first, self.hasEnded) = (first, hasEnded)
     }
 
     /// Continues with a stream that is open. The connection's bytes are asked for from now on.
     init(_ stream: VisitorStream, _ visitor: RoutedVisitor) {
-        (member, self.stream, self.visitor, first) = (stream.member, stream, visitor, ByteBuffer())
+        (member, route, self.stream, self.visitor) = (stream.member, nil, stream, visitor)
+        first = ByteBuffer()
     }
 
     // MARK: From the visitor
@@ -61,6 +74,11 @@ final class RawVisitor: ChannelInboundHandler {
         let stream = VisitorStream.open(to: member, for: visitor, on: context.eventLoop)
         stream.receiver = self
         self.stream = stream
+        awaitsSession = member.isRemote
+        if !awaitsSession { begin(stream) }
+    }
+
+    private func begin(_ stream: VisitorStream) {
         stream.send(first)
         first = ByteBuffer()
         if hasEnded { stream.finish() }
@@ -68,7 +86,7 @@ final class RawVisitor: ChannelInboundHandler {
     }
 
     private func read() {
-        guard !isReading, !hasEnded, let context, stream?.hasRoom == true else { return }
+        guard !isReading, !hasEnded, !awaitsSession, let context, stream?.hasRoom == true else { return }
         isReading = true
         context.read()
     }
@@ -139,7 +157,20 @@ extension RawVisitor: VisitorStreamReceiver {
     func stream(_ stream: VisitorStream, failed failure: StreamFailure) {
         self.stream = nil
         guard let channel = context?.channel else { return }
+        if awaitsSession, failure == .unavailable, tries < Self.maximumTries, let context,
+            let other = route?.other(than: member, for: visitor.address)
+        {
+            tries += 1
+            member = other
+            return open(context)
+        }
         SocketReset.afterSending(channel, within: RoutedStream.lingering)
+    }
+
+    func streamIsJoined(_ stream: VisitorStream) {
+        guard awaitsSession else { return }
+        awaitsSession = false
+        begin(stream)
     }
 
     func streamHasRoom(_ stream: VisitorStream) { read() }

@@ -35,7 +35,9 @@ final class RouteMember: Sendable {
 
     private let opener: Opener
     /// Whether its session is at another server.
-    let isRemote: Bool
+    var isRemote: Bool { server != nil }
+    /// The server of its session; nil for this one.
+    private let server: PeerHealth?
     private let streams = Atomic(0)
     private let isHealthy: Atomic<Bool>
     private let paused = Atomic(false)
@@ -54,7 +56,7 @@ final class RouteMember: Sendable {
             loop.execute { admission.value.open(visitor, link, at: tunnel, onEnd: onEnd) }
         }
         tunnel = request.tunnel
-        isRemote = false
+        server = nil
         (self.client, self.owner) = (client, owner)
         rules = RelayRules(request.name)
         passwords = (try? request.name?.visitorPasswords()) ?? nil
@@ -65,17 +67,19 @@ final class RouteMember: Sendable {
 
     /// Creates the tunnel of a session elsewhere, for connections whose bytes nothing of this server reads.
     ///
-    /// - Parameter loop: the event loop of the streams that `opener` opens.
+    /// - Parameters:
+    ///   - server: the other server; nil for a session of this one.
+    ///   - loop: the event loop of the streams that `opener` opens.
     init(
         _ tunnel: UInt16,
         of owner: String,
-        isRemote: Bool,
+        at server: PeerHealth?,
         on loop: any EventLoop,
         opener: @escaping Opener
     ) {
         (self.loop, self.tunnel, self.owner, self.opener) = (loop, tunnel, owner, opener)
         (client, rules, passwords, isSticky) = ([], RelayRules(), nil, false)
-        self.isRemote = isRemote
+        self.server = server
         isHealthy = Atomic(true)
     }
 
@@ -88,9 +92,9 @@ final class RouteMember: Sendable {
         set { isHealthy.store(newValue, ordering: .relaxed) }
     }
 
-    /// Whether its session has no carrier.
+    /// Whether its session has no carrier, or its server was not reached lately.
     var isPaused: Bool {
-        get { paused.load(ordering: .relaxed) }
+        get { paused.load(ordering: .relaxed) || server?.isDown ?? false }
         set { paused.store(newValue, ordering: .relaxed) }
     }
 

@@ -79,7 +79,10 @@ enum RouteChoice {
     static func member(of all: [RouteMember], for address: IPAddress?) -> RouteMember? {
         let healthy = all.filter(\.isUp)
         let ready = healthy.filter { !$0.isPaused }
-        let members = ready.isEmpty ? healthy : ready
+        let all = ready.isEmpty ? healthy : ready
+        // A session of this server saves the hop.
+        let own = all.filter { !$0.isRemote }
+        let members = own.isEmpty ? all : own
         guard members.count > 1 else { return members.first }
         if members.contains(where: \.isSticky), let address {
             return members.max { rank($0, address) < rank($1, address) }

@@ -14,12 +14,15 @@ protocol VisitorStreamReceiver: AnyObject {
     func streamHasRoom(_ stream: VisitorStream)
     /// The stream should carry no further request.
     func streamIsReleased(_ stream: VisitorStream)
+    /// The session has the stream, if it is at another server.
+    func streamIsJoined(_ stream: VisitorStream)
     /// The other end has accepted the stream, if its member reports that.
     func streamIsAccepted(_ stream: VisitorStream)
 }
 
 extension VisitorStreamReceiver {
     func streamIsReleased(_ stream: VisitorStream) {}
+    func streamIsJoined(_ stream: VisitorStream) {}
     func streamIsAccepted(_ stream: VisitorStream) {}
 }
 
@@ -93,6 +96,7 @@ final class VisitorStream {
         guard let messages = backlog else { return }
         backlog = nil
         for message in messages { link.session.send(message) }
+        if member.isRemote { receiver?.streamIsJoined(self) }
         if case .closed = state { link.visitor.clear() }
     }
 

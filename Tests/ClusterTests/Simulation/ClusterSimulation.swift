@@ -52,6 +52,7 @@ final class ClusterSimulation {
     var clients: [SimulatedClient] = []
     var report = SimulationReport()
     var failure: String?
+    var visitorRounds = 0
     /// When faults stop, and when the last one has ended.
     var faultsEndAt: UInt64 = 0
     var lastFaultAt: UInt64 = 0

@@ -22,6 +22,8 @@ struct SimulatedStore {
     }
 
     private var byPlace: [ClaimPlace: [Stored]] = [:]
+    /// Ports that have a claim.
+    private var ports: Set<ClaimPlace> = []
     private var servers: [ServerID: (record: ServerRecord, lease: LeaseID)] = [:]
     private var leases: [LeaseID: Lease] = [:]
     private var lastLease: Int64 = 0
@@ -72,9 +74,7 @@ struct SimulatedStore {
             var snapshot = StoreSnapshot(revision: revision)
             switch scope {
             case .servers: snapshot.servers = servers.values.map(\.record).sorted { $0.id < $1.id }
-            case .ports:
-                snapshot.claims = byPlace.filter(\.key.isPort).values.flatMap { $0.map(\.held) }
-                    .sorted { $0.epoch < $1.epoch }
+            case .ports: snapshot.claims = ports.flatMap { claims(of: $0) }.sorted { $0.epoch < $1.epoch }
             case .place(let place): snapshot.claims = claims(of: place)
             }
             return .snapshot(snapshot)
@@ -110,7 +110,10 @@ struct SimulatedStore {
     private mutating func remove(_ key: ClaimKey) {
         guard let index = byPlace[key.place]?.firstIndex(where: { $0.held.claim.key == key }) else { return }
         byPlace[key.place]?.remove(at: index)
-        if byPlace[key.place]?.isEmpty == true { byPlace[key.place] = nil }
+        if byPlace[key.place]?.isEmpty == true {
+            byPlace[key.place] = nil
+            ports.remove(key.place)
+        }
         claimCount -= 1
     }
 
@@ -159,6 +162,7 @@ struct SimulatedStore {
         }
         byPlace[key.place, default: []].append(Stored(held: held, lease: lease))
         claimCount += 1
+        if key.place.isPort { ports.insert(key.place) }
         leases[lease]?.claims.insert(key)
         if let count = leases[lease]?.claims.count, count > StoreLimits.entriesOfLease + 60 {
             failure = failure ?? "\(count) entries in a lease"

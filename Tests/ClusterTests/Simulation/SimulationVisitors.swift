@@ -12,6 +12,8 @@ extension ClusterSimulation {
             guard server.isAlive, let key = client.keys.randomElement(using: &random) else { continue }
             visit(key.place, at: server)
         }
+        visitorRounds += 1
+        if visitorRounds.isMultiple(of: 200) { checkThatOneServerHoldsEach() }
         queue.push(.visitors, at: now + Self.second / 10)
     }
 
