@@ -82,23 +82,17 @@ package final class MemoryClaimStore: ClaimStore {
 
     package func watch(_ scope: StoreScope, from revision: Revision) -> AsyncThrowingStream<StoreEvent, any Error> {
         let (stream, continuation) = AsyncThrowingStream<StoreEvent, any Error>.makeStream()
-        let number: Int? = state.withLock { state in
-            guard revision > state.compacted else { return nil }
+        let isKnown = state.withLock { state in
+            guard revision > state.compacted else { return false }
             let watch = Watch(scope: scope, continuation: continuation)
             for (revision, changes) in state.history.filter({ $0.revision >= revision }) {
-                Self.report(changes, at: revision, to: watch)
+                _ = Self.report(changes, at: revision, to: watch)
             }
             state.lastWatch += 1
             state.watches[state.lastWatch] = watch
-            return state.lastWatch
+            return true
         }
-        guard let number else {
-            continuation.finish(throwing: StoreFailure.compacted)
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in
-            _ = self?.state.withLock { $0.watches.removeValue(forKey: number) }
-        }
+        if !isKnown { continuation.finish(throwing: StoreFailure.compacted) }
         return stream
     }
 
@@ -156,12 +150,18 @@ package final class MemoryClaimStore: ClaimStore {
         guard !changes.isEmpty else { return }
         state.revision = state.revision.next
         state.history.append((state.revision, changes))
-        for watch in state.watches.values { report(changes, at: state.revision, to: watch) }
+        for (number, watch) in state.watches where !report(changes, at: state.revision, to: watch) {
+            state.watches[number] = nil
+        }
     }
 
-    private static func report(_ changes: [StoreEntryChange], at revision: Revision, to watch: Watch) {
+    /// - Returns: false if the watch has ended. Its task cannot report that by itself: the lock would be taken while the task's
+    ///   own is held.
+    private static func report(_ changes: [StoreEntryChange], at revision: Revision, to watch: Watch) -> Bool {
         let own = changes.filter { $0.belongs(to: watch.scope) }
-        if !own.isEmpty { watch.continuation.yield(.changed(own, at: revision)) }
+        guard !own.isEmpty else { return true }
+        if case .terminated = watch.continuation.yield(.changed(own, at: revision)) { return false }
+        return true
     }
 }
 

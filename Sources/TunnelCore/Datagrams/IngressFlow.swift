@@ -6,10 +6,10 @@ import NIOCore
 package final class IngressFlow: DatagramFlow, CountedStream {
     /// What a new flow belongs to.
     package struct Opening {
-        let session: SessionLoop
-        let request: OpenRequest
-        let identity: StreamIdentity
-        let logger: Logger
+        package let session: SessionLoop
+        package let request: OpenRequest
+        package let identity: StreamIdentity
+        package let logger: Logger
         /// The rates of the flow's client and tunnel. Its time of silence is the port's.
         package var policy = StreamPolicy.unbounded
         /// Called once the flow is over, with the reason; without one if it gets no stream.

@@ -25,10 +25,10 @@ protocol ClusterDirectory: AnyObject, Sendable {
     /// A session of this server is about to bind a port.
     ///
     /// - Returns: done once the port is not bound for sessions of other servers.
-    func yield(_ port: UInt16, on loop: any EventLoop) -> EventLoopFuture<Void>
+    func yield(_ port: PublicPlace, on loop: any EventLoop) -> EventLoopFuture<Void>
 
     /// No session of this server has the port any more.
-    func restore(_ port: UInt16)
+    func restore(_ port: PublicPlace)
 
     /// The way of a client's carrier to the server of its session.
     func relay(_ destination: PeerDestination, to home: ServerID) -> RouteMember

@@ -38,14 +38,22 @@ final class ClusterMember: Sendable {
             version: culvertVersion,
             since: WallClock.unixSeconds
         )
-        let limits = configuration.serverLimits.ingress
-        let ports = RemotePorts(configuration.publicAddresses, on: group, limits: { limits }, logger: logger)
+        let loop = group.next()
+        let (connections, flows) = (configuration.serverLimits.ingress, configuration.serverLimits.flows)
+        let dropped = resources.totals.metrics.droppedDatagrams
+        let ports = RemotePorts(
+            configuration.publicAddresses,
+            on: group,
+            linkLoop: loop,
+            limits: { PlaceLimits(connections: connections, flows: flows, dropped: dropped) },
+            logger: logger
+        )
         let service = ClusterService(
             record,
             setup,
             ports: ports,
             totals: resources.totals,
-            on: group.next(),
+            on: loop,
             logger: logger
         )
         state.withLock { $0.service = service }

@@ -112,9 +112,9 @@ final class ClusterService: ClusterDirectory {
         }
     }
 
-    func yield(_ port: UInt16, on loop: any EventLoop) -> EventLoopFuture<Void> { ports.yield(port, on: loop) }
+    func yield(_ port: PublicPlace, on loop: any EventLoop) -> EventLoopFuture<Void> { ports.yield(port, on: loop) }
 
-    func restore(_ port: UInt16) { ports.restore(port) }
+    func restore(_ port: PublicPlace) { ports.restore(port) }
 
     func home(
         of name: String,
@@ -259,21 +259,35 @@ final class ClusterService: ClusterDirectory {
 
     /// Listens at a port that a session of another server has, or ceases to.
     private func portChanged(_ place: ClaimPlace) {
-        guard case .tcp(let port) = place else { return }
         let claims = state.value.node.claims(of: place).filter { $0.claim.home != id }
-        let members = claims.compactMap { held -> RouteMember? in
-            guard let record = state.value.node.servers[held.claim.home] else { return nil }
-            let link = state.value.links.link(to: record)
-            let destination = PeerDestination.tunnel(held.claim.tunnel, session: held.claim.session)
-            let bound = NIOLoopBound(link, eventLoop: loop)
-            return RouteMember(held.claim.tunnel, of: held.claim.client, at: link.health, on: loop) {
-                visitor,
-                ends,
-                onEnd in
-                bound.eventLoop.execute { bound.value.open(destination, visitor, ends, onEnd: onEnd) }
-            }
+        switch place {
+        case .tcp(let port):
+            ports.update(.port(port), claims.compactMap { member($0.claim) })
+        case .udp(let port):
+            let flows = claims.lazy.compactMap { self.flows($0.claim) }.first
+            ports.update(.udp(port), [], flows: flows)
+        case .name:
+            break
         }
-        ports.update(port, members)
+    }
+
+    /// The way to a tunnel of another server; nil if that server is not known.
+    private func way(_ claim: Claim) -> (NIOLoopBound<PeerLink>, PeerDestination)? {
+        guard let record = state.value.node.servers[claim.home] else { return nil }
+        let link = NIOLoopBound(state.value.links.link(to: record), eventLoop: loop)
+        return (link, .tunnel(claim.tunnel, session: claim.session))
+    }
+
+    private func member(_ claim: Claim) -> RouteMember? {
+        guard let (link, destination) = way(claim) else { return nil }
+        return RouteMember(claim.tunnel, of: claim.client, at: link.value.health, on: loop) { visitor, ends, onEnd in
+            link.eventLoop.execute { link.value.open(destination, visitor, ends, onEnd: onEnd) }
+        }
+    }
+
+    private func flows(_ claim: Claim) -> RemotePorts.Flows? {
+        guard let (link, destination) = way(claim) else { return nil }
+        return { remote in link.value.flow(destination, from: remote) }
     }
 }
 

@@ -30,6 +30,7 @@ final class PeerHome: Sendable {
         switch destination {
         case .tunnel(let number, let id):
             guard let home = core.session(id) else { return session.run(.reset(stream, .moved)) }
+            guard request.kind != .udp else { return openFlow(stream, request, to: number, of: home, in: session) }
             let member = RouteMember(number, of: home.name, at: nil, on: home.loop) { visitor, link, onEnd in
                 home.open(visitor, link, at: number, onEnd: onEnd)
             }
@@ -54,6 +55,20 @@ final class PeerHome: Sendable {
         case .life(let id):
             answer(stream, session, for: core.session(id))
         }
+    }
+
+    private func openFlow(
+        _ stream: StreamID,
+        _ request: OpenRequest,
+        to tunnel: UInt16,
+        of home: ServerSessionHandle,
+        in session: SessionLoop
+    ) {
+        guard let sender = HostPort(request.visitor),
+            let remote = try? SocketAddress(ipAddress: sender.host, port: Int(sender.port))
+        else { return session.run(.reset(stream, .notAllowed)) }
+        let dropped = core.resources.totals.metrics.droppedDatagrams
+        PeerFlow(session, stream, to: home.loop, dropped: dropped).open { home.flow(from: remote, at: tunnel) }
     }
 
     private static func visitor(_ request: OpenRequest) -> RoutedVisitor {

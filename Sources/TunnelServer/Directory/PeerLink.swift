@@ -76,7 +76,7 @@ final class PeerLink: PeerConnectionOwner {
     /// Opens a visitor's stream to a tunnel of the other server.
     ///
     /// - Parameters:
-    ///   - onMoved: called if the other server does not have what is asked for.
+    ///   - onMoved: called if the other server does not have what is asked for, or is not reached.
     ///   - onEnd: called once the stream is gone.
     func open(
         _ destination: PeerDestination,
@@ -107,9 +107,29 @@ final class PeerLink: PeerConnectionOwner {
             link.visitor.send { $0.joined() }
         } fail: { [self] in
             streamEnded()
+            onMoved()
             onEnd()
             link.visitor.send { $0.failed(.unavailable) }
         }
+    }
+
+    /// What the flow of a new sender belongs to. While the session is dialled its datagrams are dropped.
+    func flow(_ destination: PeerDestination, from remote: SocketAddress) -> IngressFlow.Admission {
+        guard case .open(_, let opener) = state, !opener.sessionLoop.isEnded else {
+            withSession({ _ in }, fail: {})
+            return .refused
+        }
+        let visitor = remote.inShort
+        var opening = IngressFlow.Opening(
+            opener.sessionLoop,
+            OpenRequest(destination: destination.text, kind: .udp, visitor: visitor),
+            identity: StreamIdentity(visitor: visitor, kind: .udp, statistics: statistics),
+            logger: logger
+        )
+        streams += 1
+        idleTimer?.cancel()
+        opening.onEnd = { [weak self] _ in self?.streamEnded() }
+        return .flow(opening)
     }
 
     /// Asks whether a session at the other server has a client that answers.

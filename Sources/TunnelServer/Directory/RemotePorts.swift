@@ -7,16 +7,25 @@ import TunnelCore
 ///
 /// A session of this server that gets the port comes first: ``yield(_:on:)`` closes the listener for it.
 final class RemotePorts: Sendable {
+    /// What decides about the flow of a new sender, on the links' event loop.
+    typealias Flows = @Sendable (SocketAddress) -> IngressFlow.Admission
+
     private struct Port {
+        /// The members of a TCP port.
         var route: Route
         var members: [RouteMember] = []
+        /// The flows of a UDP port; nil without a session at another server.
+        var flows: Flows?
         /// Sessions of this server that have or want the port.
         var localUsers = 0
         var listener: Listener = .none
 
+        /// Whether a session of another server has the port.
+        var isUsed: Bool { !members.isEmpty || flows != nil }
+
         /// Whether the port is to be bound now.
         var wantsListener: Bool {
-            if case .none = listener { localUsers == 0 && !members.isEmpty } else { false }
+            if case .none = listener { localUsers == 0 && isUsed } else { false }
         }
     }
 
@@ -27,31 +36,40 @@ final class RemotePorts: Sendable {
         case closing(EventLoopFuture<Void>)
     }
 
-    private let ports = Mutex<[UInt16: Port]>([:])
+    private let ports = Mutex<[PublicPlace: Port]>([:])
     private let group: any EventLoopGroup
     private let addresses: [String]
-    private let limits: @Sendable () -> IngressLimits
+    private let linkLoop: any EventLoop
+    private let limits: @Sendable () -> PlaceLimits
     private let logger: Logger
 
-    /// - Parameter addresses: the addresses of public ports.
+    /// - Parameters:
+    ///   - addresses: the addresses of public ports.
+    ///   - linkLoop: the event loop of the links to other servers.
     init(
         _ addresses: [String],
         on group: any EventLoopGroup,
-        limits: @escaping @Sendable () -> IngressLimits,
+        linkLoop: any EventLoop,
+        limits: @escaping @Sendable () -> PlaceLimits,
         logger: Logger
     ) {
-        (self.addresses, self.group, self.limits, self.logger) = (addresses, group, limits, logger)
+        (self.addresses, self.group, self.linkLoop) = (addresses, group, linkLoop)
+        (self.limits, self.logger) = (limits, logger)
     }
 
     // MARK: Other servers
 
     /// The tunnels of other servers at a port have changed.
-    func update(_ number: UInt16, _ members: [RouteMember]) {
+    ///
+    /// - Parameters:
+    ///   - members: those of a TCP port.
+    ///   - flows: what decides about the flows of a UDP port.
+    func update(_ number: PublicPlace, _ members: [RouteMember], flows: Flows? = nil) {
         let listens = ports.withLock { ports in
-            var port = ports[number] ?? Port(route: Route(NamePlace(port: number)))
+            var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port)))
             for member in port.members { _ = port.route.remove(member) }
             for member in members { port.route.add(member) }
-            port.members = members
+            (port.members, port.flows) = (members, flows)
             let listens = port.wantsListener
             if listens { port.listener = .binding }
             ports[number] = port
@@ -64,7 +82,10 @@ final class RemotePorts: Sendable {
     /// Closes all listeners.
     func closeAll() {
         let numbers = ports.withLock { ports in
-            for number in ports.keys { ports[number]?.members = [] }
+            for number in ports.keys {
+                ports[number]?.members = []
+                ports[number]?.flows = nil
+            }
             return Array(ports.keys)
         }
         for number in numbers { settle(number) }
@@ -75,9 +96,9 @@ final class RemotePorts: Sendable {
     /// A session of this server is about to bind a port.
     ///
     /// - Returns: done once nothing of other servers is bound there.
-    func yield(_ number: UInt16, on loop: any EventLoop) -> EventLoopFuture<Void> {
+    func yield(_ number: PublicPlace, on loop: any EventLoop) -> EventLoopFuture<Void> {
         ports.withLock { ports in
-            var port = ports[number] ?? Port(route: Route(NamePlace(port: number)))
+            var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port)))
             port.localUsers += 1
             ports[number] = port
         }
@@ -89,7 +110,7 @@ final class RemotePorts: Sendable {
     }
 
     /// A session of this server has given a port back.
-    func restore(_ number: UInt16) {
+    func restore(_ number: PublicPlace) {
         let listens = ports.withLock { ports in
             guard var port = ports[number] else { return false }
             port.localUsers -= 1
@@ -104,51 +125,93 @@ final class RemotePorts: Sendable {
 
     // MARK: Listeners
 
-    private func bind(_ number: UInt16) {
-        guard let route = ports.withLock({ $0[number]?.route }) else { return }
+    private func bind(_ number: PublicPlace) {
+        guard let port = ports.withLock({ $0[number] }) else { return }
+        if let flows = port.flows { bind(number, flows) } else { bind(number, port.route) }
+    }
+
+    private func bind(_ number: PublicPlace, _ route: Route) {
         let loop = group.next()
         loop.execute { [self] in
             TCPIngress.bind(
                 tunnel: 0,
                 addresses: addresses,
-                port: number,
-                limits: limits(),
+                port: number.port,
+                limits: limits().connections,
                 loop: loop,
                 logger: logger
             ) { channel in
                 try PortGroups.accept(channel, for: route)
             }
             .assumeIsolated().whenComplete { result in
-                switch result {
-                case .success(let ingress):
-                    let bound = NIOLoopBound(ingress, eventLoop: loop)
-                    self.set(number, .open { loop.flatSubmit { bound.value.close(on: loop) } })
-                case .failure(let error):
-                    self.logger.warning(
-                        "visitors of a port of the cluster are not served here: it cannot be bound",
-                        metadata: ["port": .number(number), "reason": "\(error)"]
-                    )
-                    self.set(number, .none)
-                }
-                self.settle(number)
+                self.bound(
+                    number,
+                    result.map { NIOLoopBound($0, eventLoop: loop) }.map { ingress in
+                        { loop.flatSubmit { ingress.value.close(on: loop) } }
+                    }
+                )
             }
         }
     }
 
-    private func set(_ number: UInt16, _ listener: Listener) {
+    /// Binds a UDP port on the event loop of the links, on which its flows are opened.
+    private func bind(_ number: PublicPlace, _ flows: @escaping Flows) {
+        let loop = linkLoop
+        loop.execute { [self] in
+            let limits = limits()
+            UDPIngress.bind(
+                addresses: addresses,
+                port: number.port,
+                limits: limits.flows,
+                dropped: limits.dropped,
+                loop: loop,
+                opener: UDPIngress.Opener { [self] remote in
+                    ports.withLock { $0[number]?.flows }?(remote) ?? .refused
+                }
+            )
+            .assumeIsolated().whenComplete { result in
+                self.bound(
+                    number,
+                    result.map { NIOLoopBound($0, eventLoop: loop) }.map { ingress in
+                        { loop.flatSubmit { ingress.value.close() } }
+                    }
+                )
+            }
+        }
+    }
+
+    private func bound(
+        _ number: PublicPlace,
+        _ result: Result<@Sendable () -> EventLoopFuture<Void>, any Error>
+    ) {
+        switch result {
+        case .success(let close):
+            set(number, .open(close: close))
+        case .failure(let error):
+            let reason = (error as? TCPIngress.Failure)?.error ?? error
+            logger.warning(
+                "visitors of a port of the cluster are not served here: it cannot be bound",
+                metadata: ["place": "\(number)", "reason": "\(reason.userDescription)"]
+            )
+            set(number, .none)
+        }
+        settle(number)
+    }
+
+    private func set(_ number: PublicPlace, _ listener: Listener) {
         ports.withLock { $0[number]?.listener = listener }
     }
 
     /// Closes a listener that is not wanted, and forgets a port without any use.
-    private func settle(_ number: UInt16) {
+    private func settle(_ number: PublicPlace) {
         let closing = ports.withLock { ports -> EventLoopFuture<Void>? in
             guard let port = ports[number] else { return nil }
             switch port.listener {
-            case .open(let close) where port.localUsers > 0 || port.members.isEmpty:
+            case .open(let close) where port.localUsers > 0 || !port.isUsed:
                 let done = close()
                 ports[number]?.listener = .closing(done)
                 return done
-            case .none where port.localUsers == 0 && port.members.isEmpty:
+            case .none where port.localUsers == 0 && !port.isUsed:
                 ports[number] = nil
                 return nil
             case .none, .binding, .open, .closing:

@@ -51,7 +51,7 @@ final class PublicPorts {
     /// The claims in the cluster.
     var tickets: [PublicPlace: ClaimTicket] = [:]
     /// Ports at which the server does not listen for other servers' sessions, because this session has them.
-    var yielded: Set<UInt16> = []
+    var yielded: Set<PublicPlace> = []
     let binder: any PortBinder
     let clock: ServerClock
     let refusals: LogThrottle
@@ -170,7 +170,7 @@ final class PublicPorts {
         directory.release(place, holder)
         guard directory.claims(place, of: holder) == 0 else { return }
         if let ticket = tickets.removeValue(forKey: place) { cluster?.drop(ticket) }
-        if case .port(let port) = place, yielded.remove(port) != nil { cluster?.restore(port) }
+        if yielded.remove(place) != nil { cluster?.restore(place) }
     }
 
     /// Another server has got a place.

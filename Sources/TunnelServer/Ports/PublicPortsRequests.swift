@@ -78,8 +78,8 @@ extension PublicPorts {
             if isOver { release(place) } else { then(nil) }
             operationEnded()
         }
-        guard case .port(let port) = place, let cluster, !isOver, yielded.insert(port).inserted else { return done() }
-        cluster.yield(port, on: loop).assumeIsolated().whenComplete { _ in done() }
+        guard place.port > 0, let cluster, !isOver, yielded.insert(place).inserted else { return done() }
+        cluster.yield(place, on: loop).assumeIsolated().whenComplete { _ in done() }
     }
 
     // MARK: The system's sockets

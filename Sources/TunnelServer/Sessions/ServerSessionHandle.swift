@@ -105,6 +105,11 @@ final class ServerSessionHandle: PortHolder {
         loop.execute { self.session.value.admission.open(visitor, link, at: tunnel, onEnd: onEnd) }
     }
 
+    /// What the flow of a sender at another server belongs to; on the session's event loop.
+    func flow(from remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
+        session.value.admission.flow(from: remote, at: tunnel)
+    }
+
     func isAlive(within timeout: TimeAmount) -> EventLoopFuture<Bool> {
         loop.flatSubmit { self.session.value.sessionLoop.probe(timeout: timeout) }
     }
