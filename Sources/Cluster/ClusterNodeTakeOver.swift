@@ -54,7 +54,8 @@ extension ClusterNode {
     private mutating func settle(_ id: ProbeID, isAlive: Bool) {
         guard let probe = probes.removeValue(forKey: id), let entry = claims[probe.key], case .probing(id) = entry.state
         else { return }
-        guard !isAlive else { return giveUp(entry, .heldBySame(probe.held), to: probe.held) }
+        // A server that drains takes nothing over: its sessions leave, and it could not tell a home that was cut off.
+        guard !isAlive, !record.isDraining else { return giveUp(entry, .heldBySame(probe.held), to: probe.held) }
         claims.markTaken(probe.key, from: probe.home)
         again(entry, over: probe.held.epoch)
     }
