@@ -5,12 +5,15 @@ extension ClusterNode {
     /// A claim that this server has taken over.
     struct Notice: Sendable {
         let key: ClaimKey
+        let home: ServerRecord
         /// When the other server was told last.
         var toldAt: Instant?
     }
 
     /// Notices that are kept for one server. 1,000: it has a server's claims in one lease.
     static let notices = 1_000
+    /// Servers with notices until those are left out that are gone. 100: few servers are cut off at a time.
+    static let noticedServers = 100
     /// Time in which a link may turn out to be broken. What was told before may not have arrived.
     static let linkDoubt = Duration.seconds(30)
 
@@ -19,13 +22,15 @@ extension ClusterNode {
         let key = entry.claim.key
         guard let home = entry.takenFrom else { return }
         claims.markTaken(key, from: nil)
-        guard !key.place.isPort, home != id, let record = servers[home] else { return }
-        let isLinked = linked.contains(home)
-        if isLinked { report(.taken(record, key)) }
-        var all = (notices[home] ?? []).filter { $0.key != key && isOpen($0, now: now) }
+        guard !key.place.isPort, home.id != id else { return }
+        let isLinked = linked.contains(home.id)
+        if isLinked { report(.taken(home, key)) }
+        // A server that lives may be missing for a moment. Those that are gone count only if they are many.
+        if notices.count >= Self.noticedServers { notices = notices.filter { servers[$0.key] != nil } }
+        var all = (notices[home.id] ?? []).filter { $0.key != key && isOpen($0, now: now) }
         if all.count >= Self.notices { all.removeFirst() }
-        all.append(Notice(key: key, toldAt: isLinked ? now : nil))
-        notices[home] = all
+        all.append(Notice(key: key, home: home, toldAt: isLinked ? now : nil))
+        notices[home.id] = all
     }
 
     private func isOpen(_ notice: Notice, now: Instant) -> Bool {
@@ -39,10 +44,10 @@ extension ClusterNode {
             return act(now)
         }
         linked.insert(server)
-        if let record = servers[server], let all = notices.removeValue(forKey: server) {
+        if let all = notices.removeValue(forKey: server) {
             let open = all.filter { isOpen($0, now: now) }
-            for notice in open { report(.taken(record, notice.key)) }
-            if !open.isEmpty { notices[server] = open.map { Notice(key: $0.key, toldAt: now) } }
+            for notice in open { report(.taken(notice.home, notice.key)) }
+            if !open.isEmpty { notices[server] = open.map { Notice(key: $0.key, home: $0.home, toldAt: now) } }
         }
         return act(now)
     }

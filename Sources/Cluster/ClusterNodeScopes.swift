@@ -52,7 +52,6 @@ extension ClusterNode {
         knowsServers = true
         let records = snapshot.servers.prefix(limits.servers)
         servers = Dictionary(records.map { ($0.id, $0) }) { $1 }
-        notices = notices.filter { servers[$0.key] != nil }
         noteOwnRecord(servers[id], at: snapshot.revision)
     }
 
@@ -103,7 +102,6 @@ extension ClusterNode {
             if record.id == id { noteOwnRecord(record, at: revision) }
         case .serverGone(let gone):
             servers[gone] = nil
-            notices[gone] = nil
             if gone == id { noteOwnRecord(nil, at: revision) }
         case .claim(let held):
             guard held.claim.key.place.isPort else { return }

@@ -6,8 +6,8 @@ extension ClusterNode {
     struct Probe: Sendable {
         let key: ClaimKey
         let held: HeldClaim
-        /// Whether its home is asked. Otherwise the home is looked for.
-        var isAsked = false
+        /// The home that is asked; nil while it is looked for.
+        var home: ServerRecord?
     }
 
     /// Asks the home of a claim for its session.
@@ -21,7 +21,7 @@ extension ClusterNode {
 
     private mutating func ask(_ home: ServerRecord, _ id: ProbeID) {
         guard let probe = probes[id] else { return }
-        probes[id]?.isAsked = true
+        probes[id]?.home = home
         report(.probe(id, home, session: probe.held.claim.session))
     }
 
@@ -54,8 +54,9 @@ extension ClusterNode {
     private mutating func settle(_ id: ProbeID, isAlive: Bool) {
         guard let probe = probes.removeValue(forKey: id), let entry = claims[probe.key], case .probing(id) = entry.state
         else { return }
-        guard !isAlive else { return giveUp(entry, .heldBySame(probe.held), to: probe.held) }
-        claims.markTaken(probe.key, from: probe.held.claim.home)
+        // A server that drains takes nothing over: its sessions leave, and it could not tell a home that was cut off.
+        guard !isAlive, !record.isDraining else { return giveUp(entry, .heldBySame(probe.held), to: probe.held) }
+        claims.markTaken(probe.key, from: probe.home)
         again(entry, over: probe.held.epoch)
     }
 
@@ -63,7 +64,7 @@ extension ClusterNode {
         while let first = probeDeadlines.first, first.at <= now {
             _ = probeDeadlines.popFirst()
             guard let probe = probes[first.id] else { continue }
-            if probe.isAsked {
+            if probe.home != nil {
                 settle(first.id, isAlive: false)
             } else if let entry = claims[probe.key], case .probing(first.id) = entry.state {
                 // The store has not told where the home is: it is asked again for the claim.

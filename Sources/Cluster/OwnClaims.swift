@@ -16,7 +16,7 @@ struct OwnClaims: Sendable {
         /// When the last request failed whose effect is not known. The store may perform it still.
         var failedAt: Instant?
         /// The server from which it is taken over.
-        var takenFrom: ServerID?
+        var takenFrom: ServerRecord?
     }
 
     enum State: Sendable {
@@ -102,7 +102,7 @@ struct OwnClaims: Sendable {
         if let failedAt { byKey[key]?.failedAt = failedAt }
     }
 
-    mutating func markTaken(_ key: ClaimKey, from home: ServerID?) {
+    mutating func markTaken(_ key: ClaimKey, from home: ServerRecord?) {
         byKey[key]?.takenFrom = home
     }
 

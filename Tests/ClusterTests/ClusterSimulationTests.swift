@@ -34,6 +34,19 @@ import Testing
         #expect(simulation.report.grants > simulation.clients.count, "claims were granted")
     }
 
+    @Test(
+        "so it is while clients move between servers whose paths to the store and to each other are cut",
+        arguments: seeds
+    )
+    func cutPaths(seed: UInt64) {
+        var plan = ClusterSimulation.Plan()
+        (plan.clients, plan.faults) = (1_000, 50)
+        // No server ends: a name would stay lost that a server has taken from one which cannot hear of it.
+        plan.kinds = [.storePath, .peerPath, .peerPath, .clientsVanish, .clientsVanish]
+        let simulation = Self.run(seed, plan)
+        #expect(simulation.report.notices > 0, "names were taken over")
+    }
+
     @Test("so it is with 10,000 claims of 10 servers, and under CULVERT_HEAVY with 1,000,000 claims of 1,000 servers")
     func size() {
         var plan = ClusterSimulation.Plan()

@@ -138,6 +138,15 @@ private typealias Script = ScriptedNode
         }
     }
 
+    @Test("a server that drains takes nothing over")
+    func draining() throws {
+        var (script, id, probe) = try probing()
+        script.with { $0.drain(now: $1) }
+        script.granted(16)
+        script.with { $0.answered(probe, isAlive: false, now: $1) }
+        #expect(script.takeActions() == [.refused(id, .heldBySame(Script.held(key, 15)))] && script.requests.isEmpty)
+    }
+
     @Test("at most 1,000 notices are kept for a server, and at most 16 places are read at a time for them")
     func bounds() throws {
         var script = Script.joined()

@@ -176,9 +176,7 @@ final class ClusterSimulation {
         case .probe(let server, let id, let home, let session): probe(id, from: server, to: home, session)
         case .answer(let server, let id, let isAlive):
             with(servers[server]) { node, now in node.answered(id, isAlive: isAlive, now: now) }
-        case .taken(let server, let key):
-            guard servers[server].peers.isCutFrom == 0 else { return }
-            with(servers[server]) { node, now in node.taken(key, now: now) }
+        case .taken(let sender, let server, let key): taken(key, from: servers[sender], at: servers[server])
         case .linksBreak(let server): linksBreak(of: servers[server])
         case .connect(let client): chooseServer(client)
         case .connected(let client, let server): connected(client, servers[server])

@@ -10,7 +10,7 @@ enum SimulationEvent {
     case lease(LeaseID)
     case probe(from: Int, ClusterNode.ProbeID, to: ServerID, session: [UInt8])
     case answer(server: Int, ClusterNode.ProbeID, isAlive: Bool)
-    case taken(server: Int, ClaimKey)
+    case taken(from: Int, server: Int, ClaimKey)
     case linksBreak(server: Int)
     case connect(client: Int)
     case connected(client: Int, server: Int)
@@ -23,42 +23,56 @@ enum SimulationEvent {
     case join
 }
 
-/// Events in the order of their times, and of their creation at the same time: a binary heap.
+/// Events in the order of their times, and of their creation at the same time: a binary heap of places in an array.
 struct SimulationQueue {
-    private var heap: [(at: UInt64, number: UInt64, event: SimulationEvent)] = []
-    private var numbers: UInt64 = 0
+    private struct Turn {
+        let at: UInt64
+        let number: UInt64
+        let place: Int
+    }
 
-    var nextTime: UInt64? { heap.first?.at }
-    var count: Int { heap.count }
+    private var heap: [Turn] = []
+    private var events: [SimulationEvent?] = []
+    private var free: [Int] = []
+    private var numbers: UInt64 = 0
 
     mutating func push(_ event: SimulationEvent, at: UInt64) {
         numbers += 1
-        heap.append((at, numbers, event))
-        var index = heap.count - 1
-        while index > 0, precedes(index, (index - 1) / 2) {
-            heap.swapAt(index, (index - 1) / 2)
-            index = (index - 1) / 2
+        let place = free.popLast() ?? events.count
+        if place == events.count { events.append(event) } else { events[place] = event }
+        let turn = Turn(at: at, number: numbers, place: place)
+        heap.append(turn)
+        heap.withUnsafeMutableBufferPointer { heap in
+            var index = heap.count - 1
+            while index > 0, Self.precedes(turn, heap[(index - 1) / 2]) {
+                heap[index] = heap[(index - 1) / 2]
+                index = (index - 1) / 2
+            }
+            heap[index] = turn
         }
     }
 
     mutating func pop() -> (at: UInt64, event: SimulationEvent)? {
-        guard let first = heap.first else { return nil }
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var index = 0
-        while true {
-            var least = index
-            for child in [2 * index + 1, 2 * index + 2] where child < heap.count && precedes(child, least) {
-                least = child
+        guard let first = heap.first, let last = heap.popLast(), let event = events[first.place] else { return nil }
+        events[first.place] = nil
+        free.append(first.place)
+        guard !heap.isEmpty else { return (first.at, event) }
+        heap.withUnsafeMutableBufferPointer { heap in
+            var index = 0
+            while true {
+                var child = 2 * index + 1
+                guard child < heap.count else { break }
+                if child + 1 < heap.count, Self.precedes(heap[child + 1], heap[child]) { child += 1 }
+                guard Self.precedes(heap[child], last) else { break }
+                heap[index] = heap[child]
+                index = child
             }
-            guard least != index else { break }
-            heap.swapAt(index, least)
-            index = least
+            heap[index] = last
         }
-        return (first.at, first.event)
+        return (first.at, event)
     }
 
-    private func precedes(_ left: Int, _ right: Int) -> Bool {
-        (heap[left].at, heap[left].number) < (heap[right].at, heap[right].number)
+    private static func precedes(_ left: Turn, _ right: Turn) -> Bool {
+        left.at < right.at || (left.at == right.at && left.number < right.number)
     }
 }

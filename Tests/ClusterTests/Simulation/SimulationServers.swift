@@ -70,8 +70,8 @@ extension ClusterSimulation {
             queue.push(.probe(from: server.index, id, to: home.id, session: session), at: now + delay + late)
         case .taken(let home, let key):
             report.notices += 1
-            guard server.peers.isCutTo == 0, let index = indexes[home.id] else { return }
-            queue.push(.taken(server: index, key), at: now + delay)
+            guard let index = indexes[home.id] else { return }
+            queue.push(.taken(from: server.index, server: index, key), at: now + delay)
         case .portChanged: report.portChanges += 1
         case .found(let id, let claims): found(id, claims, at: server)
         }
@@ -203,7 +203,17 @@ extension ClusterSimulation {
         with(server) { node, now in node.watchEnded(scope, failure, now: now) }
     }
 
-    // MARK: Probes
+    // MARK: Messages between servers
+
+    /// A server hears that a claim of it was taken over. A link brings it late if its path is whole again in time.
+    func taken(_ key: ClaimKey, from sender: SimulatedServer, at server: SimulatedServer) {
+        guard sender.peers.isCutTo == 0, server.peers.isCutFrom == 0 else {
+            guard sender.isAlive, sender.hasLinks, server.hasLinks else { return }
+            let event = SimulationEvent.taken(from: sender.index, server: server.index, key)
+            return queue.push(event, at: now + Self.second / 2)
+        }
+        with(server) { node, now in node.taken(key, now: now) }
+    }
 
     func probe(_ id: ClusterNode.ProbeID, from asker: Int, to home: ServerID, _ session: [UInt8]) {
         guard let index = indexes[home], servers[index].isAlive, servers[index].peers.isWhole else { return }
