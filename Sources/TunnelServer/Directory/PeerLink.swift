@@ -100,7 +100,7 @@ final class PeerLink: PeerConnectionOwner {
                 self?.streamEnded()
                 onEnd()
             }
-            if case .carrier = destination { stream.reportsAcceptance = true }
+            stream.reportsAcceptance = true
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)

@@ -20,8 +20,8 @@ final class RawVisitor: ChannelInboundHandler {
     private var untaken = 0
     /// Bytes that were read before.
     private var first: ByteBuffer
-    /// Whether the session is at another server, which is still being reached. Nothing is read until then, so that another
-    /// member can take the visitor.
+    /// Whether the session is at another server, which has not accepted the stream. Nothing is read until then, so that
+    /// another member can take the visitor.
     private var awaitsSession = false
     /// Members that were tried.
     private var tries = 1
@@ -189,7 +189,7 @@ extension RawVisitor: VisitorStreamReceiver {
     func stream(_ stream: VisitorStream, failed failure: StreamFailure) {
         self.stream = nil
         guard let channel = context?.channel else { return }
-        if awaitsSession, failure == .unavailable, let context, let route, let failed = member {
+        if awaitsSession, failure.isOfServer, let context, let route, let failed = member {
             if tries < Self.maximumTries, let other = route.other(than: failed, for: visitor.address) {
                 tries += 1
                 member = other
@@ -200,7 +200,7 @@ extension RawVisitor: VisitorStreamReceiver {
         SocketReset.afterSending(channel, within: RoutedStream.lingering)
     }
 
-    func streamIsJoined(_ stream: VisitorStream) {
+    func streamIsAccepted(_ stream: VisitorStream) {
         guard awaitsSession else { return }
         awaitsSession = false
         begin(stream)
