@@ -11,6 +11,7 @@ struct ClusterScenario: Sendable {
         let address: String
         let port: UInt16
         let peerPort: UInt16
+        let adminPort: UInt16
         let configuration: String
     }
 
@@ -36,6 +37,7 @@ struct ClusterScenario: Sendable {
                 address: "127.0.0.\(number + 2)",
                 port: try FreePorts.next(),
                 peerPort: try FreePorts.next(),
+                adminPort: try FreePorts.next(),
                 configuration: "\(scenario.directory)/server-\(number).toml"
             )
             try scenario.write(
@@ -43,6 +45,7 @@ struct ClusterScenario: Sendable {
                 listen = "127.0.0.1:\(place.port)"
                 public_address = "\(place.address)"
                 token_file = "\(scenario.tokenFile)"
+                admin = "127.0.0.1:\(place.adminPort)"
 
                 [cluster]
                 etcd = [\(urls)]
@@ -62,14 +65,19 @@ struct ClusterScenario: Sendable {
 
     private func startFront() async throws {
         let path = "\(try scenario.folder("haproxy-cluster"))/cluster.cfg"
-        let endpoints = places.map { "    server \($0.name) 127.0.0.1:\($0.port) check inter 200ms fall 1 rise 1" }
-        let visitors = places.map { "    server \($0.name) \($0.address):\(port) check inter 200ms fall 1 rise 1" }
+        func check(_ place: Place) -> String {
+            "check addr 127.0.0.1 port \(place.adminPort) inter 100ms fall 1 rise 1"
+        }
+        let endpoints = places.map { "    server \($0.name) 127.0.0.1:\($0.port) \(check($0))" }
+        let visitors = places.map { "    server \($0.name) \($0.address):\(port) \(check($0))" }
         try scenario.write(
             """
             global
                 maxconn 1000
             defaults
                 mode tcp
+                option httpchk
+                http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
                 balance roundrobin
                 option redispatch 1
                 retries 3

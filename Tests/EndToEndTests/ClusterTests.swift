@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Three servers, three members of etcd, and HAProxy before all.
-@Suite("A cluster of servers")
+@Suite("A cluster of servers", .serialized)
 struct ClusterTests {
     @Test("A port that a client has at one server is served by all, and also after that server was killed")
     func killed() async throws {

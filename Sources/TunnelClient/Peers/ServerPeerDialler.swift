@@ -7,6 +7,8 @@ import TunnelCore
 package struct ServerPeerDialler: PeerDialler {
     private let token: Token?
     private let trust: TLSTrust
+    /// Derived once for all dials.
+    private let credentials: ClientCredentials
     private let instance: [UInt8]
     private let limits: MuxLimits
     private let logger: Logger
@@ -18,6 +20,7 @@ package struct ServerPeerDialler: PeerDialler {
     package init(token: Token?, trust: TLSTrust, limits: MuxLimits = MuxLimits(), logger: Logger) {
         (self.token, self.trust, self.limits, self.logger) = (token, trust, limits, logger)
         instance = ClientInstance.random()
+        credentials = ClientCredentials(token)
     }
 
     package func connect(to url: String, _ owner: NIOLoopBound<any PeerConnectionOwner>) -> any PeerConnection {
@@ -40,6 +43,7 @@ package struct ServerPeerDialler: PeerDialler {
         configuration.drainTimeout = .zero
         var client = Client(configuration, eventLoopGroup: owner.eventLoop, logger: logger)
         client.peerOwner = owner
+        client.credentials = credentials
         let running = client
         return ServerPeerConnection(
             Task {

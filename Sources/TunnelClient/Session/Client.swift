@@ -40,6 +40,8 @@ public struct Client: Service {
     var wallClock: @Sendable () -> Int64 = { WallClock.unixSeconds }
     /// The resolver of names. Set by tests alone.
     var names = HostNames.shared
+    /// The token with its keys, whose derivation takes a while; nil to derive them from the configuration.
+    var credentials: ClientCredentials?
     /// Learns of the run's sessions, if the client is a server of a cluster.
     var peerOwner: NIOLoopBound<any PeerConnectionOwner>?
 
@@ -104,7 +106,7 @@ public struct Client: Service {
         let listeners = try await loop.submit { makeListeners(loop, totals, end) }.get()
         let dialler = Dialler(
             configuration: configuration,
-            credentials: ClientCredentials(configuration.token),
+            credentials: credentials ?? ClientCredentials(configuration.token),
             loop: loop,
             context: context,
             totals: totals,

@@ -22,6 +22,7 @@ final class ServerAdmin: AdminTarget {
     private let queue: ReloadQueue<ServerConfiguration>
     private let started = Date()
     private let isListening = Atomic(false)
+    private let isLeaving = Atomic(false)
 
     /// - Parameter queue: the configurations to apply.
     init(_ core: ServerCore, _ queue: ReloadQueue<ServerConfiguration>) {
@@ -32,8 +33,11 @@ final class ServerAdmin: AdminTarget {
     /// Notes that the endpoint accepts.
     func listens() { isListening.store(true, ordering: .relaxed) }
 
+    /// The server stops soon, and still serves.
+    func leaves() { isLeaving.store(true, ordering: .relaxed) }
+
     var notReadyReason: String? {
-        if core.isStopping { return "the server is stopping" }
+        if core.isStopping || isLeaving.load(ordering: .relaxed) { return "the server is stopping" }
         return isListening.load(ordering: .relaxed) ? nil : "the server does not listen yet"
     }
 

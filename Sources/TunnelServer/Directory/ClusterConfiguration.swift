@@ -15,6 +15,9 @@ public struct ClusterConfiguration: Sendable {
     public var peerListen: ListenAddress
     /// The URL under which they reach it; nil for one made of ``peerListen``.
     public var peerURL: String?
+    /// The time for which the server still serves everything after it was asked to stop, while `readyz` says 503. Longer than
+    /// a load balancer needs to notice that.
+    public var leavingTime = Duration.seconds(2)
     /// The secret that all servers share; nil only if ``peerListen`` is loopback.
     public var token: Token?
     /// The CAs of etcd's and the other servers' certificates, in place of the system's; nil for the system's.
@@ -47,7 +50,7 @@ public struct ClusterConfiguration: Sendable {
     /// The setup of a server, with the store and the dialler for other servers.
     package func setup(store: any ClaimStore, dialler: any PeerDialler) -> ClusterSetup {
         let credentials = (token ?? .none).credentials()
-        return ClusterSetup(
+        var setup = ClusterSetup(
             store: store,
             dialler: dialler,
             listen: peerListen,
@@ -55,5 +58,7 @@ public struct ClusterConfiguration: Sendable {
             clients: [ClientRights(name: "server", verifier: credentials.verifier)],
             tls: identity.map { TLSConfiguration.tunnelServer(certificateChain: $0.chain, privateKey: $0.key) }
         )
+        setup.leavingTime = leavingTime
+        return setup
     }
 }

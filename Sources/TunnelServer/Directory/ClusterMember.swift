@@ -112,9 +112,19 @@ final class ClusterMember: Sendable {
         return peers
     }
 
+    /// The time between ``drain()`` and the end of all ports.
+    var leavingTime: Duration { setup.leavingTime }
+
     /// Announces that this server accepts no further session.
     func drain() {
         state.withLock { $0.service }?.drain()
+    }
+
+    /// Accepts no further visitor for other servers.
+    ///
+    /// - Returns: done once the visitors that are on their way to other servers have left, or if the task is cancelled.
+    func finishVisitors() async {
+        await state.withLock { $0.service }?.finishVisitors()
     }
 
     /// Leaves the cluster and ends the links of other servers.

@@ -17,6 +17,7 @@ final class ClusterService: ClusterDirectory {
     private let ownMember: @Sendable (Claim) -> RouteMember?
     private let logger: Logger
     private let state: NIOLoopBoundBox<State>
+    private let healths = PeerHealths()
 
     /// A session that wants or has a claim.
     private struct Claimant {
@@ -47,7 +48,7 @@ final class ClusterService: ClusterDirectory {
     ) {
         (id, self.loop, store, self.ports, self.logger) = (record.id, loop, setup.store, ports, logger)
         self.ownMember = ownMember
-        let links = PeerLinks(setup.dialler, totals: totals, on: loop, logger: logger)
+        let links = PeerLinks(setup.dialler, healths, totals: totals, on: loop, logger: logger)
         state = NIOLoopBoundBox.makeBoxSendingValue(
             State(node: ClusterNode(record, limits: setup.limits), links: links),
             eventLoop: loop
@@ -71,6 +72,22 @@ final class ClusterService: ClusterDirectory {
     /// Announces that this server accepts no further session.
     func drain() {
         run { $0.node.drain(now: .now) }
+    }
+
+    /// Closes the ports of other servers' sessions.
+    ///
+    /// - Returns: done once their visitors have left, or if the task is cancelled.
+    func finishVisitors() async {
+        let idle = loop.makePromise(of: Void.self)
+        loop.execute { [state, ports] in
+            ports.closeAll()
+            state.value.links.whenIdle { idle.succeed() }
+        }
+        await withTaskCancellationHandler {
+            try? await idle.futureResult.get()
+        } onCancel: {
+            idle.succeed()
+        }
     }
 
     /// Leaves the cluster.
@@ -160,9 +177,11 @@ final class ClusterService: ClusterDirectory {
     private func relay(
         _ destination: PeerDestination,
         to home: ServerID,
+        tunnel: UInt16 = 0,
+        of owner: String = "",
         onMoved: @escaping @Sendable () -> Void
     ) -> RouteMember {
-        RouteMember(0, of: "server \(home)", at: PeerHealth(), on: loop) { [self] visitor, ends, onEnd in
+        RouteMember(tunnel, of: owner, at: healths.health(of: home), on: loop) { [self] visitor, ends, onEnd in
             loop.execute { [self] in
                 guard let record = state.value.node.servers[home], !state.value.isStopped else {
                     onEnd()
@@ -243,7 +262,10 @@ final class ClusterService: ClusterDirectory {
             var failure = StoreFailure.unreachable("the watch has ended")
             do {
                 for try await event in store.watch(scope, from: revision) {
-                    run { $0.node.receive(event, of: scope, now: .now) }
+                    run { state in
+                        defer { if scope == .servers { state.links.keep(state.node.servers.keys) } }
+                        return state.node.receive(event, of: scope, now: .now)
+                    }
                 }
             } catch {
                 failure = error as? StoreFailure ?? failure
@@ -268,32 +290,26 @@ final class ClusterService: ClusterDirectory {
         switch place {
         case .tcp(let port):
             let own = all.filter { $0.claim.home == id }.compactMap { ownMember($0.claim) }
-            ports.update(.port(port), claims.compactMap { member($0.claim) } + own)
+            ports.update(.port(port), claims.map { member($0.claim) } + own)
         case .udp(let port):
-            let flows = claims.lazy.compactMap { self.flows($0.claim) }.first
-            ports.update(.udp(port), [], flows: flows)
+            ports.update(.udp(port), [], flows: claims.first.map { flows($0.claim) })
         case .name:
             break
         }
     }
 
-    /// The way to a tunnel of another server; nil if that server is not known.
-    private func way(_ claim: Claim) -> (NIOLoopBound<PeerLink>, PeerDestination)? {
-        guard let record = state.value.node.servers[claim.home] else { return nil }
-        let link = NIOLoopBound(state.value.links.link(to: record), eventLoop: loop)
-        return (link, .tunnel(claim.tunnel, session: claim.session))
+    /// The record of a claim's server may come later than the claim. So it is looked for when a visitor comes.
+    private func member(_ claim: Claim) -> RouteMember {
+        let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
+        return relay(destination, to: claim.home, tunnel: claim.tunnel, of: claim.client) {}
     }
 
-    private func member(_ claim: Claim) -> RouteMember? {
-        guard let (link, destination) = way(claim) else { return nil }
-        return RouteMember(claim.tunnel, of: claim.client, at: link.value.health, on: loop) { visitor, ends, onEnd in
-            link.eventLoop.execute { link.value.open(destination, visitor, ends, onEnd: onEnd) }
+    private func flows(_ claim: Claim) -> RemotePorts.Flows {
+        let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
+        return { [state] remote in
+            guard let record = state.value.node.servers[claim.home] else { return .refused }
+            return state.value.links.link(to: record).flow(destination, from: remote)
         }
-    }
-
-    private func flows(_ claim: Claim) -> RemotePorts.Flows? {
-        guard let (link, destination) = way(claim) else { return nil }
-        return { remote in link.value.flow(destination, from: remote) }
     }
 }
 

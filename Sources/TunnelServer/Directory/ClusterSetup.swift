@@ -16,6 +16,8 @@ package struct ClusterSetup: Sendable {
     package var clients: [ClientRights]
     /// The certificate for other servers; nil for an address of this machine alone.
     package var tls: TLSConfiguration?
+    /// The time for which the server still serves everything after it was asked to stop, while `readyz` says 503.
+    package var leavingTime = Duration.seconds(2)
     /// Times and limits.
     package var limits = ClusterLimits()
 

@@ -1,3 +1,4 @@
+import Cluster
 import NIOCore
 import Synchronization
 
@@ -20,5 +21,25 @@ final class PeerHealth: Sendable {
     /// A link to the server lives.
     func succeeded() {
         downUntil.store(0, ordering: .relaxed)
+    }
+}
+
+/// Whether the other servers were reached lately.
+final class PeerHealths: Sendable {
+    private let known = Mutex<[ServerID: PeerHealth]>([:])
+
+    /// The state of a server.
+    func health(of server: ServerID) -> PeerHealth {
+        known.withLock { known in
+            if let health = known[server] { return health }
+            let health = PeerHealth()
+            known[server] = health
+            return health
+        }
+    }
+
+    /// Forgets a server that has left the cluster.
+    func forget(_ server: ServerID) {
+        known.withLock { $0[server] = nil }
     }
 }

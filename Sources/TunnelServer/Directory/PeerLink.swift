@@ -35,7 +35,7 @@ final class PeerLink: PeerConnectionOwner {
 
     let server: ServerID
     let loop: any EventLoop
-    let health = PeerHealth()
+    private let health: PeerHealth
     private let dialler: any PeerDialler
     private let statistics: TunnelStatistics
     private let logger: Logger
@@ -47,19 +47,21 @@ final class PeerLink: PeerConnectionOwner {
     private var idleTimer: Scheduled<Void>?
     private(set) var streams = 0
     private var isClosing = false
+    /// Called when a stream has ended.
+    var onStreamEnd: () -> Void = {}
 
     /// - Parameter onChange: called when the session has begun or is over.
     init(
         to server: ServerRecord,
         _ dialler: any PeerDialler,
+        _ health: PeerHealth,
         totals: TrafficTotals,
         on loop: any EventLoop,
         logger: Logger,
         onChange: @escaping (Bool) -> Void
     ) {
-        (self.server, url, self.dialler, self.loop, self.onChange) = (
-            server.id, server.peerURL, dialler, loop, onChange
-        )
+        (self.server, url, self.dialler) = (server.id, server.peerURL, dialler)
+        (self.health, self.loop, self.onChange) = (health, loop, onChange)
         statistics = TunnelStatistics(tunnel: 0, role: .server, service: "server \(server.id)", totals: totals)
         var logger = logger
         logger[metadataKey: "peer_server"] = "\(server.id)"
@@ -158,6 +160,7 @@ final class PeerLink: PeerConnectionOwner {
 
     private func streamEnded() {
         streams -= 1
+        onStreamEnd()
         guard streams == 0 else { return }
         idleTimer = loop.assumeIsolated().scheduleTask(in: Self.idleTimeout) { [weak self] in
             guard let self, streams == 0 else { return }

@@ -6,6 +6,7 @@ import TunnelCore
 /// The links of a server to the others, one for each.
 final class PeerLinks {
     private let dialler: any PeerDialler
+    private let healths: PeerHealths
     private let totals: TrafficTotals
     private let loop: any EventLoop
     private let logger: Logger
@@ -13,8 +14,15 @@ final class PeerLinks {
     /// Called when a link has begun or ended.
     var onChange: (ServerID, Bool) -> Void = { _, _ in }
 
-    init(_ dialler: any PeerDialler, totals: TrafficTotals, on loop: any EventLoop, logger: Logger) {
-        (self.dialler, self.totals, self.loop, self.logger) = (dialler, totals, loop, logger)
+    init(
+        _ dialler: any PeerDialler,
+        _ healths: PeerHealths,
+        totals: TrafficTotals,
+        on loop: any EventLoop,
+        logger: Logger
+    ) {
+        (self.dialler, self.healths, self.totals) = (dialler, healths, totals)
+        (self.loop, self.logger) = (loop, logger)
     }
 
     /// The link to a server.
@@ -23,11 +31,43 @@ final class PeerLinks {
             link.update(server)
             return link
         }
-        let link = PeerLink(to: server, dialler, totals: totals, on: loop, logger: logger) { [weak self] isUp in
+        let link = PeerLink(
+            to: server,
+            dialler,
+            healths.health(of: server.id),
+            totals: totals,
+            on: loop,
+            logger: logger
+        ) { [weak self] isUp in
             self?.onChange(server.id, isUp)
         }
+        link.onStreamEnd = { [weak self] in self?.streamEnded() }
         links[server.id] = link
         return link
+    }
+
+    private var onIdle: (() -> Void)?
+
+    /// Calls a function once no stream leads to another server.
+    func whenIdle(_ body: @escaping () -> Void) {
+        onIdle = body
+        streamEnded()
+    }
+
+    private func streamEnded() {
+        guard let onIdle, links.values.allSatisfy({ $0.streams == 0 }) else { return }
+        self.onIdle = nil
+        onIdle()
+    }
+
+    /// Forgets servers that have left the cluster, unless a link to one lives.
+    func keep(_ servers: some Sequence<ServerID>) {
+        let present = Set(servers)
+        for (server, link) in links where !present.contains(server) && !link.isOpen {
+            link.close()
+            links[server] = nil
+            healths.forget(server)
+        }
     }
 
     /// Closes all links.

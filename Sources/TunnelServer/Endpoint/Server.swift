@@ -110,8 +110,14 @@ public struct Server: Service {
         }
         await serve(core, queue)
         onEvent(.stopping)
-        member?.drain()
-        await stop(core, router, channels)
+        if let member {
+            // Load balancers see it, and send visitors and clients to other servers.
+            admin.leaves()
+            member.drain()
+            logger.notice("stops soon", metadata: ["in": .time(member.leavingTime)])
+            try? await Task.sleep(for: member.leavingTime)
+        }
+        await stop(core, router, channels, member)
         await member?.stop()
         await adminServer?.stop()
     }
@@ -244,7 +250,12 @@ public struct Server: Service {
     // MARK: Stop
 
     /// Accepts nothing new, lets streams finish, and ends those that do not finish in time.
-    private func stop(_ core: ServerCore, _ router: Router, _ channels: [any Channel]) async {
+    private func stop(
+        _ core: ServerCore,
+        _ router: Router,
+        _ channels: [any Channel],
+        _ member: ClusterMember?
+    ) async {
         core.stop()
         let visitors = router.drain()
         for channel in channels { try? await channel.close() }
@@ -259,6 +270,7 @@ public struct Server: Service {
                     for session in sessions { drains.addTask { try? await session.drain(reason).get() } }
                     drains.addTask { for visitor in visitors { try? await visitor.closeFuture.get() } }
                 }
+                await member?.finishVisitors()
             }
             group.addTask { try? await Task.sleep(for: core.configuration.drainTimeout) }
             await group.next()

@@ -5,6 +5,7 @@ import Tunnel
 enum ClusterTable {
     static let keys: Set<String> = [
         "etcd", "prefix", "user", "password_file", "ca", "certificate", "key", "peer_listen", "peer_url", "token_file",
+        "leaving_time",
     ]
 
     /// Reads the table; nil if there is none, or if it has a mistake.
@@ -19,6 +20,7 @@ enum ClusterTable {
         var cluster = ClusterConfiguration(etcd: etcd, peerListen: listen)
         if let prefix = table.string("prefix") { cluster.prefix = prefix }
         cluster.peerURL = table.string("peer_url")
+        if let seconds = table.seconds("leaving_time") { cluster.leavingTime = .seconds(Int64(seconds)) }
         readSecrets(table, &cluster)
         readCertificates(table, &cluster)
         if let problem = cluster.problem { return table.wrong(problem.key, problem.text) }

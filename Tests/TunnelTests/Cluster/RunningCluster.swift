@@ -28,6 +28,7 @@ struct RunningCluster: Sendable {
 
     /// The secret of the servers.
     private static let token = try? Token("the token of the cluster, long enough")
+    private static let verifier = (token ?? .none).credentials().verifier
 
     /// Runs servers that know Alice and Bob during `body`.
     static func with(
@@ -56,12 +57,14 @@ struct RunningCluster: Sendable {
                     guard case .listening(let url, let port?) = event else { return }
                     if url.hasPrefix("ws") { ports.put(UInt16(port)) } else { names.put(UInt16(port)) }
                 }
-                var cluster = ClusterConfiguration(etcd: [], peerListen: .tcp(host: "127.0.0.1", port: 0))
-                cluster.token = token
-                server.cluster = cluster.setup(
+                var setup = ClusterSetup(
                     store: store,
-                    dialler: ServerPeerDialler(token: token, trust: TLSTrust(), logger: log.logger)
+                    dialler: ServerPeerDialler(token: token, trust: TLSTrust(), logger: log.logger),
+                    listen: .tcp(host: "127.0.0.1", port: 0),
+                    clients: [ClientRights(name: "server", verifier: verifier)]
                 )
+                setup.leavingTime = .zero
+                server.cluster = setup
                 let running = server
                 let task = Task { try await running.run() }
                 tasks.addTask {
