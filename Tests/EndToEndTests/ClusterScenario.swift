@@ -24,7 +24,9 @@ struct ClusterScenario: Sendable {
     let port: UInt16
 
     /// Starts etcd, HAProxy and the servers.
-    static func start(_ count: Int = 3, members: Int = 3, in scenario: Scenario) async throws -> ClusterScenario {
+    ///
+    /// - Parameter leavingTime: seconds for which a server that was asked to stop still serves everything.
+    static func start(_ count: Int = 3, members: Int = 3, leavingTime: Int = 0, in scenario: Scenario) async throws -> ClusterScenario {
         let etcd = try await EtcdCluster.start(members: members, in: scenario)
         let token = "\(scenario.directory)/cluster-token"
         try scenario.write("the token of the cluster, long enough\n", to: token)
@@ -51,6 +53,7 @@ struct ClusterScenario: Sendable {
                 etcd = [\(urls)]
                 peer_listen = "127.0.0.1:\(place.peerPort)"
                 token_file = "\(token)"
+                leaving_time = "\(leavingTime) s"
 
                 """,
                 to: place.configuration

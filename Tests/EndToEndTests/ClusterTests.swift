@@ -101,7 +101,7 @@ struct ClusterTests {
     @Test("A rolling restart of all servers costs no visitor anything")
     func rollingRestart() async throws {
         try await Scenario.run { scenario in
-            let cluster = try await ClusterScenario.start(in: scenario)
+            let cluster = try await ClusterScenario.start(members: 1, leavingTime: 2, in: scenario)
             var servers = try await cluster.startAll()
             let service = try TCPService.echo()
             defer { service.stop() }

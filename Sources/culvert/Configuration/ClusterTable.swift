@@ -20,7 +20,13 @@ enum ClusterTable {
         var cluster = ClusterConfiguration(etcd: etcd, peerListen: listen)
         if let prefix = table.string("prefix") { cluster.prefix = prefix }
         cluster.peerURL = table.string("peer_url")
-        if let seconds = table.seconds("leaving_time") { cluster.leavingTime = .seconds(Int64(seconds)) }
+        if table.has("leaving_time") {
+            if let time = table.duration("leaving_time"), time <= .seconds(3_600) {
+                cluster.leavingTime = time
+            } else {
+                table.report("leaving_time", "expected a time up to an hour, for instance \"5 s\"")
+            }
+        }
         readSecrets(table, &cluster)
         readCertificates(table, &cluster)
         if let problem = cluster.problem { return table.wrong(problem.key, problem.text) }
