@@ -117,6 +117,15 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("a client has sessions with one server, unless the file says more", arguments: [1, 2, 4])
+    func servers(count: Int) throws {
+        let line = count == 1 ? "" : "servers = \(count)\n"
+        try with("url = \"ws://h\"\n" + line + "[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n") { path in
+            let configuration = try client(["--config", path])
+            #expect(configuration.servers == count)
+        }
+    }
+
     @Test(
         "the error about a wrong flag of carriers has its value and the right forms",
         arguments: [
@@ -207,6 +216,9 @@ struct ConfigurationTests {
             ),
             ("url = \"ws://h\"\ncarriers = true\n", ":2: carriers: expected auto,"),
             ("url = \"ws://h\"\ncarriers_over = \"all\"\n", ":2: carriers_over: expected same or spread"),
+            ("url = \"ws://h\"\nservers = 0\n", ":2: servers: expected a number from 1 to 4"),
+            ("url = \"ws://h\"\nservers = 5\n", ":2: servers: expected a number from 1 to 4"),
+            ("url = \"ws://h\"\nservers = \"2\"\n", ":2: servers: expected a whole number"),
             (
                 "url = \"ws://h\"\nproxy = [\"none\", \"pac+file://x\"]\n[[tunnel]]\nremote = \"1\"\nlocal = \"x:1\"\n",
                 "proxy: the path of a proxy script's file must be absolute"

@@ -204,6 +204,44 @@ struct StatusPageTests {
         }
     }
 
+    @Test("A client's page has a row for each of its sessions, and a status without further ones is read as before")
+    func sessionsOfClient() throws {
+        func session(_ url: String) -> ClientSessionStatus {
+            ClientSessionStatus(
+                url: url,
+                software: "culvert/0.1.0",
+                since: Self.start,
+                isDraining: false,
+                hasCarrier: true,
+                carriers: 1,
+                resumes: 0,
+                streams: 0,
+                queuedBytes: 0,
+                bufferedBytes: 0,
+                tunnels: [],
+                visitors: []
+            )
+        }
+        var client = ClientStatus(
+            started: Self.start,
+            now: Self.start.addingTimeInterval(60),
+            connection: ConnectionStatus(isConnected: true),
+            session: session("wss://one/tunnel"),
+            totals: TotalStatus(sessions: 2, visitors: 0, bytesToService: 0, bytesToVisitor: 0)
+        )
+        let one = try StatusJSON.encode(client)
+        #expect(!String(decoding: one, as: UTF8.self).contains("further_sessions"))
+        #expect(try StatusJSON.decode(ClientStatus.self, from: one) == client)
+        #expect(StatusPage(status: .client(client), rates: nil).lines[1].hasPrefix("now: a session,"))
+        client.furtherSessions = [session("wss://two/tunnel")]
+        #expect(try StatusJSON.decode(ClientStatus.self, from: StatusJSON.encode(client)) == client)
+        let page = StatusPage(status: .client(client), rates: nil)
+        #expect(page.lines[1].hasPrefix("now: 2 sessions,"))
+        #expect(
+            page.sessions.lines.dropFirst().map { $0.prefix { $0 != " " } } == ["wss://one/tunnel", "wss://two/tunnel"]
+        )
+    }
+
     @Test("With rates the page has two more columns, and rates in the second line")
     func rates() {
         let (old, new) = (server(), server(bytes: 2_200_000, visitors: 2))

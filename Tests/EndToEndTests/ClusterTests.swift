@@ -26,6 +26,83 @@ struct ClusterTests {
         }
     }
 
+    @Test(
+        "With sessions at two servers, kill -9 of one costs visitors at the other servers nothing, and a third takes its place"
+    )
+    func killedOneOfTwo() async throws {
+        try await Scenario.run { scenario in
+            let cluster = try await ClusterScenario.start(members: 1, in: scenario)
+            var servers: [ChildProcess] = []
+            for number in cluster.places.indices { servers.append(try await cluster.start(number)) }
+            let service = try TCPService.echo()
+            defer { service.stop() }
+            let client = try cluster.clientOfTwoServers(to: service.port)
+            _ = try await client.tunnel(to: service.port)
+            let homes = try await cluster.homes(2, among: servers)
+            for place in cluster.places { try await cluster.expectEcho(at: place) }
+            let others = cluster.places.indices.filter { $0 != homes[0] }.map { cluster.places[$0] }
+            let lost = Mailbox<String>()
+            try await withThrowingTaskGroup(of: Void.self) { visitors in
+                for number in 0..<60 {
+                    if number == 20 { servers[homes[0]].signal(SIGKILL) }
+                    let (place, port) = (others[number % others.count], cluster.port)
+                    visitors.addTask {
+                        do {
+                            try await onThread {
+                                let visitor = try TCPSocket(port: port, address: place.address, timeout: .seconds(10))
+                                defer { visitor.close() }
+                                try visitor.send("ping")
+                                _ = try visitor.receive(exactly: 4)
+                            }
+                        } catch {
+                            lost.put("\(number) at \(place.name): \(error)")
+                        }
+                    }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                try await visitors.waitForAll()
+            }
+            #expect(lost.all == [])
+            // The client's second session is at the third server now.
+            let third = servers[try #require(cluster.places.indices.first { !homes.contains($0) })]
+            try await eventually("the third server has the port", found: { "\(client.process)" }) {
+                third.errors.lines.contains { $0.hasSubstring("port is public") }
+            }
+            #expect(client.process.output.lines.count { $0.hasPrefix("tunnel ") } == 1, "\(client.process)")
+        }
+    }
+
+    @Test("A client of two servers shows both in its status, renews both, and ends in order at SIGTERM")
+    func statusAndEnd() async throws {
+        try await Scenario.run { scenario in
+            let cluster = try await ClusterScenario.start(2, members: 1, in: scenario)
+            var servers: [ChildProcess] = []
+            for number in cluster.places.indices { servers.append(try await cluster.start(number)) }
+            let service = try TCPService.echo()
+            defer { service.stop() }
+            let socket = "unix:\(scenario.directory)/two.sock"
+            let client = try cluster.clientOfTwoServers(to: service.port, options: ["--admin", socket])
+            _ = try await client.tunnel(to: service.port)
+            _ = try await cluster.homes(2, among: servers)
+            let page = try scenario.culvert("status", ["status", "--admin", socket])
+            _ = try await page.exitStatus()
+            #expect(page.output.text.contains("now: 2 sessions, 0 visitors"), "\(page)")
+            let renewal = try scenario.culvert("renew", ["renew", "--admin", socket])
+            #expect(try await renewal.exitStatus() == .exited(0), "\(renewal)")
+            #expect(renewal.output.text.contains("another WebSocket has taken over"), "\(renewal)")
+            try await eventually("both sessions have another WebSocket", found: { "\(client.process)" }) {
+                client.process.errors.lines.count { $0.hasSubstring("session resumed") } == 2
+            }
+            for place in cluster.places { try await cluster.expectEcho(at: place) }
+            client.process.signal(SIGTERM)
+            let end = try await client.process.exitStatus()
+            #expect(end == .exited(0), "\(client.process)")
+            for server in servers {
+                _ = try await server.logLine { $0.hasSubstring("session ended") }
+            }
+        }
+    }
+
     @Test("A server that crashes resets the visitors whose streams it has or relays, and leaves none hanging")
     func reset() async throws {
         try await Scenario.run { scenario in
@@ -146,6 +223,23 @@ struct ClusterTests {
 }
 
 extension ClusterScenario {
+    /// Starts a client that keeps sessions at two servers, through HAProxy.
+    func clientOfTwoServers(to service: UInt16, options: [String] = []) throws -> CulvertClient {
+        let file = "\(scenario.directory)/two-servers.toml"
+        try scenario.write("servers = 2\n", to: file)
+        return try client(to: service, options: ["--config", file] + options)
+    }
+
+    /// The servers that have sessions with the client's port, by their logs.
+    func homes(_ count: Int, among servers: [ChildProcess]) async throws -> [Int] {
+        try await eventually("\(count) servers have a session") {
+            let homes = servers.indices.filter { number in
+                servers[number].errors.lines.contains { $0.hasSubstring("port is public") }
+            }
+            return homes.count == count ? homes : nil
+        }
+    }
+
     /// The server that has a client's session, by its log.
     func home(among servers: [ChildProcess]) async throws -> Int {
         try await eventually("a server has the session") {

@@ -23,6 +23,15 @@ public struct Credentials: Sendable, CustomStringConvertible, CustomReflectable 
     /// Hides the keys from `dump`.
     public var customMirror: Mirror { Mirror(self, children: ["id": Base16.encoded(id)]) }
 
+    /// Returns 32 bytes for one use, which only owners of the token can make, and which reveal nothing about it.
+    ///
+    /// - Parameters:
+    ///   - use: the use, without a zero character.
+    ///   - context: what distinguishes several values of one use.
+    package func secret(for use: String, _ context: [UInt8]) -> [UInt8] {
+        Array(HMAC<SHA256>.authenticationCode(for: Array(use.utf8) + [0] + context, using: clientKey))
+    }
+
     /// The verifier with which a server recognises this token.
     public var verifier: Verifier {
         Verifier(id: id, storedKey: Array(SHA256.hash(data: clientKey.bytes)), serverKey: serverKey.bytes)

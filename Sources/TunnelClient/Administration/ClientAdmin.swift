@@ -18,9 +18,9 @@ final class ClientAdmin: AdminTarget {
     /// must answer within its own timeout.
     static let outcomeTimeout = Duration.seconds(8)
 
-    private let current: CurrentSession
+    private let current: CurrentSessions
     private let queue: ReloadQueue<ClientConfiguration>
-    private let progress: ClientProgress
+    private let progress: RunProgress
     private let totals: TrafficTotals
     private let memory: MemoryBudget
     private let metrics: ClientMetrics
@@ -30,9 +30,9 @@ final class ClientAdmin: AdminTarget {
     private let tls: [(use: String, configuration: TLSConfiguration)]
 
     init(
-        _ current: CurrentSession,
+        _ current: CurrentSessions,
         _ queue: ReloadQueue<ClientConfiguration>,
-        _ progress: ClientProgress,
+        _ progress: RunProgress,
         _ totals: TrafficTotals,
         _ memory: MemoryBudget,
         _ metrics: ClientMetrics,
@@ -56,8 +56,12 @@ final class ClientAdmin: AdminTarget {
 
     func measure() async {
         let facts = progress.now
-        let gauges = try? await current.session?.measure().get()
-        totals.metrics.publish(gauges ?? TunnelGauges(unpublished: facts.unpublishedTunnels))
+        var gauges = TunnelGauges()
+        for session in current.sessions {
+            if let own = try? await session.measure().get() { gauges += own }
+        }
+        gauges.unpublishedTunnels = facts.unpublishedTunnels
+        totals.metrics.publish(gauges)
         let now = WallClock.unixSeconds
         metrics.publish(
             withoutCarrier: facts.withoutCarrierSince.map { max(0, now - $0) } ?? 0,
@@ -68,21 +72,25 @@ final class ClientAdmin: AdminTarget {
     }
 
     func status(session _: Int?) async throws -> [UInt8] {
-        let session = try? await current.session?.status().get()
+        var sessions: [ClientSessionStatus] = []
+        for session in current.sessions {
+            if let status = try? await session.status().get() { sessions.append(status) }
+        }
         let (forwards, connections, endings) = try await listeners.eventLoop.submit { [listeners] in
             listeners.value.status
         }
         .get()
-        let status = ClientStatus(
+        var status = ClientStatus(
             started: started,
             now: Date(),
             connection: ConnectionStatus(progress.now),
-            session: session,
+            session: sessions.first,
             forwards: forwards,
             connections: connections,
             endings: endings,
             totals: TotalStatus(totals)
         )
+        if sessions.count > 1 { status.furtherSessions = Array(sessions.dropFirst()) }
         return Array(try StatusJSON.encode(status))
     }
 
@@ -107,7 +115,7 @@ final class ClientAdmin: AdminTarget {
             text = hadCarrier ? "the present WebSocket stays; the dial failed: \(error)" : "the dial failed: \(error)"
         case nil: text = "dialling; the outcome is not known yet, culvert status shows it"
         }
-        return RenewResult(asked: current.session == nil ? 0 : 1, report: text)
+        return RenewResult(asked: current.sessions.count, report: text)
     }
 }
 

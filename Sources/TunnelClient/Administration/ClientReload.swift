@@ -22,6 +22,7 @@ enum ClientReload {
         note("connect_to", old.connectTo == new.connectTo)
         note("name or instance", old.instance == new.instance)
         note("admin", old.admin == new.admin)
+        note("servers", old.servers == new.servers)
         note("carriers", old.carriers == new.carriers)
         note("carriers_over", old.carriersOver == new.carriersOver)
         note("[limits]", old.limits == new.limits)

@@ -22,6 +22,8 @@ public struct ClientStatus: Codable, Sendable, Hashable {
     public var connection: ConnectionStatus
     /// The session with a server; nil while there is none.
     public var session: ClientSessionStatus?
+    /// The sessions with further servers, if the client keeps several and has them; nil without.
+    public var furtherSessions: [ClientSessionStatus]?
     /// The forwards.
     public var forwards: [ForwardStatus] = []
     /// The connections of all forwards.
@@ -30,6 +32,9 @@ public struct ClientStatus: Codable, Sendable, Hashable {
     public var endings: [EndingStatus] = []
     /// The totals since the start.
     public var totals: TotalStatus
+
+    /// The sessions with all servers.
+    public var sessions: [ClientSessionStatus] { (session.map { [$0] } ?? []) + (furtherSessions ?? []) }
 }
 
 /// The state of a client's connection to a server.

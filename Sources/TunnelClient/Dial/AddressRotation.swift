@@ -91,12 +91,13 @@ final class AddressRotation: Sendable {
 
     /// Records that the dial failed at the connected address, or at all that were offered.
     ///
+    /// - Parameter isSuspect: whether later dials try the address last.
     /// - Returns: whether another address is left.
-    func failed() -> Bool {
+    func failed(isSuspect: Bool = true) -> Bool {
         let now = Instant.now
         return state.withLock { state in
             if let connected = state.connected {
-                if state.known.count > 1 { suspects.insert(connected, now: now) }
+                if isSuspect, state.known.count > 1 { suspects.insert(connected, now: now) }
                 state.failed.append(connected)
             } else {
                 state.failed += state.offered

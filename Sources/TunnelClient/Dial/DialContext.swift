@@ -13,7 +13,7 @@ struct DialContext: Sendable {
     let suspects = SuspectAddresses()
     /// The resolver of names.
     let names: HostNames
-    let logger: Logger
+    private(set) var logger: Logger
     /// Receives the hops that dials pass.
     let onHop: HopObserver?
 
@@ -31,6 +31,13 @@ struct DialContext: Sendable {
         tls = ClientTLSContext(configuration.tls, verifier)
         proxyTLS = ClientTLSContext(configuration.proxyTLS, verifier)
         self.logger = logger
+    }
+
+    /// The same state for another session of the client, whose number its log lines have.
+    func forSession(_ number: Int) -> DialContext {
+        var context = self
+        context.logger[metadataKey: "session"] = "\(number + 1)"
+        return context
     }
 
     /// The TLS for one of the two peers.

@@ -25,8 +25,12 @@ struct DialPlan: Sendable {
 
     /// The ways to try, in order: the one that worked last, then those of the configuration.
     ///
+    /// - Parameter avoided: endpoints that are tried behind the others.
     /// - Throws: ``DialError`` if the proxies are not known.
-    func ways(_ configuration: ClientConfiguration) async throws(DialError) -> [DialWay] {
+    func ways(
+        _ configuration: ClientConfiguration,
+        avoiding avoided: Set<EndpointURL> = []
+    ) async throws(DialError) -> [DialWay] {
         var ways: [DialWay] = []
         for endpoint in configuration.endpoints {
             do {
@@ -47,8 +51,8 @@ struct DialPlan: Sendable {
                 )
             }
         }
-        guard let last, let index = ways.firstIndex(of: last) else { return ways }
-        return [last] + ways[..<index] + ways[(index + 1)...]
+        if let last, let index = ways.firstIndex(of: last) { ways.insert(ways.remove(at: index), at: 0) }
+        return ways.filter { !avoided.contains($0.endpoint) } + ways.filter { avoided.contains($0.endpoint) }
     }
 
     /// The only server to dial for a session; nil for all.

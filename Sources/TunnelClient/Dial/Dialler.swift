@@ -24,6 +24,8 @@ struct Dialler: SessionDialler {
     let tunnels: TunnelSet
     let listeners: NIOLoopBound<ForwardListeners>
     let openRules: OpenRules
+    /// The part of this dialler's sessions, if the client has several at a time.
+    var part: SessionPart?
 
     var logger: Logger { context.logger }
 
@@ -79,8 +81,8 @@ struct Dialler: SessionDialler {
                 // All addresses would give this answer.
                 guard error.mayDifferElsewhere else { throw error }
                 let reported = error.moreInformative(than: failure)
-                guard route.rotation.failed(), !Task.isCancelled else { throw reported }
-                logger.warning("\(error); trying another address of the same name")
+                guard route.rotation.failed(isSuspect: !error.isServerInUse), !Task.isCancelled else { throw reported }
+                if !error.isServerInUse { logger.warning("\(error); trying another address of the same name") }
                 failure = reported
             }
         }
@@ -122,6 +124,10 @@ struct Dialler: SessionDialler {
         DialAttempt(loop: loop, handshake: handshake(route), for: purpose) { outcome, carrier in
             switch outcome {
             case .begins(let grant):
+                guard part?.takes(grant.welcome.session, at: route.endpoint) ?? true else {
+                    refuse(grant, carrier)
+                    throw route.serverInUse
+                }
                 route.keep(ticket: grant.welcome.ticket)
                 purpose.session?.forget()
                 route.hops.passed(.session(software: grant.software, isResumed: false))
@@ -137,6 +143,20 @@ struct Dialler: SessionDialler {
                 return session
             }
         }
+    }
+
+    /// Ends a session that has just begun.
+    private func refuse(_ grant: ClientHandshake.Grant, _ carrier: Carrier) {
+        var session = Mux.Session(
+            role: .client,
+            limits: configuration.limits,
+            peerWindow: grant.welcome.initialWindow,
+            peerAccepts: (grant.welcome.streams, grant.welcome.opening),
+            seed: SecureRandom.seed(),
+            now: .now
+        )
+        carrier.send(session.end(Refusal(.goingAway, "the client has another session at this server")))
+        carrier.close(.goingAway, reason: "another session is here")
     }
 
     private func handshake(_ route: DialRoute) -> ClientHandshake {

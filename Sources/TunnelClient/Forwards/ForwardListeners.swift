@@ -64,6 +64,8 @@ final class ForwardListeners {
     /// Called when a session begins, and when it has another carrier.
     var onSession: ((ForwardStreams) -> Void)?
     private var supply = Supply.refusing
+    /// Further sessions that could take connections, if the client has several.
+    private var spares: [ForwardStreams] = []
     private(set) var forwards: [Forward] = []
 
     /// To be made on `loop`.
@@ -252,9 +254,15 @@ final class ForwardListeners {
 
     // MARK: Sessions
 
-    /// A session begins, or has another carrier, and takes the connections from now on.
+    /// A session begins, or has another carrier, and takes the connections from now on. If another session takes them
+    /// already, this one takes over at that one's end.
     func begin(_ streams: ForwardStreams) {
         if case .stopped = supply { return }
+        if case .session(let present) = supply, present !== streams, !present.sessionLoop.isEnded {
+            if !spares.contains(where: { $0 === streams }) { spares.append(streams) }
+            return
+        }
+        spares.removeAll { $0 === streams }
         endWait()
         supply = .session(streams)
         streams.onRoomChange = { [weak self] in self?.setAccepting() }
@@ -264,8 +272,10 @@ final class ForwardListeners {
 
     /// The session takes no connection: it has no carrier, its server is going away, or it is over.
     func pause(_ streams: ForwardStreams) {
+        spares.removeAll { $0 === streams }
         guard case .session(let present) = supply, present === streams else { return }
         awaitSession()
+        if let spare = spares.first { begin(spare) }
     }
 
     /// The session has room again, or none.
@@ -277,6 +287,7 @@ final class ForwardListeners {
     func stop() {
         endWait()
         supply = .stopped
+        spares = []
         for forward in forwards { close(forward) }
     }
 

@@ -21,11 +21,15 @@ struct Backoff: Sendable {
     /// The longest pause of a server or proxy that is obeyed.
     static let longestPause = Duration.seconds(300)
 
+    /// The longest wait after a dial that has led to a server in use. Each dial costs the server a handshake.
+    static let longestRepeat = Duration.seconds(60)
+
     /// The first and the longest wait after a refusal by a server that has accepted this run before.
     static let refusalWaits = (first: Duration.seconds(60), longest: Duration.seconds(900))
 
     private var failures = 0
     private var refusals = 0
+    private var repeats = 0
     private var lastDial: Instant?
     /// Failed dials since the last session.
     private(set) var triesSinceSession = 0
@@ -39,6 +43,7 @@ struct Backoff: Sendable {
     mutating func sessionStood() {
         triesSinceSession = 0
         refusals = 0
+        repeats = 0
     }
 
     /// Records a refusal by a server that accepted this run before. It is asked again slowly, since an operator has to
@@ -52,6 +57,16 @@ struct Backoff: Sendable {
         let wait = min(first * (1 << min(refusals, 4)), longest)
         refusals += 1
         return spaced(min(wait + wait * (unit / 4), longest), now: now)
+    }
+
+    /// Records a dial that has led to a server in use by another session of the client. It is no failure.
+    ///
+    /// - Parameter unit: a random number, 0 to 1.
+    /// - Returns: the wait before the next dial.
+    mutating func serverInUse(unit: Double, now: Instant) -> Duration {
+        let ceiling = min(Self.first * (1 << min(repeats, 7)), Self.longestRepeat)
+        repeats += 1
+        return spaced(ceiling * (0.5 + unit / 2), now: now)
     }
 
     /// Records a failed dial.

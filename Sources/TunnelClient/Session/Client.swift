@@ -104,38 +104,30 @@ public struct Client: Service {
         totals.metrics.publish(role: "client")
         let (ends, end) = AsyncStream.makeStream(of: ForwardEnd.self)
         let listeners = try await loop.submit { makeListeners(loop, totals, end) }.get()
-        let dialler = Dialler(
-            configuration: configuration,
-            credentials: credentials ?? ClientCredentials(configuration.token),
-            loop: loop,
-            context: context,
-            totals: totals,
-            memory: MemoryBudget(capacity: configuration.clientLimits.memory, use: memoryUse),
-            progress: ClientProgress(tunnels: tunnels.entries.map(\.spec.description)),
-            tunnels: tunnels,
-            listeners: listeners,
-            openRules: OpenRules(configuration.openDestinations, admin: configuration.admin.all)
-        )
+        let runs = makeRuns(loop, context, totals, listeners)
+        let current = CurrentSessions(all: runs.map(\.current))
         let queue = ReloadQueue(read: readConfiguration)
-        let waits = DialWaits()
-        let current = CurrentSession(waits: waits)
-        tunnels.observe { current.session?.tunnelsChanged() }
+        tunnels.observe { for session in current.sessions { session.tunnelsChanged() } }
         forwards.observe { loop.execute { listeners.value.forwardsChanged() } }
         loop.execute { listeners.value.start() }
         let admin = try await startAdmin(
             ClientAdmin(
                 current,
                 queue,
-                dialler.progress,
-                dialler.totals,
-                dialler.memory,
+                RunProgress(
+                    parts: runs.map(\.dialler.progress),
+                    tunnels: tunnels,
+                    spread: runs[0].dialler.part?.spread
+                ),
+                totals,
+                runs[0].dialler.memory,
                 clientMetrics,
                 listeners,
                 tls: [("client", configuration.tls), ("proxy", configuration.proxyTLS)]
             )
         )
         do {
-            try await run(dialler, waits, current, clientMetrics, ends, queue)
+            try await run(runs, current, clientMetrics, ends, queue)
             await queue.stop()
             await stop(admin, listeners)
         } catch {
@@ -151,9 +143,8 @@ public struct Client: Service {
     }
 
     private func run(
-        _ dialler: Dialler,
-        _ waits: DialWaits,
-        _ current: CurrentSession,
+        _ runs: [SessionRun],
+        _ current: CurrentSessions,
         _ metrics: ClientMetrics,
         _ ends: AsyncStream<ForwardEnd>,
         _ queue: ReloadQueue<ClientConfiguration>
@@ -161,26 +152,10 @@ public struct Client: Service {
         let failure = RunFailure()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await watch(ends, current, failure) }
-            tasks.addTask {
-                var loop = ReconnectLoop(
-                    dialler: dialler,
-                    configuration: configuration,
-                    waits: waits,
-                    progress: dialler.progress,
-                    metrics: metrics,
-                    logger: logger,
-                    onEvent: onEvent
-                )
-                do {
-                    try await loop.run { current.hold($0) }
-                } catch {
-                    current.session?.end()
-                    throw error
-                }
-            }
+            tasks.addTask { try await keepSessions(runs, metrics) }
             tasks.addTask {
                 await queue.run(reloads) { new in
-                    let result = reload(new, dialler, current)
+                    let result = reload(new, runs[0].dialler, current)
                     metrics.reloads.note(isApplied: true)
                     return result
                 }
@@ -195,7 +170,7 @@ public struct Client: Service {
             tasks.addTask { await TLSIdentity.daily { warnOfCertificates() } }
             tasks.addTask {
                 await withGracefulShutdownOrCancellation()
-                if let session = current.stop() { await stop(session) }
+                await stop(current.stop())
             }
             defer { tasks.cancelAll() }
             try await tasks.next()
@@ -210,7 +185,7 @@ public struct Client: Service {
     private func reload(
         _ new: ClientConfiguration,
         _ dialler: Dialler,
-        _ current: CurrentSession
+        _ current: CurrentSessions
     ) -> ReloadResult {
         let wanted = tunnels.entries.filter { !$0.isRemoved }.map(\.spec)
         var changes = ClientReload.changes(from: wanted, to: new.tunnels, "tunnel -R")
@@ -218,7 +193,7 @@ public struct Client: Service {
         dialler.openRules.update(new.openDestinations)
         let isComplete = tunnels.replace(with: new.tunnels)
         forwards.replace(with: new.forwards)
-        current.session?.openRulesChanged()
+        for session in current.sessions { session.openRulesChanged() }
         var metadata: Logger.Metadata = [
             "tunnels": .number(new.tunnels.count), "forwards": .number(new.forwards.count),
         ]
@@ -233,6 +208,7 @@ public struct Client: Service {
             result.restart.append(problem)
         }
         logger.notice("reloaded", metadata: metadata)
+        noteUnshared(new.tunnels.filter { !wanted.contains($0) })
         current.endWaits()
         return result
     }
@@ -257,12 +233,13 @@ public struct Client: Service {
     }
 
     /// Pings the server as soon as the machine has slept.
-    private func watchSleep(_ current: CurrentSession) async {
+    private func watchSleep(_ current: CurrentSessions) async {
         var detector = SleepDetector()
         while !Task.isCancelled {
-            if detector.check(wall: wallClock(), monotonic: .now), let session = current.session {
+            let sessions = current.sessions
+            if detector.check(wall: wallClock(), monotonic: .now), !sessions.isEmpty {
                 logger.notice("the machine has slept, or its clock was set; pinging the server")
-                session.probe(within: SleepDetector.pingTimeout)
+                for session in sessions { session.probe(within: SleepDetector.pingTimeout) }
             }
             do {
                 try await Task.sleep(for: SleepDetector.period)
@@ -288,15 +265,16 @@ public struct Client: Service {
     }
 
     /// Lets the streams end, and ends those that do not in time.
-    func stop(_ session: ClientSessionHandle) async {
+    func stop(_ sessions: [ClientSessionHandle]) async {
+        guard !sessions.isEmpty else { return }
         logger.notice("stopping")
-        session.drain()
+        for session in sessions { session.drain() }
         await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { _ = try? await session.ended.get() }
+            tasks.addTask { for session in sessions { _ = try? await session.ended.get() } }
             tasks.addTask {
-                // The sleep is cancelled if the session has ended by itself, or if the client's task is cancelled.
+                // The sleep is cancelled if the sessions have ended by themselves, or if the client's task is cancelled.
                 try? await Task.sleep(for: configuration.drainTimeout)
-                session.end()
+                for session in sessions { session.end() }
             }
             await tasks.next()
             tasks.cancelAll()

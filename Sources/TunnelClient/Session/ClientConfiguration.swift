@@ -73,6 +73,9 @@ public struct ClientConfiguration: Sendable {
     public var maximumCarrierAge: Duration?
     /// The number of carriers that each session has at a time.
     public var carriers = CarrierCount.automatic
+    /// The servers of one cluster at which the client keeps sessions, each with the same tunnels: within
+    /// ``serverCounts``. One with ``socketForward``, whatever is written here.
+    public var servers = 1
     /// The ways that further carriers of a session take.
     public var carriersOver = CarrierSpread.same
     /// The limits of each session.
@@ -83,6 +86,9 @@ public struct ClientConfiguration: Sendable {
     public var admin = AdminPlaces()
     /// The time that streams have to end once the client stops.
     public var drainTimeout: Duration = .seconds(30)
+
+    /// The values of ``servers``. Four: each further session costs a connection, and two deaths at once are rare.
+    public static let serverCounts = 1...4
 
     /// Whether the upgrade request has a field of this name from the client itself, so that ``fields`` may not.
     public static func isOwnField(_ name: String) -> Bool { ClientUpgrade.isReserved(name) }

@@ -54,10 +54,11 @@ extension Client {
     /// over then.
     ///
     /// - Parameter failure: gets the error of the run, unless the stream has ended in order.
-    func watch(_ ends: AsyncStream<ForwardEnd>, _ current: CurrentSession, _ failure: RunFailure) async {
+    func watch(_ ends: AsyncStream<ForwardEnd>, _ current: CurrentSessions, _ failure: RunFailure) async {
         for await end in ends {
             if let error = ClientError(end) { failure.set(error) }
-            guard let session = current.stop() else {
+            let sessions = current.stop()
+            guard let session = sessions.first else {
                 // The stream may have ended before its session was noted. The loop that dials then ends the session.
                 if case .socket(let ending, _) = end, ending != .refused(.goingAway) { break }
                 return
@@ -67,10 +68,10 @@ extension Client {
             where configuration.tunnels.isEmpty && configuration.forwards.isEmpty:
                 if await !deliver(session) { failure.set(.undelivered(to: destination)) }
             case .socket(.finished, _):
-                await stop(session)
+                await stop(sessions)
             case .socket, .failed:
-                session.end()
-                _ = try? await session.ended.get()
+                for session in sessions { session.end() }
+                for session in sessions { _ = try? await session.ended.get() }
             }
             return
         }

@@ -22,6 +22,14 @@ public enum ClientInstance {
     /// A hash that no other process has, for a client without ports that comes and goes.
     public static func random() -> [UInt8] { SecureRandom.bytes(32) }
 
+    /// The instance of a further session of a client. It stays the same after a restart, as the client's own does.
+    ///
+    /// - Parameter number: 0 for the first session, which has the client's own instance.
+    static func session(_ number: Int, of instance: [UInt8]) -> [UInt8] {
+        guard number > 0 else { return instance }
+        return Array(SHA256.hash(data: Array("culvert session \(number)\u{0}".utf8) + instance))
+    }
+
     package static func identity(
         name: String,
         given: String? = nil,

@@ -7,7 +7,7 @@ import TunnelCore
 final class ClientSession: ClientSessionOwner {
     /// An event of the session, for its owner.
     enum Event {
-        /// A tunnel is public.
+        /// A tunnel is public, and no other session of the client had it.
         case bound(TunnelSpec, Binding)
         /// The carrier is lost, and the session waits for another one.
         case lost(LostCarrier)
@@ -61,6 +61,8 @@ final class ClientSession: ClientSessionOwner {
     private let listeners: ForwardListeners
     let loops: LoopDetector
     let progress: ClientProgress
+    /// This session's part, if the client has several.
+    private let part: SessionPart?
     private let exitsOnRefusal: Bool
     private let exitsOnForwardFailure: Bool
 
@@ -74,6 +76,7 @@ final class ClientSession: ClientSessionOwner {
         openPolicy: @escaping () -> DestinationPolicy = { DestinationPolicy() },
         serverHost: String = "",
         names: HostNames = .shared,
+        part: SessionPart? = nil,
         exitsOnRefusal: Bool = false,
         exitsOnForwardFailure: Bool = false,
         logger: Logger
@@ -87,7 +90,8 @@ final class ClientSession: ClientSessionOwner {
         self.openPolicy = openPolicy
         self.totals = totals
         self.progress = progress
-        self.loops = LoopDetector(serverHost: serverHost)
+        self.loops = LoopDetector(serverHost: serverHost, sockets: part?.sockets ?? LoopDetector.Sockets())
+        self.part = part
         self.exitsOnRefusal = exitsOnRefusal
         self.exitsOnForwardFailure = exitsOnForwardFailure
         self.logger = logger
@@ -110,8 +114,9 @@ final class ClientSession: ClientSessionOwner {
             if tunnels.indices.contains(index) {
                 if entry.isRemoved, !tunnels[index].isRemoved { remove(index) }
             } else {
-                tunnels.append(tunnel(index, entry))
-                progress.tunnel(index, entry.spec.description, isRemoved: entry.isRemoved)
+                let tunnel = tunnel(index, entry)
+                tunnels.append(tunnel)
+                progress.tunnel(index, entry.spec.description, isRemoved: tunnel.isRemoved)
                 bind(index)
             }
         }
@@ -139,7 +144,9 @@ final class ClientSession: ClientSessionOwner {
             service: entry.spec.service,
             totals: totals
         )
-        return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: entry.isRemoved)
+        // A tunnel of the first session alone is none of this one's.
+        let isRemoved = entry.isRemoved || part?.includes(entry.spec) == false
+        return Tunnel(spec: entry.spec, way: way, statistics: statistics, isRemoved: isRemoved)
     }
 
     /// The rules of SOCKS tunnels were replaced: resets the streams that they do not allow any more.
@@ -153,6 +160,7 @@ final class ClientSession: ClientSessionOwner {
         refusedTunnels.remove(index)
         retries.removeValue(forKey: index)?.cancel()
         tunnels[index].statistics.withdrawn()
+        part?.withdrew(index)
         progress.tunnel(index, tunnels[index].spec.description, isRemoved: true)
         logger.notice("tunnel removed", metadata: ["tunnel": "\(tunnels[index].spec)"])
         sessionLoop.run(.unbind(UInt16(truncatingIfNeeded: index)))
@@ -193,7 +201,9 @@ final class ClientSession: ClientSessionOwner {
             kind: spec.kind,
             visitors: spec.visitors
         )
-        (request.name, request.group, request.hasHealthCheck) = (spec.name, spec.group, spec.health != nil)
+        (request.name, request.group, request.hasHealthCheck) = (
+            spec.name, part?.group(of: spec) ?? spec.group, spec.health != nil
+        )
         sessionLoop.run(.bind(request))
     }
 
@@ -214,7 +224,7 @@ final class ClientSession: ClientSessionOwner {
         checks.start(tunnel)
         loops.bound(binding, to: tunnel.spec)
         refusedTunnels.remove(index)
-        onEvent?(.bound(tunnel.spec, binding))
+        if part?.published(index) ?? true { onEvent?(.bound(tunnel.spec, binding)) }
     }
 
     /// A tunnel that was not removed.
@@ -229,6 +239,7 @@ final class ClientSession: ClientSessionOwner {
         let (index, spec) = (Int(number), tunnel.spec)
         checks.stop(number)
         tunnel.statistics.withdrawn()
+        part?.withdrew(index)
         progress.refused(index, refusal.description)
         let isRefusal = refusal.code == .portNotAllowed || refusal.code == .limit
         if isRefusal { refusedTunnels.insert(index) } else { refusedTunnels.remove(index) }
@@ -321,6 +332,7 @@ final class ClientSession: ClientSessionOwner {
         cancelRetries()
         forwards.stop()
         listeners.pause(forwards)
+        part?.withdrewAll()
         // A server ends a session that drains once it has got the ends of all streams.
         if isDraining, case .peer(let reason) = end, reason.code == .goingAway { isDelivered = true }
         onEvent?(.ended(end, refused: refused))

@@ -22,6 +22,7 @@ final class ClientSessionHandle: DialledSession {
     private let resumeKey: SymmetricKey
     private let session: NIOLoopBound<ClientSession>
     private let inside: NIOLoopBound<Inside>
+    private let part: SessionPart?
     private let carriers = Atomic(1)
     private let over = Atomic(false)
     /// The time at which the carrier was lost, in the event loop's nanoseconds; 0 while there is one.
@@ -94,6 +95,7 @@ final class ClientSessionHandle: DialledSession {
         metrics = dialler.totals.metrics
         self.logger = logger
         id = grant.welcome.session
+        part = dialler.part
         resumeKey = grant.resumeKey
         software = grant.software
         ended = promise.futureResult
@@ -109,6 +111,7 @@ final class ClientSessionHandle: DialledSession {
                 openPolicy: { dialler.openRules.policy(beside: dialler.listeners.value.places) },
                 serverHost: route.endpoint.host,
                 names: dialler.context.names,
+                part: dialler.part,
                 exitsOnRefusal: dialler.configuration.exitsOnRefusal,
                 exitsOnForwardFailure: dialler.configuration.exitsOnForwardFailure,
                 logger: logger
@@ -183,6 +186,7 @@ final class ClientSessionHandle: DialledSession {
 
     private func finish(_ end: SessionEnd, _ refused: String?) -> ClientSessionEnd {
         over.store(true, ordering: .relaxed)
+        part?.spread.left(id, by: part?.number ?? 0)
         inside.value.renewal?.cancel()
         inside.value.keeper?.stop()
         inside.value.keeper = nil

@@ -3,7 +3,7 @@ import Synchronization
 /// The present session, shared between the loop that dials and the tasks that renew and stop it.
 final class CurrentSession: Sendable {
     private let stored = Mutex<(session: ClientSessionHandle?, isStopping: Bool)>((nil, false))
-    private let waits: DialWaits
+    let waits: DialWaits
 
     init(waits: DialWaits) {
         self.waits = waits

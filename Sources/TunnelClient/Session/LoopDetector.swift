@@ -19,16 +19,25 @@ final class LoopDetector {
         let port: UInt16
     }
 
+    /// The sockets that lead to services. Sessions of one client share them, since a visitor of one may be a socket of
+    /// another.
+    final class Sockets {
+        fileprivate var all: Set<Socket> = []
+    }
+
     private let serverHost: String
-    private var sockets: Set<Socket> = []
+    private let sockets: Sockets
     /// The public ports of the tunnels.
     private var ports: [UInt16: UInt16] = [:]
     /// Tunnels that lead to their own public ports.
     private var tunnels: Set<UInt16> = []
 
-    /// - Parameter serverHost: the host of the server's URL.
-    init(serverHost: String) {
+    /// - Parameters:
+    ///   - serverHost: the host of the server's URL.
+    ///   - sockets: those of all sessions of the client.
+    init(serverHost: String, sockets: Sockets = Sockets()) {
         self.serverHost = serverHost.lowercased()
+        self.sockets = sockets
     }
 
     /// Records that a channel leads to a service, until it closes.
@@ -38,13 +47,13 @@ final class LoopDetector {
         else { return }
         let socket = Socket(local: local, port: port)
         guard join(socket) else { return }
-        channel.closeFuture.assumeIsolated().whenComplete { _ in self.sockets.remove(socket) }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.sockets.all.remove(socket) }
     }
 
     /// Records that a socket leads to a service.
     ///
     /// - Returns: false if an equal one was recorded before.
-    func join(_ socket: Socket) -> Bool { sockets.insert(socket).inserted }
+    func join(_ socket: Socket) -> Bool { sockets.all.insert(socket).inserted }
 
     /// Records that a tunnel is public.
     func bound(_ binding: Binding, to spec: TunnelSpec) {
@@ -66,6 +75,6 @@ final class LoopDetector {
     /// Whether a visitor is one of our own sockets, or would become one.
     func isLoop(_ visit: OpenRequest) -> Bool {
         if tunnels.contains(visit.tunnel) { return true }
-        return ports[visit.tunnel].map { sockets.contains(Socket(local: visit.visitor, port: $0)) } ?? false
+        return ports[visit.tunnel].map { sockets.all.contains(Socket(local: visit.visitor, port: $0)) } ?? false
     }
 }

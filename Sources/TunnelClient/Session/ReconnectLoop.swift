@@ -28,6 +28,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     private let waits: DialWaits
     private let metrics: ClientMetrics
     private let time: ReconnectTime
+    private let avoided: @Sendable () -> Set<EndpointURL>
     private let onEvent: @Sendable (Client.Event) -> Void
     private var policy: RetryPolicy
     private var plan = DialPlan()
@@ -39,6 +40,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     /// - Parameters:
     ///   - waits: the waits between dials, which the operator may end.
     ///   - progress: the state of the run, for the operator.
+    ///   - avoided: returns the endpoints of the client's other sessions.
     init(
         dialler: Dialler,
         configuration: ClientConfiguration,
@@ -46,6 +48,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
         progress: ClientProgress,
         metrics: ClientMetrics = ClientMetrics(),
         time: ReconnectTime = ReconnectTime(),
+        avoided: @escaping @Sendable () -> Set<EndpointURL> = { [] },
         logger: Logger,
         onEvent: @escaping @Sendable (Client.Event) -> Void
     ) {
@@ -54,6 +57,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
         self.waits = waits
         self.metrics = metrics
         self.time = time
+        self.avoided = avoided
         self.onEvent = onEvent
         report = ReconnectReport(progress, logger)
         policy = RetryPolicy(configuration)
@@ -184,9 +188,10 @@ struct ReconnectLoop<Dialler: SessionDialler> {
         waits.dialling()
         report.dialling()
         let sole = session.flatMap { plan.soleEndpoint(withoutCarrierFor: timeWithoutCarrier($0)) }
-        var round = DialRound(try await plan.ways(configuration).filter { sole == nil || $0.endpoint == sole })
+        let ways = try await plan.ways(configuration, avoiding: avoided())
+        var round = DialRound(ways.filter { sole == nil || $0.endpoint == sole })
         while let attempt = round.next({ plan.permission(for: $0, configuration, now: time.now()) }) {
-            if let failure = round.failure { report.tryingNext(after: failure) }
+            if let failure = round.failure, !failure.isServerInUse { report.tryingNext(after: failure) }
             let way = attempt.way
             do throws(DialError) {
                 let next = try await dialler.dial(
@@ -228,7 +233,7 @@ struct ReconnectLoop<Dialler: SessionDialler> {
     }
 
     private mutating func waitAfter(_ error: DialError, hasSession: Bool) throws(ClientError) -> Duration {
-        metrics.failedDial(error.hop)
+        if !error.isServerInUse { metrics.failedDial(error.hop) }
         let wait = try policy.failed(error, hasSession: hasSession, unit: time.random(), now: time.now())
         report.failed(error, next: wait)
         return wait

@@ -5,7 +5,11 @@ import TunnelCore
 struct ReconnectReport {
     private let progress: ClientProgress
     private let logger: Logger
+    /// Dials in a row that led to servers in use, at which the log mentions them. Through a load balancer some do.
+    static let mentionedRepeats = 3
+
     private var repeated = RepeatedFailure()
+    private var repeats = 0
 
     init(_ progress: ClientProgress, _ logger: Logger) {
         self.progress = progress
@@ -25,6 +29,7 @@ struct ReconnectReport {
     /// A dial has led to a session or to a carrier.
     mutating func connected(_ way: DialWay) {
         repeated.worked()
+        repeats = 0
         progress.connected(way.description)
     }
 
@@ -75,6 +80,7 @@ struct ReconnectReport {
     /// A dial has led to no session. A failure that stays the same is logged more and more rarely.
     mutating func failed(_ error: DialError, next wait: Duration) {
         progress.failed(error.description, isDown: true, next: wait)
+        if error.isServerInUse { return inUse(error, next: wait) }
         var metadata: Logger.Metadata = ["again_in": .time(wait)]
         if let why = error.waitReason { metadata["why"] = "\(why)" }
         if let line = repeated.line(error.description) {
@@ -83,6 +89,17 @@ struct ReconnectReport {
         } else {
             logger.debug("\(error)", metadata: metadata)
         }
+    }
+
+    /// A dial has led to a server that another session has. The log mentions it once, until a dial has worked.
+    private mutating func inUse(_ error: DialError, next wait: Duration) {
+        repeats += 1
+        logger.debug("\(error)", metadata: ["again_in": .time(wait)])
+        guard repeats == Self.mentionedRepeats else { return }
+        logger.notice(
+            "no further server answers; the client works with the sessions it has, and looks for one from time to time",
+            metadata: ["dials": .number(repeats)]
+        )
     }
 
     /// A dial has led to no other carrier, and the present one stays.

@@ -63,6 +63,7 @@ struct RetryPolicy: Sendable {
         now: Instant
     ) throws(ClientError) -> Duration {
         let retriesRefusals = hasWorked && !exitsOnRefusal
+        if error.isServerInUse { return backoff.serverInUse(unit: unit, now: now) }
         let wait: Duration
         switch error.disposition {
         case .refused where !retriesRefusals || error.isPasswordRefusal: throw .refused(error.description)

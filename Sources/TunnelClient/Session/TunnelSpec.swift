@@ -193,6 +193,9 @@ public struct TunnelSpec: Sendable, Hashable, CustomStringConvertible {
     /// Whether the tunnel is at a Unix socket of the server.
     public var isAtPath: Bool { bind.hasPrefix("/") }
 
+    /// Whether several sessions can share its public place as a group: a TCP port that is written, or a host name.
+    public var isShareable: Bool { name != nil || transport == .tcp && !isAtPath && port > 0 }
+
     /// Whether two tunnels need the same public port or Unix socket, so that the server can bind only one of them.
     public func collides(with other: TunnelSpec) -> Bool {
         if let name, let otherName = other.name {

@@ -7,7 +7,7 @@ package struct TunnelGauges: Sendable {
     package private(set) var streams = 0
     package private(set) var tunnels = 0
     /// Tunnels that are wanted and are not public.
-    package private(set) var unpublishedTunnels = 0
+    package var unpublishedTunnels = 0
     /// Tunnels whose service cannot be reached.
     package private(set) var servicesDown = 0
     package private(set) var queued = 0

@@ -136,7 +136,9 @@ final class GroupListener: PortListener {
     /// The group accepts for all its members.
     var isAccepting = true
     let member: RouteMember?
-    private var leave: (() -> EventLoopFuture<Void>)?
+    private let leave: () -> EventLoopFuture<Void>
+    /// Done once the member has left, and the port is closed if it was the last one.
+    private var left: EventLoopFuture<Void>?
 
     init(_ place: PlaceToBind, _ member: RouteMember, leavesBy leave: @escaping () -> EventLoopFuture<Void>) {
         (tunnel, self.place, self.member, self.leave) = (place.tunnel, place.place, member, leave)
@@ -145,7 +147,9 @@ final class GroupListener: PortListener {
     }
 
     func close(on loop: any EventLoop) -> EventLoopFuture<Void> {
-        defer { leave = nil }
-        return leave?() ?? loop.makeSucceededVoidFuture()
+        // A session that drains closes its ports, and again when it ends. The claim is released after the latter.
+        let left = left ?? leave()
+        self.left = left
+        return left
     }
 }

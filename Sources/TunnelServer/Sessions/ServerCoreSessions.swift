@@ -46,8 +46,8 @@ extension ServerCore {
             "session opened",
             metadata: ["software": "\(authentication.software)", "authority": "\(authentication.authority)"]
         )
-        // Every server of a cluster can see the session's home.
-        let home = resources.cluster?.id.bytes ?? []
+        // Every server of a cluster can see the session's home, and a client sees whether two sessions have the same one.
+        let home = resources.cluster?.id.bytes ?? resources.process
         let id = home + SecureRandom.bytes(16 - home.count)
         let identity = authenticator.identity(of: authentication.id)
         let owner = PortOwner(client: identity, instance: authentication.instance)

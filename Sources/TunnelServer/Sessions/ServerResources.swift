@@ -1,3 +1,4 @@
+import Cluster
 import Metrics
 import TunnelCore
 
@@ -6,6 +7,8 @@ struct ServerResources: Sendable {
     let ports = PortDirectory()
     let routes = RouteTable()
     let groups = PortGroups()
+    /// The first bytes of all session ids, for a server without a cluster.
+    let process = SecureRandom.bytes(ServerID.size)
     let tickets = TicketIssuer()
     let memory: MemoryBudget
     /// Traffic since the start.

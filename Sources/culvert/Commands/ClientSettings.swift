@@ -67,6 +67,7 @@ struct ClientSettings {
         result.maximumCarrierAge = (try? flags.carrierAge()) ?? settings?.maxCarrierAge
         result.carriers = (try? flags.carrierCount()) ?? settings?.carriers ?? result.carriers
         result.carriersOver = (try? flags.carrierSpread()) ?? settings?.carriersOver ?? result.carriersOver
+        result.servers = settings?.servers ?? result.servers
         result.userAgent = flags.userAgent ?? settings?.userAgent ?? result.userAgent
         result.fields = fields(flags.header, settings?.header, "header")
         result.proxyFields = fields(flags.proxyHeader, settings?.proxyHeader, "proxy_header")

@@ -9,8 +9,8 @@ struct ClientFile {
         "proxy_certificate", "proxy_key", "netrc", "tls_certificate", "tls_key",
         "proxy_header", "ca", "ca_only", "header", "user_agent",
         "tls_groups", "tls_max_version", "connect_to",
-        "max_retries", "exit_on_refusal", "max_carrier_age", "carriers", "carriers_over", "busy_polling", "compress",
-        "compress_shared", "admin",
+        "max_retries", "exit_on_refusal", "max_carrier_age", "carriers", "carriers_over", "servers", "busy_polling",
+        "compress", "compress_shared", "admin",
         "tunnel", "forward", "socks", "allow_open", "exit_on_forward_failure", "limits",
     ]
 
@@ -41,6 +41,7 @@ struct ClientFile {
     let maxCarrierAge: Duration?
     let carriers: CarrierCount?
     let carriersOver: CarrierSpread?
+    let servers: Int?
     let busyPolling: Bool?
     let compress: Bool?
     let compressShared: Bool?
@@ -104,6 +105,7 @@ struct ClientFile {
         carriersOver = Self.value("carriers_over", file, file.string("carriers_over")) { text throws(Failure) in
             try CarrierOptions.spread(text) { Failure(.configuration, $0) }
         }
+        servers = Self.servers(file)
         hasTunnels = file.has("tunnel")
         tunnels = Self.tunnels(file)
         hasForwards = file.has("forward") || file.has("socks")
@@ -165,6 +167,15 @@ struct ClientFile {
         } catch {
             return file.wrong(key, error.description)
         }
+    }
+
+    private static func servers(_ file: ConfigurationFile) -> Int? {
+        let counts = ClientConfiguration.serverCounts
+        guard let count = file.integer("servers") else { return nil }
+        guard counts.contains(count) else {
+            return file.wrong("servers", "expected a number from \(counts.lowerBound) to \(counts.upperBound)")
+        }
+        return count
     }
 
     private static func carrierAge(_ file: ConfigurationFile) -> Duration? {

@@ -99,7 +99,7 @@ enum TunnelNameKeys {
         guard !group.isEmpty, group.utf8.count <= RequestedGroup.longestName else {
             return table.report("group", "expected a name of at most \(RequestedGroup.longestName) bytes")
         }
-        if spec.name == nil, spec.transport == .udp || spec.isAtPath || spec.port == 0 {
+        if !spec.isShareable {
             return table.report("group", "a group shares a TCP port that is written, or a host name")
         }
         let key = table.problems.attempt(table, "group_key_file") { () throws(Failure) in

@@ -51,18 +51,16 @@ enum RoleStatus {
                 )
             }
         case .client(let status):
-            status.session.map {
-                // The counts of each new session begin at zero, so it gets a number of its own.
-                [
-                    Session(
-                        number: status.totals.sessions,
-                        name: "",
-                        lanes: $0.lanes,
-                        tunnels: $0.tunnels,
-                        visitors: $0.visitors + status.connections
-                    )
-                ]
-            } ?? []
+            status.sessions.enumerated().map { index, session in
+                Session(
+                    // The counts of each new session begin at zero, so it gets a number of its own.
+                    number: status.totals.sessions + index << 32,
+                    name: "",
+                    lanes: session.lanes,
+                    tunnels: session.tunnels,
+                    visitors: session.visitors + (index == 0 ? status.connections : [])
+                )
+            }
         }
     }
 

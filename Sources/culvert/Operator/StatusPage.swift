@@ -50,7 +50,12 @@ struct StatusPage {
             now = "now: \(CompactNumber.count(all.count, "session")), \(CompactNumber.count(tunnels, "tunnel"))"
         case .client(let client):
             first = "culvert \(client.version) client, up \(age(client.started, client.now))"
-            now = client.session == nil ? "now: no session" : "now: a session"
+            now =
+                switch client.sessions.count {
+                case 0: "now: no session"
+                case 1: "now: a session"
+                case let count: "now: \(CompactNumber.count(count, "session"))"
+                }
             if let since = client.connection.withoutSince {
                 now += ", not connected for \(age(since, client.now))"
                 if let next = client.connection.nextTry {

@@ -32,7 +32,7 @@ extension StatusPage {
                     .init(title: "SERVER"), .init(title: "PROXY"), .init(title: "SOFTWARE"),
                 ] + connectionColumns
             )
-            if let session = client.session {
+            for session in client.sessions {
                 table.append([
                     session.url + (session.isDraining ? " (draining)" : ""), session.proxy ?? "none",
                     session.software, age(session.since, client.now),

@@ -4,14 +4,15 @@ import Testing
 
 @Suite("A reload of a client")
 struct ClientReloadTests {
-    @Test("names the keys that need a restart, carriers among them, and no others")
+    @Test("names the keys that need a restart, servers and carriers among them, and no others")
     func restart() throws {
         let old = ClientConfiguration(endpoints: [], tunnels: [], token: nil, instance: [1])
         #expect(ClientReload.restart(from: old, to: old).isEmpty)
         var new = old
         new.carriers = try CarrierCount("2-4")
         new.carriersOver = .spread
-        let expected = ["carriers changes with a restart only", "carriers_over changes with a restart only"]
+        new.servers = 2
+        let expected = ["servers", "carriers", "carriers_over"].map { "\($0) changes with a restart only" }
         #expect(ClientReload.restart(from: old, to: new) == expected)
     }
 }

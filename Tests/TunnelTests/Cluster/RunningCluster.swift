@@ -96,20 +96,23 @@ struct RunningCluster: Sendable {
     /// A client with one tunnel. Two of the same identity are the same process for the servers.
     func client(
         _ urls: String...,
+        more: [String] = [],
         as identity: Identity = .alice,
         port: UInt16,
         to target: UInt16,
         tunnels: [TunnelSpec]? = nil,
+        servers: Int = 1,
         log: CollectedLog = CollectedLog(),
         _ published: Mailbox<String>
     ) throws -> Client {
         var configuration = ClientConfiguration(
-            endpoints: try urls.map { try EndpointURL($0) },
+            endpoints: try (urls + more).map { try EndpointURL($0) },
             tunnels: tunnels ?? [TunnelSpec(port: port, to: .address(host: "127.0.0.1", port: target))],
             token: identity.token,
             instance: ClientInstance.identity(name: identity.name)
         )
         configuration.drainTimeout = .seconds(1)
+        configuration.servers = servers
         return Client(configuration, logger: log.logger) { event in
             if case .tunnel(let url, _) = event { published.put(url) }
         }

@@ -35,6 +35,18 @@ struct BackoffTests {
         }
     }
 
+    @Test("Dials that lead to servers in use get rarer, to one in a minute, and a session begins the count again")
+    func serverInUse() {
+        var backoff = Backoff()
+        for unit in [0.0, 1.0] {
+            let waits = (0..<9).map { _ in backoff.serverInUse(unit: unit, now: start) / .milliseconds(250) }
+            let longest = [1, 2, 4, 8, 16, 32, 64, 120, 120] as [Double]
+            #expect(waits == longest.map { unit == 0 ? $0 : $0 * 2 })
+            #expect(backoff.triesSinceSession == 0, "it is no failure")
+            backoff.sessionStood()
+        }
+    }
+
     @Test("A lost session is dialled again at once, but at most twice a second")
     func lostSessionIsDialledAtOnce() {
         var backoff = Backoff()

@@ -42,6 +42,16 @@ struct DialPlanTests {
         #expect(try await order(plan, configuration) == ["a by http://q:1", "a by http://p:1", "a by none"])
     }
 
+    @Test("Servers of the client's other sessions are tried behind all others, whatever worked last")
+    func avoided() async throws {
+        let configuration = try configuration(["ws://a", "ws://b", "ws://c"], ["p:1", "none"])
+        var plan = DialPlan()
+        plan.worked(try await plan.ways(configuration)[1])
+        let ways = try await plan.ways(configuration, avoiding: [try EndpointURL("ws://a")])
+        #expect(ways.map(\.endpoint.host) == ["b", "b", "c", "c", "a", "a"])
+        #expect(ways[4].choice == .direct, "the last way of a is its first")
+    }
+
     @Test("For 15 s without a carrier only the session's own server is tried")
     func soleServer() async throws {
         let configuration = try configuration(["ws://a", "ws://b"], ["none"])

@@ -207,6 +207,19 @@ struct ReconnectLoopTests {
         #expect(second.notes.count { $0.contains("dial") } == 2 + 3)
     }
 
+    @Test("Servers of other sessions count for no retry, and the log mentions them once until a dial has worked")
+    func serversInUse() async throws {
+        var inUse = DialError.fixture(.session, "in use", .retry)
+        inUse.isServerInUse = true
+        let five = Array(repeating: Outcome.fails(inUse), count: 5)
+        let script = five + [.begins([.ended(after: 60)])] + five + [.begins([.over])]
+        let result = try await Self.run(script, unit: 1) { $0.maximumRetries = 2 }
+        #expect(result.end == "refused: over")
+        #expect(result.notes.prefix(5).map { $0.prefix { $0 != " " } } == ["0.0", "0.5", "1.5", "3.5", "7.5"])
+        #expect(result.log.count("notice no further server answers") == 2)
+        #expect(result.log.count("warning") == 1, "the end of the session: \(result.log.text)")
+    }
+
     @Test("maximumRetries of 0 ends the run when the carrier or the session is lost")
     func noRetries() async throws {
         let lost = try await Self.run([.begins([.lost(after: 1)])]) { $0.maximumRetries = 0 }

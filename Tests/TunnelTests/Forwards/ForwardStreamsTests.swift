@@ -141,7 +141,7 @@ struct ForwardStreamsTests {
 }
 
 /// A session's owner that does nothing.
-private final class NoOwner: ClientSessionOwner {
+final class NoOwner: ClientSessionOwner {
     func session(_ sessionLoop: SessionLoop, bound binding: Binding) {}
     func session(_ sessionLoop: SessionLoop, unbound tunnel: UInt16, _ refusal: Refusal) {}
     func session(_ sessionLoop: SessionLoop, renewWithin seconds: UInt32) {}

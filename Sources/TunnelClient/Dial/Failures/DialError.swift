@@ -58,6 +58,8 @@ public struct DialError: Error, Sendable, CustomStringConvertible {
     public var isPasswordRefusal = false
     /// Why the server has refused the client; nil if it has not.
     var refusal: RefusalCode?
+    /// Whether the server that answered has another session of this client.
+    var isServerInUse = false
     /// Whether the peer has given an answer that its other addresses would repeat.
     var isFinal = false
 

@@ -60,3 +60,12 @@ enum SessionFailure: Sendable {
         return result
     }
 }
+
+extension DialRoute {
+    /// The server that has answered has another session of this client.
+    var serverInUse: DialError {
+        var result = error(.session, "the server that answered has another session of this client", "", .retry)
+        result.isServerInUse = true
+        return result
+    }
+}

@@ -97,7 +97,7 @@
     push("toService", total[0]);
     push("toVisitor", total[1]);
   }
-  const own = () => ((status.session && status.session.visitors) || []).concat(status.connections || []);
+  const own = () => [status.session].concat(status.further_sessions).flatMap((s) => s?.visitors || []).concat(status.connections);
   function push(name, value) {
     history[name].push(value);
     if (history[name].length > points) history[name].shift();
@@ -186,9 +186,9 @@
       tile("tunnels", "Tunnels", number(sum(live, "tunnels")), null, refused && number(refused) + " refused", "warn");
       tile("visitors", "Visitors", number(sum(live, "visitors")), history.visitors);
     } else {
-      const since = status.connection.without_since, all = (status.session && status.session.tunnels) || [];
+      const since = status.connection.without_since, all = status.session?.tunnels || [];
       const refused = all.filter((tunnel) => tunnel.port === undefined && tunnel.address === undefined).length;
-      tile("clients", since ? "Not connected for" : "Connected for", since ? ago(since) : ago(status.session && status.session.carrier_since), null, "", since && "worst");
+      tile("clients", since ? "Not connected for" : "Connected for", since ? ago(since) : ago(status.session?.carrier_since), null, "", since && "worst");
       tile("tunnels", "Tunnels", number(all.length - refused), null, refused && number(refused) + " refused", "warn");
       tile("visitors", "Visitors and connections", number(own().length), history.visitors);
     }
