@@ -12,6 +12,8 @@ struct ClusterScenario: Sendable {
         let port: UInt16
         let peerPort: UInt16
         let configuration: String
+        /// The path of its admin socket.
+        let admin: String
     }
 
     let scenario: Scenario
@@ -36,13 +38,15 @@ struct ClusterScenario: Sendable {
                 address: "127.0.0.\(number + 2)",
                 port: try FreePorts.next(),
                 peerPort: try FreePorts.next(),
-                configuration: "\(scenario.directory)/server-\(number).toml"
+                configuration: "\(scenario.directory)/server-\(number).toml",
+                admin: "\(scenario.directory)/server-\(number).sock"
             )
             try scenario.write(
                 """
                 listen = "127.0.0.1:\(place.port)"
                 public_address = "\(place.address)"
                 token_file = "\(scenario.tokenFile)"
+                admin = "unix:\(place.admin)"
 
                 [cluster]
                 etcd = [\(urls)]

@@ -12,20 +12,22 @@ final class ClusterService: ClusterDirectory {
     let id: ServerID
     let loop: any EventLoop
     private let store: any ClaimStore
-    private let ports: RemotePorts
+    let ports: RemotePorts
+    let metrics: ClusterMetrics
     private let logger: Logger
-    private let state: NIOLoopBoundBox<State>
+    let state: NIOLoopBoundBox<State>
 
     /// A session that wants or has a claim.
-    private struct Claimant {
+    struct Claimant {
         let place: String
         let onLoss: @Sendable (Refusal) -> Void
         let completion: @Sendable (Result<ClaimTicket, Refusal>) -> Void
     }
 
-    private struct State {
+    struct State {
         var node: ClusterNode
         let links: PeerLinks
+        var store = StoreHealth(now: WallClock.unixSeconds)
         /// Visitors that wait for the home of a name.
         var lookups: [ClusterNode.LookupID: EventLoopPromise<[HeldClaim]?>] = [:]
         var claimants: [ClusterNode.ClaimID: Claimant] = [:]
@@ -39,11 +41,13 @@ final class ClusterService: ClusterDirectory {
         _ setup: ClusterSetup,
         ports: RemotePorts,
         totals: TrafficTotals,
+        metrics: ClusterMetrics,
         on loop: any EventLoop,
         logger: Logger
     ) {
-        (id, self.loop, store, self.ports, self.logger) = (record.id, loop, setup.store, ports, logger)
-        let links = PeerLinks(setup.dialler, totals: totals, on: loop, logger: logger)
+        (id, self.loop, store, self.ports) = (record.id, loop, setup.store, ports)
+        (self.metrics, self.logger) = (metrics, logger)
+        let links = PeerLinks(setup.dialler, totals: totals, metrics: metrics, on: loop, logger: logger)
         state = NIOLoopBoundBox.makeBoxSendingValue(
             State(node: ClusterNode(record, limits: setup.limits), links: links),
             eventLoop: loop
@@ -204,10 +208,13 @@ final class ClusterService: ClusterDirectory {
     private func perform(_ action: ClusterNode.Action) {
         switch action {
         case .request(let number, let request):
+            metrics.asked()
             Task { [store] in
                 let reply = await store.perform(request)
-                if case .failed(let failure) = reply { note(failure) }
-                run { $0.node.receive(reply, to: number, now: .now) }
+                run { [self] state in
+                    if case .failed(let failure) = reply { note(failure, &state) } else { answered(&state) }
+                    return state.node.receive(reply, to: number, now: .now)
+                }
             }
         case .watch(let scope, let revision):
             watch(scope, from: revision)
@@ -218,6 +225,7 @@ final class ClusterService: ClusterDirectory {
             claimant.completion(.failure(Refusal(refusal, place: claimant.place, now: WallClock.unixSeconds)))
         case .lost(let number, let other):
             guard let claimant = state.value.claimants.removeValue(forKey: number) else { return }
+            metrics.lostClaim()
             let text = "\(claimant.place) is held at server \(other.claim.home) now"
             claimant.onLoss(Refusal(.replaced, text))
         case .probe(let number, let server, let session):
@@ -245,14 +253,26 @@ final class ClusterService: ClusterDirectory {
                 failure = error as? StoreFailure ?? failure
             }
             guard !Task.isCancelled else { return }
-            note(failure)
             let ended = failure
-            run { $0.node.watchEnded(scope, ended, now: .now) }
+            run { [self] state in
+                note(ended, &state)
+                return state.node.watchEnded(scope, ended, now: .now)
+            }
         }
     }
 
-    private func note(_ failure: StoreFailure) {
+    private func note(_ failure: StoreFailure, _ state: inout State) {
+        metrics.storeFailed()
         logger.info("the cluster's store has failed", metadata: ["reason": "\(failure)"])
+        if state.store.isUp {
+            logger.warning("the cluster's store does not answer", metadata: ["reason": "\(failure)"])
+        }
+        state.store.failed(failure, now: WallClock.unixSeconds)
+    }
+
+    private func answered(_ state: inout State) {
+        if !state.store.isUp { logger.notice("the cluster's store answers") }
+        state.store.answered()
     }
 
     // MARK: Ports of other servers

@@ -38,6 +38,7 @@ final class PeerLink: PeerConnectionOwner {
     let health = PeerHealth()
     private let dialler: any PeerDialler
     private let statistics: TunnelStatistics
+    private let metrics: ClusterMetrics
     private let logger: Logger
     private let onChange: (Bool) -> Void
     private var url: String
@@ -53,6 +54,7 @@ final class PeerLink: PeerConnectionOwner {
         to server: ServerRecord,
         _ dialler: any PeerDialler,
         totals: TrafficTotals,
+        metrics: ClusterMetrics,
         on loop: any EventLoop,
         logger: Logger,
         onChange: @escaping (Bool) -> Void
@@ -60,6 +62,7 @@ final class PeerLink: PeerConnectionOwner {
         (self.server, url, self.dialler, self.loop, self.onChange) = (
             server.id, server.peerURL, dialler, loop, onChange
         )
+        self.metrics = metrics
         statistics = TunnelStatistics(tunnel: 0, role: .server, service: "server \(server.id)", totals: totals)
         var logger = logger
         logger[metadataKey: "peer_server"] = "\(server.id)"
@@ -100,7 +103,12 @@ final class PeerLink: PeerConnectionOwner {
                 self?.streamEnded()
                 onEnd()
             }
-            if case .carrier = destination { stream.reportsAcceptance = true }
+            if case .carrier = destination {
+                stream.reportsAcceptance = true
+                metrics.relayedCarrier()
+            } else {
+                metrics.relayedVisitor()
+            }
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)
@@ -127,6 +135,7 @@ final class PeerLink: PeerConnectionOwner {
             logger: logger
         )
         streams += 1
+        metrics.relayedVisitor()
         idleTimer?.cancel()
         opening.onEnd = { [weak self] _ in self?.streamEnded() }
         return .flow(opening)
@@ -141,6 +150,24 @@ final class PeerLink: PeerConnectionOwner {
             opener.open(PeerQuestion(opener.sessionLoop, then), request)
         } fail: {
             then(false)
+        }
+    }
+
+    /// Asks the other server for its clients.
+    ///
+    /// - Parameter then: called once.
+    func askForClients(within time: TimeAmount, then: @escaping (Result<[UInt8], PeerFailure>) -> Void) {
+        streams += 1
+        idleTimer?.cancel()
+        let document = PeerDocument(limit: ClusterClients.answerBytes) { [weak self] result in
+            self?.streamEnded()
+            then(result)
+        }
+        document.wait(time, on: loop)
+        withSession { opener in
+            document.open(in: opener, OpenRequest(destination: PeerDestination.clients.text, visitor: "server"))
+        } fail: {
+            document.refuse("it was not reached")
         }
     }
 
