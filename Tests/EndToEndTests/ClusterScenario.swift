@@ -102,6 +102,13 @@ struct ClusterScenario: Sendable {
         return process
     }
 
+    /// Starts all servers.
+    func startAll() async throws -> [ChildProcess] {
+        var servers: [ChildProcess] = []
+        for number in places.indices { servers.append(try await start(number)) }
+        return servers
+    }
+
     /// Starts a client of any server, through HAProxy.
     func client(
         to service: UInt16,

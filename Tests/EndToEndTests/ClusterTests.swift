@@ -9,8 +9,7 @@ struct ClusterTests {
     func killed() async throws {
         try await Scenario.run { scenario in
             let cluster = try await ClusterScenario.start(in: scenario)
-            var servers: [ChildProcess] = []
-            for number in cluster.places.indices { servers.append(try await cluster.start(number)) }
+            let servers = try await cluster.startAll()
             let service = try TCPService.echo()
             defer { service.stop() }
             // The client begins at the first server, and reaches another one through HAProxy.
@@ -31,8 +30,7 @@ struct ClusterTests {
     func reset() async throws {
         try await Scenario.run { scenario in
             let cluster = try await ClusterScenario.start(members: 1, in: scenario)
-            var servers: [ChildProcess] = []
-            for number in cluster.places.indices { servers.append(try await cluster.start(number)) }
+            let servers = try await cluster.startAll()
             let service = try TCPService.echo()
             defer { service.stop() }
             let client = try cluster.client(to: service.port)
@@ -59,8 +57,7 @@ struct ClusterTests {
     func outage() async throws {
         try await Scenario.run { scenario in
             let cluster = try await ClusterScenario.start(members: 1, in: scenario)
-            var servers: [ChildProcess] = []
-            for number in cluster.places.indices { servers.append(try await cluster.start(number)) }
+            _ = try await cluster.startAll()
             let service = try TCPService.echo()
             defer { service.stop() }
             let client = try cluster.client(to: service.port)
@@ -74,6 +71,76 @@ struct ClusterTests {
             try await cluster.etcd.restart(0)
             _ = try await late.tunnel(to: service.port, within: .seconds(40))
             for place in cluster.places { try await cluster.expectEcho(at: place) }
+        }
+    }
+
+    @Test("A visitor that comes right after the home was killed waits until the client is at another server")
+    func waits() async throws {
+        try await Scenario.run { scenario in
+            let cluster = try await ClusterScenario.start(members: 1, in: scenario)
+            let servers = try await cluster.startAll()
+            let service = try TCPService.echo()
+            defer { service.stop() }
+            let client = try cluster.client(to: service.port)
+            _ = try await client.tunnel(to: service.port)
+            for place in cluster.places { try await cluster.expectEcho(at: place) }
+            let home = try await cluster.home(among: servers)
+            await servers[home].kill()
+            for (number, place) in cluster.places.enumerated() where number != home {
+                try await onThread {
+                    let visitor = try TCPSocket(port: cluster.port, address: place.address, timeout: .seconds(20))
+                    try visitor.send("ping")
+                    let answer = String(decoding: try visitor.receive(exactly: 4), as: UTF8.self)
+                    try require(answer == "ping", answer)
+                    visitor.close()
+                }
+            }
+        }
+    }
+
+    @Test("A rolling restart of all servers costs no visitor anything")
+    func rollingRestart() async throws {
+        try await Scenario.run { scenario in
+            let cluster = try await ClusterScenario.start(in: scenario)
+            var servers = try await cluster.startAll()
+            let service = try TCPService.echo()
+            defer { service.stop() }
+            let client = try cluster.client(to: service.port)
+            _ = try await client.tunnel(to: service.port)
+            for place in cluster.places { try await cluster.expectEcho(at: place) }
+            let visitors = Task {
+                var count = 0
+                while !Task.isCancelled {
+                    try await expectEcho(through: cluster.front.visitors, of: "visitor \(count)")
+                    count += 1
+                }
+                return count
+            }
+            for number in cluster.places.indices {
+                servers[number].signal(SIGTERM)
+                #expect(try await servers[number].exitStatus() == .exited(0))
+                servers[number] = try await cluster.start(number)
+                try await cluster.expectEcho(at: cluster.places[number])
+            }
+            visitors.cancel()
+            #expect(try await visitors.value >= cluster.places.count)
+        }
+    }
+
+    @Test("The death of etcd's leader costs nothing but a moment without new ports")
+    func leader() async throws {
+        try await Scenario.run { scenario in
+            let cluster = try await ClusterScenario.start(in: scenario)
+            _ = try await cluster.startAll()
+            let service = try TCPService.echo()
+            defer { service.stop() }
+            let client = try cluster.client(to: service.port)
+            _ = try await client.tunnel(to: service.port)
+            for place in cluster.places { try await cluster.expectEcho(at: place) }
+            try await cluster.etcd.kill(cluster.etcd.leader())
+            for place in cluster.places { try await cluster.expectEcho(at: place, within: .seconds(2)) }
+            let late = try cluster.client(to: service.port, port: FreePorts.next(), options: ["--name", "late"])
+            _ = try await late.tunnel(to: service.port, within: .seconds(15))
         }
     }
 }

@@ -23,6 +23,8 @@ final class ClusterMember: Sendable {
 
     private struct State {
         var service: ClusterService?
+        /// The core of the clients' sessions.
+        weak var clients: ServerCore?
         var core: ServerCore?
         var channels: [any Channel] = []
     }
@@ -60,6 +62,10 @@ final class ClusterMember: Sendable {
             record,
             setup,
             ports: ports,
+            ownMember: { [weak self] claim in
+                let clients = self?.state.withLock { $0.clients }
+                return clients?.session(claim.session)?.member(claim.tunnel)
+            },
             totals: resources.totals,
             metrics: metrics,
             on: loop,
@@ -82,7 +88,7 @@ final class ClusterMember: Sendable {
         let endpoint = ServerEndpoint(peers, on: group, logger: logger) { _, _ in }
         let channels = try await endpoint.listen()
         let service = state.withLock { state in
-            (state.core, state.channels) = (peers, channels)
+            (state.core, state.channels, state.clients) = (peers, channels, core)
             return state.service
         }
         for port in channels.compactMap({ $0.localAddress?.port }) {

@@ -14,6 +14,8 @@ final class ClusterService: ClusterDirectory {
     private let store: any ClaimStore
     let ports: RemotePorts
     let metrics: ClusterMetrics
+    /// The tunnel of a session of this server.
+    private let ownMember: @Sendable (Claim) -> RouteMember?
     private let logger: Logger
     let state: NIOLoopBoundBox<State>
 
@@ -40,13 +42,14 @@ final class ClusterService: ClusterDirectory {
         _ record: ServerRecord,
         _ setup: ClusterSetup,
         ports: RemotePorts,
+        ownMember: @escaping @Sendable (Claim) -> RouteMember?,
         totals: TrafficTotals,
         metrics: ClusterMetrics,
         on loop: any EventLoop,
         logger: Logger
     ) {
         (id, self.loop, store, self.ports) = (record.id, loop, setup.store, ports)
-        (self.metrics, self.logger) = (metrics, logger)
+        (self.ownMember, self.metrics, self.logger) = (ownMember, metrics, logger)
         let links = PeerLinks(setup.dialler, totals: totals, metrics: metrics, on: loop, logger: logger)
         state = NIOLoopBoundBox.makeBoxSendingValue(
             State(node: ClusterNode(record, limits: setup.limits), links: links),
@@ -279,10 +282,12 @@ final class ClusterService: ClusterDirectory {
 
     /// Listens at a port that a session of another server has, or ceases to.
     private func portChanged(_ place: ClaimPlace) {
-        let claims = state.value.node.claims(of: place).filter { $0.claim.home != id }
+        let all = state.value.node.claims(of: place)
+        let claims = all.filter { $0.claim.home != id }
         switch place {
         case .tcp(let port):
-            ports.update(.port(port), claims.compactMap { member($0.claim) })
+            let own = all.filter { $0.claim.home == id }.compactMap { ownMember($0.claim) }
+            ports.update(.port(port), claims.compactMap { member($0.claim) } + own)
         case .udp(let port):
             let flows = claims.lazy.compactMap { self.flows($0.claim) }.first
             ports.update(.udp(port), [], flows: flows)

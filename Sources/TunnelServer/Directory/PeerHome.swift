@@ -34,10 +34,7 @@ final class PeerHome: Sendable {
         case .tunnel(let number, let id):
             guard let home = core.session(id) else { return session.run(.reset(stream, .moved)) }
             guard request.kind != .udp else { return openFlow(stream, request, to: number, of: home, in: session) }
-            let member = RouteMember(number, of: home.name, at: nil, on: home.loop) { visitor, link, onEnd in
-                home.open(visitor, link, at: number, onEnd: onEnd)
-            }
-            PeerVisitor(session, stream).open(to: member, Self.visitor(request))
+            PeerVisitor(session, stream).open(to: home.member(number), Self.visitor(request))
         case .names(let name, let isSecure):
             guard PublicName(name).map(core.resources.routes.has) == true else {
                 return session.run(.reset(stream, .moved))

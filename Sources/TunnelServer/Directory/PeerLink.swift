@@ -103,12 +103,8 @@ final class PeerLink: PeerConnectionOwner {
                 self?.streamEnded()
                 onEnd()
             }
-            if case .carrier = destination {
-                stream.reportsAcceptance = true
-                metrics.relayedCarrier()
-            } else {
-                metrics.relayedVisitor()
-            }
+            stream.reportsAcceptance = true
+            if case .carrier = destination { metrics.relayedCarrier() } else { metrics.relayedVisitor() }
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)

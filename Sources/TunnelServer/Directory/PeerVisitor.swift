@@ -30,9 +30,6 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
     /// Opens the stream in the client's session.
     func open(to member: RouteMember, _ visitor: RoutedVisitor) {
         session.attach(self, to: id)
-        // The client's service may answer before it is known to be connected.
-        session.run(.accept(id))
-        guard !isClosed else { return }
         let stream = VisitorStream.open(to: member, for: visitor, on: session.eventLoop)
         stream.receiver = self
         self.stream = stream
@@ -117,6 +114,11 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
         self.stream = nil
         unsent.removeAll()
         session.run(.reset(id, failure.code))
+    }
+
+    func streamIsJoined(_ stream: VisitorStream) {
+        // The client's service may answer before it is known to be connected.
+        if !isClosed { session.run(.accept(id)) }
     }
 
     func streamHasRoom(_ stream: VisitorStream) { send() }

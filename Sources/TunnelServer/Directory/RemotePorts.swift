@@ -20,8 +20,11 @@ final class RemotePorts: Sendable {
         var localUsers = 0
         var listener: Listener = .none
 
-        /// Whether a session of another server has the port.
-        var isUsed: Bool { !members.isEmpty || flows != nil }
+        /// The time until which the port stays bound without a session, whose client may be on its way to another server.
+        var keepsUntil: NIODeadline?
+
+        /// Whether a session of another server has the port, or may have it soon.
+        var isUsed: Bool { members.contains(where: \.isRemote) || flows != nil || keepsUntil != nil }
 
         /// Whether the port is to be bound now.
         var wantsListener: Bool {
@@ -62,14 +65,22 @@ final class RemotePorts: Sendable {
     /// The tunnels of other servers at a port have changed.
     ///
     /// - Parameters:
-    ///   - members: those of a TCP port.
+    ///   - members: those of a TCP port, with those of this server, to which visitors go that have waited.
     ///   - flows: what decides about the flows of a UDP port.
     func update(_ number: PublicPlace, _ members: [RouteMember], flows: Flows? = nil) {
+        var lingers = false
         let listens = ports.withLock { ports in
-            var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port)))
+            var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port), keepsVisitors: true))
             for member in port.members { _ = port.route.remove(member) }
             for member in members { port.route.add(member) }
+            let wasUsed = port.members.contains(where: \.isRemote)
             (port.members, port.flows) = (members, flows)
+            if wasUsed, members.isEmpty {
+                port.keepsUntil = .now() + RawVisitor.waitTimeout
+                lingers = true
+            } else if !members.isEmpty {
+                port.keepsUntil = nil
+            }
             let listens = port.wantsListener
             if listens { port.listener = .binding }
             ports[number] = port
@@ -77,6 +88,13 @@ final class RemotePorts: Sendable {
         }
         if listens { bind(number) }
         settle(number)
+        guard lingers else { return }
+        linkLoop.scheduleTask(in: RawVisitor.waitTimeout) { [weak self] in
+            self?.ports.withLock { ports in
+                if let until = ports[number]?.keepsUntil, until <= .now() { ports[number]?.keepsUntil = nil }
+            }
+            self?.settle(number)
+        }
     }
 
     /// Closes all listeners.
@@ -85,6 +103,7 @@ final class RemotePorts: Sendable {
             for number in ports.keys {
                 ports[number]?.members = []
                 ports[number]?.flows = nil
+                ports[number]?.keepsUntil = nil
             }
             return Array(ports.keys)
         }
@@ -98,7 +117,7 @@ final class RemotePorts: Sendable {
     /// - Returns: done once nothing of other servers is bound there.
     func yield(_ number: PublicPlace, on loop: any EventLoop) -> EventLoopFuture<Void> {
         ports.withLock { ports in
-            var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port)))
+            var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port), keepsVisitors: true))
             port.localUsers += 1
             ports[number] = port
         }

@@ -253,8 +253,8 @@ public struct Server: Service {
         for channel in channels { try? await channel.close() }
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": .number(sessions.count)])
-        // All clients return, a hundred a second.
-        let delay = UInt32(clamping: max(1, sessions.count / 100))
+        // All clients return, a hundred a second. Other servers of a cluster take them at once.
+        let delay = UInt32(clamping: max(cluster == nil ? 1 : 0, sessions.count / 100))
         let reason = Refusal(.goingAway, "the server is stopping", retryAfter: delay)
         await withTaskGroup(of: Void.self) { group in
             group.addTask {

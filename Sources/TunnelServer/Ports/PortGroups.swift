@@ -114,7 +114,8 @@ final class PortGroups: Sendable {
     static func accept(_ channel: any Channel, for members: Route) throws {
         try SocketOptions.visitor(channel)
         let address = channel.peerAddress?.ip?.unmapped
-        guard let member = members.member(for: address) else {
+        let member = members.member(for: address)
+        guard member != nil || members.keepsVisitors else {
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
         }
         let visitor = RoutedVisitor(

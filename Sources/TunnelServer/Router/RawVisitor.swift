@@ -7,7 +7,8 @@ final class RawVisitor: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private var member: RouteMember
+    /// The member that is tried; nil if there is none yet.
+    private var member: RouteMember?
     /// The members of the place; nil if there is no other choice.
     private let route: Route?
     private let visitor: RoutedVisitor
@@ -19,20 +20,25 @@ final class RawVisitor: ChannelInboundHandler {
     private var untaken = 0
     /// Bytes that were read before.
     private var first: ByteBuffer
-    /// Whether the session is at another server, which is still being reached. Nothing is read until then, so that another
-    /// member can take the visitor.
+    /// Whether the session is at another server, which has not accepted the stream. Nothing is read until then, so that
+    /// another member can take the visitor.
     private var awaitsSession = false
     /// Members that were tried.
     private var tries = 1
     /// Members that are tried for a visitor: of three servers, two may have just failed.
     private static let maximumTries = 3
+    /// Time in which a client that has lost its server must be back at another one. 5 s: it dials again at once.
+    static let waitTimeout = TimeAmount.seconds(5)
+    /// The end of the wait for a member.
+    private var waitsUntil: NIODeadline?
+    private var timer: Scheduled<Void>?
 
     /// - Parameters:
     ///   - route: the members among which another one is chosen if this one is not reached.
     ///   - first: bytes of the connection that another handler has read.
     ///   - hasEnded: whether the connection brings nothing more.
     init(
-        to member: RouteMember,
+        to member: RouteMember?,
         _ visitor: RoutedVisitor,
         of route: Route? = nil,
         first: ByteBuffer = ByteBuffer(),
@@ -62,6 +68,7 @@ final class RawVisitor: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        timer?.cancel()
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -71,6 +78,8 @@ final class RawVisitor: ChannelInboundHandler {
 
     private func open(_ context: ChannelHandlerContext) {
         guard stream == nil else { return }
+        guard let member = member ?? route?.member(for: visitor.address) else { return wait(context) }
+        self.member = member
         let stream = VisitorStream.open(to: member, for: visitor, on: context.eventLoop)
         stream.receiver = self
         self.stream = stream
@@ -78,7 +87,30 @@ final class RawVisitor: ChannelInboundHandler {
         if !awaitsSession { begin(stream) }
     }
 
+    /// Waits until a member is there, or resets the visitor.
+    private func wait(_ context: ChannelHandlerContext) {
+        let until = waitsUntil ?? .now() + Self.waitTimeout
+        waitsUntil = until
+        let this = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let isWaiting = route?.wait { this.eventLoop.execute { this.value.tryAgain() } } ?? false
+        guard isWaiting, NIODeadline.now() < until else {
+            return SocketReset.afterSending(context.channel, within: RoutedStream.lingering)
+        }
+        timer?.cancel()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: until) {
+            guard self.stream == nil, let channel = self.context?.channel else { return }
+            SocketReset.afterSending(channel, within: RoutedStream.lingering)
+        }
+    }
+
+    private func tryAgain() {
+        guard stream == nil, let context, context.channel.isActive else { return }
+        (member, tries) = (nil, 1)
+        open(context)
+    }
+
     private func begin(_ stream: VisitorStream) {
+        timer?.cancel()
         stream.send(first)
         first = ByteBuffer()
         if hasEnded { stream.finish() }
@@ -157,17 +189,18 @@ extension RawVisitor: VisitorStreamReceiver {
     func stream(_ stream: VisitorStream, failed failure: StreamFailure) {
         self.stream = nil
         guard let channel = context?.channel else { return }
-        if awaitsSession, failure == .unavailable, tries < Self.maximumTries, let context,
-            let other = route?.other(than: member, for: visitor.address)
-        {
-            tries += 1
-            member = other
-            return open(context)
+        if awaitsSession, failure.isOfServer, let context, let route, let failed = member {
+            if tries < Self.maximumTries, let other = route.other(than: failed, for: visitor.address) {
+                tries += 1
+                member = other
+                return open(context)
+            }
+            if route.keepsVisitors { return wait(context) }
         }
         SocketReset.afterSending(channel, within: RoutedStream.lingering)
     }
 
-    func streamIsJoined(_ stream: VisitorStream) {
+    func streamIsAccepted(_ stream: VisitorStream) {
         guard awaitsSession else { return }
         awaitsSession = false
         begin(stream)

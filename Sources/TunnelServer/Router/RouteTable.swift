@@ -28,11 +28,18 @@ struct NamePlace: Sendable, Hashable, CustomStringConvertible {
 
 /// The members of one place under a name: one tunnel, or those of a group.
 final class Route: Sendable {
-    let place: NamePlace
-    private let members = Mutex<[RouteMember]>([])
+    /// Visitors that may wait for a member at a time. 1,000: as many as wait for a link.
+    static let waitingVisitors = PeerLink.waitingVisitors
 
-    init(_ place: NamePlace) {
-        self.place = place
+    let place: NamePlace
+    /// Whether visitors wait for a member while there is none, since the client is on its way to another server.
+    let keepsVisitors: Bool
+    private let members = Mutex<[RouteMember]>([])
+    /// Called with the next member.
+    private let waiting = Mutex<[@Sendable () -> Void]>([])
+
+    init(_ place: NamePlace, keepsVisitors: Bool = false) {
+        (self.place, self.keepsVisitors) = (place, keepsVisitors)
     }
 
     /// The member for a visitor: the less busy of two at random; nil if no service is healthy.
@@ -58,6 +65,23 @@ final class Route: Sendable {
 
     func add(_ member: RouteMember) {
         members.withLock { $0.append(member) }
+        let ready = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        for visitor in ready { visitor() }
+    }
+
+    /// Waits for another member.
+    ///
+    /// - Parameter visitor: called once, on any thread.
+    /// - Returns: false if too many wait.
+    func wait(_ visitor: @escaping @Sendable () -> Void) -> Bool {
+        waiting.withLock { waiting in
+            guard keepsVisitors, waiting.count < Self.waitingVisitors else { return false }
+            waiting.append(visitor)
+            return true
+        }
     }
 
     /// - Returns: whether no member is left.

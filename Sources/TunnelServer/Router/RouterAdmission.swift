@@ -19,7 +19,7 @@ extension VisitorAdmission {
             onEnd()
             return link.visitor.send { $0.failed(.unavailable) }
         }
-        let shortage = quota.shortage(rules.limits, isCounted: false)
+        let shortage = tunnel.isHealthy ? quota.shortage(rules.limits, isCounted: false) : .unhealthy
         if let refusal = shortage ?? tunnel.gate.admit(visitor.address, now: clock.now()) {
             note(refusal, of: visitor.description)
             onEnd()

@@ -14,7 +14,7 @@ protocol VisitorStreamReceiver: AnyObject {
     func streamHasRoom(_ stream: VisitorStream)
     /// The stream should carry no further request.
     func streamIsReleased(_ stream: VisitorStream)
-    /// The session has the stream, if it is at another server.
+    /// The session has the stream, or lets it wait for room.
     func streamIsJoined(_ stream: VisitorStream)
     /// The other end has accepted the stream, if its member reports that.
     func streamIsAccepted(_ stream: VisitorStream)
@@ -34,6 +34,15 @@ enum StreamFailure: Sendable, Hashable {
     case refused(VisitorRefusal)
     /// The client has reset the stream.
     case reset(ResetCode)
+
+    /// Whether another server may take the visitor: the session's server is not reached, stops, or has not the session any
+    /// more.
+    var isOfServer: Bool {
+        switch self {
+        case .unavailable, .reset(.moved), .reset(.goingAway): true
+        case .refused, .reset: false
+        }
+    }
 }
 
 /// A stream to a client's service, on the visitor's event loop: from a connection of the router to ``RoutedStream``.
@@ -93,10 +102,10 @@ final class VisitorStream {
 
     /// The session's side exists.
     func joined() {
+        if case .open = state { receiver?.streamIsJoined(self) }
         guard let messages = backlog else { return }
         backlog = nil
         for message in messages { link.session.send(message) }
-        if member.isRemote { receiver?.streamIsJoined(self) }
         if case .closed = state { link.visitor.clear() }
     }
 

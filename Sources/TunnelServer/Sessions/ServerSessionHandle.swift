@@ -105,6 +105,13 @@ final class ServerSessionHandle: PortHolder {
         loop.execute { self.session.value.admission.open(visitor, link, at: tunnel, onEnd: onEnd) }
     }
 
+    /// A tunnel of the session, for visitors that no listener of its own has accepted.
+    func member(_ tunnel: UInt16) -> RouteMember {
+        RouteMember(tunnel, of: name, at: nil, on: loop) { [self] visitor, link, onEnd in
+            open(visitor, link, at: tunnel, onEnd: onEnd)
+        }
+    }
+
     /// What the flow of a sender at another server belongs to; on the session's event loop.
     func flow(from remote: SocketAddress, at tunnel: UInt16) -> IngressFlow.Admission {
         session.value.admission.flow(from: remote, at: tunnel)

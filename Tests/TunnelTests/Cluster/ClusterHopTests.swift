@@ -282,3 +282,46 @@ struct ClusterMoveTests {
         }
     }
 }
+
+@Suite("Datagrams at any server of a cluster")
+struct ClusterFlowTests {
+    @Test("Datagrams that reach another server than the session's are answered from there")
+    func echo() async throws {
+        let service = try UDPSocket()
+        let echoing = Task {
+            try await onThread {
+                while true {
+                    let datagram = try service.receive()
+                    guard !datagram.bytes.isEmpty else { return }
+                    try service.send(datagram.bytes, to: datagram.port)
+                }
+            }
+        }
+        try await RunningCluster.with { cluster in
+            let port = try FreePorts.next()
+            let urls = Mailbox<String>()
+            var spec = TunnelSpec(port: port, to: .address(host: "127.0.0.1", port: service.port))
+            spec.transport = .udp
+            let url = "ws://127.0.0.1:\(cluster.members[0].port)"
+            let client = try cluster.client(url, port: port, to: 0, tunnels: [spec], urls)
+            let running = Task { try await client.run() }
+            _ = try await urls.next("the tunnel is public")
+            for member in cluster.members {
+                let socket = try UDPSocket(timeout: .seconds(1))
+                // Datagrams that come before the link is there are dropped.
+                try await onThread {
+                    for _ in 0..<10 {
+                        try socket.send(Array("ping".utf8), to: port, address: member.address)
+                        if (try? socket.receive().bytes) == Array("ping".utf8) { return }
+                    }
+                    throw ScenarioFailure(description: "no echo at \(member.address)")
+                }
+            }
+            running.cancel()
+            _ = try? await running.value
+        }
+        // An empty datagram ends the service.
+        try UDPSocket().send([], to: service.port)
+        _ = try? await echoing.value
+    }
+}
