@@ -83,6 +83,42 @@ extension FixedLimit {
             "more visitors of unknown names are refused"
         ),
         FixedLimit("Servers of a cluster", .count(cluster.servers), "it bounds what a wrong store may have"),
+        FixedLimit("Key of a claim", .bytes(ClaimKey.longestText), "a host name has 253, and paths are seldom long"),
+        FixedLimit(
+            "Requests with changes that are on their way to the store",
+            .count(ClusterNode.batches),
+            "with one, changes would wait for each round trip to the store"
+        ),
+        FixedLimit(
+            "Places that are read again at a time after a failed request",
+            .count(ClusterNode.auditsAtATime),
+            "these reads are in no hurry"
+        ),
+        FixedLimit(
+            "Time for which the store may still perform a failed request",
+            .time(ClusterNode.latestPerformance),
+            "the place is read again then"
+        ),
+        FixedLimit(
+            "Watches of the store that end in a row until everything is read again",
+            .count(ClusterNode.brokenWatches),
+            "the store may have been restored, with other revisions"
+        ),
+        FixedLimit(
+            "Notices of names that were taken over, for one server",
+            .count(ClusterNode.notices),
+            "a server has as many claims in one lease"
+        ),
+        FixedLimit(
+            "Servers with such notices",
+            .count(ClusterNode.noticedServers),
+            "few servers are cut off at a time, and those that are gone are left out"
+        ),
+        FixedLimit(
+            "Time in which a link may turn out to be broken",
+            .time(ClusterNode.linkDoubt),
+            "a notice that was sent before may not have arrived"
+        ),
     ]
 
     package static let peers: [FixedLimit] = [
@@ -95,6 +131,26 @@ extension FixedLimit {
             "Time that they wait",
             .time(PeerLink.timeout),
             "the other server has failed then, and the visitor's program tries again"
+        ),
+        FixedLimit(
+            "Visitors that wait for a client on its way to another server, at one port",
+            .count(Route.waitingVisitors),
+            "as many wait for a link"
+        ),
+        FixedLimit(
+            "Time that they wait for the client",
+            .time(RawVisitor.waitTimeout),
+            "a client that has lost its server dials again at once"
+        ),
+        FixedLimit(
+            "Datagrams of a flow between two event loops, in each direction",
+            .count(CrossingDatagrams.limit),
+            "the queue of a flow keeps as many"
+        ),
+        FixedLimit(
+            "Time in which a client must answer for its session when another server asks",
+            .time(PeerHome.lifeTimeout),
+            "the home of a claim has as long to answer"
         ),
         FixedLimit(
             "Time without a stream after which a link is closed",
