@@ -3,9 +3,9 @@ import Mux
 /// Places that are read since the store may have something else there than this server knows.
 extension ClusterNode {
     /// Longest time for which a failed request may still be performed.
-    static let latestPerformance = Duration.seconds(10)
+    package static let latestPerformance = Duration.seconds(10)
     /// Places that are read at a time: audits are in no hurry.
-    static let auditsAtATime = 16
+    package static let auditsAtATime = 16
 
     /// A place is read later, since a failed request may still claim it.
     mutating func audit(_ place: ClaimPlace, failedAt: Instant) {

@@ -3,7 +3,7 @@ import Mux
 /// The claims of this server's sessions.
 extension ClusterNode {
     /// Requests with changes that may be on their way at a time. 4: one would wait for each round trip to the store.
-    static let batches = 4
+    package static let batches = 4
 
     /// A session wants a place. No other session of this server has it.
     ///

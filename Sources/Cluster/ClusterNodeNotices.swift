@@ -11,11 +11,11 @@ extension ClusterNode {
     }
 
     /// Notices that are kept for one server. 1,000: it has a server's claims in one lease.
-    static let notices = 1_000
+    package static let notices = 1_000
     /// Servers with notices until those are left out that are gone. 100: few servers are cut off at a time.
-    static let noticedServers = 100
+    package static let noticedServers = 100
     /// Time in which a link may turn out to be broken. What was told before may not have arrived.
-    static let linkDoubt = Duration.seconds(30)
+    package static let linkDoubt = Duration.seconds(30)
 
     /// The store has granted a claim. If it was another server's, that one is told.
     mutating func noteTaken(_ entry: OwnClaims.Entry, now: Instant) {

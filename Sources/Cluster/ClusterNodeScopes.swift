@@ -14,7 +14,7 @@ enum ScopeState: Sendable {
 extension ClusterNode {
     /// Watches that end in a row, while the store answers requests, until the scope is read again. 3: the store may have
     /// been restored from a copy, and then its revisions are not those that the watch waits for.
-    static let brokenWatches = 3
+    package static let brokenWatches = 3
 
     var scopeDeadline: Instant? {
         scopes.values.compactMap { state in

@@ -11,6 +11,10 @@ package protocol AdminTarget: Sendable {
     ///
     /// - Parameter session: a server's session whose visitors and endings are wanted; nil for those of all.
     func status(session: Int?) async throws -> [UInt8]
+    /// The clients of all servers of the cluster as JSON.
+    ///
+    /// - Returns: nil if the role belongs to no cluster.
+    func clients() async throws -> [UInt8]?
     /// Ends the sessions of a client.
     ///
     /// - Returns: the number of these sessions; nil if the role has no clients.
@@ -26,6 +30,7 @@ package protocol AdminTarget: Sendable {
 }
 
 extension AdminTarget {
+    package func clients() async throws -> [UInt8]? { nil }
     package func reload() async -> ReloadResult? { nil }
 }
 
@@ -78,6 +83,15 @@ package struct AdminResponder: Sendable {
                 return .json(try await role.status(session: session))
             } catch {
                 return .text(.serverError, "the status cannot be written as JSON")
+            }
+        case .clients:
+            do {
+                guard let clients = try await role.clients() else {
+                    return .text(.notFound, "this is not a server of a cluster")
+                }
+                return .json(clients)
+            } catch {
+                return .text(.serverError, "the clients cannot be written as JSON")
             }
         case .kick(let name):
             guard let count = await role.kick(name) else { return .text(.notFound, "a client has no sessions to kick") }

@@ -11,6 +11,8 @@ package enum AdminRequest: Sendable, Hashable {
     case readiness
     /// The role's state, as JSON. With a number, a server leaves out the visitors and endings of all other sessions.
     case status(session: Int?)
+    /// The clients of all servers of the cluster, as JSON.
+    case clients
     /// Ends the sessions of a client.
     case kick(name: String)
     /// Asks one client or all clients for new carriers.
@@ -25,6 +27,7 @@ package enum AdminRequest: Sendable, Hashable {
 /// |---|---|---|
 /// | `/metrics`, `/healthz`, `/readyz` | GET, HEAD | everywhere |
 /// | `/status`, `/status?session=NUMBER` | GET, HEAD | unix sockets |
+/// | `/cluster` | GET, HEAD | unix sockets |
 /// | `/kick?name=NAME` | POST | unix sockets |
 /// | `/renew`, `/renew?name=NAME` | POST | unix sockets |
 /// | `/reload` | POST | unix sockets |
@@ -70,6 +73,7 @@ package struct AdminRouter: Sendable {
                 return .refuse(.text(.badRequest, "expected /status or /status?session=NUMBER"))
             }
             return read(.status(session: number), head)
+        case "/cluster" where isPrivate: return read(.clients, head)
         case "/kick" where isPrivate:
             guard head.method == "POST" else { return .refuse(.notAllowed("POST")) }
             guard let name = Self.name(target.query), !name.isEmpty, name.utf8.count <= Self.longestName else {

@@ -41,6 +41,18 @@ public enum MetricHelp {
         "culvert_handshake_failures_total": "Connections to the endpoint that led to no session, by reason.",
         "culvert_failed_dials_total": "Dials that led to no session, by the hop that failed.",
         "culvert_requests_total": "Requests for host names that have ended, by name and by class of status.",
+        "culvert_cluster_store_up": "1 if the cluster's store has answered the last request, 0 if not.",
+        "culvert_cluster_servers": "Servers of the cluster that this one knows, itself among them.",
+        "culvert_cluster_claims": "Ports and host names that sessions of this server have in the cluster.",
+        "culvert_cluster_ports_of_others": "Ports of sessions at other servers.",
+        "culvert_cluster_links": "Open links to other servers.",
+        "culvert_cluster_store_requests_total": "Requests to the cluster's store.",
+        "culvert_cluster_store_failures_total":
+            "Requests that the cluster's store has not answered, and watches that have ended.",
+        "culvert_cluster_relayed_visitors_total": "Visitors that were sent to another server.",
+        "culvert_cluster_relayed_carriers_total":
+            "WebSockets of clients that were sent to the server of their session.",
+        "culvert_cluster_lost_claims_total": "Ports and host names that another server has got.",
         "culvert_request_seconds": "Time from the head of a request to the end of its answer.",
         "culvert_round_trip_seconds": "Time from a ping to its answer.",
         "culvert_event_loop_lag_seconds": "Delay of the task that each event loop runs once a second.",

@@ -178,6 +178,74 @@ struct CheckTests {
         Row.client("proxy_user = \"a\\tb:c\"\n" + tunnel, "F:2: proxy_user: "),
     ]
 
+    private static let loopback = "[cluster]\npeer_listen = \"127.0.0.1:7443\"\n"
+
+    static let clusterRows = [
+        Row.server(loopback + "etcd = [\"http://127.0.0.1:2379\", \"https://[::1]\"]\n"),
+        Row.server(loopback, "F:1: cluster.etcd: it is missing"),
+        Row.server("[cluster]\netcd = \"https://a\"\n", "F:1: cluster.peer_listen: missing"),
+        Row.server(
+            loopback + "etcd = \"https://a\"\nprefx = \"x/\"\n",
+            "F:4: cluster.prefx: unknown key; did you mean prefix?"
+        ),
+        Row.server(
+            "[cluster]\netcd = \"https://a\"\npeer_listen = \"10.0.0.1:7443\"\n",
+            "F:1: cluster.token_file: it is missing: other machines reach peer_listen",
+            "F:1: cluster.certificate: it is missing: servers speak TLS"
+        ),
+        Row.server(
+            "[cluster]\netcd = \"https://a\"\npeer_listen = \"7443\"\ntoken_file = \"/no/token\"\n",
+            "F:3: cluster.peer_listen: 7443: ",
+            "F:4: cluster.token_file: the token file /no/token"
+        ),
+        Row.server(
+            "[cluster]\netcd = \"https://a\"\npeer_listen = \"unix:/tmp/a\"\n",
+            "F:3: cluster.peer_listen: expected ADDR:PORT that other servers reach"
+        ),
+        Row.server(
+            loopback + "etcd = \"https://a\"\nuser = \"culvert\"\n",
+            "F:4: cluster.user: password_file is missing"
+        ),
+        Row.server(
+            loopback + "etcd = \"https://a\"\npassword_file = \"/no/password\"\n",
+            "F:4: cluster.password_file: user is missing"
+        ),
+        Row.server(
+            loopback + "etcd = [\n\"https://a\",\n\"10.0.0.5:2379\",\n\"https://a:1/x\",\n]\n",
+            "F:5: cluster.etcd: 10.0.0.5:2379 is not an http or https URL",
+            "F:6: cluster.etcd: https://a:1/x must have a host and a port"
+        ),
+        Row.server(
+            loopback + "etcd = \"http://10.0.0.5:2379\"\nuser = \"culvert\"\npassword_file = \"/dev/null\"\n",
+            "F:3: cluster.etcd: the password would reach 10.0.0.5 in the clear; give etcd a certificate and write https://"
+        ),
+        Row.server(
+            loopback + "etcd = \"http://localhost\"\ncertificate = \"/no/certificate\"\n",
+            "F:4: cluster.certificate: a certificate and a key belong together"
+        ),
+        Row.server(
+            loopback + "etcd = \"http://localhost\"\nkey = \"/no/key\"\n",
+            "F:4: cluster.key: a certificate and a key belong together"
+        ),
+        Row.server(
+            loopback + "etcd = \"http://localhost\"\nca = \"/no/ca\"\nprefix = \"\"\n",
+            "F:4: cluster.ca: the CA file /no/ca",
+            "F:5: cluster.prefix: it is empty"
+        ),
+        Row.server(
+            loopback + "etcd = \"http://localhost\"\npeer_url = \"a:7443\"\n",
+            "F:4: cluster.peer_url: a:7443 is not a URL of a server"
+        ),
+        Row.server(
+            loopback + "etcd = \"http://localhost\"\npeer_url = \"wss://a:7443\"\n",
+            "F:4: warning: cluster.peer_url: the path of other servers is /peer"
+        ),
+        Row.server("cluster = 3\n", "F:1: cluster: expected a table, [cluster]"),
+    ]
+
+    @Test("each mistake of [cluster] is reported at its line, with what to write instead", arguments: clusterRows)
+    func cluster(row: Row) throws { try self.row(row: row) }
+
     @Test("each mistake is reported at its line, with what to write instead", arguments: rows)
     func row(row: Row) throws {
         let lines = try lines(row.text, isClients: row.isClients)

@@ -2,6 +2,7 @@ import Foundation
 import Mux
 import Testing
 
+@testable import Cluster
 @testable import TunnelAdmin
 @testable import TunnelClient
 @testable import TunnelCore
@@ -114,6 +115,55 @@ struct StatusPageTests {
                 198.51.100.7:5000  workshop/a:8022  1 h 0 min      1.0 kB         0 B
                 """
         )
+    }
+
+    @Test("A server of a cluster shows its claims, the store and all servers")
+    func cluster() {
+        var status = server()
+        let other = ServerRecord(
+            ServerID(0xA1),
+            peerURL: "wss://b:7443/peer\u{1B}[2J",
+            isDraining: true,
+            version: "0.1.0",
+            since: 1_800_003_000
+        )
+        let own = ServerRecord(ServerID(0xA0), peerURL: "wss://a:7443/peer", version: "0.1.0", since: 1_800_000_000)
+        status.cluster = ClusterStatus(
+            server: "000000a0",
+            peerUrl: "wss://a:7443/peer",
+            isStoreReachable: false,
+            storeSilentSince: Self.start.addingTimeInterval(3_678),
+            lastStoreFailure: "no answer",
+            leases: 1,
+            claims: 2,
+            waitingClaims: 1,
+            portsOfOthers: 40,
+            unservedPorts: 1,
+            servers: [
+                ClusterServerStatus(own, isLinked: false, streams: 0),
+                ClusterServerStatus(other, isLinked: true, streams: 7),
+            ]
+        )
+        let lines = StatusPage(status: .server(status), rates: nil).lines
+        #expect(
+            lines[3...7].joined(separator: "\n") == """
+                cluster: server 000000a0, 2 claims and 1 not granted yet in 1 lease, 40 ports of other servers (1 cannot be \
+                bound here), etcd has not answered for 12 s: no answer
+
+                SERVER               PEER URL                    RELEASE           UP  LINK  STREAMS
+                000000a0 (this one)  wss://a:7443/peer           0.1.0      1 h 1 min  -           -
+                000000a1 (draining)  wss://b:7443/peer\\u{1B}[2J  0.1.0    11 min 30 s  open        7
+                """
+        )
+        status.cluster?.isStoreReachable = true
+        #expect(StatusPage(status: .server(status), rates: nil).lines[3].hasSuffix("here), etcd answers"))
+    }
+
+    @Test("A record of another server with an impossible time is shown and encoded", arguments: [Int64.min, .max])
+    func impossibleTime(since: Int64) throws {
+        let record = ServerRecord(ServerID(1), peerURL: "", version: "", since: since)
+        let status = ClusterServerStatus(record, isLinked: false, streams: 0)
+        #expect(try StatusJSON.decode(ClusterServerStatus.self, from: StatusJSON.encode(status)) == status)
     }
 
     private static func lane(_ number: UInt32, _ change: (inout LaneStatus) -> Void) -> LaneStatus {

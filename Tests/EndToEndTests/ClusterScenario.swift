@@ -13,6 +13,8 @@ struct ClusterScenario: Sendable {
         let peerPort: UInt16
         let adminPort: UInt16
         let configuration: String
+        /// The path of its admin socket.
+        let admin: String
     }
 
     let scenario: Scenario
@@ -40,14 +42,15 @@ struct ClusterScenario: Sendable {
                 port: try FreePorts.next(),
                 peerPort: try FreePorts.next(),
                 adminPort: try FreePorts.next(),
-                configuration: "\(scenario.directory)/server-\(number).toml"
+                configuration: "\(scenario.directory)/server-\(number).toml",
+                admin: "\(scenario.directory)/server-\(number).sock"
             )
             try scenario.write(
                 """
                 listen = "127.0.0.1:\(place.port)"
                 public_address = "\(place.address)"
                 token_file = "\(scenario.tokenFile)"
-                admin = "127.0.0.1:\(place.adminPort)"
+                admin = ["127.0.0.1:\(place.adminPort)", "unix:\(place.admin)"]
 
                 [cluster]
                 etcd = [\(urls)]

@@ -55,6 +55,7 @@ final class ServerAdmin: AdminTarget {
         core.resources.totals.metrics.publish(gauges)
         core.resources.metrics.publish(handshakes: core.admission.waiting)
         core.resources.totals.metrics.publish(core.resources.memory)
+        await core.resources.cluster?.measure()
     }
 
     func status(session: Int?) async throws -> [UInt8] {
@@ -74,8 +75,17 @@ final class ServerAdmin: AdminTarget {
             handshakes: core.admission.waiting,
             sessions: sessions.sorted { $0.number < $1.number },
             gone: core.gone.withLock { $0 }.latestFirst.map(GoneClientStatus.init),
-            totals: TotalStatus(core.resources.totals)
+            totals: TotalStatus(core.resources.totals),
+            cluster: await core.resources.cluster?.status()
         )
+    }
+
+    func clients() async throws -> [UInt8]? {
+        guard let cluster = core.resources.cluster, let record = await cluster.ownRecord() else { return nil }
+        async let others = cluster.clients()
+        let own = ClusterServerClients(record, await HomeClients(of: core))
+        let servers = (await others + [own]).sorted { $0.server < $1.server }
+        return Array(try StatusJSON.encode(ClusterClients(now: Date(), servers: servers)))
     }
 
     func reload() async -> ReloadResult? {

@@ -26,6 +26,8 @@ public struct ServerStatus: Codable, Sendable, Hashable {
     public var gone: [GoneClientStatus]
     /// Totals since the start.
     public var totals: TotalStatus
+    /// The cluster; nil for a server alone.
+    public var cluster: ClusterStatus?
 }
 
 /// The state of one client's session.

@@ -31,20 +31,37 @@ public struct ClusterConfiguration: Sendable {
         self.peerListen = peerListen
     }
 
-    /// The first fault; nil if a server can join a cluster so.
-    package var problem: (key: String, text: String)? {
-        if etcd.isEmpty { return ("etcd", "no member of etcd is given, for instance \"https://10.0.0.5:2379\"") }
-        guard case .tcp = peerListen else { return ("peer_listen", "expected ADDR:PORT that other servers reach") }
-        guard !peerListen.isLocal else { return nil }
+    /// A fault of a configuration.
+    package struct Problem: Sendable, Hashable {
+        /// The key.
+        package let key: String
+        /// What is wrong with it: a clause.
+        package let text: String
+        /// Whether the key is missing.
+        package var isMissing = true
+    }
+
+    /// All faults; none if a server can join a cluster so.
+    package var problems: [Problem] {
+        var problems: [Problem] = []
+        if etcd.isEmpty {
+            let text = "it is missing: the members of etcd, for instance \"https://10.0.0.5:2379\""
+            problems.append(Problem(key: "etcd", text: text))
+        }
+        guard case .tcp = peerListen else {
+            let text = "expected ADDR:PORT that other servers reach"
+            return problems + [Problem(key: "peer_listen", text: text, isMissing: false)]
+        }
+        guard !peerListen.isLocal else { return problems }
         if token == nil {
-            return (
-                "token_file", "it is missing: other machines reach peer_listen, and must prove that they are servers"
-            )
+            let text = "it is missing: other machines reach peer_listen, and must prove that they are servers"
+            problems.append(Problem(key: "token_file", text: text))
         }
         if identity == nil {
-            return ("certificate", "it is missing: servers speak TLS with each other unless peer_listen is loopback")
+            let text = "it is missing: servers speak TLS with each other unless peer_listen is loopback"
+            problems.append(Problem(key: "certificate", text: text))
         }
-        return nil
+        return problems
     }
 
     /// The setup of a server, with the store and the dialler for other servers.

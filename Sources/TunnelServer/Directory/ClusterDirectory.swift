@@ -46,6 +46,18 @@ protocol ClusterDirectory: AnyObject, Sendable {
     /// Another server reports that it has taken a claim over.
     func taken(_ key: ClaimKey)
 
+    /// The state for the operator; nil if the server is stopping.
+    func status() async -> ClusterStatus?
+
+    /// This server as it describes itself to others; nil if it is stopping.
+    func ownRecord() async -> ServerRecord?
+
+    /// Sets the gauges.
+    func measure() async
+
+    /// The clients of all other servers, in the order of their ids. A server that does not answer is named as such.
+    func clients() async -> [ClusterServerClients]
+
     /// Gives a claim back.
     func drop(_ ticket: ClaimTicket)
 }

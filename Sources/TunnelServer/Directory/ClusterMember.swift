@@ -17,6 +17,7 @@ final class ClusterMember: Sendable {
     private let setup: ClusterSetup
     private let configuration: ServerConfiguration
     private let group: any EventLoopGroup
+    private let metrics: ClusterMetrics
     private let logger: Logger
     private let state = Mutex(State())
 
@@ -28,8 +29,15 @@ final class ClusterMember: Sendable {
         var channels: [any Channel] = []
     }
 
-    init(_ setup: ClusterSetup, _ configuration: ServerConfiguration, on group: any EventLoopGroup, logger: Logger) {
-        (self.setup, self.configuration, self.group, self.logger) = (setup, configuration, group, logger)
+    init(
+        _ setup: ClusterSetup,
+        _ configuration: ServerConfiguration,
+        on group: any EventLoopGroup,
+        metrics factory: any MetricsFactory,
+        logger: Logger
+    ) {
+        (self.setup, self.configuration, self.group) = (setup, configuration, group)
+        (metrics, self.logger) = (ClusterMetrics(factory: factory), logger)
     }
 
     /// The claims of the sessions that use these resources.
@@ -59,6 +67,7 @@ final class ClusterMember: Sendable {
                 return clients?.session(claim.session)?.member(claim.tunnel)
             },
             totals: resources.totals,
+            metrics: metrics,
             on: loop,
             logger: logger
         )

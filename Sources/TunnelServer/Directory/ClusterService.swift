@@ -12,23 +12,25 @@ final class ClusterService: ClusterDirectory {
     let id: ServerID
     let loop: any EventLoop
     private let store: any ClaimStore
-    private let ports: RemotePorts
+    let ports: RemotePorts
+    let metrics: ClusterMetrics
     /// The tunnel of a session of this server.
     private let ownMember: @Sendable (Claim) -> RouteMember?
     private let logger: Logger
-    private let state: NIOLoopBoundBox<State>
+    let state: NIOLoopBoundBox<State>
     private let healths = PeerHealths()
 
     /// A session that wants or has a claim.
-    private struct Claimant {
+    struct Claimant {
         let place: String
         let onLoss: @Sendable (Refusal) -> Void
         let completion: @Sendable (Result<ClaimTicket, Refusal>) -> Void
     }
 
-    private struct State {
+    struct State {
         var node: ClusterNode
         let links: PeerLinks
+        var store = StoreHealth(now: WallClock.unixSeconds)
         /// Visitors that wait for the home of a name.
         var lookups: [ClusterNode.LookupID: EventLoopPromise<[HeldClaim]?>] = [:]
         var claimants: [ClusterNode.ClaimID: Claimant] = [:]
@@ -43,12 +45,13 @@ final class ClusterService: ClusterDirectory {
         ports: RemotePorts,
         ownMember: @escaping @Sendable (Claim) -> RouteMember?,
         totals: TrafficTotals,
+        metrics: ClusterMetrics,
         on loop: any EventLoop,
         logger: Logger
     ) {
-        (id, self.loop, store, self.ports, self.logger) = (record.id, loop, setup.store, ports, logger)
-        self.ownMember = ownMember
-        let links = PeerLinks(setup.dialler, healths, totals: totals, on: loop, logger: logger)
+        (id, self.loop, store, self.ports) = (record.id, loop, setup.store, ports)
+        (self.ownMember, self.metrics, self.logger) = (ownMember, metrics, logger)
+        let links = PeerLinks(setup.dialler, healths, totals: totals, metrics: metrics, on: loop, logger: logger)
         state = NIOLoopBoundBox.makeBoxSendingValue(
             State(node: ClusterNode(record, limits: setup.limits), links: links),
             eventLoop: loop
@@ -227,10 +230,13 @@ final class ClusterService: ClusterDirectory {
     private func perform(_ action: ClusterNode.Action) {
         switch action {
         case .request(let number, let request):
+            metrics.asked()
             Task { [store] in
                 let reply = await store.perform(request)
-                if case .failed(let failure) = reply { note(failure) }
-                run { $0.node.receive(reply, to: number, now: .now) }
+                run { [self] state in
+                    if case .failed(let failure) = reply { note(failure, &state) } else { answered(&state) }
+                    return state.node.receive(reply, to: number, now: .now)
+                }
             }
         case .watch(let scope, let revision):
             watch(scope, from: revision)
@@ -241,6 +247,7 @@ final class ClusterService: ClusterDirectory {
             claimant.completion(.failure(Refusal(refusal, place: claimant.place, now: WallClock.unixSeconds)))
         case .lost(let number, let other):
             guard let claimant = state.value.claimants.removeValue(forKey: number) else { return }
+            metrics.lostClaim()
             let text = "\(claimant.place) is held at server \(other.claim.home) now"
             claimant.onLoss(Refusal(.replaced, text))
         case .probe(let number, let server, let session):
@@ -271,14 +278,26 @@ final class ClusterService: ClusterDirectory {
                 failure = error as? StoreFailure ?? failure
             }
             guard !Task.isCancelled else { return }
-            note(failure)
             let ended = failure
-            run { $0.node.watchEnded(scope, ended, now: .now) }
+            run { [self] state in
+                note(ended, &state)
+                return state.node.watchEnded(scope, ended, now: .now)
+            }
         }
     }
 
-    private func note(_ failure: StoreFailure) {
+    private func note(_ failure: StoreFailure, _ state: inout State) {
+        metrics.storeFailed()
         logger.info("the cluster's store has failed", metadata: ["reason": "\(failure)"])
+        if state.store.isUp {
+            logger.warning("the cluster's store does not answer", metadata: ["reason": "\(failure)"])
+        }
+        state.store.failed(failure, now: WallClock.unixSeconds)
+    }
+
+    private func answered(_ state: inout State) {
+        if !state.store.isUp { logger.notice("the cluster's store answers") }
+        state.store.answered()
     }
 
     // MARK: Ports of other servers

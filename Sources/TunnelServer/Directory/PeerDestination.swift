@@ -10,20 +10,23 @@ enum PeerDestination: Hashable, Sendable {
     case life(session: [UInt8])
     /// A visitor's connection for a host name, with its bytes as they come: TLS, or requests.
     case names(String, isSecure: Bool)
+    /// The clients of the server that is asked: the stream brings them as JSON.
+    case clients
     /// The report that the sender has taken over a claim of the receiver. It has no answer.
     case taken(ClaimKey)
     /// The carrier of a client that wants to resume a session there: the payloads of CHALLENGE and RESUME. The stream has
     /// the bytes of the WebSocket that follow. It is accepted if the proof is right.
     case carrier(challenge: [UInt8], resume: [UInt8])
 
-    /// `tunnel/NUMBER/SESSION` `life/SESSION`, `https/NAME`, `http/NAME` or `taken/KEY`, with the session's id in hexadecimal digits; or `carrier/`, and in base64 the
-    /// length of the CHALLENGE, one byte, and both payloads.
+    /// `tunnel/NUMBER/SESSION` `life/SESSION`, `https/NAME`, `http/NAME`, `taken/KEY` or `clients`, with the session's id in
+    /// hexadecimal digits; or `carrier/`, and in base64 the length of the CHALLENGE, one byte, and both payloads.
     var text: String {
         switch self {
         case .tunnel(let number, let session): "tunnel/\(number)/\(Base16.encoded(session))"
         case .life(let session): "life/\(Base16.encoded(session))"
         case .names(let name, let isSecure): "\(isSecure ? "https" : "http")/\(name)"
         case .taken(let key): "taken/\(key)"
+        case .clients: "clients"
         case .carrier(let challenge, let resume):
             // A longer CHALLENGE than those of this protocol is cut, and then refused.
             "carrier/\(Base64.encoded([UInt8(truncatingIfNeeded: challenge.count)] + challenge + resume))"
@@ -41,6 +44,10 @@ enum PeerDestination: Hashable, Sendable {
             else { return nil }
             let challenge = Array(bytes[1...Int(length)])
             self = .carrier(challenge: challenge, resume: Array(bytes.dropFirst(1 + challenge.count)))
+            return
+        }
+        if text == "clients" {
+            self = .clients
             return
         }
         if text.hasPrefix("taken/") {

@@ -144,7 +144,7 @@ final class ServiceFlow: DatagramFlow, CountedStream {
 }
 
 /// The datagrams of a flow on their way between two event loops.
-private final class CrossingDatagrams: Sendable {
+final class CrossingDatagrams: Sendable {
     /// Datagrams in one direction. 64: as many as a flow's queue keeps.
     static let limit = 64
 

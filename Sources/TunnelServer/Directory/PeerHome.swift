@@ -3,6 +3,7 @@ import Logging
 import Mux
 import NIOCore
 import NetworkAddress
+import Synchronization
 import TunnelCore
 
 /// This server as the home of sessions whose visitors have reached another server.
@@ -14,6 +15,8 @@ final class PeerHome: Sendable {
 
     private let core: ServerCore
     private let router: Router
+    /// Questions for clients that are being answered.
+    private let answers = Atomic(0)
 
     /// - Parameters:
     ///   - core: the core of the clients' sessions.
@@ -49,6 +52,8 @@ final class PeerHome: Sendable {
             session.run(.reset(stream, .moved))
         case .carrier(let challenge, let resume):
             take(stream, session, challenge: challenge, resume: resume, request)
+        case .clients:
+            connect(stream, session, to: clients, request, onJoined: {})
         case .life(let id):
             answer(stream, session, for: core.session(id))
         }
@@ -154,6 +159,22 @@ final class PeerHome: Sendable {
                 link.send(answer.refuse(refusal))
                 link.close(.policyViolation, reason: refusal.code.description)
             }
+        }
+    }
+
+    /// The clients of this server as a document. The stream is reset if too many other servers ask.
+    private var clients: InProcessService {
+        InProcessService(name: "clients") { [self] channel in
+            guard self.answers.add(1, ordering: .relaxed).newValue <= ClusterClients.answersAtATime else {
+                self.answers.subtract(1, ordering: .relaxed)
+                return channel.eventLoop.makeFailedFuture(PeerFailure("too many questions at a time"))
+            }
+            channel.closeFuture.whenComplete { _ in self.answers.subtract(1, ordering: .relaxed) }
+            let text = channel.eventLoop.makePromise(of: String.self)
+            text.completeWithTask { [core] in
+                try await HomeClients(of: core).encoded(limit: ClusterClients.answerBytes)
+            }
+            return text.futureResult.flatMap { channel.pipeline.addHandler(ProbeText($0)) }
         }
     }
 

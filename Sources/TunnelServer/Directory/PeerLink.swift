@@ -38,6 +38,7 @@ final class PeerLink: PeerConnectionOwner {
     private let health: PeerHealth
     private let dialler: any PeerDialler
     private let statistics: TunnelStatistics
+    private let metrics: ClusterMetrics
     private let logger: Logger
     private let onChange: (Bool) -> Void
     private var url: String
@@ -56,12 +57,14 @@ final class PeerLink: PeerConnectionOwner {
         _ dialler: any PeerDialler,
         _ health: PeerHealth,
         totals: TrafficTotals,
+        metrics: ClusterMetrics,
         on loop: any EventLoop,
         logger: Logger,
         onChange: @escaping (Bool) -> Void
     ) {
         (self.server, url, self.dialler) = (server.id, server.peerURL, dialler)
         (self.health, self.loop, self.onChange) = (health, loop, onChange)
+        self.metrics = metrics
         statistics = TunnelStatistics(tunnel: 0, role: .server, service: "server \(server.id)", totals: totals)
         var logger = logger
         logger[metadataKey: "peer_server"] = "\(server.id)"
@@ -103,6 +106,7 @@ final class PeerLink: PeerConnectionOwner {
                 onEnd()
             }
             stream.reportsAcceptance = true
+            if case .carrier = destination { metrics.relayedCarrier() } else { metrics.relayedVisitor() }
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)
@@ -129,6 +133,7 @@ final class PeerLink: PeerConnectionOwner {
             logger: logger
         )
         streams += 1
+        metrics.relayedVisitor()
         idleTimer?.cancel()
         opening.onEnd = { [weak self] _ in self?.streamEnded() }
         return .flow(opening)
@@ -143,6 +148,24 @@ final class PeerLink: PeerConnectionOwner {
             opener.open(PeerQuestion(opener.sessionLoop, then), request)
         } fail: {
             then(false)
+        }
+    }
+
+    /// Asks the other server for its clients.
+    ///
+    /// - Parameter then: called once.
+    func askForClients(within time: TimeAmount, then: @escaping (Result<[UInt8], PeerFailure>) -> Void) {
+        streams += 1
+        idleTimer?.cancel()
+        let document = PeerDocument(limit: ClusterClients.answerBytes) { [weak self] result in
+            self?.streamEnded()
+            then(result)
+        }
+        document.wait(time, on: loop)
+        withSession { opener in
+            document.open(in: opener, OpenRequest(destination: PeerDestination.clients.text, visitor: "server"))
+        } fail: {
+            document.refuse("it was not reached")
         }
     }
 

@@ -8,6 +8,7 @@ final class PeerLinks {
     private let dialler: any PeerDialler
     private let healths: PeerHealths
     private let totals: TrafficTotals
+    private let metrics: ClusterMetrics
     private let loop: any EventLoop
     private let logger: Logger
     private var links: [ServerID: PeerLink] = [:]
@@ -18,12 +19,17 @@ final class PeerLinks {
         _ dialler: any PeerDialler,
         _ healths: PeerHealths,
         totals: TrafficTotals,
+        metrics: ClusterMetrics,
         on loop: any EventLoop,
         logger: Logger
     ) {
-        (self.dialler, self.healths, self.totals) = (dialler, healths, totals)
+        (self.dialler, self.healths) = (dialler, healths)
+        (self.totals, self.metrics) = (totals, metrics)
         (self.loop, self.logger) = (loop, logger)
     }
+
+    /// The link to a server, if there is one.
+    func known(_ server: ServerID) -> PeerLink? { links[server] }
 
     /// The link to a server.
     func link(to server: ServerRecord) -> PeerLink {
@@ -36,6 +42,7 @@ final class PeerLinks {
             dialler,
             healths.health(of: server.id),
             totals: totals,
+            metrics: metrics,
             on: loop,
             logger: logger
         ) { [weak self] isUp in

@@ -142,6 +142,13 @@ final class RemotePorts: Sendable {
         settle(number)
     }
 
+    /// The ports of sessions at other servers, and how many of them are not bound here though they should be.
+    var counts: (used: Int, unserved: Int) {
+        ports.withLock { ports in
+            (ports.values.count { $0.isUsed }, ports.values.count { $0.wantsListener })
+        }
+    }
+
     // MARK: Listeners
 
     private func bind(_ number: PublicPlace) {

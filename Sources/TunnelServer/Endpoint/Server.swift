@@ -75,11 +75,14 @@ public struct Server: Service {
         let core: ServerCore
         let member: ClusterMember?
         do {
-            member = cluster.map { ClusterMember($0, configuration, on: eventLoopGroup, logger: logger) }
+            let factory = metricsFactory ?? MetricsSystem.factory
+            member = cluster.map {
+                ClusterMember($0, configuration, on: eventLoopGroup, metrics: factory, logger: logger)
+            }
             core = try ServerCore(
                 configuration,
                 memoryUse: memoryUse,
-                metrics: metricsFactory ?? MetricsSystem.factory,
+                metrics: factory,
                 cluster: member.map { member in { member.service(for: $0) } },
                 logger: logger
             )

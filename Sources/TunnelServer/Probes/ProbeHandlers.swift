@@ -130,7 +130,7 @@ private final class ProbeSource: ChannelInboundHandler, @unchecked Sendable {
 }
 
 /// Sends a text and ends.
-private final class ProbeText: ChannelInboundHandler, @unchecked Sendable {
+final class ProbeText: ChannelInboundHandler, @unchecked Sendable {
     // Bound to its channel's event loop.
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

@@ -23,8 +23,16 @@ struct StatusCommand: AsyncParsableCommand {
     @Flag(help: "Show the status each second, with rates, until Ctrl-C; with --json one object a line.")
     var watch = false
 
+    @Flag(help: "Show the clients of all servers of the cluster.")
+    var cluster = false
+
+    func validate() throws {
+        if cluster, watch { throw ValidationError("--cluster shows the clients once; leave out --watch") }
+    }
+
     func run() async throws {
-        let client = AdminClient(path: try admin.path())
+        let client = AdminClient(path: try admin.path(needsServer: cluster))
+        if cluster { return try await showCluster(client) }
         guard watch else { return try await show(client.ask("GET", "/status")) }
         let hasScreen = !json && TerminalScreen.isThere
         var last: (status: RoleStatus, at: ContinuousClock.Instant)?
@@ -47,6 +55,15 @@ struct StatusCommand: AsyncParsableCommand {
             }
             try await Task.sleep(until: now + .seconds(1))
         }
+    }
+
+    private func showCluster(_ client: AdminClient) async throws(Failure) {
+        let data = try await client.ask("GET", "/cluster")
+        if json { return Output.bytes(Array(data)) }
+        guard let clients = try? StatusJSON.decode(ClusterClients.self, from: data) else {
+            throw Failure(.notOurProtocol, "the answer is not one that this release can read")
+        }
+        Output.line(ClusterPage(clients: clients).lines.joined(separator: "\n"))
     }
 
     private func show(_ data: Data) throws(Failure) {

@@ -1,5 +1,9 @@
+import EtcdStore
 import Mux
 import Tunnel
+import TunnelClient
+import TunnelCore
+import TunnelServer
 
 /// The table `[cluster]` of a server's file.
 enum ClusterTable {
@@ -12,14 +16,13 @@ enum ClusterTable {
     static func read(_ file: ConfigurationFile) -> ClusterConfiguration? {
         guard let table = file.table("cluster") else { return nil }
         table.allow(keys)
-        let etcd = table.strings("etcd") ?? []
+        let etcd = members(table)
         let listen = table.required("peer_listen").flatMap { text in
             ListenAddress(text) ?? table.wrong("peer_listen", "\(text): \(ListenAddress.form)")
         }
-        guard let listen else { return nil }
-        var cluster = ClusterConfiguration(etcd: etcd, peerListen: listen)
-        if let prefix = table.string("prefix") { cluster.prefix = prefix }
-        cluster.peerURL = table.string("peer_url")
+        var cluster = ClusterConfiguration(etcd: etcd, peerListen: listen ?? .tcp(host: "127.0.0.1", port: 0))
+        readPrefix(table, &cluster)
+        readPeerURL(table, &cluster)
         if table.has("leaving_time") {
             if let time = table.duration("leaving_time"), time <= .seconds(3_600) {
                 cluster.leavingTime = time
@@ -29,8 +32,48 @@ enum ClusterTable {
         }
         readSecrets(table, &cluster)
         readCertificates(table, &cluster)
-        if let problem = cluster.problem { return table.wrong(problem.key, problem.text) }
-        return cluster
+        guard listen != nil else { return nil }
+        // A key with a mistake of its own is not missing.
+        for problem in cluster.problems where !(problem.isMissing && table.has(problem.key)) {
+            table.report(problem.key, problem.text)
+        }
+        return cluster.problems.isEmpty ? cluster : nil
+    }
+
+    /// The members of etcd. A malformed URL is reported, and counts as given.
+    private static func members(_ table: ConfigurationFile) -> [String] {
+        let texts = table.strings("etcd") ?? []
+        for (number, text) in texts.enumerated() {
+            let element = texts.count > 1 ? number : nil
+            do throws(EtcdConfigurationError) {
+                let member = try EtcdEndpoint(text)
+                guard table.has("password_file"), !member.isSecure, !isLoopback(member.place.host) else { continue }
+                let problem = "the password would reach \(member.place.host) in the clear"
+                table.report("etcd", element: element, "\(problem); give etcd a certificate and write https://")
+            } catch {
+                table.report("etcd", element: element, "\(error)")
+            }
+        }
+        return texts
+    }
+
+    private static func readPrefix(_ table: ConfigurationFile, _ cluster: inout ClusterConfiguration) {
+        guard let prefix = table.string("prefix") else { return }
+        guard !prefix.isEmpty else { return table.report("prefix", "it is empty; leave it out for culvert/") }
+        cluster.prefix = prefix
+    }
+
+    private static func readPeerURL(_ table: ConfigurationFile, _ cluster: inout ClusterConfiguration) {
+        guard let text = table.string("peer_url") else { return }
+        cluster.peerURL = text
+        do throws(EndpointURL.Malformed) {
+            let url = try EndpointURL(text)
+            if url.path != "/peer" {
+                table.warn("peer_url", "the path of other servers is /peer, and a front must lead \(url.path) there")
+            }
+        } catch {
+            table.report("peer_url", "\(error)")
+        }
     }
 
     private static func readSecrets(_ table: ConfigurationFile, _ cluster: inout ClusterConfiguration) {

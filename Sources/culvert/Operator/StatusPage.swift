@@ -22,6 +22,9 @@ struct StatusPage {
     /// All lines.
     var lines: [String] {
         var lines = headline
+        let (servers, others) = servers
+        if !servers.rows.isEmpty { lines += [""] + servers.lines }
+        if others > 0 { lines.append("and \(CompactNumber.count(others, "server")) more; --json has all") }
         if !sessions.rows.isEmpty { lines += [""] + sessions.lines }
         let (lanes, unseen) = lanes
         if !lanes.rows.isEmpty { lines += [""] + lanes.lines }
@@ -79,6 +82,7 @@ struct StatusPage {
             let reasons = totals.droppedDatagrams.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             lines.append("dropped datagrams: " + reasons.joined(separator: ", "))
         }
+        if let clusterLine { lines.append(clusterLine) }
         if case .server(let server) = status {
             for session in server.sessions where !session.hasCarrier {
                 guard let loss = session.lastLoss, let at = session.lastLossAt else { continue }

@@ -73,6 +73,7 @@ struct ManualTests {
         arguments: [
             ("Keys of a server", ServerFile.keys),
             ("Keys of [[client]] in a server's configuration", ServerFile.clientKeys),
+            ("Keys of [cluster] in a server's configuration", ClusterTable.keys),
             ("Keys of a client", ClientFile.keys),
             ("Keys of [[tunnel]] in a client's configuration", ClientFile.tunnelKeys),
             ("Keys of [[forward]] in a client's configuration", ClientFile.forwardKeys),

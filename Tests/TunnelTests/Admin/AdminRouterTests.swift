@@ -39,6 +39,13 @@ struct AdminRouterTests {
         #expect(try status(route("POST", "/kick?name=workshop", isPrivate: false)) == 404)
     }
 
+    @Test("The clients of a cluster are served on the private socket only, by GET")
+    func cluster() throws {
+        #expect(try route("GET", "/cluster") == .ask(.clients))
+        #expect(try status(route("POST", "/cluster")) == 405)
+        #expect(try status(route("GET", "/cluster", isPrivate: false)) == 404)
+    }
+
     @Test("A status may name the session whose visitors are wanted")
     func oneSession() throws {
         #expect(try route("GET", "/status?session=7") == .ask(.status(session: 7)))

@@ -91,6 +91,16 @@ extension FixedLimit {
             "the latest matter, and `--json` has all"
         ),
         FixedLimit(
+            "Servers of a cluster on that page",
+            .count(StatusPage.maximumServers),
+            "clusters have fewer, and `--json` has all"
+        ),
+        FixedLimit(
+            "Clients on the page of `culvert status --cluster`",
+            .count(ClusterPage.maximumClients),
+            "a pager shows as many, and `--json` has all"
+        ),
+        FixedLimit(
             "Series of one metric",
             .count(PrometheusRegistry.maximumSeries),
             "a label with more values is a mistake and would cost memory for ever"

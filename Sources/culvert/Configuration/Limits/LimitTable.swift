@@ -1,4 +1,7 @@
+import EtcdStore
 import Tunnel
+import TunnelCore
+import TunnelServer
 
 /// The table of all limits, by theme. `[limits]` of a configuration is read by it, and a test compares the page Limits,
 /// the sample configurations and the ranges with it.
@@ -37,6 +40,7 @@ struct LimitTable {
             fixed: FixedLimit.destinations + FixedLimit.lookups + FixedLimit.localPorts
                 + FixedLimit.flows
         ),
+        Theme("Clusters", .server, [], fixed: FixedLimit.claims + FixedLimit.peers + FixedLimit.etcd),
         Theme("Certificates by ACME", .server, [], fixed: FixedLimit.acme + FixedLimit.acmeOrders),
         Theme("Requests for the backend", .server, backend, fixed: FixedLimit.backend),
         Theme("Memory and descriptors", .both, memory, fixed: FixedLimit.memory),
