@@ -28,7 +28,9 @@ struct ClusterScenario: Sendable {
     /// Starts etcd, HAProxy and the servers.
     ///
     /// - Parameter leavingTime: seconds for which a server that was asked to stop still serves everything.
-    static func start(_ count: Int = 3, members: Int = 3, leavingTime: Int = 0, in scenario: Scenario) async throws -> ClusterScenario {
+    static func start(_ count: Int = 3, members: Int = 3, leavingTime: Int = 0, in scenario: Scenario) async throws
+        -> ClusterScenario
+    {
         let etcd = try await EtcdCluster.start(members: members, in: scenario)
         let token = "\(scenario.directory)/cluster-token"
         try scenario.write("the token of the cluster, long enough\n", to: token)

@@ -44,7 +44,7 @@ struct MalformedAnswerTests {
             try exchange.socket.finishSending()
             return false
         }
-        store = try EtcdClaimStore(.testing([gateway.url], timeout: .seconds(5)), logger: .silent)
+        store = try EtcdClaimStore(.testing([gateway.url], timeout: .seconds(30)), logger: .silent)
         for (name, run) in Self.operations {
             do {
                 try await run(store)

@@ -63,7 +63,7 @@ struct StoreRig: Sendable {
 
 extension EtcdConfiguration {
     /// A configuration for a machine that runs many tests at a time.
-    static func testing(_ urls: [String], timeout: TimeAmount = .seconds(10)) throws -> EtcdConfiguration {
+    static func testing(_ urls: [String], timeout: TimeAmount = .seconds(60)) throws -> EtcdConfiguration {
         var configuration = EtcdConfiguration(endpoints: try urls.map { try EtcdEndpoint($0) })
         configuration.requestTimeout = timeout
         return configuration

@@ -22,6 +22,14 @@ protocol ClusterDirectory: AnyObject, Sendable {
         completion: @escaping @Sendable (Result<ClaimTicket, Refusal>) -> Void
     )
 
+    /// A session of this server has got a port.
+    ///
+    /// - Returns: whether its visitors come by a listener that is open already, until ``unshare(_:)``.
+    func share(_ port: PublicPlace) -> Bool
+
+    /// A session of this server has given back a port whose listener it shared.
+    func unshare(_ port: PublicPlace)
+
     /// A session of this server is about to bind a port.
     ///
     /// - Returns: done once the port is not bound for sessions of other servers.

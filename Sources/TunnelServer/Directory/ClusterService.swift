@@ -138,6 +138,10 @@ final class ClusterService: ClusterDirectory {
 
     func yield(_ port: PublicPlace, on loop: any EventLoop) -> EventLoopFuture<Void> { ports.yield(port, on: loop) }
 
+    func share(_ port: PublicPlace) -> Bool { ports.share(port) }
+
+    func unshare(_ port: PublicPlace) { ports.unshare(port) }
+
     func restore(_ port: PublicPlace) { ports.restore(port) }
 
     func home(

@@ -77,7 +77,8 @@ final class PeerHome: Sendable {
         RoutedVisitor(
             description: request.visitor,
             address: HostPort(request.visitor).flatMap { IPAddress($0.host) } ?? IPAddress(request.visitor),
-            publicAddress: request.publicAddress
+            publicAddress: request.publicAddress,
+            isFromServer: true
         )
     }
 

@@ -116,7 +116,7 @@ final class PeerVisitor: StreamEnd, VisitorStreamReceiver {
         session.run(.reset(id, failure.code))
     }
 
-    func streamIsJoined(_ stream: VisitorStream) {
+    func streamBegan(_ stream: VisitorStream) {
         // The client's service may answer before it is known to be connected.
         if !isClosed { session.run(.accept(id)) }
     }

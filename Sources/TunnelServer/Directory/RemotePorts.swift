@@ -5,7 +5,8 @@ import TunnelCore
 
 /// The public ports whose sessions are at other servers: this server listens at them too, and sends their visitors there.
 ///
-/// A session of this server that gets the port comes first: ``yield(_:on:)`` closes the listener for it.
+/// If a session of this server gets such a port, it shares the listener, so that no visitor meets a closed port
+/// (``share(_:)``). Without a listener it binds the port itself (``yield(_:on:)``).
 final class RemotePorts: Sendable {
     /// What decides about the flow of a new sender, on the links' event loop.
     typealias Flows = @Sendable (SocketAddress) -> IngressFlow.Admission
@@ -18,13 +19,15 @@ final class RemotePorts: Sendable {
         var flows: Flows?
         /// Sessions of this server that have or want the port.
         var localUsers = 0
+        /// Sessions of this server whose visitors come by the listener here.
+        var sharers = 0
         var listener: Listener = .none
 
         /// The time until which the port stays bound without a session, whose client may be on its way to another server.
         var keepsUntil: NIODeadline?
 
-        /// Whether a session of another server has the port, or may have it soon.
-        var isUsed: Bool { members.contains(where: \.isRemote) || flows != nil || keepsUntil != nil }
+        /// Whether a session of another server has the port, or may have it soon, or one of this server shares the listener.
+        var isUsed: Bool { sharers > 0 || members.contains(where: \.isRemote) || flows != nil || keepsUntil != nil }
 
         /// Whether the port is to be bound now.
         var wantsListener: Bool {
@@ -73,7 +76,7 @@ final class RemotePorts: Sendable {
             var port = ports[number] ?? Port(route: Route(NamePlace(port: number.port), keepsVisitors: true))
             for member in port.members { _ = port.route.remove(member) }
             for member in members { port.route.add(member) }
-            let wasUsed = port.members.contains(where: \.isRemote)
+            let wasUsed = port.sharers > 0 || port.members.contains(where: \.isRemote)
             (port.members, port.flows) = (members, flows)
             if wasUsed, members.isEmpty {
                 port.keepsUntil = .now() + RawVisitor.waitTimeout
@@ -111,6 +114,25 @@ final class RemotePorts: Sendable {
     }
 
     // MARK: Sessions of this server
+
+    /// A session of this server has got a TCP port.
+    ///
+    /// - Returns: whether its visitors come by the listener that is open here, until ``unshare(_:)``.
+    func share(_ number: PublicPlace) -> Bool {
+        ports.withLock { ports in
+            guard case .port = number, case .open? = ports[number]?.listener, ports[number]?.localUsers == 0 else {
+                return false
+            }
+            ports[number]?.sharers += 1
+            return true
+        }
+    }
+
+    /// A session of this server has given back a port whose listener it shared.
+    func unshare(_ number: PublicPlace) {
+        ports.withLock { $0[number]?.sharers -= 1 }
+        settle(number)
+    }
 
     /// A session of this server is about to bind a port.
     ///

@@ -52,6 +52,8 @@ final class PublicPorts {
     var tickets: [PublicPlace: ClaimTicket] = [:]
     /// Ports at which the server does not listen for other servers' sessions, because this session has them.
     var yielded: Set<PublicPlace> = []
+    /// Ports whose visitors come by a listener of the cluster's.
+    var shared: Set<PublicPlace> = []
     let binder: any PortBinder
     let clock: ServerClock
     let refusals: LogThrottle
@@ -171,6 +173,7 @@ final class PublicPorts {
         guard directory.claims(place, of: holder) == 0 else { return }
         if let ticket = tickets.removeValue(forKey: place) { cluster?.drop(ticket) }
         if yielded.remove(place) != nil { cluster?.restore(place) }
+        if shared.remove(place) != nil { cluster?.unshare(place) }
     }
 
     /// Another server has got a place.

@@ -78,7 +78,12 @@ extension PublicPorts {
             if isOver { release(place) } else { then(nil) }
             operationEnded()
         }
-        guard place.port > 0, let cluster, !isOver, yielded.insert(place).inserted else { return done() }
+        guard place.port > 0, let cluster, !isOver, !shared.contains(place) else { return done() }
+        if cluster.share(place) {
+            shared.insert(place)
+            return done()
+        }
+        guard yielded.insert(place).inserted else { return done() }
         cluster.yield(place, on: loop).assumeIsolated().whenComplete { _ in done() }
     }
 
@@ -161,6 +166,14 @@ extension PublicPorts {
 
     private func bind(_ place: PlaceToBind, _ then: @escaping (Result<any PortListener, any Error>) -> Void) {
         pendingOperations += 1
+        if shared.contains(place.place), let cluster {
+            let listener = SharedListener(place) { [weak self] in
+                self?.shared.remove(place.place)
+                cluster.unshare(place.place)
+            }
+            then(.success(listener))
+            return operationEnded()
+        }
         let visitors = VisitorHandlers { channel in
             guard let owner = self.owner else { return channel.close(promise: nil) }
             try owner.ports(self, accepted: channel, at: place.tunnel)

@@ -14,6 +14,8 @@ struct RoutedVisitor: Sendable {
     let address: IPAddress?
     /// The public address that it has connected to.
     let publicAddress: String
+    /// Whether another server has sent it, which learns when its stream begins.
+    var isFromServer = false
 }
 
 /// A tunnel as visitors' event loops see it: of a session of this server, or of one at another server.

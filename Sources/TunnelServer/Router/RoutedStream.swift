@@ -33,6 +33,8 @@ final class RoutedStream: StreamEnd, CountedStream {
     private var isFlushDue = false
     /// Called with the other end's reason for a reset.
     var onReset: (ResetCode) -> Void = { _ in }
+    /// Whether the visitor learns that the session has opened the stream.
+    var reportsBeginning = false
     /// Whether the visitor learns that the other end has accepted the stream.
     var reportsAcceptance = false
     /// The visitor has left: what comes is dropped.
@@ -168,6 +170,7 @@ final class RoutedStream: StreamEnd, CountedStream {
     func begin(_ id: StreamID) {
         guard case .waiting(let isFinished) = state else { return }
         state = .open(id, isFinished: isFinished)
+        if reportsBeginning { link.visitor.send { $0.began() } }
         let count = unsent.bytes
         session.releasePending(count)
         while let bytes = unsent.popFirst() { session.run(.bytes(id, bytes, isReading: false)) }

@@ -40,6 +40,7 @@ extension VisitorAdmission {
             self?.routed[link.id] = nil
             onEnd()
         }
+        stream.reportsBeginning = visitor.isFromServer
         routed[link.id] = stream
         link.session.set(stream)
         openStream(stream, request)

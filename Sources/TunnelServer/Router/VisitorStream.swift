@@ -14,15 +14,15 @@ protocol VisitorStreamReceiver: AnyObject {
     func streamHasRoom(_ stream: VisitorStream)
     /// The stream should carry no further request.
     func streamIsReleased(_ stream: VisitorStream)
-    /// The session has the stream, or lets it wait for room.
-    func streamIsJoined(_ stream: VisitorStream)
+    /// The session has opened the stream, if the visitor is another server's.
+    func streamBegan(_ stream: VisitorStream)
     /// The other end has accepted the stream, if its member reports that.
     func streamIsAccepted(_ stream: VisitorStream)
 }
 
 extension VisitorStreamReceiver {
     func streamIsReleased(_ stream: VisitorStream) {}
-    func streamIsJoined(_ stream: VisitorStream) {}
+    func streamBegan(_ stream: VisitorStream) {}
     func streamIsAccepted(_ stream: VisitorStream) {}
 }
 
@@ -102,7 +102,6 @@ final class VisitorStream {
 
     /// The session's side exists.
     func joined() {
-        if case .open = state { receiver?.streamIsJoined(self) }
         guard let messages = backlog else { return }
         backlog = nil
         for message in messages { link.session.send(message) }
@@ -184,6 +183,11 @@ final class VisitorStream {
     func release() {
         isReleased = true
         receiver?.streamIsReleased(self)
+    }
+
+    /// The session has opened the stream.
+    func began() {
+        if case .open = state { receiver?.streamBegan(self) }
     }
 
     /// The other end has accepted the stream.

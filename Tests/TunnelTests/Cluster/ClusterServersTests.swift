@@ -92,10 +92,7 @@ struct ClusterServersTests {
                 for number in 0..<100 {
                     do { try await echo(at: cluster.members[other], port) } catch { lost.put("\(number): \(error)") }
                 }
-                withKnownIssue("a server that gets a session of its own binds the port anew", isIntermittent: true) {
-                    #expect(lost.all == [])
-                }
-                try require(lost.all.count <= 20, "lost visitors: \(lost.all)")
+                #expect(lost.all == [])
                 await stopping.value
                 try await eventually("another server has the port", found: { client.log.text }) {
                     cluster.members[other].log.count("port is public") > 0
