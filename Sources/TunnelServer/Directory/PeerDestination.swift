@@ -2,7 +2,7 @@ import ByteText
 import Cluster
 import Mux
 
-/// What a server asks another one for, in the destination of OPEN: a stream to a tunnel, or a sign of life.
+/// What a server asks another one for, in the destination of OPEN (protocol page, section 11).
 enum PeerDestination: Hashable, Sendable {
     /// A visitor's stream to a tunnel of a session.
     case tunnel(UInt16, session: [UInt8])
@@ -18,7 +18,7 @@ enum PeerDestination: Hashable, Sendable {
     /// the bytes of the WebSocket that follow. It is accepted if the proof is right.
     case carrier(challenge: [UInt8], resume: [UInt8])
 
-    /// `tunnel/NUMBER/SESSION` `life/SESSION`, `https/NAME`, `http/NAME`, `taken/KEY` or `clients`, with the session's id in
+    /// `tunnel/NUMBER/SESSION`, `life/SESSION`, `https/NAME`, `http/NAME`, `taken/KEY` or `clients`, with the session's id in
     /// hexadecimal digits; or `carrier/`, and in base64 the length of the CHALLENGE, one byte, and both payloads.
     var text: String {
         switch self {
@@ -42,7 +42,7 @@ enum PeerDestination: Hashable, Sendable {
             guard let bytes = Base64.decoded(String(text.dropFirst("carrier/".count)), .canonical),
                 let length = bytes.first, bytes.count > Int(length)
             else { return nil }
-            let challenge = Array(bytes[1...Int(length)])
+            let challenge = Array(bytes.dropFirst().prefix(Int(length)))
             self = .carrier(challenge: challenge, resume: Array(bytes.dropFirst(1 + challenge.count)))
             return
         }

@@ -8,7 +8,7 @@ import Testing
 @testable import TunnelServer
 
 /// Servers of one cluster: each one takes the visitors of all ports.
-@Suite("Visitors at any server of a cluster")
+@Suite("Visitors at any server of a cluster", .serialized)
 struct ClusterHopTests {
     /// Runs servers with a client of Alice's at the first one, whose port leads to a service.
     private func withPort(
@@ -153,7 +153,7 @@ struct ClusterHopTests {
     }
 }
 
-@Suite("Clients that move in a cluster")
+@Suite("Clients that move in a cluster", .serialized)
 struct ClusterMoveTests {
     @Test("A client whose server stops has its port at another one, which all others serve")
     func serverStops() async throws {

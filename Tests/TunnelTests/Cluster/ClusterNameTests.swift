@@ -9,7 +9,7 @@ import Testing
 @testable import TunnelServer
 
 /// Host names in a cluster: a visitor reaches a name at every server.
-@Suite("Host names at any server of a cluster")
+@Suite("Host names at any server of a cluster", .serialized)
 struct ClusterNameTests {
     private func withNames(_ body: @Sendable (RunningCluster) async throws -> Void) async throws {
         try await RunningCluster.with(3) { configuration in

@@ -9,7 +9,7 @@ import Testing
 @testable import TunnelServer
 
 /// Clients that keep sessions at several servers of a cluster.
-@Suite("Sessions at two servers of a cluster")
+@Suite("Sessions at two servers of a cluster", .serialized)
 struct ClusterServersTests {
     /// A client in its run.
     private struct Running {
