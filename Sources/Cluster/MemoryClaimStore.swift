@@ -2,7 +2,7 @@ import Synchronization
 
 /// A store in memory: for a server without a cluster, and for tests.
 ///
-/// Leases last until they are revoked: nobody but this process keeps them.
+/// Leases last until they are revoked, since this process alone keeps them.
 package final class MemoryClaimStore: ClaimStore {
     private struct Lease {
         var claims: Set<ClaimKey> = []

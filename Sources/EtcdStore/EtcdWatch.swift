@@ -141,7 +141,7 @@ struct EtcdWatch: Sendable {
         }
     }
 
-    /// Writes the probe, unless a write since a revision is under way to the watch already.
+    /// Writes the probe, unless one was written since a revision and its event is still to come.
     ///
     /// - Throws: also ``StoreFailure/compacted`` if the store has not reached the revision: it was restored from a backup.
     private func write(since revision: Revision) async throws(StoreFailure) {
