@@ -185,7 +185,7 @@ let package = Package(
         .target(name: "CSpawn", path: "Sources/C/CSpawn"),
         .target(
             name: "TestSupport",
-            dependencies: ["CSpawn", "Platform"],
+            dependencies: ["CSpawn", "Platform", .target(name: "CNamespace", condition: .when(platforms: [.linux]))],
             path: "Tests/Support",
             swiftSettings: strict
         ),

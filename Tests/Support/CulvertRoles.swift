@@ -44,15 +44,18 @@ extension Scenario {
     /// - Parameters:
     ///   - input: standard input.
     ///   - outputFile: a file that gets standard output, for bytes that are no lines; nil for ``ChildProcess/output``.
+    ///   - host: its machine; nil for this one.
     public func culvert(
         _ name: String,
         _ arguments: [String],
         environment: [String: String] = [:],
         input: StandardInput = .empty,
-        outputFile: String? = nil
+        outputFile: String? = nil,
+        on host: HostNetwork.Host? = nil
     ) throws -> ChildProcess {
         var command = [try CulvertExecutable.path()] + arguments
         if let outputFile { command = ["/bin/sh", "-c", "exec \"$@\" > \"$0\"", outputFile] + command }
+        if let host { command = try host.command(command) }
         let process = try start(
             name,
             command[0],

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Debian's `etcd` on loopback: one member or three, without TLS and users. Members can be stopped, paused and started again.
+/// Debian's `etcd` on loopback or on machines of a network: one member or three, without TLS and users. Members can be stopped,
+/// paused and started again.
 public final class EtcdCluster: Sendable {
     /// What stays of a member if its process is started again.
     public struct Member: Sendable {
@@ -10,8 +11,19 @@ public final class EtcdCluster: Sendable {
         /// The port for clients.
         public let port: UInt16
         fileprivate let peerPort: UInt16
+        /// Its machine; nil for this one.
+        fileprivate let host: HostNetwork.Host?
+        private var address: String { host?.address ?? "127.0.0.1" }
         /// The URL for clients.
-        public var url: String { "http://127.0.0.1:\(port)" }
+        public var url: String { "http://\(address):\(port)" }
+        fileprivate var peerURL: String { "http://\(address):\(peerPort)" }
+
+        /// Connects to it.
+        fileprivate func connect() throws -> TCPSocket {
+            let (port, address) = (port, address)
+            guard let host else { return try TCPSocket(port: port, timeout: .seconds(5)) }
+            return try host.runNow { try TCPSocket(port: port, address: address, timeout: .seconds(5)) }
+        }
     }
 
     /// The members.
@@ -19,20 +31,29 @@ public final class EtcdCluster: Sendable {
     private let scenario: Scenario
     private let processes = Mutex<[Int: ChildProcess]>([:])
 
-    private init(_ count: Int, _ scenario: Scenario) throws {
+    private init(_ count: Int, on hosts: [HostNetwork.Host], _ scenario: Scenario) throws {
         self.scenario = scenario
         members = try (0..<count).map {
-            Member(name: "etcd-\($0)", port: try FreePorts.next(), peerPort: try FreePorts.next())
+            Member(
+                name: "etcd-\($0)",
+                port: try FreePorts.next(),
+                peerPort: try FreePorts.next(),
+                host: hosts.isEmpty ? nil : hosts[$0]
+            )
         }
     }
 
     /// Starts a cluster, and waits until it has a leader.
-    public static func start(members count: Int = 3, in scenario: Scenario) async throws -> EtcdCluster {
-        let cluster = try EtcdCluster(count, scenario)
+    ///
+    /// - Parameter hosts: a machine for each member; none for loopback.
+    public static func start(
+        members count: Int = 3,
+        on hosts: [HostNetwork.Host] = [],
+        in scenario: Scenario
+    ) async throws -> EtcdCluster {
+        let cluster = try EtcdCluster(count, on: hosts, scenario)
         for index in 0..<count { try cluster.launch(index) }
-        for index in 0..<count {
-            try await waitUntilListening(cluster.members[index].port, try cluster.process(index))
-        }
+        for index in 0..<count { try await cluster.waitUntilListening(index) }
         _ = try await cluster.leader()
         return cluster
     }
@@ -65,7 +86,14 @@ public final class EtcdCluster: Sendable {
     /// Starts a member again, and waits until it answers.
     public func restart(_ index: Int) async throws {
         try launch(index)
-        try await waitUntilListening(members[index].port, try process(index))
+        try await waitUntilListening(index)
+    }
+
+    private func waitUntilListening(_ index: Int) async throws {
+        let (member, process) = (members[index], try process(index))
+        try await eventually("\(member.name) listens", found: { process.description }) {
+            (try? member.connect()) != nil
+        }
     }
 
     /// Stops a member without ending its connections.
@@ -117,7 +145,7 @@ public final class EtcdCluster: Sendable {
     /// Sends a request to a member's gateway, and returns the body of the answer. Throws if it is refused.
     @discardableResult
     public func post(_ path: String, _ body: String, to index: Int = 0) throws -> String {
-        let socket = try TCPSocket(port: members[index].port, timeout: .seconds(5))
+        let socket = try members[index].connect()
         defer { socket.close() }
         try socket.send(
             "POST \(path) HTTP/1.0\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
@@ -131,20 +159,17 @@ public final class EtcdCluster: Sendable {
 
     private func launch(_ index: Int) throws {
         let member = members[index]
-        let peers = members.map { "\($0.name)=http://127.0.0.1:\($0.peerPort)" }.joined(separator: ",")
-        let process = try scenario.start(
-            member.name,
-            Program.etcd.required(),
+        let peers = members.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ",")
+        let arguments =
             [
                 "--name", member.name, "--data-dir", "\(scenario.directory)/\(member.name)",
                 "--listen-client-urls", member.url, "--advertise-client-urls", member.url,
-                "--listen-peer-urls", "http://127.0.0.1:\(member.peerPort)",
-                "--initial-advertise-peer-urls", "http://127.0.0.1:\(member.peerPort)",
+                "--listen-peer-urls", member.peerURL, "--initial-advertise-peer-urls", member.peerURL,
                 "--initial-cluster", peers, "--initial-cluster-state", "new", "--unsafe-no-fsync",
                 "--logger", "zap", "--log-level", "warn",
-            ] + (members.count == 1 ? ["--heartbeat-interval", "10", "--election-timeout", "100"] : []),
-            isKilled: true
-        )
+            ] + (members.count == 1 ? ["--heartbeat-interval", "10", "--election-timeout", "100"] : [])
+        let command = [try Program.etcd.required()] + arguments
+        let process = try scenario.start(member.name, try member.host?.command(command) ?? command, isKilled: true)
         processes.withLock { $0[index] = process }
     }
 }

@@ -75,6 +75,10 @@ public struct Program: Sendable, CustomStringConvertible {
     public static let setpriv = Program(name: "setpriv", package: "util-linux")
     /// Starts a program in its own mount namespace.
     public static let unshare = Program(name: "unshare", package: "util-linux")
+    /// Starts a program in another program's namespaces.
+    public static let nsenter = Program(name: "nsenter", package: "util-linux")
+    /// Drops packets.
+    public static let nft = Program(name: "nft", package: "nftables")
     /// Sets routes.
     public static let ip = Program(name: "ip", package: "iproute2")
     /// Checks units.

@@ -114,6 +114,11 @@ public final class Scenario: Sendable {
         return process
     }
 
+    /// Starts a command line.
+    public func start(_ name: String, _ command: [String], isKilled: Bool = false) throws -> ChildProcess {
+        try start(name, command[0], Array(command.dropFirst()), isKilled: isKilled)
+    }
+
     /// Runs a program until it exits. The exit code must be 0.
     ///
     /// - Returns: its standard output.

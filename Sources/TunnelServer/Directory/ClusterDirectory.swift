@@ -49,7 +49,7 @@ protocol ClusterDirectory: AnyObject, Sendable {
         of name: String,
         _ destination: PeerDestination,
         on loop: any EventLoop
-    ) -> EventLoopFuture<RouteMember?>
+    ) -> EventLoopFuture<Route?>
 
     /// Another server reports that it has taken a claim over.
     func taken(_ key: ClaimKey)

@@ -148,7 +148,7 @@ final class ClusterService: ClusterDirectory {
         of name: String,
         _ destination: PeerDestination,
         on loop: any EventLoop
-    ) -> EventLoopFuture<RouteMember?> {
+    ) -> EventLoopFuture<Route?> {
         let place = ClaimPlace.name(name)
         let promise = self.loop.makePromise(of: [HeldClaim]?.self)
         self.loop.execute { [self] in
@@ -164,13 +164,17 @@ final class ClusterService: ClusterDirectory {
         }
         return promise.futureResult.map { [self] claims in
             let homes = Set((claims ?? []).map(\.claim.home)).subtracting([id])
-            return homes.randomElement().map { home in
+            guard !homes.isEmpty else { return nil }
+            let members = homes.map { home in
                 relay(destination, to: home) { [weak self] in
                     self?.run { state in
                         state.node.moved(place)
                         return []
                     }
                 }
+            }
+            return Route(NamePlace(elsewhere: name), members, keepsVisitors: true) { [weak self] loop in
+                self?.home(of: name, destination, on: loop) ?? loop.makeSucceededFuture(nil)
             }
         }
         .hop(to: loop)

@@ -28,8 +28,8 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Visitors that wait for the session at a time. 1,000: a port's listen queue holds as many.
     static let waitingVisitors = 1_000
-    /// Time that they wait. 5 s: the other server has failed then, and the visitor's program tries again.
-    static let timeout = TimeAmount.seconds(5)
+    /// Time that they wait. 2 s: some round trips between continents. The attempt continues for later visitors.
+    static let timeout = TimeAmount.seconds(2)
     /// Time without a stream after which the session is closed. 60 s: a new one takes a few round trips.
     static let idleTimeout = TimeAmount.seconds(60)
 
@@ -46,6 +46,7 @@ final class PeerLink: PeerConnectionOwner {
     private var waiting: [Waiting] = []
     private var timer: Scheduled<Void>?
     private var idleTimer: Scheduled<Void>?
+    private let silence: SilenceWatch
     private(set) var streams = 0
     private var isClosing = false
     /// Called when a stream has ended.
@@ -65,6 +66,7 @@ final class PeerLink: PeerConnectionOwner {
         (self.server, url, self.dialler) = (server.id, server.peerURL, dialler)
         (self.health, self.loop, self.onChange) = (health, loop, onChange)
         self.metrics = metrics
+        silence = SilenceWatch(on: loop) { health.failed() }
         statistics = TunnelStatistics(tunnel: 0, role: .server, service: "server \(server.id)", totals: totals)
         var logger = logger
         logger[metadataKey: "peer_server"] = "\(server.id)"
@@ -110,6 +112,7 @@ final class PeerLink: PeerConnectionOwner {
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)
+            silence.expectAnswer(to: stream, in: opener.sessionLoop)
             link.visitor.send { $0.joined() }
         } fail: { [self] in
             streamEnded()
@@ -210,6 +213,7 @@ final class PeerLink: PeerConnectionOwner {
             timer = nil
             let expired = waiting.prefix { $0.until <= .now() }
             waiting.removeFirst(expired.count)
+            health.failed()
             for visitor in expired { visitor.fail() }
             watchDeadline()
         }
@@ -258,43 +262,4 @@ final class PeerLink: PeerConnectionOwner {
         }
         connectionEnded("it is not needed")
     }
-}
-
-/// The end of a stream that only asks or reports something.
-private final class PeerQuestion: StreamEnd {
-    private let session: SessionLoop
-    private var then: ((Bool) -> Void)?
-    private var id: StreamID?
-
-    init(_ session: SessionLoop, _ then: @escaping (Bool) -> Void) {
-        (self.session, self.then) = (session, then)
-    }
-
-    var isPending: Bool { id == nil && then != nil }
-    var isConnecting: Bool { false }
-
-    func begin(_ id: StreamID) {
-        self.id = id
-        session.run(.finished(id))
-    }
-
-    private func answer(_ isAlive: Bool) {
-        then?(isAlive)
-        then = nil
-    }
-
-    func accepted() { answer(true) }
-
-    func deliver(_ bytes: ByteBuffer) -> Bool {
-        if let id { session.run(.taken(id, bytes.readableBytes)) }
-        return false
-    }
-
-    func endOutput() -> Bool { false }
-    func flush() {}
-    func pauseReading() {}
-    func resumeReading() {}
-    func detach() { answer(false) }
-    func reset(_ code: ResetCode) { answer(false) }
-    func abort(_ code: ResetCode) { answer(false) }
 }

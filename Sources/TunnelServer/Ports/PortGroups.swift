@@ -114,8 +114,7 @@ final class PortGroups: Sendable {
     static func accept(_ channel: any Channel, for members: Route) throws {
         try SocketOptions.visitor(channel)
         let address = channel.peerAddress?.ip?.unmapped
-        let member = members.member(for: address)
-        guard member != nil || members.keepsVisitors else {
+        guard members.keepsVisitors || members.member(for: address) != nil else {
             return try channel.pipeline.syncOperations.addHandler(RefusedVisitorHandler())
         }
         let visitor = RoutedVisitor(
@@ -123,7 +122,7 @@ final class PortGroups: Sendable {
             address: address,
             publicAddress: channel.localAddress?.inShort ?? ""
         )
-        try channel.pipeline.syncOperations.addHandler(RawVisitor(to: member, visitor, of: members))
+        try channel.pipeline.syncOperations.addHandler(RawVisitor(of: members, visitor))
     }
 }
 

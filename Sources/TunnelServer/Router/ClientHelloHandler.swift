@@ -83,12 +83,16 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
         _ context: ChannelHandlerContext,
         _ hello: ClientHello,
         _ origin: VisitorOrigin,
-        _ home: RouteMember?
+        _ home: Route?
     ) {
         var origin = origin
         let pipeline = context.pipeline.syncOperations
         do {
-            switch home.map({ .pass($0) }) ?? router.decide(hello, &origin) {
+            if let home {
+                try pipeline.addHandler(RawVisitor(of: home, origin.routed), position: .after(self))
+                return passOn(context)
+            }
+            switch router.decide(hello, &origin) {
             case .alert(let alert, let reason):
                 router.refused(reason, origin)
                 return refuse(context, alert)
@@ -101,11 +105,16 @@ final class ClientHelloHandler: ChannelInboundHandler, RemovableChannelHandler {
         } catch {
             return context.close(promise: nil)
         }
+        passOn(context)
+    }
+
+    /// Gives what was read to the handlers that follow.
+    private func passOn(_ context: ChannelHandlerContext) {
         timer?.cancel()
         // The connection is active already, which the new handlers have seen when they were added.
         context.fireChannelRead(wrapInboundOut(bytes))
         context.fireChannelReadComplete()
-        pipeline.removeHandler(self, promise: nil)
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
     /// Sends an alert and FIN, and drops what comes until the visitor's FIN: a close with unread bytes sends RST, which may

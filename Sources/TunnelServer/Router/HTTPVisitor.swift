@@ -304,13 +304,13 @@ final class HTTPVisitor: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// Hands the connection to another server, with the request that was read.
-    private func handOver(_ head: RequestHead, to home: RouteMember) {
+    private func handOver(_ head: RequestHead, to home: Route) {
         let (origin, hasEnded) = (origin, hasEnded)
         handOver { channel, rest in
             var bytes = ByteBuffer()
             try head.serialize(into: &bytes)
             bytes.writeImmutableBuffer(rest)
-            let raw = RawVisitor(to: home, origin.of(head).routed, first: bytes, hasEnded: hasEnded)
+            let raw = RawVisitor(of: home, origin.of(head).routed, first: bytes, hasEnded: hasEnded)
             try channel.pipeline.syncOperations.addHandler(raw)
         }
     }

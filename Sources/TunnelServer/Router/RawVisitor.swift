@@ -9,8 +9,8 @@ final class RawVisitor: ChannelInboundHandler {
 
     /// The member that is tried; nil if there is none yet.
     private var member: RouteMember?
-    /// The members of the place; nil if there is no other choice.
-    private let route: Route?
+    /// The members of the place; nil if there is no choice.
+    private var route: Route?
     private let visitor: RoutedVisitor
     private var stream: VisitorStream?
     private var context: ChannelHandlerContext?
@@ -29,23 +29,30 @@ final class RawVisitor: ChannelInboundHandler {
     private static let maximumTries = 3
     /// Time in which a client that has lost its server must be back at another one. 5 s: it dials again at once.
     static let waitTimeout = TimeAmount.seconds(5)
+    /// Time after which a visitor that waits tries the members that there are. 1 s: a link may be back that was not reached.
+    private static let retryTime = TimeAmount.seconds(1)
     /// The end of the wait for a member.
     private var waitsUntil: NIODeadline?
+    private var isRenewing = false
     private var timer: Scheduled<Void>?
 
+    /// Sends a visitor to a member of this server.
+    init(to member: RouteMember, _ visitor: RoutedVisitor) {
+        (self.member, route, self.visitor, first) = (member, nil, visitor, ByteBuffer())
+    }
+
+    /// Sends a visitor to a member of a route, and to another one if that is not reached.
+    ///
     /// - Parameters:
-    ///   - route: the members among which another one is chosen if this one is not reached.
     ///   - first: bytes of the connection that another handler has read.
     ///   - hasEnded: whether the connection brings nothing more.
     init(
-        to member: RouteMember?,
+        of route: Route,
         _ visitor: RoutedVisitor,
-        of route: Route? = nil,
         first: ByteBuffer = ByteBuffer(),
         hasEnded: Bool = false
     ) {
-        (self.member, self.route, self.visitor) = (member, route, visitor)
-        (self.first, self.hasEnded) = (first, hasEnded)
+        (self.route, self.visitor, self.first, self.hasEnded) = (route, visitor, first, hasEnded)
     }
 
     /// Continues with a stream that is open. The connection's bytes are asked for from now on.
@@ -68,7 +75,12 @@ final class RawVisitor: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        stopWaiting()
+    }
+
+    private func stopWaiting() {
         timer?.cancel()
+        route?.stopWaiting(self)
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -92,25 +104,36 @@ final class RawVisitor: ChannelInboundHandler {
         let until = waitsUntil ?? .now() + Self.waitTimeout
         waitsUntil = until
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let isWaiting = route?.wait { this.eventLoop.execute { this.value.tryAgain() } } ?? false
+        let isWaiting = route?.wait(self) { this.eventLoop.execute { this.value.tryAgain() } } ?? false
         guard isWaiting, NIODeadline.now() < until else {
+            stopWaiting()
             return SocketReset.afterSending(context.channel, within: RoutedStream.lingering)
         }
         timer?.cancel()
-        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: until) {
-            guard self.stream == nil, let channel = self.context?.channel else { return }
-            SocketReset.afterSending(channel, within: RoutedStream.lingering)
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: min(until, .now() + Self.retryTime)) {
+            self.tryAgain()
         }
     }
 
     private func tryAgain() {
+        guard stream == nil, !isRenewing, let context else { return }
+        guard let renewal = route?.renewal else { return openAgain() }
+        isRenewing = true
+        renewal(context.eventLoop).assumeIsolated().whenComplete { result in
+            self.isRenewing = false
+            if case .success(let route?) = result { self.route = route }
+            self.openAgain()
+        }
+    }
+
+    private func openAgain() {
         guard stream == nil, let context, context.channel.isActive else { return }
         (member, tries) = (nil, 1)
         open(context)
     }
 
     private func begin(_ stream: VisitorStream) {
-        timer?.cancel()
+        stopWaiting()
         stream.send(first)
         first = ByteBuffer()
         if hasEnded { stream.finish() }
@@ -147,6 +170,7 @@ final class RawVisitor: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        stopWaiting()
         // Both directions may have ended in order.
         if hasEnded, hasStreamEnded { stream?.leave() } else { stream?.reset() }
         stream = nil

@@ -17,6 +17,11 @@ struct NamePlace: Sendable, Hashable, CustomStringConvertible {
         (relay, name, path) = (request.relay, request.name, request.path == "/" ? "" : request.path)
     }
 
+    /// All places under a name at another server.
+    init(elsewhere name: String) {
+        (relay, self.name, path) = (.tls, name, "")
+    }
+
     /// The place of a port, which has no name.
     init(port: UInt16) {
         (relay, name, path) = (.tls, "port \(port)", "")
@@ -24,106 +29,6 @@ struct NamePlace: Sendable, Hashable, CustomStringConvertible {
 
     /// `http:app.example.com/api`, for people.
     var description: String { "\(relay == .http ? "http" : "tls"):\(name)\(path)" }
-}
-
-/// The members of one place under a name: one tunnel, or those of a group.
-final class Route: Sendable {
-    /// Visitors that may wait for a member at a time. 1,000: as many as wait for a link.
-    static let waitingVisitors = PeerLink.waitingVisitors
-
-    let place: NamePlace
-    /// Whether visitors wait for a member while there is none, since the client is on its way to another server.
-    let keepsVisitors: Bool
-    private let members = Mutex<[RouteMember]>([])
-    /// Called with the next member.
-    private let waiting = Mutex<[@Sendable () -> Void]>([])
-
-    init(_ place: NamePlace, keepsVisitors: Bool = false) {
-        (self.place, self.keepsVisitors) = (place, keepsVisitors)
-    }
-
-    /// The member for a visitor: the less busy of two at random; nil if no service is healthy.
-    ///
-    /// - Parameter address: the visitor's, which decides in a sticky group.
-    func member(for address: IPAddress?) -> RouteMember? {
-        members.withLock { members in
-            if members.count == 1 { return members[0].isUp ? members[0] : nil }
-            return RouteChoice.member(of: members, for: address)
-        }
-    }
-
-    /// Another member for the same request than one that has refused a visitor; nil if there is none.
-    func other(than member: RouteMember, for address: IPAddress?) -> RouteMember? {
-        members.withLock { members in
-            let others = members.filter { $0 !== member && !$0.isPaused && $0.isInterchangeable(with: member) }
-            return RouteChoice.member(of: others, for: address)
-        }
-    }
-
-    /// The operator's name for the owner of the first member.
-    var owner: String? { members.withLock { $0.first?.owner } }
-
-    func add(_ member: RouteMember) {
-        members.withLock { $0.append(member) }
-        let ready = waiting.withLock { waiting in
-            defer { waiting = [] }
-            return waiting
-        }
-        for visitor in ready { visitor() }
-    }
-
-    /// Waits for another member.
-    ///
-    /// - Parameter visitor: called once, on any thread.
-    /// - Returns: false if too many wait.
-    func wait(_ visitor: @escaping @Sendable () -> Void) -> Bool {
-        waiting.withLock { waiting in
-            guard keepsVisitors, waiting.count < Self.waitingVisitors else { return false }
-            waiting.append(visitor)
-            return true
-        }
-    }
-
-    /// - Returns: whether no member is left.
-    func remove(_ member: RouteMember) -> Bool {
-        member.withdraw()
-        return members.withLock { members in
-            members.removeAll { $0 === member }
-            return members.isEmpty
-        }
-    }
-}
-
-/// The choice among the members of a group.
-enum RouteChoice {
-    /// The less busy of two at random, or the one that a sticky group has for an address.
-    ///
-    /// A sticky choice ranks the members by a hash of each with the address. A member that leaves moves its own visitors
-    /// alone. A member whose session has no carrier is chosen only if all have none.
-    static func member(of all: [RouteMember], for address: IPAddress?) -> RouteMember? {
-        let healthy = all.filter(\.isUp)
-        let ready = healthy.filter { !$0.isPaused }
-        let all = ready.isEmpty ? healthy : ready
-        // A session of this server saves the hop.
-        let own = all.filter { !$0.isRemote }
-        let members = own.isEmpty ? all : own
-        guard members.count > 1 else { return members.first }
-        if members.contains(where: \.isSticky), let address {
-            return members.max { rank($0, address) < rank($1, address) }
-        }
-        let first = Int.random(in: members.indices)
-        var second = Int.random(in: 0..<members.count - 1)
-        if second >= first { second += 1 }
-        return members[first].load <= members[second].load ? members[first] : members[second]
-    }
-
-    private static func rank(_ member: RouteMember, _ address: IPAddress) -> Int {
-        var hasher = Hasher()
-        hasher.combine(member.client)
-        hasher.combine(member.tunnel)
-        hasher.combine(address.subscriber)
-        return hasher.finalize()
-    }
 }
 
 /// The names that are public now, on all event loops.

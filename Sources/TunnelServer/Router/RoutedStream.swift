@@ -37,6 +37,7 @@ final class RoutedStream: StreamEnd, CountedStream {
     var reportsBeginning = false
     /// Whether the visitor learns that the other end has accepted the stream.
     var reportsAcceptance = false
+    private var isAccepted = false
     /// The visitor has left: what comes is dropped.
     private var hasLeft = false
     private(set) var moved = StreamPipe.ByteCounts()
@@ -163,6 +164,9 @@ final class RoutedStream: StreamEnd, CountedStream {
 
     var isConnecting: Bool { false }
 
+    /// Whether the other end has neither accepted nor reset the stream.
+    var isUnanswered: Bool { !isAccepted && !isClosed }
+
     private var isClosed: Bool {
         if case .closed = state { true } else { false }
     }
@@ -181,6 +185,7 @@ final class RoutedStream: StreamEnd, CountedStream {
     }
 
     func accepted() {
+        isAccepted = true
         if reportsAcceptance { link.visitor.send { $0.accepted() } }
     }
 
@@ -252,6 +257,13 @@ final class RoutedStream: StreamEnd, CountedStream {
     }
 
     // MARK: The end
+
+    /// The other end is silent: the visitor may go elsewhere, unless the stream was accepted.
+    func giveUp() {
+        guard isUnanswered else { return }
+        if let id { session.run(.reset(id, .connectionReset)) }
+        fail(.unavailable)
+    }
 
     private func fail(_ failure: StreamFailure, _ ending: SocketState.Ending = .withoutSocket) {
         link.visitor.send { $0.failed(failure) }

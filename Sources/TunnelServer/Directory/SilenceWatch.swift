@@ -1,0 +1,51 @@
+import NIOCore
+import TunnelCore
+
+/// Notices that another server has become silent, as one whose machine has vanished: the link to it stays open then, and its
+/// next PING may be due in 20 s.
+///
+/// If the server does not answer a stream soon, it is asked for a sign of life. Without one, the visitors whose streams wait go
+/// elsewhere. It lives on the link's event loop.
+final class SilenceWatch {
+    /// Time for the answer to a stream. 500 ms: the other server answers once its session has begun the stream, which takes one
+    /// round trip.
+    static let patience = TimeAmount.milliseconds(500)
+    /// Time for the sign of life. 1 s: a busy server needs less.
+    static let probeTimeout = TimeAmount.seconds(1)
+    /// Time for the answer to the PING after which the link's carrier is dead. 4 s: a pause of the network may end until then,
+    /// and the link's streams go on.
+    static let deadline = Duration.seconds(4)
+
+    private let loop: any EventLoop
+    private let onSilence: () -> Void
+    private var unanswered: [RoutedStream] = []
+    private var isAsking = false
+
+    /// - Parameter onSilence: called when the server has given no sign of life.
+    init(on loop: any EventLoop, onSilence: @escaping () -> Void) {
+        (self.loop, self.onSilence) = (loop, onSilence)
+    }
+
+    /// Watches a stream that was opened.
+    func expectAnswer(to stream: RoutedStream, in session: SessionLoop) {
+        loop.assumeIsolated().scheduleTask(in: Self.patience) { [weak self, weak stream] in
+            guard let self, let stream, stream.isUnanswered else { return }
+            unanswered.append(stream)
+            ask(session)
+        }
+    }
+
+    private func ask(_ session: SessionLoop) {
+        guard !isAsking else { return }
+        isAsking = true
+        session.probe(timeout: Self.probeTimeout).assumeIsolated().whenComplete { result in
+            self.isAsking = false
+            let waiting = self.unanswered
+            self.unanswered = []
+            if case .success(true) = result { return }
+            self.onSilence()
+            session.run(.probe(timeout: Self.deadline))
+            for stream in waiting { stream.giveUp() }
+        }
+    }
+}
