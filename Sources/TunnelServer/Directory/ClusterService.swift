@@ -37,6 +37,12 @@ final class ClusterService: ClusterDirectory {
         var watches: [StoreScope: Task<Void, Never>] = [:]
         var timer: Scheduled<Void>?
         var isStopped = false
+
+        /// The link to a server; nil if it is not known. A server whose lease has ended is reached by a link that lives.
+        func link(to server: ServerID) -> PeerLink? {
+            if let record = node.servers[server] { return links.link(to: record) }
+            return links.known(server).flatMap { $0.isOpen ? $0 : nil }
+        }
     }
 
     init(
@@ -194,11 +200,10 @@ final class ClusterService: ClusterDirectory {
     ) -> RouteMember {
         RouteMember(tunnel, of: owner, at: healths.health(of: home), on: loop) { [self] visitor, ends, onEnd in
             loop.execute { [self] in
-                guard let record = state.value.node.servers[home], !state.value.isStopped else {
+                guard !state.value.isStopped, let link = state.value.link(to: home) else {
                     onEnd()
                     return ends.visitor.send { $0.failed(.unavailable) }
                 }
-                let link = state.value.links.link(to: record)
                 link.open(destination, visitor, ends, onMoved: onMoved, onEnd: onEnd)
             }
         }
@@ -334,8 +339,7 @@ final class ClusterService: ClusterDirectory {
     private func flows(_ claim: Claim) -> RemotePorts.Flows {
         let destination = PeerDestination.tunnel(claim.tunnel, session: claim.session)
         return { [state] remote in
-            guard let record = state.value.node.servers[claim.home] else { return .refused }
-            return state.value.links.link(to: record).flow(destination, from: remote)
+            state.value.link(to: claim.home)?.flow(destination, from: remote) ?? .refused
         }
     }
 }

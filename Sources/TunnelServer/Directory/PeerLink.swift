@@ -28,8 +28,8 @@ final class PeerLink: PeerConnectionOwner {
 
     /// Visitors that wait for the session at a time. 1,000: a port's listen queue holds as many.
     static let waitingVisitors = 1_000
-    /// Time that they wait. 2 s: some round trips between continents. The attempt continues for later visitors.
-    static let timeout = TimeAmount.seconds(2)
+    /// Time that they wait. 1.5 s: some round trips between continents. The attempt continues for later visitors.
+    static let timeout = TimeAmount.milliseconds(1_500)
     /// Time without a stream after which the session is closed. 60 s: a new one takes a few round trips.
     static let idleTimeout = TimeAmount.seconds(60)
 
