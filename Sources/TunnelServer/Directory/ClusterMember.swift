@@ -51,11 +51,12 @@ final class ClusterMember: Sendable {
         let loop = group.next()
         let (connections, flows) = (configuration.serverLimits.ingress, configuration.serverLimits.flows)
         let dropped = resources.totals.metrics.droppedDatagrams
+        let fronts = PortFronts(configuration)
         let ports = RemotePorts(
             configuration.publicAddresses,
             on: group,
             linkLoop: loop,
-            limits: { PlaceLimits(connections: connections, flows: flows, dropped: dropped) },
+            limits: { PlaceLimits(connections: connections, flows: flows, dropped: dropped, fronts: fronts) },
             logger: logger
         )
         let service = ClusterService(

@@ -198,7 +198,7 @@ final class ClusterService: ClusterDirectory {
         of owner: String = "",
         onMoved: @escaping @Sendable () -> Void
     ) -> RouteMember {
-        RouteMember(tunnel, of: owner, at: healths.health(of: home), on: loop) { [self] visitor, ends, onEnd in
+        RouteMember(tunnel, of: owner, at: PeerHealth(home, in: healths), on: loop) { [self] visitor, ends, onEnd in
             loop.execute { [self] in
                 guard !state.value.isStopped, let link = state.value.link(to: home) else {
                     onEnd()

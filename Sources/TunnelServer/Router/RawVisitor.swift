@@ -30,7 +30,7 @@ final class RawVisitor: ChannelInboundHandler {
     /// Time in which a client that has lost its server must be back at another one. 5 s: it dials again at once.
     static let waitTimeout = TimeAmount.seconds(5)
     /// Time after which a visitor that waits tries the members that there are. 1 s: a link may be back that was not reached.
-    private static let retryTime = TimeAmount.seconds(1)
+    static let retryTime = TimeAmount.seconds(1)
     /// The end of the wait for a member.
     private var waitsUntil: NIODeadline?
     private var isRenewing = false
