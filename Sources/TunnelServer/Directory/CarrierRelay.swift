@@ -46,7 +46,7 @@ final class CarrierRelay: VisitorStreamReceiver {
         (self.carrier, onFailure) = (nil, nil)
         onAccept()
         carrier.disown()
-        let raw = RawVisitor(stream, visitor)
+        let raw = RawVisitor(carrier: stream, visitor)
         // The relay asks for each read.
         try? channel.syncOptions?.setOption(.autoRead, value: false)
         do {

@@ -116,7 +116,7 @@ final class ClusterMember: Sendable {
         peers.clients = setup.clients
         peers.allowedPorts = PortRanges(ranges: [])
         peers.tls = setup.tls
-        peers.limits = configuration.limits
+        peers.limits = configuration.limits.betweenServers
         peers.serverLimits = configuration.serverLimits
         peers.serverLimits.sessionsPerClient = Self.sessions
         return peers
@@ -128,6 +128,11 @@ final class ClusterMember: Sendable {
     /// Announces that this server accepts no further session.
     func drain() {
         state.withLock { $0.service }?.drain()
+    }
+
+    /// Sends clients to other servers whose sessions are elsewhere.
+    func releaseCarriers() {
+        state.withLock { $0.service }?.releaseCarriers()
     }
 
     /// Accepts no further visitor for other servers.

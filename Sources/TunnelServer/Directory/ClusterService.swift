@@ -83,6 +83,11 @@ final class ClusterService: ClusterDirectory {
         run { $0.node.drain(now: .now) }
     }
 
+    /// Sends clients to other servers whose sessions are elsewhere.
+    func releaseCarriers() {
+        loop.execute { [state] in state.value.links.releaseCarriers() }
+    }
+
     /// Closes the ports of other servers' sessions.
     ///
     /// - Returns: done once their visitors have left, or if the task is cancelled.

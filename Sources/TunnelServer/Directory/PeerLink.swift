@@ -48,6 +48,8 @@ final class PeerLink: PeerConnectionOwner {
     private var idleTimer: Scheduled<Void>?
     private let silence: SilenceWatch
     private(set) var streams = 0
+    /// The streams of clients' carriers.
+    private var carriers: [RoutedStream] = []
     private var isClosing = false
     /// Called when a stream has ended.
     var onStreamEnd: () -> Void = {}
@@ -108,7 +110,13 @@ final class PeerLink: PeerConnectionOwner {
                 onEnd()
             }
             stream.reportsAcceptance = true
-            if case .carrier = destination { metrics.relayedCarrier() } else { metrics.relayedVisitor() }
+            if case .carrier = destination {
+                metrics.relayedCarrier()
+                carriers.removeAll { !$0.isLive }
+                carriers.append(stream)
+            } else {
+                metrics.relayedVisitor()
+            }
             stream.onReset = { if $0 == .moved { onMoved() } }
             link.session.set(stream)
             opener.open(stream, request)
@@ -120,6 +128,13 @@ final class PeerLink: PeerConnectionOwner {
             onEnd()
             link.visitor.send { $0.failed(.unavailable) }
         }
+    }
+
+    /// Ends clients' carriers, so that the clients dial another server. Their sessions go on.
+    func releaseCarriers() {
+        let all = carriers
+        carriers = []
+        for carrier in all { carrier.end(.goingAway) }
     }
 
     /// What the flow of a new sender belongs to. While the session is dialled its datagrams are dropped.

@@ -77,6 +77,11 @@ final class PeerLinks {
         }
     }
 
+    /// Ends clients' carriers that lead to other servers.
+    func releaseCarriers() {
+        for link in links.values { link.releaseCarriers() }
+    }
+
     /// Closes all links.
     func closeAll() {
         for link in links.values { link.close() }

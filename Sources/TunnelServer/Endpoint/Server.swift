@@ -262,6 +262,7 @@ public struct Server: Service {
         core.stop()
         let visitors = router.drain()
         for channel in channels { try? await channel.close() }
+        member?.releaseCarriers()
         let sessions = core.liveSessions
         logger.notice("stopping", metadata: ["sessions": .number(sessions.count)])
         // All clients return, a hundred a second. Other servers of a cluster take them at once.

@@ -59,7 +59,12 @@ struct RunningCluster: Sendable {
                 }
                 var setup = ClusterSetup(
                     store: store,
-                    dialler: ServerPeerDialler(token: token, trust: TLSTrust(), logger: log.logger),
+                    dialler: ServerPeerDialler(
+                        token: token,
+                        trust: TLSTrust(),
+                        limits: MuxLimits().betweenServers,
+                        logger: log.logger
+                    ),
                     listen: .tcp(host: "127.0.0.1", port: 0),
                     clients: [ClientRights(name: "server", verifier: verifier)]
                 )
