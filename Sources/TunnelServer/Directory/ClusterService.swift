@@ -260,7 +260,8 @@ final class ClusterService: ClusterDirectory {
             claimant.onLoss(Refusal(.replaced, text))
         case .probe(let number, let server, let session):
             state.value.links.link(to: server).isAlive(session) { [weak self] isAlive in
-                self?.run { $0.node.answered(number, isAlive: isAlive, now: .now) }
+                // A busy server may still have the session. The client asks again.
+                self?.run { $0.node.answered(number, isAlive: isAlive ?? true, now: .now) }
             }
         case .taken(let server, let key):
             state.value.links.link(to: server).tell(.taken(key))

@@ -162,14 +162,10 @@ final class PeerLink {
 
     /// Asks whether a session at the other server has a client that answers.
     ///
-    /// - Parameter then: called once; false also if the server is not reached.
-    func isAlive(_ session: [UInt8], then: @escaping (Bool) -> Void) {
-        withSession { opener in
-            let request = OpenRequest(destination: PeerDestination.life(session: session).text, visitor: "server")
-            opener.open(PeerQuestion(opener.sessionLoop, then), request)
-        } fail: {
-            then(false)
-        }
+    /// - Parameter then: called once; false also if the server is not reached, and nil if it was reached and had no room for
+    ///   the question.
+    func isAlive(_ session: [UInt8], then: @escaping (Bool?) -> Void) {
+        ask(.life(session: session), then)
     }
 
     /// Asks the other server for its clients.
@@ -192,20 +188,36 @@ final class PeerLink {
 
     /// Sends a report, which has no answer. If the server is not reached, nothing happens.
     func tell(_ report: PeerDestination) {
-        guard report.fits else { return }
+        if report.fits { ask(report) { _ in } }
+    }
+
+    /// Sends a question, whose stream counts until its answer.
+    private func ask(_ question: PeerDestination, _ then: @escaping (Bool?) -> Void) {
+        streams += 1
+        idleTimer?.cancel()
+        let end: (Bool?) -> Void = { [weak self] answer in
+            self?.streamEnded()
+            then(answer)
+        }
         withSession { opener in
             opener.open(
-                PeerQuestion(opener.sessionLoop) { _ in },
-                OpenRequest(destination: report.text, visitor: "server")
+                PeerQuestion(opener.sessionLoop, end),
+                OpenRequest(destination: question.text, visitor: "server")
             )
         } fail: {
+            end(false)
         }
     }
 
     private func streamEnded() {
         streams -= 1
         onStreamEnd()
+        closeWhenIdle()
+    }
+
+    private func closeWhenIdle() {
         guard streams == 0 else { return }
+        idleTimer?.cancel()
         idleTimer = loop.assumeIsolated().scheduleTask(in: Self.idleTimeout) { [weak self] in
             guard let self, streams == 0 else { return }
             close()
@@ -250,6 +262,7 @@ final class PeerLink {
         let ready = waiting
         waiting = []
         for visitor in ready { visitor.begin(opener) }
+        closeWhenIdle()
     }
 
     /// A session is over, or was not begun.

@@ -93,4 +93,55 @@ struct PeerLinkTests {
         link.close()
         #expect(dialler.closed.all == [0, 1])
     }
+
+    @Test("A question keeps the link open until its answer, and the link closes 60 s later")
+    func idle() {
+        let fixture = Fixture.open()
+        let (link, loop) = (fixture.link, fixture.rig.loop)
+        loop.advanceTime(by: .seconds(59))
+        #expect(link.isOpen)
+        var answers: [Bool?] = []
+        link.isAlive([1]) { answers.append($0) }
+        loop.advanceTime(by: .seconds(61))
+        #expect(link.isOpen && link.streams == 1 && answers.isEmpty)
+        fixture.opener.ends.first?.accepted()
+        #expect(link.streams == 0 && answers == [true])
+        loop.advanceTime(by: .seconds(59))
+        #expect(link.isOpen)
+        loop.advanceTime(by: .seconds(1))
+        #expect(!link.isOpen && fixture.dialler.closed.all == [0])
+    }
+
+    @Test("A link that only a report or a datagram has opened closes after 60 s")
+    func unused() throws {
+        let fixture = Fixture()
+        let sender = try SocketAddress(ipAddress: "192.0.2.1", port: 1)
+        guard case .refused = fixture.link.flow(.tunnel(1, session: [1]), from: sender) else {
+            Issue.record("a flow without a session")
+            return
+        }
+        fixture.dialler.owner(0).connectionBegan(fixture.opener)
+        #expect(fixture.link.isOpen)
+        fixture.rig.loop.advanceTime(by: .seconds(60))
+        #expect(!fixture.link.isOpen)
+        let reporting = Fixture.open()
+        reporting.rig.loop.advanceTime(by: .seconds(60))
+        #expect(!reporting.link.isOpen)
+    }
+
+    @Test("A session is not alive if its server says so or is gone, and nothing is known of it if the link is full")
+    func answers() {
+        for (answer, expected) in [
+            ({ $0.accepted() }, true), ({ $0.reset(.moved) }, false), ({ $0.reset(.goingAway) }, false),
+            ({ $0.detach() }, false), ({ $0.abort(.busy) }, nil), ({ $0.reset(.busy) }, nil),
+            ({ $0.reset(.timeout) }, nil),
+        ] as [((any StreamEnd) -> Void, Bool?)] {
+            let fixture = Fixture.open()
+            var answers: [Bool?] = []
+            fixture.link.isAlive([1]) { answers.append($0) }
+            for end in fixture.opener.ends { answer(end) }
+            #expect(answers == [expected])
+            #expect(fixture.link.streams == 0)
+        }
+    }
 }
