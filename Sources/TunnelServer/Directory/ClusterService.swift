@@ -20,6 +20,9 @@ final class ClusterService: ClusterDirectory {
     let state: NIOLoopBoundBox<State>
     private let healths = PeerHealths()
 
+    /// Time for which a stop waits for the store. 2 s: a request takes as long at most, and the leases end by themselves.
+    static let stopTimeout = TimeAmount.seconds(2)
+
     /// A session that wants or has a claim.
     struct Claimant {
         let place: String
@@ -95,7 +98,7 @@ final class ClusterService: ClusterDirectory {
 
     /// Leaves the cluster.
     ///
-    /// - Returns: done once the store has removed the server's entries, or was not reached.
+    /// - Returns: done once the store has removed the server's entries, or has not answered in time.
     func stop() async {
         let requests: [StoreRequest] =
             (try? await loop.submit { [state, ports] in
@@ -111,7 +114,22 @@ final class ClusterService: ClusterDirectory {
                     if case .request(_, let request) = action { request } else { nil }
                 }
             }.get()) ?? []
-        for request in requests { _ = await store.perform(request) }
+        await perform(requests, within: Self.stopTimeout)
+    }
+
+    /// Performs requests together, and waits for them up to a time.
+    private func perform(_ requests: [StoreRequest], within time: TimeAmount) async {
+        let done = loop.makePromise(of: Void.self)
+        let performing = Task { [store] in
+            await withTaskGroup(of: Void.self) { tasks in
+                for request in requests { tasks.addTask { _ = await store.perform(request) } }
+            }
+            done.succeed()
+        }
+        let timer = loop.scheduleTask(in: time) { done.succeed() }
+        try? await done.futureResult.get()
+        timer.cancel()
+        performing.cancel()
     }
 
     // MARK: Claims

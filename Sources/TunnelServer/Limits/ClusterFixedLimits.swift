@@ -163,6 +163,11 @@ extension FixedLimit {
             "a server that restarts gets visitors soon"
         ),
         FixedLimit(
+            "Time for which a server that stops waits for the store",
+            .time(ClusterService.stopTimeout),
+            "its leases end by themselves"
+        ),
+        FixedLimit(
             "Sessions of other servers at a server",
             .count(ClusterMember.sessions),
             "the largest cluster has as many servers"
