@@ -12,6 +12,8 @@ package struct ServerPeerDialler: PeerDialler {
     private let instance: [UInt8]
     private let limits: MuxLimits
     private let logger: Logger
+    /// What all dials share: TLS with its CAs, and the tickets by which a crowded server knows its own kind.
+    let context: DialContext
 
     /// - Parameters:
     ///   - token: the cluster's; nil only for servers of one machine.
@@ -21,6 +23,9 @@ package struct ServerPeerDialler: PeerDialler {
         (self.token, self.trust, self.limits, self.logger) = (token, trust, limits, logger)
         instance = ClientInstance.random()
         credentials = ClientCredentials(token)
+        var configuration = ClientConfiguration(endpoints: [], tunnels: [], token: token, instance: instance)
+        configuration.trust = trust
+        context = DialContext(configuration, logger: logger)
     }
 
     package func connect(to url: String, _ owner: NIOLoopBound<any PeerConnectionOwner>) -> any PeerConnection {
@@ -44,6 +49,7 @@ package struct ServerPeerDialler: PeerDialler {
         var client = Client(configuration, eventLoopGroup: owner.eventLoop, logger: logger)
         client.peerOwner = owner
         client.credentials = credentials
+        client.context = context
         let running = client
         return ServerPeerConnection(
             Task {
