@@ -29,6 +29,23 @@ struct PeerDiallerTests {
         return try await ends.next("the end of \(url)")
     }
 
+    @Test("A URL without TLS is dialled at a loopback address alone")
+    func plain() async throws {
+        let service = try TCPService { socket in try socket.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        }
+        defer { service.stop() }
+        let dialler = ServerPeerDialler(token: nil, trust: TLSTrust(), logger: CollectedLog().logger)
+        for host in ["localhost", "127.0.0.1.example", "10.0.0.5", "[::2]", "0.0.0.0", "127.1"] {
+            let reason = try await end(dialler, "ws://\(host):\(service.port)/peer")
+            #expect(
+                reason.hasPrefix("its peer_url ws://") && reason.hasSuffix("is dialled at a loopback address alone")
+            )
+        }
+        #expect(service.accepted == 0)
+        _ = try await end(dialler, "ws://127.0.0.1:\(service.port)/peer")
+        #expect(service.accepted == 1)
+    }
+
     @Test("A ticket that another server has given is in the next dial")
     func ticket() async throws {
         let heads = Mailbox<String>()
